@@ -1,0 +1,495 @@
+"""The settings of a run: read once from owl.toml, validated at the door, frozen from then on.
+
+Each field's description becomes the comment beside it in the owl.toml that ``init`` writes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tomlkit.items import Table
+
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
+
+FILE_NAME = "owl.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _doc(default: Any, text: str, **constraints: Any) -> Any:
+    return Field(default, description=text, **constraints)
+
+
+# --- where patches come from ----------------------------------------------------------------------
+
+
+class SyntheticSettings(_Section):
+    """The tutorial's generator."""
+
+    kind: Literal["synthetic"] = "synthetic"
+    n_samples: int = _doc(500, "patches to generate", ge=1)
+    image_size: int = _doc(32, "height and width of a patch in pixels", ge=4)
+    n_bands: int = _doc(4, "bands per patch", ge=1)
+    seed: int = _doc(42, "seed of the generator, apart from the run's own", ge=0, lt=2**32)
+    signal: float = _doc(0.0, "0 = images are pure noise, 1 = strong signal in the bands", ge=0)
+
+
+class SceneSettings(_Section):
+    """One scene: one file, one folder, or several single-band files."""
+
+    name: str = _doc(..., "first part of every patch_id of this scene", min_length=1)
+    path: str | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
+    files: tuple[str, ...] = _doc((), "single-band files, in place of path")
+    mask: str | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SceneSettings:
+        if bool(self.path) == bool(self.files):
+            raise ValueError("a scene needs either path or files")
+        return self
+
+
+class GeoTiffSettings(_Section):
+    """Scenes cut into patches."""
+
+    kind: Literal["geotiff"] = "geotiff"
+    scenes: tuple[SceneSettings, ...] = _doc(..., "the scenes", min_length=1)
+    bands: tuple[str, ...] = _doc((), "by number, description or common name; empty = all")
+    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1)
+    stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
+    min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
+    mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
+    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> GeoTiffSettings:
+        names = [scene.name for scene in self.scenes]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(
+                f"two scenes are named {sorted(twice)[0]!r}; give them names of their own"
+            )
+        if any(scene.mask for scene in self.scenes) and not self.mask_bad:
+            raise ValueError("a mask needs mask_bad, the list of its bad values")
+        return self
+
+
+SourceSettings = Annotated[SyntheticSettings | GeoTiffSettings, Field(discriminator="kind")]
+
+
+# --- what is known of each patch ------------------------------------------------------------------
+
+
+class LayerSettings(_Section):
+    """A vector layer that concepts refer to by name."""
+
+    path: str = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
+    layer: str | None = _doc(None, "the layer's name in a file of several layers")
+
+
+Where = tuple[str, ...]  # tag filters: "landuse", "landuse=forest", "landuse=forest|wood"
+
+
+class CategoryConcept(_Section):
+    """The class with the largest share of the patch's area, `unknown` where nothing lies."""
+
+    kind: Literal["category"] = "category"
+    layer: str = _doc(..., "a name under [layers]")
+    classes: dict[str, Where] = _doc({}, "class = tag filters, any of which may hold")
+    column: str | None = _doc(None, "the attribute that names the class, in place of classes")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CategoryConcept:
+        if bool(self.classes) == bool(self.column):
+            raise ValueError("a category needs either classes or column")
+        return self
+
+
+class ShareConcept(_Section):
+    """The share of the patch's area that the layer's polygons cover, 0 to 1."""
+
+    kind: Literal["share"] = "share"
+    layer: str = _doc(..., "a name under [layers]")
+    where: Where = _doc((), "tag filters; empty = every feature")
+
+
+class DistanceConcept(_Section):
+    """Metres from the patch's centre to the nearest feature."""
+
+    kind: Literal["distance"] = "distance"
+    layer: str = _doc(..., "a name under [layers]")
+    where: Where = _doc((), "tag filters; empty = every feature")
+
+
+class EqualsConcept(_Section):
+    """Yes where a category has this value."""
+
+    kind: Literal["equals"] = "equals"
+    of: str = _doc(..., "another concept")
+    value: str = _doc(..., "the class")
+
+
+class BelowConcept(_Section):
+    """Yes where a number is below the value."""
+
+    kind: Literal["below"] = "below"
+    of: str = _doc(..., "another concept")
+    value: float = _doc(..., "the threshold, in that concept's unit")
+
+
+class AboveConcept(_Section):
+    """Yes where a number is above the value."""
+
+    kind: Literal["above"] = "above"
+    of: str = _doc(..., "another concept")
+    value: float = _doc(..., "the threshold, in that concept's unit")
+
+
+class RasterConcept(_Section):
+    """The majority class or the mean of another raster within the patch."""
+
+    kind: Literal["raster"] = "raster"
+    path: str = _doc(..., "any raster, in any CRS")
+    band: int = _doc(1, "which band of it", ge=1)
+    reduce: Literal["majority", "mean"] = _doc("majority", "majority of classes, or mean")
+    names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
+
+
+class GivenConcept(_Section):
+    """A concept that the source itself gives, as the synthetic one does."""
+
+    kind: Literal["given"] = "given"
+
+
+Concept = Annotated[
+    CategoryConcept
+    | ShareConcept
+    | DistanceConcept
+    | EqualsConcept
+    | BelowConcept
+    | AboveConcept
+    | RasterConcept
+    | GivenConcept,
+    Field(discriminator="kind"),
+]
+
+
+# --- ground truth ---------------------------------------------------------------------------------
+
+
+class OracleSettings(_Section):
+    """Ground truth that answers in the annotator's place; only for simulation and comparison."""
+
+    path: str | None = _doc(None, "polygons, points or a class raster; absent = the source's own")
+    layer: str | None = _doc(None, "the layer's name in a file of several layers")
+    column: str | None = _doc(None, "vector only: the attribute that holds the class")
+    values: dict[str, tuple[str, ...]] = _doc({}, "class of the run = values in the truth")
+    min_share: float = _doc(0.5, "overlap share from which a patch has a class", gt=0, le=1)
+    elsewhere: Literal["absent", "unknown"] = _doc(
+        "absent", "vector only: what a patch without any feature is"
+    )
+
+
+# --- learning and choosing ------------------------------------------------------------------------
+
+
+class ModelSettings(_Section):
+    """The classifier."""
+
+    kind: Literal["cnn"] = "cnn"
+    dropout: float = _doc(0.5, "dropout before the last layer", ge=0, lt=1)
+
+
+class TrainingSettings(_Section):
+    """Fitting on the answered patches, once a round."""
+
+    epochs: int = _doc(5, "passes over the answered patches in each round", ge=0)
+    learning_rate: float = _doc(0.001, "Adam's learning rate", gt=0)
+    batch_size: int = _doc(16, "patches per gradient step", ge=1)
+
+
+class ReptileSettings(_Section):
+    """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
+
+    enabled: bool = _doc(True, "false = plain fine-tuning")
+    inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0)
+    inner_steps: int = _doc(5, "SGD steps on the support set, at most", ge=1)
+    meta_lr: float = _doc(0.1, "step towards the adapted weights", ge=0, le=1)
+
+
+class AcquisitionSettings(_Section):
+    """Which patches to ask next."""
+
+    strategy: Literal["concept", "uncertainty", "random"] = _doc(
+        "concept", "concept = alpha * uncertainty + (1 - alpha) * relevance; uncertainty; random"
+    )
+    alpha: float | Literal["ramp"] = _doc(
+        0.5, "1 = uncertainty only, 0 = relevance only, 'ramp' = min(1, round / rounds + 0.3)"
+    )
+    weights: dict[str, Annotated[float, Field(ge=0)]] = _doc(
+        {}, "yes/no concept = factor by which relevance grows where it holds"
+    )
+
+    @model_validator(mode="after")
+    def _alpha_in_range(self) -> AcquisitionSettings:
+        if isinstance(self.alpha, float) and not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha is {self.alpha:g}, but it lies between 0 and 1")
+        return self
+
+
+class LoopSettings(_Section):
+    """How many patches, how often."""
+
+    initial: int = _doc(20, "patches of the first batch, drawn at random", ge=1)
+    rounds: int = _doc(10, "rounds after the first batch, in a simulated run", ge=0)
+    batch_size: int = _doc(10, "patches per round", ge=1)
+    labels_per_hour: float | None = _doc(None, "annotators' pace; with hours, the batch size", gt=0)
+    hours: float | None = _doc(None, "hours of labelling per round", gt=0)
+
+    @property
+    def query_budget(self) -> int:
+        """Patches per round: the batch size, or what the annotators' pace allows."""
+        if self.labels_per_hour is not None and self.hours is not None:
+            return max(1, round(self.labels_per_hour * self.hours))
+        return self.batch_size
+
+    @model_validator(mode="after")
+    def _pace_is_whole(self) -> LoopSettings:
+        if (self.labels_per_hour is None) != (self.hours is None):
+            raise ValueError("labels_per_hour and hours go together")
+        return self
+
+
+class EvaluationSettings(_Section):
+    """The held-out part of the pool, where there is an oracle to judge by."""
+
+    test_share: float = _doc(
+        0.2, "share of the patches held out; never asked, never trained on", ge=0, lt=1
+    )
+    split: Literal["random", "blocks"] = _doc("blocks", "blocks = neighbours stay together")
+    block_size: int | None = _doc(
+        None, "edge of a block in patches; absent = from the pool's size", ge=1
+    )
+
+
+class Settings(_Section):
+    """Everything that defines a run."""
+
+    version: Literal[1] = _doc(LAYOUT_VERSION, "layout of the run folder")
+    run_id: str = _doc("", "names this run in its batches; do not edit")
+    seed: int = _doc(42, "one seed, the same batches", ge=0, lt=2**32)
+    classes: tuple[str, ...] = _doc(
+        ("absent", "present"), "the answers; the first is the background"
+    )
+    positive: str = _doc("present", "the class that is searched for")
+    source: SourceSettings
+    layers: dict[str, LayerSettings] = {}
+    concepts: dict[str, Concept] = {}
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    loop: LoopSettings = LoopSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    reptile: ReptileSettings = ReptileSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    oracle: OracleSettings | None = None
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Settings:
+        _check_classes(self.classes, self.positive)
+        _check_concepts(self.concepts, self.layers)
+        yes_no = [n for n, c in self.concepts.items() if c.kind in ("equals", "below", "above")]
+        for name in self.acquisition.weights:
+            if name not in yes_no:
+                raise ValueError(
+                    f"acquisition.weights.{name} is no yes/no concept{did_you_mean(name, yes_no)}"
+                )
+        if self.oracle is not None:
+            for name in self.oracle.values:
+                if name not in self.classes:
+                    raise ValueError(
+                        f"oracle.values.{name} is no class{did_you_mean(name, self.classes)}"
+                    )
+            if self.oracle.path is None and self.source.kind != "synthetic":
+                raise ValueError("oracle.path is missing: this source has no truth of its own")
+        return self
+
+    @property
+    def patch_size(self) -> int:
+        """Height and width of a patch in pixels."""
+        if isinstance(self.source, SyntheticSettings):
+            return self.source.image_size
+        return self.source.patch_size
+
+
+def _check_classes(classes: tuple[str, ...], positive: str) -> None:
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise ValueError("classes needs two or more names, all different")
+    for name in classes:
+        if name in RESERVED_LABELS or not name.strip():
+            raise ValueError(f"{name!r} cannot be a class: the word has a meaning of its own")
+    if positive not in classes:
+        raise ValueError(f"positive is {positive!r}, no class{did_you_mean(positive, classes)}")
+
+
+def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:
+    """Each concept refers to a layer that exists, or to a concept of a fitting kind before it."""
+    kinds: dict[str, str] = {}
+    for name, concept in concepts.items():
+        if name.lower() in RESERVED_COLUMNS:
+            raise ValueError(
+                f"concepts.{name}: the batch has a column of that name; choose another"
+            )
+        layer = getattr(concept, "layer", None)
+        if layer is not None and layer not in layers:
+            raise ValueError(f"concepts.{name}: no layer {layer!r}{did_you_mean(layer, layers)}")
+        of = getattr(concept, "of", None)
+        if of is not None and of not in kinds:
+            raise ValueError(
+                f"concepts.{name}: no concept {of!r} above it{did_you_mean(of, kinds)}"
+            )
+        kinds[name] = concept.kind
+
+
+# --- owl.toml -------------------------------------------------------------------------------------
+
+
+def parse(data: Mapping[str, Any], where: str) -> Settings:
+    """Make settings of plain values; raises ConfigError with one line that names ``where``."""
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_one_line(error)}") from error
+
+
+def load(path: Path) -> Settings:
+    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or does not make sense."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    version = data.get("version")
+    if isinstance(version, int) and version > LAYOUT_VERSION:
+        raise ConfigError(
+            f"{path} was made by a newer owl-geo (layout {version}, this one knows "
+            f"{LAYOUT_VERSION}); upgrade owl-geo"
+        )
+    return parse(data, str(path))
+
+
+def dump(settings: Settings) -> str:
+    """Return the settings as TOML with a comment per setting; ``load`` reads the same back."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("The settings of this run. Edit them, then run the next command."))
+    for key, item in _table(settings).items():
+        document.add(key, item)
+    return tomlkit.dumps(document)
+
+
+def _table(section: BaseModel) -> Table:
+    """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
+    table = tomlkit.table()
+    nested: list[tuple[str, Any]] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if value is None:
+            continue
+        if isinstance(value, BaseModel) or _holds_models(value):
+            nested.append((name, value))
+        elif isinstance(value, dict):
+            if value:
+                nested.append((name, value))
+        else:
+            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+            if field.description:
+                item.comment(field.description)
+            table.add(name, item)
+    for name, value in nested:
+        if isinstance(value, BaseModel):
+            table.add(name, _table(value))
+        elif isinstance(value, tuple):
+            scenes = tomlkit.aot()
+            for entry in value:
+                scenes.append(_table(entry))
+            table.add(name, scenes)
+        elif _holds_models(value):
+            group = tomlkit.table(is_super_table=True)
+            for key, entry in value.items():
+                group.add(key, _table(entry))
+            table.add(name, group)
+        elif value:
+            plain = tomlkit.table()
+            for key, entry in value.items():
+                plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
+            table.add(name, plain)
+    return table
+
+
+def _holds_models(value: Any) -> bool:
+    entries = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
+
+
+def _one_line(error: ValidationError) -> str:
+    """Say the first of pydantic's findings as one line: where, what was found, what is wanted."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in _UNION_TAGS)
+    if first["type"] == "extra_forbidden":
+        return (
+            f"{place} is no setting{did_you_mean(str(first['loc'][-1]), _names_near(first['loc']))}"
+        )
+    if first["type"] == "value_error":
+        text = str(first["ctx"]["error"])
+        return f"{place}: {text}" if place else text
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    wanted = first["msg"].removeprefix("Input ").strip()
+    return f"{place} is {first['input']!r}, but it {wanted}"
+
+
+_UNION_TAGS = frozenset(
+    {
+        "synthetic",
+        "geotiff",
+        *("category", "share", "distance", "equals", "below", "above", "raster", "given"),
+        *("float", "literal['ramp']"),
+    }
+)
+
+
+def _names_near(place: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings beside the unknown one at ``place``."""
+    sections: dict[str, type[BaseModel]] = {
+        "synthetic": SyntheticSettings,
+        "geotiff": GeoTiffSettings,
+        "scenes": SceneSettings,
+        "layers": LayerSettings,
+        "category": CategoryConcept,
+        "share": ShareConcept,
+        "distance": DistanceConcept,
+        "equals": EqualsConcept,
+        "below": BelowConcept,
+        "above": AboveConcept,
+        "raster": RasterConcept,
+        "given": GivenConcept,
+        "oracle": OracleSettings,
+        "model": ModelSettings,
+        "training": TrainingSettings,
+        "reptile": ReptileSettings,
+        "acquisition": AcquisitionSettings,
+        "loop": LoopSettings,
+        "evaluation": EvaluationSettings,
+    }
+    for part in reversed(place[:-1]):
+        if isinstance(part, str) and part in sections:
+            return list(sections[part].model_fields)
+    return list(Settings.model_fields)

@@ -1,0 +1,50 @@
+"""The one error tree: everything a user can mend ends as an OwlError with one line to read.
+
+OwlError
+ ├── ConfigError    owl.toml, or an option that becomes part of it
+ ├── SourceError    scenes, bands, masks, the area of interest
+ ├── LayerError     layers that concepts, an oracle or an area of interest are made from
+ ├── BatchError     a batch GeoPackage that cannot be taken in
+ └── RunError       the run folder and where the run stands
+
+The message says what is wrong, where, and what to do, without a final full stop. The command line
+prints it as ``error: ...`` and exits with 1; everything else is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class OwlError(Exception):
+    """Base of every error that a user can mend."""
+
+
+class ConfigError(OwlError):
+    """A setting is missing, unknown, or has a value that cannot work."""
+
+
+class SourceError(OwlError):
+    """A scene cannot be opened, read, or cut into patches."""
+
+
+class LayerError(OwlError):
+    """A vector or raster layer cannot be read or lies elsewhere on Earth."""
+
+
+class BatchError(OwlError):
+    """A batch GeoPackage does not fit the run, or holds what is no answer."""
+
+
+class RunError(OwlError):
+    """The run folder is missing, foreign, damaged, or not ready for the request."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known word, else the list of known words."""
+    known = [str(word) for word in known]
+    near = difflib.get_close_matches(wrong, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""

@@ -1,0 +1,94 @@
+"""Any raster seen through the pixel grid of a scene: masks, concept rasters, class rasters as truth.
+
+The other raster may have its own CRS, extent and pixel size; it is resampled on the fly and never
+held whole in memory.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from owl_geo.errors import LayerError
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
+
+
+class AlignedRaster:
+    """One band of a raster, resampled to the grid of a scene; use it as a context manager.
+
+    Raises LayerError where the file cannot be opened or read, or has no CRS.
+    """
+
+    def __init__(
+        self, path: str | Path, grid: SceneGrid, *, band: int = 1, resampling: str = "nearest"
+    ) -> None:
+        self.path = str(path)
+        self.grid = grid
+        self.band = band
+        self._stack = ExitStack()
+        try:
+            dataset = self._stack.enter_context(rasterio.open(self.path))
+        except RasterioError as error:
+            raise LayerError(f"cannot open the raster {self.path}: {error}") from error
+        if dataset.crs is None:
+            self._stack.close()
+            raise LayerError(f"{self.path} has no CRS; assign one, with gdal_edit.py -a_srs say")
+        if band > dataset.count:
+            self._stack.close()
+            raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
+        transform = rasterio.Affine(*grid.transform)
+        same_grid = (
+            dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
+            and dataset.transform.almost_equals(transform, precision=1e-9 * abs(transform.a))
+            and (dataset.height, dataset.width) == (grid.height, grid.width)
+        )
+        if not same_grid:
+            # tolerance 0: exact transforms, so that a value does not depend on the window read
+            dataset = self._stack.enter_context(
+                WarpedVRT(
+                    dataset,
+                    crs=grid.crs,
+                    transform=transform,
+                    height=grid.height,
+                    width=grid.width,
+                    resampling=Resampling[resampling],
+                    tolerance=0,
+                    # without an alpha band, what lies outside the raster would read as 0
+                    add_alpha=dataset.nodata is None,
+                )
+            )
+        self._dataset = dataset
+
+    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
+        """Return values and validity of pixel rows ``start`` to ``stop``, each ``(rows, width)``.
+
+        Values keep the file's type; a pixel is valid where the raster has data and is finite.
+        """
+        window = Window(0, start, self.grid.width, stop - start)
+        try:
+            values = self._dataset.read(self.band, window=window)
+            valid = self._dataset.read_masks(self.band, window=window) != 0
+        except RasterioError as error:
+            raise LayerError(f"cannot read {self.path}, rows {start} to {stop}: {error}") from error
+        if np.issubdtype(values.dtype, np.inexact):
+            valid &= np.isfinite(values)
+        return values, valid
+
+    def __enter__(self) -> AlignedRaster:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
