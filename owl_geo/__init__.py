@@ -1,1 +1,97 @@
+"""owl-geo: active learning for rare things in satellite imagery, labelled on the map.
+
+The verbs and the parts, for notebooks and scripts. Everything is imported when it is first used, so
+that ``import owl_geo`` loads neither torch nor rasterio.
+
+The layers, from top to bottom; imports go down only:
+
+    cli
+    creation
+    overview
+    evaluation
+    loop
+    run_folder
+    scoring | training
+    sources | concepts | models | uncertainty | acquisition | reptile | labels | batches | metrics
+    raster | gpkg
+    grid
+    config
+    types | schema | errors
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from owl_geo.acquisition.samplers import (
+        ConceptWeightedSampler,
+        RandomSampler,
+        UncertaintySampler,
+    )
+    from owl_geo.config import Settings
+    from owl_geo.creation import init
+    from owl_geo.errors import OwlError
+    from owl_geo.evaluation.simulate import run
+    from owl_geo.loop import ingest, query
+    from owl_geo.models.cnn import SimpleCNN
+    from owl_geo.reptile import Reptile
+    from owl_geo.run_folder import Run
+    from owl_geo.sources.base import PatchSource
+    from owl_geo.sources.geotiff import GeoTiffSource
+    from owl_geo.sources.synthetic import SyntheticSource
+    from owl_geo.overview import status
+    from owl_geo.uncertainty import entropy
+
+_HOME = {
+    "ConceptWeightedSampler": "acquisition.samplers",
+    "GeoTiffSource": "sources.geotiff",
+    "OwlError": "errors",
+    "PatchSource": "sources.base",
+    "RandomSampler": "acquisition.samplers",
+    "Reptile": "reptile",
+    "Run": "run_folder",
+    "Settings": "config",
+    "SimpleCNN": "models.cnn",
+    "SyntheticSource": "sources.synthetic",
+    "UncertaintySampler": "acquisition.samplers",
+    "entropy": "uncertainty",
+    "ingest": "loop",
+    "init": "creation",
+    "query": "loop",
+    "run": "evaluation.simulate",
+    "status": "overview",
+}
+
+__all__ = [  # noqa: RUF022 - sorted as above
+    "ConceptWeightedSampler",
+    "GeoTiffSource",
+    "OwlError",
+    "PatchSource",
+    "RandomSampler",
+    "Reptile",
+    "Run",
+    "Settings",
+    "SimpleCNN",
+    "SyntheticSource",
+    "UncertaintySampler",
+    "entropy",
+    "ingest",
+    "init",
+    "query",
+    "run",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'owl_geo' has no attribute {name!r}")
+    return getattr(import_module(f"owl_geo.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

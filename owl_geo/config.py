@@ -370,7 +370,7 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
 
 
 def load(path: Path) -> Settings:
-    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or does not make sense."""
+    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -452,6 +452,10 @@ def _one_line(error: ValidationError) -> str:
         return f"{place}: {text}" if place else text
     if first["type"] == "missing":
         return f"{place} is missing"
+    if first["type"] == "union_tag_invalid":
+        return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
+    if first["type"] == "union_tag_not_found":
+        return f"{place}.kind is missing"
     wanted = first["msg"].removeprefix("Input ").strip()
     return f"{place} is {first['input']!r}, but it {wanted}"
 

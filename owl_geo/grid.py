@@ -25,7 +25,7 @@ class Tiling:
 
 
 def tile(height: int, width: int, size: int, stride: int) -> Tiling:
-    """Cut a scene of ``height`` x ``width`` pixels into ``size`` x ``size`` windows every ``stride``.
+    """Cut ``height`` x ``width`` pixels into ``size`` x ``size`` windows every ``stride`` pixels.
 
     Only whole windows count; windows that would hang over the right or lower edge are counted in
     ``n_partial``. A window that starts inside a previous overlapping one and reaches past the edge
@@ -55,11 +55,11 @@ def parse_patch_id(patch_id: str) -> tuple[str, int, int]:
 
 
 def to_xy(
-    grid: SceneGrid, row: NDArray[np.float64], col: NDArray[np.float64]
+    grid: SceneGrid, row: NDArray[np.floating], col: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Return pixel positions as coordinates of the scene's CRS: shape ``(..., 2)`` for x and y."""
     a, b, c, d, e, f = grid.transform
-    return np.stack([a * col + b * row + c, d * col + e * row + f], axis=-1)
+    return np.stack([a * col + b * row + c, d * col + e * row + f], axis=-1).astype(np.float64)
 
 
 def corners(
@@ -81,6 +81,15 @@ def centres(
     return to_xy(grid, row_off + size / 2, col_off + size / 2)
 
 
+def bounds(grid: SceneGrid) -> tuple[float, float, float, float]:
+    """Return the scene's extent in its own CRS: least x, least y, greatest x, greatest y."""
+    row = np.array([0.0, 0.0, grid.height, grid.height])
+    col = np.array([0.0, grid.width, 0.0, grid.width])
+    xy = to_xy(grid, row, col)
+    (x_min, y_min), (x_max, y_max) = xy.min(axis=0).tolist(), xy.max(axis=0).tolist()
+    return x_min, y_min, x_max, y_max
+
+
 @dataclass(frozen=True)
 class Strip:
     """Pixel rows ``start`` to ``stop`` that are read at once, and the patches that lie in them."""
@@ -92,14 +101,51 @@ class Strip:
 
 
 def strips(row_off: IntArray, size: int, rows_per_strip: int) -> Iterator[Strip]:
-    """Group windows, sorted by ``row_off``, into strips of about ``rows_per_strip`` pixel rows.
+    """Group windows in reading order into strips of about ``rows_per_strip`` pixel rows.
 
-    A strip starts at a multiple of ``rows_per_strip``, so that with block-aligned windows every
-    block is decoded once; a window that crosses a boundary belongs to the strip it starts in.
+    A strip holds windows that start between two multiples of ``rows_per_strip``, so that with
+    block-aligned windows every block is decoded once; a window that crosses a boundary belongs to
+    the strip it starts in. Windows that come in another order are grouped right too, only in more
+    strips.
     """
+    for chunk in chunks(row_off, np.zeros_like(row_off), size, max(rows_per_strip, 1), 1):
+        yield Strip(chunk.row, chunk.row + chunk.height, chunk.first, chunk.last)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A rectangle of pixels that is read at once, and the patches that lie in it."""
+
+    row: int  # first pixel row
+    col: int  # first pixel column
+    height: int  # pixels
+    width: int
+    first: int  # position of the first patch of the chunk in the given order
+    last: int  # one past the last
+
+
+def reading_order(row_off: IntArray, col_off: IntArray, rows: int, cols: int) -> IntArray:
+    """Return the order ``(n,)`` in which windows are read: by strip, chunk of columns, row, column.
+
+    A strip is ``rows`` pixels high and a chunk of it ``cols`` pixels wide; a window belongs where
+    it starts. Scenes narrower than ``cols`` come out row by row.
+    """
+    order = np.lexsort((col_off, row_off, col_off // cols, row_off // rows))
+    return order.astype(np.int64)
+
+
+def chunks(
+    row_off: IntArray, col_off: IntArray, size: int, rows: int, cols: int
+) -> Iterator[Chunk]:
+    """Group windows in reading order into chunks, each cut down to the pixels that it needs."""
     if len(row_off) == 0:
         return
-    group = row_off // max(rows_per_strip, 1)
-    edges = np.flatnonzero(np.diff(group)) + 1
-    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(row_off)], strict=True):
-        yield Strip(int(row_off[first]), int(row_off[last - 1]) + size, first, last)
+    changes = (np.diff(row_off // rows) != 0) | (np.diff(col_off // cols) != 0)
+    firsts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    lasts = np.append(firsts[1:], len(row_off))
+    top, left = np.minimum.reduceat(row_off, firsts), np.minimum.reduceat(col_off, firsts)
+    bottom = np.maximum.reduceat(row_off, firsts) + size
+    right = np.maximum.reduceat(col_off, firsts) + size
+    columns = (top, left, bottom - top, right - left, firsts, lasts)
+    for values in zip(*(column.tolist() for column in columns), strict=True):
+        yield Chunk(*values)

@@ -1,4 +1,4 @@
-"""Any raster seen through the pixel grid of a scene: masks, concept rasters, class rasters as truth.
+"""Any raster seen through the pixel grid of a scene: masks, concepts, class rasters as truth.
 
 The other raster may have its own CRS, extent and pixel size; it is resampled on the fly and never
 held whole in memory.
@@ -72,12 +72,18 @@ class AlignedRaster:
 
         Values keep the file's type; a pixel is valid where the raster has data and is finite.
         """
-        window = Window(0, start, self.grid.width, stop - start)
+        return self.window(start, 0, stop - start, self.grid.width)
+
+    def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
+        """Return values and validity of a window that begins at ``row``, ``col``, as ``rows``."""
+        window = Window(col, row, width, height)
         try:
             values = self._dataset.read(self.band, window=window)
             valid = self._dataset.read_masks(self.band, window=window) != 0
         except RasterioError as error:
-            raise LayerError(f"cannot read {self.path}, rows {start} to {stop}: {error}") from error
+            raise LayerError(
+                f"cannot read {self.path}, rows {row} to {row + height}: {error}"
+            ) from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.isfinite(values)
         return values, valid
@@ -92,3 +98,14 @@ class AlignedRaster:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def is_raster(path: str | Path) -> bool:
+    """Whether GDAL opens the file as a raster; raises LayerError where there is no such file."""
+    if "://" not in str(path) and not str(path).startswith("/vsi") and not Path(path).exists():
+        raise LayerError(f"no file {path}")
+    try:
+        with rasterio.open(path) as dataset:
+            return bool(dataset.count)
+    except RasterioError:
+        return False

@@ -23,7 +23,7 @@ class SceneGrid:
     """The pixel grid of one scene.
 
     ``transform`` holds the six affine terms ``(a, b, c, d, e, f)`` in the order of
-    ``rasterio.Affine``: ``x = a*col + b*row + c`` and ``y = d*col + e*row + f``, in units of ``crs``.
+    ``rasterio.Affine``: ``x = a*col + b*row + c``, ``y = d*col + e*row + f``, in units of ``crs``.
     Any invertible transform is allowed: south-up and rotated scenes included.
     """
 
@@ -32,3 +32,27 @@ class SceneGrid:
     transform: tuple[float, float, float, float, float, float]
     height: int  # rows
     width: int  # columns
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """Robust centre and spread of each band over a sample of the pool, float32 ``(bands,)``."""
+
+    bands: tuple[str, ...]
+    median: FloatArray
+    scale: FloatArray  # interquartile range / 1.349: the standard deviation of a normal; never 0
+    n_patches: int  # size of the sample
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One annotator's label for one patch."""
+
+    patch_id: str
+    label: str  # a class of the run, "unsure" or "skip"
+    annotator: str
+    labelled_at: str  # UTC, "2026-01-31T12:00:00Z"
+    batch_id: str
+    round: int
+    comment: str | None = None
+    stamped: bool = True  # False: labelled_at is when it was taken in, the annotator gave no time

@@ -1,0 +1,1 @@
+"""Probabilities and concepts in, ranks out: scoring and choosing, as two steps."""

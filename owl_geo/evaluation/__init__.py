@@ -1,0 +1,1 @@
+"""Ground truth, the held-out part, and searches in which the truth answers."""

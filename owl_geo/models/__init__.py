@@ -1,0 +1,1 @@
+"""Classifiers of patches, and how they are built, kept and read back."""

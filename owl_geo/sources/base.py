@@ -40,7 +40,7 @@ class PatchSource(Protocol):
         concept the source itself gives, and geometry (the footprint, in one CRS)."""
 
     def read(self, ids: Sequence[str]) -> FloatArray:
-        """Return the patches in the order of ``ids``: float32 ``(n, bands, height, width)``, finite.
+        """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
 
         Raises SourceError for an id that is not in the index or pixels that cannot be read.
         """

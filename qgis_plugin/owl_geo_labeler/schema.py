@@ -12,6 +12,8 @@ UNSURE = "unsure"  # seen, ambiguous: neither trained on nor asked again
 SKIP = "skip"  # unusable, never asked again
 RESERVED_LABELS = (UNSURE, SKIP)
 
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of labelled_at, in UTC; sorts as text
+
 # Columns before and after the concepts of a batch, in the order of the file.
 BATCH_COLUMNS_BEFORE = (
     "patch_id",
@@ -32,6 +34,19 @@ BATCH_COLUMNS_AFTER = (
     "round",
 )
 EDITABLE_COLUMNS = ("label", "annotator", "comment", "labelled_at")
+
+# What a batch may be answered with stands in the file itself: one row of gpkg_metadata holds a JSON
+# object with these keys. Fetch it with BATCH_INFO_QUERY and the parameter BATCH_INFO_URI.
+BATCH_INFO_URI = "urn:owl-geo:batch"
+BATCH_INFO_MIME = "application/json"
+BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
+BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
+
+# Okabe and Ito's colours, which stay apart for colour-blind eyes; green comes last, because it is
+# lost on vegetation. Map and buttons show the same colour for the same label.
+CLASS_COLOURS = ("#56B4E9", "#D55E00", "#CC79A7", "#E69F00", "#0072B2", "#009E73")
+UNSURE_COLOUR = "#F0E442"
+SKIP_COLOUR = "#999999"
 
 LABELS_COLUMNS = (
     "patch_id",
@@ -56,3 +71,12 @@ RESERVED_COLUMNS = frozenset(
         "geometry",
     }
 )
+
+
+def label_colours(classes: tuple[str, ...]) -> dict[str, str]:
+    """Return the colour of each class, of unsure and of skip, as ``#RRGGBB``.
+
+    From the seventh class on the colours come again; the map then hatches them.
+    """
+    colours = {name: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes)}
+    return {**colours, UNSURE: UNSURE_COLOUR, SKIP: SKIP_COLOUR}

@@ -1,0 +1,156 @@
+"""From the rows of a batch to answers that fit the run, or one line that says why not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from owl_geo.batches.reading import BatchFile, some
+from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
+from owl_geo.types import Answer
+
+_log = logging.getLogger("owl_geo")
+
+# A footprint counts as edited from this share of its size on; files keep coordinates exactly, but
+# another program may have saved them in another CRS and back.
+_EDITED_SHARE = 1e-6
+
+
+@dataclass(frozen=True)
+class IssuedBatch:
+    """A batch as the run remembers it."""
+
+    round: int
+    footprints: gpd.GeoSeries  # indexed by patch_id
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is worth telling about a batch besides its answers."""
+
+    unanswered: int  # rows without a label
+    unstamped: int  # answers that got the time of taking in, for want of one of their own
+    edited: tuple[str, ...]  # patches whose polygon was moved or redrawn
+
+
+def answers_of(
+    batch: BatchFile,
+    *,
+    run_batches: Mapping[str, IssuedBatch],
+    classes: Sequence[str],
+    default_annotator: str,
+    now: datetime,
+) -> tuple[list[Answer], Notes]:
+    """Check a batch against the run and return its answers, in the order of the file.
+
+    A missing ``labelled_at`` becomes ``now`` (aware), a missing annotator ``default_annotator``;
+    times are kept as UTC to the second, ``2026-01-31T12:00:00Z``. The round is the run's own.
+    A redrawn polygon is only warned of. Raises BatchError for a batch of another run, a patch that
+    is not of the batch, a label that the run does not know, or a time that is none.
+    """
+    rows = batch.answers
+    _check_batches(batch, run_batches)
+    _check_patches(batch, run_batches)
+    edited = _edited(batch, run_batches)
+    if edited:
+        _log.warning(
+            "%s: the polygon of %s was edited; the patch's own footprint counts",
+            batch.path,
+            some(edited),
+        )
+    labels = rows["label"].map(_text)
+    answered = rows[labels != ""]
+    _check_labels(batch, answered, (*classes, *RESERVED_LABELS))
+    taken_in = now.astimezone(UTC).strftime(TIME_FORMAT)
+    answers = []
+    for row in answered.itertuples(index=False):
+        stamp = _utc(batch, row.patch_id, _text(row.labelled_at))
+        answers.append(
+            Answer(
+                patch_id=row.patch_id,
+                label=row.label,
+                annotator=_text(row.annotator) or default_annotator,
+                labelled_at=stamp or taken_in,
+                batch_id=row.batch_id,
+                round=run_batches[row.batch_id].round,
+                comment=_text(row.comment) or None,
+                stamped=stamp is not None,
+            )
+        )
+    unstamped = sum(not answer.stamped for answer in answers)
+    return answers, Notes(len(rows) - len(answered), unstamped, tuple(edited))
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value is pd.NA else str(value).strip()
+
+
+def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> None:
+    for batch_id in batch.answers["batch_id"].unique():
+        if batch_id in run_batches:
+            continue
+        newest = max(run_batches, key=lambda name: run_batches[name].round, default=None)
+        known = f"this run's newest is {newest!r}" if newest else "this run has none yet"
+        raise BatchError(f"{batch.path} is batch {batch_id!r} of another run; {known}")
+
+
+def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> None:
+    for batch_id, rows in batch.answers.groupby("batch_id", sort=False):
+        own = rows["patch_id"].isin(run_batches[batch_id].footprints.index)
+        if not own.all():
+            foreign = some(rows["patch_id"][~own].tolist())
+            raise BatchError(
+                f"{batch.path}: not among the patches of batch {batch_id!r}: {foreign}; remove them"
+            )
+
+
+def _check_labels(batch: BatchFile, answered: pd.DataFrame, known: Sequence[str]) -> None:
+    unknown = answered[~answered["label"].isin(known)]
+    if len(unknown):
+        first = unknown.iloc[0]
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        raise BatchError(
+            f"{batch.path}: patch {first['patch_id']!r} is labelled {first['label']!r}, no label of"
+            f" this run{more}{did_you_mean(str(first['label']), known)}"
+        )
+
+
+def _utc(batch: BatchFile, patch_id: str, text: str) -> str | None:
+    """Return a time of ISO 8601 in UTC to the second; without an offset it is UTC already."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BatchError(
+            f"{batch.path}: labelled_at of patch {patch_id!r} is {text!r}, no time; write it like"
+            " 2026-01-31T12:00:00Z or leave it empty"
+        ) from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
+    """Return the patches whose polygon differs from the run's own footprint."""
+    edited: list[str] = []
+    for batch_id, rows in batch.answers.groupby("batch_id", sort=False):
+        footprints = run_batches[batch_id].footprints
+        own = footprints.loc[rows["patch_id"]]
+        drawn = rows.geometry
+        if drawn.crs is not None and own.crs is not None and drawn.crs != own.crs:
+            drawn = drawn.to_crs(own.crs)
+        apart = shapely.area(
+            shapely.symmetric_difference(shapely.make_valid(drawn.to_numpy()), own.to_numpy())
+        )
+        # NaN, for a polygon that was removed, counts as edited
+        same = np.asarray(apart <= _EDITED_SHARE * own.area.to_numpy())
+        edited += rows["patch_id"][~same].tolist()
+    return edited

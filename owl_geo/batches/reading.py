@@ -1,0 +1,133 @@
+"""Read a batch back, also while QGIS still has it open for editing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+from pyproj import CRS
+
+from owl_geo import gpkg, schema
+from owl_geo.errors import BatchError, did_you_mean
+
+_READ_COLUMNS = (
+    *("patch_id", "label", "annotator", "comment", "labelled_at"),
+    *("batch_id", "round"),
+)
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """What stands in a batch GeoPackage at the moment of reading.
+
+    ``answers`` has a row per patch, answered or not: patch_id, label, annotator, comment,
+    labelled_at, batch_id (text or None), round, and geometry in ``crs``.
+    """
+
+    path: Path
+    classes: tuple[str, ...]  # empty where another program saved the batch anew and lost them
+    positive: str | None
+    crs: CRS | None
+    answers: gpd.GeoDataFrame
+
+
+def read_batch(path: str | Path) -> BatchFile:
+    """Read a batch GeoPackage without writing to it.
+
+    Raises BatchError where the file is missing, no batch or damaged, or has a patch twice.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with closing(gpkg.connect(path)) as connection:
+            batch = _read(connection, path)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", None) == "SQLITE_READONLY_ROLLBACK":
+            raise BatchError(
+                f"{path} holds an edit that was cut off; open it once in QGIS, which puts it right"
+            ) from error
+        raise BatchError(f"cannot read {path}: {error}") from error
+    _check_ids(path, batch.answers["patch_id"])
+    return batch
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise BatchError(f"{path} is a folder; name the batch GeoPackage in it")
+        kind = gpkg.foreign_kind(path)
+    except FileNotFoundError as error:
+        raise BatchError(f"{path} does not exist") from error
+    except OSError as error:
+        raise BatchError(f"cannot read {path}: {error.strerror}") from error
+    if kind is not None:
+        raise BatchError(f"{path} is {kind}, no GeoPackage")
+
+
+def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
+    # one transaction: names, rows and CRS of the same moment, whatever is committed meanwhile
+    connection.execute("BEGIN")
+    layers = gpkg.layers(connection)
+    if layers is None:
+        raise BatchError(f"{path} is an SQLite database, no GeoPackage")
+    if schema.BATCH_LAYER not in layers:
+        found = f"; it has {', '.join(layers)}" if layers else ""
+        raise BatchError(f"{path} has no layer {schema.BATCH_LAYER!r}{found}")
+    found_columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
+    for name in _READ_COLUMNS:
+        if name not in found_columns:
+            near = did_you_mean(name, found_columns)
+            raise BatchError(
+                f"{path} has no column {name!r} in its layer {schema.BATCH_LAYER!r}{near}"
+            )
+    geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
+    names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
+    rows = connection.execute(
+        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - names are quoted
+    ).fetchall()
+    table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)
+    crs = gpkg.crs_of(connection, srs_id)
+    table["geometry"] = gpkg.from_blobs(table["geometry"].tolist())
+    info = _info(connection, path)
+    return BatchFile(
+        path=path,
+        classes=tuple(info.get("classes", ())),
+        positive=info.get("positive"),
+        crs=crs,
+        answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
+    )
+
+
+def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
+    """Return what the run wrote into the metadata; empty where it is gone."""
+    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_metadata'")
+    if tables.fetchone() is None:
+        return {}
+    row = connection.execute(schema.BATCH_INFO_QUERY, (schema.BATCH_INFO_URI,)).fetchone()
+    try:
+        return {} if row is None else dict(json.loads(row[0]))
+    except (TypeError, ValueError) as error:
+        raise BatchError(f"{path}: the classes in its metadata are damaged: {error}") from error
+
+
+def _check_ids(path: Path, ids: Iterable[object]) -> None:
+    column = pd.Series(ids, dtype=object)
+    empty = column.isna() | (column.astype(str).str.strip() == "")
+    if empty.any():
+        raise BatchError(f"{path}: {int(empty.sum())} row(s) have no patch_id")
+    twice = column[column.duplicated()].unique()
+    if len(twice):
+        raise BatchError(f"{path} has {some(twice.tolist())} twice; keep one row of each patch")
+
+
+def some(names: list[str]) -> str:
+    """Return up to three names for a message, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

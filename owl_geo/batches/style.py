@@ -1,0 +1,175 @@
+"""The QGIS style (QML) that a batch carries: colours by label, a drop-down, locked columns.
+
+Built element by element, so that a class may be called anything: quotes, <, & and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from xml.etree import ElementTree as ET
+
+from owl_geo import schema
+
+_QML_VERSION = "3.22.0"  # the oldest QGIS that is supported
+_VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down spells null
+_NOT_ANSWERED = "(not answered)"
+_HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
+
+_ANSWER_FIELDS = ("label", "comment", "annotator")
+_ALIASES = {
+    "patch_id": "Patch",
+    "rank": "Rank (1 = most wanted)",
+    "score": "Score",
+    "uncertainty": "Uncertainty",
+    "relevance": "Relevance",
+    "label": "Label",
+    "annotator": "Annotator",
+    "comment": "Comment",
+    "labelled_at": "Labelled at (UTC)",
+    "scene": "Scene",
+    "scene_crs": "CRS of the scene",
+    "batch_id": "Batch",
+    "round": "Round",
+}
+
+
+def batch_style(
+    columns: Sequence[str], classes: tuple[str, ...], positive: str, concepts: Sequence[str]
+) -> str:
+    """Return the QML of a batch whose attributes are ``columns``, in the order of the file."""
+    qgis = ET.Element("qgis", version=_QML_VERSION, styleCategories="AllStyleCategories")
+    qgis.append(_renderer(classes))
+    qgis.append(_editors(columns, classes))
+    aliases = {**_ALIASES, "probability": f"Probability of {positive}"}
+    group = ET.SubElement(qgis, "aliases")
+    for index, name in enumerate(columns):
+        ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
+    ET.SubElement(qgis, "editorlayout").text = "tablayout"
+    qgis.append(_form(columns, concepts))
+    locks = ET.SubElement(qgis, "editable")
+    for name in columns:
+        ET.SubElement(locks, "field", name=name, editable=str(int(name in _ANSWER_FIELDS)))
+    ET.SubElement(
+        qgis, "previewExpression"
+    ).text = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
+    ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
+    return ET.tostring(qgis, encoding="unicode")
+
+
+# --- symbols --------------------------------------------------------------------------------------
+
+
+def _renderer(classes: tuple[str, ...]) -> ET.Element:
+    renderer = ET.Element(
+        "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", enableorderby="0"
+    )
+    categories = ET.SubElement(renderer, "categories")
+    symbols = ET.SubElement(renderer, "symbols")
+
+    def add(value: str, legend: str, *layers: ET.Element) -> None:
+        number = str(len(symbols))
+        ET.SubElement(
+            categories, "category", value=value, label=legend, symbol=number, render="true"
+        )
+        symbol = ET.SubElement(symbols, "symbol", name=number, type="fill", alpha="1")
+        symbol.extend(layers)
+
+    colours = schema.label_colours(classes)
+    for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
+        again = position // len(schema.CLASS_COLOURS) if name in classes else 0
+        hatch = _HATCHES[again % len(_HATCHES)]
+        fill = _layer(colours[name], hatch, 0.0, fill_alpha=90 if hatch == "solid" else 255)
+        add(name, name, fill, _layer("#000000", "no", 0.9), _layer(colours[name], "no", 0.6))
+    # QGIS shows null, and any word it does not know, by the category of the empty value
+    add("", "not answered", _layer("#000000", "no", 0.6), _layer("#FFFFFF", "no", 0.26))
+    return renderer
+
+
+def _layer(colour: str, fill: str, outline_mm: float, fill_alpha: int = 255) -> ET.Element:
+    """One layer of a polygon symbol: a filling, or an outline where ``outline_mm`` is not 0."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    layer = ET.Element("layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+    properties = {
+        "color": f"{red},{green},{blue},{fill_alpha}",
+        "style": fill,
+        "outline_color": f"{red},{green},{blue},255",
+        "outline_style": "solid" if outline_mm else "no",
+        "outline_width": str(outline_mm),
+        "outline_width_unit": "MM",
+        "joinstyle": "miter",
+    }
+    layer.append(_options(properties))
+    return layer
+
+
+# --- the form -------------------------------------------------------------------------------------
+
+
+def _editors(columns: Sequence[str], classes: tuple[str, ...]) -> ET.Element:
+    configuration = ET.Element("fieldConfiguration")
+    for name in columns:
+        field = ET.SubElement(configuration, "field", name=name)
+        if name == "label":
+            widget = ET.SubElement(field, "editWidget", type="ValueMap")
+            words = (*classes, *schema.RESERVED_LABELS)
+            pairs = [(_NOT_ANSWERED, _VALUE_MAP_NULL), *((word, word) for word in words)]
+            ET.SubElement(widget, "config").append(_choices(pairs))
+        else:
+            widget = ET.SubElement(field, "editWidget", type="TextEdit")
+            multiline = {"IsMultiline": "true" if name == "comment" else "false"}
+            ET.SubElement(widget, "config").append(_options(multiline, "bool"))
+    return configuration
+
+
+def _form(columns: Sequence[str], concepts: Sequence[str]) -> ET.Element:
+    """The form from top to bottom: the answer, why this patch was chosen, where it comes from."""
+    why = [*schema.BATCH_COLUMNS_BEFORE[1:], *concepts]
+    rest = [name for name in columns if name not in why and name not in _ANSWER_FIELDS]
+    form = ET.Element("attributeEditorForm")
+    groups = {"Answer": _ANSWER_FIELDS, "Why this patch": why, "Patch": rest}
+    for title, names in groups.items():
+        group = ET.SubElement(
+            form,
+            "attributeEditorContainer",
+            name=title,
+            columnCount="1",
+            groupBox="1",
+            showLabel="1",
+            visibilityExpressionEnabled="0",
+        )
+        for name in names:
+            index = str(columns.index(name))
+            ET.SubElement(group, "attributeEditorField", name=name, index=index, showLabel="1")
+    return form
+
+
+def _map_tip(positive: str, concepts: Sequence[str]) -> str:
+    rows = {
+        "Label": f"coalesce(\"label\", '{_NOT_ANSWERED}')",
+        "Score": 'round("score", 3)',
+        f"Probability of {positive}": 'round("probability", 3)',
+        **{name: '"' + name.replace('"', '""') + '"' for name in concepts},
+        "Comment": '"comment"',
+    }
+    lines = [
+        f"<tr><td>{escape(title)}</td><td>[% {value} %]</td></tr>" for title, value in rows.items()
+    ]
+    return f'<b>Rank [% "rank" %]</b><table>{"".join(lines)}</table>'
+
+
+def _options(values: Mapping[str, str], type_: str = "QString") -> ET.Element:
+    """A QVariantMap the way QGIS writes it."""
+    options = ET.Element("Option", type="Map")
+    for name, value in values.items():
+        ET.SubElement(options, "Option", name=name, value=value, type=type_)
+    return options
+
+
+def _choices(pairs: Sequence[tuple[str, str]]) -> ET.Element:
+    """The drop-down's entries in order: a list of maps with one (shown, stored) pair each."""
+    config = ET.Element("Option", type="Map")
+    entries = ET.SubElement(config, "Option", name="map", type="List")
+    for shown, stored in pairs:
+        entries.append(_options({shown: stored}))
+    return config

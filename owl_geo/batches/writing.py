@@ -1,0 +1,195 @@
+"""Write the chosen patches as a GeoPackage that opens styled and ready to label in plain QGIS."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from owl_geo import gpkg, schema
+from owl_geo.batches.style import batch_style
+from owl_geo.errors import BatchError
+
+_GIVEN_COLUMNS = (
+    *("patch_id", "score", "uncertainty", "relevance", "probability", "scene", "scene_crs"),
+    "geometry",
+)
+
+_METADATA_TABLES = """
+CREATE TABLE IF NOT EXISTS gpkg_metadata (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    md_scope TEXT NOT NULL DEFAULT 'dataset',
+    md_standard_uri TEXT NOT NULL,
+    mime_type TEXT NOT NULL DEFAULT 'text/xml',
+    metadata TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (
+    reference_scope TEXT NOT NULL,
+    table_name TEXT,
+    column_name TEXT,
+    row_id_value INTEGER,
+    timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    md_file_id INTEGER NOT NULL,
+    md_parent_id INTEGER,
+    CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
+    CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id)
+);
+"""
+
+# The table as QGIS itself makes it.
+_STYLE_TABLE = """
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    f_table_catalog TEXT(256),
+    f_table_schema TEXT(256),
+    f_table_name TEXT(256),
+    f_geometry_column TEXT(256),
+    styleName TEXT(30),
+    styleQML TEXT,
+    styleSLD TEXT,
+    useAsDefault BOOLEAN,
+    description TEXT,
+    owner TEXT(30),
+    ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
+);
+"""
+
+
+def write_batch(
+    path: Path,
+    patches: gpd.GeoDataFrame,
+    *,
+    classes: Sequence[str],
+    positive: str,
+    concepts: Sequence[str],
+    batch_id: str,
+    round: int,
+) -> None:
+    """Write ``patches``, the most wanted first, as the layer ``batch`` of a new GeoPackage.
+
+    ``patches`` has the columns patch_id, score, uncertainty, relevance, probability (numbers, NaN
+    becomes null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
+    and footprints as geometry. The file appears whole or not at all. Raises BatchError where the
+    path exists or cannot be written, or the patches do not make a batch.
+    """
+    path = Path(path)
+    _check(path, patches, classes, concepts)
+    frame = _layout(patches, concepts, batch_id, round)
+    info = dict(
+        zip(
+            schema.BATCH_INFO_KEYS,
+            (schema.LAYOUT_VERSION, batch_id, round, list(classes), positive),
+            strict=True,
+        )
+    )
+    style = batch_style(list(frame.columns.drop("geometry")), tuple(classes), positive, concepts)
+
+    def add_style_and_info(connection: sqlite3.Connection) -> None:
+        _add_style(connection, style)
+        _add_info(connection, json.dumps(info, ensure_ascii=False))
+
+    try:
+        gpkg.create(path, frame, schema.BATCH_LAYER, spatial_index=True, finish=add_style_and_info)
+    except FileExistsError as error:
+        raise BatchError(_exists(path)) from error
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BatchError(f"cannot write the batch {path}: {reason}") from error
+
+
+def _exists(path: Path) -> str:
+    return f"{path} exists; a batch is never written over, it may hold answers"
+
+
+def _check(
+    path: Path, patches: gpd.GeoDataFrame, classes: Sequence[str], concepts: Sequence[str]
+) -> None:
+    if path.exists():
+        raise BatchError(_exists(path))
+    missing = [name for name in (*_GIVEN_COLUMNS, *concepts) if name not in patches.columns]
+    if missing:
+        raise BatchError(f"{path}: the patches have no column {missing[0]!r}")
+    for name in classes:
+        if not name.isprintable():
+            raise BatchError(f"the class {name!r} has characters that QGIS cannot show; rename it")
+    taken = set(schema.RESERVED_COLUMNS)
+    for name in concepts:  # SQLite's column names know no upper and lower case
+        if name.lower() in taken:
+            raise BatchError(
+                f"the concept {name!r} would be a second column of that name; rename it"
+            )
+        taken.add(name.lower())
+    twice = patches["patch_id"][patches["patch_id"].duplicated()]
+    if len(twice):
+        raise BatchError(f"{path}: the patch {twice.iloc[0]!r} was chosen twice")
+
+
+def _layout(
+    patches: gpd.GeoDataFrame, concepts: Sequence[str], batch_id: str, round_: int
+) -> gpd.GeoDataFrame:
+    """Lay out the columns in the order and with the types of the file."""
+    n = len(patches)
+    unanswered = {name: np.full(n, None, dtype=object) for name in schema.EDITABLE_COLUMNS}
+    columns = {
+        "rank": np.arange(1, n + 1, dtype=np.int64),
+        **unanswered,
+        "batch_id": np.full(n, batch_id, dtype=object),
+        "round": np.full(n, round_, dtype=np.int64),
+    }
+    for name in ("score", "uncertainty", "relevance", "probability"):
+        columns[name] = patches[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    order = (*schema.BATCH_COLUMNS_BEFORE, *concepts, *schema.BATCH_COLUMNS_AFTER)
+    data = {name: columns[name] if name in columns else _typed(patches[name]) for name in order}
+    return gpd.GeoDataFrame(data, geometry=patches.geometry.array, crs=patches.crs)
+
+
+def _typed(values: pd.Series) -> object:
+    """Return a column as booleans, float64 or text; gaps become null and keep the type."""
+    filled = values.dropna()
+    if len(filled) and filled.map(lambda value: isinstance(value, bool | np.bool_)).all():
+        return values.astype("boolean").array
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    text = np.full(len(values), None, dtype=object)
+    text[values.notna().to_numpy()] = [str(value) for value in filled]
+    return text
+
+
+def _add_style(connection: sqlite3.Connection, style: str) -> None:
+    connection.execute(_STYLE_TABLE)
+    connection.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles')"
+    )
+    connection.execute(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name,"
+        " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description)"
+        " VALUES ('', '', ?, ?, 'owl-geo batch', ?, '', 1, 'coloured by label')",
+        (schema.BATCH_LAYER, gpkg.GEOMETRY, style),
+    )
+
+
+def _add_info(connection: sqlite3.Connection, info: str) -> None:
+    for statement in _METADATA_TABLES.split(";\n")[:-1]:
+        connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO gpkg_extensions VALUES (?, NULL, 'gpkg_metadata',"
+        " 'http://www.geopackage.org/spec120/#extension_metadata', 'read-write')",
+        [("gpkg_metadata",), ("gpkg_metadata_reference",)],
+    )
+    row = connection.execute(
+        "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata)"
+        " VALUES ('dataset', ?, ?, ?)",
+        (schema.BATCH_INFO_URI, schema.BATCH_INFO_MIME, info),
+    )
+    connection.execute(
+        "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id)"
+        " VALUES ('table', ?, ?)",
+        (schema.BATCH_LAYER, row.lastrowid),
+    )

@@ -1,0 +1,47 @@
+"""``owl-geo ingest``: answers into the run."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import click
+
+from owl_geo.cli import options as opt
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo ingest RUN RUN/rounds/001/batch.gpkg",
+    short_help="Check and store the answers in labelled batches.",
+)
+@opt.run_folder
+@click.argument(
+    "batches", metavar="BATCH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--annotator", help="Who answered, where the file does not say.  [your login name]")
+@opt.common
+def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> None:
+    """Check and store the answers in labelled batches.
+
+    A batch may be answered in parts and ingested as often as you like; the same file twice changes
+    nothing. Files are checked before anything is stored: an error stores nothing.
+    """
+    from owl_geo import loop
+    from owl_geo.run_folder import Run
+
+    opened = Run(run_path)
+    for done in loop.ingest(opened, batches, annotator=annotator or _login_name()):
+        counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
+        click.echo(
+            f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
+            f"{done.new} new, {done.unchanged} known before"
+        )
+    opt.say(f"Next: owl-geo query {run_path}")
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return "unknown"

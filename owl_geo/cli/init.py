@@ -1,0 +1,205 @@
+"""``owl-geo init``: a run from scenes and layers."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import synthetic
+
+
+def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo init RUN --source geotiff --scene S2.tif --bands B2,B3,B4,B8 "
+    "--osm area.osm.pbf",
+    short_help="Make a run: tile the scenes and compute the concepts.",
+)
+@opt.run_folder
+@click.option(
+    "--source",
+    type=click.Choice(["geotiff", "synthetic"]),
+    default="geotiff",
+    show_default=True,
+    help="Where patches come from.",
+)
+@click.option(
+    "--scene",
+    "scenes",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
+    "joined by commas. Repeat for more scenes.",
+)
+@click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
+@click.option("--patch-size", type=int, help="Height and width of a patch in pixels.  [32]")
+@click.option("--stride", type=int, help="Pixels from patch to patch.  [the patch size]")
+@click.option("--min-valid", type=float, help="Share of valid pixels that a patch needs.  [0.9]")
+@click.option("--mask", "masks", multiple=True, help="A cloud mask, per scene or one for all.")
+@click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
+@click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
+@click.option("--osm", help="An OSM extract or a layer with OSM tags: adds the ready concepts.")
+@click.option("--oracle", help="Truth that answers in a simulation: polygons, points, a raster.")
+@click.option("--oracle-column", help="The attribute of the truth that holds the class.")
+@click.option("--oracle-values", callback=_words, help="Values of the truth that are positive.")
+@click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
+@click.option("--classes", callback=_words, help="The answers.  [absent,present]")
+@click.option("--positive", help="The class that is searched for.  [the last class]")
+@synthetic.generator_options
+@opt.loop_options
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="A TOML file with further settings, own concepts say; options win over it.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
+@click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
+@opt.common
+def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
+    """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
+
+    Says how many patches there are and what each concept looks like. After editing sources or
+    concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
+    """
+    from owl_geo import config, creation
+
+    if update:
+        others = [name for name, value in options.items() if value and name != "source"]
+        if others or overwrite:
+            raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
+        summary = creation.update(run_path, report=opt.progress)
+    else:
+        settings = config.parse(_settings(options), "the options")
+        summary = creation.init(
+            run_path, settings, overwrite=overwrite, report=opt.progress
+        )
+    _print(summary, run_path)
+
+
+def _print(summary: Any, run_path: Path) -> None:
+    patches = summary.run.patches
+    click.echo(f"{run_path}: {len(patches)} patches in {patches.crs.to_string()}")
+    sections = [
+        ("Scenes", summary.source),
+        ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
+        ("Concepts", summary.concepts),
+        ("Truth", summary.truth),
+    ]
+    for title, lines in sections:
+        if lines:
+            click.echo(f"{title}:")
+        for line in lines:
+            click.echo(f"  {line}")
+    oracle = summary.run.settings.oracle is not None
+    opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {run_path}")
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Compose the settings: the file of --config first, options over it."""
+    base = _read(options["config_path"]) if options["config_path"] else {}
+    if options["source"] == "synthetic":
+        base = opt.merge(base, _synthetic(options))
+    else:
+        base = opt.merge(base, opt.given(source=_scenes(options), oracle=_oracle(options)))
+    if options["osm"]:
+        base = opt.merge(base, _osm(options["osm"]))
+    classes = options["classes"]
+    positive = options["positive"] or (classes[-1] if classes else None)
+    over = opt.given(classes=classes, positive=positive, **opt.loop_settings(options))
+    return opt.merge(base, over)
+
+
+def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
+    for name in ("scenes", "bands", "masks", "aoi", "osm", "oracle"):
+        if options[name]:
+            flag = f"--{name.removesuffix('s') if name != 'bands' else name}"
+            raise click.UsageError(f"{flag} goes with --source geotiff")
+    return synthetic.settings(options)
+
+
+def _scenes(options: dict[str, Any]) -> dict[str, Any]:
+    for name in synthetic.GENERATOR:
+        if options[name] is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} goes with --source synthetic")
+    scenes = [_scene(text) for text in options["scenes"]]
+    masks = [_absolute(mask) for mask in options["masks"]]
+    if masks and len(masks) not in (1, len(scenes)):
+        raise click.UsageError(f"{len(masks)} masks for {len(scenes)} scenes: one, or one each")
+    for i, scene in enumerate(scenes):
+        if masks:
+            scene["mask"] = masks[i if len(masks) > 1 else 0]
+    bad = options["mask_bad"]
+    if not all(word.lstrip("-").isdigit() for word in bad):
+        raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
+    return opt.given(
+        kind="geotiff",
+        scenes=scenes,
+        bands=options["bands"],
+        patch_size=options["patch_size"],
+        stride=options["stride"],
+        min_valid=options["min_valid"],
+        mask_bad=[int(word) for word in bad],
+        aoi=_absolute(options["aoi"]) if options["aoi"] else None,
+    )
+
+
+def _scene(text: str) -> dict[str, Any]:
+    """Read ``[NAME=]PATH`` or ``[NAME=]FILE,FILE``; a path that exists is taken as it is."""
+    from owl_geo.sources.scenes import scene_name
+
+    name, place = "", text
+    if not Path(text).exists() and "=" in text:
+        name, place = text.split("=", 1)
+    if not Path(place).exists() and "," in place:
+        files = [_absolute(part) for part in place.split(",")]
+        return {"name": name or scene_name(files[0]), "files": files}
+    return {"name": name or scene_name(place), "path": _absolute(place)}
+
+
+def _oracle(options: dict[str, Any]) -> dict[str, Any]:
+    path, values = options["oracle"], options["oracle_values"]
+    if not path:
+        return {}
+    classes = options["classes"]
+    positive = options["positive"] or (classes[-1] if classes else "present")
+    return opt.given(
+        path=_absolute(path),
+        column=options["oracle_column"],
+        values={positive: values} if values else None,
+        min_share=options["oracle_share"],
+    )
+
+
+def _osm(path: str) -> dict[str, Any]:
+    """Return the ready concepts over one layer, with the weights that they start from."""
+    from owl_geo.concepts.preset import osm_preset
+
+    return {
+        "layers": {"osm": {"path": _absolute(path)}},
+        "concepts": {name: c.model_dump() for name, c in osm_preset("osm").items()},
+        "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from owl_geo.errors import ConfigError
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"--config {path} cannot be read as TOML: {error}") from error
+
+
+def _absolute(path: str) -> str:
+    """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
+    local = Path(path).expanduser()
+    return str(local.absolute()) if local.exists() or "://" not in path else path

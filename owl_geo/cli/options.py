@@ -1,0 +1,213 @@
+"""What several commands share: flags, how errors, warnings and progress are shown."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from owl_geo.errors import OwlError
+from owl_geo.types import Progress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_VERBOSITY = "owl_geo.verbosity"
+_DEBUG = "owl_geo.debug"
+_LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
+
+
+def one_line(text: str) -> str:
+    """Join what a library may have spread over lines."""
+    return " ".join(text.split()).removesuffix(".")
+
+
+class Command(click.Command):
+    """A command that turns what a user can mend into one line, and the rest into a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _show_log(ctx.meta.get(_VERBOSITY, 0))
+        try:
+            return super().invoke(ctx)
+        except OwlError as error:
+            if ctx.meta.get(_DEBUG):
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+def _keep(key: str, value: Callable[[bool], int]) -> Callable[..., None]:
+    def callback(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+        if given:
+            ctx.meta[key] = value(given)
+
+    return callback
+
+
+def common(function: F) -> F:
+    """Add -v, -q and --debug."""
+    for option in (
+        click.option(
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep(_DEBUG, int),
+            help="Show the traceback of an error.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep(_VERBOSITY, lambda given: -int(given)),
+            help="Only results, warnings and errors.",
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep(_VERBOSITY, int),
+            help="Say more.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def device(function: F) -> F:
+    """Add --device."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where the model runs.",
+    )(function)
+
+
+def run_folder(function: F) -> F:
+    """Add the argument RUN."""
+    return click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))(function)
+
+
+def loop_options(function: F) -> F:
+    """Add what decides how many patches are asked, how often and by what rule."""
+    for option in reversed(
+        (
+            click.option("--initial", type=int, help="Patches of the first batch.  [20]"),
+            click.option("--rounds", type=int, help="Rounds after the first batch.  [10]"),
+            click.option("--batch-size", type=int, help="Patches per round.  [10]"),
+            click.option("--labels-per-hour", type=float, help="Annotators' pace, with --hours."),
+            click.option("--hours", type=float, help="Hours per round: pace x hours = batch size."),
+            click.option(
+                "--strategy",
+                type=click.Choice(["concept", "uncertainty", "random"]),
+                help="How patches are chosen.  [concept]",
+            ),
+            click.option("--alpha", help="0 = relevance .. 1 = uncertainty, or ramp.  [0.5]"),
+            click.option("--seed", type=int, help="One seed, the same batches.  [42]"),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of owl.toml that ``loop_options`` decide; what was not given stays out."""
+    alpha = options["alpha"]
+    if alpha is not None and alpha != "ramp":
+        try:
+            alpha = float(alpha)
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{alpha!r} is neither a number nor ramp", param_hint="--alpha"
+            ) from error
+    return given(
+        seed=options["seed"],
+        loop=given(
+            initial=options["initial"],
+            rounds=options["rounds"],
+            batch_size=options["batch_size"],
+            labels_per_hour=options["labels_per_hour"],
+            hours=options["hours"],
+        ),
+        acquisition=given(strategy=options["strategy"], alpha=alpha),
+    )
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Keep what has a value; empty tables and lists count as not given."""
+    return {name: value for name, value in values.items() if value not in (None, {}, (), [])}
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay ``over`` over ``base``, table by table."""
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[name] = merge(below, value) if both else value
+    return merged
+
+
+def is_quiet() -> bool:
+    """Whether -q was given."""
+    return click.get_current_context().meta.get(_VERBOSITY, 0) < 0  # type: ignore[no-any-return]
+
+
+def say(text: str) -> None:
+    """Print what is nice to know; -q leaves it out."""
+    if not is_quiet():
+        click.echo(text)
+
+
+def progress(work: str) -> Progress | None:
+    """Return a progress callback: a bar on a terminal, a plain line now and then elsewhere."""
+    if is_quiet():
+        return None
+    return _bar(work) if sys.stderr.isatty() else _lines(work)
+
+
+def _bar(work: str) -> Progress:
+    bar: list[Any] = []
+
+    def update(done: int, total: int) -> None:
+        if not bar:
+            bar.append(click.progressbar(length=total, label=work, file=sys.stderr))
+            bar[0].__enter__()
+        bar[0].update(done - bar[0].pos)
+        if done >= total:
+            bar[0].__exit__(None, None, None)
+            bar.clear()
+
+    return update
+
+
+def _lines(work: str) -> Progress:
+    last = [time.monotonic()]
+
+    def update(done: int, total: int) -> None:
+        if time.monotonic() - last[0] >= _LINE_EVERY:
+            last[0] = time.monotonic()
+            click.echo(f"{work}: {done} of {total} ({done / max(total, 1):.0%})", err=True)
+
+    return update
+
+
+class _LineHandler(logging.Handler):
+    """Show a log record as ``warning: ...`` on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+
+
+def _show_log(verbosity: int) -> None:
+    log = logging.getLogger("owl_geo")
+    if not any(isinstance(handler, _LineHandler) for handler in log.handlers):
+        log.addHandler(_LineHandler())
+    log.propagate = False
+    log.setLevel({-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO}[verbosity])

@@ -1,0 +1,136 @@
+"""``owl-geo run``: every round it can."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import synthetic
+from owl_geo.cli.query import ask
+
+if TYPE_CHECKING:
+    from owl_geo.config import Settings
+    from owl_geo.run_folder import Round, Run
+
+_DEFAULT_OUT = Path("owl-run")
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo run --source synthetic --out demo --seed 7",
+    short_help="Every round it can: a whole simulated search, or up to the next batch to label.",
+)
+@click.argument(
+    "run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path)
+)
+@click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")
+@click.option("--out", type=click.Path(path_type=Path), help="Its run folder.  [owl-run]")
+@click.option("--overwrite", is_flag=True, help="Start afresh where --out holds a run.")
+@synthetic.generator_options
+@opt.loop_options
+@opt.device
+@opt.common
+def run(
+    run_path: Path | None,
+    source: str | None,
+    out: Path | None,
+    overwrite: bool,
+    device: str,
+    **options: Any,
+) -> None:
+    """Run every round it can.
+
+    With RUN, goes on with that run folder: to the end where it has an oracle, else up to the next
+    batch to label. With --source synthetic, makes the run first; the same command again goes on
+    where it stopped, and prints the table of a finished run.
+    """
+    if (run_path is None) == (source is None):
+        raise click.UsageError("give either a run folder or --source synthetic")
+    if run_path is not None:
+        named = [name for name, value in options.items() if value is not None]
+        if named or out or overwrite:
+            flag = f"--{named[0].replace('_', '-')}" if named else "--out" if out else "--overwrite"
+            raise click.UsageError(f"{flag} goes with --source; a run's settings are in its owl.toml")
+        from owl_geo.run_folder import Run
+
+        opened = Run(run_path)
+    else:
+        opened = _synthetic(out or _DEFAULT_OUT, overwrite, options)
+    if opened.settings.oracle is None:
+        ask(opened, device)
+    else:
+        _search(opened, device)
+
+
+def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
+    """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
+    from owl_geo.config import parse
+    from owl_geo.creation import init
+    from owl_geo.errors import RunError
+    from owl_geo.run_folder import Run, is_run
+
+    values = opt.merge(synthetic.settings(options), opt.loop_settings(options))
+    settings = parse(values | {"oracle": {}}, "the options")
+    if is_run(out) and not overwrite:
+        existing = Run(out)
+        difference = _first_difference(existing.settings, settings)
+        if difference:
+            raise RunError(
+                f"{out} was made with {difference}; go on with `owl-geo run {out}`, "
+                "choose another --out, or start afresh with --overwrite"
+            )
+        opt.say(f"Going on with {out}")
+        return existing
+    summary = init(out, settings, overwrite=overwrite, report=opt.progress)
+    opt.say(f"Made {out}: {len(summary.run.patches)} patches, {summary.truth[0]}")
+    return summary.run
+
+
+def _first_difference(old: Settings, new: Settings) -> str:
+    """Name the first setting in which two runs differ, as ``seed = 7, not 42``."""
+    before, after = (_flat(s.model_dump(exclude={"run_id"})) for s in (old, new))
+    for name in [*before, *(name for name in after if name not in before)]:
+        if before.get(name) != after.get(name):
+            return f"{name} = {before.get(name)}, not {after.get(name)}"
+    return ""
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        flat |= nested or {f"{prefix}{name}": value}
+    return flat
+
+
+def _search(opened: Run, device: str) -> None:
+    """Run the simulated search to its end, printing a row as each round ends."""
+    from owl_geo.evaluation.simulate import is_finished, simulate
+
+    done = opened.rounds()
+    finished = is_finished(opened, done)
+    click.echo("Round | Labeled | Test AUC")
+    click.echo("------+---------+---------")
+    for entry in done:
+        _print_row(entry)
+    last = simulate(opened, device=device, on_round=_print_row)[-1].metrics
+    found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
+    if math.isnan(last.test_auc):
+        opt.say(f"{found}; test AUC is nan: the held-out patches lack one of the classes")
+    else:
+        opt.say(f"{found}; fitted on all of them, the test AUC is {last.test_auc:.3f}")
+    if finished:
+        opt.say(f"{opened.path} is finished; nothing was changed")
+    else:
+        opt.say(f"Details: {opened.path / 'metrics.csv'}")
+
+
+def _print_row(entry: Round) -> None:
+    """Print the row of a round that asked a batch; before the first one no label was known."""
+    metrics = entry.metrics
+    if metrics.n_labeled and entry.batch_id is not None:
+        click.echo(f"{metrics.round:>5} | {metrics.n_labeled:>7} | {metrics.test_auc:>8.3f}")

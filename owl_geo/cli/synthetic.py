@@ -1,0 +1,44 @@
+"""The synthetic source as `run` and `init` offer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from owl_geo.cli.options import given
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+GENERATOR = ("n_samples", "image_size", "n_bands", "signal")
+
+
+def generator_options(function: F) -> F:
+    """Add what decides the generated patches."""
+    for option in reversed(
+        (
+            click.option("--n-samples", type=int, help="Synthetic: patches to generate.  [500]"),
+            click.option("--image-size", type=int, help="Synthetic: pixels a side.  [32]"),
+            click.option("--n-bands", type=int, help="Synthetic: bands per patch.  [4]"),
+            click.option("--signal", type=float, help="Synthetic: 0 = noise, 1 = strong.  [0]"),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the source, its concepts and their weights, as owl.toml has them."""
+    generator = {name: options[name] for name in GENERATOR}
+    return {
+        "source": given(kind="synthetic", seed=options["seed"], **generator),
+        "evaluation": {"split": "random"},  # neighbours have nothing in common here
+        "concepts": {
+            "land_cover": {"kind": "given"},
+            "dist_industrial": {"kind": "given"},
+            "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
+            "near_industrial": {"kind": "below", "of": "dist_industrial", "value": 0.3},
+        },
+        "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
+    }

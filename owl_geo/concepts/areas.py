@@ -1,0 +1,174 @@
+"""How much of each patch polygons cover: exact areas in the CRS of the scene.
+
+A patch that a polygon covers whole costs one test with the polygon prepared; only patches on an
+outline are cut, and against a small piece of the polygon at that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from owl_geo.concepts.pool import ScenePatches
+from owl_geo.types import AnyArray, IntArray
+
+_PATCHES_AT_ONCE = 20_000  # bounds the memory for pieces of polygons
+_VERTICES_PER_PIECE = 200
+
+
+def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
+    """Return the share of each footprint that the polygons cover together, float64 ``(n,)``.
+
+    Both are arrays of shapely geometries in one CRS; what is no polygon covers nothing.
+    """
+    return class_shares(footprints, polygons, np.zeros(len(polygons), dtype=np.int64), 1)[:, 0]
+
+
+def class_shares(
+    footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
+) -> NDArray[np.float64]:
+    """Return the share of each footprint that each class covers, float64 ``(n, n_classes)``.
+
+    ``codes[i]`` is the class of ``polygons[i]``, from 0. Polygons of one class that overlap are
+    counted once; polygons of different classes count for both.
+    """
+    table = np.zeros((len(footprints), n_classes))
+    for patch, code, share in _in_chunks(footprints, polygons, codes, n_classes):
+        table[patch, code] = share
+    return table
+
+
+def largest_class(
+    footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
+) -> IntArray:
+    """Return the class with the largest share of each footprint, ``(n,)``, -1 where nothing lies.
+
+    The smaller code wins a tie.
+    """
+    winner = np.full(len(footprints), -1, dtype=np.int64)
+    for patch, code, share in _in_chunks(footprints, polygons, codes, n_classes):
+        # areas differ in their last digits by the order of summing; a tie is a tie all the same
+        order = np.lexsort((code, -share.round(9), patch))
+        order = order[share[order] > 0]
+        best = order[np.unique(patch[order], return_index=True)[1]]
+        winner[patch[best]] = code[best]
+    return winner
+
+
+def polygons_onto(polygons: AnyArray, crs: CRS, patches: ScenePatches) -> AnyArray:
+    """Bring polygons to the CRS of a scene, ``(n,)``, cut to its surroundings; None elsewhere.
+
+    Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
+    """
+    if crs == patches.crs:
+        return polygons
+    flat = patches.corners.reshape(-1, 2)
+    to_layer = Transformer.from_crs(patches.crs, crs, always_xy=True)
+    (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)
+    west, south, east, north = to_layer.transform_bounds(left, bottom, right, top, densify_pts=21)
+    bounds = shapely.bounds(polygons)
+    level = (bounds[:, 3] >= south) & (bounds[:, 1] <= north)
+    across = west > east  # the antimeridian runs through the scene
+    beside = (bounds[:, 2] >= west, bounds[:, 0] <= east)
+    near = level & ((beside[0] | beside[1]) if across else (beside[0] & beside[1]))
+    local = polygons[near]
+    length = max(north - south, 360 - west + east if across else east - west) / 100
+    if not across:
+        box = shapely.box(west - length, south - length, east + length, north + length)
+        beyond = ~shapely.within(local, box)
+        local[beyond] = shapely.intersection(local[beyond], box)
+    placed = np.full(len(polygons), None, dtype=object)
+    to_scene = Transformer.from_crs(crs, patches.crs, always_xy=True)
+    placed[near] = shapely.transform(
+        shapely.segmentize(local, length), to_scene.transform, interleaved=False
+    )
+    return placed
+
+
+def _in_chunks(
+    footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
+) -> list[tuple[IntArray, IntArray, NDArray[np.float64]]]:
+    """Return ``(patch, code, share)`` of every class that lies in a patch, chunk by chunk."""
+    parts, owner = _polygon_parts(polygons)
+    codes = np.asarray(codes, dtype=np.int64)[owner]
+    found = []
+    for start in range(0, len(footprints), _PATCHES_AT_ONCE):
+        chunk = np.asarray(footprints[start : start + _PATCHES_AT_ONCE])
+        key, share = _shares_by_key(chunk, parts, codes, n_classes)
+        found.append((key // n_classes + start, key % n_classes, share))
+    return found
+
+
+def _shares_by_key(
+    footprints: AnyArray, parts: AnyArray, codes: IntArray, n_classes: int
+) -> tuple[IntArray, NDArray[np.float64]]:
+    """Return ``patch * n_classes + code``, each once, and the share that goes with it."""
+    tree = shapely.STRtree(footprints)
+    part, patch = tree.query(parts, predicate="covers")
+    whole = np.unique(patch * n_classes + codes[part])
+
+    touching = np.unique(tree.query(parts)[0])
+    pieces, owner = _subdivided(parts[touching])
+    piece_codes = codes[touching][owner]
+    piece, patch = tree.query(pieces, predicate="intersects")
+    key = patch * n_classes + piece_codes[piece]
+    cut = ~np.isin(key, whole)
+    key, piece, patch = key[cut], piece[cut], patch[cut]
+    order = np.argsort(key, kind="stable")
+    key, piece, patch = key[order], piece[order], patch[order]
+
+    inner = shapely.intersection(footprints[patch], pieces[piece])
+    partial, first = np.unique(key, return_index=True)
+    areas = _areas_of_groups(inner, first)
+    share = (areas / shapely.area(footprints[partial // n_classes])).clip(0, 1)
+    return np.concatenate([whole, partial]), np.concatenate([np.ones(len(whole)), share])
+
+
+def _areas_of_groups(geometries: AnyArray, first: IntArray) -> NDArray[np.float64]:
+    """Return the area of each group's union; a group runs from ``first[i]`` to ``first[i + 1]``."""
+    counts = np.diff(np.append(first, len(geometries)))
+    areas = shapely.area(geometries[first])
+    several = np.flatnonzero(counts > 1)
+    member = np.repeat(counts > 1, counts)
+    group = np.repeat(np.arange(len(several)), counts[several])
+    if len(several):
+        gathered = shapely.geometrycollections(geometries[member], indices=group)
+        areas[several] = shapely.area(shapely.union_all(gathered[:, None], axis=1))
+    return np.asarray(areas)
+
+
+def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
+    """Take valid simple polygons out of any geometries, and the position each came from."""
+    parts, owner = shapely.get_parts(np.asarray(geometries, dtype=object), return_index=True)
+    broken = ~shapely.is_valid(parts)  # reprojecting can make a sliver cross itself
+    parts[broken] = shapely.make_valid(parts[broken])
+    for _ in range(2):  # collections hold multipolygons, which hold polygons
+        parts, inner = shapely.get_parts(parts, return_index=True)
+        owner = owner[inner]
+    kept = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    return parts[kept], owner[kept]
+
+
+def _subdivided(parts: AnyArray) -> tuple[AnyArray, IntArray]:
+    """Halve polygons of many vertices until none is left; returns pieces and their owners."""
+    owner = np.arange(len(parts))
+    pieces, owners = [], []
+    while len(parts):
+        large = shapely.get_num_coordinates(parts) > _VERTICES_PER_PIECE
+        pieces.append(parts[~large])
+        owners.append(owner[~large])
+        west, south, east, north = shapely.bounds(parts[large]).T
+        wide = (east - west) > (north - south)
+        x, y = np.where(wide, (west + east) / 2, east), np.where(wide, north, (south + north) / 2)
+        halves = [
+            shapely.box(west, south, x, y),
+            shapely.box(np.where(wide, x, west), np.where(wide, south, y), east, north),
+        ]
+        cut = np.concatenate([shapely.intersection(parts[large], half) for half in halves])
+        parts, inner = _polygon_parts(cut)
+        owner = np.tile(owner[large], 2)[inner]
+    return np.concatenate([np.empty(0, dtype=object), *pieces]), np.concatenate(
+        [np.empty(0, dtype=np.int64), *owners]
+    )

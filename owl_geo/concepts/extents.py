@@ -1,0 +1,90 @@
+"""Does a layer lie where the patches lie? Extents, compared in the layer's own CRS."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from owl_geo.concepts.pool import LON_LAT, Pool, ScenePatches
+from owl_geo.errors import LayerError
+
+_log = logging.getLogger("owl_geo")
+
+Bounds = tuple[float, float, float, float]  # west, south, east, north
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The rectangle, in its own CRS, in which a layer has something to say."""
+
+    crs: CRS
+    bounds: Bounds
+
+    def __str__(self) -> str:
+        to_lonlat = Transformer.from_crs(self.crs, LON_LAT, always_xy=True)
+        return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
+
+
+def check(what: str, extent: Extent, pool: Pool) -> float:
+    """Return the share of the patches' area that lies within a layer's extent, 0 to 1.
+
+    ``what`` names the layer in messages. Logs a warning where the share is below 1. Raises
+    LayerError, with both extents in longitude and latitude, where no patch touches the extent.
+    """
+    overlaps = [_overlap(extent, patches) for patches in pool.scenes]
+    touching = np.concatenate([touches for _, touches in overlaps])
+    if not touching.any():
+        raise LayerError(
+            f"{what} covers none of the scenes: it spans {extent} in longitude and latitude, "
+            f"the patches {_pool_text(pool)}; take a layer of the same place"
+        )
+    share = float(np.concatenate([shares for shares, _ in overlaps]).mean())
+    if share < 0.9995:
+        _log.warning(
+            "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
+            "and what lies beyond counts as empty",
+            what,
+            100 * share,
+            extent,
+        )
+    return share
+
+
+def _overlap(
+    extent: Extent, patches: ScenePatches
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the share of each patch's bounding box in the extent, and whether they touch."""
+    west, south, east, north = extent.bounds
+    corners = patches.corners_in(extent.crs)
+    known = np.asarray(np.isfinite(corners).all(axis=(1, 2)))
+    corners = np.where(known[:, None, None], corners, 0.0)
+    if extent.crs.is_geographic:
+        # degrees go round: bring each patch to the extent's side of the antimeridian, whole
+        lon = corners[..., 0]
+        lon = lon[:, :1] + _turn(lon - lon[:, :1])
+        middle = (west + east) / 2
+        centre = lon.mean(axis=1, keepdims=True)
+        corners[..., 0] = lon - centre + middle + _turn(centre - middle)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    sides = np.minimum(high, [east, north]) - np.maximum(low, [west, south])
+    touches = known & (sides >= 0).all(axis=1)
+    shares = sides.clip(min=0).prod(axis=1) / (high - low).prod(axis=1, where=known[:, None])
+    return np.where(touches, shares, 0.0), touches
+
+
+def _turn(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (degrees + 180.0) % 360.0 - 180.0
+
+
+def _pool_text(pool: Pool) -> str:
+    points = np.concatenate([patches.corners_in(LON_LAT).reshape(-1, 2) for patches in pool.scenes])
+    return _as_text((*points.min(axis=0), *points.max(axis=0)))
+
+
+def _as_text(bounds: Bounds) -> str:
+    west, south, east, north = bounds
+    return f"{west:.4f}, {south:.4f} to {east:.4f}, {north:.4f}"

@@ -1,0 +1,170 @@
+"""Vector layers as tables: OSM files through libosmium, everything else through GDAL."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from owl_geo.concepts.extents import Extent
+from owl_geo.concepts.osm import is_osm, read_osm
+from owl_geo.config import LayerSettings
+from owl_geo.errors import LayerError, did_you_mean
+
+_log = logging.getLogger("owl_geo")
+
+_OTHER_TAGS = "other_tags"  # where GDAL's OSM driver puts tags that have no column of their own
+_DBF_NAME_LENGTH = 10
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Features, where they may lie, and the attributes that the file offers."""
+
+    features: gpd.GeoDataFrame
+    extent: Extent
+    fields: tuple[str, ...]
+
+
+def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
+    """Read a vector layer: geometries and one column per key, with its CRS.
+
+    Of a GDAL file a key finds the attribute of that name, whatever its case; keys that are not
+    there have no column; ``None`` reads all attributes. An OSM file needs keys, and has a column
+    for each. Invalid polygons are repaired, empty geometries dropped, heights forgotten.
+    Raises LayerError where the layer cannot be read, has no CRS, or holds nothing.
+    """
+    return load(settings, keys).features
+
+
+def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+    """Read a layer as ``read_layer`` does, with its extent and the names of its attributes."""
+    if is_osm(settings.path):
+        return _load_osm(settings, keys)
+    return _load_gdal(settings, keys)
+
+
+def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+    if settings.layer is not None:
+        raise LayerError(f"{settings.path} is an OSM file and has no layers; leave layer out")
+    if not keys:
+        raise LayerError(f"{settings.path} is an OSM file; say which tags are wanted of it")
+    features, box = read_osm(settings.path, keys)
+    features = _repaired(features)
+    if features.empty:
+        raise LayerError(f"{settings.path} has no features with {', '.join(keys)}")
+    bounds = tuple(features.total_bounds.tolist()) if box is None else box
+    return Layer(features, Extent(features.crs, bounds), tuple(keys))
+
+
+def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+    try:
+        layer = _layer_name(settings)
+        info = pyogrio.read_info(settings.path, layer=layer)
+    except (DataSourceError, DataLayerError) as error:
+        raise LayerError(f"cannot read the layer {_place(settings)}: {_first(error)}") from error
+    fields = tuple(str(field) for field in info["fields"])
+    short = info["driver"] == "ESRI Shapefile"
+    columns = {key: _field_of(key, fields, short) for key in fields if keys is None} | {
+        key: _field_of(key, fields, short) for key in keys or ()
+    }
+    found = {key: field for key, field in columns.items() if field is not None}
+    unfound = [key for key in columns if key not in found]
+    read = set(found.values()) | ({_OTHER_TAGS} & set(fields) if unfound else set())
+    raw = _read(settings, layer, sorted(read))
+    if raw.crs is None:
+        raise LayerError(f"{_place(settings)} has no CRS; assign one, with ogr2ogr -a_srs say")
+    table = {key: raw[field] for key, field in found.items()}
+    if _OTHER_TAGS in raw:
+        table |= _tags_within(raw[_OTHER_TAGS], unfound)
+    features = _repaired(gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs))
+    if features.empty:
+        raise LayerError(f"{_place(settings)} has no features")
+    extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
+    return Layer(features, extent, fields)
+
+
+def _layer_name(settings: LayerSettings) -> str:
+    """Return the layer asked for, or the file's one layer with geometry; raises LayerError."""
+    listed = [(str(name), kind) for name, kind in pyogrio.list_layers(settings.path)]
+    if settings.layer is not None:
+        names = [name for name, _ in listed]
+        if settings.layer not in names:
+            near = did_you_mean(settings.layer, names)
+            raise LayerError(f"{settings.path} has no layer {settings.layer!r}{near}")
+        return settings.layer
+    names = [name for name, kind in listed if kind is not None]
+    if not names:
+        raise LayerError(f"{settings.path} has no layer with geometry")
+    if len(names) > 1:
+        raise LayerError(f"{settings.path} has several layers: {', '.join(names)}; name one")
+    return names[0]
+
+
+def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDataFrame:
+    options = {"layer": layer, "columns": columns, "force_2d": True}
+    with warnings.catch_warnings():
+        # measured shapes, several geometry types: nothing that a concept depends on
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            try:
+                return pyogrio.read_dataframe(settings.path, **options)
+            except UnicodeDecodeError:
+                _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
+                return pyogrio.read_dataframe(settings.path, encoding="ISO-8859-1", **options)
+        except (DataSourceError, DataLayerError) as error:
+            raise LayerError(
+                f"cannot read the layer {_place(settings)}: {_first(error)}"
+            ) from error
+
+
+def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
+    """Find the attribute that a key names: exactly, in another case, or cut to a DBF's length."""
+    if key in fields:
+        return key
+    folded = {field.lower(): field for field in reversed(fields)}
+    found = folded.get(key.lower())
+    if found is None and short:
+        found = folded.get(key.lower()[:_DBF_NAME_LENGTH])
+    return found
+
+
+def _tags_within(other_tags: pd.Series, keys: list[str]) -> dict[str, pd.Series]:
+    """Take the keys out of text like ``"power"=>"plant","name"=>"x"``; only those that occur."""
+    columns = {}
+    for key in keys:
+        tag = other_tags.astype("string").str.extract(
+            rf'(?:^|,)"{re.escape(key)}"=>"((?:[^"\\]|\\.)*)"', expand=False
+        )
+        if tag.notna().any():
+            columns[key] = tag
+    return columns
+
+
+def _repaired(features: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    geometry = features.geometry.to_numpy()
+    broken = ~(shapely.is_valid(geometry) | shapely.is_missing(geometry))
+    if broken.any():
+        geometry = geometry.copy()
+        geometry[broken] = shapely.make_valid(geometry[broken])
+        features = features.set_geometry(gpd.GeoSeries(geometry, features.index, features.crs))
+    kept = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
+    return features[np.asarray(kept)].reset_index(drop=True)
+
+
+def _place(settings: LayerSettings) -> str:
+    return f"{settings.path} ({settings.layer})" if settings.layer else settings.path
+
+
+def _first(error: Exception) -> str:
+    """GDAL adds advice for programmers after the first sentence."""
+    return str(error).split("; ")[0].rstrip(".")

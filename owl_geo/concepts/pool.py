@@ -1,0 +1,99 @@
+"""The patches of an index, scene by scene, as geometry in each scene's own CRS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from owl_geo import grid as grids_
+from owl_geo.types import AnyArray, IntArray, SceneGrid
+
+LON_LAT = CRS.from_epsg(4326)
+
+
+@dataclass(frozen=True)
+class ScenePatches:
+    """The n patches of one scene; ``positions`` are their rows in the index."""
+
+    grid: SceneGrid
+    size: int  # pixels
+    positions: IntArray  # (n,)
+    row_off: IntArray  # (n,)
+    col_off: IntArray  # (n,)
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The scene's CRS."""
+        return CRS.from_user_input(self.grid.crs)
+
+    @cached_property
+    def corners(self) -> NDArray[np.float64]:
+        """Corners in the scene's CRS, ``(n, 4, 2)``."""
+        return grids_.corners(self.grid, self.row_off, self.col_off, self.size)
+
+    @cached_property
+    def footprints(self) -> AnyArray:
+        """Polygons in the scene's CRS, ``(n,)``."""
+        return np.asarray(shapely.polygons(self.corners))
+
+    def corners_in(self, crs: CRS) -> NDArray[np.float64]:
+        """Corners in another CRS, ``(n, 4, 2)``, infinite where they have no place in it."""
+        return reproject(self.corners, self.crs, crs)
+
+    def centres_lonlat(self) -> NDArray[np.float64]:
+        """Longitude and latitude of the patches' centres in degrees, ``(n, 2)``."""
+        centres = grids_.centres(self.grid, self.row_off, self.col_off, self.size)
+        return reproject(centres, self.crs, LON_LAT)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All patches of an index, scene by scene."""
+
+    scenes: tuple[ScenePatches, ...]
+    n_patches: int
+
+    def fill(self, default: str | float, compute: Callable[[ScenePatches], AnyArray]) -> AnyArray:
+        """Compute ``(n,)`` values per scene and return them in the order of the index.
+
+        A text as default makes an object array, a number float64.
+        """
+        kind = object if isinstance(default, str) else np.float64
+        values = np.full(self.n_patches, default, dtype=kind)
+        for scene in self.scenes:
+            values[scene.positions] = compute(scene)
+        return values
+
+    def centres_lonlat(self) -> NDArray[np.float64]:
+        """Longitude and latitude of the patches' centres in degrees, ``(n, 2)``."""
+        centres = np.empty((self.n_patches, 2))
+        for scene in self.scenes:
+            centres[scene.positions] = scene.centres_lonlat()
+        return centres
+
+
+def pool_of(index: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int) -> Pool:
+    """Split a source's index into its scenes, in the order in which they first come."""
+    names = index["scene"].to_numpy(dtype=object)
+    row_off = index["row_off"].to_numpy(dtype=np.int64)
+    col_off = index["col_off"].to_numpy(dtype=np.int64)
+    scenes = []
+    for name in dict.fromkeys(names):
+        rows = np.flatnonzero(names == name)
+        scenes.append(ScenePatches(grids[name], patch_size, rows, row_off[rows], col_off[rows]))
+    return Pool(tuple(scenes), len(index))
+
+
+def reproject(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
+    """Return points ``(..., 2)``, x before y, in another CRS; infinite where that has no place."""
+    if source == target:
+        return points
+    to_target = Transformer.from_crs(source, target, always_xy=True)
+    return np.stack(to_target.transform(points[..., 0], points[..., 1]), axis=-1)

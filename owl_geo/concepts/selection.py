@@ -1,0 +1,94 @@
+"""Which features of a layer a concept asks for, class by class."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from owl_geo.concepts import filters
+from owl_geo.concepts.filters import TagFilter
+from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.osm import is_osm
+from owl_geo.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
+from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.types import AnyArray, IntArray
+
+_log = logging.getLogger("owl_geo")
+
+LayerConcept = CategoryConcept | ShareConcept | DistanceConcept
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one concept asks of its layer: tag filters per class, or the column of the classes."""
+
+    concept: str
+    layer: str
+    classes: Mapping[str, tuple[TagFilter, ...]]  # "" stands for the one class of share, distance
+    column: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The attributes it needs, each once."""
+        if self.column is not None:
+            return (self.column,)
+        asked = (part.key for parts in self.classes.values() for part in parts)
+        return tuple(dict.fromkeys(asked))
+
+    def __str__(self) -> str:
+        parts = (str(part) for parts in self.classes.values() for part in parts)
+        return self.column or ", ".join(parts) or "every feature"
+
+    def features(self, layer: Layer) -> tuple[list[str], AnyArray, IntArray]:
+        """Return the names of the classes, and geometries ``(m,)`` with their class ``(m,)``.
+
+        A feature that fits several classes comes once for each. Raises LayerError where none of
+        the attributes is there; logs a warning where some are missing.
+        """
+        self._check_columns(layer)
+        geometries = layer.features.geometry.to_numpy()
+        if self.column is not None:
+            text = filters.text_of(layer.features[self.column])
+            named = text != ""
+            names, codes = np.unique(text[named], return_inverse=True)
+            return names.tolist(), geometries[named], codes
+        rows = [np.flatnonzero(filters.matches(layer.features, f)) for f in self.classes.values()]
+        codes = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+        return list(self.classes), geometries[np.concatenate(rows)], codes
+
+    def _check_columns(self, layer: Layer) -> None:
+        missing = [key for key in self.keys if key not in layer.features.columns]
+        if not missing:
+            return
+        if len(missing) == len(self.keys):
+            near = did_you_mean(missing[0], layer.fields)
+            raise LayerError(
+                f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}"
+            )
+        _log.warning(
+            "concepts.%s: layer %r has no column %s, so these filters find nothing",
+            self.concept,
+            self.layer,
+            ", ".join(repr(key) for key in missing),
+        )
+
+
+def select(name: str, concept: LayerConcept, layers: Mapping[str, LayerSettings]) -> Selection:
+    """Parse what a concept asks; raises ConfigError for a malformed filter or an unknown layer."""
+    where = f"concepts.{name}"
+    if concept.layer not in layers:
+        raise ConfigError(
+            f"{where}: no layer {concept.layer!r}{did_you_mean(concept.layer, layers)}"
+        )
+    if isinstance(concept, CategoryConcept):
+        texts = concept.classes
+        column = concept.column
+    else:
+        texts, column = {"": concept.where}, None
+    classes = {label: filters.parse_all(entry, where) for label, entry in texts.items()}
+    if is_osm(layers[concept.layer].path) and not all(classes.values()):
+        raise ConfigError(f"{where}: layer {concept.layer!r} is an OSM file; give tag filters")
+    return Selection(name, concept.layer, classes, column)

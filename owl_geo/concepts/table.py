@@ -1,0 +1,195 @@
+"""The table of concepts: one column per declared concept, one row per patch of the index."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from owl_geo.concepts import UNKNOWN, areas, derived, extents, rasters
+from owl_geo.concepts.distances import metres_to_nearest
+from owl_geo.concepts.layers import Layer, load
+from owl_geo.concepts.pool import Pool, pool_of
+from owl_geo.concepts.selection import LayerConcept, Selection, select
+from owl_geo.config import (
+    Concept,
+    GivenConcept,
+    LayerSettings,
+    RasterConcept,
+)
+from owl_geo.types import AnyArray, Progress, SceneGrid
+
+_log = logging.getLogger("owl_geo")
+
+_CLASSES_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class ConceptTable:
+    """Concepts of all patches, and how far the layers behind them reach."""
+
+    columns: pd.DataFrame  # object (text), float64 or bool, in the order declared
+    coverage: dict[str, float]  # layer, or path of a raster -> share of the patches' area, 0 to 1
+
+
+def concept_table(
+    index: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
+    patch_size: int,
+    concepts: Mapping[str, Concept],
+    layers: Mapping[str, LayerSettings],
+    progress: Progress | None = None,
+) -> ConceptTable:
+    """Compute the declared concepts for every row of a source's index.
+
+    A layer is read once, however many concepts use it; ``progress`` counts concepts.
+    Raises ConfigError for concepts that do not fit together, and LayerError for a layer or raster
+    that cannot be read, lacks what the concepts ask of it, or lies elsewhere.
+    """
+    derived.check(concepts, index)
+    selections = {
+        name: select(name, concept, layers)
+        for name, concept in concepts.items()
+        if isinstance(concept, LayerConcept)
+    }
+    work = _Work(pool_of(index, grids, patch_size), layers, selections.values())
+    columns: dict[str, AnyArray] = {}
+    for done, (name, concept) in enumerate(concepts.items()):
+        if progress is not None:
+            progress(done, len(concepts))
+        if isinstance(concept, derived.Derived):
+            columns[name] = derived.derive(concept, columns[concept.of])
+        elif isinstance(concept, GivenConcept):
+            columns[name] = derived.given(name, index)
+        elif isinstance(concept, RasterConcept):
+            columns[name] = work.of_raster(concept)
+        else:
+            columns[name] = work.of_layer(concept, selections[name])
+    if progress is not None:
+        progress(len(concepts), len(concepts))
+    series = {
+        name: pd.Series(values, index=index.index, dtype=values.dtype)
+        for name, values in columns.items()
+    }
+    return ConceptTable(pd.DataFrame(series, index=index.index), work.coverage)
+
+
+class _Work:
+    """Computes columns over the pool, and keeps the layers that it has read."""
+
+    def __init__(
+        self, pool: Pool, settings: Mapping[str, LayerSettings], selections: Iterable[Selection]
+    ) -> None:
+        self.coverage: dict[str, float] = {}
+        self._pool = pool
+        self._settings = settings
+        self._layers: dict[str, Layer] = {}
+        self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes wanted of it, in order
+        for selection in selections:
+            self._keys.setdefault(selection.layer, {}).update(dict.fromkeys(selection.keys))
+
+    def of_layer(self, concept: LayerConcept, selection: Selection) -> AnyArray:
+        """Return a category as object, a share or a distance as float64, ``(n,)``."""
+        layer = self._layer(selection.layer)
+        crs = layer.features.crs
+        names, geometries, codes = selection.features(layer)
+        if concept.kind == "distance":
+            metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs)
+            _warn_if_empty(geometries, selection, "the distance is unknown everywhere")
+            return metres
+        flat = shapely.get_dimensions(geometries) == 2
+        polygons, codes = geometries[flat], codes[flat]
+        if concept.kind == "share":
+            _warn_if_empty(polygons, selection, "the share is 0 everywhere")
+            return self._pool.fill(
+                0.0,
+                lambda scene: areas.shares(
+                    scene.footprints, areas.polygons_onto(polygons, crs, scene)
+                ),
+            )
+        _warn_if_empty(polygons, selection, f"every patch is {UNKNOWN!r}")
+        labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
+        return self._pool.fill(
+            UNKNOWN,
+            lambda scene: labels[
+                areas.largest_class(
+                    scene.footprints,
+                    areas.polygons_onto(polygons, crs, scene),
+                    codes,
+                    len(names),
+                )
+            ],
+        )
+
+    def of_raster(self, concept: RasterConcept) -> AnyArray:
+        """Return the majority as object or the mean as float64, ``(n,)``."""
+        path, band = concept.path, concept.band
+        if path not in self.coverage:
+            extent = rasters.extent(path)
+            self.coverage[path] = extents.check(f"raster {path}", extent, self._pool)
+        if concept.reduce == "mean":
+            return self._pool.fill(
+                np.nan,
+                lambda s: rasters.mean(path, s.grid, s.row_off, s.col_off, s.size, band=band),
+            )
+        return self._pool.fill(
+            UNKNOWN,
+            lambda s: rasters.majority(
+                path, s.grid, s.row_off, s.col_off, s.size, band=band, names=concept.names
+            ),
+        )
+
+    def _layer(self, name: str) -> Layer:
+        if name not in self._layers:
+            layer = load(self._settings[name], tuple(self._keys[name]))
+            self.coverage[name] = extents.check(f"layer {name!r}", layer.extent, self._pool)
+            self._layers[name] = layer
+        return self._layers[name]
+
+
+def _warn_if_empty(geometries: AnyArray, selection: Selection, outcome: str) -> None:
+    if len(geometries) == 0:
+        _log.warning(
+            "concepts.%s: no feature of layer %r that could count matches %s; %s",
+            selection.concept,
+            selection.layer,
+            selection,
+            outcome,
+        )
+
+
+def describe(columns: pd.DataFrame) -> list[str]:
+    """Return one line per concept: classes with counts, the range of a number, the share of yes."""
+    return [f"{name}: {_summary(columns[name])}" for name in columns]
+
+
+def _summary(column: pd.Series) -> str:
+    n = max(len(column), 1)
+    if pd.api.types.is_bool_dtype(column):
+        return f"yes {column.sum()} ({column.sum() / n:.1%})"
+    if pd.api.types.is_numeric_dtype(column):
+        missing = int(column.isna().sum())
+        if missing == len(column):
+            return "no patch has a value"
+        ends = ", ".join(
+            f"{word} {_number(value)}"
+            for word, value in (
+                ("min", column.min()),
+                ("median", column.median()),
+                ("max", column.max()),
+            )
+        )
+        return f"{ends}, missing {missing}"
+    counts = column.value_counts(sort=False)
+    counts = counts.sort_values(ascending=False, kind="stable")
+    shown = [f"{word} {k} ({k / n:.1%})" for word, k in counts.head(_CLASSES_SHOWN).items()]
+    rest = len(counts) - len(shown)
+    return ", ".join(shown + ([f"{rest} more classes"] if rest else []))
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,142 @@
+"""Make a run: open the source, tile it, compute the concepts and the truth, write the folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from owl_geo import run_folder
+from owl_geo.concepts.table import concept_table, describe
+from owl_geo.config import Settings
+from owl_geo.evaluation.oracle import truth_labels
+from owl_geo.evaluation.split import hold_out
+from owl_geo.run_folder import Run
+from owl_geo.sources import open_source
+from owl_geo.sources.base import PatchSource
+from owl_geo.sources.statistics import band_statistics
+from owl_geo.types import BandStatistics, Progress
+
+# Given the name of a piece of work, returns what is called as it goes on.
+Reporter = Callable[[str], Progress | None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a new run holds, for people to read."""
+
+    run: Run
+    source: list[str]  # a line per scene
+    concepts: list[str]  # a line per concept
+    coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
+    truth: list[str]  # a line per class, and the held-out part; empty without an oracle
+
+
+@dataclass(frozen=True)
+class _Index:
+    source: PatchSource
+    patches: gpd.GeoDataFrame
+    statistics: BandStatistics
+    truth: pd.DataFrame | None
+    coverage: Mapping[str, float]
+
+
+def _silent(_work: str) -> Progress | None:
+    return None
+
+
+def init(
+    path: Path, settings: Settings, *, overwrite: bool = False, report: Reporter = _silent
+) -> Summary:
+    """Make a run folder at ``path``, whole or not at all.
+
+    Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
+    """
+    run_folder.check_free(path, overwrite=overwrite)
+    made = _make_index(settings, report)
+    named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
+    run = run_folder.create(
+        path, named, made.patches, made.statistics, made.truth, overwrite=overwrite
+    )
+    return _summary(run, made)
+
+
+def update(path: Path, *, report: Reporter = _silent) -> Summary:
+    """Make the patch index of a run again after its owl.toml was edited; answers stay.
+
+    Raises as ``init`` does, and RunError where an answered patch would no longer exist.
+    """
+    run = Run(path)
+    made = _make_index(run.settings, report)
+    return _summary(run_folder.update(run, made.patches, made.statistics, made.truth), made)
+
+
+def _make_index(settings: Settings, report: Reporter) -> _Index:
+    source = open_source(settings.source, progress=report("Tiling"))
+    index = source.index
+    table = concept_table(
+        index,
+        source.grids,
+        source.patch_size,
+        settings.concepts,
+        settings.layers,
+        progress=report("Concepts"),
+    )
+    own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
+    patches = gpd.GeoDataFrame(
+        pd.concat([index[own], table.columns], axis=1), geometry=index.geometry, crs=index.crs
+    )
+    statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
+    return _Index(source, patches, statistics, _truth(settings, source), table.coverage)
+
+
+def _truth(settings: Settings, source: PatchSource) -> pd.DataFrame | None:
+    """Return patch_id, label and held_out for a run with an oracle."""
+    if settings.oracle is None:
+        return None
+    index = source.index
+    labels = truth_labels(settings, source)
+    rng = np.random.default_rng([settings.seed, 1])
+    held_out, test = hold_out(index, source.patch_size, settings.evaluation, rng)
+    labels[held_out & ~test] = None
+    return pd.DataFrame({"patch_id": index["patch_id"], "label": labels, "held_out": held_out})
+
+
+def _run_id(settings: Settings, patches: gpd.GeoDataFrame) -> str:
+    """Name a run by what defines it, so that one seed gives the same batches, names included."""
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id"}).encode())
+    digest.update("\n".join(patches["patch_id"]).encode())
+    return digest.hexdigest()[:8]
+
+
+def _summary(run: Run, made: _Index) -> Summary:
+    scenes = made.patches["scene"].value_counts(sort=False)
+    source = [f"{name}: {n} patches" for name, n in scenes.items()]
+    detailed = getattr(made.source, "summary", None)
+    if detailed is not None:
+        source = [str(scene) for scene in detailed]
+    return Summary(
+        run=run,
+        source=source,
+        concepts=describe(run.concepts),
+        coverage=made.coverage,
+        truth=[] if made.truth is None else _describe_truth(made.truth),
+    )
+
+
+def _describe_truth(truth: pd.DataFrame) -> list[str]:
+    lines = []
+    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["held_out"]])):
+        counts = part["label"].value_counts()
+        shares = ", ".join(f"{label} {n} ({n / len(part):.1%})" for label, n in counts.items())
+        unknown = int(part["label"].isna().sum())
+        lines.append(
+            f"{name}: {len(part)} patches: {shares or 'none'}"
+            + (f", {unknown} without truth" if unknown else "")
+        )
+    return lines

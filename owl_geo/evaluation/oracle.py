@@ -1,0 +1,144 @@
+"""Ground truth per patch: from polygons, points, a class raster, or the source itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from owl_geo.concepts.areas import class_shares, polygons_onto
+from owl_geo.concepts.extents import check as check_extent
+from owl_geo.concepts.filters import text_of
+from owl_geo.concepts.layers import Layer, load
+from owl_geo.concepts.pool import Pool, pool_of, reproject
+from owl_geo.concepts.rasters import class_shares_of_raster
+from owl_geo.concepts.rasters import extent as raster_extent
+from owl_geo.config import LayerSettings, OracleSettings, Settings
+from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.raster import is_raster
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import AnyArray, BoolArray, IntArray
+
+Shares = NDArray[np.float64]
+
+
+def truth_labels(settings: Settings, source: PatchSource) -> AnyArray:
+    """Return the true class of each patch, object ``(n,)``, None where the truth does not say.
+
+    A patch has the class with the largest overlap share, if that reaches ``min_share``; else it is
+    of the first class, the background. Raises ConfigError or LayerError for a truth that cannot be
+    read, lies elsewhere, or lacks the column or values asked for.
+    """
+    oracle = settings.oracle
+    assert oracle is not None
+    classes = np.array(settings.classes, dtype=object)
+    if oracle.path is None:
+        return classes[_own_labels(source, len(classes))]
+    pool = pool_of(source.index, source.grids, source.patch_size)
+    wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
+    if is_raster(oracle.path):
+        shares, known = _raster_shares(oracle, oracle.path, wanted, pool, len(source.index))
+    else:
+        shares, known = _vector_shares(oracle, oracle.path, wanted, pool, len(source.index))
+    best = shares.argmax(axis=1)
+    labels = np.where(
+        shares[np.arange(len(best)), best] >= oracle.min_share,
+        np.array(wanted, dtype=object)[best],
+        classes[0],
+    )
+    labels[~known] = None
+    return labels
+
+
+def _own_labels(source: PatchSource, n_classes: int) -> IntArray:
+    labels = getattr(source, "labels", None)
+    if labels is None:
+        raise ConfigError("oracle.path is missing: this source has no truth of its own")
+    if labels.max() >= n_classes:
+        raise ConfigError(f"the source has {labels.max() + 1} classes, the run only {n_classes}")
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _raster_shares(
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, n: int
+) -> tuple[Shares, BoolArray]:
+    """Return each class's share among a patch's valid truth pixels, and where there are any."""
+    if not oracle.values:
+        raise ConfigError("oracle.values is missing: say which values of the raster are positive")
+    check_extent(path, raster_extent(path), pool)
+    codes = [_codes(oracle.values[name]) for name in wanted]
+    flat = [code for group in codes for code in group]
+    owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
+    shares, known = np.zeros((n, len(wanted))), np.zeros(n, dtype=bool)
+    for part in pool.scenes:
+        each, valid = class_shares_of_raster(
+            path, part.grid, part.row_off, part.col_off, part.size, flat
+        )
+        known[part.positions] = valid > 0
+        for column in range(len(wanted)):
+            shares[part.positions, column] = each[:, owner == column].sum(axis=1)
+    return shares, known
+
+
+def _codes(values: tuple[str, ...]) -> list[float]:
+    try:
+        return [float(value) for value in values]
+    except ValueError as error:
+        raise ConfigError(f"oracle.values of a raster are numbers: {error}") from error
+
+
+def _vector_shares(
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, n: int
+) -> tuple[Shares, BoolArray]:
+    """Return each class's share of a patch's area; a point counts as the whole patch it lies in."""
+    keys = [oracle.column] if oracle.column else []
+    layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
+    check_extent(path, layer.extent, pool)
+    codes = _class_of_features(oracle, layer, wanted)
+    geometries = layer.features.geometry.to_numpy()
+    is_point = shapely.get_dimensions(geometries) == 0
+    crs = layer.features.crs
+    shares, known = np.zeros((n, len(wanted))), np.zeros(n, dtype=bool)
+    for part in pool.scenes:
+        # a last column for features of other classes: they say that the place was looked at
+        here = class_shares(
+            part.footprints,
+            polygons_onto(geometries[~is_point], crs, part),
+            codes[~is_point],
+            len(wanted) + 1,
+        )
+        points = shapely.get_parts(geometries[is_point])
+        owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
+        placed = shapely.points(reproject(shapely.get_coordinates(points), crs, part.crs))
+        patch, point = shapely.STRtree(placed).query(part.footprints, predicate="intersects")
+        here[patch, owner[point]] = 1.0
+        shares[part.positions] = here[:, :-1]
+        known[part.positions] = here.any(axis=1)
+    if oracle.elsewhere == "absent":
+        known[:] = True
+    return shares, known
+
+
+def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
+    """Return the number of each feature's class within ``wanted``, its length for any other."""
+    if oracle.column is None:
+        if oracle.values:
+            raise ConfigError("oracle.column is missing: which attribute holds oracle.values?")
+        return np.zeros(len(layer.features), dtype=np.int64)
+    if oracle.column not in layer.features:
+        near = did_you_mean(oracle.column, layer.fields)
+        raise LayerError(f"{oracle.path} has no attribute {oracle.column!r}{near}")
+    text = text_of(layer.features[oracle.column])
+    codes = np.full(len(text), len(wanted), dtype=np.int64)
+    for code, name in enumerate(wanted):
+        values = oracle.values.get(name, (name,))
+        found = np.isin(text, values)
+        if not found.any():
+            seen = sorted(pd.unique(text))
+            raise LayerError(
+                f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
+                f"there are {', '.join(map(repr, seen[:8]))}{' ...' if len(seen) > 8 else ''}"
+            )
+        codes[found] = code
+    return codes

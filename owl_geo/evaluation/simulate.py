@@ -1,0 +1,82 @@
+"""A search in which the ground truth answers in the annotator's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from owl_geo import loop
+from owl_geo.errors import RunError
+from owl_geo.labels import Answer
+from owl_geo.run_folder import ORACLE, Round, Run
+from owl_geo.schema import SKIP, TIME_FORMAT
+
+
+def simulate(
+    run: Run, *, device: str = "auto", on_round: Callable[[Round], None] | None = None
+) -> list[Round]:
+    """Run every round that is still to do and return all rounds; a finished run is left alone.
+
+    ``on_round`` is called with each round as it ends. Raises RunError for a run without an oracle.
+    """
+    if run.truth is None:
+        raise RunError(f"{run.path} has no oracle; label its batches, or set [oracle] in owl.toml")
+    while True:
+        rounds = run.rounds()
+        if is_finished(run, rounds):
+            run.sync_metrics()
+            return rounds
+        waiting = loop.waiting(run)
+        if waiting is not None:
+            answer(run, waiting)
+        elif _asked(rounds) <= run.settings.loop.rounds and _pool_is_left(run):
+            entry = loop.query(run, device=device)
+            if on_round is not None:
+                on_round(entry)
+        else:
+            entry = loop.conclude(run, device=device)
+            if on_round is not None:
+                on_round(entry)
+
+
+def run(opened: Run, *, device: str = "auto") -> list[Round]:
+    """Run every round it can: to the end with an oracle, else up to the next batch to label."""
+    if opened.truth is not None:
+        return simulate(opened, device=device)
+    loop.query(opened, device=device)
+    return opened.rounds()
+
+
+def is_finished(run: Run, rounds: list[Round]) -> bool:
+    """Whether the last fit is done and the budget, perhaps raised since, is spent."""
+    if not rounds or rounds[-1].batch_id is not None:
+        return False
+    return _asked(rounds) > run.settings.loop.rounds or not _pool_is_left(run)
+
+
+def answer(run: Run, entry: Round) -> None:
+    """Answer a batch from the truth; a patch that the truth does not cover is skipped."""
+    assert run.truth is not None and entry.batch_id is not None
+    truth = run.truth.set_index("patch_id")["label"]
+    now = datetime.now(UTC).strftime(TIME_FORMAT)
+    answers = [
+        Answer(
+            patch_id=patch_id,
+            label=truth[patch_id] if isinstance(truth[patch_id], str) else SKIP,
+            annotator=ORACLE,
+            labelled_at=now,
+            batch_id=entry.batch_id,
+            round=entry.number,
+        )
+        for patch_id in entry.patch_ids
+    ]
+    run.labels.append(answers, run.patches.set_index("patch_id").geometry)
+
+
+def _asked(rounds: list[Round]) -> int:
+    """How many batches were asked, the first one included."""
+    return sum(entry.batch_id is not None for entry in rounds)
+
+
+def _pool_is_left(run: Run) -> bool:
+    return bool(loop.pool_of(run, run.labels.current()).any())

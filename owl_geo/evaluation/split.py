@@ -1,0 +1,73 @@
+"""Which patches are held out to judge a model by.
+
+Neighbouring patches resemble each other, so a random split flatters a model (Roberts et al. 2017,
+Ecography 40: 913-929). Scenes are therefore held out in square blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.config import EvaluationSettings
+from owl_geo.errors import ConfigError
+from owl_geo.types import BoolArray, IntArray
+
+_BLOCKS = 50  # about as many by default: enough to draw a fifth from, few enough to be wide
+
+
+def hold_out(
+    index: pd.DataFrame, patch_size: int, settings: EvaluationSettings, rng: np.random.Generator
+) -> tuple[BoolArray, BoolArray]:
+    """Return which patches are held out and which of these are for testing, each ``(n,)``.
+
+    With overlapping patches, those that reach into a held-out block from outside are held out but
+    not tested: to train on them would be to train on test pixels. Raises ConfigError where all
+    patches lie in one block.
+    """
+    n = len(index)
+    wanted = round(n * settings.test_share)
+    if settings.split == "random" or wanted == 0:
+        test = np.zeros(n, dtype=bool)
+        test[rng.permutation(n)[:wanted]] = True
+        return test, test
+    return _hold_out_blocks(index, patch_size, settings, wanted, rng)
+
+
+def _hold_out_blocks(
+    index: pd.DataFrame,
+    patch_size: int,
+    settings: EvaluationSettings,
+    wanted: int,
+    rng: np.random.Generator,
+) -> tuple[BoolArray, BoolArray]:
+    """Draw whole blocks until about ``wanted`` patches lie in them."""
+    edge = settings.block_size or int(np.clip(np.sqrt(len(index) / _BLOCKS), 1, 16))
+    pixels = edge * patch_size
+    first = _block_of(index, pixels, 0, 0)
+    blocks, sizes = np.unique(first, return_counts=True)
+    if len(blocks) < 2:
+        raise ConfigError(
+            f"evaluation.block_size is {edge} patches, and all {len(index)} patches lie in one "
+            "block; choose a smaller one, or split = \"random\""
+        )
+    order = rng.permutation(len(blocks))
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
+    drawn = blocks[order[: min(enough, len(blocks) - 1)]]
+    last = patch_size - 1
+    corners = np.stack(
+        [
+            np.isin(_block_of(index, pixels, down, right), drawn)
+            for down in (0, last)
+            for right in (0, last)
+        ]
+    )
+    return corners.any(axis=0), corners.all(axis=0)
+
+
+def _block_of(index: pd.DataFrame, pixels: int, down: int, right: int) -> IntArray:
+    """Return a number for the block in which each patch's pixel (down, right) lies."""
+    scene = pd.factorize(index["scene"])[0].astype(np.int64)
+    row = (index["row_off"].to_numpy(dtype=np.int64) + down) // pixels
+    col = (index["col_off"].to_numpy(dtype=np.int64) + right) // pixels
+    return (scene << 44) | (row << 22) | col

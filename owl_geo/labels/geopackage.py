@@ -1,0 +1,172 @@
+"""Answers in one GeoPackage, ``labels.gpkg``: opens in any GIS, needs no server.
+
+SQLite gives what the store promises: a transaction is stored whole or not at all, whatever kills
+the process, and a second writer waits for the first. The layer has no spatial index, because its
+triggers call functions that only GDAL's SQLite has.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from owl_geo import gpkg
+from owl_geo.errors import RunError
+from owl_geo.labels.base import HISTORY_COLUMNS, Appended, consensus
+from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
+from owl_geo.types import Answer
+
+_COLUMNS = ", ".join(gpkg.quoted(name) for name in LABELS_COLUMNS)
+_INSERT = (
+    f"INSERT INTO {gpkg.quoted(LABELS_LAYER)} ({_COLUMNS}, {gpkg.GEOMETRY})"  # noqa: S608
+    f" VALUES ({', '.join('?' for _ in LABELS_COLUMNS)}, ?)"
+)
+_HISTORY = (
+    f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608
+    f" FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY {gpkg.FEATURE_ID}"
+)
+_EXTENT = """
+UPDATE gpkg_contents SET
+    min_x = min(coalesce(min_x, :min_x), :min_x), min_y = min(coalesce(min_y, :min_y), :min_y),
+    max_x = max(coalesce(max_x, :max_x), :max_x), max_y = max(coalesce(max_y, :max_y), :max_y),
+    last_change = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE table_name = :layer
+"""
+
+
+class GeoPackageLabels:
+    """The label store of a run folder; see ``LabelStore`` for what it promises.
+
+    ``crs`` is that of the footprints. The file is made by the first ``append``; until then the
+    history is empty.
+    """
+
+    def __init__(self, path: str | Path, crs: object) -> None:
+        self.path = Path(path)
+        self.crs = crs
+
+    def append(
+        self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
+    ) -> Appended:
+        """Store the answers that are new in one transaction; see ``LabelStore``."""
+        if not answers:
+            return Appended(new=0, unchanged=0)
+        with self._one_line("write"):
+            if not self.path.exists():
+                self._create()
+            with self._open() as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                # takes the lock before reading, so that no other process adds what we compare with
+                connection.execute("BEGIN IMMEDIATE")
+                new = _not_stored(answers, _read(connection))
+                if new:
+                    _insert(connection, new, [footprints[answer.patch_id] for answer in new])
+                connection.execute("COMMIT")
+        return Appended(new=len(new), unchanged=len(answers) - len(new))
+
+    def history(self) -> pd.DataFrame:
+        """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
+        if not self.path.exists():
+            return _read(None)
+        with self._one_line("read"), self._open() as connection:
+            return _read(connection)
+
+    def current(self) -> pd.DataFrame:
+        """Return one label per answered patch: patch_id, label, seq."""
+        return consensus(self.history())
+
+    def count(self) -> int:
+        """Return how many answers the history has."""
+        if not self.path.exists():
+            return 0
+        with self._one_line("read"), self._open() as connection:
+            query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608
+            return int(connection.execute(query).fetchone()[0])
+
+    def _create(self) -> None:
+        text = {name: np.empty(0, dtype=object) for name in LABELS_COLUMNS}
+        empty = gpd.GeoDataFrame(
+            {**text, "round": np.empty(0, dtype=np.int64)},
+            geometry=gpd.GeoSeries([], crs=self.crs),
+        )
+        try:
+            gpkg.create(self.path, empty, LABELS_LAYER, spatial_index=False)
+        except FileExistsError:
+            return  # another process was faster; its file serves
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the file; closing without COMMIT rolls back."""
+        # read and write even to read: what a killed process left half-done must be rolled back
+        connection = gpkg.connect(self.path, "rw")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _one_line(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                reason = "another program is writing to it; let that finish and try again"
+            raise RunError(f"cannot {verb} the answers in {self.path}: {reason}") from error
+
+
+def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:
+    rows = [] if connection is None else connection.execute(_HISTORY).fetchall()
+    table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
+    return table.astype({"seq": np.int64, "round": np.int64})
+
+
+def _not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
+    """Return the answers that do not stand in the history or earlier among themselves."""
+    equal: set[tuple[object, ...]] = set()
+    newest: dict[tuple[str, str, str], tuple[str, object, str]] = {}
+
+    def remember(who: tuple[str, str, str], said: tuple[str, object, str]) -> None:
+        equal.add((*who, *said))
+        if who not in newest or said[2] >= newest[who][2]:
+            newest[who] = said
+
+    for row in history.itertuples(index=False):
+        who = (row.patch_id, row.annotator, row.batch_id)
+        remember(who, (row.label, row.comment, row.labelled_at))
+    new = []
+    for answer in answers:
+        who = (answer.patch_id, answer.annotator, answer.batch_id)
+        said = (answer.label, answer.comment, answer.labelled_at)
+        repeated = not answer.stamped and who in newest and newest[who][:2] == said[:2]
+        if repeated or (*who, *said) in equal:
+            continue
+        remember(who, said)
+        new.append(answer)
+    return new
+
+
+def _insert(
+    connection: sqlite3.Connection, answers: Sequence[Answer], polygons: Sequence[shapely.Polygon]
+) -> None:
+    _, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+    rows = (
+        (*(getattr(answer, name) for name in LABELS_COLUMNS), blob)
+        for answer, blob in zip(answers, gpkg.to_blobs(polygons, srs_id), strict=True)
+    )
+    connection.executemany(_INSERT, rows)
+    extent = dict(
+        zip(
+            ("min_x", "min_y", "max_x", "max_y"),
+            shapely.total_bounds(polygons).tolist(),
+            strict=True,
+        )
+    )
+    connection.execute(_EXTENT, {**extent, "layer": LABELS_LAYER})

@@ -1,0 +1,276 @@
+"""The search: choose a batch, take in answers, learn, choose the next.
+
+    query:   answers so far -> Reptile on the new ones -> fit -> score the pool -> choose -> batch
+    ingest:  answered batches -> checked -> kept for ever
+
+The two are apart in time and process; all they share is the run folder. ``query`` draws every random
+number from the run's seed and the round's number, so a round that is done again is the same round.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from owl_geo import scoring, training
+from owl_geo.acquisition.samplers import RandomSampler, Sampler, build_sampler
+from owl_geo.batches import IssuedBatch, answers_of, read_batch, write_batch
+from owl_geo.errors import RunError
+from owl_geo.metrics import RoundMetrics, roc_auc
+from owl_geo.models import checkpoint
+from owl_geo.models.checkpoint import ModelSpec
+from owl_geo.reptile import Reptile
+from owl_geo.run_folder import Round, Run
+from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+
+log = logging.getLogger("owl_geo")
+
+# What a random number is for; each purpose has a stream of its own in each round.
+_WEIGHTS, _META, _FIT, _CHOICE = range(4)
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of one batch file."""
+
+    path: Path
+    counts: dict[str, int]  # answers in the file by label
+    unanswered: int
+    new: int
+    unchanged: int  # stored before
+
+
+def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+    """Choose and write the next batch; return its round.
+
+    Until the last batch has an answer, that batch is returned again. Raises RunError when every
+    patch is answered.
+    """
+    with run.locked():
+        return waiting(run) or _advance(run, scoring.pick_device(device), progress, ask=True)
+
+
+def conclude(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+    """Fit and measure once more on all answers, without asking anything."""
+    with run.locked():
+        return _advance(run, scoring.pick_device(device), progress, ask=False)
+
+
+def ingest(run: Run, paths: Sequence[Path], *, annotator: str) -> list[Ingested]:
+    """Check every batch file, then store their answers; twice the same file changes nothing.
+
+    ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
+    any of the files cannot be taken in whole.
+    """
+    footprints = run.patches.set_index("patch_id").geometry
+    issued = {
+        entry.batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
+        for entry in run.rounds()
+        if entry.batch_id is not None
+    }
+    now = datetime.now(UTC)
+    checked = [
+        (
+            path,
+            *answers_of(
+                read_batch(path),
+                run_batches=issued,
+                classes=run.settings.classes,
+                default_annotator=annotator,
+                now=now,
+            ),
+        )
+        for path in paths
+    ]
+    done = []
+    for path, answers, notes in checked:
+        appended = run.labels.append(answers, footprints)
+        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
+        done.append(
+            Ingested(
+                path=path,
+                counts={str(label): int(n) for label, n in counts.items()},
+                unanswered=notes.unanswered,
+                new=appended.new,
+                unchanged=appended.unchanged,
+            )
+        )
+    return done
+
+
+def waiting(run: Run) -> Round | None:
+    """Return the last round if it asked a batch and no answer to it has arrived yet."""
+    rounds = run.rounds()
+    if not rounds or rounds[-1].batch_id is None:
+        return None
+    answered = run.labels.history()["batch_id"]
+    return None if (answered == rounds[-1].batch_id).any() else rounds[-1]
+
+
+def pool_of(run: Run, current: pd.DataFrame) -> BoolArray:
+    """Which patches may be asked, ``(n,)`` over the index: not answered, and not held out."""
+    ids = run.patches["patch_id"]
+    free: BoolArray = ~ids.isin(current["patch_id"]).to_numpy()
+    return free & ~run.truth["held_out"].to_numpy() if run.truth is not None else free
+
+
+def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: bool) -> Round:
+    started = time.perf_counter()
+    rounds = run.rounds()
+    number = len(rounds)
+    current = run.labels.current()
+    pool = pool_of(run, current)
+    if ask and not pool.any():
+        raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
+    known = current[current["label"].isin(run.settings.classes)]
+    log.info("round %d: learning from %d labels", number, len(known))
+    model, spec, train_loss, query_loss = _learn(run, rounds, known, device)
+    batch = _choose(run, model, pool, number, device, progress) if ask else None
+    batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
+    metrics = RoundMetrics(
+        round=number,
+        n_labeled=len(known),
+        positives_found=int((known["label"] == run.settings.positive).sum()),
+        train_loss=train_loss,
+        test_auc=_test_auc(run, model, device) if len(known) else math.nan,
+        meta_query_loss=query_loss,
+        n_pool=int(pool.sum()),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    entry = Round(
+        number=number,
+        batch_id=batch_id,
+        patch_ids=() if batch is None else tuple(batch["patch_id"]),
+        answers_seen=int(current["seq"].max()) if len(current) else 0,
+        metrics=metrics,
+    )
+
+    def write(folder: Path) -> None:
+        checkpoint.save(folder / run.model_path(number).name, model, spec)
+        if batch is not None and batch_id is not None:
+            write_batch(
+                folder / run.batch_path(number).name,
+                batch,
+                classes=run.settings.classes,
+                positive=run.settings.positive,
+                concepts=list(run.settings.concepts),
+                batch_id=batch_id,
+                round=number,
+            )
+
+    run.publish(entry, write)
+    return entry
+
+
+def _learn(
+    run: Run, rounds: list[Round], known: pd.DataFrame, device: torch.device
+) -> tuple[nn.Module, ModelSpec, float, float]:
+    """Take the last round's model to the present: Reptile on new answers, then a fit on all."""
+    settings = run.settings
+    number = len(rounds)
+    if not rounds:
+        spec = ModelSpec(
+            kind=settings.model.kind,
+            bands=run.source.bands,
+            classes=settings.classes,
+            patch_size=settings.patch_size,
+            dropout=settings.model.dropout,
+        )
+        model = checkpoint.build(spec, _seed(run, number, _WEIGHTS))
+        checkpoint.set_statistics(model, run.statistics)
+        return model, spec, math.nan, math.nan
+    model, spec = checkpoint.load(run.model_path(number - 1))
+    images = run.source.read(known["patch_id"].tolist())
+    labels = _class_numbers(settings.classes, known)
+    query_loss = math.nan
+    if settings.reptile.enabled:
+        fresh = (known["seq"] > rounds[-1].answers_seen).to_numpy()
+        query_loss = training.meta_update(
+            model,
+            images[fresh],
+            labels[fresh],
+            Reptile(
+                inner_lr=settings.reptile.inner_lr,
+                meta_lr=settings.reptile.meta_lr,
+                inner_steps=settings.reptile.inner_steps,
+            ),
+            seed=_seed(run, number, _META),
+            device=device,
+        )
+    train_loss = training.fit(
+        model, images, labels, settings.training, seed=_seed(run, number, _FIT), device=device
+    )
+    return model, spec, train_loss, query_loss
+
+
+def _choose(
+    run: Run,
+    model: nn.Module,
+    pool: BoolArray,
+    number: int,
+    device: torch.device,
+    progress: Progress | None,
+) -> gpd.GeoDataFrame:
+    """Return the batch in rank order, with the terms of each patch's score."""
+    settings = run.settings
+    candidates = run.patches[pool].reset_index(drop=True)
+    concepts = candidates[list(settings.concepts)]
+    sampler: Sampler
+    if number == 0:
+        sampler, budget = RandomSampler(settings.acquisition.weights), settings.loop.initial
+    else:
+        sampler = build_sampler(settings.acquisition, number, settings.loop.rounds)
+        budget = settings.loop.query_budget
+    probabilities: FloatArray | None = None
+    if sampler.needs_model:
+        ids = candidates["patch_id"].tolist()
+        probabilities = scoring.predict_proba(
+            model, run.source, ids, device=device, progress=progress
+        )
+    terms = sampler.terms(probabilities, concepts)
+    rng = np.random.default_rng(_seed(run, number, _CHOICE))
+    chosen = sampler.choose(terms, budget, rng)
+    batch = candidates.iloc[chosen].reset_index(drop=True)
+    positive = settings.classes.index(settings.positive)
+    batch["score"] = terms.score[chosen]
+    batch["uncertainty"] = terms.uncertainty[chosen]
+    batch["relevance"] = terms.relevance[chosen]
+    batch["probability"] = np.nan if probabilities is None else probabilities[chosen, positive]
+    batch["scene_crs"] = [run.source.grids[scene].crs for scene in batch["scene"]]
+    return batch
+
+
+def _test_auc(run: Run, model: nn.Module, device: torch.device) -> float:
+    """ROC AUC on the held-out patches; not-a-number without truth, or where it has one class."""
+    if run.truth is None:
+        return math.nan
+    test = run.truth[run.truth["held_out"] & run.truth["label"].notna()]
+    if test.empty:
+        return math.nan
+    ids = test["patch_id"].tolist()
+    probabilities = scoring.predict_proba(model, run.source, ids, device=device)
+    positive = run.settings.classes.index(run.settings.positive)
+    is_positive = (test["label"] == run.settings.positive).to_numpy()
+    return roc_auc(is_positive, probabilities[:, positive])
+
+
+def _class_numbers(classes: Sequence[str], known: pd.DataFrame) -> IntArray:
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[label] for label in known["label"]], dtype=np.int64)
+
+
+def _seed(run: Run, number: int, purpose: int) -> int:
+    """Return a seed that depends on the run's seed, the round and the purpose only."""
+    sequence = np.random.SeedSequence([run.settings.seed, number, purpose])
+    return int(sequence.generate_state(1)[0])

@@ -1,0 +1,43 @@
+"""Reptile: the arithmetic of the meta-update; the inner training step is passed in.
+
+Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms, 2018, arXiv 1803.02999.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Reptile:
+    """Adapt to a support set, then go a part of the way: theta += meta_lr * (adapted - theta).
+
+    Args:
+        inner_lr: learning rate of the inner SGD; the inner step that is passed in uses it.
+        meta_lr: step towards the adapted weights, 0 to 1.
+        inner_steps: inner steps at most.
+    """
+
+    inner_lr: float = 0.01
+    meta_lr: float = 0.1
+    inner_steps: int = 5
+
+    def adapt(self, theta: Weights, inner_step: Callable[[Weights], Weights]) -> Weights:
+        """Return the weights after ``inner_steps`` calls of ``inner_step``, starting at theta."""
+        adapted = theta
+        for _ in range(self.inner_steps):
+            adapted = inner_step(adapted)
+        return adapted
+
+    def move(self, theta: Weights, adapted: Weights) -> dict[str, Tensor]:
+        """Return the meta-updated weights; names that only one of the two has are an error."""
+        if theta.keys() != adapted.keys():
+            raise ValueError("theta and the adapted weights have different names")
+        return {
+            name: value + self.meta_lr * (adapted[name] - value) for name, value in theta.items()
+        }

@@ -1,0 +1,376 @@
+"""The run folder: everything of one search, on disk, so that any process can go on from there.
+
+Each file has one writer and appears whole: the folder itself and every round are written beside
+their place and renamed into it. Answers are the only thing that is appended to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from owl_geo import config
+from owl_geo.config import Settings
+from owl_geo.errors import RunError
+from owl_geo.labels import LabelStore
+from owl_geo.labels.geopackage import GeoPackageLabels
+from owl_geo.metrics import RoundMetrics, to_csv
+from owl_geo.sources import open_source
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import BandStatistics
+
+PATCHES = "patches.parquet"
+TRUTH = "truth.parquet"
+INDEX = "index.json"
+LABELS = "labels.gpkg"
+METRICS = "metrics.csv"
+ROUNDS = "rounds"
+BATCH = "batch.gpkg"
+MODEL = "model.safetensors"
+RECORD = "round.json"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round asked, and what was known when it did."""
+
+    number: int  # 0 is the first batch, before there is a model
+    batch_id: str | None  # None: a last fit on all answers, nothing asked
+    patch_ids: tuple[str, ...]  # the batch, most wanted first
+    answers_seen: int  # sequence number of the newest answer that the model knows
+    metrics: RoundMetrics
+
+    def to_json(self) -> str:
+        """Return the text of round.json."""
+        values = {
+            "round": self.number,
+            "batch_id": self.batch_id,
+            "answers_seen": self.answers_seen,
+            "metrics": self.metrics.to_json(),
+            "patch_ids": list(self.patch_ids),
+        }
+        return json.dumps(values, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Round:
+        """Read round.json back; raises ValueError, KeyError or TypeError for what it is not."""
+        values = json.loads(text)
+        return cls(
+            number=values["round"],
+            batch_id=values["batch_id"],
+            patch_ids=tuple(values["patch_ids"]),
+            answers_seen=values["answers_seen"],
+            metrics=RoundMetrics.from_json(values["metrics"]),
+        )
+
+
+ORACLE = "oracle"  # the annotator's name in simulated answers
+
+
+class Run:
+    """A run folder, opened; raises ConfigError or RunError where it is none."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"no run folder at {self.path}; make one with `owl-geo init`")
+        self.settings: Settings = config.load(self.path / config.FILE_NAME)
+
+    @cached_property
+    def patches(self) -> gpd.GeoDataFrame:
+        """The patch index with one column per concept, in the source's reading order.
+
+        Raises RunError where owl.toml has since been edited in a way that would make another one.
+        """
+        if self._index_record["made_from"] != fingerprint(self.settings):
+            raise RunError(
+                f"{self.path / config.FILE_NAME}: source, layers, concepts, oracle or evaluation "
+                "changed since the patch index was made; "
+                f"run `owl-geo init {self.path} --update`"
+            )
+        return gpd.read_parquet(self._required(PATCHES))
+
+    @cached_property
+    def _index_record(self) -> dict[str, Any]:
+        path = self._required(INDEX)
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return {"made_from": values["made_from"], "statistics": values["statistics"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
+
+    @property
+    def concepts(self) -> pd.DataFrame:
+        """The concept columns of the patch index."""
+        return self.patches[list(self.settings.concepts)]
+
+    @cached_property
+    def truth(self) -> pd.DataFrame | None:
+        """patch_id, label (None where the truth does not say) and held_out, in index order.
+
+        None for a run without an oracle.
+        """
+        if self.settings.oracle is None:
+            return None
+        return pd.read_parquet(self._required(TRUTH))
+
+    @cached_property
+    def statistics(self) -> BandStatistics:
+        """The band statistics that models standardise by."""
+        values = self._index_record["statistics"]
+        return BandStatistics(
+            tuple(values["bands"]),
+            np.array(values["median"], dtype=np.float32),
+            np.array(values["scale"], dtype=np.float32),
+            values["n_patches"],
+        )
+
+    @cached_property
+    def labels(self) -> LabelStore:
+        """Every answer ever given."""
+        return GeoPackageLabels(self.path / LABELS, self.patches.crs)
+
+    @cached_property
+    def source(self) -> PatchSource:
+        """The patches' pixels; the stored index spares another scan of the scenes."""
+        return open_source(self.settings.source, index=self.patches)
+
+    def rounds(self) -> list[Round]:
+        """Return every round on disk, oldest first; raises RunError where one is damaged."""
+        found = []
+        for folder in sorted((self.path / ROUNDS).glob("[0-9]*")):
+            record = folder / RECORD
+            try:
+                found.append(Round.from_json(record.read_text(encoding="utf-8")))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"{record} is damaged ({error}); restore it, or move {folder} away"
+                ) from error
+        for place, entry in enumerate(found):
+            if entry.number != place:
+                raise RunError(f"{self.path / ROUNDS} lacks round {place:03d}; restore that folder")
+        return found
+
+    def round_folder(self, number: int) -> Path:
+        """Where round ``number`` lies, or will."""
+        return self.path / ROUNDS / f"{number:03d}"
+
+    def batch_path(self, number: int) -> Path:
+        """The batch GeoPackage of a round."""
+        return self.round_folder(number) / BATCH
+
+    def model_path(self, number: int) -> Path:
+        """The model that chose the batch of a round."""
+        return self.round_folder(number) / MODEL
+
+    def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
+        """Put a round into its place, whole: ``write`` fills a folder that is then renamed.
+
+        Raises RunError where the disk is full or the folder cannot be written.
+        """
+        target = self.round_folder(entry.number)
+        with _writing(target) as partial:
+            write(partial)
+            (partial / RECORD).write_text(entry.to_json(), encoding="utf-8")
+        self.sync_metrics()
+
+    def sync_metrics(self) -> None:
+        """Make metrics.csv say what the rounds say; a file that already does is left alone."""
+        text = to_csv(entry.metrics for entry in self.rounds())
+        path = self.path / METRICS
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        partial = path.with_name(f".{path.name}.partial")
+        with _disk_errors(path):
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from adding a round; the lock goes when this process does.
+
+        Raises RunError where another process has it.
+        """
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(
+                f"another owl-geo is working on {self.path}; wait until it is done, then try again"
+            ) from error
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _required(self, name: str) -> Path:
+        path = self.path / name
+        if not path.exists():
+            raise RunError(f"{path} is missing: the run folder is not complete; make it anew")
+        return path
+
+
+def is_run(path: Path) -> bool:
+    """Whether the folder holds a run."""
+    return (path / config.FILE_NAME).is_file()
+
+
+def create(
+    path: Path,
+    settings: Settings,
+    patches: gpd.GeoDataFrame,
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
+    *,
+    overwrite: bool = False,
+) -> Run:
+    """Write a new run folder, whole or not at all.
+
+    An existing run is replaced only with ``overwrite``, and never one that holds people's answers.
+    Raises RunError.
+    """
+    check_free(path, overwrite=overwrite)
+    with _writing(path, replace=overwrite) as partial:
+        (partial / config.FILE_NAME).write_text(config.dump(settings), encoding="utf-8")
+        _write_index(partial, settings, patches, statistics, truth)
+        (partial / ROUNDS).mkdir()
+    return Run(path)
+
+
+def update(
+    run: Run, patches: gpd.GeoDataFrame, statistics: BandStatistics, truth: pd.DataFrame | None
+) -> Run:
+    """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
+
+    Raises RunError where an answered patch would no longer exist.
+    """
+    if (run.path / LABELS).exists():
+        answered = GeoPackageLabels(run.path / LABELS, patches.crs).history()["patch_id"]
+        lost = answered[~answered.isin(patches["patch_id"])]
+        if len(lost):
+            raise RunError(
+                f"{run.path}: {lost.nunique()} answered patches, {lost.iloc[0]} say, do not exist "
+                "with these settings; make another run, or restore patch size, stride and scenes"
+            )
+    with run.locked(), tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder:
+        with _disk_errors(run.path):
+            _write_index(Path(folder), run.settings, patches, statistics, truth)
+            # the record comes last: until then an interrupted update is told by its fingerprint
+            (run.path / TRUTH).unlink(missing_ok=True)
+            for name in (PATCHES, TRUTH, INDEX):
+                if (Path(folder) / name).exists():
+                    (Path(folder) / name).replace(run.path / name)
+    return Run(run.path)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return a digest of the settings that decide the patch index, truth and held-out part."""
+    decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
+    text = settings.model_dump_json(include=decisive)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write_index(
+    folder: Path,
+    settings: Settings,
+    patches: gpd.GeoDataFrame,
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
+) -> None:
+    patches.to_parquet(folder / PATCHES)
+    if truth is not None:
+        truth.to_parquet(folder / TRUTH)
+    record = {
+        "made_from": fingerprint(settings),
+        "statistics": {
+            "bands": list(statistics.bands),
+            "median": statistics.median.tolist(),
+            "scale": statistics.scale.tolist(),
+            "n_patches": statistics.n_patches,
+        },
+    }
+    (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise RunError unless a new run may be written at ``path``."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise RunError(f"{path} is a file; choose another place for the run")
+    if not any(path.iterdir()):
+        return
+    if not is_run(path):
+        raise RunError(f"{path} is not empty and no run; choose another place")
+    if not overwrite:
+        raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
+    if (path / LABELS).exists():
+        history = Run(path).labels.history()
+        people = history[history["annotator"] != ORACLE]
+        if len(people):
+            raise RunError(
+                f"{path} holds {len(people)} answers by people; --overwrite will not delete them, "
+                "move the folder away"
+            )
+
+
+@contextmanager
+def _writing(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a folder beside ``target`` to fill, then rename it into place; clean up on any error."""
+    with _disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{target.name}.partial-"
+        for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
+            shutil.rmtree(left_over)  # of a process that was killed
+        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        try:
+            yield partial
+            partial.chmod(0o755)
+            _flush(partial)
+            if replace and target.exists():
+                old = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent)) / target.name
+                target.rename(old)
+                partial.rename(target)
+                shutil.rmtree(old.parent)
+            else:
+                if target.is_dir() and not any(target.iterdir()):
+                    target.rmdir()
+                partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _flush(folder: Path) -> None:
+    """Force a folder's files to the disk before it gets its name."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a read-only folder into one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error

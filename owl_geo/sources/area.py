@@ -1,0 +1,77 @@
+"""The area of interest: polygons in any CRS that a patch's centre must lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from pyogrio.errors import DataSourceError
+from pyproj import CRS, Transformer
+
+from owl_geo.errors import SourceError
+from owl_geo.grid import bounds, centres
+from owl_geo.sources.base import GEOGRAPHIC
+from owl_geo.types import BoolArray, IntArray, SceneGrid
+
+
+class AreaOfInterest:
+    """Polygons of a vector file.
+
+    Raises SourceError where the file cannot be read, has no CRS, or has no polygon.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        try:
+            table = gpd.read_file(self.path, columns=[])
+        except (DataSourceError, OSError) as error:
+            raise SourceError(f"cannot read the area of interest {self.path}: {error}") from error
+        if table.crs is None:
+            raise SourceError(f"the area of interest {self.path} has no CRS; assign one first")
+        self._crs: CRS = table.crs
+        shapes = shapely.make_valid(shapely.force_2d(table.geometry.to_numpy()))
+        area = shapely.union_all([shape for shape in shapes if shape is not None])
+        if not area.area > 0:
+            raise SourceError(
+                f"the area of interest {self.path} has no polygon ({len(table)} features)"
+            )
+        shapely.prepare(area)
+        self._area = area
+
+    def contains_centres(
+        self, grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int
+    ) -> BoolArray:
+        """Return which windows of a scene have their centre within the area, ``(n,)``."""
+        points = centres(grid, row_off, col_off, size)
+        x, y = points[:, 0], points[:, 1]
+        if CRS.from_user_input(grid.crs) != self._crs:
+            # centres go to the area's CRS, where its edges are straight
+            x, y = Transformer.from_crs(grid.crs, self._crs, always_xy=True).transform(x, y)
+        inside: BoolArray = shapely.contains_xy(self._area, x, y)
+        return inside
+
+    def elsewhere(self, grids: Iterable[SceneGrid]) -> str:
+        """Return the extents of the area and of the scenes, for a message."""
+        area = _lonlat(self._crs, *shapely.bounds(self._area).tolist())
+        scenes = np.array([_lonlat(CRS.from_user_input(g.crs), *bounds(g)) for g in grids])
+        extent = (*scenes[:, :2].min(axis=0), *scenes[:, 2:].max(axis=0))
+        return (
+            f"the area of interest {self.path} covers {_degrees(area)}, "
+            f"the scenes cover {_degrees(extent)}"
+        )
+
+
+def _lonlat(
+    crs: CRS, x_min: float, y_min: float, x_max: float, y_max: float
+) -> tuple[float, float, float, float]:
+    to_lonlat = Transformer.from_crs(crs, GEOGRAPHIC, always_xy=True)
+    west, south, east, north = to_lonlat.transform_bounds(x_min, y_min, x_max, y_max)
+    return west, south, east, north
+
+
+def _degrees(extent: Iterable[float]) -> str:
+    west, south, east, north = extent
+    return f"lon {west:.4f} to {east:.4f}, lat {south:.4f} to {north:.4f}"

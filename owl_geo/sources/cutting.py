@@ -1,0 +1,81 @@
+"""Patches out of pixels: cutting, filling holes, and the share of valid pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from owl_geo.errors import SourceError
+from owl_geo.sources.bands import Band
+from owl_geo.sources.reader import Pixels
+from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
+
+
+def cut(
+    pixels: Pixels, bands: Sequence[Band], row_off: IntArray, col_off: IntArray, size: int
+) -> FloatArray:
+    """Return the patches at the given rows and columns of the scene, ``(n, bands, size, size)``.
+
+    Values are scaled and offset. Invalid pixels get the median of the band over the patch's valid
+    pixels. Raises SourceError where a patch has no valid pixel.
+    """
+    row, col = row_off - pixels.row, col_off - pixels.col
+    patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
+    for places, values in pixels.parts:
+        windows = sliding_window_view(values, (size, size), axis=(1, 2))
+        with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
+            patches[:, list(places)] = windows[:, row, col].swapaxes(0, 1)
+    _scale(patches, bands)
+    if pixels.valid is not None:
+        valid = sliding_window_view(pixels.valid, (size, size))[row, col]
+        holed = np.flatnonzero(~valid.all(axis=(1, 2)))
+        if not valid[holed].any(axis=(1, 2)).all():
+            raise SourceError(
+                f"{bands[0].path}: a patch has no valid pixel any more; "
+                "the scene or its mask changed since it was scanned"
+            )
+        if len(holed):
+            patches[holed] = fill(patches[holed], valid[holed])
+    return patches
+
+
+def _scale(patches: FloatArray, bands: Sequence[Band]) -> None:
+    scale = np.array([band.scale for band in bands], dtype=np.float32)
+    offset = np.array([band.offset for band in bands], dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if (scale != 1).any():
+            patches *= scale[:, None, None]
+        if (offset != 0).any():
+            patches += offset[:, None, None]
+
+
+def fill(patches: FloatArray, valid: BoolArray) -> FloatArray:
+    """Put each band's median over the valid pixels into the invalid ones.
+
+    ``patches`` are ``(n, bands, size, size)``, ``valid`` is ``(n, size, size)`` with at least one
+    valid pixel in each patch.
+    """
+    n, bands = patches.shape[:2]
+    count = valid.sum(axis=(1, 2))  # (n,)
+    shown: BoolArray = np.broadcast_to(valid[:, None], patches.shape)
+    # infinity sorts behind every valid value
+    flat = np.where(shown, patches, np.float32(np.inf)).reshape(n, bands, -1)
+    flat.sort(axis=-1)
+    low, high = (count - 1) // 2, count // 2
+    middle = np.take_along_axis(flat, np.stack([low, high], axis=-1)[:, None, :], axis=-1)
+    median = middle[..., 0] * np.float32(0.5) + middle[..., 1] * np.float32(0.5)  # (n, bands)
+    filled: FloatArray = np.where(shown, patches, median[..., None, None])
+    return filled
+
+
+def valid_shares(valid: BoolArray, row: IntArray, col: IntArray, size: int) -> AnyArray:
+    """Return the share of valid pixels in each window of ``valid``, float64 ``(n,)``."""
+    height, width = valid.shape
+    sums = np.zeros((height + 1, width + 1), dtype=np.int32)
+    np.cumsum(valid, axis=0, dtype=np.int32, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+    below, right = row + size, col + size
+    total = sums[below, right] - sums[row, right] - sums[below, col] + sums[row, col]
+    return total / (size * size)

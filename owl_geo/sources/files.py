@@ -1,0 +1,133 @@
+"""Raster files: opening them, and the bands that their headers speak of."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from owl_geo.errors import SourceError
+from owl_geo.sources.bands import Band
+from owl_geo.types import SceneGrid
+
+_COLOURS = {
+    ColorInterp.coastal: "coastal",
+    ColorInterp.blue: "blue",
+    ColorInterp.green: "green",
+    ColorInterp.red: "red",
+    ColorInterp.nir: "nir",
+    ColorInterp.pan: "pan",
+}
+_ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
+
+
+def is_local(path: str) -> bool:
+    """Say whether the path is one of this file system, not a URL or one of GDAL's /vsi paths."""
+    return "://" not in path and not path.startswith("/vsi")
+
+
+def open_raster(path: str, driver: str | None = None) -> rasterio.DatasetReader:
+    """Open a raster to read from; GeoTIFF blocks are decoded by all cores.
+
+    ``driver`` is GDAL's name of the format, where it is known already. Raises SourceError.
+    """
+    if is_local(path) and not Path(path).exists():
+        raise SourceError(f"{path} does not exist")
+    options = {"num_threads": "all_cpus"} if driver == "GTiff" else {}
+    try:
+        return rasterio.open(path, **options)
+    except RasterioError as error:
+        raise SourceError(f"cannot open {path} as a raster: {error}") from error
+
+
+def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
+    """Return the bands of one file, from its header alone.
+
+    A band is named by its description; without one by its colour, else ``band_1`` and so on. With
+    ``prefix`` the file is one of several: a single band is named ``prefix``, of several bands each
+    is named ``prefix_description``.
+
+    Raises SourceError where the file cannot be opened, has no CRS or no place on the map, holds no
+    bands of its own, or has complex pixels.
+    """
+    path = str(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
+        dataset = open_raster(path)
+    with dataset:
+        _check(dataset, path)
+        grid = _grid(dataset, Path(path).stem)
+        names = _names(dataset, prefix)
+        return tuple(
+            Band(
+                name=names[i],
+                path=path,
+                number=i + 1,
+                grid=grid,
+                dtype=dataset.dtypes[i],
+                driver=dataset.driver,
+                blocks=dataset.block_shapes[i],
+                nodata=dataset.nodatavals[i],
+                scale=dataset.scales[i],
+                offset=dataset.offsets[i],
+                masked=not set(dataset.mask_flag_enums[i]) <= _ENTIRE,
+                alpha=dataset.colorinterp[i] == ColorInterp.alpha,
+                common=_COLOURS.get(dataset.colorinterp[i]),
+            )
+            for i in range(dataset.count)
+        )
+
+
+def _check(dataset: rasterio.DatasetReader, path: str) -> None:
+    if dataset.count == 0:
+        inside = ", ".join(dataset.subdatasets[:3])
+        hint = f"; name one of its subdatasets, {inside} say" if inside else ""
+        raise SourceError(f"{path} has no bands of its own{hint}")
+    if dataset.crs is None:
+        raise SourceError(f"{path} has no CRS; assign one, with gdal_edit.py -a_srs say")
+    if dataset.transform.is_identity or dataset.transform.determinant == 0:
+        raise SourceError(
+            f"{path} has a CRS but no place on the map (no geotransform); "
+            "georeference it first, with gdalwarp say"
+        )
+    for dtype in dataset.dtypes:
+        if dtype.startswith("complex"):
+            raise SourceError(f"{path} has complex pixels ({dtype}); make real bands of them first")
+
+
+def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
+    # only an exact match: a nearly right code would shift the footprints
+    authority = dataset.crs.to_authority(confidence_threshold=100)
+    return SceneGrid(
+        name=name,
+        crs=":".join(authority) if authority else dataset.crs.to_wkt(),
+        transform=tuple(dataset.transform)[:6],
+        height=dataset.height,
+        width=dataset.width,
+    )
+
+
+def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
+    """Return one name per band, all different."""
+    if prefix and dataset.count == 1:
+        return [prefix]
+    names = [
+        (text or "").strip() or _COLOURS.get(colour) or _numbered(i, colour)
+        for i, (text, colour) in enumerate(
+            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
+        )
+    ]
+    counts = Counter(name.casefold() for name in names)
+    names = [
+        name if counts[name.casefold()] == 1 else f"{name}_{i}"
+        for i, name in enumerate(names, start=1)
+    ]
+    return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _numbered(number: int, colour: ColorInterp) -> str:
+    return "alpha" if colour == ColorInterp.alpha else f"band_{number}"

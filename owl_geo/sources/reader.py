@@ -1,0 +1,297 @@
+"""Pixels of one scene, a window at a time, with open files kept for the next window."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from owl_geo.errors import LayerError, SourceError
+from owl_geo.grid import Chunk
+from owl_geo.raster import AlignedRaster
+from owl_geo.sources.bands import Band
+from owl_geo.sources.files import open_raster
+from owl_geo.sources.scenes import Scene
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
+
+# Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
+CHUNK_BYTES = 64 * 2**20
+
+_GDAL = {
+    # decoders other than GeoTIFF's take the number of threads from here
+    "GDAL_NUM_THREADS": "ALL_CPUS",
+    # warp block by block, so that a value never depends on the window that is read
+    "GDAL_VRT_WARP_USE_DATASET_RASTERIO": "NO",
+}
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Raw pixels of a window that begins at ``row``, ``col`` of the scene."""
+
+    row: int
+    col: int
+    # per file: the places of its bands among the chosen ones, and pixels (bands, height, width)
+    parts: tuple[tuple[tuple[int, ...], AnyArray], ...]
+    valid: BoolArray | None  # (height, width); None where every pixel is valid
+
+
+def chunk_shape(scene: Scene, size: int, budget: int = CHUNK_BYTES) -> tuple[int, int]:
+    """Return height and width, in pixels, of the chunks that a scene is read in.
+
+    Whole rows of blocks as far as ``budget`` bytes allow, then whole columns of blocks; never less
+    than a patch.
+    """
+    block_height, block_width = block_shape(scene)
+    # raw pixels, their float32 form while they are tested or resampled, and validity
+    per_pixel = sum(np.dtype(band.dtype).itemsize for band in scene.bands) + 5
+    scene_width = scene.grid.width
+    height = _multiple(block_height, size)
+    rows = budget // (per_pixel * scene_width)
+    if rows >= height:
+        return rows // height * height, scene_width
+    if block_width < scene_width:
+        width = _multiple(block_width, size)
+        return height, max(budget // (per_pixel * height) // width, 1) * width
+    if rows >= size:  # blocks of whole rows, taller than memory allows
+        return rows, scene_width
+    return size, max(budget // (per_pixel * size) // size, 1) * size
+
+
+def _multiple(unit: int, least: int) -> int:
+    """Return the least multiple of ``unit`` that is not below ``least``."""
+    return unit * -(-least // unit)
+
+
+def block_shape(scene: Scene) -> tuple[int, int]:
+    """Return height and width of the largest block among the files on the scene's own grid."""
+    blocks = [band.blocks for band in scene.bands if _same_grid(band.grid, scene.grid)]
+    height = min(max(block[0] for block in blocks), scene.grid.height)
+    width = min(max(block[1] for block in blocks), scene.grid.width)
+    return height, width
+
+
+def always_valid(scene: Scene) -> bool:
+    """Say whether no pixel can be invalid, so that a scan need not read."""
+    return scene.mask is None and not any(map(_may_be_invalid, scene.bands))
+
+
+def _may_be_invalid(band: Band) -> bool:
+    return band.masked or _has_bad_values(band)
+
+
+def _has_bad_values(band: Band) -> bool:
+    return band.nodata is not None or np.issubdtype(np.dtype(band.dtype), np.inexact)
+
+
+def _same_grid(one: SceneGrid, other: SceneGrid) -> bool:
+    """Say whether pixels coincide, to within a thousandth of a pixel over the whole scene."""
+    if (one.height, one.width) != (other.height, other.width):
+        return False
+    a, b, _, d, e, _ = np.abs(other.transform).tolist()
+    drift = np.abs(np.subtract(one.transform, other.transform))
+    reach = np.array([one.width, one.height, 1, one.width, one.height, 1])
+    return bool((drift * reach).max() <= 1e-3 * max(a, b, d, e))
+
+
+class SceneReader:
+    """Open files of one scene; used by one thread at a time.
+
+    Files on another grid are resampled to the scene's: bilinear, and the mask to the nearest pixel.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._stack = ExitStack()
+        # A dataset opened outside an Env makes one for its thread, and could not be closed by
+        # another thread.
+        with rasterio.Env(**_GDAL), ExitStack() as on_error:
+            on_error.callback(self._stack.close)
+            self._files = [
+                _BandFile(scene, path, self._stack)
+                for path in dict.fromkeys(band.path for band in scene.bands)
+            ]
+            self._mask = self._open_mask()
+            on_error.pop_all()
+
+    def pixels(self, chunk: Chunk) -> Pixels:
+        """Read all chosen bands; raises SourceError that names scene, file and rows."""
+        return self._read(chunk, all_bands=True)
+
+    def valid(self, chunk: Chunk) -> BoolArray | None:
+        """Read only what validity depends on: ``(height, width)``, None where all is valid."""
+        return self._read(chunk, all_bands=False).valid
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    def _read(self, chunk: Chunk, all_bands: bool) -> Pixels:
+        parts = []
+        valid: BoolArray | None = None
+        window = Window(chunk.col, chunk.row, chunk.width, chunk.height)
+        with rasterio.Env(**_GDAL):
+            for file in self._files:
+                try:
+                    places, values, good = file.read(window, all_bands)
+                except RasterioError as error:
+                    raise SourceError(
+                        f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
+                        f"{chunk.row + chunk.height} (is the file whole?): "
+                        f"{error.__cause__ or error}"
+                    ) from error
+                parts.append((places, values))
+                valid = _both(valid, good)
+            valid = _both(valid, self._unmasked(chunk))
+        if valid is not None and valid.all():
+            valid = None
+        return Pixels(chunk.row, chunk.col, tuple(parts), valid)
+
+    def _open_mask(self) -> AlignedRaster | None:
+        if self.scene.mask is None:
+            return None
+        try:
+            return self._stack.enter_context(AlignedRaster(self.scene.mask.path, self.scene.grid))
+        except LayerError as error:
+            raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
+
+    def _unmasked(self, chunk: Chunk) -> BoolArray | None:
+        """Return where the mask has no bad value; outside the mask its no-data value counts."""
+        rule = self.scene.mask
+        if self._mask is None or rule is None:
+            return None
+        try:
+            values, _ = self._mask.window(chunk.row, chunk.col, chunk.height, chunk.width)
+        except LayerError as error:
+            raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
+        good: BoolArray = ~np.isin(values, rule.values)
+        if rule.bits:
+            good &= (values.astype(np.int64) & rule.bits) == 0
+        return good
+
+
+class _BandFile:
+    """One file, and those of the scene's bands that it holds."""
+
+    def __init__(self, scene: Scene, path: str, stack: ExitStack) -> None:
+        self.path = path
+        self._bands = [(i, band) for i, band in enumerate(scene.bands) if band.path == path]
+        self._tested = [(i, band) for i, band in self._bands if _has_bad_values(band)]
+        first = self._bands[0][1]
+        dataset = stack.enter_context(open_raster(path, first.driver))
+        # an alpha band that is asked for as data is no mask
+        self._masked = first.masked and not any(band.alpha for _, band in self._bands)
+        if not _same_grid(first.grid, scene.grid):
+            grid = scene.grid
+            dataset = stack.enter_context(
+                WarpedVRT(
+                    dataset,
+                    crs=dataset.crs,
+                    transform=rasterio.Affine(*grid.transform),
+                    height=grid.height,
+                    width=grid.width,
+                    resampling=Resampling.bilinear,
+                    tolerance=0,
+                    src_nodata=first.nodata,
+                    nodata=first.nodata,
+                    # without an alpha band, what lies outside the file would read as 0
+                    add_alpha=first.nodata is None and not first.masked,
+                )
+            )
+            self._masked = self._masked or first.nodata is None
+        self._dataset = dataset
+
+    def read(
+        self, window: Window, all_bands: bool
+    ) -> tuple[tuple[int, ...], AnyArray, BoolArray | None]:
+        """Return places of bands, pixels ``(bands, height, width)`` and validity, None if all."""
+        bands = self._bands if all_bands else self._tested
+        numbers = [band.number for _, band in bands]
+        values = (
+            self._dataset.read(numbers, window=window)
+            if numbers
+            else np.empty((0, window.height, window.width), dtype=np.uint8)
+        )
+        valid: BoolArray | None = None
+        for (_, band), pixels in zip(bands, values, strict=True):
+            valid = _both(valid, _good_values(band, pixels))
+        if self._masked:
+            masks = self._dataset.read_masks(self._mask_numbers(), window=window)
+            valid = _both(valid, (masks != 0).all(axis=0))
+        return tuple(i for i, _ in bands), values, valid
+
+    def _mask_numbers(self) -> list[int]:
+        """Return bands whose masks matter: one where the file's bands share a mask."""
+        numbers = [band.number for _, band in self._bands]
+        flags = self._dataset.mask_flag_enums[numbers[0] - 1]
+        return numbers[:1] if rasterio.enums.MaskFlags.per_dataset in flags else numbers
+
+
+def _good_values(band: Band, pixels: AnyArray) -> BoolArray | None:
+    """Return where pixels are neither no-data nor infinite as float32; None if all are."""
+    good: BoolArray | None = None
+    if np.issubdtype(pixels.dtype, np.inexact):
+        with np.errstate(over="ignore"):
+            good = np.isfinite(pixels.astype(np.float32, copy=False))
+    if band.nodata is not None and not np.isnan(band.nodata):
+        if np.issubdtype(pixels.dtype, np.integer):
+            # a value that the type cannot hold (-9999 in uint16) marks no pixel
+            limits = np.iinfo(pixels.dtype)
+            if not (band.nodata.is_integer() and limits.min <= band.nodata <= limits.max):
+                return good
+            good = _both(good, pixels != pixels.dtype.type(int(band.nodata)))
+        else:
+            good = _both(good, pixels != pixels.dtype.type(band.nodata))
+    return good
+
+
+def _both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return np.logical_and(one, other, out=one)
+
+
+class ReaderPool:
+    """Readers that wait for their next use, so that files stay open from call to call.
+
+    Threads each borrow a reader of their own; after a fork, the child opens its files anew.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[SceneReader]] = {}
+        self._process = os.getpid()
+
+    @contextmanager
+    def borrow(self, scene: Scene) -> Iterator[SceneReader]:
+        """Lend a reader of the scene to one thread."""
+        reader = self._take(scene.name) or SceneReader(scene)
+        try:
+            yield reader
+        finally:
+            with self._lock:
+                self._idle.setdefault(scene.name, []).append(reader)
+
+    def close(self) -> None:
+        """Close all files that are not lent out."""
+        while (reader := self._take()) is not None:
+            reader.close()
+
+    def _take(self, name: str | None = None) -> SceneReader | None:
+        if os.getpid() != self._process:
+            # file offsets are shared with the parent: leave its handles alone
+            self._lock, self._idle, self._process = threading.Lock(), {}, os.getpid()
+        with self._lock:
+            for key in [name] if name is not None else list(self._idle):
+                if self._idle.get(key):
+                    return self._idle[key].pop()
+        return None

@@ -1,0 +1,239 @@
+"""From a path to a scene: which file and band holds each chosen band, on which grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import numpy as np
+from pyproj import CRS
+
+from owl_geo.config import SceneSettings
+from owl_geo.errors import SourceError
+from owl_geo.grid import bounds
+from owl_geo.sources.bands import Band, listed, select, with_common_names
+from owl_geo.sources.files import is_local, read_bands
+from owl_geo.sources.products import (
+    CloudMask,
+    Product,
+    is_landsat,
+    is_sentinel2,
+    landsat,
+    sentinel2,
+)
+from owl_geo.types import SceneGrid
+
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
+
+
+@dataclass(frozen=True)
+class SceneDescription:
+    """What a scene offers, before any band is chosen."""
+
+    name: str
+    kind: str  # "GTiff", "folder of rasters", "Sentinel-2 level 2A", ...
+    bands: tuple[Band, ...]
+    default: tuple[Band, ...]  # taken where no bands are asked for
+    mask: CloudMask | None
+    unusable: tuple[str, ...]  # files beside the bands that are none, each with the reason
+
+    @property
+    def grid(self) -> SceneGrid:
+        """The finest grid among the bands taken by default."""
+        return replace(finest(self.default), name=self.name)
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Width and height of a pixel in units of the CRS."""
+        return pixel_size(self.grid)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene as it is read: the chosen bands on one grid, and the mask."""
+
+    name: str
+    grid: SceneGrid
+    bands: tuple[Band, ...]
+    mask: CloudMask | None
+
+
+def scene_name(path: str | Path) -> str:
+    """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
+    text = str(path)
+    plain = urlsplit(text).path if "://" in text else text
+    pure = PurePosixPath(plain) if not is_local(text) else Path(plain).absolute()
+    return (
+        pure.name[: -len(".SAFE")]
+        if pure.name.upper().endswith(".SAFE")
+        else (pure.name if Path(text).is_dir() else pure.stem)
+    )
+
+
+def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
+    """Read the headers of a scene and say what it offers.
+
+    Raises SourceError where nothing there can serve as a scene.
+    """
+    if not isinstance(scene, SceneSettings):
+        scene = SceneSettings(name=scene_name(scene), path=str(scene))
+    product = _product(scene)
+    if not product.default:
+        raise SourceError(f"scene {scene.name!r} has no band but an alpha band")
+    bands = with_common_names(product.bands)
+    places = {(band.path, band.number) for band in product.default}
+    return SceneDescription(
+        name=scene.name,
+        kind=product.kind,
+        bands=bands,
+        default=tuple(band for band in bands if (band.path, band.number) in places),
+        mask=product.mask,
+        unusable=product.unusable,
+    )
+
+
+def _product(scene: SceneSettings) -> Product:
+    if scene.files:
+        bands = tuple(band for path in scene.files for band in read_bands(path, Path(path).stem))
+        return _plain("single-band files", bands)
+    path = Path(scene.path or "")
+    if not path.is_dir():
+        bands = read_bands(scene.path or "")
+        return _plain(bands[0].driver, bands)
+    if is_sentinel2(path):
+        return sentinel2(path)
+    if is_landsat(path):
+        return landsat(path)
+    return _folder(path, scene.mask)
+
+
+def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
+    return Product(kind, bands, tuple(band for band in bands if not band.alpha))
+
+
+def _folder(folder: Path, mask: str | None) -> Product:
+    """Take the rasters of a folder for bands, the mask apart.
+
+    A raster that cannot serve does not matter as long as the bands are named.
+    """
+    bands: list[Band] = []
+    unusable: list[str] = []
+    for path in sorted(folder.iterdir()):
+        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
+        if path.suffix.lower() not in _RASTERS or is_mask:
+            continue
+        try:
+            bands += read_bands(path, path.stem)
+        except SourceError as error:
+            unusable.append(str(error))
+    if not bands:
+        reason = unusable[0] if unusable else f"looked for files ending in {', '.join(_RASTERS)}"
+        raise SourceError(f"{folder} has no rasters to read: {reason}")
+    return replace(_plain("folder of rasters", tuple(bands)), unusable=tuple(unusable))
+
+
+def open_scenes(
+    settings: Sequence[SceneSettings], wanted: Sequence[str], mask_bad: Sequence[int] = ()
+) -> tuple[Scene, ...]:
+    """Choose the bands of all scenes.
+
+    Without ``wanted``, all scenes give what the first gives by default. ``mask_bad`` are the bad
+    values of the masks that scenes name themselves; where none does, they replace the rule for the
+    masks that come with the products.
+
+    Raises SourceError where a scene lacks a band that the others have, or its files do not lie on
+    each other.
+    """
+    offers = [describe_scene(scene) for scene in settings]
+    chosen = _choose(offers, wanted)
+    own_masks = any(scene.mask for scene in settings)
+    scenes = []
+    for scene, offer, bands in zip(settings, offers, chosen, strict=True):
+        mask = offer.mask
+        if scene.mask:
+            mask = CloudMask(scene.mask, values=tuple(mask_bad))
+        elif mask is not None and mask_bad and not own_masks:
+            mask = CloudMask(mask.path, values=tuple(mask_bad))
+        grid = _common_grid(offer.name, bands)
+        scenes.append(Scene(offer.name, grid, bands, mask))
+    return tuple(scenes)
+
+
+def _choose(offers: Sequence[SceneDescription], wanted: Sequence[str]) -> list[tuple[Band, ...]]:
+    first = offers[0]
+    if wanted:
+        bands = select(first.bands, wanted, f"scene {first.name!r}")
+    elif first.unusable:
+        raise SourceError(f"{first.unusable[0]}; or name the bands to take")
+    else:
+        bands = first.default
+    return [bands, *(_same_bands(first, bands, wanted, other) for other in offers[1:])]
+
+
+def _same_bands(
+    first: SceneDescription,
+    bands: tuple[Band, ...],
+    wanted: Sequence[str],
+    other: SceneDescription,
+) -> tuple[Band, ...]:
+    """Return the bands of another scene that stand for those of the first, under their names."""
+    try:
+        words = wanted or [band.name for band in bands]
+        found = select(other.bands, words, f"scene {other.name!r}")
+    except SourceError as error:
+        by_place = not wanted and len(other.default) == len(bands)
+        unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(
+            b.name == f"band_{b.number}" for b in bands
+        )
+        if not (by_place and unnamed):
+            raise SourceError(
+                f"{error}; scene {first.name!r} has {listed(first.bands)}; "
+                f"scene {other.name!r} has {listed(other.bands)}"
+            ) from error
+        found = other.default
+    return tuple(replace(theirs, name=ours.name) for theirs, ours in zip(found, bands, strict=True))
+
+
+def finest(bands: Sequence[Band]) -> SceneGrid:
+    """Return the grid with the smallest pixels, the first among equals."""
+    return min((band.grid for band in bands), key=lambda g: float(np.prod(pixel_size(g))))
+
+
+def pixel_size(grid: SceneGrid) -> tuple[float, float]:
+    """Return width and height of a pixel in units of the CRS, also of a rotated grid."""
+    a, b, _, d, e, _ = grid.transform
+    return float(np.hypot(a, d)), float(np.hypot(b, e))
+
+
+def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
+    """Return the finest grid among the bands; raises SourceError where a band lies elsewhere."""
+    grid = finest(bands)
+    base = next(band for band in bands if band.grid == grid)
+    for band in bands:
+        if CRS.from_user_input(band.grid.crs) != CRS.from_user_input(grid.crs):
+            raise SourceError(
+                f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
+                f"{crs_text(grid)}; name bands that share a CRS"
+            )
+        # a coarser grid may begin up to one of its pixels away, as Landsat's 15 m and 30 m bands do
+        reach = max(*pixel_size(band.grid), *pixel_size(grid))
+        if np.abs(np.subtract(bounds(band.grid), bounds(grid))).max() > 1.001 * reach:
+            raise SourceError(
+                f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, "
+                f"{base.path} covers {extent_text(grid)}; the bands of a scene must lie on each "
+                "other"
+            )
+    return replace(grid, name=name)
+
+
+def crs_text(grid: SceneGrid) -> str:
+    """Return the code of a CRS, else its name, for a message."""
+    return grid.crs if len(grid.crs) < 20 else CRS.from_user_input(grid.crs).name
+
+
+def extent_text(grid: SceneGrid) -> str:
+    """Return the extent in the grid's own CRS, for a message: ``x 0 to 10, y 20 to 30``."""
+    x_min, y_min, x_max, y_max = bounds(grid)
+    return f"x {x_min:.10g} to {x_max:.10g}, y {y_min:.10g} to {y_max:.10g}"

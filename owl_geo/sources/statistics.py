@@ -1,0 +1,32 @@
+"""Robust statistics of the bands, taken once from a sample of the pool."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import BandStatistics
+
+_NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
+
+
+def band_statistics(
+    source: PatchSource, rng: np.random.Generator, *, n_patches: int = 256
+) -> BandStatistics:
+    """Return each band's median and scaled interquartile range over ``n_patches`` random patches.
+
+    Quantiles, because a few clouds or a hot roof move a mean and a deviation far more. A band that
+    does not vary gets the scale 1, so that it becomes 0 instead of not-a-number.
+    """
+    ids = source.index["patch_id"]
+    chosen = np.sort(rng.choice(len(ids), size=min(n_patches, len(ids)), replace=False))
+    values = np.concatenate([patches for _, patches in source.stream(ids.iloc[chosen].tolist())])
+    bands = values.swapaxes(0, 1).reshape(len(source.bands), -1)  # (bands, pixels)
+    low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
+    scale = (high - low) / _NORMAL_IQR
+    # mostly one value (water, fill): the quartiles coincide, the deviation may still tell
+    scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
+    scale = np.where(scale > 0, scale, 1.0)
+    return BandStatistics(
+        source.bands, median.astype(np.float32), scale.astype(np.float32), len(chosen)
+    )

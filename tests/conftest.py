@@ -1,0 +1,19 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real imagery and OSM extracts; tests that need it skip where it is not named."""
+    folder = os.environ.get("OWL_TEST_DATA")
+    if not folder:
+        pytest.skip("OWL_TEST_DATA does not name a folder of real data")
+    path = Path(folder)
+    assert path.is_dir(), f"OWL_TEST_DATA names {folder}, which is no folder"
+    return path
