@@ -9,11 +9,11 @@ The layers, from top to bottom; imports go down only:
     creation
     overview
     evaluation
-    loop
+    loop | intake
     run_folder
     scoring | training
-    sources | concepts | models | uncertainty | acquisition | reptile | labels | batches | metrics
-    raster | gpkg
+    sources | concepts | models | acquisition | reptile | labels | batches | metrics
+    raster | gpkg | uncertainty
     grid
     config
     types | schema | errors
@@ -36,14 +36,15 @@ if TYPE_CHECKING:
     from owl_geo.creation import init
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
-    from owl_geo.loop import ingest, query
+    from owl_geo.intake import ingest
+    from owl_geo.loop import query
     from owl_geo.models.cnn import SimpleCNN
+    from owl_geo.overview import status
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
-    from owl_geo.overview import status
     from owl_geo.uncertainty import entropy
 
 _HOME = {
@@ -59,14 +60,14 @@ _HOME = {
     "SyntheticSource": "sources.synthetic",
     "UncertaintySampler": "acquisition.samplers",
     "entropy": "uncertainty",
-    "ingest": "loop",
+    "ingest": "intake",
     "init": "creation",
     "query": "loop",
     "run": "evaluation.simulate",
     "status": "overview",
 }
 
-__all__ = [  # noqa: RUF022 - sorted as above
+__all__ = [
     "ConceptWeightedSampler",
     "GeoTiffSource",
     "OwlError",

@@ -1,10 +1,10 @@
-"""The search: choose a batch, take in answers, learn, choose the next.
+"""One round of the search: learn from the answers so far, and choose what to ask next.
 
-    query:   answers so far -> Reptile on the new ones -> fit -> score the pool -> choose -> batch
-    ingest:  answered batches -> checked -> kept for ever
+    answers -> Reptile on the new ones -> fit on all -> score the pool -> choose -> batch
 
-The two are apart in time and process; all they share is the run folder. ``query`` draws every random
-number from the run's seed and the round's number, so a round that is done again is the same round.
+Answers come in by ``intake``, at another time and in another process; all that the two share is the
+run folder. Every random number is drawn from the run's seed and the round's number, so that a round
+which is done again is the same round.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas as gpd
@@ -25,7 +23,7 @@ from torch import nn
 
 from owl_geo import scoring, training
 from owl_geo.acquisition.samplers import RandomSampler, Sampler, build_sampler
-from owl_geo.batches import IssuedBatch, answers_of, read_batch, write_batch
+from owl_geo.batches import write_batch
 from owl_geo.errors import RunError
 from owl_geo.metrics import RoundMetrics, roc_auc
 from owl_geo.models import checkpoint
@@ -40,17 +38,6 @@ log = logging.getLogger("owl_geo")
 _WEIGHTS, _META, _FIT, _CHOICE = range(4)
 
 
-@dataclass(frozen=True)
-class Ingested:
-    """What became of one batch file."""
-
-    path: Path
-    counts: dict[str, int]  # answers in the file by label
-    unanswered: int
-    new: int
-    unchanged: int  # stored before
-
-
 def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
     """Choose and write the next batch; return its round.
 
@@ -58,7 +45,7 @@ def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -
     patch is answered.
     """
     with run.locked():
-        return waiting(run) or _advance(run, scoring.pick_device(device), progress, ask=True)
+        return run.waiting() or _advance(run, scoring.pick_device(device), progress, ask=True)
 
 
 def conclude(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
@@ -67,70 +54,12 @@ def conclude(run: Run, *, device: str = "auto", progress: Progress | None = None
         return _advance(run, scoring.pick_device(device), progress, ask=False)
 
 
-def ingest(run: Run, paths: Sequence[Path], *, annotator: str) -> list[Ingested]:
-    """Check every batch file, then store their answers; twice the same file changes nothing.
-
-    ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
-    any of the files cannot be taken in whole.
-    """
-    footprints = run.patches.set_index("patch_id").geometry
-    issued = {
-        entry.batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
-        for entry in run.rounds()
-        if entry.batch_id is not None
-    }
-    now = datetime.now(UTC)
-    checked = [
-        (
-            path,
-            *answers_of(
-                read_batch(path),
-                run_batches=issued,
-                classes=run.settings.classes,
-                default_annotator=annotator,
-                now=now,
-            ),
-        )
-        for path in paths
-    ]
-    done = []
-    for path, answers, notes in checked:
-        appended = run.labels.append(answers, footprints)
-        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
-        done.append(
-            Ingested(
-                path=path,
-                counts={str(label): int(n) for label, n in counts.items()},
-                unanswered=notes.unanswered,
-                new=appended.new,
-                unchanged=appended.unchanged,
-            )
-        )
-    return done
-
-
-def waiting(run: Run) -> Round | None:
-    """Return the last round if it asked a batch and no answer to it has arrived yet."""
-    rounds = run.rounds()
-    if not rounds or rounds[-1].batch_id is None:
-        return None
-    answered = run.labels.history()["batch_id"]
-    return None if (answered == rounds[-1].batch_id).any() else rounds[-1]
-
-
-def pool_of(run: Run, current: pd.DataFrame) -> BoolArray:
-    """Which patches may be asked, ``(n,)`` over the index: not answered, and not held out."""
-    ids = run.patches["patch_id"]
-    free: BoolArray = ~ids.isin(current["patch_id"]).to_numpy()
-    return free & ~run.truth["held_out"].to_numpy() if run.truth is not None else free
-
-
 def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: bool) -> Round:
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
     current = run.labels.current()
-    pool = pool_of(run, current)
+    pool = run.pool(current)
     if ask and not pool.any():
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     known = current[current["label"].isin(run.settings.classes)]

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from owl_geo import loop
-from owl_geo.evaluation.simulate import is_finished
 from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Run
 
@@ -36,13 +34,13 @@ def status(run: Run) -> Status:
     known = current[current["label"].isin(run.settings.classes)]
     asked = [entry for entry in rounds if entry.batch_id is not None]
     fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
-    waiting = loop.waiting(run)
+    waiting = run.waiting()
     next_step: Literal["query", "label", "run", "nothing"] = "label" if waiting else "query"
     if run.truth is not None:
-        next_step = "nothing" if is_finished(run, rounds) else "run"
+        next_step = "nothing" if run.is_finished() else "run"
     return Status(
         patches=len(run.patches),
-        askable=int(loop.pool_of(run, current).sum()),
+        askable=int(run.pool(current).sum()),
         held_out=int(run.truth["held_out"].sum()) if run.truth is not None else 0,
         batches=len(asked),
         asked=sum(len(entry.patch_ids) for entry in asked),

@@ -51,7 +51,8 @@ class AlignedRaster:
             and (dataset.height, dataset.width) == (grid.height, grid.width)
         )
         if not same_grid:
-            # tolerance 0: exact transforms, so that a value does not depend on the window read
+            # tolerance, in pixels: as good as exact, so that a value does not depend on the window
+            # read (GDAL takes no 0)
             dataset = self._stack.enter_context(
                 WarpedVRT(
                     dataset,
@@ -60,7 +61,7 @@ class AlignedRaster:
                     height=grid.height,
                     width=grid.width,
                     resampling=Resampling[resampling],
-                    tolerance=0,
+                    tolerance=1e-6,
                     # without an alpha band, what lies outside the raster would read as 0
                     add_alpha=dataset.nodata is None,
                 )

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,7 @@ from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics
+from owl_geo.types import BandStatistics, BoolArray
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -166,6 +166,37 @@ class Run:
                 raise RunError(f"{self.path / ROUNDS} lacks round {place:03d}; restore that folder")
         return found
 
+    def waiting(self) -> Round | None:
+        """Return the last round if it asked a batch and no answer to it has arrived yet."""
+        rounds = self.rounds()
+        if not rounds or rounds[-1].batch_id is None:
+            return None
+        answered = self.labels.history()["batch_id"]
+        return None if (answered == rounds[-1].batch_id).any() else rounds[-1]
+
+    def pool(self, current: pd.DataFrame) -> BoolArray:
+        """Which patches may be asked, ``(n,)`` over the index: not answered, and not held out.
+
+        ``current`` is what the label store says at this moment.
+        """
+        free: BoolArray = ~self.patches["patch_id"].isin(current["patch_id"]).to_numpy()
+        return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
+
+    def is_finished(self) -> bool:
+        """Whether the last fit is done, and the budget of rounds, perhaps raised since, is spent.
+
+        Only a search that an oracle answers ends; people stop when they have found enough.
+        """
+        rounds = self.rounds()
+        if self.settings.oracle is None or not rounds or rounds[-1].batch_id is not None:
+            return False
+        return not self.budget_is_left(rounds)
+
+    def budget_is_left(self, rounds: Sequence[Round]) -> bool:
+        """Whether a search with an oracle has another batch to ask."""
+        asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
+        return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
+
     def round_folder(self, number: int) -> Path:
         """Where round ``number`` lies, or will."""
         return self.path / ROUNDS / f"{number:03d}"
@@ -269,14 +300,17 @@ def update(
                 f"{run.path}: {lost.nunique()} answered patches, {lost.iloc[0]} say, do not exist "
                 "with these settings; make another run, or restore patch size, stride and scenes"
             )
-    with run.locked(), tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder:
-        with _disk_errors(run.path):
-            _write_index(Path(folder), run.settings, patches, statistics, truth)
-            # the record comes last: until then an interrupted update is told by its fingerprint
-            (run.path / TRUTH).unlink(missing_ok=True)
-            for name in (PATCHES, TRUTH, INDEX):
-                if (Path(folder) / name).exists():
-                    (Path(folder) / name).replace(run.path / name)
+    with (
+        run.locked(),
+        _disk_errors(run.path),
+        tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
+    ):
+        _write_index(Path(folder), run.settings, patches, statistics, truth)
+        # the record comes last: until then an interrupted update is told by its fingerprint
+        (run.path / TRUTH).unlink(missing_ok=True)
+        for name in (PATCHES, TRUTH, INDEX):
+            if (Path(folder) / name).exists():
+                (Path(folder) / name).replace(run.path / name)
     return Run(run.path)
 
 

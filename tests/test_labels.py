@@ -44,9 +44,14 @@ def geopackage(folder: Path) -> GeoPackageLabels:
 
 
 @pytest.fixture(params=[geopackage])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> LabelStore:
-    make: Callable[[Path], LabelStore] = request.param
-    return make(tmp_path)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LabelStore]:
+    """Opens the same store each time it is called."""
+    return lambda: request.param(tmp_path)
+
+
+@pytest.fixture
+def store(open_store: Callable[[], LabelStore]) -> LabelStore:
+    return open_store()
 
 
 class TestEveryStore:
@@ -114,10 +119,10 @@ class TestEveryStore:
         assert store.append([answer(1), answer(1)], FOOTPRINTS) == Appended(1, 1)
 
     def test_another_store_of_the_same_place_sees_the_answers(
-        self, store: LabelStore, tmp_path: Path
+        self, store: LabelStore, open_store: Callable[[], LabelStore]
     ) -> None:
         store.append(answers(2), FOOTPRINTS)
-        assert geopackage(tmp_path).append(answers(3), FOOTPRINTS) == Appended(1, 2)
+        assert open_store().append(answers(3), FOOTPRINTS) == Appended(1, 2)
         assert store.count() == 3
 
 
@@ -178,7 +183,7 @@ def test_consensus_equals_counting_by_hand(said: list[tuple[int, str, str, int]]
     expected = {}
     for patch_id, votes in newest.items():
         labels = [label for _, _, label in votes.values()]
-        top = sorted({label for label in labels}, key=labels.count)
+        top = sorted(set(labels), key=labels.count)
         tie = len(top) > 1 and labels.count(top[-1]) == labels.count(top[-2])
         expected[patch_id] = (
             "unsure" if tie else top[-1],
@@ -242,7 +247,8 @@ def child(code: str, *arguments: object) -> subprocess.Popen[str]:
 APPEND_OFTEN = """
 store = GeoPackageLabels(sys.argv[1], CRS)
 for hour in range(20):
-    assert store.append([answer(i, annotator=sys.argv[2], hour=hour) for i in range(5)], FOOTPRINTS).new == 5
+    mine = [answer(i, annotator=sys.argv[2], hour=hour) for i in range(5)]
+    assert store.append(mine, FOOTPRINTS).new == 5
 """
 
 
@@ -267,7 +273,7 @@ class Killed(sqlite3.Connection):
 
 connect = sqlite3.connect
 sqlite3.connect = lambda *args, **options: connect(*args, factory=Killed, **options)
-GeoPackageLabels(sys.argv[1], CRS).append([answer(i, hour=7) for i in range(50)] * 1, FOOTPRINTS)
+GeoPackageLabels(sys.argv[1], CRS).append([answer(i, hour=7) for i in range(50)], FOOTPRINTS)
 """
 
 
@@ -304,11 +310,10 @@ except RunError as error:
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
 @pytest.mark.parametrize("limit", [8_000, 20_000, 60_000, 150_000])
 def test_a_full_disk_is_one_line_and_stores_nothing(tmp_path: Path, limit: int) -> None:
-    for store in (geopackage(tmp_path), geopackage(tmp_path)):
-        out, err = child(ON_A_FULL_DISK, store.path, limit).communicate()
-        assert out.startswith("cannot write the answers in ") and out.count("\n") == 1, err
-        assert store.count() == 0
-        store.append([], FOOTPRINTS)
+    store = geopackage(tmp_path)
+    out, err = child(ON_A_FULL_DISK, store.path, limit).communicate()
+    assert out.startswith("cannot write the answers in ") and out.count("\n") == 1, err
+    assert store.count() == 0
     assert store.append(answers(3), FOOTPRINTS).new == 3
     assert [entry.name for entry in tmp_path.iterdir()] == ["labels.gpkg"]
 
@@ -316,14 +321,14 @@ def test_a_full_disk_is_one_line_and_stores_nothing(tmp_path: Path, limit: int) 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
 def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(RunError, match="cannot write the answers in .*Permission denied"):
+    with pytest.raises(RunError, match=r"cannot write the answers in .*Permission denied"):
         geopackage(tmp_path).append(answers(1), FOOTPRINTS)
     tmp_path.chmod(0o700)
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
     store = geopackage(tmp_path / "missing")
-    with pytest.raises(RunError, match="cannot write the answers in .*No such file or directory"):
+    with pytest.raises(RunError, match=r"cannot write the answers in .*No such file or directory"):
         store.append(answers(1), FOOTPRINTS)
 
 

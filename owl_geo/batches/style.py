@@ -10,10 +10,12 @@ from html import escape
 from xml.etree import ElementTree as ET
 
 from owl_geo import schema
+from owl_geo.gpkg import FEATURE_ID
 
 _QML_VERSION = "3.22.0"  # the oldest QGIS that is supported
 _VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down spells null
 _NOT_ANSWERED = "(not answered)"
+_BRIGHT = "#FFFFFF"
 _HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
 
 _ANSWER_FIELDS = ("label", "comment", "annotator")
@@ -40,7 +42,7 @@ def batch_style(
     """Return the QML of a batch whose attributes are ``columns``, in the order of the file."""
     qgis = ET.Element("qgis", version=_QML_VERSION, styleCategories="AllStyleCategories")
     qgis.append(_renderer(classes))
-    qgis.append(_editors(columns, classes))
+    qgis.append(_editors(classes))
     aliases = {**_ALIASES, "probability": f"Probability of {positive}"}
     group = ET.SubElement(qgis, "aliases")
     for index, name in enumerate(columns):
@@ -48,7 +50,7 @@ def batch_style(
     ET.SubElement(qgis, "editorlayout").text = "tablayout"
     qgis.append(_form(columns, concepts))
     locks = ET.SubElement(qgis, "editable")
-    for name in columns:
+    for name in (FEATURE_ID, *columns):
         ET.SubElement(locks, "field", name=name, editable=str(int(name in _ANSWER_FIELDS)))
     ET.SubElement(
         qgis, "previewExpression"
@@ -78,47 +80,57 @@ def _renderer(classes: tuple[str, ...]) -> ET.Element:
     colours = schema.label_colours(classes)
     for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
         again = position // len(schema.CLASS_COLOURS) if name in classes else 0
-        hatch = _HATCHES[again % len(_HATCHES)]
-        fill = _layer(colours[name], hatch, 0.0, fill_alpha=90 if hatch == "solid" else 255)
-        add(name, name, fill, _layer("#000000", "no", 0.9), _layer(colours[name], "no", 0.6))
+        fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
+        add(name, name, fill, _frame("#000000", 1.2), _frame(colours[name], 0.9))
     # QGIS shows null, and any word it does not know, by the category of the empty value
-    add("", "not answered", _layer("#000000", "no", 0.6), _layer("#FFFFFF", "no", 0.26))
+    add("", "not answered", _fill(_BRIGHT, "no"), _frame("#000000", 0.65), _frame(_BRIGHT, 0.4))
     return renderer
 
 
-def _layer(colour: str, fill: str, outline_mm: float, fill_alpha: int = 255) -> ET.Element:
-    """One layer of a polygon symbol: a filling, or an outline where ``outline_mm`` is not 0."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    layer = ET.Element("layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
-    properties = {
-        "color": f"{red},{green},{blue},{fill_alpha}",
-        "style": fill,
-        "outline_color": f"{red},{green},{blue},255",
-        "outline_style": "solid" if outline_mm else "no",
-        "outline_width": str(outline_mm),
-        "outline_width_unit": "MM",
-        "joinstyle": "miter",
-    }
+def _fill(colour: str, hatch: str) -> ET.Element:
+    """A tint that lets imagery through, or lines where the colours come a second time."""
+    alpha = 50 if hatch == "solid" else 255
+    return _layer(
+        "SimpleFill", {"color": _rgba(colour, alpha), "style": hatch, "outline_style": "no"}
+    )
+
+
+def _frame(colour: str, width_mm: float) -> ET.Element:
+    """A line along the inner side of the edge, so that neighbours do not cover each other's."""
+    return _layer(
+        "SimpleLine",
+        {
+            "line_color": _rgba(colour, 255),
+            "line_width": str(2 * width_mm),  # half of it falls outside and is not drawn
+            "line_width_unit": "MM",
+            "joinstyle": "miter",
+            "draw_inside_polygon": "1",
+        },
+    )
+
+
+def _layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
+    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
     layer.append(_options(properties))
     return layer
+
+
+def _rgba(colour: str, alpha: int) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"{red},{green},{blue},{alpha}"
 
 
 # --- the form -------------------------------------------------------------------------------------
 
 
-def _editors(columns: Sequence[str], classes: tuple[str, ...]) -> ET.Element:
+def _editors(classes: tuple[str, ...]) -> ET.Element:
+    """The drop-down for the label; the other columns get the widget that QGIS finds fitting."""
     configuration = ET.Element("fieldConfiguration")
-    for name in columns:
-        field = ET.SubElement(configuration, "field", name=name)
-        if name == "label":
-            widget = ET.SubElement(field, "editWidget", type="ValueMap")
-            words = (*classes, *schema.RESERVED_LABELS)
-            pairs = [(_NOT_ANSWERED, _VALUE_MAP_NULL), *((word, word) for word in words)]
-            ET.SubElement(widget, "config").append(_choices(pairs))
-        else:
-            widget = ET.SubElement(field, "editWidget", type="TextEdit")
-            multiline = {"IsMultiline": "true" if name == "comment" else "false"}
-            ET.SubElement(widget, "config").append(_options(multiline, "bool"))
+    field = ET.SubElement(configuration, "field", name="label")
+    widget = ET.SubElement(field, "editWidget", type="ValueMap")
+    words = (*classes, *schema.RESERVED_LABELS)
+    pairs = [(_NOT_ANSWERED, _VALUE_MAP_NULL), *((word, word) for word in words)]
+    ET.SubElement(widget, "config").append(_choices(pairs))
     return configuration
 
 

@@ -27,11 +27,11 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     A batch may be answered in parts and ingested as often as you like; the same file twice changes
     nothing. Files are checked before anything is stored: an error stores nothing.
     """
-    from owl_geo import loop
+    from owl_geo.intake import ingest as take_in
     from owl_geo.run_folder import Run
 
     opened = Run(run_path)
-    for done in loop.ingest(opened, batches, annotator=annotator or _login_name()):
+    for done in take_in(opened, batches, annotator=annotator or _login_name()):
         counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
         click.echo(
             f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "

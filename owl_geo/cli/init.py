@@ -78,9 +78,7 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
         summary = creation.update(run_path, report=opt.progress)
     else:
         settings = config.parse(_settings(options), "the options")
-        summary = creation.init(
-            run_path, settings, overwrite=overwrite, report=opt.progress
-        )
+        summary = creation.init(run_path, settings, overwrite=overwrite, report=opt.progress)
     _print(summary, run_path)
 
 

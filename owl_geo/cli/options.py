@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from owl_geo.errors import OwlError
-from owl_geo.types import Progress
+
+if TYPE_CHECKING:
+    from owl_geo.types import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -150,7 +152,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for name, value in over.items():
         below = merged.get(name)
         both = isinstance(below, dict) and isinstance(value, dict)
-        merged[name] = merge(below, value) if both else value
+        merged[name] = merge(merged[name], value) if both else value
     return merged
 
 

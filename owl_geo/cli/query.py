@@ -36,7 +36,7 @@ def ask(opened: Run, device: str) -> None:
     """Write the next batch, or name the one that still waits, and print its path."""
     from owl_geo import loop
 
-    waits = loop.waiting(opened) is not None
+    waits = opened.waiting() is not None
     entry = loop.query(opened, device=device, progress=opt.progress("Scoring"))
     path = opened.batch_path(entry.number)
     if waits:

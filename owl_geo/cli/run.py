@@ -24,9 +24,7 @@ _DEFAULT_OUT = Path("owl-run")
     epilog="Example: owl-geo run --source synthetic --out demo --seed 7",
     short_help="Every round it can: a whole simulated search, or up to the next batch to label.",
 )
-@click.argument(
-    "run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path)
-)
+@click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")
 @click.option("--out", type=click.Path(path_type=Path), help="Its run folder.  [owl-run]")
 @click.option("--overwrite", is_flag=True, help="Start afresh where --out holds a run.")
@@ -54,7 +52,9 @@ def run(
         named = [name for name, value in options.items() if value is not None]
         if named or out or overwrite:
             flag = f"--{named[0].replace('_', '-')}" if named else "--out" if out else "--overwrite"
-            raise click.UsageError(f"{flag} goes with --source; a run's settings are in its owl.toml")
+            raise click.UsageError(
+                f"{flag} goes with --source; a run's settings are in its owl.toml"
+            )
         from owl_geo.run_folder import Run
 
         opened = Run(run_path)
@@ -109,13 +109,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _search(opened: Run, device: str) -> None:
     """Run the simulated search to its end, printing a row as each round ends."""
-    from owl_geo.evaluation.simulate import is_finished, simulate
+    from owl_geo.evaluation.simulate import simulate
 
-    done = opened.rounds()
-    finished = is_finished(opened, done)
+    finished = opened.is_finished()
     click.echo("Round | Labeled | Test AUC")
     click.echo("------+---------+---------")
-    for entry in done:
+    for entry in opened.rounds():
         _print_row(entry)
     last = simulate(opened, device=device, on_round=_print_row)[-1].metrics
     found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"

@@ -11,8 +11,8 @@ import click
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
-    from owl_geo.run_folder import Run
     from owl_geo.overview import Status
+    from owl_geo.run_folder import Run
 
 
 @click.command(
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @opt.common
 def status(run_path: Path) -> None:
     """Say where the run stands: answers, prevalence, last metrics, what to do next."""
-    from owl_geo.run_folder import Run
     from owl_geo.overview import status as status_of
+    from owl_geo.run_folder import Run
 
     opened = Run(run_path)
     now = status_of(opened)

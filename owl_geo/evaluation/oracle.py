@@ -32,9 +32,10 @@ def truth_labels(settings: Settings, source: PatchSource) -> AnyArray:
     """
     oracle = settings.oracle
     assert oracle is not None
-    classes = np.array(settings.classes, dtype=object)
+    classes: AnyArray = np.array(settings.classes, dtype=object)
     if oracle.path is None:
-        return classes[_own_labels(source, len(classes))]
+        labels: AnyArray = classes[_own_labels(source, len(classes))]
+        return labels
     pool = pool_of(source.index, source.grids, source.patch_size)
     wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
     if is_raster(oracle.path):

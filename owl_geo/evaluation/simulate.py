@@ -21,22 +21,17 @@ def simulate(
     """
     if run.truth is None:
         raise RunError(f"{run.path} has no oracle; label its batches, or set [oracle] in owl.toml")
-    while True:
-        rounds = run.rounds()
-        if is_finished(run, rounds):
-            run.sync_metrics()
-            return rounds
-        waiting = loop.waiting(run)
+    while not run.is_finished():
+        waiting = run.waiting()
         if waiting is not None:
             answer(run, waiting)
-        elif _asked(rounds) <= run.settings.loop.rounds and _pool_is_left(run):
-            entry = loop.query(run, device=device)
-            if on_round is not None:
-                on_round(entry)
-        else:
-            entry = loop.conclude(run, device=device)
-            if on_round is not None:
-                on_round(entry)
+            continue
+        step = loop.query if run.budget_is_left(run.rounds()) else loop.conclude
+        entry = step(run, device=device)
+        if on_round is not None:
+            on_round(entry)
+    run.sync_metrics()
+    return run.rounds()
 
 
 def run(opened: Run, *, device: str = "auto") -> list[Round]:
@@ -45,13 +40,6 @@ def run(opened: Run, *, device: str = "auto") -> list[Round]:
         return simulate(opened, device=device)
     loop.query(opened, device=device)
     return opened.rounds()
-
-
-def is_finished(run: Run, rounds: list[Round]) -> bool:
-    """Whether the last fit is done and the budget, perhaps raised since, is spent."""
-    if not rounds or rounds[-1].batch_id is not None:
-        return False
-    return _asked(rounds) > run.settings.loop.rounds or not _pool_is_left(run)
 
 
 def answer(run: Run, entry: Round) -> None:
@@ -71,12 +59,3 @@ def answer(run: Run, entry: Round) -> None:
         for patch_id in entry.patch_ids
     ]
     run.labels.append(answers, run.patches.set_index("patch_id").geometry)
-
-
-def _asked(rounds: list[Round]) -> int:
-    """How many batches were asked, the first one included."""
-    return sum(entry.batch_id is not None for entry in rounds)
-
-
-def _pool_is_left(run: Run) -> bool:
-    return bool(loop.pool_of(run, run.labels.current()).any())

@@ -49,20 +49,20 @@ def _hold_out_blocks(
     if len(blocks) < 2:
         raise ConfigError(
             f"evaluation.block_size is {edge} patches, and all {len(index)} patches lie in one "
-            "block; choose a smaller one, or split = \"random\""
+            'block; choose a smaller one, or split = "random"'
         )
     order = rng.permutation(len(blocks))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
     drawn = blocks[order[: min(enough, len(blocks) - 1)]]
     last = patch_size - 1
-    corners = np.stack(
+    corners: BoolArray = np.stack(
         [
             np.isin(_block_of(index, pixels, down, right), drawn)
             for down in (0, last)
             for right in (0, last)
         ]
     )
-    return corners.any(axis=0), corners.all(axis=0)
+    return np.asarray(corners.any(axis=0)), np.asarray(corners.all(axis=0))
 
 
 def _block_of(index: pd.DataFrame, pixels: int, down: int, right: int) -> IntArray:
@@ -70,4 +70,4 @@ def _block_of(index: pd.DataFrame, pixels: int, down: int, right: int) -> IntArr
     scene = pd.factorize(index["scene"])[0].astype(np.int64)
     row = (index["row_off"].to_numpy(dtype=np.int64) + down) // pixels
     col = (index["col_off"].to_numpy(dtype=np.int64) + right) // pixels
-    return (scene << 44) | (row << 22) | col
+    return np.asarray((scene << 44) | (row << 22) | col)

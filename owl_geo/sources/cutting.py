@@ -23,10 +23,10 @@ def cut(
     """
     row, col = row_off - pixels.row, col_off - pixels.col
     patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
-    for places, values in pixels.parts:
-        windows = sliding_window_view(values, (size, size), axis=(1, 2))
-        with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
-            patches[:, list(places)] = windows[:, row, col].swapaxes(0, 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
+        for places, values in pixels.parts:
+            for place, plane in zip(places, values, strict=True):
+                patches[:, place] = sliding_window_view(plane, (size, size))[row, col]
     _scale(patches, bands)
     if pixels.valid is not None:
         valid = sliding_window_view(pixels.valid, (size, size))[row, col]

@@ -1,0 +1,66 @@
+"""Answered batches into the run: checked first, all of them, then kept for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.run_folder import Run
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of one batch file."""
+
+    path: Path
+    counts: dict[str, int]  # answers in the file by label
+    unanswered: int
+    new: int
+    unchanged: int  # stored before
+
+
+def ingest(run: Run, paths: Sequence[Path], *, annotator: str) -> list[Ingested]:
+    """Check every batch file, then store their answers; twice the same file changes nothing.
+
+    ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
+    any of the files cannot be taken in whole.
+    """
+    footprints = run.patches.set_index("patch_id").geometry
+    issued = {
+        entry.batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
+        for entry in run.rounds()
+        if entry.batch_id is not None
+    }
+    now = datetime.now(UTC)
+    checked = [
+        (
+            path,
+            *answers_of(
+                read_batch(path),
+                run_batches=issued,
+                classes=run.settings.classes,
+                default_annotator=annotator,
+                now=now,
+            ),
+        )
+        for path in paths
+    ]
+    done = []
+    for path, answers, notes in checked:
+        appended = run.labels.append(answers, footprints)
+        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
+        done.append(
+            Ingested(
+                path=path,
+                counts={str(label): int(n) for label, n in counts.items()},
+                unanswered=notes.unanswered,
+                new=appended.new,
+                unchanged=appended.unchanged,
+            )
+        )
+    return done

@@ -1,0 +1,91 @@
+"""Start the tests that run inside QGIS, with batches written here.
+
+OWL_QGIS_PYTHON names the Python that has QGIS, /usr/bin/python3 by default; without QGIS the test
+skips, unless OWL_REQUIRE_QGIS=1 is set. OWL_QGIS_PICTURE=map.png keeps the rendered map.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chosen import CONCEPTS, chosen_patches
+
+from owl_geo.batches import write_batch
+
+QGIS_TESTS = Path(__file__).parent / "qgis"
+
+BINARY = ("absent", "present")
+MANY = ("other", "mill", "mine", "quarry", "tannery", "brickworks", "landfill")
+QUOTES = ('no "thing"', "it's <b>&amp;", "ü 村 %]")
+BATCHES = {
+    "binary": (BINARY, chosen_patches(9)),
+    "many": (MANY, chosen_patches(16)),
+    "one": (BINARY, chosen_patches(1)),
+    "degrees": (BINARY, chosen_patches(5, crs="EPSG:4326", corner=(9.5, 47.2), edge=0.004)),
+    "quotes": (QUOTES, chosen_patches(8)),
+}
+
+
+@pytest.fixture(scope="module")
+def qgis_python() -> str:
+    """The interpreter that has QGIS."""
+    python = os.environ.get("OWL_QGIS_PYTHON", "/usr/bin/python3")
+    try:
+        done = subprocess.run([python, "-c", "import qgis.core, pytest"], capture_output=True)
+        missing = done.returncode != 0
+    except OSError:
+        missing = True
+    if missing:
+        message = f"{python} has no QGIS with pytest; OWL_QGIS_PYTHON may name one that has"
+        if os.environ.get("OWL_REQUIRE_QGIS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return python
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Batches of all sorts, and expected.json that says what they hold."""
+    expected = {}
+    for name, (classes, patches) in BATCHES.items():
+        write_batch(
+            tmp_path / f"{name}.gpkg",
+            patches,
+            classes=classes,
+            positive=classes[1],
+            concepts=CONCEPTS,
+            batch_id="run-001",
+            round=1,
+        )
+        expected[name] = {
+            "classes": classes,
+            "patch_ids": patches["patch_id"].tolist(),
+            "crs": patches.crs.to_string(),
+        }
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    return tmp_path
+
+
+def test_batches_in_plain_qgis(qgis_python: str, folder: Path, tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    # away from this project's own pytest settings, which ask for a newer pytest
+    command = [qgis_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    command += ["--rootdir", str(QGIS_TESTS), str(QGIS_TESTS / "test_plain_qgis.py")]
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "XDG_RUNTIME_DIR": str(runtime),
+        "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OWL_QGIS_FOLDER": str(folder),
+        "OWL_CORE_PYTHON": sys.executable,
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # a crash while QGIS shuts down shows only in the return code
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
