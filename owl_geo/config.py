@@ -347,6 +347,9 @@ def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSetti
             raise ValueError(
                 f"concepts.{name}: the batch has a column of that name; choose another"
             )
+        twin = next((other for other in kinds if other.lower() == name.lower()), None)
+        if twin is not None:
+            raise ValueError(f"concepts.{name} and {twin} differ in case only; rename one")
         layer = getattr(concept, "layer", None)
         if layer is not None and layer not in layers:
             raise ValueError(f"concepts.{name}: no layer {layer!r}{did_you_mean(layer, layers)}")

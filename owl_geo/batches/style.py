@@ -52,9 +52,8 @@ def batch_style(
     locks = ET.SubElement(qgis, "editable")
     for name in (FEATURE_ID, *columns):
         ET.SubElement(locks, "field", name=name, editable=str(int(name in _ANSWER_FIELDS)))
-    ET.SubElement(
-        qgis, "previewExpression"
-    ).text = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
+    title = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
+    ET.SubElement(qgis, "previewExpression").text = title
     ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
     return ET.tostring(qgis, encoding="unicode")
 
@@ -124,7 +123,10 @@ def _rgba(colour: str, alpha: int) -> str:
 
 
 def _editors(classes: tuple[str, ...]) -> ET.Element:
-    """The drop-down for the label; the other columns get the widget that QGIS finds fitting."""
+    """The drop-down for the label; the other columns get the widget that QGIS finds fitting.
+
+    The comment too: QGIS fills a box of several lines with the word NULL, to be typed over.
+    """
     configuration = ET.Element("fieldConfiguration")
     field = ET.SubElement(configuration, "field", name="label")
     widget = ET.SubElement(field, "editWidget", type="ValueMap")
@@ -170,11 +172,11 @@ def _map_tip(positive: str, concepts: Sequence[str]) -> str:
     return f'<b>Rank [% "rank" %]</b><table>{"".join(lines)}</table>'
 
 
-def _options(values: Mapping[str, str], type_: str = "QString") -> ET.Element:
+def _options(values: Mapping[str, str]) -> ET.Element:
     """A QVariantMap the way QGIS writes it."""
     options = ET.Element("Option", type="Map")
     for name, value in values.items():
-        ET.SubElement(options, "Option", name=name, value=value, type=type_)
+        ET.SubElement(options, "Option", name=name, value=value, type="QString")
     return options
 
 

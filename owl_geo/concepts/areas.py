@@ -6,6 +6,9 @@ outline are cut, and against a small piece of the polygon at that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -15,7 +18,7 @@ from owl_geo.concepts.pool import ScenePatches
 from owl_geo.types import AnyArray, IntArray
 
 _PATCHES_AT_ONCE = 20_000  # bounds the memory for pieces of polygons
-_VERTICES_PER_PIECE = 200
+_VERTICES_PER_PIECE = 500
 
 
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
@@ -89,41 +92,48 @@ def polygons_onto(polygons: AnyArray, crs: CRS, patches: ScenePatches) -> AnyArr
 
 def _in_chunks(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
-) -> list[tuple[IntArray, IntArray, NDArray[np.float64]]]:
-    """Return ``(patch, code, share)`` of every class that lies in a patch, chunk by chunk."""
-    parts, owner = _polygon_parts(polygons)
-    codes = np.asarray(codes, dtype=np.int64)[owner]
-    found = []
+) -> Iterator[tuple[IntArray, IntArray, NDArray[np.float64]]]:
+    """Yield ``(patch, code, share)`` of every class that lies in a patch, chunk by chunk."""
+    parts, owner = _polygon_parts(_repaired(polygons))
+    wholes = _Coded(parts, np.asarray(codes, dtype=np.int64)[owner])
+    small, owner = _subdivided(parts)
+    pieces = _Coded(small, wholes.codes[owner])
     for start in range(0, len(footprints), _PATCHES_AT_ONCE):
         chunk = np.asarray(footprints[start : start + _PATCHES_AT_ONCE])
-        key, share = _shares_by_key(chunk, parts, codes, n_classes)
-        found.append((key // n_classes + start, key % n_classes, share))
-    return found
+        key, share = _shares_by_key(chunk, wholes, pieces, n_classes)
+        yield key // n_classes + start, key % n_classes, share
+
+
+class _Coded(NamedTuple):
+    """Simple polygons and their classes, each ``(m,)``."""
+
+    polygons: AnyArray
+    codes: IntArray
 
 
 def _shares_by_key(
-    footprints: AnyArray, parts: AnyArray, codes: IntArray, n_classes: int
+    footprints: AnyArray, wholes: _Coded, pieces: _Coded, n_classes: int
 ) -> tuple[IntArray, NDArray[np.float64]]:
-    """Return ``patch * n_classes + code``, each once, and the share that goes with it."""
+    """Return ``patch * n_classes + code``, each once, and the share that goes with it.
+
+    ``wholes`` tell which patches lie within one polygon, ``pieces`` of the same polygons are cut.
+    """
     tree = shapely.STRtree(footprints)
-    part, patch = tree.query(parts, predicate="covers")
-    whole = np.unique(patch * n_classes + codes[part])
+    which, patch = tree.query(wholes.polygons, predicate="covers")
+    covered = np.unique(patch * n_classes + wholes.codes[which])
 
-    touching = np.unique(tree.query(parts)[0])
-    pieces, owner = _subdivided(parts[touching])
-    piece_codes = codes[touching][owner]
-    piece, patch = tree.query(pieces, predicate="intersects")
-    key = patch * n_classes + piece_codes[piece]
-    cut = ~np.isin(key, whole)
-    key, piece, patch = key[cut], piece[cut], patch[cut]
+    which, patch = tree.query(pieces.polygons, predicate="intersects")
+    key = patch * n_classes + pieces.codes[which]
+    cut = ~np.isin(key, covered)
+    key, which, patch = key[cut], which[cut], patch[cut]
     order = np.argsort(key, kind="stable")
-    key, piece, patch = key[order], piece[order], patch[order]
+    key, which, patch = key[order], which[order], patch[order]
 
-    inner = shapely.intersection(footprints[patch], pieces[piece])
+    inner = shapely.intersection(footprints[patch], pieces.polygons[which])
     partial, first = np.unique(key, return_index=True)
     areas = _areas_of_groups(inner, first)
     share = (areas / shapely.area(footprints[partial // n_classes])).clip(0, 1)
-    return np.concatenate([whole, partial]), np.concatenate([np.ones(len(whole)), share])
+    return np.concatenate([covered, partial]), np.concatenate([np.ones(len(covered)), share])
 
 
 def _areas_of_groups(geometries: AnyArray, first: IntArray) -> NDArray[np.float64]:
@@ -139,14 +149,19 @@ def _areas_of_groups(geometries: AnyArray, first: IntArray) -> NDArray[np.float6
     return np.asarray(areas)
 
 
+def _repaired(geometries: AnyArray) -> AnyArray:
+    """Make geometries valid: reprojecting can make a sliver cross itself."""
+    geometries = np.array(geometries, dtype=object)
+    broken = ~shapely.is_valid(geometries)
+    geometries[broken] = shapely.make_valid(geometries[broken])
+    return geometries
+
+
 def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
-    """Take valid simple polygons out of any geometries, and the position each came from."""
-    parts, owner = shapely.get_parts(np.asarray(geometries, dtype=object), return_index=True)
-    broken = ~shapely.is_valid(parts)  # reprojecting can make a sliver cross itself
-    parts[broken] = shapely.make_valid(parts[broken])
-    for _ in range(2):  # collections hold multipolygons, which hold polygons
-        parts, inner = shapely.get_parts(parts, return_index=True)
-        owner = owner[inner]
+    """Take simple polygons out of any geometries, and the position each came from."""
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    parts, inner = shapely.get_parts(parts, return_index=True)  # multipolygons in a collection
+    owner = owner[inner]
     kept = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
     return parts[kept], owner[kept]
 

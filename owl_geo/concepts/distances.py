@@ -33,17 +33,18 @@ def metres_to_nearest(lonlat: Points, geometries: AnyArray, crs: CRS) -> NDArray
     0 within a polygon; NaN everywhere where there is no geometry.
     """
     metres = np.full(len(lonlat), np.nan)
-    if len(geometries) == 0:
-        return metres
     edge = _EDGE_DEGREES if crs.is_geographic else _EDGE_UNITS
     world = shapely.transform(
         shapely.segmentize(geometries, edge), lambda points: reproject(points, crs, LON_LAT)
     )
+    world = world[np.isfinite(shapely.bounds(world)).all(axis=1)]
+    if len(world) == 0:
+        return metres
     middles, radii = _circles(world)
     for members, lon, lat in _cells(lonlat):
         far = _metres_from(lon, lat, middles)
         spread = _metres_from(lon, lat, lonlat[members]).max()
-        # some feature is at most this far from every point, so those beyond it cannot be nearest
+        # every point has some feature within this many metres of the cell's centre, or nearer
         reach = (far + radii).min() + 2 * spread
         metres[members] = _nearest_in_plane(lonlat[members], world[far - radii <= reach], lon, lat)
     return metres
@@ -60,9 +61,9 @@ def _circles(geometries: AnyArray) -> tuple[Points, NDArray[np.float64]]:
 
 
 def _cells(lonlat: Points) -> Iterator[tuple[IntArray, float, float]]:
-    """Group points into cells of a degree, narrower in longitude only towards the equator.
+    """Group points into cells of a degree of latitude, about as wide as they are high.
 
-    Yields the positions of a cell's points and the longitude and latitude of its centre.
+    Yields the positions of a cell's points, and the longitude and latitude of the cell's centre.
     """
     band = np.clip(np.floor(lonlat[:, 1] / _CELL_DEGREES), -90, 89)
     centre_lat = (band + 0.5) * _CELL_DEGREES

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.errors import ConfigError
-from owl_geo.types import AnyArray, BoolArray
+from owl_geo.types import BoolArray
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ def matches(features: pd.DataFrame, filters: Sequence[TagFilter]) -> BoolArray:
             continue
         text = text_of(features[wanted.key])
         if wanted.values:
-            passed |= np.isin(text, wanted.values)
+            passed |= text.isin(wanted.values).to_numpy()
         else:
-            passed |= (text != "") & (text != "no")
+            passed |= ~text.isin(("", "no")).to_numpy()
     return passed
 
 
-def text_of(column: pd.Series) -> AnyArray:
-    """Return a column as text, str ``(n,)``; ``""`` where it is missing.
+def text_of(column: pd.Series) -> pd.Series:
+    """Return a column as text without blanks around it; ``""`` where it is missing.
 
     Whole numbers read as GDAL's floats, because of gaps between them, become ``5`` and not ``5.0``.
     """
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")
-    return np.asarray(column.astype("string").fillna("").str.strip(), dtype=str)
+    return column.astype("string").fillna("").str.strip()

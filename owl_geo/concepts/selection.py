@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from owl_geo.concepts import filters
 from owl_geo.concepts.filters import TagFilter
@@ -52,9 +53,9 @@ class Selection:
         geometries = layer.features.geometry.to_numpy()
         if self.column is not None:
             text = filters.text_of(layer.features[self.column])
-            named = text != ""
-            names, codes = np.unique(text[named], return_inverse=True)
-            return names.tolist(), geometries[named], codes
+            named = (text != "").to_numpy()
+            codes, names = pd.factorize(text[named], sort=True)
+            return list(names), geometries[named], codes
         rows = [np.flatnonzero(filters.matches(layer.features, f)) for f in self.classes.values()]
         codes = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
         return list(self.classes), geometries[np.concatenate(rows)], codes

@@ -99,19 +99,19 @@ class _Work:
         names, geometries, codes = selection.features(layer)
         if concept.kind == "distance":
             metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs)
-            _warn_if_empty(geometries, selection, "the distance is unknown everywhere")
+            _warn_if_empty(geometries, selection, "feature", "the distance is unknown everywhere")
             return metres
         flat = shapely.get_dimensions(geometries) == 2
         polygons, codes = geometries[flat], codes[flat]
         if concept.kind == "share":
-            _warn_if_empty(polygons, selection, "the share is 0 everywhere")
+            _warn_if_empty(polygons, selection, "polygon", "the share is 0 everywhere")
             return self._pool.fill(
                 0.0,
                 lambda scene: areas.shares(
                     scene.footprints, areas.polygons_onto(polygons, crs, scene)
                 ),
             )
-        _warn_if_empty(polygons, selection, f"every patch is {UNKNOWN!r}")
+        _warn_if_empty(polygons, selection, "polygon", f"every patch is {UNKNOWN!r}")
         labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
         return self._pool.fill(
             UNKNOWN,
@@ -151,11 +151,12 @@ class _Work:
         return self._layers[name]
 
 
-def _warn_if_empty(geometries: AnyArray, selection: Selection, outcome: str) -> None:
+def _warn_if_empty(geometries: AnyArray, selection: Selection, kind: str, outcome: str) -> None:
     if len(geometries) == 0:
         _log.warning(
-            "concepts.%s: no feature of layer %r that could count matches %s; %s",
+            "concepts.%s: no %s of layer %r matches %s; %s",
             selection.concept,
+            kind,
             selection.layer,
             selection,
             outcome,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
@@ -136,7 +135,7 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
         values = oracle.values.get(name, (name,))
         found = np.isin(text, values)
         if not found.any():
-            seen = sorted(pd.unique(text))
+            seen = sorted(set(text.tolist()))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
                 f"there are {', '.join(map(repr, seen[:8]))}{' ...' if len(seen) > 8 else ''}"

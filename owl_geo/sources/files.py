@@ -41,7 +41,8 @@ def open_raster(path: str, driver: str | None = None) -> rasterio.DatasetReader:
     try:
         return rasterio.open(path, **options)
     except RasterioError as error:
-        raise SourceError(f"cannot open {path} as a raster: {error}") from error
+        reason = str(error).rstrip(".")
+        raise SourceError(f"cannot open {path} as a raster: {reason}") from error
 
 
 def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:

@@ -77,10 +77,7 @@ class GeoTiffSource:
                 aoi=None if aoi is None else str(aoi),
             )
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise SourceError(f"{where}: {message}" if where else message) from error
+            raise SourceError(_one_line(error)) from error
         self._settings = settings
         self._progress = progress
         found = open_scenes(settings.scenes, settings.bands, settings.mask_bad)
@@ -200,6 +197,8 @@ class GeoTiffSource:
         self, layout: _Layout, positions: IntArray, batch_size: int
     ) -> Generator[FloatArray, None, None]:
         """Yield the patches at ascending positions of the index, ``batch_size`` at most at once."""
+        if len(positions) == 0:
+            return
         row_off, col_off = layout.row_off[positions], layout.col_off[positions]
         size = self.patch_size
 
@@ -303,6 +302,14 @@ def _scene_settings(place: Place) -> SceneSettings:
     if isinstance(place, SceneSettings):
         return place
     return SceneSettings(name=scene_name(place), path=str(place))
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} is {first['input']!r}, but it {first['msg'].removeprefix('Input ')}"
 
 
 def _parts(

@@ -45,10 +45,10 @@ class Pixels:
     valid: BoolArray | None  # (height, width); None where every pixel is valid
 
 
-def chunk_shape(scene: Scene, size: int, budget: int = CHUNK_BYTES) -> tuple[int, int]:
+def chunk_shape(scene: Scene, size: int) -> tuple[int, int]:
     """Return height and width, in pixels, of the chunks that a scene is read in.
 
-    Whole rows of blocks as far as ``budget`` bytes allow, then whole columns of blocks; never less
+    Whole rows of blocks as far as CHUNK_BYTES allow, then whole columns of blocks; never less
     than a patch.
     """
     block_height, block_width = block_shape(scene)
@@ -56,15 +56,15 @@ def chunk_shape(scene: Scene, size: int, budget: int = CHUNK_BYTES) -> tuple[int
     per_pixel = sum(np.dtype(band.dtype).itemsize for band in scene.bands) + 5
     scene_width = scene.grid.width
     height = _multiple(block_height, size)
-    rows = budget // (per_pixel * scene_width)
+    rows = CHUNK_BYTES // (per_pixel * scene_width)
     if rows >= height:
         return rows // height * height, scene_width
     if block_width < scene_width:
         width = _multiple(block_width, size)
-        return height, max(budget // (per_pixel * height) // width, 1) * width
+        return height, max(CHUNK_BYTES // (per_pixel * height) // width, 1) * width
     if rows >= size:  # blocks of whole rows, taller than memory allows
         return rows, scene_width
-    return size, max(budget // (per_pixel * size) // size, 1) * size
+    return size, max(CHUNK_BYTES // (per_pixel * size) // size, 1) * size
 
 
 def _multiple(unit: int, least: int) -> int:
@@ -200,7 +200,7 @@ class _BandFile:
                     height=grid.height,
                     width=grid.width,
                     resampling=Resampling.bilinear,
-                    tolerance=0,
+                    tolerance=1e-6,  # pixels: as good as exact; GDAL takes no 0
                     src_nodata=first.nodata,
                     nodata=first.nodata,
                     # without an alpha band, what lies outside the file would read as 0

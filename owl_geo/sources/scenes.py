@@ -229,8 +229,11 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
 
 
 def crs_text(grid: SceneGrid) -> str:
-    """Return the code of a CRS, else its name, for a message."""
-    return grid.crs if len(grid.crs) < 20 else CRS.from_user_input(grid.crs).name
+    """Return the code of the grid's CRS, else its name, for a message."""
+    if len(grid.crs) < 20:
+        return grid.crs
+    name = CRS.from_user_input(grid.crs).name
+    return "a CRS of its own" if name in ("unnamed", "unknown") else name
 
 
 def extent_text(grid: SceneGrid) -> str:
