@@ -14,9 +14,7 @@ UTM = "EPSG:32631"
 ORIGIN = (500_000.0, 5_700_000.0)
 
 
-def coordinates(
-    height: int, width: int, bands: int = 3, dtype: str = "uint16"
-) -> NDArray[Any]:
+def coordinates(height: int, width: int, bands: int = 3, dtype: str = "uint16") -> NDArray[Any]:
     """Return ``(bands, height, width)``: the row, the column, then mixtures of both."""
     row, col = np.mgrid[:height, :width]
     planes = [row, col] + [7 * k + row * 3 + col * 2 for k in range(2, bands)]
