@@ -36,6 +36,13 @@ def test_largest_class_breaks_ties_by_the_first_and_knows_nothing_elsewhere() ->
     assert winner[0] == 0
 
 
+@pytest.mark.parametrize("width", [0.1, 0.17, 0.3, 1 / 3, 0.41, 0.47])
+def test_a_tie_is_a_tie_whatever_the_last_digits_say(width: float) -> None:
+    sides = np.array([box(0, 0, 0.7, width), box(0, 1 - width, 0.7, width)])
+    for codes in ([0, 1], [1, 0]):
+        assert areas.largest_class(PATCHES.footprints, sides, np.array(codes), 2)[0] == 0
+
+
 def test_a_polygon_that_only_touches_a_patch_covers_nothing_of_it() -> None:
     assert (
         areas.largest_class(PATCHES.footprints, np.array([box(0, 1, 1, 1)]), ONE_CLASS, 1)[0] == -1
@@ -103,17 +110,20 @@ def test_polygons_come_to_the_scene_whatever_their_crs() -> None:
 
 
 def test_edges_stay_straight_in_their_own_crs() -> None:
-    """A parallel of latitude bends in UTM: 10 degrees long it would be cut off by kilometres."""
-    scene_far = scene(1, 1, origin=(500_000, 5_200_000), pixel=1000, size=10)
-    patches = pool([scene_far]).scenes[0]
-    _, lat = patches.centres_lonlat()[0]
-    south_half = shapely.box(-1, 40, 19, lat)
-    placed = areas.polygons_onto(np.array([south_half]), CRS.from_epsg(4326), patches)
-    assert areas.shares(patches.footprints, placed)[0] == pytest.approx(0.5, abs=2e-3)
+    """A parallel of latitude bends in UTM, by 800 m over this scene of 200 km."""
+    patches = pool([scene(20, 20, origin=(400_000.0, 5_200_000.0), pixel=1000)]).scenes[0]
+    lat = patches.centres_lonlat()[210, 1]
+    south = shapely.box(7, 44, 11, lat)
+    to_utm = Transformer.from_crs(4326, UTM, always_xy=True)
+    truth = shapely.transform(south.segmentize(0.001), to_utm.transform, interleaved=False)
+    placed = areas.polygons_onto(np.array([south]), CRS.from_epsg(4326), patches)
+    assert areas.shares(patches.footprints, placed) == pytest.approx(
+        areas.shares(patches.footprints, np.array([truth])), abs=1e-4
+    )
 
 
 def test_a_scene_across_the_antimeridian() -> None:
-    patches = pool([scene(1, 4, crs="EPSG:32660", origin=(833_600.0, 10_000.0))]).scenes[0]
+    patches = pool([scene(1, 4, crs="EPSG:32660", origin=(833_800.0, 10_000.0))]).scenes[0]
     lon = patches.corners_in(CRS.from_epsg(4326))[..., 0]
     assert lon.min() < 0 < lon.max()
     both = np.array([shapely.box(179.9, -1, 180, 1), shapely.box(-180, -1, -179.9, 1)])

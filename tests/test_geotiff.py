@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,17 @@ import rasterio.warp
 import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
+from rasters import ORIGIN, coordinates, write_raster
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.errors import SourceError
+from owl_geo.grid import Chunk
 from owl_geo.sources import reader
 from owl_geo.sources.cutting import fill, valid_shares
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import SceneReader
-from rasters import ORIGIN, coordinates, write_raster
+from owl_geo.sources.scenes import open_scenes
 
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 
@@ -116,6 +122,9 @@ def test_few_patches_read_few_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert patches[:, 0, 0, 0].tolist() == [624, 0, 16, 0, 320]
     assert patches[:, 1, 0, 0].tolist() == [0, 0, 16, 624, 320]
     assert sum(read) <= 4 * 64 * 64
+    read.clear()
+    source.read([f"a/{row}/{col}" for row in (0, 16, 32, 48) for col in (0, 624)])
+    assert read == [64 * 16, 64 * 16]  # once per block, although the order goes to and fro
 
 
 def test_scale_and_offset_of_the_file_are_applied(tmp_path: Path) -> None:
@@ -215,17 +224,16 @@ def test_zero_is_a_value_unless_declared(tmp_path: Path) -> None:
 
 
 def test_a_nodata_value_that_the_type_cannot_hold_marks_nothing(tmp_path: Path) -> None:
-    path = write_raster(tmp_path / "a.tif", coordinates(32, 32))
-    vrt = tmp_path / "a.vrt"
-    with rasterio.open(path) as dataset:
-        vrt.write_text(
-            f'<VRTDataset rasterXSize="32" rasterYSize="32"><SRS>{dataset.crs.to_wkt()}</SRS>'
-            "<GeoTransform>500000,10,0,5700000,0,-10</GeoTransform>"
-            '<VRTRasterBand dataType="UInt16" band="1"><NoDataValue>-9999</NoDataValue>'
-            f"<SimpleSource><SourceFilename>{path}</SourceFilename><SourceBand>1</SourceBand>"
-            "</SimpleSource></VRTRasterBand></VRTDataset>"
-        )
-    assert GeoTiffSource(vrt).index["valid_fraction"].tolist() == [1.0]
+    path = write_raster(tmp_path / "a.tif", coordinates(32, 32), nodata=7)
+    (scene,) = open_scenes([SceneSettings(name="a", path=str(path))], ())
+    chunk = Chunk(0, 0, 32, 32, 0, 1)
+    valid = SceneReader(scene).valid(chunk)
+    assert valid is not None
+    assert not valid[7].any()
+    # GDAL reports such values as the file has them
+    for nodata in (-9999.0, 65_536.0, 7.5):
+        bands = tuple(replace(band, nodata=nodata) for band in scene.bands)
+        assert SceneReader(replace(scene, bands=bands)).valid(chunk) is None
 
 
 @pytest.mark.parametrize("kind", ["mask band", "alpha band"])
@@ -247,7 +255,8 @@ def test_mask_and_alpha_bands_are_honoured(tmp_path: Path, kind: str) -> None:
 
 
 def test_an_alpha_band_that_is_asked_for_is_data(tmp_path: Path) -> None:
-    values = coordinates(20, 20, 4, "uint8")  # the fourth becomes alpha, and is near infrared
+    values = coordinates(20, 20, 4, "uint8")
+    values[3, :10] = 0  # near infrared, that the file calls alpha
     path = write_raster(tmp_path / "a.tif", values, photometric="rgb", alpha="yes")
     source = GeoTiffSource(path, bands=("red", "4"), patch_size=20)
     assert source.index["valid_fraction"].tolist() == [1.0]
@@ -341,6 +350,44 @@ def test_valid_shares_are_means() -> None:
     row, col = np.array([0, 3, 20]), np.array([0, 30, 7])
     expected = [valid[r : r + 10, c : c + 10].mean() for r, c in zip(row, col, strict=True)]
     assert np.allclose(valid_shares(valid, row, col, 10), expected)
+
+
+# --- reading ahead --------------------------------------------------------------------------------
+
+
+def test_prefetch_is_one_item_ahead_and_closes_in_its_own_thread() -> None:
+    made: list[int] = []
+    closed: list[int] = []
+
+    def items() -> Generator[int, None, None]:
+        try:
+            for i in range(9):
+                made.append(i)
+                yield i
+        finally:
+            closed.append(threading.get_ident())
+
+    before = threading.active_count()
+    source = items()
+    ahead = prefetched(source)
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()  # type: ignore[attr-defined]
+    assert made == [0, 1, 2]
+    assert len(closed) == 1
+    assert closed[0] != threading.get_ident()
+    assert threading.active_count() == before
+    assert list(prefetched(items())) == list(range(9))
+
+
+def test_prefetch_passes_errors_on() -> None:
+    def items() -> Generator[int, None, None]:
+        yield 1
+        raise SourceError("cannot read")
+
+    ahead = prefetched(items())
+    assert next(ahead) == 1
+    with pytest.raises(SourceError, match="cannot read"):
+        next(ahead)
 
 
 # --- area of interest -----------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import from_origin
+from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
@@ -14,7 +17,6 @@ from owl_geo.sources.bands import Band, common_name, select, unpadded, with_comm
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import describe_scene, open_scenes, scene_name
 from owl_geo.types import SceneGrid
-from rasters import coordinates, make_landsat, make_safe, write_raster
 
 GRID = SceneGrid("a", "EPSG:32631", (10, 0, 0, 0, -10, 0), 10, 10)
 
@@ -215,9 +217,7 @@ def test_half_a_pixel_between_fine_and_coarse_bands_is_allowed(tmp_path: Path) -
     # as between Landsat's panchromatic and other bands
     fine = write_raster(tmp_path / "pan.tif", coordinates(64, 64, 1), pixel=15)
     coarse = tmp_path / "red.tif"
-    shifted = np.asarray(coordinates(32, 32, 1))
-    from rasterio.transform import from_origin
-
+    shifted = coordinates(32, 32, 1)
     write_raster(coarse, shifted, transform=from_origin(500_000 - 7.5, 5_700_000 + 7.5, 30, 30))
     scene = SceneSettings(name="s", files=(str(coarse), str(fine)))
     source = GeoTiffSource(scene, min_valid=0.5)
@@ -267,8 +267,6 @@ def test_what_cannot_be_a_scene(tmp_path: Path, make: object, message: str) -> N
 
 
 def test_a_crs_without_a_place_on_the_map(tmp_path: Path) -> None:
-    import rasterio
-
     path = write_raster(tmp_path / "a.tif", coordinates(8, 8), transform=rasterio.Affine.identity())
     with pytest.raises(SourceError, match="no geotransform"):
         GeoTiffSource(path)
@@ -461,7 +459,8 @@ def test_damaged_landsat_products(tmp_path: Path) -> None:
 def test_which_values_of_a_mask_are_bad(tmp_path: Path) -> None:
     safe = SceneSettings(name="safe", path=str(make_safe(tmp_path)))
     landsat = SceneSettings(name="landsat", path=str(make_landsat(tmp_path)))
-    own = replace_mask(landsat, str(next(Path(landsat.path or "").glob("*QA_RADSAT.TIF"))))
+    quality = next(tmp_path.rglob("*QA_RADSAT.TIF"))
+    own = landsat.model_copy(update={"mask": str(quality)})
     words = ("red", "nir")
 
     def masks(scenes: list[SceneSettings], bad: list[int]) -> list[tuple[tuple[int, ...], int]]:
@@ -472,10 +471,6 @@ def test_which_values_of_a_mask_are_bad(tmp_path: Path) -> None:
     assert masks([safe, landsat], [3]) == [((3,), 0), ((3,), 0)]
     # the values belong to the mask that a scene names itself
     assert masks([safe, own], [3]) == [((0, 1, 3, 8, 9, 10), 0), ((3,), 0)]
-
-
-def replace_mask(scene: SceneSettings, mask: str) -> SceneSettings:
-    return scene.model_copy(update={"mask": mask})
 
 
 def test_bands_keep_their_place_when_renamed() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import shapely
 from pyproj import CRS, Transformer
+from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo import grid as grids
 from owl_geo.errors import SourceError
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
-from rasters import coordinates, make_landsat, make_safe, write_raster
 
 
 def _synthetic(_: Path) -> PatchSource:

@@ -154,11 +154,11 @@ class _Work:
 def _warn_if_empty(geometries: AnyArray, selection: Selection, kind: str, outcome: str) -> None:
     if len(geometries) == 0:
         _log.warning(
-            "concepts.%s: no %s of layer %r matches %s; %s",
+            "concepts.%s: layer %r has no %s%s; %s",
             selection.concept,
-            kind,
             selection.layer,
-            selection,
+            kind,
+            f" with {selection}" if selection.keys else "",
             outcome,
         )
 

@@ -90,7 +90,7 @@ def scan(
         windows, n_partial = cut[scene.name]
         looked_at = inside[scene.name]
         _measure(scene, readers, looked_at, size, advance)
-        kept[scene.name] = looked_at.where((looked_at.valid >= min_valid) & (looked_at.valid > 0))
+        kept[scene.name] = looked_at.where(looked_at.valid >= min_valid)
         summary.append(
             SceneSummary(
                 scene=scene.name,
