@@ -59,10 +59,15 @@ def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
     assert valid == pytest.approx([0, 0.4] + [1] * 7)
 
 
-def test_beyond_the_raster_nothing_is_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [300, 8_000_000])
+def test_beyond_the_raster_nothing_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """Zeros are data within a raster that declares no nodata, and none beyond it."""
+    monkeypatch.setattr(rasters, "_PIXELS_AT_ONCE", at_once)
     path = raster(tmp_path / "a.tif", np.zeros((10, 30), "uint8"), 10)
     assert rasters.majority(path, *WINDOWS).tolist() == ["0"] * 3 + ["unknown"] * 6
+    assert np.isnan(rasters.mean(path, *WINDOWS)).sum() == 6
     assert rasters.class_shares_of_raster(path, *WINDOWS, [0])[1].tolist() == [1] * 3 + [0] * 6
 
 

@@ -48,6 +48,8 @@ def majority(
     winner = np.full(len(row_off), UNKNOWN, dtype=object)
     for members, values, valid in _windows(path, grid, row_off, col_off, size, band):
         codes = np.unique(values[valid])
+        if len(codes) == 0:
+            continue
         if not np.array_equal(codes, np.trunc(codes)):
             raise LayerError(f"{path} holds fractions, no classes; set reduce to 'mean'")
         texts = [names.get(str(int(code)), str(int(code))) for code in codes]

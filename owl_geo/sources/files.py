@@ -114,7 +114,8 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
 
 def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     # only an exact match: a nearly right code would shift the footprints
-    authority = dataset.crs.to_authority(confidence_threshold=100)
+    # files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code
+    authority = dataset.crs.to_authority()
     return SceneGrid(
         name=name,
         crs=":".join(authority) if authority else dataset.crs.to_wkt(),
