@@ -71,7 +71,7 @@ def test_init_query_label_ingest_status(tmp_path) -> None:
     run = tmp_path / "r"
     made = owl("init", run, "--source", "synthetic", *SMALL, "--labels-per-hour", 20, "--hours", 2)
     assert made.returncode == 0, made.stderr
-    assert "60 patches in EPSG:32631" in made.stdout
+    assert "60 patches of 8 x 8 pixels in EPSG:32631" in made.stdout
     assert re.search(r"land_cover: .*forest \d+ \(", made.stdout)
     asked = owl("query", run)
     assert asked.returncode == 0, asked.stderr
