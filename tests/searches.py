@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from owl_geo import Run, config, init
+from owl_geo import Run, config, init, owl_toml
 
 CONCEPTS = {
     "land_cover": {"kind": "given"},
@@ -30,7 +30,7 @@ def settings(**tables: Any) -> config.Settings:
     }
     for name, table in tables.items():
         values[name] = values.get(name, {}) | table if isinstance(table, dict) else table
-    return config.parse(values, "test")
+    return owl_toml.parse(values, "test")
 
 
 def make(path: Path, **tables: Any) -> Run:

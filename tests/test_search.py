@@ -20,7 +20,7 @@ import pytest
 import searches
 from searches import assert_same_story, label, make
 
-from owl_geo import Run, creation, ingest, query, run_folder
+from owl_geo import Run, atomic, creation, ingest, query
 from owl_geo.errors import BatchError, ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.models import checkpoint
@@ -259,7 +259,7 @@ def stopping_at(nth: int, patch: pytest.MonkeyPatch) -> None:
     for owner, name in [(Path, "rename"), (Path, "replace"), (os, "link"), (os, "fsync")]:
         patch.setattr(owner, name, step(getattr(owner, name)))
     # what a killed process leaves is not cleaned up by it
-    patch.setattr(run_folder.shutil, "rmtree", lambda *_args, **_options: None)
+    patch.setattr(atomic.shutil, "rmtree", lambda *_args, **_options: None)
 
 
 class TestCutOff:
@@ -379,7 +379,7 @@ class TestRunFolder:
         def full(*_args, **_options):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(run_folder.os, "fsync", full)
+        monkeypatch.setattr(atomic.os, "fsync", full)
         with pytest.raises(RunError, match="No space left on device; nothing was changed"):
             query(run)
         monkeypatch.undo()

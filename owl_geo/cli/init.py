@@ -72,7 +72,7 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
-    from owl_geo import config, creation
+    from owl_geo import creation, owl_toml
 
     if update:
         others = [name for name, value in options.items() if value and name != "source"]
@@ -80,7 +80,7 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         summary = creation.update(run_path, report=opt.progress)
     else:
-        settings = config.parse(_settings(options), "the options")
+        settings = owl_toml.parse(_settings(options), "the options")
         summary = creation.init(run_path, settings, overwrite=overwrite, report=opt.progress)
     _print(summary, run_path)
 
