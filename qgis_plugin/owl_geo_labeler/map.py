@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Tuple
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
@@ -108,7 +109,7 @@ class PatchMap(QObject):
     def _on_click(self, point: QgsPointXY) -> None:
         try:
             place = self._to_canvas().transform(
-                point, QgsCoordinateTransform.TransformDirection.ReverseTransform
+                point, Qgis.TransformDirection.Reverse
             )
         except QgsCsException:
             return

@@ -88,6 +88,7 @@ class OwlGeoPlugin(QObject):
             self._iface.unregisterCustomDropHandler(self._drop)
             for action in self._actions:
                 self._iface.removePluginMenu(_MENU, action)
+            self._actions.clear()
             self._iface.removeDockWidget(self.dock)
             self.dock.deleteLater()
             self._toolbar.deleteLater()
@@ -136,7 +137,8 @@ class OwlGeoPlugin(QObject):
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
         self._iface.setActiveLayer(batch.layer)
-        self.dock.setUserVisible(True)
+        self.dock.show()
+        self.dock.raise_()
 
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch."""

@@ -105,8 +105,7 @@ class AnswerStore(QObject):
         if self._queue or self._is_drawing():  # reopening under a drawing map costs it patches
             self._settle.start()
             return
-        self._layer.dataProvider().leaveUpdateMode()
-        self._is_updating = False
+        self._stop_updating()
 
     def forget(self) -> None:
         """Drop what waits: it was saved elsewhere."""
@@ -120,9 +119,15 @@ class AnswerStore(QObject):
         for timer in (self._retry, self._settle, self._watch):
             timer.stop()
         if self._is_updating and self._layer is not None:
-            self._layer.dataProvider().leaveUpdateMode()
+            self._stop_updating()
         self._layer = None
         return done
+
+    def _stop_updating(self) -> None:
+        provider = self._layer.dataProvider()
+        provider.reloadData()  # closes the connections that maps have left; they keep the journal
+        provider.leaveUpdateMode()
+        self._is_updating = False
 
     def _commit(self, fid: int, answer: Answer) -> Tuple[Optional[Trouble], str]:
         moved = self._moved()

@@ -1,0 +1,71 @@
+"""Start the tests of the QGIS plugin inside QGIS, with batches and runs written here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chosen import CONCEPTS, chosen_patches
+from test_qgis import BATCHES, BINARY, QGIS_TESTS, qgis_python
+
+from owl_geo.batches import write_batch
+
+__all__ = ["qgis_python"]  # a fixture
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Batches of all sorts, and expected.json that says what they hold."""
+    expected = {}
+    batches = {**BATCHES, "large": (BINARY, chosen_patches(5000))}
+    for name, (classes, patches) in batches.items():
+        write_batch(
+            tmp_path / f"{name}.gpkg",
+            patches,
+            classes=classes,
+            positive=classes[1],
+            concepts=CONCEPTS,
+            batch_id="run-001",
+            round=1,
+        )
+        expected[name] = {"classes": classes, "patch_ids": patches["patch_id"].tolist()}
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The command owl-geo of this checkout, however it is installed."""
+    path = tmp_path / "owl-geo"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("part", sorted(path.name for path in QGIS_TESTS.glob("test_plugin_*.py")))
+def test_plugin_in_qgis(
+    part: str, qgis_python: str, folder: Path, program: Path, tmp_path: Path
+) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    command = [qgis_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    command += ["--rootdir", str(QGIS_TESTS), str(QGIS_TESTS / part)]
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "XDG_RUNTIME_DIR": str(runtime),
+        "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OWL_QGIS_FOLDER": str(folder),
+        "OWL_CORE_PYTHON": sys.executable,
+        "OWL_CORE_PROGRAM": str(program),
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # a crash while QGIS shuts down shows only in the return code
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
