@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chosen import CONCEPTS, chosen_patches
+from rasters import coordinates, write_raster
 from test_qgis import BATCHES, BINARY, QGIS_TESTS, qgis_python
 
 from owl_geo.batches import write_batch
@@ -22,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Batches of all sorts, and expected.json that says what they hold."""
+    """Batches of all sorts, expected.json that says what they hold, and the scenes of a run."""
     expected = {}
     batches = {**BATCHES, "large": (BINARY, chosen_patches(5000))}
     for name, (classes, patches) in batches.items():
@@ -37,7 +39,16 @@ def folder(tmp_path: Path) -> Path:
         )
         expected[name] = {"classes": classes, "patch_ids": patches["patch_id"].tolist()}
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    write_scenes(tmp_path / "scenes")
     return tmp_path
+
+
+def write_scenes(folder: Path) -> None:
+    """One file with named bands, and a folder of single bands in another CRS."""
+    values = coordinates(96, 96, bands=4)
+    write_raster(folder / "east.tif", values, descriptions=("B2", "B3", "B4", "B8"))
+    for name, band in zip(("B02", "B03", "B04", "B08"), values, strict=True):
+        write_raster(folder / "west" / f"T31_{name}.tif", band[np.newaxis], crs="EPSG:32630")
 
 
 @pytest.fixture
