@@ -15,6 +15,7 @@ The layers, from top to bottom; imports go down only:
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty
     grid
+    owl_toml | atomic
     config
     types | schema | errors
 """

@@ -1,26 +1,22 @@
-"""The settings of a run: read once from owl.toml, validated at the door, frozen from then on.
+"""The settings of a run: what there is to set, what it means, and what cannot be; frozen.
 
-Each field's description becomes the comment beside it in the owl.toml that ``init`` writes.
+``owl_toml`` reads and writes them. Each field's description becomes the comment beside it.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from tomlkit.items import Table
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import did_you_mean
 from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
 
-FILE_NAME = "owl.toml"
 
+class Section(BaseModel):
+    """A table of owl.toml: frozen, and strict about names."""
 
-class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -31,7 +27,7 @@ def _doc(default: Any, text: str, **constraints: Any) -> Any:
 # --- where patches come from ----------------------------------------------------------------------
 
 
-class SyntheticSettings(_Section):
+class SyntheticSettings(Section):
     """The tutorial's generator."""
 
     kind: Literal["synthetic"] = "synthetic"
@@ -42,7 +38,7 @@ class SyntheticSettings(_Section):
     signal: float = _doc(0.0, "0 = images are pure noise, 1 = strong signal in the bands", ge=0)
 
 
-class SceneSettings(_Section):
+class SceneSettings(Section):
     """One scene: one file, one folder, or several single-band files."""
 
     name: str = _doc(..., "first part of every patch_id of this scene", min_length=1)
@@ -57,7 +53,7 @@ class SceneSettings(_Section):
         return self
 
 
-class GeoTiffSettings(_Section):
+class GeoTiffSettings(Section):
     """Scenes cut into patches."""
 
     kind: Literal["geotiff"] = "geotiff"
@@ -88,7 +84,7 @@ SourceSettings = Annotated[SyntheticSettings | GeoTiffSettings, Field(discrimina
 # --- what is known of each patch ------------------------------------------------------------------
 
 
-class LayerSettings(_Section):
+class LayerSettings(Section):
     """A vector layer that concepts refer to by name."""
 
     path: str = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
@@ -98,7 +94,7 @@ class LayerSettings(_Section):
 Where = tuple[str, ...]  # tag filters: "landuse", "landuse=forest", "landuse=forest|wood"
 
 
-class CategoryConcept(_Section):
+class CategoryConcept(Section):
     """The class with the largest share of the patch's area, `unknown` where nothing lies."""
 
     kind: Literal["category"] = "category"
@@ -113,7 +109,7 @@ class CategoryConcept(_Section):
         return self
 
 
-class ShareConcept(_Section):
+class ShareConcept(Section):
     """The share of the patch's area that the layer's polygons cover, 0 to 1."""
 
     kind: Literal["share"] = "share"
@@ -121,7 +117,7 @@ class ShareConcept(_Section):
     where: Where = _doc((), "tag filters; empty = every feature")
 
 
-class DistanceConcept(_Section):
+class DistanceConcept(Section):
     """Metres from the patch's centre to the nearest feature."""
 
     kind: Literal["distance"] = "distance"
@@ -129,7 +125,7 @@ class DistanceConcept(_Section):
     where: Where = _doc((), "tag filters; empty = every feature")
 
 
-class EqualsConcept(_Section):
+class EqualsConcept(Section):
     """Yes where a category has this value."""
 
     kind: Literal["equals"] = "equals"
@@ -137,7 +133,7 @@ class EqualsConcept(_Section):
     value: str = _doc(..., "the class")
 
 
-class BelowConcept(_Section):
+class BelowConcept(Section):
     """Yes where a number is below the value."""
 
     kind: Literal["below"] = "below"
@@ -145,7 +141,7 @@ class BelowConcept(_Section):
     value: float = _doc(..., "the threshold, in that concept's unit")
 
 
-class AboveConcept(_Section):
+class AboveConcept(Section):
     """Yes where a number is above the value."""
 
     kind: Literal["above"] = "above"
@@ -153,7 +149,7 @@ class AboveConcept(_Section):
     value: float = _doc(..., "the threshold, in that concept's unit")
 
 
-class RasterConcept(_Section):
+class RasterConcept(Section):
     """The majority class or the mean of another raster within the patch."""
 
     kind: Literal["raster"] = "raster"
@@ -163,7 +159,7 @@ class RasterConcept(_Section):
     names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
 
 
-class GivenConcept(_Section):
+class GivenConcept(Section):
     """A concept that the source itself gives, as the synthetic one does."""
 
     kind: Literal["given"] = "given"
@@ -185,7 +181,7 @@ Concept = Annotated[
 # --- ground truth ---------------------------------------------------------------------------------
 
 
-class OracleSettings(_Section):
+class OracleSettings(Section):
     """Ground truth that answers in the annotator's place; only for simulation and comparison."""
 
     path: str | None = _doc(None, "polygons, points or a class raster; absent = the source's own")
@@ -201,14 +197,14 @@ class OracleSettings(_Section):
 # --- learning and choosing ------------------------------------------------------------------------
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """The classifier."""
 
     kind: Literal["cnn"] = "cnn"
     dropout: float = _doc(0.5, "dropout before the last layer", ge=0, lt=1)
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(Section):
     """Fitting on the answered patches, once a round."""
 
     epochs: int = _doc(5, "passes over the answered patches in each round", ge=0)
@@ -216,7 +212,7 @@ class TrainingSettings(_Section):
     batch_size: int = _doc(16, "patches per gradient step", ge=1)
 
 
-class ReptileSettings(_Section):
+class ReptileSettings(Section):
     """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
 
     enabled: bool = _doc(True, "false = plain fine-tuning")
@@ -225,7 +221,7 @@ class ReptileSettings(_Section):
     meta_lr: float = _doc(0.1, "step towards the adapted weights", ge=0, le=1)
 
 
-class AcquisitionSettings(_Section):
+class AcquisitionSettings(Section):
     """Which patches to ask next."""
 
     strategy: Literal["concept", "uncertainty", "random"] = _doc(
@@ -245,7 +241,7 @@ class AcquisitionSettings(_Section):
         return self
 
 
-class LoopSettings(_Section):
+class LoopSettings(Section):
     """How many patches, how often."""
 
     initial: int = _doc(20, "patches of the first batch, drawn at random", ge=1)
@@ -268,7 +264,7 @@ class LoopSettings(_Section):
         return self
 
 
-class EvaluationSettings(_Section):
+class EvaluationSettings(Section):
     """The held-out part of the pool, where there is an oracle to judge by."""
 
     test_share: float = _doc(
@@ -280,7 +276,7 @@ class EvaluationSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that defines a run."""
 
     version: Literal[1] = _doc(LAYOUT_VERSION, "layout of the run folder")
@@ -359,144 +355,3 @@ def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSetti
                 f"concepts.{name}: no concept {of!r} above it{did_you_mean(of, kinds)}"
             )
         kinds[name] = concept.kind
-
-
-# --- owl.toml -------------------------------------------------------------------------------------
-
-
-def parse(data: Mapping[str, Any], where: str) -> Settings:
-    """Make settings of plain values; raises ConfigError with one line that names ``where``."""
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {_one_line(error)}") from error
-
-
-def load(path: Path) -> Settings:
-    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
-    version = data.get("version")
-    if isinstance(version, int) and version > LAYOUT_VERSION:
-        raise ConfigError(
-            f"{path} was made by a newer owl-geo (layout {version}, this one knows "
-            f"{LAYOUT_VERSION}); upgrade owl-geo"
-        )
-    return parse(data, str(path))
-
-
-def dump(settings: Settings) -> str:
-    """Return the settings as TOML with a comment per setting; ``load`` reads the same back."""
-    document = tomlkit.document()
-    document.add(tomlkit.comment("The settings of this run. Edit them, then run the next command."))
-    for key, item in _table(settings).items():
-        document.add(key, item)
-    return tomlkit.dumps(document)
-
-
-def _table(section: BaseModel) -> Table:
-    """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
-    table = tomlkit.table()
-    nested: list[tuple[str, Any]] = []
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if value is None:
-            continue
-        if isinstance(value, BaseModel) or _holds_models(value):
-            nested.append((name, value))
-        elif isinstance(value, dict):
-            if value:
-                nested.append((name, value))
-        else:
-            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-            if field.description:
-                item.comment(field.description)
-            table.add(name, item)
-    for name, value in nested:
-        if isinstance(value, BaseModel):
-            table.add(name, _table(value))
-        elif isinstance(value, tuple):
-            scenes = tomlkit.aot()
-            for entry in value:
-                scenes.append(_table(entry))
-            table.add(name, scenes)
-        elif _holds_models(value):
-            group = tomlkit.table(is_super_table=True)
-            for key, entry in value.items():
-                group.add(key, _table(entry))
-            table.add(name, group)
-        elif value:
-            plain = tomlkit.table()
-            for key, entry in value.items():
-                plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
-            table.add(name, plain)
-    return table
-
-
-def _holds_models(value: Any) -> bool:
-    entries = value.values() if isinstance(value, dict) else value
-    return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
-
-
-def _one_line(error: ValidationError) -> str:
-    """Say the first of pydantic's findings as one line: where, what was found, what is wanted."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in _UNION_TAGS)
-    if first["type"] == "extra_forbidden":
-        return (
-            f"{place} is no setting{did_you_mean(str(first['loc'][-1]), _names_near(first['loc']))}"
-        )
-    if first["type"] == "value_error":
-        text = str(first["ctx"]["error"])
-        return f"{place}: {text}" if place else text
-    if first["type"] == "missing":
-        return f"{place} is missing"
-    if first["type"] == "union_tag_invalid":
-        return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
-    if first["type"] == "union_tag_not_found":
-        return f"{place}.kind is missing"
-    wanted = first["msg"].removeprefix("Input ").strip()
-    return f"{place} is {first['input']!r}, but it {wanted}"
-
-
-_UNION_TAGS = frozenset(
-    {
-        "synthetic",
-        "geotiff",
-        *("category", "share", "distance", "equals", "below", "above", "raster", "given"),
-        *("float", "literal['ramp']"),
-    }
-)
-
-
-def _names_near(place: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings beside the unknown one at ``place``."""
-    sections: dict[str, type[BaseModel]] = {
-        "synthetic": SyntheticSettings,
-        "geotiff": GeoTiffSettings,
-        "scenes": SceneSettings,
-        "layers": LayerSettings,
-        "category": CategoryConcept,
-        "share": ShareConcept,
-        "distance": DistanceConcept,
-        "equals": EqualsConcept,
-        "below": BelowConcept,
-        "above": AboveConcept,
-        "raster": RasterConcept,
-        "given": GivenConcept,
-        "oracle": OracleSettings,
-        "model": ModelSettings,
-        "training": TrainingSettings,
-        "reptile": ReptileSettings,
-        "acquisition": AcquisitionSettings,
-        "loop": LoopSettings,
-        "evaluation": EvaluationSettings,
-    }
-    for part in reversed(place[:-1]):
-        if isinstance(part, str) and part in sections:
-            return list(sections[part].model_fields)
-    return list(Settings.model_fields)

@@ -10,6 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from pyproj import CRS
 
 from owl_geo import run_folder
 from owl_geo.concepts.table import concept_table, describe
@@ -31,7 +32,9 @@ class Summary:
     """What a new run holds, for people to read."""
 
     run: Run
-    source: list[str]  # a line per scene
+    bands: tuple[str, ...]
+    crs: str  # of the footprints: a code, or a name where it has none
+    scenes: list[str]  # a line per scene
     concepts: list[str]  # a line per concept
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
     truth: list[str]  # a line per class, and the held-out part; empty without an oracle
@@ -116,17 +119,23 @@ def _run_id(settings: Settings, patches: gpd.GeoDataFrame) -> str:
 
 def _summary(run: Run, made: _Index) -> Summary:
     scenes = made.patches["scene"].value_counts(sort=False)
-    source = [f"{name}: {n} patches" for name, n in scenes.items()]
-    detailed = getattr(made.source, "summary", None)
-    if detailed is not None:
-        source = [str(scene) for scene in detailed]
+    counts = [f"{name}: {n} patches" for name, n in scenes.items()]
+    # a source that leaves windows out says how many, and why
+    summary = getattr(made.source, "summary", ())
     return Summary(
         run=run,
-        source=source,
+        bands=made.source.bands,
+        crs=_crs_name(made.patches.crs),
+        scenes=[str(scene) for scene in summary] or counts,
         concepts=describe(run.concepts),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
     )
+
+
+def _crs_name(crs: CRS) -> str:
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
 
 
 def _describe_truth(truth: pd.DataFrame) -> list[str]:

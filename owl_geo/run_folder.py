@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from owl_geo import config
+from owl_geo import owl_toml
+from owl_geo.atomic import disk_errors, writing_folder
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
 from owl_geo.labels import LabelStore
@@ -89,7 +89,7 @@ class Run:
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError(f"no run folder at {self.path}; make one with `owl-geo init`")
-        self.settings: Settings = config.load(self.path / config.FILE_NAME)
+        self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
     @cached_property
     def patches(self) -> gpd.GeoDataFrame:
@@ -99,7 +99,7 @@ class Run:
         """
         if self._index_record["made_from"] != fingerprint(self.settings):
             raise RunError(
-                f"{self.path / config.FILE_NAME}: source, layers, concepts, oracle or evaluation "
+                f"{self.path / owl_toml.FILE_NAME}: source, layers, concepts, oracle or evaluation "
                 "changed since the patch index was made; "
                 f"run `owl-geo init {self.path} --update`"
             )
@@ -215,7 +215,7 @@ class Run:
         Raises RunError where the disk is full or the folder cannot be written.
         """
         target = self.round_folder(entry.number)
-        with _writing(target) as partial:
+        with writing_folder(target) as partial:
             write(partial)
             (partial / RECORD).write_text(entry.to_json(), encoding="utf-8")
         self.sync_metrics()
@@ -227,7 +227,7 @@ class Run:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
         partial = path.with_name(f".{path.name}.partial")
-        with _disk_errors(path):
+        with disk_errors(path):
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)
 
@@ -260,7 +260,7 @@ class Run:
 
 def is_run(path: Path) -> bool:
     """Whether the folder holds a run."""
-    return (path / config.FILE_NAME).is_file()
+    return (path / owl_toml.FILE_NAME).is_file()
 
 
 def create(
@@ -278,8 +278,8 @@ def create(
     Raises RunError.
     """
     check_free(path, overwrite=overwrite)
-    with _writing(path, replace=overwrite) as partial:
-        (partial / config.FILE_NAME).write_text(config.dump(settings), encoding="utf-8")
+    with writing_folder(path, replace=overwrite) as partial:
+        (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
         _write_index(partial, settings, patches, statistics, truth)
         (partial / ROUNDS).mkdir()
     return Run(path)
@@ -302,7 +302,7 @@ def update(
             )
     with (
         run.locked(),
-        _disk_errors(run.path),
+        disk_errors(run.path),
         tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
     ):
         _write_index(Path(folder), run.settings, patches, statistics, truth)
@@ -363,48 +363,3 @@ def check_free(path: Path, *, overwrite: bool) -> None:
                 f"{path} holds {len(people)} answers by people; --overwrite will not delete them, "
                 "move the folder away"
             )
-
-
-@contextmanager
-def _writing(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a folder beside ``target`` to fill, then rename it into place; clean up on any error."""
-    with _disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{target.name}.partial-"
-        for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
-            shutil.rmtree(left_over)  # of a process that was killed
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        try:
-            yield partial
-            partial.chmod(0o755)
-            _flush(partial)
-            if replace and target.exists():
-                old = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent)) / target.name
-                target.rename(old)
-                partial.rename(target)
-                shutil.rmtree(old.parent)
-            else:
-                if target.is_dir() and not any(target.iterdir()):
-                    target.rmdir()
-                partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-
-
-def _flush(folder: Path) -> None:
-    """Force a folder's files to the disk before it gets its name."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a read-only folder into one line."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error

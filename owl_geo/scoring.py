@@ -12,7 +12,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import FloatArray, Progress
 
-_BATCH = 128  # patches at a time; larger ones fall out of a CPU's cache
+_BATCH = 64  # patches at a time; larger batches fall out of a CPU's cache
 
 
 def pick_device(name: str) -> torch.device:

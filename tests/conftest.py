@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder of real imagery and OSM extracts; tests that need it skip where it is not named."""
+    """The folder of real imagery and OSM extracts; tests that need it skip without one."""
     folder = os.environ.get("OWL_TEST_DATA")
     if not folder:
         pytest.skip("OWL_TEST_DATA does not name a folder of real data")

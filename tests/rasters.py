@@ -14,9 +14,7 @@ UTM = "EPSG:32631"
 ORIGIN = (500_000.0, 5_700_000.0)
 
 
-def coordinates(
-    height: int, width: int, bands: int = 3, dtype: str = "uint16"
-) -> NDArray[Any]:
+def coordinates(height: int, width: int, bands: int = 3, dtype: str = "uint16") -> NDArray[Any]:
     """Return ``(bands, height, width)``: the row, the column, then mixtures of both."""
     row, col = np.mgrid[:height, :width]
     planes = [row, col] + [7 * k + row * 3 + col * 2 for k in range(2, bands)]
@@ -202,14 +200,14 @@ def make_landsat(
     for code, pixels in (("QA_PIXEL", clear if quality is None else quality), ("QA_RADSAT", row)):
         write_raster(folder / f"{name}_{code}.TIF", pixels[None], crs="EPSG:32633", pixel=30)
     reflective = {
-        "REFLECTANCE_MULT_BAND_": {n: 2.0e-05 for n in numbers},
-        "REFLECTANCE_ADD_BAND_": {n: -0.1 for n in numbers},
+        "REFLECTANCE_MULT_BAND_": dict.fromkeys(numbers, 2e-05),
+        "REFLECTANCE_ADD_BAND_": dict.fromkeys(numbers, -0.1),
         "RADIANCE_MULT_BAND_": {thermal: 3.3e-04},
     }
     groups = _mtl_group("LEVEL1_RADIOMETRIC_RESCALING", reflective)
     if level == 2:
         surface = {
-            "REFLECTANCE_MULT_BAND_": {n: 2.75e-05 for n in numbers},
+            "REFLECTANCE_MULT_BAND_": dict.fromkeys(numbers, 2.75e-05),
             "REFLECTANCE_ADD_BAND_": {n: -0.2 - n / 100 for n in numbers},
         }
         heat = {

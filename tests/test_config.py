@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from owl_geo import config
+from owl_geo import owl_toml
 from owl_geo.errors import ConfigError
 
 FULL = {
@@ -43,14 +43,14 @@ FULL = {
 
 
 def test_what_is_written_is_read_back(tmp_path) -> None:
-    settings = config.parse(FULL, "test")
+    settings = owl_toml.parse(FULL, "test")
     path = tmp_path / "owl.toml"
-    path.write_text(config.dump(settings), encoding="utf-8")
-    assert config.load(path) == settings
+    path.write_text(owl_toml.dump(settings), encoding="utf-8")
+    assert owl_toml.load(path) == settings
 
 
 def test_every_setting_that_is_written_has_a_comment() -> None:
-    text = config.dump(config.parse({"source": {"kind": "synthetic"}}, "test"))
+    text = owl_toml.dump(owl_toml.parse({"source": {"kind": "synthetic"}}, "test"))
     plain = [
         line
         for line in text.splitlines()
@@ -103,7 +103,7 @@ def broken(path: str, value: object) -> dict:
 )
 def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.parse(broken(path, value), "owl.toml")
+        owl_toml.parse(broken(path, value), "owl.toml")
     text = str(caught.value)
     assert said in text
     assert text.startswith("owl.toml: ")
@@ -113,20 +113,20 @@ def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) ->
 def test_files_that_are_no_settings(tmp_path) -> None:
     path = tmp_path / "owl.toml"
     with pytest.raises(ConfigError, match="does not exist"):
-        config.load(path)
+        owl_toml.load(path)
     path.write_text("seed = = 1")
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
-        config.load(path)
+        owl_toml.load(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
-        config.load(path)
+        owl_toml.load(path)
     path.write_text('version = 2\nsomething_new = 1\n[source]\nkind = "lidar"\n')
     with pytest.raises(ConfigError, match=r"made by a newer owl-geo \(layout 2"):
-        config.load(path)
+        owl_toml.load(path)
 
 
 def test_settings_are_frozen() -> None:
-    settings = config.parse(FULL, "test")
+    settings = owl_toml.parse(FULL, "test")
     with pytest.raises(ValueError, match="frozen"):
         settings.seed = 3
 
@@ -141,10 +141,10 @@ def test_settings_are_frozen() -> None:
     ],
 )
 def test_the_budget_by_number_or_by_pace(loop: dict, budget: int) -> None:
-    settings = config.parse({"source": {"kind": "synthetic"}, "loop": loop}, "test")
+    settings = owl_toml.parse({"source": {"kind": "synthetic"}, "loop": loop}, "test")
     assert settings.loop.query_budget == budget
 
 
 def test_the_written_file_is_plain_toml() -> None:
-    text = config.dump(config.parse(FULL, "test"))
+    text = owl_toml.dump(owl_toml.parse(FULL, "test"))
     assert tomllib.loads(text)["source"]["scenes"][1]["files"] == ["b1.tif", "b2.tif"]

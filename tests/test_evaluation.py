@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import shapely
 
-from owl_geo import config
+from owl_geo import owl_toml
 from owl_geo.config import EvaluationSettings
 from owl_geo.errors import ConfigError, LayerError
 from owl_geo.evaluation.oracle import truth_labels
@@ -38,7 +38,7 @@ class Checkerboard:
 
 def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:
     scenes = [{"name": "s", "path": "s.tif"}]
-    settings = config.parse(
+    settings = owl_toml.parse(
         {
             "classes": list(classes),
             "positive": classes[1],

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import shapely
 from pyproj import CRS, Transformer
+from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo import grid as grids
 from owl_geo.errors import SourceError
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
-from rasters import coordinates, make_landsat, make_safe, write_raster
 
 
 def _synthetic(_: Path) -> PatchSource:
@@ -86,9 +86,7 @@ def test_footprints_lie_on_the_map_where_the_windows_do(source: PatchSource) -> 
     index, size = source.index, source.patch_size
     for name, rows in index.groupby("scene", sort=False):
         grid = source.grids[str(name)]
-        centres = grids.centres(
-            grid, rows["row_off"].to_numpy(), rows["col_off"].to_numpy(), size
-        )
+        centres = grids.centres(grid, rows["row_off"].to_numpy(), rows["col_off"].to_numpy(), size)
         if CRS.from_user_input(grid.crs) != index.crs:
             to_index = Transformer.from_crs(grid.crs, index.crs, always_xy=True)
             centres = np.stack(to_index.transform(centres[:, 0], centres[:, 1]), axis=-1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import synthetic
+
+if TYPE_CHECKING:
+    from owl_geo.creation import Summary
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
-    from owl_geo import config, creation
+    from owl_geo import creation, owl_toml
 
     if update:
         others = [name for name, value in options.items() if value and name != "source"]
@@ -77,16 +80,17 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         summary = creation.update(run_path, report=opt.progress)
     else:
-        settings = config.parse(_settings(options), "the options")
+        settings = owl_toml.parse(_settings(options), "the options")
         summary = creation.init(run_path, settings, overwrite=overwrite, report=opt.progress)
     _print(summary, run_path)
 
 
-def _print(summary: Any, run_path: Path) -> None:
-    patches = summary.run.patches
-    click.echo(f"{run_path}: {len(patches)} patches in {patches.crs.to_string()}")
+def _print(summary: Summary, run_path: Path) -> None:
+    n, size = len(summary.run.patches), summary.run.settings.patch_size
+    click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
     sections = [
-        ("Scenes", summary.source),
+        ("Bands", [", ".join(summary.bands)]),
+        ("Scenes", summary.scenes),
         ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
         ("Concepts", summary.concepts),
         ("Truth", summary.truth),

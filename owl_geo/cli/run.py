@@ -68,9 +68,9 @@ def run(
 
 def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
     """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
-    from owl_geo.config import parse
     from owl_geo.creation import init
     from owl_geo.errors import RunError
+    from owl_geo.owl_toml import parse
     from owl_geo.run_folder import Run, is_run
 
     values = opt.merge(synthetic.settings(options), opt.loop_settings(options))

@@ -65,8 +65,6 @@ def polygons_onto(polygons: AnyArray, crs: CRS, patches: ScenePatches) -> AnyArr
 
     Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
     """
-    if crs == patches.crs:
-        return polygons
     flat = patches.corners.reshape(-1, 2)
     to_layer = Transformer.from_crs(patches.crs, crs, always_xy=True)
     (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)
@@ -82,11 +80,12 @@ def polygons_onto(polygons: AnyArray, crs: CRS, patches: ScenePatches) -> AnyArr
         box = shapely.box(west - length, south - length, east + length, north + length)
         beyond = ~shapely.within(local, box)
         local[beyond] = shapely.intersection(local[beyond], box)
+    if crs != patches.crs:
+        to_scene = Transformer.from_crs(crs, patches.crs, always_xy=True)
+        dense = shapely.segmentize(local, length)
+        local = shapely.transform(dense, to_scene.transform, interleaved=False)
     placed = np.full(len(polygons), None, dtype=object)
-    to_scene = Transformer.from_crs(crs, patches.crs, always_xy=True)
-    placed[near] = shapely.transform(
-        shapely.segmentize(local, length), to_scene.transform, interleaved=False
-    )
+    placed[near] = local
     return placed
 
 

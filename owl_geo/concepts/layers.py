@@ -131,7 +131,7 @@ def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
     """Find the attribute that a key names: exactly, in another case, or cut to a DBF's length."""
     if key in fields:
         return key
-    folded = {field.lower(): field for field in reversed(fields)}
+    folded = {field.lower(): field for field in fields}
     found = folded.get(key.lower())
     if found is None and short:
         found = folded.get(key.lower()[:_DBF_NAME_LENGTH])

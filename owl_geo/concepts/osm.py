@@ -40,7 +40,7 @@ def is_osm(path: str) -> bool:
 def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds | None]:
     """Read the features that have one of the keys, and the bounding box of the file's header.
 
-    The frame is in EPSG:4326 and has one text column per key (None where a feature lacks it).
+    The frame is in EPSG:4326 and has one text column per key, missing where a feature lacks it.
     Closed ways and multipolygon relations are polygons, open ways lines, tagged nodes points. What
     cannot be assembled is left out and counted in one warning. Node locations are held in memory.
     Raises LayerError where the file is missing, no OSM file, or cut short.

@@ -48,6 +48,8 @@ def majority(
     winner = np.full(len(row_off), UNKNOWN, dtype=object)
     for members, values, valid in _windows(path, grid, row_off, col_off, size, band):
         codes = np.unique(values[valid])
+        if len(codes) == 0:
+            continue
         if not np.array_equal(codes, np.trunc(codes)):
             raise LayerError(f"{path} holds fractions, no classes; set reduce to 'mean'")
         texts = [names.get(str(int(code)), str(int(code))) for code in codes]
@@ -136,15 +138,15 @@ def refined(grid: SceneGrid, factor: int) -> SceneGrid:
 def _refinement(path: str, grid: SceneGrid) -> int:
     """Into how many pixels, along an edge, a scene's pixel must be cut to match the raster's."""
     with _open(path) as dataset:
-        crs, to_pixels = CRS.from_user_input(dataset.crs), ~dataset.transform
+        crs, pixel_area = CRS.from_user_input(dataset.crs), abs(dataset.transform.determinant)
     row, col = grid.height / 2, grid.width / 2
-    corner = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
-    there = reproject(corner, CRS.from_user_input(grid.crs), crs)
-    pixels = np.stack(to_pixels * (there[:, 0], there[:, 1]), axis=-1)
-    sides = pixels[1:] - pixels[0]
-    per_edge = math.sqrt(abs(np.linalg.det(sides)))
+    corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
+    corners = reproject(corners, CRS.from_user_input(grid.crs), crs)
+    area = abs(np.linalg.det(corners[1:] - corners[0]))  # of a scene's pixel, in the raster's CRS
+    if not np.isfinite(area):
+        return 1
     # the slack keeps rasters that differ by a datum's last digits at their own size
-    return int(np.clip(math.ceil(per_edge - 0.05), 1, _MOST_REFINED)) if per_edge > 0 else 1
+    return int(np.clip(math.ceil(math.sqrt(area / pixel_area) - 0.05), 1, _MOST_REFINED))
 
 
 def _counts(values: AnyArray, valid: BoolArray, codes: AnyArray) -> IntArray:

@@ -41,7 +41,7 @@ class Selection:
 
     def __str__(self) -> str:
         parts = (str(part) for parts in self.classes.values() for part in parts)
-        return self.column or ", ".join(parts) or "every feature"
+        return self.column or ", ".join(parts)
 
     def features(self, layer: Layer) -> tuple[list[str], AnyArray, IntArray]:
         """Return the names of the classes, and geometries ``(m,)`` with their class ``(m,)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,17 @@ _COLOURS = {
 _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
 
 
+_PROCESS = os.getpid()
+
+
+def decoding_threads() -> str:
+    """Return how many threads GDAL may decode with, as GDAL's options want it.
+
+    GDAL's threads do not survive a fork, and a child would wait for them for ever.
+    """
+    return "ALL_CPUS" if os.getpid() == _PROCESS else "1"
+
+
 def is_local(path: str) -> bool:
     """Say whether the path is one of this file system, not a URL or one of GDAL's /vsi paths."""
     return "://" not in path and not path.startswith("/vsi")
@@ -37,7 +49,7 @@ def open_raster(path: str, driver: str | None = None) -> rasterio.DatasetReader:
     """
     if is_local(path) and not Path(path).exists():
         raise SourceError(f"{path} does not exist")
-    options = {"num_threads": "all_cpus"} if driver == "GTiff" else {}
+    options = {"num_threads": decoding_threads()} if driver == "GTiff" else {}
     try:
         return rasterio.open(path, **options)
     except RasterioError as error:
@@ -102,7 +114,8 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
 
 def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     # only an exact match: a nearly right code would shift the footprints
-    authority = dataset.crs.to_authority(confidence_threshold=100)
+    # files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code
+    authority = dataset.crs.to_authority()
     return SceneGrid(
         name=name,
         crs=":".join(authority) if authority else dataset.crs.to_wkt(),

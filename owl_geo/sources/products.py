@@ -208,10 +208,11 @@ def landsat(folder: Path) -> Product:
                 continue
             (band,) = read_bands(path, prefix=code)
             number = int(code.rpartition("B")[2])
-            nodata = _LANDSAT_FILL if band.nodata is None else band.nodata
             scale, offset = terms
             bands.append(
-                replace(band, scale=scale, offset=offset, nodata=nodata, common=names[number - 1])
+                replace(
+                    band, scale=scale, offset=offset, nodata=_LANDSAT_FILL, common=names[number - 1]
+                )
             )
     except (KeyError, ValueError, IndexError) as error:
         raise SourceError(

@@ -19,19 +19,21 @@ from owl_geo.errors import LayerError, SourceError
 from owl_geo.grid import Chunk
 from owl_geo.raster import AlignedRaster
 from owl_geo.sources.bands import Band
-from owl_geo.sources.files import open_raster
+from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
 CHUNK_BYTES = 64 * 2**20
 
-_GDAL = {
-    # decoders other than GeoTIFF's take the number of threads from here
-    "GDAL_NUM_THREADS": "ALL_CPUS",
-    # warp block by block, so that a value never depends on the window that is read
-    "GDAL_VRT_WARP_USE_DATASET_RASTERIO": "NO",
-}
+
+def _gdal() -> rasterio.Env:
+    return rasterio.Env(
+        # decoders other than GeoTIFF's take the number of threads from here
+        GDAL_NUM_THREADS=decoding_threads(),
+        # warp block by block, so that a value never depends on the window that is read
+        GDAL_VRT_WARP_USE_DATASET_RASTERIO="NO",
+    )
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class SceneReader:
         self._stack = ExitStack()
         # A dataset opened outside an Env makes one for its thread, and could not be closed by
         # another thread.
-        with rasterio.Env(**_GDAL), ExitStack() as on_error:
+        with _gdal(), ExitStack() as on_error:
             on_error.callback(self._stack.close)
             self._files = [
                 _BandFile(scene, path, self._stack)
@@ -139,7 +141,7 @@ class SceneReader:
         parts = []
         valid: BoolArray | None = None
         window = Window(chunk.col, chunk.row, chunk.width, chunk.height)
-        with rasterio.Env(**_GDAL):
+        with _gdal():
             for file in self._files:
                 try:
                     places, values, good = file.read(window, all_bands)

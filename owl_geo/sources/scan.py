@@ -32,6 +32,15 @@ class SceneSummary:
     kept: int
     best_valid: float  # largest share of valid pixels among the windows looked at
 
+    def __str__(self) -> str:
+        lost = [
+            (self.invalid, f"with too few valid pixels (best {self.best_valid:.0%})"),
+            (self.outside, "outside the area of interest"),
+        ]
+        text = f"{self.scene}: {self.kept} of {self.windows} windows kept"
+        text += "".join(f", {count} {why}" for count, why in lost if count)
+        return f"{text}; {self.partial} partial ones at the edges left out"
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -90,7 +99,7 @@ def scan(
         windows, n_partial = cut[scene.name]
         looked_at = inside[scene.name]
         _measure(scene, readers, looked_at, size, advance)
-        kept[scene.name] = looked_at.where((looked_at.valid >= min_valid) & (looked_at.valid > 0))
+        kept[scene.name] = looked_at.where(looked_at.valid >= min_valid)
         summary.append(
             SceneSummary(
                 scene=scene.name,

@@ -1,0 +1,59 @@
+# make demo   the main job: a simulated search on synthetic patches
+# make test   every check: style, types, layers, tests, QGIS included where it can be had
+# make bench  ratios of speed, each against a baseline measured in the same run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
+
+.PHONY: demo test bench check qgis clean
+
+demo: $(VENV)/.installed
+	$(BIN)/owl-geo run --source synthetic --out owl-run
+
+test: check qgis
+	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: owl-geo needs Python 3.11 or newer; set one with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# QGIS belongs to the system's Python; the tests that need it skip, and say so, where it is missing.
+qgis:
+	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null; then \
+	  echo "QGIS: found in $(QGIS_PYTHON)"; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "QGIS: missing, and no apt-get to install it; its tests will be skipped"; \
+	elif [ "$$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then \
+	  echo "QGIS: missing; for its tests: sudo apt-get install python3-qgis python3-pytest"; \
+	else \
+	  echo "QGIS: installing python3-qgis by apt, about a minute"; \
+	  as_root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+	  $$as_root apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
+	    python3-qgis python3-pytest >/dev/null || \
+	  echo "QGIS: could not be installed; its tests will be skipped"; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

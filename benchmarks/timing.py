@@ -1,0 +1,32 @@
+"""Timing several ways of doing one thing in turn, so that a drifting machine hits all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def interleaved(ways: Mapping[str, Callable[[], int]], repeats: int = 5) -> dict[str, float]:
+    """Return items per second for each way, the median of ``repeats`` after one warm-up.
+
+    Each way does its work once and returns how many items it handled.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + 1):
+        for name, work in ways.items():
+            started = time.perf_counter()
+            items = work()
+            if turn:
+                rates[name].append(items / (time.perf_counter() - started))
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def table(title: str, rates: Mapping[str, float], ours: str) -> str:
+    """Return a table of rates, and of what ``ours`` makes of each of them."""
+    width = max(map(len, rates))
+    lines = [title, f"  {'':<{width}}  patches/s  ours is"]
+    for name, rate in rates.items():
+        ratio = "" if name == ours else f"{rates[ours] / rate:>6.2f} x"
+        lines.append(f"  {name:<{width}}  {rate:>9,.0f}  {ratio}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,153 @@
+"""owl.toml: read and checked at the door, written with a comment per setting."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import tomlkit
+from pydantic import BaseModel, ValidationError
+from tomlkit.items import Table
+
+from owl_geo.config import Section, Settings
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.schema import LAYOUT_VERSION
+
+FILE_NAME = "owl.toml"
+
+
+def parse(data: Mapping[str, Any], where: str) -> Settings:
+    """Make settings of plain values; raises ConfigError with one line that names ``where``."""
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_one_line(error)}") from error
+
+
+def load(path: Path) -> Settings:
+    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    version = data.get("version")
+    if isinstance(version, int) and version > LAYOUT_VERSION:
+        raise ConfigError(
+            f"{path} was made by a newer owl-geo (layout {version}, this one knows "
+            f"{LAYOUT_VERSION}); upgrade owl-geo"
+        )
+    return parse(data, str(path))
+
+
+def dump(settings: Settings) -> str:
+    """Return the settings as TOML with a comment per setting; ``load`` reads the same back."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("The settings of this run. Edit them, then run the next command."))
+    for key, item in _table(settings).items():
+        document.add(key, item)
+    return tomlkit.dumps(document)
+
+
+def _table(section: BaseModel) -> Table:
+    """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
+    table = tomlkit.table()
+    nested: list[tuple[str, Any]] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if value is None:
+            continue
+        if isinstance(value, BaseModel) or _holds_models(value):
+            nested.append((name, value))
+        elif isinstance(value, dict):
+            if value:
+                nested.append((name, value))
+        else:
+            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+            if field.description:
+                item.comment(field.description)
+            table.add(name, item)
+    for name, value in nested:
+        if isinstance(value, BaseModel):
+            table.add(name, _table(value))
+        elif isinstance(value, tuple):
+            scenes = tomlkit.aot()
+            for entry in value:
+                scenes.append(_table(entry))
+            table.add(name, scenes)
+        elif _holds_models(value):
+            group = tomlkit.table(is_super_table=True)
+            for key, entry in value.items():
+                group.add(key, _table(entry))
+            table.add(name, group)
+        elif value:
+            plain = tomlkit.table()
+            for key, entry in value.items():
+                plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
+            table.add(name, plain)
+    return table
+
+
+def _holds_models(value: Any) -> bool:
+    entries = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
+
+
+def _one_line(error: ValidationError) -> str:
+    """Say the first of pydantic's findings as one line: where, what was found, what is wanted."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in _UNION_TAGS)
+    if first["type"] == "extra_forbidden":
+        return (
+            f"{place} is no setting{did_you_mean(str(first['loc'][-1]), _names_near(first['loc']))}"
+        )
+    if first["type"] == "value_error":
+        text = str(first["ctx"]["error"])
+        return f"{place}: {text}" if place else text
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    if first["type"] == "union_tag_invalid":
+        return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
+    if first["type"] == "union_tag_not_found":
+        return f"{place}.kind is missing"
+    wanted = first["msg"].removeprefix("Input ").strip()
+    return f"{place} is {first['input']!r}, but it {wanted}"
+
+
+def _names_near(place: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings beside the unknown one at ``place``."""
+    for part in reversed(place[:-1]):
+        if part in _SECTIONS:
+            return list(_SECTIONS[str(part)].model_fields)
+    return list(Settings.model_fields)
+
+
+def _sections() -> dict[str, type[Section]]:
+    """Find every section by the word that stands for it in an error's place: its name or kind."""
+    found: dict[str, type[Section]] = {}
+    for model in Section.__subclasses__():
+        if "kind" in model.model_fields:
+            found[model.model_fields["kind"].default] = model
+        for name, field in model.model_fields.items():
+            for inner in _sections_in(field.annotation):
+                found.setdefault(name, inner)
+    return found
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections_in(inner)
+
+
+_SECTIONS = _sections()
+
+# What pydantic puts into an error's place to tell which member of a union it tried.
+_UNION_TAGS = frozenset(
+    [m.model_fields["kind"].default for m in Section.__subclasses__() if "kind" in m.model_fields]
+    + ["float", "literal['ramp']"]
+)

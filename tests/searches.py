@@ -1,0 +1,71 @@
+"""Small searches for tests: made in a second, answered by a program in the annotator's place."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from owl_geo import Run, config, init, owl_toml
+
+CONCEPTS = {
+    "land_cover": {"kind": "given"},
+    "dist_industrial": {"kind": "given"},
+    "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
+    "near_industrial": {"kind": "below", "of": "dist_industrial", "value": 0.3},
+}
+
+
+def settings(**tables: Any) -> config.Settings:
+    """Settings of a small synthetic search; each argument is a table of owl.toml or a value."""
+    values: dict[str, Any] = {
+        "source": {"kind": "synthetic", "n_samples": 80, "image_size": 8, "n_bands": 2},
+        "concepts": CONCEPTS,
+        "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
+        "loop": {"initial": 6, "rounds": 3, "batch_size": 4},
+        "evaluation": {"split": "random"},
+    }
+    for name, table in tables.items():
+        values[name] = values.get(name, {}) | table if isinstance(table, dict) else table
+    return owl_toml.parse(values, "test")
+
+
+def make(path: Path, **tables: Any) -> Run:
+    """Make a small run; without ``oracle={}`` people answer it."""
+    return init(path, settings(**tables)).run
+
+
+def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana") -> None:
+    """Write labels into a batch as another program would: SQL, without the core."""
+    with sqlite3.connect(batch) as connection:
+        # the R-tree's triggers name functions that GDAL brings; for labels none of them is called
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+            connection.create_function(name, 1, lambda _geometry: None)
+        connection.executemany(
+            "UPDATE batch SET label = ?, annotator = ?, labelled_at = ? WHERE patch_id = ?",
+            [
+                (word, annotator, "2026-03-01T10:00:00Z" if annotator else None, patch)
+                for patch, word in answers.items()
+            ],
+        )
+    connection.close()
+
+
+def story(path: Path) -> tuple[Any, pd.DataFrame, pd.DataFrame]:
+    """What a search did, without its wall times: batches, answers, metrics."""
+    run = Run(path)
+    batches = [(entry.number, entry.batch_id, entry.patch_ids) for entry in run.rounds()]
+    answers = run.labels.history().drop(columns="labelled_at")
+    metrics = pd.read_csv(path / "metrics.csv").drop(columns="seconds")
+    return batches, answers, metrics
+
+
+def assert_same_story(one: Path, other: Path) -> None:
+    """Fail unless two searches asked, heard and measured the same."""
+    first, second = story(one), story(other)
+    assert first[0] == second[0]
+    pd.testing.assert_frame_equal(first[1], second[1])
+    pd.testing.assert_frame_equal(first[2], second[2])

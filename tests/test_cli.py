@@ -1,0 +1,195 @@
+"""The command line as a user meets it: a process, what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from searches import label
+
+from owl_geo import Run
+from owl_geo.cli import cli
+
+SMALL = ["--n-samples", "60", "--image-size", "8", "--n-bands", "2", "--initial", "6"]
+
+
+def owl(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``owl-geo`` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "owl_geo", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "100"},
+        check=False,
+    )
+
+
+def one_error(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """Return the error line, after checking that it stands alone, with the right exit code."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_the_simulated_search_prints_its_table(tmp_path) -> None:
+    command = ["run", "--source", "synthetic", *SMALL, "--rounds", "2", "--batch-size", "5"]
+    first = owl(*command, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    table = lines.index("Round | Labeled | Test AUC")
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines[table + 2 : table + 4]]
+    assert [row[:2] for row in rows] == [["1", "6"], ["2", "11"]]
+    assert all(re.fullmatch(r"[01]\.\d{3}", row[2]) for row in rows)
+    assert re.match(r"Found \d+ present in 16 labels; fitted on all of them", lines[table + 4])
+
+    run = tmp_path / "owl-run"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    again = owl(*command, cwd=tmp_path)
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[1:5] == lines[table : table + 4]
+    assert "is finished; nothing was changed" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+    other = owl(*command, "--seed", "7", cwd=tmp_path)
+    assert "owl-run was made with seed = 42, not 7" in one_error(other)
+    fresh = owl(*command, "--seed", "7", "--overwrite", cwd=tmp_path)
+    assert fresh.returncode == 0, fresh.stderr
+    assert tomllib.loads((run / "owl.toml").read_text())["seed"] == 7
+
+
+def test_init_query_label_ingest_status(tmp_path) -> None:
+    run = tmp_path / "r"
+    made = owl("init", run, "--source", "synthetic", *SMALL, "--labels-per-hour", 20, "--hours", 2)
+    assert made.returncode == 0, made.stderr
+    assert "60 patches of 8 x 8 pixels in EPSG:32631" in made.stdout
+    assert re.search(r"land_cover: .*forest \d+ \(", made.stdout)
+    asked = owl("query", run)
+    assert asked.returncode == 0, asked.stderr
+    batch = Path(asked.stdout.splitlines()[-1])
+    assert batch == run / "rounds" / "000" / "batch.gpkg"
+    ids = Run(run).rounds()[0].patch_ids
+    label(batch, {ids[0]: "present", ids[1]: "absent", ids[2]: "skip"})
+    done = owl("ingest", run, batch)
+    assert "1 absent, 1 present, 1 skip, 3 unanswered; 3 new, 0 known before" in done.stdout
+    done = owl("ingest", run, batch)
+    assert "0 new, 3 known before" in done.stdout
+    now = owl("status", run).stdout
+    assert "50.0% of the labelled are present" in now
+    assert f"Next:    owl-geo query {run}" in now
+    again = owl("run", run)  # without an oracle: up to the next batch
+    assert again.stdout.splitlines()[-1] == str(run / "rounds" / "001" / "batch.gpkg")
+    assert len(Run(run).rounds()[1].patch_ids) == 40
+
+
+def test_quiet_prints_results_only(tmp_path) -> None:
+    run = tmp_path / "r"
+    owl("init", run, "--source", "synthetic", *SMALL)
+    asked = owl("query", run, "-q")
+    assert asked.stdout == f"{run / 'rounds' / '000' / 'batch.gpkg'}\n"
+    assert asked.stderr == ""
+
+
+def test_verbose_says_more(tmp_path) -> None:
+    run = tmp_path / "r"
+    owl("init", run, "--source", "synthetic", *SMALL)
+    assert "info: round 0: learning from 0 labels" in owl("query", run, "-v").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["runn"], "No such command 'runn'"),
+        (["run"], "either a run folder or --source synthetic"),
+        (["run", "--source", "sinthetic"], "'sinthetic' is not"),
+        (["run", "x", "--rounds", "3"], "--rounds goes with --source"),
+        (["run", "--source", "synthetic", "--alpha", "much"], "neither a number nor ramp"),
+        (["query"], "Missing argument 'RUN'"),
+        (["query", "x", "--devise", "cpu"], "--device"),
+        (["init", "x", "--source", "synthetic", "--scene", "a.tif"], "--scene goes with"),
+        (["init", "x", "--scene", "a.tif", "--n-bands", "3"], "--n-bands goes with"),
+        (["init", "x", "--update", "--scene", "a.tif"], "--update takes its settings from"),
+        (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -> None:
+    line = one_error(owl(*arguments, cwd=tmp_path), code=2)
+    assert said in line
+    assert "--help`" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["query", "nowhere"], "no run folder at nowhere; make one with `owl-geo init`"),
+        (["init", "x"], "source.scenes is missing"),
+        (["init", "x", "--scene", "nothing.tif"], "nothing.tif"),
+        (["init", "x", "--source", "synthetic", "--n-samples", "0"], "source.n_samples is 0"),
+        (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
+        (["init", "x", "--config", "nothing.toml"], "--config nothing.toml cannot be read"),
+        (["run", "--source", "synthetic", "--alpha", "2"], "alpha is 2, but it lies between"),
+        (["run", "--source", "synthetic", "--image-size", "3"], "image_size is 3"),
+    ],
+)
+def test_what_a_user_can_mend_is_exit_code_1(arguments, said: str, tmp_path) -> None:
+    assert said in one_error(owl(*arguments, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path) -> None:
+    done = owl("query", "nowhere", "--debug", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_config_file_with_own_concepts(tmp_path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "[concepts.far]\nkind = 'above'\nof = 'dist_industrial'\nvalue = 0.5\n"
+        "[concepts.dist_industrial]\nkind = 'given'\n[loop]\nbatch_size = 3\ninitial = 9\n"
+    )
+    done = owl("init", "r", "--source", "synthetic", *SMALL, "--config", "mine.toml", cwd=tmp_path)
+    assert "no concept 'dist_industrial' above it" in one_error(done)  # order matters, and is said
+    text = (tmp_path / "mine.toml").read_text().splitlines()
+    (tmp_path / "mine.toml").write_text("\n".join([*text[4:6], *text[:4], *text[6:]]))
+    done = owl("init", "r", "--source", "synthetic", *SMALL, "--config", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    settings = Run(tmp_path / "r").settings
+    assert settings.loop.batch_size == 3
+    assert settings.loop.initial == 6  # the option wins over the file
+    assert "far" in Run(tmp_path / "r").concepts
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    done = owl(name, "--help")
+    assert done.returncode == 0
+    assert f"owl-geo {name}" in done.stdout.split("Example")[-1]
+    undocumented = [
+        parameter.name
+        for parameter in cli.commands[name].params
+        if isinstance(parameter, click.Option) and not parameter.help
+    ]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("module", ["owl_geo", "owl_geo.cli"])
+def test_help_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"'(\w+)'", done.stdout))
+    assert not loaded & {"torch", "rasterio", "geopandas", "pandas", "numpy", "sklearn", "pydantic"}
+
+
+def test_the_python_names_resolve() -> None:
+    code = "import owl_geo; print([getattr(owl_geo, n).__name__ for n in owl_geo.__all__])"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
