@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
 
-def classFactory(iface: Optional[QgisInterface]) -> Any:
+def classFactory(iface: QgisInterface | None) -> Any:
     """Return the plugin; a QGIS that it cannot run in gets a message and stays as it was."""
     try:
         from .plugin import OwlGeoPlugin

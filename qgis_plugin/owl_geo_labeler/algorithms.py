@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 
 from qgis.core import (
     QgsProcessing,
@@ -35,10 +35,10 @@ class _Command(QgsProcessingAlgorithm):
     def createInstance(self) -> QgsProcessingAlgorithm:
         return type(self)()
 
-    def _text(self, name: str, parameters: Dict[str, Any], context: QgsProcessingContext) -> str:
+    def _text(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, name, context).strip()
 
-    def _run(self, arguments: List[str], feedback: QgsProcessingFeedback) -> str:
+    def _run(self, arguments: list[str], feedback: QgsProcessingFeedback) -> str:
         """Return what owl-geo printed; raises QgsProcessingException with its error line."""
         program = PluginSettings().executable
         if program is None:
@@ -86,7 +86,7 @@ class CreateRun(_Command):
             "is searched for.",
         )
 
-    def initAlgorithm(self, configuration: Dict[str, Any] | None = None) -> None:
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         File = QgsProcessingParameterFile
         self.addParameter(
             QgsProcessingParameterMultipleLayers(
@@ -106,10 +106,16 @@ class CreateRun(_Command):
         )
         for name, title, default in (
             ("BANDS", translate("OwlGeo", "Bands (all if empty)"), ""),
-            ("CLASSES", translate("OwlGeo", "Classes, the one searched for last"), "absent,present"),
+            (
+                "CLASSES",
+                translate("OwlGeo", "Classes, the one searched for last"),
+                "absent,present",
+            ),
         ):
             self.addParameter(
-                QgsProcessingParameterString(name, title, defaultValue=default, optional=not default)
+                QgsProcessingParameterString(
+                    name, title, defaultValue=default, optional=not default
+                )
             )
         for name, title, number in (
             ("PATCH_SIZE", translate("OwlGeo", "Patch size in pixels"), 32),
@@ -128,10 +134,10 @@ class CreateRun(_Command):
 
     def processAlgorithm(
         self,
-        parameters: Dict[str, Any],
+        parameters: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         run = self._text("RUN", parameters, context)
         layers = self.parameterAsLayerList(parameters, "SCENES", context)
         scenes = [layer.source() for layer in layers]
@@ -176,16 +182,16 @@ class NextBatch(_Command):
             "batch has an answer, that batch is named again.",
         )
 
-    def initAlgorithm(self, configuration: Dict[str, Any] | None = None) -> None:
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         _add_run(self)
         self.addOutput(QgsProcessingOutputFile("BATCH", translate("OwlGeo", "Batch")))
 
     def processAlgorithm(
         self,
-        parameters: Dict[str, Any],
+        parameters: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         output = self._run(["query", self._text("RUN", parameters, context)], feedback)
         return {"BATCH": output.strip().splitlines()[-1]}
 
@@ -206,7 +212,7 @@ class Ingest(_Command):
             "twice changes nothing.",
         )
 
-    def initAlgorithm(self, configuration: Dict[str, Any] | None = None) -> None:
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         _add_run(self)
         self.addParameter(
             QgsProcessingParameterFile(
@@ -217,12 +223,10 @@ class Ingest(_Command):
 
     def processAlgorithm(
         self,
-        parameters: Dict[str, Any],
+        parameters: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         run, batch = (self._text(name, parameters, context) for name in ("RUN", "BATCH"))
         output = self._run(["ingest", run, batch], feedback)
         return {"RUN": run, "SUMMARY": output.strip().splitlines()[0]}
-
-

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
-Rgb = Tuple[int, int, int]  # places in the list of names, from 0
+Rgb = tuple[int, int, int]  # places in the list of names, from 0
 
 _COLOURS = ("red", "green", "blue")
 # Sentinel-2 and Landsat 8 and 9 agree; older Landsats count from blue = 1.
@@ -15,7 +15,7 @@ _BY_NUMBER_TM = {1: "blue", 2: "green", 3: "red"}
 _CODE = re.compile(r"(?:^|[^a-z0-9])(?:sr_)?b0*(\d+)(?:_\d+m)?$")
 
 
-def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Optional[Rgb]:
+def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | None:
     """Return where red, green and blue stand among the bands; None for less than three bands.
 
     Names such as ``red``, ``B4`` or ``T31_B04_10m`` tell. Without them three or four bands of
@@ -29,8 +29,8 @@ def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Optional
     return (0, 1, 2) if len(names) == 3 else (2, 1, 0)
 
 
-def _named(names: Sequence[str], by_number: Dict[int, str]) -> Dict[str, int]:
-    found: Dict[str, int] = {}
+def _named(names: Sequence[str], by_number: dict[int, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
     for place, name in enumerate(names):
         plain = name.strip().lower()
         words = re.split(r"[^a-z]+", plain)
@@ -43,7 +43,7 @@ def _named(names: Sequence[str], by_number: Dict[int, str]) -> Dict[str, int]:
     return found
 
 
-def band_files(folder: Path) -> List[Path]:
+def band_files(folder: Path) -> list[Path]:
     """Return the rasters of a folder, of a Sentinel-2 product (.SAFE) those of the finest bands."""
     images = sorted(folder.glob("GRANULE/*/IMG_DATA/**/*_B*.jp2"))
     if images:

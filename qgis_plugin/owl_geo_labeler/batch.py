@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from qgis.core import (
     NULL,
@@ -36,10 +36,10 @@ class Batch:
     layer: QgsVectorLayer
     batch_id: str
     round: int
-    classes: Tuple[str, ...]
+    classes: tuple[str, ...]
     positive: str
-    patches: List[Patch]
-    features: Dict[int, QgsFeature]
+    patches: list[Patch]
+    features: dict[int, QgsFeature]
 
 
 def open_batch(path: Path) -> Batch:
@@ -79,7 +79,7 @@ def _source(path: Path) -> str:
     return f"{path}|layername={schema.BATCH_LAYER}"
 
 
-def _in_project(path: Path) -> Optional[QgsVectorLayer]:
+def _in_project(path: Path) -> QgsVectorLayer | None:
     for layer in QgsProject.instance().mapLayers().values():
         if isinstance(layer, QgsVectorLayer) and layer.source() == _source(path):
             return layer
@@ -88,9 +88,7 @@ def _in_project(path: Path) -> Optional[QgsVectorLayer]:
 
 def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 where the file is no batch."""
-    layer = QgsVectorLayer(
-        f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr"
-    )
+    layer = QgsVectorLayer(f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
 
 
@@ -135,7 +133,7 @@ def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
         raise Problem(message.format(path=path))
 
 
-def _info(path: Path) -> Dict[str, Any]:
+def _info(path: Path) -> dict[str, Any]:
     """Return what the core wrote into the metadata. Raises Problem where it is gone or newer."""
     query = schema.BATCH_INFO_QUERY.replace("?", f"'{schema.BATCH_INFO_URI}'")
     rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
@@ -172,5 +170,5 @@ def _plain(value: object) -> object:
     return None if value is None or value == NULL else value
 
 
-def _text(value: object) -> Optional[str]:
+def _text(value: object) -> str | None:
     return str(value) if value not in (None, "") else None

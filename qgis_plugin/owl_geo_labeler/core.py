@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
 
@@ -52,7 +52,7 @@ class CoreProcess(QObject):
     done = pyqtSignal(str)
     failed = pyqtSignal(str)
 
-    def __init__(self, program: str, parent: Optional[QObject] = None) -> None:
+    def __init__(self, program: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._program = program
         self._stdout = self._stderr = ""
@@ -111,15 +111,15 @@ class NextBatch(QObject):
     failed = pyqtSignal(str)
 
     def __init__(
-        self, program: str, run: Path, answered: Optional[Path], parent: Optional[QObject] = None
+        self, program: str, run: Path, answered: Path | None, parent: QObject | None = None
     ) -> None:
         """``answered`` is the batch to ingest first; None for a run without any."""
         super().__init__(parent)
         self._program = program
-        self._steps: List[List[str]] = [["query", str(run)]]
+        self._steps: list[list[str]] = [["query", str(run)]]
         if answered is not None:
             self._steps.insert(0, ["ingest", str(run), str(answered)])
-        self._process: Optional[CoreProcess] = None
+        self._process: CoreProcess | None = None
 
     def start(self) -> None:
         """Start the first command."""

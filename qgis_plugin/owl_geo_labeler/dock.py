@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -47,7 +47,7 @@ class LabelDock(QDockWidget):
     cancelled = pyqtSignal()
     left_text = pyqtSignal()  # a text field is done, the map may have the keyboard again
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Set
-
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -22,13 +20,13 @@ _PROPERTY = "owl_geo_scene"  # marks the layers that were loaded for a scene
 class Imagery:
     """Loads the scenes that a batch names, once each, below the batch."""
 
-    def __init__(self, batch: Batch, run: Optional[RunFolder], messages: Messages) -> None:
+    def __init__(self, batch: Batch, run: RunFolder | None, messages: Messages) -> None:
         self._batch = batch
         self._messages = messages
         self._run = run
-        self._seen: Set[str] = set()
+        self._seen: set[str] = set()
 
-    def distances(self) -> List[str]:
+    def distances(self) -> list[str]:
         """Return the concepts that are in metres; none where owl.toml is not at hand."""
         try:
             return [] if self._run is None else self._run.distances()
@@ -49,7 +47,7 @@ class Imagery:
         except Problem as problem:
             self._messages.warn(str(problem))
 
-    def _entry(self, name: str) -> Optional[SceneEntry]:
+    def _entry(self, name: str) -> SceneEntry | None:
         if self._run is not None and self._run.is_synthetic():
             return None
         entry = self._run.scene(name) if self._run is not None else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Tuple
+from collections.abc import Iterable
+from typing import Callable
 
 from qgis.PyQt.QtCore import QEvent, QObject, Qt
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QWidget
 
-Key = Tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
+Key = tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
 
 
 class LabelKeys(QObject):
@@ -21,8 +22,8 @@ class LabelKeys(QObject):
     def __init__(self, widgets: Iterable[QWidget], parent: QObject) -> None:
         super().__init__(parent)
         self.is_on = True
-        self._bindings: Dict[Key, Callable[[], object]] = {}
-        self._repeating: List[Key] = []
+        self._bindings: dict[Key, Callable[[], object]] = {}
+        self._repeating: list[Key] = []
         self._widgets = list(widgets)
         for widget in self._widgets:
             widget.installEventFilter(self)

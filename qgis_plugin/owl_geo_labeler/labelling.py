@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable
 
 from qgis.core import QgsProject
 from qgis.gui import QgsMapCanvas
@@ -37,7 +37,7 @@ class Labelling(QObject):
         canvas: QgsMapCanvas,
         messages: Messages,
         settings: PluginSettings,
-        parent: Optional[QObject] = None,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.batch = batch
@@ -73,7 +73,7 @@ class Labelling(QObject):
         if self._dock.comment.hasFocus():
             self._canvas.setFocus()
 
-    def take_comment(self, text: Optional[str] = None) -> None:
+    def take_comment(self, text: str | None = None) -> None:
         """Save what stands in the comment field, if it is new."""
         patch = self.session.comment(self._dock.comment.text() if text is None else text)
         if patch is not None:
@@ -149,7 +149,7 @@ class Labelling(QObject):
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def _rewrite(self, patch: Optional[Patch]) -> None:
+    def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
             self.store.write(patch)
             self.map.redraw()
@@ -167,12 +167,12 @@ class Labelling(QObject):
         if self.store.trouble is None and self.store.n_waiting == 0:
             self._dock.set_trouble("")
 
-    def _on_layers_removed(self, ids: List[str]) -> None:
+    def _on_layers_removed(self, ids: list[str]) -> None:
         if self.batch.layer.id() in ids:
             self.close()
             self.ended.emit()
 
-    def _show_trouble(self, trouble: Optional[Trouble], reason: str) -> None:
+    def _show_trouble(self, trouble: Trouble | None, reason: str) -> None:
         self._messages.clear("trouble")
         if trouble is None:
             self._dock.set_trouble("")
@@ -184,7 +184,7 @@ class Labelling(QObject):
 
     def _trouble(
         self, trouble: Trouble, reason: str
-    ) -> Tuple[str, Optional[str], Optional[Callable[[], None]]]:
+    ) -> tuple[str, str | None, Callable[[], None] | None]:
         """Return what to say, the words of a button if one helps, and what it does."""
         path = self.batch.path
         if trouble is Trouble.LOCKED:
@@ -276,7 +276,7 @@ class Labelling(QObject):
         self._keys.bind(key.Key_Z, self.undo, ctrl=True, repeats=True)
         self._keys.bind(key.Key_Z, self.redo, ctrl=True, shift=True, repeats=True)
 
-    def _wires(self) -> List[Tuple[object, Callable[..., object]]]:
+    def _wires(self) -> list[tuple[object, Callable[..., object]]]:
         dock = self._dock
         return [
             (dock.answered, self.answer),

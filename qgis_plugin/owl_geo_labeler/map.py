@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
-
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
@@ -38,19 +36,19 @@ class PatchMap(QObject):
         self,
         canvas: QgsMapCanvas,
         layer: QgsVectorLayer,
-        features: Dict[int, QgsFeature],
-        parent: Optional[QObject] = None,
+        features: dict[int, QgsFeature],
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._canvas = canvas
         self._layer = layer
-        self._boxes: List[Tuple[int, QgsGeometry, QgsRectangle]] = [
+        self._boxes: list[tuple[int, QgsGeometry, QgsRectangle]] = [
             (fid, feature.geometry(), feature.geometry().boundingBox())
             for fid, feature in features.items()
         ]
         self._geometries = {fid: geometry for fid, geometry, _ in self._boxes}
         self.context = 4.0
-        self._shown: Optional[int] = None
+        self._shown: int | None = None
         self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
         self._band.setStrokeColor(QColor(_OUTLINE))
         self._band.setSecondaryStrokeColor(QColor("#FFFFFF"))
@@ -108,9 +106,7 @@ class PatchMap(QObject):
 
     def _on_click(self, point: QgsPointXY) -> None:
         try:
-            place = self._to_canvas().transform(
-                point, Qgis.TransformDirection.Reverse
-            )
+            place = self._to_canvas().transform(point, Qgis.TransformDirection.Reverse)
         except QgsCsException:
             return
         hits = [
@@ -133,7 +129,7 @@ class _ClickTool(QgsMapToolPan):
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         super().__init__(canvas)
-        self._pressed: Optional[QPoint] = None
+        self._pressed: QPoint | None = None
 
     def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
         """Remember where, to tell a click from a drag."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional
+from typing import Callable
 
 from qgis.core import Qgis, QgsMessageLog
 from qgis.gui import QgsMessageBar, QgsMessageBarItem
@@ -18,7 +18,7 @@ class Messages:
 
     def __init__(self, bar: QgsMessageBar) -> None:
         self._bar = bar
-        self._kept: Dict[str, QgsMessageBarItem] = {}
+        self._kept: dict[str, QgsMessageBarItem] = {}
 
     def good(self, text: str) -> None:
         """Say that something worked out."""
@@ -28,15 +28,15 @@ class Messages:
         self,
         text: str,
         key: str = "",
-        action: Optional[str] = None,
-        call: Optional[Callable[[], None]] = None,
+        action: str | None = None,
+        call: Callable[[], None] | None = None,
     ) -> None:
         """Say what is not as it should be. With a ``key`` it stays until ``clear`` is called."""
         seconds = 0 if key or action else _WARN_SECONDS
         self._push(text, Qgis.MessageLevel.Warning, seconds, key, action, call)
 
     def fail(
-        self, text: str, action: Optional[str] = None, call: Optional[Callable[[], None]] = None
+        self, text: str, action: str | None = None, call: Callable[[], None] | None = None
     ) -> None:
         """Say what went wrong; stays until it is closed."""
         self._push(text, Qgis.MessageLevel.Critical, 0, "", action, call)
@@ -53,8 +53,8 @@ class Messages:
         level: Qgis.MessageLevel,
         seconds: int,
         key: str = "",
-        action: Optional[str] = None,
-        call: Optional[Callable[[], None]] = None,
+        action: str | None = None,
+        call: Callable[[], None] | None = None,
     ) -> None:
         QgsMessageLog.logMessage(text, _TITLE, level, False)
         item = self._bar.createMessage(_TITLE, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional
+from typing import Callable
 
 _RECENT = 30  # answers that the pace is taken from
 _PAUSE = 120.0  # seconds without an answer that count as a pause
@@ -13,7 +13,7 @@ class Pace:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._times: List[float] = [seconds()]
+        self._times: list[float] = [seconds()]
 
     def count(self) -> None:
         """Note an answer now."""
@@ -24,7 +24,7 @@ class Pace:
         if len(self._times) > 1:
             self._times.pop()
 
-    def per_hour(self) -> Optional[float]:
+    def per_hour(self) -> float | None:
         """Return answers per hour; None before there are enough of them."""
         recent = self._times[-_RECENT - 1 :]
         gaps = [after - before for before, after in zip(recent, recent[1:])]
@@ -32,7 +32,7 @@ class Pace:
         total = sum(gaps)
         return 3600.0 * len(gaps) / total if len(gaps) >= 3 and total > 0 else None
 
-    def seconds_left(self, answers: int) -> Optional[float]:
+    def seconds_left(self, answers: int) -> float | None:
         """Return how long ``answers`` more will take at this pace; None while it is unknown."""
         rate = self.per_hour()
         return None if rate is None else 3600.0 * answers / rate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -35,12 +35,12 @@ class AnswerButtons(QWidget):
 
     answered = pyqtSignal(str)
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
-        self._buttons: Dict[str, QPushButton] = {}
+        self._buttons: dict[str, QPushButton] = {}
 
     def set_classes(self, classes: Sequence[str]) -> None:
         """Make the buttons of a batch: its classes, unsure, skip."""
@@ -58,7 +58,7 @@ class AnswerButtons(QWidget):
             column = place % 2 if place < len(classes) else place - len(classes)
             self._grid.addWidget(button, row, column, 1, 2 if last else 1)
 
-    def show_answer(self, label: Optional[str]) -> None:
+    def show_answer(self, label: str | None) -> None:
         """Press down the button of the current patch's answer."""
         for name, button in self._buttons.items():
             button.setChecked(name == label)
@@ -103,7 +103,7 @@ def _swatch(colour: str) -> QIcon:
 class ProgressPanel(QWidget):
     """A bar, the counts per label, the pace and the time left."""
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

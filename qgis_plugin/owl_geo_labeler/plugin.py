@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional
 
 from qgis.core import QgsApplication, QgsLayerTreeLayer, QgsProject
 from qgis.gui import QgisInterface
@@ -30,16 +29,16 @@ _MENU = "owl-geo"
 class OwlGeoPlugin(QObject):
     """Created by QGIS. ``iface`` is None in qgis_process, which only asks for the algorithms."""
 
-    def __init__(self, iface: Optional[QgisInterface]) -> None:
+    def __init__(self, iface: QgisInterface | None) -> None:
         super().__init__()
         self._iface = iface
         self._translator = _install_translation()
         self._settings = PluginSettings()
-        self._provider: Optional[OwlGeoProvider] = None
-        self._toolbar: Optional[QToolBar] = None
-        self._actions: List[QAction] = []
-        self._work: Optional[NextBatch] = None
-        self.labelling: Optional[Labelling] = None
+        self._provider: OwlGeoProvider | None = None
+        self._toolbar: QToolBar | None = None
+        self._actions: list[QAction] = []
+        self._work: NextBatch | None = None
+        self.labelling: Labelling | None = None
 
     # --- life cycle -------------------------------------------------------------------------------
 
@@ -176,7 +175,7 @@ class OwlGeoPlugin(QObject):
         if run is not None:
             self._ask_core(run, self.labelling.batch.path)
 
-    def _ask_core(self, run: Path, answered: Optional[Path]) -> None:
+    def _ask_core(self, run: Path, answered: Path | None) -> None:
         program = self._settings.executable
         if program is None:
             self._messages.fail(not_found(), self.tr("Settings…"), self.open_settings)
@@ -217,7 +216,7 @@ class OwlGeoPlugin(QObject):
         if in_toolbar:
             self._toolbar.addAction(action)
 
-    def _ask_run(self) -> Optional[Path]:
+    def _ask_run(self) -> Path | None:
         path = QFileDialog.getExistingDirectory(
             self._iface.mainWindow(), self.tr("Open run folder"), self._settings.folder
         )
@@ -244,7 +243,7 @@ class OwlGeoPlugin(QObject):
             self.labelling = None
 
 
-def _install_translation() -> Optional[QTranslator]:
+def _install_translation() -> QTranslator | None:
     translator = QTranslator()
     if not translator.load(QLocale(), "owl_geo_labeler", "_", str(_FOLDER / "i18n")):
         return None

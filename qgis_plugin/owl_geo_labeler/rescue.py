@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Mapping, Optional
 
 from qgis.core import QgsFeature, QgsProject, QgsVectorFileWriter, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
@@ -49,7 +49,7 @@ def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> Non
         raise Problem(message.format(path=path, reason=" ".join(reason.split())))
 
 
-def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Optional[Answer]) -> QgsFeature:
+def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> QgsFeature:
     feature = QgsFeature(layer.fields())
     feature.setGeometry(row.geometry())
     for field in layer.fields():

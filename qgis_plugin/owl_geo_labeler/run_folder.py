@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -20,7 +20,7 @@ class SceneEntry:
     """A scene as owl.toml names it: one file or folder, or several files."""
 
     name: str
-    paths: Tuple[Path, ...]
+    paths: tuple[Path, ...]
 
 
 class RunFolder:
@@ -35,18 +35,18 @@ class RunFolder:
             raise Problem(message.format(path=path))
 
     @classmethod
-    def of_batch(cls, batch: Path) -> Optional[RunFolder]:
+    def of_batch(cls, batch: Path) -> RunFolder | None:
         """Return the run that a batch lies in; None for a batch that was copied elsewhere."""
         for folder in list(batch.absolute().parents)[:3]:
             if (folder / SETTINGS_FILE).is_file():
                 return cls(folder)
         return None
 
-    def batches(self) -> List[Path]:
+    def batches(self) -> list[Path]:
         """Return the run's batch files, the newest first."""
         return sorted(self.path.glob("rounds/[0-9]*/batch.gpkg"), reverse=True)
 
-    def settings(self) -> Dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Return owl.toml as plain values."""
         return read_toml(self.path / SETTINGS_FILE)
 
@@ -54,7 +54,7 @@ class RunFolder:
         """Whether the patches are generated, so that there is no imagery to show."""
         return _table(self.settings(), "source").get("kind") == "synthetic"
 
-    def scene(self, name: str) -> Optional[SceneEntry]:
+    def scene(self, name: str) -> SceneEntry | None:
         """Return where the scene of this name lies; None where owl.toml has none."""
         for row in _table(self.settings(), "source").get("scenes", []):
             if row.get("name") == name:
@@ -62,7 +62,7 @@ class RunFolder:
                 return SceneEntry(name, tuple(self._place(text) for text in places))
         return None
 
-    def distances(self) -> List[str]:
+    def distances(self) -> list[str]:
         """Return the concepts that are metres to something."""
         concepts = _table(self.settings(), "concepts")
         return [name for name, concept in concepts.items() if concept.get("kind") == "distance"]
@@ -74,7 +74,7 @@ class RunFolder:
         return next((place for place in candidates[1:] if place.exists()), path)
 
 
-def scene_beside(batch: Path, name: str) -> Optional[SceneEntry]:
+def scene_beside(batch: Path, name: str) -> SceneEntry | None:
     """Return a raster of the scene's name beside the batch, for a batch that was handed on."""
     for suffix in _RASTERS:
         path = batch.with_name(name + suffix)
@@ -83,6 +83,6 @@ def scene_beside(batch: Path, name: str) -> Optional[SceneEntry]:
     return None
 
 
-def _table(settings: Dict[str, Any], name: str) -> Dict[str, Any]:
+def _table(settings: dict[str, Any], name: str) -> dict[str, Any]:
     table = settings.get(name, {})
     return table if isinstance(table, dict) else {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
 
 from qgis.core import (
     QgsContrastEnhancement,
@@ -46,7 +46,7 @@ def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
     return layer
 
 
-def _layer(entry: SceneEntry) -> Optional[QgsRasterLayer]:
+def _layer(entry: SceneEntry) -> QgsRasterLayer | None:
     place = entry.paths[0]
     if len(entry.paths) > 1:
         return _of_files(entry.paths)
@@ -85,11 +85,15 @@ def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLaye
 
 
 def _on_one_grid(rasters: Sequence[QgsRasterLayer]) -> bool:
-    return all(raster.isValid() for raster in rasters) and 1 == len(
-        {
-            (r.width(), r.height(), r.extent().toString(6), r.crs().toWkt(), _type(r))
-            for r in rasters
-        }
+    return (
+        all(raster.isValid() for raster in rasters)
+        and len(
+            {
+                (r.width(), r.height(), r.extent().toString(6), r.crs().toWkt(), _type(r))
+                for r in rasters
+            }
+        )
+        == 1
     )
 
 
@@ -102,11 +106,11 @@ def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:
     """Return the XML of a virtual raster; GDAL opens it as if it were a file's name."""
     first = rasters[0]
     extent, width, height = first.extent(), first.width(), first.height()
-    terms: Tuple[float, ...] = (
+    terms: tuple[float, ...] = (
         *(extent.xMinimum(), extent.width() / width, 0.0),
         *(extent.yMaximum(), 0.0, -extent.height() / height),
     )
-    bands: List[str] = []
+    bands: list[str] = []
     for number, (raster, colour) in enumerate(zip(rasters, ("Red", "Green", "Blue")), start=1):
         provider = raster.dataProvider()
         nodata = (

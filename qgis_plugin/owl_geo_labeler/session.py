@@ -5,10 +5,11 @@ No widgets and no files: every method that changes an answer returns the patch t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from time import monotonic
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable
 
 from . import schema
 from .pace import Pace
@@ -18,12 +19,12 @@ from .pace import Pace
 class Answer:
     """What the file holds for one patch; None where nothing is written."""
 
-    label: Optional[str] = None
-    annotator: Optional[str] = None
-    comment: Optional[str] = None
-    labelled_at: Optional[str] = None  # UTC, schema.TIME_FORMAT
+    label: str | None = None
+    annotator: str | None = None
+    comment: str | None = None
+    labelled_at: str | None = None  # UTC, schema.TIME_FORMAT
 
-    def values(self) -> Dict[str, Optional[str]]:
+    def values(self) -> dict[str, str | None]:
         """Return the answer by column name."""
         return {name: getattr(self, name) for name in schema.EDITABLE_COLUMNS}
 
@@ -61,14 +62,14 @@ class Session:
         seconds: Callable[[], float] = monotonic,
         utc_now: Callable[[], str] = _utc_now,
     ) -> None:
-        self.patches: List[Patch] = sorted(patches, key=lambda patch: patch.rank)
+        self.patches: list[Patch] = sorted(patches, key=lambda patch: patch.rank)
         self.classes = tuple(classes)
         self.labels = (*self.classes, *schema.RESERVED_LABELS)
         self.annotator = annotator
         self.pace = Pace(seconds)
         self._utc_now = utc_now
-        self._undo: List[Tuple[int, Answer, Answer]] = []  # index, before, after
-        self._redo: List[Tuple[int, Answer, Answer]] = []
+        self._undo: list[tuple[int, Answer, Answer]] = []  # index, before, after
+        self._redo: list[tuple[int, Answer, Answer]] = []
         first = self._unanswered(start=0, step=1)
         self.current = 0 if first is None else first
 
@@ -95,7 +96,7 @@ class Session:
         index = self._unanswered(start=self.current + step, step=step)
         return index is not None and self.go_to(index)
 
-    def find(self, text: str) -> Optional[int]:
+    def find(self, text: str) -> int | None:
         """Return the index of the patch with this rank or patch_id, or whose id ends so."""
         text = text.strip()
         if not text:
@@ -108,7 +109,7 @@ class Session:
         ends = [i for i, p in enumerate(self.patches) if p.patch_id.endswith(text)]
         return ends[0] if len(ends) == 1 else None
 
-    def _unanswered(self, start: int, step: int) -> Optional[int]:
+    def _unanswered(self, start: int, step: int) -> int | None:
         n = len(self.patches)
         places = ((start + step * i) % n for i in range(n))
         return next((i for i in places if self.patches[i].answer.label is None), None)
@@ -125,7 +126,7 @@ class Session:
             self.pace.count()
         return self.patch
 
-    def comment(self, text: str) -> Optional[Patch]:
+    def comment(self, text: str) -> Patch | None:
         """Comment on the current patch; None where the comment stays what it was."""
         comment = text.strip() or None
         before = self.patch.answer
@@ -136,7 +137,7 @@ class Session:
         self._change(after if after.label is None else self._stamped(after))
         return self.patch
 
-    def undo(self) -> Optional[Patch]:
+    def undo(self) -> Patch | None:
         """Take the last change back and go to its patch; None where there is nothing to undo."""
         if not self._undo:
             return None
@@ -146,7 +147,7 @@ class Session:
             self.pace.uncount()
         return self._put(index, before)
 
-    def redo(self) -> Optional[Patch]:
+    def redo(self) -> Patch | None:
         """Make the last undone change again; None where there is none."""
         if not self._redo:
             return None
@@ -181,7 +182,7 @@ class Session:
 
     # --- how far it is ----------------------------------------------------------------------------
 
-    def counts(self) -> Dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Return how many patches have each label, in the order of the buttons."""
         given = [patch.answer.label for patch in self.patches]
         return {label: given.count(label) for label in self.labels}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Optional
 
 from qgis.core import QgsApplication, QgsSettings
 
@@ -16,7 +15,7 @@ class PluginSettings:
     """Named values in the user's QGIS profile."""
 
     @property
-    def executable(self) -> Optional[str]:
+    def executable(self) -> str | None:
         """The owl-geo program: the one that was chosen, else the one on PATH, else None."""
         chosen = self.chosen_executable
         return chosen if chosen and os.access(chosen, os.X_OK) else shutil.which("owl-geo")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Callable, Deque, Dict, Iterator, Optional, Tuple
+from typing import Callable
 
 from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -45,19 +46,19 @@ class AnswerStore(QObject):
     troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; what SQLite said
 
     def __init__(
-        self, batch: Batch, is_drawing: Callable[[], bool], parent: Optional[QObject] = None
+        self, batch: Batch, is_drawing: Callable[[], bool], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._path = batch.path
-        self._layer: Optional[QgsVectorLayer] = batch.layer
+        self._layer: QgsVectorLayer | None = batch.layer
         self._columns = {
             name: batch.layer.fields().indexOf(name) for name in schema.EDITABLE_COLUMNS
         }
         self._is_drawing = is_drawing
         self._identity = _identity(batch.path)
-        self._queue: Deque[Tuple[int, Answer]] = deque()
-        self._given: Dict[int, Answer] = {}
-        self._trouble: Optional[Trouble] = None
+        self._queue: deque[tuple[int, Answer]] = deque()
+        self._given: dict[int, Answer] = {}
+        self._trouble: Trouble | None = None
         self._is_updating = False
         self._retry = self._timer(_RETRY_MS, self.flush)
         self._settle = self._timer(_SETTLE_MS, self.settle)
@@ -65,7 +66,7 @@ class AnswerStore(QObject):
         self._watch.start()
 
     @property
-    def trouble(self) -> Optional[Trouble]:
+    def trouble(self) -> Trouble | None:
         """Why answers wait; None while all is well."""
         return self._trouble
 
@@ -75,7 +76,7 @@ class AnswerStore(QObject):
         return len(self._queue)
 
     @property
-    def given(self) -> Dict[int, Answer]:
+    def given(self) -> dict[int, Answer]:
         """Every answer of this sitting by feature id, saved or not."""
         return dict(self._given)
 
@@ -129,7 +130,7 @@ class AnswerStore(QObject):
         provider.leaveUpdateMode()
         self._is_updating = False
 
-    def _commit(self, fid: int, answer: Answer) -> Tuple[Optional[Trouble], str]:
+    def _commit(self, fid: int, answer: Answer) -> tuple[Trouble | None, str]:
         moved = self._moved()
         if moved is not None:
             return moved, ""
@@ -152,13 +153,13 @@ class AnswerStore(QObject):
         if not self._queue:
             self._say(self._moved(), "")
 
-    def _moved(self) -> Optional[Trouble]:
+    def _moved(self) -> Trouble | None:
         identity = _identity(self._path)
         if identity is None:
             return Trouble.DELETED
         return None if identity == self._identity else Trouble.REPLACED
 
-    def _say(self, trouble: Optional[Trouble], reason: str) -> None:
+    def _say(self, trouble: Trouble | None, reason: str) -> None:
         if trouble is not self._trouble:
             self._trouble = trouble
             self.troubled.emit(trouble, reason)
@@ -171,7 +172,7 @@ class AnswerStore(QObject):
         return timer
 
 
-def _identity(path: Path) -> Optional[Tuple[int, int]]:
+def _identity(path: Path) -> tuple[int, int] | None:
     """What stays the same as long as the path leads to the same file; None where there is none."""
     try:
         found = path.stat()

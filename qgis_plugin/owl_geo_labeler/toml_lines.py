@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -16,7 +16,7 @@ except ImportError:  # before Python 3.11, as QGIS 3.22 has on Windows
     tomllib = None  # type: ignore[assignment]
 
 
-def read_toml(path: Path) -> Dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings as plain values. Raises Problem where they cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -26,9 +26,9 @@ def read_toml(path: Path) -> Dict[str, Any]:
         raise Problem(message.format(path=path, reason=error)) from error
 
 
-def parse_lines(text: str) -> Dict[str, Any]:
+def parse_lines(text: str) -> dict[str, Any]:
     """Read tables, arrays of tables and values of one line; raises ValueError for anything else."""
-    root: Dict[str, Any] = {}
+    root: dict[str, Any] = {}
     table = root
     for number, line in enumerate(text.splitlines(), start=1):
         line = _without_comment(line).strip()
@@ -62,7 +62,7 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def _keys(text: str) -> List[str]:
+def _keys(text: str) -> list[str]:
     """Split a dotted key; a dot between quotes belongs to the name."""
     keys, rest = [], text.strip()
     while rest:
@@ -76,7 +76,7 @@ def _keys(text: str) -> List[str]:
     return keys
 
 
-def _descend(table: Dict[str, Any], keys: List[str]) -> Dict[str, Any]:
+def _descend(table: dict[str, Any], keys: list[str]) -> dict[str, Any]:
     for key in keys:
         table = table.setdefault(key, {})
         if isinstance(table, list):
@@ -90,7 +90,9 @@ def _value(text: str, number: int) -> Any:
     if "'" in text and text.startswith("["):
         return [_value(part.strip(), number) for part in text[1:-1].split(",") if part.strip()]
     try:
-        return json.loads(text.replace(",]", "]"))  # what owl-geo writes on one line is JSON as well
+        return json.loads(
+            text.replace(",]", "]")
+        )  # what owl-geo writes on one line is JSON as well
     except ValueError as error:
         raise ValueError(
             f"line {number} needs Python 3.11 to be read, or to stand on one line"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
-from typing import List, Optional, Sequence, Tuple
 
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -12,12 +12,12 @@ from .session import Patch
 
 translate = QCoreApplication.translate
 
-Line = Tuple[str, str]  # what it is, what it says
+Line = tuple[str, str]  # what it is, what it says
 
 
 def why_lines(
     patch: Patch, patches: Sequence[Patch], positive: str, distances: Sequence[str] = ()
-) -> List[Line]:
+) -> list[Line]:
     """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres."""
     why = patch.why
     lines = [
@@ -77,7 +77,7 @@ def _compared(name: str, value: float, patches: Sequence[Patch]) -> str:
     return f"{value:.3g}, {place}"
 
 
-def _concept(value: Optional[object], is_distance: bool) -> str:
+def _concept(value: object | None, is_distance: bool) -> str:
     if value is None:
         return translate("OwlGeo", "not known")
     if isinstance(value, bool):
