@@ -1,4 +1,4 @@
-"""Which bands look natural on the screen: red, green and blue, told by what the bands are called."""
+"""Which bands look natural on the screen: red, green and blue, by what the bands are called."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ class LabelKeys(QObject):
         if call is None:
             return False
         event.accept()
-        if event.type() == QEvent.Type.KeyPress:
-            if not event.isAutoRepeat() or binding in self._repeating:
-                call()
+        may_call = not event.isAutoRepeat() or binding in self._repeating
+        if event.type() == QEvent.Type.KeyPress and may_call:
+            call()
         return True
 
     @staticmethod

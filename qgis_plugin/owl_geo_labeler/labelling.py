@@ -18,7 +18,7 @@ from .messages import Messages
 from .panels import N_KEYS
 from .rescue import rescue_path, save_answers
 from .run_folder import RunFolder
-from .session import Patch, Session
+from .session import Answer, Patch, Session
 from .settings import PluginSettings
 from .store import AnswerStore, Trouble
 from .why import why_lines
@@ -59,7 +59,6 @@ class Labelling(QObject):
         self._connect_dock()
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         self._show(move=True)
-        canvas.setFocus()
 
     # --- what the analyst does --------------------------------------------------------------------
 
@@ -71,7 +70,7 @@ class Labelling(QObject):
         self.map.redraw()
         self._show(move=advanced)
         if self._dock.comment.hasFocus():
-            self._canvas.setFocus()
+            self.take_keyboard()
 
     def take_comment(self, text: str | None = None) -> None:
         """Save what stands in the comment field, if it is new."""
@@ -127,6 +126,10 @@ class Labelling(QObject):
     def set_auto_advance(self, on: bool) -> None:
         """Switch going on after an answer."""
         self._settings.auto_advance = on
+
+    def take_keyboard(self) -> None:
+        """Give the keyboard to the map, where every key works."""
+        self._canvas.setFocus()
 
     def is_saved(self) -> bool:
         """Save what waits; says whether everything is on the disk, in a file of one piece."""
@@ -232,11 +235,9 @@ class Labelling(QObject):
         store = AnswerStore(fresh, self._canvas.isDrawing, self)
         for patch in fresh.patches:
             answer = given.get(patch.patch_id)
-            theirs = patch.answer.labelled_at or ""
-            if answer is not None and answer != patch.answer:
-                if theirs <= (answer.labelled_at or "") or answer.labelled_at is None:
-                    patch.answer = answer
-                    store.write(patch)
+            if answer is not None and _wins(answer, patch.answer):
+                patch.answer = answer
+                store.write(patch)
         store.close()
         self.store.forget()
 
@@ -288,7 +289,7 @@ class Labelling(QObject):
             (dock.commented, self.take_comment),
             (dock.context_changed, self.set_context),
             (dock.advance_changed, self.set_auto_advance),
-            (dock.left_text, self._canvas.setFocus),
+            (dock.left_text, self.take_keyboard),
             (dock.visibilityChanged, self._on_visibility),
         ]
 
@@ -303,3 +304,13 @@ class Labelling(QObject):
     def _on_visibility(self, _visible: bool) -> None:
         # a dock behind another tab is invisible, yet the analyst is still labelling
         self._keys.is_on = not self._dock.isHidden()
+
+
+def _wins(mine: Answer, theirs: Answer) -> bool:
+    """Whether this sitting's answer goes over the one in a file that took the batch's place.
+
+    The later one counts; one without a time is an answer that was taken back here.
+    """
+    if mine == theirs:
+        return False
+    return mine.labelled_at is None or mine.labelled_at >= (theirs.labelled_at or "")

@@ -1,4 +1,4 @@
-"""The map canvas: the current patch in view with its surroundings, outlined, and clicks on others."""
+"""The map canvas: the current patch in view with its surroundings, and clicks on others."""
 
 from __future__ import annotations
 

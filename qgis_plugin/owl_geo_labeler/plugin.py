@@ -138,6 +138,7 @@ class OwlGeoPlugin(QObject):
         self._iface.setActiveLayer(batch.layer)
         self.dock.show()
         self.dock.raise_()
+        self.labelling.take_keyboard()
 
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch."""

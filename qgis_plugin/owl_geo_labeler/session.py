@@ -92,7 +92,7 @@ class Session:
         return True
 
     def move_to_unanswered(self, step: int = 1) -> bool:
-        """Go to the next (``step`` 1) or previous (-1) unanswered patch, round the end if need be."""
+        """Go to the next (``step`` 1) or previous (-1) unanswered patch, beyond the end as well."""
         index = self._unanswered(start=self.current + step, step=step)
         return index is not None and self.go_to(index)
 
