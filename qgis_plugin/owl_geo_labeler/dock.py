@@ -61,7 +61,13 @@ class LabelDock(QDockWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setMinimumWidth(290)
-        self.setWidget(area)
+        whole = QWidget(self)
+        layout = QVBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self._footer(whole))  # in view in a small window, too
+        self.setWidget(whole)
 
     # --- what it shows ----------------------------------------------------------------------------
 
@@ -74,13 +80,18 @@ class LabelDock(QDockWidget):
         self._advance.setChecked(advance)
         self.set_trouble("")
         self._pages.setCurrentIndex(1)
+        self._foot.show()
 
     def end(self) -> None:
         """Turn back to the start page."""
         self._pages.setCurrentIndex(0)
+        self._foot.hide()
 
-    def show_session(self, session: Session, why: Sequence[Line]) -> None:
-        """Show the current patch, its answer, and how far the session is."""
+    def show_session(self, session: Session, why: Sequence[Line], is_saved: bool) -> None:
+        """Show the current patch, its answer, and how far the session is.
+
+        ``is_saved`` says whether every answer is on the disk.
+        """
         patch = session.patch
         place = self.tr("Patch {place} of {n}").format(
             place=session.current + 1, n=len(session.patches)
@@ -95,7 +106,7 @@ class LabelDock(QDockWidget):
         self._redo.setEnabled(session.can_redo)
         self._why.setText(why_html(why))
         self.progress.show_session(session)
-        self._done.setVisible(session.is_done)
+        self._done.setVisible(session.is_done and is_saved)
         self._show_next(session)
 
     def set_trouble(self, text: str) -> None:
@@ -150,32 +161,41 @@ class LabelDock(QDockWidget):
         layout.setSpacing(6)
         self._title = QLabel(page)
         self._title.setWordWrap(True)
-        self._trouble = QLabel(page)
-        self._trouble.setObjectName("trouble")
-        self._trouble.setWordWrap(True)
-        # its own two colours, to be read in light and in dark themes
-        self._trouble.setStyleSheet("background: #FFE08A; color: #332600; padding: 6px")
-        self._done = QLabel(
-            self.tr("All patches are answered and saved. Ask for the next batch."), page
-        )
-        self._done.setObjectName("done")
-        self._done.setWordWrap(True)
-        self._done.setStyleSheet("background: #CDEBD3; color: #0B3D1B; padding: 6px")
         self.buttons = AnswerButtons(page)
         self.buttons.answered.connect(self.answered)
         self.progress = ProgressPanel(page)
-        for part in (self._title, self._trouble, self._done, self.progress):
-            layout.addWidget(part)
+        layout.addWidget(self._title)
+        layout.addWidget(self.progress)
         layout.addLayout(self._patch_row(page))
+        layout.addWidget(self._patch_id)
         layout.addWidget(self.buttons)
         layout.addLayout(self._move_row(page))
         layout.addWidget(self._comment_field(page))
         layout.addLayout(self._view_row(page))
         layout.addWidget(self._why_box(page))
         layout.addStretch()
-        layout.addWidget(self._work_row(page))
-        layout.addWidget(self._next(page))
         return page
+
+    def _footer(self, parent: QWidget) -> QWidget:
+        self._foot = QWidget(parent)
+        layout = QVBoxLayout(self._foot)
+        layout.setContentsMargins(8, 4, 8, 8)
+        self._trouble = QLabel(self._foot)
+        self._trouble.setObjectName("trouble")
+        self._done = QLabel(self.tr("All patches are answered and saved."), self._foot)
+        self._done.setObjectName("done")
+        # two colours of their own, to be read in light and in dark themes
+        for label, ground, ink in (
+            (self._trouble, "#FFE08A", "#332600"),
+            (self._done, "#CDEBD3", "#0B3D1B"),
+        ):
+            label.setWordWrap(True)
+            label.setStyleSheet(f"background: {ground}; color: {ink}; padding: 6px")
+            layout.addWidget(label)
+        layout.addWidget(self._work_row(self._foot))
+        layout.addWidget(self._next(self._foot))
+        self._foot.hide()
+        return self._foot
 
     def _patch_row(self, page: QWidget) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -187,10 +207,10 @@ class LabelDock(QDockWidget):
         self.go_to.setObjectName("go_to")
         self.go_to.setPlaceholderText(self.tr("rank or id"))
         self.go_to.setToolTip(self.tr("Go to a patch by its rank or its id"))
-        self.go_to.setMaximumWidth(90)
+        self.go_to.setMaximumWidth(110)
         self.go_to.returnPressed.connect(self._go)
         row.addWidget(self._place)
-        row.addWidget(self._patch_id, 1)
+        row.addStretch()
         row.addWidget(self.go_to)
         return row
 
@@ -238,6 +258,7 @@ class LabelDock(QDockWidget):
         self._advance.toggled.connect(self.advance_changed)
         self._context = QSlider(Qt.Orientation.Horizontal, page)
         self._context.setObjectName("context")
+        self._context.setMinimumWidth(70)
         self._context.setRange(0, len(_CONTEXT_STEPS) - 1)
         self._context.setToolTip(self.tr("How much of the surroundings the map shows"))
         self._context.setFocusPolicy(Qt.FocusPolicy.NoFocus)

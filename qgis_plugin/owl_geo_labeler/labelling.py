@@ -164,11 +164,11 @@ class Labelling(QObject):
             self._imagery.show(patch)
             self.map.show(patch.fid)
         lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
-        self._dock.show_session(self.session, lines)
+        self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
 
     def _on_saved(self, _fid: int) -> None:
-        if self.store.trouble is None and self.store.n_waiting == 0:
-            self._dock.set_trouble("")
+        if self.session.is_done and self.store.n_waiting == 0:
+            self._show(move=False)
 
     def _on_layers_removed(self, ids: list[str]) -> None:
         if self.batch.layer.id() in ids:

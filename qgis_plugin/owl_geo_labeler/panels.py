@@ -109,10 +109,12 @@ class ProgressPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
         self.bar = QProgressBar(self)
-        self.bar.setFormat(self.tr("%v of %m answered"))
+        self.bar.setTextVisible(False)  # on it, dark themes of QGIS show black on grey
+        self.bar.setMaximumHeight(12)
+        self.answered = QLabel(self)
         self.counts = QLabel(self)
         self.pace = QLabel(self)
-        for widget in (self.bar, self.counts, self.pace):
+        for widget in (self.answered, self.bar, self.counts, self.pace):
             layout.addWidget(widget)
         for label in (self.counts, self.pace):
             label.setWordWrap(True)
@@ -121,9 +123,13 @@ class ProgressPanel(QWidget):
         """Show how far a session is."""
         self.bar.setMaximum(len(session.patches))
         self.bar.setValue(session.n_answered)
+        says = self.tr("{n} of {total} answered")
+        self.answered.setText(says.format(n=session.n_answered, total=len(session.patches)))
         counts = session.counts().items()
         self.counts.setText("  ·  ".join(f"{label} {n}" for label, n in counts))
-        self.pace.setText(self._pace(session))
+        pace = self._pace(session)
+        self.pace.setText(pace)
+        self.pace.setVisible(bool(pace))
 
     def _pace(self, session: Session) -> str:
         rate = session.pace.per_hour()

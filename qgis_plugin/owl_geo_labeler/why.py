@@ -53,7 +53,7 @@ def why_lines(
 def why_html(lines: Sequence[Line]) -> str:
     """Return the lines as a table for a label of rich text."""
     rows = (
-        f"<tr><td style='padding-right:8px'>{escape(title)}</td><td><b>{escape(says)}</b></td></tr>"
+        f"<tr><td style='padding-right:10px'><b>{escape(title)}</b></td><td>{escape(says)}</td></tr>"
         for title, says in lines
     )
     return f"<table>{''.join(rows)}</table>"

@@ -1,6 +1,7 @@
 """The owl-geo program from QGIS: the next batch, the algorithms, and the scenes under a batch."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -28,10 +29,10 @@ def owl_geo(*arguments):
     return done.stdout
 
 
-@pytest.fixture
-def run(folder, tmp_path):
+@pytest.fixture(scope="session")
+def first_round(folder, tmp_path_factory):
     """A run over two scenes in two CRSs, with its first batch."""
-    path = tmp_path / "run"
+    path = tmp_path_factory.mktemp("first") / "run"
     scenes = folder / "scenes"
     owl_geo(
         *("init", path, "--scene", scenes / "east.tif", "--scene", scenes / "west"),
@@ -39,6 +40,11 @@ def run(folder, tmp_path):
     )
     owl_geo("query", path)
     return path
+
+
+@pytest.fixture
+def run(first_round, tmp_path):
+    return Path(shutil.copytree(first_round, tmp_path / "run"))
 
 
 @pytest.fixture
