@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 from pyproj import CRS
 
-from owl_geo import run_folder
+from owl_geo import owl_toml, run_folder
 from owl_geo.concepts.table import concept_table, describe
 from owl_geo.config import Settings
 from owl_geo.evaluation.oracle import truth_labels
@@ -54,12 +56,22 @@ def _silent(_work: str) -> Progress | None:
 
 
 def init(
-    path: Path, settings: Settings, *, overwrite: bool = False, report: Reporter = _silent
+    path: str | os.PathLike[str],
+    settings: Settings | Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    report: Reporter = _silent,
 ) -> Summary:
     """Make a run folder at ``path``, whole or not at all.
 
+    ``settings`` may be a mapping with the tables of owl.toml; ``report`` is given the name of each
+    piece of work and returns what is told how it goes on.
+
     Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
     """
+    path = Path(path)
+    if not isinstance(settings, Settings):
+        settings = owl_toml.parse(settings, "the settings")
     run_folder.check_free(path, overwrite=overwrite)
     made = _make_index(settings, report)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})

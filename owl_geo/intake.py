@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ class Ingested:
     unchanged: int  # stored before
 
 
-def ingest(run: Run, paths: Sequence[Path], *, annotator: str) -> list[Ingested]:
+def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> list[Ingested]:
     """Check every batch file, then store their answers; twice the same file changes nothing.
 
     ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
@@ -48,7 +49,7 @@ def ingest(run: Run, paths: Sequence[Path], *, annotator: str) -> list[Ingested]
                 now=now,
             ),
         )
-        for path in paths
+        for path in map(Path, paths)
     ]
     done = []
     for path, answers, notes in checked:

@@ -5,6 +5,7 @@ Command modules import the core inside their functions, so that ``--help`` costs
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -50,4 +51,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Abort:
         click.echo("stopped; the same command goes on from here", err=True)
         return 130
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return result if isinstance(result, int) else 0

@@ -178,6 +178,8 @@ def _bar(work: str) -> Progress:
     bar: list[Any] = []
 
     def update(done: int, total: int) -> None:
+        if total == 0:
+            return
         if not bar:
             bar.append(click.progressbar(length=total, label=work, file=sys.stderr))
             bar[0].__enter__()
