@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from defusedxml.ElementTree import parse as parse_xml
 
 from owl_geo import __version__
 from owl_geo.cli import main, plugin
@@ -124,3 +125,17 @@ def test_it_needs_nothing_but_qgis_and_the_standard_library(path: Path) -> None:
             imported.add((node.module or "").split(".")[0])
     assert imported <= {*sys.stdlib_module_names, "qgis"}
     assert "PyQt5" not in text and "PyQt6" not in text
+
+
+def test_every_text_is_ready_for_translation() -> None:
+    """Holds the .ts file to the code: ``pylupdate6 --ts i18n/owl_geo_labeler.ts *.py`` makes it."""
+    in_code = {
+        node.args[-1].value
+        for path in PLUGIN.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in ("tr", "translate")
+        and isinstance(node.args[-1], ast.Constant)
+    }
+    catalogue = parse_xml(PLUGIN / "i18n" / f"{NAME}.ts")
+    assert {source.text for source in catalogue.iter("source")} == in_code

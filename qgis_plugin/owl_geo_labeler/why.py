@@ -52,8 +52,9 @@ def why_lines(
 
 def why_html(lines: Sequence[Line]) -> str:
     """Return the lines as a table for a label of rich text."""
+    cell = "<td style='padding-right:10px'>"
     rows = (
-        f"<tr><td style='padding-right:10px'><b>{escape(title)}</b></td><td>{escape(says)}</td></tr>"
+        f"<tr>{cell}<b>{escape(title)}</b></td>{cell}{escape(says)}</td></tr>"
         for title, says in lines
     )
     return f"<table>{''.join(rows)}</table>"
@@ -62,13 +63,14 @@ def why_html(lines: Sequence[Line]) -> str:
 def _compared(name: str, value: float, patches: Sequence[Patch]) -> str:
     """Put a number beside the others of the batch, for it has no unit of its own."""
     values = [other.why.get(name) for other in patches]
-    others = sorted(float(other) for other in values if other is not None)
-    if others[0] == others[-1]:
+    others = [float(other) for other in values if other is not None]
+    lowest, highest = min(others), max(others)
+    if lowest == highest:
         return f"{value:.3g}"
     below = sum(other < value for other in others) / (len(others) - 1)
-    if value == others[-1]:
+    if value == highest:
         place = translate("OwlGeo", "the highest of this batch")
-    elif value == others[0]:
+    elif value == lowest:
         place = translate("OwlGeo", "the lowest of this batch")
     else:
         place = translate("OwlGeo", "higher than {share} of this batch").format(
