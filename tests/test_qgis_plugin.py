@@ -90,3 +90,30 @@ def test_plugin_in_qgis(
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     # a crash while QGIS shuts down shows only in the return code
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
+
+
+def test_the_algorithms_run_in_qgis_process(program: Path, tmp_path: Path) -> None:
+    # Debian's wrapper passes a flag on that qgis_process does not know
+    tool = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+    if tool is None:
+        pytest.skip("qgis_process is missing; it comes with QGIS's desktop")
+    home = tmp_path / "home"
+    run([str(program), "plugin", "install", "--profiles-path", str(home)])
+    ini = home / "profiles" / "default" / "QGIS" / "QGIS3.ini"
+    ini.parent.mkdir(parents=True)
+    ini.write_text(
+        f"[PythonPlugins]\nowl_geo_labeler=true\n[owl_geo_labeler]\nexecutable={program}\n"
+    )
+    search = tmp_path / "search"
+    run([str(program), "init", str(search), "--source", "synthetic", "--n-samples", "40"])
+    environment = {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(home)}
+    shown = run([tool, "run", "owlgeo:nextbatch", f"--RUN={search}"], **environment)
+    assert f"BATCH:\t{search}/rounds/000/batch.gpkg" in shown
+
+
+def run(command: list[str], **environment: str) -> str:
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout

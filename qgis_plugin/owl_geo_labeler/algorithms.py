@@ -126,10 +126,8 @@ class CreateRun(_Command):
                 QgsProcessingParameterNumber(name, title, defaultValue=number, minValue=1)
             )
         self.addParameter(File("OSM", translate("OwlGeo", "OSM extract"), optional=True))
-        # a plain folder, for a destination would be a temporary one by default
-        self.addParameter(
-            QgsProcessingParameterString("RUN", translate("OwlGeo", "New run folder"))
-        )
+        # no destination, whose default is a temporary folder that QGIS deletes with the answers
+        self.addParameter(File("RUN", translate("OwlGeo", "New run folder"), behavior=_FOLDER))
         self.addOutput(QgsProcessingOutputFolder("RUN", translate("OwlGeo", "Run folder")))
 
     def processAlgorithm(

@@ -60,7 +60,9 @@ class LabelDock(QDockWidget):
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setMinimumWidth(290)
+        # a scroll bar takes its width from the page, whose text is as wide as the theme makes it
+        bar = area.verticalScrollBar().sizeHint().width()
+        area.setMinimumWidth(max(280, self._pages.minimumSizeHint().width() + bar))
         whole = QWidget(self)
         layout = QVBoxLayout(whole)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -171,6 +173,7 @@ class LabelDock(QDockWidget):
         layout.addWidget(self.buttons)
         layout.addLayout(self._move_row(page))
         layout.addWidget(self._comment_field(page))
+        layout.addWidget(self._advance_switch(page))
         layout.addLayout(self._view_row(page))
         layout.addWidget(self._why_box(page))
         layout.addStretch()
@@ -249,24 +252,24 @@ class LabelDock(QDockWidget):
         self.comment.returnPressed.connect(self.left_text)
         return self.comment
 
-    def _view_row(self, page: QWidget) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _advance_switch(self, page: QWidget) -> QCheckBox:
         self._advance = QCheckBox(self.tr("Auto-advance"), page)
         self._advance.setObjectName("auto_advance")
         self._advance.setToolTip(self.tr("Go on to the next unanswered patch after an answer"))
         self._advance.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._advance.toggled.connect(self.advance_changed)
+        return self._advance
+
+    def _view_row(self, page: QWidget) -> QHBoxLayout:
+        row = QHBoxLayout()
         self._context = QSlider(Qt.Orientation.Horizontal, page)
         self._context.setObjectName("context")
-        self._context.setMinimumWidth(70)
         self._context.setRange(0, len(_CONTEXT_STEPS) - 1)
         self._context.setToolTip(self.tr("How much of the surroundings the map shows"))
         self._context.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._context.valueChanged.connect(
             lambda step: self.context_changed.emit(_CONTEXT_STEPS[step])
         )
-        row.addWidget(self._advance)
-        row.addStretch()
         row.addWidget(QLabel(self.tr("Surroundings"), page))
         row.addWidget(self._context, 1)
         return row

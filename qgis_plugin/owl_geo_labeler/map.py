@@ -73,7 +73,7 @@ class PatchMap(QObject):
         box = geometry.boundingBox()
         around = geometry.buffer(_GAP * max(box.width(), box.height()), 1)
         around = QgsGeometry.fromRect(around.boundingBox()) if _is_box(geometry) else around
-        self._band.setToGeometry(around, self._layer)
+        self._band.setToGeometry(around, self._layer.crs())
         self._zoom_later.start(0)
 
     def set_context(self, context: float) -> None:

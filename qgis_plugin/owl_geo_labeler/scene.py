@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from qgis.core import (
+    Qgis,
     QgsContrastEnhancement,
     QgsMultiBandColorRenderer,
     QgsRasterLayer,
@@ -20,8 +21,16 @@ from .errors import Problem
 from .run_folder import SceneEntry
 
 _SAMPLE = 250_000  # pixels that the percentiles are taken from
-# what GDAL's virtual raster calls the types that QGIS's providers name by number, as GDAL does
-_VRT_TYPES = ("", "Byte", "UInt16", "Int16", "UInt32", "Int32", "Float32", "Float64")
+# what GDAL's virtual raster calls QGIS's types
+_VRT_TYPES = {
+    Qgis.DataType.Byte: "Byte",
+    Qgis.DataType.UInt16: "UInt16",
+    Qgis.DataType.Int16: "Int16",
+    Qgis.DataType.UInt32: "UInt32",
+    Qgis.DataType.Int32: "Int32",
+    Qgis.DataType.Float32: "Float32",
+    Qgis.DataType.Float64: "Float64",
+}
 
 
 def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
@@ -98,8 +107,7 @@ def _on_one_grid(rasters: Sequence[QgsRasterLayer]) -> bool:
 
 
 def _type(raster: QgsRasterLayer) -> str:
-    number = int(raster.dataProvider().sourceDataType(1))
-    return _VRT_TYPES[number] if number < len(_VRT_TYPES) else ""
+    return _VRT_TYPES.get(raster.dataProvider().sourceDataType(1), "Float64")
 
 
 def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:

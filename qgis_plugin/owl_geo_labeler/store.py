@@ -91,12 +91,14 @@ class AnswerStore(QObject):
         self._retry.stop()
         while self._queue and self._layer is not None:
             trouble, reason = self._commit(*self._queue[0])
-            self._say(trouble, reason)
             if trouble is not None:
+                self._say(trouble, reason)
                 self._retry.start()
                 return False
             fid, _ = self._queue.popleft()
             self.saved.emit(fid)
+            if not self._queue:
+                self._say(None, "")
         return not self._queue
 
     def settle(self) -> None:
@@ -115,8 +117,10 @@ class AnswerStore(QObject):
         self._retry.stop()
 
     def close(self) -> bool:
-        """Stop; says whether every answer reached the disk."""
+        """Stop; says whether every answer of this sitting is in the file that the path names."""
         done = self.flush()
+        if self._given and self._moved() is not None:
+            done = False
         for timer in (self._retry, self._settle, self._watch):
             timer.stop()
         if self._is_updating and self._layer is not None:

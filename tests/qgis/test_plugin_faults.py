@@ -169,6 +169,16 @@ def test_a_deleted_file(plugin, batch, press, labels, messages, iface, read_from
     assert [label for _, label, _ in seen][:3] == ["absent", "present", "unsure"]
 
 
+def test_a_file_deleted_after_its_answers_were_saved(plugin, batch, press, labels):
+    path = batch("binary")
+    plugin.open(path)
+    press("1", "2")
+    path.unlink()
+    QgsProject.instance().clear()
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["absent", "present", None]
+
+
 def test_a_file_that_was_moved_away_and_came_back(plugin, batch, press, labels, wait_until):
     path = batch("binary")
     plugin.open(path)
