@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rasters import coordinates, write_raster
@@ -111,11 +112,11 @@ class Desktop:
             command, env=self.environment, stdout=self._log, stderr=self._log
         )
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         path = self.folder / "state.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
-    def wait(self, holds: Callable[[dict[str, object]], object], seconds: float = 40) -> None:
+    def wait(self, holds: Callable[[dict[str, Any]], object], seconds: float = 40) -> None:
         end = time.monotonic() + seconds
         while not holds(self.state()):
             error = self.folder / "error.txt"
@@ -131,22 +132,21 @@ class Desktop:
         ).stdout
 
     def focus(self) -> None:
-        """Give QGIS's window the keyboard; there is no window manager that would."""
-        found = self.xdotool("search", "--onlyvisible", "--name", "QGIS").split()
-        width, height = SCREEN.split("x")
-        for window in found:
-            self.xdotool("windowmove", window, 0, 0)
-            self.xdotool("windowsize", window, width, height)
-            self.xdotool("windowfocus", window)
+        """Give QGIS's window the screen and the keyboard; there is no window manager to do it."""
+        window = self.state()["window"]
+        self.xdotool("windowmove", window, 0, 0)
+        self.xdotool("windowsize", window, *SCREEN.split("x"))
+        self.xdotool("windowfocus", window)
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.xdotool("key", key)
             time.sleep(0.1)
 
-    def click(self, place: object) -> None:
-        x, y = place  # type: ignore[misc]
-        self.xdotool("mousemove", x, y, "click", 1)
+    def click_next(self) -> None:
+        state = self.state()
+        x, y = state["next"]
+        self.xdotool("mousemove", "--window", state["window"], x, y, "click", 1)
 
     def picture(self, name: str) -> None:
         folder = Path(os.environ.get("OWL_QGIS_PICTURES", self.folder))
@@ -190,7 +190,7 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     desktop.wait(lambda state: state["answered"] == 4)
     assert labels(first) == ["absent", "unsure", "present", "present"]
     desktop.picture("end")
-    desktop.click(desktop.state()["next"])
+    desktop.click_next()
     desktop.wait(lambda state: state["batch"] != first or state["messages"])
     assert desktop.state()["messages"] == []
     second = desktop.state()["batch"]

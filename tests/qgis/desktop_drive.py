@@ -21,8 +21,10 @@ def state():
     if plugin is None or plugin.labelling is None:
         return {"batch": None}
     button = plugin.dock.next_button
-    centre = button.mapToGlobal(QPoint(button.width() // 2, button.height() // 2))
+    centre = QPoint(button.width() // 2, button.height() // 2)
+    centre = button.mapTo(iface.mainWindow(), centre) * iface.mainWindow().devicePixelRatioF()
     return {
+        "window": int(iface.mainWindow().winId()),
         "batch": str(plugin.labelling.batch.path),
         "answered": plugin.labelling.session.n_answered,
         "focus": iface.mainWindow().focusWidget() is iface.mapCanvas(),
