@@ -111,14 +111,14 @@ class NextBatch(QObject):
     failed = pyqtSignal(str)
 
     def __init__(
-        self, program: str, run: Path, answered: Path | None, parent: QObject | None = None
+        self, program: str, run: Path, answered: Sequence[Path], parent: QObject | None = None
     ) -> None:
-        """``answered`` is the batch to ingest first; None for a run without any."""
+        """``answered`` are the batches to ingest first; empty for a run without any."""
         super().__init__(parent)
         self._program = program
         self._steps: list[list[str]] = [["query", str(run)]]
-        if answered is not None:
-            self._steps.insert(0, ["ingest", str(run), str(answered)])
+        if answered:
+            self._steps.insert(0, ["ingest", str(run), *map(str, answered)])
         self._process: CoreProcess | None = None
 
     def start(self) -> None:

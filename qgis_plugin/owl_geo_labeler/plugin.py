@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsLayerTreeLayer, QgsProject
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsLayerTreeLayer,
+    QgsProject,
+)
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
 from qgis.PyQt.QtGui import QIcon
@@ -38,6 +43,7 @@ class OwlGeoPlugin(QObject):
         self._toolbar: QToolBar | None = None
         self._actions: list[QAction] = []
         self._work: NextBatch | None = None
+        self._sitting: set[Path] = set()  # batches that were opened
         self.labelling: Labelling | None = None
 
     # --- life cycle -------------------------------------------------------------------------------
@@ -123,13 +129,16 @@ class OwlGeoPlugin(QObject):
             self._messages.fail(str(problem))
             return
         self._close_labelling()
+        self._sitting.add(batch.path)
         project = QgsProject.instance()
         if project.mapLayer(batch.layer.id()) is None:
             was_empty = not project.mapLayers()
             project.addMapLayer(batch.layer, False)
             project.layerTreeRoot().insertChildNode(0, QgsLayerTreeLayer(batch.layer))
             if was_empty:
-                project.setCrs(batch.layer.crs())
+                # a batch over several CRSs is in degrees, where square patches are not square
+                crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
+                project.setCrs(crs if crs.isValid() else batch.layer.crs())
         self.labelling = Labelling(
             batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, self
         )
@@ -151,7 +160,7 @@ class OwlGeoPlugin(QObject):
             self._messages.warn(
                 self.tr("{path} has no batch yet").format(path=folder),
                 action=self.tr("Make the first batch"),
-                call=lambda: self._ask_core(folder, None),
+                call=lambda: self._ask_core(folder, []),
             )
             return
         self.open(next((path for path in batches if count_unanswered(path)), batches[0]))
@@ -173,10 +182,18 @@ class OwlGeoPlugin(QObject):
             self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
             return
         run = self.labelling.run.path if self.labelling.run is not None else self._ask_run()
-        if run is not None:
-            self._ask_core(run, self.labelling.batch.path)
+        if run is None:
+            return
+        try:
+            batches = RunFolder(run).batches()
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        # answers to the batch before may have come after it was ingested; twice does no harm
+        opened = [path for path in batches if path in self._sitting]
+        self._ask_core(run, list(dict.fromkeys([self.labelling.batch.path, *opened])))
 
-    def _ask_core(self, run: Path, answered: Path | None) -> None:
+    def _ask_core(self, run: Path, answered: list[Path]) -> None:
         program = self._settings.executable
         if program is None:
             self._messages.fail(not_found(), self.tr("Settings…"), self.open_settings)

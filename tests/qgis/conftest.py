@@ -107,9 +107,13 @@ class Iface:
         self.bridge = QgsLayerTreeMapCanvasBridge(
             QgsProject.instance().layerTreeRoot(), self.canvas
         )
+        QgsProject.instance().crsChanged.connect(self.follow_project)
         self.menu = []
         self.drops = []
         self.active = None
+
+    def follow_project(self):
+        self.canvas.setDestinationCrs(QgsProject.instance().crs())
 
     def mainWindow(self):
         return self.window

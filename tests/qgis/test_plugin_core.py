@@ -18,7 +18,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QPushButton
+from qgis.PyQt.QtWidgets import QFileDialog, QPushButton
 
 PROGRAM = os.environ["OWL_CORE_PROGRAM"]
 
@@ -101,6 +101,31 @@ def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
     assert "2 patches: 1" in owl_geo("status", run)
 
 
+def test_answers_given_while_owl_geo_works_arrive_with_the_next_round(
+    with_program, run, press, wait_until
+):
+    plugin = with_program
+    plugin.open_run(run)
+    press("1")
+    click_next(plugin)
+    wait_until(lambda: "Learning" in plugin.dock._work_says.text(), seconds=120)
+    press("2", "2")
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    assert "1 patches: 1 absent" in owl_geo("status", run)
+    press("1")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 2, seconds=120)
+    assert "4 patches: 2" in owl_geo("status", run)
+
+
+def test_the_map_of_a_new_project_is_in_the_scenes_crs(plugin, run, iface, wait_until):
+    plugin.open_run(run)
+    patch = plugin.labelling.session.patch
+    assert plugin.labelling.batch.layer.crs().authid() == "EPSG:4326"
+    assert iface.canvas.mapSettings().destinationCrs().authid() == patch.scene_crs
+    wait_until(lambda: 600 < iface.canvas.extent().height() < 2000)
+
+
 def test_the_cores_own_error_line_is_shown(with_program, run, press, wait_until, messages):
     plugin = with_program
     plugin.open_run(run)
@@ -176,6 +201,26 @@ def test_a_run_without_a_batch_offers_the_first(with_program, tmp_path, iface, m
     QTest.qWait(20)
     assert messages() == []
     assert "dist industrial" in plugin.dock.findChild(object, "why").text()
+
+
+def test_a_batch_that_was_handed_on_asks_for_its_run(
+    with_program, run, press, messages, monkeypatch, tmp_path, wait_until
+):
+    plugin = with_program
+    copy = shutil.copy(run / "rounds" / "000" / "batch.gpkg", tmp_path / "handed_on.gpkg")
+    plugin.open(Path(copy))
+    assert any("the scene east is not found" in text for text in messages())
+    press("1")
+    for answer, says in ((tmp_path, "is no run folder"), (None, "")):
+        monkeypatch.setattr(
+            QFileDialog, "getExistingDirectory", lambda *_, answer=answer: str(answer or "")
+        )
+        click_next(plugin)
+        assert any(says in text for text in messages())
+        assert plugin.labelling.batch.path == Path(copy)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run))
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
 
 
 def test_a_folder_that_is_no_run(plugin, tmp_path, messages):
