@@ -81,10 +81,12 @@ class Labelling(QObject):
 
     def undo(self) -> None:
         """Take the last answer back, on the disk as well."""
+        self.take_keyboard()  # ends an edit of the comment, which is then what is undone
         self._rewrite(self.session.undo())
 
     def redo(self) -> None:
         """Give the answer again that was undone."""
+        self.take_keyboard()
         self._rewrite(self.session.redo())
 
     def move(self, step: int) -> None:

@@ -162,6 +162,18 @@ def test_a_comment_is_saved_with_the_answer_and_alone(opened, press, rows, plugi
     assert comment.text() == ""
 
 
+def test_undo_takes_a_comment_back_that_is_still_being_typed(opened, rows, plugin):
+    path = opened("binary")
+    comment = child(plugin, QLineEdit, "comment")
+    comment.setFocus()
+    QTest.keyClicks(comment, "wrong")
+    QTest.mouseClick(child(plugin, QToolButton, "undo"), Qt.MouseButton.LeftButton)
+    QTest.keyClicks(comment, "by the river")
+    comment.setFocus()
+    QTest.mouseClick(child(plugin, QPushButton, "answer_absent"), Qt.MouseButton.LeftButton)
+    assert rows(path)[0][:4] == [1, "absent", "Ada", "by the river"]
+
+
 def test_going_to_a_patch_by_rank_and_by_id(opened, plugin, press, expected, messages):
     opened("binary")
     field = child(plugin, QLineEdit, "go_to")
