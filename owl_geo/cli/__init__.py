@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import ingest, init, query, run, status
+from owl_geo.cli import ingest, init, plugin, query, run, status
 from owl_geo.cli.options import one_line
 
 
@@ -25,7 +25,7 @@ def cli() -> None:
     """Tell which patches of satellite imagery to label next."""
 
 
-for command in (run.run, init.init, query.query, ingest.ingest, status.status):
+for command in (run.run, init.init, query.query, ingest.ingest, status.status, plugin.plugin):
     cli.add_command(command)
 
 

@@ -1,18 +1,27 @@
 """Fixtures for tests inside QGIS; QGIS's own Python runs them, which has no owl_geo.
 
-tests/test_qgis.py starts them and says by environment variables where things lie:
+tests/test_qgis*.py start them and say by environment variables where things lie:
 OWL_QGIS_FOLDER holds batches and what is known of them (expected.json), OWL_CORE_PYTHON is the
-interpreter that has owl_geo. The two never meet in one process, for each brings an SQLite of its own.
+interpreter that has owl_geo, OWL_CORE_PROGRAM the command owl-geo. The two never meet in one process,
+for each brings an SQLite of its own.
 """
 
 import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
+from qgis.core import QgsApplication, QgsProject, QgsSettings, QgsVectorLayer
+from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsMapCanvas, QgsMessageBar
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QMainWindow, QVBoxLayout, QWidget
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "qgis_plugin"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,3 +89,166 @@ def read_from_outside():
         return json.loads(done.stdout)
 
     return read
+
+
+class Iface:
+    """The part of QGIS's interface that the plugin uses, with real widgets."""
+
+    def __init__(self):
+        self.window = QMainWindow()
+        centre = QWidget(self.window)
+        layout = QVBoxLayout(centre)
+        self.bar = QgsMessageBar(centre)
+        self.canvas = QgsMapCanvas(centre)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.canvas, 1)
+        self.window.setCentralWidget(centre)
+        self.window.resize(1280, 900)
+        self.bridge = QgsLayerTreeMapCanvasBridge(
+            QgsProject.instance().layerTreeRoot(), self.canvas
+        )
+        QgsProject.instance().crsChanged.connect(self.follow_project)
+        self.menu = []
+        self.drops = []
+        self.active = None
+
+    def follow_project(self):
+        self.canvas.setDestinationCrs(QgsProject.instance().crs())
+
+    def mainWindow(self):
+        return self.window
+
+    def mapCanvas(self):
+        return self.canvas
+
+    def messageBar(self):
+        return self.bar
+
+    def addDockWidget(self, area, dock):
+        self.window.addDockWidget(area, dock)
+
+    def removeDockWidget(self, dock):
+        self.window.removeDockWidget(dock)
+
+    def addToolBar(self, name):
+        return self.window.addToolBar(name)
+
+    def addPluginToMenu(self, menu, action):
+        self.menu.append(action)
+
+    def removePluginMenu(self, menu, action):
+        self.menu.remove(action)
+
+    def registerCustomDropHandler(self, handler):
+        self.drops.append(handler)
+
+    def unregisterCustomDropHandler(self, handler):
+        self.drops.remove(handler)
+
+    def setActiveLayer(self, layer):
+        self.active = layer
+
+
+@pytest.fixture(scope="session")
+def iface(qgis):
+    """One window per process: tearing it down and making another crashes QGIS."""
+    iface = Iface()
+    iface.window.show()
+    yield iface
+    # widgets first, QGIS after them: the other order crashes at exit
+    QgsProject.instance().clear()
+    iface.canvas.waitWhileRendering()
+    iface.bridge.deleteLater()
+    iface.window.close()
+    iface.window.deleteLater()
+    QTest.qWait(50)
+
+
+@pytest.fixture
+def plugin(iface):
+    """The plugin as QGIS loads it, in a clean profile."""
+    import owl_geo_labeler
+
+    QgsSettings().remove("owl_geo_labeler")
+    QgsSettings().setValue("owl_geo_labeler/annotator", "Ada")
+    plugin = owl_geo_labeler.classFactory(iface)
+    plugin.initGui()
+    yield plugin
+    plugin.unload()
+    iface.bar.clearWidgets()
+    QTest.qWait(20)
+
+
+@pytest.fixture
+def wait_until():
+    """Let QGIS go on until something holds."""
+
+    def wait_until(holds, seconds=30):
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, "it did not happen"
+            QTest.qWait(10)
+
+    return wait_until
+
+
+@pytest.fixture
+def press(iface):
+    """Send keys to what has the focus, the map at first; ``press("1", "ctrl+Right")``."""
+
+    def press(*keys):
+        for key in keys:
+            *held, name = key.split("+")
+            modifiers = Qt.KeyboardModifiers()
+            for word in held:
+                modifiers |= {
+                    "ctrl": Qt.KeyboardModifier.ControlModifier,
+                    "shift": Qt.KeyboardModifier.ShiftModifier,
+                }[word]
+            target = iface.window.focusWidget() or iface.canvas
+            QTest.keyClick(target, getattr(Qt.Key, f"Key_{name}"), modifiers)
+
+    return press
+
+
+@pytest.fixture
+def messages(iface):
+    """What stands in the message bar."""
+    return lambda: [item.text() for item in iface.bar.items()]
+
+
+ROWS = """
+import json, sqlite3, sys
+connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+query = "SELECT rank, label, annotator, comment, labelled_at FROM batch ORDER BY rank"
+print(json.dumps(connection.execute(query).fetchall()))
+"""
+
+
+@pytest.fixture
+def rows():
+    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process."""
+
+    def rows(path):
+        done = subprocess.run(
+            [sys.executable, "-c", ROWS, str(path)], stdout=subprocess.PIPE, check=True
+        )
+        return json.loads(done.stdout)
+
+    return rows
+
+
+@pytest.fixture
+def labels(rows):
+    """The labels on disk, in the order of the rank."""
+    return lambda path: [row[1] for row in rows(path)]
+
+
+@pytest.fixture(autouse=True)
+def no_error_in_a_slot(monkeypatch):
+    """An exception that a signal raised reaches no test by itself, and aborts the process."""
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: seen.append(error))
+    yield
+    for kind, error, trace in seen:
+        raise error.with_traceback(trace)

@@ -1,0 +1,36 @@
+"""Label the patches that owl-geo asks for, on the map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qgis.gui import QgisInterface
+
+
+def classFactory(iface: QgisInterface | None) -> Any:
+    """Return the plugin; a QGIS that it cannot run in gets a message and stays as it was."""
+    try:
+        from .plugin import OwlGeoPlugin
+    except ImportError as error:
+        if iface is None:
+            raise
+        return _Unavailable(iface, str(error))
+    return OwlGeoPlugin(iface)
+
+
+class _Unavailable:
+    """Stands in for the plugin and says why it is not there."""
+
+    def __init__(self, iface: QgisInterface, reason: str) -> None:
+        self._iface = iface
+        self._reason = reason
+
+    def initGui(self) -> None:
+        """Show the message."""
+        self._iface.messageBar().pushWarning(
+            "owl-geo", f"the plugin cannot run in this QGIS ({self._reason}); it needs QGIS 3.22"
+        )
+
+    def unload(self) -> None:
+        """Nothing was added."""

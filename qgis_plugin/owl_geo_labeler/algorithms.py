@@ -1,0 +1,230 @@
+"""The Processing algorithms: each runs one command of the owl-geo program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputFile,
+    QgsProcessingOutputFolder,
+    QgsProcessingOutputString,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QProcess
+
+from .core import environment, error_line, not_found
+from .settings import PluginSettings
+
+translate = QCoreApplication.translate
+
+_POLL_MS = 200
+_FOLDER = QgsProcessingParameterFile.Behavior.Folder
+
+
+class _Command(QgsProcessingAlgorithm):
+    """What the algorithms share: they start owl-geo, show its lines, and end as it ends."""
+
+    def createInstance(self) -> QgsProcessingAlgorithm:
+        return type(self)()
+
+    def _text(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        return self.parameterAsString(parameters, name, context).strip()
+
+    def _run(self, arguments: list[str], feedback: QgsProcessingFeedback) -> str:
+        """Return what owl-geo printed; raises QgsProcessingException with its error line."""
+        program = PluginSettings().executable
+        if program is None:
+            raise QgsProcessingException(not_found())
+        process = QProcess()
+        process.setProcessEnvironment(environment())
+        feedback.pushCommandInfo(" ".join(["owl-geo", *arguments]))
+        process.start(program, arguments)
+        if not process.waitForStarted():
+            raise QgsProcessingException(f"{program}: {process.errorString()}")
+        while not process.waitForFinished(_POLL_MS):
+            if feedback.isCanceled():
+                process.kill()
+                process.waitForFinished()
+                raise QgsProcessingException(
+                    translate("OwlGeo", "stopped; start it again to go on")
+                )
+        output = bytes(process.readAllStandardOutput()).decode("utf-8", "replace")
+        errors = bytes(process.readAllStandardError()).decode("utf-8", "replace")
+        for line in output.splitlines():
+            feedback.pushInfo(line)
+        if process.exitStatus() != QProcess.ExitStatus.NormalExit or process.exitCode() != 0:
+            raise QgsProcessingException(error_line(errors, process.exitCode()))
+        for line in errors.splitlines():
+            feedback.pushWarning(line)
+        return output
+
+
+class CreateRun(_Command):
+    """``owl-geo init``."""
+
+    def name(self) -> str:
+        return "createrun"
+
+    def displayName(self) -> str:
+        return translate("OwlGeo", "Create a run")
+
+    def shortHelpString(self) -> str:
+        return translate(
+            "OwlGeo",
+            "Cuts scenes into patches, computes the concepts and makes a run folder.\n\n"
+            "Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or "
+            "single-band files. Bands go by number, description or common name, joined by commas: "
+            "B2,B3,B4,B8. An OSM extract adds the ready concepts. The last class is the one that "
+            "is searched for.",
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        File = QgsProcessingParameterFile
+        self.addParameter(
+            QgsProcessingParameterMultipleLayers(
+                "SCENES",
+                translate("OwlGeo", "Scenes"),
+                QgsProcessing.SourceType.TypeRaster,
+                optional=True,
+            )
+        )
+        self.addParameter(
+            File(
+                "SCENE_FOLDER",
+                translate("OwlGeo", "or a folder of one scene"),
+                behavior=_FOLDER,
+                optional=True,
+            )
+        )
+        for name, title, default in (
+            ("BANDS", translate("OwlGeo", "Bands (all if empty)"), ""),
+            (
+                "CLASSES",
+                translate("OwlGeo", "Classes, the one searched for last"),
+                "absent,present",
+            ),
+        ):
+            self.addParameter(
+                QgsProcessingParameterString(
+                    name, title, defaultValue=default, optional=not default
+                )
+            )
+        for name, title, number in (
+            ("PATCH_SIZE", translate("OwlGeo", "Patch size in pixels"), 32),
+            ("INITIAL", translate("OwlGeo", "Patches of the first batch"), 20),
+            ("BATCH_SIZE", translate("OwlGeo", "Patches per round"), 10),
+        ):
+            self.addParameter(
+                QgsProcessingParameterNumber(name, title, defaultValue=number, minValue=1)
+            )
+        self.addParameter(File("OSM", translate("OwlGeo", "OSM extract"), optional=True))
+        # no destination, whose default is a temporary folder that QGIS deletes with the answers
+        self.addParameter(File("RUN", translate("OwlGeo", "New run folder"), behavior=_FOLDER))
+        self.addOutput(QgsProcessingOutputFolder("RUN", translate("OwlGeo", "Run folder")))
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        run = self._text("RUN", parameters, context)
+        layers = self.parameterAsLayerList(parameters, "SCENES", context)
+        scenes = [layer.source() for layer in layers]
+        folder = self._text("SCENE_FOLDER", parameters, context)
+        if folder:
+            scenes.append(folder)
+        if not scenes:
+            raise QgsProcessingException(translate("OwlGeo", "no scene was given"))
+        arguments = ["init", run, "--source", "geotiff"]
+        for scene in scenes:
+            arguments += ["--scene", scene]
+        for name in ("BANDS", "CLASSES", "OSM"):
+            text = self._text(name, parameters, context)
+            if text:
+                arguments += [f"--{name.lower()}", text]
+        for name in ("PATCH_SIZE", "INITIAL", "BATCH_SIZE"):
+            number = self.parameterAsInt(parameters, name, context)
+            arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
+        self._run(arguments, feedback)
+        return {"RUN": run}
+
+
+def _add_run(algorithm: QgsProcessingAlgorithm) -> None:
+    algorithm.addParameter(
+        QgsProcessingParameterFile("RUN", translate("OwlGeo", "Run folder"), behavior=_FOLDER)
+    )
+
+
+class NextBatch(_Command):
+    """``owl-geo query``."""
+
+    def name(self) -> str:
+        return "nextbatch"
+
+    def displayName(self) -> str:
+        return translate("OwlGeo", "Next batch")
+
+    def shortHelpString(self) -> str:
+        return translate(
+            "OwlGeo",
+            "Learns from the answers in a run and writes the next batch to label. Until the last "
+            "batch has an answer, that batch is named again.",
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        _add_run(self)
+        self.addOutput(QgsProcessingOutputFile("BATCH", translate("OwlGeo", "Batch")))
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        output = self._run(["query", self._text("RUN", parameters, context)], feedback)
+        return {"BATCH": output.strip().splitlines()[-1]}
+
+
+class Ingest(_Command):
+    """``owl-geo ingest``."""
+
+    def name(self) -> str:
+        return "ingest"
+
+    def displayName(self) -> str:
+        return translate("OwlGeo", "Ingest answers")
+
+    def shortHelpString(self) -> str:
+        return translate(
+            "OwlGeo",
+            "Checks the answers in a labelled batch and stores them in the run. The same file "
+            "twice changes nothing.",
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        _add_run(self)
+        self.addParameter(
+            QgsProcessingParameterFile(
+                "BATCH", translate("OwlGeo", "Labelled batch"), extension="gpkg"
+            )
+        )
+        self.addOutput(QgsProcessingOutputString("SUMMARY", translate("OwlGeo", "Answers")))
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        run, batch = (self._text(name, parameters, context) for name in ("RUN", "BATCH"))
+        output = self._run(["ingest", run, batch], feedback)
+        return {"RUN": run, "SUMMARY": output.strip().splitlines()[0]}

@@ -1,0 +1,174 @@
+"""Open a batch GeoPackage: its layer for the map, and its patches for the session."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    NULL,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsProject,
+    QgsVectorDataProvider,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from . import schema
+from .errors import Problem
+from .session import Answer, Patch
+
+translate = QCoreApplication.translate
+
+_NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
+_SQLITE = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """An opened batch. ``features`` holds every row as it was at that moment, by feature id."""
+
+    path: Path
+    layer: QgsVectorLayer
+    batch_id: str
+    round: int
+    classes: tuple[str, ...]
+    positive: str
+    patches: list[Patch]
+    features: dict[int, QgsFeature]
+
+
+def open_batch(path: Path) -> Batch:
+    """Open a batch for labelling. Raises Problem with one line where that cannot work.
+
+    A layer of the project that shows this batch already is used again.
+    """
+    path = path.absolute()
+    _check_file(path)
+    layer = _in_project(path) or QgsVectorLayer(_source(path), path.stem, "ogr")
+    if not layer.isValid():
+        raise Problem(
+            translate("OwlGeo", "{path} has no layer batch that QGIS can read").format(path=path)
+        )
+    _check_layer(path, layer)
+    info = _info(path)
+    request = QgsFeatureRequest()
+    request.addOrderBy('"rank"')
+    features = {feature.id(): feature for feature in layer.getFeatures(request)}
+    if not features:
+        raise Problem(translate("OwlGeo", "{path} has no patches").format(path=path))
+    patches = [_patch(feature) for feature in features.values()]
+    layer.setName(translate("OwlGeo", "batch {name}").format(name=info["batch_id"]))
+    return Batch(
+        path=path,
+        layer=layer,
+        batch_id=info["batch_id"],
+        round=info["round"],
+        classes=tuple(info["classes"]),
+        positive=info["positive"],
+        patches=patches,
+        features=features,
+    )
+
+
+def _source(path: Path) -> str:
+    return f"{path}|layername={schema.BATCH_LAYER}"
+
+
+def _in_project(path: Path) -> QgsVectorLayer | None:
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and layer.source() == _source(path):
+            return layer
+    return None
+
+
+def count_unanswered(path: Path) -> int:
+    """Return how many patches of a batch have no answer; 0 where the file is no batch."""
+    layer = QgsVectorLayer(f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr")
+    return layer.featureCount() if layer.isValid() else 0
+
+
+def is_batch(path: Path) -> bool:
+    """Whether the file is a batch of owl-geo, from its metadata."""
+    try:
+        _check_file(path)
+        return bool(_info(path))
+    except Problem:
+        return False
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE))
+    except FileNotFoundError as error:
+        raise Problem(translate("OwlGeo", "{path} does not exist").format(path=path)) from error
+    except OSError as error:
+        message = translate("OwlGeo", "{path} cannot be read: {reason}")
+        raise Problem(message.format(path=path, reason=error.strerror)) from error
+    if start != _SQLITE:
+        raise Problem(translate("OwlGeo", "{path} is no GeoPackage").format(path=path))
+
+
+def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
+    for name in _NEEDED:
+        if layer.fields().indexOf(name) < 0:
+            message = translate(
+                "OwlGeo", "{path} has no column {name}: no batch of owl-geo, or changed since"
+            )
+            raise Problem(message.format(path=path, name=name))
+    may_change = QgsVectorDataProvider.Capability.ChangeAttributeValues
+    # SQLite writes a journal beside the file, so the folder counts as well
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    if not writable or not layer.dataProvider().capabilities() & may_change:
+        message = translate(
+            "OwlGeo",
+            "{path} is read-only, answers could not be saved; "
+            "make the file and its folder writable, or copy the batch elsewhere",
+        )
+        raise Problem(message.format(path=path))
+
+
+def _info(path: Path) -> dict[str, Any]:
+    """Return what the core wrote into the metadata. Raises Problem where it is gone or newer."""
+    query = schema.BATCH_INFO_QUERY.replace("?", f"'{schema.BATCH_INFO_URI}'")
+    rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
+    texts = [row["metadata"] for row in rows.getFeatures()] if rows.isValid() else []
+    try:
+        info = json.loads(texts[0])
+        if info["layout"] > schema.LAYOUT_VERSION:
+            message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
+            raise Problem(message.format(path=path))
+        return {key: info[key] for key in schema.BATCH_INFO_KEYS}
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        message = translate(
+            "OwlGeo", "{path} does not say its classes: no batch of owl-geo, or saved anew since"
+        )
+        raise Problem(message.format(path=path)) from error
+
+
+def _patch(feature: QgsFeature) -> Patch:
+    values = {field.name(): _plain(feature[field.name()]) for field in feature.fields()}
+    fixed = {"fid", "patch_id", *schema.BATCH_COLUMNS_AFTER}
+    return Patch(
+        fid=feature.id(),
+        patch_id=str(values["patch_id"]),
+        rank=int(values["rank"] or 0),
+        scene=str(values["scene"] or ""),
+        scene_crs=str(values["scene_crs"] or ""),
+        why={name: value for name, value in values.items() if name not in fixed},
+        answer=Answer(**{name: _text(values[name]) for name in schema.EDITABLE_COLUMNS}),
+    )
+
+
+def _plain(value: object) -> object:
+    """QGIS's NULL is no None, and how it shows differs between versions."""
+    return None if value is None or value == NULL else value
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value not in (None, "") else None

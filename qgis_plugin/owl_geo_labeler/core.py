@@ -1,0 +1,155 @@
+"""The owl-geo program in a process of its own; QGIS goes on while it works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
+
+translate = QCoreApplication.translate
+
+# QGIS sets these for its own Python, GDAL and PROJ; another Python breaks on them
+_OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
+_PERCENT = re.compile(r"(\d{1,3})%")
+
+
+def environment() -> QProcessEnvironment:
+    """Return the environment that owl-geo is started with."""
+    variables = QProcessEnvironment.systemEnvironment()
+    for name in _OF_QGIS:
+        variables.remove(name)
+    variables.insert("PYTHONUTF8", "1")
+    variables.insert("PYTHONUNBUFFERED", "1")
+    return variables
+
+
+def error_line(stderr: str, exit_code: int) -> str:
+    """Return owl-geo's own error line, or what comes nearest to one."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line[len("error: ") :] for line in lines if line.startswith("error: ")]
+    if errors:
+        return errors[-1]
+    if lines:
+        return lines[-1]
+    return translate("OwlGeo", "owl-geo ended with exit code {code}").format(code=exit_code)
+
+
+def not_found() -> str:
+    """Return what to do where there is no owl-geo."""
+    return translate(
+        "OwlGeo",
+        "owl-geo was not found on PATH; install it (pip install owl-geo) "
+        "or choose the program in the settings of owl-geo",
+    )
+
+
+class CoreProcess(QObject):
+    """One run of owl-geo: ``done`` with its output, or ``failed`` with one line."""
+
+    progressed = pyqtSignal(str, int)  # what it says, percent or -1
+    done = pyqtSignal(str)
+    failed = pyqtSignal(str)
+
+    def __init__(self, program: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._program = program
+        self._stdout = self._stderr = ""
+        self._cancelled = False
+        self._process = QProcess(self)
+        self._process.setProcessEnvironment(environment())
+        self._process.readyReadStandardOutput.connect(self._read_output)
+        self._process.readyReadStandardError.connect(self._read_errors)
+        self._process.finished.connect(self._finish)
+        self._process.errorOccurred.connect(self._error)
+
+    def start(self, arguments: Sequence[str]) -> None:
+        """Start it; the signals say the rest."""
+        self._process.start(self._program, list(arguments))
+
+    def cancel(self) -> None:
+        """Stop it at once; owl-geo may be stopped at any instant and loses nothing."""
+        self._cancelled = True
+        self._process.kill()
+        self._process.waitForFinished(2000)
+
+    def _read_output(self) -> None:
+        self._stdout += bytes(self._process.readAllStandardOutput()).decode("utf-8", "replace")
+
+    def _read_errors(self) -> None:
+        text = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
+        self._stderr += text
+        lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+        if lines:
+            percent = _PERCENT.search(lines[-1])
+            self.progressed.emit(lines[-1].strip(), int(percent[1]) if percent else -1)
+
+    def _finish(self, exit_code: int, status: QProcess.ExitStatus) -> None:
+        self._read_output()
+        self._read_errors()
+        if self._cancelled:
+            self.failed.emit(translate("OwlGeo", "stopped; start it again to go on"))
+        elif status == QProcess.ExitStatus.NormalExit and exit_code == 0:
+            self.done.emit(self._stdout)
+        else:
+            self.failed.emit(error_line(self._stderr, exit_code))
+
+    def _error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            message = translate("OwlGeo", "{program} cannot be started: {reason}")
+            self.failed.emit(
+                message.format(program=self._program, reason=self._process.errorString())
+            )
+
+
+class NextBatch(QObject):
+    """Answers in, next batch out: ``owl-geo ingest``, then ``owl-geo query``."""
+
+    progressed = pyqtSignal(str, int)
+    done = pyqtSignal(object)  # Path of the new batch
+    failed = pyqtSignal(str)
+
+    def __init__(
+        self, program: str, run: Path, answered: Sequence[Path], parent: QObject | None = None
+    ) -> None:
+        """``answered`` are the batches to ingest first; empty for a run without any."""
+        super().__init__(parent)
+        self._program = program
+        self._steps: list[list[str]] = [["query", str(run)]]
+        if answered:
+            self._steps.insert(0, ["ingest", str(run), *map(str, answered)])
+        self._process: CoreProcess | None = None
+
+    def start(self) -> None:
+        """Start the first command."""
+        self._next("")
+
+    def cancel(self) -> None:
+        """Stop at once."""
+        if self._process is not None:
+            self._process.cancel()
+
+    def _next(self, output: str) -> None:
+        if not self._steps:
+            self._end(output)
+            return
+        arguments = self._steps.pop(0)
+        says = {
+            "ingest": translate("OwlGeo", "Storing the answers"),
+            "query": translate("OwlGeo", "Learning and choosing the next patches"),
+        }
+        self.progressed.emit(says[arguments[0]], -1)
+        self._process = CoreProcess(self._program, self)
+        self._process.progressed.connect(self.progressed)
+        self._process.done.connect(self._next)
+        self._process.failed.connect(self.failed)
+        self._process.start(arguments)
+
+    def _end(self, output: str) -> None:
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        path = Path(lines[-1]) if lines else None
+        if path is not None and path.suffix == ".gpkg" and path.exists():
+            self.done.emit(path)
+        else:
+            self.failed.emit(translate("OwlGeo", "owl-geo query named no batch"))

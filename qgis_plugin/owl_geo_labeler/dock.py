@@ -1,0 +1,318 @@
+"""The dock: what the analyst reads and presses. It shows a session and passes wishes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QDockWidget,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .panels import AnswerButtons, ProgressPanel
+from .session import Session
+from .why import Line, why_html
+
+_CONTEXT_STEPS = (1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+
+
+class LabelDock(QDockWidget):
+    """Shows one session at a time, or how to begin."""
+
+    answered = pyqtSignal(str)
+    moved = pyqtSignal(int)  # patches on or back
+    moved_to_unanswered = pyqtSignal(int)  # 1 forward, -1 back
+    undone = pyqtSignal()
+    redone = pyqtSignal()
+    wanted = pyqtSignal(str)  # rank or patch_id
+    commented = pyqtSignal(str)
+    context_changed = pyqtSignal(float)
+    advance_changed = pyqtSignal(bool)
+    batch_wanted = pyqtSignal()
+    run_wanted = pyqtSignal()
+    next_wanted = pyqtSignal()
+    cancelled = pyqtSignal()
+    left_text = pyqtSignal()  # a text field is done, the map may have the keyboard again
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("owl-geo labelling"))
+        self.setObjectName("OwlGeoLabelDock")
+        self._shown_id = ""
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(self._start_page())
+        self._pages.addWidget(self._label_page())
+        area = QScrollArea(self)
+        area.setWidget(self._pages)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # a scroll bar takes its width from the page, whose text is as wide as the theme makes it
+        bar = area.verticalScrollBar().sizeHint().width()
+        area.setMinimumWidth(max(280, self._pages.minimumSizeHint().width() + bar))
+        whole = QWidget(self)
+        layout = QVBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self._footer(whole))  # in view in a small window, too
+        self.setWidget(whole)
+
+    # --- what it shows ----------------------------------------------------------------------------
+
+    def begin(self, title: str, classes: Sequence[str], context: float, advance: bool) -> None:
+        """Turn to a batch that was opened."""
+        self._title.setText(title)
+        self.buttons.set_classes(classes)
+        nearest = min(_CONTEXT_STEPS, key=lambda step: abs(step - context))
+        self._context.setValue(_CONTEXT_STEPS.index(nearest))
+        self._advance.setChecked(advance)
+        self.set_trouble("")
+        self._pages.setCurrentIndex(1)
+        self._foot.show()
+
+    def end(self) -> None:
+        """Turn back to the start page."""
+        self._pages.setCurrentIndex(0)
+        self._foot.hide()
+
+    def show_session(self, session: Session, why: Sequence[Line], is_saved: bool) -> None:
+        """Show the current patch, its answer, and how far the session is.
+
+        ``is_saved`` says whether every answer is on the disk.
+        """
+        patch = session.patch
+        place = self.tr("Patch {place} of {n}").format(
+            place=session.current + 1, n=len(session.patches)
+        )
+        self._place.setText(f"<b>{place}</b>")
+        self._patch_id.setText(patch.patch_id)
+        self.buttons.show_answer(patch.answer.label)
+        if patch.patch_id != self._shown_id or not self.comment.hasFocus():
+            self.comment.setText(patch.answer.comment or "")
+        self._shown_id = patch.patch_id
+        self._undo.setEnabled(session.can_undo)
+        self._redo.setEnabled(session.can_redo)
+        self._why.setText(why_html(why))
+        self.progress.show_session(session)
+        self._done.setVisible(session.is_done and is_saved)
+        self._show_next(session)
+
+    def set_trouble(self, text: str) -> None:
+        """Show what keeps answers from the disk, until it is over; empty hides it."""
+        self._trouble.setText(text)
+        self._trouble.setVisible(bool(text))
+
+    def set_working(self, says: str, percent: int = -1) -> None:
+        """Show that owl-geo works; an empty text ends it."""
+        self._work.setVisible(bool(says))
+        self.next_button.setVisible(not says)
+        self._work_says.setText(says)
+        self._work_says.setToolTip(says)
+        self._work_percent.setText(f"{percent} %" if percent >= 0 else "")
+
+    def _show_next(self, session: Session) -> None:
+        text = self.tr("Next batch")
+        if session.n_left and session.n_answered:
+            text = self.tr("Next batch, leaving {n} unanswered").format(n=session.n_left)
+        self.next_button.setText(text)
+        self.next_button.setEnabled(session.n_answered > 0)
+        self.next_button.setDefault(session.is_done)
+
+    # --- how it is built --------------------------------------------------------------------------
+
+    def _start_page(self) -> QWidget:
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
+        says = QLabel(
+            self.tr(
+                "Open a batch that owl-geo chose (batch.gpkg), or a run folder to go on with its "
+                "newest batch. You can also drop a batch onto the map."
+            ),
+            page,
+        )
+        says.setWordWrap(True)
+        layout.addWidget(says)
+        for text, signal in (
+            (self.tr("Open batch…"), self.batch_wanted),
+            (self.tr("Open run folder…"), self.run_wanted),
+        ):
+            button = QPushButton(text, page)
+            button.clicked.connect(signal)
+            layout.addWidget(button)
+        layout.addStretch()
+        return page
+
+    def _label_page(self) -> QWidget:
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(6)
+        self._title = QLabel(page)
+        self._title.setWordWrap(True)
+        self.buttons = AnswerButtons(page)
+        self.buttons.answered.connect(self.answered)
+        self.progress = ProgressPanel(page)
+        layout.addWidget(self._title)
+        layout.addWidget(self.progress)
+        layout.addLayout(self._patch_row(page))
+        layout.addWidget(self._patch_id)
+        layout.addWidget(self.buttons)
+        layout.addLayout(self._move_row(page))
+        layout.addWidget(self._comment_field(page))
+        layout.addWidget(self._advance_switch(page))
+        layout.addLayout(self._view_row(page))
+        layout.addWidget(self._why_box(page))
+        layout.addStretch()
+        return page
+
+    def _footer(self, parent: QWidget) -> QWidget:
+        self._foot = QWidget(parent)
+        layout = QVBoxLayout(self._foot)
+        layout.setContentsMargins(8, 4, 8, 8)
+        self._trouble = QLabel(self._foot)
+        self._trouble.setObjectName("trouble")
+        self._done = QLabel(self.tr("All patches are answered and saved."), self._foot)
+        self._done.setObjectName("done")
+        # two colours of their own, to be read in light and in dark themes
+        for label, ground, ink in (
+            (self._trouble, "#FFE08A", "#332600"),
+            (self._done, "#CDEBD3", "#0B3D1B"),
+        ):
+            label.setWordWrap(True)
+            label.setStyleSheet(f"background: {ground}; color: {ink}; padding: 6px")
+            layout.addWidget(label)
+        layout.addWidget(self._work_row(self._foot))
+        layout.addWidget(self._next(self._foot))
+        self._foot.hide()
+        return self._foot
+
+    def _patch_row(self, page: QWidget) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self._place = QLabel(page)
+        self._patch_id = QLabel(page)
+        self._patch_id.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._patch_id.setMinimumWidth(20)
+        self.go_to = QLineEdit(page)
+        self.go_to.setObjectName("go_to")
+        self.go_to.setPlaceholderText(self.tr("rank or id"))
+        self.go_to.setToolTip(self.tr("Go to a patch by its rank or its id"))
+        self.go_to.setMaximumWidth(110)
+        self.go_to.returnPressed.connect(self._go)
+        row.addWidget(self._place)
+        row.addStretch()
+        row.addWidget(self.go_to)
+        return row
+
+    def _move_row(self, page: QWidget) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(2)
+
+        def tool(text: str, tip: str, call: object) -> QToolButton:
+            button = QToolButton(page)
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(call)
+            row.addWidget(button)
+            return button
+
+        tool("◀", self.tr("Previous patch (Left)"), lambda: self.moved.emit(-1))
+        tool("▶", self.tr("Next patch (Right)"), lambda: self.moved.emit(1))
+        tool(
+            self.tr("Unanswered ▶"),
+            self.tr("Next unanswered patch (Ctrl+Right)"),
+            lambda: self.moved_to_unanswered.emit(1),
+        )
+        row.addStretch()
+        self._undo = tool("↶", self.tr("Undo the last answer (Ctrl+Z)"), self.undone)
+        self._redo = tool("↷", self.tr("Redo (Ctrl+Shift+Z)"), self.redone)
+        self._undo.setObjectName("undo")
+        self._redo.setObjectName("redo")
+        return row
+
+    def _comment_field(self, page: QWidget) -> QLineEdit:
+        self.comment = QLineEdit(page)
+        self.comment.setObjectName("comment")
+        self.comment.setPlaceholderText(self.tr("Comment on this patch"))
+        self.comment.editingFinished.connect(lambda: self.commented.emit(self.comment.text()))
+        self.comment.returnPressed.connect(self.left_text)
+        return self.comment
+
+    def _advance_switch(self, page: QWidget) -> QCheckBox:
+        self._advance = QCheckBox(self.tr("Auto-advance"), page)
+        self._advance.setObjectName("auto_advance")
+        self._advance.setToolTip(self.tr("Go on to the next unanswered patch after an answer"))
+        self._advance.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._advance.toggled.connect(self.advance_changed)
+        return self._advance
+
+    def _view_row(self, page: QWidget) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self._context = QSlider(Qt.Orientation.Horizontal, page)
+        self._context.setObjectName("context")
+        self._context.setRange(0, len(_CONTEXT_STEPS) - 1)
+        self._context.setToolTip(self.tr("How much of the surroundings the map shows"))
+        self._context.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._context.valueChanged.connect(
+            lambda step: self.context_changed.emit(_CONTEXT_STEPS[step])
+        )
+        row.addWidget(QLabel(self.tr("Surroundings"), page))
+        row.addWidget(self._context, 1)
+        return row
+
+    def _why_box(self, page: QWidget) -> QGroupBox:
+        box = QGroupBox(self.tr("Why this patch"), page)
+        layout = QVBoxLayout(box)
+        layout.setContentsMargins(6, 4, 6, 4)
+        self._why = QLabel(box)
+        self._why.setObjectName("why")
+        self._why.setTextFormat(Qt.TextFormat.RichText)
+        self._why.setWordWrap(True)
+        layout.addWidget(self._why)
+        return box
+
+    def _work_row(self, page: QWidget) -> QWidget:
+        self._work = QWidget(page)
+        row = QHBoxLayout(self._work)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._work_says = QLabel(self._work)
+        self._work_says.setWordWrap(True)
+        self._work_percent = QLabel(self._work)
+        stop = QPushButton(self.tr("Stop"), self._work)
+        stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        stop.clicked.connect(self.cancelled)
+        row.addWidget(self._work_says, 1)
+        row.addWidget(self._work_percent)
+        row.addWidget(stop)
+        self._work.hide()
+        return self._work
+
+    def _next(self, page: QWidget) -> QPushButton:
+        self.next_button = QPushButton(self.tr("Next batch"), page)
+        self.next_button.setObjectName("next_batch")
+        self.next_button.setMinimumHeight(32)
+        self.next_button.setToolTip(
+            self.tr("Store the answers in the run and choose the next patches")
+        )
+        self.next_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.next_button.clicked.connect(self.next_wanted)
+        return self.next_button
+
+    def _go(self) -> None:
+        self.wanted.emit(self.go_to.text())
+        self.go_to.clear()
+        self.left_text.emit()

@@ -1,0 +1,5 @@
+"""The one kind of error that the plugin shows instead of a stack trace."""
+
+
+class Problem(Exception):
+    """Something the analyst can mend: one line that says what is wrong, where, and what to do."""

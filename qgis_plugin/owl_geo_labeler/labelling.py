@@ -1,0 +1,318 @@
+"""Labelling one batch: ties the session to the file, the map, the dock and the keys."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from qgis.core import QgsProject
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+
+from .batch import Batch, open_batch
+from .dock import LabelDock
+from .errors import Problem
+from .imagery import Imagery
+from .keys import LabelKeys
+from .map import PatchMap
+from .messages import Messages
+from .panels import N_KEYS
+from .rescue import rescue_path, save_answers
+from .run_folder import RunFolder
+from .session import Answer, Patch, Session
+from .settings import PluginSettings
+from .store import AnswerStore, Trouble
+from .why import why_lines
+
+
+class Labelling(QObject):
+    """One sitting with one batch, from opening to closing it."""
+
+    ended = pyqtSignal()  # the batch's layer left the project
+    reopened = pyqtSignal(object)  # Path: the file was replaced, and the new one is wanted
+
+    def __init__(
+        self,
+        batch: Batch,
+        dock: LabelDock,
+        canvas: QgsMapCanvas,
+        messages: Messages,
+        settings: PluginSettings,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.batch = batch
+        self.run = RunFolder.of_batch(batch.path)
+        self.session = Session(batch.patches, batch.classes, settings.annotator)
+        self._dock, self._canvas = dock, canvas
+        self._messages, self._settings = messages, settings
+        self.store = AnswerStore(batch, canvas.isDrawing, self)
+        self.store.troubled.connect(self._show_trouble)
+        self.store.saved.connect(self._on_saved)
+        self.map = PatchMap(canvas, batch.layer, batch.features, self)
+        self.map.context = settings.context
+        self.map.clicked.connect(self.go_to_fid)
+        self._imagery = Imagery(batch, self.run, messages)
+        self._distances = self._imagery.distances()
+        dock.begin(self._title(), batch.classes, settings.context, settings.auto_advance)
+        self._keys = LabelKeys([canvas, dock], self)
+        self._bind_keys()
+        self._connect_dock()
+        QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
+        self._show(move=True)
+
+    # --- what the analyst does --------------------------------------------------------------------
+
+    def answer(self, label: str) -> None:
+        """Answer the current patch; it is on the disk before anything else happens."""
+        self.take_comment()
+        self.store.write(self.session.answer(label))
+        advanced = self._settings.auto_advance and self.session.move_to_unanswered()
+        self.map.redraw()
+        self._show(move=advanced)
+        if self._dock.comment.hasFocus():
+            self.take_keyboard()
+
+    def take_comment(self, text: str | None = None) -> None:
+        """Save what stands in the comment field, if it is new."""
+        patch = self.session.comment(self._dock.comment.text() if text is None else text)
+        if patch is not None:
+            self.store.write(patch)
+            self._show(move=False)
+
+    def undo(self) -> None:
+        """Take the last answer back, on the disk as well."""
+        self.take_keyboard()  # ends an edit of the comment, which is then what is undone
+        self._rewrite(self.session.undo())
+
+    def redo(self) -> None:
+        """Give the answer again that was undone."""
+        self.take_keyboard()
+        self._rewrite(self.session.redo())
+
+    def move(self, step: int) -> None:
+        """Go to the next or previous patch."""
+        self.take_comment()
+        if self.session.move(step):
+            self._show(move=True)
+
+    def move_to_unanswered(self, step: int) -> None:
+        """Go to the next or previous unanswered patch."""
+        self.take_comment()
+        if self.session.move_to_unanswered(step):
+            self._show(move=True)
+
+    def go_to(self, text: str) -> None:
+        """Go to a patch by its rank or its id."""
+        index = self.session.find(text)
+        if index is None:
+            self._messages.warn(
+                self.tr("no patch {text} in this batch; type a rank or an id").format(text=text)
+            )
+            return
+        self.take_comment()
+        self.session.go_to(index)
+        self._show(move=True)
+
+    def go_to_fid(self, fid: int) -> None:
+        """Go to the patch of a feature."""
+        index = next(i for i, patch in enumerate(self.session.patches) if patch.fid == fid)
+        self.take_comment()
+        self.session.go_to(index)
+        self._show(move=True)
+
+    def set_context(self, context: float) -> None:
+        """Show more or less around the patch, now and from now on."""
+        self._settings.context = context
+        self.map.set_context(context)
+
+    def set_auto_advance(self, on: bool) -> None:
+        """Switch going on after an answer."""
+        self._settings.auto_advance = on
+
+    def take_keyboard(self) -> None:
+        """Give the keyboard to the map, where every key works."""
+        self._canvas.setFocus()
+
+    def is_saved(self) -> bool:
+        """Save what waits; says whether everything is on the disk, in a file of one piece."""
+        self.take_comment()
+        done = self.store.flush()
+        self.store.settle()
+        return done
+
+    def close(self) -> None:
+        """End the sitting. What could not be saved goes into a file beside the batch."""
+        QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
+        self.take_comment()
+        self._disconnect_dock()
+        self._keys.remove()
+        self.map.close()
+        self._messages.clear("trouble")
+        if not self.store.close():
+            self._rescue_beside()
+        self._dock.end()
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def _rewrite(self, patch: Patch | None) -> None:
+        if patch is not None:
+            self.store.write(patch)
+            self.map.redraw()
+            self._show(move=True)
+
+    def _show(self, move: bool) -> None:
+        patch = self.session.patch
+        if move:
+            self._imagery.show(patch)
+            self.map.show(patch.fid)
+        lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
+        self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
+
+    def _on_saved(self, _fid: int) -> None:
+        if self.session.is_done and self.store.n_waiting == 0:
+            self._show(move=False)
+
+    def _on_layers_removed(self, ids: list[str]) -> None:
+        if self.batch.layer.id() in ids:
+            self.close()
+            self.ended.emit()
+
+    def _show_trouble(self, trouble: Trouble | None, reason: str) -> None:
+        self._messages.clear("trouble")
+        if trouble is None:
+            self._dock.set_trouble("")
+            self._messages.good(self.tr("the batch can be written again; all answers are saved"))
+            return
+        text, action, call = self._trouble(trouble, reason)
+        self._dock.set_trouble(text)
+        self._messages.warn(text, key="trouble", action=action, call=call)
+
+    def _trouble(
+        self, trouble: Trouble, reason: str
+    ) -> tuple[str, str | None, Callable[[], None] | None]:
+        """Return what to say, the words of a button if one helps, and what it does."""
+        path = self.batch.path
+        if trouble is Trouble.LOCKED:
+            text = self.tr(
+                "another program has {path} locked; go on, your answers are kept "
+                "and saved as soon as it lets go"
+            )
+            return text.format(path=path), None, None
+        if trouble is Trouble.REPLACED:
+            text = self.tr(
+                "{path} was replaced by another program; your answers are kept, "
+                "open the new file to write them into it"
+            )
+            return text.format(path=path), self.tr("Open the new file"), self._adopt
+        if trouble is Trouble.DELETED:
+            text = self.tr(
+                "{path} was deleted or moved; put it back, "
+                "or save the batch with your answers as a new file"
+            )
+            return text.format(path=path), self.tr("Save as a new file"), self._rescue_beside
+        text = self.tr("{path} takes no answers ({reason}); they are kept and tried again")
+        return text.format(path=path, reason=reason), None, None
+
+    def _adopt(self) -> None:
+        """Carry this sitting's answers over into the file that took the batch's place."""
+        try:
+            fresh = open_batch(self.batch.path)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        if fresh.batch_id != self.batch.batch_id:
+            message = self.tr(
+                "{path} is now batch {new}; your answers to {old} were saved as a new file"
+            )
+            self._rescue_beside()
+            self._messages.warn(
+                message.format(path=fresh.path, new=fresh.batch_id, old=self.batch.batch_id)
+            )
+        else:
+            self._write_into(fresh)
+        self.reopened.emit(fresh.path)
+
+    def _write_into(self, fresh: Batch) -> None:
+        given = {p.patch_id: p.answer for p in self.session.patches if p.fid in self.store.given}
+        store = AnswerStore(fresh, self._canvas.isDrawing, self)
+        for patch in fresh.patches:
+            answer = given.get(patch.patch_id)
+            if answer is not None and _wins(answer, patch.answer):
+                patch.answer = answer
+                store.write(patch)
+        store.close()
+        self.store.forget()
+
+    def _rescue_beside(self) -> None:
+        path = rescue_path(self.batch.path)
+        answers = {patch.fid: patch.answer for patch in self.session.patches}
+        try:
+            save_answers(path, self.batch, answers)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        self.store.forget()
+        message = self.tr("the batch with your answers is in {path}; owl-geo ingest takes it")
+        self._messages.good(message.format(path=path))
+
+    # --- wiring -----------------------------------------------------------------------------------
+
+    def _title(self) -> str:
+        text = self.tr("Batch {batch}, round {round}")
+        return text.format(batch=self.batch.batch_id, round=self.batch.round)
+
+    def _bind_keys(self) -> None:
+        key = Qt.Key
+        for place, label in enumerate(self.batch.classes[:N_KEYS]):
+            digit = getattr(key, f"Key_{place + 1}")
+            self._keys.bind(digit, lambda label=label: self.answer(label))
+        self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
+        self._keys.bind(key.Key_S, lambda: self.answer("skip"))
+        for arrow, step in (
+            (key.Key_Left, -1),
+            (key.Key_Right, 1),
+            (key.Key_Up, -1),
+            (key.Key_Down, 1),
+        ):
+            self._keys.bind(arrow, lambda step=step: self.move(step), repeats=True)
+            self._keys.bind(arrow, lambda step=step: self.move_to_unanswered(step), ctrl=True)
+        self._keys.bind(key.Key_Z, self.undo, ctrl=True, repeats=True)
+        self._keys.bind(key.Key_Z, self.redo, ctrl=True, shift=True, repeats=True)
+
+    def _wires(self) -> list[tuple[object, Callable[..., object]]]:
+        dock = self._dock
+        return [
+            (dock.answered, self.answer),
+            (dock.moved, self.move),
+            (dock.moved_to_unanswered, self.move_to_unanswered),
+            (dock.undone, self.undo),
+            (dock.redone, self.redo),
+            (dock.wanted, self.go_to),
+            (dock.commented, self.take_comment),
+            (dock.context_changed, self.set_context),
+            (dock.advance_changed, self.set_auto_advance),
+            (dock.left_text, self.take_keyboard),
+            (dock.visibilityChanged, self._on_visibility),
+        ]
+
+    def _connect_dock(self) -> None:
+        for signal, slot in self._wires():
+            signal.connect(slot)
+
+    def _disconnect_dock(self) -> None:
+        for signal, slot in self._wires():
+            signal.disconnect(slot)
+
+    def _on_visibility(self, _visible: bool) -> None:
+        # a dock behind another tab is invisible, yet the analyst is still labelling
+        self._keys.is_on = not self._dock.isHidden()
+
+
+def _wins(mine: Answer, theirs: Answer) -> bool:
+    """Whether this sitting's answer goes over the one in a file that took the batch's place.
+
+    The later one counts; one without a time is an answer that was taken back here.
+    """
+    if mine == theirs:
+        return False
+    return mine.labelled_at is None or mine.labelled_at >= (theirs.labelled_at or "")

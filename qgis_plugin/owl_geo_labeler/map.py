@@ -1,0 +1,151 @@
+"""The map canvas: the current patch in view with its surroundings, and clicks on others."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsFeature,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapToolPan, QgsRubberBand
+from qgis.PyQt.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QColor
+
+_OUTLINE = "#FF00FF"  # no class has it, and neither has imagery
+_GAP = 0.04  # of the patch's width, between its edge and the outline
+_DRAG_PIXELS = 4
+
+
+class PatchMap(QObject):
+    """Shows where the analyst is.
+
+    ``context`` is how many times wider than the patch the view is.
+    """
+
+    clicked = pyqtSignal(int)  # feature id
+
+    def __init__(
+        self,
+        canvas: QgsMapCanvas,
+        layer: QgsVectorLayer,
+        features: dict[int, QgsFeature],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._canvas = canvas
+        self._layer = layer
+        self._boxes: list[tuple[int, QgsGeometry, QgsRectangle]] = [
+            (fid, feature.geometry(), feature.geometry().boundingBox())
+            for fid, feature in features.items()
+        ]
+        self._geometries = {fid: geometry for fid, geometry, _ in self._boxes}
+        self.context = 4.0
+        self._shown: int | None = None
+        self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self._band.setStrokeColor(QColor(_OUTLINE))
+        self._band.setSecondaryStrokeColor(QColor("#FFFFFF"))
+        self._band.setFillColor(QColor(0, 0, 0, 0))
+        self._band.setWidth(3)
+        self._tool = _ClickTool(canvas)
+        self._tool.clicked.connect(self._on_click)
+        # the first layer of a project makes QGIS zoom by itself, after everything else
+        self._zoom_later = QTimer(self)
+        self._zoom_later.setSingleShot(True)
+        self._zoom_later.timeout.connect(self._zoom)
+        self.use_tool()
+
+    def use_tool(self) -> None:
+        """Let a click choose a patch, and a drag move the map."""
+        self._canvas.setMapTool(self._tool)
+
+    def show(self, fid: int) -> None:
+        """Outline a patch and bring it into view with its surroundings."""
+        self._shown = fid
+        geometry = self._geometries[fid]
+        box = geometry.boundingBox()
+        around = geometry.buffer(_GAP * max(box.width(), box.height()), 1)
+        around = QgsGeometry.fromRect(around.boundingBox()) if _is_box(geometry) else around
+        self._band.setToGeometry(around, self._layer.crs())
+        self._zoom_later.start(0)
+
+    def set_context(self, context: float) -> None:
+        """Show more or less around the patch."""
+        self.context = context
+        if self._shown is not None:
+            self._zoom_later.start(0)
+
+    def redraw(self) -> None:
+        """Draw the patches anew, after one has changed its colour."""
+        self._layer.triggerRepaint()
+
+    def close(self) -> None:
+        """Take the outline off the canvas and give the map tool back."""
+        self._zoom_later.stop()
+        self._canvas.unsetMapTool(self._tool)
+        self._canvas.scene().removeItem(self._band)
+
+    def _zoom(self) -> None:
+        if self._shown is None:
+            return
+        box = self._geometries[self._shown].boundingBox()
+        try:
+            box = self._to_canvas().transformBoundingBox(box)
+        except QgsCsException:  # the patch lies where the project's CRS does not reach
+            return
+        box.scale(self.context)
+        self._canvas.setExtent(box)
+        self._canvas.refresh()
+
+    def _on_click(self, point: QgsPointXY) -> None:
+        try:
+            place = self._to_canvas().transform(point, Qgis.TransformDirection.Reverse)
+        except QgsCsException:
+            return
+        hits = [
+            (box.center().sqrDist(place), fid)
+            for fid, geometry, box in self._boxes
+            if box.contains(place) and geometry.contains(place)
+        ]
+        if hits:
+            self.clicked.emit(min(hits)[1])
+
+    def _to_canvas(self) -> QgsCoordinateTransform:
+        crs: QgsCoordinateReferenceSystem = self._canvas.mapSettings().destinationCrs()
+        return QgsCoordinateTransform(self._layer.crs(), crs, QgsProject.instance())
+
+
+class _ClickTool(QgsMapToolPan):
+    """Moves the map when dragged; a click without a drag says where."""
+
+    clicked = pyqtSignal(QgsPointXY)
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self._pressed: QPoint | None = None
+
+    def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
+        """Remember where, to tell a click from a drag."""
+        self._pressed = event.pos()
+        super().canvasPressEvent(event)
+
+    def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        """Choose at a click; the plain tool would move the map there."""
+        pressed, self._pressed = self._pressed, None
+        moved = pressed is None or (event.pos() - pressed).manhattanLength() > _DRAG_PIXELS
+        if moved:
+            super().canvasReleaseEvent(event)
+        else:
+            self.canvas().setCursor(Qt.CursorShape.OpenHandCursor)
+            self.clicked.emit(self.toMapCoordinates(event.pos()))
+
+
+def _is_box(geometry: QgsGeometry) -> bool:
+    return abs(geometry.boundingBox().area() - geometry.area()) <= 1e-6 * geometry.area()

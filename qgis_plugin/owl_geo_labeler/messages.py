@@ -1,0 +1,72 @@
+"""One line above the map, in place of a stack trace."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from qgis.core import Qgis, QgsMessageLog
+from qgis.gui import QgsMessageBar, QgsMessageBarItem
+from qgis.PyQt.QtWidgets import QPushButton
+
+_TITLE = "owl-geo"
+_GOOD_SECONDS = 5
+_WARN_SECONDS = 12
+
+
+class Messages:
+    """Shows messages in QGIS's message bar, and keeps them in its log."""
+
+    def __init__(self, bar: QgsMessageBar) -> None:
+        self._bar = bar
+        self._kept: dict[str, QgsMessageBarItem] = {}
+
+    def good(self, text: str) -> None:
+        """Say that something worked out."""
+        self._push(text, Qgis.MessageLevel.Success, _GOOD_SECONDS)
+
+    def warn(
+        self,
+        text: str,
+        key: str = "",
+        action: str | None = None,
+        call: Callable[[], None] | None = None,
+    ) -> None:
+        """Say what is not as it should be. With a ``key`` it stays until ``clear`` is called."""
+        seconds = 0 if key or action else _WARN_SECONDS
+        self._push(text, Qgis.MessageLevel.Warning, seconds, key, action, call)
+
+    def fail(
+        self, text: str, action: str | None = None, call: Callable[[], None] | None = None
+    ) -> None:
+        """Say what went wrong; stays until it is closed."""
+        self._push(text, Qgis.MessageLevel.Critical, 0, "", action, call)
+
+    def clear(self, key: str) -> None:
+        """Take the message of this key away."""
+        item = self._kept.pop(key, None)
+        if item is not None and item in self._bar.items():
+            self._bar.popWidget(item)
+
+    def _push(
+        self,
+        text: str,
+        level: Qgis.MessageLevel,
+        seconds: int,
+        key: str = "",
+        action: str | None = None,
+        call: Callable[[], None] | None = None,
+    ) -> None:
+        QgsMessageLog.logMessage(text, _TITLE, level, False)
+        item = self._bar.createMessage(_TITLE, text)
+        if action is not None and call is not None:
+            button = QPushButton(action, item)
+            button.clicked.connect(lambda: self._act(item, call))
+            item.layout().addWidget(button)
+        if key:
+            self.clear(key)
+            self._kept[key] = item
+        self._bar.pushWidget(item, level, seconds)
+
+    def _act(self, item: QgsMessageBarItem, call: Callable[[], None]) -> None:
+        self._bar.popWidget(item)
+        call()

@@ -1,0 +1,148 @@
+"""The parts of the dock: the buttons to answer by, and how far the batch is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
+from qgis.PyQt.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from . import schema
+from .session import Session
+
+N_KEYS = 9  # digits that answer
+
+
+def key_of(label: str, classes: Sequence[str]) -> str:
+    """Return the key that gives a label: ``1`` to ``9``, ``U``, ``S``; empty for none."""
+    special = {schema.UNSURE: "U", schema.SKIP: "S"}
+    if label in special:
+        return special[label]
+    place = classes.index(label) + 1
+    return str(place) if place <= N_KEYS else ""
+
+
+class AnswerButtons(QWidget):
+    """A button per label, in the colour that the label has on the map."""
+
+    answered = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(4)
+        self._buttons: dict[str, QPushButton] = {}
+
+    def set_classes(self, classes: Sequence[str]) -> None:
+        """Make the buttons of a batch: its classes, unsure, skip."""
+        for button in self._buttons.values():
+            self._grid.removeWidget(button)
+            button.deleteLater()
+        colours = schema.label_colours(tuple(classes))
+        labels = (*classes, *schema.RESERVED_LABELS)
+        self._buttons = {
+            label: self._button(label, key_of(label, classes), colours[label]) for label in labels
+        }
+        for place, button in enumerate(self._buttons.values()):
+            last = len(classes) % 2 and place == len(classes) - 1
+            row = place // 2 if place < len(classes) else (len(classes) + 1) // 2
+            column = place % 2 if place < len(classes) else place - len(classes)
+            self._grid.addWidget(button, row, column, 1, 2 if last else 1)
+
+    def show_answer(self, label: str | None) -> None:
+        """Press down the button of the current patch's answer."""
+        for name, button in self._buttons.items():
+            button.setChecked(name == label)
+            font = button.font()
+            font.setBold(name == label)
+            button.setFont(font)
+
+    def _button(self, label: str, key: str, colour: str) -> QPushButton:
+        shown = label.replace("&", "&&")  # a single & would make a shortcut of the next letter
+        button = QPushButton(f"{key}   {shown}" if key else shown, self)
+        button.setObjectName(f"answer_{label}")
+        button.setIcon(_swatch(colour))
+        button.setIconSize(QSize(16, 16))
+        button.setCheckable(True)
+        button.setMinimumHeight(30)
+        button.setMinimumWidth(40)
+        button.setStyleSheet("text-align: left; padding: 4px 8px")
+        button.setToolTip(self._help(label, key))
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(lambda _checked=False, label=label: self.answered.emit(label))
+        return button
+
+    def _help(self, label: str, key: str) -> str:
+        says = {
+            schema.UNSURE: self.tr("seen, but ambiguous: not trained on and not asked again"),
+            schema.SKIP: self.tr("unusable, clouds say: never asked again"),
+        }.get(label, label)
+        return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
+
+
+def _swatch(colour: str) -> QIcon:
+    pixmap = QPixmap(16, 16)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setBrush(QColor(colour))
+    painter.setPen(QColor("#000000"))
+    painter.drawRect(1, 1, 13, 13)
+    painter.end()
+    return QIcon(pixmap)
+
+
+class ProgressPanel(QWidget):
+    """A bar, the counts per label, the pace and the time left."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)  # on it, dark themes of QGIS show black on grey
+        self.bar.setMaximumHeight(12)
+        self.answered = QLabel(self)
+        self.counts = QLabel(self)
+        self.pace = QLabel(self)
+        for widget in (self.answered, self.bar, self.counts, self.pace):
+            layout.addWidget(widget)
+        for label in (self.counts, self.pace):
+            label.setWordWrap(True)
+
+    def show_session(self, session: Session) -> None:
+        """Show how far a session is."""
+        self.bar.setMaximum(len(session.patches))
+        self.bar.setValue(session.n_answered)
+        says = self.tr("{n} of {total} answered")
+        self.answered.setText(says.format(n=session.n_answered, total=len(session.patches)))
+        counts = session.counts().items()
+        self.counts.setText("  ·  ".join(f"{label} {n}" for label, n in counts))
+        pace = self._pace(session)
+        self.pace.setText(pace)
+        self.pace.setVisible(bool(pace))
+
+    def _pace(self, session: Session) -> str:
+        rate = session.pace.per_hour()
+        seconds = session.pace.seconds_left(session.n_left)
+        if rate is None or seconds is None or session.is_done:
+            return ""
+        text = self.tr("{rate} answers per hour, about {time} left")
+        return text.format(rate=f"{rate:.0f}", time=_duration(seconds))
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as ``40 s``, ``12 min`` or ``1 h 20 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,269 @@
+"""The plugin's life in QGIS: its menu and toolbar, opening batches, and the way to the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsLayerTreeLayer,
+    QgsProject,
+)
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QToolBar
+
+from .batch import count_unanswered, open_batch
+from .core import NextBatch, not_found
+from .dock import LabelDock
+from .drop import BatchDrop
+from .errors import Problem
+from .labelling import Labelling
+from .messages import Messages
+from .provider import OwlGeoProvider
+from .run_folder import RunFolder
+from .settings import PluginSettings
+from .settings_dialog import SettingsDialog
+
+_FOLDER = Path(__file__).parent
+_MENU = "owl-geo"
+
+
+class OwlGeoPlugin(QObject):
+    """Created by QGIS. ``iface`` is None in qgis_process, which only asks for the algorithms."""
+
+    def __init__(self, iface: QgisInterface | None) -> None:
+        super().__init__()
+        self._iface = iface
+        self._translator = _install_translation()
+        self._settings = PluginSettings()
+        self._provider: OwlGeoProvider | None = None
+        self._toolbar: QToolBar | None = None
+        self._actions: list[QAction] = []
+        self._work: NextBatch | None = None
+        self._sitting: set[Path] = set()  # batches that were opened
+        self.labelling: Labelling | None = None
+
+    # --- life cycle -------------------------------------------------------------------------------
+
+    def initProcessing(self) -> None:
+        """Offer the algorithms; all that qgis_process calls."""
+        self._provider = OwlGeoProvider(QIcon(str(_FOLDER / "icon.svg")))
+        QgsApplication.processingRegistry().addProvider(self._provider)
+
+    def initGui(self) -> None:
+        """Add menu, toolbar, dock and drag and drop."""
+        self.initProcessing()
+        window = self._iface.mainWindow()
+        self._messages = Messages(self._iface.messageBar())
+        self.dock = LabelDock(window)
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()
+        self.dock.batch_wanted.connect(self.choose_batch)
+        self.dock.run_wanted.connect(self.choose_run)
+        self.dock.next_wanted.connect(self.next_batch)
+        self.dock.cancelled.connect(self._cancel_work)
+        self._toolbar = self._iface.addToolBar(_MENU)
+        self._toolbar.setObjectName("OwlGeoToolBar")
+        icon = QIcon(str(_FOLDER / "icon.svg"))
+        toggle = self.dock.toggleViewAction()
+        toggle.setIcon(icon)
+        toggle.setText(self.tr("Labelling panel"))
+        self._add(toggle, in_toolbar=True)
+        for text, call in (
+            (self.tr("Open batch…"), self.choose_batch),
+            (self.tr("Open run folder…"), self.choose_run),
+            (self.tr("Settings…"), self.open_settings),
+        ):
+            action = QAction(text, window)
+            action.triggered.connect(call)
+            self._add(action, in_toolbar=call == self.choose_batch)
+        self._drop = BatchDrop(self.open)
+        self._iface.registerCustomDropHandler(self._drop)
+
+    def unload(self) -> None:
+        """Take everything away again; answers that still wait go into a file."""
+        self._cancel_work()
+        self._close_labelling()
+        if self._provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self._provider)
+        if self._toolbar is not None:
+            self._iface.unregisterCustomDropHandler(self._drop)
+            for action in self._actions:
+                self._iface.removePluginMenu(_MENU, action)
+            self._actions.clear()
+            self._iface.removeDockWidget(self.dock)
+            self.dock.deleteLater()
+            self._toolbar.deleteLater()
+            self._toolbar = None
+        if self._translator is not None:
+            QCoreApplication.removeTranslator(self._translator)
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    def choose_batch(self) -> None:
+        """Ask for a batch and open it."""
+        path, _ = QFileDialog.getOpenFileName(
+            self._iface.mainWindow(),
+            self.tr("Open batch"),
+            self._settings.folder,
+            self.tr("Batches (*.gpkg)"),
+        )
+        if path:
+            self._settings.folder = str(Path(path).parent)
+            self.open(Path(path))
+
+    def choose_run(self) -> None:
+        """Ask for a run folder and open its newest batch."""
+        path = self._ask_run()
+        if path is not None:
+            self.open_run(path)
+
+    def open(self, path: Path) -> None:
+        """Open a batch and begin to label, at its first unanswered patch."""
+        try:
+            batch = open_batch(path)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        self._close_labelling()
+        self._sitting.add(batch.path)
+        project = QgsProject.instance()
+        if project.mapLayer(batch.layer.id()) is None:
+            was_empty = not project.mapLayers()
+            project.addMapLayer(batch.layer, False)
+            project.layerTreeRoot().insertChildNode(0, QgsLayerTreeLayer(batch.layer))
+            if was_empty:
+                # a batch over several CRSs is in degrees, where square patches are not square
+                crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
+                project.setCrs(crs if crs.isValid() else batch.layer.crs())
+        self.labelling = Labelling(
+            batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, self
+        )
+        self.labelling.ended.connect(self._forget_labelling)
+        self.labelling.reopened.connect(self._open_later)
+        self._iface.setActiveLayer(batch.layer)
+        self.dock.show()
+        self.dock.raise_()
+        self.labelling.take_keyboard()
+
+    def open_run(self, folder: Path) -> None:
+        """Open the newest batch of a run that has unanswered patches, else its newest batch."""
+        try:
+            batches = RunFolder(folder).batches()
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        if not batches:
+            self._messages.warn(
+                self.tr("{path} has no batch yet").format(path=folder),
+                action=self.tr("Make the first batch"),
+                call=lambda: self._ask_core(folder, []),
+            )
+            return
+        self.open(next((path for path in batches if count_unanswered(path)), batches[0]))
+
+    def open_settings(self) -> None:
+        """Ask for the program and the annotator's name."""
+        dialog = SettingsDialog(self._settings, self._iface.mainWindow())
+        accepted = dialog.exec() == QDialog.DialogCode.Accepted
+        if accepted and self.labelling is not None:
+            self.labelling.session.annotator = self._settings.annotator
+
+    # --- the next batch ---------------------------------------------------------------------------
+
+    def next_batch(self) -> None:
+        """Store the answers of the open batch in its run, and open the next one."""
+        if self.labelling is None or self._work is not None:
+            return
+        if not self.labelling.is_saved():
+            self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
+            return
+        run = self.labelling.run.path if self.labelling.run is not None else self._ask_run()
+        if run is None:
+            return
+        try:
+            batches = RunFolder(run).batches()
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        # answers to the batch before may have come after it was ingested; twice does no harm
+        opened = [path for path in batches if path in self._sitting]
+        self._ask_core(run, list(dict.fromkeys([self.labelling.batch.path, *opened])))
+
+    def _ask_core(self, run: Path, answered: list[Path]) -> None:
+        program = self._settings.executable
+        if program is None:
+            self._messages.fail(not_found(), self.tr("Settings…"), self.open_settings)
+            return
+        self._work = NextBatch(program, run, answered, self)
+        self._work.progressed.connect(self.dock.set_working)
+        self._work.done.connect(self._on_next)
+        self._work.failed.connect(self._on_failed)
+        self._work.start()
+
+    def _on_next(self, path: Path) -> None:
+        self._end_work()
+        is_same = self.labelling is not None and self.labelling.batch.path == path
+        if is_same:
+            self._messages.warn(self.tr("no patches were answered; this batch waits still"))
+            return
+        self.open(path)
+
+    def _on_failed(self, line: str) -> None:
+        self._end_work()
+        self._messages.fail(line)
+
+    def _cancel_work(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+
+    def _end_work(self) -> None:
+        self.dock.set_working("")
+        if self._work is not None:
+            self._work.deleteLater()
+            self._work = None
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _add(self, action: QAction, in_toolbar: bool) -> None:
+        self._iface.addPluginToMenu(_MENU, action)
+        self._actions.append(action)
+        if in_toolbar:
+            self._toolbar.addAction(action)
+
+    def _ask_run(self) -> Path | None:
+        path = QFileDialog.getExistingDirectory(
+            self._iface.mainWindow(), self.tr("Open run folder"), self._settings.folder
+        )
+        if not path:
+            return None
+        self._settings.folder = path
+        return Path(path)
+
+    def _open_later(self, path: Path) -> None:
+        """Open a batch once the signal that asked for it has returned."""
+        layer = self.labelling.batch.layer
+        self._close_labelling()
+        QgsProject.instance().removeMapLayer(layer.id())
+        QTimer.singleShot(0, lambda: self.open(path))
+
+    def _close_labelling(self) -> None:
+        if self.labelling is not None:
+            self.labelling.close()
+            self._forget_labelling()
+
+    def _forget_labelling(self) -> None:
+        if self.labelling is not None:
+            self.labelling.deleteLater()
+            self.labelling = None
+
+
+def _install_translation() -> QTranslator | None:
+    translator = QTranslator()
+    if not translator.load(QLocale(), "owl_geo_labeler", "_", str(_FOLDER / "i18n")):
+        return None
+    QCoreApplication.installTranslator(translator)
+    return translator

@@ -1,0 +1,59 @@
+"""Answers into a new file, for the day when the batch itself cannot take them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from qgis.core import QgsFeature, QgsProject, QgsVectorFileWriter, QgsVectorLayer
+from qgis.PyQt.QtCore import QCoreApplication
+
+from . import schema
+from .batch import Batch
+from .errors import Problem
+from .session import Answer
+
+
+def rescue_path(batch: Path) -> Path:
+    """Return a new name beside the batch, or in the home folder where that cannot be written."""
+    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    folder = batch.parent if os.access(batch.parent, os.W_OK) else Path.home()
+    return folder / f"{batch.stem}-answers-{now}.gpkg"
+
+
+def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> None:
+    """Write the batch as it was opened, with these answers by feature id, to a new GeoPackage.
+
+    ``owl-geo ingest`` takes it like the batch. Raises Problem where it cannot be written.
+    """
+    memory = QgsVectorLayer(f"Polygon?crs={batch.layer.crs().authid()}", "answers", "memory")
+    memory.setCrs(batch.layer.crs())
+    fields = [field for field in batch.layer.fields() if field.name() != "fid"]
+    memory.dataProvider().addAttributes(fields)
+    memory.updateFields()
+    memory.dataProvider().addFeatures(
+        [_answered(feature, memory, answers.get(fid)) for fid, feature in batch.features.items()]
+    )
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    options.layerName = schema.BATCH_LAYER
+    options.datasourceOptions = ["VERSION=1.3"]
+    context = QgsProject.instance().transformContext()
+    error, reason, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
+        memory, str(path), context, options
+    )
+    if error != QgsVectorFileWriter.WriterError.NoError:
+        message = QCoreApplication.translate("OwlGeo", "{path} cannot be written: {reason}")
+        raise Problem(message.format(path=path, reason=" ".join(reason.split())))
+
+
+def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> QgsFeature:
+    feature = QgsFeature(layer.fields())
+    feature.setGeometry(row.geometry())
+    for field in layer.fields():
+        feature.setAttribute(field.name(), row[field.name()])
+    for name, value in (answer.values() if answer is not None else {}).items():
+        feature.setAttribute(name, value)
+    return feature

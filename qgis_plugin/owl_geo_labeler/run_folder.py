@@ -1,0 +1,88 @@
+"""What the plugin reads of a run folder: its batches, and where the scenes lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qgis.PyQt.QtCore import QCoreApplication
+
+from .errors import Problem
+from .toml_lines import read_toml
+
+SETTINGS_FILE = "owl.toml"
+_RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """A scene as owl.toml names it: one file or folder, or several files."""
+
+    name: str
+    paths: tuple[Path, ...]
+
+
+class RunFolder:
+    """A run folder. Raises Problem where the folder holds no run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / SETTINGS_FILE).is_file():
+            message = QCoreApplication.translate(
+                "OwlGeo", "{path} is no run folder: it has no owl.toml; make one with owl-geo init"
+            )
+            raise Problem(message.format(path=path))
+
+    @classmethod
+    def of_batch(cls, batch: Path) -> RunFolder | None:
+        """Return the run that a batch lies in; None for a batch that was copied elsewhere."""
+        for folder in list(batch.absolute().parents)[:3]:
+            if (folder / SETTINGS_FILE).is_file():
+                return cls(folder)
+        return None
+
+    def batches(self) -> list[Path]:
+        """Return the run's batch files, the newest first."""
+        return sorted(self.path.glob("rounds/[0-9]*/batch.gpkg"), reverse=True)
+
+    def settings(self) -> dict[str, Any]:
+        """Return owl.toml as plain values."""
+        return read_toml(self.path / SETTINGS_FILE)
+
+    def is_synthetic(self) -> bool:
+        """Whether the patches are generated, so that there is no imagery to show."""
+        return _table(self.settings(), "source").get("kind") == "synthetic"
+
+    def scene(self, name: str) -> SceneEntry | None:
+        """Return where the scene of this name lies; None where owl.toml has none."""
+        for row in _table(self.settings(), "source").get("scenes", []):
+            if row.get("name") == name:
+                places = row.get("files") or [row.get("path", "")]
+                return SceneEntry(name, tuple(self._place(text) for text in places))
+        return None
+
+    def distances(self) -> list[str]:
+        """Return the concepts that are metres to something."""
+        concepts = _table(self.settings(), "concepts")
+        return [name for name, concept in concepts.items() if concept.get("kind") == "distance"]
+
+    def _place(self, text: str) -> Path:
+        """A relative path holds from where owl-geo was started, most often the run's neighbour."""
+        path = Path(text).expanduser()
+        candidates = [path, self.path / path, self.path.parent / path]
+        return next((place for place in candidates[1:] if place.exists()), path)
+
+
+def scene_beside(batch: Path, name: str) -> SceneEntry | None:
+    """Return a raster of the scene's name beside the batch, for a batch that was handed on."""
+    for suffix in _RASTERS:
+        path = batch.with_name(name + suffix)
+        if path.is_file():
+            return SceneEntry(name, (path,))
+    return None
+
+
+def _table(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    table = settings.get(name, {})
+    return table if isinstance(table, dict) else {}

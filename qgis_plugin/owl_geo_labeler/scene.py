@@ -1,0 +1,139 @@
+"""The imagery under the patches: a raster layer of a scene, with a stretch that shows something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from qgis.core import (
+    Qgis,
+    QgsContrastEnhancement,
+    QgsMultiBandColorRenderer,
+    QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from .band_names import band_files, is_old_landsat, natural_colours
+from .errors import Problem
+from .run_folder import SceneEntry
+
+_SAMPLE = 250_000  # pixels that the percentiles are taken from
+# what GDAL's virtual raster calls QGIS's types
+_VRT_TYPES = {
+    Qgis.DataType.Byte: "Byte",
+    Qgis.DataType.UInt16: "UInt16",
+    Qgis.DataType.Int16: "Int16",
+    Qgis.DataType.UInt32: "UInt32",
+    Qgis.DataType.Int32: "Int32",
+    Qgis.DataType.Float32: "Float32",
+    Qgis.DataType.Float64: "Float64",
+}
+
+
+def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
+    """Return a layer that shows the scene in natural colours, or its first band in grey.
+
+    Values are stretched between the percentiles 2 and 98. Raises Problem where nothing of the scene
+    can be opened.
+    """
+    layer = _layer(entry)
+    if layer is None or not layer.isValid():
+        message = QCoreApplication.translate(
+            "OwlGeo", "the scene {name} is not at {path}; add it to the project yourself"
+        )
+        raise Problem(message.format(name=entry.name, path=entry.paths[0]))
+    layer.setName(entry.name)
+    layer.setContrastEnhancement(
+        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
+        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
+        QgsRectangle(),
+        _SAMPLE,
+    )
+    return layer
+
+
+def _layer(entry: SceneEntry) -> QgsRasterLayer | None:
+    place = entry.paths[0]
+    if len(entry.paths) > 1:
+        return _of_files(entry.paths)
+    if not place.is_dir():
+        return _of_file(str(place))
+    files = band_files(place)
+    return _of_files(files, is_old_landsat(place)) if files else None
+
+
+def _of_file(source: str) -> QgsRasterLayer:
+    layer = QgsRasterLayer(source, "scene", "gdal")
+    if not layer.isValid():
+        return layer
+    provider = layer.dataProvider()
+    names = [provider.generateBandName(i + 1) for i in range(layer.bandCount())]
+    names = [name.partition(": ")[2] or name for name in names]
+    rgb = natural_colours([name.partition(" (")[0] for name in names])
+    if rgb is not None and not _has_palette(layer):
+        red, green, blue = (place + 1 for place in rgb)
+        layer.setRenderer(QgsMultiBandColorRenderer(provider, red, green, blue))
+    return layer
+
+
+def _has_palette(layer: QgsRasterLayer) -> bool:
+    return layer.renderer() is not None and layer.renderer().type() == "paletted"
+
+
+def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLayer:
+    """Join three single-band files on one grid as a virtual raster; show the first file else."""
+    rgb = natural_colours([path.stem for path in paths], old_landsat)
+    chosen = [paths[place] for place in rgb] if rgb is not None else []
+    rasters = [QgsRasterLayer(str(path), path.stem, "gdal") for path in chosen]
+    if not rasters or not _on_one_grid(rasters):
+        return _of_file(str(paths[0]))
+    return QgsRasterLayer(_virtual_raster(rasters), "scene", "gdal")
+
+
+def _on_one_grid(rasters: Sequence[QgsRasterLayer]) -> bool:
+    return (
+        all(raster.isValid() for raster in rasters)
+        and len(
+            {
+                (r.width(), r.height(), r.extent().toString(6), r.crs().toWkt(), _type(r))
+                for r in rasters
+            }
+        )
+        == 1
+    )
+
+
+def _type(raster: QgsRasterLayer) -> str:
+    return _VRT_TYPES.get(raster.dataProvider().sourceDataType(1), "Float64")
+
+
+def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:
+    """Return the XML of a virtual raster; GDAL opens it as if it were a file's name."""
+    first = rasters[0]
+    extent, width, height = first.extent(), first.width(), first.height()
+    terms: tuple[float, ...] = (
+        *(extent.xMinimum(), extent.width() / width, 0.0),
+        *(extent.yMaximum(), 0.0, -extent.height() / height),
+    )
+    bands: list[str] = []
+    for number, (raster, colour) in enumerate(zip(rasters, ("Red", "Green", "Blue")), start=1):
+        provider = raster.dataProvider()
+        nodata = (
+            f"<NoDataValue>{provider.sourceNoDataValue(1)!r}</NoDataValue>"
+            if provider.sourceHasNoDataValue(1)
+            else ""
+        )
+        bands.append(
+            f'<VRTRasterBand dataType="{_type(raster)}" band="{number}">{nodata}'
+            f"<ColorInterp>{colour}</ColorInterp><SimpleSource>"
+            f'<SourceFilename relativeToVRT="0">{escape(raster.source())}</SourceFilename>'
+            "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        )
+    return (
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">'
+        f"<SRS>{escape(first.crs().toWkt())}</SRS>"
+        f"<GeoTransform>{', '.join(map(repr, terms))}</GeoTransform>{''.join(bands)}</VRTDataset>"
+    )

@@ -1,0 +1,203 @@
+"""The state of labelling one batch: where the analyst is, what is answered, what can be undone.
+
+No widgets and no files: every method that changes an answer returns the patch to be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from time import monotonic
+from typing import Callable
+
+from . import schema
+from .pace import Pace
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the file holds for one patch; None where nothing is written."""
+
+    label: str | None = None
+    annotator: str | None = None
+    comment: str | None = None
+    labelled_at: str | None = None  # UTC, schema.TIME_FORMAT
+
+    def values(self) -> dict[str, str | None]:
+        """Return the answer by column name."""
+        return {name: getattr(self, name) for name in schema.EDITABLE_COLUMNS}
+
+
+@dataclass
+class Patch:
+    """One patch of the batch. ``why`` holds its scores and concepts by column name."""
+
+    fid: int
+    patch_id: str
+    rank: int
+    scene: str
+    scene_crs: str
+    why: Mapping[str, object]
+    answer: Answer = field(default_factory=Answer)
+
+
+def _utc_now() -> str:
+    return datetime.now(timezone.utc).strftime(schema.TIME_FORMAT)
+
+
+class Session:
+    """A walk through the patches in the order of their rank.
+
+    ``patches`` must not be empty. ``current`` is an index into them. A session of a batch that was
+    labelled before starts at the first patch without an answer.
+    """
+
+    def __init__(
+        self,
+        patches: Sequence[Patch],
+        classes: Sequence[str],
+        annotator: str,
+        *,
+        seconds: Callable[[], float] = monotonic,
+        utc_now: Callable[[], str] = _utc_now,
+    ) -> None:
+        self.patches: list[Patch] = sorted(patches, key=lambda patch: patch.rank)
+        self.classes = tuple(classes)
+        self.labels = (*self.classes, *schema.RESERVED_LABELS)
+        self.annotator = annotator
+        self.pace = Pace(seconds)
+        self._utc_now = utc_now
+        self._undo: list[tuple[int, Answer, Answer]] = []  # index, before, after
+        self._redo: list[tuple[int, Answer, Answer]] = []
+        first = self._unanswered(start=0, step=1)
+        self.current = 0 if first is None else first
+
+    # --- where the analyst is ---------------------------------------------------------------------
+
+    @property
+    def patch(self) -> Patch:
+        """The current patch."""
+        return self.patches[self.current]
+
+    def move(self, step: int) -> bool:
+        """Go ``step`` patches on or back; says whether there was one."""
+        return self.go_to(self.current + step)
+
+    def go_to(self, index: int) -> bool:
+        """Make a patch the current one by its place in the order."""
+        if not 0 <= index < len(self.patches):
+            return False
+        self.current = index
+        return True
+
+    def move_to_unanswered(self, step: int = 1) -> bool:
+        """Go to the next (``step`` 1) or previous (-1) unanswered patch, beyond the end as well."""
+        index = self._unanswered(start=self.current + step, step=step)
+        return index is not None and self.go_to(index)
+
+    def find(self, text: str) -> int | None:
+        """Return the index of the patch with this rank or patch_id, or whose id ends so."""
+        text = text.strip()
+        if not text:
+            return None
+        if text.isdigit():
+            return next((i for i, p in enumerate(self.patches) if p.rank == int(text)), None)
+        exact = next((i for i, p in enumerate(self.patches) if p.patch_id == text), None)
+        if exact is not None:
+            return exact
+        ends = [i for i, p in enumerate(self.patches) if p.patch_id.endswith(text)]
+        return ends[0] if len(ends) == 1 else None
+
+    def _unanswered(self, start: int, step: int) -> int | None:
+        n = len(self.patches)
+        places = ((start + step * i) % n for i in range(n))
+        return next((i for i in places if self.patches[i].answer.label is None), None)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(self, label: str) -> Patch:
+        """Answer the current patch, with the annotator's name and the time."""
+        if label not in self.labels:
+            raise ValueError(f"{label!r} is no label of this batch")
+        fresh = self.patch.answer.label is None
+        self._change(self._stamped(replace(self.patch.answer, label=label)))
+        if fresh:
+            self.pace.count()
+        return self.patch
+
+    def comment(self, text: str) -> Patch | None:
+        """Comment on the current patch; None where the comment stays what it was."""
+        comment = text.strip() or None
+        before = self.patch.answer
+        if comment == before.comment:
+            return None
+        after = replace(before, comment=comment)
+        # a new comment on an answered patch is a newer answer, and must be told from the older one
+        self._change(after if after.label is None else self._stamped(after))
+        return self.patch
+
+    def undo(self) -> Patch | None:
+        """Take the last change back and go to its patch; None where there is nothing to undo."""
+        if not self._undo:
+            return None
+        index, before, after = self._undo.pop()
+        self._redo.append((index, before, after))
+        if before.label is None and after.label is not None:
+            self.pace.uncount()
+        return self._put(index, before)
+
+    def redo(self) -> Patch | None:
+        """Make the last undone change again; None where there is none."""
+        if not self._redo:
+            return None
+        index, before, after = self._redo.pop()
+        self._undo.append((index, before, after))
+        if before.label is None and after.label is not None:
+            self.pace.count()
+        return self._put(index, after)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an undone change."""
+        return bool(self._redo)
+
+    def _stamped(self, answer: Answer) -> Answer:
+        return replace(answer, annotator=self.annotator, labelled_at=self._utc_now())
+
+    def _change(self, after: Answer) -> None:
+        self._undo.append((self.current, self.patch.answer, after))
+        self._redo.clear()
+        self.patch.answer = after
+
+    def _put(self, index: int, answer: Answer) -> Patch:
+        self.current = index
+        self.patch.answer = answer
+        return self.patch
+
+    # --- how far it is ----------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """Return how many patches have each label, in the order of the buttons."""
+        given = [patch.answer.label for patch in self.patches]
+        return {label: given.count(label) for label in self.labels}
+
+    @property
+    def n_answered(self) -> int:
+        """Patches with an answer, unsure and skip included."""
+        return sum(patch.answer.label is not None for patch in self.patches)
+
+    @property
+    def n_left(self) -> int:
+        """Patches without an answer."""
+        return len(self.patches) - self.n_answered
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every patch has an answer."""
+        return self.n_left == 0

@@ -1,0 +1,237 @@
+"""What can go wrong with the file: nothing is lost, and one message says what to do."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from qgis.core import QgsProject
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QLabel, QPushButton
+
+LOCK = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.execute("ROLLBACK")
+"""
+
+LABEL_AND_WAIT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from qgis.core import QgsApplication
+application = QgsApplication([], True)
+application.initQgis()
+from owl_geo_labeler.batch import open_batch
+from owl_geo_labeler.session import Session
+from owl_geo_labeler.store import AnswerStore
+batch = open_batch(Path(sys.argv[1]))
+session = Session(batch.patches, batch.classes, "Ada")
+store = AnswerStore(batch, lambda: False)
+for label in ("present", "absent", "unsure"):
+    store.write(session.answer(label))
+    session.move(1)
+print("answered", flush=True)
+time.sleep(60)
+"""
+
+
+def lock(path, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCK, str(path), str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def trouble(plugin):
+    return plugin.dock.findChild(QLabel, "trouble")
+
+
+def press_button(iface, text):
+    (button,) = [b for b in iface.bar.findChildren(QPushButton) if b.text() == text]
+    button.click()
+    QTest.qWait(50)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before"), [(1, False), (1, True), (4, True), (12, False)], ids=str
+)
+def test_a_locked_file(seconds, before, plugin, batch, press, labels, messages, wait_until):
+    path = batch("binary")
+    plugin.open(path)
+    if before:
+        press("1")
+    process = lock(path, seconds)
+    slowest = 0.0
+    for key in ("2", "2", "U"):
+        start = time.monotonic()
+        press(key)
+        slowest = max(slowest, time.monotonic() - start)
+        QTest.qWait(50)
+    assert slowest < 1, "QGIS stood still"
+    assert plugin.labelling.store.n_waiting == 3
+    assert sum("locked" in text for text in messages()) == 1
+    assert "locked" in trouble(plugin).text()
+    assert plugin.labelling.session.n_answered == 3 + before
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
+    process.wait()
+    assert labels(path)[: 3 + before] == ["absent"] * before + ["present", "present", "unsure"]
+    assert trouble(plugin).isHidden()
+    assert not any("locked" in text for text in messages())
+
+
+def test_a_file_locked_until_the_end_leaves_the_answers_beside_it(
+    plugin, batch, press, labels, messages
+):
+    path = batch("binary")
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    QgsProject.instance().clear()
+    process.kill()
+    process.wait()
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert any(str(rescued) in text for text in messages())
+    assert labels(rescued)[:3] == ["present", "absent", None]
+
+
+def test_a_kill_between_two_answers(batch, labels):
+    path = batch("binary")
+    plugins = os.path.dirname(sys.modules["owl_geo_labeler"].__path__[0])
+    process = subprocess.Popen(
+        [sys.executable, "-c", LABEL_AND_WAIT, str(path), plugins],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while process.stdout.readline() not in ("answered\n", ""):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert labels(path)[:4] == ["present", "absent", "unsure", None]
+
+
+def test_a_replaced_file_is_noticed_without_a_key(plugin, batch, press, messages, wait_until):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    os.replace(other, path)
+    wait_until(lambda: any("was replaced" in text for text in messages()))
+
+
+def test_answers_go_into_the_file_that_took_the_batchs_place(
+    plugin, batch, press, labels, messages, iface, wait_until
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    connection = sqlite3.connect(other)
+    for name in ("IsEmpty", "MinX", "MaxX", "MinY", "MaxY"):  # the R-tree's triggers name them
+        connection.create_function(f"ST_{name}", 1, lambda _shape: 0)
+    connection.execute(
+        "UPDATE batch SET label = 'unsure', labelled_at = '2000-01-01T00:00:00Z'"
+        " WHERE rank IN (2, 5)"
+    )
+    connection.commit()
+    connection.close()
+    plugin.open(path)
+    press("1", "2")
+    wait_until(lambda: not path.with_name(path.name + "-wal").exists())
+    os.replace(other, path)
+    press("2")
+    assert sum("was replaced" in text for text in messages()) == 1
+    assert labels(path)[:5] == [None, "unsure", None, None, "unsure"]
+    press_button(iface, "Open the new file")
+    wait_until(lambda: plugin.labelling is not None)
+    assert labels(path)[:5] == ["absent", "present", "present", None, "unsure"]
+    assert plugin.labelling.session.patch.rank == 4
+    press("1")
+    assert labels(path)[3] == "absent"
+
+
+def test_a_deleted_file(plugin, batch, press, labels, messages, iface, read_from_outside):
+    path = batch("binary")
+    plugin.open(path)
+    press("1", "2")
+    path.unlink()
+    press("U")
+    assert sum("was deleted" in text for text in messages()) == 1
+    press_button(iface, "Save as a new file")
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:4] == ["absent", "present", "unsure", None]
+    seen = read_from_outside(rescued)["rows"]
+    assert [label for _, label, _ in seen][:3] == ["absent", "present", "unsure"]
+
+
+def test_a_file_deleted_after_its_answers_were_saved(plugin, batch, press, labels):
+    path = batch("binary")
+    plugin.open(path)
+    press("1", "2")
+    path.unlink()
+    QgsProject.instance().clear()
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["absent", "present", None]
+
+
+def test_a_file_that_was_moved_away_and_came_back(plugin, batch, press, labels, wait_until):
+    path = batch("binary")
+    plugin.open(path)
+    away = path.with_name("away.gpkg")
+    path.rename(away)
+    press("1")
+    away.rename(path)
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
+    assert labels(path)[0] == "absent"
+
+
+@pytest.mark.parametrize("name", ["label", "patch_id", "labelled_at", "scene"])
+def test_a_missing_column(name, plugin, batch, messages):
+    path = batch("binary")
+    connection = sqlite3.connect(path)
+    connection.execute(f"ALTER TABLE batch RENAME COLUMN {name} TO other")
+    connection.commit()
+    connection.close()
+    plugin.open(path)
+    (text,) = messages()
+    assert f"has no column {name}" in text and str(path) in text
+    assert plugin.labelling is None
+
+
+def test_files_that_are_no_batch(plugin, tmp_path, messages, iface, batch):
+    no_info = batch("binary")
+    connection = sqlite3.connect(no_info)
+    connection.execute("DELETE FROM gpkg_metadata")
+    connection.commit()
+    connection.close()
+    text_file = tmp_path / "text.gpkg"
+    text_file.write_text("hello")
+    for path, says in (
+        (tmp_path / "none.gpkg", "does not exist"),
+        (tmp_path, "cannot be read"),
+        (text_file, "is no GeoPackage"),
+        (no_info, "does not say its classes"),
+    ):
+        iface.bar.clearWidgets()
+        plugin.open(path)
+        (text,) = messages()
+        assert says in text
+
+
+def test_a_read_only_file(plugin, batch, messages, iface):
+    path = batch("binary")
+    for target, mode in ((path, 0o444), (path.parent, 0o555)):
+        iface.bar.clearWidgets()
+        before = target.stat().st_mode
+        target.chmod(mode)
+        if os.access(target, os.W_OK):
+            pytest.skip("to this user nothing is read-only")
+        plugin.open(path)
+        target.chmod(before)
+        assert plugin.labelling is None
+        assert "is read-only" in messages()[-1]

@@ -1,0 +1,176 @@
+"""The plugin's parts that need neither a map nor a file."""
+
+import pytest
+from owl_geo_labeler.band_names import band_files, is_old_landsat, natural_colours
+from owl_geo_labeler.core import error_line
+from owl_geo_labeler.pace import Pace
+from owl_geo_labeler.panels import key_of
+from owl_geo_labeler.scene import scene_layer
+from owl_geo_labeler.run_folder import SceneEntry
+from owl_geo_labeler.session import Patch, Session
+from owl_geo_labeler.toml_lines import parse_lines
+from owl_geo_labeler.why import why_html, why_lines
+
+TOML = r'''
+version = 1 # layout
+classes = ["absent", "it's # one"] # the answers
+positive = "a \"quoted\" word"
+
+[source]
+kind = "geotiff"
+bands = []
+mask_bad = [3, 8]
+min_valid = 0.9
+
+[[source.scenes]]
+name = "one"
+path = 'C:\data\one.tif' # a raster
+
+[[source.scenes]]
+name = "two"
+files = ["/a/b2.tif", "/a/b3.tif"]
+
+[concepts."near water"]
+kind = "distance"
+where = ["natural=water"]
+
+[concepts.land_cover.classes]
+urban = ["landuse=residential|industrial"]
+'''
+
+
+def test_the_line_reader_agrees_with_tomllib():
+    tomllib = pytest.importorskip("tomllib")
+    assert parse_lines(TOML) == tomllib.loads(TOML)
+
+
+@pytest.mark.parametrize("text", ["classes = [\n'a',\n]", "no setting"])
+def test_the_line_reader_refuses_what_it_cannot_read(text):
+    with pytest.raises(ValueError, match="line 1"):
+        parse_lines(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["B2", "B3", "B4", "B8"], (2, 1, 0)),
+        (["ndvi", "B02", "B03", "B04"], (3, 2, 1)),
+        (["nir", "red", "green", "blue"], (1, 2, 3)),
+        (["Band 1", "Band 2", "Band 3"], (0, 1, 2)),
+        (["Band 1", "Band 2", "Band 3", "Band 4", "Band 5", "Band 6"], (2, 1, 0)),
+        (["LC08_B1", "LC08_B2", "LC08_B3", "LC08_B4"], (3, 2, 1)),
+        (["T31UGS_B02_10m", "T31UGS_B03_10m", "T31UGS_B04_10m"], (2, 1, 0)),
+        (["B1", "B2"], None),
+    ],
+    ids=str,
+)
+def test_natural_colours(names, places):
+    assert natural_colours(names) == places
+
+
+def test_old_landsats_count_from_blue(tmp_path):
+    assert natural_colours(["LE07_B1", "LE07_B2", "LE07_B3", "LE07_B4"], True) == (2, 1, 0)
+    (tmp_path / "LE07_MTL.txt").write_text('    SENSOR_ID = "ETM"\n')
+    assert is_old_landsat(tmp_path)
+
+
+def test_of_a_sentinel_2_product_the_finest_bands(tmp_path):
+    images = tmp_path / "GRANULE" / "L2A" / "IMG_DATA"
+    for metres in (10, 20, 60):
+        for band in ("B02", "B04"):
+            path = images / f"R{metres}m" / f"T31_{band}_{metres}m.jp2"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert [path.name for path in band_files(tmp_path)] == ["T31_B02_10m.jp2", "T31_B04_10m.jp2"]
+
+
+def test_a_scene_of_files_keeps_its_nodata(folder):
+    files = sorted((folder / "scenes" / "west").glob("*.tif"))
+    layer = scene_layer(SceneEntry("west", tuple(files)))
+    assert layer.isValid() and layer.bandCount() == 3
+    assert layer.width() == layer.height() == 96
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_pace_leaves_pauses_out():
+    clock = Clock()
+    pace = Pace(clock)
+    for seconds in (10, 10, 3000, 10, 10):
+        clock.now += seconds
+        pace.count()
+    assert pace.per_hour() == 360
+    assert pace.seconds_left(18) == 180
+    pace.uncount()
+    pace.uncount()
+    assert pace.per_hour() is None
+
+
+def patches(n):
+    return [
+        Patch(i, f"s/{i}/0", i + 1, "s", "EPSG:32631", {"uncertainty": i / 10, "probability": 0.25})
+        for i in range(n)
+    ]
+
+
+def test_a_session_walks_by_rank_whatever_the_files_order():
+    session = Session(list(reversed(patches(5))), ("a", "b"), "Ada")
+    assert [patch.rank for patch in session.patches] == [1, 2, 3, 4, 5]
+    assert not session.move(-1)
+    session.answer("b")
+    assert session.move_to_unanswered(-1)
+    assert session.patch.rank == 5
+    with pytest.raises(ValueError, match="no label"):
+        session.answer("c")
+
+
+def test_a_new_answer_ends_what_can_be_redone():
+    session = Session(patches(3), ("a", "b"), "Ada")
+    session.answer("a")
+    session.undo()
+    session.answer("b")
+    assert session.redo() is None
+    assert session.counts() == {"a": 0, "b": 1, "unsure": 0, "skip": 0}
+
+
+def test_a_comment_changed_later_is_a_newer_answer():
+    times = iter(["first", "second"])
+    session = Session(patches(1), ("a", "b"), "Ada", utc_now=lambda: next(times))
+    assert session.comment("  ") is None
+    session.answer("a")
+    session.comment("cloudy")
+    assert session.patch.answer.labelled_at == "second"
+    session.undo()
+    assert session.patch.answer.labelled_at == "first"
+    assert session.patch.answer.comment is None
+
+
+def test_why_compares_within_the_batch_and_escapes():
+    batch = patches(5)
+    batch[2].why = {**batch[2].why, "near_<b>": True, "dist": 1234.0, "share": None}
+    lines = dict(why_lines(batch[2], batch, "mine", ["dist"]))
+    assert lines["The model"] == "25% likely to be mine"
+    assert lines["Uncertainty"] == "0.2, higher than 50% of this batch"
+    assert lines["dist"] == "1.2 km"
+    assert lines["share"] == "not known"
+    assert lines["near <b>"] == "yes"
+    assert "near &lt;b&gt;" in why_html(list(lines.items()))
+
+
+def test_keys_of_the_labels():
+    classes = tuple(f"c{i}" for i in range(11))
+    assert [key_of(label, classes) for label in (*classes, "unsure", "skip")] == [
+        *"123456789",
+        *("", "", "U", "S"),
+    ]
+
+
+def test_the_cores_error_line_is_found():
+    assert error_line("warning: a\nerror: b is wrong\n", 1) == "b is wrong"
+    assert error_line("Traceback\nKeyError: 'x'\n", 1) == "KeyError: 'x'"
+    assert "exit code 9" in error_line("", 9)
