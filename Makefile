@@ -39,19 +39,24 @@ $(VENV)/.installed-dev: $(VENV)/.python pyproject.toml
 	@touch $@ $(VENV)/.installed
 
 # QGIS belongs to the system's Python; the tests that need it skip, and say so, where it is missing.
+# The desktop test presses keys in a real window, on a screen that Xvfb makes up.
+QGIS_PACKAGES := python3-qgis python3-pytest qgis xvfb xauth xdotool imagemagick \
+  fonts-dejavu fonts-open-sans libgl1-mesa-dri
+
 qgis:
-	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null; then \
-	  echo "QGIS: found in $(QGIS_PYTHON)"; \
+	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null && \
+	    command -v qgis Xvfb xdotool import >/dev/null; then \
+	  echo "QGIS: found, in $(QGIS_PYTHON)"; \
 	elif ! command -v apt-get >/dev/null; then \
 	  echo "QGIS: missing, and no apt-get to install it; its tests will be skipped"; \
 	elif [ "$$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then \
-	  echo "QGIS: missing; for its tests: sudo apt-get install python3-qgis python3-pytest"; \
+	  echo "QGIS: missing; for its tests: sudo apt-get install $(QGIS_PACKAGES)"; \
 	else \
-	  echo "QGIS: installing python3-qgis by apt, about a minute"; \
+	  echo "QGIS: installing it by apt, a minute or two"; \
 	  as_root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
 	  $$as_root apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
-	    python3-qgis python3-pytest >/dev/null || \
+	    $(QGIS_PACKAGES) >/dev/null || \
 	  echo "QGIS: could not be installed; its tests will be skipped"; \
 	fi
 
