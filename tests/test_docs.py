@@ -34,6 +34,8 @@ def commands() -> list[str]:
 def test_every_command_and_option_exists(line: str) -> None:
     _, name, *rest = shlex.split(line, comments=True)
     command = cli.commands[name]
+    if isinstance(command, click.Group):
+        command, rest = command.commands[rest[0]], rest[1:]
     known = {
         option
         for parameter in command.params
