@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from owl_geo.errors import RunError
+from owl_geo.errors import BatchError, RunError
 
 
 @contextmanager
 def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a folder beside ``target`` to fill, then rename it into place; clean up on any error."""
     with disk_errors(target):
+        target = target.resolve()  # a link to a folder leads to that folder
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{target.name}.partial-"
         for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
             shutil.rmtree(left_over)  # of a process that was killed
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        partial, old = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(2))
+        partial.mkdir()
         try:
             yield partial
-            partial.chmod(0o755)
             _flush(partial)
             if replace and target.exists():
-                old = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent)) / target.name
                 target.rename(old)
                 partial.rename(target)
-                shutil.rmtree(old.parent)
+                shutil.rmtree(old)
             else:
                 if target.is_dir() and not any(target.iterdir()):
                     target.rmdir()
@@ -54,4 +54,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error
+    except BatchError as error:  # a batch that could not be written, in a folder half made
+        reason = str(error.__cause__ or error)
         raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error

@@ -49,7 +49,7 @@ class SceneSettings(Section):
     @model_validator(mode="after")
     def _one_place(self) -> SceneSettings:
         if bool(self.path) == bool(self.files):
-            raise ValueError("a scene needs either path or files")
+            raise ValueError("a scene needs path or files, one of them")
         return self
 
 
@@ -208,7 +208,7 @@ class TrainingSettings(Section):
     """Fitting on the answered patches, once a round."""
 
     epochs: int = _doc(5, "passes over the answered patches in each round", ge=0)
-    learning_rate: float = _doc(0.001, "Adam's learning rate", gt=0)
+    learning_rate: float = _doc(0.001, "Adam's learning rate", gt=0, le=1)
     batch_size: int = _doc(16, "patches per gradient step", ge=1)
 
 
@@ -216,7 +216,7 @@ class ReptileSettings(Section):
     """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
 
     enabled: bool = _doc(True, "false = plain fine-tuning")
-    inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0)
+    inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0, le=1)
     inner_steps: int = _doc(5, "SGD steps on the support set, at most", ge=1)
     meta_lr: float = _doc(0.1, "step towards the adapted weights", ge=0, le=1)
 
@@ -247,8 +247,10 @@ class LoopSettings(Section):
     initial: int = _doc(20, "patches of the first batch, drawn at random", ge=1)
     rounds: int = _doc(10, "rounds after the first batch, in a simulated run", ge=0)
     batch_size: int = _doc(10, "patches per round", ge=1)
-    labels_per_hour: float | None = _doc(None, "annotators' pace; with hours, the batch size", gt=0)
-    hours: float | None = _doc(None, "hours of labelling per round", gt=0)
+    labels_per_hour: float | None = _doc(
+        None, "annotators' pace; with hours, the batch size", gt=0, le=1e5
+    )
+    hours: float | None = _doc(None, "hours of labelling per round", gt=0, le=1e4)
 
     @property
     def query_budget(self) -> int:
@@ -299,6 +301,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:
+        if self.patch_size < 4:
+            raise ValueError(f"patches of {self.patch_size} pixels are too small: 4 or more a side")
         _check_classes(self.classes, self.positive)
         _check_concepts(self.concepts, self.layers)
         yes_no = [n for n, c in self.concepts.items() if c.kind in ("equals", "below", "above")]

@@ -17,8 +17,10 @@ from pyproj import CRS
 from owl_geo import owl_toml, run_folder
 from owl_geo.concepts.table import concept_table, describe
 from owl_geo.config import Settings
+from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.evaluation.split import hold_out
+from owl_geo.models import checkpoint
 from owl_geo.run_folder import Run
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
@@ -72,11 +74,18 @@ def init(
     path = Path(path)
     if not isinstance(settings, Settings):
         settings = owl_toml.parse(settings, "the settings")
+    settings = owl_toml.from_folder(settings, Path.cwd())
     run_folder.check_free(path, overwrite=overwrite)
     made = _make_index(settings, report)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
     run = run_folder.create(
-        path, named, made.patches, made.statistics, made.truth, overwrite=overwrite
+        path,
+        named,
+        made.patches,
+        made.source.grids,
+        made.statistics,
+        made.truth,
+        overwrite=overwrite,
     )
     return _summary(run, made)
 
@@ -87,8 +96,28 @@ def update(path: Path, *, report: Reporter = _silent) -> Summary:
     Raises as ``init`` does, and RunError where an answered patch would no longer exist.
     """
     run = Run(path)
-    made = _make_index(run.settings, report)
-    return _summary(run_folder.update(run, made.patches, made.statistics, made.truth), made)
+    made = _make_index(owl_toml.from_folder(run.settings, path), report)
+    _check_model_fits(run, made.source)
+    updated = run_folder.update(run, made.patches, made.source.grids, made.statistics, made.truth)
+    return _summary(updated, made)
+
+
+def _check_model_fits(run: Run, source: PatchSource) -> None:
+    """Raise RunError where the model of a run knows other bands, classes or patches."""
+    rounds = run.rounds()
+    if not rounds:
+        return
+    spec = checkpoint.read_spec(run.model_path(rounds[-1].number))
+    for name, now, before in [
+        ("bands", source.bands, spec.bands),
+        ("classes", run.settings.classes, spec.classes),
+        ("patch_size", source.patch_size, spec.patch_size),
+    ]:
+        if now != before:
+            raise RunError(
+                f"{run.path}: {name} cannot change once batches were asked, the model and the "
+                f"answers are for {before}; restore owl.toml, or make another run"
+            )
 
 
 def _make_index(settings: Settings, report: Reporter) -> _Index:

@@ -45,6 +45,7 @@ def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -
     patch is answered.
     """
     with run.locked():
+        run.sync_metrics()  # a process that was killed may not have come to it
         return run.waiting() or _advance(run, scoring.pick_device(device), progress, ask=True)
 
 
@@ -120,6 +121,11 @@ def _learn(
         checkpoint.set_statistics(model, run.statistics)
         return model, spec, math.nan, math.nan
     model, spec = checkpoint.load(run.model_path(number - 1))
+    if (spec.bands, spec.classes) != (run.source.bands, settings.classes):
+        raise RunError(
+            f"{run.model_path(number - 1)} was made for bands {', '.join(spec.bands)} and classes "
+            f"{', '.join(spec.classes)}; restore them in owl.toml, or make another run"
+        )
     images = run.source.read(known["patch_id"].tolist())
     labels = _class_numbers(settings.classes, known)
     query_loss = math.nan
@@ -167,6 +173,11 @@ def _choose(
         probabilities = scoring.predict_proba(
             model, run.source, ids, device=device, progress=progress
         )
+        if not np.isfinite(probabilities).all():
+            raise RunError(
+                "the model's probabilities are not finite: training has diverged; lower "
+                f"training.learning_rate in {run.path / 'owl.toml'}"
+            )
     terms = sampler.terms(probabilities, concepts)
     rng = np.random.default_rng(_seed(run, number, _CHOICE))
     chosen = sampler.choose(terms, budget, rng)

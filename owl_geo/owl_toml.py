@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
 def load(path: Path) -> Settings:
     """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad adds a mark
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -41,6 +42,37 @@ def load(path: Path) -> Settings:
             f"{LAYOUT_VERSION}); upgrade owl-geo"
         )
     return parse(data, str(path))
+
+
+def from_folder(settings: Settings, folder: Path) -> Settings:
+    """Return settings whose relative paths hold from anywhere; in owl.toml they start beside it."""
+    return Settings.model_validate(absolute_paths(settings.model_dump(), folder))
+
+
+def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the tables of owl.toml with paths that start at ``folder`` made absolute.
+
+    What GDAL opens by other means, a URL or /vsi..., stays as it is.
+    """
+    absolute: dict[str, Any] = copy.deepcopy(dict(values))
+    source = absolute.get("source", {})
+    holders = [source, absolute.get("oracle"), *source.get("scenes", ())]
+    for group in ("layers", "concepts"):
+        holders.extend(absolute.get(group, {}).values())
+    for holder in holders:
+        if isinstance(holder, dict):
+            for name in ("path", "files", "mask", "aoi"):
+                if name in holder:
+                    holder[name] = _absolute(holder[name], folder)
+    return absolute
+
+
+def _absolute(place: Any, folder: Path) -> Any:
+    if isinstance(place, list | tuple):
+        return [_absolute(one, folder) for one in place]
+    if not isinstance(place, str) or "://" in place or place.startswith("/vsi"):
+        return place
+    return str((folder / Path(place).expanduser()).absolute())
 
 
 def dump(settings: Settings) -> str:
@@ -114,6 +146,7 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "union_tag_not_found":
         return f"{place}.kind is missing"
     wanted = first["msg"].removeprefix("Input ").strip()
+    wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
     return f"{place} is {first['input']!r}, but it {wanted}"
 
 

@@ -15,9 +15,11 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError
+from owl_geo.grid import bounds
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 
@@ -44,6 +46,8 @@ class AlignedRaster:
         if band > dataset.count:
             self._stack.close()
             raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
+        # the raster's own extent, before it is seen through the scene's grid
+        self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *dataset.bounds)
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -99,6 +103,20 @@ class AlignedRaster:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def coverage(path: str | Path, grid: SceneGrid) -> float:
+    """Return the share of a scene's bounding box that a raster's covers, 0 to 1.
+
+    Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with AlignedRaster(path, grid) as raster:
+        placed = raster.bounds_in_scene
+    left, bottom, right, top = bounds(grid)
+    width = min(right, placed[2]) - max(left, placed[0])
+    height = min(top, placed[3]) - max(bottom, placed[1])
+    area = (right - left) * (top - bottom)
+    return float(max(width, 0.0) * max(height, 0.0) / area)
 
 
 def is_raster(path: str | Path) -> bool:

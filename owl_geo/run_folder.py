@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow
 from filelock import FileLock, Timeout
 
 from owl_geo import owl_toml
@@ -31,7 +32,7 @@ from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics, BoolArray
+from owl_geo.types import BandStatistics, BoolArray, SceneGrid
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -103,14 +104,14 @@ class Run:
                 "changed since the patch index was made; "
                 f"run `owl-geo init {self.path} --update`"
             )
-        return gpd.read_parquet(self._required(PATCHES))
+        return gpd.GeoDataFrame(self._table(PATCHES, gpd.read_parquet))
 
     @cached_property
     def _index_record(self) -> dict[str, Any]:
         path = self._required(INDEX)
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {"made_from": values["made_from"], "statistics": values["statistics"]}
+            return {name: values[name] for name in ("made_from", "scenes", "statistics")}
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
@@ -127,7 +128,7 @@ class Run:
         """
         if self.settings.oracle is None:
             return None
-        return pd.read_parquet(self._required(TRUTH))
+        return self._table(TRUTH, pd.read_parquet)
 
     @cached_property
     def statistics(self) -> BandStatistics:
@@ -147,8 +148,20 @@ class Run:
 
     @cached_property
     def source(self) -> PatchSource:
-        """The patches' pixels; the stored index spares another scan of the scenes."""
-        return open_source(self.settings.source, index=self.patches)
+        """The patches' pixels; the stored index spares another scan of the scenes.
+
+        Raises RunError where a scene is not the one that was indexed, by its header.
+        """
+        settings = owl_toml.from_folder(self.settings, self.path)
+        source = open_source(settings.source, index=self.patches)
+        known = self._index_record["scenes"]
+        for name, grid in source.grids.items():
+            if known.get(name) != _grid_record(grid):
+                raise RunError(
+                    f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
+                    f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
+                )
+        return source
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError where one is damaged."""
@@ -251,10 +264,17 @@ class Run:
         finally:
             lock.release()
 
+    def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+        path = self._required(name)
+        try:
+            return read(path)
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
+
     def _required(self, name: str) -> Path:
         path = self.path / name
         if not path.exists():
-            raise RunError(f"{path} is missing: the run folder is not complete; make it anew")
+            raise RunError(f"{path} is missing; run `owl-geo init {self.path} --update`")
         return path
 
 
@@ -267,6 +287,7 @@ def create(
     path: Path,
     settings: Settings,
     patches: gpd.GeoDataFrame,
+    grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     *,
@@ -280,32 +301,38 @@ def create(
     check_free(path, overwrite=overwrite)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, patches, statistics, truth)
+        _write_index(partial, settings, patches, grids, statistics, truth)
         (partial / ROUNDS).mkdir()
     return Run(path)
 
 
 def update(
-    run: Run, patches: gpd.GeoDataFrame, statistics: BandStatistics, truth: pd.DataFrame | None
+    run: Run,
+    patches: gpd.GeoDataFrame,
+    grids: Mapping[str, SceneGrid],
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
-    Raises RunError where an answered patch would no longer exist.
+    Raises RunError where a patch that was asked or answered would no longer exist.
     """
+    asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
     if (run.path / LABELS).exists():
         answered = GeoPackageLabels(run.path / LABELS, patches.crs).history()["patch_id"]
-        lost = answered[~answered.isin(patches["patch_id"])]
-        if len(lost):
-            raise RunError(
-                f"{run.path}: {lost.nunique()} answered patches, {lost.iloc[0]} say, do not exist "
-                "with these settings; make another run, or restore patch size, stride and scenes"
-            )
+        asked = pd.concat([asked, answered])
+    lost = asked[~asked.isin(patches["patch_id"])]
+    if len(lost):
+        raise RunError(
+            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
+            "exist with these settings; restore stride, scenes and area, or make another run"
+        )
     with (
         run.locked(),
         disk_errors(run.path),
         tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
     ):
-        _write_index(Path(folder), run.settings, patches, statistics, truth)
+        _write_index(Path(folder), run.settings, patches, grids, statistics, truth)
         # the record comes last: until then an interrupted update is told by its fingerprint
         (run.path / TRUTH).unlink(missing_ok=True)
         for name in (PATCHES, TRUTH, INDEX):
@@ -321,10 +348,15 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _grid_record(grid: SceneGrid) -> list[Any]:
+    return [grid.crs, *grid.transform, grid.height, grid.width]
+
+
 def _write_index(
     folder: Path,
     settings: Settings,
     patches: gpd.GeoDataFrame,
+    grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
 ) -> None:
@@ -333,6 +365,7 @@ def _write_index(
         truth.to_parquet(folder / TRUTH)
     record = {
         "made_from": fingerprint(settings),
+        "scenes": {name: _grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),
             "median": statistics.median.tolist(),
@@ -345,6 +378,8 @@ def _write_index(
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise RunError unless a new run may be written at ``path``."""
+    if path.resolve() == Path.cwd():
+        raise RunError(f"{path} is the folder you are in; give the run a folder of its own")
     if not path.exists():
         return
     if not path.is_dir():
@@ -356,8 +391,10 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
     if (path / LABELS).exists():
-        history = Run(path).labels.history()
-        people = history[history["annotator"] != ORACLE]
+        run = Run(path)
+        people = run.labels.history()
+        if run.settings.oracle is not None:
+            people = people[people["annotator"] != ORACLE]
         if len(people):
             raise RunError(
                 f"{path} holds {len(people)} answers by people; --overwrite will not delete them, "

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it not
+    from hypothesis import settings
+
+    # the same examples on every run, and no deadline: a busy machine is no reason to fail
+    settings.register_profile("steady", derandomize=True, deadline=None)
+    settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

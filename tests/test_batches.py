@@ -234,7 +234,10 @@ def test_the_style_is_the_layers_default(batch: Path) -> None:
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 
 
-@given(st.lists(printable, min_size=2, max_size=20, unique=True), printable)
+classes = printable.filter(lambda name: name not in schema.RESERVED_LABELS)
+
+
+@given(st.lists(classes, min_size=2, max_size=20, unique=True), printable)
 def test_any_class_name_makes_a_well_formed_style(names: list[str], concept: str) -> None:
     columns = [*schema.BATCH_COLUMNS_BEFORE, concept, *schema.BATCH_COLUMNS_AFTER]
     style = ElementTree.fromstring(batch_style(columns, tuple(names), names[-1], [concept]))
@@ -450,6 +453,8 @@ def test_now_may_be_of_any_zone(batch: Path) -> None:
         ("SET label = 'present ' WHERE rank = 2", "'present ', no label"),
         ("SET label = 'x' WHERE rank < 4", "'x', no label of this run .and 2 more.; known: absent"),
         ("SET label = 'skip', labelled_at = 'today'", "'scene/0/0' is 'today', no time"),
+        ("SET label = 'skip', labelled_at = '9999-12-31T23:00:00-05:00'", "-05:00', no time"),
+        ("SET label = 'skip', labelled_at = '0001-01-01T00:00:00+05:00'", "no time"),
     ],
 )
 def test_what_does_not_fit_the_run_is_refused(batch: Path, statement: str, message: str) -> None:

@@ -10,7 +10,10 @@ import tomllib
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import rasterio
+from rasters import write_raster
 from searches import label
 
 from owl_geo import Run
@@ -118,6 +121,9 @@ def test_verbose_says_more(tmp_path) -> None:
         (["init", "x", "--source", "synthetic", "--scene", "a.tif"], "--scene goes with"),
         (["init", "x", "--scene", "a.tif", "--n-bands", "3"], "--n-bands goes with"),
         (["init", "x", "--update", "--scene", "a.tif"], "--update takes its settings from"),
+        (["init", "x", "--update", "--seed", "0"], "--update takes its settings from"),
+        (["init", "x", "--scene", "a.tif", "--oracle-values", "3"], "goes with --oracle"),
+        (["run", "--source", "synthetic", "--batch-size", "3", "--labels-per-hour", "5"], "or"),
         (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
     ],
 )
@@ -139,11 +145,48 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
         (["init", "x", "--config", "nothing.toml"], "--config nothing.toml cannot be read"),
         (["run", "--source", "synthetic", "--alpha", "2"], "alpha is 2, but it lies between"),
         (["run", "--source", "synthetic", "--image-size", "3"], "image_size is 3"),
+        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
+        (["init", ".", "--source", "synthetic"], "the folder you are in"),
     ],
 )
 def test_what_a_user_can_mend_is_exit_code_1(arguments, said: str, tmp_path) -> None:
     assert said in one_error(owl(*arguments, cwd=tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_owl_geo_alone_shows_its_commands() -> None:
+    done = owl()
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) > 10
+    assert "error:" not in done.stderr
+
+
+def test_relative_paths_start_where_they_are_written(tmp_path) -> None:
+    """In a --config file beside it, in owl.toml in the run folder, wherever one stands."""
+    (tmp_path / "there").mkdir()
+    scene = write_raster(tmp_path / "there" / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
+    (tmp_path / "there" / "mine.toml").write_text(
+        "[[source.scenes]]\nname = 's'\npath = 's.tif'\n[source]\npatch_size = 8\n"
+        "[concepts.cover]\nkind = 'raster'\npath = 's.tif'\n"
+    )
+    done = owl("init", "r", "--config", "there/mine.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    toml = tmp_path / "r" / "owl.toml"
+    toml.write_text(toml.read_text().replace(str(scene), "../there/s.tif"))
+    assert str(tmp_path) not in toml.read_text()
+    (tmp_path / "moved").mkdir()
+    for folder in ("r", "there"):
+        (tmp_path / folder).rename(tmp_path / "moved" / folder)
+    assert owl("init", "moved/r", "--update", cwd=tmp_path).returncode == 0
+    assert owl("query", "r", cwd=tmp_path / "moved").returncode == 0
+
+
+def test_a_scene_that_was_replaced_is_noticed(tmp_path) -> None:
+    path = write_raster(tmp_path / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
+    assert owl("init", "r", "--scene", path, "--patch-size", "8", cwd=tmp_path).returncode == 0
+    elsewhere = rasterio.Affine(10, 0, 0, 0, -10, 0)
+    write_raster(path, np.ones((1, 32, 32), dtype="uint16"), transform=elsewhere)
+    assert "scene 's' was replaced" in one_error(owl("query", "r", cwd=tmp_path))
 
 
 def test_debug_shows_the_traceback(tmp_path) -> None:

@@ -80,7 +80,7 @@ def broken(path: str, value: object) -> dict:
         ("source.kind", "geotif", "source.kind is 'geotif'; known: 'synthetic', 'geotiff'"),
         ("source.scenes", [], "source.scenes"),
         ("source.scenes.1.name", "a", "two scenes are named 'a'"),
-        ("source.scenes.0.files", ["x.tif"], "either path or files"),
+        ("source.scenes.0.files", ["x.tif"], "path or files, one of them"),
         ("source.mask_bad", [], "a mask needs mask_bad"),
         ("source.min_valid", 0, "source.min_valid is 0, but it should be greater than 0"),
         ("classes", ["one"], "two or more names"),

@@ -116,6 +116,10 @@ def test_a_class_raster(tmp_path) -> None:
     assert np.argwhere(found == "present").tolist() == [[0, 0], [1, 0]]
     with pytest.raises(ConfigError, match=r"oracle\.values is missing"):
         labels({"path": path})
+    with pytest.raises(ConfigError, match=r"oracle\.column goes with a vector layer"):
+        labels({"path": path, "values": {"present": ["7"]}, "column": "class"})
+    with pytest.raises(LayerError, match="no pixel of any patch has 99"):
+        labels({"path": path, "values": {"present": ["99"]}})
 
 
 def test_a_truth_that_cannot_serve(tmp_path) -> None:

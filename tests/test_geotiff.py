@@ -538,3 +538,33 @@ def test_real_scenes(test_data: Path, place: str, options: dict[str, Any], kept:
     patches = source.read(ids[::5])
     assert np.isfinite(patches).all()
     assert np.array_equal(streamed(source)[::5], patches)
+
+
+def test_a_mask_elsewhere_is_refused_and_one_in_part_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = write_raster(tmp_path / "scene.tif", np.ones((1, 16, 16), dtype=np.uint16))
+    half = write_raster(tmp_path / "half.tif", np.ones((1, 16, 8), dtype=np.uint8))
+    far = write_raster(
+        tmp_path / "far.tif",
+        np.ones((1, 16, 16), dtype=np.uint8),
+        transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+    )
+
+    def source(mask: Path) -> GeoTiffSource:
+        settings = SceneSettings(name="s", path=str(scene), mask=str(mask))
+        return GeoTiffSource(settings, patch_size=8, mask_bad=[7])
+
+    with pytest.raises(SourceError, match=r"far\.tif covers nothing of scene 's'"):
+        _ = source(far).index
+    assert len(source(half).index) == 4
+    assert "half.tif covers 50 % of scene 's'" in caplog.text
+
+
+def test_an_area_of_interest_of_several_layers_is_refused(tmp_path: Path) -> None:
+    scene = write_raster(tmp_path / "scene.tif", np.ones((1, 16, 16), dtype=np.uint16))
+    area = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32632")
+    for name in ("here", "there"):
+        area.to_file(tmp_path / "area.gpkg", layer=name)
+    with pytest.raises(SourceError, match="several layers: here, there"):
+        GeoTiffSource(scene, patch_size=8, aoi=tmp_path / "area.gpkg")

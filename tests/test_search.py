@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import searches
+from safetensors import SafetensorError
 from searches import assert_same_story, label, make
 
 from owl_geo import Run, atomic, creation, ingest, query
@@ -299,6 +300,11 @@ class TestCutOff:
         assert_same_story(path, undisturbed)
 
 
+def failing_to_save(*_args, **_options) -> None:
+    """What safetensors does on a full disk."""
+    raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+
 class TestRunFolder:
     def test_what_is_no_run(self, tmp_path) -> None:
         with pytest.raises(RunError, match="no run folder at"):
@@ -348,8 +354,66 @@ class TestRunFolder:
         ingest(run, [run.batch_path(0)], annotator="x")
         toml = run.path / "owl.toml"
         toml.write_text(toml.read_text().replace("image_size = 8", "image_size = 12"))
-        with pytest.raises(RunError, match="1 answered patches"):
+        with pytest.raises(RunError, match="patch_size cannot change once"):
             creation.update(run.path)
+
+    @pytest.mark.parametrize(
+        ("before", "after", "said"),
+        [
+            ("n_bands = 2", "n_bands = 3", "bands cannot change once batches were asked"),
+            ('["absent", "present"]', '["no", "present"]', "classes cannot change"),
+            ("n_samples = 80", "n_samples = 5", "patches that were asked"),
+        ],
+    )
+    def test_an_update_keeps_to_what_the_model_knows(self, tmp_path, before, after, said) -> None:
+        run = make(tmp_path / "r")
+        query(run)
+        toml = run.path / "owl.toml"
+        assert before in toml.read_text()
+        toml.write_text(toml.read_text().replace(before, after))
+        with pytest.raises(RunError, match=said):
+            creation.update(run.path)
+
+    def test_damaged_tables_are_made_anew_by_an_update(self, tmp_path) -> None:
+        run = simulated(tmp_path / "r")
+        cure = "run `owl-geo init .* --update`"
+        for name in ("patches.parquet", "truth.parquet", "index.json"):
+            (run.path / name).write_bytes(b"not a table")
+            with pytest.raises(RunError, match=f"{name} is damaged; {cure}"):
+                (Run(run.path).patches, Run(run.path).truth)
+            (run.path / name).unlink()
+            with pytest.raises(RunError, match=f"{name} is missing; {cure}"):
+                (Run(run.path).patches, Run(run.path).truth)
+            creation.update(run.path)
+        assert Run(run.path).patches.equals(run.patches)
+        assert Run(run.path).is_finished()
+
+    def test_lost_metrics_come_back(self, tmp_path) -> None:
+        run = make(tmp_path / "r")
+        query(run)
+        before = (run.path / "metrics.csv").read_text()
+        (run.path / "metrics.csv").unlink()
+        query(run)
+        assert (run.path / "metrics.csv").read_text() == before
+
+    def test_a_person_named_oracle_is_a_person(self, tmp_path) -> None:
+        run = make(tmp_path / "r")
+        label(run.batch_path(0), {query(run).patch_ids[0]: "absent"}, annotator="oracle")
+        ingest(run, [run.batch_path(0)], annotator="x")
+        with pytest.raises(RunError, match="1 answers by people"):
+            creation.init(run.path, searches.settings(), overwrite=True)
+
+    def test_the_folder_one_stands_in_is_no_run_folder(self, tmp_path, monkeypatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(RunError, match="the folder you are in"):
+            creation.init(".", searches.settings())
+
+    def test_files_can_be_read_by_others(self, tmp_path) -> None:
+        run = make(tmp_path / "r")
+        query(run)
+        modes = {p.name: p.stat().st_mode & 0o777 for p in run.path.rglob("*") if p.is_file()}
+        modes.pop(".lock")
+        assert set(modes.values()) == {modes["owl.toml"]}
 
     def test_a_damaged_round_is_named(self, tmp_path) -> None:
         run = simulated(tmp_path / "r")
@@ -381,6 +445,10 @@ class TestRunFolder:
 
         monkeypatch.setattr(atomic.os, "fsync", full)
         with pytest.raises(RunError, match="No space left on device; nothing was changed"):
+            query(run)
+        monkeypatch.undo()
+        monkeypatch.setattr(checkpoint, "save_file", failing_to_save)
+        with pytest.raises(RunError, match="No space left on device"):
             query(run)
         monkeypatch.undo()
         assert list((run.path / "rounds").iterdir()) == []

@@ -129,13 +129,13 @@ def _utc(batch: BatchFile, patch_id: str, text: str) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).strftime(TIME_FORMAT)
+    except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise BatchError(
             f"{batch.path}: labelled_at of patch {patch_id!r} is {text!r}, no time; write it like"
             " 2026-01-31T12:00:00Z or leave it empty"
         ) from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime(TIME_FORMAT)
 
 
 def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:

@@ -5,6 +5,7 @@ Command modules import the core inside their functions, so that ``--help`` costs
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             prog_name="owl-geo",
             standalone_mode=False,
         )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "owl-geo"
         click.echo(f"error: {one_line(error.format_message())}; see `{command} --help`", err=True)
@@ -53,5 +57,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 130
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.echo(f"error: cannot write the output: {error.strerror}", err=True)
         return 1
     return result if isinstance(result, int) else 0

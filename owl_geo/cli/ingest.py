@@ -12,7 +12,7 @@ from owl_geo.cli import options as opt
 
 @click.command(
     cls=opt.Command,
-    epilog="Example: owl-geo ingest RUN RUN/rounds/001/batch.gpkg",
+    epilog="Example: owl-geo ingest RUN RUN/rounds/000/batch.gpkg",
     short_help="Check and store the answers in labelled batches.",
 )
 @opt.run_folder
@@ -31,13 +31,15 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     from owl_geo.run_folder import Run
 
     opened = Run(run_path)
+    stored = False
     for done in take_in(opened, batches, annotator=annotator or _login_name()):
         counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
         click.echo(
             f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
             f"{done.new} new, {done.unchanged} known before"
         )
-    opt.say(f"Next: owl-geo query {run_path}")
+        stored = stored or bool(done.new or done.unchanged)
+    opt.say(f"Next: owl-geo query {opt.quoted(run_path)}" if stored else "Nothing is labelled yet")
 
 
 def _login_name() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import synthetic
@@ -48,7 +49,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--mask", "masks", multiple=True, help="A cloud mask, per scene or one for all.")
 @click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
 @click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
-@click.option("--osm", help="An OSM extract or a layer with OSM tags: adds the ready concepts.")
+@click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
 @click.option("--oracle", help="Truth that answers in a simulation: polygons, points, a raster.")
 @click.option("--oracle-column", help="The attribute of the truth that holds the class.")
 @click.option("--oracle-values", callback=_words, help="Values of the truth that are positive.")
@@ -75,14 +76,19 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
     from owl_geo import creation, owl_toml
 
     if update:
-        others = [name for name, value in options.items() if value and name != "source"]
-        if others or overwrite:
+        source = click.get_current_context().get_parameter_source
+        given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
+        if given or overwrite:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         summary = creation.update(run_path, report=opt.progress)
     else:
-        settings = owl_toml.parse(_settings(options), "the options")
+        settings = owl_toml.parse(_settings(options), _origin(options))
         summary = creation.init(run_path, settings, overwrite=overwrite, report=opt.progress)
     _print(summary, run_path)
+
+
+def _origin(options: dict[str, Any]) -> str:
+    return f"the options and {options['config_path']}" if options["config_path"] else "the options"
 
 
 def _print(summary: Summary, run_path: Path) -> None:
@@ -101,7 +107,7 @@ def _print(summary: Summary, run_path: Path) -> None:
         for line in lines:
             click.echo(f"  {line}")
     oracle = summary.run.settings.oracle is not None
-    opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {run_path}")
+    opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -170,11 +176,16 @@ def _scene(text: str) -> dict[str, Any]:
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:
     path, values = options["oracle"], options["oracle_values"]
     if not path:
+        for name in ("oracle_column", "oracle_values", "oracle_share"):
+            if options[name]:
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --oracle")
         return {}
+    path, layer = _layer_of(path)
     classes = options["classes"]
     positive = options["positive"] or (classes[-1] if classes else "present")
     return opt.given(
         path=_absolute(path),
+        layer=layer,
         column=options["oracle_column"],
         values={positive: values} if values else None,
         min_share=options["oracle_share"],
@@ -185,18 +196,27 @@ def _osm(path: str) -> dict[str, Any]:
     """Return the ready concepts over one layer, with the weights that they start from."""
     from owl_geo.concepts.preset import osm_preset
 
+    path, layer = _layer_of(path)
     return {
-        "layers": {"osm": {"path": _absolute(path)}},
+        "layers": {"osm": opt.given(path=_absolute(path), layer=layer)},
         "concepts": {name: c.model_dump() for name, c in osm_preset("osm").items()},
         "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
     }
 
 
+def _layer_of(text: str) -> tuple[str, str | None]:
+    """Split ``FILE|layername=NAME``, as QGIS writes the layers of a file."""
+    path, _, layer = text.partition("|layername=")
+    return path, layer or None
+
+
 def _read(path: Path) -> dict[str, Any]:
     from owl_geo.errors import ConfigError
+    from owl_geo.owl_toml import absolute_paths
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return absolute_paths(values, path.parent)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"--config {path} cannot be read as TOML: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -120,6 +121,8 @@ def loop_options(function: F) -> F:
 
 def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     """Return the part of owl.toml that ``loop_options`` decide; what was not given stays out."""
+    if options["batch_size"] is not None and options["labels_per_hour"] is not None:
+        raise click.UsageError("give --batch-size, or --labels-per-hour and --hours")
     alpha = options["alpha"]
     if alpha is not None and alpha != "ramp":
         try:
@@ -154,6 +157,11 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(below, dict) and isinstance(value, dict)
         merged[name] = merge(merged[name], value) if both else value
     return merged
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a shell would take it."""
+    return shlex.quote(str(path))
 
 
 def is_quiet() -> bool:

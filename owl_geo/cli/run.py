@@ -80,7 +80,7 @@ def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
         difference = _first_difference(existing.settings, settings)
         if difference:
             raise RunError(
-                f"{out} was made with {difference}; go on with `owl-geo run {out}`, "
+                f"{out} was made with {difference}; go on with `owl-geo run {opt.quoted(out)}`, "
                 "choose another --out, or start afresh with --overwrite"
             )
         opt.say(f"Going on with {out}")
@@ -118,7 +118,9 @@ def _search(opened: Run, device: str) -> None:
         _print_row(entry)
     last = simulate(opened, device=device, on_round=_print_row)[-1].metrics
     found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
-    if math.isnan(last.test_auc):
+    if last.positives_found in (0, last.n_labeled):
+        opt.say(f"{found}; the model has seen one class only, so its AUC means nothing")
+    elif math.isnan(last.test_auc):
         opt.say(f"{found}; test AUC is nan: the held-out patches lack one of the classes")
     else:
         opt.say(f"{found}; fitted on all of them, the test AUC is {last.test_auc:.3f}")

@@ -69,7 +69,10 @@ def _model(opened: Run, now: Status) -> str:
 
 def _next(opened: Run, now: Status) -> str:
     if now.next_step == "label":
-        return f"label {now.waiting}, then owl-geo ingest {opened.path} {now.waiting}"
+        run, batch = opt.quoted(opened.path), opt.quoted(now.waiting or opened.path)
+        return f"label {batch}, then owl-geo ingest {run} {batch}"
     if now.next_step == "nothing":
         return "nothing, the search is finished"
-    return f"owl-geo {now.next_step} {opened.path}"
+    if not now.askable:
+        return "nothing, every patch is answered"
+    return f"owl-geo {now.next_step} {opt.quoted(opened.path)}"

@@ -106,7 +106,10 @@ def _layer_name(settings: LayerSettings) -> str:
     if not names:
         raise LayerError(f"{settings.path} has no layer with geometry")
     if len(names) > 1:
-        raise LayerError(f"{settings.path} has several layers: {', '.join(names)}; name one")
+        raise LayerError(
+            f"{settings.path} has several layers: {', '.join(names)}; name one, as layer in "
+            f"owl.toml or as FILE|layername={names[0]} on the command line"
+        )
     return names[0]
 
 

@@ -66,6 +66,8 @@ def _raster_shares(
     """Return each class's share among a patch's valid truth pixels, and where there are any."""
     if not oracle.values:
         raise ConfigError("oracle.values is missing: say which values of the raster are positive")
+    if oracle.column is not None:
+        raise ConfigError(f"oracle.column goes with a vector layer; {path} is a raster")
     check_extent(path, raster_extent(path), pool)
     codes = [_codes(oracle.values[name]) for name in wanted]
     flat = [code for group in codes for code in group]
@@ -78,6 +80,12 @@ def _raster_shares(
         known[part.positions] = valid > 0
         for column in range(len(wanted)):
             shares[part.positions, column] = each[:, owner == column].sum(axis=1)
+    for column, name in enumerate(wanted):
+        if not shares[:, column].any():
+            values = " or ".join(oracle.values[name])
+            raise LayerError(
+                f"{path}: no pixel of any patch has {values}; see oracle.values.{name}"
+            )
     return shares, known
 
 

@@ -54,11 +54,20 @@ def set_statistics(model: nn.Module, statistics: BandStatistics) -> None:
 
 
 def save(path: Path, model: nn.Module, spec: ModelSpec) -> None:
-    """Write weights, buffers and the spec."""
+    """Write weights, buffers and the spec; raises OSError where the disk does not allow it."""
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
-    save_file(tensors, str(path), metadata={"owl_geo": json.dumps(asdict(spec))})
+    try:
+        save_file(tensors, str(path), metadata={"owl_geo": json.dumps(asdict(spec))})
+    except SafetensorError as error:  # what the operating system said, in another class
+        raise OSError(str(error)) from error
+    path.chmod(0o644)  # save_file makes it the owner's alone, unlike all that lies beside it
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read what a model was built for; raises RunError as ``load`` does."""
+    return load(path)[1]
 
 
 def load(path: Path) -> tuple[nn.Module, ModelSpec]:

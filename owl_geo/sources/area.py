@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import shapely
 from pyogrio.errors import DataSourceError
 from pyproj import CRS, Transformer
@@ -26,9 +27,16 @@ class AreaOfInterest:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         try:
+            layers = pyogrio.list_layers(self.path)[:, 0].tolist()
+            if len(layers) > 1:
+                raise SourceError(
+                    f"the area of interest {self.path} has several layers: {', '.join(layers)}; "
+                    "save the one you mean as a file of its own"
+                )
             table = gpd.read_file(self.path, columns=[])
         except (DataSourceError, OSError) as error:
-            raise SourceError(f"cannot read the area of interest {self.path}: {error}") from error
+            reason = str(error).split("; ")[0].rstrip(".")  # GDAL adds advice for programmers
+            raise SourceError(f"cannot read the area of interest {self.path}: {reason}") from error
         if table.crs is None:
             raise SourceError(f"the area of interest {self.path} has no CRS; assign one first")
         self._crs: CRS = table.crs

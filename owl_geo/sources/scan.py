@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -9,15 +10,18 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import LayerError, SourceError
 from owl_geo.grid import Chunk, chunks, reading_order, tile
+from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import ReaderPool, always_valid, chunk_shape
-from owl_geo.sources.scenes import Scene
+from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, IntArray, Progress
+
+_log = logging.getLogger("owl_geo")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,28 @@ class _Windows:
         return _Windows(self.row_off[keep], self.col_off[keep], self.valid[keep])
 
 
+def _check_mask(scene: Scene) -> None:
+    """Warn of a mask that covers a scene partly; raise SourceError for one that lies elsewhere."""
+    if scene.mask is None:
+        return
+    try:
+        share = coverage(scene.mask.path, scene.grid)
+    except LayerError as error:
+        raise SourceError(f"the mask of scene {scene.name!r}: {error}") from error
+    if share == 0:
+        raise SourceError(
+            f"the mask {scene.mask.path} covers nothing of scene {scene.name!r}, which spans "
+            f"{extent_text(scene.grid)} in {crs_text(scene.grid)}; take the mask of this scene"
+        )
+    if share < 0.999:
+        _log.warning(
+            "the mask %s covers %.3g %% of scene %r; beyond it every pixel counts as clear",
+            scene.mask.path,
+            100 * share,
+            scene.name,
+        )
+
+
 def scan(
     scenes: Sequence[Scene],
     readers: ReaderPool,
@@ -77,6 +103,8 @@ def scan(
     ``progress`` counts windows. Pixels are read only where they can be invalid. Raises SourceError
     where no window is left.
     """
+    for scene in scenes:
+        _check_mask(scene)
     cut = {scene.name: _cut(scene, size, stride) for scene in scenes}
     inside = {
         scene.name: windows.where(

@@ -68,10 +68,8 @@ class RunFolder:
         return [name for name, concept in concepts.items() if concept.get("kind") == "distance"]
 
     def _place(self, text: str) -> Path:
-        """A relative path holds from where owl-geo was started, most often the run's neighbour."""
-        path = Path(text).expanduser()
-        candidates = [path, self.path / path, self.path.parent / path]
-        return next((place for place in candidates[1:] if place.exists()), path)
+        """A relative path in owl.toml starts at the run folder."""
+        return self.path / Path(text).expanduser()
 
 
 def scene_beside(batch: Path, name: str) -> SceneEntry | None:
