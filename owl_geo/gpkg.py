@@ -74,7 +74,7 @@ def create(
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
             # before its reason GDAL quotes the SQL
             reason = " ".join(str(error).split()).rpartition("failed: ")[2]
-            raise OSError(reason) from error
+            raise OSError(f"{reason} (is the disk full?)") from error
         with closing(connect(made, "rw")) as connection:
             _check_whole(connection, layer, len(frame), spatial_index)
             if finish is not None:
