@@ -10,6 +10,7 @@ The layers, from top to bottom; imports go down only:
     overview
     evaluation
     loop | intake
+    run_setup
     run_folder
     scoring | training
     sources | concepts | models | acquisition | reptile | labels | batches | metrics

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pyproj import CRS
 
-from owl_geo import owl_toml, run_folder
+from owl_geo import owl_toml, run_setup
 from owl_geo.concepts.table import concept_table, describe
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
@@ -75,10 +75,10 @@ def init(
     if not isinstance(settings, Settings):
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(settings, Path.cwd())
-    run_folder.check_free(path, overwrite=overwrite)
+    run_setup.check_free(path, overwrite=overwrite)
     made = _make_index(settings, report)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
-    run = run_folder.create(
+    run = run_setup.create(
         path,
         named,
         made.patches,
@@ -98,7 +98,7 @@ def update(path: Path, *, report: Reporter = _silent) -> Summary:
     run = Run(path)
     made = _make_index(owl_toml.from_folder(run.settings, path), report)
     _check_model_fits(run, made.source)
-    updated = run_folder.update(run, made.patches, made.source.grids, made.statistics, made.truth)
+    updated = run_setup.update(run, made.patches, made.source.grids, made.statistics, made.truth)
     return _summary(updated, made)
 
 

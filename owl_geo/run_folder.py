@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,7 +155,7 @@ class Run:
         source = open_source(settings.source, index=self.patches)
         known = self._index_record["scenes"]
         for name, grid in source.grids.items():
-            if known.get(name) != _grid_record(grid):
+            if known.get(name) != grid_record(grid):
                 raise RunError(
                     f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
                     f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
@@ -283,64 +282,6 @@ def is_run(path: Path) -> bool:
     return (path / owl_toml.FILE_NAME).is_file()
 
 
-def create(
-    path: Path,
-    settings: Settings,
-    patches: gpd.GeoDataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
-    *,
-    overwrite: bool = False,
-) -> Run:
-    """Write a new run folder, whole or not at all.
-
-    An existing run is replaced only with ``overwrite``, and never one that holds people's answers.
-    Raises RunError.
-    """
-    check_free(path, overwrite=overwrite)
-    with writing_folder(path, replace=overwrite) as partial:
-        (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, patches, grids, statistics, truth)
-        (partial / ROUNDS).mkdir()
-    return Run(path)
-
-
-def update(
-    run: Run,
-    patches: gpd.GeoDataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
-) -> Run:
-    """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
-
-    Raises RunError where a patch that was asked or answered would no longer exist.
-    """
-    asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
-    if (run.path / LABELS).exists():
-        answered = GeoPackageLabels(run.path / LABELS, patches.crs).history()["patch_id"]
-        asked = pd.concat([asked, answered])
-    lost = asked[~asked.isin(patches["patch_id"])]
-    if len(lost):
-        raise RunError(
-            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
-            "exist with these settings; restore stride, scenes and area, or make another run"
-        )
-    with (
-        run.locked(),
-        disk_errors(run.path),
-        tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
-    ):
-        _write_index(Path(folder), run.settings, patches, grids, statistics, truth)
-        # the record comes last: until then an interrupted update is told by its fingerprint
-        (run.path / TRUTH).unlink(missing_ok=True)
-        for name in (PATCHES, TRUTH, INDEX):
-            if (Path(folder) / name).exists():
-                (Path(folder) / name).replace(run.path / name)
-    return Run(run.path)
-
-
 def fingerprint(settings: Settings) -> str:
     """Return a digest of the settings that decide the patch index, truth and held-out part."""
     decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
@@ -348,55 +289,6 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _grid_record(grid: SceneGrid) -> list[Any]:
+def grid_record(grid: SceneGrid) -> list[Any]:
+    """Return what tells whether a scene is still the one that was indexed, as JSON keeps it."""
     return [grid.crs, *grid.transform, grid.height, grid.width]
-
-
-def _write_index(
-    folder: Path,
-    settings: Settings,
-    patches: gpd.GeoDataFrame,
-    grids: Mapping[str, SceneGrid],
-    statistics: BandStatistics,
-    truth: pd.DataFrame | None,
-) -> None:
-    patches.to_parquet(folder / PATCHES)
-    if truth is not None:
-        truth.to_parquet(folder / TRUTH)
-    record = {
-        "made_from": fingerprint(settings),
-        "scenes": {name: _grid_record(grid) for name, grid in grids.items()},
-        "statistics": {
-            "bands": list(statistics.bands),
-            "median": statistics.median.tolist(),
-            "scale": statistics.scale.tolist(),
-            "n_patches": statistics.n_patches,
-        },
-    }
-    (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise RunError unless a new run may be written at ``path``."""
-    if path.resolve() == Path.cwd():
-        raise RunError(f"{path} is the folder you are in; give the run a folder of its own")
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise RunError(f"{path} is a file; choose another place for the run")
-    if not any(path.iterdir()):
-        return
-    if not is_run(path):
-        raise RunError(f"{path} is not empty and no run; choose another place")
-    if not overwrite:
-        raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
-    if (path / LABELS).exists():
-        run = Run(path)
-        people = run.labels.history()
-        if run.settings.oracle is not None:
-            people = people[people["annotator"] != ORACLE]
-        if len(people):
-            raise RunError(
-                f"{path} holds {len(people)} answers by people; --overwrite will not delete them, "
-                "move the folder away"
-            )
