@@ -10,9 +10,11 @@ import tomllib
 from pathlib import Path
 
 import click
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasters import write_raster
 from searches import label
 
@@ -120,6 +122,9 @@ def test_verbose_says_more(tmp_path) -> None:
         (["query", "x", "--devise", "cpu"], "--device"),
         (["init", "x", "--source", "synthetic", "--scene", "a.tif"], "--scene goes with"),
         (["init", "x", "--scene", "a.tif", "--n-bands", "3"], "--n-bands goes with"),
+        (["init", "x", "--source", "synthetic", "--patch-size", "16"], "--patch-size goes with"),
+        (["init", "x", "--source", "synthetic", "--min-valid", "0"], "--min-valid goes with"),
+        (["init", "x", "--scene", "a.tif", "--oracle-share", "0"], "--oracle-share goes with"),
         (["init", "x", "--update", "--scene", "a.tif"], "--update takes its settings from"),
         (["init", "x", "--update", "--seed", "0"], "--update takes its settings from"),
         (["init", "x", "--scene", "a.tif", "--oracle-values", "3"], "goes with --oracle"),
@@ -179,6 +184,27 @@ def test_relative_paths_start_where_they_are_written(tmp_path) -> None:
         (tmp_path / folder).rename(tmp_path / "moved" / folder)
     assert owl("init", "moved/r", "--update", cwd=tmp_path).returncode == 0
     assert owl("query", "r", cwd=tmp_path / "moved").returncode == 0
+
+
+def test_a_layer_of_a_file_is_named_as_qgis_does(tmp_path) -> None:
+    scene = write_raster(tmp_path / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
+    with rasterio.open(scene) as opened:
+        whole, crs = shapely.box(*opened.bounds), opened.crs
+    for name, use in (("woods", "forest"), ("towns", "residential")):
+        layer = gpd.GeoDataFrame({"landuse": [use]}, geometry=[whole], crs=crs)
+        layer.to_file(tmp_path / "map.gpkg", layer=name)
+    command = ["init", "r", "--scene", "s.tif", "--patch-size", "8", "--osm"]
+    assert "woods, towns; name one" in one_error(owl(*command, "map.gpkg", cwd=tmp_path))
+    done = owl(*command, "map.gpkg|layername=towns", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "land_cover: urban 16 (100.0%)" in done.stdout
+
+
+def test_bad_values_without_a_mask_are_not_ignored(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
+    done = owl("init", "r", "--scene", "s.tif", "--mask-bad", "3", cwd=tmp_path)
+    assert "no scene has a mask" in one_error(done)
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_scene_that_was_replaced_is_noticed(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,10 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
 @click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
 @click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
-@click.option("--oracle", help="Truth that answers in a simulation: polygons, points, a raster.")
+@click.option(
+    "--oracle",
+    help="Truth that answers in a simulation: polygons, points, a raster; or FILE|layername=NAME.",
+)
 @click.option("--oracle-column", help="The attribute of the truth that holds the class.")
 @click.option("--oracle-values", callback=_words, help="Values of the truth that are positive.")
 @click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
@@ -126,18 +130,38 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
-    for name in ("scenes", "bands", "masks", "aoi", "osm", "oracle"):
-        if options[name]:
-            flag = f"--{name.removesuffix('s') if name != 'bands' else name}"
-            raise click.UsageError(f"{flag} goes with --source geotiff")
+    _refuse(options, _OF_SCENES, "--source geotiff")
     return synthetic.settings(options)
 
 
+# Parameters, with the flags that set them, that mean something for scenes only.
+_OF_SCENES = {
+    "scenes": "--scene",
+    "bands": "--bands",
+    "patch_size": "--patch-size",
+    "stride": "--stride",
+    "min_valid": "--min-valid",
+    "masks": "--mask",
+    "mask_bad": "--mask-bad",
+    "aoi": "--aoi",
+    "osm": "--osm",
+    "oracle": "--oracle",
+    "oracle_column": "--oracle-column",
+    "oracle_values": "--oracle-values",
+    "oracle_share": "--oracle-share",
+}
+
+
+def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> None:
+    """Refuse flags that would be accepted and do nothing."""
+    for name, flag in flags.items():
+        if options[name] not in (None, ()):
+            raise click.UsageError(f"{flag} goes with {where}")
+
+
 def _scenes(options: dict[str, Any]) -> dict[str, Any]:
-    for name in synthetic.GENERATOR:
-        if options[name] is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{flag} goes with --source synthetic")
+    generator = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
+    _refuse(options, generator, "--source synthetic")
     scenes = [_scene(text) for text in options["scenes"]]
     masks = [_absolute(mask) for mask in options["masks"]]
     if masks and len(masks) not in (1, len(scenes)):
@@ -176,9 +200,8 @@ def _scene(text: str) -> dict[str, Any]:
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:
     path, values = options["oracle"], options["oracle_values"]
     if not path:
-        for name in ("oracle_column", "oracle_values", "oracle_share"):
-            if options[name]:
-                raise click.UsageError(f"--{name.replace('_', '-')} goes with --oracle")
+        further = {name: flag for name, flag in _OF_SCENES.items() if name.startswith("oracle_")}
+        _refuse(options, further, "--oracle")
         return {}
     path, layer = _layer_of(path)
     classes = options["classes"]

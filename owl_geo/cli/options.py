@@ -166,7 +166,7 @@ def quoted(path: Path) -> str:
 
 def is_quiet() -> bool:
     """Whether -q was given."""
-    return click.get_current_context().meta.get(_VERBOSITY, 0) < 0  # type: ignore[no-any-return]
+    return bool(click.get_current_context().meta.get(_VERBOSITY, 0) < 0)
 
 
 def say(text: str) -> None:

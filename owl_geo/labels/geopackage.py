@@ -25,11 +25,11 @@ from owl_geo.types import Answer
 
 _COLUMNS = ", ".join(gpkg.quoted(name) for name in LABELS_COLUMNS)
 _INSERT = (
-    f"INSERT INTO {gpkg.quoted(LABELS_LAYER)} ({_COLUMNS}, {gpkg.GEOMETRY})"  # noqa: S608
+    f"INSERT INTO {gpkg.quoted(LABELS_LAYER)} ({_COLUMNS}, {gpkg.GEOMETRY})"  # noqa: S608 - quoted names
     f" VALUES ({', '.join('?' for _ in LABELS_COLUMNS)}, ?)"
 )
 _HISTORY = (
-    f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608
+    f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608 - quoted names
     f" FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY {gpkg.FEATURE_ID}"
 )
 _EXTENT = """
@@ -87,7 +87,7 @@ class GeoPackageLabels:
         if not self.path.exists():
             return 0
         with self._one_line("read"), self._open() as connection:
-            query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608
+            query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608 - quoted names
             return int(connection.execute(query).fetchone()[0])
 
     def _create(self) -> None:

@@ -75,7 +75,7 @@ def load(path: Path) -> tuple[nn.Module, ModelSpec]:
     try:
         with safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {})["owl_geo"]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         fields = json.loads(header)
         spec = ModelSpec(
             **{**fields, "bands": tuple(fields["bands"]), "classes": tuple(fields["classes"])}

@@ -176,6 +176,8 @@ class GeoTiffSource:
     def _scanned(self) -> _Layout:
         if self._layout is None:
             settings = self._settings
+            if settings.mask_bad and not any(scene.mask for scene in self._scenes.values()):
+                raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
             result = scan(
                 tuple(self._scenes.values()),
                 self._readers,
