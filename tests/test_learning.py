@@ -212,8 +212,8 @@ def test_scoring_equals_one_pass_over_everything() -> None:
 def test_checkpoint_round_trip_and_what_it_refuses(tmp_path) -> None:
     path = tmp_path / "model.safetensors"
     model = checkpoint.build(spec(3, 8, ("a", "b", "c")), seed=4)
-    checkpoint.save(path, model, spec(3, 8, ("a", "b", "c")))
-    again, read = checkpoint.load(path)
+    checkpoint.save(path, [model], spec(3, 8, ("a", "b", "c")))
+    (again,), read = checkpoint.load(path)
     assert read == spec(3, 8, ("a", "b", "c"))
     assert same(weights(model), weights(again))
     torch.save(model.state_dict(), tmp_path / "pickled.safetensors")
