@@ -5,7 +5,7 @@ as they are in the meta-update: an average of two normalisation states is the st
 Each fit starts a new Adam: moments gathered before the meta-update describe weights that are gone,
 and a run that is resumed then needs nothing but the weights.
 
-A pretrained trunk takes a tenth of either learning rate (``PatchModel.rates``).
+A backbone's trunk takes a tenth of either learning rate (``PatchModel.rates``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.randomness import seeded
 from owl_geo.reptile import Reptile, Weights, mean_weights
 from owl_geo.types import FloatArray, IntArray
+
+_RIDGE = 0.5  # the usual penalty of a logistic regression: half the squared weights
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ def fit(
 ) -> float:
     """Train in place with Adam on cross-entropy; return the mean loss of the last epoch.
 
+    Where the model sees concepts, its weights for them start each time from a logistic regression
+    on the concepts alone, and Adam goes on from there. Of a few dozen patches a network learns
+    every image by heart before the few weights of the concepts have moved, and no error is left
+    for them to learn from.
+
     ``images`` is float32 ``(n, bands, height, width)``, ``labels`` int64 ``(n,)`` of class numbers,
     ``concepts`` float32 ``(n, n_concepts)`` where the model knows any. Without patches or epochs
     nothing happens and the loss is not-a-number.
@@ -59,11 +66,17 @@ def fit(
     total = 0.0
     with seeded(seed, device):
         model.to(device).train()
+        if data.concepts is not None:
+            _start_from_concepts(model, data.concepts, data.labels)
+        weights = dict(model.named_parameters())
         rates = model.rates()
         optimizer = torch.optim.Adam(
             [
-                {"params": [parameter], "lr": settings.learning_rate * rates[name]}
-                for name, parameter in model.named_parameters()
+                {
+                    "params": [weights[name] for name in weights if rates[name] == rate],
+                    "lr": settings.learning_rate * rate,
+                }
+                for rate in sorted(set(rates.values()))
             ]
         )
         for _ in range(settings.epochs):
@@ -72,7 +85,7 @@ def fit(
                 rng.permutation(n), range(settings.batch_size, n, settings.batch_size)
             ):
                 optimizer.zero_grad()
-                loss = data.loss(model, dict(model.named_parameters()), part)
+                loss = data.loss(model, weights, part)
                 torch.autograd.backward(loss)
                 optimizer.step()
                 total += float(loss.detach()) * len(part)
@@ -96,7 +109,8 @@ def meta_update(
     The inner SGD adapts theta to each support set of ``batch`` on its own. The query set judges the
     weights adapted to each, before theta moves towards their mean; the loss is the mean over the
     tasks. Without a ``batch`` the patches are one task (``halves``). Where there is no support set
-    or no query set, nothing moves, and the loss is not-a-number.
+    or no query set, nothing moves, and the loss is not-a-number. Where a task has diverged, so that
+    the loss is not finite, nothing moves either.
     """
     batch = halves(np.arange(len(labels)), seed) if batch is None else batch
     supports = [support for support in batch.supports if len(support)]
@@ -117,10 +131,13 @@ def meta_update(
         model.eval()
         with torch.inference_mode():
             losses = [float(data.loss(model, weights, batch.query)) for weights in adapted]
+        loss = sum(losses) / len(losses)
+        if not math.isfinite(loss):
+            return loss
         with torch.no_grad():
             for name, value in reptile.move(theta, mean_weights(adapted)).items():
                 model.get_parameter(name).copy_(value)
-    return sum(losses) / len(losses)
+    return loss
 
 
 def halves(positions: IntArray, seed: int) -> MetaBatch:
@@ -157,6 +174,27 @@ class _Examples:
         known = None if self.concepts is None else self.concepts[chosen]
         logits = functional_call(model, dict(weights), (self.images[chosen], known))
         return cross_entropy(logits, self.labels[chosen])
+
+
+def _start_from_concepts(model: PatchModel, concepts: Tensor, labels: Tensor) -> None:
+    """Set the concepts' columns of the last layer, and its bias, as if there were no image."""
+    head = model.network.head
+    n, width = concepts.shape
+    start = torch.zeros(head.out_features, width + 1, device=concepts.device, requires_grad=True)
+    known = torch.cat([concepts, concepts.new_ones(n, 1)], dim=1)
+    optimizer = torch.optim.LBFGS([start], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        penalty = _RIDGE * start.square().sum() / n
+        loss = cross_entropy(known @ start.T, labels) + penalty
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch's gap
+    with torch.no_grad():
+        head.weight[:, head.in_features - width :] = start[:, :width]
+        head.bias.copy_(start[:, width])
 
 
 def _sgd_step(

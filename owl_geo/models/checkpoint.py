@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from owl_geo.errors import RunError
-from owl_geo.models.backbones import KINDS, Backbone
+from owl_geo.models.backbones import Backbone
 from owl_geo.models.cnn import SimpleCNN
 from owl_geo.models.network import PatchNetwork
 from owl_geo.models.randomness import seeded
@@ -29,7 +29,7 @@ from owl_geo.types import BandStatistics
 
 MAX_MEMBERS = 32  # an ensemble of more is no ensemble but a damaged header
 
-_TRUNK_RATE = 0.1  # of the learning rate: what is already learnt should move less than what is not
+_TRUNK_RATE = 0.1  # of the learning rate
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,10 @@ class PatchModel(nn.Module):
     logits ``(n, classes)``.
     """
 
-    def __init__(
-        self, standardize: Standardize, network: PatchNetwork, *, pretrained: bool = False
-    ) -> None:
+    def __init__(self, standardize: Standardize, network: PatchNetwork) -> None:
         super().__init__()
         self.standardize = standardize
         self.network = network
-        self.pretrained = pretrained
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the network's features ``(n, d)``."""
@@ -81,10 +78,12 @@ class PatchModel(nn.Module):
     def rates(self) -> dict[str, float]:
         """Return the share of the learning rate that each parameter takes.
 
-        A pretrained trunk takes a tenth, and what is fresh takes all of it.
+        A backbone's trunk takes a tenth, all else the whole. What it has learnt elsewhere should
+        move less than a head that knows nothing; and fresh ones, whose batch normalisation is held
+        still as well, diverge at rates that suit the head.
         """
         return {
-            name: _TRUNK_RATE if self.pretrained and name.startswith("network.trunk.") else 1.0
+            name: _TRUNK_RATE if name.startswith("network.trunk.") else 1.0
             for name, _ in self.named_parameters()
         }
 
@@ -105,8 +104,7 @@ def build(spec: ModelSpec, seed: int, pretrained: Pretrained | None = None) -> P
             if pretrained is not None:
                 backbone.load_trunk(pretrained.tensors)
             network = backbone
-    is_pretrained = spec.kind in KINDS and spec.weights != "none"
-    return PatchModel(Standardize(n_bands), network, pretrained=is_pretrained)
+    return PatchModel(Standardize(n_bands), network)
 
 
 def member_seed(seed: int, member: int) -> int:
