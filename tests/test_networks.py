@@ -259,22 +259,24 @@ class TestBackbones:
         assert np.isfinite(one.members(everything(of), seed=0)).all()
 
     def test_a_fresh_backbone_learns_what_is_there(self) -> None:
-        of = material(90)
-        one, _ = taught(of, 50, model={"kind": "resnet18"}, training={"epochs": 3})
-        rest = np.arange(50, 90)
+        of = material(110)
+        tables = {"training": {"epochs": 4}, "reptile": {"kind": "none"}}
+        one, _ = taught(of, 50, model={"kind": "resnet18"}, **tables)
+        rest = np.arange(50, 110)
         said = one.members(rest, seed=0)[0].argmax(axis=1)
-        assert (said == of.source.labels[rest]).mean() > 0.8
+        assert (said == of.source.labels[rest]).mean() > 0.75  # the larger class is 0.65 of them
 
     def test_weights_are_read_once_and_their_origin_travels(self, tmp_path: Path) -> None:
         file = tmp_path / "w.pth"
         torch.save(resnet18().state_dict(), file)
         of = material(20)
-        tables = {"model": {"kind": "resnet18", "weights": str(file)}, "uncertainty": ENSEMBLE}
+        two = {"members": "ensemble", "ensemble_size": 2}
+        tables = {"model": {"kind": "resnet18", "weights": str(file)}, "uncertainty": two}
         one = learner(of, **tables)
         one.save(tmp_path / "m.safetensors")
         models, spec = checkpoint.load(tmp_path / "m.safetensors")
         assert spec.weights.startswith("w.pth, sha256 ")
-        first, second = (model.state_dict() for model in models[:2])
+        first, second = (model.state_dict() for model in models)
         name = "network.trunk.layer1.0.conv1.weight"
         assert torch.equal(first[name], second[name])
         assert not torch.equal(first["network.head.weight"], second["network.head.weight"])
@@ -354,7 +356,7 @@ class TestRestoring:
     ],
 )
 def test_a_whole_search_is_repeatable(tables: dict, tmp_path: Path) -> None:
-    source = {"kind": "synthetic", "n_samples": 40, "image_size": 8, "n_bands": 2}
+    source = {"kind": "synthetic", "n_samples": 30, "image_size": 8, "n_bands": 2}
     for name in ("one", "other"):
-        simulate(make(tmp_path / name, oracle={}, source=source, loop={"rounds": 2}, **tables))
+        simulate(make(tmp_path / name, oracle={}, source=source, loop={"rounds": 1}, **tables))
     assert_same_story(tmp_path / "one", tmp_path / "other")
