@@ -45,7 +45,7 @@ class Reptile:
 
 
 def mean_weights(adapted: Sequence[Weights]) -> dict[str, Tensor]:
-    """Return the mean over tasks: where batched Reptile moves to (the paper's section 2).
+    """Return the mean over tasks: where the paper's batched version moves to.
 
     Tasks that adapted different names, and no task at all, are an error.
     """

@@ -37,9 +37,9 @@ def diverse(
     are drawn class by class in turn, so that the rare class is not forgotten, and are as many as
     there are where the share asks for more. One group without replay is plain Reptile.
 
-    Concept-diverse meta-batches with replay are from Khan et al., 2026, arXiv 2602.17605. This is
-    a simplification: theirs keeps a core and a reservoir of bounded size and chooses between them,
-    here all earlier answers, which a search has few of, are the core that is drawn from.
+    After Khan et al., 2026, arXiv 2602.17605, who make meta-batches diverse in concepts and replay
+    answers from a core and a reservoir. This is a simplification: a search has few earlier answers,
+    so all of them are the core that is drawn from, and there is no reservoir.
 
     Args:
         fresh: which of the answers are new, ``(n,)``.
