@@ -12,6 +12,7 @@ The layers, from top to bottom; imports go down only:
     loop | intake
     run_setup
     run_folder
+    learners
     scoring | training
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty

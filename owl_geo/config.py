@@ -200,8 +200,30 @@ class OracleSettings(Section):
 class ModelSettings(Section):
     """The classifier."""
 
-    kind: Literal["cnn"] = "cnn"
+    kind: Literal["cnn", "resnet18", "efficientnet_b0"] = _doc(
+        "cnn", "cnn, resnet18, efficientnet_b0"
+    )
+    weights: str = _doc(
+        "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
+    )
+    concepts: bool = _doc(False, "true = the last layer sees the concepts beside the image")
     dropout: float = _doc(0.5, "dropout before the last layer", ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _weights_have_a_use(self) -> ModelSettings:
+        if self.kind == "cnn" and self.weights != "none":
+            raise ValueError("weights are for a backbone; set kind to resnet18 or efficientnet_b0")
+        return self
+
+
+class UncertaintySettings(Section):
+    """What the model's doubt is measured by."""
+
+    members: Literal["single", "dropout", "ensemble"] = _doc(
+        "single", "one pass, passes with dropout on, or networks from different seeds"
+    )
+    passes: int = _doc(15, "passes with dropout on", ge=2, le=100)
+    ensemble_size: int = _doc(5, "networks of the ensemble", ge=2, le=32)
 
 
 class TrainingSettings(Section):
@@ -215,10 +237,13 @@ class TrainingSettings(Section):
 class ReptileSettings(Section):
     """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
 
-    enabled: bool = _doc(True, "false = plain fine-tuning")
+    kind: Literal["none", "plain", "diverse"] = _doc(
+        "plain", "none = fine-tuning only; diverse = a task per group of concepts, with replay"
+    )
     inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0, le=1)
     inner_steps: int = _doc(5, "SGD steps on the support set, at most", ge=1)
     meta_lr: float = _doc(0.1, "step towards the adapted weights", ge=0, le=1)
+    replay: float = _doc(0.5, "diverse: share of earlier answers in a support set", ge=0, lt=1)
 
 
 class AcquisitionSettings(Section):
@@ -294,6 +319,7 @@ class Settings(Section):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     loop: LoopSettings = LoopSettings()
     model: ModelSettings = ModelSettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
     training: TrainingSettings = TrainingSettings()
     reptile: ReptileSettings = ReptileSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -19,23 +19,22 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from owl_geo import scoring, training
+from owl_geo import scoring
 from owl_geo.acquisition.samplers import RandomSampler, Sampler, build_sampler
 from owl_geo.batches import write_batch
 from owl_geo.errors import RunError
+from owl_geo.learners.base import Learner, Lesson, Material
+from owl_geo.learners.network import NetworkLearner
 from owl_geo.metrics import RoundMetrics, roc_auc
-from owl_geo.models import checkpoint
-from owl_geo.models.checkpoint import ModelSpec
-from owl_geo.reptile import Reptile
 from owl_geo.run_folder import Round, Run
+from owl_geo.sources.base import positions_of
 from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
 
 log = logging.getLogger("owl_geo")
 
 # What a random number is for; each purpose has a stream of its own in each round.
-_WEIGHTS, _META, _FIT, _CHOICE = range(4)
+_WEIGHTS, _LEARN, _CHOICE, _SCORE = range(4)
 
 
 def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
@@ -65,16 +64,16 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     known = current[current["label"].isin(run.settings.classes)]
     log.info("round %d: learning from %d labels", number, len(known))
-    model, spec, train_loss, query_loss = _learn(run, rounds, known, device)
-    batch = _choose(run, model, pool, number, device, progress) if ask else None
+    learner, lesson = _learn(run, rounds, known, device)
+    batch = _choose(run, learner, pool, number, progress) if ask else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
     metrics = RoundMetrics(
         round=number,
         n_labeled=len(known),
         positives_found=int((known["label"] == run.settings.positive).sum()),
-        train_loss=train_loss,
-        test_auc=_test_auc(run, model, device) if len(known) else math.nan,
-        meta_query_loss=query_loss,
+        train_loss=lesson.train_loss,
+        test_auc=_test_auc(run, learner, number) if len(known) else math.nan,
+        meta_query_loss=lesson.meta_query_loss,
         n_pool=int(pool.sum()),
         seconds=round(time.perf_counter() - started, 3),
     )
@@ -87,7 +86,7 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     )
 
     def write(folder: Path) -> None:
-        checkpoint.save(folder / run.model_path(number).name, model, spec)
+        learner.save(folder / run.model_path(number).name)
         if batch is not None and batch_id is not None:
             write_batch(
                 folder / run.batch_path(number).name,
@@ -105,56 +104,42 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
 
 def _learn(
     run: Run, rounds: list[Round], known: pd.DataFrame, device: torch.device
-) -> tuple[nn.Module, ModelSpec, float, float]:
-    """Take the last round's model to the present: Reptile on new answers, then a fit on all."""
+) -> tuple[Learner, Lesson]:
+    """Take the last round's model to the present, on all answers."""
     settings = run.settings
     number = len(rounds)
-    if not rounds:
-        spec = ModelSpec(
-            kind=settings.model.kind,
-            bands=run.source.bands,
-            classes=settings.classes,
-            patch_size=settings.patch_size,
-            dropout=settings.model.dropout,
-        )
-        model = checkpoint.build(spec, _seed(run, number, _WEIGHTS))
-        checkpoint.set_statistics(model, run.statistics)
-        return model, spec, math.nan, math.nan
-    model, spec = checkpoint.load(run.model_path(number - 1))
-    if (spec.bands, spec.classes) != (run.source.bands, settings.classes):
-        raise RunError(
-            f"{run.model_path(number - 1)} was made for bands {', '.join(spec.bands)} and classes "
-            f"{', '.join(spec.classes)}; restore them in owl.toml, or make another run"
-        )
-    images = run.source.read(known["patch_id"].tolist())
-    labels = _class_numbers(settings.classes, known)
-    query_loss = math.nan
-    if settings.reptile.enabled:
-        fresh = (known["seq"] > rounds[-1].answers_seen).to_numpy()
-        query_loss = training.meta_update(
-            model,
-            images[fresh],
-            labels[fresh],
-            Reptile(
-                inner_lr=settings.reptile.inner_lr,
-                meta_lr=settings.reptile.meta_lr,
-                inner_steps=settings.reptile.inner_steps,
-            ),
-            seed=_seed(run, number, _META),
-            device=device,
-        )
-    train_loss = training.fit(
-        model, images, labels, settings.training, seed=_seed(run, number, _FIT), device=device
+    learner = NetworkLearner(
+        Material(
+            source=run.source,
+            ids=run.patches["patch_id"].tolist(),
+            statistics=run.statistics,
+            concepts=np.empty((len(run.patches), 0), dtype=np.float32),
+        ),
+        settings.classes,
+        model=settings.model,
+        training=settings.training,
+        reptile=settings.reptile,
+        uncertainty=settings.uncertainty,
+        seed=_seed(run, 0, _WEIGHTS),
+        device=device,
     )
-    return model, spec, train_loss, query_loss
+    if not rounds:
+        return learner, Lesson(math.nan, math.nan)
+    learner.restore(run.model_path(number - 1))
+    lesson = learner.learn(
+        positions_of(run.patches, known["patch_id"].tolist()),
+        _class_numbers(settings.classes, known),
+        (known["seq"] > rounds[-1].answers_seen).to_numpy(),
+        _seed(run, number, _LEARN),
+    )
+    return learner, lesson
 
 
 def _choose(
     run: Run,
-    model: nn.Module,
+    learner: Learner,
     pool: BoolArray,
     number: int,
-    device: torch.device,
     progress: Progress | None,
 ) -> gpd.GeoDataFrame:
     """Return the batch in rank order, with the terms of each patch's score."""
@@ -169,15 +154,10 @@ def _choose(
         budget = settings.loop.query_budget
     probabilities: FloatArray | None = None
     if sampler.needs_model:
-        ids = candidates["patch_id"].tolist()
-        probabilities = scoring.predict_proba(
-            model, run.source, ids, device=device, progress=progress
+        members = learner.members(
+            np.flatnonzero(pool), seed=_seed(run, number, _SCORE), progress=progress
         )
-        if not np.isfinite(probabilities).all():
-            raise RunError(
-                "the model's probabilities are not finite: training has diverged; lower "
-                f"training.learning_rate in {run.path / 'owl.toml'}"
-            )
+        probabilities = members.mean(axis=0)
     terms = sampler.terms(probabilities, concepts)
     rng = np.random.default_rng(_seed(run, number, _CHOICE))
     chosen = sampler.choose(terms, budget, rng)
@@ -191,15 +171,15 @@ def _choose(
     return batch
 
 
-def _test_auc(run: Run, model: nn.Module, device: torch.device) -> float:
+def _test_auc(run: Run, learner: Learner, number: int) -> float:
     """ROC AUC on the held-out patches; not-a-number without truth, or where it has one class."""
     if run.truth is None:
         return math.nan
     test = run.truth[run.truth["held_out"] & run.truth["label"].notna()]
     if test.empty:
         return math.nan
-    ids = test["patch_id"].tolist()
-    probabilities = scoring.predict_proba(model, run.source, ids, device=device)
+    positions = positions_of(run.patches, test["patch_id"].tolist())
+    probabilities = learner.members(positions, seed=_seed(run, number, _SCORE)).mean(axis=0)
     positive = run.settings.classes.index(run.settings.positive)
     is_positive = (test["label"] == run.settings.positive).to_numpy()
     return roc_auc(is_positive, probabilities[:, positive])

@@ -5,9 +5,10 @@ Nichol, Achiam, Schulman: On First-Order Meta-Learning Algorithms, 2018, arXiv 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -41,3 +42,15 @@ class Reptile:
         return {
             name: value + self.meta_lr * (adapted[name] - value) for name, value in theta.items()
         }
+
+
+def mean_weights(adapted: Sequence[Weights]) -> dict[str, Tensor]:
+    """Return the mean over tasks: where the paper's batched version moves to.
+
+    Tasks that adapted different names, and no task at all, are an error.
+    """
+    if not adapted or any(weights.keys() != adapted[0].keys() for weights in adapted):
+        raise ValueError("a mean needs one task or more, all with the same names")
+    return {
+        name: torch.stack([weights[name] for weights in adapted]).mean(dim=0) for name in adapted[0]
+    }

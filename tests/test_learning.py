@@ -11,10 +11,12 @@ import torch
 from owl_geo import Reptile, SimpleCNN, SyntheticSource
 from owl_geo.config import TrainingSettings
 from owl_geo.errors import ConfigError, RunError
+from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.models import checkpoint
+from owl_geo.reptile import mean_weights
 from owl_geo.scoring import pick_device, predict_proba
 from owl_geo.sources.statistics import band_statistics
-from owl_geo.training import fit, meta_update
+from owl_geo.training import MetaBatch, fit, meta_update
 from owl_geo.types import BandStatistics
 
 CPU = torch.device("cpu")
@@ -140,6 +142,105 @@ def test_meta_update_is_meta_lr_times_plain_sgd() -> None:
         torch.testing.assert_close(moved[name], value + 0.1 * (adapted[name] - value))
 
 
+def test_one_group_without_replay_is_plain_reptile() -> None:
+    source = SyntheticSource(14, 8, 2)
+    images, labels = source.read(source.index["patch_id"].tolist()), source.labels
+    fresh = np.arange(14) >= 4
+    one_group = np.zeros(14, dtype=np.int64)
+    models = [checkpoint.build(spec(2, 8), seed=3) for _ in range(2)]
+    plain = meta_update(models[0], images[fresh], labels[fresh], Reptile(), seed=5, device=CPU)
+    batch = diverse(fresh, labels, one_group, 0.0, seed=5)
+    ours = meta_update(models[1], images, labels, Reptile(), batch=batch, seed=5, device=CPU)
+    assert ours == plain
+    assert same(weights(models[0]), weights(models[1]))
+
+
+def test_a_meta_batch_goes_towards_the_mean_of_its_tasks() -> None:
+    """Each task starts at theta, not where the last one ended."""
+    source = SyntheticSource(12, 8, 2)
+    images, labels = source.read(source.index["patch_id"].tolist()), source.labels
+    without = checkpoint.ModelSpec("cnn", ("a", "b"), ("x", "y"), 8, dropout=0.0)
+    supports, query = [np.arange(3), np.arange(3, 8)], np.arange(8, 12)
+
+    def moved(*tasks: np.ndarray) -> tuple[dict[str, torch.Tensor], float]:
+        model = checkpoint.build(without, seed=0)
+        batch = MetaBatch(tasks, query)
+        loss = meta_update(
+            model, images, labels, Reptile(meta_lr=0.5), batch=batch, seed=0, device=CPU
+        )
+        return weights(model), loss
+
+    (first, loss_1), (second, loss_2), (both, loss) = (
+        moved(supports[0]),
+        moved(supports[1]),
+        moved(*supports),
+    )
+    for name, value in both.items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2)
+    assert not same(first, second)
+    assert loss == pytest.approx((loss_1 + loss_2) / 2)
+
+
+def test_the_mean_of_weights() -> None:
+    tasks = [{"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, 6.0])}]
+    assert mean_weights(tasks)["w"].tolist() == [2.0, 4.0]
+    for wrong in ([], [{"w": torch.zeros(1)}, {"v": torch.zeros(1)}]):
+        with pytest.raises(ValueError, match="same names"):
+            mean_weights(wrong)
+
+
+def test_a_task_that_diverges_moves_nothing() -> None:
+    source = SyntheticSource(20, 8, 2)
+    images = source.read(source.index["patch_id"].tolist())
+    model = checkpoint.build(spec(2, 8), seed=0)
+    before = weights(model)
+    wild = Reptile(inner_lr=1e6, inner_steps=10)
+    loss = meta_update(model, images, source.labels, wild, seed=0, device=CPU)
+    assert not math.isfinite(loss)
+    assert same(before, weights(model))
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(5))
+def test_diverse_tasks_are_of_one_group_each_and_replay_all_classes(
+    replay: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    fresh = np.arange(100) >= 70
+    labels = (np.arange(100) % 10 == 0).astype(np.int64)  # rare: 7 of the 70 earlier ones
+    groups = rng.integers(0, 3, 100)
+    batch = diverse(fresh, labels, groups, replay, seed)
+    new = [support[fresh[support]] for support in batch.supports]
+    for support, own in zip(batch.supports, new, strict=True):
+        replayed = support[~fresh[support]]
+        assert len(np.unique(groups[own])) == 1
+        wanted = min(70, round(len(own) * replay / (1 - replay)))
+        assert len(replayed) == len(np.unique(replayed)) == wanted
+        assert labels[replayed].sum() in (min(wanted // 2, 7), min((wanted + 1) // 2, 7))
+    assert len({groups[own[0]] for own in new}) == len(new) == len(np.unique(groups[fresh]))
+    asked = np.concatenate([*new, batch.query])
+    np.testing.assert_array_equal(np.sort(asked), np.flatnonzero(fresh))
+    assert len(batch.query) == 15
+
+
+def test_replay_is_a_share_below_one() -> None:
+    with pytest.raises(ValueError, match="replay is 1"):
+        diverse(np.ones(4, bool), np.zeros(4, np.int64), np.zeros(4, np.int64), 1.0, 0)
+
+
+def test_groups_of_concepts_are_rows_where_few_and_clusters_where_many() -> None:
+    few = np.array([[0, 1], [1, 0], [0, 1], [1, 1]], dtype=np.float32)
+    groups = concept_groups(few, seed=0)
+    assert groups[0] == groups[2]
+    assert len(set(groups.tolist())) == 3
+    corners = np.array([[0, 0], [0, 9], [9, 0], [9, 9]], dtype=np.float32)
+    place = np.arange(80) % 4
+    noise = np.random.default_rng(0).random((80, 2), dtype=np.float32)
+    many = concept_groups(corners[place] + noise, seed=0)
+    assert len(set(zip(place.tolist(), many.tolist(), strict=True))) == 4
+    assert concept_groups(np.empty((5, 0), np.float32), seed=0).tolist() == [0] * 5
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_meta_update_needs_two_patches(n: int) -> None:
     model = checkpoint.build(spec(2, 8), seed=0)
@@ -212,8 +313,8 @@ def test_scoring_equals_one_pass_over_everything() -> None:
 def test_checkpoint_round_trip_and_what_it_refuses(tmp_path) -> None:
     path = tmp_path / "model.safetensors"
     model = checkpoint.build(spec(3, 8, ("a", "b", "c")), seed=4)
-    checkpoint.save(path, model, spec(3, 8, ("a", "b", "c")))
-    again, read = checkpoint.load(path)
+    checkpoint.save(path, [model], spec(3, 8, ("a", "b", "c")))
+    (again,), read = checkpoint.load(path)
     assert read == spec(3, 8, ("a", "b", "c"))
     assert same(weights(model), weights(again))
     torch.save(model.state_dict(), tmp_path / "pickled.safetensors")

@@ -123,10 +123,10 @@ class TestSimulated:
         assert batch["uncertainty"].isna().all()
 
     def test_reptile_can_be_switched_off(self, tmp_path) -> None:
-        run = simulated(tmp_path / "off", reptile={"enabled": False})
+        run = simulated(tmp_path / "off", reptile={"kind": "none"})
         assert all(math.isnan(entry.metrics.meta_query_loss) for entry in run.rounds())
         on = simulated(tmp_path / "on")
-        first, second = (checkpoint.load(r.model_path(1))[0].state_dict() for r in (run, on))
+        first, second = (checkpoint.load(r.model_path(1))[0][0].state_dict() for r in (run, on))
         assert not np.array_equal(first["network.head.weight"], second["network.head.weight"])
 
 

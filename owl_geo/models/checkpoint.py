@@ -1,62 +1,129 @@
 """A model on disk: weights as safetensors, and beside them all that is needed to build it again.
 
-Nothing is pickled, so a file from elsewhere cannot run code.
+A model is one network or an ensemble; the tensors of each are named after its number, ``0.``,
+``1.``, ... Nothing is pickled, so a file from elsewhere cannot run code.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from owl_geo.errors import RunError
+from owl_geo.models.backbones import Backbone
 from owl_geo.models.cnn import SimpleCNN
+from owl_geo.models.network import PatchNetwork
+from owl_geo.models.randomness import seeded
 from owl_geo.models.standardize import Standardize
+from owl_geo.models.weights import Pretrained
 from owl_geo.types import BandStatistics
+
+MAX_MEMBERS = 32  # an ensemble of more is no ensemble but a damaged header
+
+_TRUNK_RATE = 0.1  # of the learning rate
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """What a model was built for; it travels in the checkpoint's header."""
 
-    kind: str
+    kind: str  # "cnn", "resnet18", "efficientnet_b0"
     bands: tuple[str, ...]
     classes: tuple[str, ...]
     patch_size: int  # pixels
     dropout: float
+    n_concepts: int = 0
+    members: int = 1  # networks in the file
+    weights: str = "none"  # where the trunk's first weights came from
+    common_names: tuple[str | None, ...] = ()  # of the bands, where the weights depend on them
 
 
-def build(spec: ModelSpec, seed: int) -> nn.Module:
-    """Build a model with fresh weights drawn from ``seed``; the global generator is left alone.
+class PatchModel(nn.Module):
+    """A network behind the standardisation of its bands, so that it takes the source's own values.
 
-    The first layer standardises the bands, by statistics that ``set_statistics`` puts in.
+    Takes float32 ``(n, bands, height, width)``, with concepts also ``(n, n_concepts)``, and returns
+    logits ``(n, classes)``.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = SimpleCNN(len(spec.bands), len(spec.classes), spec.patch_size, spec.dropout)
-    model = nn.Sequential()
-    model.add_module("standardize", Standardize(len(spec.bands)))
-    model.add_module("network", network)
-    return model
+
+    def __init__(self, standardize: Standardize, network: PatchNetwork) -> None:
+        super().__init__()
+        self.standardize = standardize
+        self.network = network
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the network's features ``(n, d)``."""
+        return self.network.embed(cast(Tensor, self.standardize(x)))
+
+    def classify(self, features: Tensor, concepts: Tensor | None = None) -> Tensor:
+        """Return logits ``(n, classes)`` of features that ``embed`` gave, and concepts."""
+        return self.network.classify(features, concepts)
+
+    def forward(self, x: Tensor, concepts: Tensor | None = None) -> Tensor:
+        return self.classify(self.embed(x), concepts)
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the model tells apart."""
+        return self.network.head.out_features
+
+    def rates(self) -> dict[str, float]:
+        """Return the share of the learning rate that each parameter takes.
+
+        A backbone's trunk takes a tenth, all else the whole. What it has learnt elsewhere should
+        move less than a head that knows nothing; and fresh ones, whose batch normalisation is held
+        still as well, diverge at rates that suit the head.
+        """
+        return {
+            name: _TRUNK_RATE if name.startswith("network.trunk.") else 1.0
+            for name, _ in self.named_parameters()
+        }
 
 
-def set_statistics(model: nn.Module, statistics: BandStatistics) -> None:
+def build(spec: ModelSpec, seed: int, pretrained: Pretrained | None = None) -> PatchModel:
+    """Build one network with fresh weights drawn from ``seed``; the global generator is left alone.
+
+    ``pretrained`` replaces the trunk's weights. The first layer standardises the bands, by
+    statistics that ``set_statistics`` puts in. Raises ValueError for an unknown kind.
+    """
+    n_bands, n_classes = len(spec.bands), len(spec.classes)
+    network: PatchNetwork
+    with seeded(seed, torch.device("cpu")):
+        if spec.kind == "cnn":
+            network = SimpleCNN(n_bands, n_classes, spec.patch_size, spec.dropout, spec.n_concepts)
+        else:
+            backbone = Backbone(spec.kind, n_bands, n_classes, spec.dropout, spec.n_concepts)
+            if pretrained is not None:
+                backbone.load_trunk(pretrained.tensors)
+            network = backbone
+    return PatchModel(Standardize(n_bands), network)
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Return the seed of a member's weights; the first has the model's own seed."""
+    return seed if member == 0 else int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+
+
+def set_statistics(model: PatchModel, statistics: BandStatistics) -> None:
     """Put the pool's band statistics into the model's first layer."""
-    layer = model.get_submodule("standardize")
-    assert isinstance(layer, Standardize)
-    layer.median.copy_(torch.from_numpy(statistics.median).view_as(layer.median))
-    layer.scale.copy_(torch.from_numpy(statistics.scale).view_as(layer.scale))
+    model.standardize.set(statistics)
 
 
-def save(path: Path, model: nn.Module, spec: ModelSpec) -> None:
+def save(path: Path, models: Sequence[PatchModel], spec: ModelSpec) -> None:
     """Write weights, buffers and the spec; raises OSError where the disk does not allow it."""
+    assert len(models) == spec.members
     tensors = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+        f"{number}.{name}": value.detach().cpu().contiguous()
+        for number, model in enumerate(models)
+        for name, value in model.state_dict().items()
     }
     try:
         save_file(tensors, str(path), metadata={"owl_geo": json.dumps(asdict(spec))})
@@ -70,18 +137,33 @@ def read_spec(path: Path) -> ModelSpec:
     return load(path)[1]
 
 
-def load(path: Path) -> tuple[nn.Module, ModelSpec]:
-    """Read a model back; raises RunError where the file is missing, damaged or foreign."""
+def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
+    """Read a model's networks back; raises RunError where the file is missing, damaged, foreign."""
     try:
         with safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {})["owl_geo"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        fields = json.loads(header)
-        spec = ModelSpec(
-            **{**fields, "bands": tuple(fields["bands"]), "classes": tuple(fields["classes"])}
-        )
-        model = build(spec, seed=0)
-        model.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise RunError(f"{path} is no model of owl-geo, or is damaged: {error}") from error
-    return model, spec
+        spec = _spec(json.loads(header))
+        models = tuple(build(spec, seed=0) for _ in range(spec.members))
+        nn.ModuleList(models).load_state_dict(tensors)
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} is no model of owl-geo, or is damaged: {reason}") from error
+    return models, spec
+
+
+def _spec(fields: dict[str, object]) -> ModelSpec:
+    lists = ("bands", "classes", "common_names")
+    tuples = {name: tuple(cast(list[str], fields[name])) for name in lists if name in fields}
+    spec = ModelSpec(**{**fields, **tuples})  # type: ignore[arg-type]
+    if not 1 <= spec.members <= MAX_MEMBERS:
+        raise ValueError(f"{spec.members} networks in one model")
+    return spec

@@ -5,33 +5,42 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from owl_geo.models.network import PatchNetwork
+
 MIN_IMAGE_SIZE = 4  # two poolings halve the patch twice
+_HIDDEN = 128
 
 
-class SimpleCNN(nn.Module):
+class SimpleCNN(PatchNetwork):
     """Two 3 x 3 convolutions (32, 64 channels), ReLU and pooling after each, and a hidden layer.
 
-    Takes float32 ``(n, n_bands, image_size, image_size)`` and returns logits ``(n, n_classes)``.
-    Raises ValueError for patches of fewer than 4 pixels a side.
+    Takes float32 ``(n, n_bands, image_size, image_size)``, with ``n_concepts`` also
+    ``(n, n_concepts)``, and returns logits ``(n, n_classes)``. Raises ValueError for patches of
+    fewer than 4 pixels a side.
     """
 
     def __init__(
-        self, n_bands: int, n_classes: int = 2, image_size: int = 32, dropout: float = 0.5
+        self,
+        n_bands: int,
+        n_classes: int = 2,
+        image_size: int = 32,
+        dropout: float = 0.5,
+        n_concepts: int = 0,
     ) -> None:
         super().__init__()
         if image_size < MIN_IMAGE_SIZE:
             raise ValueError(f"SimpleCNN needs patches of 4 x 4 pixels or more, not {image_size}")
         side = image_size // 4
+        self.n_concepts = n_concepts
         self.conv1 = nn.Conv2d(n_bands, 32, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3, padding=1)
         self.pool = nn.MaxPool2d(2)
-        self.hidden = nn.Linear(64 * side * side, 128)
+        self.hidden = nn.Linear(64 * side * side, _HIDDEN)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(128, n_classes)
+        self.head = nn.Linear(_HIDDEN + n_concepts, n_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the hidden layer's activations ``(n, 128)``."""
         x = self.pool(torch.relu(self.conv1(x)))  # (n, 32, size / 2, size / 2)
         x = self.pool(torch.relu(self.conv2(x)))  # (n, 64, size / 4, size / 4)
-        x = torch.relu(self.hidden(x.flatten(1)))  # (n, 128)
-        logits: Tensor = self.head(self.dropout(x))
-        return logits
+        return torch.relu(self.hidden(x.flatten(1)))

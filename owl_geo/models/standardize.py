@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from owl_geo.types import BandStatistics
+
 _LIMIT = 10.0  # scaled units; a cloud or a saturated pixel should not dominate a patch
 
 
@@ -22,6 +24,11 @@ class Standardize(nn.Module):
         super().__init__()
         self.register_buffer("median", torch.zeros(1, n_bands, 1, 1))
         self.register_buffer("scale", torch.ones(1, n_bands, 1, 1))
+
+    def set(self, statistics: BandStatistics) -> None:
+        """Take over the statistics of the pool."""
+        self.median.copy_(torch.from_numpy(statistics.median).view_as(self.median))
+        self.scale.copy_(torch.from_numpy(statistics.scale).view_as(self.scale))
 
     def forward(self, x: Tensor) -> Tensor:
         return ((x - self.median) / self.scale).clamp(-_LIMIT, _LIMIT)

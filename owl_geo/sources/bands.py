@@ -85,11 +85,23 @@ def with_common_names(bands: Sequence[Band]) -> tuple[Band, ...]:
     Codes like B2 and B8 are taken for Sentinel-2's only where Landsat, which counts otherwise,
     cannot be meant: see ``_looks_like_sentinel2``.
     """
-    codes = [_last_part(band.name) for band in bands]
-    named = [band.common or common_name(band.name) for band in bands]
-    if _looks_like_sentinel2(codes) and not any("l30" in b.name.casefold() for b in bands):
+    named = common_names([band.name for band in bands])
+    return tuple(
+        replace(band, common=band.common or name) for band, name in zip(bands, named, strict=True)
+    )
+
+
+def common_names(bands: Sequence[str]) -> tuple[str | None, ...]:
+    """Return the common name of each band of one source, None for a band that has none.
+
+    Names are read together, since B2 and B8 mean Sentinel-2's only in the company of the right
+    others: see ``_looks_like_sentinel2``.
+    """
+    codes = [_last_part(name) for name in bands]
+    named = [common_name(name) for name in bands]
+    if _looks_like_sentinel2(codes) and not any("l30" in name.casefold() for name in bands):
         named = [name or sentinel2_name(code) for name, code in zip(named, codes, strict=True)]
-    return tuple(replace(band, common=name) for band, name in zip(bands, named, strict=True))
+    return tuple(named)
 
 
 def _last_part(name: str) -> str:

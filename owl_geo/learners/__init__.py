@@ -1,0 +1,1 @@
+"""What learns from the answers and scores the pool; the loop knows them by one protocol."""

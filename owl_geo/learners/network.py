@@ -1,0 +1,236 @@
+"""Torch networks over pixels as a learner: one, one with dropout on, or an ensemble."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from owl_geo.config import (
+    ModelSettings,
+    ReptileSettings,
+    TrainingSettings,
+    UncertaintySettings,
+)
+from owl_geo.errors import ConfigError, RunError
+from owl_geo.learners.base import Lesson, Material
+from owl_geo.learners.meta_batches import concept_groups, diverse
+from owl_geo.models import checkpoint, weights
+from owl_geo.models.backbones import calibrate
+from owl_geo.models.checkpoint import ModelSpec, PatchModel
+from owl_geo.reptile import Reptile
+from owl_geo.scoring import predict_members
+from owl_geo.sources.bands import common_names
+from owl_geo.training import MetaBatch, fit, halves, meta_update
+from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+
+# What a random number is for; each purpose has a stream of its own for each member.
+_META, _FIT, _GROUPS = range(3)
+
+_SAMPLE = 256  # patches that batch normalisation is set to
+
+
+class NetworkLearner:
+    """Learns by gradient steps and goes on from the weights it has: Reptile, then a fit on all.
+
+    Members are one pass, several passes with dropout on, or networks that differ in initial weights
+    and in the order of the answers, as ``uncertainty.members`` says.
+
+    Args:
+        material: the pool.
+        classes: names of the classes, in the order of their numbers.
+        model: the kind of network, and whether it sees the concepts.
+        training: of the fit on all answers.
+        reptile: of the meta-update on fresh answers.
+        uncertainty: the members.
+        seed: of the initial weights.
+        device: where it learns and scores.
+
+    Raises ConfigError for dropout members of a model without dropout. Weights from elsewhere are
+    read when they are first needed, hence never by a learner that is restored; ConfigError then.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        classes: Sequence[str],
+        *,
+        model: ModelSettings,
+        training: TrainingSettings,
+        reptile: ReptileSettings,
+        uncertainty: UncertaintySettings,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        if uncertainty.members == "dropout" and model.dropout == 0:
+            raise ConfigError(
+                "uncertainty.members is dropout, but model.dropout is 0; raise it, or take ensemble"
+            )
+        source = material.source
+        self._material = material
+        self._weights = model.weights if model.kind != "cnn" else "none"
+        self._training = training
+        self._reptile = reptile
+        self._passes = uncertainty.passes if uncertainty.members == "dropout" else 0
+        self._seed = seed
+        self._device = device
+        self._models: tuple[PatchModel, ...] = ()
+        self.spec = ModelSpec(
+            kind=model.kind,
+            bands=source.bands,
+            classes=tuple(classes),
+            patch_size=source.patch_size,
+            dropout=model.dropout,
+            n_concepts=material.concepts.shape[1] if model.concepts else 0,
+            members=uncertainty.ensemble_size if uncertainty.members == "ensemble" else 1,
+            weights=self._weights,
+            common_names=common_names(source.bands),
+        )
+
+    def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
+        """Move each network by Reptile on the fresh answers, then fit it on all; ``Learner``."""
+        models = self._networks()
+        if len(positions) == 0:
+            return Lesson(math.nan, math.nan)
+        images = self._material.source.read([self._material.ids[i] for i in positions])
+        concepts = self._concepts(positions)
+        groups = np.zeros(len(positions), dtype=np.int64)
+        if self._reptile.kind == "diverse":
+            # the tasks may differ in concepts that the network itself does not see
+            groups = concept_groups(self._material.concepts[positions], _stream(seed, 0, _GROUPS))
+        lessons = []
+        for member, model in enumerate(models):
+            query_loss = math.nan
+            meta_seed = _stream(seed, member, _META)
+            if self._reptile.kind != "none":
+                query_loss = meta_update(
+                    model,
+                    images,
+                    labels,
+                    Reptile(
+                        inner_lr=self._reptile.inner_lr,
+                        meta_lr=self._reptile.meta_lr,
+                        inner_steps=self._reptile.inner_steps,
+                    ),
+                    concepts=concepts,
+                    batch=self._tasks(fresh, labels, groups, meta_seed),
+                    seed=meta_seed,
+                    device=self._device,
+                )
+            train_loss = fit(
+                model,
+                images,
+                labels,
+                self._training,
+                concepts=concepts,
+                seed=_stream(seed, member, _FIT),
+                device=self._device,
+            )
+            lessons.append((train_loss, query_loss))
+        mean = np.mean(lessons, axis=0)
+        return Lesson(float(mean[0]), float(mean[1]))
+
+    def members(
+        self, positions: IntArray, *, seed: int, progress: Progress | None = None
+    ) -> FloatArray:
+        """Return float32 ``(members, n, classes)`` of patches at sorted positions; see ``Learner``.
+
+        Raises RunError where a probability is not finite, since training has diverged, and
+        ValueError for positions that do not grow.
+        """
+        if (np.diff(positions) <= 0).any():
+            raise ValueError("positions must grow: the pool is streamed in the order of the index")
+        probabilities = predict_members(
+            self._networks(),
+            self._material.source,
+            [self._material.ids[i] for i in positions],
+            concepts=self._concepts(positions),
+            passes=self._passes,
+            seed=seed,
+            device=self._device,
+            progress=progress,
+        )
+        if not np.isfinite(probabilities).all():
+            raise RunError(
+                "the model's probabilities are not finite: training has diverged; lower "
+                "training.learning_rate in owl.toml"
+            )
+        return probabilities
+
+    def save(self, path: Path) -> None:
+        """Write all networks and their spec into one file; raises OSError."""
+        checkpoint.save(path, self._networks(), self.spec)
+
+    def restore(self, path: Path) -> None:
+        """Take over the networks of a file; raises RunError where they are not for this search."""
+        models, spec = checkpoint.load(path)
+        for what, now, then in [
+            ("model.kind", self.spec.kind, spec.kind),
+            ("bands", self.spec.bands, spec.bands),
+            ("classes", self.spec.classes, spec.classes),
+            ("patch_size", self.spec.patch_size, spec.patch_size),
+            ("the number of concepts it sees", self.spec.n_concepts, spec.n_concepts),
+            ("the size of the ensemble", self.spec.members, spec.members),
+        ]:
+            if now != then:
+                raise RunError(
+                    f"{path} was made for other settings: {what} was {_text(then)} and now is "
+                    f"{_text(now)}; restore owl.toml, or make another run"
+                )
+        # dropout is no weight: it may be changed from one round to the next
+        self.spec = replace(self.spec, weights=spec.weights)
+        for model in models:
+            model.network.dropout.p = self.spec.dropout
+        self._models = models
+
+    def _networks(self) -> tuple[PatchModel, ...]:
+        """Return the networks; the first call builds them, unless they were restored."""
+        if not self._models:
+            self._models = self._build()
+        return self._models
+
+    def _build(self) -> tuple[PatchModel, ...]:
+        material, spec = self._material, self.spec
+        pretrained = None
+        if self._weights != "none":
+            pretrained = weights.read(spec.kind, self._weights, spec.common_names)
+        if pretrained is not None:
+            self.spec = spec = replace(spec, weights=pretrained.origin)
+        models = tuple(
+            checkpoint.build(spec, checkpoint.member_seed(self._seed, member), pretrained)
+            for member in range(spec.members)
+        )
+        for model in models:
+            checkpoint.set_statistics(model, material.statistics)
+        if spec.kind != "cnn":
+            sample = self._sample()
+            for model in models:
+                calibrate(model, sample, self._device)
+        return models
+
+    def _sample(self) -> FloatArray:
+        """Patches of the pool that batch normalisation is set to, ``(n, bands, h, w)``."""
+        n = len(self._material.ids)
+        chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
+        return self._material.source.read([self._material.ids[i] for i in chosen])
+
+    def _concepts(self, positions: IntArray) -> FloatArray | None:
+        return self._material.concepts[positions] if self.spec.n_concepts else None
+
+    def _tasks(self, fresh: BoolArray, labels: IntArray, groups: IntArray, seed: int) -> MetaBatch:
+        if self._reptile.kind == "diverse":
+            return diverse(fresh, labels, groups, self._reptile.replay, seed)
+        return halves(np.flatnonzero(fresh), seed)
+
+
+def _stream(seed: int, member: int, purpose: int) -> int:
+    """Return a seed that depends on the seed, the member and the purpose only."""
+    return int(np.random.SeedSequence([seed, member, purpose]).generate_state(1)[0])
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,136 @@
+"""Backbones of torchvision for patches of any size and any number of bands.
+
+ResNet-18: He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2016, arXiv
+1512.03385. EfficientNet-B0: Tan, Le: EfficientNet, 2019, arXiv 1905.11946.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from owl_geo.models.network import PatchNetwork
+from owl_geo.types import FloatArray
+
+KINDS = ("resnet18", "efficientnet_b0")
+FIRST_CONVOLUTION = {"resnet18": "conv1", "efficientnet_b0": "features.0.0"}
+
+_MIN_SIDE = 64  # pixels
+_BATCH = 64  # patches at a time
+
+
+class Backbone(PatchNetwork):
+    """A ResNet-18 or EfficientNet-B0 whose first convolution takes ``n_bands`` bands.
+
+    Takes standardised float32 ``(n, n_bands, height, width)`` of any size, with ``n_concepts`` also
+    ``(n, n_concepts)``, and returns logits ``(n, n_classes)``. Raises ValueError for an unknown
+    kind.
+
+    Patches whose shorter side is below 64 pixels are enlarged bilinearly. Both backbones halve the
+    image five times: of 8 pixels nothing but padding would be left after the third, and filters
+    that were learnt on photographs look for edges some pixels wide. At 64 the last map is 2 x 2.
+
+    The trunk stays in eval mode even in training: its weights learn, but batch normalisation keeps
+    the statistics it was given (see ``calibrate``) and no residual branch is dropped. An active
+    learner has a few dozen answers, chosen because they are unusual; means and variances over
+    batches of a few of them are noise, and differ from those of the pool that is scored next.
+    """
+
+    def __init__(
+        self, kind: str, n_bands: int, n_classes: int, dropout: float = 0.5, n_concepts: int = 0
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.n_concepts = n_concepts
+        self.trunk, width = make_trunk(kind, n_bands)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width + n_concepts, n_classes)
+        self.trunk.eval()
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the pooled features, ``(n, 512)`` for resnet18, ``(n, 1280)`` for the other."""
+        return cast(Tensor, self.trunk(enlarged(x)))
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Set the mode of all but the trunk, which stays in eval mode."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def load_trunk(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put in the weights that ``weights.read`` gave."""
+        self.trunk.load_state_dict(tensors)
+
+
+def make_trunk(kind: str, n_bands: int) -> tuple[nn.Module, int]:
+    """Return a fresh network without its classification layer, and the width of what it returns."""
+    from torchvision import models  # a second to import, and the lightweight CNN needs none of it
+
+    if kind == "resnet18":
+        resnet = models.resnet18()
+        width = resnet.fc.in_features
+        resnet.fc = nn.Identity()
+        resnet.conv1 = _for_bands(resnet.conv1, n_bands)
+        return resnet, width
+    if kind == "efficientnet_b0":
+        efficientnet = models.efficientnet_b0()
+        width = efficientnet.classifier[-1].in_features
+        efficientnet.classifier = nn.Identity()
+        efficientnet.features[0][0] = _for_bands(efficientnet.features[0][0], n_bands)
+        return efficientnet, width
+    raise ValueError(f"no backbone {kind!r}; known: {', '.join(KINDS)}")
+
+
+def _for_bands(convolution: nn.Conv2d, n_bands: int) -> nn.Conv2d:
+    """Return a convolution like the given one, for ``n_bands`` bands, with weights of its own."""
+    wider = nn.Conv2d(
+        n_bands,
+        convolution.out_channels,
+        kernel_size=cast(tuple[int, int], convolution.kernel_size),
+        stride=cast(tuple[int, int], convolution.stride),
+        padding=cast(tuple[int, int], convolution.padding),
+        bias=False,
+    )
+    nn.init.kaiming_normal_(wider.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's
+    return wider
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Return patches whose shorter side is at least 64 pixels, in the same aspect ratio."""
+    height, width = x.shape[-2:]
+    shorter = min(height, width)
+    if shorter >= _MIN_SIDE:
+        return x
+    size = (round(height * _MIN_SIDE / shorter), round(width * _MIN_SIDE / shorter))
+    return interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def calibrate(model: nn.Module, images: FloatArray, device: torch.device) -> None:
+    """Set the statistics of every batch normalisation to those of a sample of the pool, for good.
+
+    ``images`` is float32 ``(n, bands, height, width)``. Statistics from photographs, or from a
+    product in other units, say little about standardised bands of this pool; the weights stay
+    (Li et al.: Revisiting Batch Normalization for Practical Domain Adaptation, 2016, arXiv
+    1603.04779). Fresh weights need it too: without it nothing is normalised at all. A model without
+    batch normalisation, and an empty sample, change nothing.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    if not layers or len(images) == 0:
+        return
+    model.to(device).eval()
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over all batches
+        layer.train()
+    parts = max(1, round(len(images) / _BATCH))  # of nearly one size, so that each weighs the same
+    with torch.inference_mode():
+        for part in torch.tensor_split(torch.from_numpy(images), parts):
+            model(part.to(device))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()

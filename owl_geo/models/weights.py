@@ -1,0 +1,199 @@
+"""Weights that were learnt elsewhere: torchvision's, or a file's, fitted to the bands at hand.
+
+Bands are matched by common name, never by position. Of a file, two layouts name their bands by
+their number: 3 are red, green, blue (torchvision's, and Sentinel-2's B4, B3, B2 as TorchGeo gives
+them), and 13 are Sentinel-2's B1 to B12 with B8A after B8, as TorchGeo gives them. Any other number
+must be the number of bands at hand, and is taken in their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from owl_geo.errors import ConfigError
+from owl_geo.models.backbones import FIRST_CONVOLUTION, make_trunk
+
+_RGB = ("red", "green", "blue")
+_SENTINEL_2 = (
+    "coastal",
+    "blue",
+    "green",
+    "red",
+    "rededge1",
+    "rededge2",
+    "rededge3",
+    "nir",
+    "nir08",
+    "nir09",
+    "cirrus",
+    "swir1",
+    "swir2",
+)
+_LAYOUTS = {len(names): names for names in (_RGB, _SENTINEL_2)}
+
+# what the trunk is called within larger models, outermost first in any order
+_PREFIXES = ("module.", "model.", "backbone.", "encoder_q.", "encoder.")
+_WITHIN = ("state_dict", "model")  # where training programs put the weights in their checkpoints
+_COUNTER = "num_batches_tracked"  # old files have none; without momentum it decides nothing
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The weights of a trunk whose first convolution takes the bands at hand."""
+
+    origin: str  # "imagenet", or the file's name and the beginning of its SHA-256
+    tensors: dict[str, Tensor]
+
+
+def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrained | None:
+    """Return weights for a backbone over these bands; None for ``none``, fresh weights.
+
+    Args:
+        kind: ``resnet18`` or ``efficientnet_b0``.
+        weights: ``none``, ``imagenet`` (torchvision's own download), or a file: .safetensors, or a
+            state dict as torch writes it, read without executing anything.
+        common_names: of each band at hand; None for a band that has none.
+
+    Raises ConfigError where the weights cannot be had, or are no weights of this backbone.
+    """
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        state, where, origin = _imagenet(kind), "the imagenet weights", weights
+    else:
+        path = Path(weights)
+        state, where = _file(path), str(path)
+        origin = f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    return Pretrained(origin, _fitted(kind, state, common_names, where))
+
+
+def widened(filters: Tensor, theirs: Sequence[str | None], ours: Sequence[str | None]) -> Tensor:
+    """Return filters ``(out, ours, h, w)`` for our bands, made of those ``(out, theirs, h, w)``.
+
+    A band takes the filters of the band of the same common name, any other the mean over all of
+    theirs. All are scaled by theirs / ours, so that the sum over the bands, and with it the
+    activation, keeps its magnitude.
+    """
+    columns = {name: filters[:, place] for place, name in enumerate(theirs) if name is not None}
+    mean = filters.mean(dim=1)
+    chosen = [mean if name is None else columns.get(name, mean) for name in ours]
+    return torch.stack(chosen, dim=1) * (len(theirs) / len(ours))
+
+
+def _imagenet(kind: str) -> Mapping[str, object]:
+    from torchvision import models
+
+    enum = {
+        "resnet18": models.ResNet18_Weights.IMAGENET1K_V1,
+        "efficientnet_b0": models.EfficientNet_B0_Weights.IMAGENET1K_V1,
+    }[kind]
+    try:
+        state: Mapping[str, object] = enum.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(
+            f"the imagenet weights of {kind} cannot be had ({_first_line(error)}); give a file by "
+            "model.weights or --weights FILE, or none"
+        ) from error
+    return state
+
+
+def _file(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: no such file of weights; give model.weights (--weights) a file, imagenet or "
+            "none"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfigError(
+            f"{path} is no plain state dict of torch: it is damaged or would run code when read; "
+            "give a .safetensors file, or a state dict saved by torch.save"
+        ) from error
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as weights ({_first_line(error)}); give a .safetensors file, "
+            "or a state dict saved by torch.save"
+        ) from error
+    for name in _WITHIN:
+        inner = content.get(name) if isinstance(content, Mapping) else None
+        content = inner if isinstance(inner, Mapping) else content
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path} holds a {type(content).__name__}, no state dict of weights")
+    return content
+
+
+def _fitted(
+    kind: str, state: Mapping[str, object], common_names: Sequence[str | None], where: str
+) -> dict[str, Tensor]:
+    """Pick what the trunk has, and only that; the file's classification layer stays behind."""
+    found = {_stripped(str(name)): value for name, value in state.items()}
+    with torch.device("meta"):  # names and shapes only
+        trunk, _ = make_trunk(kind, len(common_names))
+    first = f"{FIRST_CONVOLUTION[kind]}.weight"
+    tensors: dict[str, Tensor] = {}
+    for name, wanted in trunk.state_dict().items():
+        value = found.get(name)
+        if value is None and name.endswith(_COUNTER):
+            value = torch.zeros((), dtype=wanted.dtype)
+        if not isinstance(value, Tensor):
+            raise ConfigError(f"{where}: no weights of {kind}, {name} is missing")
+        value = value.to(wanted.dtype)
+        if name == first:
+            value = _for_our_bands(value, wanted.shape, common_names, f"{where}: {name}")
+        if value.shape != wanted.shape:
+            raise ConfigError(
+                f"{where}: no weights of {kind}, {name} is {_size(value)}, not {_size(wanted)}"
+            )
+        if not torch.isfinite(value).all():
+            raise ConfigError(f"{where}: {name} holds values that are not finite")
+        tensors[name] = value
+    return tensors
+
+
+def _for_our_bands(
+    filters: Tensor, wanted: torch.Size, ours: Sequence[str | None], where: str
+) -> Tensor:
+    if filters.dim() != 4 or (filters.shape[0], *filters.shape[2:]) != (wanted[0], *wanted[2:]):
+        return filters  # the caller says what is wrong with the shape
+    count = filters.shape[1]
+    if count in _LAYOUTS:
+        return widened(filters, _LAYOUTS[count], ours)
+    if count != len(ours):
+        raise ConfigError(
+            f"{where} takes {count} bands, and only 3 (red, green, blue), 13 (Sentinel-2) or the "
+            f"{len(ours)} of this run can be matched"
+        )
+    return filters
+
+
+def _stripped(name: str) -> str:
+    while True:
+        for prefix in _PREFIXES:
+            if name.startswith(prefix):
+                name = name[len(prefix) :]
+                break
+        else:
+            return name
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(str(n) for n in tensor.shape) or "a single number"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
