@@ -1,7 +1,7 @@
 """What the random share of the batches says of the whole pool: targets left, quality, when to stop.
 
-A strategy asks what it likes, so its answers say nothing of the rest. Part of each batch is therefore
-drawn uniformly at random from the patches that could then be asked: the audit.
+A strategy asks what it likes, so its answers say nothing of the rest. Part of each batch is
+therefore drawn uniformly at random from the patches that could then be asked: the audit.
 
 How many targets are left. Let ``L`` be the targets among the patches unanswered now. When round t
 drew its ``a_t`` audit patches from ``n_t`` askable ones, these held ``L + s_t`` targets, where
@@ -52,9 +52,7 @@ class Answered:
     n_askable: IntArray  # patches that could be asked when that batch was drawn
     is_audit: BoolArray  # drawn uniformly at random from these
     is_target: BoolArray  # unsure and skip are no targets: nobody could say that they are
-    probability: NDArray[
-        np.floating
-    ]  # of a target, by that round's model; nan where there was none
+    probability: NDArray[np.floating]  # of a target, by that round's model; nan before one
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,6 @@ def quality(answered: Answered, *, threshold: float = 0.5, seed: int = 0) -> Qua
     called = probability >= threshold
     hits = int((called & is_target).sum())
     both = np.stack([1 - probability, probability], axis=1)
-    # the threshold of the calibration is the likeliest class, whatever the threshold above
     ece = expected_calibration_error(both, is_target.astype(np.int64))
     return Quality(
         n=len(is_target),
