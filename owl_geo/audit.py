@@ -31,7 +31,7 @@ FEW = 20  # audit answers below which nothing is claimed
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
 FEW_OF_A_CLASS = 5  # targets, or others, below which an AUC is noise
 _RESAMPLES = 500
-_GRID = 4000  # numbers of targets that are tried at once
+_GRID = 2000  # numbers of targets that are tried at once
 _NATS = 25.0  # what is e^-25 times as likely as the best is not looked at
 
 
@@ -283,7 +283,7 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
         text = f"too few audit answers to say ({left.n_audit} of at least {FEW})"
         return Hint(text, left.left, stability, False)
     value = left.left
-    count = "about " + _count(value.value) if value.value > 0 else "probably no target"
+    count = "about " + _count(value.value) if value.value > 0 else "probably none"
     text = f"{count} of {left.n_left:,} left ({_count(value.low)} to {_count(value.high)}, 95 %)"
     if math.isnan(stability):
         stable, text = False, f"{text}, and no two models to compare yet"

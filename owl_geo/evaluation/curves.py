@@ -21,6 +21,7 @@ from owl_geo.errors import ConfigError, RunError, did_you_mean
 
 BOUND = "clairvoyant"  # the strategy that knows the truth; nothing can find more
 SEARCH = ["source", "strategy", "seed"]
+COUNTS = ("seed", "n_labeled", "positives_found", "targets", "pool")
 COLUMNS = (
     *SEARCH,
     "n_labeled",  # patches answered so far
@@ -119,8 +120,8 @@ def curves(records: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the mean curve of each (source, strategy) over seeds with its interval.
 
     Columns: source, strategy, n_labeled, mean, low, high, seeds. ``positives_found`` makes the
-    discovery curve, ``test_auc`` the learning curve. Up to ``common_end``, so that every point of a
-    curve is of the same seeds, as far as they have a value there.
+    discovery curve, ``test_auc`` the learning curve. They go from 0 labels to ``common_end``, so
+    that every point of a curve is of the same seeds, as far as they have a value there.
     """
     return _over_seeds(records, column, baseline=None)
 
@@ -138,7 +139,7 @@ def _over_seeds(records: pd.DataFrame, column: str, baseline: str | None) -> pd.
     parts = []
     ends = common_end(records)
     for source, of_source in records.groupby("source", sort=True):
-        labels = np.unique(of_source["n_labeled"].to_numpy(dtype=np.float64))
+        labels = np.unique(np.append(0.0, of_source["n_labeled"].to_numpy(dtype=np.float64)))
         values = at_labels(of_source, column, labels[labels <= ends[source]])
         if baseline is not None:
             values = _paired(values, baseline)
@@ -160,7 +161,7 @@ def mean_interval(values: pd.api.typing.SeriesGroupBy) -> pd.DataFrame:
 def measures(records: pd.DataFrame, budgets: Sequence[float] = (0.05, 0.1, 0.2)) -> pd.DataFrame:
     """Return what each search reached: a row per (source, strategy, seed), which are the index.
 
-    A budget is a share of the pool, in whole labels; b in a column's name is the budget in per cent.
+    A budget is a share of the pool in whole labels; b in a column's name is the budget in per cent.
 
     ============== =================================================================
     found_b        targets found with that many labels

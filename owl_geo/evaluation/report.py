@@ -15,6 +15,8 @@ from owl_geo.atomic import disk_errors
 from owl_geo.errors import RunError
 from owl_geo.evaluation.curves import (
     BOUND,
+    COLUMNS,
+    COUNTS,
     checked,
     mean_interval,
     measures,
@@ -149,10 +151,12 @@ def read_records(path: Path) -> pd.DataFrame:
     """Read records that ``write_csv`` wrote; raises RunError where they are none."""
     try:
         # names stay text: a strategy may be called "1", a source "nan"
-        kept = {"source": str, "strategy": str}
-        records = pd.read_csv(path, dtype=kept, keep_default_na=False, na_values={"": []})
-        numbers = [name for name in records if name not in kept]
-        records[numbers] = records[numbers].apply(pd.to_numeric)
+        records = pd.read_csv(path, dtype=str, keep_default_na=False)
+        numbers = [name for name in (*COLUMNS, "full_auc") if name not in ("source", "strategy")]
+        numbers = [name for name in numbers if name in records]
+        records[numbers] = records[numbers].replace("", "nan").astype(np.float64)
+        counts = [name for name in COUNTS if name in records]
+        records[counts] = records[counts].astype(np.int64)
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors too
@@ -170,14 +174,15 @@ def _cells(rows: pd.DataFrame) -> list[list[str]]:
 
 def _columns(rows: pd.DataFrame) -> list[_Column]:
     names = [match[1] for match in (re.fullmatch(r"found_([\d.]+)", c) for c in rows) if match]
-    last = names[-1]
+    reached = [name for name in names if rows[f"found_{name}"].notna().any()]
+    last = (reached or names)[-1]
     return [
         *(_Column(f"found {name} %", _mean(f"found_{name}", 1)) for name in names),
         _Column("AUDC", _mean("audc", 2)),
         *(_Column(f"gain {name} %", _gain(f"gain_found_{name}", 1)) for name in names),
         _Column(f"w-l-t {last} %", _won(f"gain_found_{last}")),
         _Column(f"recall {last} %", _mean(f"recall_{last}", 2)),
-        _Column(f"enrichment {last} %", _mean(f"enrichment_{last}", 1)),
+        _Column("enrichment", _mean(f"enrichment_{last}", 1)),
         _Column("AUC", _mean("auc", 3)),
         _Column(f"AUC gain {last} %", _gain(f"gain_auc_{last}", 3)),
         _Column("AP", _mean("ap", 3)),
@@ -243,9 +248,10 @@ def _headline(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     low, high = rows["seeds"].min(), rows["seeds"].max()
     seeds = f"{high} seed{'' if high == 1 else 's'}" if low == high else f"{low} to {high} seeds"
+    prevalence = 100 * first["targets"] / first["pool"]
     return (
         f"{first['source']}: {_count(first['targets'])} targets in {_count(first['pool'])} patches "
-        f"({first['targets'] / first['pool']:.2%}), {seeds}, {_count(first['n_last'])} labels"
+        f"({prevalence:.2f} %), {seeds}, {_count(first['n_last'])} labels"
     )
 
 
@@ -272,11 +278,12 @@ def _legend(summary: pd.DataFrame) -> list[str]:
     known = summary.loc[summary["role"] == "baseline", "strategy"]
     baseline = known.iloc[0] if len(known) else "the baseline"
     return [
-        "found, gain, recall, enrichment: after so many per cent of the pool are labelled.",
+        "found, gain, recall: when so many per cent of the pool are labelled.",
         "±: half of the 95 % t interval over seeds.",
         f"gain: difference to {baseline} on the same seeds;",
-        "w-l-t: seeds that found more, fewer, as many.",
+        "w-l-t: seeds won, lost and tied.",
         "AUDC: area under the discovery curve, 1 for the bound.",
+        "enrichment: targets found over those of a random draw, at the budget of recall.",
         "AUC, AP, ECE: on the test part, at the last label.",
-        "to 95 %: labels until the AUC is 95 % of that of a model fitted on the whole pool, median.",
+        "to 95 %: median of the labels until the AUC is 95 % of what the whole pool would give.",
     ]
