@@ -90,9 +90,9 @@ class TargetsLeft:
 def targets_left(answered: Answered, n_left: int) -> TargetsLeft:
     """Estimate how many of the ``n_left`` unanswered patches are targets.
 
-    The method is the module's. The interval is made for one look; who looks after every round and
-    stops at the first that pleases is wrong a little more often. Raises ValueError where more
-    patches are left than could be asked before.
+    The method is the module's. The interval holds for one look, at a moment chosen beforehand; of
+    the intervals after every round of a search, one or the other misses the truth more often.
+    Raises ValueError where more patches are left than could be asked before.
     """
     drawn, targets, n_askable, since = _rounds(answered)
     n_audit, n_found = int(drawn.sum()), int(answered.is_target.sum())
