@@ -185,8 +185,8 @@ def _columns(rows: pd.DataFrame) -> list[_Column]:
         _Column("enrichment", _mean(f"enrichment_{last}", 1)),
         _Column("AUC", _mean("auc", 3)),
         _Column(f"AUC gain {last} %", _gain(f"gain_auc_{last}", 3)),
-        _Column("AP", _mean("ap", 3)),
-        _Column("ECE", _mean("ece", 3)),
+        _Column("AP", _mean("ap", 2)),
+        _Column("ECE", _mean("ece", 2)),
         _Column("to 95 %", _labels),
         _Column("s/round", lambda row: _number(row["seconds"], 2)),
     ]
