@@ -13,10 +13,10 @@ The layers, from top to bottom; imports go down only:
     run_setup
     run_folder
     learners
-    scoring | training
+    scoring | training | audit | validation
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty
-    grid
+    grid | blocks
     owl_toml | atomic
     config
     types | schema | errors

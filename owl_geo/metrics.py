@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.types import BoolArray
+from owl_geo.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,40 @@ def roc_auc(is_positive: BoolArray, probability: NDArray[np.floating]) -> float:
     from sklearn.metrics import roc_auc_score  # a second to import; many commands never need it
 
     return float(roc_auc_score(is_positive, probability))
+
+
+def average_precision(is_positive: BoolArray, probability: NDArray[np.floating]) -> float:
+    """Return the mean precision over the ranks of the positives, or not-a-number without any.
+
+    For rare targets it says more than the ROC AUC: a model that knows nothing has the prevalence.
+    """
+    if not is_positive.any():
+        return math.nan
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(is_positive, probability))
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.floating], labels: IntArray, bins: int = 10
+) -> float:
+    """Return how far the confidence of the likeliest class is from its accuracy, 0 to 1.
+
+    ``probabilities`` is ``(n, classes)``, ``labels`` holds class numbers ``(n,)``. The gap between
+    mean confidence and accuracy is averaged over bins of equal width, each counted by its patches
+    (Guo et al. 2017, ICML). Not-a-number without patches; in small samples it is biased upwards.
+    Raises ValueError where the lengths differ.
+    """
+    if len(probabilities) != len(labels):
+        raise ValueError(f"{len(probabilities)} rows of probabilities for {len(labels)} labels")
+    if len(labels) == 0:
+        return math.nan
+    confidence = np.asarray(probabilities.max(axis=1), dtype=np.float64)
+    is_right = probabilities.argmax(axis=1) == labels
+    # bins are open to the left: a confidence of exactly 1 falls into the last one
+    at = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(at, weights=confidence - is_right, minlength=bins)
+    return float(np.abs(gap).sum() / len(labels))
 
 
 def _is_nan(value: object) -> bool:

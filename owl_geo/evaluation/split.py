@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from owl_geo.blocks import block_edge, block_of
 from owl_geo.config import EvaluationSettings
 from owl_geo.errors import ConfigError
-from owl_geo.types import BoolArray, IntArray
+from owl_geo.types import BoolArray
 
 _BLOCKS = 50  # about as many by default: enough to draw a fifth from, few enough to be wide
 
@@ -42,9 +43,9 @@ def _hold_out_blocks(
     rng: np.random.Generator,
 ) -> tuple[BoolArray, BoolArray]:
     """Draw whole blocks until about ``wanted`` patches lie in them."""
-    edge = settings.block_size or int(np.clip(np.sqrt(len(index) / _BLOCKS), 1, 16))
+    edge = settings.block_size or block_edge(len(index), _BLOCKS)
     pixels = edge * patch_size
-    first = _block_of(index, pixels, 0, 0)
+    first = block_of(index, pixels)
     blocks, sizes = np.unique(first, return_counts=True)
     if len(blocks) < 2:
         raise ConfigError(
@@ -57,17 +58,9 @@ def _hold_out_blocks(
     last = patch_size - 1
     corners: BoolArray = np.stack(
         [
-            np.isin(_block_of(index, pixels, down, right), drawn)
+            np.isin(block_of(index, pixels, down, right), drawn)
             for down in (0, last)
             for right in (0, last)
         ]
     )
     return np.asarray(corners.any(axis=0)), np.asarray(corners.all(axis=0))
-
-
-def _block_of(index: pd.DataFrame, pixels: int, down: int, right: int) -> IntArray:
-    """Return a number for the block in which each patch's pixel (down, right) lies."""
-    scene = pd.factorize(index["scene"])[0].astype(np.int64)
-    row = (index["row_off"].to_numpy(dtype=np.int64) + down) // pixels
-    col = (index["col_off"].to_numpy(dtype=np.int64) + right) // pixels
-    return np.asarray((scene << 44) | (row << 22) | col)

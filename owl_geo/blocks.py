@@ -1,0 +1,41 @@
+"""Square blocks of ground: patches that lie together and are held out together.
+
+Neighbouring patches resemble each other, so judging a model on the neighbours of what it was fitted
+on flatters it (Roberts et al. 2017, Ecography 40: 913-929).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.types import IntArray
+
+WIDEST = 16  # patches a side: wider blocks would leave too few to draw from
+
+
+def ground_blocks(index: pd.DataFrame, patch_size: int, n_blocks: int) -> IntArray:
+    """Return the number of the block that each patch's upper left pixel lies in, int64 ``(n,)``.
+
+    ``index`` has the columns scene, row_off and col_off (pixels), ``patch_size`` is in pixels. The
+    blocks are as wide as ``block_edge`` says, so there are about ``n_blocks`` of them, more where
+    scenes have ragged edges. Overlapping patches may reach into the block beside theirs.
+    """
+    return block_of(index, block_edge(len(index), n_blocks) * patch_size)
+
+
+def block_edge(n_patches: int, n_blocks: int) -> int:
+    """Return the side of a block in patches, 1 to 16, that makes about ``n_blocks`` of them."""
+    return int(np.clip(np.sqrt(n_patches / n_blocks), 1, WIDEST))
+
+
+def block_of(index: pd.DataFrame, pixels: int, down: int = 0, right: int = 0) -> IntArray:
+    """Return a number for the block in which each patch's pixel (down, right) lies, ``(n,)``.
+
+    A block is ``pixels`` rows high and ``pixels`` columns wide, counted from the scene's first
+    pixel; no block reaches over two scenes.
+    """
+    scene = pd.factorize(index["scene"])[0].astype(np.int64)
+    row = (index["row_off"].to_numpy(dtype=np.int64) + down) // pixels
+    col = (index["col_off"].to_numpy(dtype=np.int64) + right) // pixels
+    return np.asarray((scene << 44) | (row << 22) | col)

@@ -1,0 +1,279 @@
+"""The curves of a comparison as pictures.
+
+Figures are made without pyplot, so no window system is asked for and no global state is left.
+The same records give the same bytes, as long as matplotlib stays the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from owl_geo.atomic import disk_errors
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.evaluation.curves import (
+    BOUND,
+    area_under_discovery,
+    checked,
+    curves,
+    difference_curves,
+    with_bound,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito 2008, told apart by colour-blind people; its yellow is too pale for a line on white
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+_REFERENCE = "#555555"
+_OTHER = "#B0B0B0"
+_PNG_DPI = 150
+_LINE_INCHES = 0.15  # height of a name beside the lines
+_MOST = 7  # strategies that are drawn in colour if nobody names them
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How a strategy is drawn."""
+
+    colour: str
+    dashes: str | tuple[int, tuple[float, ...]]
+    width: float
+    band: bool
+    level: int  # of the drawing order
+
+
+def plot_curves(
+    records: pd.DataFrame,
+    folder: Path,
+    *,
+    baseline: str = "random",
+    highlight: Sequence[str] = (),
+    svg: bool = False,
+) -> list[Path]:
+    """Draw discovery and learning curve of each source; return the files, ``curves_<source>.png``.
+
+    Lines are means over seeds, bands their 95 % t intervals, within what is possible. The
+    clairvoyant bound and the baseline are grey references.
+
+    Args:
+        records: rounds of searches, see ``curves.COLUMNS``.
+        folder: is made if it is not there; files of the same name are replaced.
+        baseline: the strategy to compare with.
+        highlight: strategies to draw in colour, others are thin and grey; by default all, or the
+            seven that found most where there are more.
+        svg: also write ``curves_<source>.svg``.
+
+    Raises:
+        RunError: the records contradict themselves, or the files cannot be written.
+        ConfigError: ``highlight`` names a strategy that is not there.
+    """
+    records = with_bound(checked(records))
+    styles = _styles(records, baseline, highlight)
+    found, auc = curves(records, "positives_found"), curves(records, "test_auc")
+    written = []
+    for source, rows in records.groupby("source", sort=True):
+        pool, seeds = float(rows["pool"].mean()), rows["seed"].nunique()
+        targets = float(rows.groupby("seed")["targets"].first().mean())
+        figure, (left, right) = _figure(2, 1, width=13.5, height=5.6)
+        _draw(left, found[found["source"] == source], styles, pool, within=(0.0, targets))
+        left.set_title("Discovery", loc="left")
+        left.set_ylabel(f"targets found (of {_count(targets)})")
+        _draw(right, auc[auc["source"] == source], styles, pool, within=(0.0, 1.0))
+        right.set_title("Learning", loc="left")
+        right.set_ylabel("ROC AUC on the test part")
+        figure.suptitle(
+            f"{source}: {_count(targets)} targets in {_count(pool)} patches, {_seeds(seeds)}"
+        )
+        written += _save(figure, folder, f"curves_{_file_name(str(source))}", svg)
+    return written
+
+
+def plot_differences(
+    records: pd.DataFrame,
+    folder: Path,
+    *,
+    baseline: str = "random",
+    highlight: Sequence[str] = (),
+    svg: bool = False,
+) -> list[Path]:
+    """Draw how much more than the baseline was found and learnt; return the files.
+
+    One picture, ``differences.png``, a column per source: above the targets found, below the test
+    AUC, each as the mean difference to the baseline on the same seeds with its 95 % interval. Where
+    a band holds 0, the seeds do not tell the two apart. Arguments and errors are those of
+    ``plot_curves``; a baseline without records is a ConfigError.
+    """
+    records = checked(records)
+    styles = _styles(records, baseline, highlight)
+    columns = {
+        f"targets found, more than {baseline}": "positives_found",
+        f"ROC AUC, more than {baseline}": "test_auc",
+    }
+    sources = sorted(records["source"].unique())
+    width = max(7.5, 6.6 * len(sources))
+    figure, panels = _figure(len(sources), len(columns), width=width, height=9.0)
+    for row, (label, column) in enumerate(columns.items()):
+        differences = difference_curves(records, column, baseline)
+        shown = differences[~differences["strategy"].isin([baseline, BOUND])]
+        for number, source in enumerate(sources):
+            axes = panels[row * len(sources) + number]
+            of_source = records[records["source"] == source]
+            pool = float(of_source["pool"].mean())
+            axes.axhline(0, color=_REFERENCE, linewidth=1.2, zorder=3)
+            _draw(axes, shown[shown["source"] == source], styles, pool)
+            axes.set_ylabel(label)
+            if row == 0:
+                axes.set_title(f"{source}, {_seeds(of_source['seed'].nunique())}", loc="left")
+    figure.suptitle(f"Difference to {baseline} on the same seeds")
+    return _save(figure, folder, "differences", svg)
+
+
+def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> dict[str, _Style]:
+    """Say how each strategy is drawn, the same on every source."""
+    area = area_under_discovery(records).groupby("strategy").mean()
+    best = [str(name) for name in area.sort_values(ascending=False, kind="stable").index]
+    for name in highlight:
+        if name not in best:
+            raise ConfigError(f"no records of the strategy {name!r}{did_you_mean(name, best)}")
+    references = {
+        baseline: _Style(_REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
+        BOUND: _Style(_REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),
+    }
+    named = list(highlight) or [name for name in best if name not in references][:_MOST]
+    styles = {name: _Style(_OTHER, "-", 0.9, band=False, level=2) for name in best}
+    for number, name in enumerate(dict.fromkeys(named)):
+        colour = _COLOURS[number % len(_COLOURS)]
+        dashes = _DASHES[number % len(_DASHES)]
+        styles[name] = _Style(colour, dashes, 1.9, band=True, level=4)
+    return styles | references
+
+
+def _figure(columns: int, rows: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of so many inches and its panels, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(panels.ravel())
+
+
+def _draw(
+    axes: Axes,
+    rows: pd.DataFrame,
+    styles: dict[str, _Style],
+    pool: float,
+    *,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> None:
+    """Draw a panel's lines and bands, and write each strategy's name at the end of its line."""
+    ends: dict[str, tuple[float, float]] = {}
+    for name, part in rows[rows["mean"].notna()].groupby("strategy", sort=True):
+        style = styles[str(name)]
+        x, y = part["n_labeled"].to_numpy(), part["mean"].to_numpy()
+        if style.band:
+            low, high = (part[side].clip(*within).to_numpy() for side in ("low", "high"))
+            axes.fill_between(x, low, high, color=style.colour, alpha=0.1, linewidth=0, zorder=1)
+        axes.plot(
+            x,
+            y,
+            color=style.colour,
+            linestyle=style.dashes,
+            linewidth=style.width,
+            marker="o" if len(x) == 1 else None,
+            zorder=style.level,
+        )
+        ends[str(name)] = float(x[-1]), float(y[-1])
+    axes.set_xlim(0, max((x for x, _ in ends.values()), default=1.0))
+    axes.set_xlabel(f"patches labelled (of {_count(pool)})")
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    _write_names(axes, ends, styles)
+
+
+def _write_names(
+    axes: Axes, ends: dict[str, tuple[float, float]], styles: dict[str, _Style]
+) -> None:
+    """Write the names beside the right edge, moved apart, each tied to the end of its line."""
+    names = sorted(ends, key=lambda name: (ends[name][1], name))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)  # what is written now must not move it
+    wanted = np.array([(ends[name][1] - low) / (high - low) for name in names])
+    height = axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]
+    rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    gap = _LINE_INCHES / (0.78 * height / rows)
+    for name, at in zip(names, _apart(wanted, gap), strict=True):
+        style = styles[name]
+        # in annotations the arrow stands for a thin line to where the curve ends
+        axes.annotate(
+            name,
+            xy=ends[name],
+            xytext=(1.035, at),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8.5 if style.level > 2 else 7.5,
+            color=style.colour if style.level > 2 else "#777777",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": style.colour,
+                "linewidth": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
+
+
+def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Move ascending positions as little as need be until neighbours are ``gap`` apart.
+
+    Within [0, 1] as long as there is room for all.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    if len(wanted) == 0:
+        return wanted
+    steps = gap * np.arange(len(wanted))
+    moved = np.asarray(isotonic_regression(wanted - steps))
+    return np.asarray(np.clip(moved, 0, max(0.0, 1 - steps[-1])) + steps)
+
+
+def _save(figure: Figure, folder: Path, name: str, svg: bool) -> list[Path]:
+    """Write the figure as PNG, and as SVG where asked for, without a date."""
+    from matplotlib import rc_context
+
+    written = []
+    with disk_errors(folder), rc_context({"svg.hashsalt": "owl-geo"}):
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix in ("png", "svg") if svg else ("png",):
+            path = folder / f"{name}.{suffix}"
+            nothing = {"Date": None} if suffix == "svg" else {"Software": None}
+            figure.savefig(path, dpi=_PNG_DPI, metadata=nothing, facecolor="white")
+            written.append(path)
+    return written
+
+
+def _file_name(source: str) -> str:
+    """Return a source's name with what file systems refuse replaced."""
+    return re.sub(r"[^\w.-]+", "_", source).strip(".") or "source"
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seeds, bands: 95 % intervals of the mean" if count > 1 else "1 seed"
+
+
+def _count(value: float) -> str:
+    """A count, or the mean of counts that differ between seeds."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
