@@ -1,10 +1,10 @@
 """Strategies of scikit-activeml, on our probabilities and features, to compare with.
 
 They choose from what our model says instead of training another, so a comparison is one of
-strategies. What is missing here cannot be had on these terms: committees need many models
-(query by committee, BALD), expected error reduction retrains one for every candidate, DropQuery
-asks it about altered patches, strategies for regression need numbers as answers, and QUIRE and
-expected average precision take minutes on a pool of thousands.
+strategies. What is missing here cannot be had on these terms: committees need many models (query
+by committee, BALD), expected error reduction retrains one for every candidate, cost embedding
+trains regressors of its own, DropQuery asks about altered patches, strategies for regression need
+numbers as answers, and QUIRE and expected average precision take minutes on a pool of thousands.
 
 Source: scikit-activeml, Kottke et al. 2021; each strategy's own paper is named beside it.
 """
@@ -212,7 +212,9 @@ def _clue(task: _Task) -> IntArray:
     """Prabhu et al. 2021."""
     from skactiveml.pool import Clue
 
-    return _with_model(task, Clue(random_state=task.seed), "estimator", embeddings=True)
+    # its clusters would draw from the global generator
+    strategy = Clue(cluster_algo_dict={"random_state": task.seed}, random_state=task.seed)
+    return _with_model(task, strategy, "estimator", embeddings=True)
 
 
 def _falcun(task: _Task) -> IntArray:
@@ -272,14 +274,6 @@ def _discriminative(task: _Task) -> IntArray:
     return task.ask(DiscriminativeAL(random_state=task.seed), discriminator=discriminator)
 
 
-def _cost_embedding(task: _Task) -> IntArray:
-    """Huang, Lin 2016; it sees answers and features, but no probabilities."""
-    from skactiveml.pool import CostEmbeddingAL
-
-    classes = list(range(task.n_classes))
-    return task.ask(CostEmbeddingAL(classes=classes, random_state=task.seed))
-
-
 def _with_model(task: _Task, strategy: Any, role: str, *, embeddings: bool = False) -> IntArray:
     from owl_geo.acquisition.peer_models import GivenProbabilities, numbered
 
@@ -315,6 +309,5 @@ _STRATEGIES: dict[str, Callable[[_Task], IntArray]] = {
         "max-herding": _max_herding,
         "greedy-x": _greedy_x,
         "discriminative": _discriminative,
-        "cost-embedding": _cost_embedding,
     }.items()
 }
