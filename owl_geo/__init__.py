@@ -12,7 +12,9 @@ The layers, from top to bottom; imports go down only:
     loop | intake
     run_setup
     run_folder
+    search
     learners
+    features
     scoring | training | audit | validation
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty

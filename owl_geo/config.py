@@ -200,30 +200,52 @@ class OracleSettings(Section):
 class ModelSettings(Section):
     """The classifier."""
 
-    kind: Literal["cnn", "resnet18", "efficientnet_b0"] = _doc(
-        "cnn", "cnn, resnet18, efficientnet_b0"
+    kind: Literal["statistics", "cnn", "resnet18", "efficientnet_b0"] = _doc(
+        "statistics", "statistics (band means, spread, texture, indices), cnn, or a backbone"
+    )
+    frozen: bool = _doc(
+        False, "a backbone's features are computed once and kept; only the head learns"
+    )
+    head: Literal["committee", "forest", "gp", "logistic", "mlp"] = _doc(
+        "committee", "on statistics or frozen features; committee = Gaussian process and forest"
     )
     weights: str = _doc(
         "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
     )
-    concepts: bool = _doc(False, "true = the last layer sees the concepts beside the image")
-    dropout: float = _doc(0.5, "dropout before the last layer", ge=0, lt=1)
+    concepts: bool = _doc(True, "true = the model sees the concepts beside the image")
+    dropout: float = _doc(0.5, "dropout before a network's last layer", ge=0, lt=1)
+
+    @property
+    def on_features(self) -> bool:
+        """Whether a head learns on features that are computed once."""
+        return self.kind == "statistics" or self.frozen
+
+    @property
+    def by_gradient(self) -> bool:
+        """Whether it learns by gradient steps, so that a meta-update can move its weights."""
+        return self.head == "mlp" or not self.on_features
 
     @model_validator(mode="after")
-    def _weights_have_a_use(self) -> ModelSettings:
-        if self.kind == "cnn" and self.weights != "none":
+    def _fits_together(self) -> ModelSettings:
+        backbone = self.kind in ("resnet18", "efficientnet_b0")
+        if not backbone and self.weights != "none":
             raise ValueError("weights are for a backbone; set kind to resnet18 or efficientnet_b0")
+        if not backbone and self.frozen:
+            raise ValueError("frozen is for a backbone; set kind to resnet18 or efficientnet_b0")
         return self
 
 
 class UncertaintySettings(Section):
     """What the model's doubt is measured by."""
 
+    measure: Literal["entropy", "margin", "least_confidence", "mutual_information"] = _doc(
+        "entropy", "entropy, margin, least_confidence, or mutual_information between members"
+    )
     members: Literal["single", "dropout", "ensemble"] = _doc(
-        "single", "one pass, passes with dropout on, or networks from different seeds"
+        "single", "one model, passes with dropout on, or models from different seeds"
     )
     passes: int = _doc(15, "passes with dropout on", ge=2, le=100)
-    ensemble_size: int = _doc(5, "networks of the ensemble", ge=2, le=32)
+    ensemble_size: int = _doc(5, "models of the ensemble", ge=2, le=32)
 
 
 class TrainingSettings(Section):
@@ -237,8 +259,10 @@ class TrainingSettings(Section):
 class ReptileSettings(Section):
     """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
 
-    kind: Literal["none", "plain", "diverse"] = _doc(
-        "plain", "none = fine-tuning only; diverse = a task per group of concepts, with replay"
+    kind: Literal["auto", "none", "plain", "diverse"] = _doc(
+        "auto",
+        "diverse = a task per group of concepts, with replay; auto = plain for what learns by "
+        "gradient steps, else none",
     )
     inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0, le=1)
     inner_steps: int = _doc(5, "SGD steps on the support set, at most", ge=1)
@@ -246,30 +270,70 @@ class ReptileSettings(Section):
     replay: float = _doc(0.5, "diverse: share of earlier answers in a support set", ge=0, lt=1)
 
 
+STRATEGIES = ("discovery", "concept", "uncertainty", "greedy", "relevance", "random")
+PEERS = "skactiveml:"  # a strategy of scikit-activeml is named by this and its own name
+
+Exponent = Annotated[float, Field(ge=0, le=10)]
+
+
+class PowersSettings(Section):
+    """Exponents of score = uncertainty^a * relevance^b * probability^c."""
+
+    uncertainty: Exponent = _doc(1.0, "of the uncertainty")
+    relevance: Exponent = _doc(1.0, "of the concepts' relevance")
+    probability: Exponent = _doc(0.0, "of the positive class's probability")
+
+
 class AcquisitionSettings(Section):
     """Which patches to ask next."""
 
-    strategy: Literal["concept", "uncertainty", "random"] = _doc(
-        "concept", "concept = alpha * uncertainty + (1 - alpha) * relevance; uncertainty; random"
+    strategy: str = _doc(
+        "discovery",
+        "discovery = the probable and the uncertain share a batch; concept, uncertainty, greedy "
+        "(most probable), relevance (no model), random, or skactiveml:NAME",
+    )
+    explore: float = _doc(0.2, "discovery: least share of a batch for the uncertain", ge=0, le=1)
+    promising: float = _doc(
+        0.5, "discovery: below this probability a patch leaves its place to the uncertain", ge=0, le=1
+    )
+    combine: Literal["sum", "product"] = _doc(
+        "sum", "concept: alpha * uncertainty + (1 - alpha) * relevance, or a product of powers"
     )
     alpha: float | Literal["ramp"] = _doc(
-        0.5, "1 = uncertainty only, 0 = relevance only, 'ramp' = min(1, round / rounds + 0.3)"
+        0.5, "sum: 1 = uncertainty only, 0 = relevance only, 'ramp' = min(1, round / rounds + 0.3)"
+    )
+    powers: PowersSettings = PowersSettings()
+    relevance: Literal["learned", "fixed"] = _doc(
+        "learned", "learned = the weights below are where it starts from; fixed = they stay"
     )
     weights: dict[str, Annotated[float, Field(ge=0)]] = _doc(
         {}, "yes/no concept = factor by which relevance grows where it holds"
     )
+    start: Literal["typical", "relevance", "random"] = _doc(
+        "typical", "first batch: typical of the pool's clusters, the most relevant, or random"
+    )
+    diversity: Literal["none", "cluster", "kmeans++", "sample"] = _doc(
+        "none", "how a batch avoids repeating itself: see README"
+    )
+    min_distance: float = _doc(0.0, "metres between two patches of a batch, at least", ge=0)
+    audit_share: float = _doc(
+        0.1, "share of each batch drawn at random, for honest estimates", ge=0, le=1
+    )
 
     @model_validator(mode="after")
-    def _alpha_in_range(self) -> AcquisitionSettings:
+    def _known(self) -> AcquisitionSettings:
         if isinstance(self.alpha, float) and not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha is {self.alpha:g}, but it lies between 0 and 1")
+        if self.strategy not in STRATEGIES and not self.strategy.startswith(PEERS):
+            near = did_you_mean(self.strategy, STRATEGIES)
+            raise ValueError(f"no strategy {self.strategy!r}{near}")
         return self
 
 
 class LoopSettings(Section):
     """How many patches, how often."""
 
-    initial: int = _doc(20, "patches of the first batch, drawn at random", ge=1)
+    initial: int = _doc(20, "patches of the first batch", ge=1)
     rounds: int = _doc(10, "rounds after the first batch, in a simulated run", ge=0)
     batch_size: int = _doc(10, "patches per round", ge=1)
     labels_per_hour: float | None = _doc(
@@ -337,6 +401,7 @@ class Settings(Section):
                 raise ValueError(
                     f"acquisition.weights.{name} is no yes/no concept{did_you_mean(name, yes_no)}"
                 )
+        _check_learning(self.model, self.uncertainty, self.reptile)
         if self.oracle is not None:
             for name in self.oracle.values:
                 if name not in self.classes:
@@ -348,11 +413,38 @@ class Settings(Section):
         return self
 
     @property
+    def reptile_kind(self) -> Literal["none", "plain", "diverse"]:
+        """The meta-update that is meant by ``reptile.kind``."""
+        if self.reptile.kind == "auto":
+            return "plain" if self.model.by_gradient else "none"
+        return self.reptile.kind
+
+    @property
     def patch_size(self) -> int:
         """Height and width of a patch in pixels."""
         if isinstance(self.source, SyntheticSettings):
             return self.source.image_size
         return self.source.patch_size
+
+
+def _check_learning(
+    model: ModelSettings, uncertainty: UncertaintySettings, reptile: ReptileSettings
+) -> None:
+    """Refuse what the model at hand would silently ignore."""
+    head = f"the head {model.head!r}"
+    if reptile.kind in ("plain", "diverse") and not model.by_gradient:
+        raise ValueError(
+            f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient steps; "
+            "use head = 'mlp', the cnn or an unfrozen backbone, or reptile.kind = 'auto'"
+        )
+    if uncertainty.members == "dropout" and not model.by_gradient:
+        raise ValueError(f"uncertainty.members is dropout, but {head} has none; take ensemble")
+    alone = model.by_gradient or model.head in ("gp", "logistic")
+    if uncertainty.measure == "mutual_information" and uncertainty.members == "single" and alone:
+        raise ValueError(
+            "uncertainty.measure is mutual_information, which needs several members; set "
+            "uncertainty.members to ensemble" + (" or dropout" if model.by_gradient else "")
+        )
 
 
 def _check_classes(classes: tuple[str, ...], positive: str) -> None:

@@ -1,10 +1,7 @@
-"""One round of the search: learn from the answers so far, and choose what to ask next.
-
-    answers -> Reptile on the new ones -> fit on all -> score the pool -> choose -> batch
+"""One round of the search on disk: learn from the answers so far, choose what to ask, write it down.
 
 Answers come in by ``intake``, at another time and in another process; all that the two share is the
-run folder. Every random number is drawn from the run's seed and the round's number, so that a round
-which is done again is the same round.
+run folder. What a round does with the answers is told in ``search``.
 """
 
 from __future__ import annotations
@@ -12,29 +9,23 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import torch
 
 from owl_geo import scoring
-from owl_geo.acquisition.samplers import RandomSampler, Sampler, build_sampler
+from owl_geo.audit import prediction_stability
 from owl_geo.batches import write_batch
 from owl_geo.errors import RunError
-from owl_geo.learners.base import Learner, Lesson, Material
-from owl_geo.learners.network import NetworkLearner
-from owl_geo.metrics import RoundMetrics, roc_auc
+from owl_geo.learners.base import Lesson
+from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
-from owl_geo.sources.base import positions_of
-from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.search import Batch, Search
+from owl_geo.types import Progress
 
 log = logging.getLogger("owl_geo")
-
-# What a random number is for; each purpose has a stream of its own in each round.
-_WEIGHTS, _LEARN, _CHOICE, _SCORE = range(4)
 
 
 def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
@@ -59,30 +50,49 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     rounds = run.rounds()
     number = len(rounds)
     current = run.labels.current()
-    pool = run.pool(current)
-    if ask and not pool.any():
+    search = run.search(device, progress)
+    answers = run.answers(current, rounds[-1].answers_seen if rounds else 0)
+    n_pool = int(search.askable(answers).sum())
+    if ask and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
-    known = current[current["label"].isin(run.settings.classes)]
-    log.info("round %d: learning from %d labels", number, len(known))
-    learner, lesson = _learn(run, rounds, known, device)
-    batch = _choose(run, learner, pool, number, progress) if ask else None
+    log.info("round %d: learning from %d labels", number, len(answers.labels))
+    learner, lesson = search.learner(), Lesson(math.nan, math.nan)
+    if rounds:
+        learner.restore(run.model_path(number - 1))
+        lesson = search.learn(learner, answers, number)
+    batch = search.choose(learner, answers, number, progress) if ask else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
-    metrics = RoundMetrics(
-        round=number,
-        n_labeled=len(known),
-        positives_found=int((known["label"] == run.settings.positive).sum()),
-        train_loss=lesson.train_loss,
-        test_auc=_test_auc(run, learner, number) if len(known) else math.nan,
-        meta_query_loss=lesson.meta_query_loss,
-        n_pool=int(pool.sum()),
-        seconds=round(time.perf_counter() - started, 3),
-    )
+    has_learnt = len(answers.labels) > 0
+    test = search.test(learner, number) if has_learnt else None
+    watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
+    before = rounds[-1].watched if rounds else ()
+    by_hand = has_learnt and run.truth is None
+    asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
     entry = Round(
         number=number,
         batch_id=batch_id,
-        patch_ids=() if batch is None else tuple(batch["patch_id"]),
+        patch_ids=asked,
         answers_seen=int(current["seq"].max()) if len(current) else 0,
-        metrics=metrics,
+        metrics=RoundMetrics(
+            round=number,
+            n_labeled=len(answers.labels),
+            positives_found=int((answers.labels == search.positive).sum()),
+            train_loss=lesson.train_loss,
+            test_auc=test.auc if test else math.nan,
+            meta_query_loss=lesson.meta_query_loss,
+            n_pool=n_pool,
+            seconds=round(time.perf_counter() - started, 3),
+            test_ap=test.ap if test else math.nan,
+            test_ece=test.ece if test else math.nan,
+            cv_auc=search.cross_validated_auc(answers, number) if by_hand else math.nan,
+            stability=(
+                prediction_stability(np.array(before), watched)
+                if len(before) == len(watched) > 0
+                else math.nan
+            ),
+        ),
+        audit={} if batch is None else _audit(batch, asked),
+        watched=tuple(watched.tolist()),
     )
 
     def write(folder: Path) -> None:
@@ -90,7 +100,7 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
         if batch is not None and batch_id is not None:
             write_batch(
                 folder / run.batch_path(number).name,
-                batch,
+                _table(run, search, batch),
                 classes=run.settings.classes,
                 positive=run.settings.positive,
                 concepts=list(run.settings.concepts),
@@ -102,95 +112,20 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     return entry
 
 
-def _learn(
-    run: Run, rounds: list[Round], known: pd.DataFrame, device: torch.device
-) -> tuple[Learner, Lesson]:
-    """Take the last round's model to the present, on all answers."""
-    settings = run.settings
-    number = len(rounds)
-    learner = NetworkLearner(
-        Material(
-            source=run.source,
-            ids=run.patches["patch_id"].tolist(),
-            statistics=run.statistics,
-            concepts=np.empty((len(run.patches), 0), dtype=np.float32),
-        ),
-        settings.classes,
-        model=settings.model,
-        training=settings.training,
-        reptile=settings.reptile,
-        uncertainty=settings.uncertainty,
-        seed=_seed(run, 0, _WEIGHTS),
-        device=device,
-    )
-    if not rounds:
-        return learner, Lesson(math.nan, math.nan)
-    learner.restore(run.model_path(number - 1))
-    lesson = learner.learn(
-        positions_of(run.patches, known["patch_id"].tolist()),
-        _class_numbers(settings.classes, known),
-        (known["seq"] > rounds[-1].answers_seen).to_numpy(),
-        _seed(run, number, _LEARN),
-    )
-    return learner, lesson
+def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
+    """Return the patches that were drawn at random, with the model's probability for each."""
+    return {
+        asked[place]: float(batch.terms.probability[place])
+        for place in np.flatnonzero(batch.audited)
+    }
 
 
-def _choose(
-    run: Run,
-    learner: Learner,
-    pool: BoolArray,
-    number: int,
-    progress: Progress | None,
-) -> gpd.GeoDataFrame:
+def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:
     """Return the batch in rank order, with the terms of each patch's score."""
-    settings = run.settings
-    candidates = run.patches[pool].reset_index(drop=True)
-    concepts = candidates[list(settings.concepts)]
-    sampler: Sampler
-    if number == 0:
-        sampler, budget = RandomSampler(settings.acquisition.weights), settings.loop.initial
-    else:
-        sampler = build_sampler(settings.acquisition, number, settings.loop.rounds)
-        budget = settings.loop.query_budget
-    probabilities: FloatArray | None = None
-    if sampler.needs_model:
-        members = learner.members(
-            np.flatnonzero(pool), seed=_seed(run, number, _SCORE), progress=progress
-        )
-        probabilities = members.mean(axis=0)
-    terms = sampler.terms(probabilities, concepts)
-    rng = np.random.default_rng(_seed(run, number, _CHOICE))
-    chosen = sampler.choose(terms, budget, rng)
-    batch = candidates.iloc[chosen].reset_index(drop=True)
-    positive = settings.classes.index(settings.positive)
-    batch["score"] = terms.score[chosen]
-    batch["uncertainty"] = terms.uncertainty[chosen]
-    batch["relevance"] = terms.relevance[chosen]
-    batch["probability"] = np.nan if probabilities is None else probabilities[chosen, positive]
-    batch["scene_crs"] = [run.source.grids[scene].crs for scene in batch["scene"]]
-    return batch
-
-
-def _test_auc(run: Run, learner: Learner, number: int) -> float:
-    """ROC AUC on the held-out patches; not-a-number without truth, or where it has one class."""
-    if run.truth is None:
-        return math.nan
-    test = run.truth[run.truth["held_out"] & run.truth["label"].notna()]
-    if test.empty:
-        return math.nan
-    positions = positions_of(run.patches, test["patch_id"].tolist())
-    probabilities = learner.members(positions, seed=_seed(run, number, _SCORE)).mean(axis=0)
-    positive = run.settings.classes.index(run.settings.positive)
-    is_positive = (test["label"] == run.settings.positive).to_numpy()
-    return roc_auc(is_positive, probabilities[:, positive])
-
-
-def _class_numbers(classes: Sequence[str], known: pd.DataFrame) -> IntArray:
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[label] for label in known["label"]], dtype=np.int64)
-
-
-def _seed(run: Run, number: int, purpose: int) -> int:
-    """Return a seed that depends on the run's seed, the round and the purpose only."""
-    sequence = np.random.SeedSequence([run.settings.seed, number, purpose])
-    return int(sequence.generate_state(1)[0])
+    table = run.patches.iloc[batch.positions].reset_index(drop=True)
+    table["score"] = batch.terms.score
+    table["uncertainty"] = batch.terms.uncertainty
+    table["relevance"] = batch.terms.relevance
+    table["probability"] = batch.terms.probability
+    table["scene_crs"] = [search.source.grids[scene].crs for scene in table["scene"]]
+    return table

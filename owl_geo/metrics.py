@@ -27,6 +27,10 @@ class RoundMetrics:
     meta_query_loss: float  # cross-entropy of the adapted weights on the query half, nats
     seconds: float  # wall time of the round, labelling not counted
     n_pool: int  # patches that could still be asked
+    test_ap: float = math.nan  # average precision of the positive class on the held-out patches
+    test_ece: float = math.nan  # expected calibration error there
+    cv_auc: float = math.nan  # without truth: ROC AUC over the answers, by blocked cross-validation
+    stability: float = math.nan  # agreement with the last model's predictions, Cohen's kappa
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values with None for not-a-number, which JSON does not know."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow
+import torch
 from filelock import FileLock, Timeout
 
 from owl_geo import owl_toml
@@ -29,9 +31,10 @@ from owl_geo.errors import RunError
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
+from owl_geo.search import Answers, Search
 from owl_geo.sources import open_source
-from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics, BoolArray, SceneGrid
+from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -42,6 +45,7 @@ ROUNDS = "rounds"
 BATCH = "batch.gpkg"
 MODEL = "model.safetensors"
 RECORD = "round.json"
+FEATURES = "features"
 LOCK = ".lock"
 
 
@@ -54,6 +58,8 @@ class Round:
     patch_ids: tuple[str, ...]  # the batch, most wanted first
     answers_seen: int  # sequence number of the newest answer that the model knows
     metrics: RoundMetrics
+    audit: Mapping[str, float]  # patches drawn at random: what the model gave them, nan = no model
+    watched: tuple[int, ...]  # predicted classes of the patches that are followed
 
     def to_json(self) -> str:
         """Return the text of round.json."""
@@ -63,6 +69,8 @@ class Round:
             "answers_seen": self.answers_seen,
             "metrics": self.metrics.to_json(),
             "patch_ids": list(self.patch_ids),
+            "audit": {name: None if math.isnan(p) else p for name, p in self.audit.items()},
+            "watched": "".join(str(number) for number in self.watched),
         }
         return json.dumps(values, indent=1) + "\n"
 
@@ -76,6 +84,10 @@ class Round:
             patch_ids=tuple(values["patch_ids"]),
             answers_seen=values["answers_seen"],
             metrics=RoundMetrics.from_json(values["metrics"]),
+            audit={
+                name: math.nan if p is None else float(p) for name, p in values["audit"].items()
+            },
+            watched=tuple(int(digit) for digit in values["watched"]),
         )
 
 
@@ -90,6 +102,11 @@ class Run:
         if not self.path.is_dir():
             raise RunError(f"no run folder at {self.path}; make one with `owl-geo init`")
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
+
+    @cached_property
+    def settings_here(self) -> Settings:
+        """The settings with relative paths made to start at the run's folder."""
+        return owl_toml.from_folder(self.settings, self.path)
 
     @cached_property
     def patches(self) -> gpd.GeoDataFrame:
@@ -151,8 +168,7 @@ class Run:
 
         Raises RunError where a scene is not the one that was indexed, by its header.
         """
-        settings = owl_toml.from_folder(self.settings, self.path)
-        source = open_source(settings.source, index=self.patches)
+        source = open_source(self.settings_here.source, index=self.patches)
         known = self._index_record["scenes"]
         for name, grid in source.grids.items():
             if known.get(name) != grid_record(grid):
@@ -208,6 +224,31 @@ class Run:
         """Whether a search with an oracle has another batch to ask."""
         asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
+
+    def search(self, device: torch.device, progress: Progress | None = None) -> Search:
+        """The search over this run's pool, in memory."""
+        return Search(
+            self.settings_here,
+            self.patches,
+            self.source,
+            self.statistics,
+            self.truth,
+            device=device,
+            keep=self.path / FEATURES,
+            pool_id=self._index_record["made_from"],
+            progress=progress,
+        )
+
+    def answers(self, current: pd.DataFrame, seen: int) -> Answers:
+        """What the label store says, as the search knows it; fresh is what came after ``seen``."""
+        known = current[current["label"].isin(self.settings.classes)]
+        numbers = {name: number for number, name in enumerate(self.settings.classes)}
+        return Answers(
+            positions=positions_of(self.patches, known["patch_id"].tolist()),
+            labels=np.array([numbers[label] for label in known["label"]], dtype=np.int64),
+            fresh=(known["seq"] > seen).to_numpy(),
+            closed=positions_of(self.patches, current["patch_id"].tolist()),
+        )
 
     def round_folder(self, number: int) -> Path:
         """Where round ``number`` lies, or will."""

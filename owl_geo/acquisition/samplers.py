@@ -6,49 +6,88 @@ A sampler scores the candidates term by term and then chooses; it knows no model
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol, overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.acquisition.selection import RandomState, as_generator, top
-from owl_geo.config import AcquisitionSettings
+from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.selection import RandomState, as_generator
+from owl_geo.acquisition.spread import Spread, plus_plus
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.types import IntArray
-from owl_geo.uncertainty import entropy
-
-Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The score of each candidate and what it is made of, each float64 ``(n,)``."""
-
-    score: Scores
-    uncertainty: Scores  # entropy in nats; not-a-number where no model was asked
-    relevance: Scores  # product of the weights of the concepts that hold
+from owl_geo.uncertainty import Measure, uncertainty
 
 
 class Sampler(Protocol):
-    """What the loop asks of a strategy."""
+    """What a search asks of a strategy."""
 
     needs_model: bool  # false: the pool is not read and no model runs
 
-    def terms(self, probabilities: NDArray[np.floating] | None, concepts: pd.DataFrame) -> Terms:
-        """Score the candidates; ``probabilities`` is ``(n, classes)``, ``concepts`` has n rows."""
+    def terms(self, candidates: Candidates) -> Terms:
+        """Score the candidates; raises ValueError where probabilities are needed and missing."""
 
-    def choose(self, terms: Terms, batch_size: int, random_state: RandomState) -> IntArray:
-        """Return the positions of the chosen candidates, best first, ``(k,)``."""
+    def choose(
+        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    ) -> IntArray:
+        """Return the positions of the chosen candidates, most wanted first, ``(k,)``."""
 
 
-class _Query:
-    """The one-call form for notebooks, in the words of scikit-activeml."""
+class ScoreSampler:
+    """What the strategies share: terms, a choice of the best by score, and a form for notebooks.
+
+    Args:
+        weights: factor by which a patch's relevance grows where the yes/no concept holds.
+        measure: of the uncertainty.
+        spread: how a batch is kept from repeating itself.
+    """
+
+    needs_model = True
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        self.weights = dict(weights or {})
+        self.measure: Measure = measure
+        self.spread = spread or Spread()
+
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Make one number of the terms, each ``(n,)``."""
+        raise NotImplementedError
+
+    def terms(self, candidates: Candidates) -> Terms:
+        """Score the candidates; raises ValueError where probabilities are needed and missing."""
+        relevance = candidates.relevance
+        if relevance is None:
+            relevance = concept_relevance(candidates.concepts, self.weights)
+        doubt = np.full(len(candidates), np.nan)
+        if candidates.members is not None:
+            doubt = uncertainty(candidates.members, self.measure)
+        elif self.needs_model:
+            raise ValueError("this strategy needs probabilities, and there are none")
+        probability = candidates.probability
+        return Terms(self.score(doubt, relevance, probability), doubt, relevance, probability)
+
+    def choose(
+        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    ) -> IntArray:
+        """Return the positions of the highest scores, equal ones in random order."""
+        return self.spread.choose(
+            terms.score,
+            batch_size,
+            as_generator(random_state),
+            features=candidates.features,
+            places=candidates.places,
+        )
 
     @overload
     def query(
-        self: Sampler,
+        self,
         probabilities: NDArray[np.floating] | None,
         concepts: pd.DataFrame,
         *,
@@ -59,7 +98,7 @@ class _Query:
 
     @overload
     def query(
-        self: Sampler,
+        self,
         probabilities: NDArray[np.floating] | None,
         concepts: pd.DataFrame,
         *,
@@ -69,7 +108,7 @@ class _Query:
     ) -> tuple[IntArray, Scores]: ...
 
     def query(
-        self: Sampler,
+        self,
         probabilities: NDArray[np.floating] | None,
         concepts: pd.DataFrame,
         *,
@@ -77,77 +116,196 @@ class _Query:
         random_state: RandomState = None,
         return_utilities: bool = False,
     ) -> IntArray | tuple[IntArray, Scores]:
-        """Return the positions of the most wanted candidates, best first.
+        """Return the positions of the most wanted candidates, best first; scikit-activeml's words.
 
         Args:
-            probabilities: class probabilities ``(n, classes)``; None where the strategy needs none.
+            probabilities: class probabilities ``(n, classes)``, or those of several members
+                ``(members, n, classes)``; None where the strategy needs none. The last class is
+                the one that is searched for.
             concepts: one row per candidate, one column per concept.
             batch_size: how many; a number above n returns all n.
             random_state: seed or generator that breaks ties.
             return_utilities: also return the score of every candidate, ``(n,)``.
         """
-        terms = self.terms(probabilities, concepts)
-        chosen = self.choose(terms, batch_size, random_state)
+        if probabilities is not None and np.ndim(probabilities) == 2:
+            probabilities = np.asarray(probabilities)[None]
+        candidates = Candidates(concepts, probabilities)
+        terms = self.terms(candidates)
+        chosen = self.choose(terms, candidates, batch_size, random_state)
         return (chosen, terms.score) if return_utilities else chosen
 
 
-class ConceptWeightedSampler(_Query):
+class ConceptWeightedSampler(ScoreSampler):
     """score = alpha * uncertainty + (1 - alpha) * relevance, both scaled to [0, 1] over the pool.
 
     Args:
-        alpha: 1 = pure uncertainty, 0 = pure relevance.
-        weights: factor by which a patch's relevance grows where the yes/no concept holds.
+        alpha: 1 = pure uncertainty, 0 = pure relevance, which asks no model.
+        weights, measure, spread: see ``ScoreSampler``.
     """
 
-    needs_model = True
-
-    def __init__(self, alpha: float = 0.5, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        super().__init__(weights, measure=measure, spread=spread)
         if not 0 <= alpha <= 1:
             raise ConfigError(f"alpha is {alpha:g}, but it lies between 0 and 1")
         self.alpha = alpha
-        self.weights = dict(weights or {})
         # pure relevance asks no model, so nothing needs to be read
         self.needs_model = alpha > 0
 
-    def terms(self, probabilities: NDArray[np.floating] | None, concepts: pd.DataFrame) -> Terms:
-        """Score the candidates; raises ValueError where probabilities are needed and missing."""
-        relevance = concept_relevance(concepts, self.weights)
-        if probabilities is None:
-            if self.needs_model:
-                raise ValueError(f"alpha is {self.alpha:g}: uncertainty needs probabilities")
-            return Terms(unit_range(relevance), np.full(len(concepts), np.nan), relevance)
-        uncertainty = entropy(probabilities)
-        score = self.alpha * unit_range(uncertainty) + (1 - self.alpha) * unit_range(relevance)
-        return Terms(score, uncertainty, relevance)
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Return the weighted sum of the scaled terms."""
+        if not self.needs_model:
+            return unit_range(relevance)
+        return self.alpha * unit_range(uncertainty) + (1 - self.alpha) * unit_range(relevance)
 
-    def choose(self, terms: Terms, batch_size: int, random_state: RandomState) -> IntArray:
-        """Return the positions of the highest scores, equal ones in random order."""
-        return top(terms.score, batch_size, random_state)
+
+class PowerSampler(ScoreSampler):
+    """score = uncertainty^a * relevance^b * probability^c, which needs no scaling over the pool.
+
+    Args:
+        uncertainty_power, relevance_power, probability_power: a, b and c, 0 or more; 0 leaves the
+            term out.
+        weights, measure, spread: see ``ScoreSampler``.
+    """
+
+    def __init__(
+        self,
+        uncertainty_power: float = 1.0,
+        relevance_power: float = 1.0,
+        probability_power: float = 0.0,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        super().__init__(weights, measure=measure, spread=spread)
+        self.powers = (uncertainty_power, relevance_power, probability_power)
+        if min(self.powers) < 0:
+            raise ConfigError(f"the powers are {self.powers}, but none can be negative")
+        self.needs_model = uncertainty_power > 0 or probability_power > 0
+
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Return the product of the terms' powers."""
+        score = np.ones(len(relevance))
+        for term, power in zip((uncertainty, relevance, probability), self.powers, strict=True):
+            if power > 0:
+                score = score * term**power
+        return score
 
 
 class UncertaintySampler(ConceptWeightedSampler):
-    """Entropy alone; relevance is still reported, so that an analyst sees it."""
+    """Uncertainty alone; relevance is still reported, so that an analyst sees it."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        super().__init__(alpha=1.0, weights=weights)
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        super().__init__(1.0, weights, measure=measure, spread=spread)
 
 
-class RandomSampler(_Query):
-    """A uniform draw: the baseline, and the first batch before there is a model."""
+class GreedySampler(PowerSampler):
+    """The most probable, whatever the model is unsure of."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        super().__init__(0.0, 0.0, 1.0, weights, measure=measure, spread=spread)
+
+
+class DiscoverySampler(ScoreSampler):
+    """Shares a batch between the most probable, which are found, and the most uncertain, which teach.
+
+    Most places go to the probable: score = probability * relevance^(1 - spent), where ``spent`` is
+    the share of the planned rounds that is behind, so that prior knowledge steers while the model
+    knows little. At least a share of ``explore`` goes to the uncertain, by uncertainty in place of
+    probability; and so does every place whose best candidate is less probable than ``promising``:
+    once the targets are found, or while the model has no idea of them, the batch turns to learning.
+
+    While the answers are all of one class, the batch covers the pool instead, by distance from what
+    was answered and by relevance.
+
+    Args:
+        explore: least share of the batch for the uncertain, 0 to 1.
+        promising: the probability from which a patch keeps its place, 0 to 1.
+        weights, measure, spread: see ``ScoreSampler``.
+    """
+
+    def __init__(
+        self,
+        explore: float = 0.2,
+        promising: float = 0.5,
+        weights: Mapping[str, float] | None = None,
+        *,
+        measure: Measure = "entropy",
+        spread: Spread | None = None,
+    ) -> None:
+        super().__init__(weights, measure=measure, spread=spread)
+        for name, share in (("explore", explore), ("promising", promising)):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"{name} is {share:g}, but it lies between 0 and 1")
+        self.explore = explore
+        self.promising = promising
+
+    def terms(self, candidates: Candidates) -> Terms:
+        """Score the candidates by how much they are worth to be found."""
+        terms = super().terms(candidates)
+        steered = terms.probability * terms.relevance ** (1 - candidates.spent)
+        return Terms(steered, terms.uncertainty, terms.relevance, terms.probability)
+
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Return the probability; ``terms`` weighs it by relevance."""
+        return probability
+
+    def choose(
+        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    ) -> IntArray:
+        """Return the probable and then the uncertain, each most wanted first."""
+        rng = as_generator(random_state)
+        count = min(batch_size, len(candidates))
+        if candidates.one_class_only and len(candidates.features):
+            return plus_plus(
+                terms.relevance, candidates.features, count, rng, candidates.known_features
+            )
+        wanted = self.explore * count
+        # a share of a place is drawn for, or small batches would never explore
+        least = int(wanted) + int(rng.random() < wanted - int(wanted))
+        given = {"features": candidates.features, "places": candidates.places}
+        probable = self.spread.choose(terms.score, count - least, rng, **given)
+        probable = probable[terms.probability[probable] >= self.promising]
+        steered = terms.uncertainty * terms.relevance ** (1 - candidates.spent)
+        uncertain = self.spread.choose(
+            steered, count - len(probable), rng, taken=probable, **given
+        )
+        return np.concatenate([probable, uncertain])
+
+
+class RandomSampler(ScoreSampler):
+    """A uniform draw: the baseline."""
 
     needs_model = False
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        self.weights = dict(weights or {})
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Nothing is scored, so every score is not-a-number."""
+        return np.full(len(relevance), np.nan)
 
-    def terms(self, probabilities: NDArray[np.floating] | None, concepts: pd.DataFrame) -> Terms:
-        """Relevance only: nothing is scored, so score and uncertainty are not-a-number."""
-        nothing = np.full(len(concepts), np.nan)
-        return Terms(nothing, nothing, concept_relevance(concepts, self.weights))
-
-    def choose(self, terms: Terms, batch_size: int, random_state: RandomState) -> IntArray:
+    def choose(
+        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    ) -> IntArray:
         """Return ``batch_size`` different positions, uniformly."""
-        order = as_generator(random_state).permutation(len(terms.score))
+        order = as_generator(random_state).permutation(len(candidates))
         return order[:batch_size].astype(np.int64)
 
 
@@ -172,20 +330,3 @@ def unit_range(values: Scores) -> Scores:
         return values
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros(len(values))
-
-
-def alpha_at(alpha: float | Literal["ramp"], round_number: int, rounds: int) -> float:
-    """Return alpha for a round; the ramp is min(1, round / rounds + 0.3)."""
-    if alpha == "ramp":
-        return min(1.0, round_number / max(rounds, 1) + 0.3)
-    return float(alpha)
-
-
-def build_sampler(settings: AcquisitionSettings, round_number: int, rounds: int) -> Sampler:
-    """Build the strategy that owl.toml names, as it stands in this round."""
-    if settings.strategy == "random":
-        return RandomSampler(settings.weights)
-    if settings.strategy == "uncertainty":
-        return UncertaintySampler(settings.weights)
-    alpha = alpha_at(settings.alpha, round_number, rounds)
-    return ConceptWeightedSampler(alpha, settings.weights)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from owl_geo.errors import ConfigError, RunError
 from owl_geo.learners.base import Lesson, Material
 from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.models import checkpoint, weights
-from owl_geo.models.backbones import calibrate
+from owl_geo.models.backbones import KINDS, calibrate
 from owl_geo.models.checkpoint import ModelSpec, PatchModel
 from owl_geo.reptile import Reptile
 from owl_geo.scoring import predict_members
@@ -43,9 +44,11 @@ class NetworkLearner:
     Args:
         material: the pool.
         classes: names of the classes, in the order of their numbers.
-        model: the kind of network, and whether it sees the concepts.
+        kind: of network: cnn, mlp (on features), resnet18, efficientnet_b0.
+        model: whether it sees the concepts, its dropout, a backbone's first weights.
         training: of the fit on all answers.
         reptile: of the meta-update on fresh answers.
+        meta: whether there is one, and how its tasks are made.
         uncertainty: the members.
         seed: of the initial weights.
         device: where it learns and scores.
@@ -59,9 +62,11 @@ class NetworkLearner:
         material: Material,
         classes: Sequence[str],
         *,
+        kind: str,
         model: ModelSettings,
         training: TrainingSettings,
         reptile: ReptileSettings,
+        meta: Literal["none", "plain", "diverse"],
         uncertainty: UncertaintySettings,
         seed: int,
         device: torch.device,
@@ -72,15 +77,16 @@ class NetworkLearner:
             )
         source = material.source
         self._material = material
-        self._weights = model.weights if model.kind != "cnn" else "none"
+        self._weights = model.weights if kind in KINDS else "none"
         self._training = training
         self._reptile = reptile
+        self._meta = meta
         self._passes = uncertainty.passes if uncertainty.members == "dropout" else 0
         self._seed = seed
         self._device = device
         self._models: tuple[PatchModel, ...] = ()
         self.spec = ModelSpec(
-            kind=model.kind,
+            kind=kind,
             bands=source.bands,
             classes=tuple(classes),
             patch_size=source.patch_size,
@@ -99,14 +105,14 @@ class NetworkLearner:
         images = self._material.source.read([self._material.ids[i] for i in positions])
         concepts = self._concepts(positions)
         groups = np.zeros(len(positions), dtype=np.int64)
-        if self._reptile.kind == "diverse":
+        if self._meta == "diverse":
             # the tasks may differ in concepts that the network itself does not see
             groups = concept_groups(self._material.concepts[positions], _stream(seed, 0, _GROUPS))
         lessons = []
         for member, model in enumerate(models):
             query_loss = math.nan
             meta_seed = _stream(seed, member, _META)
-            if self._reptile.kind != "none":
+            if self._meta != "none":
                 query_loss = meta_update(
                     model,
                     images,
@@ -206,7 +212,7 @@ class NetworkLearner:
         )
         for model in models:
             checkpoint.set_statistics(model, material.statistics)
-        if spec.kind != "cnn":
+        if spec.kind in KINDS:
             sample = self._sample()
             for model in models:
                 calibrate(model, sample, self._device)
@@ -222,7 +228,7 @@ class NetworkLearner:
         return self._material.concepts[positions] if self.spec.n_concepts else None
 
     def _tasks(self, fresh: BoolArray, labels: IntArray, groups: IntArray, seed: int) -> MetaBatch:
-        if self._reptile.kind == "diverse":
+        if self._meta == "diverse":
             return diverse(fresh, labels, groups, self._reptile.replay, seed)
         return halves(np.flatnonzero(fresh), seed)
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from owl_geo.errors import RunError
 from owl_geo.models.backbones import Backbone
 from owl_geo.models.cnn import SimpleCNN
+from owl_geo.models.mlp import FeatureMLP
 from owl_geo.models.network import PatchNetwork
 from owl_geo.models.randomness import seeded
 from owl_geo.models.standardize import Standardize
@@ -36,7 +37,7 @@ _TRUNK_RATE = 0.1  # of the learning rate
 class ModelSpec:
     """What a model was built for; it travels in the checkpoint's header."""
 
-    kind: str  # "cnn", "resnet18", "efficientnet_b0"
+    kind: str  # "cnn", "mlp", "resnet18", "efficientnet_b0"
     bands: tuple[str, ...]
     classes: tuple[str, ...]
     patch_size: int  # pixels
@@ -99,6 +100,8 @@ def build(spec: ModelSpec, seed: int, pretrained: Pretrained | None = None) -> P
     with seeded(seed, torch.device("cpu")):
         if spec.kind == "cnn":
             network = SimpleCNN(n_bands, n_classes, spec.patch_size, spec.dropout, spec.n_concepts)
+        elif spec.kind == "mlp":
+            network = FeatureMLP(n_bands, n_classes, spec.dropout, spec.n_concepts)
         else:
             backbone = Backbone(spec.kind, n_bands, n_classes, spec.dropout, spec.n_concepts)
             if pretrained is not None:

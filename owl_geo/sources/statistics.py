@@ -30,3 +30,9 @@ def band_statistics(
     return BandStatistics(
         source.bands, median.astype(np.float32), scale.astype(np.float32), len(chosen)
     )
+
+
+def unscaled(bands: tuple[str, ...]) -> BandStatistics:
+    """Return the statistics of bands that are on a common scale already."""
+    zero, one = np.zeros(len(bands), np.float32), np.ones(len(bands), np.float32)
+    return BandStatistics(bands, zero, one, 0)

@@ -1,0 +1,69 @@
+"""What a strategy is told of the patches it may choose from, and what it says of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from owl_geo.types import FloatArray, IntArray
+
+Scores = NDArray[np.float64]
+
+
+def _no_rows() -> FloatArray:
+    return np.empty((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The patches that may be asked, and what is known of those that were answered.
+
+    Raises ValueError where the rows of two fields do not fit together.
+    """
+
+    concepts: pd.DataFrame  # one row per candidate, one column per concept
+    members: NDArray[np.floating] | None = None  # (members, n, classes); None: no model was asked
+    positive: int = -1  # number of the class that is searched for
+    relevance: Scores | None = None  # (n,); None = the product of the sampler's own weights
+    features: FloatArray = field(default_factory=_no_rows)  # (n, d), for batches that differ
+    places: Scores | None = None  # (n, dimensions) in metres, for a distance on the ground
+    known_features: FloatArray = field(default_factory=_no_rows)  # (k, d), of answered patches
+    known_labels: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # (k,)
+    spent: float = 0.0  # share of the planned rounds that is behind, 0 to 1
+
+    def __post_init__(self) -> None:
+        n = len(self.concepts)
+        if self.members is not None and self.members.shape[1] != n:
+            raise ValueError(f"{n} candidates, but members have the shape {self.members.shape}")
+        for name in ("relevance", "places"):
+            rows = getattr(self, name)
+            if rows is not None and len(rows) != n:
+                raise ValueError(f"{n} candidates, but {len(rows)} rows of {name}")
+
+    def __len__(self) -> int:
+        return len(self.concepts)
+
+    @property
+    def probability(self) -> Scores:
+        """Of the positive class, ``(n,)``; not-a-number where no model was asked."""
+        if self.members is None:
+            return np.full(len(self), np.nan)
+        return np.asarray(self.members.mean(axis=0)[:, self.positive], dtype=np.float64)
+
+    @property
+    def one_class_only(self) -> bool:
+        """Whether the answers so far, if any, cannot have taught a model to tell classes apart."""
+        return len(np.unique(self.known_labels)) < 2
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The score of each candidate and what it is made of, each float64 ``(n,)``."""
+
+    score: Scores
+    uncertainty: Scores  # in the measure's unit; not-a-number where no model was asked
+    relevance: Scores  # 0 or more, 1 = neutral
+    probability: Scores  # of the positive class; not-a-number where no model was asked

@@ -1,0 +1,56 @@
+"""The first batch, before any answer: what to ask when no model can say anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from owl_geo.acquisition.candidates import Scores
+from owl_geo.acquisition.selection import top
+from owl_geo.types import FloatArray, IntArray
+
+_COMPONENTS = 8
+_NEIGHBOURS = 20
+_MOST = 50_000  # patches that clusters are made of; more change them little
+
+
+def typical(
+    features: FloatArray, relevance: Scores, count: int, rng: np.random.Generator
+) -> IntArray:
+    """Return the most typical patch of each of ``count`` clusters, ``(count,)``.
+
+    TypiClust (Hacohen et al. 2022, arXiv 2202.02794): k-means on the principal components, and of
+    each cluster the patch whose 20 nearest neighbours in it are nearest. Where relevance differs, a
+    cluster's patches are weighed by it: typicality is multiplied by relevance.
+
+    Args:
+        features: ``(n, d)``.
+        relevance: ``(n,)``, 0 or more.
+        count: how many; above n returns all n.
+        rng: of the clusters' start.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+    from sklearn.neighbors import NearestNeighbors
+
+    n = len(features)
+    if count >= n:
+        return rng.permutation(n).astype(np.int64)
+    among = np.sort(rng.permutation(n)[:_MOST])
+    components = min(_COMPONENTS, features.shape[1], len(among))
+    flat = PCA(components, random_state=0).fit_transform(features[among])
+    means = KMeans(count, n_init=3, random_state=int(rng.integers(2**31)))
+    cluster = means.fit_predict(flat)
+    chosen = []
+    for number in np.unique(cluster):
+        mine = np.flatnonzero(cluster == number)
+        near = min(_NEIGHBOURS, len(mine) - 1)
+        typicality = np.ones(len(mine))
+        if near > 0:
+            index = NearestNeighbors(n_neighbors=near + 1).fit(flat[mine])
+            distance = index.kneighbors(flat[mine])[0][:, 1:].mean(axis=1)
+            typicality = 1.0 / np.maximum(distance, 1e-9)
+        best = top(typicality * relevance[among[mine]], 1, rng)
+        chosen.append(among[mine[best[0]]])
+    short = np.setdiff1d(among, chosen)  # twins in the pool can leave clusters empty
+    missing = rng.permutation(short)[: count - len(chosen)]
+    return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)

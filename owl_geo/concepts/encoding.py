@@ -1,0 +1,143 @@
+"""Concepts as numbers: the matrix that a model of concepts learns from.
+
+An encoding is fitted on the whole pool, so that a patch has the same row in every round, whichever
+patches are still unanswered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from owl_geo.concepts import UNKNOWN
+from owl_geo.errors import ConfigError
+from owl_geo.types import FloatArray
+
+_IQR_OF_NORMAL = 1.349
+_FARTHEST = 5.0  # spreads from the median: one stray value must not outvote all concepts
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Concepts of n patches as k numbers each."""
+
+    matrix: FloatArray  # (n, k), finite
+    names: tuple[str, ...]  # "urban", "land_cover=water", "dist_industrial missing"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """How one column of the matrix is made of one concept."""
+
+    concept: str
+    kind: str  # "yes/no", "class", "number", "missing"
+    category: str = ""
+    logarithm: bool = False
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        if self.kind == "class":
+            return f"{self.concept}={self.category}"
+        return f"{self.concept} missing" if self.kind == "missing" else self.concept
+
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        if self.kind == "yes/no":
+            return np.asarray(column, dtype=np.float64)
+        if self.kind == "class":
+            return np.asarray(_as_text(column) == self.category, dtype=np.float64)
+        numbers = _as_numbers(column)
+        if self.kind == "missing":
+            return np.isnan(numbers).astype(np.float64)
+        if self.logarithm:
+            numbers = np.log1p(np.maximum(numbers, 0.0))  # other patches may go below the pool's 0
+        scaled = ((numbers - self.centre) / self.scale).clip(-_FARTHEST, _FARTHEST)
+        return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What was learned of a pool's concepts; ``encode`` gives patches their rows."""
+
+    columns: tuple[_Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per column of the matrix, in its order."""
+        return tuple(column.name for column in self.columns)
+
+    def encode(self, concepts: pd.DataFrame) -> Encoded:
+        """Return the rows of these patches; a class that the pool did not have is all zeros.
+
+        Raises ConfigError where a concept of the pool is missing.
+        """
+        for column in self.columns:
+            if column.concept not in concepts:
+                raise ConfigError(
+                    f"no concept {column.concept!r} in the table, but the pool had it; "
+                    "make the patch index anew"
+                )
+        matrix = np.empty((len(concepts), len(self.columns)), dtype=np.float32)
+        for position, column in enumerate(self.columns):
+            matrix[:, position] = column.values(concepts[column.concept])
+        return Encoded(matrix, self.names)
+
+
+def fit_encoding(pool: pd.DataFrame) -> Encoding:
+    """Learn from the whole pool how its concepts become numbers.
+
+    A category becomes one column per class, ``unknown`` included; a yes/no is 0 or 1; a number
+    within 0 to 1, such as a share, stays as it is. Any other number is centred at the median and
+    divided by the interquartile range / 1.349, after log1p where none is negative: ten metres more
+    mean something close by and nothing at a distance. (On simulated distances log1p gains 0.02 to
+    0.05 of AUC where the odds fade with distance, and gives up as much where they fall in a
+    straight line, which they seldom do.) Missing numbers become 0 and are told by a
+    column of their own. Columns that are the same everywhere are dropped. The order is that of the
+    concepts, and within a category that of the alphabet.
+    """
+    candidates = [column for name in pool for column in _columns_of(str(name), pool[name])]
+    return Encoding(tuple(c for c in candidates if _varies(c.values(pool[c.concept]))))
+
+
+def encode(concepts: pd.DataFrame) -> Encoded:
+    """Fit an encoding on these patches and return their own rows; see ``fit_encoding``."""
+    return fit_encoding(concepts).encode(concepts)
+
+
+def _columns_of(name: str, column: pd.Series) -> list[_Column]:
+    if column.dtype == bool:
+        return [_Column(name, "yes/no")]
+    if not pd.api.types.is_numeric_dtype(column):
+        classes = sorted(set(_as_text(column)))
+        return [_Column(name, "class", category=word) for word in classes]
+    return [_number(name, _as_numbers(column)), _Column(name, "missing")]
+
+
+def _number(name: str, numbers: NDArray[np.float64]) -> _Column:
+    known = numbers[~np.isnan(numbers)]
+    if len(known) == 0 or (known.min() >= 0 and known.max() <= 1):
+        return _Column(name, "number")
+    logarithm = bool(known.min() >= 0)
+    if logarithm:
+        known = np.log1p(known)
+    low, centre, high = np.percentile(known, [25, 50, 75])
+    # more than half of the pool may share one value, and then only the rest has a spread
+    scale = float(high - low) / _IQR_OF_NORMAL or float(known.std()) or 1.0
+    return _Column(name, "number", logarithm=logarithm, centre=float(centre), scale=scale)
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), UNKNOWN).astype(str)
+
+
+def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    return len(values) > 0 and bool(values.min() < values.max())

@@ -1,0 +1,89 @@
+"""Spectral statistics of a patch: what can be said of it without any learned weights.
+
+Level, spread, quantiles and texture of each band, and normalised differences of bands: of every two
+where the bands are few, and else the usual indices of those that are known by name: NDVI (Rouse et
+al. 1974), NDWI (McFeeters 1996), MNDWI (Xu 2006), NDMI (Gao 1996), NDTI (van Deventer et al. 1997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from owl_geo.types import BandStatistics, FloatArray
+
+_QUANTILES = (0.1, 0.5, 0.9)
+_INDICES = {
+    "ndvi": ("nir", "red"),
+    "ndwi": ("green", "nir"),
+    "mndwi": ("green", "swir1"),
+    "ndmi": ("nir", "swir1"),
+    "ndti": ("swir1", "swir2"),
+}
+_MOST_PAIRS = 15  # six bands' worth; more would drown what else is known
+_FLOOR = 1e-3  # of a band's scale: the logarithm of a perfectly even patch stays finite
+
+
+class SpectralStatistics:
+    """Maps patches, float32 ``(n, bands, height, width)``, to features, float32 ``(n, d)``.
+
+    Args:
+        bands: names of the bands, for ``names``.
+        common_names: red, nir, ... of each band, None where it has none.
+        statistics: of the bands, in the source's own values.
+
+    Attributes:
+        names: what each feature is, ``d`` of them.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[str],
+        common_names: Sequence[str | None],
+        statistics: BandStatistics,
+    ) -> None:
+        self._floor = np.maximum(_FLOOR * statistics.scale, np.finfo(np.float32).tiny)
+        self._pairs = _pairs(bands, common_names)
+        per_band = ("mean", "spread", *(f"q{round(100 * q)}" for q in _QUANTILES), "texture")
+        self.names = tuple(
+            [f"{band}_{what}" for what in per_band for band in bands]
+            + [name for name, _, _ in self._pairs]
+        )
+
+    def __call__(self, patches: FloatArray) -> FloatArray:
+        n, n_bands = patches.shape[:2]
+        pixels = patches.reshape(n, n_bands, -1)  # (n, bands, pixels)
+        down = np.abs(np.diff(patches, axis=2)).mean(axis=(2, 3))
+        right = np.abs(np.diff(patches, axis=3)).mean(axis=(2, 3))
+        columns = [
+            pixels.mean(axis=2),
+            np.log(pixels.std(axis=2) + self._floor),
+            *np.quantile(pixels, _QUANTILES, axis=2),
+            np.log(down + right + self._floor),
+        ]
+        for _, first, second in self._pairs:
+            a, b = pixels[:, first], pixels[:, second]
+            # magnitudes below, so that bands which may be negative cannot divide by nothing
+            size = np.maximum(np.abs(a) + np.abs(b), self._floor[[first, second]].sum())
+            columns.append(((a - b) / size).mean(axis=1, keepdims=True))
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def _pairs(
+    bands: Sequence[str], common_names: Sequence[str | None]
+) -> list[tuple[str, int, int]]:
+    """Return name, first and second band of each normalised difference."""
+    place = {name: number for number, name in enumerate(common_names) if name is not None}
+    named = {
+        (place[first], place[second]): name
+        for name, (first, second) in _INDICES.items()
+        if first in place and second in place
+    }
+    every = list(combinations(range(len(bands)), 2))
+    if len(every) > _MOST_PAIRS:
+        return [(name, *pair) for pair, name in named.items()]
+    # a pair in the other order says the same with another sign
+    names = {tuple(sorted(pair)): name for pair, name in named.items()}
+    return [(names.get((i, j), f"nd_{bands[i]}_{bands[j]}"), i, j) for i, j in every]

@@ -1,0 +1,61 @@
+"""Which learner the settings mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from owl_geo.config import Settings
+from owl_geo.features.source import FeatureSource
+from owl_geo.features.table import FeatureTable
+from owl_geo.learners.base import Learner, Material
+from owl_geo.learners.head import HeadLearner
+from owl_geo.learners.network import NetworkLearner
+from owl_geo.sources.statistics import unscaled
+
+
+def build_learner(
+    settings: Settings,
+    material: Material,
+    table: Callable[[], FeatureTable],
+    *,
+    seed: int,
+    device: torch.device,
+) -> Learner:
+    """Build the learner that owl.toml describes, before it has learnt anything.
+
+    Args:
+        settings: of the run.
+        material: the pool.
+        table: gives the features of the pool; called only for a model that works on them.
+        seed: of a network's initial weights.
+        device: where a network learns and scores.
+    """
+    if settings.model.on_features and settings.model.head != "mlp":
+        return HeadLearner(
+            table(),
+            material.concepts,
+            settings.classes,
+            model=settings.model,
+            uncertainty=settings.uncertainty,
+        )
+    kind: str = settings.model.kind
+    if settings.model.on_features:
+        features = FeatureSource(material.source, table())
+        kind = "mlp"
+        material = Material(
+            features, material.ids, unscaled(features.bands), material.concepts
+        )
+    return NetworkLearner(
+        material,
+        settings.classes,
+        kind=kind,
+        model=settings.model,
+        training=settings.training,
+        reptile=settings.reptile,
+        meta=settings.reptile_kind,
+        uncertainty=settings.uncertainty,
+        seed=seed,
+        device=device,
+    )

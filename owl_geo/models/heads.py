@@ -1,0 +1,201 @@
+"""Small probabilistic classifiers on features: fitted anew from all answers, in a moment.
+
+Each head is fitted on features and concepts side by side and returns the probabilities of one or
+more members, whose mean is the prediction.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+from sklearn.linear_model import LogisticRegression
+
+from owl_geo.types import FloatArray, IntArray
+
+HeadKind = Literal["committee", "forest", "gp", "logistic"]
+
+_TREES = 100
+_GROVES = 5  # members of a forest: the trees vote in so many groups
+_LOGISTIC_C = 0.1  # inverse strength of the penalty; features have scale 1
+_MOST_GP = 600  # answers a Gaussian process is fitted on; its work grows with their cube
+_TUNED_ON = 150  # answers its kernel is chosen on
+_CHUNK = 4096  # candidates at a time
+
+
+class Head(Protocol):
+    """A fitted head: features ``(n, d)``, the last of them concepts, to ``(members, n, classes)``."""
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Return probabilities, float32 ``(members, n, classes)``."""
+
+
+def fit(
+    kind: HeadKind,
+    features: FloatArray,
+    labels: IntArray,
+    *,
+    n_classes: int,
+    n_concepts: int,
+    seed: int,
+) -> Head:
+    """Fit a head on the answered patches.
+
+    While all answers are of one class there is nothing to tell apart: the head then gives every
+    patch the same probabilities, by Laplace's rule of succession.
+
+    Args:
+        kind: ``forest``, extremely randomised trees (Geurts et al. 2006); ``gp``, a Gaussian process
+            (Rasmussen and Williams 2006) whose kernel is a sum, so that it can learn that only the
+            concepts matter; ``committee``, these two; ``logistic``, penalised regression.
+        features: scaled features and concepts, ``(n, d + n_concepts)``.
+        labels: class numbers, ``(n,)``.
+        n_classes: how many classes there are, answered or not.
+        n_concepts: how many of the last columns are concepts.
+        seed: of the trees, and of the draw where a Gaussian process takes not all answers.
+    """
+    present, numbers = np.unique(labels, return_inverse=True)
+    if len(present) < 2:
+        return _Constant(np.bincount(labels, minlength=n_classes))
+    makers: dict[HeadKind, list[_Fit]] = {
+        "forest": [_forest],
+        "gp": [_gaussian_process],
+        "committee": [_gaussian_process, _forest],
+        "logistic": [_logistic],
+    }
+    parts = [make(features, numbers, n_concepts, seed) for make in makers[kind]]
+    return _Fitted(parts, whole=kind == "committee", present=present, n_classes=n_classes)
+
+
+# Given features (n, d), labels, the number of concepts and a seed, returns what maps (m, d) to
+# (members, m, classes present).
+_Predict = Callable[[FloatArray], NDArray[np.floating[Any]]]
+_Fit = Callable[[FloatArray, IntArray, int, int], _Predict]
+
+
+class _Constant:
+    def __init__(self, counts: IntArray) -> None:
+        self._probabilities = (counts + 1) / (counts.sum() + len(counts))
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        row = self._probabilities.astype(np.float32)
+        return np.broadcast_to(row, (1, len(features), len(row))).copy()
+
+
+class _Fitted:
+    """Runs the parts over the candidates in chunks; ``whole``: each part counts as one member."""
+
+    def __init__(
+        self, parts: list[_Predict], *, whole: bool, present: IntArray, n_classes: int
+    ) -> None:
+        self._parts = parts
+        self._whole = whole
+        self._present = present
+        self._n_classes = n_classes
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        chunks = [
+            self._members(features[start : start + _CHUNK])
+            for start in range(0, max(len(features), 1), _CHUNK)
+        ]
+        return np.concatenate(chunks, axis=1)
+
+    def _members(self, features: FloatArray) -> FloatArray:
+        if len(features) == 0:
+            return np.empty((len(self._parts), 0, self._n_classes), dtype=np.float32)
+        found = [part(features) for part in self._parts]
+        if self._whole:
+            found = [one.mean(axis=0, keepdims=True) for one in found]
+        stacked = np.concatenate(found)
+        members = np.zeros((len(stacked), len(features), self._n_classes), dtype=np.float32)
+        members[:, :, self._present] = stacked
+        return members
+
+
+def _forest(features: FloatArray, labels: IntArray, _n_concepts: int, seed: int) -> _Predict:
+    forest = ExtraTreesClassifier(_TREES, random_state=seed % 2**32).fit(features, labels)
+
+    def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
+        trees = np.array([tree.predict_proba(candidates) for tree in forest.estimators_])
+        n, classes = trees.shape[1:]
+        return trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
+
+    return predict
+
+
+def _logistic(features: FloatArray, labels: IntArray, _n_concepts: int, _seed: int) -> _Predict:
+    model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000).fit(features, labels)
+    return lambda candidates: model.predict_proba(candidates)[None]
+
+
+def _gaussian_process(
+    features: FloatArray, labels: IntArray, n_concepts: int, seed: int
+) -> _Predict:
+    rng = np.random.default_rng(seed)
+    taken = _balanced(labels, _MOST_GP, rng)
+    tuned = taken[_balanced(labels[taken], _TUNED_ON, rng)]
+    model = GaussianProcessClassifier(
+        _kernel(features.shape[1], n_concepts), random_state=seed % 2**32
+    )
+    with warnings.catch_warnings():
+        # a bound that is reached is as good a kernel as the answers can tell
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features[tuned].astype(np.float64), labels[tuned])
+        if len(tuned) < len(taken):
+            model = GaussianProcessClassifier(model.kernel_, optimizer=None)
+            model.fit(features[taken].astype(np.float64), labels[taken])
+    return lambda candidates: model.predict_proba(candidates.astype(np.float64))[None]
+
+
+def _balanced(labels: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    """Return sorted positions of at most ``most`` answers, taken from the classes in turn."""
+    order = rng.permutation(len(labels))
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        turn[own] = np.arange(len(own))
+    return np.sort(np.argsort(turn, kind="stable")[:most])
+
+
+def _kernel(width: int, n_concepts: int) -> Any:
+    """A smooth function of everything, plus one of the concepts alone.
+
+    Each has an amplitude of its own, found by the marginal likelihood. Where the image says
+    nothing, the first is turned down and the concepts are not drowned in noise.
+    """
+
+    def part(first: int) -> Any:
+        scale = float(np.sqrt(width - first))  # distances grow with the root of the dimension
+        reach = RBF(scale, (0.3 * scale, 10 * scale)) if first == 0 else None
+        kernel = reach or _Within(scale, (0.3 * scale, 10 * scale), first)
+        return ConstantKernel(1.0, (1e-3, 30.0)) * kernel
+
+    if n_concepts == 0:
+        return part(0)
+    if n_concepts == width:
+        return part(0)
+    return part(0) + part(width - n_concepts)
+
+
+class _Within(RBF):  # type: ignore[misc]  # scikit-learn has no types
+    """A radial kernel that sees only the columns from ``first`` on."""
+
+    def __init__(
+        self,
+        length_scale: float = 1.0,
+        length_scale_bounds: tuple[float, float] = (1e-5, 1e5),
+        first: int = 0,
+    ) -> None:
+        super().__init__(length_scale, length_scale_bounds)
+        self.first = first
+
+    def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:  # noqa: N803
+        other = None if Y is None else Y[:, self.first :]
+        return super().__call__(X[:, self.first :], other, eval_gradient)

@@ -1,0 +1,31 @@
+"""A small network on features that are computed once: a head that learns by gradient steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from owl_geo.models.network import PatchNetwork
+
+_HIDDEN = 64
+
+
+class FeatureMLP(PatchNetwork):
+    """One hidden layer of 64 units, ReLU and dropout.
+
+    Takes float32 ``(n, n_features, 1, 1)`` and concepts ``(n, n_concepts)``, and returns logits
+    ``(n, n_classes)``.
+    """
+
+    def __init__(
+        self, n_features: int, n_classes: int, dropout: float = 0.5, n_concepts: int = 0
+    ) -> None:
+        super().__init__()
+        self.n_concepts = n_concepts
+        self.hidden = nn.Linear(n_features, _HIDDEN)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(_HIDDEN + n_concepts, n_classes)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the hidden layer, ``(n, 64)``."""
+        return torch.relu(self.hidden(x.flatten(1)))

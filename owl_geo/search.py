@@ -1,0 +1,381 @@
+"""A search in memory: learn from the answers, score the pool, choose what to ask next.
+
+    answers -> learner (Reptile, fit) -> members -> terms -> batch, a part of it drawn at random
+
+It reads pixels and nothing else from disk, and writes nothing but the features it keeps. The run
+folder and the comparison of strategies both go through here, so that what is compared is what is
+used. Every random number is drawn from the run's seed, the round's number and a purpose, so that a
+round which is done again is the same round.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import torch
+from pyproj import Transformer
+
+from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
+from owl_geo.acquisition.samplers import RandomSampler, Sampler, concept_relevance
+from owl_geo.acquisition.selection import top
+from owl_geo.acquisition.start import typical
+from owl_geo.acquisition.strategies import build_sampler
+from owl_geo.blocks import ground_blocks
+from owl_geo.concepts.encoding import Encoded, encode
+from owl_geo.config import PEERS, Settings
+from owl_geo.features.table import FeatureTable, feature_table
+from owl_geo.learners.base import Learner, Lesson, Material
+from owl_geo.learners.choice import build_learner
+from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
+from owl_geo.validation import blocked_cv_auc
+
+# What a random number is for; each purpose has a stream of its own in each round.
+_WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED = range(8)
+
+_MAP_WIDTH = 8  # principal components; k-means and distances want few
+_WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
+_FOLD_BLOCKS = 50  # blocks of ground that cross-validation parts the answers by
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is known so far, as positions in the index."""
+
+    positions: IntArray  # patches answered with a class, (n,)
+    labels: IntArray  # numbers of their classes, (n,)
+    fresh: BoolArray  # which are new since the learner last learnt, (n,)
+    closed: IntArray  # all answered patches, the unsure and skipped too
+
+    @classmethod
+    def none(cls) -> Answers:
+        """Before anything was answered."""
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty(0, bool), nothing)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is asked in a round, most wanted first; the terms have one row per patch of it."""
+
+    positions: IntArray  # (k,)
+    terms: Terms
+    audited: BoolArray  # which were drawn at random from all that could be asked, (k,)
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """How good the model is on held-out patches; not-a-number where nothing can be said."""
+
+    auc: float  # ROC AUC of the positive class
+    ap: float  # average precision of the positive class
+    ece: float  # expected calibration error
+
+
+class Search:
+    """The pool of one run, and the steps of a round over it.
+
+    Args:
+        settings: of the run.
+        patches: the patch index with one column per concept, in the source's order.
+        source: the pixels.
+        statistics: of the bands.
+        truth: patch_id, label and held_out in index order; None without an oracle.
+        device: where networks learn and score.
+        keep: a folder for features, or None.
+        pool_id: tells this pool from others, for what is kept there.
+        progress: told how far the features of the pool are.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        patches: gpd.GeoDataFrame,
+        source: PatchSource,
+        statistics: BandStatistics,
+        truth: pd.DataFrame | None = None,
+        *,
+        device: torch.device,
+        keep: Path | None = None,
+        pool_id: str = "",
+        progress: Progress | None = None,
+    ) -> None:
+        self.settings = settings
+        self.patches = patches
+        self.source = source
+        self.truth = truth
+        self._statistics = statistics
+        self._device = device
+        self._keep = keep
+        self._pool_id = pool_id
+        self._progress = progress
+
+    @cached_property
+    def features(self) -> FeatureTable:
+        """The features that the model works on, or spectral statistics for one that has its own."""
+        return feature_table(
+            self.source,
+            self._statistics,
+            self.settings.model,
+            device=self._device,
+            seed=self._seed(0, _FEATURES),
+            keep=self._keep,
+            pool_id=self._pool_id,
+            progress=self._progress,
+        )
+
+    @cached_property
+    def concepts(self) -> Encoded:
+        """The concepts of every patch as numbers."""
+        return encode(self._concept_table)
+
+    @property
+    def positive(self) -> int:
+        """The number of the class that is searched for."""
+        return self.settings.classes.index(self.settings.positive)
+
+    def askable(self, answers: Answers) -> BoolArray:
+        """Which patches may be asked, ``(N,)``: neither answered nor held out."""
+        free = np.ones(len(self.patches), dtype=bool)
+        free[answers.closed] = False
+        return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
+
+    def learner(self) -> Learner:
+        """Return a learner that has learnt nothing."""
+        material = Material(
+            source=self.source,
+            ids=self._ids,
+            statistics=self._statistics,
+            concepts=self.concepts.matrix,
+        )
+        return build_learner(
+            self.settings,
+            material,
+            lambda: self.features,
+            seed=self._seed(0, _WEIGHTS),
+            device=self._device,
+        )
+
+    def learn(self, learner: Learner, answers: Answers, number: int) -> Lesson:
+        """Teach the learner all answers, as round ``number`` does."""
+        return learner.learn(
+            answers.positions, answers.labels, answers.fresh, self._seed(number, _LEARN)
+        )
+
+    def choose(
+        self, learner: Learner, answers: Answers, number: int, progress: Progress | None = None
+    ) -> Batch:
+        """Choose the batch of round ``number``; 0 is the first, before there is a model.
+
+        A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
+        among the others in no special order: annotators should not know which it is.
+        """
+        pool = np.flatnonzero(self.askable(answers))
+        loop, settings = self.settings.loop, self.settings.acquisition
+        count = min(loop.query_budget if number else loop.initial, len(pool))
+        rng = np.random.default_rng(self._seed(number, _CHOICE))
+        audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
+        audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
+        rest = np.setdiff1d(np.arange(len(pool)), audited)
+        wanted = count - len(audited)
+        sampler: Sampler
+        if number == 0:
+            sampler = RandomSampler(settings.weights)
+            candidates = self._candidates(None, answers, pool, number)
+            terms = sampler.terms(candidates)
+            if settings.start == "typical":
+                best = typical(self._map[pool[rest]], terms.relevance[rest], wanted, rng)
+            elif settings.start == "relevance":
+                best = top(terms.relevance[rest], wanted, rng)
+            else:
+                best = rng.permutation(len(rest))[:wanted]
+        else:
+            measure = self.settings.uncertainty.measure
+            sampler = build_sampler(settings, measure, number, loop.rounds)
+            members = None
+            if sampler.needs_model:
+                seed = self._seed(number, _SCORE)
+                members = learner.members(pool, seed=seed, progress=progress)
+            candidates = self._candidates(members, answers, pool, number)
+            terms = sampler.terms(candidates)
+            best = sampler.choose(
+                _rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng
+            )
+        uniform = settings.start == "random" if number == 0 else settings.strategy == "random"
+        chosen, is_audit = _mixed(rest[best], audited, audit_rng)
+        return Batch(pool[chosen], _rows_of_terms(terms, chosen), is_audit | uniform)
+
+    def test(self, learner: Learner, number: int) -> TestScores:
+        """Judge the learner on the held-out patches."""
+        if self.truth is None:
+            return TestScores(math.nan, math.nan, math.nan)
+        known = self.truth["held_out"] & self.truth["label"].notna()
+        positions = np.flatnonzero(known.to_numpy())
+        if len(positions) == 0:
+            return TestScores(math.nan, math.nan, math.nan)
+        probabilities = learner.members(positions, seed=self._seed(number, _SCORE)).mean(axis=0)
+        labels = self.class_numbers(self.truth["label"].iloc[positions])
+        is_positive = labels == self.positive
+        of_positive = probabilities[:, self.positive]
+        return TestScores(
+            auc=roc_auc(is_positive, of_positive),
+            ap=average_precision(is_positive, of_positive),
+            ece=expected_calibration_error(probabilities, labels),
+        )
+
+    def cross_validated_auc(self, answers: Answers, number: int) -> float:
+        """ROC AUC by spatially blocked cross-validation over the answers; nan where they are few."""
+        if len(answers.positions) == 0:
+            return math.nan
+        blocks = ground_blocks(self.patches, self.settings.patch_size, _FOLD_BLOCKS)
+        seed = self._seed(number, _FOLDS)
+
+        def fit_predict(train: IntArray, labels: IntArray, test: IntArray) -> FloatArray:
+            learner = self.learner()
+            learner.learn(train, labels, np.ones(len(train), dtype=bool), seed)
+            order = np.argsort(test)
+            found = learner.members(test[order], seed=seed).mean(axis=0)
+            return found[np.argsort(order)]
+
+        return blocked_cv_auc(
+            fit_predict,
+            answers.positions,
+            answers.labels,
+            blocks[answers.positions],
+            seed=seed,
+            positive=self.positive,
+        )
+
+    def watched(self, learner: Learner, number: int) -> IntArray:
+        """Return the predicted class of the same up to 1,000 patches in every round, ``(w,)``."""
+        rng = np.random.default_rng(self._seed(0, _WATCHED))
+        positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
+        members = learner.members(positions, seed=self._seed(number, _SCORE))
+        return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
+
+    def relevance_model(self, answers: Answers) -> LearnedRelevance:
+        """Return what the answers say of the concepts, from the given weights on."""
+        return learn_relevance(
+            self._concept_table,
+            self.concepts.matrix,
+            self.concepts.names,
+            self.settings.acquisition.weights,
+            answers.positions,
+            answers.labels == self.positive,
+        )
+
+    def class_numbers(self, labels: pd.Series) -> IntArray:
+        """Return the number of each label's class, ``(n,)``."""
+        numbers = {name: number for number, name in enumerate(self.settings.classes)}
+        return np.array([numbers[label] for label in labels], dtype=np.int64)
+
+    def _candidates(
+        self, members: FloatArray | None, answers: Answers, pool: IntArray, number: int
+    ) -> Candidates:
+        map_ = self._map if self._map_is_needed else np.empty((len(self.patches), 0), np.float32)
+        return Candidates(
+            concepts=self._concept_table.iloc[pool],
+            members=members,
+            positive=self.positive,
+            relevance=self._relevance(answers)[pool],
+            features=map_[pool],
+            places=self._places[pool] if self.settings.acquisition.min_distance > 0 else None,
+            known_features=map_[answers.positions],
+            known_labels=answers.labels,
+            spent=min(1.0, number / max(self.settings.loop.rounds, 1)),
+        )
+
+    def _relevance(self, answers: Answers) -> Scores:
+        """Of every patch, ``(N,)``."""
+        settings = self.settings.acquisition
+        if settings.relevance == "fixed":
+            return concept_relevance(self._concept_table, settings.weights)
+        model = self.relevance_model(answers)
+        return model.relevance(self._concept_table, self.concepts.matrix)
+
+    @property
+    def _map_is_needed(self) -> bool:
+        settings = self.settings.acquisition
+        return (
+            settings.start == "typical"
+            or settings.strategy == "discovery"
+            or settings.strategy.startswith(PEERS)
+            or settings.diversity in ("cluster", "kmeans++")
+        )
+
+    @cached_property
+    def _map(self) -> FloatArray:
+        """Principal components of the features, float32 ``(N, 8)``: where patches lie to others."""
+        from sklearn.decomposition import PCA
+
+        values = self.features.values
+        width = min(_MAP_WIDTH, *values.shape)
+        flat = PCA(width, random_state=0, svd_solver="covariance_eigh").fit_transform(values)
+        return np.asarray(flat, dtype=np.float32)
+
+    @cached_property
+    def _places(self) -> Scores:
+        """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
+        to_earth = Transformer.from_crs(self.patches.crs, "EPSG:4979", always_xy=True)
+        to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+        centres = self.patches.geometry.centroid
+        longitude, latitude = to_earth.transform(centres.x.to_numpy(), centres.y.to_numpy())
+        return np.stack(to_metres.transform(longitude, latitude, np.zeros(len(centres))), axis=1)
+
+    @cached_property
+    def _concept_table(self) -> pd.DataFrame:
+        return pd.DataFrame(self.patches[list(self.settings.concepts)])
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return list(self.patches["patch_id"])
+
+    def _seed(self, number: int, purpose: int) -> int:
+        """Return a seed that depends on the run's seed, the round and the purpose only."""
+        sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
+        return int(sequence.generate_state(1)[0])
+
+
+def _share(share: float, count: int, rng: np.random.Generator) -> int:
+    """Return so many of ``count``; what is left of a share is drawn for."""
+    exact = share * count
+    return int(exact) + int(rng.random() < exact - int(exact))
+
+
+def _mixed(
+    chosen: IntArray, audited: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, BoolArray]:
+    """Put the audited at random places among the chosen, whose order stays."""
+    is_audit = np.zeros(len(chosen) + len(audited), dtype=bool)
+    is_audit[rng.permutation(len(is_audit))[: len(audited)]] = True
+    both = np.empty(len(is_audit), dtype=np.int64)
+    both[is_audit], both[~is_audit] = audited, chosen
+    return both, is_audit
+
+
+def _rows_of_terms(terms: Terms, rows: IntArray) -> Terms:
+    return Terms(
+        terms.score[rows], terms.uncertainty[rows], terms.relevance[rows], terms.probability[rows]
+    )
+
+
+def _rows(candidates: Candidates, rows: IntArray) -> Candidates:
+    return Candidates(
+        concepts=candidates.concepts.iloc[rows],
+        members=None if candidates.members is None else candidates.members[:, rows],
+        positive=candidates.positive,
+        relevance=None if candidates.relevance is None else candidates.relevance[rows],
+        features=candidates.features[rows],
+        places=None if candidates.places is None else candidates.places[rows],
+        known_features=candidates.known_features,
+        known_labels=candidates.known_labels,
+        spent=candidates.spent,
+    )
