@@ -19,7 +19,7 @@ The layers, from top to bottom; imports go down only:
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty
     grid | blocks
-    owl_toml | atomic
+    owl_toml | atomic | presets
     config
     types | schema | errors
 """

@@ -294,7 +294,10 @@ class AcquisitionSettings(Section):
     )
     explore: float = _doc(0.2, "discovery: least share of a batch for the uncertain", ge=0, le=1)
     promising: float = _doc(
-        0.5, "discovery: below this probability a patch leaves its place to the uncertain", ge=0, le=1
+        0.5,
+        "discovery: below this probability a patch leaves its place to the uncertain",
+        ge=0,
+        le=1,
     )
     combine: Literal["sum", "product"] = _doc(
         "sum", "concept: alpha * uncertainty + (1 - alpha) * relevance, or a product of powers"

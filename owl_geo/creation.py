@@ -20,7 +20,6 @@ from owl_geo.config import Settings
 from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.evaluation.split import hold_out
-from owl_geo.models import checkpoint
 from owl_geo.run_folder import Run
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
@@ -97,23 +96,19 @@ def update(path: Path, *, report: Reporter = _silent) -> Summary:
     """
     run = Run(path)
     made = _make_index(owl_toml.from_folder(run.settings, path), report)
-    _check_model_fits(run, made.source)
+    _check_answers_fit(run, made.source)
     updated = run_setup.update(run, made.patches, made.source.grids, made.statistics, made.truth)
     return _summary(updated, made)
 
 
-def _check_model_fits(run: Run, source: PatchSource) -> None:
-    """Raise RunError where the model of a run knows other bands, classes or patches."""
-    rounds = run.rounds()
-    if not rounds:
+def _check_answers_fit(run: Run, source: PatchSource) -> None:
+    """Raise RunError where the answers so far are for other bands, classes or patches."""
+    made_for = run.made_for()
+    if not run.rounds() or made_for is None:  # a lost record of it is what update mends
         return
-    spec = checkpoint.read_spec(run.model_path(rounds[-1].number))
-    for name, now, before in [
-        ("bands", source.bands, spec.bands),
-        ("classes", run.settings.classes, spec.classes),
-        ("patch_size", source.patch_size, spec.patch_size),
-    ]:
-        if now != before:
+    now = run_setup.made_for(run.settings, source.bands)
+    for name, before in made_for.items():
+        if now[name] != before:
             raise RunError(
                 f"{run.path}: {name} cannot change once batches were asked, the model and the "
                 f"answers are for {before}; restore owl.toml, or make another run"
@@ -140,15 +135,16 @@ def _make_index(settings: Settings, report: Reporter) -> _Index:
 
 
 def _truth(settings: Settings, source: PatchSource) -> pd.DataFrame | None:
-    """Return patch_id, label and held_out for a run with an oracle."""
+    """Return patch_id, label, held_out and tested for a run with an oracle."""
     if settings.oracle is None:
         return None
     index = source.index
     labels = truth_labels(settings, source)
     rng = np.random.default_rng([settings.seed, 1])
     held_out, test = hold_out(index, source.patch_size, settings.evaluation, rng)
-    labels[held_out & ~test] = None
-    return pd.DataFrame({"patch_id": index["patch_id"], "label": labels, "held_out": held_out})
+    return pd.DataFrame(
+        {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": test}
+    )
 
 
 def _run_id(settings: Settings, patches: gpd.GeoDataFrame) -> str:
@@ -181,7 +177,7 @@ def _crs_name(crs: CRS) -> str:
 
 def _describe_truth(truth: pd.DataFrame) -> list[str]:
     lines = []
-    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["held_out"]])):
+    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
         counts = part["label"].value_counts()
         shares = ", ".join(f"{label} {n} ({n / len(part):.1%})" for label, n in counts.items())
         unknown = int(part["label"].isna().sum())

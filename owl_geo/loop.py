@@ -1,4 +1,4 @@
-"""One round of the search on disk: learn from the answers so far, choose what to ask, write it down.
+"""One round of the search on disk: learn from the answers, choose what to ask, write it down.
 
 Answers come in by ``intake``, at another time and in another process; all that the two share is the
 run folder. What a round does with the answers is told in ``search``.
@@ -58,7 +58,8 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     learner, lesson = search.learner(), Lesson(math.nan, math.nan)
     if rounds:
-        learner.restore(run.model_path(number - 1))
+        if learner.goes_on:
+            learner.restore(run.model_path(number - 1))
         lesson = search.learn(learner, answers, number)
     batch = search.choose(learner, answers, number, progress) if ask else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None

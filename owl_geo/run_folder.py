@@ -132,13 +132,26 @@ class Run:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
     @property
+    def pool_id(self) -> str:
+        """What tells this run's pool, with its truth and held-out part, from others."""
+        return str(self._index_record["made_from"])
+
+    def made_for(self) -> dict[str, Any] | None:
+        """Bands, classes and patch size that the run was made for; None where that is lost."""
+        try:
+            record = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
+            return {name: record["made_for"][name] for name in ("bands", "classes", "patch_size")}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
     def concepts(self) -> pd.DataFrame:
         """The concept columns of the patch index."""
         return self.patches[list(self.settings.concepts)]
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
-        """patch_id, label (None where the truth does not say) and held_out, in index order.
+        """patch_id, label (None where the truth does not say), held_out and tested, in index order.
 
         None for a run without an oracle.
         """
@@ -235,7 +248,7 @@ class Run:
             self.truth,
             device=device,
             keep=self.path / FEATURES,
-            pool_id=self._index_record["made_from"],
+            pool_id=self.pool_id,
             progress=progress,
         )
 

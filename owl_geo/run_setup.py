@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -101,6 +102,7 @@ def _write_index(
         truth.to_parquet(folder / TRUTH)
     record = {
         "made_from": fingerprint(settings),
+        "made_for": made_for(settings, statistics.bands),
         "scenes": {name: grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),
@@ -110,6 +112,15 @@ def _write_index(
         },
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
+    """Return what answers and models are bound to, as JSON keeps it."""
+    return {
+        "bands": list(bands),
+        "classes": list(settings.classes),
+        "patch_size": settings.patch_size,
+    }
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

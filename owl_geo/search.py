@@ -88,7 +88,7 @@ class Search:
         patches: the patch index with one column per concept, in the source's order.
         source: the pixels.
         statistics: of the bands.
-        truth: patch_id, label and held_out in index order; None without an oracle.
+        truth: patch_id, label, held_out, tested in index order; None without an oracle.
         device: where networks learn and score.
         keep: a folder for features, or None.
         pool_id: tells this pool from others, for what is kept there.
@@ -206,9 +206,7 @@ class Search:
                 members = learner.members(pool, seed=seed, progress=progress)
             candidates = self._candidates(members, answers, pool, number)
             terms = sampler.terms(candidates)
-            best = sampler.choose(
-                _rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng
-            )
+            best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
         uniform = settings.start == "random" if number == 0 else settings.strategy == "random"
         chosen, is_audit = _mixed(rest[best], audited, audit_rng)
         return Batch(pool[chosen], _rows_of_terms(terms, chosen), is_audit | uniform)
@@ -217,7 +215,7 @@ class Search:
         """Judge the learner on the held-out patches."""
         if self.truth is None:
             return TestScores(math.nan, math.nan, math.nan)
-        known = self.truth["held_out"] & self.truth["label"].notna()
+        known = self.truth["tested"] & self.truth["label"].notna()
         positions = np.flatnonzero(known.to_numpy())
         if len(positions) == 0:
             return TestScores(math.nan, math.nan, math.nan)
@@ -232,7 +230,7 @@ class Search:
         )
 
     def cross_validated_auc(self, answers: Answers, number: int) -> float:
-        """ROC AUC by spatially blocked cross-validation over the answers; nan where they are few."""
+        """ROC AUC by spatially blocked cross-validation over the answers; nan where few."""
         if len(answers.positions) == 0:
             return math.nan
         blocks = ground_blocks(self.patches, self.settings.patch_size, _FOLD_BLOCKS)
@@ -243,7 +241,7 @@ class Search:
             learner.learn(train, labels, np.ones(len(train), dtype=bool), seed)
             order = np.argsort(test)
             found = learner.members(test[order], seed=seed).mean(axis=0)
-            return found[np.argsort(order)]
+            return np.asarray(found[np.argsort(order)])
 
         return blocked_cv_auc(
             fit_predict,

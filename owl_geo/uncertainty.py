@@ -75,7 +75,8 @@ def mutual_information(members: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     p = np.asarray(members, dtype=np.float64)
     each = np.mean([entropy(member) for member in p], axis=0)
-    return np.maximum(entropy(p.mean(axis=0)) - each, 0.0)
+    result: NDArray[np.float64] = np.maximum(entropy(p.mean(axis=0)) - each, 0.0)
+    return result
 
 
 def _checked(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -226,7 +226,7 @@ class GreedySampler(PowerSampler):
 
 
 class DiscoverySampler(ScoreSampler):
-    """Shares a batch between the most probable, which are found, and the most uncertain, which teach.
+    """Shares a batch between the most probable, to be found, and the most uncertain, to learn from.
 
     Most places go to the probable: score = probability * relevance^(1 - spent), where ``spent`` is
     the share of the planned rounds that is behind, so that prior knowledge steers while the model
@@ -282,12 +282,18 @@ class DiscoverySampler(ScoreSampler):
         wanted = self.explore * count
         # a share of a place is drawn for, or small batches would never explore
         least = int(wanted) + int(rng.random() < wanted - int(wanted))
-        given = {"features": candidates.features, "places": candidates.places}
-        probable = self.spread.choose(terms.score, count - least, rng, **given)
+        features, places = candidates.features, candidates.places
+        probable = self.spread.choose(
+            terms.score, count - least, rng, features=features, places=places
+        )
         probable = probable[terms.probability[probable] >= self.promising]
-        steered = terms.uncertainty * terms.relevance ** (1 - candidates.spent)
         uncertain = self.spread.choose(
-            steered, count - len(probable), rng, taken=probable, **given
+            terms.uncertainty * terms.relevance ** (1 - candidates.spent),
+            count - len(probable),
+            rng,
+            features=features,
+            places=places,
+            taken=probable,
         )
         return np.concatenate([probable, uncertain])
 

@@ -61,7 +61,9 @@ class Spread:
         if count <= 0:
             return np.empty(0, np.int64)
         if self.min_distance <= 0 or places is None:
-            return free[self._order(scores[free], count, rng, features[free] if len(features) else features)]
+            return free[
+                self._order(scores[free], count, rng, features[free] if len(features) else features)
+            ]
         return self._apart(scores, count, rng, features, places, taken, free)
 
     def _apart(
@@ -151,4 +153,5 @@ def _best_of_clusters(
     # the shortlist is ordered by score, so the first of a cluster is its best
     _, first = np.unique(cluster, return_index=True)
     missing = np.setdiff1d(np.arange(len(shortlist)), first)[: count - len(first)]
-    return shortlist[np.sort(np.concatenate([first, missing]))]
+    order: IntArray = np.sort(np.concatenate([first, missing])).astype(np.int64)
+    return np.asarray(shortlist[order])

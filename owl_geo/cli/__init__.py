@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import ingest, init, plugin, query, run, status
+from owl_geo.cli import compare, ingest, init, plugin, query, run, status
 from owl_geo.cli.options import one_line
 
 
@@ -26,7 +26,16 @@ def cli() -> None:
     """Tell which patches of satellite imagery to label next."""
 
 
-for command in (run.run, init.init, query.query, ingest.ingest, status.status, plugin.plugin):
+COMMANDS = (
+    run.run,
+    init.init,
+    query.query,
+    ingest.ingest,
+    status.status,
+    compare.compare,
+    plugin.plugin,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

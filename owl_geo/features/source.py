@@ -46,11 +46,9 @@ class FeatureSource:
     def stream(
         self, ids: Sequence[str] | None = None, *, batch_size: int = 256
     ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, features)``, at most ``batch_size`` at a time, in the order of the index."""
+        """Yield ``(ids, features)``, at most ``batch_size`` at a time, in order of the index."""
         known = self.index["patch_id"]
-        positions = (
-            np.arange(len(known)) if ids is None else np.sort(positions_of(self.index, ids))
-        )
+        positions = np.arange(len(known)) if ids is None else np.sort(positions_of(self.index, ids))
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
             yield known.iloc[part].tolist(), self._table.values[part][:, :, None, None]

@@ -71,9 +71,7 @@ class SpectralStatistics:
         return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def _pairs(
-    bands: Sequence[str], common_names: Sequence[str | None]
-) -> list[tuple[str, int, int]]:
+def _pairs(bands: Sequence[str], common_names: Sequence[str | None]) -> list[tuple[str, int, int]]:
     """Return name, first and second band of each normalised difference."""
     place = {name: number for number, name in enumerate(common_names) if name is not None}
     named = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def feature_table(
         "scale": statistics.scale.tolist(),
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-    path = keep / f"{recipe['kind']}-{digest}.npy" if keep is not None else None
+    pool = hashlib.sha256(pool_id.encode()).hexdigest()[:8]
+    path = keep / f"{pool}-{recipe['kind']}-{digest}.npy" if keep is not None else None
     embed, names = _embedder(source, statistics, model, device, seed)
     if path is not None and (kept := _kept(path, (len(source.index), len(names)))) is not None:
         return FeatureTable(kept, names)
@@ -110,9 +112,7 @@ def _embedder(
     return embed, tuple(f"{model.kind}_{i}" for i in range(embed(sample[:1]).shape[1]))
 
 
-def _stream(
-    source: PatchSource, embed: Embed, width: int, progress: Progress | None
-) -> FloatArray:
+def _stream(source: PatchSource, embed: Embed, width: int, progress: Progress | None) -> FloatArray:
     values = np.empty((len(source.index), width), dtype=np.float32)
     done = 0
     for part, patches in source.stream(batch_size=_BATCH):
@@ -154,10 +154,11 @@ def _kept(path: Path, shape: tuple[int, int]) -> FloatArray | None:
 def _keep(path: Path, values: FloatArray) -> None:
     """Write the table, whole or not at all, in place of what was kept before."""
     with disk_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        partial = path.with_name(f".{path.stem}.partial.npy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.npy")
         np.save(partial, values, allow_pickle=False)
         partial.replace(path)
-        for other in path.parent.glob("*.npy"):
-            if other != path and not other.name.startswith("."):
-                other.unlink(missing_ok=True)
+        pool = path.name.split("-")[0]
+        for other in path.parent.glob("*-*-*.npy"):
+            if other.name.split("-")[0] not in (pool, "." + pool):
+                other.unlink(missing_ok=True)  # of a pool that is no more

@@ -32,6 +32,8 @@ class Lesson:
 class Learner(Protocol):
     """A model of whatever kind, as samplers and the loop see it."""
 
+    goes_on: bool  # learning starts from what was learnt before, so that is to be restored first
+
     def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
         """Fit on all answered patches, each ``(n,)``.
 

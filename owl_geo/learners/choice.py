@@ -44,9 +44,7 @@ def build_learner(
     if settings.model.on_features:
         features = FeatureSource(material.source, table())
         kind = "mlp"
-        material = Material(
-            features, material.ids, unscaled(features.bands), material.concepts
-        )
+        material = Material(features, material.ids, unscaled(features.bands), material.concepts)
     return NetworkLearner(
         material,
         settings.classes,

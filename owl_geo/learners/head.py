@@ -51,6 +51,8 @@ class HeadLearner:
         uncertainty: one head, or an ensemble.
     """
 
+    goes_on = False
+
     def __init__(
         self,
         table: FeatureTable,
@@ -156,10 +158,10 @@ class HeadLearner:
     def _fit(self, member: int) -> Head:
         features, labels = self._known
         seed = self._spec.seed
-        if member:
+        if member and len(labels):
             rng = np.random.default_rng([seed, member])
             seed = int(rng.integers(2**32))
-            drawn = np.sort(rng.integers(len(labels), size=len(labels))) if len(labels) else []
+            drawn = np.sort(rng.integers(len(labels), size=len(labels)))
             features, labels = features[drawn], labels[drawn]
         return heads.fit(
             self._head,

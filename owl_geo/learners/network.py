@@ -57,6 +57,8 @@ class NetworkLearner:
     read when they are first needed, hence never by a learner that is restored; ConfigError then.
     """
 
+    goes_on = True
+
     def __init__(
         self,
         material: Material,

@@ -31,7 +31,7 @@ _CHUNK = 4096  # candidates at a time
 
 
 class Head(Protocol):
-    """A fitted head: features ``(n, d)``, the last of them concepts, to ``(members, n, classes)``."""
+    """A fitted head: maps features and concepts, ``(n, d)``, to members' probabilities."""
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Return probabilities, float32 ``(members, n, classes)``."""
@@ -52,9 +52,9 @@ def fit(
     patch the same probabilities, by Laplace's rule of succession.
 
     Args:
-        kind: ``forest``, extremely randomised trees (Geurts et al. 2006); ``gp``, a Gaussian process
-            (Rasmussen and Williams 2006) whose kernel is a sum, so that it can learn that only the
-            concepts matter; ``committee``, these two; ``logistic``, penalised regression.
+        kind: ``forest``, extremely randomised trees (Geurts et al. 2006); ``gp``, a Gaussian
+            process (Rasmussen and Williams 2006) whose kernel is a sum, so that it can learn that
+            only the concepts matter; ``committee``, these two; ``logistic``, with a penalty.
         features: scaled features and concepts, ``(n, d + n_concepts)``.
         labels: class numbers, ``(n,)``.
         n_classes: how many classes there are, answered or not.
@@ -125,7 +125,8 @@ def _forest(features: FloatArray, labels: IntArray, _n_concepts: int, seed: int)
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
         trees = np.array([tree.predict_proba(candidates) for tree in forest.estimators_])
         n, classes = trees.shape[1:]
-        return trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
+        groves: NDArray[np.float64] = trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
+        return groves
 
     return predict
 
@@ -196,6 +197,6 @@ class _Within(RBF):  # type: ignore[misc]  # scikit-learn has no types
         super().__init__(length_scale, length_scale_bounds)
         self.first = first
 
-    def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:  # noqa: N803
+    def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
         other = None if Y is None else Y[:, self.first :]
         return super().__call__(X[:, self.first :], other, eval_gradient)

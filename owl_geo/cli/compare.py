@@ -1,0 +1,167 @@
+"""``owl-geo compare``: strategies against each other, on what is known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import synthetic
+
+if TYPE_CHECKING:
+    from owl_geo.run_folder import Run
+
+_SYNTHETIC = "synthetic"
+
+
+def _named(text: str, parameter: str) -> tuple[str, Path]:
+    name, found, place = text.partition("=")
+    if not found or not name or not place:
+        raise click.BadParameter(f"{text!r} is not NAME=PATH", param_hint=parameter)
+    return name, Path(place)
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo compare OUT --run TRIAL --seeds 10 --jobs 4",
+    short_help="Strategies against each other on runs with an oracle.",
+)
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="[NAME=]RUN",
+    help="A run with an oracle, whose settings are the default strategy. Repeat for more.",
+)
+@click.option("--source", type=click.Choice([_SYNTHETIC]), help="Compare on generated patches too.")
+@click.option(
+    "--strategies",
+    default="baselines",
+    show_default=True,
+    help="Names and groups, joined by commas: baselines, ablations, models, concepts, reptile, "
+    "peers (of scikit-activeml), or one of their names.",
+)
+@click.option(
+    "--with",
+    "own",
+    multiple=True,
+    metavar="NAME=FILE.toml",
+    help="A strategy of your own: the tables of owl.toml that differ. Repeat for more.",
+)
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Searches.")
+@click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--budget", type=float, default=0.2, show_default=True, help="Labels, as a share of the pool."
+)
+@click.option("--initial", type=click.IntRange(1), help="Patches of the first batch.  [the run's]")
+@click.option("--batch-size", type=click.IntRange(1), help="Patches per round.  [the run's]")
+@click.option("--baseline", default="random", show_default=True, help="What differences are to.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [one per processor]")
+@click.option("--svg", is_flag=True, help="Draw the plots as SVG too.")
+@click.option("--overwrite", is_flag=True, help="Start afresh where OUT holds a comparison.")
+@synthetic.generator_options
+@opt.common
+def compare(
+    out: Path,
+    runs: tuple[str, ...],
+    source: str | None,
+    strategies: str,
+    own: tuple[str, ...],
+    seeds: int,
+    first_seed: int,
+    budget: float,
+    initial: int | None,
+    batch_size: int | None,
+    baseline: str,
+    jobs: int | None,
+    svg: bool,
+    overwrite: bool,
+    **generator: Any,
+) -> None:
+    """Compare strategies on runs with an oracle, every strategy with every seed.
+
+    Writes into OUT: records.csv (a row per round of each search), summary.csv, summary.md, and
+    plots of discovery and learning. A comparison that was stopped goes on; more seeds or
+    strategies may be added to it.
+    """
+    from owl_geo.evaluation import compare as comparing
+    from owl_geo.evaluation import plots, report
+    from owl_geo.evaluation.contestants import contestants
+
+    named = [name for name in synthetic.GENERATOR if generator[name] is not None]
+    if named and source is None:
+        flag = f"--{named[0].replace('_', '-')}"
+        raise click.UsageError(f"{flag} goes with --source synthetic")
+    if not runs and source is None:
+        raise click.UsageError("give --run RUN, or --source synthetic")
+    words = [word.strip() for word in strategies.split(",") if word.strip()]
+    chosen = contestants(words, dict(_named(text, "--with") for text in own))
+    if baseline not in [one.name for one in chosen]:
+        chosen = (*contestants([baseline], {}), *chosen)
+    sources = _runs(runs)
+    if source is not None:
+        sources[_SYNTHETIC] = _generated(out, generator, overwrite).path
+    plan = comparing.Plan(
+        folder=out / "work",
+        runs=sources,
+        contestants=chosen,
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        budget=budget,
+        batch_size=batch_size,
+        initial=initial,
+    )
+    records = comparing.compare(
+        plan,
+        jobs=jobs or os.cpu_count() or 1,
+        overwrite=overwrite,
+        on_done=opt.progress("Searches"),
+    )
+    budgets = [share for share in (0.05, 0.1, 0.2, 0.5) if share < budget] + [budget]
+    summary = report.summary(records, baseline, budgets)
+    report.write_csv(records, out / "records.csv")
+    report.write_csv(summary, out / "summary.csv")
+    (out / "summary.md").write_text(report.markdown(summary), encoding="utf-8")
+    drawn = plots.plot_curves(records, out, baseline=baseline, svg=svg)
+    drawn += plots.plot_differences(records, out, baseline=baseline, svg=svg)
+    click.echo(report.table(summary))
+    opt.say(f"Plots: {', '.join(str(path) for path in drawn)}")
+    opt.say(f"Details: {out / 'records.csv'}, {out / 'summary.csv'}, {out / 'summary.md'}")
+
+
+def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
+    """Name each run by what stands before ``=``, else by its folder."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        if "=" in text and not Path(text).exists():
+            name, path = _named(text, "--run")
+        else:
+            name, path = Path(text).resolve().name, Path(text)
+        if name in found:
+            raise click.UsageError(f"two runs are named {name!r}; write NAME=RUN")
+        found[name] = path
+    return found
+
+
+def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
+    """Make the run of generated patches, or take the one that is there from before."""
+    from owl_geo.creation import init
+    from owl_geo.errors import RunError
+    from owl_geo.owl_toml import parse
+    from owl_geo.run_folder import Run, is_run
+
+    place = out / _SYNTHETIC
+    values = synthetic.settings({**generator, "seed": None})
+    settings = parse(values | {"oracle": {}}, "the options")
+    if is_run(place) and not overwrite:
+        existing = Run(place)
+        if existing.settings.source != settings.source:
+            raise RunError(
+                f"{place} was made with other generated patches; choose another OUT, or use "
+                "--overwrite"
+            )
+        return existing
+    return init(place, settings, overwrite=overwrite).run

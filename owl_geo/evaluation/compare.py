@@ -1,0 +1,359 @@
+"""Strategies against each other: the same searches, over and over, with other seeds.
+
+A seed decides the held-out part, the first batch and every draw; strategies that share a seed share
+the held-out part, so their differences can be paired. Each search is done in memory, by a process
+of its own, and its records are kept as a file: an interrupted comparison goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from owl_geo import owl_toml
+from owl_geo.atomic import disk_errors
+from owl_geo.config import Settings
+from owl_geo.errors import ConfigError, OwlError, RunError
+from owl_geo.evaluation.contestants import Contestant
+from owl_geo.evaluation.curves import COLUMNS
+from owl_geo.evaluation.split import hold_out
+from owl_geo.learners.base import Learner
+from owl_geo.run_folder import Run
+from owl_geo.search import Answers, Search, TestScores
+from owl_geo.types import BoolArray, IntArray
+
+PLAN = "compare.json"
+SEARCHES = "searches"
+FEATURES = "features"
+_FULL = "full"  # a job that fits on the whole pool, instead of a strategy
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison: every contestant on every source with every seed."""
+
+    folder: Path  # where records are kept
+    runs: Mapping[str, Path]  # source's name = a run folder with an oracle
+    contestants: tuple[Contestant, ...]
+    seeds: tuple[int, ...]
+    budget: float  # share of the patches that may be asked
+    batch_size: int | None = None  # None = the run's own
+    initial: int | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    plan: Plan
+    source: str
+    contestant: Contestant
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        name = self.contestant.name.replace(":", "_")
+        return self.plan.folder / SEARCHES / self.source / name / f"{self.seed}.csv"
+
+
+def compare(
+    plan: Plan,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    on_done: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Do every search that is not done yet and return the records of all; see ``curves.COLUMNS``.
+
+    Args:
+        plan: what is compared.
+        jobs: processes; each computes with one thread.
+        overwrite: do all searches anew.
+        on_done: told how many searches are done, of how many.
+
+    Raises ConfigError for settings that cannot be, RunError for a run without an oracle, a folder
+    that holds another comparison, or a search that failed; what was done stays.
+    """
+    _check(plan)
+    _claim(plan, overwrite)
+    todo = [
+        _Job(plan, source, contestant, seed)
+        for seed in plan.seeds  # so that a comparison that is stopped has whole seeds
+        for source in plan.runs
+        for contestant in (*plan.contestants, Contestant(_FULL))
+    ]
+    total = len(todo)
+    left = [job for job in todo if not job.path.exists()]
+    if on_done is not None:
+        on_done(total - len(left), total)
+    for done, _ in enumerate(_work(left, jobs), start=total - len(left) + 1):
+        if on_done is not None:
+            on_done(done, total)
+    return _gathered(todo)
+
+
+def _check(plan: Plan) -> None:
+    """Find out before hours of work what cannot work."""
+    if not 0 < plan.budget <= 1:
+        raise ConfigError(f"the budget is {plan.budget:g}, but it is a share of the pool, 0 to 1")
+    if not plan.contestants or not plan.seeds:
+        raise ConfigError("there is nothing to compare: give strategies and seeds")
+    for name, path in plan.runs.items():
+        run = Run(path)
+        if run.truth is None:
+            raise RunError(f"{path} has no oracle; only what is known can be compared on")
+        for contestant in plan.contestants:
+            _settings(run, contestant, plan, plan.seeds[0], name)
+
+
+def _claim(plan: Plan, overwrite: bool) -> None:
+    """Take the folder for this comparison, or find that it is the one begun there.
+
+    More seeds or strategies may be added to a comparison; what each search does may not change.
+    """
+    record = {
+        "sources": {name: _digest(path) for name, path in plan.runs.items()},
+        "budget": plan.budget,
+        "batch_size": plan.batch_size,
+        "initial": plan.initial,
+        "strategies": {one.name: [dict(one.over), one.shuffled] for one in plan.contestants},
+    }
+    path = plan.folder / PLAN
+    if plan.folder.exists() and any(plan.folder.iterdir()) and not path.exists():
+        raise RunError(f"{plan.folder} is not empty and no comparison; choose another place")
+    kept: dict[str, Any] = {}
+    if path.exists() and not overwrite:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            for part in ("budget", "batch_size", "initial"):
+                if kept[part] != record[part]:
+                    raise RunError(
+                        f"{plan.folder} holds a comparison with another {part.replace('_', ' ')}, "
+                        f"{kept[part]}; choose another place, or use --overwrite"
+                    )
+            for part in ("sources", "strategies"):
+                changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
+                if changed:
+                    raise RunError(
+                        f"{plan.folder}: {changed[0]} has changed since; "
+                        "choose another place, or use --overwrite"
+                    )
+                record[part] = kept[part] | record[part]
+        except (ValueError, KeyError, AttributeError) as error:
+            raise RunError(f"{path} is damaged; use --overwrite") from error
+    with disk_errors(plan.folder):
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
+                old.unlink()
+        _write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def _digest(path: Path) -> str:
+    """Tell whether a run is still the one that was compared on."""
+    run = Run(path)
+    text = run.settings.model_dump_json(exclude={"run_id"})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
+    if processes <= 1 or len(jobs) <= 1:
+        with _one_thread():
+            for job in jobs:
+                _do(job)
+                yield
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_quiet) as executor:
+        waiting = [executor.submit(_do, job) for job in jobs]
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                yield
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _quiet() -> None:
+    """One thread for each process: they are as many as there are processors to use."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _do(job: _Job) -> None:
+    from threadpoolctl import threadpool_limits
+
+    try:
+        with threadpool_limits(1):
+            search = _search(job)
+            records = _full(search) if job.contestant.name == _FULL else _records(search)
+    except OwlError as error:
+        raise RunError(
+            f"{job.contestant.name} on {job.source}, seed {job.seed}: {error}"
+        ) from error
+    table = pd.DataFrame(list(records))
+    table.insert(0, "source", job.source)
+    table.insert(1, "strategy", job.contestant.name)
+    table.insert(2, "seed", job.seed)
+    with disk_errors(job.path):
+        job.path.parent.mkdir(parents=True, exist_ok=True)
+        _write(job.path, table.to_csv(index=False))
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+@lru_cache(maxsize=8)
+def _run(path: Path) -> Run:
+    """Open a run once for all the searches that a process does on it."""
+    return Run(path)
+
+
+def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: str) -> Settings:
+    """Lay a contestant over a run's settings; as many rounds as the budget allows."""
+    base = run.settings_here
+    loop: dict[str, Any] = {"batch_size": plan.batch_size, "initial": plan.initial}
+    loop = {name: value for name, value in loop.items() if value is not None}
+    if plan.batch_size is not None:
+        loop |= {"labels_per_hour": None, "hours": None}
+    values = base.model_dump()
+    for table, entries in contestant.over.items():
+        if isinstance(entries, Mapping) and isinstance(values.get(table), dict):
+            values[table] = values[table] | dict(entries)
+        else:
+            values[table] = entries
+    values["loop"] |= loop
+    settings = owl_toml.parse(values | {"seed": seed}, f"{contestant.name} on {source}")
+    n_pool = int((1 - settings.evaluation.test_share) * len(run.patches))
+    left = plan.budget * n_pool - settings.loop.initial
+    rounds = max(0, math.ceil(left / settings.loop.query_budget))
+    return settings.model_copy(update={"loop": settings.loop.model_copy(update={"rounds": rounds})})
+
+
+def _search(job: _Job) -> Search:
+    run = _run(job.plan.runs[job.source])
+    settings = _settings(run, job.contestant, job.plan, job.seed, job.source)
+    assert run.truth is not None
+    rng = np.random.default_rng([job.seed, 1])
+    held_out, test = hold_out(run.patches, settings.patch_size, settings.evaluation, rng)
+    truth = run.truth.assign(held_out=held_out, tested=test)
+    patches = run.patches
+    if job.contestant.shuffled:
+        patches = patches.copy()
+        order = np.random.default_rng([job.seed, 2]).permutation(len(patches))
+        for name in settings.concepts:
+            patches[name] = patches[name].to_numpy()[order]
+    return Search(
+        settings,
+        patches,
+        run.source,
+        run.statistics,
+        truth,
+        device=torch.device("cpu"),
+        keep=job.plan.folder / FEATURES / job.source,
+        pool_id=run.pool_id,
+    )
+
+
+def _records(search: Search) -> Iterator[dict[str, object]]:
+    """Search to the end of the budget; a record per round that has learnt something."""
+    is_positive, known = _truth(search)
+    answers, learner = Answers.none(), search.learner()
+    pool = search.askable(answers)
+    targets, size = int((is_positive & pool).sum()), int(pool.sum())
+    for number in range(search.settings.loop.rounds + 2):
+        started = time.perf_counter()
+        if number:
+            search.learn(learner, answers, number)
+        is_last = number > search.settings.loop.rounds or not search.askable(answers).any()
+        batch = None if is_last else search.choose(learner, answers, number)
+        seconds = time.perf_counter() - started
+        if number:
+            yield {
+                "n_labeled": len(answers.closed),
+                "positives_found": int(is_positive[answers.positions].sum()),
+                "targets": targets,
+                "pool": size,
+                **_scores(search.test(learner, number)),
+                "seconds": round(seconds, 4),
+            }
+        if batch is None:
+            return
+        answers = _answered(search, answers, batch.positions, known)
+
+
+def _full(search: Search) -> Iterator[dict[str, object]]:
+    """Fit on the whole pool at once: the quality that labels are counted towards."""
+    is_positive, known = _truth(search)
+    pool = np.flatnonzero(search.askable(Answers.none()))
+    answers = _answered(search, Answers.none(), pool, known)
+    learner: Learner = search.learner()
+    search.learn(learner, answers, 1)
+    yield {
+        "n_labeled": len(answers.closed),
+        "positives_found": int(is_positive[answers.positions].sum()),
+        **_scores(search.test(learner, 1)),
+    }
+
+
+def _truth(search: Search) -> tuple[BoolArray, BoolArray]:
+    assert search.truth is not None
+    label = search.truth["label"]
+    return (label == search.settings.positive).to_numpy(), label.notna().to_numpy()
+
+
+def _answered(search: Search, answers: Answers, batch: IntArray, known: BoolArray) -> Answers:
+    """Let the truth answer; a patch that it does not cover is skipped."""
+    assert search.truth is not None
+    told = batch[known[batch]]
+    labels = search.class_numbers(search.truth["label"].iloc[told])
+    return Answers(
+        positions=np.concatenate([answers.positions, told]),
+        labels=np.concatenate([answers.labels, labels]),
+        fresh=np.concatenate([np.zeros(len(answers.positions), bool), np.ones(len(told), bool)]),
+        closed=np.concatenate([answers.closed, batch]),
+    )
+
+
+def _scores(test: TestScores) -> dict[str, float]:
+    return {"test_auc": test.auc, "test_ap": test.ap, "test_ece": test.ece}
+
+
+def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
+    try:
+        tables = pd.concat([pd.read_csv(job.path) for job in jobs], ignore_index=True)
+    except (OSError, ValueError) as error:
+        raise RunError(f"a search's records are damaged ({error}); use --overwrite") from error
+    full = tables[tables["strategy"] == _FULL].rename(columns={"test_auc": "full_auc"})
+    records = tables[tables["strategy"] != _FULL].merge(
+        full[["source", "seed", "full_auc"]], on=["source", "seed"], how="left"
+    )
+    whole = {name: "int64" for name in ("n_labeled", "positives_found", "targets", "pool", "seed")}
+    return records.astype(whole)[[*COLUMNS, "full_auc"]]

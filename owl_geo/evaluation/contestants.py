@@ -1,0 +1,110 @@
+"""What is compared with what: a strategy is a run's own settings with a few laid over.
+
+All contestants learn with the same model and start from the same first batch as the run, unless
+what they are says otherwise: ``random`` draws its first batch too, and ``tutorial`` is the
+tutorial's own method throughout.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from owl_geo.acquisition.peers import peer_names
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.presets import TUTORIAL
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A strategy in a comparison."""
+
+    name: str
+    over: Mapping[str, Any] = field(default_factory=dict)  # tables of owl.toml
+    shuffled: bool = False  # the concepts are those of other patches
+
+
+def _choosing(**acquisition: Any) -> Mapping[str, Any]:
+    return {"acquisition": acquisition}
+
+
+_BASELINES = (
+    Contestant("default"),
+    Contestant("random", _choosing(strategy="random", start="random")),
+    Contestant("uncertainty", _choosing(strategy="uncertainty", audit_share=0.0)),
+    Contestant("greedy", _choosing(strategy="greedy", audit_share=0.0)),
+    Contestant(
+        "concepts-only",
+        _choosing(strategy="relevance", relevance="fixed", start="relevance", audit_share=0.0),
+    ),
+    Contestant("shuffled", shuffled=True),
+    Contestant("tutorial", TUTORIAL),
+)
+_ABLATIONS = (
+    Contestant("no-concept-head", {"model": {"concepts": False}}),
+    Contestant("fixed-relevance", _choosing(relevance="fixed")),
+    Contestant("random-start", _choosing(start="random")),
+    Contestant("no-exploring", _choosing(explore=0.0, promising=0.0)),
+    Contestant("no-audit", _choosing(audit_share=0.0)),
+    Contestant("diverse-kmeans++", _choosing(diversity="kmeans++")),
+    Contestant("diverse-cluster", _choosing(diversity="cluster")),
+    Contestant("diverse-sample", _choosing(diversity="sample")),
+)
+_MODELS = (
+    Contestant("forest", {"model": {"head": "forest"}}),
+    Contestant("gp", {"model": {"head": "gp"}}),
+    Contestant("logistic", {"model": {"head": "logistic"}}),
+    Contestant("ensemble", {"uncertainty": {"members": "ensemble"}}),
+    Contestant("bald", {"uncertainty": {"measure": "mutual_information"}}),
+    Contestant("cnn", {"model": {"kind": "cnn"}}),
+)
+_REPTILE = tuple(
+    Contestant(f"mlp-reptile-{kind}", {"model": {"head": "mlp"}, "reptile": {"kind": kind}})
+    for kind in ("none", "plain", "diverse")
+)
+_CONCEPT = (
+    Contestant("concept-sum", _choosing(strategy="concept")),
+    Contestant("concept-product", _choosing(strategy="concept", combine="product")),
+    Contestant("concept-ramp", _choosing(strategy="concept", alpha="ramp")),
+)
+
+GROUPS: Mapping[str, tuple[Contestant, ...]] = {
+    "baselines": _BASELINES,
+    "ablations": _ABLATIONS,
+    "models": _MODELS,
+    "reptile": _REPTILE,
+    "concepts": _CONCEPT,
+    "peers": tuple(
+        Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names()
+    ),
+}
+
+
+def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contestant, ...]:
+    """Return the contestants of these names or groups, each once, and one per file of ``own``.
+
+    A file has the tables of owl.toml that differ. Raises ConfigError for an unknown name or a file
+    that cannot be read.
+    """
+    known = {one.name: one for group in GROUPS.values() for one in group}
+    found: dict[str, Contestant] = {}
+    for name in names:
+        if name in GROUPS:
+            found.update({one.name: one for one in GROUPS[name]})
+        elif name in known:
+            found[name] = known[name]
+        else:
+            near = did_you_mean(name, [*GROUPS, *known])
+            raise ConfigError(f"no strategy or group {name!r}{near}; groups: {', '.join(GROUPS)}")
+    for name, path in own.items():
+        if name in known or not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigError(f"{name!r} cannot name a strategy of one's own; choose another word")
+        try:
+            over = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+        found[name] = Contestant(name, over)
+    return tuple(found.values())

@@ -1,0 +1,25 @@
+"""Settings that go together under one word; each is laid over what a run says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# The tutorial's exact method: a CNN from nothing on the image alone, fixed weights, the weighted
+# sum, plain Reptile, a random start, and nothing else.
+TUTORIAL: Mapping[str, Any] = {
+    "model": {"kind": "cnn", "concepts": False},
+    "reptile": {"kind": "plain"},
+    "uncertainty": {"measure": "entropy", "members": "single"},
+    "acquisition": {
+        "strategy": "concept",
+        "combine": "sum",
+        "relevance": "fixed",
+        "start": "random",
+        "diversity": "none",
+        "min_distance": 0.0,
+        "audit_share": 0.0,
+    },
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {"tutorial": TUTORIAL}
