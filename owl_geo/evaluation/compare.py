@@ -355,5 +355,5 @@ def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
     records = tables[tables["strategy"] != _FULL].merge(
         full[["source", "seed", "full_auc"]], on=["source", "seed"], how="left"
     )
-    whole = {name: "int64" for name in ("n_labeled", "positives_found", "targets", "pool", "seed")}
+    whole = dict.fromkeys(("n_labeled", "positives_found", "targets", "pool", "seed"), "int64")
     return records.astype(whole)[[*COLUMNS, "full_auc"]]
