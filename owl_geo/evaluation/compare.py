@@ -124,7 +124,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
 
     More seeds or strategies may be added to a comparison; what each search does may not change.
     """
-    record = {
+    record: dict[str, Any] = {
         "sources": {name: _digest(path) for name, path in plan.runs.items()},
         "budget": plan.budget,
         "batch_size": plan.batch_size,
@@ -355,5 +355,5 @@ def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
     records = tables[tables["strategy"] != _FULL].merge(
         full[["source", "seed", "full_auc"]], on=["source", "seed"], how="left"
     )
-    whole = {name: "int64" for name in ("n_labeled", "positives_found", "targets", "pool", "seed")}
+    whole = dict.fromkeys(("n_labeled", "positives_found", "targets", "pool", "seed"), "int64")
     return records.astype(whole)[[*COLUMNS, "full_auc"]]
