@@ -1,4 +1,4 @@
-"""Where a run stands, and what to do next."""
+"""Where a run stands, what the random part of its batches says of the rest, and what to do next."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
+from owl_geo.acquisition.relevance import Factor
+from owl_geo.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
 from owl_geo.metrics import RoundMetrics
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import Round, Run
+from owl_geo.search import relevance_model
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,11 @@ class Status:
     batches: int
     asked: int  # patches in all batches
     labels: dict[str, int]  # answered patches by label, the most frequent first
-    prevalence: float  # positive share of the patches labelled with a class; NaN without any
     model: RoundMetrics | None  # of the newest model that has seen labels
+    left: TargetsLeft | None  # by the audit; None while nothing of it is answered
+    quality: Quality | None  # of the predictions for the audit's patches
+    hint: Hint | None  # whether to stop
+    relevance: tuple[Factor, ...]  # what the answers say of the concepts, the strongest first
     waiting: Path | None  # the last batch, while nothing of it is answered
     next_step: Literal["query", "label", "run", "nothing"]
 
@@ -31,24 +40,58 @@ def status(run: Run) -> Status:
     """Read where a run stands; raises RunError or ConfigError where its folder is damaged."""
     rounds = run.rounds()
     current = run.labels.current()
-    known = current[current["label"].isin(run.settings.classes)]
     asked = [entry for entry in rounds if entry.batch_id is not None]
     fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
     waiting = run.waiting()
     next_step: Literal["query", "label", "run", "nothing"] = "label" if waiting else "query"
     if run.truth is not None:
         next_step = "nothing" if run.is_finished() else "run"
+    model = fitted[-1] if fitted else None
+    askable = int(run.pool(current).sum())
+    answered = _answered(run, asked, current)
+    left = targets_left(answered, askable) if answered.is_audit.any() else None
     return Status(
         patches=len(run.patches),
-        askable=int(run.pool(current).sum()),
+        askable=askable,
         held_out=int(run.truth["held_out"].sum()) if run.truth is not None else 0,
         batches=len(asked),
         asked=sum(len(entry.patch_ids) for entry in asked),
         labels={str(label): int(n) for label, n in current["label"].value_counts().items()},
-        prevalence=(
-            float((known["label"] == run.settings.positive).mean()) if len(known) else math.nan
-        ),
-        model=fitted[-1] if fitted else None,
+        model=model,
+        left=left,
+        quality=quality(answered) if left is not None else None,
+        hint=hint(left, model.stability if model else math.nan) if left is not None else None,
+        relevance=_factors(run, current) if run.settings.concepts and len(current) else (),
         waiting=run.batch_path(waiting.number) if waiting else None,
         next_step=next_step,
     )
+
+
+def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
+    """Say of every answered patch when it was asked first, and whether chance had drawn it."""
+    first: dict[str, Round] = {}
+    drawn: dict[str, Round] = {}
+    for entry in asked:
+        for patch in entry.patch_ids:
+            first.setdefault(patch, entry)
+        for patch in entry.audit:
+            drawn.setdefault(patch, entry)
+    known = current[current["patch_id"].isin(first.keys())]
+    patches = known["patch_id"].tolist()
+    # one that was drawn, went unanswered and was asked again still is what chance drew
+    entries = [drawn.get(patch, first[patch]) for patch in patches]
+    return Answered(
+        round=np.array([entry.number for entry in entries], dtype=np.int64),
+        n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
+        is_audit=np.array([patch in drawn for patch in patches], dtype=bool),
+        is_target=(known["label"] == run.settings.positive).to_numpy(dtype=bool),
+        probability=np.array(
+            [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
+        ),
+    )
+
+
+def _factors(run: Run, current: pd.DataFrame) -> tuple[Factor, ...]:
+    answers = run.answers(current, 0)
+    model = relevance_model(run.settings, run.concepts, answers)
+    return tuple(sorted(model.explain(), key=lambda factor: -abs(factor.coefficient)))

@@ -64,6 +64,9 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             for name in ("path", "files", "mask", "aoi"):
                 if name in holder:
                     holder[name] = _absolute(holder[name], folder)
+    model = absolute.get("model")
+    if isinstance(model, dict) and model.get("weights", "none") not in ("none", "imagenet"):
+        model["weights"] = _absolute(model["weights"], folder)
     return absolute
 
 

@@ -259,17 +259,6 @@ class Search:
         members = learner.members(positions, seed=self._seed(number, _SCORE))
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
 
-    def relevance_model(self, answers: Answers) -> LearnedRelevance:
-        """Return what the answers say of the concepts, from the given weights on."""
-        return learn_relevance(
-            self._concept_table,
-            self.concepts.matrix,
-            self.concepts.names,
-            self.settings.acquisition.weights,
-            answers.positions,
-            answers.labels == self.positive,
-        )
-
     def class_numbers(self, labels: pd.Series) -> IntArray:
         """Return the number of each label's class, ``(n,)``."""
         numbers = {name: number for number, name in enumerate(self.settings.classes)}
@@ -296,7 +285,7 @@ class Search:
         settings = self.settings.acquisition
         if settings.relevance == "fixed":
             return concept_relevance(self._concept_table, settings.weights)
-        model = self.relevance_model(answers)
+        model = _learned(self.settings, self._concept_table, self.concepts, answers)
         return model.relevance(self._concept_table, self.concepts.matrix)
 
     @property
@@ -340,6 +329,26 @@ class Search:
         """Return a seed that depends on the run's seed, the round and the purpose only."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def relevance_model(
+    settings: Settings, concepts: pd.DataFrame, answers: Answers
+) -> LearnedRelevance:
+    """Return what the answers say of the concepts ``(N rows)``, from the given weights on."""
+    return _learned(settings, concepts, encode(concepts), answers)
+
+
+def _learned(
+    settings: Settings, concepts: pd.DataFrame, encoded: Encoded, answers: Answers
+) -> LearnedRelevance:
+    return learn_relevance(
+        concepts,
+        encoded.matrix,
+        encoded.names,
+        settings.acquisition.weights,
+        answers.positions,
+        answers.labels == settings.classes.index(settings.positive),
+    )
 
 
 def _share(share: float, count: int, rng: np.random.Generator) -> int:

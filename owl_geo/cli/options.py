@@ -98,7 +98,7 @@ def run_folder(function: F) -> F:
 
 
 def loop_options(function: F) -> F:
-    """Add what decides how many patches are asked, how often and by what rule."""
+    """Add what decides how many patches are asked, how often, by what rule and with what model."""
     for option in reversed(
         (
             click.option("--initial", type=int, help="Patches of the first batch.  [20]"),
@@ -107,16 +107,60 @@ def loop_options(function: F) -> F:
             click.option("--labels-per-hour", type=float, help="Annotators' pace, with --hours."),
             click.option("--hours", type=float, help="Hours per round: pace x hours = batch size."),
             click.option(
-                "--strategy",
-                type=click.Choice(["concept", "uncertainty", "random"]),
-                help="How patches are chosen.  [concept]",
+                "--preset",
+                type=click.Choice(["tutorial"]),
+                help="tutorial: its CNN on images alone, fixed weights, sum, plain Reptile, "
+                "random start.",
             ),
-            click.option("--alpha", help="0 = relevance .. 1 = uncertainty, or ramp.  [0.5]"),
+            click.option(
+                "--strategy",
+                callback=_strategy,
+                metavar="NAME",
+                help="discovery, concept, uncertainty, greedy, relevance, random, or "
+                "skactiveml:NAME.  [discovery]",
+            ),
+            click.option("--alpha", help="concept: 0 = relevance .. 1 = uncertainty, or ramp."),
+            click.option(
+                "--start",
+                type=click.Choice(["typical", "relevance", "random"]),
+                help="How the first batch is chosen.  [typical]",
+            ),
+            click.option(
+                "--audit-share", type=float, help="Share of a batch drawn at random.  [0.1]"
+            ),
+            click.option(
+                "--model",
+                type=click.Choice(["statistics", "cnn", "resnet18", "efficientnet_b0"]),
+                help="What learns.  [statistics]",
+            ),
+            click.option(
+                "--weights", help="A backbone's first weights: none, imagenet, or a file."
+            ),
+            click.option(
+                "--frozen", is_flag=True, default=None, help="Only a head on the backbone learns."
+            ),
+            click.option(
+                "--head",
+                type=click.Choice(["committee", "forest", "gp", "logistic", "mlp"]),
+                help="On statistics or frozen features.  [committee]",
+            ),
             click.option("--seed", type=int, help="One seed, the same batches.  [42]"),
         )
     ):
         function = option(function)
     return function
+
+
+def _strategy(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    if name is None:
+        return None
+    from owl_geo.config import PEERS, STRATEGIES
+    from owl_geo.errors import did_you_mean
+
+    if name not in STRATEGIES and not name.startswith(PEERS):
+        near = did_you_mean(name, STRATEGIES)
+        raise click.BadParameter(f"no strategy {name!r}{near}", param_hint="--strategy")
+    return name
 
 
 def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +175,17 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
             raise click.BadParameter(
                 f"{alpha!r} is neither a number nor ramp", param_hint="--alpha"
             ) from error
-    return given(
+    strategy = options["strategy"]
+    if alpha is not None and strategy is None:
+        strategy = "concept"  # the one that has an alpha
+    if alpha is not None and strategy != "concept":
+        raise click.UsageError("--alpha goes with --strategy concept")
+    weights, head, model = options["weights"], options["head"], options["model"]
+    if head is not None and model not in (None, "statistics") and not options["frozen"]:
+        raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
+    if weights not in (None, "none", "imagenet"):
+        weights = str(Path(weights).expanduser().absolute())
+    over = given(
         seed=options["seed"],
         loop=given(
             initial=options["initial"],
@@ -140,8 +194,19 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
             labels_per_hour=options["labels_per_hour"],
             hours=options["hours"],
         ),
-        acquisition=given(strategy=options["strategy"], alpha=alpha),
+        acquisition=given(
+            strategy=strategy,
+            alpha=alpha,
+            start=options["start"],
+            audit_share=options["audit_share"],
+        ),
+        model=given(kind=model, frozen=options["frozen"], head=head, weights=weights),
     )
+    if options["preset"] is None:
+        return over
+    from owl_geo.presets import PRESETS
+
+    return merge(dict(PRESETS[options["preset"]]), over)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
 
     More seeds or strategies may be added to a comparison; what each search does may not change.
     """
-    record = {
+    record: dict[str, Any] = {
         "sources": {name: _digest(path) for name, path in plan.runs.items()},
         "budget": plan.budget,
         "batch_size": plan.batch_size,

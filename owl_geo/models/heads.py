@@ -123,7 +123,9 @@ def _forest(features: FloatArray, labels: IntArray, _n_concepts: int, seed: int)
     forest = ExtraTreesClassifier(_TREES, random_state=seed % 2**32).fit(features, labels)
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
-        trees = np.array([tree.predict_proba(candidates) for tree in forest.estimators_])
+        rows = np.ascontiguousarray(candidates, dtype=np.float32)
+        # past the checks that scikit-learn would make again for each of the trees
+        trees = np.array([tree.tree_.predict(rows) for tree in forest.estimators_])
         n, classes = trees.shape[1:]
         groves: NDArray[np.float64] = trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
         return groves
