@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from owl_geo import ConceptWeightedSampler, RandomSampler, UncertaintySampler, entropy
-from owl_geo.acquisition.samplers import alpha_at, build_sampler, concept_relevance, unit_range
+from owl_geo.acquisition.candidates import Candidates
+from owl_geo.acquisition.samplers import (
+    DiscoverySampler,
+    GreedySampler,
+    PowerSampler,
+    concept_relevance,
+    unit_range,
+)
 from owl_geo.acquisition.selection import top
+from owl_geo.acquisition.strategies import alpha_at, build_sampler
 from owl_geo.config import AcquisitionSettings
 from owl_geo.errors import ConfigError
 
@@ -21,6 +29,9 @@ SAMPLERS = [
     ConceptWeightedSampler(0.0, WEIGHTS),
     ConceptWeightedSampler(0.5, WEIGHTS),
     ConceptWeightedSampler(1.0, WEIGHTS),
+    PowerSampler(1.0, 2.0, 0.5, WEIGHTS),
+    GreedySampler(WEIGHTS),
+    DiscoverySampler(0.2, 0.5, WEIGHTS),
 ]
 
 
@@ -72,15 +83,16 @@ class TestEveryStrategy:
         probabilities, concepts = pool(60)
         concepts["urban"] = np.arange(60) % 2 == 0
         order = np.random.default_rng(1).permutation(60)
-        scores = sampler.terms(probabilities, concepts).score
-        shuffled = sampler.terms(probabilities[order], concepts.iloc[order]).score
+        scores = sampler.terms(Candidates(concepts, probabilities[None])).score
+        there = Candidates(concepts.iloc[order], probabilities[order][None])
+        shuffled = sampler.terms(there).score
         np.testing.assert_allclose(scores[order], shuffled)
 
 
 def test_the_rule_by_hand() -> None:
     probabilities = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]])
     concepts = pd.DataFrame({"urban": [False, True, True], "near_industrial": [False, True, False]})
-    terms = ConceptWeightedSampler(0.5, WEIGHTS).terms(probabilities, concepts)
+    terms = ConceptWeightedSampler(0.5, WEIGHTS).terms(Candidates(concepts, probabilities[None]))
     doubt = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
     np.testing.assert_allclose(terms.uncertainty, [np.log(2), 0, doubt])
     np.testing.assert_allclose(terms.relevance, [1, 6, 2])
@@ -174,9 +186,10 @@ def test_the_ramp(round_number: int, wanted: float) -> None:
 
 
 def test_build_sampler_takes_the_ramp_of_the_round() -> None:
-    settings = AcquisitionSettings(alpha="ramp", weights={"urban": 2.0})
-    assert build_sampler(settings, 4, 10).alpha == pytest.approx(0.7)
-    assert isinstance(build_sampler(AcquisitionSettings(strategy="random"), 1, 10), RandomSampler)
+    settings = AcquisitionSettings(strategy="concept", alpha="ramp", weights={"urban": 2.0})
+    sampler = build_sampler(settings, "entropy", 4, 10)
+    assert isinstance(sampler, ConceptWeightedSampler)
+    assert sampler.alpha == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo import grid as grids
 from owl_geo.errors import SourceError
+from owl_geo.features.source import FeatureSource
+from owl_geo.features.table import FeatureTable
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
@@ -57,7 +59,17 @@ def _landsat(folder: Path) -> PatchSource:
     return GeoTiffSource(make_landsat(folder), patch_size=16)
 
 
-@pytest.fixture(params=[_synthetic, _blocks, _holes, _two_scenes, _sentinel2, _landsat])
+def _features(folder: Path) -> PatchSource:
+    pixels = _two_scenes(folder)
+    n = len(pixels.index)
+    values = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
+    return FeatureSource(pixels, FeatureTable(values, ("a", "b", "c", "d", "e")))
+
+
+PIXELS = [_synthetic, _blocks, _holes, _two_scenes, _sentinel2, _landsat]
+
+
+@pytest.fixture(params=[*PIXELS, _features])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> PatchSource:
     make: Callable[[Path], PatchSource] = request.param
     return make(tmp_path)
@@ -82,7 +94,11 @@ def test_index_says_where_each_patch_lies(source: PatchSource) -> None:
     assert ((index["valid_fraction"] > 0) & (index["valid_fraction"] <= 1)).all()
 
 
-def test_footprints_lie_on_the_map_where_the_windows_do(source: PatchSource) -> None:
+@pytest.mark.parametrize("make", PIXELS)  # features have the footprints of their pixels
+def test_footprints_lie_on_the_map_where_the_windows_do(
+    make: Callable[[Path], PatchSource], tmp_path: Path
+) -> None:
+    source = make(tmp_path)
     index, size = source.index, source.patch_size
     for name, rows in index.groupby("scene", sort=False):
         grid = source.grids[str(name)]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo.acquisition.candidates import Scores
+from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.selection import top
 from owl_geo.types import FloatArray, IntArray
 
@@ -145,11 +146,8 @@ def plus_plus(
 def _best_of_clusters(
     scores: Scores, features: FloatArray, count: int, rng: np.random.Generator
 ) -> IntArray:
-    from sklearn.cluster import KMeans  # a second to import; most runs never need it
-
     shortlist = top(scores, _SHORTLIST * count, rng)
-    means = KMeans(count, n_init=2, random_state=int(rng.integers(2**31)))
-    cluster = means.fit_predict(features[shortlist])
+    cluster = k_means(features[shortlist], count, 2, rng)
     # the shortlist is ordered by score, so the first of a cluster is its best
     _, first = np.unique(cluster, return_index=True)
     missing = np.setdiff1d(np.arange(len(shortlist)), first)[: count - len(first)]

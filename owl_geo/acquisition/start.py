@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from owl_geo.acquisition.candidates import Scores
+from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.selection import top
 from owl_geo.types import FloatArray, IntArray
 
@@ -28,18 +29,18 @@ def typical(
         count: how many; above n returns all n.
         rng: of the clusters' start.
     """
-    from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
 
     n = len(features)
+    if count <= 0:
+        return np.empty(0, dtype=np.int64)
     if count >= n:
         return rng.permutation(n).astype(np.int64)
     among = np.sort(rng.permutation(n)[:_MOST])
     components = min(_COMPONENTS, features.shape[1], len(among))
     flat = PCA(components, random_state=0).fit_transform(features[among])
-    means = KMeans(count, n_init=3, random_state=int(rng.integers(2**31)))
-    cluster = means.fit_predict(flat)
+    cluster = k_means(flat, count, 3, rng)
     chosen = []
     for number in np.unique(cluster):
         mine = np.flatnonzero(cluster == number)

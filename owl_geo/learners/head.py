@@ -121,9 +121,15 @@ class HeadLearner:
                 features, labels = file.get_tensor("features"), file.get_tensor("labels")
             lists = {name: tuple(fields[name]) for name in ("features", "classes")}
             spec = HeadSpec(**{**fields, **lists})
-            fits = features.shape == (len(labels), len(spec.features) + spec.n_concepts)
+            np.random.SeedSequence([spec.seed])  # raises for what is no seed
+            fits = labels.ndim == 1 and features.shape == (
+                len(labels),
+                len(spec.features) + spec.n_concepts,
+            )
             if not fits or features.dtype != np.float32 or labels.dtype != np.int64:
                 raise ValueError("features and labels do not belong together")
+            if not np.isfinite(features).all():
+                raise ValueError("a feature is not finite")
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(spec.classes):
                 raise ValueError("a label is of no class")
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

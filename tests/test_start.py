@@ -1,0 +1,73 @@
+"""The first batch, before any answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from owl_geo.acquisition.start import typical
+
+
+def heaps(seed: int = 0, sizes=(40, 40, 40, 40, 8)) -> tuple[np.ndarray, np.ndarray]:
+    """Features of heaps far from each other, dense in their middle, and the heap of each."""
+    rng = np.random.default_rng(seed)
+    centres = np.eye(len(sizes)) * 50
+    heap = np.repeat(np.arange(len(sizes)), sizes)
+    order = rng.permutation(len(heap))
+    features = centres[heap] + rng.normal(size=(len(heap), len(sizes)))
+    return features[order].astype(np.float32), heap[order]
+
+
+def choose(features, count: int, relevance=None, seed: int = 0) -> np.ndarray:
+    relevance = np.ones(len(features)) if relevance is None else relevance
+    return typical(features, relevance, count, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_each_cluster_however_small(seed: int) -> None:
+    features, heap = heaps(seed)
+    chosen = choose(features, 5, seed=seed)
+    assert sorted(heap[chosen].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_the_most_typical_of_a_cluster_lies_in_its_middle() -> None:
+    features, heap = heaps()
+    for position in choose(features, 5):
+        mine = features[heap == heap[position]]
+        distance = np.linalg.norm(mine - mine.mean(axis=0), axis=1)
+        own = np.linalg.norm(features[position] - mine.mean(axis=0))
+        assert (distance < own).mean() < 0.25
+
+
+def test_relevance_weighs_within_a_cluster() -> None:
+    features, heap = heaps()
+    relevance = np.ones(len(features))
+    wanted = [int(np.flatnonzero(heap == number)[-1]) for number in range(5)]
+    relevance[wanted] = 100.0
+    assert sorted(choose(features, 5, relevance).tolist()) == sorted(wanted)
+    relevance[wanted] = 0.0  # what must not be relevant is not the one
+    assert not set(choose(features, 5, relevance).tolist()) & set(wanted)
+
+
+def test_one_seed_one_choice_and_the_order_tells_nothing() -> None:
+    features, heap = heaps()
+    first = choose(features, 5)
+    assert first.tolist() == choose(features, 5).tolist()
+    firsts = {int(heap[choose(features, 5, seed=seed)[0]]) for seed in range(12)}
+    assert len(firsts) > 2
+
+
+def test_a_budget_above_the_pool_takes_all_and_none_nothing() -> None:
+    features, _ = heaps(sizes=(3, 3))
+    assert sorted(choose(features, 9).tolist()) == [0, 1, 2, 3, 4, 5]
+    assert choose(features, 0).tolist() == []
+    assert choose(features[:0], 3).tolist() == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_twins_leave_no_place_empty() -> None:
+    features, _ = heaps(sizes=(3, 3))
+    twins = np.repeat(features[:2], 20, axis=0)
+    chosen = choose(twins, 7)
+    assert len(set(chosen.tolist())) == 7
+    assert {0, 1} == {int(position >= 20) for position in chosen}
