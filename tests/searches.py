@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from owl_geo import Run, config, init, owl_toml
+from owl_geo import Run, config, init, owl_toml, presets
 
 CONCEPTS = {
     "land_cover": {"kind": "given"},
@@ -17,6 +17,19 @@ CONCEPTS = {
     "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
     "near_industrial": {"kind": "below", "of": "dist_industrial", "value": 0.3},
 }
+
+
+# the models that the loop must be able to live with: one that is fitted anew, one that goes on
+MODELS: dict[str, Mapping[str, Any]] = {"default": {}, "tutorial": presets.TUTORIAL}
+
+
+def over(one: Mapping[str, Any], **tables: Any) -> dict[str, Any]:
+    """Tables laid over others, entry by entry."""
+    both = {**one, **tables}
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            both[name] = {**one.get(name, {}), **table}
+    return both
 
 
 def settings(**tables: Any) -> config.Settings:
