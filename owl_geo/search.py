@@ -18,6 +18,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 import torch
 from pyproj import Transformer
 
@@ -313,8 +314,8 @@ class Search:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
         to_earth = Transformer.from_crs(self.patches.crs, "EPSG:4979", always_xy=True)
         to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
-        centres = self.patches.geometry.centroid
-        longitude, latitude = to_earth.transform(centres.x.to_numpy(), centres.y.to_numpy())
+        centres = shapely.get_coordinates(shapely.centroid(self.patches.geometry.to_numpy()))
+        longitude, latitude = to_earth.transform(centres[:, 0], centres[:, 1])
         return np.stack(to_metres.transform(longitude, latitude, np.zeros(len(centres))), axis=1)
 
     @cached_property
