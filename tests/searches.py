@@ -70,7 +70,11 @@ def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana"
 def story(path: Path) -> tuple[Any, pd.DataFrame, pd.DataFrame]:
     """What a search did, without its wall times: batches, answers, metrics."""
     run = Run(path)
-    batches = [(entry.number, entry.batch_id, entry.patch_ids) for entry in run.rounds()]
+    batches = [
+        # as text, since not-a-number equals nothing
+        (entry.number, entry.batch_id, entry.patch_ids, str(entry.audit), entry.watched)
+        for entry in run.rounds()
+    ]
     answers = run.labels.history().drop(columns="labelled_at")
     metrics = pd.read_csv(path / "metrics.csv").drop(columns="seconds")
     return batches, answers, metrics
