@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow
-import torch
 from filelock import FileLock, Timeout
 
 from owl_geo import owl_toml
@@ -35,6 +34,9 @@ from owl_geo.search import Answers, Search
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+
+if TYPE_CHECKING:
+    import torch
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"

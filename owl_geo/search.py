@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-import torch
 from pyproj import CRS, Transformer
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
@@ -31,13 +31,16 @@ from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.blocks import ground_blocks
 from owl_geo.concepts.encoding import Encoded, encode
 from owl_geo.config import PEERS, Settings
-from owl_geo.features.table import FeatureTable, feature_table
 from owl_geo.learners.base import Learner, Lesson, Material
-from owl_geo.learners.choice import build_learner
 from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
 from owl_geo.validation import blocked_cv_auc
+
+if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
+    import torch
+
+    from owl_geo.features.table import FeatureTable
 
 # What a random number is for; each purpose has a stream of its own in each round.
 _WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED = range(8)
@@ -122,6 +125,8 @@ class Search:
     @cached_property
     def features(self) -> FeatureTable:
         """The features that the model works on, or spectral statistics for one that has its own."""
+        from owl_geo.features.table import feature_table
+
         return feature_table(
             self.source,
             self._statistics,
@@ -151,6 +156,8 @@ class Search:
 
     def learner(self) -> Learner:
         """Return a learner that has learnt nothing."""
+        from owl_geo.learners.choice import build_learner
+
         material = Material(
             source=self.source,
             ids=self._ids,
@@ -313,8 +320,8 @@ class Search:
     @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        centres = self.patches.geometry.centroid
-        return _on_earth(np.stack([centres.x, centres.y], axis=1), self.patches.crs)
+        centres = shapely.get_coordinates(shapely.centroid(self.patches.geometry.to_numpy()))
+        return _on_earth(centres, self.patches.crs)
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from owl_geo import Run, config, init, owl_toml
+from owl_geo import Run, config, init, owl_toml, presets
 
 CONCEPTS = {
     "land_cover": {"kind": "given"},
@@ -17,6 +17,19 @@ CONCEPTS = {
     "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
     "near_industrial": {"kind": "below", "of": "dist_industrial", "value": 0.3},
 }
+
+
+# the models that the loop must be able to live with: one that is fitted anew, one that goes on
+MODELS: dict[str, Mapping[str, Any]] = {"default": {}, "tutorial": presets.TUTORIAL}
+
+
+def over(one: Mapping[str, Any], **tables: Any) -> dict[str, Any]:
+    """Tables laid over others, entry by entry."""
+    both = {**one, **tables}
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            both[name] = {**one.get(name, {}), **table}
+    return both
 
 
 def settings(**tables: Any) -> config.Settings:
@@ -57,7 +70,11 @@ def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana"
 def story(path: Path) -> tuple[Any, pd.DataFrame, pd.DataFrame]:
     """What a search did, without its wall times: batches, answers, metrics."""
     run = Run(path)
-    batches = [(entry.number, entry.batch_id, entry.patch_ids) for entry in run.rounds()]
+    batches = [
+        # as text, since not-a-number equals nothing
+        (entry.number, entry.batch_id, entry.patch_ids, str(entry.audit), entry.watched)
+        for entry in run.rounds()
+    ]
     answers = run.labels.history().drop(columns="labelled_at")
     metrics = pd.read_csv(path / "metrics.csv").drop(columns="seconds")
     return batches, answers, metrics

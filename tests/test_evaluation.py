@@ -190,11 +190,12 @@ def test_auc_is_not_a_number_where_there_is_one_class() -> None:
 
 
 def test_metrics_as_json_and_csv() -> None:
-    row = RoundMetrics(1, 20, 3, 0.5, float("nan"), 0.7, 1.25, 380)
+    row = RoundMetrics(1, 20, 3, 0.5, float("nan"), 0.7, 1.25, 380, test_ap=0.25, stability=0.9)
     text = to_csv([row])
     assert text.splitlines() == [
-        "round,n_labeled,positives_found,train_loss,test_auc,meta_query_loss,seconds,n_pool",
-        "1,20,3,0.5,nan,0.7,1.25,380",
+        "round,n_labeled,positives_found,train_loss,test_auc,meta_query_loss,seconds,n_pool,"
+        "test_ap,test_ece,cv_auc,stability",
+        "1,20,3,0.5,nan,0.7,1.25,380,0.25,nan,nan,0.9",
     ]
     assert row.to_json()["test_auc"] is None
     assert to_csv([RoundMetrics.from_json(row.to_json())]) == text

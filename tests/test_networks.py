@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from searches import assert_same_story, make
 from torchvision.models import resnet18
 
 from owl_geo import SyntheticSource
@@ -19,7 +20,6 @@ from owl_geo.learners.network import NetworkLearner
 from owl_geo.models import checkpoint
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.training import fit
-from tests.searches import assert_same_story, make
 
 CPU = torch.device("cpu")
 CLASSES = ("absent", "present")
@@ -51,12 +51,18 @@ def material(
 
 
 def learner(of: Material, *, classes=CLASSES, seed: int = 3, **tables: dict) -> NetworkLearner:
+    """A learner by these tables; a CNN that sees no concepts and has plain Reptile, else."""
+    model = ModelSettings(**({"kind": "cnn", "concepts": False} | tables.get("model", {})))
+    reptile = ReptileSettings(**({"kind": "plain"} | tables.get("reptile", {})))
+    assert reptile.kind != "auto"
     return NetworkLearner(
         of,
         classes,
-        model=ModelSettings(**tables.get("model", {})),
+        kind=model.kind,
+        model=model,
         training=TrainingSettings(**tables.get("training", {})),
-        reptile=ReptileSettings(**tables.get("reptile", {})),
+        reptile=reptile,
+        meta=reptile.kind,
         uncertainty=UncertaintySettings(**tables.get("uncertainty", {})),
         seed=seed,
         device=CPU,
@@ -351,8 +357,11 @@ class TestRestoring:
 @pytest.mark.parametrize(
     "tables",
     [
-        {"uncertainty": ENSEMBLE, "reptile": {"kind": "diverse"}},
+        {"model": {"kind": "cnn"}, "uncertainty": ENSEMBLE, "reptile": {"kind": "diverse"}},
         {"model": {"kind": "resnet18"}, "uncertainty": DROPOUT, "training": {"epochs": 1}},
+        {"model": {"kind": "resnet18", "frozen": True}},
+        {"model": {"head": "mlp"}, "reptile": {"kind": "diverse"}},
+        {"uncertainty": ENSEMBLE | {"measure": "mutual_information"}},
     ],
 )
 def test_a_whole_search_is_repeatable(tables: dict, tmp_path: Path) -> None:

@@ -53,7 +53,13 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
     help="A strategy of your own: the tables of owl.toml that differ. Repeat for more.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Searches.")
-@click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--first-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the first search; the others count on from it.",
+)
 @click.option(
     "--budget", type=float, default=0.2, show_default=True, help="Labels, as a share of the pool."
 )

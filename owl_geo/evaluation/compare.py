@@ -29,7 +29,7 @@ from owl_geo import owl_toml
 from owl_geo.atomic import disk_errors
 from owl_geo.config import Settings
 from owl_geo.errors import ConfigError, OwlError, RunError
-from owl_geo.evaluation.contestants import Contestant
+from owl_geo.evaluation.contestants import FULL, Contestant
 from owl_geo.evaluation.curves import COLUMNS
 from owl_geo.evaluation.split import hold_out
 from owl_geo.learners.base import Learner
@@ -40,7 +40,8 @@ from owl_geo.types import BoolArray, IntArray
 PLAN = "compare.json"
 SEARCHES = "searches"
 FEATURES = "features"
-_FULL = "full"  # a job that fits on the whole pool, instead of a strategy
+# tables that decide what is searched and judged by, which all strategies share
+_SHARED = ("source", "layers", "concepts", "oracle", "evaluation", "classes", "positive", "seed")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def compare(
         _Job(plan, source, contestant, seed)
         for seed in plan.seeds  # so that a comparison that is stopped has whole seeds
         for source in plan.runs
-        for contestant in (*plan.contestants, Contestant(_FULL))
+        for contestant in (*plan.contestants, Contestant(FULL))
     ]
     total = len(todo)
     left = [job for job in todo if not job.path.exists()]
@@ -152,7 +153,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
                         "choose another place, or use --overwrite"
                     )
                 record[part] = kept[part] | record[part]
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is damaged; use --overwrite") from error
     with disk_errors(plan.folder):
         plan.folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +211,7 @@ def _do(job: _Job) -> None:
     try:
         with threadpool_limits(1):
             search = _search(job)
-            records = _full(search) if job.contestant.name == _FULL else _records(search)
+            records = _full(search) if job.contestant.name == FULL else _records(search)
     except OwlError as error:
         raise RunError(
             f"{job.contestant.name} on {job.source}, seed {job.seed}: {error}"
@@ -238,6 +239,12 @@ def _run(path: Path) -> Run:
 
 def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: str) -> Settings:
     """Lay a contestant over a run's settings; as many rounds as the budget allows."""
+    for table in _SHARED:
+        if table in contestant.over:
+            raise ConfigError(
+                f"{contestant.name} changes {table!r}, but all strategies search the same pool; "
+                "take it out"
+            )
     base = run.settings_here
     loop: dict[str, Any] = {"batch_size": plan.batch_size, "initial": plan.initial}
     loop = {name: value for name, value in loop.items() if value is not None}
@@ -351,8 +358,8 @@ def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
         tables = pd.concat([pd.read_csv(job.path) for job in jobs], ignore_index=True)
     except (OSError, ValueError) as error:
         raise RunError(f"a search's records are damaged ({error}); use --overwrite") from error
-    full = tables[tables["strategy"] == _FULL].rename(columns={"test_auc": "full_auc"})
-    records = tables[tables["strategy"] != _FULL].merge(
+    full = tables[tables["strategy"] == FULL].rename(columns={"test_auc": "full_auc"})
+    records = tables[tables["strategy"] != FULL].merge(
         full[["source", "seed", "full_auc"]], on=["source", "seed"], how="left"
     )
     whole = dict.fromkeys(("n_labeled", "positives_found", "targets", "pool", "seed"), "int64")

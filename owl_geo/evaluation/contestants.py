@@ -15,7 +15,10 @@ from typing import Any
 
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.evaluation.curves import BOUND
 from owl_geo.presets import TUTORIAL
+
+FULL = "full"  # a fit on the whole pool, kept beside the searches
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contesta
             near = did_you_mean(name, [*GROUPS, *known])
             raise ConfigError(f"no strategy or group {name!r}{near}; groups: {', '.join(GROUPS)}")
     for name, path in own.items():
-        if name in known or not name.replace("-", "").replace("_", "").isalnum():
+        taken = name in known or name in (FULL, BOUND)
+        if taken or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"{name!r} cannot name a strategy of one's own; choose another word")
         try:
             over = tomllib.loads(path.read_text(encoding="utf-8-sig"))

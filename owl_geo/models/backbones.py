@@ -127,10 +127,12 @@ def calibrate(model: nn.Module, images: FloatArray, device: torch.device) -> Non
         layer.reset_running_stats()
         layer.momentum = None  # the plain mean over all batches
         layer.train()
+    # nothing is normalised after the embedding, which asks for no concepts
+    embed = getattr(model, "embed", model)
     parts = max(1, round(len(images) / _BATCH))  # of nearly one size, so that each weighs the same
     with torch.inference_mode():
         for part in torch.tensor_split(torch.from_numpy(images), parts):
-            model(part.to(device))
+            embed(part.to(device))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
