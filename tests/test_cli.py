@@ -259,6 +259,15 @@ def test_help_loads_nothing_heavy(module: str) -> None:
     assert not loaded & {"torch", "rasterio", "geopandas", "pandas", "numpy", "sklearn", "pydantic"}
 
 
+@pytest.mark.parametrize("module", ["owl_geo.overview", "owl_geo.intake", "owl_geo.creation"])
+def test_only_learning_loads_what_learns(module: str) -> None:
+    """Making a run, answering it and asking how it stands should take no seconds to begin."""
+    code = f"import sys, {module}; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"'(\w+)'", done.stdout))
+    assert not loaded & {"torch", "torchvision", "sklearn", "matplotlib"}
+
+
 def test_the_python_names_resolve() -> None:
     code = "import owl_geo; print([getattr(owl_geo, n).__name__ for n in owl_geo.__all__])"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
