@@ -213,6 +213,9 @@ class ModelSettings(Section):
         "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
     )
     concepts: bool = _doc(True, "true = the model sees the concepts beside the image")
+    neighbours: bool = _doc(
+        True, "true = a Gaussian process also learns how alike near patches are"
+    )
     dropout: float = _doc(0.5, "dropout before a network's last layer", ge=0, lt=1)
 
     @property

@@ -20,7 +20,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
@@ -163,6 +163,7 @@ class Search:
             ids=self._ids,
             statistics=self._statistics,
             concepts=self.concepts.matrix,
+            places=self._places_in_patches,
         )
         return build_learner(
             self.settings,
@@ -319,11 +320,18 @@ class Search:
     @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        to_earth = Transformer.from_crs(self.patches.crs, "EPSG:4979", always_xy=True)
-        to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
         centres = shapely.get_coordinates(shapely.centroid(self.patches.geometry.to_numpy()))
-        longitude, latitude = to_earth.transform(centres[:, 0], centres[:, 1])
-        return np.stack(to_metres.transform(longitude, latitude, np.zeros(len(centres))), axis=1)
+        return _on_earth(centres, self.patches.crs)
+
+    @cached_property
+    def _places_in_patches(self) -> FloatArray:
+        """Centres of the patches in edges of a patch, from the middle of all, ``(N, 3)``."""
+        sample = np.linspace(0, len(self.patches) - 1, min(len(self.patches), 100)).astype(int)
+        edges = shapely.get_coordinates(self.patches.geometry.iloc[sample]).reshape(-1, 5, 2)
+        ends = [_on_earth(edges[:, corner], self.patches.crs) for corner in (0, 1)]
+        edge = float(np.median(np.linalg.norm(ends[1] - ends[0], axis=1)))
+        places: FloatArray = ((self._places - self._places.mean(axis=0)) / edge).astype(np.float32)
+        return places
 
     @cached_property
     def _concept_table(self) -> pd.DataFrame:
@@ -337,6 +345,14 @@ class Search:
         """Return a seed that depends on the run's seed, the round and the purpose only."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def _on_earth(points: Scores, crs: CRS) -> Scores:
+    """Return points ``(n, 2)`` of any CRS in metres from the Earth's centre, ``(n, 3)``."""
+    to_degrees = Transformer.from_crs(crs, "EPSG:4979", always_xy=True)
+    to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    longitude, latitude = to_degrees.transform(points[:, 0], points[:, 1])
+    return np.stack(to_metres.transform(longitude, latitude, np.zeros(len(points))), axis=1)
 
 
 def relevance_model(

@@ -33,11 +33,16 @@ def status(run_path: Path) -> None:
         ("Run", f"{opened.path}, {opened.settings.source.kind} source"),
         ("Patches", _patches(now)),
         ("Batches", f"{now.batches}, {now.asked} patches asked"),
-        ("Answers", _answers(opened, now)),
+        ("Answers", _answers(now)),
         ("Model", _model(opened, now)),
+        ("Audit", _audit(opened, now)),
+        ("Quality", _quality(now)),
+        ("Concepts", _concepts(opened, now)),
+        ("Stop?", now.hint.text if now.hint else ""),
         ("Next", _next(opened, now)),
     ]:
-        click.echo(f"{name + ':':<9}{text}")
+        if text:
+            click.echo(f"{name + ':':<10}{text}")
 
 
 def _patches(now: Status) -> str:
@@ -45,26 +50,66 @@ def _patches(now: Status) -> str:
     return f"{now.patches}, {now.askable} may still be asked{held_out}"
 
 
-def _answers(opened: Run, now: Status) -> str:
+def _answers(now: Status) -> str:
     if not now.labels:
         return "none yet"
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
-    text = f"{sum(now.labels.values())} patches: {counts}"
-    if math.isnan(now.prevalence):
-        return text
-    return f"{text}; {now.prevalence:.1%} of the labelled are {opened.settings.positive}"
+    return f"{sum(now.labels.values())} patches: {counts}"
 
 
 def _model(opened: Run, now: Status) -> str:
     if now.model is None:
         return "none yet"
-    loss = f"loss {now.model.train_loss:.3f}"
-    text = f"round {now.model.round}, fitted on {now.model.n_labeled} labels, {loss}"
-    if not math.isnan(now.model.test_auc):
-        return f"{text}, test AUC {now.model.test_auc:.3f}"
-    if opened.settings.oracle is None:
-        return f"{text}; no test AUC without an oracle"
-    return f"{text}; test AUC is nan, the held-out patches have one class only"
+    model = now.model
+    text = f"round {model.round}, fitted on {model.n_labeled} labels, loss {model.train_loss:.3f}"
+    if not math.isnan(model.test_auc):
+        return f"{text}, test AUC {model.test_auc:.3f}"
+    if opened.settings.oracle is not None:
+        return f"{text}; test AUC is nan, the held-out patches have one class only"
+    if math.isnan(model.cv_auc):
+        return f"{text}; too few answers of each class for an AUC"
+    return f"{text}, AUC {model.cv_auc:.3f} by blocked cross-validation over the answers"
+
+
+def _audit(opened: Run, now: Status) -> str:
+    """Say what the patches that chance drew tell of the whole pool."""
+    if now.left is None:
+        return ""
+    share, positive = now.left.prevalence, opened.settings.positive
+    if math.isnan(share.value):
+        return ""
+    return (
+        f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
+        f"({share.low:.1%} to {share.high:.1%}), "
+        f"about {now.left.left.value:,.0f} not found yet "
+        f"({now.left.left.low:,.0f} to {now.left.left.high:,.0f})"
+    )
+
+
+def _quality(now: Status) -> str:
+    """Say how good the predictions were for patches that chance drew, before they were answered."""
+    if now.quality is None or now.quality.n == 0:
+        return ""
+    parts = []
+    for name, estimate in (
+        ("precision", now.quality.precision),
+        ("recall", now.quality.recall),
+        ("AUC", now.quality.auc),
+    ):
+        if not math.isnan(estimate.value):
+            parts.append(f"{name} {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
+    return f"{', '.join(parts)} on {now.quality.n} audit answers" if parts else ""
+
+
+_FACTORS = 4  # concepts that are named
+
+
+def _concepts(opened: Run, now: Status) -> str:
+    """Say what the answers so far make of the concepts."""
+    if opened.settings.acquisition.relevance == "fixed" or not now.relevance:
+        return ""
+    named = ", ".join(f"{one.name} x {one.factor:.2g}" for one in now.relevance[:_FACTORS])
+    return f"odds of {opened.settings.positive}: {named}"
 
 
 def _next(opened: Run, now: Status) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from owl_geo.types import BandStatistics, FloatArray
 
-_QUANTILES = (0.1, 0.5, 0.9)
+_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)  # the outer ones tell a part of a patch
 _INDICES = {
     "ndvi": ("nir", "red"),
     "ndwi": ("green", "nir"),

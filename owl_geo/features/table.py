@@ -24,7 +24,7 @@ _BATCH = 256
 _SAMPLE = 256  # patches that a backbone's batch normalisation is set to
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
-_VERSION = 1  # of what is computed here; a change makes kept tables stale
+_VERSION = 2  # of what is computed here; a change makes kept tables stale
 
 Embed = Callable[[FloatArray], FloatArray]
 

@@ -19,6 +19,7 @@ class Material:
     ids: Sequence[str]  # of all N patches
     statistics: BandStatistics
     concepts: FloatArray  # float32 (N, k), encoded and scaled; k may be 0
+    places: FloatArray  # float32 (N, dimensions), where patches lie to each other, in patches
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -36,6 +37,7 @@ def build_learner(
         return HeadLearner(
             table(),
             material.concepts,
+            material.places,
             settings.classes,
             model=settings.model,
             uncertainty=settings.uncertainty,
@@ -44,7 +46,7 @@ def build_learner(
     if settings.model.on_features:
         features = FeatureSource(material.source, table())
         kind = "mlp"
-        material = Material(features, material.ids, unscaled(features.bands), material.concepts)
+        material = replace(material, source=features, statistics=unscaled(features.bands))
     return NetworkLearner(
         material,
         settings.classes,

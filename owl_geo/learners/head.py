@@ -18,7 +18,7 @@ from owl_geo.errors import RunError
 from owl_geo.features.table import FeatureTable
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
-from owl_geo.models.heads import Head
+from owl_geo.models.heads import Columns, Head
 from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
 
 
@@ -29,6 +29,7 @@ class HeadSpec:
     head: str
     features: tuple[str, ...]
     n_concepts: int
+    n_places: int
     classes: tuple[str, ...]
     members: int  # heads of the ensemble; 1 is none
     seed: int
@@ -46,6 +47,7 @@ class HeadLearner:
     Args:
         table: of features of every patch.
         concepts: float32 ``(N, k)``, encoded and scaled; not looked at unless ``model.concepts``.
+        places: float32 ``(N, 3)``, in patches; not looked at unless ``model.neighbours``.
         classes: names of the classes, in the order of their numbers.
         model: which head.
         uncertainty: one head, or an ensemble.
@@ -57,6 +59,7 @@ class HeadLearner:
         self,
         table: FeatureTable,
         concepts: FloatArray,
+        places: FloatArray,
         classes: Sequence[str],
         *,
         model: ModelSettings,
@@ -65,11 +68,13 @@ class HeadLearner:
         assert model.head != "mlp"  # which learns by gradient steps, as a network
         self._table = table
         self._concepts = concepts if model.concepts else concepts[:, :0]
+        self._places = places if model.neighbours else places[:, :0]
         self._head = model.head
         self._spec = HeadSpec(
             head=model.head,
             features=table.names,
             n_concepts=self._concepts.shape[1],
+            n_places=self._places.shape[1],
             classes=tuple(classes),
             members=uncertainty.ensemble_size if uncertainty.members == "ensemble" else 1,
             seed=0,
@@ -139,6 +144,7 @@ class HeadLearner:
             ("classes", self._spec.classes, spec.classes),
             ("features", self._spec.features, spec.features),
             ("the number of concept columns", self._spec.n_concepts, spec.n_concepts),
+            ("neighbours", self._spec.n_places, spec.n_places),
         ]:
             if now != then:
                 raise RunError(
@@ -150,7 +156,8 @@ class HeadLearner:
 
     def _rows(self, positions: IntArray) -> FloatArray:
         return np.concatenate(
-            [self._table.values[positions], self._concepts[positions]], axis=1
+            [self._table.values[positions], self._concepts[positions], self._places[positions]],
+            axis=1,
         ).astype(np.float32)
 
     def _predict(self, features: FloatArray) -> FloatArray:
@@ -173,7 +180,7 @@ class HeadLearner:
             self._head,
             features,
             labels,
+            Columns(len(self._spec.features), self._spec.n_concepts, self._spec.n_places),
             n_classes=len(self._spec.classes),
-            n_concepts=self._spec.n_concepts,
             seed=seed,
         )

@@ -1,13 +1,14 @@
 """Small probabilistic classifiers on features: fitted anew from all answers, in a moment.
 
-Each head is fitted on features and concepts side by side and returns the probabilities of one or
-more members, whose mean is the prediction.
+Each head is fitted on features, concepts and places side by side and returns the probabilities of
+one or more members, whose mean is the prediction.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ _GROVES = 5  # members of a forest: the trees vote in so many groups
 _LOGISTIC_C = 0.1  # inverse strength of the penalty; features have scale 1
 _MOST_GP = 600  # answers a Gaussian process is fitted on; its work grows with their cube
 _TUNED_ON = 150  # answers its kernel is chosen on
+_REACH = (2.0, (0.7, 8.0))  # patches over which neighbours are alike: to start with, and bounds
 _CHUNK = 4096  # candidates at a time
 
 
@@ -37,13 +39,32 @@ class Head(Protocol):
         """Return probabilities, float32 ``(members, n, classes)``."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a head's table are, from left to right."""
+
+    features: int
+    concepts: int = 0
+    places: int = 0  # where the patch lies, in patches
+
+    @property
+    def width(self) -> int:
+        """Of the table."""
+        return self.features + self.concepts + self.places
+
+    @property
+    def without_places(self) -> int:
+        """How many columns come before the places."""
+        return self.features + self.concepts
+
+
 def fit(
     kind: HeadKind,
-    features: FloatArray,
+    table: FloatArray,
     labels: IntArray,
+    columns: Columns,
     *,
     n_classes: int,
-    n_concepts: int,
     seed: int,
 ) -> Head:
     """Fit a head on the answered patches.
@@ -53,12 +74,13 @@ def fit(
 
     Args:
         kind: ``forest``, extremely randomised trees (Geurts et al. 2006); ``gp``, a Gaussian
-            process (Rasmussen and Williams 2006) whose kernel is a sum, so that it can learn that
-            only the concepts matter; ``committee``, these two; ``logistic``, with a penalty.
-        features: scaled features and concepts, ``(n, d + n_concepts)``.
+            process (Rasmussen and Williams 2006) whose kernel is a sum, see ``_kernel``;
+            ``committee``, these two; ``logistic``, with a penalty. Only the Gaussian process looks
+            at the places.
+        table: scaled features, concepts and places, ``(n, columns.width)``.
         labels: class numbers, ``(n,)``.
+        columns: of the table.
         n_classes: how many classes there are, answered or not.
-        n_concepts: how many of the last columns are concepts.
         seed: of the trees, and of the draw where a Gaussian process takes not all answers.
     """
     present, numbers = np.unique(labels, return_inverse=True)
@@ -70,14 +92,14 @@ def fit(
         "committee": [_gaussian_process, _forest],
         "logistic": [_logistic],
     }
-    parts = [make(features, numbers, n_concepts, seed) for make in makers[kind]]
+    parts = [make(table, numbers, columns, seed) for make in makers[kind]]
     return _Fitted(parts, whole=kind == "committee", present=present, n_classes=n_classes)
 
 
-# Given features (n, d), labels, the number of concepts and a seed, returns what maps (m, d) to
+# Given a table (n, width), labels, what its columns are and a seed, returns what maps (m, width) to
 # (members, m, classes present).
 _Predict = Callable[[FloatArray], NDArray[np.floating[Any]]]
-_Fit = Callable[[FloatArray, IntArray, int, int], _Predict]
+_Fit = Callable[[FloatArray, IntArray, Columns, int], _Predict]
 
 
 class _Constant:
@@ -119,11 +141,12 @@ class _Fitted:
         return members
 
 
-def _forest(features: FloatArray, labels: IntArray, _n_concepts: int, seed: int) -> _Predict:
-    forest = ExtraTreesClassifier(_TREES, random_state=seed % 2**32).fit(features, labels)
+def _forest(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> _Predict:
+    seen = columns.without_places
+    forest = ExtraTreesClassifier(_TREES, random_state=seed % 2**32).fit(table[:, :seen], labels)
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
-        rows = np.ascontiguousarray(candidates, dtype=np.float32)
+        rows = np.ascontiguousarray(candidates[:, :seen], dtype=np.float32)
         # past the checks that scikit-learn would make again for each of the trees
         trees = np.array([tree.tree_.predict(rows) for tree in forest.estimators_])
         n, classes = trees.shape[1:]
@@ -133,27 +156,24 @@ def _forest(features: FloatArray, labels: IntArray, _n_concepts: int, seed: int)
     return predict
 
 
-def _logistic(features: FloatArray, labels: IntArray, _n_concepts: int, _seed: int) -> _Predict:
-    model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000).fit(features, labels)
-    return lambda candidates: model.predict_proba(candidates)[None]
+def _logistic(table: FloatArray, labels: IntArray, columns: Columns, _seed: int) -> _Predict:
+    seen = columns.without_places
+    model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000).fit(table[:, :seen], labels)
+    return lambda candidates: model.predict_proba(candidates[:, :seen])[None]
 
 
-def _gaussian_process(
-    features: FloatArray, labels: IntArray, n_concepts: int, seed: int
-) -> _Predict:
+def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> _Predict:
     rng = np.random.default_rng(seed)
     taken = _balanced(labels, _MOST_GP, rng)
     tuned = taken[_balanced(labels[taken], _TUNED_ON, rng)]
-    model = GaussianProcessClassifier(
-        _kernel(features.shape[1], n_concepts), random_state=seed % 2**32
-    )
+    model = GaussianProcessClassifier(_kernel(columns), random_state=seed % 2**32)
     with warnings.catch_warnings():
         # a bound that is reached is as good a kernel as the answers can tell
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(features[tuned].astype(np.float64), labels[tuned])
+        model.fit(table[tuned].astype(np.float64), labels[tuned])
         if len(tuned) < len(taken):
             model = GaussianProcessClassifier(model.kernel_, optimizer=None)
-            model.fit(features[taken].astype(np.float64), labels[taken])
+            model.fit(table[taken].astype(np.float64), labels[taken])
     return lambda candidates: model.predict_proba(candidates.astype(np.float64))[None]
 
 
@@ -167,38 +187,43 @@ def _balanced(labels: IntArray, most: int, rng: np.random.Generator) -> IntArray
     return np.sort(np.argsort(turn, kind="stable")[:most])
 
 
-def _kernel(width: int, n_concepts: int) -> Any:
-    """A smooth function of everything, plus one of the concepts alone.
+def _kernel(columns: Columns) -> Any:
+    """A smooth function of features and concepts, plus one of the concepts, plus one of the ground.
 
-    Each has an amplitude of its own, found by the marginal likelihood. Where the image says
-    nothing, the first is turned down and the concepts are not drowned in noise.
+    Each has an amplitude of its own, found by the marginal likelihood: where the image says
+    nothing, the first is turned down and the concepts are not drowned in noise; and where targets
+    lie together (Tobler's first law, 1970), what is known next door counts, as in kriging.
     """
 
-    def part(first: int) -> Any:
-        scale = float(np.sqrt(width - first))  # distances grow with the root of the dimension
-        reach = RBF(scale, (0.3 * scale, 10 * scale)) if first == 0 else None
-        kernel = reach or _Within(scale, (0.3 * scale, 10 * scale), first)
-        return ConstantKernel(1.0, (1e-3, 30.0)) * kernel
+    def part(first: int, last: int, reach: float, bounds: tuple[float, float]) -> Any:
+        return ConstantKernel(1.0, (1e-3, 30.0)) * _Within(reach, bounds, first, last)
 
-    if n_concepts == 0:
-        return part(0)
-    if n_concepts == width:
-        return part(0)
-    return part(0) + part(width - n_concepts)
+    def smooth(first: int, last: int) -> Any:
+        scale = float(np.sqrt(last - first))  # distances grow with the root of the dimension
+        return part(first, last, scale, (0.3 * scale, 10 * scale))
+
+    kernel = smooth(0, columns.without_places)
+    if columns.concepts and columns.features:
+        kernel += smooth(columns.features, columns.without_places)
+    if columns.places:
+        kernel += part(columns.without_places, columns.width, *_REACH)
+    return kernel
 
 
 class _Within(RBF):  # type: ignore[misc]  # scikit-learn has no types
-    """A radial kernel that sees only the columns from ``first`` on."""
+    """A radial kernel that sees only the columns from ``first`` to before ``last``."""
 
     def __init__(
         self,
         length_scale: float = 1.0,
         length_scale_bounds: tuple[float, float] = (1e-5, 1e5),
         first: int = 0,
+        last: int | None = None,
     ) -> None:
         super().__init__(length_scale, length_scale_bounds)
         self.first = first
+        self.last = last
 
     def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
-        other = None if Y is None else Y[:, self.first :]
-        return super().__call__(X[:, self.first :], other, eval_gradient)
+        seen = slice(self.first, self.last)
+        return super().__call__(X[:, seen], None if Y is None else Y[:, seen], eval_gradient)
