@@ -48,6 +48,7 @@ _BASELINES = (
 )
 _ABLATIONS = (
     Contestant("no-concept-head", {"model": {"concepts": False}}),
+    Contestant("no-neighbours", {"model": {"neighbours": False}}),
     Contestant("fixed-relevance", _choosing(relevance="fixed")),
     Contestant("random-start", _choosing(start="random")),
     Contestant("no-exploring", _choosing(explore=0.0, promising=0.0)),
