@@ -89,8 +89,8 @@ def test_init_query_label_ingest_status(tmp_path) -> None:
     done = owl("ingest", run, batch)
     assert "0 new, 3 known before" in done.stdout
     now = owl("status", run).stdout
-    assert "50.0% of the labelled are present" in now
-    assert f"Next:    owl-geo query {run}" in now
+    assert re.search(r"Answers: +3 patches: (1 \w+(, )?){3}\n", now)
+    assert f"Next:     owl-geo query {run}\n" in now
     again = owl("run", run)  # without an oracle: up to the next batch
     assert again.stdout.splitlines()[-1] == str(run / "rounds" / "001" / "batch.gpkg")
     assert len(Run(run).rounds()[1].patch_ids) == 40
@@ -257,6 +257,15 @@ def test_help_loads_nothing_heavy(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(re.findall(r"'(\w+)'", done.stdout))
     assert not loaded & {"torch", "rasterio", "geopandas", "pandas", "numpy", "sklearn", "pydantic"}
+
+
+@pytest.mark.parametrize("module", ["owl_geo.overview", "owl_geo.intake", "owl_geo.creation"])
+def test_only_learning_loads_what_learns(module: str) -> None:
+    """Making a run, answering it and asking how it stands should take no seconds to begin."""
+    code = f"import sys, {module}; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"'(\w+)'", done.stdout))
+    assert not loaded & {"torch", "torchvision", "sklearn", "matplotlib"}
 
 
 def test_the_python_names_resolve() -> None:

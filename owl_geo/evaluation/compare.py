@@ -258,8 +258,9 @@ def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: s
             values[table] = entries
     values["loop"] |= loop
     settings = owl_toml.parse(values | {"seed": seed}, f"{contestant.name} on {source}")
-    n_pool = int((1 - settings.evaluation.test_share) * len(run.patches))
-    left = plan.budget * n_pool - settings.loop.initial
+    n_pool = len(run.patches) - round(len(run.patches) * settings.evaluation.test_share)
+    # rounded, or 27.5 % of 400 would be a little more than 110 and cost another batch
+    left = round(plan.budget * n_pool) - settings.loop.initial
     rounds = max(0, math.ceil(left / settings.loop.query_budget))
     return settings.model_copy(update={"loop": settings.loop.model_copy(update={"rounds": rounds})})
 

@@ -127,10 +127,8 @@ class HeadLearner:
             lists = {name: tuple(fields[name]) for name in ("features", "classes")}
             spec = HeadSpec(**{**fields, **lists})
             np.random.SeedSequence([spec.seed])  # raises for what is no seed
-            fits = labels.ndim == 1 and features.shape == (
-                len(labels),
-                len(spec.features) + spec.n_concepts,
-            )
+            width = len(spec.features) + spec.n_concepts + spec.n_places
+            fits = labels.ndim == 1 and features.shape == (len(labels), width)
             if not fits or features.dtype != np.float32 or labels.dtype != np.int64:
                 raise ValueError("features and labels do not belong together")
             if not np.isfinite(features).all():
