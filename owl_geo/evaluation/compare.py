@@ -12,6 +12,7 @@ import json
 import math
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -178,7 +179,9 @@ def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
                 yield
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_quiet) as executor:
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
+    ) as executor:
         waiting = [executor.submit(_do, job) for job in jobs]
         try:
             for done in as_completed(waiting):
@@ -189,10 +192,18 @@ def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
             raise
 
 
-def _quiet() -> None:
-    """One thread for each process: they are as many as there are processors to use."""
+def _begin(parent: int) -> None:
+    """Use one thread, since there are as many processes as processors; and end with the parent."""
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """A parent that is killed cannot tell its processes to stop; they would work on unseen."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 @contextmanager
