@@ -1,7 +1,7 @@
 """``python -m benchmarks`` runs them all."""
 
-from benchmarks import reading, scoring
+from benchmarks import reading, rounds, scoring
 
-for benchmark in (reading, scoring):
+for benchmark in (reading, scoring, rounds):
     benchmark.main()
     print()

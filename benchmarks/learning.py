@@ -15,7 +15,7 @@ from pathlib import Path
 
 from owl_geo.cli import cli
 
-_PEERS = ",".join(f"skactiveml:{name}" for name in ("badge", "clue", "typiclust", "probcover"))
+_PEERS = ",".join(f"skactiveml:{name}" for name in ("badge", "typiclust"))
 _TARGETS = {  # value in strata.tif, share of a patch that makes it a target
     "developed": ("1", "0.5"),
     "herbaceous": ("3", "0.5"),

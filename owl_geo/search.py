@@ -24,7 +24,7 @@ from pyproj import CRS, Transformer
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
-from owl_geo.acquisition.samplers import RandomSampler, Sampler, concept_relevance
+from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
 from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.start import typical
 from owl_geo.acquisition.strategies import build_sampler
@@ -195,20 +195,14 @@ class Search:
         audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
         rest = np.setdiff1d(np.arange(len(pool)), audited)
         wanted = count - len(audited)
-        sampler: Sampler
         if number == 0:
-            sampler = RandomSampler(settings.weights)
-            candidates = self._candidates(None, answers, pool, number)
-            terms = sampler.terms(candidates)
-            if settings.start == "typical":
-                best = typical(self._map[pool[rest]], terms.relevance[rest], wanted, rng)
-            elif settings.start == "relevance":
-                best = top(terms.relevance[rest], wanted, rng)
-            else:
-                best = rng.permutation(len(rest))[:wanted]
+            terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
+            best = self._start(pool[rest], terms.relevance[rest], wanted, rng)
+            uniform = settings.start == "random"
         else:
-            measure = self.settings.uncertainty.measure
-            sampler = build_sampler(settings, measure, number, loop.rounds)
+            sampler = build_sampler(
+                settings, self.settings.uncertainty.measure, number, loop.rounds
+            )
             members = None
             if sampler.needs_model:
                 seed = self._seed(number, _SCORE)
@@ -216,9 +210,20 @@ class Search:
             candidates = self._candidates(members, answers, pool, number)
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
-        uniform = settings.start == "random" if number == 0 else settings.strategy == "random"
+            uniform = settings.strategy == "random"
         chosen, is_audit = _mixed(rest[best], audited, audit_rng)
         return Batch(pool[chosen], _rows_of_terms(terms, chosen), is_audit | uniform)
+
+    def _start(
+        self, pool: IntArray, relevance: Scores, count: int, rng: np.random.Generator
+    ) -> IntArray:
+        """Return which of the pool's patches are asked before anything is known."""
+        start = self.settings.acquisition.start
+        if start == "typical":
+            return typical(self._map[pool], relevance, count, rng)
+        if start == "relevance":
+            return top(relevance, count, rng)
+        return rng.permutation(len(pool))[:count]
 
     def test(self, learner: Learner, number: int) -> TestScores:
         """Judge the learner on the held-out patches."""
