@@ -17,7 +17,7 @@ from owl_geo.features.table import FeatureTable
 from owl_geo.learners.head import HeadLearner
 from owl_geo.metrics import roc_auc
 from owl_geo.models import heads
-from owl_geo.models.heads import HeadKind
+from owl_geo.models.heads import Columns, HeadKind
 from owl_geo.types import FloatArray, IntArray
 
 KINDS = get_args(HeadKind)
@@ -35,8 +35,9 @@ def data(n: int = 60, *, noise: int = 3, seed: int = 0) -> tuple[FloatArray, Int
 
 
 def fit(kind: HeadKind, features: FloatArray, labels: IntArray, **given: Any) -> heads.Head:
-    options = {"n_classes": 2, "n_concepts": 0, "seed": 1} | given
-    return heads.fit(kind, features, labels, **options)
+    concepts, places = given.pop("n_concepts", 0), given.pop("n_places", 0)
+    columns = Columns(features.shape[1] - concepts - places, concepts, places)
+    return heads.fit(kind, features, labels, columns, **({"n_classes": 2, "seed": 1} | given))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,7 +153,33 @@ def test_concepts_are_not_drowned_in_an_image_that_says_nothing(seed: int) -> No
     assert aware > auc(concepts, 2) - 0.05  # nearly as if the noise were not there
 
 
-N_FEATURES, N_CONCEPTS, N = 4, 2, 80
+def on_the_ground(seed: int) -> tuple[FloatArray, IntArray]:
+    """Patches on a grid, features of noise, and targets that lie together in one corner."""
+    rng = np.random.default_rng(seed)
+    places = np.stack(np.meshgrid(np.arange(20), np.arange(20)), axis=-1).reshape(-1, 2)
+    labels = (np.linalg.norm(places - rng.integers(5, 15, 2), axis=1) < 5).astype(np.int64)
+    noise = rng.normal(size=(400, 6))
+    return np.concatenate([noise, places], axis=1).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_a_gaussian_process_looks_next_door(kind: HeadKind) -> None:
+    table, labels = on_the_ground(3)
+    known = np.random.default_rng(0).permutation(400)[:80]
+    unknown = np.setdiff1d(np.arange(400), known)
+    head = fit(kind, table[known], labels[known], n_places=2)
+    said = head(table[unknown])
+    moved = table[unknown].copy()
+    moved[:, -2:] = 0
+    if kind in ("gp", "committee"):
+        assert roc_auc(labels[unknown] == 1, said.mean(axis=0)[:, 1]) > 0.9
+        assert not np.allclose(head(moved), said)
+    else:
+        assert np.array_equal(head(moved), said)
+
+
+N_FEATURES, N_CONCEPTS, N_PLACES, N = 4, 2, 3, 80
+WIDTH = N_FEATURES + N_CONCEPTS + N_PLACES
 
 
 def learner(
@@ -163,15 +190,18 @@ def learner(
     names: tuple[str, ...] = ("a", "b", "c", "d"),
     classes: tuple[str, ...] = CLASSES,
     columns: int = N_CONCEPTS,
+    neighbours: bool = True,
 ) -> HeadLearner:
     features, _ = data(N)
     given = np.random.default_rng(5).random((N, columns)).astype(np.float32)
+    places = np.random.default_rng(6).random((N, N_PLACES)).astype(np.float32) * 9
     members: Any = {"members": "ensemble", "ensemble_size": ensemble} if ensemble else {}
     return HeadLearner(
         FeatureTable(features, names),
         given,
+        places,
         classes,
-        model=ModelSettings(head=kind, concepts=concepts),
+        model=ModelSettings(head=kind, concepts=concepts, neighbours=neighbours),
         uncertainty=UncertaintySettings(**members),
     )
 
@@ -266,6 +296,7 @@ def test_concepts_count_only_where_the_model_is_to_see_them() -> None:
         one = HeadLearner(
             table,
             concepts,
+            np.zeros((N, 3), dtype=np.float32),
             CLASSES,
             model=ModelSettings(concepts=sees),
             uncertainty=UncertaintySettings(),
@@ -310,7 +341,7 @@ class TestFile:
         with safe_open(str(path), framework="np") as file:
             spec = json.loads(file.metadata()["owl_geo"])
             assert sorted(file.keys()) == ["features", "labels"]
-            assert file.get_tensor("features").shape == (50, N_FEATURES + N_CONCEPTS)
+            assert file.get_tensor("features").shape == (50, WIDTH)
         assert spec["head"] == "logistic"
         assert spec["features"] == ["a", "b", "c", "d"]
 
@@ -359,9 +390,9 @@ class TestFile:
             {"labels": np.zeros((50, 1), np.int64)},
             {"labels": np.array(3, np.int64)},
             {"features": np.zeros((50, 3), np.float32)},
-            {"features": np.zeros((50, N_FEATURES + N_CONCEPTS), np.float64)},
-            {"features": np.zeros((50, N_FEATURES + N_CONCEPTS, 1), np.float32)},
-            {"features": np.full((50, N_FEATURES + N_CONCEPTS), np.nan, np.float32)},
+            {"features": np.zeros((50, WIDTH), np.float64)},
+            {"features": np.zeros((50, WIDTH, 1), np.float32)},
+            {"features": np.full((50, WIDTH), np.nan, np.float32)},
         ],
     )
     def test_tensors_that_do_not_belong_together(self, tensors, tmp_path: Path) -> None:
@@ -378,6 +409,7 @@ class TestFile:
             ({"names": ("a", "b", "c", "x")}, "other features"),
             ({"columns": 3}, "the number of concept columns"),
             ({"concepts": False}, "the number of concept columns"),
+            ({"neighbours": False}, "other neighbours"),
         ],
     )
     def test_a_model_of_another_search(self, other: dict, said: str, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def material(
         source.index["patch_id"].tolist(),
         band_statistics(source, np.random.default_rng(0)),
         np.empty((n, 0), np.float32) if concepts is None else concepts.astype(np.float32),
+        np.zeros((n, 3), np.float32),
     )
 
 
