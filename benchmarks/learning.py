@@ -43,7 +43,7 @@ def main() -> None:
         return
     runs = [f"--run={name}={_made(options.out / name, scene, name)}" for name in _TARGETS]
     # without concepts the shuffled are the default, and concepts alone are a random choice
-    strategies = f"default,random,uncertainty,greedy,tutorial,{_PEERS}"
+    strategies = "default,random,uncertainty,greedy,tutorial,skactiveml:badge"
     if options.ablations:
         strategies += ",random-start,no-exploring,no-audit,no-neighbours,diverse-kmeans++"
     _compare(options, "north_carolina", runs, strategies)
