@@ -34,6 +34,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from owl_geo.acquisition.samplers import (
         ConceptWeightedSampler,
+        DiscoverySampler,
+        GreedySampler,
+        PowerSampler,
         RandomSampler,
         UncertaintySampler,
     )
@@ -50,13 +53,16 @@ if TYPE_CHECKING:
     from owl_geo.sources.base import PatchSource
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
-    from owl_geo.uncertainty import entropy
+    from owl_geo.uncertainty import entropy, least_confidence, margin, mutual_information
 
 _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
+    "DiscoverySampler": "acquisition.samplers",
     "GeoTiffSource": "sources.geotiff",
+    "GreedySampler": "acquisition.samplers",
     "OwlError": "errors",
     "PatchSource": "sources.base",
+    "PowerSampler": "acquisition.samplers",
     "RandomSampler": "acquisition.samplers",
     "Reptile": "reptile",
     "Run": "run_folder",
@@ -67,6 +73,9 @@ _HOME = {
     "entropy": "uncertainty",
     "ingest": "intake",
     "init": "creation",
+    "least_confidence": "uncertainty",
+    "margin": "uncertainty",
+    "mutual_information": "uncertainty",
     "query": "loop",
     "run": "evaluation.simulate",
     "status": "overview",
@@ -74,9 +83,12 @@ _HOME = {
 
 __all__ = [
     "ConceptWeightedSampler",
+    "DiscoverySampler",
     "GeoTiffSource",
+    "GreedySampler",
     "OwlError",
     "PatchSource",
+    "PowerSampler",
     "RandomSampler",
     "Reptile",
     "Run",
@@ -87,6 +99,9 @@ __all__ = [
     "entropy",
     "ingest",
     "init",
+    "least_confidence",
+    "margin",
+    "mutual_information",
     "query",
     "run",
     "status",

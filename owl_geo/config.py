@@ -340,7 +340,9 @@ class LoopSettings(Section):
     """How many patches, how often."""
 
     initial: int = _doc(20, "patches of the first batch", ge=1)
-    rounds: int = _doc(10, "rounds planned after the first batch; a simulated search ends there", ge=0)
+    rounds: int = _doc(
+        10, "rounds planned after the first batch; a simulated search ends there", ge=0
+    )
     batch_size: int = _doc(10, "patches per round", ge=1)
     labels_per_hour: float | None = _doc(
         None, "annotators' pace; with hours, the batch size", gt=0, le=1e5
