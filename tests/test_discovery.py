@@ -164,3 +164,22 @@ def test_rows_that_do_not_fit_together_are_refused() -> None:
         candidates([0.5, 0.5, 0.5], members=np.full((1, 2, 2), 0.5))
     with pytest.raises(ValueError, match="3 candidates, but 2 rows of relevance"):
         candidates([0.5, 0.5, 0.5], relevance=np.ones(2))
+
+
+def test_covering_the_pool_keeps_patches_apart_on_the_ground() -> None:
+    """Also while no target is known, neighbours are not asked together."""
+    n = 60
+    rng = np.random.default_rng(0)
+    places = np.stack([np.arange(n) * 10.0, np.zeros(n), np.zeros(n)], axis=1)
+    candidates = Candidates(
+        pd.DataFrame(index=range(n)),
+        np.full((1, n, 2), 0.5, dtype=np.float32),
+        features=rng.normal(size=(n, 3)).astype(np.float32),
+        places=places,
+        known_features=np.zeros((2, 3), dtype=np.float32),
+        known_labels=np.zeros(2, dtype=np.int64),
+    )
+    sampler = DiscoverySampler(spread=Spread(min_distance=50.0))
+    chosen = sampler.choose(sampler.terms(candidates), candidates, 8, 0)
+    assert len(set(chosen.tolist())) == 8
+    assert np.diff(np.sort(places[chosen, 0])).min() >= 50

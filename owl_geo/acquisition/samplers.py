@@ -6,6 +6,7 @@ A sampler scores the candidates term by term and then chooses; it knows no model
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, Protocol, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.selection import RandomState, as_generator
-from owl_geo.acquisition.spread import Spread, plus_plus
+from owl_geo.acquisition.spread import Spread
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.types import IntArray
 from owl_geo.uncertainty import Measure, uncertainty
@@ -276,8 +277,13 @@ class DiscoverySampler(ScoreSampler):
         rng = as_generator(random_state)
         count = min(batch_size, len(candidates))
         if candidates.one_class_only and len(candidates.features):
-            return plus_plus(
-                terms.relevance, candidates.features, count, rng, candidates.known_features
+            return replace(self.spread, diversity="kmeans++").choose(
+                terms.relevance,
+                count,
+                rng,
+                features=candidates.features,
+                places=candidates.places,
+                known=candidates.known_features,
             )
         wanted = self.explore * count
         # a share of a place is drawn for, or small batches would never explore

@@ -5,6 +5,7 @@ The best by score often resemble each other, so that the second answer teaches l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +38,7 @@ class Spread:
         features: FloatArray,
         places: Scores | None = None,
         taken: IntArray | None = None,
+        known: FloatArray | None = None,
     ) -> IntArray:
         """Return the positions of ``count`` candidates, most wanted first.
 
@@ -55,42 +57,40 @@ class Spread:
             features: ``(n, d)``; not needed for ``none`` and ``sample``.
             places: in metres, ``(n, dimensions)``.
             taken: positions that are chosen already; they are not chosen again.
+            known: features of answered patches, ``(k, d)``, from which ``kmeans++`` keeps away.
         """
         taken = np.empty(0, np.int64) if taken is None else taken
         free = np.setdiff1d(np.arange(len(scores)), taken)
         count = min(count, len(free))
         if count <= 0:
             return np.empty(0, np.int64)
+
+        def order(among: IntArray, wanted: int) -> IntArray:
+            rows = features[among] if len(features) else features
+            return among[self._order(scores[among], wanted, rng, rows, known)]
+
         if self.min_distance <= 0 or places is None:
-            return free[
-                self._order(scores[free], count, rng, features[free] if len(features) else features)
-            ]
-        return self._apart(scores, count, rng, features, places, taken, free)
+            return order(free, count)
+        return self._apart(order, free, taken, count, places)
 
     def _apart(
         self,
-        scores: Scores,
-        count: int,
-        rng: np.random.Generator,
-        features: FloatArray,
-        places: Scores,
-        taken: IntArray,
+        order: Callable[[IntArray, int], IntArray],
         free: IntArray,
+        taken: IntArray,
+        count: int,
+        places: Scores,
     ) -> IntArray:
         """Choose again and again among those that are far enough from all chosen so far."""
         chosen: list[int] = []
-        near = np.zeros(len(scores), dtype=bool)
+        near = np.zeros(len(places), dtype=bool)
         for position in taken:
             near |= self._around(places, int(position))
         while len(chosen) < count:
             left = np.setdiff1d(free, chosen)
             far = left[~near[left]]
             pool = far if len(far) else left
-            wanted = count - len(chosen)
-            order = self._order(
-                scores[pool], wanted, rng, features[pool] if len(features) else features
-            )
-            for position in pool[order]:
+            for position in order(pool, count - len(chosen)):
                 if len(far) and near[position]:
                     continue
                 chosen.append(int(position))
@@ -102,7 +102,12 @@ class Spread:
         return np.asarray(apart < self.min_distance)
 
     def _order(
-        self, scores: Scores, count: int, rng: np.random.Generator, features: FloatArray
+        self,
+        scores: Scores,
+        count: int,
+        rng: np.random.Generator,
+        features: FloatArray,
+        known: FloatArray | None,
     ) -> IntArray:
         if self.diversity == "none" or count >= len(scores):
             return top(scores, count, rng)
@@ -111,7 +116,7 @@ class Spread:
                 keys = np.log(scores) + rng.gumbel(size=len(scores))
             return top(np.where(np.isneginf(keys), -np.finfo(float).max, keys), count, rng)
         if self.diversity == "kmeans++":
-            return plus_plus(scores, features, count, rng)
+            return plus_plus(scores, features, count, rng, known)
         return _best_of_clusters(scores, features, count, rng)
 
 
