@@ -295,7 +295,10 @@ class AcquisitionSettings(Section):
         "discovery = the probable and the uncertain share a batch; concept, uncertainty, greedy "
         "(most probable), relevance (no model), random, or skactiveml:NAME",
     )
-    explore: float = _doc(0.2, "discovery: least share of a batch for the uncertain", ge=0, le=1)
+    explore: float | Literal["ramp"] = _doc(
+        "ramp",
+        "discovery: least share of a batch for the uncertain; 'ramp' = from 0.6 to 0.1 over rounds",
+    )
     promising: float = _doc(
         0.5,
         "discovery: below this probability a patch leaves its place to the uncertain",
@@ -328,8 +331,10 @@ class AcquisitionSettings(Section):
 
     @model_validator(mode="after")
     def _known(self) -> AcquisitionSettings:
-        if isinstance(self.alpha, float) and not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha is {self.alpha:g}, but it lies between 0 and 1")
+        for name in ("alpha", "explore"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value:g}, but it lies between 0 and 1")
         if self.strategy not in STRATEGIES and not self.strategy.startswith(PEERS):
             near = did_you_mean(self.strategy, STRATEGIES)
             raise ValueError(f"no strategy {self.strategy!r}{near}")

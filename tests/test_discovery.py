@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from owl_geo.acquisition.candidates import Candidates
 from owl_geo.acquisition.samplers import DiscoverySampler
 from owl_geo.acquisition.spread import Spread
-from owl_geo.acquisition.strategies import build_sampler
+from owl_geo.acquisition.strategies import build_sampler, explore_at
 from owl_geo.config import AcquisitionSettings
 from owl_geo.errors import ConfigError
 
@@ -183,3 +184,12 @@ def test_covering_the_pool_keeps_patches_apart_on_the_ground() -> None:
     chosen = sampler.choose(sampler.terms(candidates), candidates, 8, 0)
     assert len(set(chosen.tolist())) == 8
     assert np.diff(np.sort(places[chosen, 0])).min() >= 50
+
+
+def test_exploring_gives_way_to_finding_over_the_planned_rounds() -> None:
+    shares = [explore_at("ramp", number, 10) for number in range(0, 13)]
+    assert shares[0] == pytest.approx(0.6) and shares[10] == shares[12] == pytest.approx(0.1)
+    assert all(later < earlier for earlier, later in itertools.pairwise(shares))
+    assert explore_at(0.3, 9, 10) == 0.3
+    sampler = build_sampler(AcquisitionSettings(), "entropy", 5, 10)
+    assert isinstance(sampler, DiscoverySampler) and sampler.explore == pytest.approx(0.35)

@@ -46,8 +46,9 @@ def build_sampler(
     if name == "greedy":
         return GreedySampler(weights, measure=measure, spread=spread)
     if name == "discovery":
+        explore = explore_at(settings.explore, round_number, rounds)
         return DiscoverySampler(
-            settings.explore, settings.promising, weights, measure=measure, spread=spread
+            explore, settings.promising, weights, measure=measure, spread=spread
         )
     if settings.combine == "product":
         powers = settings.powers
@@ -68,3 +69,10 @@ def alpha_at(alpha: float | Literal["ramp"], round_number: int, rounds: int) -> 
     if alpha == "ramp":
         return min(1.0, round_number / max(rounds, 1) + 0.3)
     return float(alpha)
+
+
+def explore_at(explore: float | Literal["ramp"], round_number: int, rounds: int) -> float:
+    """Return the least share for the uncertain; the ramp goes from 0.6 down to 0.1 and stays."""
+    if explore == "ramp":
+        return 0.1 + 0.5 * (1.0 - min(1.0, round_number / max(rounds, 1)))
+    return float(explore)

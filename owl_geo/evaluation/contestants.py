@@ -52,6 +52,7 @@ _ABLATIONS = (
     Contestant("fixed-relevance", _choosing(relevance="fixed")),
     Contestant("random-start", _choosing(start="random")),
     Contestant("no-exploring", _choosing(explore=0.0, promising=0.0)),
+    Contestant("fixed-exploring", _choosing(explore=0.2)),
     Contestant("no-audit", _choosing(audit_share=0.0)),
     Contestant("diverse-kmeans++", _choosing(diversity="kmeans++")),
     Contestant("diverse-cluster", _choosing(diversity="cluster")),
