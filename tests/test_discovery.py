@@ -189,7 +189,7 @@ def test_covering_the_pool_keeps_patches_apart_on_the_ground() -> None:
 def test_exploring_gives_way_to_finding_over_the_planned_rounds() -> None:
     shares = [explore_at("ramp", number, 10) for number in range(0, 13)]
     assert shares[0] == pytest.approx(0.6) and shares[10] == shares[12] == pytest.approx(0.1)
-    assert all(later < earlier for earlier, later in itertools.pairwise(shares))
+    assert all(later < earlier for earlier, later in itertools.pairwise(shares[:11]))
     assert explore_at(0.3, 9, 10) == 0.3
     sampler = build_sampler(AcquisitionSettings(), "entropy", 5, 10)
     assert isinstance(sampler, DiscoverySampler) and sampler.explore == pytest.approx(0.35)

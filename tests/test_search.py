@@ -116,7 +116,11 @@ class TestSimulated:
 
     def test_the_strategies_differ(self, tmp_path) -> None:
         chosen = {
-            name: simulated(tmp_path / name, acquisition={"strategy": name}, loop={"rounds": 1})
+            name: simulated(
+                tmp_path / name,
+                acquisition={"strategy": name, "explore": 0.5},
+                loop={"rounds": 1},
+            )
             .rounds()[1]
             .patch_ids
             for name in STRATEGIES
