@@ -5,8 +5,8 @@
 On generated patches with faint signal, and, where OWL_TEST_DATA names a folder that has it, on a
 Landsat scene of North Carolina with four targets. About three quarters of an hour on two
 processors; a command that was stopped goes on. With --ablations instead each part of the default
-alone is switched off, on less, in ten minutes. Prints the tables of ``owl-geo compare`` and draws its
-plots into OUT.
+alone is switched off, on less, in ten minutes. Prints the tables of ``owl-geo compare`` and draws
+its plots into OUT.
 """
 
 from __future__ import annotations
