@@ -235,6 +235,11 @@ class ModelSettings(Section):
             raise ValueError("weights are for a backbone; set kind to resnet18 or efficientnet_b0")
         if not backbone and self.frozen:
             raise ValueError("frozen is for a backbone; set kind to resnet18 or efficientnet_b0")
+        if self.head != "committee" and not self.on_features:
+            raise ValueError(
+                f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
+                "own last layer"
+            )
         return self
 
 

@@ -8,7 +8,13 @@ from typing import Any
 # The tutorial's exact method: a CNN from nothing on the image alone, fixed weights, the weighted
 # sum, plain Reptile, a random start, and nothing else.
 TUTORIAL: Mapping[str, Any] = {
-    "model": {"kind": "cnn", "concepts": False},
+    "model": {
+        "kind": "cnn",
+        "frozen": False,
+        "head": "committee",
+        "weights": "none",
+        "concepts": False,
+    },
     "reptile": {"kind": "plain"},
     "uncertainty": {"measure": "entropy", "members": "single"},
     "acquisition": {

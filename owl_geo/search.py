@@ -281,7 +281,8 @@ class Search:
     def _candidates(
         self, members: FloatArray | None, answers: Answers, pool: IntArray, number: int
     ) -> Candidates:
-        map_ = self._map if self._map_is_needed else np.empty((len(self.patches), 0), np.float32)
+        needed = self._map_is_needed(number)
+        map_ = self._map if needed else np.empty((len(self.patches), 0), np.float32)
         return Candidates(
             concepts=self._concept_table.iloc[pool],
             members=members,
@@ -302,12 +303,11 @@ class Search:
         model = _learned(self.settings, self._concept_table, self.concepts, answers)
         return model.relevance(self._concept_table, self.concepts.matrix)
 
-    @property
-    def _map_is_needed(self) -> bool:
+    def _map_is_needed(self, number: int) -> bool:
+        """Whether round ``number`` looks at distances in features; the first one has its own way."""
         settings = self.settings.acquisition
-        return (
-            settings.start == "typical"
-            or settings.strategy == "discovery"
+        return number > 0 and (
+            settings.strategy == "discovery"
             or settings.strategy.startswith(PEERS)
             or settings.diversity in ("cluster", "kmeans++")
         )

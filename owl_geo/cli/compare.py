@@ -94,6 +94,7 @@ def compare(
     plots of discovery and learning. A comparison that was stopped goes on; more seeds or
     strategies may be added to it.
     """
+    from owl_geo.atomic import disk_errors
     from owl_geo.evaluation import compare as comparing
     from owl_geo.evaluation import plots, report
     from owl_geo.evaluation.contestants import contestants
@@ -110,6 +111,8 @@ def compare(
         chosen = (*contestants([baseline], {}), *chosen)
     sources = _runs(runs)
     if source is not None:
+        if _SYNTHETIC in sources:
+            raise click.UsageError("a run is named 'synthetic' as the source is; write NAME=RUN")
         sources[_SYNTHETIC] = _generated(out, generator, overwrite).path
     plan = comparing.Plan(
         folder=out / "work",
@@ -130,7 +133,8 @@ def compare(
     summary = report.summary(records, baseline, budgets)
     report.write_csv(records, out / "records.csv")
     report.write_csv(summary, out / "summary.csv")
-    (out / "summary.md").write_text(report.markdown(summary), encoding="utf-8")
+    with disk_errors(out):
+        (out / "summary.md").write_text(report.markdown(summary), encoding="utf-8")
     drawn = plots.plot_curves(records, out, baseline=baseline, svg=svg)
     drawn += plots.plot_differences(records, out, baseline=baseline, svg=svg)
     click.echo(report.table(summary))
@@ -146,6 +150,8 @@ def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
             name, path = _named(text, "--run")
         else:
             name, path = Path(text).resolve().name, Path(text)
+        if not name.strip(".") or set(name) & set("/\\:"):
+            raise click.UsageError(f"{name!r} cannot name a run in OUT; write NAME={path}")
         if name in found:
             raise click.UsageError(f"two runs are named {name!r}; write NAME=RUN")
         found[name] = path

@@ -64,7 +64,9 @@ _MODELS = (
     Contestant("logistic", {"model": {"head": "logistic"}}),
     Contestant("ensemble", {"uncertainty": {"members": "ensemble"}}),
     Contestant("bald", {"uncertainty": {"measure": "mutual_information"}}),
-    Contestant("cnn", {"model": {"kind": "cnn"}}),
+    Contestant(
+        "cnn", {"model": {"kind": "cnn", "frozen": False, "head": "committee", "weights": "none"}}
+    ),
 )
 _REPTILE = tuple(
     Contestant(f"mlp-reptile-{kind}", {"model": {"head": "mlp"}, "reptile": {"kind": kind}})
