@@ -304,7 +304,7 @@ class Search:
         return model.relevance(self._concept_table, self.concepts.matrix)
 
     def _map_is_needed(self, number: int) -> bool:
-        """Whether round ``number`` looks at distances in features; the first one has its own way."""
+        """Whether round ``number`` looks at distances in features; the first has its own way."""
         settings = self.settings.acquisition
         return number > 0 and (
             settings.strategy == "discovery"
