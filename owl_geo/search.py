@@ -318,6 +318,8 @@ class Search:
         from sklearn.decomposition import PCA
 
         values = self.features.values
+        if len(values) < 2:  # one patch varies in nothing
+            return np.zeros((len(values), 1), dtype=np.float32)
         width = min(_MAP_WIDTH, *values.shape)
         flat = PCA(width, random_state=0, svd_solver="covariance_eigh").fit_transform(values)
         return np.asarray(flat, dtype=np.float32)

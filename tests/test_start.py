@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from owl_geo import init, query
 from owl_geo.acquisition.start import typical
 
 
@@ -71,3 +72,10 @@ def test_twins_leave_no_place_empty() -> None:
     chosen = choose(twins, 7)
     assert len(set(chosen.tolist())) == 7
     assert {0, 1} == {int(position >= 20) for position in chosen}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_pool_of_one_patch_is_searched_without_a_warning(tmp_path) -> None:
+    source = {"kind": "synthetic", "n_samples": 1, "image_size": 8}
+    made = init(tmp_path / "run", {"source": source, "oracle": {}, "evaluation": {"test_share": 0}})
+    assert query(made.run).patch_ids == ("synthetic/0/0",)
