@@ -392,6 +392,8 @@ class TestCommand:
             (["--run", "RUN", "--with", "mine=x.toml"], 1, "x.toml cannot be read"),
             (["--run", "RUN", "--baseline", "rnadom"], 1, "did you mean 'random'"),
             (["--run", "RUN", "--run", "RUN"], 2, "two runs are named 'noise'"),
+            (["--run", "../b=nowhere"], 2, "'../b' cannot name a run in OUT"),
+            (["--run", "synthetic=x", "--source", "synthetic"], 2, "as the source is"),
         ],
     )
     def test_mistakes_are_one_line(

@@ -148,3 +148,15 @@ def test_the_budget_by_number_or_by_pace(loop: dict, budget: int) -> None:
 def test_the_written_file_is_plain_toml() -> None:
     text = owl_toml.dump(owl_toml.parse(FULL, "test"))
     assert tomllib.loads(text)["source"]["scenes"][1]["files"] == ["b1.tif", "b2.tif"]
+
+
+def test_a_head_that_a_network_would_ignore_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"head 'gp' is for statistics or a frozen backbone; cnn"):
+        owl_toml.parse(
+            {"source": {"kind": "synthetic"}, "model": {"kind": "cnn", "head": "gp"}}, "here"
+        )
+    frozen = {"kind": "resnet18", "frozen": True, "head": "gp"}
+    assert (
+        owl_toml.parse({"source": {"kind": "synthetic"}, "model": frozen}, "here").model.head
+        == "gp"
+    )
