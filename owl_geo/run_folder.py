@@ -30,7 +30,7 @@ from owl_geo.errors import RunError
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
-from owl_geo.search import Answers, Search
+from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
@@ -257,10 +257,9 @@ class Run:
     def answers(self, current: pd.DataFrame, seen: int) -> Answers:
         """What the label store says, as the search knows it; fresh is what came after ``seen``."""
         known = current[current["label"].isin(self.settings.classes)]
-        numbers = {name: number for number, name in enumerate(self.settings.classes)}
         return Answers(
             positions=positions_of(self.patches, known["patch_id"].tolist()),
-            labels=np.array([numbers[label] for label in known["label"]], dtype=np.int64),
+            labels=class_numbers(self.settings.classes, known["label"]),
             fresh=(known["seq"] > seen).to_numpy(),
             closed=positions_of(self.patches, current["patch_id"].tolist()),
         )

@@ -11,6 +11,7 @@ round which is done again is the same round.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -234,7 +235,7 @@ class Search:
         if len(positions) == 0:
             return TestScores(math.nan, math.nan, math.nan)
         probabilities = learner.members(positions, seed=self._seed(number, _SCORE)).mean(axis=0)
-        labels = self.class_numbers(self.truth["label"].iloc[positions])
+        labels = class_numbers(self.settings.classes, self.truth["label"].iloc[positions])
         is_positive = labels == self.positive
         of_positive = probabilities[:, self.positive]
         return TestScores(
@@ -272,11 +273,6 @@ class Search:
         positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
         members = learner.members(positions, seed=self._seed(number, _SCORE))
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
-
-    def class_numbers(self, labels: pd.Series) -> IntArray:
-        """Return the number of each label's class, ``(n,)``."""
-        numbers = {name: number for number, name in enumerate(self.settings.classes)}
-        return np.array([numbers[label] for label in labels], dtype=np.int64)
 
     def _candidates(
         self, members: FloatArray | None, answers: Answers, pool: IntArray, number: int
@@ -352,6 +348,12 @@ class Search:
         """Return a seed that depends on the run's seed, the round and the purpose only."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def class_numbers(classes: Sequence[str], labels: pd.Series) -> IntArray:
+    """Return the number of each label's class, ``(n,)``; KeyError for a label of no class."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[label] for label in labels], dtype=np.int64)
 
 
 def _on_earth(points: Scores, crs: CRS) -> Scores:

@@ -15,7 +15,7 @@ from searches import make
 
 from owl_geo import Run, query
 from owl_geo.evaluation.simulate import simulate
-from owl_geo.search import Answers, Search, relevance_model
+from owl_geo.search import Answers, Search, class_numbers, relevance_model
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def search(path: Path, **tables) -> Search:
 def some_answers(of: Search, n: int = 12) -> Answers:
     """The truth of the first patches that may be asked."""
     positions = np.flatnonzero(of.askable(Answers.none()))[:n]
-    labels = of.class_numbers(of.truth["label"].iloc[positions])
+    labels = class_numbers(of.settings.classes, of.truth["label"].iloc[positions])
     return Answers(positions, labels, np.ones(n, dtype=bool), positions)
 
 

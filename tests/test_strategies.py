@@ -19,7 +19,7 @@ from owl_geo import init
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.config import STRATEGIES
 from owl_geo.errors import ConfigError
-from owl_geo.search import Answers, Search
+from owl_geo.search import Answers, Search, class_numbers
 
 CPU = torch.device("cpu")
 NAMES = (*STRATEGIES, *peer_names())
@@ -47,7 +47,7 @@ def answered(one: Search, n: int, label: int | None = None) -> Answers:
     """The truth of the first patches that may be asked, or one label for all of them."""
     free = np.flatnonzero(one.askable(Answers.none()))
     positions = free[:n]
-    labels = one.class_numbers(one.truth["label"].iloc[positions])
+    labels = class_numbers(one.settings.classes, one.truth["label"].iloc[positions])
     if label is not None:
         labels = np.full(n, label)
     # unsure and skipped patches are closed, but teach nothing

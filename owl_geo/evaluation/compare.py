@@ -35,7 +35,7 @@ from owl_geo.evaluation.curves import COLUMNS
 from owl_geo.evaluation.split import hold_out
 from owl_geo.learners.base import Learner
 from owl_geo.run_folder import Run
-from owl_geo.search import Answers, Search, TestScores
+from owl_geo.search import Answers, Search, TestScores, class_numbers
 from owl_geo.types import BoolArray, IntArray
 
 PLAN = "compare.json"
@@ -352,7 +352,7 @@ def _answered(search: Search, answers: Answers, batch: IntArray, known: BoolArra
     """Let the truth answer; a patch that it does not cover is skipped."""
     assert search.truth is not None
     told = batch[known[batch]]
-    labels = search.class_numbers(search.truth["label"].iloc[told])
+    labels = class_numbers(search.settings.classes, search.truth["label"].iloc[told])
     return Answers(
         positions=np.concatenate([answers.positions, told]),
         labels=np.concatenate([answers.labels, labels]),

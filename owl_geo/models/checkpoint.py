@@ -135,11 +135,6 @@ def save(path: Path, models: Sequence[PatchModel], spec: ModelSpec) -> None:
     path.chmod(0o644)  # save_file makes it the owner's alone, unlike all that lies beside it
 
 
-def read_spec(path: Path) -> ModelSpec:
-    """Read what a model was built for; raises RunError as ``load`` does."""
-    return load(path)[1]
-
-
 def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
     """Read a model's networks back; raises RunError where the file is missing, damaged, foreign."""
     try:
