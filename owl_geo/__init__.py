@@ -18,7 +18,7 @@ The layers, from top to bottom; imports go down only:
     scoring | training | audit | validation
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty
-    grid | blocks
+    grid | blocks | projections
     owl_toml | atomic | presets
     config
     types | schema | errors

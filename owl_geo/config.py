@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -68,11 +69,9 @@ class GeoTiffSettings(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:
         names = [scene.name for scene in self.scenes]
-        twice = {name for name in names if names.count(name) > 1}
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise ValueError(
-                f"two scenes are named {sorted(twice)[0]!r}; give them names of their own"
-            )
+            raise ValueError(f"two scenes are named {min(twice)!r}; give them names of their own")
         if any(scene.mask for scene in self.scenes) and not self.mask_bad:
             raise ValueError("a mask needs mask_bad, the list of its bad values")
         return self

@@ -12,13 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from owl_geo.concepts.pool import ScenePatches
+from owl_geo.projections import transformer
 from owl_geo.types import AnyArray, IntArray
 
 _PATCHES_AT_ONCE = 20_000  # bounds the memory for pieces of polygons
 _VERTICES_PER_PIECE = 500
+_FAR = 1e30  # beyond every coordinate
 
 
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
@@ -60,33 +62,55 @@ def largest_class(
     return winner
 
 
-def polygons_onto(polygons: AnyArray, crs: CRS, patches: ScenePatches) -> AnyArray:
-    """Bring polygons to the CRS of a scene, ``(n,)``, cut to its surroundings; None elsewhere.
+class PolygonLayer:
+    """Coded polygons of a layer, brought to one scene after another.
 
-    Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
+    Args:
+        polygons: shapely geometries ``(m,)``.
+        crs: theirs.
+        codes: the class of each, ``(m,)``.
     """
-    flat = patches.corners.reshape(-1, 2)
-    to_layer = Transformer.from_crs(patches.crs, crs, always_xy=True)
-    (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)
-    west, south, east, north = to_layer.transform_bounds(left, bottom, right, top, densify_pts=21)
-    bounds = shapely.bounds(polygons)
-    level = (bounds[:, 3] >= south) & (bounds[:, 1] <= north)
-    across = west > east  # the antimeridian runs through the scene
-    beside = (bounds[:, 2] >= west, bounds[:, 0] <= east)
-    near = level & ((beside[0] | beside[1]) if across else (beside[0] & beside[1]))
-    local = polygons[near]
-    length = max(north - south, 360 - west + east if across else east - west) / 100
-    if not across:
-        box = shapely.box(west - length, south - length, east + length, north + length)
-        beyond = ~shapely.within(local, box)
-        local[beyond] = shapely.intersection(local[beyond], box)
-    if crs != patches.crs:
-        to_scene = Transformer.from_crs(crs, patches.crs, always_xy=True)
-        dense = shapely.segmentize(local, length)
-        local = shapely.transform(dense, to_scene.transform, interleaved=False)
-    placed = np.full(len(polygons), None, dtype=object)
-    placed[near] = local
-    return placed
+
+    def __init__(self, polygons: AnyArray, crs: CRS, codes: IntArray) -> None:
+        self._polygons = np.asarray(polygons, dtype=object)
+        self._crs = crs
+        self._codes = np.asarray(codes, dtype=np.int64)
+        self._tree = shapely.STRtree(self._polygons)
+
+    def onto(self, patches: ScenePatches) -> tuple[AnyArray, IntArray]:
+        """Return the polygons near a scene, in its CRS and cut to its surroundings, and their codes.
+
+        Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
+        """
+        near, local = self.near(patches)
+        return local, self._codes[near]
+
+    def near(self, patches: ScenePatches) -> tuple[IntArray, AnyArray]:
+        """Return positions ``(k,)`` of the polygons near a scene, and these in its CRS, ``(k,)``."""
+        flat = patches.corners.reshape(-1, 2)
+        to_layer = transformer(patches.crs, self._crs)
+        (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)
+        west, south, east, north = to_layer.transform_bounds(
+            left, bottom, right, top, densify_pts=21
+        )
+        across = west > east  # the antimeridian runs through the scene
+        reach = [(west, _FAR), (-_FAR, east)] if across else [(west, east)]
+        near = np.unique(
+            np.concatenate(
+                [self._tree.query(shapely.box(low, south, high, north)) for low, high in reach]
+            )
+        ).astype(np.int64)
+        local = self._polygons[near]
+        length = max(north - south, 360 - west + east if across else east - west) / 100
+        if not across:
+            box = shapely.box(west - length, south - length, east + length, north + length)
+            beyond = ~shapely.within(local, box)
+            local[beyond] = shapely.intersection(local[beyond], box)
+        if self._crs != patches.crs:
+            to_scene = transformer(self._crs, patches.crs)
+            dense = shapely.segmentize(local, length)
+            local = shapely.transform(dense, to_scene.transform, interleaved=False)
+        return near, local
 
 
 def _in_chunks(

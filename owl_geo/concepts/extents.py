@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from owl_geo.concepts.pool import LON_LAT, Pool, ScenePatches
 from owl_geo.errors import LayerError
+from owl_geo.projections import transformer
 
 _log = logging.getLogger("owl_geo")
 
@@ -25,7 +26,7 @@ class Extent:
     bounds: Bounds
 
     def __str__(self) -> str:
-        to_lonlat = Transformer.from_crs(self.crs, LON_LAT, always_xy=True)
+        to_lonlat = transformer(self.crs, LON_LAT)
         return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
 
 

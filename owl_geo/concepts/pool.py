@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from owl_geo import grid as grids_
+from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.types import AnyArray, IntArray, SceneGrid
 
-LON_LAT = CRS.from_epsg(4326)
+LON_LAT = crs_of(GEOGRAPHIC)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ScenePatches:
     @cached_property
     def crs(self) -> CRS:
         """The scene's CRS."""
-        return CRS.from_user_input(self.grid.crs)
+        return crs_of(self.grid.crs)
 
     @cached_property
     def corners(self) -> NDArray[np.float64]:
@@ -81,13 +82,15 @@ class Pool:
 
 def pool_of(index: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int) -> Pool:
     """Split a source's index into its scenes, in the order in which they first come."""
-    names = index["scene"].to_numpy(dtype=object)
+    codes, names = pd.factorize(index["scene"].to_numpy(dtype=object))
     row_off = index["row_off"].to_numpy(dtype=np.int64)
     col_off = index["col_off"].to_numpy(dtype=np.int64)
-    scenes = []
-    for name in dict.fromkeys(names):
-        rows = np.flatnonzero(names == name)
-        scenes.append(ScenePatches(grids[name], patch_size, rows, row_off[rows], col_off[rows]))
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    scenes = [
+        ScenePatches(grids[name], patch_size, rows, row_off[rows], col_off[rows])
+        for name, rows in zip(names, np.split(order, ends[:-1]), strict=True)
+    ]
     return Pool(tuple(scenes), len(index))
 
 
@@ -95,5 +98,5 @@ def reproject(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[
     """Return points ``(..., 2)``, x before y, in another CRS; infinite where that has no place."""
     if source == target:
         return points
-    to_target = Transformer.from_crs(source, target, always_xy=True)
-    return np.stack(to_target.transform(points[..., 0], points[..., 1]), axis=-1)
+    there = transformer(source, target).transform(points[..., 0], points[..., 1])
+    return np.stack(there, axis=-1)

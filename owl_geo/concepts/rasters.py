@@ -22,6 +22,7 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.pool import reproject
 from owl_geo.errors import LayerError
 from owl_geo.grid import strips, to_xy
+from owl_geo.projections import crs_of
 from owl_geo.raster import AlignedRaster
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
@@ -141,7 +142,7 @@ def _refinement(path: str, grid: SceneGrid) -> int:
         crs, pixel_area = CRS.from_user_input(dataset.crs), abs(dataset.transform.determinant)
     row, col = grid.height / 2, grid.width / 2
     corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
-    corners = reproject(corners, CRS.from_user_input(grid.crs), crs)
+    corners = reproject(corners, crs_of(grid.crs), crs)
     area = abs(np.linalg.det(corners[1:] - corners[0]))  # of a scene's pixel, in the raster's CRS
     if not np.isfinite(area):
         return 1

@@ -13,7 +13,7 @@ import shapely
 from owl_geo.concepts import UNKNOWN, areas, derived, extents, rasters
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.pool import Pool, ScenePatches, pool_of
+from owl_geo.concepts.pool import Pool, pool_of
 from owl_geo.concepts.selection import LayerConcept, Selection, select
 from owl_geo.config import (
     Concept,
@@ -102,19 +102,19 @@ class _Work:
             _warn_if_empty(geometries, selection, "feature", "the distance is unknown everywhere")
             return metres
         flat = shapely.get_dimensions(geometries) == 2
-        polygons, codes = geometries[flat], codes[flat]
-
-        def on(scene: ScenePatches) -> tuple[AnyArray, AnyArray]:
-            return scene.footprints, areas.polygons_onto(polygons, crs, scene)
-
+        polygons = areas.PolygonLayer(geometries[flat], crs, codes[flat])
         if concept.kind == "share":
-            _warn_if_empty(polygons, selection, "polygon", "the share is 0 everywhere")
-            return self._pool.fill(0.0, lambda scene: areas.shares(*on(scene)))
-        _warn_if_empty(polygons, selection, "polygon", f"every patch is {UNKNOWN!r}")
+            _warn_if_empty(geometries[flat], selection, "polygon", "the share is 0 everywhere")
+            return self._pool.fill(
+                0.0, lambda scene: areas.shares(scene.footprints, polygons.onto(scene)[0])
+            )
+        _warn_if_empty(geometries[flat], selection, "polygon", f"every patch is {UNKNOWN!r}")
         labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
         return self._pool.fill(
             UNKNOWN,
-            lambda scene: labels[areas.largest_class(*on(scene), codes, len(names))],
+            lambda scene: labels[
+                areas.largest_class(scene.footprints, *polygons.onto(scene), len(names))
+            ],
         )
 
     def of_raster(self, concept: RasterConcept) -> AnyArray:

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from owl_geo.concepts.areas import class_shares, polygons_onto
+from owl_geo.concepts.areas import PolygonLayer, class_shares
 from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
@@ -107,17 +107,13 @@ def _vector_shares(
     geometries = layer.features.geometry.to_numpy()
     is_point = shapely.get_dimensions(geometries) == 0
     crs = layer.features.crs
+    polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
+    points = shapely.get_parts(geometries[is_point])
+    owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
     shares, known = np.zeros((n, len(wanted))), np.zeros(n, dtype=bool)
     for part in pool.scenes:
         # a last column for features of other classes: they say that the place was looked at
-        here = class_shares(
-            part.footprints,
-            polygons_onto(geometries[~is_point], crs, part),
-            codes[~is_point],
-            len(wanted) + 1,
-        )
-        points = shapely.get_parts(geometries[is_point])
-        owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
+        here = class_shares(part.footprints, *polygons.onto(part), len(wanted) + 1)
         placed = shapely.points(reproject(shapely.get_coordinates(points), crs, part.crs))
         patch, point = shapely.STRtree(placed).query(part.footprints, predicate="intersects")
         here[patch, owner[point]] = 1.0

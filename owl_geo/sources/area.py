@@ -10,11 +10,11 @@ import numpy as np
 import pyogrio
 import shapely
 from pyogrio.errors import DataSourceError
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds, centres
-from owl_geo.sources.base import GEOGRAPHIC
+from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.types import BoolArray, IntArray, SceneGrid
 
 
@@ -55,16 +55,16 @@ class AreaOfInterest:
         """Return which windows of a scene have their centre within the area, ``(n,)``."""
         points = centres(grid, row_off, col_off, size)
         x, y = points[:, 0], points[:, 1]
-        if CRS.from_user_input(grid.crs) != self._crs:
+        if crs_of(grid.crs) != self._crs:
             # centres go to the area's CRS, where its edges are straight
-            x, y = Transformer.from_crs(grid.crs, self._crs, always_xy=True).transform(x, y)
+            x, y = transformer(crs_of(grid.crs), self._crs).transform(x, y)
         inside: BoolArray = shapely.contains_xy(self._area, x, y)
         return inside
 
     def elsewhere(self, grids: Iterable[SceneGrid]) -> str:
         """Return the extents of the area and of the scenes, for a message."""
         area = _lonlat(self._crs, *shapely.bounds(self._area).tolist())
-        scenes = np.array([_lonlat(CRS.from_user_input(g.crs), *bounds(g)) for g in grids])
+        scenes = np.array([_lonlat(crs_of(g.crs), *bounds(g)) for g in grids])
         extent = (*scenes[:, :2].min(axis=0), *scenes[:, 2:].max(axis=0))
         return (
             f"the area of interest {self.path} covers {_degrees(area)}, "
@@ -75,7 +75,7 @@ class AreaOfInterest:
 def _lonlat(
     crs: CRS, x_min: float, y_min: float, x_max: float, y_max: float
 ) -> tuple[float, float, float, float]:
-    to_lonlat = Transformer.from_crs(crs, GEOGRAPHIC, always_xy=True)
+    to_lonlat = transformer(crs, crs_of(GEOGRAPHIC))
     west, south, east, north = to_lonlat.transform_bounds(x_min, y_min, x_max, y_max)
     return west, south, east, north
 

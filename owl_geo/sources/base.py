@@ -9,13 +9,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from pyproj import CRS, Transformer
 
 from owl_geo import grid as grids_
 from owl_geo.errors import SourceError
+from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.types import FloatArray, IntArray, SceneGrid
-
-GEOGRAPHIC = "EPSG:4326"
 
 
 @runtime_checkable
@@ -65,31 +63,29 @@ def build_index(
     ``windows`` has ``(row_off, col_off)`` per scene; ``columns`` has further columns over all
     patches. Footprints are in the scenes' own CRS where they share one, else in EPSG:4326.
     """
-    crs_names = {CRS.from_user_input(grid.crs) for grid in grids.values()}
-    common = crs_names.pop() if len(crs_names) == 1 else CRS.from_user_input(GEOGRAPHIC)
-    parts = []
+    known = {crs_of(text) for text in {grid.crs for grid in grids.values()}}
+    common = known.pop() if len(known) == 1 else crs_of(GEOGRAPHIC)
+    points, ids, scene = [], [], []
     for name, (row_off, col_off) in windows.items():
         grid = grids[name]
-        points = grids_.corners(grid, row_off, col_off, size)  # (n, 4, 2)
-        if CRS.from_user_input(grid.crs) != common:
-            to_common = Transformer.from_crs(grid.crs, common, always_xy=True)
-            points = np.stack(to_common.transform(points[..., 0], points[..., 1]), axis=-1)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "patch_id": grids_.patch_ids(name, row_off, col_off),
-                    "scene": name,
-                    "row_off": row_off,
-                    "col_off": col_off,
-                    "geometry": shapely.polygons(points),
-                }
-            )
-        )
-    table = pd.concat(parts, ignore_index=True)
-    for name, values in columns.items():
-        table[name] = values
-    order = ["patch_id", "scene", "row_off", "col_off", *columns, "geometry"]
-    return gpd.GeoDataFrame(table[order], geometry="geometry", crs=common)
+        corners = grids_.corners(grid, row_off, col_off, size)  # (n, 4, 2)
+        crs = crs_of(grid.crs)
+        if crs != common:
+            placed = transformer(crs, common).transform(corners[..., 0], corners[..., 1])
+            corners = np.stack(placed, axis=-1)
+        points.append(corners)
+        ids += grids_.patch_ids(name, row_off, col_off)
+        scene += [name] * len(row_off)
+    rows, cols = zip(*windows.values(), strict=True)
+    table = {
+        "patch_id": ids,
+        "scene": scene,
+        "row_off": np.concatenate(rows),
+        "col_off": np.concatenate(cols),
+        **columns,
+    }
+    footprints = shapely.polygons(np.concatenate(points))
+    return gpd.GeoDataFrame(pd.DataFrame(table), geometry=footprints, crs=common)
 
 
 def positions_of(index: gpd.GeoDataFrame, ids: Sequence[str]) -> IntArray:

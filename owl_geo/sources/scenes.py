@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import numpy as np
-from pyproj import CRS
 
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds
+from owl_geo.projections import crs_of, same_crs
 from owl_geo.sources.bands import Band, listed, select, with_common_names
 from owl_geo.sources.files import is_local, read_bands
 from owl_geo.sources.products import (
@@ -212,7 +212,7 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
     grid = finest(bands)
     base = next(band for band in bands if band.grid == grid)
     for band in bands:
-        if CRS.from_user_input(band.grid.crs) != CRS.from_user_input(grid.crs):
+        if not same_crs(band.grid.crs, grid.crs):
             raise SourceError(
                 f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
                 f"{crs_text(grid)}; name bands that share a CRS"
@@ -232,7 +232,7 @@ def crs_text(grid: SceneGrid) -> str:
     """Return the code of the grid's CRS, else its name, for a message."""
     if len(grid.crs) < 20:
         return grid.crs
-    name = CRS.from_user_input(grid.crs).name
+    name = crs_of(grid.crs).name
     return "a CRS of its own" if name in ("unnamed", "unknown") else name
 
 
