@@ -35,6 +35,14 @@ class SceneGrid:
 
 
 @dataclass(frozen=True)
+class FailedScene:
+    """A scene that was left out, and why, in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class BandStatistics:
     """Robust centre and spread of each band over a sample of the pool, float32 ``(bands,)``."""
 

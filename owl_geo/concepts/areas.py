@@ -78,7 +78,7 @@ class PolygonLayer:
         self._tree = shapely.STRtree(self._polygons)
 
     def onto(self, patches: ScenePatches) -> tuple[AnyArray, IntArray]:
-        """Return the polygons near a scene, in its CRS and cut to its surroundings, and their codes.
+        """Return the polygons near a scene, in its CRS, cut to its surroundings, and their codes.
 
         Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
         """
@@ -86,7 +86,7 @@ class PolygonLayer:
         return local, self._codes[near]
 
     def near(self, patches: ScenePatches) -> tuple[IntArray, AnyArray]:
-        """Return positions ``(k,)`` of the polygons near a scene, and these in its CRS, ``(k,)``."""
+        """Return positions of the polygons near a scene, and these in its CRS, each ``(k,)``."""
         flat = patches.corners.reshape(-1, 2)
         to_layer = transformer(patches.crs, self._crs)
         (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)

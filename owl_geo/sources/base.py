@@ -13,7 +13,7 @@ import shapely
 from owl_geo import grid as grids_
 from owl_geo.errors import SourceError
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
-from owl_geo.types import FloatArray, IntArray, SceneGrid
+from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ def build_index(
     grids: Mapping[str, SceneGrid],
     windows: Mapping[str, tuple[IntArray, IntArray]],
     size: int,
-    columns: Mapping[str, Sequence[object]],
+    columns: Mapping[str, Sequence[object] | AnyArray],
 ) -> gpd.GeoDataFrame:
     """Lay out a source's index: scene by scene, each with its windows in the order given.
 

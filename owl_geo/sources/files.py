@@ -42,14 +42,14 @@ def is_local(path: str) -> bool:
     return "://" not in path and not path.startswith("/vsi")
 
 
-def open_raster(path: str, driver: str | None = None) -> rasterio.DatasetReader:
-    """Open a raster to read from; GeoTIFF blocks are decoded by all cores.
+def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader:
+    """Open a raster to read from; ``threads``, of a GeoTIFF, is how many decode its blocks.
 
-    ``driver`` is GDAL's name of the format, where it is known already. Raises SourceError.
+    Raises SourceError.
     """
     if is_local(path) and not Path(path).exists():
         raise SourceError(f"{path} does not exist")
-    options = {"num_threads": decoding_threads()} if driver == "GTiff" else {}
+    options = {"num_threads": threads} if threads else {}
     try:
         return rasterio.open(path, **options)
     except RasterioError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import geopandas as gpd
 import numpy as np
@@ -21,7 +22,7 @@ from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import Pixels, ReaderPool, block_shape, chunk_shape
 from owl_geo.sources.scan import Scan, SceneSummary, scan
 from owl_geo.sources.scenes import open_scenes, scene_name
-from owl_geo.types import FloatArray, IntArray, Progress, SceneGrid
+from owl_geo.types import FailedScene, FloatArray, IntArray, Progress, SceneGrid
 
 Place = str | Path | SceneSettings
 
@@ -44,6 +45,9 @@ class GeoTiffSource:
         aoi: a vector file; patches whose centre lies outside its polygons are left out.
         index: the patch index of an earlier scan; with it no scene is scanned.
         progress: called with (windows done, windows in all) during the scan.
+        on_error: "skip" leaves out scenes that cannot be read or lack a band; see ``failed``.
+        beside: scenes that these are added to, see ``open_scenes``; then no patch at all is no
+            error.
 
     A pixel is valid if all chosen bands have finite data there and the mask does not call it bad.
     Invalid pixels of a patch get the median of the band over the patch's valid pixels, so that
@@ -64,6 +68,8 @@ class GeoTiffSource:
         aoi: str | Path | None = None,
         index: gpd.GeoDataFrame | None = None,
         progress: Progress | None = None,
+        on_error: Literal["fail", "skip"] = "fail",
+        beside: Sequence[SceneSettings] = (),
     ) -> None:
         places = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
         try:
@@ -80,7 +86,17 @@ class GeoTiffSource:
             raise SourceError(_one_line(error)) from error
         self._settings = settings
         self._progress = progress
-        found = open_scenes(settings.scenes, settings.bands, settings.mask_bad)
+        self._skip = on_error == "skip"
+        self._beside = tuple(beside)
+        failed: list[FailedScene] = []
+        found = open_scenes(
+            settings.scenes,
+            settings.bands,
+            settings.mask_bad,
+            beside=self._beside,
+            failed=failed if self._skip else None,
+        )
+        self._failed = tuple(failed)
         self._scenes = {scene.name: scene for scene in found}
         self._bands = tuple(band.name for band in found[0].bands)
         self._area = AreaOfInterest(settings.aoi) if settings.aoi and index is None else None
@@ -96,6 +112,8 @@ class GeoTiffSource:
         settings: GeoTiffSettings,
         index: gpd.GeoDataFrame | None = None,
         progress: Progress | None = None,
+        on_error: Literal["fail", "skip"] = "fail",
+        beside: Sequence[SceneSettings] = (),
     ) -> GeoTiffSource:
         """Open the source that owl.toml describes."""
         return cls(
@@ -108,6 +126,8 @@ class GeoTiffSource:
             aoi=settings.aoi,
             index=index,
             progress=progress,
+            on_error=on_error,
+            beside=beside,
         )
 
     @property
@@ -135,6 +155,12 @@ class GeoTiffSource:
         """What became of each scene's windows; empty where a stored index was given."""
         self._scanned()
         return self._summary
+
+    @property
+    def failed(self) -> tuple[FailedScene, ...]:
+        """Scenes that were left out, and why; always empty unless errors are skipped."""
+        self._scanned()
+        return self._failed
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
@@ -176,7 +202,8 @@ class GeoTiffSource:
     def _scanned(self) -> _Layout:
         if self._layout is None:
             settings = self._settings
-            if settings.mask_bad and not any(scene.mask for scene in self._scenes.values()):
+            has_mask = any(scene.mask for scene in self._scenes.values()) or self._beside
+            if settings.mask_bad and not has_mask:
                 raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
             result = scan(
                 tuple(self._scenes.values()),
@@ -186,11 +213,16 @@ class GeoTiffSource:
                 min_valid=settings.min_valid,
                 area=self._area,
                 progress=self._progress,
+                skip=self._skip,
+                may_be_empty=bool(self._beside),
             )
             return self._lay_out(result)
         return self._layout
 
     def _lay_out(self, result: Scan) -> _Layout:
+        for scene in result.failed:
+            del self._scenes[scene.name]
+        self._failed += result.failed
         self._layout = _Layout.of(result.index, self.grids, self.patch_size)
         self._summary = result.summary
         return self._layout

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetched(items: Generator[T, None, None]) -> Iterator[T]:
+def prefetched(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """Yield the items of a generator; a thread makes the next one while the caller uses this one.
 
     The generator runs in that one thread only, closing included. When the iteration ends, is closed

@@ -26,6 +26,9 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
 CHUNK_BYTES = 64 * 2**20
 
+_IDLE_READERS = 32  # of scenes that wait for their next use: open files are few on some systems
+_MANY_PIXELS = 2**20  # of a file; with fewer, waking threads takes longer than decoding
+
 
 def _gdal() -> rasterio.Env:
     return rasterio.Env(
@@ -189,7 +192,11 @@ class _BandFile:
         self._bands = [(i, band) for i, band in enumerate(scene.bands) if band.path == path]
         self._tested = [(i, band) for i, band in self._bands if _has_bad_values(band)]
         first = self._bands[0][1]
-        dataset = stack.enter_context(open_raster(path, first.driver))
+        large = first.grid.height * first.grid.width >= _MANY_PIXELS
+        threads = decoding_threads() if large else "1"
+        dataset = stack.enter_context(
+            open_raster(path, threads if first.driver == "GTiff" else None)
+        )
         # an alpha band that is asked for as data is no mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
         if not _same_grid(first.grid, scene.grid):
@@ -265,12 +272,14 @@ def _both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
 class ReaderPool:
     """Readers that wait for their next use, so that files stay open from call to call.
 
-    Threads each borrow a reader of their own; after a fork, the child opens its files anew.
+    Those of the scenes that were read last stay open. Threads each borrow a reader of their own;
+    after a fork, the child opens its files anew.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: dict[str, list[SceneReader]] = {}
+        self._idle: list[SceneReader] = []  # the last used comes last
+        self._inherited: list[list[SceneReader]] = []
         self._process = os.getpid()
 
     @contextmanager
@@ -281,7 +290,10 @@ class ReaderPool:
             yield reader
         finally:
             with self._lock:
-                self._idle.setdefault(scene.name, []).append(reader)
+                self._idle.append(reader)
+                spare = self._idle.pop(0) if len(self._idle) > _IDLE_READERS else None
+            if spare is not None:
+                spare.close()
 
     def close(self) -> None:
         """Close all files that are not lent out."""
@@ -290,10 +302,12 @@ class ReaderPool:
 
     def _take(self, name: str | None = None) -> SceneReader | None:
         if os.getpid() != self._process:
-            # file offsets are shared with the parent: leave its handles alone
-            self._lock, self._idle, self._process = threading.Lock(), {}, os.getpid()
+            # file offsets are shared with the parent, and its locks may be held for ever: leave
+            # its handles alone, unclosed
+            self._inherited.append(self._idle)
+            self._lock, self._idle, self._process = threading.Lock(), [], os.getpid()
         with self._lock:
-            for key in [name] if name is not None else list(self._idle):
-                if self._idle.get(key):
-                    return self._idle[key].pop()
+            for place in reversed(range(len(self._idle))):
+                if name is None or self._idle[place].scene.name == name:
+                    return self._idle.pop(place)
         return None

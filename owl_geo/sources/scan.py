@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -18,8 +20,8 @@ from owl_geo.sources.base import build_index
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import ReaderPool, always_valid, chunk_shape
-from owl_geo.sources.scenes import Scene, crs_text, extent_text
-from owl_geo.types import BoolArray, IntArray, Progress
+from owl_geo.sources.scenes import Scene, crs_text, extent_text, none_left
+from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
 
 _log = logging.getLogger("owl_geo")
 
@@ -48,10 +50,11 @@ class SceneSummary:
 
 @dataclass(frozen=True)
 class Scan:
-    """The patch index, and a summary per scene."""
+    """The patch index, a summary per scene, and the scenes that could not be read."""
 
     index: gpd.GeoDataFrame
     summary: tuple[SceneSummary, ...]
+    failed: tuple[FailedScene, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,28 @@ class _Windows:
 
     def where(self, keep: BoolArray) -> _Windows:
         return _Windows(self.row_off[keep], self.col_off[keep], self.valid[keep])
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How one scene was cut, before its pixels were looked at."""
+
+    scene: Scene
+    n_windows: int
+    n_partial: int
+    inside: _Windows  # those within the area of interest
+
+    def summary(self, kept: int) -> SceneSummary:
+        n_inside = len(self.inside.valid)
+        return SceneSummary(
+            scene=self.scene.name,
+            windows=self.n_windows,
+            partial=self.n_partial,
+            outside=self.n_windows - n_inside,
+            invalid=n_inside - kept,
+            kept=kept,
+            best_valid=float(self.inside.valid.max(initial=0.0)),
+        )
 
 
 def _check_mask(scene: Scene) -> None:
@@ -97,91 +122,101 @@ def scan(
     min_valid: float,
     area: AreaOfInterest | None,
     progress: Progress | None,
+    skip: bool = False,
+    may_be_empty: bool = False,
 ) -> Scan:
     """Cut the scenes into windows and keep those that lie in the area and are valid enough.
 
-    ``progress`` counts windows. Pixels are read only where they can be invalid. Raises SourceError
-    where no window is left.
+    ``progress`` counts windows. Pixels are read only where they can be invalid. With ``skip`` a
+    scene whose mask or pixels cannot be read is left out and named. Raises SourceError where no
+    scene is left, or no window, unless the index ``may_be_empty``.
     """
+    failed: list[FailedScene] = []
+    cut = []
     for scene in scenes:
-        _check_mask(scene)
-    cut = {scene.name: _cut(scene, size, stride) for scene in scenes}
-    inside = {
-        scene.name: windows.where(
-            area.contains_centres(scene.grid, windows.row_off, windows.col_off, size)
-        )
-        if area
-        else windows
-        for scene, (windows, _) in zip(scenes, cut.values(), strict=True)
-    }
-    total, done = sum(len(w.valid) for w in inside.values()), 0
-
-    def advance(n: int) -> None:
-        nonlocal done
-        done += n
-        if progress:
-            progress(done, total)
-
-    kept, summary = {}, []
-    for scene in scenes:
-        windows, n_partial = cut[scene.name]
-        looked_at = inside[scene.name]
-        _measure(scene, readers, looked_at, size, advance)
-        kept[scene.name] = looked_at.where(looked_at.valid >= min_valid)
-        summary.append(
-            SceneSummary(
-                scene=scene.name,
-                windows=len(windows.valid),
-                partial=n_partial,
-                outside=len(windows.valid) - len(looked_at.valid),
-                invalid=len(looked_at.valid) - len(kept[scene.name].valid),
-                kept=len(kept[scene.name].valid),
-                best_valid=float(looked_at.valid.max(initial=0.0)),
+        try:
+            _check_mask(scene)
+        except SourceError as error:
+            if not skip:
+                raise
+            failed.append(FailedScene(scene.name, str(error)))
+            continue
+        cut.append(_cut(scene, size, stride, area))
+    total, done = sum(len(part.inside.valid) for part in cut), 0
+    kept: dict[str, _Windows] = {}
+    summary = []
+    started = time.perf_counter()
+    # all scenes through one prefetch, so that a scene is read while the one before is counted
+    with closing(prefetched(_validity(cut, readers, size, skip))) as masks:
+        for part, chunk, valid in masks:
+            if isinstance(valid, SourceError):
+                failed.append(FailedScene(part.scene.name, str(valid)))
+                continue
+            windows = part.inside
+            which = slice(chunk.first, chunk.last)
+            if valid is not None:
+                row, col = windows.row_off[which] - chunk.row, windows.col_off[which] - chunk.col
+                windows.valid[which] = valid_shares(valid, row, col, size)
+            done += chunk.last - chunk.first
+            if progress:
+                progress(done, total)
+            if chunk.last < len(windows.valid):
+                continue
+            good = windows.where(windows.valid >= min_valid)
+            kept[part.scene.name] = good
+            summary.append(part.summary(len(good.valid)))
+            now = time.perf_counter()
+            _log.info(
+                "scene %s: %d patches, %.1f s", part.scene.name, len(good.valid), now - started
             )
-        )
-    if not any(entry.kept for entry in summary):
+            started = now
+    if not kept and failed:
+        raise SourceError(none_left(failed))
+    if not may_be_empty and not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
     index = build_index(
-        {scene.name: scene.grid for scene in scenes},
+        {scene.name: scene.grid for scene in scenes if scene.name in kept},
         {name: (windows.row_off, windows.col_off) for name, windows in kept.items()},
         size,
-        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()]).tolist()},
+        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
     )
-    return Scan(index, tuple(summary))
+    return Scan(index, tuple(summary), tuple(failed))
 
 
-def _cut(scene: Scene, size: int, stride: int) -> tuple[_Windows, int]:
-    """Return the scene's windows in reading order, and the number of partial ones."""
+def _cut(scene: Scene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:
+    """Cut a scene into windows in reading order."""
     tiling = tile(scene.grid.height, scene.grid.width, size, stride)
     order = reading_order(tiling.row_off, tiling.col_off, *chunk_shape(scene, size))
     row_off, col_off = tiling.row_off[order], tiling.col_off[order]
-    return _Windows(row_off, col_off, np.ones(len(row_off))), tiling.n_partial
+    windows = _Windows(row_off, col_off, np.ones(len(row_off)))
+    if area is not None:
+        windows = windows.where(area.contains_centres(scene.grid, row_off, col_off, size))
+    return _Cut(scene, len(row_off), tiling.n_partial, windows)
 
 
-def _measure(
-    scene: Scene,
-    readers: ReaderPool,
-    windows: _Windows,
-    size: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Put the share of valid pixels of each window into ``windows.valid``."""
-    if always_valid(scene):
-        advance(len(windows.valid))
-        return
+def _validity(
+    cut: Sequence[_Cut], readers: ReaderPool, size: int, skip: bool
+) -> Generator[tuple[_Cut, Chunk, BoolArray | SourceError | None], None, None]:
+    """Yield which pixels of each chunk are valid, None for all, scene by scene.
 
-    def masks() -> Generator[tuple[Chunk, BoolArray | None], None, None]:
-        with readers.borrow(scene) as reader:
-            shape = chunk_shape(scene, size)
-            for chunk in chunks(windows.row_off, windows.col_off, size, *shape):
-                yield chunk, reader.valid(chunk)
-
-    for chunk, valid in prefetched(masks()):
-        which = slice(chunk.first, chunk.last)
-        if valid is not None:
-            row, col = windows.row_off[which] - chunk.row, windows.col_off[which] - chunk.col
-            windows.valid[which] = valid_shares(valid, row, col, size)
-        advance(chunk.last - chunk.first)
+    A scene without windows, or whose pixels cannot be invalid, has one chunk that is not read; with
+    ``skip``, one that cannot be read ends in the error.
+    """
+    for part in cut:
+        windows = part.inside
+        whole = Chunk(0, 0, 0, 0, 0, len(windows.valid))
+        if len(windows.valid) == 0 or always_valid(part.scene):
+            yield part, whole, None
+            continue
+        shape = chunk_shape(part.scene, size)
+        try:
+            with readers.borrow(part.scene) as reader:
+                for chunk in chunks(windows.row_off, windows.col_off, size, *shape):
+                    yield part, chunk, reader.valid(chunk)
+        except SourceError as error:
+            if not skip:
+                raise
+            yield part, whole, error
 
 
 def _why_empty(

@@ -23,7 +23,7 @@ from owl_geo.sources.products import (
     landsat,
     sentinel2,
 )
-from owl_geo.types import SceneGrid
+from owl_geo.types import FailedScene, SceneGrid
 
 _RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
 
@@ -135,7 +135,12 @@ def _folder(folder: Path, mask: str | None) -> Product:
 
 
 def open_scenes(
-    settings: Sequence[SceneSettings], wanted: Sequence[str], mask_bad: Sequence[int] = ()
+    settings: Sequence[SceneSettings],
+    wanted: Sequence[str],
+    mask_bad: Sequence[int] = (),
+    *,
+    beside: Sequence[SceneSettings] = (),
+    failed: list[FailedScene] | None = None,
 ) -> tuple[Scene, ...]:
     """Choose the bands of all scenes.
 
@@ -143,33 +148,56 @@ def open_scenes(
     values of the masks that scenes name themselves; where none does, they replace the rule for the
     masks that come with the products.
 
+    Args:
+        settings: the scenes.
+        wanted: the bands, by number, description or common name.
+        mask_bad: values of masks.
+        beside: scenes that these are added to. The first of them decides the bands, and a mask
+            that any of them names counts as above; they are not opened otherwise.
+        failed: given a list, scenes that cannot serve are put there instead of raising.
+
     Raises SourceError where a scene lacks a band that the others have, or its files do not lie on
-    each other.
+    each other; with ``failed``, where that leaves none, or the first of ``beside`` cannot be read.
     """
-    offers = [describe_scene(scene) for scene in settings]
-    chosen = _choose(offers, wanted)
-    own_masks = any(scene.mask for scene in settings)
+    first = None
+    if beside:
+        offer = describe_scene(beside[0])
+        first = offer, _first_choice(offer, wanted)
+    own_masks = any(scene.mask for scene in (*beside, *settings))
     scenes = []
-    for scene, offer, bands in zip(settings, offers, chosen, strict=True):
-        mask = offer.mask
-        if scene.mask:
-            mask = CloudMask(scene.mask, values=tuple(mask_bad))
-        elif mask is not None and mask_bad and not own_masks:
-            mask = CloudMask(mask.path, values=tuple(mask_bad))
-        grid = _common_grid(offer.name, bands)
-        scenes.append(Scene(offer.name, grid, bands, mask))
+    for scene in settings:
+        try:
+            offer = describe_scene(scene)
+            first = first or (offer, _first_choice(offer, wanted))
+            bands = _same_bands(*first, wanted, offer)
+            mask = offer.mask
+            if scene.mask:
+                mask = CloudMask(scene.mask, values=tuple(mask_bad))
+            elif mask is not None and mask_bad and not own_masks:
+                mask = CloudMask(mask.path, values=tuple(mask_bad))
+            scenes.append(Scene(offer.name, _common_grid(offer.name, bands), bands, mask))
+        except SourceError as error:
+            if failed is None:
+                raise
+            failed.append(FailedScene(scene.name, str(error)))
+    if not scenes and failed:
+        raise SourceError(none_left(failed))
     return tuple(scenes)
 
 
-def _choose(offers: Sequence[SceneDescription], wanted: Sequence[str]) -> list[tuple[Band, ...]]:
-    first = offers[0]
+def none_left(failed: Sequence[FailedScene]) -> str:
+    """Say that no scene is left, for a message."""
+    if len(failed) == 1:
+        return failed[0].reason
+    return f"all {len(failed)} scenes failed; the first of them: {failed[0].reason}"
+
+
+def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        bands = select(first.bands, wanted, f"scene {first.name!r}")
-    elif first.unusable:
+        return select(first.bands, wanted, f"scene {first.name!r}")
+    if first.unusable:
         raise SourceError(f"{first.unusable[0]}; or name the bands to take")
-    else:
-        bands = first.default
-    return [bands, *(_same_bands(first, bands, wanted, other) for other in offers[1:])]
+    return first.default
 
 
 def _same_bands(
@@ -179,6 +207,8 @@ def _same_bands(
     other: SceneDescription,
 ) -> tuple[Band, ...]:
     """Return the bands of another scene that stand for those of the first, under their names."""
+    if other is first:
+        return bands
     try:
         words = wanted or [band.name for band in bands]
         found = select(other.bands, words, f"scene {other.name!r}")
