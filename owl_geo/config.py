@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from owl_geo.errors import did_you_mean
 from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
@@ -45,7 +52,16 @@ class SceneSettings(Section):
     name: str = _doc(..., "first part of every patch_id of this scene", min_length=1)
     path: str | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
     files: tuple[str, ...] = _doc((), "single-band files, in place of path")
+    names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
     mask: str | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
+
+    @model_serializer(mode="wrap")
+    def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out names that are not set: digests of runs that know none stay what they were."""
+        values: dict[str, Any] = serialize(self)
+        if self.names is None:
+            del values["names"]
+        return values
 
     @model_validator(mode="after")
     def _one_place(self) -> SceneSettings:

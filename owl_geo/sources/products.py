@@ -52,7 +52,7 @@ _S2_DEFAULT = ("B02", "B03", "B04", "B08")
 _S2_IMAGE = re.compile(r"_(B\d\d|B8A)(?:_(\d\d)m)?\.jp2", re.IGNORECASE)
 _S2_SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
 # no data, saturated or defective, cloud shadow, cloud of medium and high probability, cirrus
-_SCL_BAD = (0, 1, 3, 8, 9, 10)
+SCL_BAD = (0, 1, 3, 8, 9, 10)
 
 
 def is_sentinel2(folder: Path) -> bool:
@@ -85,7 +85,7 @@ def sentinel2(folder: Path) -> Product:
                     common=sentinel2_name(code),
                 )
             )
-    mask = CloudMask(str(files["SCL"]), values=_SCL_BAD) if "SCL" in files else None
+    mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None
     default = tuple(band for band in bands if band.name in _S2_DEFAULT)
     return Product(f"Sentinel-2 level {level}", tuple(bands), default or tuple(bands), mask)
 

@@ -82,7 +82,7 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     product = _product(scene)
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has no band but an alpha band")
-    bands = with_common_names(product.bands)
+    bands = with_common_names(_renamed(product.bands, scene))
     places = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
@@ -107,6 +107,17 @@ def _product(scene: SceneSettings) -> Product:
     if is_landsat(path):
         return landsat(path)
     return _folder(path, scene.mask)
+
+
+def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
+    """Give the bands the names that the settings have for them."""
+    if not scene.names:
+        return bands
+    if len(scene.names) != len(bands):
+        raise SourceError(
+            f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
+        )
+    return tuple(replace(b, name=name) for b, name in zip(bands, scene.names, strict=True))
 
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:

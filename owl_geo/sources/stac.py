@@ -1,0 +1,221 @@
+"""STAC items with their assets: which files are the bands, what these are called, and a mask.
+
+The SpatioTemporal Asset Catalog specification, versions 0.9 to 1.1, as items on disk have it; the
+network is never asked, so a link to another file is not followed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from owl_geo.errors import SourceError, did_you_mean
+from owl_geo.sources.bands import common_name, common_names, unpadded
+from owl_geo.sources.files import is_local
+from owl_geo.sources.products import SCL_BAD
+
+_RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
+_PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
+_MASKS = frozenset({"cloud", "cloud-shadow", "data-mask", "saturation", "snow-ice", "water-mask"})
+_SCL_KEYS = ("scl", "scl-20m", "scl_20m")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of a STAC file, as it stands there."""
+
+    path: str  # of the file
+    name: str
+    assets: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ItemScene:
+    """What an item offers as a scene."""
+
+    files: tuple[str, ...]
+    bands: tuple[str, ...]  # names of all bands of these files, in order; empty = the files' own
+    mask: str | None  # a raster of classes that are known
+    mask_bad: tuple[int, ...]
+    other_masks: str  # assets that are masks of unknown values, joined by commas
+
+
+@dataclass(frozen=True)
+class _Asset:
+    key: str
+    href: str
+    bands: tuple[tuple[str, str | None], ...]  # name and common name of each
+
+
+def items_of(path: str) -> list[Item]:
+    """Read the items of a STAC Item or ItemCollection; raises SourceError for anything else."""
+    if not is_local(path):
+        raise SourceError(f"{path}: a STAC item is read from this machine only; download it first")
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"cannot read {path} as a STAC item: {reason}") from error
+    kind = data.get("type") if isinstance(data, dict) else None
+    if kind in ("Catalog", "Collection"):
+        raise SourceError(f"{path} is a STAC {kind}, which has no pixels; name its items")
+    features = data.get("features") if kind == "FeatureCollection" else [data]
+    if kind not in ("Feature", "FeatureCollection") or not isinstance(features, list):
+        raise SourceError(f"{path} is no STAC Item or ItemCollection")
+    items = []
+    for feature in features:
+        assets = feature.get("assets") if isinstance(feature, dict) else None
+        if not isinstance(assets, dict) or not isinstance(feature.get("id"), str | int):
+            raise SourceError(f"{path} is no STAC Item or ItemCollection: id or assets are missing")
+        # a slash would end a scene's name within a patch_id that people read
+        items.append(Item(path, str(feature["id"]).replace("/", "_") or "item", assets))
+    if not items:
+        raise SourceError(f"{path} has no items")
+    return items
+
+
+def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
+    """Choose an item's assets: those with the wanted bands, else all that are data.
+
+    Data is what has the role "data" or "reflectance", or bands, or a raster's media type, and is no
+    picture, mask or metadata. Raises SourceError where there is none, a wanted band is missing, or
+    one asset holds it with others.
+    """
+    data = [asset for asset in _assets(item) if not _is_mask(item.assets[asset.key], asset.key)]
+    where = f"STAC item {item.name!r} in {item.path}"
+    if not data:
+        known = ", ".join(item.assets) or "none"
+        raise SourceError(f"{where} has no asset with bands; there are {known}")
+    names = _band_names(data)
+    if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
+        chosen = data
+    elif wanted:
+        chosen = _with_bands(data, names, wanted, where)
+    else:
+        chosen = data
+    bands = tuple(name for asset in chosen for name in names[asset.key])
+    complete = all(asset.bands for asset in chosen) or len(chosen) > 1
+    mask, bad, others = _mask(item)
+    return ItemScene(
+        files=tuple(asset.href for asset in chosen),
+        bands=bands if complete else (),
+        mask=mask,
+        mask_bad=bad,
+        other_masks=others,
+    )
+
+
+def _assets(item: Item) -> list[_Asset]:
+    found = []
+    for key, asset in item.assets.items():
+        if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
+            continue
+        roles = set(asset.get("roles") or ())
+        media = str(asset.get("type", "")).lower()
+        bands = asset.get("eo:bands") or asset.get("bands") or []
+        is_raster = media.startswith(_RASTER_TYPES)
+        is_data = bool(roles & {"data", "reflectance"}) or bool(bands)
+        if roles & _PICTURES or key.lower() in _PICTURES:
+            continue
+        if (media and not is_raster) or not (is_data or is_raster):
+            continue
+        pairs = [_band(band) for band in bands if isinstance(band, dict)]
+        found.append(_Asset(key, place_of(asset["href"], item.path), tuple(pairs)))
+    return found
+
+
+def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
+    common = band.get("common_name") or band.get("eo:common_name")
+    known = common_name(str(common)) if common else None
+    return str(band.get("name") or common or ""), known
+
+
+def place_of(href: str, item: str) -> str:
+    """Return where an asset lies: relative to its item, ``file://``, or what GDAL opens itself."""
+    parts = urlsplit(href)
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    if parts.scheme == "s3":
+        return f"/vsis3/{parts.netloc}{parts.path}"
+    if "://" in href or href.startswith("/vsi"):
+        return href
+    beside = Path(item).parent
+    plain = (beside / href).absolute()
+    return str(plain if plain.exists() else (beside / unquote(href)).absolute())
+
+
+def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
+    """Name the bands of each asset, so that common names are found again and no two are alike.
+
+    A band keeps its own name where that is enough to tell its common name, as B04 is for red; else
+    it takes the common name, if no other band of the item has that; else its own, or the asset's.
+    """
+    flat = [band for asset in assets for band in asset.bands]
+    commons = Counter(common for _, common in flat if common)
+    derived = dict(zip(flat, common_names([name for name, _ in flat]), strict=True))
+    names: dict[str, tuple[str, ...]] = {}
+    used: set[str] = set()
+    for asset in assets:
+        each = []
+        for name, common in asset.bands or ((asset.key, common_name(asset.key)),):
+            own = name or asset.key
+            if common and derived.get((name, common)) != common and commons[common] == 1:
+                own = common
+            if own.casefold() in used:
+                own = f"{asset.key}_{own}" if len(asset.bands) > 1 else asset.key
+            used.add(own.casefold())
+            each.append(own)
+        names[asset.key] = tuple(each)
+    return names
+
+
+def _with_bands(
+    assets: Sequence[_Asset],
+    names: Mapping[str, tuple[str, ...]],
+    wanted: Sequence[str],
+    where: str,
+) -> list[_Asset]:
+    """Return the assets that hold the wanted bands, each once, in the order of the bands."""
+    chosen: dict[str, _Asset] = {}
+    for word in wanted:
+        holders = [asset for asset in assets if _holds(asset, names[asset.key], word)]
+        if not holders:
+            known = [name for asset in assets for name in names[asset.key]]
+            raise SourceError(f"{where} has no band {word!r}{did_you_mean(word, known)}")
+        # a band on its own goes before one in a stack
+        best = min(holders, key=lambda asset: len(asset.bands) or 1)
+        if not any(asset.key in chosen for asset in holders):
+            chosen[best.key] = best
+    return list(chosen.values())
+
+
+def _holds(asset: _Asset, names: tuple[str, ...], word: str) -> bool:
+    plain, common = unpadded(word), common_name(word)
+    own = [*names, *(name for name, _ in asset.bands), *([asset.key] if len(names) == 1 else [])]
+    commons = [known for _, known in asset.bands] or [common_name(asset.key)]
+    return any(unpadded(name) == plain for name in own) or (
+        common is not None and common in commons
+    )
+
+
+def _is_mask(asset: Mapping[str, Any], key: str) -> bool:
+    roles = set(asset.get("roles") or ())
+    return bool(roles & _MASKS) or key.lower() in _SCL_KEYS
+
+
+def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
+    """Return Sentinel-2's scene classification with its bad classes, and any other masks' names."""
+    for key, asset in item.assets.items():
+        if key.lower() in _SCL_KEYS and isinstance(asset, dict) and asset.get("href"):
+            return place_of(str(asset["href"]), item.path), SCL_BAD, ""
+    others = [
+        key
+        for key, asset in item.assets.items()
+        if isinstance(asset, dict) and set(asset.get("roles") or ()) & _MASKS
+    ]
+    return None, (), ", ".join(others)
