@@ -6,6 +6,7 @@ that ``import owl_geo`` loads neither torch nor rasterio.
 The layers, from top to bottom; imports go down only:
 
     cli
+    addition
     creation
     overview
     evaluation
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         RandomSampler,
         UncertaintySampler,
     )
+    from owl_geo.addition import add
     from owl_geo.config import Settings
     from owl_geo.creation import init
     from owl_geo.errors import OwlError
@@ -70,6 +72,7 @@ _HOME = {
     "SimpleCNN": "models.cnn",
     "SyntheticSource": "sources.synthetic",
     "UncertaintySampler": "acquisition.samplers",
+    "add": "addition",
     "entropy": "uncertainty",
     "ingest": "intake",
     "init": "creation",
@@ -96,6 +99,7 @@ __all__ = [
     "SimpleCNN",
     "SyntheticSource",
     "UncertaintySampler",
+    "add",
     "entropy",
     "ingest",
     "init",

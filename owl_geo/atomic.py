@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and disks that are full, as one line."""
+"""Folders and files that appear whole or not at all, and disks that are full, as one line."""
 
 from __future__ import annotations
 
@@ -37,6 +37,45 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextmanager
+def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
+    """Give a folder within ``folder`` to fill with files that replace those of their names.
+
+    All of them or none: when the block ends the new files get the name ``waiting``, and from then
+    on ``finish_replacing`` brings them to their places, now or after a process was killed.
+    """
+    with disk_errors(folder):
+        partial = folder / f"{waiting}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        partial.mkdir()
+        try:
+            yield partial
+            _flush(partial)
+            partial.rename(folder / waiting)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    finish_replacing(folder, waiting)
+
+
+def finish_replacing(folder: Path, waiting: str) -> None:
+    """Move the files that wait into their places; those that are there already stay.
+
+    Raises RunError where that is not possible now; it may be tried again.
+    """
+    if not (folder / waiting).is_dir():
+        return
+    try:
+        for file in sorted((folder / waiting).iterdir()):
+            file.replace(folder / file.name)
+        (folder / waiting).rmdir()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"cannot write {folder}: {reason}; the next command there will try again"
+        ) from error
 
 
 def _flush(folder: Path) -> None:

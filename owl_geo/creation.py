@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -15,16 +16,19 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo import owl_toml, run_setup
-from owl_geo.concepts.table import concept_table, describe
-from owl_geo.config import Settings
+from owl_geo.concepts.table import ConceptTable, concept_table, describe
+from owl_geo.config import GeoTiffSettings, SceneSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
-from owl_geo.evaluation.split import hold_out
+from owl_geo.evaluation.split import hold_out, hold_out_more
 from owl_geo.run_folder import Run
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
+from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
-from owl_geo.types import BandStatistics, Progress
+from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene, Progress
+
+OnError = Literal["fail", "skip"]
 
 # Given the name of a piece of work, returns what is called as it goes on.
 Reporter = Callable[[str], Progress | None]
@@ -41,6 +45,7 @@ class Summary:
     concepts: list[str]  # a line per concept
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
     truth: list[str]  # a line per class, and the held-out part; empty without an oracle
+    failed: tuple[FailedScene, ...] = ()  # scenes that were left out
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,10 @@ class _Index:
     statistics: BandStatistics
     truth: pd.DataFrame | None
     coverage: Mapping[str, float]
+    failed: tuple[FailedScene, ...]
 
 
-def _silent(_work: str) -> Progress | None:
+def silent(_work: str) -> Progress | None:
     return None
 
 
@@ -61,12 +67,15 @@ def init(
     settings: Settings | Mapping[str, Any],
     *,
     overwrite: bool = False,
-    report: Reporter = _silent,
+    on_error: OnError = "fail",
+    report: Reporter = silent,
 ) -> Summary:
     """Make a run folder at ``path``, whole or not at all.
 
     ``settings`` may be a mapping with the tables of owl.toml; ``report`` is given the name of each
-    piece of work and returns what is told how it goes on.
+    piece of work and returns what is told how it goes on. With ``on_error="skip"`` scenes that
+    cannot be read, lack a band, or lie outside every layer are left out of the run, and named in
+    the summary.
 
     Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
     """
@@ -75,7 +84,8 @@ def init(
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
-    made = _make_index(settings, report)
+    made = _make_index(settings, report, on_error=on_error)
+    settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
     run = run_setup.create(
         path,
@@ -89,13 +99,13 @@ def init(
     return _summary(run, made)
 
 
-def update(path: Path, *, report: Reporter = _silent) -> Summary:
+def update(path: Path, *, report: Reporter = silent) -> Summary:
     """Make the patch index of a run again after its owl.toml was edited; answers stay.
 
     Raises as ``init`` does, and RunError where an answered patch would no longer exist.
     """
     run = Run(path)
-    made = _make_index(owl_toml.from_folder(run.settings, path), report)
+    made = _make_index(owl_toml.from_folder(run.settings, path), report, before=run)
     _check_answers_fit(run, made.source)
     updated = run_setup.update(run, made.patches, made.source.grids, made.statistics, made.truth)
     return _summary(updated, made)
@@ -115,35 +125,113 @@ def _check_answers_fit(run: Run, source: PatchSource) -> None:
             )
 
 
-def _make_index(settings: Settings, report: Reporter) -> _Index:
-    source = open_source(settings.source, progress=report("Tiling"))
-    index = source.index
+def _make_index(
+    settings: Settings,
+    report: Reporter,
+    *,
+    on_error: OnError = "fail",
+    before: Run | None = None,
+) -> _Index:
+    """Tile and compute all; ``before`` is the run whose index this is to replace."""
+    source = open_for(settings, report, on_error)
+    table = concepts_of(settings, source, report, skip=on_error == "skip")
+    patches = with_concepts(source.index, table.columns)
+    statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
+    grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
+    truth = _truth(settings, source, grown[0] if grown else ())
+    failed = source.failed if isinstance(source, GeoTiffSource) else ()
+    return _Index(source, patches, statistics, truth, table.coverage, failed)
+
+
+def open_for(
+    settings: Settings,
+    report: Reporter,
+    on_error: OnError,
+    beside: Sequence[SceneSettings] = (),
+) -> PatchSource:
+    """Open the source to be tiled; see ``GeoTiffSource`` for what the arguments mean."""
+    if not isinstance(settings.source, GeoTiffSettings):
+        return open_source(settings.source, progress=report("Tiling"))
+    return GeoTiffSource.from_settings(
+        settings.source, progress=report("Tiling"), on_error=on_error, beside=beside
+    )
+
+
+def concepts_of(
+    settings: Settings, source: PatchSource, report: Reporter, *, skip: bool, a_part: bool = False
+) -> ConceptTable:
+    """Compute the concepts; with ``skip``, scenes outside every layer leave the source."""
     table = concept_table(
-        index,
+        source.index,
         source.grids,
         source.patch_size,
         settings.concepts,
         settings.layers,
         progress=report("Concepts"),
+        a_part=a_part,
+        skip=skip,
     )
+    if not table.outside or not isinstance(source, GeoTiffSource):
+        return table
+    kept = ~source.index["scene"].isin(table.outside).to_numpy()
+    source.leave_out(
+        [FailedScene(name, f"scene {name!r} lies outside every layer") for name in table.outside]
+    )
+    return ConceptTable(table.columns[kept].reset_index(drop=True), table.coverage, table.outside)
+
+
+def with_concepts(index: gpd.GeoDataFrame, columns: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Return the patch index as the run keeps it."""
     own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
-    patches = gpd.GeoDataFrame(
-        pd.concat([index[own], table.columns], axis=1), geometry=index.geometry, crs=index.crs
+    return gpd.GeoDataFrame(
+        pd.concat([index[own], columns], axis=1), geometry=index.geometry, crs=index.crs
     )
-    statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
-    return _Index(source, patches, statistics, _truth(settings, source), table.coverage)
 
 
-def _truth(settings: Settings, source: PatchSource) -> pd.DataFrame | None:
-    """Return patch_id, label, held_out and tested for a run with an oracle."""
+def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
+    """Return the settings with the good scenes only."""
+    if not failed or not isinstance(settings.source, GeoTiffSettings):
+        return settings
+    names = {scene.name for scene in failed}
+    scenes = tuple(scene for scene in settings.source.scenes if scene.name not in names)
+    source = settings.source.model_copy(update={"scenes": scenes})
+    return settings.model_copy(update={"source": source})
+
+
+def _truth(
+    settings: Settings, source: PatchSource, parts: Sequence[int] = ()
+) -> pd.DataFrame | None:
+    """Return patch_id, label, held_out and tested for a run with an oracle.
+
+    Of a pool that came to be in ``parts``, each has the held-out patches that it was given then.
+    """
     if settings.oracle is None:
         return None
-    index = source.index
     labels = truth_labels(settings, source)
+    first = parts[0] if parts else len(source.index)
+    index = source.index[:first]
     rng = np.random.default_rng([settings.seed, 1])
-    held_out, test = hold_out(index, source.patch_size, settings.evaluation, rng)
+    held = [hold_out(index, source.patch_size, settings.evaluation, rng)]
+    for start, stop in pairwise(parts):
+        held.append(held_out_later(settings, source.index[start:stop], start, source.patch_size))
+    return truth_table(source.index, labels, held)
+
+
+def held_out_later(
+    settings: Settings, index: gpd.GeoDataFrame, n_before: int, patch_size: int
+) -> tuple[BoolArray, BoolArray]:
+    """Return which patches that join ``n_before`` others are held out, and which of them tested."""
+    rng = np.random.default_rng([settings.seed, 1, n_before])
+    return hold_out_more(index, n_before, patch_size, settings.evaluation, rng)
+
+
+def truth_table(
+    index: gpd.GeoDataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
+) -> pd.DataFrame:
+    """Return the truth as the run keeps it; ``held`` is by part of the pool."""
+    held_out, tested = (np.concatenate(part) for part in zip(*held, strict=True))
     return pd.DataFrame(
-        {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": test}
+        {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": tested}
     )
 
 
@@ -167,6 +255,7 @@ def _summary(run: Run, made: _Index) -> Summary:
         concepts=describe(run.concepts),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
+        failed=made.failed,
     )
 
 

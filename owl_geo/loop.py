@@ -66,7 +66,8 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     has_learnt = len(answers.labels) > 0
     test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
-    before = rounds[-1].watched if rounds else ()
+    # of another pool, other patches are watched
+    before = rounds[-1].watched if rounds and rounds[-1].number >= run.pool_since else ()
     by_hand = has_learnt and run.truth is None
     asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
     entry = Round(

@@ -74,7 +74,8 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
     for entry in asked:
         for patch in entry.patch_ids:
             first.setdefault(patch, entry)
-        for patch in entry.audit:
+        # a draw from a pool that has grown since says nothing of what was added
+        for patch in entry.audit if entry.number >= run.pool_since else ():
             drawn.setdefault(patch, entry)
     known = current[current["patch_id"].isin(first.keys())]
     patches = known["patch_id"].tolist()

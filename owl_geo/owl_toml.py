@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import tomlkit
 from pydantic import BaseModel, ValidationError
-from tomlkit.items import Table
+from tomlkit.items import Array, Table
 
 from owl_geo.config import Section, Settings
 from owl_geo.errors import ConfigError, did_you_mean
@@ -25,6 +25,14 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
         return Settings.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_one_line(error)}") from error
+
+
+def parse_text(text: str, where: str) -> Settings:
+    """Make settings of TOML; raises ConfigError with one line that names ``where``."""
+    try:
+        return parse(tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} cannot be read as TOML: {error}") from error
 
 
 def load(path: Path) -> Settings:
@@ -85,6 +93,33 @@ def dump(settings: Settings) -> str:
     for key, item in _table(settings).items():
         document.add(key, item)
     return tomlkit.dumps(document)
+
+
+def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
+    """Return the text of owl.toml with more scenes, and all that a person wrote into it.
+
+    Raises ConfigError where its scenes are written in a way that cannot be added to.
+    """
+    document = tomlkit.parse(text)
+    try:
+        listed = document["source"]["scenes"]
+        for scene in scenes:
+            table = _table(scene)
+            if isinstance(listed, Array):  # scenes = [{ name = ... }]
+                inline = tomlkit.inline_table()
+                inline.update({key: value for key, value in table.unwrap().items() if value})
+                listed.append(inline)
+            else:
+                listed.append(table)
+        added = tomlkit.dumps(document)
+        count = len(tomllib.loads(added)["source"]["scenes"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"cannot add scenes to source.scenes as it is written: {error}"
+        ) from error
+    if count != len(tomllib.loads(text)["source"]["scenes"]) + len(scenes):
+        raise ConfigError("cannot add to source.scenes as it is written; use [[source.scenes]]")
+    return added
 
 
 def _table(section: BaseModel) -> Table:

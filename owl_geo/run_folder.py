@@ -24,9 +24,9 @@ import pyarrow
 from filelock import FileLock, Timeout
 
 from owl_geo import owl_toml
-from owl_geo.atomic import disk_errors, writing_folder
-from owl_geo.config import Settings
-from owl_geo.errors import RunError
+from owl_geo.atomic import disk_errors, finish_replacing, writing_folder
+from owl_geo.config import GeoTiffSettings, Settings
+from owl_geo.errors import RunError, did_you_mean
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
@@ -49,6 +49,7 @@ MODEL = "model.safetensors"
 RECORD = "round.json"
 FEATURES = "features"
 LOCK = ".lock"
+WAITING = ".adding"  # files of an addition that is decided and not yet in place
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Run:
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError(f"no run folder at {self.path}; make one with `owl-geo init`")
+        self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
     @cached_property
@@ -129,9 +131,72 @@ class Run:
         path = self._required(INDEX)
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {name: values[name] for name in ("made_from", "scenes", "statistics")}
+            record = {name: values[name] for name in ("made_from", "scenes", "statistics")}
+            return record | {
+                "parts": [int(n) for n in values.get("parts", ())],
+                "since": int(values.get("since", 0)),
+            }
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
+
+    @property
+    def scenes(self) -> Mapping[str, Any]:
+        """What tells whether each scene is still the one that was indexed, by its name."""
+        scenes: Mapping[str, Any] = self._index_record["scenes"]
+        return scenes
+
+    @property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene, as it was indexed."""
+        return {
+            name: SceneGrid(name, record[0], tuple(record[1:7]), record[7], record[8])
+            for name, record in self.scenes.items()
+        }
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many patches the pool had when it was made, and after each addition of scenes.
+
+        The patches of an addition stand behind all others in the index.
+        """
+        return tuple(self._index_record["parts"]) or (len(self.patches),)
+
+    @property
+    def pool_since(self) -> int:
+        """The first round that could ask of the whole pool of today; scenes may be added later."""
+        return int(self._index_record["since"])
+
+    def scene_id(self, name: str) -> str:
+        """Return a digest of all that decides a scene's patches and pixels.
+
+        That is its entry in owl.toml, the bands, how it is cut, masks and area of interest, its
+        grid, and size and time of its files. What lies behind a URL or a VRT is not looked at.
+        Raises RunError where the run has no such scene, or a file is gone.
+        """
+        if name not in self.scenes:
+            raise RunError(f"{self.path} has no scene {name!r}{did_you_mean(name, self.scenes)}")
+        source = self.settings_here.source
+        values: list[Any] = [
+            source.model_dump(mode="json", exclude={"scenes"}),
+            self._index_record["statistics"]["bands"],
+            self.scenes[name],
+        ]
+        if isinstance(source, GeoTiffSettings):
+            (scene,) = (scene for scene in source.scenes if scene.name == name)
+            places = [scene.path, *scene.files, scene.mask, source.aoi]
+            values += [
+                scene.model_dump(mode="json"),
+                any(other.mask for other in source.scenes),  # decides whose values mask_bad are
+                [_file_states(place) for place in places if place],
+            ]
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _finish_addition(self) -> None:
+        """Put an addition of scenes in place that was decided when its process was killed."""
+        if (self.path / WAITING).is_dir():
+            with self.locked():
+                finish_replacing(self.path, WAITING)
 
     @property
     def pool_id(self) -> str:
@@ -252,6 +317,7 @@ class Run:
             keep=self.path / FEATURES,
             pool_id=self.pool_id,
             progress=progress,
+            n_encoded=self.parts[0],
         )
 
     def answers(self, current: pd.DataFrame, seen: int) -> Answers:
@@ -342,6 +408,19 @@ def fingerprint(settings: Settings) -> str:
     decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
     text = settings.model_dump_json(include=decisive)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _file_states(place: str) -> list[list[Any]]:
+    """Return name, size and time of a file, or of each file in a folder; nothing of a URL."""
+    if "://" in place or place.startswith("/vsi"):
+        return []
+    path = Path(place)
+    try:
+        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        states = [(file, file.stat()) for file in files]
+    except OSError as error:
+        raise RunError(f"cannot look at {place}: {error.strerror or error}") from error
+    return [[str(file), state.st_size, state.st_mtime_ns] for file, state in states]
 
 
 def grid_record(grid: SceneGrid) -> list[Any]:

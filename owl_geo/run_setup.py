@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+import pyarrow
 
 from owl_geo import owl_toml
-from owl_geo.atomic import disk_errors, writing_folder
+from owl_geo.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
 from owl_geo.labels import GeoPackageLabels
+from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.run_folder import (
     INDEX,
     LABELS,
@@ -23,6 +26,7 @@ from owl_geo.run_folder import (
     PATCHES,
     ROUNDS,
     TRUTH,
+    WAITING,
     Run,
     fingerprint,
     grid_record,
@@ -49,7 +53,8 @@ def create(
     check_free(path, overwrite=overwrite)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, patches, grids, statistics, truth)
+        scenes = {name: grid_record(grid) for name, grid in grids.items()}
+        _write_index(partial, settings, patches, scenes, statistics, truth, _Growth())
         (partial / ROUNDS).mkdir()
     return Run(path)
 
@@ -80,7 +85,9 @@ def update(
         disk_errors(run.path),
         tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
     ):
-        _write_index(Path(folder), run.settings, patches, grids, statistics, truth)
+        scenes = {name: grid_record(grid) for name, grid in grids.items()}
+        growth = _growth_kept(run, patches["patch_id"])
+        _write_index(Path(folder), run.settings, patches, scenes, statistics, truth, growth)
         # the record comes last: until then an interrupted update is told by its fingerprint
         (run.path / TRUTH).unlink(missing_ok=True)
         for name in (PATCHES, TRUTH, INDEX):
@@ -89,13 +96,76 @@ def update(
     return Run(run.path)
 
 
+def extend(
+    run: Run,
+    settings: Settings,
+    text: str,
+    patches: gpd.GeoDataFrame,
+    grids: Mapping[str, SceneGrid],
+    truth: pd.DataFrame | None,
+) -> Run:
+    """Put scenes that were added into the run folder, all files at once; the caller has its lock.
+
+    Args:
+        run: as it was.
+        settings: with the new scenes.
+        text: owl.toml that says them.
+        patches: all rows, the old ones first and as they were.
+        grids: of the scenes that are new.
+        truth: all rows too; None without an oracle.
+
+    Band statistics stay, since models are bound to them. Raises RunError; then the run is as
+    before.
+    """
+    growth = _Growth(run.parts, run.pool_since)
+    if len(patches) > len(run.patches):
+        growth = _Growth((*run.parts, len(patches)), len(run.rounds()))
+    if patches.crs != run.patches.crs and patches.crs == crs_of(GEOGRAPHIC):
+        GeoPackageLabels(run.path / LABELS, patches.crs).reproject()
+    scenes = {**run.scenes, **{name: grid_record(grid) for name, grid in grids.items()}}
+    with replacing_files(run.path, WAITING) as folder:
+        (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
+        _write_index(folder, settings, patches, scenes, run.statistics, truth, growth)
+    return Run(run.path)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How the pool came to be: see ``Run.parts`` and ``Run.pool_since``."""
+
+    parts: tuple[int, ...] = ()
+    since: int = 0
+
+
+def _growth_kept(run: Run, ids: pd.Series) -> _Growth:
+    """Return what stays true of the pool's growth when the index is made anew."""
+    growth = growth_before(run, ids)
+    return _Growth(since=len(run.rounds())) if growth is None else _Growth(*growth)
+
+
+def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | None:
+    """Return ``Run.parts`` and ``Run.pool_since`` where the index has these patches, else None.
+
+    Looks at the files alone, whatever owl.toml says now; a damaged one is what an update mends.
+    """
+    try:
+        before = pd.read_parquet(run.path / PATCHES, columns=["patch_id"])["patch_id"]
+        record = json.loads((run.path / INDEX).read_text(encoding="utf-8"))
+        if before.tolist() != ids.tolist():
+            return None
+        return tuple(int(n) for n in record.get("parts", ())), int(record.get("since", 0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pyarrow.ArrowException):
+        return None
+
+
 def _write_index(
     folder: Path,
     settings: Settings,
     patches: gpd.GeoDataFrame,
-    grids: Mapping[str, SceneGrid],
+    scenes: Mapping[str, Any],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
+    growth: _Growth,
 ) -> None:
     patches.to_parquet(folder / PATCHES)
     if truth is not None:
@@ -103,7 +173,9 @@ def _write_index(
     record = {
         "made_from": fingerprint(settings),
         "made_for": made_for(settings, statistics.bands),
-        "scenes": {name: grid_record(grid) for name, grid in grids.items()},
+        "parts": list(growth.parts) or [len(patches)],
+        "since": growth.since,
+        "scenes": dict(scenes),
         "statistics": {
             "bands": list(statistics.bands),
             "median": statistics.median.tolist(),

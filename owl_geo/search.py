@@ -30,7 +30,7 @@ from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.start import typical
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.blocks import ground_blocks
-from owl_geo.concepts.encoding import Encoded, encode
+from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.config import PEERS, Settings
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
@@ -98,6 +98,8 @@ class Search:
         keep: a folder for features, or None.
         pool_id: tells this pool from others, for what is kept there.
         progress: told how far the features of the pool are.
+        n_encoded: patches, from the first, that the concepts' encoding is fitted on for a model
+            that goes on from round to round, since its inputs must stay; None = all.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Search:
         keep: Path | None = None,
         pool_id: str = "",
         progress: Progress | None = None,
+        n_encoded: int | None = None,
     ) -> None:
         self.settings = settings
         self.patches = patches
@@ -122,6 +125,7 @@ class Search:
         self._keep = keep
         self._pool_id = pool_id
         self._progress = progress
+        self._n_encoded = n_encoded if settings.model.by_gradient else None
 
     @cached_property
     def features(self) -> FeatureTable:
@@ -142,7 +146,7 @@ class Search:
     @cached_property
     def concepts(self) -> Encoded:
         """The concepts of every patch as numbers."""
-        return encode(self._concept_table)
+        return fit_encoding(self._concept_table[: self._n_encoded]).encode(self._concept_table)
 
     @property
     def positive(self) -> int:

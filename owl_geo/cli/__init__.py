@@ -1,5 +1,7 @@
 """The command line: one file per command, errors to exit codes in one place.
 
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted.
+
 Command modules import the core inside their functions, so that ``--help`` costs next to nothing.
 """
 
@@ -13,8 +15,8 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import compare, ingest, init, plugin, query, run, status
-from owl_geo.cli.options import one_line
+from owl_geo.cli import add, compare, ingest, init, logs, plugin, query, run, status
+from owl_geo.cli.logs import one_line
 
 
 @click.group(
@@ -29,6 +31,7 @@ def cli() -> None:
 COMMANDS = (
     run.run,
     init.init,
+    add.add,
     query.query,
     ingest.ingest,
     status.status,
@@ -40,36 +43,40 @@ for command in COMMANDS:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    sys.exit(_run(arguments))
+    """Run the command line and exit.
+
+    0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted.
+    """
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
+    as_json = logs.wants_json(arguments)
+
+    def end(message: str, code: int) -> int:
+        return logs.end(message, code, as_json=as_json)
+
     try:
-        result = cli.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="owl-geo",
-            standalone_mode=False,
-        )
+        result = cli.main(args=arguments, prog_name="owl-geo", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return 2
+        return end(error.format_message(), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "owl-geo"
-        click.echo(f"error: {one_line(error.format_message())}; see `{command} --help`", err=True)
-        return 2
+        return end(f"error: {one_line(error.format_message())}; see `{command} --help`", 2)
     except click.ClickException as error:
-        click.echo(f"error: {one_line(error.format_message())}", err=True)
-        return 1
+        return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:
-        click.echo("stopped; the same command goes on from here", err=True)
-        return 130
+        return end("stopped; the same command goes on from here", 130)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        click.echo(f"error: cannot write the output: {error.strerror}", err=True)
+        return end(f"error: cannot write the output: {error.strerror}", 1)
+    except Exception as error:
+        if not as_json:
+            raise
+        logs.defect(error)
         return 1
     return result if isinstance(result, int) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import click
 from click.core import ParameterSource
 
 from owl_geo.cli import options as opt
+from owl_geo.cli import scenes as scenes_
 from owl_geo.cli import synthetic
 
 if TYPE_CHECKING:
     from owl_geo.creation import Summary
+    from owl_geo.sources.places import Found
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -35,20 +38,14 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
     show_default=True,
     help="Where patches come from.",
 )
-@click.option(
-    "--scene",
-    "scenes",
-    multiple=True,
-    metavar="[NAME=]PATH",
-    help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
-    "joined by commas. Repeat for more scenes.",
-)
+@scenes_.scene_options
 @click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
 @click.option("--patch-size", type=int, help="Height and width of a patch in pixels.  [32]")
 @click.option("--stride", type=int, help="Pixels from patch to patch.  [the patch size]")
 @click.option("--min-valid", type=float, help="Share of valid pixels that a patch needs.  [0.9]")
-@click.option("--mask", "masks", multiple=True, help="A cloud mask, per scene or one for all.")
+@scenes_.mask_option
 @click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
+@scenes_.on_error
 @click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
 @click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
 @click.option(
@@ -71,7 +68,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
 @click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
 @opt.common
-def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
+def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
     Says how many patches there are and what each concept looks like. After editing sources or
@@ -86,41 +83,64 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> None:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         summary = creation.update(run_path, report=opt.progress)
     else:
-        settings = owl_toml.parse(_settings(options), _origin(options))
-        summary = creation.init(run_path, settings, overwrite=overwrite, report=opt.progress)
-    _print(summary, run_path)
+        found = _find(options)
+        settings = owl_toml.parse(_settings(options, found), _origin(options))
+        summary = creation.init(
+            run_path,
+            settings,
+            overwrite=overwrite,
+            on_error=options["on_error"],
+            report=opt.progress,
+        )
+        if found is not None and found.failed:
+            summary = replace(summary, failed=(*found.failed, *summary.failed))
+    return _print(summary, run_path)
 
 
 def _origin(options: dict[str, Any]) -> str:
     return f"the options and {options['config_path']}" if options["config_path"] else "the options"
 
 
-def _print(summary: Summary, run_path: Path) -> None:
+def _find(options: dict[str, Any]) -> Found | None:
+    """Find the scenes that --scene names; None where there are none to find."""
+    if options["source"] == "synthetic" or not options["scenes"]:
+        return None
+    if not all(word.lstrip("-").isdigit() for word in options["mask_bad"]):
+        raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
+    return scenes_.find(options)
+
+
+def _print(summary: Summary, run_path: Path) -> int:
     n, size = len(summary.run.patches), summary.run.settings.patch_size
     click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
     sections = [
-        ("Bands", [", ".join(summary.bands)]),
-        ("Scenes", summary.scenes),
         ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
         ("Concepts", summary.concepts),
         ("Truth", summary.truth),
     ]
+    click.echo("Bands:")
+    click.echo(f"  {', '.join(summary.bands)}")
+    scenes_.say_scenes(summary.scenes)
     for title, lines in sections:
         if lines:
             click.echo(f"{title}:")
         for line in lines:
             click.echo(f"  {line}")
+    code = 0
+    if summary.failed or len(summary.scenes) > 1:
+        code = scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
     oracle = summary.run.settings.oracle is not None
     opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
+    return scenes_.end_quietly(code)
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
+def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
     """Compose the settings: the file of --config first, options over it."""
     base = _read(options["config_path"]) if options["config_path"] else {}
     if options["source"] == "synthetic":
         base = opt.merge(base, _synthetic(options))
     else:
-        base = opt.merge(base, opt.given(source=_scenes(options), oracle=_oracle(options)))
+        base = opt.merge(base, opt.given(source=_scenes(options, found), oracle=_oracle(options)))
     if options["osm"]:
         base = opt.merge(base, _osm(options["osm"]))
     classes = options["classes"]
@@ -159,42 +179,22 @@ def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> No
             raise click.UsageError(f"{flag} goes with {where}")
 
 
-def _scenes(options: dict[str, Any]) -> dict[str, Any]:
+def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
     generator = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
     _refuse(options, generator, "--source synthetic")
-    scenes = [_scene(text) for text in options["scenes"]]
-    masks = [_absolute(mask) for mask in options["masks"]]
-    if masks and len(masks) not in (1, len(scenes)):
-        raise click.UsageError(f"{len(masks)} masks for {len(scenes)} scenes: one, or one each")
-    for i, scene in enumerate(scenes):
-        if masks:
-            scene["mask"] = masks[i if len(masks) > 1 else 0]
-    bad = options["mask_bad"]
-    if not all(word.lstrip("-").isdigit() for word in bad):
-        raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
+    if found is None and options["masks"]:
+        raise click.UsageError("--mask goes with --scene")
+    bad = [int(word) for word in options["mask_bad"]]
     return opt.given(
         kind="geotiff",
-        scenes=scenes,
+        scenes=[scene.model_dump(exclude_none=True) for scene in found.scenes] if found else [],
         bands=options["bands"],
         patch_size=options["patch_size"],
         stride=options["stride"],
         min_valid=options["min_valid"],
-        mask_bad=[int(word) for word in bad],
+        mask_bad=bad or (list(found.mask_bad) if found else []),
         aoi=_absolute(options["aoi"]) if options["aoi"] else None,
     )
-
-
-def _scene(text: str) -> dict[str, Any]:
-    """Read ``[NAME=]PATH`` or ``[NAME=]FILE,FILE``; a path that exists is taken as it is."""
-    from owl_geo.sources.scenes import scene_name
-
-    name, place = "", text
-    if not Path(text).exists() and "=" in text:
-        name, place = text.split("=", 1)
-    if not Path(place).exists() and "," in place:
-        files = [_absolute(part) for part in place.split(",")]
-        return {"name": name or scene_name(files[0]), "files": files}
-    return {"name": name or scene_name(place), "path": _absolute(place)}
 
 
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""What several commands share: flags, how errors, warnings and progress are shown."""
+"""What several commands share: flags, errors, and how progress is shown."""
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from owl_geo.cli.logs import JSON_FLAG, end, lines, show_log
 from owl_geo.errors import OwlError
 
 if TYPE_CHECKING:
@@ -21,19 +20,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _VERBOSITY = "owl_geo.verbosity"
 _DEBUG = "owl_geo.debug"
-_LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
-
-
-def one_line(text: str) -> str:
-    """Join what a library may have spread over lines."""
-    return " ".join(text.split()).removesuffix(".")
+_JSON = "owl_geo.json"
 
 
 class Command(click.Command):
     """A command that turns what a user can mend into one line, and the rest into a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        _show_log(ctx.meta.get(_VERBOSITY, 0))
+        show_log(ctx.meta.get(_VERBOSITY, 0), as_json=bool(ctx.meta.get(_JSON)))
         try:
             return super().invoke(ctx)
         except OwlError as error:
@@ -51,7 +45,7 @@ def _keep(key: str, value: Callable[[bool], int]) -> Callable[..., None]:
 
 
 def common(function: F) -> F:
-    """Add -v, -q and --debug."""
+    """Add -v, -q, --log-json and --debug."""
     for option in (
         click.option(
             "--debug",
@@ -59,6 +53,13 @@ def common(function: F) -> F:
             expose_value=False,
             callback=_keep(_DEBUG, int),
             help="Show the traceback of an error.",
+        ),
+        click.option(
+            JSON_FLAG,
+            is_flag=True,
+            expose_value=False,
+            callback=_keep(_JSON, int),
+            help="Log as JSON, an object per line.",
         ),
         click.option(
             "-q",
@@ -229,6 +230,12 @@ def quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
+def end_json(message: str, code: int) -> None:
+    """Say the exit code of a command that was not without faults, where the log is in JSON."""
+    if click.get_current_context().meta.get(_JSON):
+        end(message, code, as_json=True)
+
+
 def is_quiet() -> bool:
     """Whether -q was given."""
     return bool(click.get_current_context().meta.get(_VERBOSITY, 0) < 0)
@@ -241,10 +248,14 @@ def say(text: str) -> None:
 
 
 def progress(work: str) -> Progress | None:
-    """Return a progress callback: a bar on a terminal, a plain line now and then elsewhere."""
+    """Return a progress callback: a bar on a terminal, a line now and then elsewhere."""
     if is_quiet():
         return None
-    return _bar(work) if sys.stderr.isatty() else _lines(work)
+    meta = click.get_current_context().meta
+    as_json = bool(meta.get(_JSON))
+    if sys.stderr.isatty() and not as_json:
+        return _bar(work)
+    return lines(work, as_json=as_json, timed=meta.get(_VERBOSITY, 0) > 0)
 
 
 def _bar(work: str) -> Progress:
@@ -262,29 +273,3 @@ def _bar(work: str) -> Progress:
             bar.clear()
 
     return update
-
-
-def _lines(work: str) -> Progress:
-    last = [time.monotonic()]
-
-    def update(done: int, total: int) -> None:
-        if time.monotonic() - last[0] >= _LINE_EVERY:
-            last[0] = time.monotonic()
-            click.echo(f"{work}: {done} of {total} ({done / max(total, 1):.0%})", err=True)
-
-    return update
-
-
-class _LineHandler(logging.Handler):
-    """Show a log record as ``warning: ...`` on stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
-
-
-def _show_log(verbosity: int) -> None:
-    log = logging.getLogger("owl_geo")
-    if not any(isinstance(handler, _LineHandler) for handler in log.handlers):
-        log.addHandler(_LineHandler())
-    log.propagate = False
-    log.setLevel({-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO}[verbosity])

@@ -30,15 +30,16 @@ class Extent:
         return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
 
 
-def check(what: str, extent: Extent, pool: Pool) -> float:
+def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> float:
     """Return the share of the patches' area that lies within a layer's extent, 0 to 1.
 
     ``what`` names the layer in messages. Logs a warning where the share is below 1. Raises
-    LayerError, with both extents in longitude and latitude, where no patch touches the extent.
+    LayerError, with both extents in longitude and latitude, where no patch touches the extent,
+    unless these patches are ``a_part`` of a pool whose others may.
     """
     overlaps = [_overlap(extent, patches) for patches in pool.scenes]
     touching = np.concatenate([touches for _, touches in overlaps])
-    if not touching.any():
+    if not touching.any() and not a_part:
         raise LayerError(
             f"{what} covers none of the scenes: it spans {extent} in longitude and latitude, "
             f"the patches {_pool_text(pool)}; take a layer of the same place"
@@ -53,6 +54,11 @@ def check(what: str, extent: Extent, pool: Pool) -> float:
             extent,
         )
     return share
+
+
+def touched_scenes(extent: Extent, pool: Pool) -> set[str]:
+    """Return the names of the scenes of which a patch touches the extent."""
+    return {s.grid.name for s in pool.scenes if _overlap(extent, s)[1].any()}
 
 
 def _overlap(

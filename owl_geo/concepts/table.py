@@ -34,6 +34,7 @@ class ConceptTable:
 
     columns: pd.DataFrame  # object (text), float64 or bool, in the order declared
     coverage: dict[str, float]  # layer, or path of a raster -> share of the patches' area, 0 to 1
+    outside: tuple[str, ...] = ()  # scenes that no layer reaches, where that was asked
 
 
 def concept_table(
@@ -43,10 +44,15 @@ def concept_table(
     concepts: Mapping[str, Concept],
     layers: Mapping[str, LayerSettings],
     progress: Progress | None = None,
+    *,
+    a_part: bool = False,
+    skip: bool = False,
 ) -> ConceptTable:
     """Compute the declared concepts for every row of a source's index.
 
-    A layer is read once, however many concepts use it; ``progress`` counts concepts.
+    A layer is read once, however many concepts use it; ``progress`` counts concepts. The index may
+    be ``a_part`` of a pool, and then lie beyond a layer. With ``skip``, scenes that lie outside
+    every layer and raster are named in ``outside``; their rows are as if nothing was there.
     Raises ConfigError for concepts that do not fit together, and LayerError for a layer or raster
     that cannot be read, lacks what the concepts ask of it, or lies elsewhere.
     """
@@ -56,7 +62,7 @@ def concept_table(
         for name, concept in concepts.items()
         if isinstance(concept, LayerConcept)
     }
-    work = _Work(pool_of(index, grids, patch_size), layers, selections.values())
+    work = _Work(pool_of(index, grids, patch_size), layers, selections.values(), a_part)
     columns: dict[str, AnyArray] = {}
     for done, (name, concept) in enumerate(concepts.items()):
         if progress is not None:
@@ -75,16 +81,23 @@ def concept_table(
         name: pd.Series(values, index=index.index, dtype=values.dtype)
         for name, values in columns.items()
     }
-    return ConceptTable(pd.DataFrame(series, index=index.index), work.coverage)
+    outside = work.untouched() if skip else ()
+    return ConceptTable(pd.DataFrame(series, index=index.index), work.coverage, outside)
 
 
 class _Work:
     """Computes columns over the pool, and keeps the layers that it has read."""
 
     def __init__(
-        self, pool: Pool, settings: Mapping[str, LayerSettings], selections: Iterable[Selection]
+        self,
+        pool: Pool,
+        settings: Mapping[str, LayerSettings],
+        selections: Iterable[Selection],
+        a_part: bool,
     ) -> None:
         self.coverage: dict[str, float] = {}
+        self._a_part = a_part
+        self._extents: list[extents.Extent] = []
         self._pool = pool
         self._settings = settings
         self._layers: dict[str, Layer] = {}
@@ -121,8 +134,7 @@ class _Work:
         """Return the majority as object or the mean as float64, ``(n,)``."""
         path, band = concept.path, concept.band
         if path not in self.coverage:
-            extent = rasters.extent(path)
-            self.coverage[path] = extents.check(f"raster {path}", extent, self._pool)
+            self.coverage[path] = self._check(f"raster {path}", rasters.extent(path))
         if concept.reduce == "mean":
             return self._pool.fill(
                 np.nan,
@@ -138,9 +150,21 @@ class _Work:
     def _layer(self, name: str) -> Layer:
         if name not in self._layers:
             layer = load(self._settings[name], tuple(self._keys[name]))
-            self.coverage[name] = extents.check(f"layer {name!r}", layer.extent, self._pool)
+            self.coverage[name] = self._check(f"layer {name!r}", layer.extent)
             self._layers[name] = layer
         return self._layers[name]
+
+    def _check(self, what: str, extent: extents.Extent) -> float:
+        self._extents.append(extent)
+        return extents.check(what, extent, self._pool, a_part=self._a_part)
+
+    def untouched(self) -> tuple[str, ...]:
+        """Return the scenes that no layer or raster reaches, none where there is no layer."""
+        if not self._extents:
+            return ()
+        touched = set().union(*(extents.touched_scenes(e, self._pool) for e in self._extents))
+        names = [scene.grid.name for scene in self._pool.scenes]
+        return tuple(name for name in names if name not in touched)
 
 
 def _warn_if_empty(geometries: AnyArray, selection: Selection, kind: str, outcome: str) -> None:

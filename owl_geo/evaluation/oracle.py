@@ -22,12 +22,13 @@ from owl_geo.types import AnyArray, BoolArray, IntArray
 Shares = NDArray[np.float64]
 
 
-def truth_labels(settings: Settings, source: PatchSource) -> AnyArray:
+def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = False) -> AnyArray:
     """Return the true class of each patch, object ``(n,)``, None where the truth does not say.
 
     A patch has the class with the largest overlap share, if that reaches ``min_share``; else it is
     of the first class, the background. Raises ConfigError or LayerError for a truth that cannot be
-    read, lies elsewhere, or lacks the column or values asked for.
+    read, lies elsewhere, or lacks the column or values asked for; patches that are ``a_part`` of a
+    pool may lie beyond it, and need not have any of the values.
     """
     oracle = settings.oracle
     assert oracle is not None
@@ -38,9 +39,9 @@ def truth_labels(settings: Settings, source: PatchSource) -> AnyArray:
     pool = pool_of(source.index, source.grids, source.patch_size)
     wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
     if is_raster(oracle.path):
-        shares, known = _raster_shares(oracle, oracle.path, wanted, pool, len(source.index))
+        shares, known = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
     else:
-        shares, known = _vector_shares(oracle, oracle.path, wanted, pool, len(source.index))
+        shares, known = _vector_shares(oracle, oracle.path, wanted, pool, a_part)
     best = shares.argmax(axis=1)
     labels = np.where(
         shares[np.arange(len(best)), best] >= oracle.min_share,
@@ -61,18 +62,18 @@ def _own_labels(source: PatchSource, n_classes: int) -> IntArray:
 
 
 def _raster_shares(
-    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, n: int
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
 ) -> tuple[Shares, BoolArray]:
     """Return each class's share among a patch's valid truth pixels, and where there are any."""
     if not oracle.values:
         raise ConfigError("oracle.values is missing: say which values of the raster are positive")
     if oracle.column is not None:
         raise ConfigError(f"oracle.column goes with a vector layer; {path} is a raster")
-    check_extent(path, raster_extent(path), pool)
+    check_extent(path, raster_extent(path), pool, a_part=a_part)
     codes = [_codes(oracle.values[name]) for name in wanted]
     flat = [code for group in codes for code in group]
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
-    shares, known = np.zeros((n, len(wanted))), np.zeros(n, dtype=bool)
+    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
     for part in pool.scenes:
         each, valid = class_shares_of_raster(
             path, part.grid, part.row_off, part.col_off, part.size, flat
@@ -81,7 +82,7 @@ def _raster_shares(
         for column in range(len(wanted)):
             shares[part.positions, column] = each[:, owner == column].sum(axis=1)
     for column, name in enumerate(wanted):
-        if not shares[:, column].any():
+        if not shares[:, column].any() and not a_part:
             values = " or ".join(oracle.values[name])
             raise LayerError(
                 f"{path}: no pixel of any patch has {values}; see oracle.values.{name}"
@@ -97,12 +98,12 @@ def _codes(values: tuple[str, ...]) -> list[float]:
 
 
 def _vector_shares(
-    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, n: int
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
 ) -> tuple[Shares, BoolArray]:
     """Return each class's share of a patch's area; a point counts as the whole patch it lies in."""
     keys = [oracle.column] if oracle.column else []
     layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
-    check_extent(path, layer.extent, pool)
+    check_extent(path, layer.extent, pool, a_part=a_part)
     codes = _class_of_features(oracle, layer, wanted)
     geometries = layer.features.geometry.to_numpy()
     is_point = shapely.get_dimensions(geometries) == 0
@@ -110,7 +111,7 @@ def _vector_shares(
     polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
     points = shapely.get_parts(geometries[is_point])
     owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
-    shares, known = np.zeros((n, len(wanted))), np.zeros(n, dtype=bool)
+    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
     for part in pool.scenes:
         # a last column for features of other classes: they say that the place was looked at
         here = class_shares(part.footprints, *polygons.onto(part), len(wanted) + 1)

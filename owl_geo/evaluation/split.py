@@ -12,7 +12,7 @@ import pandas as pd
 from owl_geo.blocks import block_edge, block_of
 from owl_geo.config import EvaluationSettings
 from owl_geo.errors import ConfigError
-from owl_geo.types import BoolArray
+from owl_geo.types import BoolArray, IntArray
 
 _BLOCKS = 50  # about as many by default: enough to draw a fifth from, few enough to be wide
 
@@ -35,6 +35,30 @@ def hold_out(
     return _hold_out_blocks(index, patch_size, settings, wanted, rng)
 
 
+def hold_out_more(
+    index: pd.DataFrame,
+    n_before: int,
+    patch_size: int,
+    settings: EvaluationSettings,
+    rng: np.random.Generator,
+) -> tuple[BoolArray, BoolArray]:
+    """Return the same for scenes that join a pool of ``n_before`` patches, whose part stays.
+
+    Each block of ``index``, which has the new patches only, is held out by chance, with the
+    probability ``test_share``: a scene may be too small for a fixed number of blocks.
+    """
+    n = len(index)
+    if settings.split == "random" or settings.test_share == 0:
+        test: BoolArray = rng.random(n) < settings.test_share
+        return test, test
+    edge = settings.block_size or block_edge(n_before + n, _BLOCKS)
+    pixels = edge * patch_size
+    blocks = np.unique(block_of(index, pixels))
+    return _in_blocks(
+        index, patch_size, pixels, blocks[rng.random(len(blocks)) < settings.test_share]
+    )
+
+
 def _hold_out_blocks(
     index: pd.DataFrame,
     patch_size: int,
@@ -55,6 +79,13 @@ def _hold_out_blocks(
     order = rng.permutation(len(blocks))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
     drawn = blocks[order[: min(enough, len(blocks) - 1)]]
+    return _in_blocks(index, patch_size, pixels, drawn)
+
+
+def _in_blocks(
+    index: pd.DataFrame, patch_size: int, pixels: int, drawn: IntArray
+) -> tuple[BoolArray, BoolArray]:
+    """Return which patches reach into one of the blocks, and which lie in them whole."""
     last = patch_size - 1
     corners: BoolArray = np.stack(
         [

@@ -8,7 +8,7 @@ triggers call functions that only GDAL's SQLite has.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
 from owl_geo import gpkg
 from owl_geo.errors import RunError
 from owl_geo.labels.base import HISTORY_COLUMNS, Appended, consensus
+from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 from owl_geo.types import Answer
 
@@ -32,6 +34,7 @@ _HISTORY = (
     f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608 - quoted names
     f" FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY {gpkg.FEATURE_ID}"
 )
+_LON_LAT_ID = 4326  # the srs_id of EPSG:4326 in every GeoPackage
 _EXTENT = """
 UPDATE gpkg_contents SET
     min_x = min(coalesce(min_x, :min_x), :min_x), min_y = min(coalesce(min_y, :min_y), :min_y),
@@ -45,7 +48,7 @@ class GeoPackageLabels:
     """The label store of a run folder; see ``LabelStore`` for what it promises.
 
     ``crs`` is that of the footprints. The file is made by the first ``append``; until then the
-    history is empty.
+    history is empty. A file in another CRS keeps it: footprints are brought to it.
     """
 
     def __init__(self, path: str | Path, crs: object) -> None:
@@ -67,9 +70,53 @@ class GeoPackageLabels:
                 connection.execute("BEGIN IMMEDIATE")
                 new = _not_stored(answers, _read(connection))
                 if new:
-                    _insert(connection, new, [footprints[answer.patch_id] for answer in new])
+                    polygons = [footprints[answer.patch_id] for answer in new]
+                    _insert(connection, new, polygons, self.crs)
                 connection.execute("COMMIT")
         return Appended(new=len(new), unchanged=len(answers) - len(new))
+
+    def reproject(self) -> None:
+        """Bring the footprints in the file to ``crs``, in one transaction; answers stay.
+
+        ``crs`` must be EPSG:4326, which every GeoPackage knows. Raises RunError.
+        """
+        if not self.path.exists():
+            return
+        target = crs_of(GEOGRAPHIC)
+        with self._one_line("write"), self._open() as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            column, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+            crs = gpkg.crs_of(connection, srs_id)
+            if crs is None or crs == target:
+                return
+            layer, place = gpkg.quoted(LABELS_LAYER), gpkg.quoted(column)
+            rows = connection.execute(
+                f"SELECT {gpkg.FEATURE_ID}, {place} FROM {layer}"  # noqa: S608 - quoted names
+            ).fetchall()
+            polygons = _brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
+            connection.executemany(
+                f"UPDATE {layer} SET {place} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
+                [
+                    (blob, number)
+                    for blob, (number, _) in zip(
+                        gpkg.to_blobs(polygons, _LON_LAT_ID), rows, strict=True
+                    )
+                ],
+            )
+            for table in ("gpkg_geometry_columns", "gpkg_contents"):
+                connection.execute(
+                    f"UPDATE {table} SET srs_id = ? WHERE table_name = ?",  # noqa: S608 - fixed names
+                    (_LON_LAT_ID, LABELS_LAYER),
+                )
+            connection.execute(
+                "UPDATE gpkg_contents SET min_x = NULL, min_y = NULL, max_x = NULL, max_y = NULL"
+                " WHERE table_name = ?",
+                (LABELS_LAYER,),
+            )
+            if polygons:
+                _widen_extent(connection, polygons)
+            connection.execute("COMMIT")
 
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
@@ -154,14 +201,36 @@ def _not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer
 
 
 def _insert(
-    connection: sqlite3.Connection, answers: Sequence[Answer], polygons: Sequence[shapely.Polygon]
+    connection: sqlite3.Connection,
+    answers: Sequence[Answer],
+    polygons: Sequence[shapely.Polygon],
+    crs: object,
 ) -> None:
     _, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+    file_crs = gpkg.crs_of(connection, srs_id)
+    if file_crs is not None and crs is not None:
+        polygons = _brought(polygons, CRS.from_user_input(crs), file_crs)
     rows = (
         (*(getattr(answer, name) for name in LABELS_COLUMNS), blob)
         for answer, blob in zip(answers, gpkg.to_blobs(polygons, srs_id), strict=True)
     )
     connection.executemany(_INSERT, rows)
+    _widen_extent(connection, polygons)
+
+
+def _brought(
+    polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
+) -> list[shapely.Polygon]:
+    """Return polygons in another CRS."""
+    if source == target:
+        return list(polygons)
+    to_target = transformer(source, target).transform
+    return list(
+        shapely.transform(np.array(list(polygons), dtype=object), to_target, interleaved=False)
+    )
+
+
+def _widen_extent(connection: sqlite3.Connection, polygons: Sequence[shapely.Polygon]) -> None:
     extent = dict(
         zip(
             ("min_x", "min_y", "max_x", "max_y"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
 from owl_geo import grid as grids_
 from owl_geo.errors import SourceError
@@ -63,17 +64,10 @@ def build_index(
     ``windows`` has ``(row_off, col_off)`` per scene; ``columns`` has further columns over all
     patches. Footprints are in the scenes' own CRS where they share one, else in EPSG:4326.
     """
-    known = {crs_of(text) for text in {grid.crs for grid in grids.values()}}
-    common = known.pop() if len(known) == 1 else crs_of(GEOGRAPHIC)
-    points, ids, scene = [], [], []
+    common = common_crs(grids.values())
+    footprints, ids, scene = [], [], []
     for name, (row_off, col_off) in windows.items():
-        grid = grids[name]
-        corners = grids_.corners(grid, row_off, col_off, size)  # (n, 4, 2)
-        crs = crs_of(grid.crs)
-        if crs != common:
-            placed = transformer(crs, common).transform(corners[..., 0], corners[..., 1])
-            corners = np.stack(placed, axis=-1)
-        points.append(corners)
+        footprints.append(_footprints(grids[name], row_off, col_off, size, common))
         ids += grids_.patch_ids(name, row_off, col_off)
         scene += [name] * len(row_off)
     rows, cols = zip(*windows.values(), strict=True)
@@ -84,8 +78,39 @@ def build_index(
         "col_off": np.concatenate(cols),
         **columns,
     }
-    footprints = shapely.polygons(np.concatenate(points))
-    return gpd.GeoDataFrame(pd.DataFrame(table), geometry=footprints, crs=common)
+    geometry = np.concatenate(footprints)
+    return gpd.GeoDataFrame(pd.DataFrame(table), geometry=geometry, crs=common)
+
+
+def common_crs(grids: Iterable[SceneGrid]) -> CRS:
+    """Return the CRS that footprints of these scenes are in: theirs, or EPSG:4326 of several."""
+    known = {crs_of(text) for text in {grid.crs for grid in grids}}
+    return known.pop() if len(known) == 1 else crs_of(GEOGRAPHIC)
+
+
+def relaid(
+    index: gpd.GeoDataFrame, grids: Mapping[str, SceneGrid], size: int, crs: CRS
+) -> gpd.GeoDataFrame:
+    """Return the index with footprints in another CRS, made from the windows as at first."""
+    if index.crs == crs:
+        return index
+    footprints: AnyArray = np.full(len(index), None, dtype=object)
+    row_off = index["row_off"].to_numpy(dtype=np.int64)
+    col_off = index["col_off"].to_numpy(dtype=np.int64)
+    for name, rows in index.groupby("scene", sort=False).indices.items():
+        footprints[rows] = _footprints(grids[name], row_off[rows], col_off[rows], size, crs)
+    return index.set_geometry(gpd.GeoSeries(footprints, index.index, crs=crs))
+
+
+def _footprints(
+    grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int, crs: CRS
+) -> AnyArray:
+    corners = grids_.corners(grid, row_off, col_off, size)  # (n, 4, 2)
+    own = crs_of(grid.crs)
+    if own != crs:
+        placed = transformer(own, crs).transform(corners[..., 0], corners[..., 1])
+        corners = np.stack(placed, axis=-1)
+    return np.asarray(shapely.polygons(corners))
 
 
 def positions_of(index: gpd.GeoDataFrame, ids: Sequence[str]) -> IntArray:

@@ -16,12 +16,12 @@ from owl_geo.errors import SourceError
 from owl_geo.grid import Chunk, chunks
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import positions_of
+from owl_geo.sources.base import common_crs, positions_of, relaid
 from owl_geo.sources.cutting import cut
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import Pixels, ReaderPool, block_shape, chunk_shape
 from owl_geo.sources.scan import Scan, SceneSummary, scan
-from owl_geo.sources.scenes import open_scenes, scene_name
+from owl_geo.sources.scenes import NoSceneLeft, open_scenes, scene_name
 from owl_geo.types import FailedScene, FloatArray, IntArray, Progress, SceneGrid
 
 Place = str | Path | SceneSettings
@@ -162,6 +162,18 @@ class GeoTiffSource:
         self._scanned()
         return self._failed
 
+    def leave_out(self, scenes: Sequence[FailedScene]) -> None:
+        """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""
+        layout = self._scanned()
+        names = {scene.name for scene in scenes}
+        grids = {name: grid for name, grid in self.grids.items() if name not in names}
+        if not grids:
+            raise NoSceneLeft([*self._failed, *scenes])
+        kept = layout.index[~layout.index["scene"].isin(names)].reset_index(drop=True)
+        index = relaid(kept, grids, self.patch_size, common_crs(grids.values()))
+        summary = tuple(entry for entry in self._summary if entry.scene not in names)
+        self._lay_out(Scan(index, summary, tuple(scenes)))
+
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
 
@@ -202,8 +214,9 @@ class GeoTiffSource:
     def _scanned(self) -> _Layout:
         if self._layout is None:
             settings = self._settings
-            has_mask = any(scene.mask for scene in self._scenes.values()) or self._beside
-            if settings.mask_bad and not has_mask:
+            own_masks = any(scene.mask for scene in settings.scenes)
+            has_mask = own_masks or any(scene.mask for scene in self._scenes.values())
+            if settings.mask_bad and not has_mask and not self._beside:
                 raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
             result = scan(
                 tuple(self._scenes.values()),

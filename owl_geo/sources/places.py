@@ -74,6 +74,7 @@ def find_scenes(
     bands: Sequence[str] = (),
     masks: Sequence[str] = (),
     mask_bad: Sequence[int] = (),
+    item_masks: bool = True,
     known: Sequence[SceneSettings] = (),
     on_error: Literal["fail", "skip"] = "fail",
 ) -> Found:
@@ -92,7 +93,9 @@ def find_scenes(
         folder: where relative paths start; None = the current folder.
         bands: that are wanted of STAC items.
         masks: none, one for all scenes, one each in their order, or one with ``{name}`` in it.
-        mask_bad: values of masks that are bad; empty lets STAC items bring a mask of known values.
+        mask_bad: values of masks that are bad.
+        item_masks: whether STAC items may bring a mask, if its bad values are known and are those
+            of ``mask_bad``, where that has any.
         known: scenes that there are already, with absolute paths.
         on_error: "skip" names STAC items that cannot serve in ``failed`` instead of raising.
 
@@ -101,7 +104,7 @@ def find_scenes(
     """
     places: list[Place] = []
     failed: list[FailedScene] = []
-    use_masks: _ItemMasks = _ItemMasks(mask_bad, wanted=not masks)
+    use_masks: _ItemMasks = _ItemMasks(mask_bad, wanted=item_masks and not masks)
     for word in words:
         for place in _places(word, folder or Path.cwd(), lists=True):
             if place.files[0].lower().endswith(_STAC) and not place.is_set:

@@ -20,7 +20,7 @@ from owl_geo.sources.base import build_index
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import ReaderPool, always_valid, chunk_shape
-from owl_geo.sources.scenes import Scene, crs_text, extent_text, none_left
+from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
 
 _log = logging.getLogger("owl_geo")
@@ -171,7 +171,7 @@ def scan(
             )
             started = now
     if not kept and failed:
-        raise SourceError(none_left(failed))
+        raise NoSceneLeft(failed)
     if not may_be_empty and not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
     index = build_index(

@@ -192,15 +192,20 @@ def open_scenes(
                 raise
             failed.append(FailedScene(scene.name, str(error)))
     if not scenes and failed:
-        raise SourceError(none_left(failed))
+        raise NoSceneLeft(failed)
     return tuple(scenes)
 
 
-def none_left(failed: Sequence[FailedScene]) -> str:
-    """Say that no scene is left, for a message."""
-    if len(failed) == 1:
-        return failed[0].reason
-    return f"all {len(failed)} scenes failed; the first of them: {failed[0].reason}"
+class NoSceneLeft(SourceError):
+    """Every scene was left out."""
+
+    def __init__(self, failed: Sequence[FailedScene]) -> None:
+        self.failed = tuple(failed)
+        first = failed[0].reason
+        several = len(failed) > 1
+        super().__init__(
+            f"all {len(failed)} scenes failed; the first: {first}" if several else first
+        )
 
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:

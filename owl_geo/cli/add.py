@@ -1,0 +1,55 @@
+"""``owl-geo add``: more scenes for a run that there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import scenes as scenes_
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo add RUN --scene 'tiles/2026-05-*.tif' --on-error skip",
+    short_help="Add scenes to a run; those it has are skipped.",
+)
+@opt.run_folder
+@scenes_.scene_options
+@scenes_.mask_option
+@scenes_.on_error
+@opt.common
+def add(
+    run_path: Path,
+    scenes: tuple[str, ...],
+    masks: tuple[str, ...],
+    on_error: Literal["fail", "skip"],
+) -> int:
+    """Add scenes to a run: tile them and compute their concepts; those it has are skipped.
+
+    What the run has stays as it is: patches, answers, rounds, a batch that waits. The next query
+    sees the new patches too. If this is interrupted, the run is as before, or whole at the next
+    command; the same command goes on.
+    """
+    from owl_geo.addition import add as add_scenes
+
+    if not scenes:
+        raise click.UsageError("give --scene, as often as you like")
+    added = add_scenes(run_path, scenes, masks=masks, on_error=on_error, report=opt.progress)
+    total = len(added.run.patches)
+    if added.done:
+        click.echo(f"{run_path}: {added.patches} new patches, {total} in all")
+        scenes_.say_scenes(added.scenes)
+        if added.concepts:
+            click.echo("Concepts of the new patches:")
+        for line in added.concepts:
+            click.echo(f"  {line}")
+    else:
+        click.echo(f"{run_path}: nothing new, {total} patches")
+    code = scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
+    if added.done:
+        oracle = added.run.settings.oracle is not None
+        opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
+    return scenes_.end_quietly(code)

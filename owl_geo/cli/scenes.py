@@ -1,0 +1,92 @@
+"""Scenes on the command line, as `init` and `add` take them, and what became of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli.logs import FINISHED_BUT
+
+if TYPE_CHECKING:
+    from owl_geo.sources.places import Found
+    from owl_geo.types import FailedScene
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_log = logging.getLogger("owl_geo")
+_SCENES_SHOWN = 20
+
+
+def scene_options(function: F) -> F:
+    """Add --scene."""
+    return click.option(
+        "--scene",
+        "scenes",
+        multiple=True,
+        metavar="[NAME=]PATH",
+        help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
+        "joined by commas; a pattern in quotes ('tiles/**/*.tif'); a list of these (@FILE or "
+        "FILE.txt); a STAC item. Repeat for more scenes.",
+    )(function)
+
+
+def mask_option(function: F) -> F:
+    """Add --mask."""
+    return click.option(
+        "--mask",
+        "masks",
+        multiple=True,
+        help="A cloud mask: one for all, one per scene, or with {name} in it for the scene's name.",
+    )(function)
+
+
+def on_error(function: F) -> F:
+    """Add --on-error."""
+    return click.option(
+        "--on-error",
+        type=click.Choice(["fail", "skip"]),
+        default="fail",
+        show_default=True,
+        help="skip: leave out scenes that cannot be used, name them at the end, exit with 3.",
+    )(function)
+
+
+def find(options: dict[str, Any]) -> Found:
+    """Find the scenes that the options of `init` name."""
+    from owl_geo.sources.places import find_scenes
+
+    return find_scenes(
+        options["scenes"],
+        bands=options["bands"],
+        masks=options["masks"],
+        mask_bad=[int(word) for word in options["mask_bad"]],
+        on_error=options["on_error"],
+    )
+
+
+def say_scenes(lines: Sequence[str]) -> None:
+    """Print a line per scene, but not a thousand."""
+    click.echo("Scenes:")
+    for line in lines[:_SCENES_SHOWN]:
+        click.echo(f"  {line}")
+    if len(lines) > _SCENES_SHOWN:
+        click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v names them all")
+
+
+def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> int:
+    """Print what became of the scenes, name those that failed, and return the exit code."""
+    click.echo(f"Scenes: {done} done, {skipped} skipped, {len(failed)} failed")
+    for scene in failed:
+        _log.warning("failed: %s: %s", scene.name, scene.reason)
+    return FINISHED_BUT if failed else 0
+
+
+def end_quietly(code: int) -> int:
+    """Return the exit code; a log in JSON says it too."""
+    if code == FINISHED_BUT:
+        opt.end_json("finished, but some scenes failed", code)
+    return code
