@@ -60,7 +60,7 @@ class SceneSettings(Section):
         """Leave out names that are not set: digests of runs that know none stay what they were."""
         values: dict[str, Any] = serialize(self)
         if self.names is None:
-            del values["names"]
+            values.pop("names", None)
         return values
 
     @model_validator(mode="after")
