@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import geopandas as gpd
 import pandas as pd
 
 from owl_geo import creation, owl_toml, run_setup
@@ -16,7 +15,6 @@ from owl_geo.creation import OnError, Reporter
 from owl_geo.errors import RunError, SourceError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.run_folder import Run
-from owl_geo.sources.base import common_crs, relaid
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.places import Found, find_scenes
 from owl_geo.sources.scenes import NoSceneLeft
@@ -94,15 +92,11 @@ def _add(
         (run.path / owl_toml.FILE_NAME).read_text(encoding="utf-8-sig"), fresh.scenes
     )
     settings = owl_toml.parse_text(text, str(run.path / owl_toml.FILE_NAME))
-    grids = fresh.source.grids
-    everywhere = {**run.grids, **grids}
-    crs = common_crs(everywhere.values())
-    size = source.patch_size
-    both = [relaid(part, everywhere, size, crs) for part in (patches, fresh.patches)]
-    whole = gpd.GeoDataFrame(pd.concat(both, ignore_index=True), crs=crs)
+    whole = pd.concat([patches, fresh.patches], ignore_index=True)
     truth = run.truth
     if truth is not None and fresh.truth is not None:
         truth = pd.concat([truth, fresh.truth], ignore_index=True)
+    grids = {**run.grids, **fresh.source.grids}
     extended = run_setup.extend(run, settings, text, whole, grids, truth)
     return Added(
         run=extended,
@@ -147,7 +141,7 @@ class _Fresh:
 
     source: GeoTiffSource
     scenes: tuple[SceneSettings, ...]
-    patches: gpd.GeoDataFrame
+    patches: pd.DataFrame
     truth: pd.DataFrame | None
 
     @classmethod
@@ -176,7 +170,7 @@ class _Fresh:
                 raise SourceError(f"scene {table.outside[0]!r} lies outside every layer")
             patches = creation.with_concepts(source.index, table.columns)
         else:
-            patches = relaid(run.patches[:0], {}, known.patch_size, source.index.crs)
+            patches = run.patches[:0]
         truth = None
         if settings.oracle is not None and len(patches):
             before = len(run.patches)

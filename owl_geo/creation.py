@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from pyproj import CRS
@@ -51,7 +50,7 @@ class Summary:
 @dataclass(frozen=True)
 class _Index:
     source: PatchSource
-    patches: gpd.GeoDataFrame
+    patches: pd.DataFrame
     statistics: BandStatistics
     truth: pd.DataFrame | None
     coverage: Mapping[str, float]
@@ -180,12 +179,10 @@ def concepts_of(
     return ConceptTable(table.columns[kept].reset_index(drop=True), table.coverage, table.outside)
 
 
-def with_concepts(index: gpd.GeoDataFrame, columns: pd.DataFrame) -> gpd.GeoDataFrame:
+def with_concepts(index: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
     """Return the patch index as the run keeps it."""
     own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
-    return gpd.GeoDataFrame(
-        pd.concat([index[own], columns], axis=1), geometry=index.geometry, crs=index.crs
-    )
+    return pd.concat([index[own], columns], axis=1)
 
 
 def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
@@ -218,7 +215,7 @@ def _truth(
 
 
 def held_out_later(
-    settings: Settings, index: gpd.GeoDataFrame, n_before: int, patch_size: int
+    settings: Settings, index: pd.DataFrame, n_before: int, patch_size: int
 ) -> tuple[BoolArray, BoolArray]:
     """Return which patches that join ``n_before`` others are held out, and which of them tested."""
     rng = np.random.default_rng([settings.seed, 1, n_before])
@@ -226,7 +223,7 @@ def held_out_later(
 
 
 def truth_table(
-    index: gpd.GeoDataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
+    index: pd.DataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
 ) -> pd.DataFrame:
     """Return the truth as the run keeps it; ``held`` is by part of the pool."""
     held_out, tested = (np.concatenate(part) for part in zip(*held, strict=True))
@@ -235,7 +232,7 @@ def truth_table(
     )
 
 
-def _run_id(settings: Settings, patches: gpd.GeoDataFrame) -> str:
+def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
     """Name a run by what defines it, so that one seed gives the same batches, names included."""
     digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id"}).encode())
     digest.update("\n".join(patches["patch_id"]).encode())
@@ -250,7 +247,7 @@ def _summary(run: Run, made: _Index) -> Summary:
     return Summary(
         run=run,
         bands=made.source.bands,
-        crs=_crs_name(made.patches.crs),
+        crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in summary] or counts,
         concepts=describe(run.concepts),
         coverage=made.coverage,

@@ -22,11 +22,13 @@ import numpy as np
 import pandas as pd
 import pyarrow
 from filelock import FileLock, Timeout
+from pyproj import CRS
 
-from owl_geo import owl_toml
+from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, finish_replacing, writing_folder
 from owl_geo.config import GeoTiffSettings, Settings
-from owl_geo.errors import RunError, did_you_mean
+from owl_geo.errors import RunError
+from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
@@ -113,8 +115,10 @@ class Run:
         return owl_toml.from_folder(self.settings, self.path)
 
     @cached_property
-    def patches(self) -> gpd.GeoDataFrame:
+    def patches(self) -> pd.DataFrame:
         """The patch index with one column per concept, in the source's reading order.
+
+        ``footprints`` has the polygons.
 
         Raises RunError where owl.toml has since been edited in a way that would make another one.
         """
@@ -124,7 +128,25 @@ class Run:
                 "changed since the patch index was made; "
                 f"run `owl-geo init {self.path} --update`"
             )
-        return gpd.GeoDataFrame(self._table(PATCHES, gpd.read_parquet))
+        return self._table(PATCHES, patch_table.read)
+
+    @cached_property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene as it was indexed."""
+        return {
+            name: SceneGrid(name, crs, tuple(transform), height, width)
+            for name, (crs, *transform, height, width) in self._index_record["scenes"].items()
+        }
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS of the footprints: the scenes' own where they share one, else EPSG:4326."""
+        return common_crs(self.grids)
+
+    def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
+        """Return the polygons of patches, by patch_id; raises SourceError for an unknown id."""
+        rows = self.patches.iloc[positions_of(self.patches, ids)]
+        return footprints(rows, self.grids, self.settings.patch_size)
 
     @cached_property
     def _index_record(self) -> dict[str, Any]:
@@ -140,20 +162,6 @@ class Run:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
     @property
-    def scenes(self) -> Mapping[str, Any]:
-        """What tells whether each scene is still the one that was indexed, by its name."""
-        scenes: Mapping[str, Any] = self._index_record["scenes"]
-        return scenes
-
-    @property
-    def grids(self) -> dict[str, SceneGrid]:
-        """The pixel grid of each scene, as it was indexed."""
-        return {
-            name: SceneGrid(name, record[0], tuple(record[1:7]), record[7], record[8])
-            for name, record in self.scenes.items()
-        }
-
-    @property
     def parts(self) -> tuple[int, ...]:
         """How many patches the pool had when it was made, and after each addition of scenes.
 
@@ -166,42 +174,42 @@ class Run:
         """The first round that could ask of the whole pool of today; scenes may be added later."""
         return int(self._index_record["since"])
 
-    def scene_id(self, name: str) -> str:
-        """Return a digest of all that decides a scene's patches and pixels.
+    @cached_property
+    def scene_ids(self) -> dict[str, str]:
+        """What tells each scene's patches and pixels from others, by scene: a digest.
 
-        That is its entry in owl.toml, the bands, how it is cut, masks and area of interest, its
-        grid, and size and time of its files. What lies behind a URL or a VRT is not looked at.
-        Raises RunError where the run has no such scene, or a file is gone.
+        It is of the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
+        interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
+        is not looked at. Raises RunError where a file is gone.
         """
-        if name not in self.scenes:
-            raise RunError(f"{self.path} has no scene {name!r}{did_you_mean(name, self.scenes)}")
-        source = self.settings_here.source
-        values: list[Any] = [
+        source, here = self.settings.source, self.settings_here.source
+        shared = [
             source.model_dump(mode="json", exclude={"scenes"}),
             self._index_record["statistics"]["bands"],
-            self.scenes[name],
         ]
-        if isinstance(source, GeoTiffSettings):
-            (scene,) = (scene for scene in source.scenes if scene.name == name)
-            places = [scene.path, *scene.files, scene.mask, source.aoi]
-            values += [
-                scene.model_dump(mode="json"),
-                any(other.mask for other in source.scenes),  # decides whose values mask_bad are
-                [_file_states(place) for place in places if place],
+        own: dict[str, list[Any]] = {name: [] for name in self.grids}
+        if isinstance(source, GeoTiffSettings) and isinstance(here, GeoTiffSettings):
+            shared += [
+                any(scene.mask for scene in source.scenes),  # decides whose values mask_bad are
+                _file_states(here.aoi),
             ]
-        text = json.dumps(values, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+            for named, scene in zip(source.scenes, here.scenes, strict=True):
+                places = [scene.path, *scene.files, scene.mask]
+                own[scene.name] = [named.model_dump(mode="json"), *map(_file_states, places)]
+        return {
+            name: _digest([name, shared, self._index_record["scenes"].get(name), values])
+            for name, values in own.items()
+        }
+
+    def scene_id(self, name: str) -> str:
+        """Return what ``scene_ids`` says of one scene; KeyError where there is none."""
+        return self.scene_ids[name]
 
     def _finish_addition(self) -> None:
         """Put an addition of scenes in place that was decided when its process was killed."""
         if (self.path / WAITING).is_dir():
             with self.locked():
                 finish_replacing(self.path, WAITING)
-
-    @property
-    def pool_id(self) -> str:
-        """What tells this run's pool, with its truth and held-out part, from others."""
-        return str(self._index_record["made_from"])
 
     def made_for(self) -> dict[str, Any] | None:
         """Bands, classes and patch size that the run was made for; None where that is lost."""
@@ -240,7 +248,7 @@ class Run:
     @cached_property
     def labels(self) -> LabelStore:
         """Every answer ever given."""
-        return GeoPackageLabels(self.path / LABELS, self.patches.crs)
+        return GeoPackageLabels(self.path / LABELS, self.crs)
 
     @cached_property
     def source(self) -> PatchSource:
@@ -315,7 +323,7 @@ class Run:
             self.truth,
             device=device,
             keep=self.path / FEATURES,
-            pool_id=self.pool_id,
+            scene_ids=self.scene_ids,
             progress=progress,
             n_encoded=self.parts[0],
         )
@@ -410,9 +418,13 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _file_states(place: str) -> list[list[Any]]:
-    """Return name, size and time of a file, or of each file in a folder; nothing of a URL."""
-    if "://" in place or place.startswith("/vsi"):
+def _digest(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _file_states(place: str | None) -> list[list[Any]]:
+    """Return size and time of a file, or with its name of each in a folder; nothing of a URL."""
+    if place is None or "://" in place or place.startswith("/vsi"):
         return []
     path = Path(place)
     try:
@@ -420,7 +432,9 @@ def _file_states(place: str) -> list[list[Any]]:
         states = [(file, file.stat()) for file in files]
     except OSError as error:
         raise RunError(f"cannot look at {place}: {error.strerror or error}") from error
-    return [[str(file), state.st_size, state.st_mtime_ns] for file, state in states]
+    return [
+        [str(file.relative_to(path)), state.st_size, state.st_mtime_ns] for file, state in states
+    ]
 
 
 def grid_record(grid: SceneGrid) -> list[Any]:

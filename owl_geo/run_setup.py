@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import pandas as pd
 import pyarrow
 
-from owl_geo import owl_toml
+from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
+from owl_geo.footprints import common_crs
 from owl_geo.labels import GeoPackageLabels
-from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.run_folder import (
     INDEX,
     LABELS,
@@ -38,7 +37,7 @@ from owl_geo.types import BandStatistics, SceneGrid
 def create(
     path: Path,
     settings: Settings,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
@@ -53,15 +52,14 @@ def create(
     check_free(path, overwrite=overwrite)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        scenes = {name: grid_record(grid) for name, grid in grids.items()}
-        _write_index(partial, settings, patches, scenes, statistics, truth, _Growth())
+        _write_index(partial, settings, patches, grids, statistics, truth, _Growth())
         (partial / ROUNDS).mkdir()
     return Run(path)
 
 
 def update(
     run: Run,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
@@ -72,7 +70,7 @@ def update(
     """
     asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
     if (run.path / LABELS).exists():
-        answered = GeoPackageLabels(run.path / LABELS, patches.crs).history()["patch_id"]
+        answered = GeoPackageLabels(run.path / LABELS, common_crs(grids)).history()["patch_id"]
         asked = pd.concat([asked, answered])
     lost = asked[~asked.isin(patches["patch_id"])]
     if len(lost):
@@ -85,9 +83,8 @@ def update(
         disk_errors(run.path),
         tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
     ):
-        scenes = {name: grid_record(grid) for name, grid in grids.items()}
         growth = _growth_kept(run, patches["patch_id"])
-        _write_index(Path(folder), run.settings, patches, scenes, statistics, truth, growth)
+        _write_index(Path(folder), run.settings, patches, grids, statistics, truth, growth)
         # the record comes last: until then an interrupted update is told by its fingerprint
         (run.path / TRUTH).unlink(missing_ok=True)
         for name in (PATCHES, TRUTH, INDEX):
@@ -100,7 +97,7 @@ def extend(
     run: Run,
     settings: Settings,
     text: str,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     truth: pd.DataFrame | None,
 ) -> Run:
@@ -111,7 +108,7 @@ def extend(
         settings: with the new scenes.
         text: owl.toml that says them.
         patches: all rows, the old ones first and as they were.
-        grids: of the scenes that are new.
+        grids: of all scenes.
         truth: all rows too; None without an oracle.
 
     Band statistics stay, since models are bound to them. Raises RunError; then the run is as
@@ -120,12 +117,11 @@ def extend(
     growth = _Growth(run.parts, run.pool_since)
     if len(patches) > len(run.patches):
         growth = _Growth((*run.parts, len(patches)), len(run.rounds()))
-    if patches.crs != run.patches.crs and patches.crs == crs_of(GEOGRAPHIC):
-        GeoPackageLabels(run.path / LABELS, patches.crs).reproject()
-    scenes = {**run.scenes, **{name: grid_record(grid) for name, grid in grids.items()}}
+    if common_crs(grids) != run.crs:
+        GeoPackageLabels(run.path / LABELS, common_crs(grids)).reproject()
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
-        _write_index(folder, settings, patches, scenes, run.statistics, truth, growth)
+        _write_index(folder, settings, patches, grids, run.statistics, truth, growth)
     return Run(run.path)
 
 
@@ -161,13 +157,13 @@ def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | Non
 def _write_index(
     folder: Path,
     settings: Settings,
-    patches: gpd.GeoDataFrame,
-    scenes: Mapping[str, Any],
+    patches: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     growth: _Growth,
 ) -> None:
-    patches.to_parquet(folder / PATCHES)
+    patch_table.write(folder / PATCHES, patches, grids, settings.patch_size)
     if truth is not None:
         truth.to_parquet(folder / TRUTH)
     record = {
@@ -175,7 +171,7 @@ def _write_index(
         "made_for": made_for(settings, statistics.bands),
         "parts": list(growth.parts) or [len(patches)],
         "since": growth.since,
-        "scenes": dict(scenes),
+        "scenes": {name: grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),
             "median": statistics.median.tolist(),

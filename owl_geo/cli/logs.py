@@ -1,8 +1,8 @@
 """What goes to stderr: log records, progress and the last line, for people or for a scheduler.
 
 Plain, a line is ``warning: ...``, with the time before it under -v. With --log-json every line is
-an object: time (ISO 8601, UTC), level, logger, message; progress has work, done and total besides, and
-what ends a command its exit_code. Results go to stdout either way.
+an object: time (ISO 8601, UTC), level, logger, message; progress has work, done and total besides,
+and what ends a command its exit_code. Results go to stdout either way.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
@@ -16,7 +16,7 @@ from owl_geo.errors import SourceError
 from owl_geo.grid import Chunk, chunks
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import common_crs, positions_of, relaid
+from owl_geo.sources.base import positions_of
 from owl_geo.sources.cutting import cut
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import Pixels, ReaderPool, block_shape, chunk_shape
@@ -66,7 +66,7 @@ class GeoTiffSource:
         min_valid: float = 0.9,
         mask_bad: Sequence[int] = (),
         aoi: str | Path | None = None,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
@@ -110,7 +110,7 @@ class GeoTiffSource:
     def from_settings(
         cls,
         settings: GeoTiffSettings,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
@@ -146,7 +146,7 @@ class GeoTiffSource:
         return {name: scene.grid for name, scene in self._scenes.items()}
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
+    def index(self) -> pd.DataFrame:
         """All patches in reading order; the first call scans the scenes."""
         return self._scanned().index
 
@@ -155,6 +155,18 @@ class GeoTiffSource:
         """What became of each scene's windows; empty where a stored index was given."""
         self._scanned()
         return self._summary
+
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Positions in the index, 0 first, where reading moves on to other blocks or scenes."""
+        layout = self._scanned()
+        size = self.patch_size
+        shapes = [chunk_shape(self._scenes[name], size) for name in layout.names]
+        rows, cols = np.array(shapes, dtype=np.int64)[layout.scene].T
+        moves = np.diff(layout.scene) != 0
+        moves |= np.diff(layout.row_off // rows) != 0
+        moves |= np.diff(layout.col_off // cols) != 0
+        return np.concatenate([[0], np.flatnonzero(moves) + 1])
 
     @property
     def failed(self) -> tuple[FailedScene, ...]:
@@ -166,13 +178,11 @@ class GeoTiffSource:
         """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""
         layout = self._scanned()
         names = {scene.name for scene in scenes}
-        grids = {name: grid for name, grid in self.grids.items() if name not in names}
-        if not grids:
+        if names.issuperset(self._scenes):
             raise NoSceneLeft([*self._failed, *scenes])
         kept = layout.index[~layout.index["scene"].isin(names)].reset_index(drop=True)
-        index = relaid(kept, grids, self.patch_size, common_crs(grids.values()))
         summary = tuple(entry for entry in self._summary if entry.scene not in names)
-        self._lay_out(Scan(index, summary, tuple(scenes)))
+        self._lay_out(Scan(kept, summary, tuple(scenes)))
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
@@ -190,21 +200,19 @@ class GeoTiffSource:
         return patches if np.array_equal(back, np.arange(len(ids))) else patches[back]
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)``, at most ``batch_size`` at a time, in the order of the index.
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, patches)``, at most ``batch_size`` at a time, as the index has them.
 
-        All patches, or those of ``ids``. Pixels are read in chunks of whole blocks, the next one
-        while the caller works on this one; two chunks are in memory at once.
+        All patches, or those at ascending positions. Pixels are read in chunks of whole blocks, the
+        next one while the caller works on this one; two chunks are in memory at once.
         """
         layout = self._scanned()
-        if ids is None:
+        if positions is None:
             positions = np.arange(len(layout.index), dtype=np.int64)
-        else:
-            positions = np.sort(positions_of(layout.index, ids))
-        known, done = layout.ids, 0
+        done = 0
         for patches in self._patches(layout, positions, batch_size):
-            yield known[positions[done : done + len(patches)]].tolist(), patches
+            yield positions[done : done + len(patches)], patches
             done += len(patches)
 
     def close(self) -> None:
@@ -308,15 +316,14 @@ class _Piece:
 class _Layout:
     """The index as arrays ``(n,)``."""
 
-    index: gpd.GeoDataFrame
+    index: pd.DataFrame
     names: tuple[str, ...]
     scene: IntArray  # position in ``names``
     row_off: IntArray
     col_off: IntArray
-    ids: np.ndarray[tuple[int], np.dtype[np.object_]]
 
     @classmethod
-    def of(cls, index: gpd.GeoDataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
+    def of(cls, index: pd.DataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
         """Raises SourceError where the index has patches that the scenes have not."""
         names = tuple(grids)
         codes = {name: code for code, name in enumerate(names)}
@@ -332,14 +339,14 @@ class _Layout:
             scene=scene.to_numpy(dtype=np.int64),
             row_off=index["row_off"].to_numpy(dtype=np.int64),
             col_off=index["col_off"].to_numpy(dtype=np.int64),
-            ids=index["patch_id"].to_numpy(dtype=object),
         )
         height = np.array([grids[name].height for name in names])[layout.scene]
         width = np.array([grids[name].width for name in names])[layout.scene]
         outside = (layout.row_off + size > height) | (layout.col_off + size > width)
         if outside.any():
             raise SourceError(
-                f"the patch index does not fit the scenes: {layout.ids[outside][0]} reaches past "
+                f"the patch index does not fit the scenes: {index['patch_id'][outside].iloc[0]} "
+                "reaches past "
                 "the edge; the scene was replaced, or patch_size changed"
             )
         return layout

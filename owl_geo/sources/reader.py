@@ -25,6 +25,9 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
 CHUNK_BYTES = 64 * 2**20
+# GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
+# to, and a share of the machine's memory, as GDAL takes by default, would be taken for nothing.
+_CACHE = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 128 * 2**20}
 
 _IDLE_READERS = 32  # of scenes that wait for their next use: open files are few on some systems
 _MANY_PIXELS = 2**20  # of a file; with fewer, waking threads takes longer than decoding
@@ -32,6 +35,7 @@ _MANY_PIXELS = 2**20  # of a file; with fewer, waking threads takes longer than 
 
 def _gdal() -> rasterio.Env:
     return rasterio.Env(
+        **_CACHE,
         # decoders other than GeoTIFF's take the number of threads from here
         GDAL_NUM_THREADS=decoding_threads(),
         # warp block by block, so that a value never depends on the window that is read

@@ -8,8 +8,8 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
@@ -52,7 +52,7 @@ class SceneSummary:
 class Scan:
     """The patch index, a summary per scene, and the scenes that could not be read."""
 
-    index: gpd.GeoDataFrame
+    index: pd.DataFrame
     summary: tuple[SceneSummary, ...]
     failed: tuple[FailedScene, ...] = ()
 
@@ -175,9 +175,7 @@ def scan(
     if not may_be_empty and not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
     index = build_index(
-        {scene.name: scene.grid for scene in scenes if scene.name in kept},
         {name: (windows.row_off, windows.col_off) for name, windows in kept.items()},
-        size,
         {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
     )
     return Scan(index, tuple(summary), tuple(failed))
