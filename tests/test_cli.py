@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import click
 import geopandas as gpd
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from rasters import write_raster
+from rasters import coordinates, write_raster
 from searches import label
 
 from owl_geo import Run
@@ -213,6 +215,112 @@ def test_a_scene_that_was_replaced_is_noticed(tmp_path) -> None:
     elsewhere = rasterio.Affine(10, 0, 0, 0, -10, 0)
     write_raster(path, np.ones((1, 32, 32), dtype="uint16"), transform=elsewhere)
     assert "scene 's' was replaced" in one_error(owl("query", "r", cwd=tmp_path))
+
+
+@pytest.fixture
+def tiles(tmp_path) -> Path:
+    """Two scenes of one name, and one that is no image."""
+    for folder in ("x", "y"):
+        write_raster(tmp_path / "t" / folder / "B.tif", coordinates(32, 32))
+    (tmp_path / "t" / "text.tif").write_text("no image")
+    return tmp_path
+
+
+MANY = ["--scene", "t/**/*.tif", "--patch-size", "8"]
+
+
+def test_many_scenes_as_a_batch_job(tiles) -> None:
+    assert "text.tif" in one_error(owl("init", "r", *MANY, cwd=tiles))
+    made = owl("init", "r", *MANY, "--on-error", "skip", cwd=tiles)
+    assert made.returncode == 3, made.stderr
+    lines = made.stdout.splitlines()
+    assert "Scenes: 2 done, 0 skipped, 1 failed" in lines
+    assert lines[-1] == "Next: owl-geo query r"
+    (failed,) = made.stderr.splitlines()
+    assert re.match(r"warning: failed: text: cannot open .*text\.tif", failed)
+    write_raster(tiles / "t" / "z" / "B.tif", coordinates(32, 32))
+    more = owl("add", "r", "--scene", "t/**/*.tif", "--on-error", "skip", cwd=tiles)
+    assert more.returncode == 3
+    assert "r: 16 new patches, 48 in all" in more.stdout
+    assert "Scenes: 1 done, 2 skipped, 1 failed" in more.stdout
+    names = [scene.name for scene in Run(tiles / "r").settings.source.scenes]
+    assert names == ["x_B", "y_B", "B"]
+    (tiles / "t" / "text.tif").unlink()
+    again = owl("add", "r", "--scene", "t/**/*.tif", cwd=tiles)
+    assert again.returncode == 0, again.stderr
+    assert "r: nothing new, 48 patches" in again.stdout
+    assert "Scenes: 0 done, 3 skipped, 0 failed" in again.stdout
+    assert owl("query", "r", "-q", cwd=tiles).returncode == 0
+
+
+def test_a_command_where_all_scenes_fail_fails(tiles) -> None:
+    command = ["--scene", "t/text.tif", "--on-error", "skip"]
+    assert "cannot open" in one_error(owl("init", "r", *command, cwd=tiles))
+    assert "give --scene" in one_error(owl("add", "r", cwd=tiles), code=2)
+
+
+def test_masks_that_go_with_no_scene_are_refused(tmp_path) -> None:
+    done = owl("init", "r", "--mask", "m.tif", "--mask-bad", "1", cwd=tmp_path)
+    assert "--mask goes with --scene" in one_error(done, code=2)
+
+
+def test_a_thousand_scenes_are_no_thousand_lines(tmp_path) -> None:
+    for number in range(22):
+        write_raster(tmp_path / f"{number:02}.tif", np.ones((1, 8, 8), dtype="uint16"))
+    made = owl("init", "r", "--scene", "*.tif", "--patch-size", "8", "-v", cwd=tmp_path)
+    assert "  and 2 more; -v names them all" in made.stdout.splitlines()
+    seen = re.findall(
+        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: scene (\d+): 1 patches, [\d.]+ s$",
+        made.stderr,
+        flags=re.MULTILINE,
+    )
+    assert seen == [f"{number:02}" for number in range(22)]
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """The log as objects, each with what every one has."""
+    found = [json.loads(line) for line in done.stderr.splitlines()]
+    for one in found:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one["time"])
+        assert {"level", "logger", "message"} < set(one)
+    return found
+
+
+def test_logs_as_json(tiles) -> None:
+    made = owl("init", "r", *MANY, "--on-error", "skip", "-v", "--log-json", cwd=tiles)
+    assert made.returncode == 3
+    log = records(made)
+    assert "scene x_B: 16 patches, " in log[0]["message"]
+    assert log[0]["level"] == "info"
+    progress = [one for one in log if "work" in one]
+    assert ("Tiling", 32, 32) in [(one["work"], one["done"], one["total"]) for one in progress]
+    assert log[-2]["message"].startswith("failed: text: cannot open")
+    assert (log[-1]["exit_code"], log[-1]["level"]) == (3, "warning")
+    (error,) = records(owl("init", "r", *MANY, "--log-json", cwd=tiles))[-1:]
+    assert (error["level"], error["exit_code"]) == ("error", 1)
+    assert "error:" not in error["message"]
+    (usage,) = records(owl("query", "--log-json", "--nonsense", "r", cwd=tiles))
+    assert (usage["exit_code"], usage["level"]) == (2, "error")
+    quiet = owl("query", "r", "-q", "--log-json", cwd=tiles)
+    assert quiet.stderr == ""
+    assert len(quiet.stdout.splitlines()) == 1
+
+
+def test_a_defect_as_json_keeps_its_traceback(tmp_path) -> None:
+    owl("init", "r", "--source", "synthetic", *SMALL, cwd=tmp_path)
+    code = (
+        "import owl_geo.overview, owl_geo.cli\n"
+        "def broken(run): raise ZeroDivisionError('oh')\n"
+        "owl_geo.overview.status = broken\n"
+        "owl_geo.cli.main(['status', 'r', '--log-json'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    (one,) = records(done)
+    assert one["level"] == "critical"
+    assert "in broken" in one["traceback"]
 
 
 def test_debug_shows_the_traceback(tmp_path) -> None:

@@ -249,7 +249,7 @@ def test_wanted_bands_choose_the_assets(
 
 
 def test_a_band_that_an_item_lacks_is_named(stac: Path) -> None:
-    with pytest.raises(SourceError, match="STAC item 'S2B_1' .* has no band 'swir1'"):
+    with pytest.raises(SourceError, match=r"STAC item 'S2B_1' .* has no band 'swir1'"):
         find_scenes([str(stac)], bands=["swir1"])
     found = find_scenes([str(stac)], bands=["swir1"], on_error="skip")
     assert found.scenes == ()

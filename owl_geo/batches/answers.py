@@ -151,6 +151,6 @@ def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[st
             shapely.symmetric_difference(shapely.make_valid(drawn.to_numpy()), own.to_numpy())
         )
         # NaN, for a polygon that was removed, counts as edited
-        same = np.asarray(apart <= _EDITED_SHARE * own.area.to_numpy())
+        same = np.asarray(apart <= _EDITED_SHARE * shapely.area(own.to_numpy()))
         edited += rows["patch_id"][~same].tolist()
     return edited

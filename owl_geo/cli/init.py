@@ -107,7 +107,12 @@ def _find(options: dict[str, Any]) -> Found | None:
         return None
     if not all(word.lstrip("-").isdigit() for word in options["mask_bad"]):
         raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
-    return scenes_.find(options)
+    found = scenes_.find(options)
+    if not found.scenes and found.failed:
+        from owl_geo.sources.scenes import NoSceneLeft
+
+        raise NoSceneLeft(found.failed)
+    return found
 
 
 def _print(summary: Summary, run_path: Path) -> int:
