@@ -184,6 +184,12 @@ class Run:
         Raises RunError where a scene is not the one that was indexed, by its header.
         """
         source = open_source(self.settings_here.source, index=self.patches)
+        if source.bands != self.statistics.bands:
+            raise RunError(
+                f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
+                f"{', '.join(self.statistics.bands)}; restore them, or run "
+                f"`owl-geo init {self.path} --update`"
+            )
         known = self._index_record["scenes"]
         for name, grid in source.grids.items():
             if known.get(name) != grid_record(grid):
