@@ -144,7 +144,7 @@ class _Group:
         """Bytes that reading one pixel of these bands takes, on top of the result."""
         width = 1 if self.span is None else self.span.stop - self.span.start
         read = max(self.slab, 1) * width * self.dtype.itemsize
-        return read + (0 if self.rule is None else 12 * len(self.picks))
+        return read + (0 if self.rule in (None, "median") else 12 * len(self.picks))
 
     @property
     def may_be_invalid(self) -> bool:

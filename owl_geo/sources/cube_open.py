@@ -7,6 +7,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import xarray as xr
@@ -57,8 +58,7 @@ def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
     """Return the name that a cube's patches begin with: the file's, without its suffixes."""
     if not isinstance(cube, str):
         source = str(cube.encoding.get("source", ""))
-        named = cube.name if isinstance(cube, xr.DataArray) else None
-        return str(named) if named else (cube_name(source) if source else "cube")
+        return _own_name(cube) or (cube_name(source) if source else "cube")
     plain = urlsplit(cube).path or urlsplit(cube).netloc if "://" in cube else cube
     name = PurePosixPath(plain).name if "://" in cube else Path(plain).absolute().name
     while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
@@ -66,35 +66,42 @@ def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
     return name or "cube"
 
 
+def _own_name(cube: xr.DataArray | xr.Dataset) -> str | None:
+    """Return the name that somebody gave a DataArray, not the one that dask made up."""
+    if not isinstance(cube, xr.DataArray) or not cube.name:
+        return None
+    made_up = cube.chunks is not None and cube.name == getattr(cube.data, "name", None)
+    return None if made_up else str(cube.name)
+
+
 def _open(path: str) -> xr.Dataset:
     local = "://" not in path
     if local and not Path(path).exists():
         raise SourceError(f"{path} does not exist")
+    zipped = local and path.lower().endswith(".zip")
     try:
         with warnings.catch_warnings():
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
-            if _is_zarr(path):
-                return xr.open_dataset(
-                    _zip(path) if local and path.lower().endswith(".zip") else path,  # type: ignore[arg-type]  # xarray takes stores of zarr, and does not say so
-                    engine="zarr",
-                    cache=False,
-                    decode_coords="all",
-                    decode_timedelta=False,
-                )
-            return xr.open_dataset(path, cache=False, decode_coords="all", decode_timedelta=False)
+            return xr.open_dataset(
+                _zip(path) if zipped else path,
+                engine="zarr" if zipped or _is_zarr(path) else None,
+                cache=False,
+                decode_coords="all",
+                decode_timedelta=False,  # a variable in days is a number
+            )
     except UNREADABLE as error:
         raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
 
 
 def _is_zarr(path: str) -> bool:
     plain = urlsplit(path).path if "://" in path else path
-    if plain.lower().rstrip("/").endswith((".zarr", ".zarr.zip")):
+    if plain.lower().rstrip("/").endswith(".zarr"):
         return True
     return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
 
 
-def _zip(path: str) -> object:
+def _zip(path: str) -> Any:  # xarray takes stores of zarr, and does not say so
     from zarr.storage import ZipStore
 
     return ZipStore(path, mode="r")
@@ -103,8 +110,8 @@ def _zip(path: str) -> object:
 def _decoded(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
     """Return the cube as a dataset; what was read without decoding is decoded now."""
     if isinstance(cube, xr.DataArray):
-        named = isinstance(cube.name, str) and cube.name and cube.name not in cube.coords
-        cube = cube.to_dataset(name=cube.name if named else "band_1")
+        name = _own_name(cube)
+        cube = cube.to_dataset(name="band_1" if name is None or name in cube.coords else name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
