@@ -750,6 +750,8 @@ def _in_radians() -> xr.DataArray:
         (lambda: cube(coordinates(20, 20)).rename(band="level"), r"axis 'level' of 3 values"),
         (lambda: cube(coordinates(20, 20)) * 1j, r"complex pixels"),
         (lambda: xr.Dataset(), r"has no variables"),
+        (lambda: coordinates(20, 20), r"a cube is a path, an xarray.DataArray .* not ndarray"),
+        (lambda: cube(noisy(2)).isel(time=slice(0, 0)), r"has no dates: its axis time is empty"),
         (lambda: cube(coordinates(20, 20)).assign_coords(x=[5.0] * 20), r"do not place its pixels"),
     ],
 )

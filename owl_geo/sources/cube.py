@@ -19,7 +19,7 @@ from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band, select
 from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.cube_axes import Axes, CubeDescription, Place, describe_cube
-from owl_geo.sources.cube_open import UNREADABLE, CubeFile, cube_name, reason
+from owl_geo.sources.cube_open import UNREADABLE, CubeFile, cube_name, cube_place, reason
 from owl_geo.sources.cube_time import any_date, over_dates
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import AnyArray, BoolArray, Progress, SceneGrid
@@ -75,7 +75,7 @@ class CubeSource(TiledSource):
         index: gpd.GeoDataFrame | None = None,
         progress: Progress | None = None,
     ) -> None:
-        place = str(cube) if isinstance(cube, str | Path) else cube
+        place = cube_place(cube)
         called = name or cube_name(place)
         where = place if isinstance(place, str) else f"the cube {called!r}"
         try:

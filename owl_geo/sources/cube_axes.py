@@ -109,6 +109,9 @@ def describe_cube(
     grid = _grid(dataset, list(axes), main, crs, name, where, given)
     bands = tuple(replace(band, grid=grid) for band in bands)
     times = dict.fromkeys(found.time for found in axes.values() if found.time is not None)
+    for time in times:
+        if dataset.sizes[time] == 0:
+            raise SourceError(f"{where} has no dates: its axis {time} is empty")
     dates = {time: _dates(dataset, time) for time in times}
     return CubeDescription(grid, bands, places, axes, dates, unusable)
 

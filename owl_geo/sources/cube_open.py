@@ -54,6 +54,17 @@ class CubeFile:
             self._opened = None
 
 
+def cube_place(cube: object) -> str | xr.DataArray | xr.Dataset:
+    """Return a path as text and a cube in memory as it is; raises SourceError for anything else."""
+    if isinstance(cube, str | Path):
+        return str(cube)
+    if isinstance(cube, xr.DataArray | xr.Dataset):
+        return cube
+    raise SourceError(
+        f"a cube is a path, an xarray.DataArray or an xarray.Dataset, not {type(cube).__name__}"
+    )
+
+
 def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
     """Return the name that a cube's patches begin with: the file's, without its suffixes."""
     if not isinstance(cube, str):
