@@ -15,11 +15,11 @@ The layers, from top to bottom; imports go down only:
     search
     learners
     features
-    scoring | training | audit | validation
+    scoring | training | audit | validation | patch_table
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
-    raster | gpkg | uncertainty
+    raster | gpkg | uncertainty | footprints
     grid | blocks
-    owl_toml | atomic | presets
+    owl_toml | atomic | presets | workers
     config
     types | schema | errors
 """

@@ -51,11 +51,14 @@ def write_zarr(
     path: Path,
     array: xr.DataArray | xr.Dataset,
     chunks: dict[str, int] | None = None,
+    *,
+    shards: tuple[int, ...] | None = None,
     **options: Any,
 ) -> Path:
     """Write a cube as Zarr, each variable in the chunks given, and return its path."""
     dataset = _dataset(array)
-    encoding = {name: {"chunks": sizes} for name, sizes in _sizes(dataset, chunks or {})}
+    more = {} if shards is None else {"shards": shards}
+    encoding = {name: {"chunks": sizes} | more for name, sizes in _sizes(dataset, chunks or {})}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset.to_zarr(path, encoding=encoding, **options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from owl_geo.config import CubeSettings, SourceSettings, SyntheticSettings
 
 if TYPE_CHECKING:
-    import geopandas as gpd
+    import pandas as pd
 
     from owl_geo.sources.base import PatchSource
     from owl_geo.types import Progress
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def open_source(
     settings: SourceSettings,
-    index: gpd.GeoDataFrame | None = None,
+    index: pd.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> PatchSource:
     """Open the source that the settings describe.

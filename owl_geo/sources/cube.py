@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 import xarray as xr
 from pydantic import ValidationError
 
@@ -72,7 +72,7 @@ class CubeSource(TiledSource):
         min_valid: float = 0.9,
         aoi: str | Path | None = None,
         crs: str | None = None,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> None:
         place = cube_place(cube)
@@ -102,7 +102,7 @@ class CubeSource(TiledSource):
     def from_settings(
         cls,
         settings: CubeSettings,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> CubeSource:
         """Open the source that owl.toml describes."""

@@ -14,8 +14,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
+from owl_geo.footprints import GEOGRAPHIC
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
-from owl_geo.sources.base import GEOGRAPHIC
 from owl_geo.sources.cube_open import reason
 from owl_geo.types import AnyArray, SceneGrid
 

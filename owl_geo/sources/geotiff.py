@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import geopandas as gpd
+import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
@@ -52,7 +52,7 @@ class GeoTiffSource(TiledSource):
         min_valid: float = 0.9,
         mask_bad: Sequence[int] = (),
         aoi: str | Path | None = None,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> None:
         places = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
@@ -78,7 +78,7 @@ class GeoTiffSource(TiledSource):
     def from_settings(
         cls,
         settings: GeoTiffSettings,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> GeoTiffSource:
         """Open the source that owl.toml describes."""

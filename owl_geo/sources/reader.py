@@ -25,9 +25,14 @@ from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
+# GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
+# to, and a share of the machine's memory, as GDAL takes by default, would be taken for nothing.
+_CACHE = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 128 * 2**20}
+
 
 def _gdal() -> rasterio.Env:
     return rasterio.Env(
+        **_CACHE,
         # decoders other than GeoTIFF's take the number of threads from here
         GDAL_NUM_THREADS=decoding_threads(),
         # warp block by block, so that a value never depends on the window that is read

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
@@ -50,7 +50,7 @@ class SceneSummary:
 class Scan:
     """The patch index, and a summary per scene."""
 
-    index: gpd.GeoDataFrame
+    index: pd.DataFrame
     summary: tuple[SceneSummary, ...]
 
 
@@ -139,10 +139,8 @@ def scan(
     if not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
     index = build_index(
-        {scene.name: scene.grid for scene in scenes},
         {name: (windows.row_off, windows.col_off) for name, windows in kept.items()},
-        size,
-        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()]).tolist()},
+        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
     )
     return Scan(index, tuple(summary))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.config import CubeSettings, GeoTiffSettings
@@ -41,7 +41,7 @@ class TiledSource:
         self,
         scenes: Sequence[ChunkedScene],
         settings: GeoTiffSettings | CubeSettings,
-        index: gpd.GeoDataFrame | None,
+        index: pd.DataFrame | None,
         progress: Progress | None,
     ) -> None:
         self._tiled = {scene.name: scene for scene in scenes}
@@ -70,7 +70,7 @@ class TiledSource:
         return {name: scene.grid for name, scene in self._tiled.items()}
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
+    def index(self) -> pd.DataFrame:
         """All patches in reading order; the first call scans the scenes."""
         return self._scanned().index
 
@@ -79,6 +79,17 @@ class TiledSource:
         """What became of each scene's windows; empty where a stored index was given."""
         self._scanned()
         return self._summary
+
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Positions in the index, 0 first, where reading moves on to other blocks or scenes."""
+        layout = self._scanned()
+        shapes = [self._tiled[name].chunk_shape(self.patch_size) for name in layout.names]
+        rows, cols = np.array(shapes, dtype=np.int64)[layout.scene].T
+        moves = np.diff(layout.scene) != 0
+        moves |= np.diff(layout.row_off // rows) != 0
+        moves |= np.diff(layout.col_off // cols) != 0
+        return np.concatenate([[0], np.flatnonzero(moves) + 1])
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
@@ -96,21 +107,19 @@ class TiledSource:
         return patches if np.array_equal(back, np.arange(len(ids))) else patches[back]
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)``, at most ``batch_size`` at a time, in the order of the index.
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, patches)``, at most ``batch_size`` at a time, as the index has them.
 
-        All patches, or those of ``ids``. Pixels are read in chunks of whole blocks, the next one
-        while the caller works on this one; two chunks are in memory at once.
+        All patches, or those at ascending positions. Pixels are read in chunks of whole blocks, the
+        next one while the caller works on this one; two chunks are in memory at once.
         """
         layout = self._scanned()
-        if ids is None:
+        if positions is None:
             positions = np.arange(len(layout.index), dtype=np.int64)
-        else:
-            positions = np.sort(positions_of(layout.index, ids))
-        known, done = layout.ids, 0
+        done = 0
         for patches in self._patches(layout, positions, batch_size):
-            yield known[positions[done : done + len(patches)]].tolist(), patches
+            yield positions[done : done + len(patches)], patches
             done += len(patches)
 
     def _scanned(self) -> _Layout:
@@ -203,15 +212,14 @@ class _Piece:
 class _Layout:
     """The index as arrays ``(n,)``."""
 
-    index: gpd.GeoDataFrame
+    index: pd.DataFrame
     names: tuple[str, ...]
     scene: IntArray  # position in ``names``
     row_off: IntArray
     col_off: IntArray
-    ids: np.ndarray[tuple[int], np.dtype[np.object_]]
 
     @classmethod
-    def of(cls, index: gpd.GeoDataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
+    def of(cls, index: pd.DataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
         """Raises SourceError where the index has patches that the scenes have not."""
         names = tuple(grids)
         codes = {name: code for code, name in enumerate(names)}
@@ -227,15 +235,14 @@ class _Layout:
             scene=scene.to_numpy(dtype=np.int64),
             row_off=index["row_off"].to_numpy(dtype=np.int64),
             col_off=index["col_off"].to_numpy(dtype=np.int64),
-            ids=index["patch_id"].to_numpy(dtype=object),
         )
         height = np.array([grids[name].height for name in names])[layout.scene]
         width = np.array([grids[name].width for name in names])[layout.scene]
         outside = (layout.row_off + size > height) | (layout.col_off + size > width)
         if outside.any():
             raise SourceError(
-                f"the patch index does not fit the scenes: {layout.ids[outside][0]} reaches past "
-                "the edge; the scene was replaced, or patch_size changed"
+                f"the patch index does not fit the scenes: {index['patch_id'][outside].iloc[0]} "
+                "reaches past the edge; the scene was replaced, or patch_size changed"
             )
         return layout
 
