@@ -53,12 +53,14 @@ if TYPE_CHECKING:
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
+    from owl_geo.sources.cube import CubeSource
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
     from owl_geo.uncertainty import entropy, least_confidence, margin, mutual_information
 
 _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
+    "CubeSource": "sources.cube",
     "DiscoverySampler": "acquisition.samplers",
     "GeoTiffSource": "sources.geotiff",
     "GreedySampler": "acquisition.samplers",
@@ -86,6 +88,7 @@ _HOME = {
 
 __all__ = [
     "ConceptWeightedSampler",
+    "CubeSource",
     "DiscoverySampler",
     "GeoTiffSource",
     "GreedySampler",

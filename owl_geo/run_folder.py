@@ -26,7 +26,7 @@ from pyproj import CRS
 
 from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, finish_replacing, writing_folder
-from owl_geo.config import GeoTiffSettings, Settings
+from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore
@@ -196,6 +196,8 @@ class Run:
             for named, scene in zip(source.scenes, here.scenes, strict=True):
                 places = [scene.path, *scene.files, scene.mask]
                 own[scene.name] = [named.model_dump(mode="json"), *map(_file_states, places)]
+        elif isinstance(here, CubeSettings):
+            shared += [_file_states(here.path, whole=False), _file_states(here.aoi)]
         return {
             name: _digest([name, shared, self._index_record["scenes"].get(name), values])
             for name, values in own.items()
@@ -257,6 +259,12 @@ class Run:
         Raises RunError where a scene is not the one that was indexed, by its header.
         """
         source = open_source(self.settings_here.source, index=self.patches)
+        if source.bands != self.statistics.bands:
+            raise RunError(
+                f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
+                f"{', '.join(self.statistics.bands)}; restore them, or run "
+                f"`owl-geo init {self.path} --update`"
+            )
         known = self._index_record["scenes"]
         for name, grid in source.grids.items():
             if known.get(name) != grid_record(grid):
@@ -422,13 +430,19 @@ def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _file_states(place: str | None) -> list[list[Any]]:
-    """Return size and time of a file, or with its name of each in a folder; nothing of a URL."""
+def _file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
+    """Return size and time of a file, or with its name of each in a folder; nothing of a URL.
+
+    Not ``whole`` looks at what stands in the folder itself: a store may have a million chunks.
+    """
     if place is None or "://" in place or place.startswith("/vsi"):
         return []
     path = Path(place)
     try:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        files = [path]
+        if path.is_dir():
+            found = path.rglob("*") if whole else path.iterdir()
+            files = sorted(f for f in found if f.is_file() or not whole)
         states = [(file, file.stat()) for file in files]
     except OSError as error:
         raise RunError(f"cannot look at {place}: {error.strerror or error}") from error

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from owl_geo.cli import cube, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
-from owl_geo.cli import synthetic
 
 if TYPE_CHECKING:
     from owl_geo.creation import Summary
@@ -33,7 +33,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @opt.run_folder
 @click.option(
     "--source",
-    type=click.Choice(["geotiff", "synthetic"]),
+    type=click.Choice(["geotiff", "cube", "synthetic"]),
     default="geotiff",
     show_default=True,
     help="Where patches come from.",
@@ -57,6 +57,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
 @click.option("--classes", callback=_words, help="The answers.  [absent,present]")
 @click.option("--positive", help="The class that is searched for.  [the last class]")
+@cube.cube_options
 @synthetic.generator_options
 @opt.loop_options
 @click.option(
@@ -103,7 +104,7 @@ def _origin(options: dict[str, Any]) -> str:
 
 def _find(options: dict[str, Any]) -> Found | None:
     """Find the scenes that --scene names; None where there are none to find."""
-    if options["source"] == "synthetic" or not options["scenes"]:
+    if options["source"] != "geotiff" or not options["scenes"]:
         return None
     if not all(word.lstrip("-").isdigit() for word in options["mask_bad"]):
         raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
@@ -145,7 +146,8 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
     if options["source"] == "synthetic":
         base = opt.merge(base, _synthetic(options))
     else:
-        base = opt.merge(base, opt.given(source=_scenes(options, found), oracle=_oracle(options)))
+        source = _cube(options) if options["source"] == "cube" else _scenes(options, found)
+        base = opt.merge(base, opt.given(source=source, oracle=_oracle(options)))
     if options["osm"]:
         base = opt.merge(base, _osm(options["osm"]))
     classes = options["classes"]
@@ -156,6 +158,7 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
 
 def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
     _refuse(options, _OF_SCENES, "--source geotiff")
+    _refuse(options, cube.OF_CUBES, "--source cube")
     return synthetic.settings(options)
 
 
@@ -177,6 +180,9 @@ _OF_SCENES = {
 }
 
 
+_OF_GENERATOR = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
+
+
 def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> None:
     """Refuse flags that would be accepted and do nothing."""
     for name, flag in flags.items():
@@ -184,9 +190,15 @@ def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> No
             raise click.UsageError(f"{flag} goes with {where}")
 
 
+def _cube(options: dict[str, Any]) -> dict[str, Any]:
+    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, {"masks": "--mask", "mask_bad": "--mask-bad"}, "--source geotiff")
+    return cube.settings(options, _absolute)
+
+
 def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
-    generator = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
-    _refuse(options, generator, "--source synthetic")
+    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, cube.OF_CUBES, "--source cube")
     if found is None and options["masks"]:
         raise click.UsageError("--mask goes with --scene")
     bad = [int(word) for word in options["mask_bad"]]

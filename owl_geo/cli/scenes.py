@@ -30,7 +30,7 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
         "joined by commas; a pattern in quotes ('tiles/**/*.tif'); a list of these (@FILE or "
-        "FILE.txt); a STAC item. Repeat for more scenes.",
+        "FILE.txt); a STAC item; with --source cube, Zarr or NetCDF. Repeat for more scenes.",
     )(function)
 
 

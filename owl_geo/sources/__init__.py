@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from owl_geo.config import SourceSettings, SyntheticSettings
+from owl_geo.config import CubeSettings, SourceSettings, SyntheticSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,10 @@ def open_source(
         from owl_geo.sources.synthetic import SyntheticSource
 
         return SyntheticSource.from_settings(settings)
+    if isinstance(settings, CubeSettings):
+        from owl_geo.sources.cube import CubeSource
+
+        return CubeSource.from_settings(settings, index=index, progress=progress)
     from owl_geo.sources.geotiff import GeoTiffSource
 
     return GeoTiffSource.from_settings(settings, index=index, progress=progress)

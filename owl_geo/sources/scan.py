@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ from owl_geo.grid import Chunk, chunks, reading_order, tile
 from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
+from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.reader import ReaderPool, always_valid, chunk_shape
 from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
 
@@ -73,7 +73,7 @@ class _Windows:
 class _Cut:
     """How one scene was cut, before its pixels were looked at."""
 
-    scene: Scene
+    scene: ChunkedScene
     n_windows: int
     n_partial: int
     inside: _Windows  # those within the area of interest
@@ -91,7 +91,7 @@ class _Cut:
         )
 
 
-def _check_mask(scene: Scene) -> None:
+def check_mask(scene: Scene) -> None:
     """Warn of a mask that covers a scene partly; raise SourceError for one that lies elsewhere."""
     if scene.mask is None:
         return
@@ -114,28 +114,28 @@ def _check_mask(scene: Scene) -> None:
 
 
 def scan(
-    scenes: Sequence[Scene],
-    readers: ReaderPool,
+    scenes: Sequence[ChunkedScene],
     *,
     size: int,
     stride: int,
     min_valid: float,
     area: AreaOfInterest | None,
     progress: Progress | None,
+    check: Callable[[ChunkedScene], None] = lambda _: None,
     skip: bool = False,
     may_be_empty: bool = False,
 ) -> Scan:
     """Cut the scenes into windows and keep those that lie in the area and are valid enough.
 
     ``progress`` counts windows. Pixels are read only where they can be invalid. With ``skip`` a
-    scene whose mask or pixels cannot be read is left out and named. Raises SourceError where no
-    scene is left, or no window, unless the index ``may_be_empty``.
+    scene that does not pass ``check``, or cannot be read, is left out and named. Raises SourceError
+    where no scene is left, or no window, unless the index ``may_be_empty``.
     """
     failed: list[FailedScene] = []
     cut = []
     for scene in scenes:
         try:
-            _check_mask(scene)
+            check(scene)
         except SourceError as error:
             if not skip:
                 raise
@@ -147,7 +147,7 @@ def scan(
     summary = []
     started = time.perf_counter()
     # all scenes through one prefetch, so that a scene is read while the one before is counted
-    with closing(prefetched(_validity(cut, readers, size, skip))) as masks:
+    with closing(prefetched(_validity(cut, size, skip))) as masks:
         for part, chunk, valid in masks:
             if isinstance(valid, SourceError):
                 failed.append(FailedScene(part.scene.name, str(valid)))
@@ -181,10 +181,10 @@ def scan(
     return Scan(index, tuple(summary), tuple(failed))
 
 
-def _cut(scene: Scene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:
+def _cut(scene: ChunkedScene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:
     """Cut a scene into windows in reading order."""
     tiling = tile(scene.grid.height, scene.grid.width, size, stride)
-    order = reading_order(tiling.row_off, tiling.col_off, *chunk_shape(scene, size))
+    order = reading_order(tiling.row_off, tiling.col_off, *scene.chunk_shape(size))
     row_off, col_off = tiling.row_off[order], tiling.col_off[order]
     windows = _Windows(row_off, col_off, np.ones(len(row_off)))
     if area is not None:
@@ -193,7 +193,7 @@ def _cut(scene: Scene, size: int, stride: int, area: AreaOfInterest | None) -> _
 
 
 def _validity(
-    cut: Sequence[_Cut], readers: ReaderPool, size: int, skip: bool
+    cut: Sequence[_Cut], size: int, skip: bool
 ) -> Generator[tuple[_Cut, Chunk, BoolArray | SourceError | None], None, None]:
     """Yield which pixels of each chunk are valid, None for all, scene by scene.
 
@@ -203,12 +203,12 @@ def _validity(
     for part in cut:
         windows = part.inside
         whole = Chunk(0, 0, 0, 0, 0, len(windows.valid))
-        if len(windows.valid) == 0 or always_valid(part.scene):
+        if len(windows.valid) == 0 or part.scene.always_valid:
             yield part, whole, None
             continue
-        shape = chunk_shape(part.scene, size)
+        shape = part.scene.chunk_shape(size)
         try:
-            with readers.borrow(part.scene) as reader:
+            with part.scene.reader() as reader:
                 for chunk in chunks(windows.row_off, windows.col_off, size, *shape):
                     yield part, chunk, reader.valid(chunk)
         except SourceError as error:
@@ -218,7 +218,7 @@ def _validity(
 
 
 def _why_empty(
-    scenes: Sequence[Scene],
+    scenes: Sequence[ChunkedScene],
     summary: Sequence[SceneSummary],
     size: int,
     min_valid: float,
