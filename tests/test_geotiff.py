@@ -503,6 +503,20 @@ def test_a_scene_that_changed_since_the_scan(tmp_path: Path) -> None:
         GeoTiffSource(path, index=index).read(["a/0/0"])
 
 
+FILES = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not FILES.is_dir(), reason="the system does not list open files")
+def test_few_files_stay_open(tmp_path: Path) -> None:
+    """Some systems allow a process a few hundred."""
+    paths = [write_raster(tmp_path / f"{n}.tif", coordinates(8, 8), nodata=1) for n in range(60)]
+    source = GeoTiffSource(paths, patch_size=8, min_valid=0.1)
+    assert len(streamed(source)) == 60
+    opened = [file.readlink() for file in list(FILES.iterdir()) if file.is_symlink()]
+    assert 0 < sum(file.parent == tmp_path for file in opened) <= 40
+    source.close()
+
+
 def _read_in_child(source: GeoTiffSource, queue: Any) -> None:
     queue.put(float(streamed(source).sum()))
 

@@ -150,17 +150,20 @@ class TiledSource:
     def _scanned(self) -> _Layout:
         if self._layout is None:
             self._check_scannable()
-            result = scan(
-                tuple(self._tiled.values()),
-                size=self.patch_size,
-                stride=self._tiling.stride or self.patch_size,
-                min_valid=self._tiling.min_valid,
-                area=self._area,
-                progress=self._progress,
-                check=self._check_scene,
-                skip=self._skip,
-                may_be_empty=self._may_be_empty,
-            )
+            try:
+                result = scan(
+                    tuple(self._tiled.values()),
+                    size=self.patch_size,
+                    stride=self._tiling.stride or self.patch_size,
+                    min_valid=self._tiling.min_valid,
+                    area=self._area,
+                    progress=self._progress,
+                    check=self._check_scene,
+                    skip=self._skip,
+                    may_be_empty=self._may_be_empty,
+                )
+            except NoSceneLeft as error:
+                raise NoSceneLeft([*self._failed, *error.failed]) from error
             return self._lay_out(result)
         return self._layout
 
