@@ -9,15 +9,15 @@ The layers, from top to bottom; imports go down only:
     creation
     overview
     evaluation
-    loop | intake
+    loop | intake | prediction
     run_setup
     run_folder
     search
     learners
     features
     scoring | training | audit | validation
-    sources | concepts | models | acquisition | reptile | labels | batches | metrics
-    raster | gpkg | uncertainty
+    sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
+    raster | gpkg | qml | uncertainty
     grid | blocks
     owl_toml | atomic | presets
     config
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from owl_geo.loop import query
     from owl_geo.models.cnn import SimpleCNN
     from owl_geo.overview import status
+    from owl_geo.prediction import predict, predictions
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
@@ -76,6 +77,8 @@ _HOME = {
     "least_confidence": "uncertainty",
     "margin": "uncertainty",
     "mutual_information": "uncertainty",
+    "predict": "prediction",
+    "predictions": "prediction",
     "query": "loop",
     "run": "evaluation.simulate",
     "status": "overview",
@@ -102,6 +105,8 @@ __all__ = [
     "least_confidence",
     "margin",
     "mutual_information",
+    "predict",
+    "predictions",
     "query",
     "run",
     "status",

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and disks that are full, as one line."""
+"""Folders and files that appear whole or not at all, and disks that are full, as one line."""
 
 from __future__ import annotations
 
@@ -36,6 +36,27 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 partial.rename(target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def writing_file(target: Path) -> Iterator[Path]:
+    """Give a hidden path beside ``target`` to write to, then rename it, over what was there.
+
+    The suffix is the target's, which tells GDAL the format. Raises RunError where the disk is full
+    or the folder cannot be written.
+    """
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+        partial.unlink(missing_ok=True)
+        try:
+            yield partial
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
             raise
 
 

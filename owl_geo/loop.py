@@ -19,7 +19,6 @@ from owl_geo import scoring
 from owl_geo.audit import prediction_stability
 from owl_geo.batches import write_batch
 from owl_geo.errors import RunError
-from owl_geo.learners.base import Lesson
 from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
 from owl_geo.search import Batch, Search
@@ -56,17 +55,14 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
     if ask and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     log.info("round %d: learning from %d labels", number, len(answers.labels))
-    learner, lesson = search.learner(), Lesson(math.nan, math.nan)
-    if rounds:
-        if learner.goes_on:
-            learner.restore(run.model_path(number - 1))
-        lesson = search.learn(learner, answers, number)
+    before = run.model_path(number - 1) if rounds else None
+    learner, lesson = search.taught(answers, number, before)
     batch = search.choose(learner, answers, number, progress) if ask else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
     has_learnt = len(answers.labels) > 0
     test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
-    before = rounds[-1].watched if rounds else ()
+    last_watched = rounds[-1].watched if rounds else ()
     by_hand = has_learnt and run.truth is None
     asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
     entry = Round(
@@ -87,8 +83,8 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
             test_ece=test.ece if test else math.nan,
             cv_auc=search.cross_validated_auc(answers, number) if by_hand else math.nan,
             stability=(
-                prediction_stability(np.array(before), watched)
-                if len(before) == len(watched) > 0
+                prediction_stability(np.array(last_watched), watched)
+                if len(last_watched) == len(watched) > 0
                 else math.nan
             ),
         ),

@@ -193,6 +193,14 @@ class Run:
                 )
         return source
 
+    @cached_property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene when the run was made; no scene is opened."""
+        return {
+            name: SceneGrid(name, crs, (a, b, c, d, e, f), height, width)
+            for name, (crs, a, b, c, d, e, f, height, width) in self._index_record["scenes"].items()
+        }
+
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError where one is damaged."""
         found = []
@@ -240,12 +248,17 @@ class Run:
         asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
 
-    def search(self, device: torch.device, progress: Progress | None = None) -> Search:
-        """The search over this run's pool, in memory."""
+    def search(
+        self,
+        device: torch.device,
+        progress: Progress | None = None,
+        source: PatchSource | None = None,
+    ) -> Search:
+        """The search over this run's pool, in memory; ``source`` in place of the run's own."""
         return Search(
             self.settings_here,
             self.patches,
-            self.source,
+            self.source if source is None else source,
             self.statistics,
             self.truth,
             device=device,

@@ -180,6 +180,28 @@ class Search:
             answers.positions, answers.labels, answers.fresh, self._seed(number, _LEARN)
         )
 
+    def taught(self, answers: Answers, number: int, before: Path | None) -> tuple[Learner, Lesson]:
+        """Return the learner of round ``number``, taught all answers, and what came of it.
+
+        ``before`` is the model of the last round, None in the first, which learns nothing.
+        """
+        learner = self.learner()
+        if before is None:
+            return learner, Lesson(math.nan, math.nan)
+        if learner.goes_on:
+            learner.restore(before)
+        return learner, self.learn(learner, answers, number)
+
+    def members(
+        self,
+        learner: Learner,
+        positions: IntArray,
+        number: int,
+        progress: Progress | None = None,
+    ) -> FloatArray:
+        """Return what the learner of round ``number`` says; see ``Learner.members``."""
+        return learner.members(positions, seed=self._seed(number, _SCORE), progress=progress)
+
     def choose(
         self, learner: Learner, answers: Answers, number: int, progress: Progress | None = None
     ) -> Batch:
@@ -206,8 +228,7 @@ class Search:
             )
             members = None
             if sampler.needs_model:
-                seed = self._seed(number, _SCORE)
-                members = learner.members(pool, seed=seed, progress=progress)
+                members = self.members(learner, pool, number, progress)
             candidates = self._candidates(members, answers, pool, number)
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
@@ -234,7 +255,7 @@ class Search:
         positions = np.flatnonzero(known.to_numpy())
         if len(positions) == 0:
             return TestScores(math.nan, math.nan, math.nan)
-        probabilities = learner.members(positions, seed=self._seed(number, _SCORE)).mean(axis=0)
+        probabilities = self.members(learner, positions, number).mean(axis=0)
         labels = class_numbers(self.settings.classes, self.truth["label"].iloc[positions])
         is_positive = labels == self.positive
         of_positive = probabilities[:, self.positive]
@@ -271,7 +292,7 @@ class Search:
         """Return the predicted class of the same up to 1,000 patches in every round, ``(w,)``."""
         rng = np.random.default_rng(self._seed(0, _WATCHED))
         positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
-        members = learner.members(positions, seed=self._seed(number, _SCORE))
+        members = self.members(learner, positions, number)
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
 
     def _candidates(

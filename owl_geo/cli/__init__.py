@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import compare, ingest, init, plugin, query, run, status
+from owl_geo.cli import compare, ingest, init, plugin, predict, query, run, status
 from owl_geo.cli.options import one_line
 
 
@@ -32,6 +32,7 @@ COMMANDS = (
     query.query,
     ingest.ingest,
     status.status,
+    predict.predict,
     compare.compare,
     plugin.plugin,
 )
@@ -40,7 +41,10 @@ for command in COMMANDS:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    3 from ``predict``: finished, but some scenes failed.
+    """
     sys.exit(_run(arguments))
 
 
