@@ -298,7 +298,10 @@ class _Work:
         todo = [name for name in scenes if name not in failed]
         if todo:
             search = self.run.search(pick_device(device), progress, source)
-            learner = self.lesson.learner(self.run, search)
+            try:
+                learner = self.lesson.learner(self.run, search)
+            except SourceError as error:  # left out or not, it holds what the model learns from
+                raise SourceError(f"the model cannot be learnt: {error}") from error
             where = {name: np.flatnonzero(self._in(name)) for name in todo}
             total, done = sum(map(len, where.values())), 0
             for name in todo:
