@@ -36,7 +36,7 @@ from owl_geo.run_folder import INDEX, PATCHES, Run
 from owl_geo.search import Answers, Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes
-from owl_geo.types import BoolArray, Progress
+from owl_geo.types import IntArray, Progress
 from owl_geo.uncertainty import uncertainty
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def predictions(
     """Read the maps that ``predict`` wrote, by scene.
 
     Each has the DataArrays ``probability``, ``uncertainty`` and ``class`` over y and x, with the
-    coordinates of the cells' centres and the CRS. Raises RunError where there are none, or a file
-    is damaged.
+    coordinates of the cells' centres and the CRS. A scene that was left out of the last call is as
+    an earlier one made it. Raises RunError where there are none, or a file is damaged.
     """
     run = run if isinstance(run, Run) else Run(run)
     folder = Path(out) if out is not None else run.path / FOLDER
@@ -237,6 +237,8 @@ class _Record:
                 str(name): {key: str(entry[key]) for key in ("file", "made_from")}
                 for name, entry in values["scenes"].items()
             }
+            if any(Path(entry["file"]).name != entry["file"] for entry in scenes.values()):
+                raise ValueError("a file lies elsewhere")  # and must not be deleted
             return cls(path, scenes, str(values["whole"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(path)
@@ -279,10 +281,11 @@ class _Work:
         for name in scenes & set(self.record.scenes):
             file = self.record.scenes.pop(name)["file"]
             self.record.write()
-            for path in _maps(self.folder, file):
-                for suffix in (".tif", ".tif.aux.xml", ".qml", ".vrt"):
-                    path.with_name(file + suffix).unlink(missing_ok=True)
-            _table(self.folder, file).unlink(missing_ok=True)
+            with disk_errors(self.folder):
+                for path in _maps(self.folder, file):
+                    for suffix in (".tif", ".tif.aux.xml", ".qml", ".vrt"):
+                        path.with_name(file + suffix).unlink(missing_ok=True)
+                _table(self.folder, file).unlink(missing_ok=True)
 
     def predict(
         self, scenes: Sequence[str], on_error: OnError, device: str, progress: Progress | None
@@ -302,8 +305,8 @@ class _Work:
                 learner = self.lesson.learner(self.run, search)
             except SourceError as error:  # left out or not, it holds what the model learns from
                 raise SourceError(f"the model cannot be learnt: {error}") from error
-            where = {name: np.flatnonzero(self._in(name)) for name in todo}
-            total, done = sum(map(len, where.values())), 0
+            where = self.run.patches.groupby("scene", sort=False).indices  # sorted positions
+            total, done = sum(len(where[name]) for name in todo), 0
             for name in todo:
                 told = None if progress is None else partial(_tell, progress, done, total)
                 try:
@@ -321,7 +324,7 @@ class _Work:
         scene: str,
         search: Search,
         learner: Learner,
-        positions: np.ndarray[Any, np.dtype[np.int64]],
+        positions: IntArray,
         progress: Progress | None,
     ) -> None:
         settings = self.run.settings
@@ -404,10 +407,6 @@ class _Work:
             concepts=list(run.settings.concepts),
         )
 
-    def _in(self, scene: str) -> BoolArray:
-        found: BoolArray = (self.run.patches["scene"] == scene).to_numpy()
-        return found
-
     def _files(self, scene: str) -> tuple[Path, ...]:
         file = self.files[scene]
         return (*_maps(self.folder, file), _table(self.folder, file))
@@ -435,7 +434,7 @@ def _only_one(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
     try:
-        for left_over in [*folder.glob("*/.scratch-*"), *folder.glob(".patches-*")]:
+        for left_over in [*folder.glob("*/.scratch-*"), *folder.glob("..patches.partial-*")]:
             shutil.rmtree(left_over, ignore_errors=True)
         yield
     finally:

@@ -86,6 +86,7 @@ def test_killed_between_scenes_it_goes_on_to_the_same(tmp_path) -> None:
     record = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
     assert list(record["scenes"]) == ["a"]
     (folder / "class" / ".scratch-of-the-killed").mkdir(parents=True)
+    (folder / "..patches.partial-of-another").mkdir()
     summary = predict(run, device="cpu")
     assert (summary.done, summary.skipped) == (("b", "c"), ("a",))
     assert pixels(folder) == pixels(tmp_path / "whole")
@@ -104,6 +105,30 @@ def test_a_damaged_record_or_a_lost_file_is_made_again(damage: str | None, tmp_p
         (folder / "predictions.json").write_text(damage)
     assert predict(run).done == (("b",) if damage is None else ("a", "b", "c"))
     assert pixels(folder) == before
+
+
+def test_a_record_does_not_lead_out_of_its_folder(tmp_path) -> None:
+    run = answered(tmp_path / "run")
+    folder = predict(run).folder
+    victim = write_raster(tmp_path / "victim.tif", np.zeros((1, 4, 4), np.uint8))
+    record = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+    foreign = {"file": "../../../victim", "made_from": "x"}
+    record["scenes"]["no scene of this run"] = foreign
+    (folder / "predictions.json").write_text(json.dumps(record), encoding="utf-8")
+    predict(run)
+    assert victim.exists()
+
+
+def test_maps_of_a_scene_that_the_run_has_no_more_go(tmp_path) -> None:
+    run = answered(tmp_path / "run")
+    folder = predict(run).folder
+    record = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+    record["scenes"]["gone"] = {"file": "gone", "made_from": "x"}
+    (folder / "predictions.json").write_text(json.dumps(record), encoding="utf-8")
+    for kind in ("probability", "class"):
+        (folder / kind / "gone.tif").touch()
+    assert predict(run).skipped == ("a", "b", "c")
+    assert not list(folder.glob("*/gone*")) and "gone" not in predictions(run)
 
 
 # --- scenes that cannot be read -------------------------------------------------------------------
