@@ -15,11 +15,11 @@ The layers, from top to bottom; imports go down only:
     search
     learners
     features
-    scoring | training | audit | validation
+    scoring | training | audit | validation | patch_table
     sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
-    raster | gpkg | qml | uncertainty
+    raster | gpkg | qml | uncertainty | footprints
     grid | blocks
-    owl_toml | atomic | presets
+    owl_toml | atomic | presets | workers
     config
     types | schema | errors
 """
@@ -52,12 +52,14 @@ if TYPE_CHECKING:
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
+    from owl_geo.sources.cube import CubeSource
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
     from owl_geo.uncertainty import entropy, least_confidence, margin, mutual_information
 
 _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
+    "CubeSource": "sources.cube",
     "DiscoverySampler": "acquisition.samplers",
     "GeoTiffSource": "sources.geotiff",
     "GreedySampler": "acquisition.samplers",
@@ -86,6 +88,7 @@ _HOME = {
 
 __all__ = [
     "ConceptWeightedSampler",
+    "CubeSource",
     "DiscoverySampler",
     "GeoTiffSource",
     "GreedySampler",

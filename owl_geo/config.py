@@ -78,7 +78,28 @@ class GeoTiffSettings(Section):
         return self
 
 
-SourceSettings = Annotated[SyntheticSettings | GeoTiffSettings, Field(discriminator="kind")]
+class CubeSettings(Section):
+    """A data cube, Zarr or NetCDF, cut into patches."""
+
+    kind: Literal["cube"] = "cube"
+    path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
+    name: str | None = _doc(
+        None, "first part of every patch_id; absent = the file's name", min_length=1
+    )
+    bands: tuple[str, ...] = _doc((), "by number, name or common name; empty = all")
+    time: Literal["median", "mean", "min", "max", "first", "last", "stack"] = _doc(
+        "median", "what several dates become, pixel by pixel; stack = bands of each date"
+    )
+    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1)
+    stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
+    min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
+    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    crs: str | None = _doc(None, "the cube's CRS, EPSG:32631 say, in place of what it says itself")
+
+
+SourceSettings = Annotated[
+    SyntheticSettings | GeoTiffSettings | CubeSettings, Field(discriminator="kind")
+]
 
 
 # --- what is known of each patch ------------------------------------------------------------------

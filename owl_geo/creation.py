@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 from pyproj import CRS
@@ -46,7 +45,7 @@ class Summary:
 @dataclass(frozen=True)
 class _Index:
     source: PatchSource
-    patches: gpd.GeoDataFrame
+    patches: pd.DataFrame
     statistics: BandStatistics
     truth: pd.DataFrame | None
     coverage: Mapping[str, float]
@@ -127,9 +126,7 @@ def _make_index(settings: Settings, report: Reporter) -> _Index:
         progress=report("Concepts"),
     )
     own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
-    patches = gpd.GeoDataFrame(
-        pd.concat([index[own], table.columns], axis=1), geometry=index.geometry, crs=index.crs
-    )
+    patches = pd.concat([index[own], table.columns], axis=1)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     return _Index(source, patches, statistics, _truth(settings, source), table.coverage)
 
@@ -147,7 +144,7 @@ def _truth(settings: Settings, source: PatchSource) -> pd.DataFrame | None:
     )
 
 
-def _run_id(settings: Settings, patches: gpd.GeoDataFrame) -> str:
+def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
     """Name a run by what defines it, so that one seed gives the same batches, names included."""
     digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id"}).encode())
     digest.update("\n".join(patches["patch_id"]).encode())
@@ -162,7 +159,7 @@ def _summary(run: Run, made: _Index) -> Summary:
     return Summary(
         run=run,
         bands=made.source.bands,
-        crs=_crs_name(made.patches.crs),
+        crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in summary] or counts,
         concepts=describe(run.concepts),
         coverage=made.coverage,

@@ -31,11 +31,13 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
     ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
     any of the files cannot be taken in whole.
     """
-    footprints = run.patches.set_index("patch_id").geometry
+    asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
+    footprints = run.footprints(
+        list(dict.fromkeys(patch for entry in asked.values() for patch in entry.patch_ids))
+    )
     issued = {
-        entry.batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
-        for entry in run.rounds()
-        if entry.batch_id is not None
+        batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
+        for batch_id, entry in asked.items()
     }
     now = datetime.now(UTC)
     checked = [

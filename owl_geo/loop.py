@@ -119,7 +119,10 @@ def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
 
 def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:
     """Return the batch in rank order, with the terms of each patch's score."""
-    table = run.patches.iloc[batch.positions].reset_index(drop=True)
+    rows = run.patches.iloc[batch.positions].reset_index(drop=True)
+    table = gpd.GeoDataFrame(
+        rows, geometry=run.footprints(rows["patch_id"].tolist()).array, crs=run.crs
+    )
     table["score"] = batch.terms.score
     table["uncertainty"] = batch.terms.uncertainty
     table["relevance"] = batch.terms.relevance

@@ -395,7 +395,8 @@ class _Work:
         ]
         best = most_probable(pd.concat(tables, ignore_index=True), top)
         rows = run.patches.iloc[positions_of(run.patches, best["patch_id"].tolist())]
-        patches = gpd.GeoDataFrame(rows.reset_index(drop=True))
+        polygons = run.footprints(best["patch_id"].tolist()).array
+        patches = gpd.GeoDataFrame(rows.reset_index(drop=True), geometry=polygons, crs=run.crs)
         for name in ("probability", "uncertainty", "class"):
             patches[name] = best[name].to_numpy()
         patches["label"] = self.lesson.labels.reindex(best["patch_id"]).to_numpy(dtype=object)

@@ -22,11 +22,13 @@ import numpy as np
 import pandas as pd
 import pyarrow
 from filelock import FileLock, Timeout
+from pyproj import CRS
 
-from owl_geo import owl_toml
+from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, writing_folder
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
+from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
@@ -111,8 +113,10 @@ class Run:
         return owl_toml.from_folder(self.settings, self.path)
 
     @cached_property
-    def patches(self) -> gpd.GeoDataFrame:
+    def patches(self) -> pd.DataFrame:
         """The patch index with one column per concept, in the source's reading order.
+
+        ``footprints`` has the polygons.
 
         Raises RunError where owl.toml has since been edited in a way that would make another one.
         """
@@ -122,7 +126,25 @@ class Run:
                 "changed since the patch index was made; "
                 f"run `owl-geo init {self.path} --update`"
             )
-        return gpd.GeoDataFrame(self._table(PATCHES, gpd.read_parquet))
+        return self._table(PATCHES, patch_table.read)
+
+    @cached_property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene as it was indexed."""
+        return {
+            name: SceneGrid(name, crs, tuple(transform), height, width)
+            for name, (crs, *transform, height, width) in self._index_record["scenes"].items()
+        }
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS of the footprints: the scenes' own where they share one, else EPSG:4326."""
+        return common_crs(self.grids)
+
+    def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
+        """Return the polygons of patches, by patch_id; raises SourceError for an unknown id."""
+        rows = self.patches.iloc[positions_of(self.patches, ids)]
+        return footprints(rows, self.grids, self.settings.patch_size)
 
     @cached_property
     def _index_record(self) -> dict[str, Any]:
@@ -134,9 +156,10 @@ class Run:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
     @property
-    def pool_id(self) -> str:
-        """What tells this run's pool, with its truth and held-out part, from others."""
-        return str(self._index_record["made_from"])
+    def scene_ids(self) -> dict[str, str]:
+        """What tells each scene's patches and pixels from others, by scene."""
+        pool = self._index_record["made_from"]
+        return {name: f"{pool}/{name}" for name in self.grids}
 
     def made_for(self) -> dict[str, Any] | None:
         """Bands, classes and patch size that the run was made for; None where that is lost."""
@@ -175,7 +198,7 @@ class Run:
     @cached_property
     def labels(self) -> LabelStore:
         """Every answer ever given."""
-        return GeoPackageLabels(self.path / LABELS, self.patches.crs)
+        return GeoPackageLabels(self.path / LABELS, self.crs)
 
     @cached_property
     def source(self) -> PatchSource:
@@ -184,6 +207,12 @@ class Run:
         Raises RunError where a scene is not the one that was indexed, by its header.
         """
         source = open_source(self.settings_here.source, index=self.patches)
+        if source.bands != self.statistics.bands:
+            raise RunError(
+                f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
+                f"{', '.join(self.statistics.bands)}; restore them, or run "
+                f"`owl-geo init {self.path} --update`"
+            )
         known = self._index_record["scenes"]
         for name, grid in source.grids.items():
             if known.get(name) != grid_record(grid):
@@ -192,14 +221,6 @@ class Run:
                     f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
                 )
         return source
-
-    @cached_property
-    def grids(self) -> dict[str, SceneGrid]:
-        """The pixel grid of each scene when the run was made; no scene is opened."""
-        return {
-            name: SceneGrid(name, crs, (a, b, c, d, e, f), height, width)
-            for name, (crs, a, b, c, d, e, f, height, width) in self._index_record["scenes"].items()
-        }
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError where one is damaged."""
@@ -263,7 +284,7 @@ class Run:
             self.truth,
             device=device,
             keep=self.path / FEATURES,
-            pool_id=self.pool_id,
+            scene_ids=self.scene_ids,
             progress=progress,
         )
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import pandas as pd
 
-from owl_geo import owl_toml
+from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, writing_folder
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
+from owl_geo.footprints import common_crs
 from owl_geo.labels import GeoPackageLabels
 from owl_geo.run_folder import (
     INDEX,
@@ -34,7 +34,7 @@ from owl_geo.types import BandStatistics, SceneGrid
 def create(
     path: Path,
     settings: Settings,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
@@ -56,7 +56,7 @@ def create(
 
 def update(
     run: Run,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
@@ -67,7 +67,7 @@ def update(
     """
     asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
     if (run.path / LABELS).exists():
-        answered = GeoPackageLabels(run.path / LABELS, patches.crs).history()["patch_id"]
+        answered = GeoPackageLabels(run.path / LABELS, common_crs(grids)).history()["patch_id"]
         asked = pd.concat([asked, answered])
     lost = asked[~asked.isin(patches["patch_id"])]
     if len(lost):
@@ -92,12 +92,12 @@ def update(
 def _write_index(
     folder: Path,
     settings: Settings,
-    patches: gpd.GeoDataFrame,
+    patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
 ) -> None:
-    patches.to_parquet(folder / PATCHES)
+    patch_table.write(folder / PATCHES, patches, grids, settings.patch_size)
     if truth is not None:
         truth.to_parquet(folder / TRUTH)
     record = {

@@ -1,9 +1,11 @@
-"""From the pool to probabilities, streamed: memory does not grow with the patches' pixels."""
+"""From the pool to probabilities, piece by piece: memory does not grow with the patches' pixels."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 
 import numpy as np
 import torch
@@ -12,10 +14,16 @@ from torch import Tensor, nn
 from owl_geo.errors import ConfigError
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.randomness import seeded
-from owl_geo.sources.base import PatchSource
-from owl_geo.types import FloatArray, Progress
+from owl_geo.sources.base import PatchSource, read_at
+from owl_geo.types import FloatArray, IntArray, Progress
+from owl_geo.workers import Threads, Workers, pieces
 
 _BATCH = 64  # patches at a time; larger batches fall out of a CPU's cache
+_BATCH_ON_GPU = 2048  # and smaller ones leave a GPU idle
+_READERS = 4  # threads that read for a GPU
+
+# Dropout draws from torch's one generator, so two threads of a process must take turns.
+_DRAWING = Lock()
 
 
 def pick_device(name: str) -> torch.device:
@@ -35,19 +43,18 @@ def pick_device(name: str) -> torch.device:
 def predict_proba(
     model: PatchModel,
     source: PatchSource,
-    ids: Sequence[str],
+    positions: IntArray,
     *,
     concepts: FloatArray | None = None,
     device: torch.device,
     progress: Progress | None = None,
 ) -> FloatArray:
-    """Return class probabilities, float32 ``(n, classes)``, in the order of the index.
+    """Return class probabilities, float32 ``(n, classes)``, of patches at ascending positions.
 
-    ``ids`` must be in the order of the source's index, as a boolean choice from it gives them;
-    ``concepts`` is float32 ``(n, n_concepts)`` in the same order.
+    ``concepts`` is float32 ``(n, n_concepts)``, of the same patches.
     """
     members = predict_members(
-        [model], source, ids, concepts=concepts, device=device, progress=progress
+        [model], source, positions, concepts=concepts, device=device, progress=progress
     )
     only: FloatArray = members[0]
     return only
@@ -56,12 +63,13 @@ def predict_proba(
 def predict_members(
     models: Sequence[PatchModel],
     source: PatchSource,
-    ids: Sequence[str],
+    positions: IntArray,
     *,
     concepts: FloatArray | None = None,
     passes: int = 0,
     seed: int = 0,
     device: torch.device,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FloatArray:
     """Return every member's class probabilities, float32 ``(members, n, classes)``.
@@ -73,45 +81,129 @@ def predict_members(
 
     The pool is read once, whatever the number of members, and each network embeds a patch once:
     dropout stands behind the embedding, so only it and the last layer are repeated. Nothing but
-    dropout is random; batch normalisation stays as it is. Orders as for ``predict_proba``.
+    dropout is random; batch normalisation stays as it is.
+
+    On a CPU each worker reads and scores its own pieces on one thread, so that decoding and
+    convolutions never wait for each other. For a GPU threads read ahead, copies are asynchronous,
+    and convolutions run in half precision.
     """
-    layout = torch.channels_last  # what convolutions compute in anyway, on CPU and GPU
-    for model in models:
-        model.to(device).to(memory_format=layout).eval()
-    repeats = max(passes, 1)
-    n_classes = models[0].n_classes
-    result = np.empty((len(models) * repeats, len(ids), n_classes), dtype=np.float32)
+    score = _Scorer(tuple(models), source, passes, seed, device)
+    parts = pieces(positions, source.chunk_starts)
+    firsts = np.searchsorted(positions, [part[0] for part in parts])
+    known = [
+        None if concepts is None else concepts[first : first + len(part)]
+        for first, part in zip(firsts, parts, strict=True)
+    ]
+    result = np.empty((score.members, len(positions), models[0].n_classes), dtype=np.float32)
     done = 0
-    with torch.inference_mode(), seeded(seed, device), _dropout(models, on=passes > 0):
-        for part, patches in source.stream(ids, batch_size=_BATCH):
-            stop = done + len(part)
-            x = torch.from_numpy(patches).to(device, memory_format=layout)
-            known = None
-            if concepts is not None:
-                known = torch.from_numpy(concepts[done:stop]).to(device).repeat(repeats, 1)
-            for number, model in enumerate(models):
-                said = _repeated(model, x, known, repeats)  # (repeats, part, classes)
-                result[number * repeats : (number + 1) * repeats, done:stop] = said.cpu().numpy()
-            done = stop
-            if progress is not None:
-                progress(done, len(ids))
+    if device.type == "cpu":
+        found = (workers or Threads()).map(score, list(zip(parts, known, strict=True)))
+    else:
+        found = score.read_ahead(parts, known)
+    for said in found:
+        result[:, done : done + said.shape[1]] = said
+        done += said.shape[1]
+        if progress is not None:
+            progress(done, len(positions))
     return result
 
 
-def _repeated(model: PatchModel, x: Tensor, concepts: Tensor | None, repeats: int) -> Tensor:
-    features = model.embed(x).repeat(repeats, 1)
-    probabilities = torch.softmax(model.classify(features, concepts), dim=1)
-    return probabilities.view(repeats, len(x), -1)
+class _Scorer:
+    """Scores pieces of a pool; goes to workers whole."""
+
+    def __init__(
+        self,
+        models: tuple[PatchModel, ...],
+        source: PatchSource,
+        passes: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._source = source
+        self._passes = passes
+        self._seed = seed
+        self._device = device
+        layout = torch.channels_last  # what convolutions compute in anyway, on CPU and GPU
+        # copies, since the layout and dropout that suit scoring do not suit who owns the models
+        self._models = tuple(
+            copy.deepcopy(model).to(device).to(memory_format=layout).eval() for model in models
+        )
+        for model in self._models:
+            for layer in model.modules():
+                if isinstance(layer, nn.Dropout):
+                    layer.train(passes > 0)
+
+    @property
+    def members(self) -> int:
+        return len(self._models) * max(self._passes, 1)
+
+    def __call__(self, item: tuple[IntArray, FloatArray | None]) -> FloatArray:
+        """Read and score a piece: positions, and its concepts; returns its members."""
+        positions, concepts = item
+        torch.set_num_threads(1)  # of this thread; other threads have other pieces
+        batches = self._source.stream(positions, batch_size=_BATCH)
+        return self._scored((patches for _, patches in batches), positions, concepts)
+
+    def read_ahead(
+        self, parts: Sequence[IntArray], known: Sequence[FloatArray | None]
+    ) -> Iterator[FloatArray]:
+        """Score the pieces here, on a GPU, while threads read the next ones."""
+        pixels = Threads(_READERS).map(lambda part: read_at(self._source, part), parts)
+        for part, patches, concepts in zip(parts, pixels, known, strict=True):
+            starts = range(0, len(part), _BATCH_ON_GPU)
+            batches = (patches[start : start + _BATCH_ON_GPU] for start in starts)
+            yield self._scored(batches, part, concepts)
+
+    def _scored(
+        self, batches: Iterator[FloatArray], positions: IntArray, concepts: FloatArray | None
+    ) -> FloatArray:
+        with torch.inference_mode():
+            embedded: list[list[Tensor]] = [[] for _ in self._models]
+            for patches in batches:
+                x = self._to_device(patches)
+                with _half(self._device):
+                    for model, parts in zip(self._models, embedded, strict=True):
+                        parts.append(model.embed(x).float())
+            known = None if concepts is None else self._to_device(concepts)
+            with self._dropout(int(positions[0])):
+                said = [
+                    self._classified(model, torch.cat(parts), known)
+                    for model, parts in zip(self._models, embedded, strict=True)
+                ]
+        found: FloatArray = torch.cat(said).cpu().numpy()
+        return found
+
+    def _to_device(self, values: FloatArray) -> Tensor:
+        tensor = torch.from_numpy(values)
+        if self._device.type == "cuda":  # a pinned copy goes on while the GPU computes
+            tensor = tensor.pin_memory()
+        layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+        return tensor.to(self._device, non_blocking=True, memory_format=layout)
+
+    def _classified(self, model: PatchModel, features: Tensor, known: Tensor | None) -> Tensor:
+        """Return ``(passes, n, classes)``."""
+        repeats = max(self._passes, 1)
+        parts = []
+        for start in range(0, len(features), _BATCH):
+            rows = slice(start, start + _BATCH)
+            concepts = None if known is None else known[rows].repeat(repeats, 1)
+            logits = model.classify(features[rows].repeat(repeats, 1), concepts)
+            parts.append(torch.softmax(logits, dim=1).view(repeats, -1, logits.shape[1]))
+        return torch.cat(parts, dim=1)
+
+    @contextmanager
+    def _dropout(self, first: int) -> Iterator[None]:
+        """Give dropout random numbers of the piece's own, whoever scores it and whenever."""
+        if self._passes == 0:
+            yield
+            return
+        seed = int(np.random.SeedSequence([self._seed, first]).generate_state(1)[0])
+        with _DRAWING, seeded(seed, self._device):
+            yield
 
 
-@contextmanager
-def _dropout(models: Sequence[PatchModel], *, on: bool) -> Iterator[None]:
-    """Put the dropout layers, and no others, into train mode for a while."""
-    layers = [m for model in models for m in model.modules() if isinstance(m, nn.Dropout)]
-    for layer in layers:
-        layer.train(on)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.eval()
+def _half(device: torch.device) -> torch.autocast | nullcontext[None]:
+    if device.type != "cuda":
+        return nullcontext()
+    bfloat16 = torch.cuda.is_bf16_supported()
+    return torch.autocast("cuda", dtype=torch.bfloat16 if bfloat16 else torch.float16)

@@ -11,17 +11,14 @@ round which is done again is the same round.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
-from pyproj import CRS, Transformer
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
@@ -32,11 +29,13 @@ from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.blocks import ground_blocks
 from owl_geo.concepts.encoding import Encoded, encode
 from owl_geo.config import PEERS, Settings
+from owl_geo.footprints import centres_on_earth
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
 from owl_geo.validation import blocked_cv_auc
+from owl_geo.workers import Threads, Workers
 
 if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
     import torch
@@ -96,21 +95,23 @@ class Search:
         truth: patch_id, label, held_out, tested in index order; None without an oracle.
         device: where networks learn and score.
         keep: a folder for features, or None.
-        pool_id: tells this pool from others, for what is kept there.
+        scene_ids: tell each scene's patches and pixels from others, for what is kept there.
+        workers: who does the pool's work; threads of this process if none are named.
         progress: told how far the features of the pool are.
     """
 
     def __init__(
         self,
         settings: Settings,
-        patches: gpd.GeoDataFrame,
+        patches: pd.DataFrame,
         source: PatchSource,
         statistics: BandStatistics,
         truth: pd.DataFrame | None = None,
         *,
         device: torch.device,
         keep: Path | None = None,
-        pool_id: str = "",
+        scene_ids: Mapping[str, str] | None = None,
+        workers: Workers | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.settings = settings
@@ -120,7 +121,8 @@ class Search:
         self._statistics = statistics
         self._device = device
         self._keep = keep
-        self._pool_id = pool_id
+        self._scene_ids = scene_ids
+        self._workers = workers or Threads()
         self._progress = progress
 
     @cached_property
@@ -135,7 +137,8 @@ class Search:
             device=self._device,
             seed=self._seed(0, _FEATURES),
             keep=self._keep,
-            pool_id=self._pool_id,
+            scene_ids=self._scene_ids,
+            workers=self._workers,
             progress=self._progress,
         )
 
@@ -161,7 +164,7 @@ class Search:
 
         material = Material(
             source=self.source,
-            ids=self._ids,
+            workers=self._workers,
             statistics=self._statistics,
             concepts=self.concepts.matrix,
             places=self._places_in_patches,
@@ -216,7 +219,7 @@ class Search:
         rng = np.random.default_rng(self._seed(number, _CHOICE))
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
-        rest = np.setdiff1d(np.arange(len(pool)), audited)
+        rest = np.delete(np.arange(len(pool)), audited)
         wanted = count - len(audited)
         if number == 0:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
@@ -344,15 +347,18 @@ class Search:
     @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        centres = shapely.get_coordinates(shapely.centroid(self.patches.geometry.to_numpy()))
-        return _on_earth(centres, self.patches.crs)
+        return centres_on_earth(self.patches, self.source.grids, self.source.patch_size)
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:
         """Centres of the patches in edges of a patch, from the middle of all, ``(N, 3)``."""
         sample = np.linspace(0, len(self.patches) - 1, min(len(self.patches), 100)).astype(int)
-        edges = shapely.get_coordinates(self.patches.geometry.iloc[sample]).reshape(-1, 5, 2)
-        ends = [_on_earth(edges[:, corner], self.patches.crs) for corner in (0, 1)]
+        here = self.patches.iloc[sample]
+        below = here.assign(row_off=here["row_off"] + self.source.patch_size)
+        ends = [
+            centres_on_earth(rows, self.source.grids, self.source.patch_size)
+            for rows in (here, below)
+        ]
         edge = float(np.median(np.linalg.norm(ends[1] - ends[0], axis=1)))
         places: FloatArray = ((self._places - self._places.mean(axis=0)) / edge).astype(np.float32)
         return places
@@ -360,10 +366,6 @@ class Search:
     @cached_property
     def _concept_table(self) -> pd.DataFrame:
         return pd.DataFrame(self.patches[list(self.settings.concepts)])
-
-    @cached_property
-    def _ids(self) -> list[str]:
-        return list(self.patches["patch_id"])
 
     def _seed(self, number: int, purpose: int) -> int:
         """Return a seed that depends on the run's seed, the round and the purpose only."""
@@ -375,14 +377,6 @@ def class_numbers(classes: Sequence[str], labels: pd.Series) -> IntArray:
     """Return the number of each label's class, ``(n,)``; KeyError for a label of no class."""
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers[label] for label in labels], dtype=np.int64)
-
-
-def _on_earth(points: Scores, crs: CRS) -> Scores:
-    """Return points ``(n, 2)`` of any CRS in metres from the Earth's centre, ``(n, 3)``."""
-    to_degrees = Transformer.from_crs(crs, "EPSG:4979", always_xy=True)
-    to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
-    longitude, latitude = to_degrees.transform(points[:, 0], points[:, 1])
-    return np.stack(to_metres.transform(longitude, latitude, np.zeros(len(points))), axis=1)
 
 
 def relevance_model(

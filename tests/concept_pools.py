@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 import shapely
 
 from owl_geo import grid
@@ -33,13 +34,13 @@ def scene(
     return SceneGrid(name, crs, transform, rows * size, cols * size)
 
 
-def index_of(scenes: Sequence[SceneGrid], size: int = 10) -> gpd.GeoDataFrame:
+def index_of(scenes: Sequence[SceneGrid], size: int = 10) -> pd.DataFrame:
     """The index of all whole patches of the scenes."""
     windows = {}
     for entry in scenes:
         tiling = grid.tile(entry.height, entry.width, size, size)
         windows[entry.name] = (tiling.row_off, tiling.col_off)
-    return build_index({entry.name: entry for entry in scenes}, windows, size, {})
+    return build_index(windows, {})
 
 
 def pool(scenes: Sequence[SceneGrid], size: int = 10) -> Pool:

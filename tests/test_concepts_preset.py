@@ -17,6 +17,7 @@ from owl_geo.concepts.osm import read_osm
 from owl_geo.concepts.preset import NEAR_METRES, osm_preset
 from owl_geo.concepts.table import concept_table
 from owl_geo.config import LayerSettings, Settings, SyntheticSettings
+from owl_geo.footprints import footprints
 from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 
@@ -105,11 +106,12 @@ def test_liechtenstein_against_plain_geopandas(test_data: Path) -> None:
         | features["power"].eq("plant")
     ]
     places = {"Vaduz": (9.5209, 47.1410), "Eschen": (9.5220, 47.2110), "Malbun": (9.6080, 47.1010)}
+    polygons = footprints(index, {"s": country}, 32).reset_index(drop=True)
     to_lv95 = Transformer.from_crs(4326, 2056, always_xy=True)
     to_lonlat = Transformer.from_crs(2056, 4326, always_xy=True)
     for lonlat in places.values():
-        row = int(index.distance(shapely.Point(to_lv95.transform(*lonlat))).argmin())
-        patch = index.geometry[row]
+        row = int(polygons.distance(shapely.Point(to_lv95.transform(*lonlat))).argmin())
+        patch = polygons[row]
         areas = {
             name: features[rows & is_polygon]
             .geometry.make_valid()
@@ -139,9 +141,7 @@ def test_apartado_has_no_industry(test_data: Path, caplog: pytest.LogCaptureFixt
         transform, shape = tuple(dataset.transform)[:6], dataset.shape
         apartado = SceneGrid("apartado", dataset.crs.to_string(), transform, *shape)
     tiling = grid.tile(*shape, 8, 8)
-    index = build_index(
-        {"apartado": apartado}, {"apartado": (tiling.row_off, tiling.col_off)}, 8, {}
-    )
+    index = build_index({"apartado": (tiling.row_off, tiling.col_off)}, {})
     layer = str(test_data / "apartado/CO_001.shp")
     found = concept_table(
         index, {"apartado": apartado}, 8, osm_preset(), {"osm": LayerSettings(path=layer)}
@@ -153,5 +153,6 @@ def test_apartado_has_no_industry(test_data: Path, caplog: pytest.LogCaptureFixt
     assert 0.9 < found.coverage["osm"] < 1
     assert "layer 'osm' has no feature with landuse=industrial" in caplog.text
     orchards = gpd.read_file(layer).query("landuse in ('orchard', 'farmland')").to_crs(3857)
-    shares = index.intersection(orchards.union_all()).area / index.area
+    polygons = footprints(index, {"apartado": apartado}, 8).reset_index(drop=True)
+    shares = polygons.intersection(orchards.union_all()).area / polygons.area
     assert (found.columns["land_cover"][shares > 0.51] == "agricultural").all()

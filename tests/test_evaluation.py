@@ -33,7 +33,7 @@ class Checkerboard:
         grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), 40, 60)
         self.grids: Mapping[str, SceneGrid] = {"s": grid}
         rows, cols = (part.ravel() for part in np.mgrid[0:40:SIZE, 0:60:SIZE])
-        self.index = build_index(self.grids, {"s": (rows, cols)}, SIZE, {})
+        self.index = build_index({"s": (rows, cols)}, {})
 
 
 def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:

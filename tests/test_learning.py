@@ -298,10 +298,14 @@ def test_standardized_bands_do_not_depend_on_their_unit() -> None:
 def test_scoring_equals_one_pass_over_everything() -> None:
     source = SyntheticSource(300, 8, 3)
     ids = source.index["patch_id"].tolist()
-    model = checkpoint.build(spec(3, 8), seed=0)
+    model = checkpoint.build(spec(3, 8), seed=0).eval()
     seen: list[tuple[int, int]] = []
     streamed = predict_proba(
-        model, source, ids, device=CPU, progress=lambda done, total: seen.append((done, total))
+        model,
+        source,
+        np.arange(300),
+        device=CPU,
+        progress=lambda done, total: seen.append((done, total)),
     )
     with torch.inference_mode():
         whole = torch.softmax(model(torch.from_numpy(source.read(ids))), dim=1).numpy()

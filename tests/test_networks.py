@@ -20,6 +20,7 @@ from owl_geo.learners.network import NetworkLearner
 from owl_geo.models import checkpoint
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.training import fit
+from owl_geo.workers import Threads
 
 CPU = torch.device("cpu")
 CLASSES = ("absent", "present")
@@ -32,8 +33,8 @@ class Counting(SyntheticSource):
 
     streamed = 0
 
-    def stream(self, ids=None, *, batch_size=256):
-        for part, patches in super().stream(ids, batch_size=batch_size):
+    def stream(self, positions=None, *, batch_size=256):
+        for part, patches in super().stream(positions, batch_size=batch_size):
             self.streamed += len(part)
             yield part, patches
 
@@ -44,7 +45,7 @@ def material(
     source = Counting(n, size, 2, signal=signal)
     return Material(
         source,
-        source.index["patch_id"].tolist(),
+        Threads(),
         band_statistics(source, np.random.default_rng(0)),
         np.empty((n, 0), np.float32) if concepts is None else concepts.astype(np.float32),
         np.zeros((n, 3), np.float32),
@@ -78,7 +79,7 @@ def taught(of: Material, n: int = 20, seed: int = 9, **tables: dict) -> tuple[Le
 
 
 def everything(of: Material) -> np.ndarray:
-    return np.arange(len(of.ids))
+    return np.arange(len(of.source.index))
 
 
 def buffers(path: Path) -> dict[str, torch.Tensor]:

@@ -106,9 +106,9 @@ def test_the_corner_is_found_and_the_best_are_listed(tmp_path) -> None:
     expected = known.reindex(best["patch_id"])
     assert best["label"].isna().tolist() == expected.isna().tolist()
     assert best["label"].notna().any() and best["label"].dropna().eq("present").all()
-    places = run.patches.set_index("patch_id").loc[best["patch_id"]]
-    assert best.crs == run.patches.crs
-    assert best.geometry.geom_equals_exact(places.geometry.reset_index(drop=True), 1e-9).all()
+    places = run.footprints(best["patch_id"].tolist()).reset_index(drop=True)
+    assert best.crs == run.crs
+    assert best.geometry.geom_equals_exact(places, 1e-9).all()
     assert dict(zip(best["scene"], best["scene_crs"], strict=True)).get("c", "EPSG:32632") == (
         "EPSG:32632"
     )

@@ -64,7 +64,7 @@ def north_carolina(test_data: Path, path: Path, value: str, share: float) -> Run
 def test_north_carolina_developed_is_learned(test_data: Path, tmp_path: Path) -> None:
     run = north_carolina(test_data, tmp_path / "r", "1", 0.5)
     assert len(run.patches) == 2786
-    assert run.patches.crs.to_epsg() == 32119
+    assert run.crs.to_epsg() == 32119
     share = (run.truth["label"] == "present").mean()
     assert share == pytest.approx(0.31, abs=0.01)
     simulate(run)

@@ -19,6 +19,7 @@ from owl_geo import init
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.config import STRATEGIES
 from owl_geo.errors import ConfigError
+from owl_geo.footprints import footprints
 from owl_geo.search import Answers, Search, class_numbers
 
 CPU = torch.device("cpu")
@@ -114,9 +115,14 @@ def test_the_first_batch(start: str, trial: Search) -> None:
         assert len(set(relevance.tolist())) > 1
 
 
+def centres_of(one: Search) -> np.ndarray:
+    polygons = footprints(one.patches, one.source.grids, one.source.patch_size)
+    return shapely.get_coordinates(shapely.centroid(polygons.to_numpy()))
+
+
 @pytest.mark.parametrize("strategy", ["discovery", "concept", "uncertainty", "greedy", "relevance"])
 def test_a_batch_keeps_its_distance_on_the_ground(strategy: str, trial: Search) -> None:
-    centres = np.stack([trial.patches.geometry.centroid.x, trial.patches.geometry.centroid.y], 1)
+    centres = centres_of(trial)
 
     def nearest(min_distance: float) -> float:
         one = choosing(trial, strategy=strategy, min_distance=min_distance, audit_share=0.0)
@@ -152,8 +158,7 @@ def test_metres_are_metres_in_degrees_too(tmp_path: Path) -> None:
     positions = np.arange(0, 144, 12)
     labels = np.arange(12) % 2
     answers = Answers(positions, labels, np.ones(12, dtype=bool), positions)
-    chosen = one.patches.geometry.iloc[batch(one, answers)]
-    centres = shapely.get_coordinates(shapely.centroid(chosen.to_numpy()))
+    centres = centres_of(one)[batch(one, answers)]
     geod = Geod(ellps="WGS84")
     metres = [geod.inv(*a, *b)[2] for a, b in itertools.combinations(centres, 2)]
     assert len(centres) == 12

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from owl_geo import SyntheticSource
+from owl_geo.footprints import footprints
 
 LAND_COVER = ("forest", "urban", "water", "agricultural")
 
@@ -58,9 +59,10 @@ def test_signal_changes_the_images_only() -> None:
 
 
 def test_patches_lie_edge_to_edge_on_the_map() -> None:
-    index = SyntheticSource(10, 16, 1).index
-    assert index.crs.to_epsg() == 32631
-    assert (index.area == (16 * 10.0) ** 2).all()
-    assert index.union_all().area == pytest.approx(index.area.sum())
-    touching = index.geometry.iloc[0].intersection(index.geometry.iloc[1])
+    source = SyntheticSource(10, 16, 1)
+    polygons = footprints(source.index, source.grids, source.patch_size)
+    assert polygons.crs.to_epsg() == 32631
+    assert (polygons.area == (16 * 10.0) ** 2).all()
+    assert polygons.union_all().area == pytest.approx(polygons.area.sum())
+    touching = polygons.iloc[0].intersection(polygons.iloc[1])
     assert touching.length == 160.0

@@ -60,7 +60,7 @@ class Spread:
             known: features of answered patches, ``(k, d)``, from which ``kmeans++`` keeps away.
         """
         taken = np.empty(0, np.int64) if taken is None else taken
-        free = np.setdiff1d(np.arange(len(scores)), taken)
+        free = np.delete(np.arange(len(scores)), taken)
         count = min(count, len(free))
         if count <= 0:
             return np.empty(0, np.int64)
@@ -87,7 +87,7 @@ class Spread:
         for position in taken:
             near |= self._around(places, int(position))
         while len(chosen) < count:
-            left = np.setdiff1d(free, chosen)
+            left = free[~np.isin(free, chosen)]
             far = left[~near[left]]
             pool = far if len(far) else left
             for position in order(pool, count - len(chosen)):

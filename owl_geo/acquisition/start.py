@@ -52,6 +52,6 @@ def typical(
             typicality = 1.0 / np.maximum(distance, 1e-9)
         best = top(typicality * relevance[among[mine]], 1, rng)
         chosen.append(among[mine[best[0]]])
-    short = np.setdiff1d(among, chosen)  # twins in the pool can leave clusters empty
+    short = among[~np.isin(among, chosen)]  # twins in the pool can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from owl_geo.cli import cube, synthetic
 from owl_geo.cli import options as opt
-from owl_geo.cli import synthetic
 
 if TYPE_CHECKING:
     from owl_geo.creation import Summary
@@ -30,7 +30,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @opt.run_folder
 @click.option(
     "--source",
-    type=click.Choice(["geotiff", "synthetic"]),
+    type=click.Choice(["geotiff", "cube", "synthetic"]),
     default="geotiff",
     show_default=True,
     help="Where patches come from.",
@@ -41,7 +41,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
     multiple=True,
     metavar="[NAME=]PATH",
     help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
-    "joined by commas. Repeat for more scenes.",
+    "joined by commas; with --source cube, Zarr or NetCDF. Repeat for more scenes.",
 )
 @click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
 @click.option("--patch-size", type=int, help="Height and width of a patch in pixels.  [32]")
@@ -60,6 +60,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
 @click.option("--classes", callback=_words, help="The answers.  [absent,present]")
 @click.option("--positive", help="The class that is searched for.  [the last class]")
+@cube.cube_options
 @synthetic.generator_options
 @opt.loop_options
 @click.option(
@@ -120,7 +121,8 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     if options["source"] == "synthetic":
         base = opt.merge(base, _synthetic(options))
     else:
-        base = opt.merge(base, opt.given(source=_scenes(options), oracle=_oracle(options)))
+        source = _cube(options) if options["source"] == "cube" else _scenes(options)
+        base = opt.merge(base, opt.given(source=source, oracle=_oracle(options)))
     if options["osm"]:
         base = opt.merge(base, _osm(options["osm"]))
     classes = options["classes"]
@@ -131,6 +133,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
     _refuse(options, _OF_SCENES, "--source geotiff")
+    _refuse(options, cube.OF_CUBES, "--source cube")
     return synthetic.settings(options)
 
 
@@ -152,6 +155,9 @@ _OF_SCENES = {
 }
 
 
+_OF_GENERATOR = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
+
+
 def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> None:
     """Refuse flags that would be accepted and do nothing."""
     for name, flag in flags.items():
@@ -159,9 +165,15 @@ def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> No
             raise click.UsageError(f"{flag} goes with {where}")
 
 
+def _cube(options: dict[str, Any]) -> dict[str, Any]:
+    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, {"masks": "--mask", "mask_bad": "--mask-bad"}, "--source geotiff")
+    return cube.settings(options, _absolute)
+
+
 def _scenes(options: dict[str, Any]) -> dict[str, Any]:
-    generator = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
-    _refuse(options, generator, "--source synthetic")
+    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, cube.OF_CUBES, "--source cube")
     scenes = [_scene(text) for text in options["scenes"]]
     masks = [_absolute(mask) for mask in options["masks"]]
     if masks and len(masks) not in (1, len(scenes)):

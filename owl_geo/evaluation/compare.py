@@ -297,7 +297,7 @@ def _search(job: _Job) -> Search:
         truth,
         device=torch.device("cpu"),
         keep=job.plan.folder / FEATURES / job.source,
-        pool_id=run.pool_id,
+        scene_ids=run.scene_ids,
     )
 
 

@@ -58,4 +58,4 @@ def answer(run: Run, entry: Round) -> None:
         )
         for patch_id in entry.patch_ids
     ]
-    run.labels.append(answers, run.patches.set_index("patch_id").geometry)
+    run.labels.append(answers, run.footprints(entry.patch_ids))

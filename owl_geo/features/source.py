@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 
 from owl_geo.features.table import FeatureTable
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import FloatArray, SceneGrid
+from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 
 class FeatureSource:
@@ -35,20 +35,25 @@ class FeatureSource:
         return self._source.grids
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
+    def index(self) -> pd.DataFrame:
         """The index of the pixels' source."""
         return self._source.index
+
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Those of the pixels' source."""
+        return self._source.chunk_starts
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return features, float32 ``(n, d, 1, 1)``; raises SourceError for an unknown id."""
         return self._table.values[positions_of(self.index, ids)][:, :, None, None]
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, features)``, at most ``batch_size`` at a time, in order of the index."""
-        known = self.index["patch_id"]
-        positions = np.arange(len(known)) if ids is None else np.sort(positions_of(self.index, ids))
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, features)``, at most ``batch_size`` at a time, in index order."""
+        if positions is None:
+            positions = np.arange(len(self._table.values), dtype=np.int64)
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
-            yield known.iloc[part].tolist(), self._table.values[part][:, :, None, None]
+            yield part, self._table.values[part][:, :, None, None]

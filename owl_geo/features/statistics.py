@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from owl_geo.types import BandStatistics, FloatArray
 
@@ -60,7 +61,7 @@ class SpectralStatistics:
         columns = [
             pixels.mean(axis=2),
             np.log(pixels.std(axis=2) + self._floor),
-            *np.quantile(pixels, _QUANTILES, axis=2),
+            *_quantiles(pixels),
             np.log(down + right + self._floor),
         ]
         for _, first, second in self._pairs:
@@ -69,6 +70,19 @@ class SpectralStatistics:
             size = np.maximum(np.abs(a) + np.abs(b), self._floor[[first, second]].sum())
             columns.append(((a - b) / size).mean(axis=1, keepdims=True))
         return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def _quantiles(pixels: FloatArray) -> NDArray[np.float64]:
+    """Return quantiles of the last axis, ``(q, n, bands)``, linear between the two nearest values.
+
+    Sorting is several times faster than the partial sorting that NumPy's own quantiles do.
+    """
+    ordered = np.sort(pixels, axis=2)
+    place = np.array(_QUANTILES) * (pixels.shape[2] - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, pixels.shape[2] - 1)
+    low, high = ordered[..., below].astype(np.float64), ordered[..., above]
+    return np.moveaxis(low + (high - low) * (place - below), 2, 0)
 
 
 def _pairs(bands: Sequence[str], common_names: Sequence[str | None]) -> list[tuple[str, int, int]]:

@@ -1,11 +1,11 @@
-"""The features of the whole pool: computed once, scaled, and kept beside the run."""
+"""The features of the whole pool: computed once, kept scene by scene, scaled together."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from owl_geo.config import ModelSettings
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.sources.bands import common_names
-from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics, FloatArray, Progress
+from owl_geo.sources.base import PatchSource, read_at
+from owl_geo.types import BandStatistics, FloatArray, IntArray, Progress
+from owl_geo.workers import Threads, Workers, pieces
 
 _BATCH = 256
 _SAMPLE = 256  # patches that a backbone's batch normalisation is set to
+_SCALED_BY = 100_000  # patches whose quantiles stand for the pool's
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
-_VERSION = 2  # of what is computed here; a change makes kept tables stale
+_VERSION = 3  # of what is computed here; a change makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
 
@@ -45,88 +47,144 @@ def feature_table(
     device: torch.device,
     seed: int,
     keep: Path | None = None,
-    pool_id: str = "",
+    scene_ids: Mapping[str, str] | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Return the features that ``model`` works on: a frozen backbone's, else spectral statistics.
 
-    Columns are scaled by median and interquartile range over the pool.
+    Columns are scaled by median and interquartile range over the pool. What is kept are the
+    features before that, scene by scene: neither a scene that joins the pool nor a command that was
+    stopped makes the others be read again.
 
     Args:
-        source: the pool; it is streamed once.
+        source: the pool; what is not kept of it is read once.
         statistics: of its bands.
         model: which features.
         device: where a backbone works.
         seed: of a backbone's fresh weights.
-        keep: a folder in which the table is kept for the next time, or None.
-        pool_id: tells this pool from others, for what is kept.
+        keep: a folder in which features are kept for the next time, or None.
+        scene_ids: tell each scene's patches and pixels from others, for what is kept.
+        workers: who reads and computes; threads of this process if none are named.
         progress: told how many patches are done.
 
-    Raises ConfigError where a backbone's weights cannot be had, RunError where the disk is full.
+    Raises ConfigError where a backbone's weights cannot be had, RunError where the disk is full,
+    SourceError where pixels cannot be read.
     """
-    recipe = {
+    n = len(source.index)
+    sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
+    recipe: dict[str, object] = {
         "version": _VERSION,
-        "pool": pool_id,
         "bands": source.bands,
-        "kind": model.kind if model.frozen else "statistics",
-        "weights": _weights_id(model) if model.frozen else None,
-        "seed": seed if model.frozen else None,
         "scale": statistics.scale.tolist(),
     }
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-    pool = hashlib.sha256(pool_id.encode()).hexdigest()[:8]
-    path = keep / f"{pool}-{recipe['kind']}-{digest}.npy" if keep is not None else None
-    embed, names = _embedder(source, statistics, model, device, seed)
-    if path is not None and (kept := _kept(path, (len(source.index), len(names)))) is not None:
-        return FeatureTable(kept, names)
-    values = _scaled(_stream(source, embed, len(names), progress))
-    if path is not None:
-        _keep(path, values)
-    return FeatureTable(values, names)
+    if model.frozen:
+        recipe["weights"] = _weights_id(model)
+        recipe["seed"] = seed
+        recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
+    kind = model.kind if model.frozen else "statistics"
+    kept = None if keep is None else _Kept(keep, kind, recipe, scene_ids or {})
+    scenes = _scenes(source)
+    found = {name: kept.read(name, len(at)) for name, at in scenes.items()} if kept else {}
+    missing = {name: at for name, at in scenes.items() if found.get(name) is None}
+    if missing:
+        embed = _embedder(source, statistics, model, sample, device, seed)
+        work = _Piece(source, embed)
+        for name, values in _computed(work, missing, workers or Threads(), progress):
+            found[name] = values
+            if kept is not None:
+                kept.write(name, values)
+    whole = np.concatenate([found.pop(name) for name in scenes])
+    if kept is not None:
+        kept.forget_others()
+    return FeatureTable(_scaled(whole), _names(source, statistics, model, whole.shape[1]))
+
+
+def _scenes(source: PatchSource) -> dict[str, IntArray]:
+    """Return the positions of each scene's patches, which stand together in the index."""
+    names = source.index["scene"].to_numpy(dtype=object)
+    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
+    positions = np.split(np.arange(len(names), dtype=np.int64), starts[1:])
+    return dict(zip(names[starts].tolist(), positions, strict=True))
 
 
 def _embedder(
     source: PatchSource,
     statistics: BandStatistics,
     model: ModelSettings,
+    sample: IntArray,
     device: torch.device,
     seed: int,
-) -> tuple[Embed, tuple[str, ...]]:
+) -> Embed:
     commons = common_names(source.bands)
     if not model.frozen:
-        spectral = SpectralStatistics(source.bands, commons, statistics)
-        return spectral, spectral.names
-    ids = source.index["patch_id"]
-    chosen = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), _SAMPLE)).round().astype(int))
-    sample = source.read(ids.iloc[chosen].tolist())
+        return SpectralStatistics(source.bands, commons, statistics)
+    patches = read_at(source, sample)
     backbone = frozen_embedder(
-        model.kind, commons, model.weights, statistics, sample, seed=seed, device=device
+        model.kind, commons, model.weights, statistics, patches, seed=seed, device=device
     )
+    return _Backbone(backbone, device)
 
-    def embed(patches: FloatArray) -> FloatArray:
+
+@dataclass(frozen=True)
+class _Backbone:
+    module: torch.nn.Module
+    device: torch.device
+
+    def __call__(self, patches: FloatArray) -> FloatArray:
         with torch.inference_mode():
-            x = torch.from_numpy(patches).to(device, memory_format=torch.channels_last)
-            features: FloatArray = backbone(x).float().cpu().numpy()
+            x = torch.from_numpy(patches).to(self.device, memory_format=torch.channels_last)
+            features: FloatArray = self.module(x).float().cpu().numpy()
         return features
 
-    return embed, tuple(f"{model.kind}_{i}" for i in range(embed(sample[:1]).shape[1]))
+
+def _names(
+    source: PatchSource, statistics: BandStatistics, model: ModelSettings, width: int
+) -> tuple[str, ...]:
+    if model.frozen:
+        return tuple(f"{model.kind}_{i}" for i in range(width))
+    return SpectralStatistics(source.bands, common_names(source.bands), statistics).names
 
 
-def _stream(source: PatchSource, embed: Embed, width: int, progress: Progress | None) -> FloatArray:
-    values = np.empty((len(source.index), width), dtype=np.float32)
-    done = 0
-    for part, patches in source.stream(batch_size=_BATCH):
-        values[done : done + len(part)] = embed(patches)
+@dataclass(frozen=True)
+class _Piece:
+    """Reads a piece of the pool and embeds it; goes to workers whole."""
+
+    source: PatchSource
+    embed: Embed
+
+    def __call__(self, positions: IntArray) -> FloatArray:
+        torch.set_num_threads(1)  # of this thread; other threads have other pieces
+        batches = self.source.stream(positions, batch_size=_BATCH)
+        return np.concatenate([self.embed(patches) for _, patches in batches])
+
+
+def _computed(
+    work: _Piece, scenes: Mapping[str, IntArray], workers: Workers, progress: Progress | None
+) -> Iterator[tuple[str, FloatArray]]:
+    """Yield the features of each scene as soon as its last patch is done."""
+    everything = np.concatenate(list(scenes.values()))
+    names = list(scenes)
+    ends = np.cumsum([len(at) for at in scenes.values()])
+    waiting: list[FloatArray] = []  # features that belong to scenes not yet yielded
+    first = done = scene = 0
+    for part in workers.map(work, pieces(everything, work.source.chunk_starts)):
+        waiting.append(part)
         done += len(part)
+        while scene < len(names) and ends[scene] <= done:
+            together = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            size = ends[scene] - first
+            yield names[scene], together[:size]
+            waiting, first, scene = [together[size:]], int(ends[scene]), scene + 1
         if progress is not None:
-            progress(done, len(values))
-    return values
+            progress(done, len(everything))
 
 
 def _scaled(values: FloatArray) -> FloatArray:
     """Scale each column over the pool, in place; one that does not vary becomes 0."""
+    step = -(-len(values) // _SCALED_BY)
     for column in values.T:
-        low, median, high = np.quantile(column, [0.25, 0.5, 0.75])
+        low, median, high = np.quantile(column[::step], [0.25, 0.5, 0.75])
         scale = (high - low) / _NORMAL_IQR or column.std()
         column -= median
         column /= scale if scale > 0 else 1.0
@@ -142,23 +200,48 @@ def _weights_id(model: ModelSettings) -> list[object]:
     return [model.weights, stat.st_size, stat.st_mtime_ns]
 
 
-def _kept(path: Path, shape: tuple[int, int]) -> FloatArray | None:
-    """Return the table that is kept, or None where there is none that can be used."""
-    try:
-        values: FloatArray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return values if values.shape == shape and values.dtype == np.float32 else None
+class _Kept:
+    """Features in files, one per scene and recipe: ``<scene>-<kind>-<recipe>.npy``."""
+
+    def __init__(
+        self, folder: Path, kind: str, recipe: Mapping[str, object], scene_ids: Mapping[str, str]
+    ) -> None:
+        self._folder = folder
+        self._scenes = {name: _digest([name, scene_id]) for name, scene_id in scene_ids.items()}
+        self._suffix = f"-{kind}-{_digest(recipe)}.npy"
+
+    def read(self, scene: str, n: int) -> FloatArray | None:
+        """Return the features ``(n, d)`` of a scene, or None where none can be used."""
+        try:
+            values: FloatArray = np.load(self._path(scene), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        fits = values.ndim == 2 and len(values) == n and values.dtype == np.float32
+        return values if fits else None
+
+    def write(self, scene: str, values: FloatArray) -> None:
+        """Keep the features of a scene, whole or not at all."""
+        path = self._path(scene)
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.stem}.{os.getpid()}.partial")
+            with partial.open("wb") as file:
+                np.save(file, values, allow_pickle=False)
+            partial.replace(path)
+
+    def forget_others(self) -> None:
+        """Remove what is kept of scenes that are no more, or changed, and what was left over."""
+        known = set(self._scenes.values())
+        for path in self._folder.glob("*.npy"):
+            if path.name.split("-")[0] not in known:
+                path.unlink(missing_ok=True)
+        for path in self._folder.glob(".*.partial"):
+            if path.name.split("-")[0].removeprefix(".") not in known:
+                path.unlink(missing_ok=True)
+
+    def _path(self, scene: str) -> Path:
+        return self._folder / f"{self._scenes.get(scene, _digest([scene]))}{self._suffix}"
 
 
-def _keep(path: Path, values: FloatArray) -> None:
-    """Write the table, whole or not at all, in place of what was kept before."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.npy")
-        np.save(partial, values, allow_pickle=False)
-        partial.replace(path)
-        pool = path.name.split("-")[0]
-        for other in path.parent.glob("*-*-*.npy"):
-            if other.name.split("-")[0] not in (pool, "." + pool):
-                other.unlink(missing_ok=True)  # of a pool that is no more
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
+from owl_geo.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Material:
     """What any learner may look at, all of it in the order of the index."""
 
     source: PatchSource
-    ids: Sequence[str]  # of all N patches
+    workers: Workers
     statistics: BandStatistics
     concepts: FloatArray  # float32 (N, k), encoded and scaled; k may be 0
     places: FloatArray  # float32 (N, dimensions), where patches lie to each other, in patches

@@ -41,6 +41,7 @@ def build_learner(
             settings.classes,
             model=settings.model,
             uncertainty=settings.uncertainty,
+            workers=material.workers,
         )
     kind: str = settings.model.kind
     if settings.model.on_features:

@@ -20,6 +20,9 @@ from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head
 from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.workers import Threads, Workers
+
+_CHUNK = 4096  # candidates at a time
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,19 @@ class HeadSpec:
     classes: tuple[str, ...]
     members: int  # heads of the ensemble; 1 is none
     seed: int
+
+
+class _Heads:
+    """The fitted heads of an ensemble, or the one; maps rows to members, as a head does."""
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        self._heads = heads
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        if len(self._heads) == 1:
+            return self._heads[0](rows)
+        # a member of the ensemble is a whole head, whatever it is made of
+        return np.stack([head(rows).mean(axis=0) for head in self._heads])
 
 
 class HeadLearner:
@@ -51,6 +67,7 @@ class HeadLearner:
         classes: names of the classes, in the order of their numbers.
         model: which head.
         uncertainty: one head, or an ensemble.
+        workers: who applies the head to the pool; threads of this process if none are named.
     """
 
     goes_on = False
@@ -64,12 +81,14 @@ class HeadLearner:
         *,
         model: ModelSettings,
         uncertainty: UncertaintySettings,
+        workers: Workers | None = None,
     ) -> None:
         assert model.head != "mlp"  # which learns by gradient steps, as a network
         self._table = table
         self._concepts = concepts if model.concepts else concepts[:, :0]
         self._places = places if model.neighbours else places[:, :0]
         self._head = model.head
+        self._workers = workers or Threads()
         self._spec = HeadSpec(
             head=model.head,
             features=table.names,
@@ -80,7 +99,7 @@ class HeadLearner:
             seed=0,
         )
         self._known = (self._rows(np.empty(0, np.int64)), np.empty(0, np.int64))
-        self._fitted: list[Head] | None = None
+        self._fitted: _Heads | None = None
 
     def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
         """Fit on all answers, in the order of the index so that their history does not matter."""
@@ -90,7 +109,7 @@ class HeadLearner:
         self._fitted = None
         if len(labels) == 0:
             return Lesson(math.nan, math.nan)
-        of_truth = self._predict(self._known[0]).mean(axis=0)[np.arange(len(labels)), labels[order]]
+        of_truth = self._heads()(self._known[0]).mean(axis=0)[np.arange(len(labels)), labels[order]]
         return Lesson(float(-np.log(np.maximum(of_truth, 1e-7)).mean()), math.nan)
 
     def members(
@@ -100,10 +119,15 @@ class HeadLearner:
 
         ``seed`` is not needed: a fitted head draws nothing.
         """
-        probabilities = self._predict(self._rows(positions))
-        if progress is not None:
-            progress(len(positions), len(positions))
-        return probabilities
+        heads = self._heads()
+        starts = range(0, max(len(positions), 1), _CHUNK)
+        rows = (self._rows(positions[start : start + _CHUNK]) for start in starts)
+        found = []
+        for start, said in zip(starts, self._workers.map(heads, rows), strict=True):
+            found.append(said)
+            if progress is not None:
+                progress(start + said.shape[1], len(positions))
+        return np.concatenate(found, axis=1)
 
     def save(self, path: Path) -> None:
         """Write the answers' features and labels, and the spec; raises OSError."""
@@ -158,13 +182,10 @@ class HeadLearner:
             axis=1,
         ).astype(np.float32)
 
-    def _predict(self, features: FloatArray) -> FloatArray:
+    def _heads(self) -> _Heads:
         if self._fitted is None:
-            self._fitted = [self._fit(member) for member in range(self._spec.members)]
-        if self._spec.members == 1:
-            return self._fitted[0](features)
-        # a member of the ensemble is a whole head, whatever it is made of
-        return np.stack([head(features).mean(axis=0) for head in self._fitted])
+            self._fitted = _Heads([self._fit(member) for member in range(self._spec.members)])
+        return self._fitted
 
     def _fit(self, member: int) -> Head:
         features, labels = self._known

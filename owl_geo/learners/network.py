@@ -26,6 +26,7 @@ from owl_geo.models.checkpoint import ModelSpec, PatchModel
 from owl_geo.reptile import Reptile
 from owl_geo.scoring import predict_members
 from owl_geo.sources.bands import common_names
+from owl_geo.sources.base import read_at
 from owl_geo.training import MetaBatch, fit, halves, meta_update
 from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
 
@@ -104,7 +105,7 @@ class NetworkLearner:
         models = self._networks()
         if len(positions) == 0:
             return Lesson(math.nan, math.nan)
-        images = self._material.source.read([self._material.ids[i] for i in positions])
+        images = read_at(self._material.source, positions)
         concepts = self._concepts(positions)
         groups = np.zeros(len(positions), dtype=np.int64)
         if self._meta == "diverse":
@@ -155,11 +156,12 @@ class NetworkLearner:
         probabilities = predict_members(
             self._networks(),
             self._material.source,
-            [self._material.ids[i] for i in positions],
+            positions,
             concepts=self._concepts(positions),
             passes=self._passes,
             seed=seed,
             device=self._device,
+            workers=self._material.workers,
             progress=progress,
         )
         if not np.isfinite(probabilities).all():
@@ -222,9 +224,9 @@ class NetworkLearner:
 
     def _sample(self) -> FloatArray:
         """Patches of the pool that batch normalisation is set to, ``(n, bands, h, w)``."""
-        n = len(self._material.ids)
+        n = len(self._material.source.index)
         chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
-        return self._material.source.read([self._material.ids[i] for i in chosen])
+        return read_at(self._material.source, chosen)
 
     def _concepts(self, positions: IntArray) -> FloatArray | None:
         return self._material.concepts[positions] if self.spec.n_concepts else None

@@ -29,7 +29,6 @@ _LOGISTIC_C = 0.1  # inverse strength of the penalty; features have scale 1
 _MOST_GP = 600  # answers a Gaussian process is fitted on; its work grows with their cube
 _TUNED_ON = 150  # answers its kernel is chosen on
 _REACH = (2.0, (0.7, 8.0))  # patches over which neighbours are alike: to start with, and bounds
-_CHUNK = 4096  # candidates at a time
 
 
 class Head(Protocol):
@@ -112,7 +111,7 @@ class _Constant:
 
 
 class _Fitted:
-    """Runs the parts over the candidates in chunks; ``whole``: each part counts as one member."""
+    """Puts the parts' members together; ``whole``: each part counts as one member."""
 
     def __init__(
         self, parts: list[_Predict], *, whole: bool, present: IntArray, n_classes: int
@@ -123,13 +122,6 @@ class _Fitted:
         self._n_classes = n_classes
 
     def __call__(self, features: FloatArray) -> FloatArray:
-        chunks = [
-            self._members(features[start : start + _CHUNK])
-            for start in range(0, max(len(features), 1), _CHUNK)
-        ]
-        return np.concatenate(chunks, axis=1)
-
-    def _members(self, features: FloatArray) -> FloatArray:
         if len(features) == 0:
             return np.empty((len(self._parts), 0, self._n_classes), dtype=np.float32)
         found = [part(features) for part in self._parts]

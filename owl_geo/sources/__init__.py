@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from owl_geo.config import SourceSettings, SyntheticSettings
+from owl_geo.config import CubeSettings, SourceSettings, SyntheticSettings
 
 if TYPE_CHECKING:
-    import geopandas as gpd
+    import pandas as pd
 
     from owl_geo.sources.base import PatchSource
     from owl_geo.types import Progress
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def open_source(
     settings: SourceSettings,
-    index: gpd.GeoDataFrame | None = None,
+    index: pd.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> PatchSource:
     """Open the source that the settings describe.
@@ -27,6 +27,10 @@ def open_source(
         from owl_geo.sources.synthetic import SyntheticSource
 
         return SyntheticSource.from_settings(settings)
+    if isinstance(settings, CubeSettings):
+        from owl_geo.sources.cube import CubeSource
+
+        return CubeSource.from_settings(settings, index=index, progress=progress)
     from owl_geo.sources.geotiff import GeoTiffSource
 
     return GeoTiffSource.from_settings(settings, index=index, progress=progress)

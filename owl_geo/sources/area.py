@@ -13,8 +13,8 @@ from pyogrio.errors import DataSourceError
 from pyproj import CRS, Transformer
 
 from owl_geo.errors import SourceError
+from owl_geo.footprints import GEOGRAPHIC
 from owl_geo.grid import bounds, centres
-from owl_geo.sources.base import GEOGRAPHIC
 from owl_geo.types import BoolArray, IntArray, SceneGrid
 
 

@@ -122,6 +122,15 @@ def _looks_like_sentinel2(codes: Sequence[str]) -> bool:
     )
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Number the names that occur more than once by their place: ``a, b, a`` -> ``a_1, b, a_3``."""
+    counts = Counter(name.casefold() for name in names)
+    return [
+        name if counts[name.casefold()] == 1 else f"{name}_{i}"
+        for i, name in enumerate(names, start=1)
+    ]
+
+
 def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Band, ...]:
     """Return the wanted bands in the wanted order.
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
-from pyproj import CRS, Transformer
+from numpy.typing import ArrayLike
 
-from owl_geo import grid as grids_
 from owl_geo.errors import SourceError
+from owl_geo.grid import patch_ids
 from owl_geo.types import FloatArray, IntArray, SceneGrid
-
-GEOGRAPHIC = "EPSG:4326"
 
 
 @runtime_checkable
@@ -35,9 +31,16 @@ class PatchSource(Protocol):
         """The pixel grid of each scene, by scene name."""
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
-        """All patches in reading order: patch_id, scene, row_off, col_off, valid_fraction, any
-        concept the source itself gives, and geometry (the footprint, in one CRS)."""
+    def index(self) -> pd.DataFrame:
+        """All patches in reading order: patch_id, scene, row_off, col_off, valid_fraction, and any
+        concept the source itself gives. ``owl_geo.footprints`` makes polygons of its rows."""
+
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Ascending positions in the index, 0 first, where reading moves on to other blocks.
+
+        Patches between two of them are read together; work that is shared out is cut here.
+        """
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
@@ -46,53 +49,50 @@ class PatchSource(Protocol):
         """
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)``, at most ``batch_size`` at a time, in the order of the index.
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, patches)``, at most ``batch_size`` at a time, as the index has them.
 
-        All patches, or those of ``ids`` in whatever order they are given; memory stays bounded.
+        All patches, or those at ``positions`` of the index, which must ascend; memory stays
+        bounded. Raises SourceError for pixels that cannot be read.
         """
 
 
 def build_index(
-    grids: Mapping[str, SceneGrid],
     windows: Mapping[str, tuple[IntArray, IntArray]],
-    size: int,
-    columns: Mapping[str, Sequence[object]],
-) -> gpd.GeoDataFrame:
+    columns: Mapping[str, ArrayLike],
+) -> pd.DataFrame:
     """Lay out a source's index: scene by scene, each with its windows in the order given.
 
     ``windows`` has ``(row_off, col_off)`` per scene; ``columns`` has further columns over all
-    patches. Footprints are in the scenes' own CRS where they share one, else in EPSG:4326.
+    patches.
     """
-    crs_names = {CRS.from_user_input(grid.crs) for grid in grids.values()}
-    common = crs_names.pop() if len(crs_names) == 1 else CRS.from_user_input(GEOGRAPHIC)
-    parts = []
-    for name, (row_off, col_off) in windows.items():
-        grid = grids[name]
-        points = grids_.corners(grid, row_off, col_off, size)  # (n, 4, 2)
-        if CRS.from_user_input(grid.crs) != common:
-            to_common = Transformer.from_crs(grid.crs, common, always_xy=True)
-            points = np.stack(to_common.transform(points[..., 0], points[..., 1]), axis=-1)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "patch_id": grids_.patch_ids(name, row_off, col_off),
-                    "scene": name,
-                    "row_off": row_off,
-                    "col_off": col_off,
-                    "geometry": shapely.polygons(points),
-                }
-            )
-        )
-    table = pd.concat(parts, ignore_index=True)
-    for name, values in columns.items():
-        table[name] = values
-    order = ["patch_id", "scene", "row_off", "col_off", *columns, "geometry"]
-    return gpd.GeoDataFrame(table[order], geometry="geometry", crs=common)
+    ids = [name for scene, at in windows.items() for name in patch_ids(scene, *at)]
+    sizes = [len(row_off) for row_off, _ in windows.values()]
+    return pd.DataFrame(
+        {
+            "patch_id": ids,
+            "scene": np.repeat(np.array(list(windows), dtype=object), sizes),
+            "row_off": np.concatenate([row_off for row_off, _ in windows.values()]),
+            "col_off": np.concatenate([col_off for _, col_off in windows.values()]),
+            **columns,
+        }
+    )
 
 
-def positions_of(index: gpd.GeoDataFrame, ids: Sequence[str]) -> IntArray:
+def read_at(source: PatchSource, positions: IntArray) -> FloatArray:
+    """Return the patches at positions of the index, in the order given, as ``read`` does of ids."""
+    ascending, back = np.unique(positions, return_inverse=True)
+    size = source.patch_size
+    patches = np.empty((len(ascending), len(source.bands), size, size), dtype=np.float32)
+    done = 0
+    for part, values in source.stream(ascending):
+        patches[done : done + len(part)] = values
+        done += len(part)
+    return patches if np.array_equal(back, np.arange(len(positions))) else patches[back]
+
+
+def positions_of(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     """Return the row of each id in the index, ``(n,)``; raises SourceError for an unknown id."""
     positions = pd.Index(index["patch_id"]).get_indexer(pd.Index(ids))
     if (positions < 0).any():

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band
-from owl_geo.sources.reader import Pixels
+from owl_geo.sources.chunked import Pixels
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
 
 

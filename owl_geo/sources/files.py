@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import rasterio
@@ -12,7 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, distinct
 from owl_geo.types import SceneGrid
 
 _COLOURS = {
@@ -135,11 +134,7 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
             zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
         )
     ]
-    counts = Counter(name.casefold() for name in names)
-    names = [
-        name if counts[name.casefold()] == 1 else f"{name}_{i}"
-        for i, name in enumerate(names, start=1)
-    ]
+    names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
 
 

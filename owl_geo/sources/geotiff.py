@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import geopandas as gpd
-import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.grid import Chunk, chunks
-from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.bands import Band
-from owl_geo.sources.base import positions_of
-from owl_geo.sources.cutting import cut
-from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.reader import Pixels, ReaderPool, block_shape, chunk_shape
-from owl_geo.sources.scan import Scan, SceneSummary, scan
+from owl_geo.sources.reader import FileScene, ReaderPool
+from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import open_scenes, scene_name
-from owl_geo.types import FloatArray, IntArray, Progress, SceneGrid
+from owl_geo.sources.tiled import TiledSource, one_line
+from owl_geo.types import Progress
 
 Place = str | Path | SceneSettings
 
-# Patches that fill less of a chunk than this are read block by block.
-_SPARSE = 0.25
 
-
-class GeoTiffSource:
+class GeoTiffSource(TiledSource):
     """A PatchSource over scenes on disk, each with its own CRS and pixel size.
 
     Args:
@@ -62,7 +52,7 @@ class GeoTiffSource:
         min_valid: float = 0.9,
         mask_bad: Sequence[int] = (),
         aoi: str | Path | None = None,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> None:
         places = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
@@ -77,24 +67,18 @@ class GeoTiffSource:
                 aoi=None if aoi is None else str(aoi),
             )
         except ValidationError as error:
-            raise SourceError(_one_line(error)) from error
-        self._settings = settings
-        self._progress = progress
-        found = open_scenes(settings.scenes, settings.bands, settings.mask_bad)
-        self._scenes = {scene.name: scene for scene in found}
-        self._bands = tuple(band.name for band in found[0].bands)
-        self._area = AreaOfInterest(settings.aoi) if settings.aoi and index is None else None
+            raise SourceError(one_line(error)) from error
+        self._scenes = open_scenes(settings.scenes, settings.bands, settings.mask_bad)
+        self._mask_bad = settings.mask_bad
         self._readers = ReaderPool()
-        self._layout: _Layout | None = None
-        self._summary: tuple[SceneSummary, ...] = ()
-        if index is not None:
-            self._lay_out(Scan(index, ()))
+        tiled = [FileScene(scene, self._readers) for scene in self._scenes]
+        super().__init__(tiled, settings, index, progress)
 
     @classmethod
     def from_settings(
         cls,
         settings: GeoTiffSettings,
-        index: gpd.GeoDataFrame | None = None,
+        index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> GeoTiffSource:
         """Open the source that owl.toml describes."""
@@ -110,221 +94,18 @@ class GeoTiffSource:
             progress=progress,
         )
 
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Names of the bands, in the order of the second axis of ``read``."""
-        return self._bands
-
-    @property
-    def patch_size(self) -> int:
-        """Height and width of a patch in pixels."""
-        return self._settings.patch_size
-
-    @property
-    def grids(self) -> Mapping[str, SceneGrid]:
-        """The pixel grid of each scene, by scene name."""
-        return {name: scene.grid for name, scene in self._scenes.items()}
-
-    @property
-    def index(self) -> gpd.GeoDataFrame:
-        """All patches in reading order; the first call scans the scenes."""
-        return self._scanned().index
-
-    @property
-    def summary(self) -> tuple[SceneSummary, ...]:
-        """What became of each scene's windows; empty where a stored index was given."""
-        self._scanned()
-        return self._summary
-
-    def read(self, ids: Sequence[str]) -> FloatArray:
-        """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
-
-        Raises SourceError for an id that is not in the index or pixels that cannot be read.
-        """
-        layout = self._scanned()
-        positions, back = np.unique(positions_of(layout.index, ids), return_inverse=True)
-        size = self.patch_size
-        patches = np.empty((len(positions), len(self._bands), size, size), dtype=np.float32)
-        done = 0
-        for part in self._patches(layout, positions, len(positions)):
-            patches[done : done + len(part)] = part
-            done += len(part)
-        return patches if np.array_equal(back, np.arange(len(ids))) else patches[back]
-
-    def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)``, at most ``batch_size`` at a time, in the order of the index.
-
-        All patches, or those of ``ids``. Pixels are read in chunks of whole blocks, the next one
-        while the caller works on this one; two chunks are in memory at once.
-        """
-        layout = self._scanned()
-        if ids is None:
-            positions = np.arange(len(layout.index), dtype=np.int64)
-        else:
-            positions = np.sort(positions_of(layout.index, ids))
-        known, done = layout.ids, 0
-        for patches in self._patches(layout, positions, batch_size):
-            yield known[positions[done : done + len(patches)]].tolist(), patches
-            done += len(patches)
-
     def close(self) -> None:
         """Close the files; they open again when needed."""
         self._readers.close()
 
-    def _scanned(self) -> _Layout:
-        if self._layout is None:
-            settings = self._settings
-            if settings.mask_bad and not any(scene.mask for scene in self._scenes.values()):
-                raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
-            result = scan(
-                tuple(self._scenes.values()),
-                self._readers,
-                size=settings.patch_size,
-                stride=settings.stride or settings.patch_size,
-                min_valid=settings.min_valid,
-                area=self._area,
-                progress=self._progress,
-            )
-            return self._lay_out(result)
-        return self._layout
-
-    def _lay_out(self, result: Scan) -> _Layout:
-        self._layout = _Layout.of(result.index, self.grids, self.patch_size)
-        self._summary = result.summary
-        return self._layout
-
-    def _patches(
-        self, layout: _Layout, positions: IntArray, batch_size: int
-    ) -> Generator[FloatArray, None, None]:
-        """Yield the patches at ascending positions of the index, ``batch_size`` at most at once."""
-        if len(positions) == 0:
-            return
-        row_off, col_off = layout.row_off[positions], layout.col_off[positions]
-        size = self.patch_size
-
-        def loaded() -> Generator[tuple[str, list[_Piece]], None, None]:
-            scene_of = layout.scene[positions]
-            starts = np.flatnonzero(np.diff(scene_of, prepend=-1))
-            for start, stop in zip(starts, [*starts[1:], len(positions)], strict=True):
-                scene = self._scenes[layout.names[scene_of[start]]]
-                rows, cols = row_off[start:stop], col_off[start:stop]
-                blocks = block_shape(scene)
-                with self._readers.borrow(scene) as reader:
-                    for chunk in chunks(rows, cols, size, *chunk_shape(scene, size)):
-                        yield (
-                            scene.name,
-                            [
-                                _Piece(members + int(start), reader.pixels(part))
-                                for members, part in _parts(chunk, rows, cols, size, blocks)
-                            ],
-                        )
-
-        for name, pieces in prefetched(loaded()):
-            bands = self._scenes[name].bands
-            first = min(int(piece.members[0]) for piece in pieces)
-            last = max(int(piece.members[-1]) for piece in pieces) + 1
-            for start in range(first, last, batch_size):
-                which = slice(start, min(start + batch_size, last))
-                if len(pieces) == 1:
-                    pixels = pieces[0].pixels
-                    yield cut(pixels, bands, row_off[which], col_off[which], size)
-                else:
-                    yield _collect(pieces, bands, row_off, col_off, size, which)
-
-
-def _collect(
-    pieces: Sequence[_Piece],
-    bands: Sequence[Band],
-    row_off: IntArray,
-    col_off: IntArray,
-    size: int,
-    which: slice,
-) -> FloatArray:
-    """Cut the patches at ``which`` from the pieces that they lie in."""
-    patches = np.empty((which.stop - which.start, len(bands), size, size), dtype=np.float32)
-    for piece in pieces:
-        low, high = np.searchsorted(piece.members, [which.start, which.stop])
-        mine = piece.members[low:high]
-        patches[mine - which.start] = cut(piece.pixels, bands, row_off[mine], col_off[mine], size)
-    return patches
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Pixels, and the patches that are cut from them."""
-
-    members: IntArray  # ascending
-    pixels: Pixels
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The index as arrays ``(n,)``."""
-
-    index: gpd.GeoDataFrame
-    names: tuple[str, ...]
-    scene: IntArray  # position in ``names``
-    row_off: IntArray
-    col_off: IntArray
-    ids: np.ndarray[tuple[int], np.dtype[np.object_]]
-
-    @classmethod
-    def of(cls, index: gpd.GeoDataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
-        """Raises SourceError where the index has patches that the scenes have not."""
-        names = tuple(grids)
-        codes = {name: code for code, name in enumerate(names)}
-        scene = index["scene"].map(codes)
-        if scene.isna().any():
-            unknown = index["scene"][scene.isna()].iloc[0]
-            raise SourceError(
-                f"the patch index has scene {unknown!r}, the settings have {', '.join(names)}"
-            )
-        layout = cls(
-            index=index,
-            names=names,
-            scene=scene.to_numpy(dtype=np.int64),
-            row_off=index["row_off"].to_numpy(dtype=np.int64),
-            col_off=index["col_off"].to_numpy(dtype=np.int64),
-            ids=index["patch_id"].to_numpy(dtype=object),
-        )
-        height = np.array([grids[name].height for name in names])[layout.scene]
-        width = np.array([grids[name].width for name in names])[layout.scene]
-        outside = (layout.row_off + size > height) | (layout.col_off + size > width)
-        if outside.any():
-            raise SourceError(
-                f"the patch index does not fit the scenes: {layout.ids[outside][0]} reaches past "
-                "the edge; the scene was replaced, or patch_size changed"
-            )
-        return layout
+    def _check_scannable(self) -> None:
+        if self._mask_bad and not any(scene.mask for scene in self._scenes):
+            raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
+        for scene in self._scenes:
+            check_mask(scene)
 
 
 def _scene_settings(place: Place) -> SceneSettings:
     if isinstance(place, SceneSettings):
         return place
     return SceneSettings(name=scene_name(place), path=str(place))
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where} is {first['input']!r}, but it {first['msg'].removeprefix('Input ')}"
-
-
-def _parts(
-    chunk: Chunk, row_off: IntArray, col_off: IntArray, size: int, blocks: tuple[int, int]
-) -> Iterator[tuple[IntArray, Chunk]]:
-    """Split a chunk with few patches into cells of a block; yield each with its patches."""
-    members = np.arange(chunk.first, chunk.last, dtype=np.int64)
-    if len(members) * size**2 >= _SPARSE * chunk.height * chunk.width:
-        yield members, chunk
-        return
-    height, width = max(blocks[0], size), max(blocks[1], size)
-    rows, cols = row_off[members], col_off[members]
-    order = np.lexsort((members, cols // width, rows // height))
-    members, rows, cols = members[order], rows[order], cols[order]
-    for cell in chunks(rows, cols, size, height, width):
-        yield members[cell.first : cell.last], cell

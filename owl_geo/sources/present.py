@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import geopandas as gpd
+import numpy as np
+import pandas as pd
 
 from owl_geo.config import GeoTiffSettings
 from owl_geo.errors import SourceError
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import FloatArray, SceneGrid
+from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 
 class PresentScenes:
@@ -30,17 +31,18 @@ class PresentScenes:
     def __init__(
         self,
         settings: GeoTiffSettings,
-        index: gpd.GeoDataFrame,
+        index: pd.DataFrame,
         grids: Mapping[str, SceneGrid],
         bands: Sequence[str],
         missing: Mapping[str, str],
     ) -> None:
-        there = tuple(scene for scene in settings.scenes if scene.name not in missing)
+        there = [scene.name for scene in settings.scenes if scene.name not in missing]
+        is_there = ~index["scene"].isin(missing).to_numpy()
+        self._positions = np.flatnonzero(is_there)  # in the whole index, of the source's patches
         self._source: PatchSource | None = None
         if there:
             self._source = open_source(
-                _only(settings, [scene.name for scene in there], bands),
-                index=index[~index["scene"].isin(missing)].reset_index(drop=True),
+                _only(settings, there, bands), index=index[is_there].reset_index(drop=True)
             )
         self._patch_size = settings.patch_size
         self._index = index
@@ -64,24 +66,36 @@ class PresentScenes:
         return self._grids
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
+    def index(self) -> pd.DataFrame:
         """All patches, of the missing scenes too."""
         return self._index
 
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Where reading moves on; a missing scene is one chunk."""
+        scene = self._index["scene"].to_numpy(dtype=object)
+        starts = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
+        if self._source is not None:
+            starts = np.union1d(starts, self._positions[self._source.chunk_starts])
+        return starts.astype(np.int64)
+
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``; raises SourceError for a missing scene."""
-        return self._having(ids).read(ids)
+        return self._having(positions_of(self._index, ids)).read(ids)
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)`` in the order of the index, as ``PatchSource`` says."""
-        wanted = self._index["patch_id"].tolist() if ids is None else ids
-        return self._having(wanted).stream(wanted, batch_size=batch_size)
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, patches)`` in the order of the index, as ``PatchSource`` says."""
+        if positions is None:
+            positions = np.arange(len(self._index), dtype=np.int64)
+        source = self._having(positions)
+        own = np.searchsorted(self._positions, positions)
+        for part, patches in source.stream(own, batch_size=batch_size):
+            yield self._positions[part], patches
 
-    def _having(self, ids: Sequence[str]) -> PatchSource:
-        scenes = self._index["scene"].iloc[positions_of(self._index, ids)]
-        for name in scenes.unique():
+    def _having(self, positions: IntArray) -> PatchSource:
+        for name in self._index["scene"].iloc[positions].unique():
             if name in self._missing:
                 raise SourceError(self._missing[name])
         if self._source is None:
@@ -91,7 +105,7 @@ class PresentScenes:
 
 def missing_scenes(
     settings: GeoTiffSettings,
-    index: gpd.GeoDataFrame,
+    index: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     bands: Sequence[str],
 ) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +18,21 @@ from rasterio.windows import Window
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.grid import Chunk
 from owl_geo.raster import AlignedRaster
+from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
-# Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
-CHUNK_BYTES = 64 * 2**20
+# GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
+# to, and a share of the machine's memory, as GDAL takes by default, would be taken for nothing.
+_CACHE = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 128 * 2**20}
 
 
 def _gdal() -> rasterio.Env:
     return rasterio.Env(
+        **_CACHE,
         # decoders other than GeoTIFF's take the number of threads from here
         GDAL_NUM_THREADS=decoding_threads(),
         # warp block by block, so that a value never depends on the window that is read
@@ -36,42 +40,14 @@ def _gdal() -> rasterio.Env:
     )
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """Raw pixels of a window that begins at ``row``, ``col`` of the scene."""
-
-    row: int
-    col: int
-    # per file: the places of its bands among the chosen ones, and pixels (bands, height, width)
-    parts: tuple[tuple[tuple[int, ...], AnyArray], ...]
-    valid: BoolArray | None  # (height, width); None where every pixel is valid
-
-
 def chunk_shape(scene: Scene, size: int) -> tuple[int, int]:
     """Return height and width, in pixels, of the chunks that a scene is read in.
 
-    Whole rows of blocks as far as CHUNK_BYTES allow, then whole columns of blocks; never less
-    than a patch.
+    See ``chunked.chunk_shape``.
     """
-    block_height, block_width = block_shape(scene)
     # raw pixels, their float32 form while they are tested or resampled, and validity
     per_pixel = sum(np.dtype(band.dtype).itemsize for band in scene.bands) + 5
-    scene_width = scene.grid.width
-    height = _multiple(block_height, size)
-    rows = CHUNK_BYTES // (per_pixel * scene_width)
-    if rows >= height:
-        return rows // height * height, scene_width
-    if block_width < scene_width:
-        width = _multiple(block_width, size)
-        return height, max(CHUNK_BYTES // (per_pixel * height) // width, 1) * width
-    if rows >= size:  # blocks of whole rows, taller than memory allows
-        return rows, scene_width
-    return size, max(CHUNK_BYTES // (per_pixel * size) // size, 1) * size
-
-
-def _multiple(unit: int, least: int) -> int:
-    """Return the least multiple of ``unit`` that is not below ``least``."""
-    return unit * -(-least // unit)
+    return chunked.chunk_shape(scene.grid.width, block_shape(scene), per_pixel, size, CHUNK_BYTES)
 
 
 def block_shape(scene: Scene) -> tuple[int, int]:
@@ -297,3 +273,44 @@ class ReaderPool:
                 if self._idle.get(key):
                     return self._idle[key].pop()
         return None
+
+
+@dataclass(frozen=True)
+class FileScene:
+    """A scene of files, with the readers that it lends."""
+
+    scene: Scene
+    readers: ReaderPool
+
+    @property
+    def name(self) -> str:
+        """First part of every patch_id of the scene."""
+        return self.scene.name
+
+    @property
+    def grid(self) -> SceneGrid:
+        """The finest grid among the bands."""
+        return self.scene.grid
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The chosen bands."""
+        return self.scene.bands
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Height and width of the largest block among the files on the scene's own grid."""
+        return block_shape(self.scene)
+
+    @property
+    def always_valid(self) -> bool:
+        """Whether no pixel can be invalid."""
+        return always_valid(self.scene)
+
+    def chunk_shape(self, size: int) -> tuple[int, int]:
+        """Return height and width, in pixels, of the chunks that the scene is read in."""
+        return chunk_shape(self.scene, size)
+
+    def reader(self) -> AbstractContextManager[SceneReader]:
+        """Lend a reader to one thread."""
+        return self.readers.borrow(self.scene)

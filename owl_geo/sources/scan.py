@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
@@ -15,9 +15,9 @@ from owl_geo.grid import Chunk, chunks, reading_order, tile
 from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
+from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.reader import ReaderPool, always_valid, chunk_shape
 from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, IntArray, Progress
 
@@ -50,7 +50,7 @@ class SceneSummary:
 class Scan:
     """The patch index, and a summary per scene."""
 
-    index: gpd.GeoDataFrame
+    index: pd.DataFrame
     summary: tuple[SceneSummary, ...]
 
 
@@ -66,7 +66,7 @@ class _Windows:
         return _Windows(self.row_off[keep], self.col_off[keep], self.valid[keep])
 
 
-def _check_mask(scene: Scene) -> None:
+def check_mask(scene: Scene) -> None:
     """Warn of a mask that covers a scene partly; raise SourceError for one that lies elsewhere."""
     if scene.mask is None:
         return
@@ -89,8 +89,7 @@ def _check_mask(scene: Scene) -> None:
 
 
 def scan(
-    scenes: Sequence[Scene],
-    readers: ReaderPool,
+    scenes: Sequence[ChunkedScene],
     *,
     size: int,
     stride: int,
@@ -103,8 +102,6 @@ def scan(
     ``progress`` counts windows. Pixels are read only where they can be invalid. Raises SourceError
     where no window is left.
     """
-    for scene in scenes:
-        _check_mask(scene)
     cut = {scene.name: _cut(scene, size, stride) for scene in scenes}
     inside = {
         scene.name: windows.where(
@@ -126,7 +123,7 @@ def scan(
     for scene in scenes:
         windows, n_partial = cut[scene.name]
         looked_at = inside[scene.name]
-        _measure(scene, readers, looked_at, size, advance)
+        _measure(scene, looked_at, size, advance)
         kept[scene.name] = looked_at.where(looked_at.valid >= min_valid)
         summary.append(
             SceneSummary(
@@ -142,37 +139,34 @@ def scan(
     if not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
     index = build_index(
-        {scene.name: scene.grid for scene in scenes},
         {name: (windows.row_off, windows.col_off) for name, windows in kept.items()},
-        size,
-        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()]).tolist()},
+        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
     )
     return Scan(index, tuple(summary))
 
 
-def _cut(scene: Scene, size: int, stride: int) -> tuple[_Windows, int]:
+def _cut(scene: ChunkedScene, size: int, stride: int) -> tuple[_Windows, int]:
     """Return the scene's windows in reading order, and the number of partial ones."""
     tiling = tile(scene.grid.height, scene.grid.width, size, stride)
-    order = reading_order(tiling.row_off, tiling.col_off, *chunk_shape(scene, size))
+    order = reading_order(tiling.row_off, tiling.col_off, *scene.chunk_shape(size))
     row_off, col_off = tiling.row_off[order], tiling.col_off[order]
     return _Windows(row_off, col_off, np.ones(len(row_off))), tiling.n_partial
 
 
 def _measure(
-    scene: Scene,
-    readers: ReaderPool,
+    scene: ChunkedScene,
     windows: _Windows,
     size: int,
     advance: Callable[[int], None],
 ) -> None:
     """Put the share of valid pixels of each window into ``windows.valid``."""
-    if always_valid(scene):
+    if scene.always_valid:
         advance(len(windows.valid))
         return
 
     def masks() -> Generator[tuple[Chunk, BoolArray | None], None, None]:
-        with readers.borrow(scene) as reader:
-            shape = chunk_shape(scene, size)
+        with scene.reader() as reader:
+            shape = scene.chunk_shape(size)
             for chunk in chunks(windows.row_off, windows.col_off, size, *shape):
                 yield chunk, reader.valid(chunk)
 
@@ -185,7 +179,7 @@ def _measure(
 
 
 def _why_empty(
-    scenes: Sequence[Scene],
+    scenes: Sequence[ChunkedScene],
     summary: Sequence[SceneSummary],
     size: int,
     min_valid: float,

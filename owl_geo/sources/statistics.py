@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from owl_geo.sources.base import PatchSource
+from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import BandStatistics
 
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
@@ -18,9 +18,9 @@ def band_statistics(
     Quantiles, because a few clouds or a hot roof move a mean and a deviation far more. A band that
     does not vary gets the scale 1, so that it becomes 0 instead of not-a-number.
     """
-    ids = source.index["patch_id"]
-    chosen = np.sort(rng.choice(len(ids), size=min(n_patches, len(ids)), replace=False))
-    values = np.concatenate([patches for _, patches in source.stream(ids.iloc[chosen].tolist())])
+    n = len(source.index)
+    chosen = np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
+    values = read_at(source, chosen)
     bands = values.swapaxes(0, 1).reshape(len(source.bands), -1)  # (bands, pixels)
     low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
     scale = (high - low) / _NORMAL_IQR

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 
@@ -112,9 +111,14 @@ class SyntheticSource:
         return {_SCENE: self._grid}
 
     @property
-    def index(self) -> gpd.GeoDataFrame:
+    def index(self) -> pd.DataFrame:
         """All patches, with the two concepts that the generator gives."""
         return self._index
+
+    @property
+    def chunk_starts(self) -> IntArray:
+        """Where the generator's blocks begin."""
+        return np.arange(0, max(self._settings.n_samples, 1), _BLOCK, dtype=np.int64)
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return the patches in the order of ``ids``, float32 ``(n, bands, height, width)``."""
@@ -126,16 +130,16 @@ class SyntheticSource:
         return images
 
     def stream(
-        self, ids: Sequence[str] | None = None, *, batch_size: int = 256
-    ) -> Iterator[tuple[list[str], FloatArray]]:
-        """Yield ``(ids, patches)``, at most ``batch_size`` at a time, in the order of the index."""
-        known = self._index["patch_id"]
-        ordered = known if ids is None else known.iloc[np.sort(positions_of(self._index, ids))]
-        for start in range(0, len(ordered), batch_size):
-            part = ordered.iloc[start : start + batch_size].tolist()
-            yield part, self.read(part)
+        self, positions: IntArray | None = None, *, batch_size: int = 256
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield ``(positions, patches)``, at most ``batch_size`` at a time, in index order."""
+        if positions is None:
+            positions = np.arange(len(self._index), dtype=np.int64)
+        for start in range(0, len(positions), batch_size):
+            part = positions[start : start + batch_size]
+            yield part, self.read(self._index["patch_id"].iloc[part].tolist())
 
-    def _lay_out(self) -> gpd.GeoDataFrame:
+    def _lay_out(self) -> pd.DataFrame:
         size, n = self._settings.image_size, self._settings.n_samples
         columns = int(np.ceil(np.sqrt(n)))
         rows = int(np.ceil(n / columns))
@@ -148,11 +152,9 @@ class SyntheticSource:
         )
         order = np.arange(n, dtype=np.int64)
         return build_index(
-            self.grids,
             {_SCENE: (order // columns * size, order % columns * size)},
-            size,
             {
-                "valid_fraction": [1.0] * n,
+                "valid_fraction": np.ones(n),
                 **{name: self.concepts[name].tolist() for name in self.concepts},
             },
         )

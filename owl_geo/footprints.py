@@ -1,0 +1,88 @@
+"""Where patches lie on the map: polygons and centres, made of windows when they are asked for.
+
+A million polygons take more memory than all else that is known of a million patches, and follow
+from two numbers and the scene's grid. So no index holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from owl_geo import grid as grids_
+from owl_geo.types import IntArray, SceneGrid
+
+GEOGRAPHIC = "EPSG:4326"
+
+
+def common_crs(grids: Mapping[str, SceneGrid]) -> CRS:
+    """Return the CRS that the scenes share, or else EPSG:4326."""
+    names = {grid.crs for grid in grids.values()}
+    found = {CRS.from_user_input(name) for name in names}
+    return found.pop() if len(found) == 1 else CRS.from_user_input(GEOGRAPHIC)
+
+
+def footprints(
+    patches: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int
+) -> gpd.GeoSeries:
+    """Return the polygons of rows of a patch index, by patch_id, in the CRS that all scenes share.
+
+    Args:
+        patches: rows with patch_id, scene, row_off, col_off.
+        grids: of all scenes of the index, also of those that have no row here.
+        patch_size: height and width of a patch in pixels.
+    """
+    crs = common_crs(grids)
+    polygons = shapely.polygons(corners(patches, grids, patch_size, crs))
+    return gpd.GeoSeries(polygons, index=pd.Index(patches["patch_id"], name="patch_id"), crs=crs)
+
+
+def corners(
+    patches: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int, crs: CRS
+) -> NDArray[np.float64]:
+    """Return the corners of rows of a patch index in ``crs``, ``(n, 4, 2)``, x before y."""
+    points = np.empty((len(patches), 4, 2))
+    for grid, rows, row_off, col_off in _scenes(patches, grids):
+        own = grids_.corners(grid, row_off, col_off, patch_size)
+        points[rows] = _reprojected(own, CRS.from_user_input(grid.crs), crs)
+    return points
+
+
+def centres_on_earth(
+    patches: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int
+) -> NDArray[np.float64]:
+    """Return the patches' centres in metres from the Earth's centre, ``(n, 3)``, whatever CRS."""
+    to_metres = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    points = np.empty((len(patches), 3))
+    for grid, rows, row_off, col_off in _scenes(patches, grids):
+        own = grids_.centres(grid, row_off, col_off, patch_size)
+        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4979", always_xy=True)
+        degrees = to_degrees.transform(own[:, 0], own[:, 1])
+        points[rows] = np.stack(to_metres.transform(*degrees, np.zeros(len(own))), axis=1)
+    return points
+
+
+def _scenes(
+    patches: pd.DataFrame, grids: Mapping[str, SceneGrid]
+) -> Iterator[tuple[SceneGrid, IntArray, IntArray, IntArray]]:
+    """Yield each scene's grid with positions of its rows, their ``row_off`` and ``col_off``."""
+    codes, names = pd.factorize(patches["scene"])
+    row_off = patches["row_off"].to_numpy(dtype=np.int64)
+    col_off = patches["col_off"].to_numpy(dtype=np.int64)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
+    for name, rows in zip(names, np.split(order, ends), strict=True):
+        yield grids[name], rows, row_off[rows], col_off[rows]
+
+
+def _reprojected(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
+    if source == target:
+        return points
+    to_target = Transformer.from_crs(source, target, always_xy=True)
+    return np.stack(to_target.transform(points[..., 0], points[..., 1]), axis=-1)

@@ -1,0 +1,83 @@
+"""The pool's work, shared out: the same pieces whoever does them, the results in order.
+
+What comes out must not depend on who worked: pieces follow the pool and never the number of
+workers, and linear algebra within a piece runs on one thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from owl_geo.types import IntArray
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MOST_THREADS = 8  # each holds pixels of its own
+# Patches of a piece: fewer are not worth reading a file's blocks for, or handing out at all.
+_LARGE, _SMALL = 2048, 64
+_ENOUGH = 16  # pieces to share out, where the pool has so many
+
+
+class Workers(Protocol):
+    """Whoever does a piece of work: threads of this process, or a cluster."""
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield ``function(item)`` of each item, in the order of the items.
+
+        The function goes to every worker once and may be large; items are many and small. An error
+        in one of them is raised here, and what was not begun is given up.
+        """
+
+
+class Threads:
+    """Threads of this process, as many as it may use processors, or ``n``."""
+
+    def __init__(self, n: int | None = None) -> None:
+        self._n = n or min(_processors(), _MOST_THREADS)
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield results in order; at most one more item than threads waits to be taken."""
+        running: deque[Future[R]] = deque()
+        with threadpool_limits(1), ThreadPoolExecutor(self._n, "owl-geo-work") as pool:
+            try:
+                for item in items:
+                    running.append(pool.submit(function, item))
+                    if len(running) > self._n + 1:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def pieces(positions: IntArray, chunk_starts: IntArray) -> list[IntArray]:
+    """Cut ascending positions of an index where reading moves on to other blocks.
+
+    Neighbouring chunks go together until a piece has 2,048 patches or more. A pool that would make
+    only a few such pieces is cut evenly instead: reading it is the lesser part of the work.
+    """
+    n = len(positions)
+    if n < _ENOUGH * _LARGE:
+        size = max(n // _ENOUGH, _SMALL)
+        return [positions[start : start + size] for start in range(0, n, size)]
+    cuts = np.searchsorted(positions, chunk_starts[1:])
+    kept, last = [], 0
+    for cut in cuts.tolist():
+        if cut - last >= _LARGE:
+            kept.append(cut)
+            last = cut
+    return [piece for piece in np.split(positions, kept) if len(piece)]
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
