@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from corners import CNN, answer, answered, table, times, truth
+from cubes import cube, write_zarr
 from filelock import FileLock
 from rasters import write_raster
 from rio_cogeo import cog_validate
@@ -135,6 +136,25 @@ def test_generated_patches_can_be_mapped(tmp_path) -> None:
     said = table(folder).loc[run.patches["patch_id"], "probability"].to_numpy()
     assert np.array_equal(values.ravel()[: len(said)], said)
     assert np.isnan(values.ravel()[len(said) :]).all()
+
+
+def test_a_cube_can_be_mapped(tmp_path) -> None:
+    values = np.random.default_rng(0).random((2, 96, 96)).astype(np.float32)
+    values[:, :48, :48] += 2
+    path = write_zarr(tmp_path / "s.zarr", cube(values, south_up=True))
+    source = {"kind": "cube", "path": str(path), "patch_size": 8}
+    run = owl_geo.init(tmp_path / "run", {"source": source, "loop": {"initial": 12}}).run
+    answer(run)
+    folder = predict(run, device="cpu").folder
+    with rasterio.open(folder / "probability" / "s.tif") as dataset:
+        assert dataset.transform.e == 80  # south up, as the cube is
+        own = dataset.read(1)
+    with rasterio.open(folder / "probability.vrt") as dataset:
+        assert dataset.transform.e < 0
+        found = dataset.read(1)
+    rows = found.shape[0] // own.shape[0]
+    assert np.array_equal(found[::rows, ::rows][::-1], own)
+    assert own[:6, :6].mean() > own[6:, 6:].mean()
 
 
 def test_arrays_for_notebooks(tmp_path) -> None:
