@@ -18,7 +18,7 @@ The layers, from top to bottom; imports go down only:
     scoring | training | audit | validation | patch_table
     sources | concepts | models | acquisition | reptile | labels | batches | metrics
     raster | gpkg | uncertainty | footprints
-    grid | blocks
+    grid | blocks | cluster
     owl_toml | atomic | presets | workers
     config
     types | schema | errors

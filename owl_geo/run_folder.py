@@ -36,6 +36,7 @@ from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
     import torch
@@ -269,7 +270,12 @@ class Run:
         asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
 
-    def search(self, device: torch.device, progress: Progress | None = None) -> Search:
+    def search(
+        self,
+        device: torch.device,
+        workers: Workers | None = None,
+        progress: Progress | None = None,
+    ) -> Search:
         """The search over this run's pool, in memory."""
         return Search(
             self.settings_here,
@@ -280,6 +286,7 @@ class Run:
             device=device,
             keep=self.path / FEATURES,
             scene_ids=self.scene_ids,
+            workers=workers,
             progress=progress,
         )
 
