@@ -18,7 +18,7 @@ The layers, from top to bottom; imports go down only:
     scoring | training | audit | validation | patch_table
     sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
     raster | gpkg | qml | uncertainty | footprints
-    grid | blocks
+    grid | blocks | cluster
     owl_toml | atomic | presets | workers
     config
     types | schema | errors

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import torch
 
 from owl_geo import scoring
 from owl_geo.audit import prediction_stability
@@ -23,33 +22,48 @@ from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
 from owl_geo.search import Batch, Search
 from owl_geo.types import Progress
+from owl_geo.workers import Workers
 
 log = logging.getLogger("owl_geo")
 
 
-def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+def query(
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Round:
     """Choose and write the next batch; return its round.
 
-    Until the last batch has an answer, that batch is returned again. Raises RunError when every
-    patch is answered.
+    Until the last batch has an answer, that batch is returned again. ``workers`` do the pool's
+    work; threads of this process if none are named. Raises RunError when every patch is answered.
     """
     with run.locked():
         run.sync_metrics()  # a process that was killed may not have come to it
-        return run.waiting() or _advance(run, scoring.pick_device(device), progress, ask=True)
+        return run.waiting() or _advance(run, device, workers, progress, ask=True)
 
 
-def conclude(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+def conclude(
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Round:
     """Fit and measure once more on all answers, without asking anything."""
     with run.locked():
-        return _advance(run, scoring.pick_device(device), progress, ask=False)
+        return _advance(run, device, workers, progress, ask=False)
 
 
-def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: bool) -> Round:
+def _advance(
+    run: Run, device: str, workers: Workers | None, progress: Progress | None, *, ask: bool
+) -> Round:
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
     current = run.labels.current()
-    search = run.search(device, progress)
+    search = run.search(scoring.pick_device(device), workers, progress)
     answers = run.answers(current, rounds[-1].answers_seen if rounds else 0)
     n_pool = int(search.askable(answers).sum())
     if ask and not n_pool:

@@ -38,6 +38,7 @@ from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes
 from owl_geo.types import IntArray, Progress
 from owl_geo.uncertainty import uncertainty
+from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
     import xarray
@@ -83,6 +84,7 @@ def predict(
     on_error: OnError = "fail",
     overwrite: bool = False,
     device: str = "auto",
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Write the probability, uncertainty and class of every patch of a run as maps.
@@ -99,6 +101,7 @@ def predict(
             reports it. What is finished stays.
         overwrite: do finished scenes again.
         device: where a network works.
+        workers: who does the pool's work; threads of this process if none are named.
         progress: told how many patches are done.
 
     Raises RunError while there is no answer to learn from, where another process writes there, or
@@ -121,7 +124,7 @@ def predict(
         work.forget(set(record.scenes) - set(known))
         wanted = [name for name in known if not scenes or name in scenes]
         todo = [name for name in wanted if overwrite or not work.is_current(name)]
-        failed = work.predict(todo, on_error, device, progress) if todo else {}
+        failed = work.predict(todo, on_error, device, workers, progress) if todo else {}
         work.finish([name for name in known if work.is_current(name)], top, changed=bool(todo))
     return Summary(
         done=tuple(name for name in todo if name not in failed),
@@ -288,7 +291,12 @@ class _Work:
                 _table(self.folder, file).unlink(missing_ok=True)
 
     def predict(
-        self, scenes: Sequence[str], on_error: OnError, device: str, progress: Progress | None
+        self,
+        scenes: Sequence[str],
+        on_error: OnError,
+        device: str,
+        workers: Workers | None,
+        progress: Progress | None,
     ) -> dict[str, str]:
         """Do the scenes one after the other and return those that failed, with the reasons."""
         from owl_geo.scoring import pick_device
@@ -300,7 +308,7 @@ class _Work:
         failed = {name: missing[name] for name in scenes if name in missing}
         todo = [name for name in scenes if name not in failed]
         if todo:
-            search = self.run.search(pick_device(device), progress, source)
+            search = self.run.search(pick_device(device), workers, progress, source)
             try:
                 learner = self.lesson.learner(self.run, search)
             except SourceError as error:  # left out or not, it holds what the model learns from

@@ -36,6 +36,7 @@ from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
     import torch
@@ -272,6 +273,7 @@ class Run:
     def search(
         self,
         device: torch.device,
+        workers: Workers | None = None,
         progress: Progress | None = None,
         source: PatchSource | None = None,
     ) -> Search:
@@ -285,6 +287,7 @@ class Run:
             device=device,
             keep=self.path / FEATURES,
             scene_ids=self.scene_ids,
+            workers=workers,
             progress=progress,
         )
 

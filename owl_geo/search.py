@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.nearby import near_known
 from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
 from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
 from owl_geo.acquisition.selection import top
@@ -43,7 +44,7 @@ if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is ope
     from owl_geo.features.table import FeatureTable
 
 # What a random number is for; each purpose has a stream of its own in each round.
-_WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED = range(8)
+_WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED, _CANDIDATES = range(9)
 
 _MAP_WIDTH = 8  # principal components; k-means and distances want few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
@@ -211,14 +212,26 @@ class Search:
         """Choose the batch of round ``number``; 0 is the first, before there is a model.
 
         A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
-        among the others in no special order: annotators should not know which it is.
+        among the others in no special order: annotators should not know which it is. In a pool of
+        more than ``acquisition.candidates``, only so many are scored, see ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
+        audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
         rng = np.random.default_rng(self._seed(number, _CHOICE))
-        audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
+        if number and 0 < settings.candidates < len(pool):
+            drawn = pool[audited]
+            near = near_known(
+                self._map,
+                answers.positions,
+                pool,
+                settings.candidates,
+                np.random.default_rng(self._seed(number, _CANDIDATES)),
+            )
+            pool = np.union1d(near, drawn)
+            audited = np.searchsorted(pool, drawn)
         rest = np.delete(np.arange(len(pool)), audited)
         wanted = count - len(audited)
         if number == 0:

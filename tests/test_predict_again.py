@@ -20,6 +20,7 @@ from searches import label
 
 import owl_geo
 from owl_geo import OwlError, Run
+from owl_geo.cluster import opened
 from owl_geo.prediction import predict, predictions
 
 # --- resuming -------------------------------------------------------------------------------------
@@ -186,6 +187,17 @@ def test_a_scene_that_cannot_be_read_is_skipped_or_fails(how, partly_answered, t
     assert set(gpd.read_file(summary.patches)["scene"]) == good
     text = summary.mosaic.read_text(encoding="utf-8")
     assert "b.vrt" not in text and "a.vrt" in text
+
+
+def test_a_cluster_writes_the_same_without_a_scene_that_is_gone(partly_answered, tmp_path) -> None:
+    pytest.importorskip("distributed")
+    run, broken = partly_answered
+    spoil(run, broken, "gone")
+    threads, cluster = tmp_path / "threads", tmp_path / "cluster"
+    predict(Run(run.path), device="cpu", on_error="skip", out=threads)
+    with opened("local") as workers:
+        predict(Run(run.path), device="cpu", on_error="skip", out=cluster, workers=workers)
+    assert pixels(cluster) == pixels(threads) != {}
 
 
 def test_an_old_map_of_a_scene_that_fails_is_no_more(partly_answered) -> None:

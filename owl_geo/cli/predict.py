@@ -36,6 +36,7 @@ SOME_FAILED = 3  # exit code
 )
 @click.option("--overwrite", is_flag=True, help="Do scenes again that are up to date.")
 @opt.device
+@opt.cluster
 @opt.common
 def predict(
     run_path: Path,
@@ -45,6 +46,7 @@ def predict(
     on_error: Literal["skip", "fail"],
     overwrite: bool,
     device: str,
+    cluster: str | None,
 ) -> int:
     """Write probability, uncertainty and class of every patch as maps.
 
@@ -54,19 +56,22 @@ def predict(
 
     Exit code 3: finished, but some scenes failed.
     """
+    from owl_geo import cluster as cluster_
     from owl_geo.prediction import predict as make_maps
     from owl_geo.run_folder import Run
 
-    summary = make_maps(
-        Run(run_path),
-        out=out,
-        top=top,
-        scenes=scenes,
-        on_error=on_error,
-        overwrite=overwrite,
-        device=device,
-        progress=opt.progress("Predicting"),
-    )
+    with cluster_.opened(cluster) as workers:
+        summary = make_maps(
+            Run(run_path),
+            out=out,
+            top=top,
+            scenes=scenes,
+            on_error=on_error,
+            overwrite=overwrite,
+            device=device,
+            workers=workers,
+            progress=opt.progress("Predicting"),
+        )
     for name, reason in summary.failed.items():
         click.echo(f"failed: {name}: {opt.one_line(reason)}", err=True)
     opt.say(
