@@ -10,16 +10,16 @@ The layers, from top to bottom; imports go down only:
     creation
     overview
     evaluation
-    loop | intake
+    loop | intake | prediction
     run_setup
     run_folder
     search
     learners
     features
     scoring | training | audit | validation | patch_table
-    sources | concepts | models | acquisition | reptile | labels | batches | metrics
-    raster | gpkg | uncertainty | footprints
-    grid | blocks | projections
+    sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
+    raster | gpkg | qml | uncertainty | footprints
+    grid | blocks | projections | cluster
     owl_toml | atomic | presets | workers
     config
     types | schema | errors
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from owl_geo.loop import query
     from owl_geo.models.cnn import SimpleCNN
     from owl_geo.overview import status
+    from owl_geo.prediction import predict, predictions
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
@@ -81,6 +82,8 @@ _HOME = {
     "least_confidence": "uncertainty",
     "margin": "uncertainty",
     "mutual_information": "uncertainty",
+    "predict": "prediction",
+    "predictions": "prediction",
     "query": "loop",
     "run": "evaluation.simulate",
     "status": "overview",
@@ -109,6 +112,8 @@ __all__ = [
     "least_confidence",
     "margin",
     "mutual_information",
+    "predict",
+    "predictions",
     "query",
     "run",
     "status",

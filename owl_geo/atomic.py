@@ -78,6 +78,27 @@ def finish_replacing(folder: Path, waiting: str) -> None:
         ) from error
 
 
+@contextmanager
+def writing_file(target: Path) -> Iterator[Path]:
+    """Give a hidden path beside ``target`` to write to, then rename it, over what was there.
+
+    The suffix is the target's, which tells GDAL the format. Raises RunError where the disk is full
+    or the folder cannot be written.
+    """
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+        partial.unlink(missing_ok=True)
+        try:
+            yield partial
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
 def _flush(folder: Path) -> None:
     """Force a folder's files to the disk before it gets its name."""
     for file in folder.rglob("*"):

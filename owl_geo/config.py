@@ -366,6 +366,11 @@ class AcquisitionSettings(Section):
         "none", "how a batch avoids repeating itself: see README"
     )
     min_distance: float = _doc(0.0, "metres between two patches of a batch, at least", ge=0)
+    candidates: int = _doc(
+        250_000,
+        "patches of a larger pool that a round scores, near answers or drawn; 0 = all",
+        ge=0,
+    )
     audit_share: float = _doc(
         0.1, "share of each batch drawn at random, for honest estimates", ge=0, le=1
     )

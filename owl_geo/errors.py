@@ -5,6 +5,7 @@ OwlError
  ├── SourceError    scenes, bands, masks, the area of interest
  ├── LayerError     layers that concepts, an oracle or an area of interest are made from
  ├── BatchError     a batch GeoPackage that cannot be taken in
+ ├── ClusterError   a cluster that does not answer or loses its workers
  └── RunError       the run folder and where the run stands
 
 The message says what is wrong, where, and what to do, without a final full stop. The command line
@@ -35,6 +36,10 @@ class LayerError(OwlError):
 
 class BatchError(OwlError):
     """A batch GeoPackage does not fit the run, or holds what is no answer."""
+
+
+class ClusterError(OwlError):
+    """A cluster cannot be reached, or loses its workers again and again."""
 
 
 class RunError(OwlError):

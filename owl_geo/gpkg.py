@@ -16,6 +16,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 from numpy.typing import NDArray
@@ -28,6 +29,25 @@ BUSY_SECONDS = 30  # how long to wait for another program's lock
 
 # Bytes of the envelope in a geometry blob, by the code in bits 1 to 3 of its flags.
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64, 0, 0, 0)
+
+# The table as QGIS itself makes it.
+_STYLE_TABLE = """
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    f_table_catalog TEXT(256),
+    f_table_schema TEXT(256),
+    f_table_name TEXT(256),
+    f_geometry_column TEXT(256),
+    styleName TEXT(30),
+    styleQML TEXT,
+    styleSLD TEXT,
+    useAsDefault BOOLEAN,
+    description TEXT,
+    owner TEXT(30),
+    ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
+);
+"""
 
 _SIGNATURES = (
     (b"PK\x03\x04", "a zip archive"),
@@ -82,6 +102,35 @@ def create(
                 finish(connection)
                 connection.execute("COMMIT")
         _publish(made, path)
+
+
+def add_style(
+    connection: sqlite3.Connection, layer: str, style: str, *, name: str, about: str
+) -> None:
+    """Make ``style``, a QML, the default with which QGIS opens ``layer``; for ``finish``."""
+    connection.execute(_STYLE_TABLE)
+    connection.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles')"
+    )
+    connection.execute(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name,"
+        " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description)"
+        " VALUES ('', '', ?, ?, ?, ?, '', 1, ?)",
+        (layer, GEOMETRY, name, style, about),
+    )
+
+
+def typed(values: pd.Series) -> object:
+    """Return a column as booleans, float64 or text; gaps become null and keep the type."""
+    filled = values.dropna()
+    if len(filled) and filled.map(lambda value: isinstance(value, bool | np.bool_)).all():
+        return values.astype("boolean").array
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    text = np.full(len(values), None, dtype=object)
+    text[values.notna().to_numpy()] = [str(value) for value in filled]
+    return text
 
 
 def _check_whole(connection: sqlite3.Connection, layer: str, n: int, spatial_index: bool) -> None:

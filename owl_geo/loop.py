@@ -13,61 +13,72 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import torch
 
 from owl_geo import scoring
 from owl_geo.audit import prediction_stability
 from owl_geo.batches import write_batch
 from owl_geo.errors import RunError
-from owl_geo.learners.base import Lesson
 from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
 from owl_geo.search import Batch, Search
 from owl_geo.types import Progress
+from owl_geo.workers import Workers
 
 log = logging.getLogger("owl_geo")
 
 
-def query(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+def query(
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Round:
     """Choose and write the next batch; return its round.
 
-    Until the last batch has an answer, that batch is returned again. Raises RunError when every
-    patch is answered.
+    Until the last batch has an answer, that batch is returned again. ``workers`` do the pool's
+    work; threads of this process if none are named. Raises RunError when every patch is answered.
     """
     with run.locked():
         run.sync_metrics()  # a process that was killed may not have come to it
-        return run.waiting() or _advance(run, scoring.pick_device(device), progress, ask=True)
+        return run.waiting() or _advance(run, device, workers, progress, ask=True)
 
 
-def conclude(run: Run, *, device: str = "auto", progress: Progress | None = None) -> Round:
+def conclude(
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Round:
     """Fit and measure once more on all answers, without asking anything."""
     with run.locked():
-        return _advance(run, scoring.pick_device(device), progress, ask=False)
+        return _advance(run, device, workers, progress, ask=False)
 
 
-def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: bool) -> Round:
+def _advance(
+    run: Run, device: str, workers: Workers | None, progress: Progress | None, *, ask: bool
+) -> Round:
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
     current = run.labels.current()
-    search = run.search(device, progress)
+    search = run.search(scoring.pick_device(device), workers, progress)
     answers = run.answers(current, rounds[-1].answers_seen if rounds else 0)
     n_pool = int(search.askable(answers).sum())
     if ask and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     log.info("round %d: learning from %d labels", number, len(answers.labels))
-    learner, lesson = search.learner(), Lesson(math.nan, math.nan)
-    if rounds:
-        if learner.goes_on:
-            learner.restore(run.model_path(number - 1))
-        lesson = search.learn(learner, answers, number)
+    before = run.model_path(number - 1) if rounds else None
+    learner, lesson = search.taught(answers, number, before)
     batch = search.choose(learner, answers, number, progress) if ask else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
     has_learnt = len(answers.labels) > 0
     test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
     # of another pool, other patches are watched
-    before = rounds[-1].watched if rounds and rounds[-1].number >= run.pool_since else ()
+    same_pool = bool(rounds) and rounds[-1].number >= run.pool_since
+    last_watched = rounds[-1].watched if same_pool else ()
     by_hand = has_learnt and run.truth is None
     asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
     entry = Round(
@@ -88,8 +99,8 @@ def _advance(run: Run, device: torch.device, progress: Progress | None, *, ask: 
             test_ece=test.ece if test else math.nan,
             cv_auc=search.cross_validated_auc(answers, number) if by_hand else math.nan,
             stability=(
-                prediction_stability(np.array(before), watched)
-                if len(before) == len(watched) > 0
+                prediction_stability(np.array(last_watched), watched)
+                if len(last_watched) == len(watched) > 0
                 else math.nan
             ),
         ),

@@ -36,6 +36,7 @@ from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +181,7 @@ class Run:
 
         It is of the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
         interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
-        is not looked at. Raises RunError where a file is gone.
+        is not looked at.
         """
         source, here = self.settings.source, self.settings_here.source
         shared = [
@@ -321,17 +322,24 @@ class Run:
         asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
 
-    def search(self, device: torch.device, progress: Progress | None = None) -> Search:
-        """The search over this run's pool, in memory."""
+    def search(
+        self,
+        device: torch.device,
+        workers: Workers | None = None,
+        progress: Progress | None = None,
+        source: PatchSource | None = None,
+    ) -> Search:
+        """The search over this run's pool, in memory; ``source`` in place of the run's own."""
         return Search(
             self.settings_here,
             self.patches,
-            self.source,
+            self.source if source is None else source,
             self.statistics,
             self.truth,
             device=device,
             keep=self.path / FEATURES,
             scene_ids=self.scene_ids,
+            workers=workers,
             progress=progress,
             n_encoded=self.parts[0],
         )
@@ -444,8 +452,8 @@ def _file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
             found = path.rglob("*") if whole else path.iterdir()
             files = sorted(f for f in found if f.is_file() or not whole)
         states = [(file, file.stat()) for file in files]
-    except OSError as error:
-        raise RunError(f"cannot look at {place}: {error.strerror or error}") from error
+    except OSError as error:  # whoever opens it says so
+        return [[str(error.strerror)]]
     return [
         [str(file.relative_to(path)), state.st_size, state.st_mtime_ns] for file, state in states
     ]

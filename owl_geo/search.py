@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.nearby import near_known
 from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
 from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
 from owl_geo.acquisition.selection import top
@@ -43,7 +44,7 @@ if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is ope
     from owl_geo.features.table import FeatureTable
 
 # What a random number is for; each purpose has a stream of its own in each round.
-_WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED = range(8)
+_WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED, _CANDIDATES = range(9)
 
 _MAP_WIDTH = 8  # principal components; k-means and distances want few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
@@ -187,20 +188,54 @@ class Search:
             answers.positions, answers.labels, answers.fresh, self._seed(number, _LEARN)
         )
 
+    def taught(self, answers: Answers, number: int, before: Path | None) -> tuple[Learner, Lesson]:
+        """Return the learner of round ``number``, taught all answers, and what came of it.
+
+        ``before`` is the model of the last round, None in the first, which learns nothing.
+        """
+        learner = self.learner()
+        if before is None:
+            return learner, Lesson(math.nan, math.nan)
+        if learner.goes_on:
+            learner.restore(before)
+        return learner, self.learn(learner, answers, number)
+
+    def members(
+        self,
+        learner: Learner,
+        positions: IntArray,
+        number: int,
+        progress: Progress | None = None,
+    ) -> FloatArray:
+        """Return what the learner of round ``number`` says; see ``Learner.members``."""
+        return learner.members(positions, seed=self._seed(number, _SCORE), progress=progress)
+
     def choose(
         self, learner: Learner, answers: Answers, number: int, progress: Progress | None = None
     ) -> Batch:
         """Choose the batch of round ``number``; 0 is the first, before there is a model.
 
         A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
-        among the others in no special order: annotators should not know which it is.
+        among the others in no special order: annotators should not know which it is. In a pool of
+        more than ``acquisition.candidates``, only so many are scored, see ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
+        audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
         rng = np.random.default_rng(self._seed(number, _CHOICE))
-        audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
+        if number and 0 < settings.candidates < len(pool):
+            drawn = pool[audited]
+            near = near_known(
+                self._map,
+                answers.positions,
+                pool,
+                settings.candidates,
+                np.random.default_rng(self._seed(number, _CANDIDATES)),
+            )
+            pool = np.union1d(near, drawn)
+            audited = np.searchsorted(pool, drawn)
         rest = np.delete(np.arange(len(pool)), audited)
         wanted = count - len(audited)
         if number == 0:
@@ -213,8 +248,7 @@ class Search:
             )
             members = None
             if sampler.needs_model:
-                seed = self._seed(number, _SCORE)
-                members = learner.members(pool, seed=seed, progress=progress)
+                members = self.members(learner, pool, number, progress)
             candidates = self._candidates(members, answers, pool, number)
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
@@ -241,7 +275,7 @@ class Search:
         positions = np.flatnonzero(known.to_numpy())
         if len(positions) == 0:
             return TestScores(math.nan, math.nan, math.nan)
-        probabilities = learner.members(positions, seed=self._seed(number, _SCORE)).mean(axis=0)
+        probabilities = self.members(learner, positions, number).mean(axis=0)
         labels = class_numbers(self.settings.classes, self.truth["label"].iloc[positions])
         is_positive = labels == self.positive
         of_positive = probabilities[:, self.positive]
@@ -278,7 +312,7 @@ class Search:
         """Return the predicted class of the same up to 1,000 patches in every round, ``(w,)``."""
         rng = np.random.default_rng(self._seed(0, _WATCHED))
         positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
-        members = learner.members(positions, seed=self._seed(number, _SCORE))
+        members = self.members(learner, positions, number)
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
 
     def _candidates(

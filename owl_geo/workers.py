@@ -41,7 +41,7 @@ class Threads:
     """Threads of this process, as many as it may use processors, or ``n``."""
 
     def __init__(self, n: int | None = None) -> None:
-        self._n = n or min(_processors(), _MOST_THREADS)
+        self._n = n or min(processors(), _MOST_THREADS)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """Yield results in order; at most one more item than threads waits to be taken."""
@@ -77,7 +77,8 @@ def pieces(positions: IntArray, chunk_starts: IntArray) -> list[IntArray]:
     return [piece for piece in np.split(positions, kept) if len(piece)]
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -367,7 +367,10 @@ def test_help_loads_nothing_heavy(module: str) -> None:
     assert not loaded & {"torch", "rasterio", "geopandas", "pandas", "numpy", "sklearn", "pydantic"}
 
 
-@pytest.mark.parametrize("module", ["owl_geo.overview", "owl_geo.intake", "owl_geo.creation"])
+@pytest.mark.parametrize(
+    "module",
+    ["owl_geo.overview", "owl_geo.intake", "owl_geo.creation", "owl_geo.prediction"],
+)
 def test_only_learning_loads_what_learns(module: str) -> None:
     """Making a run, answering it and asking how it stands should take no seconds to begin."""
     code = f"import sys, {module}; print(sorted(sys.modules))"

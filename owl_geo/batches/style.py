@@ -5,14 +5,13 @@ Built element by element, so that a class may be called anything: quotes, <, & a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from xml.etree import ElementTree as ET
 
-from owl_geo import schema
+from owl_geo import qml, schema
 from owl_geo.gpkg import FEATURE_ID
 
-_QML_VERSION = "3.22.0"  # the oldest QGIS that is supported
 _VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down spells null
 _NOT_ANSWERED = "(not answered)"
 _BRIGHT = "#FFFFFF"
@@ -40,7 +39,7 @@ def batch_style(
     columns: Sequence[str], classes: tuple[str, ...], positive: str, concepts: Sequence[str]
 ) -> str:
     """Return the QML of a batch whose attributes are ``columns``, in the order of the file."""
-    qgis = ET.Element("qgis", version=_QML_VERSION, styleCategories="AllStyleCategories")
+    qgis = qml.root()
     qgis.append(_renderer(classes))
     qgis.append(_editors(classes))
     aliases = {**_ALIASES, "probability": f"Probability of {positive}"}
@@ -80,43 +79,24 @@ def _renderer(classes: tuple[str, ...]) -> ET.Element:
     for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
         again = position // len(schema.CLASS_COLOURS) if name in classes else 0
         fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
-        add(name, name, fill, _frame("#000000", 1.2), _frame(colours[name], 0.9))
+        add(name, name, fill, qml.frame("#000000", 1.2), qml.frame(colours[name], 0.9))
     # QGIS shows null, and any word it does not know, by the category of the empty value
-    add("", "not answered", _fill(_BRIGHT, "no"), _frame("#000000", 0.65), _frame(_BRIGHT, 0.4))
+    add(
+        "",
+        "not answered",
+        _fill(_BRIGHT, "no"),
+        qml.frame("#000000", 0.65),
+        qml.frame(_BRIGHT, 0.4),
+    )
     return renderer
 
 
 def _fill(colour: str, hatch: str) -> ET.Element:
     """A tint that lets imagery through, or lines where the colours come a second time."""
     alpha = 50 if hatch == "solid" else 255
-    return _layer(
-        "SimpleFill", {"color": _rgba(colour, alpha), "style": hatch, "outline_style": "no"}
+    return qml.symbol_layer(
+        "SimpleFill", {"color": qml.rgba(colour, alpha), "style": hatch, "outline_style": "no"}
     )
-
-
-def _frame(colour: str, width_mm: float) -> ET.Element:
-    """A line along the inner side of the edge, so that neighbours do not cover each other's."""
-    return _layer(
-        "SimpleLine",
-        {
-            "line_color": _rgba(colour, 255),
-            "line_width": str(2 * width_mm),  # half of it falls outside and is not drawn
-            "line_width_unit": "MM",
-            "joinstyle": "miter",
-            "draw_inside_polygon": "1",
-        },
-    )
-
-
-def _layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
-    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
-    layer.append(_options(properties))
-    return layer
-
-
-def _rgba(colour: str, alpha: int) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"{red},{green},{blue},{alpha}"
 
 
 # --- the form -------------------------------------------------------------------------------------
@@ -172,18 +152,10 @@ def _map_tip(positive: str, concepts: Sequence[str]) -> str:
     return f'<b>Rank [% "rank" %]</b><table>{"".join(lines)}</table>'
 
 
-def _options(values: Mapping[str, str]) -> ET.Element:
-    """A QVariantMap the way QGIS writes it."""
-    options = ET.Element("Option", type="Map")
-    for name, value in values.items():
-        ET.SubElement(options, "Option", name=name, value=value, type="QString")
-    return options
-
-
 def _choices(pairs: Sequence[tuple[str, str]]) -> ET.Element:
     """The drop-down's entries in order: a list of maps with one (shown, stored) pair each."""
     config = ET.Element("Option", type="Map")
     entries = ET.SubElement(config, "Option", name="map", type="List")
     for shown, stored in pairs:
-        entries.append(_options({shown: stored}))
+        entries.append(qml.options({shown: stored}))
     return config

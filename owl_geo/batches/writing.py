@@ -9,7 +9,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from owl_geo import gpkg, schema
 from owl_geo.batches.style import batch_style
@@ -38,25 +37,6 @@ CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (
     md_parent_id INTEGER,
     CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
     CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id)
-);
-"""
-
-# The table as QGIS itself makes it.
-_STYLE_TABLE = """
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
 );
 """
 
@@ -91,7 +71,9 @@ def write_batch(
     style = batch_style(list(frame.columns.drop("geometry")), tuple(classes), positive, concepts)
 
     def add_style_and_info(connection: sqlite3.Connection) -> None:
-        _add_style(connection, style)
+        gpkg.add_style(
+            connection, schema.BATCH_LAYER, style, name="owl-geo batch", about="coloured by label"
+        )
         _add_info(connection, json.dumps(info, ensure_ascii=False))
 
     try:
@@ -145,34 +127,8 @@ def _layout(
     for name in ("score", "uncertainty", "relevance", "probability"):
         columns[name] = patches[name].to_numpy(dtype=np.float64, na_value=np.nan)
     order = (*schema.BATCH_COLUMNS_BEFORE, *concepts, *schema.BATCH_COLUMNS_AFTER)
-    data = {name: columns[name] if name in columns else _typed(patches[name]) for name in order}
+    data = {name: columns[name] if name in columns else gpkg.typed(patches[name]) for name in order}
     return gpd.GeoDataFrame(data, geometry=patches.geometry.array, crs=patches.crs)
-
-
-def _typed(values: pd.Series) -> object:
-    """Return a column as booleans, float64 or text; gaps become null and keep the type."""
-    filled = values.dropna()
-    if len(filled) and filled.map(lambda value: isinstance(value, bool | np.bool_)).all():
-        return values.astype("boolean").array
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    text = np.full(len(values), None, dtype=object)
-    text[values.notna().to_numpy()] = [str(value) for value in filled]
-    return text
-
-
-def _add_style(connection: sqlite3.Connection, style: str) -> None:
-    connection.execute(_STYLE_TABLE)
-    connection.execute(
-        "INSERT INTO gpkg_contents (table_name, data_type, identifier)"
-        " VALUES ('layer_styles', 'attributes', 'layer_styles')"
-    )
-    connection.execute(
-        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name,"
-        " f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description)"
-        " VALUES ('', '', ?, ?, 'owl-geo batch', ?, '', 1, 'coloured by label')",
-        (schema.BATCH_LAYER, gpkg.GEOMETRY, style),
-    )
 
 
 def _add_info(connection: sqlite3.Connection, info: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import add, compare, ingest, init, logs, plugin, query, run, status
+from owl_geo.cli import add, compare, ingest, init, logs, plugin, predict, query, run, status
 from owl_geo.cli.logs import one_line
 
 
@@ -35,6 +35,7 @@ COMMANDS = (
     query.query,
     ingest.ingest,
     status.status,
+    predict.predict,
     compare.compare,
     plugin.plugin,
 )

@@ -48,8 +48,8 @@ def add(
             click.echo(f"  {line}")
     else:
         click.echo(f"{run_path}: nothing new, {total} patches")
-    code = scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
+    scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
     if added.done:
         oracle = added.run.settings.oracle is not None
         opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
-    return scenes_.end_quietly(code)
+    return scenes_.exit_code(bool(added.failed))

@@ -132,12 +132,11 @@ def _print(summary: Summary, run_path: Path) -> int:
             click.echo(f"{title}:")
         for line in lines:
             click.echo(f"  {line}")
-    code = 0
     if summary.failed or len(summary.scenes) > 1:
-        code = scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
+        scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
     oracle = summary.run.settings.oracle is not None
     opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
-    return scenes_.end_quietly(code)
+    return scenes_.exit_code(bool(summary.failed))
 
 
 def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:

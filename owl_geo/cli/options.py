@@ -93,6 +93,15 @@ def device(function: F) -> F:
     )(function)
 
 
+def cluster(function: F) -> F:
+    """Add --cluster."""
+    return click.option(
+        "--cluster",
+        metavar="local|ADDRESS",
+        help="Share out the pool's work: processes here, or a Dask scheduler, tcp://HOST:8786.",
+    )(function)
+
+
 def run_folder(function: F) -> F:
     """Add the argument RUN."""
     return click.argument("run_path", metavar="RUN", type=click.Path(path_type=Path))(function)

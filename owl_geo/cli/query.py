@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 )
 @opt.run_folder
 @opt.device
+@opt.cluster
 @opt.common
-def query(run_path: Path, device: str) -> None:
+def query(run_path: Path, device: str, cluster: str | None) -> None:
     """Write the next batch to label as a GeoPackage and print its path.
 
     Learns from every answer ingested so far. Until the last batch has an answer, that batch is
@@ -29,15 +30,17 @@ def query(run_path: Path, device: str) -> None:
     """
     from owl_geo.run_folder import Run
 
-    ask(Run(run_path), device)
+    ask(Run(run_path), device, cluster)
 
 
-def ask(opened: Run, device: str) -> None:
+def ask(opened: Run, device: str, cluster: str | None) -> None:
     """Write the next batch, or name the one that still waits, and print its path."""
+    from owl_geo import cluster as cluster_
     from owl_geo import loop
 
     waits = opened.waiting() is not None
-    entry = loop.query(opened, device=device, progress=opt.progress("Scoring"))
+    with cluster_.opened(cluster) as workers:
+        entry = loop.query(opened, device=device, workers=workers, progress=opt.progress("Scoring"))
     path = opened.batch_path(entry.number)
     if waits:
         opt.say(f"Batch {entry.batch_id} has no answers yet; label it, then `owl-geo ingest`")

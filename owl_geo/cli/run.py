@@ -31,6 +31,7 @@ _DEFAULT_OUT = Path("owl-run")
 @synthetic.generator_options
 @opt.loop_options
 @opt.device
+@opt.cluster
 @opt.common
 def run(
     run_path: Path | None,
@@ -38,6 +39,7 @@ def run(
     out: Path | None,
     overwrite: bool,
     device: str,
+    cluster: str | None,
     **options: Any,
 ) -> None:
     """Run every round it can.
@@ -61,9 +63,9 @@ def run(
     else:
         opened = _synthetic(out or _DEFAULT_OUT, overwrite, options)
     if opened.settings.oracle is None:
-        ask(opened, device)
+        ask(opened, device, cluster)
     else:
-        _search(opened, device)
+        _search(opened, device, cluster)
 
 
 def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
@@ -107,8 +109,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _search(opened: Run, device: str) -> None:
+def _search(opened: Run, device: str, cluster: str | None) -> None:
     """Run the simulated search to its end, printing a row as each round ends."""
+    from owl_geo.cluster import opened as opened_cluster
     from owl_geo.evaluation.simulate import simulate
 
     finished = opened.is_finished()
@@ -116,7 +119,9 @@ def _search(opened: Run, device: str) -> None:
     click.echo("------+---------+---------")
     for entry in opened.rounds():
         _print_row(entry)
-    last = simulate(opened, device=device, on_round=_print_row)[-1].metrics
+    with opened_cluster(cluster) as workers:
+        rounds = simulate(opened, device=device, workers=workers, on_round=_print_row)
+    last = rounds[-1].metrics
     found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
     if last.positives_found in (0, last.n_labeled):
         opt.say(f"{found}; the model has seen one class only, so its AUC means nothing")

@@ -77,16 +77,20 @@ def say_scenes(lines: Sequence[str]) -> None:
         click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v names them all")
 
 
-def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> int:
-    """Print what became of the scenes, name those that failed, and return the exit code."""
+def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
+    """Print what became of the scenes, and name those that failed."""
     click.echo(f"Scenes: {done} done, {skipped} skipped, {len(failed)} failed")
+    name_failed(failed)
+
+
+def name_failed(failed: Sequence[FailedScene]) -> None:
+    """Warn of each scene that failed, with its reason."""
     for scene in failed:
         _log.warning("failed: %s: %s", scene.name, scene.reason)
-    return FINISHED_BUT if failed else 0
 
 
-def end_quietly(code: int) -> int:
-    """Return the exit code; a log in JSON says it too."""
-    if code == FINISHED_BUT:
-        opt.end_json("finished, but some scenes failed", code)
-    return code
+def exit_code(some_failed: bool) -> int:
+    """Return the exit code of a command that finished; a log in JSON says it, where it is not 0."""
+    if some_failed:
+        opt.end_json("finished, but some scenes failed", FINISHED_BUT)
+    return FINISHED_BUT if some_failed else 0

@@ -10,10 +10,15 @@ from owl_geo.errors import RunError
 from owl_geo.labels import Answer
 from owl_geo.run_folder import ORACLE, Round, Run
 from owl_geo.schema import SKIP, TIME_FORMAT
+from owl_geo.workers import Workers
 
 
 def simulate(
-    run: Run, *, device: str = "auto", on_round: Callable[[Round], None] | None = None
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    on_round: Callable[[Round], None] | None = None,
 ) -> list[Round]:
     """Run every round that is still to do and return all rounds; a finished run is left alone.
 
@@ -27,18 +32,18 @@ def simulate(
             answer(run, waiting)
             continue
         step = loop.query if run.budget_is_left(run.rounds()) else loop.conclude
-        entry = step(run, device=device)
+        entry = step(run, device=device, workers=workers)
         if on_round is not None:
             on_round(entry)
     run.sync_metrics()
     return run.rounds()
 
 
-def run(opened: Run, *, device: str = "auto") -> list[Round]:
+def run(opened: Run, *, device: str = "auto", workers: Workers | None = None) -> list[Round]:
     """Run every round it can: to the end with an oracle, else up to the next batch to label."""
     if opened.truth is not None:
-        return simulate(opened, device=device)
-    loop.query(opened, device=device)
+        return simulate(opened, device=device, workers=workers)
+    loop.query(opened, device=device, workers=workers)
     return opened.rounds()
 
 

@@ -93,6 +93,7 @@ class CubeSource(TiledSource):
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
         self._file = CubeFile(place)
+        self._in_memory = not isinstance(place, str)
         given = None if isinstance(place, str) else place
         offer = describe_cube(self._file.dataset, called, where, crs, given)
         scene = CubeScene(self._file, offer.grid, *_chosen(offer, settings, self._file.dataset))
@@ -119,6 +120,14 @@ class CubeSource(TiledSource):
             index=index,
             progress=progress,
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._in_memory:
+            raise SourceError(
+                f"the cube {next(iter(self.grids))!r} is in memory, which no other process can "
+                "read; save it as Zarr and open that"
+            )
+        return super().__reduce__()
 
     def close(self) -> None:
         """Close the file; it opens again when needed."""

@@ -120,6 +120,10 @@ class SyntheticSource:
         """Where the generator's blocks begin."""
         return np.arange(0, max(self._settings.n_samples, 1), _BLOCK, dtype=np.int64)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as settings: the same seed gives the same patches anywhere."""
+        return type(self).from_settings, (self._settings,)
+
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return the patches in the order of ``ids``, float32 ``(n, bands, height, width)``."""
         positions = positions_of(self._index, ids)

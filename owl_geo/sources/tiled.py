@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,6 +117,10 @@ class TiledSource:
         moves |= np.diff(layout.col_off // cols) != 0
         return np.concatenate([[0], np.flatnonzero(moves) + 1])
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as settings and index: another process opens the files for itself."""
+        return _reopened, (type(self), self._tiling, self.index)
+
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
 
@@ -218,6 +223,11 @@ class TiledSource:
                     yield cut(pixels, bands, row_off[which], col_off[which], size)
                 else:
                     yield _collect(pieces, bands, row_off, col_off, size, which)
+
+
+def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource:
+    source: TiledSource = kind.from_settings(settings, index=index)
+    return source
 
 
 def _collect(

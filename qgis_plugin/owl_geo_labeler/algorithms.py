@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -12,7 +14,10 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
     QgsProcessingOutputFolder,
+    QgsProcessingOutputRasterLayer,
     QgsProcessingOutputString,
+    QgsProcessingOutputVectorLayer,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
@@ -21,12 +26,14 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QProcess
 
 from .core import environment, error_line, not_found
+from .predictions import PATCHES, PROBABILITY
 from .settings import PluginSettings
 
 translate = QCoreApplication.translate
 
 _POLL_MS = 200
 _FOLDER = QgsProcessingParameterFile.Behavior.Folder
+_SOME_FAILED = 3  # exit code of owl-geo predict: finished, some scenes left out
 
 
 class _Command(QgsProcessingAlgorithm):
@@ -38,8 +45,13 @@ class _Command(QgsProcessingAlgorithm):
     def _text(self, name: str, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         return self.parameterAsString(parameters, name, context).strip()
 
-    def _run(self, arguments: list[str], feedback: QgsProcessingFeedback) -> str:
-        """Return what owl-geo printed; raises QgsProcessingException with its error line."""
+    def _run(
+        self, arguments: list[str], feedback: QgsProcessingFeedback, good: Sequence[int] = (0,)
+    ) -> str:
+        """Return what owl-geo printed; raises QgsProcessingException with its error line.
+
+        ``good`` are the exit codes that are no error.
+        """
         program = PluginSettings().executable
         if program is None:
             raise QgsProcessingException(not_found())
@@ -60,7 +72,8 @@ class _Command(QgsProcessingAlgorithm):
         errors = bytes(process.readAllStandardError()).decode("utf-8", "replace")
         for line in output.splitlines():
             feedback.pushInfo(line)
-        if process.exitStatus() != QProcess.ExitStatus.NormalExit or process.exitCode() != 0:
+        crashed = process.exitStatus() != QProcess.ExitStatus.NormalExit
+        if crashed or process.exitCode() not in good:
             raise QgsProcessingException(error_line(errors, process.exitCode()))
         for line in errors.splitlines():
             feedback.pushWarning(line)
@@ -228,3 +241,66 @@ class Ingest(_Command):
         run, batch = (self._text(name, parameters, context) for name in ("RUN", "BATCH"))
         output = self._run(["ingest", run, batch], feedback)
         return {"RUN": run, "SUMMARY": output.strip().splitlines()[0]}
+
+
+class Predict(_Command):
+    """``owl-geo predict``."""
+
+    def name(self) -> str:
+        return "predict"
+
+    def displayName(self) -> str:
+        return translate("OwlGeo", "Predict")
+
+    def shortHelpString(self) -> str:
+        return translate(
+            "OwlGeo",
+            "Maps the probability of every patch, by the model that the next batch would be chosen "
+            "with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable "
+            "patches. Scenes that are finished are not done again until there are new answers. A "
+            "scene that cannot be read is left out and named, or stops the rest.",
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        _add_run(self)
+        self.addParameter(
+            QgsProcessingParameterNumber(
+                "TOP", translate("OwlGeo", "Most probable patches"), defaultValue=1000, minValue=1
+            )
+        )
+        for name, title, default in (
+            ("SKIP", translate("OwlGeo", "Leave out scenes that cannot be read"), True),
+            ("LOAD", translate("OwlGeo", "Add the maps to the project"), True),
+        ):
+            self.addParameter(QgsProcessingParameterBoolean(name, title, defaultValue=default))
+        self.addOutput(
+            QgsProcessingOutputRasterLayer("PROBABILITY", translate("OwlGeo", "Probability"))
+        )
+        self.addOutput(
+            QgsProcessingOutputVectorLayer("PATCHES", translate("OwlGeo", "Most probable patches"))
+        )
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        arguments = ["predict", self._text("RUN", parameters, context)]
+        arguments += ["--top", str(self.parameterAsInt(parameters, "TOP", context))]
+        skips = self.parameterAsBool(parameters, "SKIP", context)
+        arguments += ["--on-error", "skip" if skips else "fail"]
+        lines = self._run(arguments, feedback, good=(0, _SOME_FAILED)).splitlines()
+        made = {Path(line).name: line for line in lines}
+        if PROBABILITY not in made or PATCHES not in made:
+            raise QgsProcessingException(translate("OwlGeo", "no scene could be read"))
+        if self.parameterAsBool(parameters, "LOAD", context):
+            # the one that is drawn on top comes last
+            self._load(made[PROBABILITY], translate("OwlGeo", "Probability"), context)
+            best = f"{made[PATCHES]}|layername=predictions"
+            self._load(best, translate("OwlGeo", "Most probable patches"), context)
+        return {"PROBABILITY": made[PROBABILITY], "PATCHES": made[PATCHES]}
+
+    def _load(self, source: str, title: str, context: QgsProcessingContext) -> None:
+        details = QgsProcessingContext.LayerDetails(title, context.project(), title)
+        context.addLayerToLoadOnCompletion(source, details)

@@ -22,6 +22,7 @@ from .drop import BatchDrop
 from .errors import Problem
 from .labelling import Labelling
 from .messages import Messages
+from .predictions import show_predictions
 from .provider import OwlGeoProvider
 from .run_folder import RunFolder
 from .settings import PluginSettings
@@ -75,6 +76,7 @@ class OwlGeoPlugin(QObject):
         for text, call in (
             (self.tr("Open batch…"), self.choose_batch),
             (self.tr("Open run folder…"), self.choose_run),
+            (self.tr("Show predictions"), self.show_predictions),
             (self.tr("Settings…"), self.open_settings),
         ):
             action = QAction(text, window)
@@ -164,6 +166,17 @@ class OwlGeoPlugin(QObject):
             )
             return
         self.open(next((path for path in batches if count_unanswered(path)), batches[0]))
+
+    def show_predictions(self) -> None:
+        """Put the maps of the open batch's run, else of a run that is asked for, on the map."""
+        labelling = self.labelling
+        run = labelling.run.path if labelling is not None and labelling.run else self._ask_run()
+        if run is None:
+            return
+        try:
+            show_predictions(run, labelling.batch.layer if labelling is not None else None)
+        except Problem as problem:
+            self._messages.fail(str(problem))
 
     def open_settings(self) -> None:
         """Ask for the program and the annotator's name."""

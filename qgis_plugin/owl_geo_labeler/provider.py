@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from .algorithms import CreateRun, Ingest, NextBatch
+from .algorithms import CreateRun, Ingest, NextBatch, Predict
 
 
 class OwlGeoProvider(QgsProcessingProvider):
@@ -29,5 +29,5 @@ class OwlGeoProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Add the algorithms."""
-        for algorithm in (CreateRun, NextBatch, Ingest):
+        for algorithm in (CreateRun, NextBatch, Ingest, Predict):
             self.addAlgorithm(algorithm())

@@ -383,6 +383,50 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>no</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>{run}: most probable patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} is missing; make it with owl-geo predict</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{run}: probability</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} cannot be opened</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Predict</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Maps the probability of every patch, by the model that the next batch would be chosen with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable patches. Scenes that are finished are not done again until there are new answers. A scene that cannot be read is left out and named, or stops the rest.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Most probable patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave out scenes that cannot be read</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Add the maps to the project</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Probability</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no scene could be read</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -427,6 +471,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Open run folder</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show predictions</source>
         <translation type="unfinished" />
     </message>
 </context><context>

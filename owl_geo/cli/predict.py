@@ -1,0 +1,83 @@
+"""``owl-geo predict``: the probability of every patch, as maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import scenes as scenes_
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo predict RUN --on-error skip",
+    short_help="Map what the model says of every patch.",
+)
+@opt.run_folder
+@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [RUN/predictions]")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Most probable patches in the GeoPackage.",
+)
+@click.option("--scene", "scenes", multiple=True, metavar="NAME", help="Only it. Repeat for more.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="fail",
+    show_default=True,
+    help="What a scene that cannot be read does: stop the rest, or be left out and named.",
+)
+@click.option("--overwrite", is_flag=True, help="Do scenes again that are up to date.")
+@opt.device
+@opt.cluster
+@opt.common
+def predict(
+    run_path: Path,
+    out: Path | None,
+    top: int,
+    scenes: tuple[str, ...],
+    on_error: Literal["skip", "fail"],
+    overwrite: bool,
+    device: str,
+    cluster: str | None,
+) -> int:
+    """Write probability, uncertainty and class of every patch as maps.
+
+    Per scene a cloud-optimised GeoTIFF of the probability and uncertainty, and one of the class; a
+    VRT over all scenes, and a styled GeoPackage of the most probable patches. The model is what
+    the next query would learn. Finished scenes are not done again until there are new answers.
+
+    Exit code 3: finished, but some scenes failed.
+    """
+    from owl_geo import cluster as cluster_
+    from owl_geo.prediction import predict as make_maps
+    from owl_geo.run_folder import Run
+    from owl_geo.types import FailedScene
+
+    with cluster_.opened(cluster) as workers:
+        summary = make_maps(
+            Run(run_path),
+            out=out,
+            top=top,
+            scenes=scenes,
+            on_error=on_error,
+            overwrite=overwrite,
+            device=device,
+            workers=workers,
+            progress=opt.progress("Predicting"),
+        )
+    scenes_.name_failed([FailedScene(*failed) for failed in summary.failed.items()])
+    opt.say(
+        f"{len(summary.done)} done, {len(summary.skipped)} skipped (up to date), "
+        f"{len(summary.failed)} failed"
+    )
+    for path in (summary.mosaic, summary.patches):
+        if path.exists():
+            click.echo(path)
+    return scenes_.exit_code(bool(summary.failed))

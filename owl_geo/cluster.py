@@ -1,0 +1,134 @@
+"""The pool's work on a cluster, by Dask distributed: any of its deployments, or processes here."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from owl_geo.errors import ClusterError
+from owl_geo.workers import Threads, Workers, processors
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_log = logging.getLogger("owl_geo")
+
+_AHEAD = 4  # items per thread of the cluster that are under way at once
+_ATTEMPTS = 3  # at an item whose workers are lost
+_PATIENCE = 60  # seconds that a scheduler is waited for
+
+
+@contextmanager
+def opened(where: str | None) -> Iterator[Workers]:
+    """Give the workers at ``where``, until the end of the block.
+
+    Args:
+        where: None for threads of this process; ``local`` for a process per processor; or the
+            address of a Dask scheduler, ``tcp://10.0.0.5:8786`` say, whose workers have owl-geo
+            installed and see the scenes under the same paths.
+
+    Raises ClusterError where Dask is missing or the scheduler does not answer.
+    """
+    if where is None:
+        yield Threads()
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ClusterError(
+            "a cluster needs Dask distributed; pip install 'owl-geo[cluster]'"
+        ) from error
+    with ExitStack() as stack:
+        try:
+            address: Any = where
+            if where == "local":
+                address = stack.enter_context(
+                    LocalCluster(
+                        n_workers=processors(),
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                    )
+                )
+            client = stack.enter_context(Client(address, timeout=_PATIENCE))
+        except (OSError, TimeoutError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ClusterError(
+                f"no cluster at {where}: {reason}; give local, or a scheduler's address such as "
+                "tcp://10.0.0.5:8786"
+            ) from error
+        threads = sum(client.nthreads().values())
+        _log.info("cluster %s: %d threads", client.scheduler.address, threads)
+        yield DaskWorkers(client)
+
+
+class DaskWorkers:
+    """Workers of a Dask cluster; a worker that is lost changes nothing in what comes out."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield results in order; the function is sent once to each worker.
+
+        Raises ClusterError where an item's workers are lost again and again.
+        """
+        call = _Call(self._client, function)
+        running: deque[tuple[T, Future]] = deque()
+        most = _AHEAD * max(sum(self._client.nthreads().values()), 1)
+        try:
+            for item in items:
+                running.append((item, call.submit(item)))
+                if len(running) > most:
+                    yield call.result(*running.popleft())
+            while running:
+                yield call.result(*running.popleft())
+        finally:
+            self._client.cancel([future for _, future in running])
+
+
+class _Call:
+    """A function on the cluster."""
+
+    def __init__(self, client: Client, function: Callable[[Any], Any]) -> None:
+        self._client = client
+        self._function = function
+        self._sent = self._send()
+
+    def _send(self) -> Future:
+        return self._client.scatter(self._function, broadcast=True, hash=False)
+
+    def submit(self, item: Any) -> Future:
+        return self._client.submit(_applied, self._sent, item, pure=False)
+
+    def result(self, item: Any, future: Future) -> Any:
+        from distributed.scheduler import KilledWorker
+
+        for attempt in range(_ATTEMPTS):
+            try:
+                return future.result()
+            except (KilledWorker, CancelledError) as error:
+                # all that held the function may be gone, and with it every task that waits for it
+                _log.warning("a worker of the cluster was lost; its work is done again")
+                if attempt == _ATTEMPTS - 1:
+                    raise ClusterError(
+                        "the cluster lost its workers three times in the same piece of work; "
+                        "give them more memory, then run the same command again"
+                    ) from error
+                self._client.wait_for_workers(1, timeout=_PATIENCE)
+                self._sent = self._send()
+                future = self.submit(item)
+        raise AssertionError("unreachable")
+
+
+def _applied(function: Callable[[T], R], item: T) -> R:
+    with threadpool_limits(1):  # as among threads, so that not a bit differs
+        return function(item)

@@ -1,0 +1,224 @@
+"""One virtual raster over the maps of all scenes, in whatever CRS each of them is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from pyproj import CRS, Transformer
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+
+from owl_geo.atomic import disk_errors, writing_file
+from owl_geo.grid import bounds, to_xy
+from owl_geo.maps.cog import category_names, write_text
+from owl_geo.maps.style import class_colours, class_style, probability_style
+from owl_geo.types import SceneGrid
+
+_GEOGRAPHIC = "EPSG:4326"
+_NEAR = 1e-3  # of a cell: what may be off without being seen
+_TYPES = {"float32": "Float32", "uint8": "Byte"}
+
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One raster of the mosaic, and the mosaic's cells that it fills."""
+
+    path: Path
+    height: int  # of the raster
+    width: int
+    cells: tuple[int, int, int, int]  # first column, first row, columns, rows
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The grid of the mosaic: square to its axes, north up."""
+
+    crs: str
+    left: float
+    top: float
+    x_edge: float
+    y_edge: float
+
+    def window(self, box: Box) -> tuple[float, float, float, float]:
+        """Return first column, first row, columns and rows of a box, in cells and parts of them."""
+        left, bottom, right, top = box
+        return (
+            (left - self.left) / self.x_edge,
+            (self.top - top) / self.y_edge,
+            (right - left) / self.x_edge,
+            (top - bottom) / self.y_edge,
+        )
+
+    def fits(self, box: Box) -> bool:
+        """Whether a box begins and ends with whole cells, to within a thousandth of one."""
+        return all(abs(term - round(term)) < _NEAR for term in self.window(box))
+
+
+def write_mosaic(path: Path, rasters: Sequence[Path], classes: Sequence[str] | None = None) -> None:
+    """Write a VRT over ``rasters``, with relative paths and a QGIS style beside it.
+
+    All rasters have the same bands; ``classes`` are named for those that hold numbers of classes.
+    The mosaic has the smallest cells among its parts, half as large where their grids do not meet,
+    so that no patch falls between two cells. Its CRS is the rasters' own where they share one, else
+    EPSG:4326. A raster that does not fit, being in another CRS, rotated, south up, or shifted,
+    takes part by a warped VRT beside it, each cell of which has the value at its centre.
+
+    Raises RunError where the disk is full or the folder cannot be written.
+    """
+    grids = [_grid(raster) for raster in rasters]
+    frame = _frame(grids)
+    with disk_errors(path):
+        parts = [_part(raster, grid, frame) for raster, grid in zip(rasters, grids, strict=True)]
+    root = _mosaic(path, parts, frame, rasters[0], classes)
+    ET.indent(root)
+    write_text(path, ET.tostring(root, encoding="unicode"))
+    style = probability_style() if classes is None else class_style(classes)
+    write_text(path.with_suffix(".qml"), style)
+
+
+def _grid(path: Path) -> SceneGrid:
+    with rasterio.open(path) as dataset:
+        transform = tuple(dataset.transform)[:6]
+        return SceneGrid(path.stem, dataset.crs.to_wkt(), transform, dataset.height, dataset.width)
+
+
+def _frame(grids: Sequence[SceneGrid]) -> _Frame:
+    systems = {CRS.from_user_input(grid.crs) for grid in grids}
+    crs = grids[0].crs if len(systems) == 1 else _GEOGRAPHIC
+    boxes = [_box(grid, crs) for grid in grids]
+    edges = np.array([_cell_edges(grid, crs) for grid in grids]).min(axis=0).tolist()
+    frame = _Frame(crs, min(box[0] for box in boxes), max(box[3] for box in boxes), *edges)
+    if all(map(frame.fits, boxes)) and all(_is_square_to(grid, crs) for grid in grids):
+        return frame
+    return replace(frame, x_edge=frame.x_edge / 2, y_edge=frame.y_edge / 2)
+
+
+def _is_square_to(grid: SceneGrid, crs: str) -> bool:
+    """Whether the grid's rows and columns run along the axes of the CRS."""
+    _, b, _, d, _, _ = grid.transform
+    return b == d == 0 and CRS.from_user_input(grid.crs) == CRS.from_user_input(crs)
+
+
+def _box(grid: SceneGrid, crs: str) -> Box:
+    """Return the grid's extent in another CRS."""
+    if CRS.from_user_input(grid.crs) == CRS.from_user_input(crs):
+        return bounds(grid)
+    left, bottom, right, top = transform_bounds(grid.crs, crs, *bounds(grid))
+    return left, bottom, right + 360 if right < left else right, top  # across the date line
+
+
+def _cell_edges(grid: SceneGrid, crs: str) -> tuple[float, float]:
+    """Return width and height of the cells; in another CRS, twice the shorter edge of one."""
+    if _is_square_to(grid, crs):
+        return abs(grid.transform[0]), abs(grid.transform[4])
+    row, col = grid.height / 2, grid.width / 2
+    corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
+    x, y = Transformer.from_crs(grid.crs, crs, always_xy=True).transform(*corners.T)
+    edge = float(min(math.hypot(x[i] - x[0], y[i] - y[0]) for i in (1, 2)))
+    return edge, edge
+
+
+def _part(path: Path, grid: SceneGrid, frame: _Frame) -> _Part:
+    """Return the raster as it is, or the warped VRT that is made beside it."""
+    box = _box(grid, frame.crs)
+    warped = path.with_suffix(".vrt")
+    col, row, cols, rows = frame.window(box)
+    a, _, _, _, e, _ = grid.transform
+    if _is_square_to(grid, frame.crs) and a > 0 > e and frame.fits(box):
+        warped.unlink(missing_ok=True)
+        cells = (round(col), round(row), round(cols), round(rows))
+        return _Part(path, grid.height, grid.width, cells)
+    first_col, first_row = math.floor(col + _NEAR), math.floor(row + _NEAR)
+    width = math.ceil(col + cols - _NEAR) - first_col
+    height = math.ceil(row + rows - _NEAR) - first_row
+    left, top = frame.left + first_col * frame.x_edge, frame.top - first_row * frame.y_edge
+    with (
+        writing_file(warped) as partial,
+        rasterio.open(path.absolute()) as dataset,
+        WarpedVRT(
+            dataset,
+            crs=frame.crs,
+            transform=rasterio.Affine(frame.x_edge, 0.0, left, 0.0, -frame.y_edge, top),
+            height=height,
+            width=width,
+            resampling=Resampling.nearest,
+            tolerance=_NEAR,
+        ) as virtual,
+    ):
+        rasterio.shutil.copy(virtual, partial.absolute(), driver="VRT")
+    return _Part(warped, height, width, (first_col, first_row, width, height))
+
+
+def _mosaic(
+    path: Path,
+    parts: Sequence[_Part],
+    frame: _Frame,
+    like: Path,
+    classes: Sequence[str] | None,
+) -> ET.Element:
+    width = max(part.cells[0] + part.cells[2] for part in parts)
+    height = max(part.cells[1] + part.cells[3] for part in parts)
+    root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
+    srs = ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping=_axes(frame.crs))
+    srs.text = CRS.from_user_input(frame.crs).to_wkt()
+    terms = (frame.left, frame.x_edge, 0.0, frame.top, 0.0, -frame.y_edge)
+    ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(term)) for term in terms)
+    with rasterio.open(like) as dataset:
+        bands = list(zip(dataset.descriptions, dataset.dtypes, dataset.nodatavals, strict=True))
+    for number, (description, dtype, nodata) in enumerate(bands, start=1):
+        band = ET.SubElement(root, "VRTRasterBand", dataType=_TYPES[dtype], band=str(number))
+        ET.SubElement(band, "Description").text = description
+        ET.SubElement(band, "NoDataValue").text = f"{nodata:g}"
+        ET.SubElement(band, "ColorInterp").text = "Gray" if classes is None else "Palette"
+        if classes is not None:
+            band.append(_colour_table(classes))
+            band.append(category_names(classes))
+        for part in parts:
+            source = ET.SubElement(band, "ComplexSource", resampling="nearest")
+            name = ET.SubElement(source, "SourceFilename", relativeToVRT="1")
+            name.text = part.path.relative_to(path.parent).as_posix()
+            ET.SubElement(source, "SourceBand").text = str(number)
+            ET.SubElement(
+                source,
+                "SourceProperties",
+                RasterXSize=str(part.width),
+                RasterYSize=str(part.height),
+                DataType=_TYPES[dtype],
+                BlockXSize="256",
+                BlockYSize="256",
+            )
+            ET.SubElement(source, "SrcRect", _rect(0, 0, part.width, part.height))
+            ET.SubElement(source, "DstRect", _rect(*part.cells))
+            # what one scene does not know must not cover what another does
+            ET.SubElement(source, "NODATA").text = f"{nodata:g}"
+    return root
+
+
+def _axes(crs: str) -> str:
+    """Say which axes of the CRS x and y are: GDAL's own order is the authority's."""
+    axes = CRS.from_user_input(crs).axis_info
+    north_first = bool(axes) and axes[0].direction in ("north", "south")
+    return "2,1" if north_first else "1,2"
+
+
+def _rect(x: int, y: int, width: int, height: int) -> dict[str, str]:
+    values = {"xOff": x, "yOff": y, "xSize": width, "ySize": height}
+    return {name: str(value) for name, value in values.items()}
+
+
+def _colour_table(classes: Sequence[str]) -> ET.Element:
+    table = ET.Element("ColorTable")
+    for red, green, blue in class_colours(classes):
+        ET.SubElement(table, "Entry", c1=str(red), c2=str(green), c3=str(blue), c4="255")
+    return table

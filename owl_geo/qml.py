@@ -1,0 +1,56 @@
+"""What QGIS styles (QML) of different layers share, built element by element.
+
+Text goes in as element text or attributes, so that a class may be called anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
+
+_VERSION = "3.22.0"  # the oldest QGIS that is supported
+
+
+def root() -> ET.Element:
+    """Return the element that holds a whole style."""
+    return ET.Element("qgis", version=_VERSION, styleCategories="AllStyleCategories")
+
+
+def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
+    """Return one layer of a symbol; ``kind`` and ``properties`` are QGIS's names."""
+    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+    layer.append(options(properties))
+    return layer
+
+
+def frame(colour: str, width_mm: float) -> ET.Element:
+    """A line along the inner side of the edge, so that neighbours do not cover each other's."""
+    return symbol_layer(
+        "SimpleLine",
+        {
+            "line_color": rgba(colour, 255),
+            "line_width": str(2 * width_mm),  # half of it falls outside and is not drawn
+            "line_width_unit": "MM",
+            "joinstyle": "miter",
+            "draw_inside_polygon": "1",
+        },
+    )
+
+
+def rgba(colour: str, alpha: int) -> str:
+    """Return ``#RRGGBB`` as QGIS writes colours in symbols: ``r,g,b,a``."""
+    red, green, blue = rgb(colour)
+    return f"{red},{green},{blue},{alpha}"
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Return ``#RRGGBB`` as three numbers from 0 to 255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def options(values: Mapping[str, str]) -> ET.Element:
+    """A QVariantMap the way QGIS writes it."""
+    found = ET.Element("Option", type="Map")
+    for name, value in values.items():
+        ET.SubElement(found, "Option", name=name, value=value, type="QString")
+    return found

@@ -1,0 +1,84 @@
+"""Large pools: which of their patches a round scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import searches
+import torch
+
+from owl_geo.acquisition.nearby import near_known
+from owl_geo.search import Answers
+
+CPU = torch.device("cpu")
+
+
+def plane(n: int = 4000) -> np.ndarray:
+    return np.random.default_rng(0).random((n, 2)).astype(np.float32)
+
+
+def test_half_lie_nearest_to_the_answers_and_half_anywhere() -> None:
+    features, known = plane(), np.array([3, 17])
+    pool = np.delete(np.arange(4000), known)
+    found = near_known(features, known, pool, 400, np.random.default_rng(1))
+    assert (np.diff(found) > 0).all()
+    assert np.isin(found, pool).all()
+    assert 300 < len(found) <= 400
+    for position in known:
+        away = np.linalg.norm(features[pool] - features[position], axis=1)
+        assert np.isin(pool[np.argsort(away)[:100]], found).all()
+    drawn = near_known(features, known[:0], pool, 400, np.random.default_rng(1))
+    assert len(drawn) == 200
+    assert np.abs(features[drawn].mean(axis=0) - 0.5).max() < 0.1
+    assert np.isin(drawn, found).all()
+
+
+def test_a_small_pool_is_taken_whole() -> None:
+    pool = np.arange(5, 25)
+    found = near_known(plane(30), np.array([0]), pool, 20, np.random.default_rng(0))
+    assert np.array_equal(found, pool)
+
+
+def test_more_answers_than_places() -> None:
+    known = np.arange(50)
+    found = near_known(plane(), known, np.arange(50, 4000), 20, np.random.default_rng(0))
+    assert 10 < len(found) <= 60
+
+
+@pytest.mark.parametrize("strategy", ["discovery", "uncertainty", "concept"])
+def test_a_round_scores_only_candidates(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    asked = {}
+    scored: dict[int, int] = {}
+    for candidates in (0, 60):
+        one = searches.make(
+            tmp_path / str(candidates),
+            source={"kind": "synthetic", "n_samples": 300, "image_size": 8, "signal": 1.0},
+            acquisition={"candidates": candidates, "strategy": strategy, "audit_share": 0.5},
+            loop={"batch_size": 10},
+            oracle={},
+            evaluation={"test_share": 0.0},
+        ).search(CPU)
+        positions = np.arange(0, 300, 15)
+        labels = np.asarray(one.truth["label"].iloc[positions] == "present", dtype=np.int64)
+        answers = Answers(positions, labels, np.ones(20, dtype=bool), positions)
+        learner = one.learner()
+        one.learn(learner, answers, 1)
+        members = learner.members
+
+        def counted(at, candidates=candidates, members=members, **options):
+            scored[candidates] = len(at)
+            return members(at, **options)
+
+        monkeypatch.setattr(learner, "members", counted)
+        batch = one.choose(learner, answers, 1)
+        assert len(batch.positions) == len(set(batch.positions)) == 10
+        assert not set(batch.positions) & set(positions)
+        assert np.isfinite(batch.terms.probability).all()
+        asked[candidates] = set(batch.positions[batch.audited])
+    assert scored[0] == 280
+    assert 30 < scored[60] <= 66
+    # what chance draws is drawn from all, whatever is scored
+    assert asked[0] == asked[60]
+    assert len(asked[0]) == 5
