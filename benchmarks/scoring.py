@@ -15,15 +15,15 @@ from owl_geo.models.compiled import WORTH_IT, is_available
 from owl_geo.sources.base import read_at
 from owl_geo.types import FloatArray, IntArray
 
-N = WORTH_IT
+N, _DRAWN = WORTH_IT, 10_000
 
 
 class InMemory(SyntheticSource):
-    """The synthetic patches, drawn once, so that only the scoring is timed."""
+    """Some synthetic patches again and again, drawn once, so that only the scoring is timed."""
 
     def __init__(self, n_samples: int) -> None:
         super().__init__(n_samples)
-        self.images = read_at(SyntheticSource(n_samples), np.arange(n_samples))
+        self.images = read_at(SyntheticSource(_DRAWN), np.arange(_DRAWN))
 
     def stream(
         self, positions: IntArray | None = None, *, batch_size: int = 256
@@ -32,7 +32,7 @@ class InMemory(SyntheticSource):
         assert positions is not None
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
-            yield part, self.images[part[0] : part[-1] + 1]
+            yield part, self.images[part % _DRAWN]
 
 
 def main() -> None:
@@ -40,6 +40,8 @@ def main() -> None:
     source = InMemory(N)
     spec = checkpoint.ModelSpec("cnn", source.bands, ("absent", "present"), 32, 0.5)
     model = checkpoint.build(spec, seed=0).eval()
+    with torch.no_grad():
+        model.network.head.weight *= 20  # as sure of itself as a network that has learnt
     scores: dict[str, FloatArray] = {}
     everything = np.arange(N)
 
@@ -51,12 +53,12 @@ def main() -> None:
                 p = torch.softmax(model(x), dim=1)
                 parts.append(-(p * p.log()).sum(dim=1).numpy())
         scores["plain"] = np.concatenate(parts)
-        return N
+        return _DRAWN
 
     def ours(name: str, worth_it: int) -> int:
         scoring.WORTH_IT = worth_it
         members = scoring.predict_proba(model, source, everything, device=torch.device("cpu"))
-        scores[name] = entropy(members)
+        scores[name] = entropy(members)[:_DRAWN]
         return N
 
     compiled = "owl-geo, compiled by OpenVINO"

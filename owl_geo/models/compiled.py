@@ -20,7 +20,7 @@ from owl_geo.types import FloatArray
 from owl_geo.workers import processors
 
 # Patches from which on a second or two of compiling come back.
-WORTH_IT = 20_000
+WORTH_IT = 50_000
 
 
 def is_available() -> bool:
