@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from owl_geo.errors import ConfigError
 from owl_geo.models.checkpoint import PatchModel
+from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.randomness import seeded
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import FloatArray, IntArray, Progress
@@ -84,10 +85,11 @@ def predict_members(
     dropout is random; batch normalisation stays as it is.
 
     On a CPU each worker reads and scores its own pieces on one thread, so that decoding and
-    convolutions never wait for each other. For a GPU threads read ahead, copies are asynchronous,
+    convolutions never wait for each other; a large pool is scored by a compiled network where
+    OpenVINO is installed. For a GPU threads read ahead, copies are asynchronous,
     and convolutions run in half precision.
     """
-    score = _Scorer(tuple(models), source, passes, seed, device)
+    score = _Scorer(tuple(models), source, passes, seed, device, n=len(positions))
     parts = pieces(positions, source.chunk_starts)
     firsts = np.searchsorted(positions, [part[0] for part in parts])
     known = [
@@ -118,6 +120,7 @@ class _Scorer:
         passes: int,
         seed: int,
         device: torch.device,
+        n: int,
     ) -> None:
         self._source = source
         self._passes = passes
@@ -132,6 +135,11 @@ class _Scorer:
             for layer in model.modules():
                 if isinstance(layer, nn.Dropout):
                     layer.train(passes > 0)
+
+        self._compiled: tuple[Compiled, ...] = ()
+        if device.type == "cpu" and n >= WORTH_IT and source.patch_size > 1 and is_available():
+            shape = (len(source.bands), source.patch_size, source.patch_size)
+            self._compiled = tuple(Compiled(_Embed(model), shape) for model in models)
 
     @property
     def members(self) -> int:
@@ -160,10 +168,8 @@ class _Scorer:
         with torch.inference_mode():
             embedded: list[list[Tensor]] = [[] for _ in self._models]
             for patches in batches:
-                x = self._to_device(patches)
-                with _half(self._device):
-                    for model, parts in zip(self._models, embedded, strict=True):
-                        parts.append(model.embed(x).float())
+                for features, parts in zip(self._embedded(patches), embedded, strict=True):
+                    parts.append(features)
             known = None if concepts is None else self._to_device(concepts)
             with self._dropout(int(positions[0])):
                 said = [
@@ -172,6 +178,18 @@ class _Scorer:
                 ]
         found: FloatArray = torch.cat(said).cpu().numpy()
         return found
+
+    def _embedded(self, patches: FloatArray) -> Iterator[Tensor]:
+        """Yield each network's features ``(n, d)``."""
+        if self._compiled:
+            for embed in self._compiled:
+                yield torch.from_numpy(embed(patches))
+            return
+        x = self._to_device(patches)
+        for model in self._models:
+            with _half(self._device):
+                features = model.embed(x)
+            yield features.float()
 
     def _to_device(self, values: FloatArray) -> Tensor:
         tensor = torch.from_numpy(values)
@@ -200,6 +218,17 @@ class _Scorer:
         seed = int(np.random.SeedSequence([self._seed, first]).generate_state(1)[0])
         with _DRAWING, seeded(seed, self._device):
             yield
+
+
+class _Embed(nn.Module):
+    """The part of a model that no dropout touches, as a module of its own."""
+
+    def __init__(self, model: PatchModel) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._model.embed(x)
 
 
 def _half(device: torch.device) -> torch.autocast | nullcontext[None]:

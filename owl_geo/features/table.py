@@ -15,6 +15,7 @@ import torch
 from owl_geo.atomic import disk_errors
 from owl_geo.config import ModelSettings
 from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
@@ -123,6 +124,8 @@ def _embedder(
     backbone = frozen_embedder(
         model.kind, commons, model.weights, statistics, patches, seed=seed, device=device
     )
+    if device.type == "cpu" and len(source.index) >= WORTH_IT and is_available():
+        return Compiled(backbone, patches.shape[1:])
     return _Backbone(backbone, device)
 
 

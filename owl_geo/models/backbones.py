@@ -101,7 +101,7 @@ def _for_bands(convolution: nn.Conv2d, n_bands: int) -> nn.Conv2d:
 
 def enlarged(x: Tensor) -> Tensor:
     """Return patches whose shorter side is at least 64 pixels, in the same aspect ratio."""
-    height, width = x.shape[-2:]
+    height, width = (int(edge) for edge in x.shape[-2:])  # numbers, also where it is traced
     shorter = min(height, width)
     if shorter >= _MIN_SIDE:
         return x
