@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from owl_geo import creation, owl_toml, run_setup
+from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
 from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.creation import OnError, Reporter
@@ -19,6 +20,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.places import Found, find_scenes
 from owl_geo.sources.scenes import NoSceneLeft
 from owl_geo.types import FailedScene
+from owl_geo.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def add(
     *,
     masks: Sequence[str] = (),
     on_error: OnError = "fail",
+    workers: Workers | None = None,
     report: Reporter = creation.silent,
 ) -> Added:
     """Add scenes to a run, named as ``find_scenes`` has it; those it has already are skipped.
@@ -51,18 +54,24 @@ def add(
     opens it puts the rest in place.
 
     With ``on_error="skip"`` scenes that cannot be read, lack a band or lie outside every layer are
-    left out and named.
+    left out and named. ``workers`` compute the concepts; threads of this process if none are
+    named.
 
     Raises RunError where the run is no run on scenes, or its owl.toml was edited since; SourceError
     where a scene cannot be added, or all fail; LayerError, ConfigError. Then nothing is changed.
     """
     run = Run(path)
     with run.locked():
-        return _add(Run(path), scenes, masks, on_error, report)
+        return _add(Run(path), scenes, masks, on_error, workers, report)
 
 
 def _add(
-    run: Run, words: Sequence[str], masks: Sequence[str], on_error: OnError, report: Reporter
+    run: Run,
+    words: Sequence[str],
+    masks: Sequence[str],
+    on_error: OnError,
+    workers: Workers | None,
+    report: Reporter,
 ) -> Added:
     source = run.settings_here.source
     if not isinstance(source, GeoTiffSettings):
@@ -83,7 +92,7 @@ def _add(
     if not found.scenes:
         return _nothing(run, found, found.failed)
     try:
-        fresh = _Fresh.of(run, source, found.scenes, on_error, report)
+        fresh = _Fresh.of(run, source, found.scenes, on_error, workers, report)
     except NoSceneLeft as error:
         if on_error == "fail":
             raise
@@ -151,6 +160,7 @@ class _Fresh:
         known: GeoTiffSettings,
         scenes: tuple[SceneSettings, ...],
         on_error: OnError,
+        workers: Workers | None,
         report: Reporter,
     ) -> _Fresh:
         """Raises SourceError, LayerError."""
@@ -165,7 +175,10 @@ class _Fresh:
                 f"{', '.join(run.statistics.bands)}"
             )
         if len(source.index):
-            table = creation.concepts_of(settings, source, report, skip=True, a_part=True)
+            layers = KeptLayers(run.path / run_setup.LAYERS)
+            table = creation.concepts_of(
+                settings, source, report, workers, layers, skip=True, a_part=True
+            )
             if table.outside and on_error == "fail":
                 raise SourceError(f"scene {table.outside[0]!r} lies outside every layer")
             patches = creation.with_concepts(source.index, table.columns)

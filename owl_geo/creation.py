@@ -15,6 +15,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo import owl_toml, run_setup
+from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, describe
 from owl_geo.config import GeoTiffSettings, SceneSettings, Settings
 from owl_geo.errors import RunError
@@ -26,6 +27,7 @@ from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene, Progress
+from owl_geo.workers import Workers
 
 OnError = Literal["fail", "skip"]
 
@@ -55,6 +57,7 @@ class _Index:
     truth: pd.DataFrame | None
     coverage: Mapping[str, float]
     failed: tuple[FailedScene, ...]
+    layers: KeptLayers
 
 
 def silent(_work: str) -> Progress | None:
@@ -67,6 +70,7 @@ def init(
     *,
     overwrite: bool = False,
     on_error: OnError = "fail",
+    workers: Workers | None = None,
     report: Reporter = silent,
 ) -> Summary:
     """Make a run folder at ``path``, whole or not at all.
@@ -74,7 +78,7 @@ def init(
     ``settings`` may be a mapping with the tables of owl.toml; ``report`` is given the name of each
     piece of work and returns what is told how it goes on. With ``on_error="skip"`` scenes that
     cannot be read, lack a band, or lie outside every layer are left out of the run, and named in
-    the summary.
+    the summary. ``workers`` compute the concepts; threads of this process if none are named.
 
     Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
     """
@@ -83,7 +87,7 @@ def init(
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
-    made = _make_index(settings, report, on_error=on_error)
+    made = _make_index(settings, report, workers, on_error=on_error)
     settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
     run = run_setup.create(
@@ -93,20 +97,23 @@ def init(
         made.source.grids,
         made.statistics,
         made.truth,
+        made.layers,
         overwrite=overwrite,
     )
     return _summary(run, made)
 
 
-def update(path: Path, *, report: Reporter = silent) -> Summary:
+def update(path: Path, *, workers: Workers | None = None, report: Reporter = silent) -> Summary:
     """Make the patch index of a run again after its owl.toml was edited; answers stay.
 
     Raises as ``init`` does, and RunError where an answered patch would no longer exist.
     """
     run = Run(path)
-    made = _make_index(owl_toml.from_folder(run.settings, path), report, before=run)
+    made = _make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
-    updated = run_setup.update(run, made.patches, made.source.grids, made.statistics, made.truth)
+    updated = run_setup.update(
+        run, made.patches, made.source.grids, made.statistics, made.truth, made.layers
+    )
     return _summary(updated, made)
 
 
@@ -127,19 +134,21 @@ def _check_answers_fit(run: Run, source: PatchSource) -> None:
 def _make_index(
     settings: Settings,
     report: Reporter,
+    workers: Workers | None,
     *,
     on_error: OnError = "fail",
     before: Run | None = None,
 ) -> _Index:
     """Tile and compute all; ``before`` is the run whose index this is to replace."""
     source = open_for(settings, report, on_error)
-    table = concepts_of(settings, source, report, skip=on_error == "skip")
+    kept = KeptLayers(before.path / run_setup.LAYERS if before is not None else None)
+    table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     patches = with_concepts(source.index, table.columns)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
     failed = source.failed if isinstance(source, GeoTiffSource) else ()
-    return _Index(source, patches, statistics, truth, table.coverage, failed)
+    return _Index(source, patches, statistics, truth, table.coverage, failed, kept)
 
 
 def open_for(
@@ -157,7 +166,14 @@ def open_for(
 
 
 def concepts_of(
-    settings: Settings, source: PatchSource, report: Reporter, *, skip: bool, a_part: bool = False
+    settings: Settings,
+    source: PatchSource,
+    report: Reporter,
+    workers: Workers | None,
+    kept: KeptLayers,
+    *,
+    skip: bool,
+    a_part: bool = False,
 ) -> ConceptTable:
     """Compute the concepts; with ``skip``, scenes outside every layer leave the source."""
     table = concept_table(
@@ -169,6 +185,8 @@ def concepts_of(
         progress=report("Concepts"),
         a_part=a_part,
         skip=skip,
+        workers=workers,
+        kept=kept,
     )
     if not table.outside or not isinstance(source, GeoTiffSource):
         return table

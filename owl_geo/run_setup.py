@@ -14,6 +14,7 @@ import pyarrow
 
 from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, replacing_files, writing_folder
+from owl_geo.concepts.kept import KeptLayers
 from owl_geo.config import Settings
 from owl_geo.errors import RunError
 from owl_geo.footprints import common_crs
@@ -33,6 +34,8 @@ from owl_geo.run_folder import (
 )
 from owl_geo.types import BandStatistics, SceneGrid
 
+LAYERS = "layers"
+
 
 def create(
     path: Path,
@@ -41,6 +44,7 @@ def create(
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
+    layers: KeptLayers,
     *,
     overwrite: bool = False,
 ) -> Run:
@@ -53,6 +57,7 @@ def create(
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
         _write_index(partial, settings, patches, grids, statistics, truth, _Growth())
+        layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
     return Run(path)
 
@@ -63,6 +68,7 @@ def update(
     grids: Mapping[str, SceneGrid],
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
+    layers: KeptLayers,
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
@@ -90,6 +96,7 @@ def update(
         for name in (PATCHES, TRUTH, INDEX):
             if (Path(folder) / name).exists():
                 (Path(folder) / name).replace(run.path / name)
+        layers.write(run.path / LAYERS)
     return Run(run.path)
 
 

@@ -88,14 +88,6 @@ def test_a_polygon_of_many_vertices_with_a_hole() -> None:
     assert share == pytest.approx(truth, abs=1e-9)
 
 
-def test_more_patches_than_are_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    polygons = np.array([box(0.3, 0.2, 3.1, 2.9), box(1, 1, 0.5, 3)])
-    codes = np.array([1, 0])
-    whole = areas.class_shares(PATCHES.footprints, polygons, codes, 2)
-    monkeypatch.setattr(areas, "_PATCHES_AT_ONCE", 3)
-    assert areas.class_shares(PATCHES.footprints, polygons, codes, 2) == pytest.approx(whole)
-
-
 edge = st.floats(-1, 5, allow_nan=False, width=32)
 rectangles = st.lists(st.tuples(edge, edge, st.floats(0.01, 4), st.floats(0.01, 4)), max_size=8)
 

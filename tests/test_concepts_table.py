@@ -27,7 +27,7 @@ from pyproj import Transformer
 from rasterio.transform import from_origin
 from rasters import write_raster
 
-from owl_geo.concepts import layers, table
+from owl_geo.concepts import kept, layers
 from owl_geo.concepts.table import ConceptTable, concept_table, describe
 from owl_geo.config import Concept, LayerSettings
 from owl_geo.errors import ConfigError, LayerError
@@ -202,7 +202,7 @@ def test_a_layer_is_read_once_and_only_if_used(
         reads.append((settings.path, keys))
         return layers.load(settings, keys)
 
-    monkeypatch.setattr(table, "load", counted)
+    monkeypatch.setattr(kept, "load", counted)
     concepts = {
         "a": {"kind": "share", "layer": "a", "where": ["landuse"]},
         "b": {"kind": "distance", "layer": "a", "where": ["building", "landuse=x"]},

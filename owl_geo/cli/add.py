@@ -20,12 +20,14 @@ from owl_geo.cli import scenes as scenes_
 @scenes_.scene_options
 @scenes_.mask_option
 @scenes_.on_error
+@opt.cluster
 @opt.common
 def add(
     run_path: Path,
     scenes: tuple[str, ...],
     masks: tuple[str, ...],
     on_error: Literal["fail", "skip"],
+    cluster: str | None,
 ) -> int:
     """Add scenes to a run: tile them and compute their concepts; those it has are skipped.
 
@@ -33,11 +35,20 @@ def add(
     sees the new patches too. If this is interrupted, the run is as before, or whole at the next
     command; the same command goes on.
     """
+    from owl_geo import cluster as cluster_
     from owl_geo.addition import add as add_scenes
 
     if not scenes:
         raise click.UsageError("give --scene, as often as you like")
-    added = add_scenes(run_path, scenes, masks=masks, on_error=on_error, report=opt.progress)
+    with cluster_.opened(cluster) as workers:
+        added = add_scenes(
+            run_path,
+            scenes,
+            masks=masks,
+            on_error=on_error,
+            workers=workers,
+            report=opt.progress,
+        )
     total = len(added.run.patches)
     if added.done:
         click.echo(f"{run_path}: {added.patches} new patches, {total} in all")

@@ -68,13 +68,15 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
 @click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
+@opt.cluster
 @opt.common
-def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> int:
+def init(run_path: Path, overwrite: bool, update: bool, cluster: str | None, **options: Any) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
+    from owl_geo import cluster as cluster_
     from owl_geo import creation, owl_toml
 
     if update:
@@ -82,17 +84,20 @@ def init(run_path: Path, overwrite: bool, update: bool, **options: Any) -> int:
         given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
         if given or overwrite:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
-        summary = creation.update(run_path, report=opt.progress)
+        with cluster_.opened(cluster) as workers:
+            summary = creation.update(run_path, workers=workers, report=opt.progress)
     else:
         found = _find(options)
         settings = owl_toml.parse(_settings(options, found), _origin(options))
-        summary = creation.init(
-            run_path,
-            settings,
-            overwrite=overwrite,
-            on_error=options["on_error"],
-            report=opt.progress,
-        )
+        with cluster_.opened(cluster) as workers:
+            summary = creation.init(
+                run_path,
+                settings,
+                overwrite=overwrite,
+                on_error=options["on_error"],
+                workers=workers,
+                report=opt.progress,
+            )
         if found is not None and found.failed:
             summary = replace(summary, failed=(*found.failed, *summary.failed))
     return _print(summary, run_path)

@@ -6,7 +6,6 @@ outline are cut, and against a small piece of the polygon at that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,6 @@ from owl_geo.concepts.pool import ScenePatches
 from owl_geo.projections import transformer
 from owl_geo.types import AnyArray, IntArray
 
-_PATCHES_AT_ONCE = 20_000  # bounds the memory for pieces of polygons
 _VERTICES_PER_PIECE = 500
 _FAR = 1e30  # beyond every coordinate
 
@@ -40,8 +38,8 @@ def class_shares(
     counted once; polygons of different classes count for both.
     """
     table = np.zeros((len(footprints), n_classes))
-    for patch, code, share in _in_chunks(footprints, polygons, codes, n_classes):
-        table[patch, code] = share
+    patch, code, share = _shares(footprints, polygons, codes, n_classes)
+    table[patch, code] = share
     return table
 
 
@@ -53,12 +51,12 @@ def largest_class(
     The smaller code wins a tie.
     """
     winner = np.full(len(footprints), -1, dtype=np.int64)
-    for patch, code, share in _in_chunks(footprints, polygons, codes, n_classes):
-        # areas differ in their last digits by the order of summing; a tie is a tie all the same
-        order = np.lexsort((code, -share.round(9), patch))
-        order = order[share[order] > 0]
-        best = order[np.unique(patch[order], return_index=True)[1]]
-        winner[patch[best]] = code[best]
+    patch, code, share = _shares(footprints, polygons, codes, n_classes)
+    # areas differ in their last digits by the order of summing; a tie is a tie all the same
+    order = np.lexsort((code, -share.round(9), patch))
+    order = order[share[order] > 0]
+    best = order[np.unique(patch[order], return_index=True)[1]]
+    winner[patch[best]] = code[best]
     return winner
 
 
@@ -113,18 +111,16 @@ class PolygonLayer:
         return near, local
 
 
-def _in_chunks(
+def _shares(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
-) -> Iterator[tuple[IntArray, IntArray, NDArray[np.float64]]]:
-    """Yield ``(patch, code, share)`` of every class that lies in a patch, chunk by chunk."""
+) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Return ``(patch, code, share)`` of every class that lies in a patch."""
     parts, owner = _polygon_parts(_repaired(polygons))
     wholes = _Coded(parts, np.asarray(codes, dtype=np.int64)[owner])
     small, owner = _subdivided(parts)
     pieces = _Coded(small, wholes.codes[owner])
-    for start in range(0, len(footprints), _PATCHES_AT_ONCE):
-        chunk = np.asarray(footprints[start : start + _PATCHES_AT_ONCE])
-        key, share = _shares_by_key(chunk, wholes, pieces, n_classes)
-        yield key // n_classes + start, key % n_classes, share
+    key, share = _shares_by_key(np.asarray(footprints), wholes, pieces, n_classes)
+    return key // n_classes, key % n_classes, share
 
 
 class _Coded(NamedTuple):

@@ -8,6 +8,7 @@ those of the geodesic on the ellipsoid between the two.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -16,6 +17,7 @@ from pyproj import CRS, Geod, Proj
 
 from owl_geo.concepts.pool import LON_LAT, reproject
 from owl_geo.types import AnyArray, IntArray
+from owl_geo.workers import Threads, Workers
 
 _GEOD = Geod(ellps="WGS84")
 _CELL_DEGREES = 1.0
@@ -26,7 +28,9 @@ _EDGE_DEGREES, _EDGE_UNITS = 0.01, 1000.0
 Points = NDArray[np.float64]  # (n, 2)
 
 
-def metres_to_nearest(lonlat: Points, geometries: AnyArray, crs: CRS) -> NDArray[np.float64]:
+def metres_to_nearest(
+    lonlat: Points, geometries: AnyArray, crs: CRS, workers: Workers | None = None
+) -> NDArray[np.float64]:
     """Return metres from each point to the nearest of the geometries, float64 ``(n,)``.
 
     ``lonlat`` is ``(n, 2)`` in degrees; geometries may be points, lines and polygons, in any CRS.
@@ -41,13 +45,29 @@ def metres_to_nearest(lonlat: Points, geometries: AnyArray, crs: CRS) -> NDArray
     if len(world) == 0:
         return metres
     middles, radii = _circles(world)
-    for members, lon, lat in _cells(lonlat):
-        far = _metres_from(lon, lat, middles)
-        spread = _metres_from(lon, lat, lonlat[members]).max()
-        # every point has some feature within this many metres of the cell's centre, or nearer
-        reach = (far + radii).min() + 2 * spread
-        metres[members] = _nearest_in_plane(lonlat[members], world[far - radii <= reach], lon, lat)
+    cells = list(_cells(lonlat))
+
+    def work() -> Iterator[_Cell]:
+        for members, lon, lat in cells:
+            far = _metres_from(lon, lat, middles)
+            spread = _metres_from(lon, lat, lonlat[members]).max()
+            # every point has some feature within this many metres of the cell's centre, or nearer
+            reach = (far + radii).min() + 2 * spread
+            yield _Cell(lonlat[members], world[far - radii <= reach], lon, lat)
+
+    found = (workers or Threads()).map(_nearest_in_plane, work())
+    for (members, _, _), there in zip(cells, found, strict=True):
+        metres[members] = there
     return metres
+
+
+class _Cell(NamedTuple):
+    """Points, the geometries of which one is nearest to each, and a place in their middle."""
+
+    lonlat: Points
+    geometries: AnyArray
+    lon: float
+    lat: float
 
 
 def _circles(geometries: AnyArray) -> tuple[Points, NDArray[np.float64]]:
@@ -82,9 +102,8 @@ def _metres_from(lon: float, lat: float, points: Points) -> NDArray[np.float64]:
     return np.asarray(_GEOD.inv(*here, points[:, 0], points[:, 1])[2])
 
 
-def _nearest_in_plane(
-    lonlat: Points, geometries: AnyArray, lon: float, lat: float
-) -> NDArray[np.float64]:
+def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
+    lonlat, geometries, lon, lat = cell
     plane = Proj(proj="aeqd", lon_0=lon, lat_0=lat, ellps="WGS84")
     centres = np.stack(plane(lonlat[:, 0], lonlat[:, 1]), axis=-1)
     parts = _simple_parts(shapely.transform(geometries, plane, interleaved=False))

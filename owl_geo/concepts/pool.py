@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,8 +15,11 @@ from pyproj import CRS
 from owl_geo import grid as grids_
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.types import AnyArray, IntArray, SceneGrid
+from owl_geo.workers import Workers
 
 LON_LAT = crs_of(GEOGRAPHIC)
+
+_AT_ONCE = 10_000  # patches
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class ScenePatches:
     positions: IntArray  # (n,)
     row_off: IntArray  # (n,)
     col_off: IntArray  # (n,)
+
+    def cut_up(self) -> Iterator[ScenePatches]:
+        """Yield the patches, some thousands at a time."""
+        for start in range(0, len(self.positions), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            yield ScenePatches(
+                self.grid, self.size, self.positions[part], self.row_off[part], self.col_off[part]
+            )
 
     @cached_property
     def crs(self) -> CRS:
@@ -61,16 +72,27 @@ class Pool:
     scenes: tuple[ScenePatches, ...]
     n_patches: int
 
-    def fill(self, default: str | float, compute: Callable[[ScenePatches], AnyArray]) -> AnyArray:
-        """Compute ``(n,)`` values per scene and return them in the order of the index.
+    def fill(
+        self,
+        default: str | float,
+        compute: Callable[[ScenePatches], AnyArray],
+        workers: Workers,
+        parts: Sequence[ScenePatches],
+    ) -> AnyArray:
+        """Let workers compute the values of each part; return all, in the order of the index.
 
         A text as default makes an object array, a number float64.
         """
         kind = object if isinstance(default, str) else np.float64
         values = np.full(self.n_patches, default, dtype=kind)
-        for scene in self.scenes:
-            values[scene.positions] = compute(scene)
+        for part, found in zip(parts, workers.map(compute, parts), strict=True):
+            values[part.positions] = found
         return values
+
+    @property
+    def parts(self) -> list[ScenePatches]:
+        """The scenes, large ones cut up: polygons of all their patches would fill the memory."""
+        return [part for scene in self.scenes for part in scene.cut_up()]
 
     def centres_lonlat(self) -> NDArray[np.float64]:
         """Longitude and latitude of the patches' centres in degrees, ``(n, 2)``."""

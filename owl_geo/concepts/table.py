@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ import shapely
 
 from owl_geo.concepts import UNKNOWN, areas, derived, extents, rasters
 from owl_geo.concepts.distances import metres_to_nearest
-from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.pool import Pool, pool_of
+from owl_geo.concepts.kept import KeptLayers
+from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.pool import Pool, ScenePatches, pool_of
 from owl_geo.concepts.selection import LayerConcept, Selection, select
 from owl_geo.config import (
     Concept,
@@ -22,6 +24,7 @@ from owl_geo.config import (
     RasterConcept,
 )
 from owl_geo.types import AnyArray, Progress, SceneGrid
+from owl_geo.workers import Threads, Workers
 
 _log = logging.getLogger("owl_geo")
 
@@ -47,12 +50,16 @@ def concept_table(
     *,
     a_part: bool = False,
     skip: bool = False,
+    workers: Workers | None = None,
+    kept: KeptLayers | None = None,
 ) -> ConceptTable:
     """Compute the declared concepts for every row of a source's index.
 
     A layer is read once, however many concepts use it; ``progress`` counts concepts. The index may
     be ``a_part`` of a pool, and then lie beyond a layer. With ``skip``, scenes that lie outside
     every layer and raster are named in ``outside``; their rows are as if nothing was there.
+    ``workers`` share the work; threads of this process if none are named. ``kept`` spares the
+    reading of extracts that were read before.
     Raises ConfigError for concepts that do not fit together, and LayerError for a layer or raster
     that cannot be read, lacks what the concepts ask of it, or lies elsewhere.
     """
@@ -62,7 +69,14 @@ def concept_table(
         for name, concept in concepts.items()
         if isinstance(concept, LayerConcept)
     }
-    work = _Work(pool_of(index, grids, patch_size), layers, selections.values(), a_part)
+    work = _Work(
+        pool_of(index, grids, patch_size),
+        layers,
+        selections.values(),
+        a_part,
+        workers or Threads(),
+        kept or KeptLayers(),
+    )
     columns: dict[str, AnyArray] = {}
     for done, (name, concept) in enumerate(concepts.items()):
         if progress is not None:
@@ -94,9 +108,13 @@ class _Work:
         settings: Mapping[str, LayerSettings],
         selections: Iterable[Selection],
         a_part: bool,
+        workers: Workers,
+        kept: KeptLayers,
     ) -> None:
         self.coverage: dict[str, float] = {}
         self._a_part = a_part
+        self._workers = workers
+        self._kept = kept
         self._extents: list[extents.Extent] = []
         self._pool = pool
         self._settings = settings
@@ -111,45 +129,33 @@ class _Work:
         crs = layer.features.crs
         names, geometries, codes = selection.features(layer)
         if concept.kind == "distance":
-            metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs)
+            metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs, self._workers)
             _warn_if_empty(geometries, selection, "feature", "the distance is unknown everywhere")
             return metres
         flat = shapely.get_dimensions(geometries) == 2
         polygons = areas.PolygonLayer(geometries[flat], crs, codes[flat])
         if concept.kind == "share":
             _warn_if_empty(geometries[flat], selection, "polygon", "the share is 0 everywhere")
-            return self._pool.fill(
-                0.0, lambda scene: areas.shares(scene.footprints, polygons.onto(scene)[0])
-            )
+            return self._pool.fill(0.0, partial(_share, polygons), self._workers, self._pool.parts)
         _warn_if_empty(geometries[flat], selection, "polygon", f"every patch is {UNKNOWN!r}")
-        labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
-        return self._pool.fill(
-            UNKNOWN,
-            lambda scene: labels[
-                areas.largest_class(scene.footprints, *polygons.onto(scene), len(names))
-            ],
-        )
+        largest = partial(_largest, polygons, tuple(names))
+        return self._pool.fill(UNKNOWN, largest, self._workers, self._pool.parts)
 
     def of_raster(self, concept: RasterConcept) -> AnyArray:
         """Return the majority as object or the mean as float64, ``(n,)``."""
         path, band = concept.path, concept.band
         if path not in self.coverage:
             self.coverage[path] = self._check(f"raster {path}", rasters.extent(path))
+        # scenes whole: a raster is read in strips as wide as the scene
+        scenes = self._pool.scenes
         if concept.reduce == "mean":
-            return self._pool.fill(
-                np.nan,
-                lambda s: rasters.mean(path, s.grid, s.row_off, s.col_off, s.size, band=band),
-            )
-        return self._pool.fill(
-            UNKNOWN,
-            lambda s: rasters.majority(
-                path, s.grid, s.row_off, s.col_off, s.size, band=band, names=concept.names
-            ),
-        )
+            return self._pool.fill(np.nan, partial(_mean, path, band), self._workers, scenes)
+        majority = partial(_majority, path, band, concept.names)
+        return self._pool.fill(UNKNOWN, majority, self._workers, scenes)
 
     def _layer(self, name: str) -> Layer:
         if name not in self._layers:
-            layer = load(self._settings[name], tuple(self._keys[name]))
+            layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
             self.coverage[name] = self._check(f"layer {name!r}", layer.extent)
             self._layers[name] = layer
         return self._layers[name]
@@ -165,6 +171,29 @@ class _Work:
         touched = set().union(*(extents.touched_scenes(e, self._pool) for e in self._extents))
         names = [scene.grid.name for scene in self._pool.scenes]
         return tuple(name for name in names if name not in touched)
+
+
+# What workers do with a part of the pool; functions of this module, so that they can travel.
+
+
+def _share(polygons: areas.PolygonLayer, part: ScenePatches) -> AnyArray:
+    return areas.shares(part.footprints, polygons.onto(part)[0])
+
+
+def _largest(polygons: areas.PolygonLayer, names: Sequence[str], part: ScenePatches) -> AnyArray:
+    labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
+    found: AnyArray = labels[areas.largest_class(part.footprints, *polygons.onto(part), len(names))]
+    return found
+
+
+def _mean(path: str, band: int, part: ScenePatches) -> AnyArray:
+    return rasters.mean(path, part.grid, part.row_off, part.col_off, part.size, band=band)
+
+
+def _majority(path: str, band: int, names: Mapping[str, str], part: ScenePatches) -> AnyArray:
+    return rasters.majority(
+        path, part.grid, part.row_off, part.col_off, part.size, band=band, names=names
+    )
 
 
 def _warn_if_empty(geometries: AnyArray, selection: Selection, kind: str, outcome: str) -> None:

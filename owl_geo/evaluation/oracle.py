@@ -112,7 +112,7 @@ def _vector_shares(
     points = shapely.get_parts(geometries[is_point])
     owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
     shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
-    for part in pool.scenes:
+    for part in pool.parts:
         # a last column for features of other classes: they say that the place was looked at
         here = class_shares(part.footprints, *polygons.onto(part), len(wanted) + 1)
         placed = shapely.points(reproject(shapely.get_coordinates(points), crs, part.crs))

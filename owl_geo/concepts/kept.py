@@ -1,0 +1,73 @@
+"""Layers of large OSM extracts, kept beside the run after they were read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import geopandas as gpd
+import pyarrow
+
+from owl_geo.concepts.extents import Extent
+from owl_geo.concepts.layers import Layer, load
+from owl_geo.concepts.osm import is_osm
+from owl_geo.config import LayerSettings
+
+
+class KeptLayers:
+    """Reads layers, and remembers what it read of OSM extracts.
+
+    An extract is read from end to end for a few of its tags, a minute per 100 megabytes or so; what
+    is found of them is a small file. It is told by path, size and time of the extract, and tags.
+
+    Args:
+        folder: where earlier commands kept layers; None = nowhere yet.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._used: dict[str, Layer] = {}
+
+    def load(self, settings: LayerSettings, keys: Collection[str]) -> Layer:
+        """Read a layer as ``layers.load`` does, from what is kept of it if it is."""
+        path = Path(settings.path)
+        if not is_osm(settings.path) or not path.is_file():
+            return load(settings, keys)
+        stat = path.stat()
+        told_by = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
+        name = hashlib.sha256(json.dumps(told_by).encode()).hexdigest()[:16]
+        if name not in self._used:
+            kept = self._kept(name)
+            self._used[name] = kept if kept is not None else load(settings, keys)
+        return self._used[name]
+
+    def write(self, folder: Path) -> None:
+        """Keep in ``folder`` what was read through here, and nothing else; raises OSError."""
+        if not self._used and not folder.exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, layer in self._used.items():
+            if (folder / f"{name}.json").exists():
+                continue
+            layer.features.to_parquet(folder / f"{name}.parquet")
+            record = {"bounds": layer.extent.bounds, "fields": layer.fields}
+            partial = folder / f".{name}.partial"  # the record comes last: with it all is there
+            partial.write_text(json.dumps(record), encoding="utf-8")
+            partial.replace(folder / f"{name}.json")
+        for path in folder.iterdir():
+            if path.name.split(".")[0] not in self._used:
+                path.unlink(missing_ok=True)
+
+    def _kept(self, name: str) -> Layer | None:
+        if self._folder is None:
+            return None
+        try:
+            record = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+            features = gpd.read_parquet(self._folder / f"{name}.parquet")
+            west, south, east, north = record["bounds"]
+            extent = Extent(features.crs, (west, south, east, north))
+            return Layer(features, extent, tuple(record["fields"]))
+        except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
+            return None
