@@ -10,6 +10,7 @@ The layers, from top to bottom; imports go down only:
     creation
     overview
     evaluation
+    elsewhere
     loop | intake | prediction
     run_setup
     run_folder
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from owl_geo.addition import add
     from owl_geo.config import Settings
     from owl_geo.creation import init
+    from owl_geo.elsewhere import predict_array
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
     from owl_geo.intake import ingest
@@ -83,6 +85,7 @@ _HOME = {
     "margin": "uncertainty",
     "mutual_information": "uncertainty",
     "predict": "prediction",
+    "predict_array": "elsewhere",
     "predictions": "prediction",
     "query": "loop",
     "run": "evaluation.simulate",
@@ -113,6 +116,7 @@ __all__ = [
     "margin",
     "mutual_information",
     "predict",
+    "predict_array",
     "predictions",
     "query",
     "run",

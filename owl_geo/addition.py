@@ -15,7 +15,7 @@ from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.creation import OnError, Reporter
 from owl_geo.errors import RunError, SourceError
 from owl_geo.evaluation.oracle import truth_labels
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import LAYERS, Run
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.places import Found, find_scenes
 from owl_geo.sources.scenes import NoSceneLeft
@@ -175,7 +175,7 @@ class _Fresh:
                 f"{', '.join(run.statistics.bands)}"
             )
         if len(source.index):
-            layers = KeptLayers(run.path / run_setup.LAYERS)
+            layers = KeptLayers(run.path / LAYERS)
             table = creation.concepts_of(
                 settings, source, report, workers, layers, skip=True, a_part=True
             )

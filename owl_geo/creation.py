@@ -21,7 +21,7 @@ from owl_geo.config import GeoTiffSettings, SceneSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.evaluation.split import hold_out, hold_out_more
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import LAYERS, Run
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -141,7 +141,7 @@ def _make_index(
 ) -> _Index:
     """Tile and compute all; ``before`` is the run whose index this is to replace."""
     source = open_for(settings, report, on_error)
-    kept = KeptLayers(before.path / run_setup.LAYERS if before is not None else None)
+    kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     patches = with_concepts(source.index, table.columns)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))

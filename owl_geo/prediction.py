@@ -110,7 +110,7 @@ def predict(
     if top < 1:
         raise ConfigError(f"--top is {top}, but one patch is the least")
     run = run if isinstance(run, Run) else Run(run)
-    lesson = _Lesson.of(run)
+    lesson = CurrentModel.of(run)
     known = list(run.patches["scene"].unique())
     for name in scenes:
         if name not in known:
@@ -163,7 +163,7 @@ def predictions(
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class CurrentModel:
     """Which model is meant, without having learnt it yet."""
 
     number: int  # of the round whose model it is: the next, or the last where no answer is new
@@ -173,7 +173,7 @@ class _Lesson:
     digest: str  # of all that the maps depend on
 
     @classmethod
-    def of(cls, run: Run) -> _Lesson:
+    def of(cls, run: Run) -> CurrentModel:
         """Raises RunError while there is nothing to learn from."""
         rounds = run.rounds()
         current = run.labels.current()
@@ -265,7 +265,7 @@ class _Work:
     """The folder of predictions while it is written."""
 
     run: Run
-    lesson: _Lesson
+    lesson: CurrentModel
     folder: Path
     record: _Record
     files: Mapping[str, str]  # scene: name of its files

@@ -51,6 +51,7 @@ BATCH = "batch.gpkg"
 MODEL = "model.safetensors"
 RECORD = "round.json"
 FEATURES = "features"
+LAYERS = "layers"
 LOCK = ".lock"
 WAITING = ".adding"  # files of an addition that is decided and not yet in place
 
@@ -341,7 +342,8 @@ class Run:
             scene_ids=self.scene_ids,
             workers=workers,
             progress=progress,
-            n_encoded=self.parts[0],
+            # the inputs of a model that goes on from round to round must stay
+            n_encoded=self.parts[0] if self.settings.model.by_gradient else None,
         )
 
     def answers(self, current: pd.DataFrame, seen: int) -> Answers:

@@ -22,6 +22,7 @@ from owl_geo.labels import GeoPackageLabels
 from owl_geo.run_folder import (
     INDEX,
     LABELS,
+    LAYERS,
     ORACLE,
     PATCHES,
     ROUNDS,
@@ -33,8 +34,6 @@ from owl_geo.run_folder import (
     is_run,
 )
 from owl_geo.types import BandStatistics, SceneGrid
-
-LAYERS = "layers"
 
 
 def create(

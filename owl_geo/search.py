@@ -99,8 +99,9 @@ class Search:
         scene_ids: tell each scene's patches and pixels from others, for what is kept there.
         workers: who does the pool's work; threads of this process if none are named.
         progress: told how far the features of the pool are.
-        n_encoded: patches, from the first, that the concepts' encoding is fitted on for a model
-            that goes on from round to round, since its inputs must stay; None = all.
+        n_encoded: patches, from the first, that the concepts' encoding is fitted on; None = all.
+        n_scaled: patches, from the first, that features are scaled by; None = all. What is kept of
+            other scenes' features then stays.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Search:
         workers: Workers | None = None,
         progress: Progress | None = None,
         n_encoded: int | None = None,
+        n_scaled: int | None = None,
     ) -> None:
         self.settings = settings
         self.patches = patches
@@ -128,7 +130,8 @@ class Search:
         self._scene_ids = scene_ids
         self._workers = workers or Threads()
         self._progress = progress
-        self._n_encoded = n_encoded if settings.model.by_gradient else None
+        self._n_encoded = n_encoded
+        self._n_scaled = n_scaled
 
     @cached_property
     def features(self) -> FeatureTable:
@@ -143,6 +146,7 @@ class Search:
             seed=self._seed(0, _FEATURES),
             keep=self._keep,
             scene_ids=self._scene_ids,
+            n_scaled=self._n_scaled,
             workers=self._workers,
             progress=self._progress,
         )

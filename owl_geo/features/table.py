@@ -49,6 +49,7 @@ def feature_table(
     seed: int,
     keep: Path | None = None,
     scene_ids: Mapping[str, str] | None = None,
+    n_scaled: int | None = None,
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
@@ -65,14 +66,16 @@ def feature_table(
         device: where a backbone works.
         seed: of a backbone's fresh weights.
         keep: a folder in which features are kept for the next time, or None.
-        scene_ids: tell each scene's patches and pixels from others, for what is kept.
+        scene_ids: tell each scene's patches and pixels from others, for what is kept; of a scene
+            that it lacks nothing is kept.
+        n_scaled: patches, from the first, that columns are scaled by; None = all.
         workers: who reads and computes; threads of this process if none are named.
         progress: told how many patches are done.
 
     Raises ConfigError where a backbone's weights cannot be had, RunError where the disk is full,
     SourceError where pixels cannot be read.
     """
-    n = len(source.index)
+    n = len(source.index) if n_scaled is None else n_scaled
     sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
     recipe: dict[str, object] = {
         "version": _VERSION,
@@ -98,7 +101,7 @@ def feature_table(
     whole = np.concatenate([found.pop(name) for name in scenes])
     if kept is not None:
         kept.forget_others()
-    return FeatureTable(_scaled(whole), _names(source, statistics, model, whole.shape[1]))
+    return FeatureTable(_scaled(whole, n), _names(source, statistics, model, whole.shape[1]))
 
 
 def _scenes(source: PatchSource) -> dict[str, IntArray]:
@@ -183,12 +186,12 @@ def _computed(
             progress(done, len(everything))
 
 
-def _scaled(values: FloatArray) -> FloatArray:
-    """Scale each column over the pool, in place; one that does not vary becomes 0."""
-    step = -(-len(values) // _SCALED_BY)
+def _scaled(values: FloatArray, n: int) -> FloatArray:
+    """Scale each column by its first n rows, in place; one that does not vary becomes 0."""
+    step = -(-n // _SCALED_BY)
     for column in values.T:
-        low, median, high = np.quantile(column[::step], [0.25, 0.5, 0.75])
-        scale = (high - low) / _NORMAL_IQR or column.std()
+        low, median, high = np.quantile(column[:n:step], [0.25, 0.5, 0.75])
+        scale = (high - low) / _NORMAL_IQR or column[:n].std()
         column -= median
         column /= scale if scale > 0 else 1.0
     return np.clip(values, -_LIMIT, _LIMIT, out=values)
@@ -215,6 +218,8 @@ class _Kept:
 
     def read(self, scene: str, n: int) -> FloatArray | None:
         """Return the features ``(n, d)`` of a scene, or None where none can be used."""
+        if scene not in self._scenes:
+            return None
         try:
             values: FloatArray = np.load(self._path(scene), allow_pickle=False)
         except (OSError, ValueError, EOFError):
@@ -224,6 +229,8 @@ class _Kept:
 
     def write(self, scene: str, values: FloatArray) -> None:
         """Keep the features of a scene, whole or not at all."""
+        if scene not in self._scenes:
+            return
         path = self._path(scene)
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +250,7 @@ class _Kept:
                 path.unlink(missing_ok=True)
 
     def _path(self, scene: str) -> Path:
-        return self._folder / f"{self._scenes.get(scene, _digest([scene]))}{self._suffix}"
+        return self._folder / f"{self._scenes[scene]}{self._suffix}"
 
 
 def _digest(value: object) -> str:

@@ -13,8 +13,9 @@ from rasterio.errors import RasterioError
 
 from owl_geo.errors import RunError
 from owl_geo.grid import to_xy
+from owl_geo.maps.cells import Cells, means
 from owl_geo.maps.cog import BANDS, NO_CLASS
-from owl_geo.types import AnyArray, SceneGrid
+from owl_geo.types import AnyArray, FloatArray, SceneGrid
 
 if TYPE_CHECKING:
     import xarray
@@ -93,6 +94,32 @@ def read_maps(
         raise RunError(
             f"{probability_path} is missing or damaged; run `owl-geo predict` with --overwrite"
         ) from error
+    return _maps(values, best, grid, classes, positive)
+
+
+def maps_of(
+    cells: Cells,
+    probabilities: FloatArray,
+    uncertainty: FloatArray,
+    *,
+    classes: Sequence[str],
+    positive: str,
+) -> xarray.Dataset:
+    """Return what ``write_maps`` would write and ``read_maps`` read, without files between."""
+    number = list(classes).index(positive)
+    shape = (cells.grid.height, cells.grid.width)
+    values, best = np.empty((2, *shape), np.float32), np.empty((1, *shape), np.uint8)
+    for row, part in means(cells, np.column_stack([probabilities, uncertainty])):
+        rows = slice(row, row + part.shape[1])
+        values[:, rows] = part[[number, -1]]
+        best[0, rows] = part[:-1].argmax(axis=0)
+        best[0, rows][np.isnan(part[0])] = NO_CLASS
+    return _maps(values, best, cells.grid, classes, positive)
+
+
+def _maps(
+    values: AnyArray, best: AnyArray, grid: SceneGrid, classes: Sequence[str], positive: str
+) -> xarray.Dataset:
     maps = to_dataarray(values, grid, BANDS).to_dataset(dim="band")
     maps["class"] = to_dataarray(best, grid, ["class"]).squeeze("band", drop=True)
     maps["class"].attrs = {
