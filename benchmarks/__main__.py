@@ -1,7 +1,15 @@
-"""``python -m benchmarks`` runs them all."""
+"""``python -m benchmarks`` runs those that take minutes, one after the other.
 
-from benchmarks import reading, rounds, scoring
+``learning``, ``candidates`` and the pool of a million patches take longer and are called by name.
+"""
 
-for benchmark in (reading, scoring, rounds):
+import tempfile
+from pathlib import Path
+
+from benchmarks import concepts, pool, reading, rounds, scoring
+
+for benchmark in (reading, scoring, concepts, rounds):
     benchmark.main()
     print()
+with tempfile.TemporaryDirectory() as folder:
+    pool.curve(Path(folder), 31_622, 3_162, Path(folder))

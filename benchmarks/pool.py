@@ -1,6 +1,6 @@
 """Time and memory of init, query and predict from 10,000 to a million patches.
 
-    python -m benchmarks.pool [OUT] [--patches 1000000] [--concepts]
+    python -m benchmarks.pool [OUT] [--patches 1000000] [--polygons 100000]
 
 One tiled, compressed scene of 4 bands uint16 per size, made in OUT (4 GB for a million patches)
 and kept there for the next time. Each command runs in a process of its own, as people run it: what
@@ -31,7 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pool")
     parser.add_argument("out", type=Path, nargs="?", help="a folder for the scenes")
     parser.add_argument("--patches", type=int, default=100_000, help="the largest pool")
-    parser.add_argument("--polygons", type=int, default=0, help="of a layer, for three concepts")
+    parser.add_argument(
+        "--polygons", type=int, default=10_000, help="for the concepts of the largest pool"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = options.out or Path(scratch)
@@ -40,8 +42,11 @@ def main() -> None:
 
 
 def curve(out: Path, most: int, polygons: int, scratch: Path) -> None:
-    """Measure pools of 10,000 patches, three times as many, and so on up to ``most``."""
-    print("init, two rounds and predict by pool; seconds of a process, peak memory in MB")
+    """Measure pools of 10,000 patches, three times as many, and so on up to ``most``.
+
+    Polygons grow with the patches, so that each size has the same work to do per patch.
+    """
+    print("Commands by size of the pool: seconds of the process, and its peak memory in MB")
     print(
         f"  {'patches':>9}  {'init':>12}  {'first query':>12}  {'next query':>12}  {'predict':>12}"
     )
@@ -53,7 +58,8 @@ def curve(out: Path, most: int, polygons: int, scratch: Path) -> None:
             make_scene(scene, edge * SIDE)
         arguments: list[str] = []
         if polygons:
-            layer = make_polygons(out / f"polygons-{edge}.gpkg", edge * SIDE, polygons)
+            n = max(round(polygons * edge**2 / most), 10)
+            layer = make_polygons(out / f"polygons-{edge}-{n}.gpkg", edge * SIDE, n)
             arguments = ["--osm", str(layer)]
         run = scratch / f"run-{edge}"
         cells = [measured("init", run, "--scene", scene, *arguments)]

@@ -43,8 +43,8 @@ def make_scene(path: Path, side: int, *, bands: int = 4, block: int = 512, seed:
 def make_polygons(path: Path, side: int, n: int, *, seed: int = 0) -> Path:
     """Write ``n`` polygons of land use, 12 vertices each, over a scene of ``side`` x ``side``.
 
-    In EPSG:4326, as OpenStreetMap has them; on a scene of a million patches and with 100,000 of
-    them four fifths of the patches are touched. A file that is there is left alone.
+    In EPSG:4326, as OpenStreetMap has them; however many, they cover about as much of the scene. A
+    file that is there is left alone.
     """
     if path.exists():
         return path

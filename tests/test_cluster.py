@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasters
 import searches
 import torch
 
-from owl_geo import Run, SyntheticSource, cluster
+from owl_geo import Run, SyntheticSource, cluster, ingest, predict, query
 from owl_geo.cli import cli
 from owl_geo.errors import ClusterError, SourceError
 from owl_geo.evaluation.simulate import run as simulate
@@ -199,3 +200,15 @@ def test_no_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         cluster.opened("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_maps_made_on_a_cluster_are_the_same(two: distributed.Client, tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "r")
+    asked = query(run).patch_ids
+    searches.label(run.batch_path(0), dict(zip(asked, ["absent", "present"] * 3, strict=True)))
+    ingest(run, [run.batch_path(0)], annotator="ana")
+    tables = []
+    for name, workers in [("here", Threads(2)), ("there", cluster.DaskWorkers(two))]:
+        predict(run, out=tmp_path / name, workers=workers)
+        tables.append(pd.read_parquet(tmp_path / name / "patches" / "synthetic.parquet"))
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)

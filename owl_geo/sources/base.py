@@ -33,7 +33,7 @@ class PatchSource(Protocol):
     @property
     def index(self) -> pd.DataFrame:
         """All patches in reading order: patch_id, scene, row_off, col_off, valid_fraction, and any
-        concept the source itself gives. ``owl_geo.footprints`` makes polygons of its rows."""
+        concept the source itself gives. ``footprints.footprints`` makes polygons of its rows."""
 
     @property
     def chunk_starts(self) -> IntArray:

@@ -56,7 +56,9 @@ class RunFolder:
 
     def scene(self, name: str) -> SceneEntry | None:
         """Return where the scene of this name lies; None where owl.toml has none."""
-        for row in _table(self.settings(), "source").get("scenes", []):
+        source = _table(self.settings(), "source")
+        # a data cube is the one scene of its run
+        for row in [source] if source.get("kind") == "cube" else source.get("scenes", []):
             if row.get("name") == name:
                 places = row.get("files") or [row.get("path", "")]
                 return SceneEntry(name, tuple(self._place(text) for text in places))
