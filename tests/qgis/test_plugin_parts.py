@@ -6,7 +6,7 @@ from owl_geo_labeler.core import error_line
 from owl_geo_labeler.pace import Pace
 from owl_geo_labeler.panels import key_of
 from owl_geo_labeler.scene import scene_layer
-from owl_geo_labeler.run_folder import SceneEntry
+from owl_geo_labeler.run_folder import RunFolder, SceneEntry
 from owl_geo_labeler.session import Patch, Session
 from owl_geo_labeler.toml_lines import parse_lines
 from owl_geo_labeler.why import why_html, why_lines
@@ -174,3 +174,19 @@ def test_the_cores_error_line_is_found():
     assert error_line("warning: a\nerror: b is wrong\n", 1) == "b is wrong"
     assert error_line("Traceback\nKeyError: 'x'\n", 1) == "KeyError: 'x'"
     assert "exit code 9" in error_line("", 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TOML, ["C:\\data\\one.tif"]),
+        ('[source]\nkind = "cube"\nname = "one"\npath = "/d/one.nc"\n', ["/d/one.nc"]),
+        ('[source]\nkind = "cube"\nname = "other"\npath = "/d/one.nc"\n', None),
+        ('[source]\nkind = "synthetic"\n', None),
+    ],
+)
+def test_where_a_scene_lies(tmp_path, text, expected):
+    (tmp_path / "owl.toml").write_text(text, encoding="utf-8")
+    entry = RunFolder(tmp_path).scene("one")
+    found = None if entry is None else [str(path) for path in entry.paths]
+    assert found == expected or found == [str(tmp_path / path) for path in expected or []]
