@@ -15,7 +15,7 @@ from owl_geo.models.compiled import WORTH_IT, is_available
 from owl_geo.sources.base import read_at
 from owl_geo.types import FloatArray, IntArray
 
-N, _DRAWN = WORTH_IT, 10_000
+N, _DRAWN = 2 * WORTH_IT, 10_000  # scored; and drawn, to be scored again and again
 
 
 class InMemory(SyntheticSource):

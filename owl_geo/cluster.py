@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -130,5 +131,7 @@ class _Call:
 
 
 def _applied(function: Callable[[T], R], item: T) -> R:
-    with threadpool_limits(1):  # as among threads, so that not a bit differs
+    if "torch" in sys.modules:  # as among threads, so that not a bit differs
+        sys.modules["torch"].set_num_threads(1)
+    with threadpool_limits(1):
         return function(item)

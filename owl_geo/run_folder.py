@@ -28,6 +28,7 @@ from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, finish_replacing, writing_folder
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
 from owl_geo.errors import RunError
+from owl_geo.features import KEPT_SCENES
 from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore
 from owl_geo.labels.geopackage import GeoPackageLabels
@@ -200,10 +201,25 @@ class Run:
                 own[scene.name] = [named.model_dump(mode="json"), *map(_file_states, places)]
         elif isinstance(here, CubeSettings):
             shared += [_file_states(here.path, whole=False), _file_states(here.aoi)]
-        return {
+        ids = {
             name: _digest([name, shared, self._index_record["scenes"].get(name), values])
             for name, values in own.items()
         }
+        gone = [name for name, values in own.items() if _GONE in values[1:]]
+        return {**ids, **self._known_ids(gone)}
+
+    def _known_ids(self, gone: Sequence[str]) -> dict[str, str]:
+        """Return what told scenes apart when features were last kept, for those without a file.
+
+        What was computed of a scene serves although its file is gone, until there is another.
+        """
+        if not gone:
+            return {}
+        try:
+            values = json.loads((self.path / FEATURES / KEPT_SCENES).read_text(encoding="utf-8"))
+            return {name: str(values[name]) for name in gone if name in values}
+        except (OSError, ValueError, TypeError):
+            return {}
 
     def scene_id(self, name: str) -> str:
         """Return what ``scene_ids`` says of one scene; KeyError where there is none."""
@@ -440,6 +456,9 @@ def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_GONE: list[list[Any]] = [["gone"]]
+
+
 def _file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
     """Return size and time of a file, or with its name of each in a folder; nothing of a URL.
 
@@ -454,8 +473,8 @@ def _file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
             found = path.rglob("*") if whole else path.iterdir()
             files = sorted(f for f in found if f.is_file() or not whole)
         states = [(file, file.stat()) for file in files]
-    except OSError as error:  # whoever opens it says so
-        return [[str(error.strerror)]]
+    except OSError:  # whoever opens it says so
+        return _GONE
     return [
         [str(file.relative_to(path)), state.st_size, state.st_mtime_ns] for file, state in states
     ]

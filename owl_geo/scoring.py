@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
@@ -15,6 +15,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.randomness import seeded
+from owl_geo.models.threads import one_thread_each
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import FloatArray, IntArray, Progress
 from owl_geo.workers import Threads, Workers, pieces
@@ -98,15 +99,17 @@ def predict_members(
     ]
     result = np.empty((score.members, len(positions), models[0].n_classes), dtype=np.float32)
     done = 0
-    if device.type == "cpu":
-        found = (workers or Threads()).map(score, list(zip(parts, known, strict=True)))
-    else:
-        found = score.read_ahead(parts, known)
-    for said in found:
-        result[:, done : done + said.shape[1]] = said
-        done += said.shape[1]
-        if progress is not None:
-            progress(done, len(positions))
+    with ExitStack() as stack:
+        if device.type == "cpu":
+            stack.enter_context(one_thread_each())
+            found = (workers or Threads()).map(score, list(zip(parts, known, strict=True)))
+        else:
+            found = score.read_ahead(parts, known)
+        for said in found:
+            result[:, done : done + said.shape[1]] = said
+            done += said.shape[1]
+            if progress is not None:
+                progress(done, len(positions))
     return result
 
 
@@ -148,7 +151,6 @@ class _Scorer:
     def __call__(self, item: tuple[IntArray, FloatArray | None]) -> FloatArray:
         """Read and score a piece: positions, and its concepts; returns its members."""
         positions, concepts = item
-        torch.set_num_threads(1)  # of this thread; other threads have other pieces
         batches = self._source.stream(positions, batch_size=_BATCH)
         return self._scored((patches for _, patches in batches), positions, concepts)
 

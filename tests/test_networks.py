@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,20 @@ def taught(of: Material, n: int = 20, seed: int = 9, **tables: dict) -> tuple[Le
 
 def everything(of: Material) -> np.ndarray:
     return np.arange(len(of.source.index))
+
+
+def test_scoring_leaves_torch_as_many_threads_as_it_had() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        of = material(150)
+        one, _ = taught(of)
+        one.members(everything(of), seed=1)
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:  # and those that begin later, too
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def buffers(path: Path) -> dict[str, torch.Tensor]:

@@ -234,6 +234,21 @@ def test_features_that_are_kept_need_no_scene(tmp_path) -> None:
     assert pixels(folder)["probability/b.tif"] != before["probability/b.tif"]
 
 
+def test_answers_in_a_scene_that_is_gone_still_teach(tmp_path) -> None:
+    run = answered(tmp_path / "run", rounds=2)
+    before = pixels(predict(run).folder)
+    path = next(Path(str(one.path)) for one in run.settings.source.scenes if one.name == "b")
+    assert run.labels.current()["patch_id"].str.startswith("b/").any()
+    path.unlink()
+    made = predict(Run(run.path), on_error="skip", overwrite=True)
+    assert made.done == ("a", "c")
+    assert list(made.failed) == ["b"]
+    after = pixels(made.folder)
+    assert {name: after[name] for name in before if "b." not in name and "/" in name} == {
+        name: before[name] for name in before if "b." not in name and "/" in name
+    }
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

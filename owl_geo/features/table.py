@@ -14,9 +14,11 @@ import torch
 
 from owl_geo.atomic import disk_errors
 from owl_geo.config import ModelSettings
+from owl_geo.features import KEPT_SCENES
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
+from owl_geo.models.threads import one_thread_each
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import BandStatistics, FloatArray, IntArray, Progress
@@ -94,10 +96,11 @@ def feature_table(
     if missing:
         embed = _embedder(source, statistics, model, sample, device, seed)
         work = _Piece(source, embed)
-        for name, values in _computed(work, missing, workers or Threads(), progress):
-            found[name] = values
-            if kept is not None:
-                kept.write(name, values)
+        with one_thread_each():
+            for name, values in _computed(work, missing, workers or Threads(), progress):
+                found[name] = values
+                if kept is not None:
+                    kept.write(name, values)
     whole = np.concatenate([found.pop(name) for name in scenes])
     if kept is not None:
         kept.forget_others()
@@ -160,7 +163,6 @@ class _Piece:
     embed: Embed
 
     def __call__(self, positions: IntArray) -> FloatArray:
-        torch.set_num_threads(1)  # of this thread; other threads have other pieces
         batches = self.source.stream(positions, batch_size=_BATCH)
         return np.concatenate([self.embed(patches) for _, patches in batches])
 
@@ -213,6 +215,7 @@ class _Kept:
         self, folder: Path, kind: str, recipe: Mapping[str, object], scene_ids: Mapping[str, str]
     ) -> None:
         self._folder = folder
+        self._scene_ids = dict(scene_ids)
         self._scenes = {name: _digest([name, scene_id]) for name, scene_id in scene_ids.items()}
         self._suffix = f"-{kind}-{_digest(recipe)}.npy"
 
@@ -240,7 +243,17 @@ class _Kept:
             partial.replace(path)
 
     def forget_others(self) -> None:
-        """Remove what is kept of scenes that are no more, or changed, and what was left over."""
+        """Remove what is kept of scenes that are no more, or changed, and what was left over.
+
+        Which scenes it is kept of is written down, for one whose file may be gone the next time.
+        """
+        text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
+        record = self._folder / KEPT_SCENES
+        with disk_errors(record):
+            if not record.exists() or record.read_text(encoding="utf-8") != text:
+                partial = record.with_suffix(f".{os.getpid()}.partial")
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(record)
         known = set(self._scenes.values())
         for path in self._folder.glob("*.npy"):
             if path.name.split("-")[0] not in known:

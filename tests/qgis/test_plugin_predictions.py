@@ -147,6 +147,7 @@ def test_predict_leaves_out_a_scene_or_stops(with_program, predicted_run, folder
         made = process("predict", RUN=str(run))
     finally:
         (tmp_path / "elsewhere.tif").rename(scene)
+    assert isinstance(made, dict), made
     assert made["PATCHES"] == str(run / "predictions" / "patches.gpkg")
     maps = run / "predictions" / "probability"
     assert (maps / "west.tif").exists() and not (maps / "east.tif").exists()
