@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from owl_geo.errors import BatchError, RunError
 
 
@@ -105,6 +107,26 @@ def _flush(folder: Path) -> None:
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
+
+
+@contextmanager
+def locked(lock_file: Path, busy: str) -> Iterator[None]:
+    """Keep other processes out, by a file; the lock goes when this process does.
+
+    Raises RunError, with the text ``busy`` where another process has it.
+    """
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(busy) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from owl_geo.atomic import disk_errors
+from owl_geo.atomic import disk_errors, locked
 from owl_geo.config import GeoTiffSettings
 from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, did_you_mean
 from owl_geo.maps.arrays import read_maps
@@ -433,18 +432,8 @@ def _only_one(folder: Path) -> Iterator[None]:
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(
-            f"another owl-geo writes predictions into {folder}; wait until it is done"
-        ) from error
-    except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
-    try:
+    busy = f"another owl-geo writes predictions into {folder}; wait until it is done"
+    with locked(folder / ".lock", busy):
         for left_over in [*folder.glob("*/.scratch-*"), *folder.glob("..patches.partial-*")]:
             shutil.rmtree(left_over, ignore_errors=True)
         yield
-    finally:
-        lock.release()

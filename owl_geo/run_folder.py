@@ -21,11 +21,10 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow
-from filelock import FileLock, Timeout
 from pyproj import CRS
 
 from owl_geo import owl_toml, patch_table
-from owl_geo.atomic import disk_errors, finish_replacing, writing_folder
+from owl_geo.atomic import disk_errors, finish_replacing, locked, writing_folder
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.features import KEPT_SCENES
@@ -412,19 +411,9 @@ class Run:
 
         Raises RunError where another process has it.
         """
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise RunError(
-                f"another owl-geo is working on {self.path}; wait until it is done, then try again"
-            ) from error
-        except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
-        try:
+        busy = f"another owl-geo is working on {self.path}; wait until it is done, then try again"
+        with locked(self.path / LOCK, busy):
             yield
-        finally:
-            lock.release()
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         path = self._required(name)

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,9 +33,11 @@ from owl_geo.evaluation.contestants import FULL, Contestant
 from owl_geo.evaluation.curves import COLUMNS
 from owl_geo.evaluation.split import hold_out
 from owl_geo.learners.base import Learner
+from owl_geo.models.threads import one_thread_each
 from owl_geo.run_folder import Run
 from owl_geo.search import Answers, Search, TestScores, class_numbers
 from owl_geo.types import BoolArray, IntArray
+from owl_geo.workers import Threads
 
 PLAN = "compare.json"
 SEARCHES = "searches"
@@ -173,7 +174,7 @@ def _digest(path: Path) -> str:
 
 def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
     if processes <= 1 or len(jobs) <= 1:
-        with _one_thread():
+        with one_thread_each():
             for job in jobs:
                 _do(job)
                 yield
@@ -204,16 +205,6 @@ def _leave_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _do(job: _Job) -> None:
@@ -298,6 +289,7 @@ def _search(job: _Job) -> Search:
         device=torch.device("cpu"),
         keep=job.plan.folder / FEATURES / job.source,
         scene_ids=run.scene_ids,
+        workers=Threads(1),  # there is a process per processor already
     )
 
 
