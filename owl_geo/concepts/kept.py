@@ -19,8 +19,8 @@ from owl_geo.config import LayerSettings
 class KeptLayers:
     """Reads layers, and remembers what it read of OSM extracts.
 
-    An extract is read from end to end for a few of its tags, a minute per 100 megabytes or so; what
-    is found of them is a small file. It is told by path, size and time of the extract, and tags.
+    An extract is read from end to end for a few of its tags, and what is found of them is a small
+    file. It is told by path, size and time of the extract, and by the tags.
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
