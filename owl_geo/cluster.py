@@ -16,7 +16,7 @@ from owl_geo.errors import ClusterError
 from owl_geo.workers import Threads, Workers, processors
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +43,7 @@ def opened(where: str | None) -> Iterator[Workers]:
         yield Threads()
         return
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise ClusterError(
             "a cluster needs Dask distributed; pip install 'owl-geo[cluster]'"
@@ -52,13 +52,7 @@ def opened(where: str | None) -> Iterator[Workers]:
         try:
             address: Any = where
             if where == "local":
-                address = stack.enter_context(
-                    LocalCluster(
-                        n_workers=processors(),
-                        threads_per_worker=1,
-                        dashboard_address=None,
-                    )
-                )
+                address = stack.enter_context(local_cluster(processors()))
             client = stack.enter_context(Client(address, timeout=_PATIENCE))
         except (OSError, TimeoutError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -69,6 +63,20 @@ def opened(where: str | None) -> Iterator[Workers]:
         threads = sum(client.nthreads().values())
         _log.info("cluster %s: %d threads", client.scheduler.address, threads)
         yield DaskWorkers(client)
+
+
+@contextmanager
+def local_cluster(n: int) -> Iterator[LocalCluster]:
+    """Start ``n`` processes of this machine as a cluster, until the end of the block."""
+    import dask
+    from distributed import LocalCluster
+
+    # Dask would set OMP_NUM_THREADS, in this process too: what it trains would differ by that
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
+        LocalCluster(n, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
+        yield cluster
 
 
 class DaskWorkers:

@@ -33,10 +33,13 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def two() -> Iterator[distributed.Client]:
     """A cluster of two processes of this machine."""
+    before = os.environ.get("OMP_NUM_THREADS")
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as local,
+        cluster.local_cluster(2) as local,
         distributed.Client(local) as client,
     ):
+        # training in this process would change by it
+        assert os.environ.get("OMP_NUM_THREADS") == before
         yield client
 
 
