@@ -228,28 +228,21 @@ class Search:
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
         rng = np.random.default_rng(self._seed(number, _CHOICE))
-        audited = audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
-        if number and 0 < settings.candidates < len(pool):
-            drawn = pool[audited]
-            near = near_known(
-                self._map,
-                answers.positions,
-                pool,
-                settings.candidates,
-                np.random.default_rng(self._seed(number, _CANDIDATES)),
-            )
-            pool = np.union1d(near, drawn)
-            audited = np.searchsorted(pool, drawn)
+        drawn = pool[
+            audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
+        ]
+        measure = self.settings.uncertainty.measure
+        sampler = build_sampler(settings, measure, number, loop.rounds) if number else None
+        if sampler is not None and sampler.needs_model:
+            pool = np.union1d(self._worth_scoring(pool, answers, number), drawn)
+        audited = np.searchsorted(pool, drawn)
         rest = np.delete(np.arange(len(pool)), audited)
-        wanted = count - len(audited)
-        if number == 0:
+        wanted = count - len(drawn)
+        if sampler is None:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
             best = self._start(pool[rest], terms.relevance[rest], wanted, rng)
             uniform = settings.start == "random"
         else:
-            sampler = build_sampler(
-                settings, self.settings.uncertainty.measure, number, loop.rounds
-            )
             members = None
             if sampler.needs_model:
                 members = self.members(learner, pool, number, progress)
@@ -259,6 +252,14 @@ class Search:
             uniform = settings.strategy == "random"
         chosen, is_audit = _mixed(rest[best], audited, audit_rng)
         return Batch(pool[chosen], _rows_of_terms(terms, chosen), is_audit | uniform)
+
+    def _worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
+        """Return the pool, or the part of a large one that a model is to look at, ascending."""
+        most = self.settings.acquisition.candidates
+        if not 0 < most < len(pool):
+            return pool
+        rng = np.random.default_rng(self._seed(number, _CANDIDATES))
+        return near_known(self._map, answers.positions, pool, most, rng)
 
     def _start(
         self, pool: IntArray, relevance: Scores, count: int, rng: np.random.Generator

@@ -82,3 +82,20 @@ def test_a_round_scores_only_candidates(
     # what chance draws is drawn from all, whatever is scored
     assert asked[0] == asked[60]
     assert len(asked[0]) == 5
+
+
+@pytest.mark.parametrize("strategy", ["random", "relevance"])
+def test_what_asks_no_model_draws_from_all(tmp_path, strategy: str) -> None:
+    """A random batch stands for the pool, so neighbours of the answers must not come first."""
+    asked = []
+    for candidates in (0, 40):
+        one = searches.make(
+            tmp_path / str(candidates),
+            source={"kind": "synthetic", "n_samples": 300, "image_size": 8},
+            acquisition={"candidates": candidates, "strategy": strategy},
+            loop={"batch_size": 20},
+        ).search(CPU)
+        positions = np.arange(20)
+        answers = Answers(positions, positions % 2, np.ones(20, dtype=bool), positions)
+        asked.append(one.choose(one.learner(), answers, 1).positions.tolist())
+    assert asked[0] == asked[1]
