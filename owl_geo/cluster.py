@@ -74,7 +74,7 @@ def local_cluster(n: int) -> Iterator[LocalCluster]:
     # Dask would set OMP_NUM_THREADS, in this process too: what it trains would differ by that
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
-        LocalCluster(n, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster,
     ):
         yield cluster
 
@@ -113,7 +113,15 @@ class _Call:
         self._sent = self._send()
 
     def _send(self) -> Future:
-        return self._client.scatter(self._function, broadcast=True, hash=False)
+        """Send the function to every worker, once there is one."""
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
+            return self._client.scatter(self._function, broadcast=True, hash=False)
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(
+                f"the cluster at {self._client.scheduler.address} has no worker that answers; "
+                "start one, `dask worker` say, then run the same command again"
+            ) from error
 
     def submit(self, item: Any) -> Future:
         return self._client.submit(_applied, self._sent, item, pure=False)
@@ -124,6 +132,11 @@ class _Call:
         for attempt in range(_ATTEMPTS):
             try:
                 return future.result()
+            except ImportError as error:  # of what a worker has to load
+                raise ClusterError(
+                    f"a worker of the cluster cannot do its work: {error}; install the same "
+                    "owl-geo there, with the same extras"
+                ) from error
             except (KilledWorker, CancelledError) as error:
                 # all that held the function may be gone, and with it every task that waits for it
                 _log.warning("a worker of the cluster was lost; its work is done again")
@@ -132,7 +145,6 @@ class _Call:
                         "the cluster lost its workers three times in the same piece of work; "
                         "give them more memory, then run the same command again"
                     ) from error
-                self._client.wait_for_workers(1, timeout=_PATIENCE)
                 self._sent = self._send()
                 future = self.submit(item)
         raise AssertionError("unreachable")

@@ -215,3 +215,24 @@ def test_maps_made_on_a_cluster_are_the_same(two: distributed.Client, tmp_path: 
         predict(run, out=tmp_path / name, workers=workers)
         tables.append(pd.read_parquet(tmp_path / name / "patches" / "synthetic.parquet"))
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+
+
+def test_a_cluster_without_workers_or_without_what_they_need_is_one_line(
+    two: distributed.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ClusterError, match="No module named 'nowhere'; install the same owl-geo"):
+        list(cluster.DaskWorkers(two).map(Lacking(), [1]))
+    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    with (
+        cluster.local_cluster(0) as empty,
+        distributed.Client(empty) as client,
+        pytest.raises(ClusterError, match="has no worker that answers; start one"),
+    ):
+        list(cluster.DaskWorkers(client).map(abs, [1]))
+
+
+class Lacking:
+    def __call__(self, item: int) -> int:
+        import nowhere
+
+        return nowhere.function(item)
