@@ -60,7 +60,7 @@ def _seconds(over: Mapping[str, Any]) -> tuple[float, float]:
         _ = search.features
         once = time.perf_counter() - started
         positions = np.random.default_rng(0).permutation(len(run.patches))[:_ANSWERS]
-        labels = run.source.labels[positions]  # type: ignore[attr-defined]
+        labels = run.source.labels[positions]
         answers = Answers(positions, labels, np.ones(_ANSWERS, dtype=bool), positions)
         rounds = []
         for number in (1, 2):

@@ -88,6 +88,7 @@ def update(
         disk_errors(run.path),
         tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
     ):
+        layers.write(run.path / LAYERS)
         growth = _growth_kept(run, patches["patch_id"])
         _write_index(Path(folder), run.settings, patches, grids, statistics, truth, growth)
         # the record comes last: until then an interrupted update is told by its fingerprint
@@ -95,7 +96,6 @@ def update(
         for name in (PATCHES, TRUTH, INDEX):
             if (Path(folder) / name).exists():
                 (Path(folder) / name).replace(run.path / name)
-        layers.write(run.path / LAYERS)
     return Run(run.path)
 
 

@@ -87,8 +87,8 @@ def predict_members(
 
     On a CPU each worker reads and scores its own pieces on one thread, so that decoding and
     convolutions never wait for each other; a large pool is scored by a compiled network where
-    OpenVINO is installed. For a GPU threads read ahead, copies are asynchronous,
-    and convolutions run in half precision.
+    OpenVINO is installed. For a GPU threads of this process read ahead, whatever the workers,
+    copies are asynchronous, and convolutions run in half precision.
     """
     score = _Scorer(tuple(models), source, passes, seed, device, n=len(positions))
     parts = pieces(positions, source.chunk_starts)

@@ -26,13 +26,7 @@ from owl_geo.cli import scenes as scenes_
     help="Most probable patches in the GeoPackage.",
 )
 @click.option("--scene", "scenes", multiple=True, metavar="NAME", help="Only it. Repeat for more.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["skip", "fail"]),
-    default="fail",
-    show_default=True,
-    help="What a scene that cannot be read does: stop the rest, or be left out and named.",
-)
+@scenes_.on_error
 @click.option("--overwrite", is_flag=True, help="Do scenes again that are up to date.")
 @opt.device
 @opt.cluster

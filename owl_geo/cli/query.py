@@ -39,7 +39,7 @@ def ask(opened: Run, device: str, cluster: str | None) -> None:
     from owl_geo import loop
 
     waits = opened.waiting() is not None
-    with cluster_.opened(cluster) as workers:
+    with cluster_.opened(None if waits else cluster) as workers:
         entry = loop.query(opened, device=device, workers=workers, progress=opt.progress("Scoring"))
     path = opened.batch_path(entry.number)
     if waits:

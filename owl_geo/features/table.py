@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from owl_geo.atomic import disk_errors
+from owl_geo.atomic import disk_errors, writing_file
 from owl_geo.config import ModelSettings
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.statistics import SpectralStatistics
@@ -249,11 +249,9 @@ class _Kept:
         """
         text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
         record = self._folder / KEPT_SCENES
-        with disk_errors(record):
-            if not record.exists() or record.read_text(encoding="utf-8") != text:
-                partial = record.with_suffix(f".{os.getpid()}.partial")
+        if self._folder.exists() and not (record.exists() and record.read_text("utf-8") == text):
+            with writing_file(record) as partial:
                 partial.write_text(text, encoding="utf-8")
-                partial.replace(record)
         known = set(self._scenes.values())
         for path in self._folder.glob("*.npy"):
             if path.name.split("-")[0] not in known:

@@ -15,7 +15,7 @@ from owl_geo.errors import SourceError
 from owl_geo.grid import Chunk, chunks
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import positions_of
+from owl_geo.sources.base import positions_of, read_at
 from owl_geo.sources.chunked import ChunkedScene, Pixels
 from owl_geo.sources.cutting import cut
 from owl_geo.sources.prefetch import prefetched
@@ -126,15 +126,7 @@ class TiledSource:
 
         Raises SourceError for an id that is not in the index or pixels that cannot be read.
         """
-        layout = self._scanned()
-        positions, back = np.unique(positions_of(layout.index, ids), return_inverse=True)
-        size = self.patch_size
-        patches = np.empty((len(positions), len(self._bands), size, size), dtype=np.float32)
-        done = 0
-        for part in self._patches(layout, positions, len(positions)):
-            patches[done : done + len(part)] = part
-            done += len(part)
-        return patches if np.array_equal(back, np.arange(len(ids))) else patches[back]
+        return read_at(self, positions_of(self.index, ids))
 
     def stream(
         self, positions: IntArray | None = None, *, batch_size: int = 256
