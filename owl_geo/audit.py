@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from owl_geo.kappa import cohen_kappa
 from owl_geo.metrics import expected_calibration_error, roc_auc
 from owl_geo.types import BoolArray, IntArray
 
@@ -248,16 +249,8 @@ def prediction_stability(previous: IntArray, current: IntArray) -> float:
     the same class throughout, not-a-number without patches. Raises ValueError where the lengths
     differ.
     """
-    if len(previous) != len(current):
-        raise ValueError(f"{len(previous)} predictions before, {len(current)} now")
-    if len(current) == 0:
-        return math.nan
-    names, codes = np.unique(np.stack([previous, current]), return_inverse=True)
-    before, now = codes.reshape(2, -1)
-    shares = [np.bincount(part, minlength=len(names)) / len(now) for part in (before, now)]
-    by_chance = float(shares[0] @ shares[1])
-    agreed = float((before == now).mean())
-    return 1.0 if by_chance >= 1 else (agreed - by_chance) / (1 - by_chance)
+    kappa = cohen_kappa(previous.tolist(), current.tolist())
+    return 1.0 if math.isnan(kappa) and len(current) else kappa
 
 
 @dataclass(frozen=True)

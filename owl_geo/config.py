@@ -414,6 +414,24 @@ class LoopSettings(Section):
         return self
 
 
+class TeamSettings(Section):
+    """Who labels, where several people share a batch."""
+
+    annotators: tuple[str, ...] = _doc((), "a part of each batch for each; empty = one batch")
+    overlap: float = _doc(0.2, "share of a batch that all of them label, for agreement", ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _known_apart(self) -> TeamSettings:
+        for name in self.annotators:
+            if not name.strip() or name != name.strip() or not name.isprintable():
+                raise ValueError(f"annotators has {name!r}, which can be no name; take plain words")
+        folded = Counter(name.casefold() for name in self.annotators)
+        for name in self.annotators:
+            if folded[name.casefold()] > 1:
+                raise ValueError(f"annotators has {name!r} twice; give each a name of their own")
+        return self
+
+
 class EvaluationSettings(Section):
     """The held-out part of the pool, where there is an oracle to judge by."""
 
@@ -441,6 +459,7 @@ class Settings(Section):
     concepts: dict[str, Concept] = {}
     acquisition: AcquisitionSettings = AcquisitionSettings()
     loop: LoopSettings = LoopSettings()
+    team: TeamSettings = TeamSettings()
     model: ModelSettings = ModelSettings()
     uncertainty: UncertaintySettings = UncertaintySettings()
     training: TrainingSettings = TrainingSettings()

@@ -76,8 +76,8 @@ def _scenes(
     row_off = patches["row_off"].to_numpy(dtype=np.int64)
     col_off = patches["col_off"].to_numpy(dtype=np.int64)
     order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
-    for name, rows in zip(names, np.split(order, ends), strict=True):
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    for name, rows in zip(names, np.split(order, ends)[:-1], strict=True):
         yield grids[name], rows, row_off[rows], col_off[rows]
 
 

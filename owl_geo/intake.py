@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from owl_geo.answer_checks import check_labels, utc_time
 from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder import Run
+from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
+from owl_geo.types import Answer
+
+IMPORTED = "import"  # the batch of answers that are brought in from elsewhere
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,66 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
             )
         )
     return done
+
+
+def import_answers(run: Run, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
+    """Bring in answers that are no batch of this run: exported ones, or a table of one's own.
+
+    A row without a label and a time is unanswered; one without a label at a time takes back what
+    its annotator said before. ``annotator`` stands in where the file names none. Raises BatchError,
+    with nothing stored, where a patch or a label is not of this run.
+    """
+    path = Path(path)
+    rows = read_answers(path)
+    answered = rows[rows["label"].notna() | rows["labelled_at"].notna()]
+    _check_known(run, path, answered["patch_id"])
+    said = answered[answered["label"].notna()]
+    known = (*run.settings.classes, *RESERVED_LABELS)
+    check_labels(path, zip(said["patch_id"], said["label"], strict=True), known)
+    rounds = {entry.batch_id: entry.number for entry in run.rounds()}
+    now = datetime.now(UTC).strftime(TIME_FORMAT)
+    answers = []
+    for row in answered.itertuples(index=False):
+        stamp = utc_time(path, row.patch_id, row.labelled_at)
+        batch_id = row.batch_id or IMPORTED
+        answers.append(
+            Answer(
+                patch_id=row.patch_id,
+                label=row.label,
+                annotator=row.annotator or annotator,
+                labelled_at=stamp or now,
+                batch_id=batch_id,
+                round=rounds.get(batch_id, _round(path, row.patch_id, row.round)),
+                comment=row.comment,
+                stamped=stamp is not None,
+            )
+        )
+    footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
+    appended = run.labels.append(answers, footprints)
+    counts = said["label"].value_counts()
+    return Ingested(
+        path=path,
+        counts={str(label): int(n) for label, n in counts.items()},
+        unanswered=len(rows) - len(answered),
+        new=appended.new,
+        unchanged=appended.unchanged,
+    )
+
+
+def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
+    if ids.isna().any():
+        raise BatchError(f"{path}: {int(ids.isna().sum())} row(s) with an answer have no patch_id")
+    foreign = ids[~ids.isin(run.patches["patch_id"])].unique()
+    if len(foreign):
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        scene = str(foreign[0]).rpartition("/")[0].rpartition("/")[0]
+        near = "" if scene in run.grids else did_you_mean(scene, run.grids)
+        raise BatchError(f"{path}: no patch {foreign[0]!r}{more} in {run.path}{near}")
+
+
+def _round(path: Path, patch_id: str, text: str | None) -> int:
+    """Return the round that a file gives; 0 where it gives none."""
+    try:
+        return int(float(text or 0))
+    except (ValueError, OverflowError) as error:
+        raise BatchError(f"{path}: round of patch {patch_id!r} is {text!r}, no number") from error

@@ -9,15 +9,19 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 
-from owl_geo import scoring
+from owl_geo import owl_toml, scoring
 from owl_geo.audit import prediction_stability
-from owl_geo.batches import write_batch
+from owl_geo.batches import dealt, write_batch
+from owl_geo.config import TeamSettings
 from owl_geo.errors import RunError
+from owl_geo.labels import newest_answers
 from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
 from owl_geo.search import Batch, Search
@@ -26,6 +30,8 @@ from owl_geo.workers import Workers
 
 log = logging.getLogger("owl_geo")
 
+_DEALING = 100  # what the random numbers are for; others than those of ``search``
+
 
 def query(
     run: Run,
@@ -33,15 +39,51 @@ def query(
     device: str = "auto",
     workers: Workers | None = None,
     progress: Progress | None = None,
+    annotators: Sequence[str] | None = None,
+    overlap: float | None = None,
+    go_on: bool = False,
 ) -> Round:
     """Choose and write the next batch; return its round.
 
-    Until the last batch has an answer, that batch is returned again. ``workers`` do the pool's
-    work; threads of this process if none are named. Raises RunError when every patch is answered.
+    Until the last batch has an answer, from each annotator that has a part of it, that batch is
+    returned again, unless told to ``go_on``.
+
+    Args:
+        run: the run.
+        device: where networks learn and score.
+        workers: who do the pool's work; threads of this process if none are named.
+        progress: told how far the work is.
+        annotators: who get a part of the batch each, in place of ``team.annotators`` in owl.toml.
+        overlap: share of the batch that all of them get, in place of ``team.overlap``.
+        go_on: ask anew although nobody, or not everybody, has answered yet.
+
+    Raises RunError when every patch is answered, or the batch that waits is for others than
+    ``annotators``; ConfigError where the names or the overlap make no team.
     """
+    team = _team(run, annotators, overlap)
     with run.locked():
         run.sync_metrics()  # a process that was killed may not have come to it
-        return run.waiting() or _advance(run, device, workers, progress, ask=True)
+        waits = None if go_on else run.waiting()
+        if waits is None:
+            return _advance(run, device, workers, progress, team)
+    if annotators is not None and set(annotators) != set(waits.team):
+        whom = " and ".join(waits.team) or "one annotator"
+        raise RunError(
+            f"batch {waits.batch_id}, for {whom}, waits for answers; label and ingest it first, "
+            "or leave it with --go-on"
+        )
+    return waits
+
+
+def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> TeamSettings:
+    if annotators is None and overlap is None:
+        return run.settings.team
+    team = run.settings.team.model_dump()
+    if annotators is not None:
+        team["annotators"] = tuple(annotators)
+    if overlap is not None:
+        team["overlap"] = overlap
+    return owl_toml.parse(run.settings.model_dump() | {"team": team}, "the options").team
 
 
 def conclude(
@@ -53,26 +95,31 @@ def conclude(
 ) -> Round:
     """Fit and measure once more on all answers, without asking anything."""
     with run.locked():
-        return _advance(run, device, workers, progress, ask=False)
+        return _advance(run, device, workers, progress, None)
 
 
 def _advance(
-    run: Run, device: str, workers: Workers | None, progress: Progress | None, *, ask: bool
+    run: Run,
+    device: str,
+    workers: Workers | None,
+    progress: Progress | None,
+    team: TeamSettings | None,
 ) -> Round:
+    """Do a round; without a team, not even an empty one, it asks nothing."""
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
-    current = run.labels.current()
+    history = run.labels.history()
     search = run.search(scoring.pick_device(device), workers, progress)
-    answers = run.answers(current, rounds[-1].answers_seen if rounds else 0)
+    answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     n_pool = int(search.askable(answers).sum())
-    if ask and not n_pool:
+    if team is not None and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     before = run.model_path(number - 1) if rounds else None
     learner, lesson = search.taught(answers, number, before)
-    batch = search.choose(learner, answers, number, progress) if ask else None
-    batch_id = f"{run.settings.run_id}-{number:03d}" if ask else None
+    batch = search.choose(learner, answers, number, progress) if team is not None else None
+    batch_id = f"{run.settings.run_id}-{number:03d}" if team is not None else None
     has_learnt = len(answers.labels) > 0
     test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
@@ -85,7 +132,7 @@ def _advance(
         number=number,
         batch_id=batch_id,
         patch_ids=asked,
-        answers_seen=int(current["seq"].max()) if len(current) else 0,
+        answers_seen=int(history["seq"].max()) if len(history) else 0,
         metrics=RoundMetrics(
             round=number,
             n_labeled=len(answers.labels),
@@ -106,23 +153,43 @@ def _advance(
         ),
         audit={} if batch is None else _audit(batch, asked),
         watched=tuple(watched.tolist()),
+        team={} if team is None else _parts(run, history, asked, team, number),
     )
 
     def write(folder: Path) -> None:
         learner.save(folder / run.model_path(number).name)
-        if batch is not None and batch_id is not None:
+        if batch is None or batch_id is None:
+            return
+        table = _table(run, search, batch)
+        for annotator, path in run.batch_paths(entry).items():
+            own = slice(None) if annotator is None else list(entry.team[annotator])
             write_batch(
-                folder / run.batch_path(number).name,
-                _table(run, search, batch),
+                folder / path.name,
+                table.iloc[own],
                 classes=run.settings.classes,
                 positive=run.settings.positive,
                 concepts=list(run.settings.concepts),
                 batch_id=batch_id,
                 round=number,
+                annotator=annotator,
             )
 
     run.publish(entry, write)
     return entry
+
+
+def _parts(
+    run: Run, history: pd.DataFrame, asked: tuple[str, ...], team: TeamSettings, number: int
+) -> dict[str, tuple[int, ...]]:
+    """Deal a batch out to the team; return by annotator which of ``asked`` are theirs."""
+    if not team.annotators:
+        return {}
+    newest = newest_answers(history)
+    answered_by = newest[newest["patch_id"].isin(asked)].groupby("patch_id")["annotator"].agg(set)
+    rng = np.random.default_rng([run.settings.seed, number, _DEALING])
+    parts = dealt(asked, team.annotators, team.overlap, rng, answered_by.to_dict())
+    place = {patch: number for number, patch in enumerate(asked)}
+    return {name: tuple(place[patch] for patch in part) for name, part in parts.items()}
 
 
 def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from owl_geo.acquisition.relevance import Factor
 from owl_geo.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
+from owl_geo.labels import Agreement, agreement, consensus, disputed
 from owl_geo.metrics import RoundMetrics
 from owl_geo.run_folder import Round, Run
 from owl_geo.search import relevance_model
@@ -32,17 +33,20 @@ class Status:
     quality: Quality | None  # of the predictions for the audit's patches
     hint: Hint | None  # whether to stop
     relevance: tuple[Factor, ...]  # what the answers say of the concepts, the strongest first
-    waiting: Path | None  # the last batch, while nothing of it is answered
+    agreement: Agreement | None  # between annotators; None while one alone has labelled
+    disputed: int  # patches where annotators' labels tie, which are asked again
+    waiting: tuple[Path, ...]  # files of the last batch that wait for their first answer
     next_step: Literal["query", "label", "run", "nothing"]
 
 
 def status(run: Run) -> Status:
     """Read where a run stands; raises RunError or ConfigError where its folder is damaged."""
     rounds = run.rounds()
-    current = run.labels.current()
+    history = run.labels.history()
+    current = consensus(history)
     asked = [entry for entry in rounds if entry.batch_id is not None]
     fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
-    waiting = run.waiting()
+    waiting = run.waits(rounds[-1]) if rounds else []
     next_step: Literal["query", "label", "run", "nothing"] = "label" if waiting else "query"
     if run.truth is not None:
         next_step = "nothing" if run.is_finished() else "run"
@@ -61,8 +65,10 @@ def status(run: Run) -> Status:
         left=left,
         quality=quality(answered) if left is not None else None,
         hint=hint(left, model.stability if model else math.nan) if left is not None else None,
-        relevance=_factors(run, current) if run.settings.concepts and len(current) else (),
-        waiting=run.batch_path(waiting.number) if waiting else None,
+        relevance=_factors(run, history) if run.settings.concepts and len(current) else (),
+        agreement=agreement(history),
+        disputed=len(disputed(history)),
+        waiting=tuple(waiting),
         next_step=next_step,
     )
 
@@ -92,7 +98,7 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
     )
 
 
-def _factors(run: Run, current: pd.DataFrame) -> tuple[Factor, ...]:
-    answers = run.answers(current, 0)
+def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:
+    answers = run.answers(history, 0)
     model = relevance_model(run.settings, run.concepts, answers)
     return tuple(sorted(model.explain(), key=lambda factor: -abs(factor.coefficient)))

@@ -25,11 +25,12 @@ import pandas as pd
 from owl_geo.atomic import disk_errors, locked
 from owl_geo.config import GeoTiffSettings
 from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, did_you_mean
+from owl_geo.file_names import file_names
+from owl_geo.labels import consensus
 from owl_geo.maps.arrays import read_maps
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.cog import write_maps, write_text
 from owl_geo.maps.mosaic import write_mosaic
-from owl_geo.maps.names import file_names
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
 from owl_geo.run_folder import INDEX, PATCHES, Run
 from owl_geo.search import Answers, Search
@@ -175,11 +176,12 @@ class CurrentModel:
     def of(cls, run: Run) -> CurrentModel:
         """Raises RunError while there is nothing to learn from."""
         rounds = run.rounds()
-        current = run.labels.current()
-        newest = int(current["seq"].max()) if len(current) else 0
+        history = run.labels.history()
+        current = consensus(history)
+        newest = int(history["seq"].max()) if len(history) else 0
         is_new = bool(rounds) and newest > rounds[-1].answers_seen
         number = len(rounds) if is_new else len(rounds) - 1
-        answers = run.answers(current, rounds[number - 1].answers_seen if number > 0 else 0)
+        answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
         if number < 1 or len(answers.labels) == 0:
             raise RunError(
                 f"{run.path} has no answer to learn from yet; label a batch, "

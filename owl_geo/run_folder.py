@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,9 @@ from owl_geo.atomic import disk_errors, finish_replacing, locked, writing_folder
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.features import KEPT_SCENES
+from owl_geo.file_names import file_names
 from owl_geo.footprints import common_crs, footprints
-from owl_geo.labels import LabelStore
+from owl_geo.labels import LabelStore, consensus, disputed
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.search import Answers, Search, class_numbers
@@ -67,6 +68,8 @@ class Round:
     metrics: RoundMetrics
     audit: Mapping[str, float]  # patches drawn at random: what the model gave them, nan = no model
     watched: tuple[int, ...]  # predicted classes of the patches that are followed
+    # by annotator, which of patch_ids are in that part; empty for a batch that was not dealt out
+    team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of round.json."""
@@ -78,6 +81,7 @@ class Round:
             "patch_ids": list(self.patch_ids),
             "audit": {name: None if math.isnan(p) else p for name, p in self.audit.items()},
             "watched": "".join(str(number) for number in self.watched),
+            "team": {name: list(places) for name, places in self.team.items()},
         }
         return json.dumps(values, indent=1) + "\n"
 
@@ -95,6 +99,7 @@ class Round:
                 name: math.nan if p is None else float(p) for name, p in values["audit"].items()
             },
             watched=tuple(int(digit) for digit in values["watched"]),
+            team={name: tuple(places) for name, places in values.get("team", {}).items()},
         )
 
 
@@ -308,12 +313,30 @@ class Run:
         return found
 
     def waiting(self) -> Round | None:
-        """Return the last round if it asked a batch and no answer to it has arrived yet."""
+        """Return the last round if it asked a batch and answers have not arrived; see ``waits``."""
         rounds = self.rounds()
-        if not rounds or rounds[-1].batch_id is None:
-            return None
-        answered = self.labels.history()["batch_id"]
-        return None if (answered == rounds[-1].batch_id).any() else rounds[-1]
+        return rounds[-1] if rounds and self.waits(rounds[-1]) else None
+
+    def waits(self, entry: Round) -> list[Path]:
+        """Return which files of a round's batch wait for their first answer.
+
+        A part of a team's batch waits until its annotator, or somebody who is not of the team, has
+        answered a patch of it.
+        """
+        if entry.batch_id is None:
+            return []
+        history = self.labels.history()
+        history = history[history["batch_id"] == entry.batch_id]
+        if not entry.team:
+            return [] if len(history) else [self.batch_path(entry.number)]
+        files = self.batch_paths(entry)
+        waiting = []
+        for name, places in entry.team.items():
+            by_others = history["annotator"].isin([other for other in entry.team if other != name])
+            own = history["patch_id"].isin([entry.patch_ids[place] for place in places])
+            if places and not (own & ~by_others).any():
+                waiting.append(files[name])
+        return waiting
 
     def pool(self, current: pd.DataFrame) -> BoolArray:
         """Which patches may be asked, ``(n,)`` over the index: not answered, and not held out.
@@ -361,14 +384,16 @@ class Run:
             n_encoded=self.parts[0] if self.settings.model.by_gradient else None,
         )
 
-    def answers(self, current: pd.DataFrame, seen: int) -> Answers:
-        """What the label store says, as the search knows it; fresh is what came after ``seen``."""
+    def answers(self, history: pd.DataFrame, seen: int) -> Answers:
+        """What all answers say, as the search knows it; fresh is what came after ``seen``."""
+        current = consensus(history)
         known = current[current["label"].isin(self.settings.classes)]
         return Answers(
             positions=positions_of(self.patches, known["patch_id"].tolist()),
             labels=class_numbers(self.settings.classes, known["label"]),
             fresh=(known["seq"] > seen).to_numpy(),
             closed=positions_of(self.patches, current["patch_id"].tolist()),
+            again=positions_of(self.patches, disputed(history)),
         )
 
     def round_folder(self, number: int) -> Path:
@@ -376,8 +401,16 @@ class Run:
         return self.path / ROUNDS / f"{number:03d}"
 
     def batch_path(self, number: int) -> Path:
-        """The batch GeoPackage of a round."""
+        """The batch GeoPackage of a round that was not dealt out to a team."""
         return self.round_folder(number) / BATCH
+
+    def batch_paths(self, entry: Round) -> dict[str | None, Path]:
+        """The files of a round's batch by annotator; under None the one for everybody."""
+        if not entry.team:
+            return {None: self.batch_path(entry.number)}
+        names = file_names([*entry.team])
+        whole = self.batch_path(entry.number)
+        return {who: whole.with_stem(f"{whole.stem}-{names[who]}") for who in entry.team}
 
     def model_path(self, number: int) -> Path:
         """The model that chose the batch of a round."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,8 @@ class Answers:
     labels: IntArray  # numbers of their classes, (n,)
     fresh: BoolArray  # which are new since the learner last learnt, (n,)
     closed: IntArray  # all answered patches, the unsure and skipped too
+    # patches to be asked again, for annotators disagree; the most urgent first
+    again: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def none(cls) -> Answers:
@@ -220,8 +222,9 @@ class Search:
         """Choose the batch of round ``number``; 0 is the first, before there is a model.
 
         A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
-        among the others in no special order: annotators should not know which it is. In a pool of
-        more than ``acquisition.candidates``, only so many are scored, see ``near_known``.
+        among the others in no special order: annotators should not know which it is. What is to be
+        asked again comes first, and takes up to half of the rest. In a pool of more than
+        ``acquisition.candidates``, only so many are scored, see ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
@@ -231,13 +234,16 @@ class Search:
         drawn = pool[
             audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
         ]
+        again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
+        again = again[: (count - len(drawn)) // 2]
         measure = self.settings.uncertainty.measure
         sampler = build_sampler(settings, measure, number, loop.rounds) if number else None
         if sampler is not None and sampler.needs_model:
-            pool = np.union1d(self._worth_scoring(pool, answers, number), drawn)
-        audited = np.searchsorted(pool, drawn)
-        rest = np.delete(np.arange(len(pool)), audited)
-        wanted = count - len(drawn)
+            worth = self._worth_scoring(pool, answers, number)
+            pool = np.unique(np.concatenate([worth, drawn, again]))
+        audited, repeated = np.searchsorted(pool, drawn), np.searchsorted(pool, again)
+        rest = np.delete(np.arange(len(pool)), np.concatenate([audited, repeated]))
+        wanted = count - len(drawn) - len(again)
         if sampler is None:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
             best = self._start(pool[rest], terms.relevance[rest], wanted, rng)
@@ -250,8 +256,9 @@ class Search:
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
             uniform = settings.strategy == "random"
-        chosen, is_audit = _mixed(rest[best], audited, audit_rng)
-        return Batch(pool[chosen], _rows_of_terms(terms, chosen), is_audit | uniform)
+        chosen, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
+        drawn_at_random = is_audit | (uniform & ~np.isin(chosen, repeated))
+        return Batch(pool[chosen], _rows_of_terms(terms, chosen), drawn_at_random)
 
     def _worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
         """Return the pool, or the part of a large one that a model is to look at, ascending."""

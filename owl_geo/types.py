@@ -57,7 +57,7 @@ class Answer:
     """One annotator's label for one patch."""
 
     patch_id: str
-    label: str  # a class of the run, "unsure" or "skip"
+    label: str | None  # a class, "unsure" or "skip"; None takes the annotator's earlier one back
     annotator: str
     labelled_at: str  # UTC, "2026-01-31T12:00:00Z"
     batch_id: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,19 @@ def make(path: Path, **tables: Any) -> Run:
     return init(path, settings(**tables)).run
 
 
-def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana") -> None:
-    """Write labels into a batch as another program would: SQL, without the core."""
-    with sqlite3.connect(batch) as connection:
+@contextmanager
+def editing(batch: Path) -> Iterator[sqlite3.Connection]:
+    """Open a batch as another program would, and save at the end of the block."""
+    with closing(sqlite3.connect(batch)) as connection, connection:
         # the R-tree's triggers name functions that GDAL brings; for labels none of them is called
         for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
             connection.create_function(name, 1, lambda _geometry: None)
+        yield connection
+
+
+def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana") -> None:
+    """Write labels into a batch as another program would: SQL, without the core."""
+    with editing(batch) as connection:
         connection.executemany(
             "UPDATE batch SET label = ?, annotator = ?, labelled_at = ? WHERE patch_id = ?",
             [
@@ -64,7 +72,6 @@ def label(batch: Path, answers: Mapping[str, str], annotator: str | None = "ana"
                 for patch, word in answers.items()
             ],
         )
-    connection.close()
 
 
 def story(path: Path) -> tuple[Any, pd.DataFrame, pd.DataFrame]:

@@ -219,7 +219,7 @@ def test_stability_is_agreement_beyond_chance() -> None:
     assert prediction_stability(same, same) == 1
     assert prediction_stability(same, same + 1) == 0
     assert math.isnan(prediction_stability(same[:0], same[:0]))
-    with pytest.raises(ValueError, match="5 predictions before, 4 now"):
+    with pytest.raises(ValueError, match="5 labels by one rater, 4 by the other"):
         prediction_stability(same, same[:4])
 
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from owl_geo.errors import RunError
-from owl_geo.labels import Answer, Appended, GeoPackageLabels, LabelStore, consensus
+from owl_geo.labels import Answer, Appended, GeoPackageLabels, LabelStore, consensus, disputed
 from owl_geo.labels.base import HISTORY_COLUMNS
 from owl_geo.schema import LABELS_COLUMNS
 
@@ -115,6 +115,13 @@ class TestEveryStore:
         store.append([answer(1)], FOOTPRINTS)
         assert store.append([replace(answer(1), **change)], FOOTPRINTS) == Appended(1, 0)
 
+    def test_an_answer_may_be_taken_back(self, store: LabelStore) -> None:
+        back = replace(answer(1, hour=1), label=None)
+        assert store.append([answer(1), answer(2), back], FOOTPRINTS) == Appended(3, 0)
+        assert store.append([back], FOOTPRINTS) == Appended(0, 1)
+        assert store.history()["label"].tolist() == ["present", "present", None]
+        assert store.current()["patch_id"].tolist() == ["scene/2/0"]
+
     def test_doubles_in_one_go_are_stored_once(self, store: LabelStore) -> None:
         assert store.append([answer(1), answer(1)], FOOTPRINTS) == Appended(1, 1)
 
@@ -129,11 +136,15 @@ class TestEveryStore:
 # --- consensus ------------------------------------------------------------------------------------
 
 
-def label_of(*given_: Answer) -> list[str]:
+def history_of(*given_: Answer) -> pd.DataFrame:
     rows = [
         (seq, *(getattr(one, name) for name in LABELS_COLUMNS)) for seq, one in enumerate(given_)
     ]
-    return consensus(pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)))["label"].tolist()
+    return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
+
+
+def label_of(*given_: Answer) -> list[str]:
+    return consensus(history_of(*given_))["label"].tolist()
 
 
 def test_the_newest_answer_of_an_annotator_counts_by_its_time() -> None:
@@ -156,10 +167,33 @@ def test_the_majority_of_annotators_decides() -> None:
     assert label_of(*votes, *changed) == ["absent"]
 
 
-def test_a_tie_becomes_unsure() -> None:
-    assert label_of(answer(1, "absent", "a"), answer(1, "present", "b")) == ["unsure"]
-    both = [answer(1, "absent", "a"), answer(1, "skip", "b"), answer(2, "present", "a")]
-    assert label_of(*both) == ["unsure", "present"]
+def test_a_tie_has_no_label_until_it_was_asked_again() -> None:
+    tie = [answer(1, "absent", "a"), answer(1, "present", "b")]
+    assert label_of(*tie) == []
+    assert disputed(history_of(*tie)) == ["scene/1/0"]
+    assert label_of(*tie, answer(2, "skip", "a")) == ["skip"]
+    third = replace(answer(1, "skip", "c", hour=1), batch_id="run-002")
+    assert label_of(*tie, third) == ["unsure"]
+    assert disputed(history_of(*tie, third)) == []
+    assert label_of(*tie, replace(third, label="present")) == ["present"]
+    # the same batch once more is no asking again
+    assert label_of(*tie, answer(1, "skip", "c", hour=1)) == []
+
+
+def test_answers_of_two_batches_that_tie_were_not_asked_again() -> None:
+    later = replace(answer(1, "present", "b", hour=1), batch_id="run-002")
+    assert label_of(answer(1, "absent", "a"), later) == []
+
+
+def test_an_answer_that_is_taken_back_counts_no_more() -> None:
+    back = replace(answer(1, hour=1), label=None)
+    assert label_of(answer(1), back) == []
+    assert disputed(history_of(answer(1), back)) == []
+    assert label_of(answer(1), back, answer(1, "absent", hour=2)) == ["absent"]
+    assert label_of(answer(1), answer(1, "absent", "b"), back) == ["absent"]
+    # what remains is news: nobody has learnt it yet
+    found = consensus(history_of(answer(1), answer(1, "absent", "b"), back))
+    assert found["seq"].tolist() == [2]
 
 
 @given(
@@ -172,25 +206,25 @@ def test_a_tie_becomes_unsure() -> None:
 )
 def test_consensus_equals_counting_by_hand(said: list[tuple[int, str, str, int]]) -> None:
     history = [answer(*one) for one in said]
-    rows = [(seq, *(getattr(a, name) for name in LABELS_COLUMNS)) for seq, a in enumerate(history)]
-    found = consensus(pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)))
+    found = consensus(history_of(*history))
 
     newest: dict[str, dict[str, tuple[str, int, str]]] = {}
     for seq, one in enumerate(history):
         mine = newest.setdefault(one.patch_id, {})
         if one.annotator not in mine or one.labelled_at >= mine[one.annotator][0]:
             mine[one.annotator] = (one.labelled_at, seq, one.label)
-    expected = {}
+    expected, tied = {}, set()
     for patch_id, votes in newest.items():
         labels = [label for _, _, label in votes.values()]
         top = sorted(set(labels), key=labels.count)
         tie = len(top) > 1 and labels.count(top[-1]) == labels.count(top[-2])
-        expected[patch_id] = (
-            "unsure" if tie else top[-1],
-            max(seq for _, seq, _ in votes.values()),
-        )
+        if tie:  # all of one batch
+            tied.add(patch_id)
+        else:
+            expected[patch_id] = (top[-1], max(seq for _, seq, _ in votes.values()))
     assert {p: (label, seq) for p, label, seq in found.itertuples(index=False)} == expected
     assert found["seq"].is_monotonic_increasing
+    assert set(disputed(history_of(*history))) == tied
 
 
 # --- the GeoPackage -------------------------------------------------------------------------------

@@ -20,12 +20,12 @@ from pyproj import Transformer
 from rio_cogeo import cog_validate
 
 from owl_geo import gpkg
+from owl_geo.file_names import file_names
 from owl_geo.grid import centres, tile
 from owl_geo.maps.arrays import read_maps, to_dataarray
 from owl_geo.maps.cells import Cells, cells_of, means
 from owl_geo.maps.cog import write_maps
 from owl_geo.maps.mosaic import write_mosaic
-from owl_geo.maps.names import file_names
 from owl_geo.maps.patches import most_probable, write_patches
 from owl_geo.types import SceneGrid
 

@@ -159,7 +159,7 @@ class TestAnsweredByPeople:
         batch = gpd.read_file(run.batch_path(0), layer="batch")
         assert batch["patch_id"].tolist() == list(first.patch_ids)
         assert batch["probability"].isna().all()
-        assert status(run).waiting == run.batch_path(0)
+        assert status(run).waiting == (run.batch_path(0),)
 
         # part of it today, the rest tomorrow
         ids = list(first.patch_ids)

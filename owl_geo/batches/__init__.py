@@ -2,6 +2,7 @@
 
 from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
 from owl_geo.batches.reading import BatchFile, read_batch
+from owl_geo.batches.team import dealt
 from owl_geo.batches.writing import write_batch
 
-__all__ = ["BatchFile", "IssuedBatch", "Notes", "answers_of", "read_batch", "write_batch"]
+__all__ = ["BatchFile", "IssuedBatch", "Notes", "answers_of", "dealt", "read_batch", "write_batch"]

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from owl_geo.answer_checks import check_labels, utc_time
 from owl_geo.batches.reading import BatchFile, some
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
 
@@ -51,10 +52,11 @@ def answers_of(
 ) -> tuple[list[Answer], Notes]:
     """Check a batch against the run and return its answers, in the order of the file.
 
-    A missing ``labelled_at`` becomes ``now`` (aware), a missing annotator ``default_annotator``;
-    times are kept as UTC to the second, ``2026-01-31T12:00:00Z``. The round is the run's own.
-    A redrawn polygon is only warned of. Raises BatchError for a batch of another run, a patch that
-    is not of the batch, a label that the run does not know, or a time that is none.
+    A missing ``labelled_at`` becomes ``now`` (aware), a missing annotator the one whose part of a
+    batch it is, else ``default_annotator``; times are kept as UTC to the second, which looks like
+    ``2026-01-31T12:00:00Z``. The round is the run's own. A redrawn polygon is only warned of.
+    Raises BatchError for a batch of another run, a patch that is not of the batch, a label that the
+    run does not know, or a time that is none.
     """
     rows = batch.answers
     _check_batches(batch, run_batches)
@@ -68,16 +70,17 @@ def answers_of(
         )
     labels = rows["label"].map(_text)
     answered = rows[labels != ""]
-    _check_labels(batch, answered, (*classes, *RESERVED_LABELS))
+    pairs = zip(answered["patch_id"], answered["label"].map(str), strict=True)
+    check_labels(batch.path, pairs, (*classes, *RESERVED_LABELS))
     taken_in = now.astimezone(UTC).strftime(TIME_FORMAT)
     answers = []
     for row in answered.itertuples(index=False):
-        stamp = _utc(batch, row.patch_id, _text(row.labelled_at))
+        stamp = utc_time(batch.path, row.patch_id, _text(row.labelled_at))
         answers.append(
             Answer(
                 patch_id=row.patch_id,
                 label=row.label,
-                annotator=_text(row.annotator) or default_annotator,
+                annotator=_text(row.annotator) or _text(batch.annotator) or default_annotator,
                 labelled_at=stamp or taken_in,
                 batch_id=row.batch_id,
                 round=run_batches[row.batch_id].round,
@@ -110,32 +113,6 @@ def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
             raise BatchError(
                 f"{batch.path}: not among the patches of batch {batch_id!r}: {foreign}; remove them"
             )
-
-
-def _check_labels(batch: BatchFile, answered: pd.DataFrame, known: Sequence[str]) -> None:
-    unknown = answered[~answered["label"].isin(known)]
-    if len(unknown):
-        first = unknown.iloc[0]
-        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-        raise BatchError(
-            f"{batch.path}: patch {first['patch_id']!r} is labelled {first['label']!r}, no label of"
-            f" this run{more}{did_you_mean(str(first['label']), known)}"
-        )
-
-
-def _utc(batch: BatchFile, patch_id: str, text: str) -> str | None:
-    """Return a time of ISO 8601 in UTC to the second; without an offset it is UTC already."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).strftime(TIME_FORMAT)
-    except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
-        raise BatchError(
-            f"{batch.path}: labelled_at of patch {patch_id!r} is {text!r}, no time; write it like"
-            " 2026-01-31T12:00:00Z or leave it empty"
-        ) from error
 
 
 def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:

@@ -34,6 +34,7 @@ class BatchFile:
     path: Path
     classes: tuple[str, ...]  # empty where another program saved the batch anew and lost them
     positive: str | None
+    annotator: str | None  # whose part of a team's batch it is
     crs: CRS | None
     answers: gpd.GeoDataFrame
 
@@ -100,6 +101,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         path=path,
         classes=tuple(info.get("classes", ())),
         positive=info.get("positive"),
+        annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         crs=crs,
         answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
     )

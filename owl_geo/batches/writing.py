@@ -50,17 +50,19 @@ def write_batch(
     concepts: Sequence[str],
     batch_id: str,
     round: int,
+    annotator: str | None = None,
 ) -> None:
     """Write ``patches``, the most wanted first, as the layer ``batch`` of a new GeoPackage.
 
     ``patches`` has the columns patch_id, score, uncertainty, relevance, probability (numbers, NaN
     becomes null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. The file appears whole or not at all. Raises BatchError where the
-    path exists or cannot be written, or the patches do not make a batch.
+    and footprints as geometry. ``annotator`` is whom the file is for. The file appears whole or not
+    at all. Raises BatchError where the path exists or cannot be written, or the patches do not make
+    a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
-    frame = _layout(patches, concepts, batch_id, round)
+    frame = _layout(patches, concepts, batch_id, round, annotator)
     info = dict(
         zip(
             schema.BATCH_INFO_KEYS,
@@ -68,6 +70,8 @@ def write_batch(
             strict=True,
         )
     )
+    if annotator is not None:
+        info[schema.BATCH_INFO_ANNOTATOR] = annotator
     style = batch_style(list(frame.columns.drop("geometry")), tuple(classes), positive, concepts)
 
     def add_style_and_info(connection: sqlite3.Connection) -> None:
@@ -113,7 +117,11 @@ def _check(
 
 
 def _layout(
-    patches: gpd.GeoDataFrame, concepts: Sequence[str], batch_id: str, round_: int
+    patches: gpd.GeoDataFrame,
+    concepts: Sequence[str],
+    batch_id: str,
+    round_: int,
+    annotator: str | None,
 ) -> gpd.GeoDataFrame:
     """Lay out the columns in the order and with the types of the file."""
     n = len(patches)
@@ -121,6 +129,8 @@ def _layout(
     columns = {
         "rank": np.arange(1, n + 1, dtype=np.int64),
         **unanswered,
+        # here too, for the metadata are lost where another program saves the batch anew
+        "annotator": np.full(n, annotator, dtype=object),
         "batch_id": np.full(n, batch_id, dtype=object),
         "round": np.full(n, round_, dtype=np.int64),
     }

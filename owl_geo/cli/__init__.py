@@ -15,7 +15,19 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import add, compare, ingest, init, logs, plugin, predict, query, run, status
+from owl_geo.cli import (
+    add,
+    compare,
+    ingest,
+    init,
+    labels,
+    logs,
+    plugin,
+    predict,
+    query,
+    run,
+    status,
+)
 from owl_geo.cli.logs import one_line
 
 
@@ -35,6 +47,7 @@ COMMANDS = (
     query.query,
     ingest.ingest,
     status.status,
+    labels.labels,
     predict.predict,
     compare.compare,
     plugin.plugin,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from owl_geo.cli import options as opt
+
+if TYPE_CHECKING:
+    from owl_geo.intake import Ingested
 
 
 @click.command(
@@ -32,17 +36,23 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
 
     opened = Run(run_path)
     stored = False
-    for done in take_in(opened, batches, annotator=annotator or _login_name()):
-        counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
-        click.echo(
-            f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
-            f"{done.new} new, {done.unchanged} known before"
-        )
+    for done in take_in(opened, batches, annotator=annotator or login_name()):
+        click.echo(told(done))
         stored = stored or bool(done.new or done.unchanged)
     opt.say(f"Next: owl-geo query {opt.quoted(run_path)}" if stored else "Nothing is labelled yet")
 
 
-def _login_name() -> str:
+def told(done: Ingested) -> str:
+    """Say what became of a file with answers."""
+    counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
+    return (
+        f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
+        f"{done.new} new, {done.unchanged} known before"
+    )
+
+
+def login_name() -> str:
+    """Who answers, where nobody says."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name

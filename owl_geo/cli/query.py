@@ -19,31 +19,78 @@ if TYPE_CHECKING:
     short_help="Write the next batch to label and print its path.",
 )
 @opt.run_folder
+@click.option(
+    "--annotators",
+    metavar="NAME,NAME",
+    callback=lambda _ctx, _parameter, names: None if names is None else names.split(","),
+    help="Write a part of the batch for each.  [team.annotators of owl.toml]",
+)
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1),
+    help="Share of the batch that all of them label, for agreement.  [team.overlap: 0.2]",
+)
+@click.option("--go-on", is_flag=True, help="Ask anew though the last batch waits for answers.")
 @opt.device
 @opt.cluster
 @opt.common
-def query(run_path: Path, device: str, cluster: str | None) -> None:
+def query(
+    run_path: Path,
+    annotators: list[str] | None,
+    overlap: float | None,
+    go_on: bool,
+    device: str,
+    cluster: str | None,
+) -> None:
     """Write the next batch to label as a GeoPackage and print its path.
 
     Learns from every answer ingested so far. Until the last batch has an answer, that batch is
     named again; patches of it that stay unanswered go back to the pool.
+
+    With --annotators the batch is dealt out, and a path is printed for each. It waits until each of
+    them has answered something; --go-on goes on without.
     """
     from owl_geo.run_folder import Run
 
-    ask(Run(run_path), device, cluster)
+    ask(Run(run_path), device, cluster, annotators=annotators, overlap=overlap, go_on=go_on)
 
 
-def ask(opened: Run, device: str, cluster: str | None) -> None:
-    """Write the next batch, or name the one that still waits, and print its path."""
+def ask(
+    opened: Run,
+    device: str,
+    cluster: str | None,
+    *,
+    annotators: list[str] | None = None,
+    overlap: float | None = None,
+    go_on: bool = False,
+) -> None:
+    """Write the next batch, or name what still waits of the last, and print the paths."""
     from owl_geo import cluster as cluster_
     from owl_geo import loop
 
-    waits = opened.waiting() is not None
+    if overlap is not None and not (annotators or opened.settings.team.annotators):
+        raise click.UsageError("--overlap goes with --annotators")
+    waits = not go_on and opened.waiting() is not None
     with cluster_.opened(None if waits else cluster) as workers:
-        entry = loop.query(opened, device=device, workers=workers, progress=opt.progress("Scoring"))
-    path = opened.batch_path(entry.number)
+        entry = loop.query(
+            opened,
+            device=device,
+            workers=workers,
+            progress=opt.progress("Scoring"),
+            annotators=annotators,
+            overlap=overlap,
+            go_on=go_on,
+        )
+    files = opened.batch_paths(entry)
     if waits:
-        opt.say(f"Batch {entry.batch_id} has no answers yet; label it, then `owl-geo ingest`")
+        waiting = opened.waits(entry)
+        names = [name for name, path in files.items() if name is not None and path in waiting]
+        by = f" from {' and '.join(names)}" if names else ""
+        opt.say(f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo ingest`")
+        files = {name: path for name, path in files.items() if path in waiting}
     else:
         opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
-    click.echo(path)
+        for name, places in entry.team.items():
+            opt.say(f"  {name}: {len(places)}")
+    for path in files.values():
+        click.echo(path)

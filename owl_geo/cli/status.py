@@ -34,6 +34,7 @@ def status(run_path: Path) -> None:
         ("Patches", _patches(now)),
         ("Batches", f"{now.batches}, {now.asked} patches asked"),
         ("Answers", _answers(now)),
+        ("Team", _team(now)),
         ("Model", _model(opened, now)),
         ("Audit", _audit(opened, now)),
         ("Quality", _quality(now)),
@@ -42,7 +43,10 @@ def status(run_path: Path) -> None:
         ("Next", _next(opened, now)),
     ]:
         if text:
-            click.echo(f"{name + ':':<10}{text}")
+            first, *rest = text.splitlines()
+            click.echo(f"{name + ':':<10}{first}")
+            for line in rest:
+                click.echo(f"{'':<10}{line}")
 
 
 def _patches(now: Status) -> str:
@@ -54,7 +58,41 @@ def _answers(now: Status) -> str:
     if not now.labels:
         return "none yet"
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
-    return f"{sum(now.labels.values())} patches: {counts}"
+    tied = f"; {now.disputed} disputed, to be asked again" if now.disputed else ""
+    return f"{sum(now.labels.values())} patches: {counts}{tied}"
+
+
+_CONFUSIONS = 3  # of each annotator that are named
+
+
+def _team(now: Status) -> str:
+    """Say how far the annotators agree, and what each says where the consensus differs."""
+    team = now.agreement
+    if team is None:
+        return ""
+    if not team.n_shared:
+        return ", ".join(f"{one.annotator} {one.n_labeled}" for one in team.annotators)
+    fleiss = _kappa("Fleiss'", team.fleiss)
+    lines = [f"{team.n_shared} patches labelled by two or more, {fleiss}"]
+    for one in team.annotators:
+        line = f"{one.annotator}: {one.n_labeled} labelled"
+        if one.n:
+            line += f", {one.same:.0%} of {one.n} as the consensus"
+            named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
+            line += f" ({', '.join(named)})" if named else ""
+        lines.append(line)
+    for pair in team.pairs:
+        cohen = _kappa("Cohen's", pair.kappa)
+        lines.append(
+            f"{' and '.join(pair.annotators)}: {pair.same:.0%} the same on {pair.n}, {cohen}"
+        )
+    return "\n".join(lines)
+
+
+def _kappa(whose: str, value: float) -> str:
+    if math.isnan(value):
+        return f"{whose} kappa unknown, all one label"
+    return f"{whose} kappa {value:.2f}"
 
 
 def _model(opened: Run, now: Status) -> str:
@@ -114,8 +152,8 @@ def _concepts(opened: Run, now: Status) -> str:
 
 def _next(opened: Run, now: Status) -> str:
     if now.next_step == "label":
-        run, batch = opt.quoted(opened.path), opt.quoted(now.waiting or opened.path)
-        return f"label {batch}, then owl-geo ingest {run} {batch}"
+        run, batches = opt.quoted(opened.path), [opt.quoted(path) for path in now.waiting]
+        return f"label {' and '.join(batches)}, then owl-geo ingest {run} {' '.join(batches)}"
     if now.next_step == "nothing":
         return "nothing, the search is finished"
     if not now.askable:

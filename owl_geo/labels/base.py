@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -42,7 +43,10 @@ class LabelStore(Protocol):
         """
 
     def history(self) -> pd.DataFrame:
-        """Return all answers in order of arrival, numbered by ``seq``: HISTORY_COLUMNS."""
+        """Return all answers in order of arrival, numbered by ``seq``: HISTORY_COLUMNS.
+
+        One without a label takes its annotator's earlier answer back.
+        """
 
     def current(self) -> pd.DataFrame:
         """Return one label per answered patch: patch_id, label, seq, as ``consensus`` has them."""
@@ -51,20 +55,77 @@ class LabelStore(Protocol):
         """Return how many answers the history has."""
 
 
-def consensus(history: pd.DataFrame) -> pd.DataFrame:
-    """Reduce a history to one row per patch: patch_id, label and seq, in the order of seq.
+def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a history that count: each annotator's newest answer to each patch.
 
-    The newest answer of each annotator counts, by ``labelled_at`` and then by arrival. Of several
-    annotators the majority decides, and a tie becomes ``unsure``. ``seq`` is the patch's latest
-    answer among those that count.
+    Newest by ``labelled_at``, and then by arrival. An answer without a label takes the annotator's
+    earlier one back.
     """
+    newest = _newest(history)
+    return newest[newest["label"].notna()].drop(columns="time")
+
+
+def consensus(history: pd.DataFrame) -> pd.DataFrame:
+    """Reduce a history to one row per labelled patch: patch_id, label and seq, in order of seq.
+
+    The newest answer of each annotator counts, and of several annotators the majority decides. A
+    patch where labels tie has no row: it is to be asked again, see ``disputed``. If they tie once
+    more after it was asked again, it is ``unsure``. ``seq`` is the latest of the annotators' newest
+    answers to the patch, be it one that takes another back.
+    """
+    decided = _decided(history)
+    is_open = decided["patch_id"].isin(_open(history, decided))
+    return decided.loc[~is_open, ["patch_id", "label", "seq"]].reset_index(drop=True)
+
+
+def disputed(history: pd.DataFrame) -> list[str]:
+    """Return the patches where labels tie and that are to be asked again, the oldest ties first."""
+    return _open(history, _decided(history))
+
+
+def _timed(history: pd.DataFrame) -> pd.DataFrame:
     times = pd.to_datetime(history["labelled_at"], utc=True, format="ISO8601")
-    by_time = history.assign(_time=times).sort_values(["_time", "seq"], kind="stable")
-    newest = by_time.drop_duplicates(["patch_id", "annotator"], keep="last")
-    votes = newest.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
+    return history.assign(time=times)
+
+
+def _newest(history: pd.DataFrame) -> pd.DataFrame:
+    by_time = _timed(history).sort_values(["time", "seq"], kind="stable")
+    return by_time.drop_duplicates(["patch_id", "annotator"], keep="last")
+
+
+def _decided(history: pd.DataFrame) -> pd.DataFrame:
+    """Return patch_id, label, seq and whether labels tie, in which case the label is unsure."""
+    newest = _newest(history)
+    said = newest[newest["label"].notna()]
+    votes = said.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
     most = votes[votes["votes"] == votes.groupby("patch_id")["votes"].transform("max")]
     tied = most["patch_id"].duplicated(keep=False)
-    label = most.assign(label=most["label"].mask(tied, UNSURE)).drop_duplicates("patch_id")
+    label = most.assign(label=most["label"].mask(tied, UNSURE), tied=tied)
     seq = newest.groupby("patch_id", sort=False)["seq"].max().reset_index()
-    table = label[["patch_id", "label"]].merge(seq, on="patch_id")
+    table = label.drop_duplicates("patch_id").drop(columns="votes").merge(seq, on="patch_id")
     return table.sort_values("seq", ignore_index=True)
+
+
+def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:
+    """Return the tied patches that no later batch has asked of anyone since they tied."""
+    tied = decided.loc[decided["tied"], "patch_id"].tolist()
+    answers = _timed(history[history["patch_id"].isin(tied)])
+    told = dict(list(answers.groupby("patch_id", sort=False)))
+    return [patch for patch in tied if not _asked_since_tie(told[patch])]
+
+
+def _asked_since_tie(answers: pd.DataFrame) -> bool:
+    """Whether a batch of its own brought an answer to a patch after its labels had tied."""
+    newest: dict[str, tuple[pd.Timestamp, str]] = {}
+    batches: set[str] = set()
+    has_tied = False
+    for row in answers.itertuples(index=False):  # in order of arrival
+        if has_tied and row.batch_id not in batches:
+            return True
+        batches.add(row.batch_id)
+        if row.annotator not in newest or row.time >= newest[row.annotator][0]:
+            newest[row.annotator] = (row.time, row.label)
+        votes = Counter(label for _, label in newest.values() if label is not None)
+        two = votes.most_common(2)
+        has_tied = has_tied or (len(two) == 2 and two[0][1] == two[1][1])
+    return False

@@ -178,9 +178,9 @@ def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:
 def _not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
     """Return the answers that do not stand in the history or earlier among themselves."""
     equal: set[tuple[object, ...]] = set()
-    newest: dict[tuple[str, str, str], tuple[str, object, str]] = {}
+    newest: dict[tuple[str, str, str], tuple[object, object, str]] = {}
 
-    def remember(who: tuple[str, str, str], said: tuple[str, object, str]) -> None:
+    def remember(who: tuple[str, str, str], said: tuple[object, object, str]) -> None:
         equal.add((*who, *said))
         if who not in newest or said[2] >= newest[who][2]:
             newest[who] = said

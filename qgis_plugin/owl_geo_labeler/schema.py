@@ -40,6 +40,7 @@ EDITABLE_COLUMNS = ("label", "annotator", "comment", "labelled_at")
 BATCH_INFO_URI = "urn:owl-geo:batch"
 BATCH_INFO_MIME = "application/json"
 BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
+BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; green comes last, because it is

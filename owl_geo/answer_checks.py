@@ -1,0 +1,40 @@
+"""What a file says as answers, checked: labels that the run knows, times that are times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.schema import TIME_FORMAT
+
+
+def check_labels(path: Path, answered: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Raise BatchError where one of the pairs (patch_id, label) has a label that is not known."""
+    unknown = [(patch, label) for patch, label in answered if label not in known]
+    if unknown:
+        patch, label = unknown[0]
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        raise BatchError(
+            f"{path}: patch {patch!r} is labelled {label!r}, no label of this run{more}"
+            f"{did_you_mean(label, known)}"
+        )
+
+
+def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
+    """Return a time of ISO 8601 in UTC to the second; without an offset it is UTC already.
+
+    None for no text. Raises BatchError for a text that is no time.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).strftime(TIME_FORMAT)
+    except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
+        raise BatchError(
+            f"{path}: labelled_at of patch {patch_id!r} is {text!r}, no time; write it like"
+            " 2026-01-31T12:00:00Z or leave it empty"
+        ) from error

@@ -1,0 +1,111 @@
+"""Answers in files that travel: GeoPackage or CSV, out of a run and into another."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from owl_geo import gpkg
+from owl_geo.atomic import writing_file
+from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.projections import GEOGRAPHIC
+from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
+
+WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
+_NEEDED = ("patch_id", "label")
+_FORMATS = (".gpkg", ".csv")
+
+
+def check_format(path: Path) -> None:
+    """Raise BatchError unless the name ends as a GeoPackage's or a CSV's does."""
+    if path.suffix.lower() not in _FORMATS:
+        raise BatchError(f"{path} is neither .gpkg nor .csv; give it one of these endings")
+
+
+def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) -> None:
+    """Write answers with the footprints of their patches; the file appears whole or not at all.
+
+    ``answers`` has columns of ``LABELS_COLUMNS``, patch_id among them; ``footprints`` is by
+    patch_id. A GeoPackage has them in the layer ``labels`` and in the footprints' CRS, a CSV as
+    well-known text in EPSG:4326. A file that is there is replaced. Raises BatchError or RunError.
+    """
+    check_format(path)
+    polygons = footprints.loc[answers["patch_id"]]
+    with writing_file(path) as partial:
+        if path.suffix.lower() == ".csv":
+            places = polygons.to_crs(GEOGRAPHIC).to_wkt(rounding_precision=9).to_numpy()
+            answers.assign(**{WKT: places}).to_csv(partial, index=False, lineterminator="\n")
+        else:
+            columns = {name: gpkg.typed(answers[name]) for name in answers.columns}
+            if "round" in columns:
+                columns["round"] = answers["round"].to_numpy(dtype=np.int64)
+            frame = gpd.GeoDataFrame(columns, geometry=polygons.array, crs=footprints.crs)
+            gpkg.create(partial, frame, LABELS_LAYER, spatial_index=True)
+
+
+def read_answers(path: Path) -> pd.DataFrame:
+    """Read answers of a GeoPackage's layer ``labels``, or of a CSV with a header, as text.
+
+    Returns LABELS_COLUMNS, with None where the file has nothing; of these it needs patch_id and
+    label. Others, and footprints, are not looked at. Raises BatchError with one line.
+    """
+    check_format(path)
+    if not path.is_file():
+        raise BatchError(f"{path} does not exist, or is no file")
+    try:
+        table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)
+    except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
+        reason = " ".join(str(error).split())
+        raise BatchError(f"{path} cannot be read as answers: {reason}") from error
+    for name in _NEEDED:
+        if name not in table.columns:
+            near = did_you_mean(name, map(str, table.columns))
+            raise BatchError(f"{path} has no column {name!r}{near}")
+    rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
+    texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
+    return pd.DataFrame(texts, dtype=object)  # or None would become not-a-number
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        header = next(lines, [])
+        rows = []
+        for row in lines:
+            if row and len(row) != len(header):
+                raise ValueError(
+                    f"line {lines.line_num} has {len(row)} values, the header {len(header)}"
+                )
+            if row:
+                rows.append(row)
+    return pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def _read_layer(path: Path) -> pd.DataFrame:
+    kind = gpkg.foreign_kind(path)
+    if kind is not None:
+        raise BatchError(f"{path} is {kind}, no GeoPackage")
+    with closing(gpkg.connect(path)) as connection:
+        layers = gpkg.layers(connection) or []
+        if LABELS_LAYER not in layers:
+            others = f"; it has {', '.join(layers)}" if layers else ""
+            raise BatchError(f"{path} has no layer {LABELS_LAYER!r}{others}")
+        # a table cannot be a parameter; its name is the one that was looked for
+        found = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
+        names = [name for name in LABELS_COLUMNS if name in found]
+        columns = ", ".join(map(gpkg.quoted, names)) or "NULL"
+        rows = connection.execute(
+            f"SELECT {columns} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names
+        ).fetchall()
+    return pd.DataFrame(rows, columns=names or None, dtype=object)
+
+
+def _text(value: object) -> str | None:
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return None if missing else str(value).strip() or None

@@ -1,0 +1,202 @@
+"""Answers out of a run and into another, as GeoPackage and CSV, and their history."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import searches
+from click.testing import CliRunner, Result
+
+from owl_geo import Run, ingest, query
+from owl_geo.cli import cli
+from owl_geo.schema import LABELS_COLUMNS
+
+NASTY = '=HYPERLINK("http://x","y"), "quoted"; ünï\n<b>two lines</b> \'); DROP TABLE labels; --'
+
+
+def owl(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run with two annotators' answers, one of them given twice, and a comment."""
+    run = searches.make(tmp_path / "run", run_id="known")
+    entry = query(run, annotators=["ana", "ben"], overlap=0.5)
+    files = run.batch_paths(entry)
+    for name, path in files.items():
+        ids = [entry.patch_ids[place] for place in entry.team[name or ""]]
+        searches.label(
+            path,
+            dict(zip(ids, ["present", "absent", "unsure", "skip"], strict=False)),
+            annotator=name,
+        )
+        ingest(run, [path], annotator="x")
+    first = entry.patch_ids[entry.team["ana"][0]]
+    searches.label(files["ana"], {first: "absent"}, annotator="ana")
+    with searches.editing(files["ana"]) as connection:
+        connection.execute(
+            "UPDATE batch SET comment = ?, labelled_at = '2026-04-01T10:00:00Z' WHERE patch_id = ?",
+            (NASTY, first),
+        )
+    ingest(run, [files["ana"]], annotator="x")
+    return run
+
+
+def same_patches(run: Run, path: Path) -> Run:
+    return searches.make(path, run_id="another")
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "csv", "CSV"])
+def test_there_and_back_is_the_same_history(run: Run, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"answers é.{ending}"
+    done = owl("labels", "export", run.path, path)
+    n = run.labels.count()
+    assert done.exit_code == 0 and done.output == f"{path}: {n} answers\n"
+    other = same_patches(run, tmp_path / "other")
+    done = owl("labels", "import", other.path, path)
+    assert done.exit_code == 0, done.output
+    assert f"{n} new, 0 known before" in done.output
+    pd.testing.assert_frame_equal(
+        other.labels.history().drop(columns="seq"), run.labels.history().drop(columns="seq")
+    )
+    assert NASTY in set(other.labels.history()["comment"])
+    assert f"0 new, {n} known" in owl("labels", "import", other.path, path).output
+    assert f"0 new, {n} known" in owl("labels", "import", run.path, path).output
+
+
+def test_what_stands_in_the_files(run: Run, tmp_path: Path) -> None:
+    packed, listed = tmp_path / "a.gpkg", tmp_path / "a.csv"
+    for path in (packed, listed):
+        assert owl("labels", "export", run.path, path).exit_code == 0
+    frame = gpd.read_file(packed, layer="labels")
+    assert list(frame.columns) == [*LABELS_COLUMNS, "geometry"]
+    assert frame.crs == run.crs
+    ids = frame["patch_id"].tolist()
+    assert frame.geometry.tolist() == run.footprints(ids).tolist()
+    rows = list(csv.DictReader(listed.open(encoding="utf-8", newline="")))
+    assert list(rows[0]) == [*LABELS_COLUMNS, "wkt"]
+    places = gpd.GeoSeries.from_wkt([row["wkt"] for row in rows], crs="EPSG:4326")
+    apart = places.to_crs(run.crs).centroid.distance(
+        run.footprints(ids).reset_index(drop=True).centroid
+    )
+    assert apart.max() < 1e-3
+
+
+def test_consensus_is_one_label_per_patch(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    done = owl("labels", "export", run.path, path, "--consensus")
+    table = pd.read_csv(path)
+    assert list(table.columns) == ["patch_id", "label", "wkt"]
+    current = run.labels.current()
+    assert table["patch_id"].tolist() == current["patch_id"].tolist()
+    assert f"{len(current)} labels" in done.output
+    other = same_patches(run, tmp_path / "other")
+    owl("labels", "import", other.path, path, "--annotator", "team")
+    assert set(other.labels.history()["annotator"]) == {"team"}
+    assert set(other.labels.history()["batch_id"]) == {"import"}
+
+
+def test_a_file_is_not_written_over_unasked(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("mine", encoding="utf-8")
+    done = owl("labels", "export", run.path, path)
+    assert done.exit_code == 1 and "exists; choose another name" in done.output
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert owl("labels", "export", run.path, path, "--overwrite").exit_code == 0
+    assert "patch_id" in path.read_text(encoding="utf-8")
+    packed = tmp_path / "a.gpkg"
+    for flags in ([], ["--overwrite"]):
+        assert owl("labels", "export", run.path, packed, *flags).exit_code == 0
+    assert len(gpd.read_file(packed)) == run.labels.count()
+
+
+def test_a_run_without_answers(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    for name in ("a.csv", "a.gpkg"):
+        done = owl("labels", "export", run.path, tmp_path / name)
+        assert done.output == f"{tmp_path / name}: 0 answers\n", done.output
+        assert "0 new" in owl("labels", "import", run.path, tmp_path / name).output
+    assert owl("labels", "history", run.path).output == "no answers\n"
+
+
+def test_what_was_known_before_the_search_is_learnt(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    ids = run.patches["patch_id"].tolist()
+    known = tmp_path / "known.csv"
+    known.write_text(
+        "patch_id,label\n"
+        + "".join(f"{p},{w}\n" for p, w in zip(ids, ["present", "absent"] * 5, strict=False)),
+        encoding="utf-8-sig",
+    )
+    assert "5 absent, 5 present" in owl("labels", "import", run.path, known).output
+    entry = query(run)
+    assert entry.metrics.n_labeled == 10 and entry.metrics.positives_found == 5
+    assert not set(entry.patch_ids) & set(ids[:10])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("patch_id,lable\n{0},present\n", "no column 'label'; did you mean 'lable'?"),
+        (
+            "patch_id,label\n{0},presnt\n",
+            "is labelled 'presnt', no label of this run; did you mean",
+        ),
+        ("patch_id,label\nelsewhere/0/0,present\n", "no patch 'elsewhere/0/0'"),
+        ("patch_id,label\n,present\n", "1 row(s) with an answer have no patch_id"),
+        ("patch_id,label,labelled_at\n{0},present,yesterday\n", "'yesterday', no time"),
+        ("patch_id,label,round\n{0},present,first\n", "round of patch"),
+        ("", "no column 'patch_id'"),
+        ("patch_id,label\n{0},present,and\n", "line 2 has 3 values, the header 2"),
+        ("\x00\x01\x02", "no column 'patch_id'"),
+    ],
+)
+def test_what_cannot_be_brought_in(tmp_path: Path, text: str, says: str) -> None:
+    run = searches.make(tmp_path / "run")
+    path = tmp_path / "a.csv"
+    good = run.patches["patch_id"].iloc[0]
+    path.write_text(text.replace("{0}", good), encoding="utf-8")
+    done = owl("labels", "import", run.path, path)
+    assert done.exit_code == 1, done.output
+    assert says in done.output and len(done.output.splitlines()) == 1
+    assert run.labels.count() == 0
+
+
+def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("patch_id,label,comment\np,present,schön\n".encode("latin-1"))
+    text = tmp_path / "text.gpkg"
+    text.write_text("patch_id,label\n")
+    batch = next(iter(run.batch_paths(run.rounds()[0]).values()))
+    for path, says in (
+        (tmp_path / "none.csv", "does not exist"),
+        (tmp_path / "a.xlsx", "neither .gpkg nor .csv"),
+        (tmp_path, "neither .gpkg nor .csv"),
+        (latin, "cannot be read as answers"),
+        (text, "a text file, no GeoPackage"),
+        (batch, "no layer 'labels'; it has batch"),
+    ):
+        done = owl("labels", "import", run.path, path)
+        assert done.exit_code == 1 and says in done.output, done.output
+    assert owl("labels", "export", run.path, tmp_path / "a.shp").exit_code == 1
+
+
+def test_history_shows_who_said_what(run: Run) -> None:
+    told = owl("labels", "history", run.path).output.splitlines()
+    history = run.labels.history()
+    assert len(told) == 1 + len(history)  # a comment of two lines stays on one
+    assert sum(line.startswith("*") for line in told) == len(history) - 1
+    assert np.sum(["ben" in line for line in told]) == (history["annotator"] == "ben").sum()
+    only = owl("labels", "history", run.path, "--annotator", "ben", "--last", 2).output.splitlines()
+    assert len(only) == 3 and all("ben" in line for line in only[1:])
+    disputed = owl("labels", "history", run.path, "--disputed").output.splitlines()
+    assert 1 < len(disputed) < len(told)
+    wrong = owl("labels", "history", run.path, "--annotator", "bne")
+    assert wrong.exit_code == 1 and "did you mean 'ben'?" in wrong.output
+    assert owl("labels", "history", run.path, "--patch", "x/0/0").exit_code == 1
