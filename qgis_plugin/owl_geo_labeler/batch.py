@@ -38,6 +38,7 @@ class Batch:
     round: int
     classes: tuple[str, ...]
     positive: str
+    annotator: str | None  # whose part of a team's batch it is
     patches: list[Patch]
     features: dict[int, QgsFeature]
 
@@ -70,6 +71,7 @@ def open_batch(path: Path) -> Batch:
         round=info["round"],
         classes=tuple(info["classes"]),
         positive=info["positive"],
+        annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         patches=patches,
         features=features,
     )
@@ -90,6 +92,15 @@ def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 where the file is no batch."""
     layer = QgsVectorLayer(f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
+
+
+def annotator_of(path: Path) -> str | None:
+    """Return whose part of a team's batch a file is; None where it is for everybody, or no batch."""
+    try:
+        _check_file(path)
+        return _info(path).get(schema.BATCH_INFO_ANNOTATOR)
+    except Problem:
+        return None
 
 
 def is_batch(path: Path) -> bool:
@@ -143,7 +154,9 @@ def _info(path: Path) -> dict[str, Any]:
         if info["layout"] > schema.LAYOUT_VERSION:
             message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
             raise Problem(message.format(path=path))
-        return {key: info[key] for key in schema.BATCH_INFO_KEYS}
+        if any(key not in info for key in schema.BATCH_INFO_KEYS):
+            raise KeyError
+        return dict(info)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         message = translate(
             "OwlGeo", "{path} does not say its classes: no batch of owl-geo, or saved anew since"

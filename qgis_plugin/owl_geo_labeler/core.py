@@ -8,6 +8,8 @@ from pathlib import Path
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
 
+from .batch import annotator_of
+
 translate = QCoreApplication.translate
 
 # QGIS sets these for its own Python, GDAL and PROJ; another Python breaks on them
@@ -111,11 +113,20 @@ class NextBatch(QObject):
     failed = pyqtSignal(str)
 
     def __init__(
-        self, program: str, run: Path, answered: Sequence[Path], parent: QObject | None = None
+        self,
+        program: str,
+        run: Path,
+        answered: Sequence[Path],
+        annotator: str,
+        parent: QObject | None = None,
     ) -> None:
-        """``answered`` are the batches to ingest first; empty for a run without any."""
+        """``answered`` are the batches to ingest first; empty for a run without any.
+
+        Of a team's batch, the part of ``annotator`` is meant.
+        """
         super().__init__(parent)
         self._program = program
+        self._annotator = annotator
         self._steps: list[list[str]] = [["query", str(run)]]
         if answered:
             self._steps.insert(0, ["ingest", str(run), *map(str, answered)])
@@ -147,9 +158,16 @@ class NextBatch(QObject):
         self._process.start(arguments)
 
     def _end(self, output: str) -> None:
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        path = Path(lines[-1]) if lines else None
-        if path is not None and path.suffix == ".gpkg" and path.exists():
-            self.done.emit(path)
+        lines = [Path(line.strip()) for line in output.splitlines()]
+        whose = {path: annotator_of(path) for path in lines if path.suffix == ".gpkg"}
+        mine = [path for path, name in whose.items() if name in (None, self._annotator)]
+        if mine:
+            self.done.emit(mine[-1])
+        elif whose:
+            message = translate(
+                "OwlGeo", "nothing for {name} now: the batch is for, or waits for, {others}"
+            )
+            others = ", ".join(whose.values())
+            self.failed.emit(message.format(name=self._annotator, others=others))
         else:
             self.failed.emit(translate("OwlGeo", "owl-geo query named no batch"))

@@ -42,7 +42,7 @@ class Labelling(QObject):
         super().__init__(parent)
         self.batch = batch
         self.run = RunFolder.of_batch(batch.path)
-        self.session = Session(batch.patches, batch.classes, settings.annotator)
+        self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
         self._messages, self._settings = messages, settings
         self.store = AnswerStore(batch, canvas.isDrawing, self)
@@ -258,8 +258,12 @@ class Labelling(QObject):
     # --- wiring -----------------------------------------------------------------------------------
 
     def _title(self) -> str:
+        batch = self.batch
+        if batch.annotator:
+            text = self.tr("Batch {batch}, round {round}, for {name}")
+            return text.format(batch=batch.batch_id, round=batch.round, name=batch.annotator)
         text = self.tr("Batch {batch}, round {round}")
-        return text.format(batch=self.batch.batch_id, round=self.batch.round)
+        return text.format(batch=batch.batch_id, round=batch.round)
 
     def _bind_keys(self) -> None:
         key = Qt.Key

@@ -15,7 +15,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTr
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QToolBar
 
-from .batch import count_unanswered, open_batch
+from .batch import annotator_of, count_unanswered, open_batch
 from .core import NextBatch, not_found
 from .dock import LabelDock
 from .drop import BatchDrop
@@ -152,7 +152,10 @@ class OwlGeoPlugin(QObject):
         self.labelling.take_keyboard()
 
     def open_run(self, folder: Path) -> None:
-        """Open the newest batch of a run that has unanswered patches, else its newest batch."""
+        """Open the newest batch of a run that has unanswered patches, else its newest batch.
+
+        Of a team's batches, those of this annotator.
+        """
         try:
             batches = RunFolder(folder).batches()
         except Problem as problem:
@@ -165,7 +168,21 @@ class OwlGeoPlugin(QObject):
                 call=lambda: self._ask_core(folder, []),
             )
             return
-        self.open(next((path for path in batches if count_unanswered(path)), batches[0]))
+        whose = {path: annotator_of(path) for path in batches}
+        mine = [path for path, name in whose.items() if name in (None, self._settings.annotator)]
+        if not mine:
+            message = self.tr(
+                "the batches in {path} are for {names}; enter your name in the settings, "
+                "or open one of the files"
+            )
+            names = ", ".join(dict.fromkeys(name for name in whose.values() if name))
+            self._messages.warn(
+                message.format(path=folder, names=names),
+                action=self.tr("Settings…"),
+                call=self.open_settings,
+            )
+            return
+        self.open(next((path for path in mine if count_unanswered(path)), mine[0]))
 
     def show_predictions(self) -> None:
         """Put the maps of the open batch's run, else of a run that is asked for, on the map."""
@@ -183,7 +200,8 @@ class OwlGeoPlugin(QObject):
         dialog = SettingsDialog(self._settings, self._iface.mainWindow())
         accepted = dialog.exec() == QDialog.DialogCode.Accepted
         if accepted and self.labelling is not None:
-            self.labelling.session.annotator = self._settings.annotator
+            name = self.labelling.batch.annotator or self._settings.annotator
+            self.labelling.session.annotator = name
 
     # --- the next batch ---------------------------------------------------------------------------
 
@@ -211,7 +229,9 @@ class OwlGeoPlugin(QObject):
         if program is None:
             self._messages.fail(not_found(), self.tr("Settings…"), self.open_settings)
             return
-        self._work = NextBatch(program, run, answered, self)
+        labelling = self.labelling
+        annotator = labelling.session.annotator if labelling else self._settings.annotator
+        self._work = NextBatch(program, run, answered, annotator, self)
         self._work.progressed.connect(self.dock.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from .errors import Problem
 from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
+_RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z$")  # what rescue.py writes beside a batch
 _RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 
 
@@ -43,8 +45,10 @@ class RunFolder:
         return None
 
     def batches(self) -> list[Path]:
-        """Return the run's batch files, the newest first."""
-        return sorted(self.path.glob("rounds/[0-9]*/batch.gpkg"), reverse=True)
+        """Return the run's batch files, of whichever annotator, those of the newest round first."""
+        found = self.path.glob("rounds/[0-9]*/batch*.gpkg")
+        files = sorted(path for path in found if not _RESCUED.search(path.stem))
+        return sorted(files, key=lambda path: path.parent.name, reverse=True)
 
     def settings(self) -> dict[str, Any]:
         """Return owl.toml as plain values."""

@@ -291,3 +291,47 @@ def test_the_algorithms_do_a_whole_round(with_program, tmp_path, folder, batch):
 
 def test_an_algorithm_fails_with_one_line(with_program, tmp_path):
     assert "no run folder at" in process("nextbatch", RUN=str(tmp_path / "none"))
+
+
+@pytest.fixture
+def team_run(first_round, tmp_path):
+    """A run whose second batch is dealt out to Ada and Ben; round 0 is left unanswered."""
+    run = Path(shutil.copytree(first_round, tmp_path / "run"))
+    owl_geo("query", run, "--go-on", "--annotators", "Ada,Ben", "--overlap", "0.5")
+    return run
+
+
+def test_each_of_a_team_gets_the_own_part(with_program, team_run, press, rows, wait_until, messages):
+    plugin = with_program
+    folder = team_run / "rounds" / "001"
+    (folder / "batch-Ada-answers-20260101T000000Z.gpkg").write_bytes(b"")  # a rescued file is no batch
+    plugin.open_run(team_run)
+    assert plugin.labelling.batch.path == folder / "batch-Ada.gpkg"
+    n = len(plugin.labelling.session.patches)
+    press(*"1" * n)
+    assert {row[2] for row in rows(folder / "batch-Ada.gpkg")} == {"Ada"}
+    click_next(plugin)  # Ben has not answered
+    wait_until(lambda: messages(), seconds=120)
+    assert "nothing for Ada now" in messages()[0] and "Ben" in messages()[0]
+    assert plugin.labelling.batch.path == folder / "batch-Ada.gpkg"
+    assert f"{n} patches: {n} absent" in owl_geo("status", team_run)
+
+
+def test_answers_in_somebody_elses_part_are_theirs(with_program, team_run, press, rows):
+    plugin = with_program
+    path = team_run / "rounds" / "001" / "batch-Ben.gpkg"
+    plugin.open(path)
+    assert "for Ben" in plugin.dock._title.text()
+    press("2")
+    assert rows(path)[0][2] == "Ben"
+    press("ctrl+Z")
+    assert rows(path)[0][1:3] == [None, "Ben"]
+
+
+def test_who_is_not_of_the_team_is_told(plugin, team_run, messages):
+    QgsSettings().setValue("owl_geo_labeler/annotator", "Eve")
+    for path in (team_run / "rounds" / "000").iterdir():
+        path.unlink()
+    plugin.open_run(team_run)
+    assert plugin.labelling is None
+    assert "are for Ada, Ben" in messages()[0]
