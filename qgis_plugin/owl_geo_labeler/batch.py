@@ -1,4 +1,4 @@
-"""Open a batch GeoPackage: its layer for the map, and its patches for the session."""
+"""A batch that is open: its layer for the map, its patches for the session; and from which file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
 from .errors import Problem
+from .places import SharedPlace
 from .session import Answer, Patch
 
 translate = QCoreApplication.translate
@@ -32,7 +33,7 @@ _SQLITE = b"SQLite format 3\x00"
 class Batch:
     """An opened batch. ``features`` holds every row as it was at that moment, by feature id."""
 
-    path: Path
+    place: Path | SharedPlace
     layer: QgsVectorLayer
     batch_id: str
     round: int
@@ -42,6 +43,11 @@ class Batch:
     patches: list[Patch]
     features: dict[int, QgsFeature]
 
+    @property
+    def path(self) -> Path | None:
+        """The file; None for a layer of a team's database."""
+        return self.place if isinstance(self.place, Path) else None
+
 
 def open_batch(path: Path) -> Batch:
     """Open a batch for labelling. Raises Problem with one line where that cannot work.
@@ -50,28 +56,44 @@ def open_batch(path: Path) -> Batch:
     """
     path = path.absolute()
     _check_file(path)
-    layer = _in_project(path) or QgsVectorLayer(_source(path), path.stem, "ogr")
+    layer = in_project(_source(path)) or QgsVectorLayer(_source(path), path.stem, "ogr")
     if not layer.isValid():
         raise Problem(
             translate("OwlGeo", "{path} has no layer batch that QGIS can read").format(path=path)
         )
     _check_layer(path, layer)
     info = _info(path)
+    return opened(path, layer, info, info.get(schema.BATCH_INFO_ANNOTATOR))
+
+
+def opened(
+    place: Path | SharedPlace, layer: QgsVectorLayer, info: dict[str, Any], annotator: str | None
+) -> Batch:
+    """Read the patches of a batch's layer; ``info`` is what the core says of it.
+
+    Raises Problem where there is no patch, or not the columns of a batch.
+    """
+    for name in _NEEDED:
+        if layer.fields().indexOf(name) < 0:
+            message = translate(
+                "OwlGeo", "{path} has no column {name}: no batch of owl-geo, or changed since"
+            )
+            raise Problem(message.format(path=place, name=name))
     request = QgsFeatureRequest()
     request.addOrderBy('"rank"')
     features = {feature.id(): feature for feature in layer.getFeatures(request)}
     if not features:
-        raise Problem(translate("OwlGeo", "{path} has no patches").format(path=path))
+        raise Problem(translate("OwlGeo", "{path} has no patches").format(path=place))
     patches = [_patch(feature) for feature in features.values()]
     layer.setName(translate("OwlGeo", "batch {name}").format(name=info["batch_id"]))
     return Batch(
-        path=path,
+        place=place,
         layer=layer,
         batch_id=info["batch_id"],
         round=info["round"],
         classes=tuple(info["classes"]),
         positive=info["positive"],
-        annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
+        annotator=annotator,
         patches=patches,
         features=features,
     )
@@ -81,9 +103,10 @@ def _source(path: Path) -> str:
     return f"{path}|layername={schema.BATCH_LAYER}"
 
 
-def _in_project(path: Path) -> QgsVectorLayer | None:
+def in_project(source: str) -> QgsVectorLayer | None:
+    """Return the layer of the project that shows this already; None where there is none."""
     for layer in QgsProject.instance().mapLayers().values():
-        if isinstance(layer, QgsVectorLayer) and layer.source() == _source(path):
+        if isinstance(layer, QgsVectorLayer) and layer.source() == source:
             return layer
     return None
 
@@ -126,12 +149,6 @@ def _check_file(path: Path) -> None:
 
 
 def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
-    for name in _NEEDED:
-        if layer.fields().indexOf(name) < 0:
-            message = translate(
-                "OwlGeo", "{path} has no column {name}: no batch of owl-geo, or changed since"
-            )
-            raise Problem(message.format(path=path, name=name))
     may_change = QgsVectorDataProvider.Capability.ChangeAttributeValues
     # SQLite writes a journal beside the file, so the folder counts as well
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -166,7 +183,7 @@ def _info(path: Path) -> dict[str, Any]:
 
 def _patch(feature: QgsFeature) -> Patch:
     values = {field.name(): _plain(feature[field.name()]) for field in feature.fields()}
-    fixed = {"fid", "patch_id", *schema.BATCH_COLUMNS_AFTER}
+    fixed = {"fid", "patch_id", schema.LEASE_COLUMN, *schema.BATCH_COLUMNS_AFTER}
     return Patch(
         fid=feature.id(),
         patch_id=str(values["patch_id"]),
@@ -174,8 +191,13 @@ def _patch(feature: QgsFeature) -> Patch:
         scene=str(values["scene"] or ""),
         scene_crs=str(values["scene_crs"] or ""),
         why={name: value for name, value in values.items() if name not in fixed},
-        answer=Answer(**{name: _text(values[name]) for name in schema.EDITABLE_COLUMNS}),
+        answer=answer_of(feature),
     )
+
+
+def answer_of(feature: QgsFeature) -> Answer:
+    """Return what a row of a batch says as an answer."""
+    return Answer(**{name: _text(_plain(feature[name])) for name in schema.EDITABLE_COLUMNS})
 
 
 def _plain(value: object) -> object:

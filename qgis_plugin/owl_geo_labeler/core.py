@@ -9,6 +9,7 @@ from pathlib import Path
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
 
 from .batch import annotator_of
+from .places import SharedPlace, is_shared
 
 translate = QCoreApplication.translate
 
@@ -109,7 +110,7 @@ class NextBatch(QObject):
     """Answers in, next batch out: ``owl-geo ingest``, then ``owl-geo query``."""
 
     progressed = pyqtSignal(str, int)
-    done = pyqtSignal(object)  # Path of the new batch
+    done = pyqtSignal(object)  # Path or SharedPlace of the new batch
     failed = pyqtSignal(str)
 
     def __init__(
@@ -118,16 +119,18 @@ class NextBatch(QObject):
         run: Path,
         answered: Sequence[Path],
         annotator: str,
+        shared: bool = False,
         parent: QObject | None = None,
     ) -> None:
         """``answered`` are the batches to ingest first; empty for a run without any.
 
-        Of a team's batch, the part of ``annotator`` is meant.
+        Of a team's batch, the part of ``annotator`` is meant; ``shared`` publishes the batch in the
+        team's database.
         """
         super().__init__(parent)
         self._program = program
         self._annotator = annotator
-        self._steps: list[list[str]] = [["query", str(run)]]
+        self._steps: list[list[str]] = [["query", str(run), *(["--to-store"] if shared else [])]]
         if answered:
             self._steps.insert(0, ["ingest", str(run), *map(str, answered)])
         self._process: CoreProcess | None = None
@@ -158,8 +161,12 @@ class NextBatch(QObject):
         self._process.start(arguments)
 
     def _end(self, output: str) -> None:
-        lines = [Path(line.strip()) for line in output.splitlines()]
-        whose = {path: annotator_of(path) for path in lines if path.suffix == ".gpkg"}
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        if lines and is_shared(lines[-1]):
+            self.done.emit(SharedPlace.parse(lines[-1]))
+            return
+        paths = map(Path, lines)
+        whose = {path: annotator_of(path) for path in paths if path.suffix == ".gpkg"}
         mine = [path for path, name in whose.items() if name in (None, self._annotator)]
         if mine:
             self.done.emit(mine[-1])

@@ -3,3 +3,7 @@
 
 class Problem(Exception):
     """Something the analyst can mend: one line that says what is wrong, where, and what to do."""
+
+
+class NoBatch(Problem):
+    """There is nothing to label yet."""

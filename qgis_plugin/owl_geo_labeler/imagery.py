@@ -51,7 +51,8 @@ class Imagery:
         if self._run is not None and self._run.is_synthetic():
             return None
         entry = self._run.scene(name) if self._run is not None else None
-        entry = entry or scene_beside(self._batch.path, name)
+        if entry is None and self._batch.path is not None:
+            entry = scene_beside(self._batch.path, name)
         if entry is None:
             message = translate(
                 "OwlGeo",

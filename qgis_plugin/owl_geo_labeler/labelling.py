@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 from .batch import Batch, open_batch
 from .dock import LabelDock
 from .errors import Problem
+from .file_store import FileStore
 from .imagery import Imagery
 from .keys import LabelKeys
 from .map import PatchMap
@@ -20,6 +21,7 @@ from .rescue import rescue_path, save_answers
 from .run_folder import RunFolder
 from .session import Answer, Patch, Session
 from .settings import PluginSettings
+from .shared_store import SharedStore
 from .store import AnswerStore, Trouble
 from .why import why_lines
 
@@ -37,17 +39,25 @@ class Labelling(QObject):
         canvas: QgsMapCanvas,
         messages: Messages,
         settings: PluginSettings,
+        run: RunFolder | None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.batch = batch
-        self.run = RunFolder.of_batch(batch.path)
+        self.run = run
         self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
         self._messages, self._settings = messages, settings
-        self.store = AnswerStore(batch, canvas.isDrawing, self)
+        self.store: AnswerStore = (
+            SharedStore(batch, self)
+            if batch.path is None
+            else FileStore(batch, canvas.isDrawing, self)
+        )
         self.store.troubled.connect(self._show_trouble)
         self.store.saved.connect(self._on_saved)
+        self.store.refused.connect(self._on_refused)
+        self.store.changed.connect(self._on_changed)
+        self._shown: Patch | None = None
         self.map = PatchMap(canvas, batch.layer, batch.features, self)
         self.map.context = settings.context
         self.map.clicked.connect(self.go_to_fid)
@@ -58,6 +68,9 @@ class Labelling(QObject):
         self._bind_keys()
         self._connect_dock()
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
+        patch = self.session.patch
+        if patch.answer.label is None and self.store.hold(patch.fid):
+            self._advance(1)
         self._show(move=True)
 
     # --- what the analyst does --------------------------------------------------------------------
@@ -66,11 +79,20 @@ class Labelling(QObject):
         """Answer the current patch; it is on the disk before anything else happens."""
         self.take_comment()
         self.store.write(self.session.answer(label))
-        advanced = self._settings.auto_advance and self.session.move_to_unanswered()
+        advanced = self._settings.auto_advance and self._advance(1)
         self.map.redraw()
         self._show(move=advanced)
         if self._dock.comment.hasFocus():
             self.take_keyboard()
+
+    def take_over(self, fid: int, label: str | None) -> None:
+        """Take a patch from whoever has it, and answer it if a label is given."""
+        self.store.take_over(fid)
+        index = next(i for i, patch in enumerate(self.session.patches) if patch.fid == fid)
+        self.session.go_to(index)
+        self._show(move=True)
+        if label is not None:
+            self.answer(label)
 
     def take_comment(self, text: str | None = None) -> None:
         """Save what stands in the comment field, if it is new."""
@@ -98,7 +120,7 @@ class Labelling(QObject):
     def move_to_unanswered(self, step: int) -> None:
         """Go to the next or previous unanswered patch."""
         self.take_comment()
-        if self.session.move_to_unanswered(step):
+        if self._advance(step):
             self._show(move=True)
 
     def go_to(self, text: str) -> None:
@@ -163,10 +185,59 @@ class Labelling(QObject):
     def _show(self, move: bool) -> None:
         patch = self.session.patch
         if move:
+            self._take(patch)
             self._imagery.show(patch)
             self.map.show(patch.fid)
         lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
         self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
+
+    def _advance(self, step: int) -> bool:
+        """Go to the next unanswered patch that nobody else is labelling; says whether there is."""
+        start, tried = self.session.current, set()
+        while self.session.move_to_unanswered(step) and self.session.current not in tried:
+            if not self.store.hold(self.session.patch.fid):
+                return True
+            tried.add(self.session.current)
+        self.session.go_to(start)
+        if tried:
+            self._messages.warn(self.tr("others are labelling all that is left of this batch"))
+        return False
+
+    def _take(self, patch: Patch) -> None:
+        """Keep the patch that is shown, and give the one before back, if it was left open."""
+        before, self._shown = self._shown, patch
+        if before is not None and before is not patch and before.answer.label is None:
+            self.store.let_go(before.fid)
+        reason = self.store.hold(patch.fid) if patch.answer.label is None else ""
+        if reason:
+            self._messages.warn(
+                reason, action=self.tr("Take over"), call=lambda: self.take_over(patch.fid, None)
+            )
+
+    def _on_refused(self, fid: int, answer: Answer, reason: str) -> None:
+        """Show what is stored in place of an answer that the database did not take."""
+        self.session.correct(fid, self.store.current().get(fid, Answer()))
+        self.map.redraw()
+        self._show(move=False)
+        self._messages.warn(
+            reason,
+            action=self.tr("Take over"),
+            call=lambda: self.take_over(fid, answer.label),
+        )
+
+    def _on_changed(self, answers: dict[int, Answer]) -> None:
+        """Show what others have answered meanwhile."""
+        waiting = self.store.waiting
+        news = [
+            patch
+            for patch in self.session.patches
+            if patch.fid not in waiting and _differs(patch.answer, answers.get(patch.fid))
+        ]
+        for patch in news:
+            self.session.correct(patch.fid, answers[patch.fid])
+        if news:
+            self.map.redraw()
+            self._show(move=False)
 
     def _on_saved(self, _fid: int) -> None:
         if self.session.is_done and self.store.n_waiting == 0:
@@ -191,7 +262,12 @@ class Labelling(QObject):
         self, trouble: Trouble, reason: str
     ) -> tuple[str, str | None, Callable[[], None] | None]:
         """Return what to say, the words of a button if one helps, and what it does."""
-        path = self.batch.path
+        path = self.batch.place
+        if trouble is Trouble.OFFLINE:
+            text = self.tr(
+                "{path} does not answer; go on, your answers are kept and saved as soon as it does"
+            )
+            return text.format(path=path), None, None
         if trouble is Trouble.LOCKED:
             text = self.tr(
                 "another program has {path} locked; go on, your answers are kept "
@@ -234,7 +310,7 @@ class Labelling(QObject):
 
     def _write_into(self, fresh: Batch) -> None:
         given = {p.patch_id: p.answer for p in self.session.patches if p.fid in self.store.given}
-        store = AnswerStore(fresh, self._canvas.isDrawing, self)
+        store = FileStore(fresh, self._canvas.isDrawing, self)
         for patch in fresh.patches:
             answer = given.get(patch.patch_id)
             if answer is not None and _wins(answer, patch.answer):
@@ -244,7 +320,7 @@ class Labelling(QObject):
         self.store.forget()
 
     def _rescue_beside(self) -> None:
-        path = rescue_path(self.batch.path)
+        path = rescue_path(self.batch)
         answers = {patch.fid: patch.answer for patch in self.session.patches}
         try:
             save_answers(path, self.batch, answers)
@@ -310,6 +386,14 @@ class Labelling(QObject):
     def _on_visibility(self, _visible: bool) -> None:
         # a dock behind another tab is invisible, yet the analyst is still labelling
         self._keys.is_on = not self._dock.isHidden()
+
+
+def _differs(shown: Answer, stored: Answer | None) -> bool:
+    """Whether another answer is stored than the one shown; its time alone makes no other."""
+    return stored is not None and (shown.label, shown.comment or "") != (
+        stored.label,
+        stored.comment or "",
+    )
 
 
 def _wins(mine: Answer, theirs: Answer) -> bool:

@@ -13,20 +13,22 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
 
 from .batch import annotator_of, count_unanswered, open_batch
 from .core import NextBatch, not_found
 from .dock import LabelDock
 from .drop import BatchDrop
-from .errors import Problem
+from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .messages import Messages
+from .places import SharedPlace
 from .predictions import show_predictions
 from .provider import OwlGeoProvider
 from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
+from .shared_batch import count_open, open_shared, published
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
@@ -44,7 +46,8 @@ class OwlGeoPlugin(QObject):
         self._toolbar: QToolBar | None = None
         self._actions: list[QAction] = []
         self._work: NextBatch | None = None
-        self._sitting: set[Path] = set()  # batches that were opened
+        self._asked: RunFolder | None = None  # the run of the batch that is waited for
+        self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
         self.labelling: Labelling | None = None
 
     # --- life cycle -------------------------------------------------------------------------------
@@ -76,6 +79,7 @@ class OwlGeoPlugin(QObject):
         for text, call in (
             (self.tr("Open batch…"), self.choose_batch),
             (self.tr("Open run folder…"), self.choose_run),
+            (self.tr("Open shared batch…"), self.choose_shared),
             (self.tr("Show predictions"), self.show_predictions),
             (self.tr("Settings…"), self.open_settings),
         ):
@@ -123,15 +127,41 @@ class OwlGeoPlugin(QObject):
         if path is not None:
             self.open_run(path)
 
-    def open(self, path: Path) -> None:
-        """Open a batch and begin to label, at its first unanswered patch."""
+    def choose_shared(self) -> None:
+        """Ask for the address of a batch in a team's database, and open it."""
+        text, accepted = QInputDialog.getText(
+            self._iface.mainWindow(),
+            self.tr("Open shared batch"),
+            self.tr("Address, as owl-geo query --to-store prints it:"),
+            QLineEdit.EchoMode.Normal,
+            self._settings.shared or "postgresql://HOST/DB",
+        )
+        if not accepted or not text.strip():
+            return
         try:
-            batch = open_batch(path)
+            place = SharedPlace.parse(text)
+            if not place.layer:
+                place = self._newest(place, None)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        self._settings.shared = text.strip()
+        self.open(place)
+
+    def open(self, place: Path | SharedPlace, run: RunFolder | None = None) -> None:
+        """Open a batch and begin to label, at its first unanswered patch.
+
+        ``run`` is where its run folder lies; for a file that is known from where it lies itself.
+        """
+        try:
+            batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
         except Problem as problem:
             self._messages.fail(str(problem))
             return
         self._close_labelling()
-        self._sitting.add(batch.path)
+        self._sitting.add(batch.place)
+        if batch.path is not None:
+            run = RunFolder.of_batch(batch.path)
         project = QgsProject.instance()
         if project.mapLayer(batch.layer.id()) is None:
             was_empty = not project.mapLayers()
@@ -142,7 +172,7 @@ class OwlGeoPlugin(QObject):
                 crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
                 project.setCrs(crs if crs.isValid() else batch.layer.crs())
         self.labelling = Labelling(
-            batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, self
+            batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, run, self
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
@@ -157,7 +187,19 @@ class OwlGeoPlugin(QObject):
         Of a team's batches, those of this annotator.
         """
         try:
-            batches = RunFolder(folder).batches()
+            run = RunFolder(folder)
+            shared = run.store()
+            if shared is not None:
+                self.open(self._newest(shared, run.run_id()), run)
+                return
+            batches = run.batches()
+        except NoBatch as problem:
+            self._messages.warn(
+                str(problem),
+                action=self.tr("Make the next batch"),
+                call=lambda: self._ask_core(folder, []),
+            )
+            return
         except Problem as problem:
             self._messages.fail(str(problem))
             return
@@ -212,7 +254,11 @@ class OwlGeoPlugin(QObject):
         if not self.labelling.is_saved():
             self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
             return
-        run = self.labelling.run.path if self.labelling.run is not None else self._ask_run()
+        known = self.labelling.run
+        if known is None and self.labelling.batch.path is None:
+            self._open_newer()
+            return
+        run = known.path if known is not None else self._ask_run()
         if run is None:
             return
         try:
@@ -222,7 +268,8 @@ class OwlGeoPlugin(QObject):
             return
         # answers to the batch before may have come after it was ingested; twice does no harm
         opened = [path for path in batches if path in self._sitting]
-        self._ask_core(run, list(dict.fromkeys([self.labelling.batch.path, *opened])))
+        here = [] if self.labelling.batch.path is None else [self.labelling.batch.path]
+        self._ask_core(run, list(dict.fromkeys([*here, *opened])))
 
     def _ask_core(self, run: Path, answered: list[Path]) -> None:
         program = self._settings.executable
@@ -231,19 +278,54 @@ class OwlGeoPlugin(QObject):
             return
         labelling = self.labelling
         annotator = labelling.session.annotator if labelling else self._settings.annotator
-        self._work = NextBatch(program, run, answered, annotator, self)
+        try:
+            folder = RunFolder(run)
+            shared = folder.store() is not None
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        self._asked = folder
+        self._work = NextBatch(program, run, answered, annotator, shared, self)
         self._work.progressed.connect(self.dock.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
         self._work.start()
 
-    def _on_next(self, path: Path) -> None:
+    def _on_next(self, place: Path | SharedPlace) -> None:
         self._end_work()
-        is_same = self.labelling is not None and self.labelling.batch.path == path
+        is_same = self.labelling is not None and self.labelling.batch.place == place
         if is_same:
             self._messages.warn(self.tr("no patches were answered; this batch waits still"))
             return
-        self.open(path)
+        self.open(place, self._asked)
+
+    def _newest(self, store: SharedPlace, run_id: str | None) -> SharedPlace:
+        """Return the newest published batch with open patches, else the newest.
+
+        Raises NoBatch where there is none, Problem where the database cannot be read.
+        """
+        places = [one.place for one in published(store, run_id)]
+        if not places:
+            message = self.tr("no batch is published in {place} yet")
+            raise NoBatch(message.format(place=store.with_layer("")))
+        return next((place for place in places if count_open(place)), places[0])
+
+    def _open_newer(self) -> None:
+        """Open a newer batch of the same run, where somebody else makes the batches."""
+        batch = self.labelling.batch
+        try:
+            found = published(batch.place)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        runs = [one.run_id for one in found if one.place == batch.place]
+        newer = [one for one in found if one.run_id in runs and one.round > batch.round]
+        if not newer:
+            self._messages.warn(
+                self.tr("no newer batch is published yet; whoever has the run folder makes it")
+            )
+            return
+        self.open(newer[0].place)
 
     def _on_failed(self, line: str) -> None:
         self._end_work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,11 +17,15 @@ from .errors import Problem
 from .session import Answer
 
 
-def rescue_path(batch: Path) -> Path:
-    """Return a new name beside the batch, or in the home folder where that cannot be written."""
+def rescue_path(batch: Batch) -> Path:
+    """Return a new name beside the batch's file, or in the home folder where there is none.
+
+    It is the home folder, too, where the batch's cannot be written.
+    """
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    folder = batch.parent if os.access(batch.parent, os.W_OK) else Path.home()
-    return folder / f"{batch.stem}-answers-{now}.gpkg"
+    path = batch.path or Path.home() / (re.sub(r"[^\w-]", "_", batch.batch_id) + ".gpkg")
+    folder = path.parent if os.access(path.parent, os.W_OK) else Path.home()
+    return folder / f"{path.stem}-answers-{now}.gpkg"
 
 
 def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .errors import Problem
+from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
@@ -53,6 +54,15 @@ class RunFolder:
     def settings(self) -> dict[str, Any]:
         """Return owl.toml as plain values."""
         return read_toml(self.path / SETTINGS_FILE)
+
+    def store(self) -> SharedPlace | None:
+        """Return the team's database that owl.toml names; None where answers are in the folder."""
+        labels = str(self.settings().get("labels", ""))
+        return SharedPlace.parse(labels) if is_shared(labels) else None
+
+    def run_id(self) -> str:
+        """Return what names this run in its batches."""
+        return str(self.settings().get("run_id", ""))
 
     def is_synthetic(self) -> bool:
         """Whether the patches are generated, so that there is no imagery to show."""

@@ -43,6 +43,11 @@ BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
 BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
+# In a team's database a batch is a view with one column more: who labels a patch just now, and until
+# when. Written into it, these words take a patch, take it from another, and give it back.
+LEASE_COLUMN = "lease"
+TAKE, TAKE_OVER, RELEASE = "take", "take over", "release"
+
 # Okabe and Ito's colours, which stay apart for colour-blind eyes; green comes last, because it is
 # lost on vegetation. Map and buttons show the same colour for the same label.
 CLASS_COLOURS = ("#56B4E9", "#D55E00", "#CC79A7", "#E69F00", "#0072B2", "#009E73")
@@ -67,6 +72,7 @@ RESERVED_COLUMNS = frozenset(
         "row_off",
         "col_off",
         "valid_fraction",
+        LEASE_COLUMN,
         "fid",
         "geom",
         "geometry",

@@ -157,6 +157,13 @@ class Session:
             self.pace.count()
         return self._put(index, after)
 
+    def correct(self, fid: int, answer: Answer) -> None:
+        """Show an answer that is stored otherwise; the patch's own changes are no more to undo."""
+        index = next(i for i, patch in enumerate(self.patches) if patch.fid == fid)
+        self.patches[index].answer = answer
+        self._undo = [change for change in self._undo if change[0] != index]
+        self._redo = [change for change in self._redo if change[0] != index]
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a change to take back."""

@@ -58,6 +58,15 @@ class PluginSettings:
         self._set("context", times)
 
     @property
+    def shared(self) -> str:
+        """The address of the batch in a database that was opened last."""
+        return str(self._get("shared", ""))
+
+    @shared.setter
+    def shared(self, address: str) -> None:
+        self._set("shared", address)
+
+    @property
     def folder(self) -> str:
         """Where a file dialog starts."""
         return str(self._get("folder", str(Path.home())))

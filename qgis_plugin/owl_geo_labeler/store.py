@@ -1,27 +1,17 @@
-"""Answers onto the disk: one commit each, kept and tried again until the file takes them."""
+"""Answers on their way to where they are kept: one at a time, kept and tried again until stored."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from typing import Callable
 
-from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from . import schema
 from .batch import Batch
 from .session import Answer, Patch
 
 _RETRY_MS = 400
-_WATCH_MS = 1000
-_SETTLE_MS = 1500
-# SQLite waits this long for a lock; while it waits, QGIS stands still
-_BUSY_TIMEOUT_MS = "100"
 
 
 class Trouble(Enum):
@@ -31,39 +21,30 @@ class Trouble(Enum):
     DELETED = "deleted"
     REPLACED = "replaced"
     REFUSED = "refused"  # the disk is full, or became read-only
+    OFFLINE = "offline"  # the database does not answer
+    TAKEN = "taken"  # somebody else labels this patch, or has; what was said is not tried again
 
 
 class AnswerStore(QObject):
     """Writes the answers of one batch, in the order in which they were given.
 
-    Each is a transaction of its own. It goes through the layer's data provider and past QGIS's edit
-    buffer, so that nothing can be rolled back, and what the analyst edits otherwise stays apart.
-    What cannot be written waits in memory and is tried again every 0.4 seconds.
-    ``is_drawing`` says whether a map is reading the file just now.
+    What cannot be written waits in memory and is tried again every 0.4 seconds. Where and how it is
+    written, a subclass says by ``_commit``.
     """
 
     saved = pyqtSignal(int)  # feature id
-    troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; what SQLite said
+    troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; what the reason is
+    refused = pyqtSignal(int, object, str)  # feature id, the answer that was not taken, why
+    changed = pyqtSignal(object)  # what ``current`` says, when others have answered
 
-    def __init__(
-        self, batch: Batch, is_drawing: Callable[[], bool], parent: QObject | None = None
-    ) -> None:
+    def __init__(self, batch: Batch, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._path = batch.path
-        self._layer: QgsVectorLayer | None = batch.layer
-        self._columns = {
-            name: batch.layer.fields().indexOf(name) for name in schema.EDITABLE_COLUMNS
-        }
-        self._is_drawing = is_drawing
-        self._identity = _identity(batch.path)
+        self._batch = batch
         self._queue: deque[tuple[int, Answer]] = deque()
         self._given: dict[int, Answer] = {}
         self._trouble: Trouble | None = None
-        self._is_updating = False
+        self._is_open = True
         self._retry = self._timer(_RETRY_MS, self.flush)
-        self._settle = self._timer(_SETTLE_MS, self.settle)
-        self._watch = self._timer(_WATCH_MS, self._look, single=False)
-        self._watch.start()
 
     @property
     def trouble(self) -> Trouble | None:
@@ -72,8 +53,13 @@ class AnswerStore(QObject):
 
     @property
     def n_waiting(self) -> int:
-        """Answers that are not on the disk yet."""
+        """Answers that are not stored yet."""
         return len(self._queue)
+
+    @property
+    def waiting(self) -> set[int]:
+        """Patches whose answers are not stored yet, by feature id."""
+        return {fid for fid, _ in self._queue}
 
     @property
     def given(self) -> dict[int, Answer]:
@@ -87,28 +73,28 @@ class AnswerStore(QObject):
         self.flush()
 
     def flush(self) -> bool:
-        """Try to save all that waits; says whether everything is on the disk."""
+        """Try to save all that waits; says whether everything is stored."""
         self._retry.stop()
-        while self._queue and self._layer is not None:
-            trouble, reason = self._commit(*self._queue[0])
-            if trouble is not None:
+        while self._queue and self._is_open:
+            fid, answer = self._queue[0]
+            trouble, reason = self._commit(fid, answer)
+            if trouble is Trouble.TAKEN:
+                self._queue.popleft()
+                self._given.pop(fid, None)
+                self.refused.emit(fid, answer, reason)
+            elif trouble is not None:
                 self._say(trouble, reason)
                 self._retry.start()
                 return False
-            fid, _ = self._queue.popleft()
-            self.saved.emit(fid)
+            else:
+                self._queue.popleft()
+                self.saved.emit(fid)
             if not self._queue:
                 self._say(None, "")
         return not self._queue
 
     def settle(self) -> None:
-        """Close the file for writing, so that no journal stays beside it while nothing happens."""
-        if not self._is_updating or self._layer is None:
-            return
-        if self._queue or self._is_drawing():  # reopening under a drawing map costs it patches
-            self._settle.start()
-            return
-        self._stop_updating()
+        """Leave nothing half-open while nothing happens."""
 
     def forget(self) -> None:
         """Drop what waits: it was saved elsewhere."""
@@ -117,51 +103,29 @@ class AnswerStore(QObject):
         self._retry.stop()
 
     def close(self) -> bool:
-        """Stop; says whether every answer of this sitting is in the file that the path names."""
+        """Stop; says whether every answer of this sitting is stored."""
         done = self.flush()
-        if self._given and self._moved() is not None:
-            done = False
-        for timer in (self._retry, self._settle, self._watch):
-            timer.stop()
-        if self._is_updating and self._layer is not None:
-            self._stop_updating()
-        self._layer = None
+        self._retry.stop()
+        self._is_open = False
         return done
 
-    def _stop_updating(self) -> None:
-        provider = self._layer.dataProvider()
-        provider.reloadData()  # closes the connections that maps have left; they keep the journal
-        provider.leaveUpdateMode()
-        self._is_updating = False
+    def hold(self, fid: int) -> str:
+        """Keep a patch for oneself while it is looked at; says why not, where others have it."""
+        return ""
+
+    def let_go(self, fid: int) -> None:
+        """Give a patch that was held, and not answered, back to the others."""
+
+    def take_over(self, fid: int) -> None:
+        """Take a patch from whoever has it."""
+
+    def current(self) -> dict[int, Answer]:
+        """Return what others have answered by now, by feature id; {} where there are no others."""
+        return {}
 
     def _commit(self, fid: int, answer: Answer) -> tuple[Trouble | None, str]:
-        moved = self._moved()
-        if moved is not None:
-            return moved, ""
-        provider = self._layer.dataProvider()
-        values = {self._columns[name]: value for name, value in answer.values().items()}
-        with _short_wait():
-            if not self._is_updating:
-                self._is_updating = provider.enterUpdateMode()
-            done = self._is_updating and provider.changeAttributeValues({fid: values})
-        reason = "; ".join(provider.errors())
-        provider.clearErrors()
-        if done:
-            self._settle.start()
-            return None, ""
-        is_locked = "locked" in reason or "busy" in reason or not self._is_updating
-        return (Trouble.LOCKED if is_locked else Trouble.REFUSED), reason
-
-    def _look(self) -> None:
-        """Notice a file that went away although no answer was given."""
-        if not self._queue:
-            self._say(self._moved(), "")
-
-    def _moved(self) -> Trouble | None:
-        identity = _identity(self._path)
-        if identity is None:
-            return Trouble.DELETED
-        return None if identity == self._identity else Trouble.REPLACED
+        """Store one answer; return what hindered it, and the reason."""
+        raise NotImplementedError
 
     def _say(self, trouble: Trouble | None, reason: str) -> None:
         if trouble is not self._trouble:
@@ -174,27 +138,3 @@ class AnswerStore(QObject):
         timer.setSingleShot(single)
         timer.timeout.connect(call)
         return timer
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What stays the same as long as the path leads to the same file; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _short_wait() -> Iterator[None]:
-    """Let SQLite connections that open now give up on a lock soon; QGIS has no setting for it."""
-    name = "SQLITE_BUSY_TIMEOUT"
-    before = os.environ.get(name)
-    os.environ[name] = _BUSY_TIMEOUT_MS
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

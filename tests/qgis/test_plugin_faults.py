@@ -31,10 +31,10 @@ application = QgsApplication([], True)
 application.initQgis()
 from owl_geo_labeler.batch import open_batch
 from owl_geo_labeler.session import Session
-from owl_geo_labeler.store import AnswerStore
+from owl_geo_labeler.file_store import FileStore
 batch = open_batch(Path(sys.argv[1]))
 session = Session(batch.patches, batch.classes, "Ada")
-store = AnswerStore(batch, lambda: False)
+store = FileStore(batch, lambda: False)
 for label in ("present", "absent", "unsure"):
     store.write(session.answer(label))
     session.move(1)

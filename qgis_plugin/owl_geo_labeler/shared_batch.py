@@ -1,0 +1,99 @@
+"""Open a batch that is a layer of a team's database, and find the newest one there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from qgis.core import QgsProviderRegistry, QgsVectorLayer
+from qgis.PyQt.QtCore import QCoreApplication
+
+from .batch import Batch, in_project, opened
+from .errors import Problem
+from .places import SharedPlace
+
+translate = QCoreApplication.translate
+
+_PROVIDER = "postgres"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A batch of the store."""
+
+    place: SharedPlace
+    run_id: str
+    round: int
+    info: dict[str, Any]
+
+
+def open_shared(place: SharedPlace) -> Batch:
+    """Open a published batch for labelling. Raises Problem with one line where that cannot work.
+
+    A layer of the project that shows this batch already is used again.
+    """
+    known = {one.place.layer: one for one in published(place)}
+    if place.layer not in known:
+        message = translate("OwlGeo", "there is no batch {layer} in {place}; known: {known}")
+        raise Problem(
+            message.format(
+                layer=place.layer, place=place.with_layer(""), known=", ".join(known) or "none"
+            )
+        )
+    uri = place.uri(place.layer, "geom", "fid").uri(False)
+    layer = in_project(uri) or QgsVectorLayer(uri, place.layer, _PROVIDER)
+    if not layer.isValid():
+        raise _unreadable(place, layer)
+    return opened(place, layer, known[place.layer].info, _session_user(place))
+
+
+def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
+    """Return the batches of a store, of one run if it is named, the newest first.
+
+    Raises Problem where the database cannot be read.
+    """
+    layer = QgsVectorLayer(place.uri("batches", "", "batch_id").uri(False), "batches", _PROVIDER)
+    if not layer.isValid():
+        raise _unreadable(place, layer)
+    rows = [
+        Published(
+            place=place.with_layer(str(row["layer"])),
+            run_id=str(row["run_id"]),
+            round=int(row["round"]),
+            info=_info(row["info"]),
+        )
+        for row in layer.getFeatures()
+    ]
+    found = [one for one in rows if run_id in (None, one.run_id)]
+    return sorted(found, key=lambda one: (one.round, one.place.layer), reverse=True)
+
+
+def count_open(place: SharedPlace) -> int:
+    """Return how many patches of a published batch have no answer that this user may see."""
+    uri = place.uri(place.layer, "geom", "fid")
+    uri.setSql('"label" IS NULL')
+    layer = QgsVectorLayer(uri.uri(False), "open", _PROVIDER)
+    return sum(1 for _ in layer.getFeatures()) if layer.isValid() else 0
+
+
+def _session_user(place: SharedPlace) -> str:
+    """Return the role in whose name answers are stored."""
+    metadata = QgsProviderRegistry.instance().providerMetadata(_PROVIDER)
+    uri = place.uri("batches", "", "batch_id").uri(False)
+    return str(metadata.createConnection(uri, {}).executeSql("SELECT session_user")[0][0])
+
+
+def _info(value: object) -> dict[str, Any]:
+    """QGIS gives jsonb as a map, and in some versions as text."""
+    return dict(value) if isinstance(value, dict) else dict(json.loads(str(value)))
+
+
+def _unreadable(place: SharedPlace, layer: QgsVectorLayer) -> Problem:
+    reason = " ".join((layer.error().summary() or "").split())
+    message = translate(
+        "OwlGeo",
+        "{place} cannot be read; is the address right, the server up, and may you label there? "
+        "{reason}",
+    )
+    return Problem(message.format(place=place, reason=reason).strip())
