@@ -35,7 +35,7 @@ from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.types import Answer, BandStatistics, BoolArray, Progress, SceneGrid
 from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
@@ -266,8 +266,32 @@ class Run:
 
     @cached_property
     def labels(self) -> LabelStore:
-        """Every answer ever given."""
-        return GeoPackageLabels(self.path / LABELS, self.crs)
+        """Every answer ever given; see ``label_store``."""
+        return self.label_store()
+
+    def label_store(self, crs: CRS | None = None, *, check: bool = True) -> LabelStore:
+        """Open the store that owl.toml names: ``labels.gpkg``, or PostGIS.
+
+        ``crs`` is that of the footprints, in place of the run's own. Raises RunError where the
+        store is a database and ``labels.gpkg`` holds answers that it lacks; without ``check`` they
+        are not looked for.
+        """
+        file = GeoPackageLabels(self.path / LABELS, self.crs if crs is None else crs)
+        if self.settings.labels is None:
+            return file
+        from owl_geo.labels.database import Database
+        from owl_geo.labels.postgis import PostGISLabels
+
+        store = PostGISLabels(Database(self.settings.labels), self.settings.run_id, file.crs)
+        if check and file.path.exists():
+            rows = file.history().drop(columns="seq").to_dict("records")
+            lacking = store.lacks([Answer(**row) for row in rows])
+            if lacking:
+                raise RunError(
+                    f"{file.path} holds {len(lacking)} answers that {self.settings.labels} lacks; "
+                    f"run `owl-geo labels import {self.path} {file.path}`, or move the file away"
+                )
+        return store
 
     @cached_property
     def source(self) -> PatchSource:

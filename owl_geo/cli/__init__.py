@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import click
 
 from owl_geo import __version__
-from owl_geo.cli import add, compare, ingest, init, logs, plugin, predict, query, run, status
+from owl_geo.cli import add, compare, ingest, init, logs, plugin, predict, query, run, status, store
 from owl_geo.cli.logs import one_line
 
 
@@ -38,6 +38,7 @@ COMMANDS = (
     predict.predict,
     compare.compare,
     plugin.plugin,
+    store.store,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -115,6 +115,9 @@ def _concepts(opened: Run, now: Status) -> str:
 def _next(opened: Run, now: Status) -> str:
     if now.next_step == "label":
         run, batch = opt.quoted(opened.path), opt.quoted(now.waiting or opened.path)
+        if opened.settings.labels is not None:
+            query = f"owl-geo query {run}"
+            return f"label the layer that {query} --to-store names, then {query}"
         return f"label {batch}, then owl-geo ingest {run} {batch}"
     if now.next_step == "nothing":
         return "nothing, the search is finished"

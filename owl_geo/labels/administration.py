@@ -137,8 +137,7 @@ def add_annotator(database: Database, name: str, password: str | None) -> bool:
         from psycopg import sql
 
         raw = driver(connection)
-        known = raw.execute("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (name,))
-        is_new = known.fetchone() is None
+        is_new = not _knows_role(connection, name)
         role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
         with forbidden("roles are made by one with CREATEROLE"):
             if is_new:
@@ -156,6 +155,12 @@ def add_annotator(database: Database, name: str, password: str | None) -> bool:
     return database.work(f"let {name} label", add)
 
 
+def has_role(database: Database, name: str) -> bool:
+    """Whether the server has a role of that name, annotator or not."""
+    _check_name(name)
+    return database.work("look for the role", lambda c: _knows_role(c, name))
+
+
 def revoke_annotator(database: Database, name: str) -> None:
     """Take the right to label from a role; its answers stay, and so does the role.
 
@@ -170,7 +175,9 @@ def revoke_annotator(database: Database, name: str) -> None:
             raise RunError(f"{database.place} has no annotator {name!r}")
         with forbidden("roles are changed by one with CREATEROLE"):
             raw.execute(
-                sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(ANNOTATORS), sql.Identifier(name))
+                sql.SQL("REVOKE {} FROM {}").format(
+                    sql.Identifier(ANNOTATORS), sql.Identifier(name)
+                )
             )
         raw.execute("DELETE FROM owl_geo.leases WHERE annotator = %s", (name,))
 
@@ -232,6 +239,11 @@ def _annotators(connection: Connection) -> list[str]:
         (ANNOTATORS,),
     )
     return [str(name) for (name,) in rows]
+
+
+def _knows_role(connection: Connection, name: str) -> bool:
+    query = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s"
+    return driver(connection).execute(query, (name,)).fetchone() is not None
 
 
 def _check_name(name: str) -> None:

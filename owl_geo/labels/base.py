@@ -101,9 +101,7 @@ def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]
     return new
 
 
-def brought(
-    polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
-) -> list[shapely.Polygon]:
+def brought(polygons: Iterable[shapely.Polygon], source: CRS, target: CRS) -> list[shapely.Polygon]:
     """Return polygons in another CRS."""
     if source == target:
         return list(polygons)

@@ -124,6 +124,7 @@ class Database:
 
     def where(self) -> tuple[str, int, str]:
         """Return host (or folder of the socket), port and name of the database, as connected."""
+
         def look(connection: Connection) -> tuple[str, int, str]:
             info = driver(connection).info
             return info.host, info.port, info.dbname

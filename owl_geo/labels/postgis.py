@@ -129,25 +129,15 @@ class PostGISLabels:
 
         return self.database.work("read the answers", count)
 
-    def is_known(self) -> bool:
-        """Whether the database has a store that knows this run; RunError where none can be asked."""
-        from sqlalchemy import text
+    def check_known(self) -> None:
+        """Raise RunError where the database has no store, or one that does not know this run."""
+        self.database.work("look for the run", self._check_known)
 
-        def look(connection: Connection) -> bool:
-            if connection.execute(text("SELECT to_regclass('owl_geo.runs')")).scalar() is None:
-                return False
-            return self._finds_run(connection)
-
-        return self.database.work("look for the run", look)
-
-    def _finds_run(self, connection: Connection) -> bool:
+    def _check_known(self, connection: Connection) -> None:
         from sqlalchemy import text
 
         query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
-        return connection.execute(text(query), {"run": self.run_id}).scalar() == 1
-
-    def _check_known(self, connection: Connection) -> None:
-        if not self._finds_run(connection):
+        if connection.execute(text(query), {"run": self.run_id}).scalar() != 1:
             raise RunError(
                 f"the label store {self.database.place} does not know this run, {self.run_id}; "
                 "run `owl-geo store init RUN`"
