@@ -273,8 +273,8 @@ class Run:
         """Open the store that owl.toml names: ``labels.gpkg``, or PostGIS.
 
         ``crs`` is that of the footprints, in place of the run's own. Raises RunError where the
-        store is a database and ``labels.gpkg`` holds answers that it lacks; without ``check`` they
-        are not looked for.
+        store is a database that does not know the run yet, or ``labels.gpkg`` holds answers that
+        it lacks; without ``check`` that is not looked for.
         """
         file = GeoPackageLabels(self.path / LABELS, self.crs if crs is None else crs)
         if self.settings.labels is None:
@@ -283,6 +283,8 @@ class Run:
         from owl_geo.labels.postgis import PostGISLabels
 
         store = PostGISLabels(Database(self.settings.labels), self.settings.run_id, file.crs)
+        if check:
+            store.check_known()
         if check and file.path.exists():
             rows = file.history().drop(columns="seq").to_dict("records")
             lacking = store.lacks([Answer(**row) for row in rows])

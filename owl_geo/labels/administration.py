@@ -171,14 +171,11 @@ def revoke_annotator(database: Database, name: str) -> None:
         from psycopg import sql
 
         raw = driver(connection)
+        role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
         if name not in _annotators(connection):
             raise RunError(f"{database.place} has no annotator {name!r}")
         with forbidden("roles are changed by one with CREATEROLE"):
-            raw.execute(
-                sql.SQL("REVOKE {} FROM {}").format(
-                    sql.Identifier(ANNOTATORS), sql.Identifier(name)
-                )
-            )
+            raw.execute(sql.SQL("REVOKE {} FROM {}").format(group, role))
         raw.execute("DELETE FROM owl_geo.leases WHERE annotator = %s", (name,))
 
     database.work(f"take the right to label from {name}", revoke)

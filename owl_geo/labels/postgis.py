@@ -50,8 +50,8 @@ class PostGISLabels:
     """The label store of one run in a database; see ``LabelStore`` for what it promises.
 
     ``crs`` is that of the footprints; the database keeps them in EPSG:4326. A label may be None
-    there: the annotator took the answer back. The store has to be made before, and the run made
-    known to it, by ``owl-geo store init``.
+    there: the annotator took the answer back. Until `owl-geo store init` has made the store and
+    the run known to it, the history is empty and ``append`` an error.
     """
 
     def __init__(self, database: Database, run_id: str, crs: object) -> None:
@@ -95,23 +95,14 @@ class PostGISLabels:
 
     def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
         """Return those of the answers that do not stand in the store."""
-        if not answers:
-            return []
-
-        def look(connection: Connection) -> list[Answer]:
-            self._check_known(connection)
-            return not_stored(answers, self._read(connection, answers))
-
-        return self.database.work("read the answers", look)
+        return self.database.work(
+            "read the answers",
+            lambda connection: not_stored(answers, self._read(connection, answers)),
+        )
 
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
-
-        def read(connection: Connection) -> pd.DataFrame:
-            self._check_known(connection)
-            return self._read(connection)
-
-        return self.database.work("read the answers", read)
+        return self.database.work("read the answers", self._read)
 
     def current(self) -> pd.DataFrame:
         """Return one label per answered patch: patch_id, label, seq."""
@@ -124,7 +115,8 @@ class PostGISLabels:
         query = "SELECT count(*) FROM owl_geo.answers WHERE run_id = :run"
 
         def count(connection: Connection) -> int:
-            self._check_known(connection)
+            if not self._knows_run(connection):
+                return 0
             return int(connection.execute(text(query), {"run": self.run_id}).scalar_one())
 
         return self.database.work("read the answers", count)
@@ -134,14 +126,19 @@ class PostGISLabels:
         self.database.work("look for the run", self._check_known)
 
     def _check_known(self, connection: Connection) -> None:
-        from sqlalchemy import text
-
-        query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
-        if connection.execute(text(query), {"run": self.run_id}).scalar() != 1:
+        if not self._knows_run(connection):
             raise RunError(
                 f"the label store {self.database.place} does not know this run, {self.run_id}; "
                 "run `owl-geo store init RUN`"
             )
+
+    def _knows_run(self, connection: Connection) -> bool:
+        from sqlalchemy import text
+
+        if connection.execute(text("SELECT to_regclass('owl_geo.runs')")).scalar() is None:
+            return False
+        query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
+        return connection.execute(text(query), {"run": self.run_id}).scalar() == 1
 
     def _read(
         self, connection: Connection, answers: Sequence[Answer] | None = None
@@ -154,7 +151,8 @@ class PostGISLabels:
         if answers is not None:
             query += " AND patch_id = ANY(:patches)"
             values["patches"] = sorted({answer.patch_id for answer in answers})
-        rows = connection.execute(text(f"{query} ORDER BY seq"), values).fetchall()
+        known = self._knows_run(connection)
+        rows = connection.execute(text(f"{query} ORDER BY seq"), values).all() if known else []
         table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
         return table.astype({"seq": np.int64, "round": np.int64})
 

@@ -1,7 +1,7 @@
-"""A batch as a layer in the database: a view that QGIS opens, styled, and that answers come in by.
+"""A batch as a layer in the database: a view that QGIS opens styled, and that takes answers.
 
-The view has the columns of the batch GeoPackage and ``lease`` behind them; what an UPDATE of it does
-is told in ``store.sql``.
+The view has the columns of the batch GeoPackage, with ``lease`` behind them; what an UPDATE of it
+does is told in ``store.sql``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def publish(
         if _is_there(raw, batch):
             return False
         srid, polygons = _placed(raw, batch)
-        wanted = {patch: n_annotators for patch in shared}
+        wanted = dict.fromkeys(shared, n_annotators)
         _add_tasks(raw, batch, wanted, srid, polygons)
         _add_view(raw, batch, srid)
         _add_style(raw, batch)
