@@ -14,15 +14,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chosen import CONCEPTS, chosen_patches
 
+from owl_geo.batches import batch_style, read_table, write_batch
 from owl_geo.labels.administration import add_annotator, register, set_up
 from owl_geo.labels.database import Database
+from owl_geo.labels.publishing import BatchLayer, publish
+from owl_geo.schema import EDITABLE_COLUMNS
 
 ADMIN = "keeper"  # owns the stores; no superuser
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -106,7 +110,7 @@ def keeper(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(server: Server, keeper: None) -> Iterator[Database]:
+def team(server: Server, keeper: None) -> Iterator[Database]:
     """A label store without runs, in a database of its own."""
     database = Database(server.url(server.new_database()))
     set_up(database)
@@ -114,13 +118,25 @@ def store(server: Server, keeper: None) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def store_of_all_tests(server: Server) -> Iterator[Database]:
+    """A label store for tests that make runs of their own in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        database = Database(server.url(server.new_database()))
+        set_up(database)
+        yield database
+        database.close()
+
+
 @pytest.fixture
-def annotators(server: Server, store: Database) -> Callable[..., None]:
+def annotators(server: Server, team: Database) -> Callable[..., None]:
     """Call with names to let them label; their password is the server's."""
 
     def add(*names: str) -> None:
         for name in names:
-            add_annotator(store, name, server.password)
+            add_annotator(team, name, server.password)
 
     return add
 
@@ -134,6 +150,50 @@ def new_run(database: Database, **further: Any) -> str:
     run_id = secrets.token_hex(4)
     register(database, run_id, ("absent", "present"), "present", **further)
     return run_id
+
+
+def publish_patches(
+    database: Database,
+    run_id: str,
+    folder: Path,
+    *,
+    n: int = 4,
+    number: int = 0,
+    shared: Iterable[int] = (),
+    n_annotators: int = 1,
+    crs: str = "EPSG:32631",
+    **corner: Any,
+) -> str:
+    """Publish a batch of ``n`` patches, of which some are shared; return the view's name, quoted."""
+    patches = chosen_patches(n, crs=crs, **corner)
+    ids = patches["patch_id"].tolist()
+    batch_id = f"{run_id}-{number:03d}"
+    path = folder / f"{batch_id}.gpkg"
+    write_batch(
+        path,
+        patches,
+        classes=("absent", "present"),
+        positive="present",
+        concepts=CONCEPTS,
+        batch_id=batch_id,
+        round=number,
+    )
+    table = read_table(path)
+    columns = [*table.kinds, *EDITABLE_COLUMNS, "lease"]
+    layer = BatchLayer(
+        run_id,
+        batch_id,
+        number,
+        table.info,
+        table.kinds,
+        table.fids,
+        table.rows,
+        table.polygons,
+        table.crs,
+        batch_style(columns, ("absent", "present"), "present", CONCEPTS),
+    )
+    publish(database, layer, shared={ids[i] for i in shared}, n_annotators=n_annotators)
+    return f'owl_geo."{layer.name}"'
 
 
 def _missing(message: str) -> None:
