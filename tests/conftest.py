@@ -10,7 +10,6 @@ import pytest
 
 if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it not
     from hypothesis import settings
-
     from postgis_server import (  # noqa: F401 - fixtures
         annotators,
         keeper,

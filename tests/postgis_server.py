@@ -164,7 +164,7 @@ def publish_patches(
     crs: str = "EPSG:32631",
     **corner: Any,
 ) -> str:
-    """Publish a batch of ``n`` patches, of which some are shared; return the view's name, quoted."""
+    """Publish a batch of ``n`` patches, some of them shared; return the view's name, quoted."""
     patches = chosen_patches(n, crs=crs, **corner)
     ids = patches["patch_id"].tolist()
     batch_id = f"{run_id}-{number:03d}"

@@ -127,8 +127,8 @@ def test_geometries_are_in_the_batchs_crs_if_it_has_a_code(
     if srid != 4326 or crs == "EPSG:4326":
         assert ana.do(box).fetchone() == pytest.approx(corner)
     ana.set(1, label="present")
-    with_store = "SELECT ST_SRID(geom), ST_IsValid(geom) FROM owl_geo.answers WHERE run_id = %s"
-    assert shop.work("look", lambda c: c.connection.cursor().execute(with_store, (run_id,)).fetchall()) == [(4326, True)]  # fmt: skip
+    kept = "SELECT ST_SRID(geom), ST_IsValid(geom) FROM owl_geo.answers WHERE run_id = %s"
+    assert desk("keeper", view).do(kept, run_id).fetchall() == [(4326, True)]
 
 
 def test_publishing_again_changes_nothing_and_another_batch_is_refused(
