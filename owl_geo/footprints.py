@@ -77,7 +77,8 @@ def _scenes(
     col_off = patches["col_off"].to_numpy(dtype=np.int64)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]
-    for name, rows in zip(names, np.split(order, ends), strict=True):
+    parts = np.split(order, ends) if len(names) else []  # of no rows, split makes one part
+    for name, rows in zip(names, parts, strict=True):
         yield grids[name], rows, row_off[rows], col_off[rows]
 
 
