@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from postgis_server import Server, database_name, new_run, publish_patches
 from test_qgis import QGIS_TESTS, qgis_python  # noqa: F401 - a fixture
 
