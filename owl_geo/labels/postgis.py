@@ -29,6 +29,7 @@ _HISTORY = (
     "SELECT seq, patch_id, label, annotator, labelled_at, batch_id, round, comment"
     " FROM owl_geo.answers WHERE run_id = :run"
 )
+_PATIENCE = "SELECT set_config('lock_timeout', '30s', true), set_config('timezone', 'UTC', true)"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('owl_geo:' || :run, 0))"
 _INSERT = """
 INSERT INTO owl_geo.answers
@@ -79,9 +80,8 @@ class PostGISLabels:
     ) -> Appended:
         from sqlalchemy import text
 
-        connection.execute(text("SET LOCAL lock_timeout = '30s'"))
-        connection.execute(text("SET LOCAL timezone = 'UTC'"))
         self._check_known(connection)
+        connection.execute(text(_PATIENCE))
         connection.execute(text(_LOCK), {"run": self.run_id})
         new = not_stored(answers, self._read(connection, answers))
         if new:
@@ -97,12 +97,12 @@ class PostGISLabels:
         """Return those of the answers that do not stand in the store."""
         return self.database.work(
             "read the answers",
-            lambda connection: not_stored(answers, self._read(connection, answers)),
+            lambda connection: not_stored(answers, self._read_if_known(connection, answers)),
         )
 
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
-        return self.database.work("read the answers", self._read)
+        return self.database.work("read the answers", self._read_if_known)
 
     def current(self) -> pd.DataFrame:
         """Return one label per answered patch: patch_id, label, seq."""
@@ -140,6 +140,13 @@ class PostGISLabels:
         query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
         return connection.execute(text(query), {"run": self.run_id}).scalar() == 1
 
+    def _read_if_known(
+        self, connection: Connection, answers: Sequence[Answer] | None = None
+    ) -> pd.DataFrame:
+        if self._knows_run(connection):
+            return self._read(connection, answers)
+        return _table([])
+
     def _read(
         self, connection: Connection, answers: Sequence[Answer] | None = None
     ) -> pd.DataFrame:
@@ -151,10 +158,13 @@ class PostGISLabels:
         if answers is not None:
             query += " AND patch_id = ANY(:patches)"
             values["patches"] = sorted({answer.patch_id for answer in answers})
-        known = self._knows_run(connection)
-        rows = connection.execute(text(f"{query} ORDER BY seq"), values).all() if known else []
-        table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
-        return table.astype({"seq": np.int64, "round": np.int64})
+        rows = connection.execute(text(f"{query} ORDER BY seq"), values).all()
+        return _table(rows)
+
+
+def _table(rows: Sequence[object]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
+    return table.astype({"seq": np.int64, "round": np.int64})
 
 
 def on_earth(polygons: Sequence[shapely.Polygon], crs: object) -> list[shapely.Polygon]:

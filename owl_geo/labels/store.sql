@@ -103,6 +103,7 @@ DECLARE
     right_now timestamptz;
     stamp timestamptz;
     newest timestamptz;
+    answering CONSTANT boolean := (said, remark) IS DISTINCT FROM (OLD.label, OLD.comment);
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'answers need the isolation level read committed, this session has %',
@@ -175,30 +176,30 @@ BEGIN
             DO UPDATE SET batch_id = EXCLUDED.batch_id, expires_at = EXCLUDED.expires_at;
     END IF;
 
-    IF (said, remark) IS DISTINCT FROM (OLD.label, OLD.comment)
-        AND (shown.annotator IS DISTINCT FROM me
-            OR (said, remark) IS DISTINCT FROM (shown.label, shown.comment))
+    -- who wrote what stood there already wanted to answer too, and learns that it was in vain
+    IF (answering OR NEW.lease IS NOT DISTINCT FROM OLD.lease) AND shown.annotator <> me THEN
+        IF answering AND said IS NULL THEN
+            RAISE EXCEPTION 'patch % was labelled by %, who alone can take that back',
+                task.patch_id, shown.annotator USING ERRCODE = 'OWL02';
+        END IF;
+        IF holder IS NULL AND NOT EXISTS (
+            SELECT FROM owl_geo.leases l
+                WHERE l.run_id = task.run_id AND l.patch_id = task.patch_id
+                    AND l.annotator = me AND l.expires_at > right_now
+        ) THEN
+            RAISE EXCEPTION 'patch % was labelled by % at % UTC; take it over, or choose another',
+                task.patch_id, shown.annotator,
+                to_char(shown.labelled_at::timestamptz, 'YYYY-MM-DD HH24:MI')
+                USING ERRCODE = 'OWL02';
+        END IF;
+    END IF;
+    IF answering AND holder IS NOT NULL THEN
+        RAISE EXCEPTION 'patch % is being labelled by % until % UTC; take it over, or choose another',
+            task.patch_id, holder, to_char(held_until, 'HH24:MI') USING ERRCODE = 'OWL01';
+    END IF;
+    IF answering AND (shown.annotator IS DISTINCT FROM me
+        OR (said, remark) IS DISTINCT FROM (shown.label, shown.comment))
     THEN
-        IF holder IS NOT NULL THEN
-            RAISE EXCEPTION 'patch % is being labelled by % until % UTC; take it over, or choose another',
-                task.patch_id, holder, to_char(held_until, 'HH24:MI')
-                USING ERRCODE = 'OWL01';
-        END IF;
-        IF shown.annotator <> me THEN
-            IF said IS NULL THEN
-                RAISE EXCEPTION 'patch % was labelled by %, who alone can take that back',
-                    task.patch_id, shown.annotator USING ERRCODE = 'OWL02';
-            END IF;
-            IF NOT EXISTS (
-                SELECT FROM owl_geo.leases l
-                    WHERE l.run_id = task.run_id AND l.patch_id = task.patch_id
-                        AND l.annotator = me AND l.expires_at > right_now
-            ) THEN
-                RAISE EXCEPTION 'patch % was labelled by % at % UTC; take it over, or choose another',
-                    task.patch_id, shown.annotator,
-                    to_char(shown.labelled_at::timestamptz, 'YYYY-MM-DD HH24:MI') USING ERRCODE = 'OWL02';
-            END IF;
-        END IF;
         -- a time of one's own counts if it is one and has come; never before what it replaces, or
         -- the older answer would stay the newest
         stamp := right_now;
