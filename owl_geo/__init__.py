@@ -11,7 +11,7 @@ The layers, from top to bottom; imports go down only:
     overview
     evaluation
     elsewhere
-    loop | intake | prediction
+    loop | intake | prediction | publication
     run_setup
     run_folder
     search

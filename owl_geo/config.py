@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote_plus
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -25,7 +28,12 @@ from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
 class Section(BaseModel):
     """A table of owl.toml: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # a password, in the wrong place, must not reach a traceback
+    )
 
 
 def _doc(default: Any, text: str, **constraints: Any) -> Any:
@@ -454,6 +462,9 @@ class Settings(Section):
         ("absent", "present"), "the answers; the first is the background"
     )
     positive: str = _doc("present", "the class that is searched for")
+    labels: str | None = _doc(
+        None, "postgresql://HOST/DB keeps the answers, without a password; absent = labels.gpkg"
+    )
     source: SourceSettings
     layers: dict[str, LayerSettings] = {}
     concepts: dict[str, Concept] = {}
@@ -466,6 +477,16 @@ class Settings(Section):
     reptile: ReptileSettings = ReptileSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     oracle: OracleSettings | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _no_password(cls, labels: object) -> object:
+        if labels is None:
+            return None
+        if not isinstance(labels, str):
+            raise ValueError("it is an address in quotes, postgresql://HOST/DB")
+        check_address(labels)
+        return labels
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:
@@ -503,6 +524,31 @@ class Settings(Section):
         if isinstance(self.source, SyntheticSettings):
             return self.source.image_size
         return self.source.patch_size
+
+
+_SCHEMES = ("postgresql://", "postgres://")
+_SECRETS = (  # libpq's parameters that are secrets themselves; passfile only says where one is
+    *("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"),
+)
+
+
+def check_address(url: str) -> None:
+    """Raise ValueError unless ``url`` is a PostgreSQL address without a password in it.
+
+    The message does not show the address. Whatever stands before an @ and has a colon in it counts
+    as user and password, since a password may hold any character; an @ elsewhere is written %40.
+    """
+    scheme = next((word for word in _SCHEMES if url.startswith(word)), None)
+    if scheme is None or not url.isprintable() or " " in url:
+        raise ValueError("it is no address of PostgreSQL, postgresql://HOST/DB")
+    rest = url.removeprefix(scheme)
+    before_at = unquote_plus(rest.rpartition("@")[0])
+    parameters = [part.partition("=")[0] for part in re.split("[?&]", rest)[1:]]
+    if ":" in before_at or any(unquote_plus(name).strip() in _SECRETS for name in parameters):
+        raise ValueError(
+            "the address holds a password; take it out, and give it by PGPASSWORD, ~/.pgpass or "
+            "pg_service.conf (an @ that ends no user is written %40)"
+        )
 
 
 def _check_learning(

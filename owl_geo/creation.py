@@ -252,7 +252,8 @@ def truth_table(
 
 def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
     """Name a run by what defines it, so that one seed gives the same batches, names included."""
-    digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id"}).encode())
+    # where answers are kept says nothing of what is asked
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id", "labels"}).encode())
     digest.update("\n".join(patches["patch_id"]).encode())
     return digest.hexdigest()[:8]
 

@@ -36,7 +36,7 @@ from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.types import Answer, BandStatistics, BoolArray, Progress, SceneGrid
 from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
@@ -271,8 +271,34 @@ class Run:
 
     @cached_property
     def labels(self) -> LabelStore:
-        """Every answer ever given."""
-        return GeoPackageLabels(self.path / LABELS, self.crs)
+        """Every answer ever given; see ``label_store``."""
+        return self.label_store()
+
+    def label_store(self, crs: CRS | None = None, *, check: bool = True) -> LabelStore:
+        """Open the store that owl.toml names: ``labels.gpkg``, or PostGIS.
+
+        ``crs`` is that of the footprints, in place of the run's own. Raises RunError where the
+        store is a database that does not know the run yet, or ``labels.gpkg`` holds answers that
+        it lacks; without ``check`` that is not looked for.
+        """
+        file = GeoPackageLabels(self.path / LABELS, self.crs if crs is None else crs)
+        if self.settings.labels is None:
+            return file
+        from owl_geo.labels.database import Database
+        from owl_geo.labels.postgis import PostGISLabels
+
+        store = PostGISLabels(Database(self.settings.labels), self.settings.run_id, file.crs)
+        if check:
+            store.check_known()
+        if check and file.path.exists():
+            rows = file.history().drop(columns="seq").to_dict("records")
+            lacking = store.lacks([Answer(**row) for row in rows])
+            if lacking:
+                raise RunError(
+                    f"{file.path} holds {len(lacking)} answers that {self.settings.labels} lacks; "
+                    f"run `owl-geo labels import {self.path} {file.path}`, or move the file away"
+                )
+        return store
 
     @cached_property
     def source(self) -> PatchSource:
@@ -320,8 +346,8 @@ class Run:
     def waits(self, entry: Round) -> list[Path]:
         """Return which files of a round's batch wait for their first answer.
 
-        A part of a team's batch waits until its annotator, or somebody who is not of the team, has
-        answered a patch of it.
+        A part of a team's batch waits until its annotator has answered something, or somebody who
+        is not of the team a patch of it, or all of it that is nobody else's is answered.
         """
         if entry.batch_id is None:
             return []
@@ -330,11 +356,18 @@ class Run:
         if not entry.team:
             return [] if len(history) else [self.batch_path(entry.number)]
         files = self.batch_paths(entry)
+        outside = history[~history["annotator"].isin(list(entry.team))]
         waiting = []
         for name, places in entry.team.items():
-            by_others = history["annotator"].isin([other for other in entry.team if other != name])
-            own = history["patch_id"].isin([entry.patch_ids[place] for place in places])
-            if places and not (own & ~by_others).any():
+            others = {place for other in entry.team if other != name for place in entry.team[other]}
+            own = {entry.patch_ids[place] for place in places}
+            alone = {entry.patch_ids[place] for place in places if place not in others}
+            is_done = (
+                (history["annotator"] == name).any()
+                or outside["patch_id"].isin(own).any()
+                or (alone and alone <= set(history["patch_id"]))
+            )
+            if places and not is_done:
                 waiting.append(files[name])
         return waiting
 

@@ -16,9 +16,9 @@ from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.config import Settings
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError
 from owl_geo.footprints import common_crs
-from owl_geo.labels import GeoPackageLabels
+from owl_geo.labels import GeoPackageLabels, LabelStore
 from owl_geo.run_folder import (
     INDEX,
     LABELS,
@@ -74,9 +74,8 @@ def update(
     Raises RunError where a patch that was asked or answered would no longer exist.
     """
     asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
-    if (run.path / LABELS).exists():
-        answered = GeoPackageLabels(run.path / LABELS, common_crs(grids)).history()["patch_id"]
-        asked = pd.concat([asked, answered])
+    answered = run.label_store(common_crs(grids), check=False).history()["patch_id"]
+    asked = pd.concat([asked, answered])
     lost = asked[~asked.isin(patches["patch_id"])]
     if len(lost):
         raise RunError(
@@ -211,13 +210,34 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise RunError(f"{path} is not empty and no run; choose another place")
     if not overwrite:
         raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
-    if (path / LABELS).exists():
-        run = Run(path)
-        people = run.labels.history()
-        if run.settings.oracle is not None:
-            people = people[people["annotator"] != ORACLE]
-        if len(people):
+    for place, people in _answers_by_people(path).items():
+        if people:
             raise RunError(
-                f"{path} holds {len(people)} answers by people; --overwrite will not delete them, "
+                f"{place} holds {people} answers by people; --overwrite will not delete them, "
                 "move the folder away"
             )
+
+
+def _answers_by_people(path: Path) -> dict[str, int]:
+    """Count the answers of a run that no program gave, by where they are kept.
+
+    Of a run whose owl.toml cannot be read, a store elsewhere is not known.
+    """
+    file = path / LABELS
+    try:
+        run = Run(path)
+    except ConfigError:
+        if file.exists():
+            raise
+        return {}
+    stores: dict[str, LabelStore] = {}
+    if file.exists():
+        stores[str(path)] = GeoPackageLabels(file, run.crs)
+    if run.settings.labels is not None:
+        stores[run.settings.labels] = run.label_store(run.crs, check=False)
+    simulated = run.settings.oracle is not None
+    found = {}
+    for place, store in stores.items():
+        annotators = store.history()["annotator"]
+        found[place] = int((annotators != ORACLE).sum() if simulated else len(annotators))
+    return found

@@ -43,8 +43,8 @@ BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
 BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
-# In a team's database a batch is a view with one column more: who labels a patch just now, and until
-# when. Written into it, these words take a patch, take it from another, and give it back.
+# In a team's database a batch is a view with one column more: who labels a patch just now, and
+# until when. Written into it, these words take a patch, take it from another, and give it back.
 LEASE_COLUMN = "lease"
 TAKE, TAKE_OVER, RELEASE = "take", "take over", "release"
 

@@ -10,6 +10,13 @@ import pytest
 
 if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it not
     from hypothesis import settings
+    from postgis_server import (  # noqa: F401 - fixtures
+        annotators,
+        keeper,
+        server,
+        store_of_all_tests,
+        team,
+    )
 
     # the same examples on every run, and no deadline: a busy machine is no reason to fail
     settings.register_profile("steady", derandomize=True, deadline=None)

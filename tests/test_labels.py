@@ -43,10 +43,18 @@ def geopackage(folder: Path) -> GeoPackageLabels:
     return GeoPackageLabels(folder / "labels.gpkg", CRS)
 
 
-@pytest.fixture(params=[geopackage])
+@pytest.fixture(params=["geopackage", "postgis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LabelStore]:
     """Opens the same store each time it is called."""
-    return lambda: request.param(tmp_path)
+    if request.param == "geopackage":
+        return lambda: geopackage(tmp_path)
+    from postgis_server import new_run
+
+    from owl_geo.labels.postgis import PostGISLabels
+
+    database = request.getfixturevalue("store_of_all_tests")
+    run_id = new_run(database)
+    return lambda: PostGISLabels(database, run_id, CRS)
 
 
 @pytest.fixture
@@ -124,6 +132,11 @@ class TestEveryStore:
 
     def test_doubles_in_one_go_are_stored_once(self, store: LabelStore) -> None:
         assert store.append([answer(1), answer(1)], FOOTPRINTS) == Appended(1, 1)
+
+    def test_an_unknown_footprint_stores_nothing(self, store: LabelStore) -> None:
+        with pytest.raises(KeyError):
+            store.append([answer(1), answer(999)], FOOTPRINTS)
+        assert store.count() == 0
 
     def test_another_store_of_the_same_place_sees_the_answers(
         self, store: LabelStore, open_store: Callable[[], LabelStore]
@@ -391,10 +404,3 @@ def test_a_lock_that_does_not_end_is_one_line(
         with pytest.raises(RunError, match="another program is writing to it"):
             store.append(answers(2), FOOTPRINTS)
     assert store.append(answers(2), FOOTPRINTS) == Appended(1, 1)
-
-
-def test_an_unknown_footprint_stores_nothing(tmp_path: Path) -> None:
-    store = geopackage(tmp_path)
-    with pytest.raises(KeyError):
-        store.append([answer(1), answer(999)], FOOTPRINTS)
-    assert store.count() == 0

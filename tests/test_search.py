@@ -240,6 +240,9 @@ class TestAnsweredByPeople:
         label(other.batch_path(0), {entry.patch_ids[0]: "absent"})
         with pytest.raises(BatchError, match="of another run"):
             ingest(one, [other.batch_path(0)], annotator="x")
+        young = make(tmp_path / "young", seed=4)  # has asked nothing yet
+        with pytest.raises(BatchError, match="this run has none yet"):
+            ingest(young, [other.batch_path(0)], annotator="x")
 
     def test_several_classes(self, tmp_path) -> None:
         run = make(tmp_path / "r", classes=["none", "mine", "dump"], positive="mine")

@@ -1,8 +1,20 @@
 """The file between the run and the people who label: written once, edited in QGIS, read back."""
 
 from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
-from owl_geo.batches.reading import BatchFile, read_batch
+from owl_geo.batches.reading import BatchFile, BatchTable, read_batch, read_table
+from owl_geo.batches.style import batch_style
 from owl_geo.batches.team import dealt
 from owl_geo.batches.writing import write_batch
 
-__all__ = ["BatchFile", "IssuedBatch", "Notes", "answers_of", "dealt", "read_batch", "write_batch"]
+__all__ = [
+    "BatchFile",
+    "BatchTable",
+    "IssuedBatch",
+    "Notes",
+    "answers_of",
+    "batch_style",
+    "dealt",
+    "read_batch",
+    "read_table",
+    "write_batch",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+import shapely
 from pyproj import CRS
 
 from owl_geo import gpkg, schema
@@ -37,6 +38,63 @@ class BatchFile:
     annotator: str | None  # whose part of a team's batch it is
     crs: CRS | None
     answers: gpd.GeoDataFrame
+
+
+@dataclass(frozen=True)
+class BatchTable:
+    """All that the run wrote into a batch, in the order of the file, to be shown elsewhere.
+
+    ``kinds`` has every attribute but those that annotators fill in, with its type as SQL calls it:
+    text, bigint, double precision or boolean. ``rows`` are their values, None where null.
+    """
+
+    info: dict[str, Any]  # what may be answered; see schema.BATCH_INFO_KEYS
+    kinds: dict[str, str]
+    fids: list[int]
+    rows: list[tuple[object, ...]]
+    polygons: list[shapely.Polygon]
+    crs: CRS | None
+
+
+_KINDS = {"BOOLEAN": "boolean", "REAL": "double precision", "DOUBLE": "double precision"}
+
+
+def read_table(path: Path) -> BatchTable:
+    """Read what the run wrote into a batch; answers are left out. Raises BatchError."""
+    _check_file(path)
+    try:
+        with closing(gpkg.connect(path)) as connection:
+            connection.execute("BEGIN")
+            geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
+            own = (gpkg.FEATURE_ID, geometry, *schema.EDITABLE_COLUMNS)
+            kinds = {
+                name: "bigint" if "INT" in kind else _KINDS.get(kind, "text")
+                for _, name, kind, *_ in connection.execute("PRAGMA table_info(batch)")
+                if name not in own
+            }
+            names = ", ".join(gpkg.quoted(name) for name in (gpkg.FEATURE_ID, geometry, *kinds))
+            found = connection.execute(
+                f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - names are quoted
+                f" ORDER BY {gpkg.FEATURE_ID}"
+            ).fetchall()
+            return BatchTable(
+                info=_info(connection, path),
+                kinds=kinds,
+                fids=[int(row[0]) for row in found],
+                rows=[_typed(row[2:], kinds) for row in found],
+                polygons=list(gpkg.from_blobs([row[1] for row in found])),
+                crs=gpkg.crs_of(connection, srs_id),
+            )
+    except sqlite3.Error as error:
+        raise BatchError(f"cannot read {path}: {error}") from error
+
+
+def _typed(values: Sequence[object], kinds: Mapping[str, str]) -> tuple[object, ...]:
+    """Return SQLite's numbers as booleans where they are."""
+    return tuple(
+        bool(value) if kind == "boolean" and value is not None else value
+        for value, kind in zip(values, kinds.values(), strict=True)
+    )
 
 
 def read_batch(path: str | Path) -> BatchFile:

@@ -25,6 +25,7 @@ _ALIASES = {
     "uncertainty": "Uncertainty",
     "relevance": "Relevance",
     "label": "Label",
+    "lease": "Being labelled by",
     "annotator": "Annotator",
     "comment": "Comment",
     "labelled_at": "Labelled at (UTC)",

@@ -27,6 +27,7 @@ from owl_geo.cli import (
     query,
     run,
     status,
+    store,
 )
 from owl_geo.cli.logs import one_line
 
@@ -51,6 +52,7 @@ COMMANDS = (
     predict.predict,
     compare.compare,
     plugin.plugin,
+    store.store,
 )
 for command in COMMANDS:
     cli.add_command(command)

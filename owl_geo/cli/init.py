@@ -57,6 +57,11 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
 @click.option("--classes", callback=_words, help="The answers.  [absent,present]")
 @click.option("--positive", help="The class that is searched for.  [the last class]")
+@click.option(
+    "--labels",
+    metavar="ADDRESS",
+    help="Where answers are kept: postgresql://HOST/DB, without a password.  [RUN/labels.gpkg]",
+)
 @cube.cube_options
 @synthetic.generator_options
 @opt.loop_options
@@ -139,8 +144,9 @@ def _print(summary: Summary, run_path: Path) -> int:
             click.echo(f"  {line}")
     if summary.failed or len(summary.scenes) > 1:
         scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
-    oracle = summary.run.settings.oracle is not None
-    opt.say(f"Next: owl-geo {'run' if oracle else 'query'} {opt.quoted(run_path)}")
+    settings = summary.run.settings
+    step = "query" if settings.oracle is None else "run"
+    opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))
 
 
@@ -156,7 +162,12 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
         base = opt.merge(base, _osm(options["osm"]))
     classes = options["classes"]
     positive = options["positive"] or (classes[-1] if classes else None)
-    over = opt.given(classes=classes, positive=positive, **opt.loop_settings(options))
+    over = opt.given(
+        classes=classes,
+        positive=positive,
+        labels=options["labels"],
+        **opt.loop_settings(options),
+    )
     return opt.merge(base, over)
 
 

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     help="Share of the batch that all of them label, for agreement.  [team.overlap: 0.2]",
 )
 @click.option("--go-on", is_flag=True, help="Ask anew though the last batch waits for answers.")
+@click.option(
+    "--to-store",
+    is_flag=True,
+    help="Also publish the batch in the team's database, as a layer that QGIS opens.",
+)
 @opt.device
 @opt.cluster
 @opt.common
@@ -39,6 +44,7 @@ def query(
     annotators: list[str] | None,
     overlap: float | None,
     go_on: bool,
+    to_store: bool,
     device: str,
     cluster: str | None,
 ) -> None:
@@ -48,11 +54,20 @@ def query(
     named again; patches of it that stay unanswered go back to the pool.
 
     With --annotators the batch is dealt out, and a path is printed for each. It waits until each of
-    them has answered something; --go-on goes on without.
+    them has answered something; --go-on goes on without. With --to-store, where owl.toml names a
+    database, the last line is the address of the batch's layer there.
     """
     from owl_geo.run_folder import Run
 
-    ask(Run(run_path), device, cluster, annotators=annotators, overlap=overlap, go_on=go_on)
+    ask(
+        Run(run_path),
+        device,
+        cluster,
+        annotators=annotators,
+        overlap=overlap,
+        go_on=go_on,
+        to_store=to_store,
+    )
 
 
 def ask(
@@ -63,13 +78,19 @@ def ask(
     annotators: list[str] | None = None,
     overlap: float | None = None,
     go_on: bool = False,
+    to_store: bool = False,
 ) -> None:
-    """Write the next batch, or name what still waits of the last, and print the paths."""
+    """Write the next batch, or name what still waits of the last, and print the paths.
+
+    With ``to_store`` it is published as well, if it is not yet.
+    """
     from owl_geo import cluster as cluster_
-    from owl_geo import loop
+    from owl_geo import loop, publication
 
     if overlap is not None and not (annotators or opened.settings.team.annotators):
         raise click.UsageError("--overlap goes with --annotators")
+    if to_store:
+        publication.team_store(opened)  # before the work, not after it
     waits = not go_on and opened.waiting() is not None
     with cluster_.opened(None if waits else cluster) as workers:
         entry = loop.query(
@@ -86,7 +107,8 @@ def ask(
         waiting = opened.waits(entry)
         names = [name for name, path in files.items() if name is not None and path in waiting]
         by = f" from {' and '.join(names)}" if names else ""
-        opt.say(f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo ingest`")
+        then = "query` again" if to_store else "ingest`"
+        opt.say(f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo {then}")
         files = {name: path for name, path in files.items() if path in waiting}
     else:
         opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
@@ -94,3 +116,10 @@ def ask(
             opt.say(f"  {name}: {len(places)}")
     for path in files.values():
         click.echo(path)
+    if to_store:
+        layer = publication.publish(opened, entry)
+        opt.say(
+            f"In QGIS: a PostgreSQL connection to the database {layer.database} on {layer.host}, "
+            f"port {layer.port}; schema {layer.schema}, layer {layer.layer}"
+        )
+        click.echo(layer.address)

@@ -153,6 +153,9 @@ def _concepts(opened: Run, now: Status) -> str:
 def _next(opened: Run, now: Status) -> str:
     if now.next_step == "label":
         run, batches = opt.quoted(opened.path), [opt.quoted(path) for path in now.waiting]
+        if opened.settings.labels is not None:
+            query = f"owl-geo query {run}"
+            return f"label the layer that {query} --to-store names, then {query}"
         return f"label {' and '.join(batches)}, then owl-geo ingest {run} {' '.join(batches)}"
     if now.next_step == "nothing":
         return "nothing, the search is finished"

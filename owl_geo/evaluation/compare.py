@@ -168,7 +168,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
 def _digest(path: Path) -> str:
     """Tell whether a run is still the one that was compared on."""
     run = Run(path)
-    text = run.settings.model_dump_json(exclude={"run_id"})
+    text = run.settings.model_dump_json(exclude={"run_id", "labels"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
+from owl_geo.projections import transformer
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
 
@@ -129,3 +132,41 @@ def _asked_since_tie(answers: pd.DataFrame) -> bool:
         two = votes.most_common(2)
         has_tied = has_tied or (len(two) == 2 and two[0][1] == two[1][1])
     return False
+
+
+def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
+    """Return the answers that do not stand in the history or earlier among themselves.
+
+    ``history`` needs no more than the rows of the answers' patches; see ``LabelStore.append``.
+    """
+    equal: set[tuple[object, ...]] = set()
+    newest: dict[tuple[str, str, str], tuple[object, object, str]] = {}
+
+    def remember(who: tuple[str, str, str], said: tuple[object, object, str]) -> None:
+        equal.add((*who, *said))
+        if who not in newest or said[2] >= newest[who][2]:
+            newest[who] = said
+
+    for row in history.itertuples(index=False):
+        who = (row.patch_id, row.annotator, row.batch_id)
+        remember(who, (row.label, row.comment, row.labelled_at))
+    new = []
+    for answer in answers:
+        who = (answer.patch_id, answer.annotator, answer.batch_id)
+        said = (answer.label, answer.comment, answer.labelled_at)
+        repeated = not answer.stamped and who in newest and newest[who][:2] == said[:2]
+        if repeated or (*who, *said) in equal:
+            continue
+        remember(who, said)
+        new.append(answer)
+    return new
+
+
+def brought(polygons: Iterable[shapely.Polygon], source: CRS, target: CRS) -> list[shapely.Polygon]:
+    """Return polygons in another CRS."""
+    if source == target:
+        return list(polygons)
+    to_target = transformer(source, target).transform
+    return list(
+        shapely.transform(np.array(list(polygons), dtype=object), to_target, interleaved=False)
+    )

@@ -8,7 +8,7 @@ triggers call functions that only GDAL's SQLite has.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from pyproj import CRS
 
 from owl_geo import gpkg
 from owl_geo.errors import RunError
-from owl_geo.labels.base import HISTORY_COLUMNS, Appended, consensus
-from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
+from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 from owl_geo.types import Answer
 
@@ -68,7 +68,7 @@ class GeoPackageLabels:
                 connection.execute("PRAGMA synchronous = FULL")
                 # takes the lock before reading, so that no other process adds what we compare with
                 connection.execute("BEGIN IMMEDIATE")
-                new = _not_stored(answers, _read(connection))
+                new = not_stored(answers, _read(connection))
                 if new:
                     polygons = [footprints[answer.patch_id] for answer in new]
                     _insert(connection, new, polygons, self.crs)
@@ -94,7 +94,7 @@ class GeoPackageLabels:
             rows = connection.execute(
                 f"SELECT {gpkg.FEATURE_ID}, {place} FROM {layer}"  # noqa: S608 - quoted names
             ).fetchall()
-            polygons = _brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
+            polygons = brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
             connection.executemany(
                 f"UPDATE {layer} SET {place} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
                 [
@@ -175,31 +175,6 @@ def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:
     return table.astype({"seq": np.int64, "round": np.int64})
 
 
-def _not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
-    """Return the answers that do not stand in the history or earlier among themselves."""
-    equal: set[tuple[object, ...]] = set()
-    newest: dict[tuple[str, str, str], tuple[object, object, str]] = {}
-
-    def remember(who: tuple[str, str, str], said: tuple[object, object, str]) -> None:
-        equal.add((*who, *said))
-        if who not in newest or said[2] >= newest[who][2]:
-            newest[who] = said
-
-    for row in history.itertuples(index=False):
-        who = (row.patch_id, row.annotator, row.batch_id)
-        remember(who, (row.label, row.comment, row.labelled_at))
-    new = []
-    for answer in answers:
-        who = (answer.patch_id, answer.annotator, answer.batch_id)
-        said = (answer.label, answer.comment, answer.labelled_at)
-        repeated = not answer.stamped and who in newest and newest[who][:2] == said[:2]
-        if repeated or (*who, *said) in equal:
-            continue
-        remember(who, said)
-        new.append(answer)
-    return new
-
-
 def _insert(
     connection: sqlite3.Connection,
     answers: Sequence[Answer],
@@ -209,25 +184,13 @@ def _insert(
     _, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
     file_crs = gpkg.crs_of(connection, srs_id)
     if file_crs is not None and crs is not None:
-        polygons = _brought(polygons, CRS.from_user_input(crs), file_crs)
+        polygons = brought(polygons, CRS.from_user_input(crs), file_crs)
     rows = (
         (*(getattr(answer, name) for name in LABELS_COLUMNS), blob)
         for answer, blob in zip(answers, gpkg.to_blobs(polygons, srs_id), strict=True)
     )
     connection.executemany(_INSERT, rows)
     _widen_extent(connection, polygons)
-
-
-def _brought(
-    polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
-) -> list[shapely.Polygon]:
-    """Return polygons in another CRS."""
-    if source == target:
-        return list(polygons)
-    to_target = transformer(source, target).transform
-    return list(
-        shapely.transform(np.array(list(polygons), dtype=object), to_target, interleaved=False)
-    )
 
 
 def _widen_extent(connection: sqlite3.Connection, polygons: Sequence[shapely.Polygon]) -> None:

@@ -190,8 +190,8 @@ class NextBatch(_Command):
         return translate(
             "OwlGeo",
             "Learns from the answers in a run and writes the next batch to label. Until the last "
-            "batch has an answer, that batch is named again. Of a batch that is dealt out to a team "
-            "the log names every part, and the output is the last.",
+            "batch has an answer, that batch is named again. Of a batch that is dealt out to a "
+            "team the log names every part, and the output is the last.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

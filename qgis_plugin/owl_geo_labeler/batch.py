@@ -118,7 +118,7 @@ def count_unanswered(path: Path) -> int:
 
 
 def annotator_of(path: Path) -> str | None:
-    """Return whose part of a team's batch a file is; None where it is for everybody, or no batch."""
+    """Return whose part of a team's batch a file is; None for everybody's, and for no batch."""
     try:
         _check_file(path)
         return _info(path).get(schema.BATCH_INFO_ANNOTATOR)

@@ -32,7 +32,7 @@ class SharedPlace:
 
     @classmethod
     def parse(cls, text: str) -> SharedPlace:
-        """Read ``postgresql://HOST:PORT/DB?schema=owl_geo&layer=...``, as ``owl-geo query`` prints it.
+        """Read ``postgresql://HOST:PORT/DB?layer=...``, as ``owl-geo query`` prints it.
 
         Raises Problem for what is none, and for one with a password.
         """

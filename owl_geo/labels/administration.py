@@ -1,0 +1,272 @@
+"""A team's store, seen by who runs it: made, opened to annotators, looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from owl_geo.errors import RunError
+from owl_geo.labels.database import Database, driver, forbidden, reason
+from owl_geo.labels.postgis import POSTGIS_SCHEMA
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+LAYOUT = 1
+ANNOTATORS = "owl_geo_annotator"  # the group role; whoever is in it may label
+_LONGEST_NAME = 63  # bytes of a role's name; PostgreSQL would cut the rest off
+
+# The table as QGIS itself makes it, for styles that layers open with.
+_STYLES = """
+CREATE TABLE IF NOT EXISTS public.layer_styles (
+    id SERIAL PRIMARY KEY, f_table_catalog varchar, f_table_schema varchar, f_table_name varchar,
+    f_geometry_column varchar, styleName text, styleQML xml, styleSLD xml, useAsDefault boolean,
+    description text, owner varchar(63) DEFAULT CURRENT_USER, ui xml,
+    update_time timestamp DEFAULT CURRENT_TIMESTAMP
+);
+GRANT SELECT ON public.layer_styles TO owl_geo_annotator
+"""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who is looking at a patch, and until when nobody else is given it."""
+
+    patch_id: str
+    annotator: str
+    expires_at: datetime  # aware, UTC
+
+
+@dataclass(frozen=True)
+class Published:
+    """A batch that annotators can open."""
+
+    batch_id: str
+    layer: str  # the view's name in the schema owl_geo
+    patches: int
+    answered: int  # patches with as many annotators' answers as are wanted
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """What a store says of one run at a moment."""
+
+    answers: dict[str, int]  # by annotator, most first; taken back and replaced ones included
+    batches: tuple[Published, ...]  # oldest first
+    leases: tuple[Lease, ...]  # that have not expired, the longest first
+
+
+def set_up(database: Database) -> None:
+    """Make the store in a database, or bring what is there up to date; answers stay.
+
+    Raises RunError where the role may not, where PostGIS is missing, and where a newer owl-geo
+    made the store.
+    """
+
+    import psycopg
+
+    def make(connection: Connection) -> None:
+        raw = driver(connection)
+        # two who do so at once would both find nothing there
+        raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
+        _check_layout(connection)
+        with forbidden("ask an administrator for CREATE EXTENSION postgis in this database"):
+            try:
+                raw.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+            except psycopg.errors.FeatureNotSupported as error:
+                raise RunError(
+                    f"the server of {database.place} has no PostGIS ({reason(error)}); install it "
+                    "there, postgresql-15-postgis-3 say"
+                ) from None
+        find_postgis(connection)
+        sql = resources.files("owl_geo.labels").joinpath("store.sql").read_text(encoding="utf-8")
+        with forbidden("the store is made by a role with CREATE on the database and CREATEROLE"):
+            raw.execute(sql.encode())
+        with forbidden("the styles of QGIS are in the schema public, in which it must write"):
+            raw.execute(_STYLES)
+
+    database.work("make the label store", make)
+
+
+def register(
+    database: Database,
+    run_id: str,
+    classes: Sequence[str],
+    positive: str,
+    lease_time: timedelta | None = None,
+) -> bool:
+    """Make a run known to the store, and return whether it was new; its lease time may change.
+
+    Raises RunError where the run stands there with other classes.
+    """
+
+    def make(connection: Connection) -> bool:
+        raw = driver(connection)
+        made = raw.execute(
+            "INSERT INTO owl_geo.runs (run_id, classes, positive) VALUES (%s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            (run_id, list(classes), positive),
+        )
+        known = raw.execute("SELECT classes FROM owl_geo.runs WHERE run_id = %s", (run_id,))
+        row = known.fetchone()
+        if row is None or list(row[0]) != list(classes):
+            raise RunError(
+                f"{database.place} knows run {run_id} with other classes; make another run"
+            )
+        if lease_time is not None:
+            raw.execute(
+                "UPDATE owl_geo.runs SET lease_time = %s WHERE run_id = %s", (lease_time, run_id)
+            )
+        return made.rowcount == 1
+
+    return database.work("make the run known", make)
+
+
+def add_annotator(database: Database, name: str, password: str | None) -> bool:
+    """Let a role label here, and return whether it was made for that; ``name`` signs its answers.
+
+    A role that exists keeps its password. That of a new one is hashed before it leaves this
+    machine. Raises RunError, where a new one has no password above all.
+    """
+    _check_name(name)
+
+    def add(connection: Connection) -> bool:
+        from psycopg import sql
+
+        raw = driver(connection)
+        is_new = not _knows_role(connection, name)
+        role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
+        with forbidden("roles are made by one with CREATEROLE"):
+            if is_new:
+                if not password:
+                    raise RunError(f"{name} needs a password, and an empty one does not do")
+                hashed = raw.pgconn.encrypt_password(
+                    password.encode(), name.encode(), b"scram-sha-256"
+                ).decode()
+                raw.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed))
+                )
+            raw.execute(sql.SQL("GRANT {} TO {}").format(group, role))
+        return is_new
+
+    return database.work(f"let {name} label", add)
+
+
+def has_role(database: Database, name: str) -> bool:
+    """Whether the server has a role of that name, annotator or not."""
+    _check_name(name)
+    return database.work("look for the role", lambda c: _knows_role(c, name))
+
+
+def revoke_annotator(database: Database, name: str) -> None:
+    """Take the right to label from a role; its answers stay, and so does the role.
+
+    Raises RunError where there is no such annotator.
+    """
+
+    def revoke(connection: Connection) -> None:
+        from psycopg import sql
+
+        raw = driver(connection)
+        role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
+        if name not in _annotators(connection):
+            raise RunError(f"{database.place} has no annotator {name!r}")
+        with forbidden("roles are changed by one with CREATEROLE"):
+            raw.execute(sql.SQL("REVOKE {} FROM {}").format(group, role))
+        raw.execute("DELETE FROM owl_geo.leases WHERE annotator = %s", (name,))
+
+    database.work(f"take the right to label from {name}", revoke)
+
+
+def annotators(database: Database) -> list[str]:
+    """Return the roles that may label, in order of their names."""
+    return database.work("look for annotators", _annotators)
+
+
+def state(database: Database, run_id: str) -> StoreState:
+    """Say who answered how much, what is published, and who is looking at what; RunError."""
+
+    def look(connection: Connection) -> StoreState:
+        raw = driver(connection)
+        counts = raw.execute(
+            "SELECT annotator, count(*) FROM owl_geo.answers WHERE run_id = %s"
+            " GROUP BY annotator ORDER BY 2 DESC, 1",
+            (run_id,),
+        ).fetchall()
+        batches = raw.execute(_PUBLISHED, {"run": run_id}).fetchall()
+        leases = raw.execute(
+            "SELECT patch_id, annotator, expires_at AT TIME ZONE 'UTC' FROM owl_geo.leases"
+            " WHERE run_id = %s AND expires_at > now() ORDER BY 3 DESC, 1",
+            (run_id,),
+        ).fetchall()
+        return StoreState(
+            {str(name): int(n) for name, n in counts},
+            tuple(Published(*row) for row in batches),
+            tuple(Lease(*row) for row in leases),
+        )
+
+    return database.work("look at the store", look)
+
+
+_PUBLISHED = """
+WITH said AS (
+    SELECT DISTINCT ON (patch_id, annotator) patch_id, annotator, label
+    FROM owl_geo.answers WHERE run_id = %(run)s
+    ORDER BY patch_id, annotator, moment DESC, seq DESC
+), votes AS (
+    SELECT patch_id, count(*) AS n FROM said WHERE label IS NOT NULL GROUP BY patch_id
+)
+SELECT b.batch_id, b.layer, count(*), count(*) FILTER (WHERE v.n >= t.wanted)
+FROM owl_geo.batches b
+JOIN owl_geo.tasks t ON t.batch_id = b.batch_id
+LEFT JOIN votes v ON v.patch_id = t.patch_id
+WHERE b.run_id = %(run)s
+GROUP BY b.batch_id, b.layer, b.round ORDER BY b.round, b.batch_id
+"""
+
+
+def _annotators(connection: Connection) -> list[str]:
+    rows = driver(connection).execute(
+        "SELECT m.rolname FROM pg_catalog.pg_auth_members a"
+        " JOIN pg_catalog.pg_roles m ON m.oid = a.member"
+        " JOIN pg_catalog.pg_roles g ON g.oid = a.roleid WHERE g.rolname = %s ORDER BY 1",
+        (ANNOTATORS,),
+    )
+    return [str(name) for (name,) in rows]
+
+
+def _knows_role(connection: Connection, name: str) -> bool:
+    query = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s"
+    return driver(connection).execute(query, (name,)).fetchone() is not None
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        raise RunError(f"{name!r} cannot be an annotator; choose a name of 1 to 63 letters")
+    if name == ANNOTATORS:
+        raise RunError(f"{name} is the group of all annotators; name one of them")
+
+
+def _check_layout(connection: Connection) -> None:
+    raw = driver(connection)
+    known = raw.execute("SELECT to_regclass('owl_geo.version')").fetchone()
+    if known is None or known[0] is None:
+        return
+    row = raw.execute("SELECT layout FROM owl_geo.version").fetchone()
+    if row is not None and int(row[0]) > LAYOUT:
+        raise RunError(
+            f"the store was made by a newer owl-geo (layout {row[0]}, this one knows {LAYOUT}); "
+            "upgrade owl-geo"
+        )
+
+
+def find_postgis(connection: Connection) -> None:
+    """Put PostGIS on the search path for this transaction, wherever it was installed."""
+    raw = driver(connection)
+    row = raw.execute(POSTGIS_SCHEMA.encode()).fetchone()
+    if row is None:
+        raise RunError("the database has no PostGIS; run `owl-geo store init RUN`")
+    raw.execute("SELECT set_config('search_path', %s, true)", (f"{row[0]}, pg_catalog",))

@@ -1,0 +1,216 @@
+"""A PostgreSQL database: how it is reached, how long it is waited for, what its errors become.
+
+Addresses carry no password. libpq finds one where it always does: PGPASSWORD, PGPASSFILE,
+``~/.pgpass``, or the service that PGSERVICE or the address names.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote, urlencode
+
+from owl_geo.config import check_address
+from owl_geo.errors import RunError
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
+    from sqlalchemy import Connection, Engine
+
+    Raw = psycopg.Connection[TupleRow]
+
+_log = logging.getLogger("owl_geo")
+
+SCHEMA = "owl_geo"
+RETRY_SECONDS = 30.0  # how long a server that went away is waited for
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
+
+# So that a cable that was pulled is noticed in half a minute, and a host that is not there at once.
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+T = TypeVar("T")
+
+
+class Lost(Exception):
+    """The connection broke, or could not be made just now; the work may be done again."""
+
+
+class Database:
+    """One database, at an address such as ``postgresql://HOST/DB``.
+
+    Raises RunError where the address holds a password or cannot be read, and where the extra
+    ``postgis`` is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            check_address(url)
+        except ValueError as error:
+            raise RunError(f"labels: {error}") from None
+        try:
+            import psycopg
+            import sqlalchemy  # noqa: F401 - both are the extra
+        except ImportError as error:
+            raise RunError(
+                "labels are in PostgreSQL, for which this installation lacks "
+                f"{error.name}; run pip install 'owl-geo[postgis]'"
+            ) from error
+        self.url = url
+        try:
+            # the scheme's short form is libpq's too
+            self._options = psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise RunError(f"labels is no address that PostgreSQL knows: {reason(error)}") from None
+        self._reached = False
+
+    @property
+    def place(self) -> str:
+        """The address for messages."""
+        return self.url
+
+    @cached_property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine; it keeps one connection, and looks whether that still lives."""
+        import sqlalchemy
+
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            isolation_level="READ COMMITTED",
+            pool_size=1,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    def close(self) -> None:
+        """Close the connection that is kept; the next use makes another."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    def work(self, verb: str, what: Callable[[Connection], T]) -> T:
+        """Do ``what`` in one transaction, which must bear to be done again, and return its result.
+
+        Where the server goes away in the middle it is waited for, ``RETRY_SECONDS``; a server that
+        has not answered once is only waited for while it starts. Raises RunError with ``verb``,
+        "read the answers" say, in its one line.
+        """
+        import psycopg
+        import sqlalchemy
+
+        end = time.monotonic() + RETRY_SECONDS
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                with self.engine.begin() as connection:
+                    return what(connection)
+            except (sqlalchemy.exc.DBAPIError, psycopg.Error, Lost) as error:
+                if not self._may_return(error) or time.monotonic() + pause > end:
+                    raise RunError(f"cannot {verb} in {self.place}: {_advice(error)}") from None
+                if pause == _FIRST_PAUSE:
+                    _log.warning("%s does not answer; trying again", self.place)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def where(self) -> tuple[str, int, str]:
+        """Return host (or folder of the socket), port and name of the database, as connected."""
+
+        def look(connection: Connection) -> tuple[str, int, str]:
+            info = driver(connection).info
+            return info.host, info.port, info.dbname
+
+        return self.work("look up the name of the server", look)
+
+    def _connect(self) -> Raw:
+        import psycopg
+
+        options = {**_PATIENCE, "application_name": "owl-geo", **self._options}
+        try:
+            connection = psycopg.connect(**options)  # type: ignore[arg-type]
+        except psycopg.OperationalError as error:
+            raise Lost(reason(error)) from None
+        self._reached = True
+        return connection
+
+    def _may_return(self, error: Exception) -> bool:
+        """Whether the server may be back in a moment."""
+        import psycopg
+        import sqlalchemy
+
+        if isinstance(error, sqlalchemy.exc.DBAPIError):
+            return error.connection_invalidated or _went_away(error.orig)
+        if isinstance(error, psycopg.Error):
+            return _went_away(error)
+        parameters = psycopg.conninfo.make_conninfo(**self._options)  # type: ignore[arg-type]
+        answer = psycopg.pq.PGconn.ping(parameters.encode())
+        if answer == psycopg.pq.Ping.OK:  # it is up, and will not have us
+            return False
+        return self._reached or answer == psycopg.pq.Ping.REJECT
+
+
+def driver(connection: Connection) -> Raw:
+    """Return psycopg's connection behind SQLAlchemy's, for what is composed of names."""
+    found: Raw | None = connection.connection.driver_connection
+    assert found is not None
+    return found
+
+
+def address(host: str, port: int, name: str, **further: str) -> str:
+    """Return an address without user or password, with ``further`` as its query."""
+    if host.startswith("/"):  # the folder of a socket
+        query = {"host": host, **({"port": str(port)} if port != 5432 else {}), **further}
+        return f"postgresql:///{quote(name, safe='')}?{urlencode(query, safe='/')}"
+    shown = f"[{host}]" if ":" in host else quote(host, safe="")
+    return f"postgresql://{shown}:{port}/{quote(name, safe='')}?{urlencode(further, safe='/')}"
+
+
+def reason(error: BaseException) -> str:
+    """Return what PostgreSQL or libpq said, in one line; never the statement or its values."""
+    said = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(said or error).split()).removeprefix("connection failed: ")
+
+
+@contextmanager
+def forbidden(advice: str) -> Iterator[None]:
+    """Turn a missing right into one line that says what to do about it."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RunError(f"{reason(error)}; {advice}") from None
+
+
+def _went_away(error: BaseException | None) -> bool:
+    import psycopg
+
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    # class 57P: the server shuts down, has crashed, or starts; 08: the line is broken
+    return error.sqlstate is None or error.sqlstate.startswith(("57P", "08"))
+
+
+def _advice(error: BaseException) -> str:
+    import psycopg
+
+    cause = getattr(error, "orig", None) or error
+    said = reason(cause)
+    if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return "it holds no label store yet; run `owl-geo store init RUN`"
+    if isinstance(cause, psycopg.errors.LockNotAvailable):
+        return "another program is storing answers and does not finish; try again"
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return f"{said}; connect as the role that ran `owl-geo store init`"
+    if isinstance(cause, Lost):
+        return f"{said}; set user and password by PGUSER and PGPASSWORD or ~/.pgpass"
+    return said

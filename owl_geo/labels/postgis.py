@@ -1,0 +1,181 @@
+"""Answers in PostGIS: a store that a team shares; see ``store.sql`` for the tables.
+
+An append takes the run's lock in the database before it reads what it compares with, as the
+batches' views do for single answers. So ``seq`` is the order in which answers were committed, two
+programs that store the same do so once, and a transaction that broke off is simply done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from owl_geo.errors import RunError
+from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
+from owl_geo.labels.database import Database
+from owl_geo.projections import GEOGRAPHIC, crs_of
+from owl_geo.schema import LABELS_COLUMNS
+from owl_geo.types import Answer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_HISTORY = (
+    "SELECT seq, patch_id, label, annotator, labelled_at, batch_id, round, comment"
+    " FROM owl_geo.answers WHERE run_id = :run"
+)
+_PATIENCE = "SELECT set_config('lock_timeout', '30s', true), set_config('timezone', 'UTC', true)"
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('owl_geo:' || :run, 0))"
+_INSERT = """
+INSERT INTO owl_geo.answers
+    (run_id, patch_id, label, annotator, labelled_at, moment, batch_id, round, comment, geom)
+SELECT :run, a.patch_id, a.label, a.annotator, a.labelled_at,
+    a.labelled_at::timestamptz, a.batch_id, a.round, a.comment,
+    {postgis}.ST_GeomFromWKB(a.wkb, 4326)
+FROM unnest(
+    CAST(:patch_id AS text[]), CAST(:label AS text[]), CAST(:annotator AS text[]),
+    CAST(:labelled_at AS text[]), CAST(:batch_id AS text[]), CAST(:round AS integer[]),
+    CAST(:comment AS text[]), CAST(:wkb AS bytea[])
+) WITH ORDINALITY
+    AS a (patch_id, label, annotator, labelled_at, batch_id, round, comment, wkb, place)
+ORDER BY a.place
+"""
+
+
+class PostGISLabels:
+    """The label store of one run in a database; see ``LabelStore`` for what it promises.
+
+    ``crs`` is that of the footprints; the database keeps them in EPSG:4326. A label may be None
+    there: the annotator took the answer back. Until `owl-geo store init` has made the store and
+    the run known to it, the history is empty and ``append`` an error.
+    """
+
+    def __init__(self, database: Database, run_id: str, crs: object) -> None:
+        self.database = database
+        self.run_id = run_id
+        self.crs = crs
+
+    def append(
+        self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
+    ) -> Appended:
+        """Store the answers that are new in one transaction; see ``LabelStore``.
+
+        Where the connection is lost it is done again, for half a minute; then RunError.
+        """
+        if not answers:
+            return Appended(new=0, unchanged=0)
+        polygons = [footprints[answer.patch_id] for answer in answers]
+        wkb = dict(zip(answers, shapely.to_wkb(on_earth(polygons, self.crs)), strict=True))
+        return self.database.work(
+            "write the answers", lambda connection: self._append(connection, answers, wkb)
+        )
+
+    def _append(
+        self, connection: Connection, answers: Sequence[Answer], wkb: Mapping[Answer, bytes]
+    ) -> Appended:
+        from sqlalchemy import text
+
+        self._check_known(connection)
+        connection.execute(text(_PATIENCE))
+        connection.execute(text(_LOCK), {"run": self.run_id})
+        new = not_stored(answers, self._read(connection, answers))
+        if new:
+            schema = connection.execute(text(POSTGIS_SCHEMA)).scalar_one()
+            columns = {name: [getattr(answer, name) for answer in new] for name in LABELS_COLUMNS}
+            connection.execute(
+                text(_INSERT.format(postgis=schema)),
+                {**columns, "run": self.run_id, "wkb": [wkb[answer] for answer in new]},
+            )
+        return Appended(new=len(new), unchanged=len(answers) - len(new))
+
+    def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Return those of the answers that do not stand in the store."""
+        return self.database.work(
+            "read the answers",
+            lambda connection: not_stored(answers, self._read_if_known(connection, answers)),
+        )
+
+    def history(self) -> pd.DataFrame:
+        """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
+        return self.database.work("read the answers", self._read_if_known)
+
+    def current(self) -> pd.DataFrame:
+        """Return one label per answered patch: patch_id, label, seq."""
+        return consensus(self.history())
+
+    def count(self) -> int:
+        """Return how many answers the history has."""
+        from sqlalchemy import text
+
+        query = "SELECT count(*) FROM owl_geo.answers WHERE run_id = :run"
+
+        def count(connection: Connection) -> int:
+            if not self._knows_run(connection):
+                return 0
+            return int(connection.execute(text(query), {"run": self.run_id}).scalar_one())
+
+        return self.database.work("read the answers", count)
+
+    def check_known(self) -> None:
+        """Raise RunError where the database has no store, or one that does not know this run."""
+        self.database.work("look for the run", self._check_known)
+
+    def _check_known(self, connection: Connection) -> None:
+        if not self._knows_run(connection):
+            raise RunError(
+                f"the label store {self.database.place} does not know this run, {self.run_id}; "
+                "run `owl-geo store init RUN`"
+            )
+
+    def _knows_run(self, connection: Connection) -> bool:
+        from sqlalchemy import text
+
+        if connection.execute(text("SELECT to_regclass('owl_geo.runs')")).scalar() is None:
+            return False
+        query = "SELECT count(*) FROM owl_geo.runs WHERE run_id = :run"
+        return connection.execute(text(query), {"run": self.run_id}).scalar() == 1
+
+    def _read_if_known(
+        self, connection: Connection, answers: Sequence[Answer] | None = None
+    ) -> pd.DataFrame:
+        if self._knows_run(connection):
+            return self._read(connection, answers)
+        return _table([])
+
+    def _read(
+        self, connection: Connection, answers: Sequence[Answer] | None = None
+    ) -> pd.DataFrame:
+        """Read the history, or the part of it that is about the patches of ``answers``."""
+        from sqlalchemy import text
+
+        values: dict[str, object] = {"run": self.run_id}
+        query = _HISTORY
+        if answers is not None:
+            query += " AND patch_id = ANY(:patches)"
+            values["patches"] = sorted({answer.patch_id for answer in answers})
+        rows = connection.execute(text(f"{query} ORDER BY seq"), values).all()
+        return _table(rows)
+
+
+def _table(rows: Sequence[object]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(HISTORY_COLUMNS), dtype=object)
+    return table.astype({"seq": np.int64, "round": np.int64})
+
+
+def on_earth(polygons: Sequence[shapely.Polygon], crs: object) -> list[shapely.Polygon]:
+    """Return polygons of ``crs`` in EPSG:4326; as they are where they have none."""
+    if crs is None:
+        return list(polygons)
+    return brought(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
+
+
+# The schema that PostGIS was put into, quoted: the search path may lead elsewhere.
+POSTGIS_SCHEMA = (
+    "SELECT quote_ident(n.nspname) FROM pg_catalog.pg_extension e"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'"
+)

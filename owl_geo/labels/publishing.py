@@ -1,0 +1,288 @@
+"""A batch as a layer in the database: a view that QGIS opens styled, and that takes answers.
+
+The view has the columns of the batch GeoPackage, with ``lease`` behind them; what an UPDATE of it
+does is told in ``store.sql``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import shapely
+from pyproj import CRS
+
+from owl_geo.errors import RunError
+from owl_geo.labels.administration import ANNOTATORS, find_postgis
+from owl_geo.labels.base import brought
+from owl_geo.labels.database import SCHEMA, Database, driver, reason
+from owl_geo.projections import GEOGRAPHIC, crs_of
+from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE, EDITABLE_COLUMNS, LEASE_COLUMN
+
+if TYPE_CHECKING:
+    from psycopg import sql
+    from sqlalchemy import Connection
+
+    from owl_geo.labels.database import Raw
+
+_log = logging.getLogger("owl_geo")
+
+_LONGEST_NAME = 63  # bytes of a name; PostgreSQL would cut the rest off
+_LON_LAT = 4326
+_KINDS = {"text", "bigint", "double precision", "boolean"}
+
+
+@dataclass(frozen=True)
+class BatchLayer:
+    """A batch on its way to the database.
+
+    ``kinds`` has the PostgreSQL type of every attribute but those that annotators fill in, in the
+    order of the file; ``rows`` their values, ``fids`` the features' numbers, ``polygons`` the
+    footprints in ``crs``, all in one order.
+    """
+
+    run_id: str
+    batch_id: str
+    round: int
+    info: Mapping[str, object]
+    kinds: Mapping[str, str]
+    fids: Sequence[int]
+    rows: Sequence[Sequence[object]]
+    polygons: Sequence[shapely.Polygon]
+    crs: CRS | None
+    style: str  # QML
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return f"batch_{self.batch_id}"
+
+
+def publish(
+    database: Database,
+    batch: BatchLayer,
+    *,
+    shared: Collection[str] = (),
+    n_annotators: int = 1,
+) -> bool:
+    """Make the batch a layer of the database, whole or not at all; return whether it is new.
+
+    A batch that is there already stays as it is. The patches in ``shared`` are wanted by
+    ``n_annotators``, each of whom sees their own answers only, the others by one. Raises RunError
+    where the run is not known to the store, or another batch of that name is there.
+    """
+    _check(batch)
+
+    def make(connection: Connection) -> bool:
+        raw = driver(connection)
+        raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
+        find_postgis(connection)
+        if _is_there(raw, batch):
+            return False
+        srid, polygons = _placed(raw, batch)
+        wanted = dict.fromkeys(shared, n_annotators)
+        _add_tasks(raw, batch, wanted, srid, polygons)
+        _add_view(raw, batch, srid)
+        _add_style(raw, batch)
+        return True
+
+    return database.work("publish the batch", make)
+
+
+def _check(batch: BatchLayer) -> None:
+    for name in (batch.name, *batch.kinds):
+        if len(name.encode()) > _LONGEST_NAME:
+            raise RunError(f"{name!r} is too long for PostgreSQL, which takes 63 bytes; rename it")
+    unknown = set(batch.kinds.values()) - _KINDS
+    assert not unknown, unknown
+
+
+def _is_there(raw: Raw, batch: BatchLayer) -> bool:
+    if raw.execute("SELECT 1 FROM owl_geo.runs WHERE run_id = %s", (batch.run_id,)).rowcount != 1:
+        raise RunError(
+            f"the label store does not know this run, {batch.run_id}; run `owl-geo store init RUN`"
+        )
+    found = raw.execute(
+        "SELECT t.patch_id FROM owl_geo.batches b JOIN owl_geo.tasks t USING (batch_id)"
+        " WHERE b.batch_id = %s ORDER BY t.fid",
+        (batch.batch_id,),
+    ).fetchall()
+    if not found:
+        return False
+    if [patch for (patch,) in found] != _patch_ids(batch):
+        raise RunError(
+            f"another batch {batch.batch_id} with other patches is in the label store; a copy of "
+            "this run published it, go on there or make another run"
+        )
+    return True
+
+
+def _patch_ids(batch: BatchLayer) -> list[str]:
+    place = list(batch.kinds).index("patch_id")
+    pairs = sorted(zip(batch.fids, batch.rows, strict=True), key=lambda pair: pair[0])
+    return [str(row[place]) for _, row in pairs]
+
+
+def _placed(raw: Raw, batch: BatchLayer) -> tuple[int, list[shapely.Polygon]]:
+    """Return the polygons in the batch's CRS where PostGIS knows it, and its number there."""
+    if batch.crs is None:
+        return _LON_LAT, list(batch.polygons)
+    authority = batch.crs.to_authority()
+    if authority is not None and authority[0] == "EPSG":
+        known = raw.execute(
+            "SELECT srid FROM spatial_ref_sys WHERE auth_name = 'EPSG' AND auth_srid = %s",
+            (int(authority[1]),),
+        ).fetchone()
+        if known is not None:
+            return int(known[0]), list(batch.polygons)
+    return _LON_LAT, brought(batch.polygons, batch.crs, crs_of(GEOGRAPHIC))
+
+
+def _add_tasks(
+    raw: Raw,
+    batch: BatchLayer,
+    wanted: Mapping[str, int],
+    srid: int,
+    polygons: Sequence[shapely.Polygon],
+) -> None:
+    raw.execute(
+        "INSERT INTO owl_geo.batches (batch_id, run_id, round, info, layer)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (batch.batch_id, batch.run_id, batch.round, json.dumps(batch.info), batch.name),
+    )
+    crs = crs_of(GEOGRAPHIC) if batch.crs is None else batch.crs
+    footprints = brought(batch.polygons, crs, crs_of(GEOGRAPHIC))
+    place = list(batch.kinds).index("patch_id")
+    rows = zip(
+        batch.fids,
+        batch.rows,
+        shapely.to_wkb(footprints),
+        shapely.to_wkb(polygons),
+        strict=True,
+    )
+    with raw.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO owl_geo.tasks"
+            " (batch_id, fid, patch_id, wanted, attributes, footprint, geom) VALUES"
+            " (%s, %s, %s, %s, %s, ST_GeomFromWKB(%s, 4326), ST_GeomFromWKB(%s, %s))",
+            [
+                (
+                    batch.batch_id,
+                    fid,
+                    row[place],
+                    wanted.get(str(row[place]), 1),
+                    _json(dict(zip(batch.kinds, row, strict=True))),
+                    footprint,
+                    polygon,
+                    srid,
+                )
+                for fid, row, footprint, polygon in rows
+            ],
+        )
+
+
+def _json(values: Mapping[str, object]) -> str:
+    """Return values as JSON; infinities go as words, which PostgreSQL reads as numbers."""
+    safe = {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+    return json.dumps(safe, ensure_ascii=False)
+
+
+# A patch that one annotator is to answer shows the newest answer that stands, whoever gave it. Of
+# one that several are to answer, each sees only what they said themselves. What was taken back is
+# shown to nobody else; a comment without a label is such an answer.
+_VIEW = """
+CREATE VIEW {view} WITH (security_barrier) AS
+SELECT t.fid, t.geom::geometry(Polygon, {srid}) AS geom, {before}, s.label, s.annotator, s.comment,
+    s.labelled_at, {after}, l.lease
+FROM owl_geo.tasks t
+LEFT JOIN LATERAL (
+    SELECT n.label, n.comment,
+        CASE WHEN n.label IS NOT NULL THEN n.annotator END AS annotator,
+        CASE WHEN n.label IS NOT NULL THEN n.labelled_at END AS labelled_at
+    FROM (
+        SELECT DISTINCT ON (a.annotator) a.*
+        FROM owl_geo.answers a
+        WHERE a.run_id = {run} AND a.patch_id = t.patch_id
+            AND (t.wanted = 1 OR a.annotator = session_user)
+        ORDER BY a.annotator, a.moment DESC, a.seq DESC
+    ) n
+    WHERE n.label IS NOT NULL OR n.annotator = session_user
+    ORDER BY n.label IS NULL, n.moment DESC, n.seq DESC
+    LIMIT 1
+) s ON true
+LEFT JOIN LATERAL (
+    SELECT l.annotator || ' until ' || to_char(l.expires_at AT TIME ZONE 'UTC', 'HH24:MI') AS lease
+    FROM owl_geo.leases l
+    WHERE l.run_id = {run} AND l.patch_id = t.patch_id AND l.expires_at > statement_timestamp()
+        AND (t.wanted = 1 OR l.annotator = session_user)
+    ORDER BY l.expires_at DESC
+    LIMIT 1
+) l ON true
+WHERE t.batch_id = {batch}
+"""
+
+
+def _add_view(raw: Raw, batch: BatchLayer, srid: int) -> None:
+    from psycopg import sql
+
+    before = [name for name in batch.kinds if name not in BATCH_COLUMNS_AFTER]
+    after = [name for name in BATCH_COLUMNS_AFTER if name in batch.kinds]
+    assert before[: len(BATCH_COLUMNS_BEFORE)] == list(BATCH_COLUMNS_BEFORE)
+    view = sql.Identifier(SCHEMA, batch.name)
+    raw.execute(
+        sql.SQL(_VIEW).format(
+            view=view,
+            srid=sql.Literal(srid),
+            before=_columns(batch, before),
+            after=_columns(batch, after),
+            run=sql.Literal(batch.run_id),
+            batch=sql.Literal(batch.batch_id),
+        )
+    )
+    raw.execute(
+        sql.SQL(
+            "CREATE TRIGGER answer INSTEAD OF UPDATE ON {} FOR EACH ROW"
+            " EXECUTE FUNCTION owl_geo.take_answer({})"
+        ).format(view, sql.Literal(batch.batch_id))
+    )
+    may_change = sql.SQL(", ").join(map(sql.Identifier, (*EDITABLE_COLUMNS, LEASE_COLUMN)))
+    raw.execute(
+        sql.SQL("GRANT SELECT, UPDATE ({}) ON {} TO {}").format(
+            may_change, view, sql.Identifier(ANNOTATORS)
+        )
+    )
+
+
+def _columns(batch: BatchLayer, names: Sequence[str]) -> sql.Composed:
+    from psycopg import sql
+
+    return sql.SQL(", ").join(
+        sql.SQL("(t.attributes ->> {})::{} AS {}").format(
+            sql.Literal(name), sql.SQL(batch.kinds[name]), sql.Identifier(name)
+        )
+        for name in names
+    )
+
+
+def _add_style(raw: Raw, batch: BatchLayer) -> None:
+    """Make the style that with which QGIS opens the layer; without the right to, go without."""
+    import psycopg
+
+    try:
+        with raw.transaction():
+            raw.execute(
+                "INSERT INTO public.layer_styles (f_table_catalog, f_table_schema, f_table_name,"
+                " f_geometry_column, styleName, styleQML, useAsDefault, description)"
+                " VALUES (current_database(), %s, %s, 'geom', 'owl-geo batch',"
+                " XMLPARSE(DOCUMENT %s), true, 'coloured by label')",
+                (SCHEMA, batch.name, batch.style),
+            )
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+        _log.warning("%s opens in QGIS without a style: %s", batch.name, reason(error))
