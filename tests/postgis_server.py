@@ -79,11 +79,13 @@ class Server:
         """Break every connection off and come back."""
         self.control("restart", "-m", "immediate")
 
+    def command(self) -> list[str]:
+        """What starts and stops it, with the words start, stop or restart behind it."""
+        data = str(self.folder / "data")
+        return _as_server(str(self.bin / "pg_ctl"), "-D", data, "-l", str(self.log), "-w")
+
     def control(self, *words: str) -> None:
-        _as_server(
-            str(self.bin / "pg_ctl"), "-D", str(self.folder / "data"), "-l", str(self.log), "-w",
-            *words,
-        )  # fmt: skip
+        _do(*self.command(), *words)
 
 
 @pytest.fixture(scope="session")
@@ -211,8 +213,9 @@ def _start(folder: Path) -> Server:
     secret.write_text(server.password, encoding="utf-8")
     secret.chmod(0o644)  # the folder itself is closed to others
     data = folder / "data"
-    _as_server(
-        *(str(server.bin / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8"),
+    initdb = (str(server.bin / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8")
+    _do(
+        *_as_server(*initdb),
         *("--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile", str(secret), "--no-sync"),
     )
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -237,10 +240,14 @@ def _start(folder: Path) -> Server:
     return server
 
 
-def _as_server(*command: str) -> None:
+def _as_server(*command: str) -> list[str]:
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    return [*as_user, *command]
+
+
+def _do(*command: str) -> None:
     with tempfile.TemporaryFile() as output:  # not a pipe, which the server would inherit
-        done = subprocess.run([*as_user, *command], stdout=output, stderr=output, cwd="/")
+        done = subprocess.run(command, stdout=output, stderr=output, cwd="/")
         output.seek(0)
         assert done.returncode == 0, output.read().decode()
 

@@ -106,5 +106,6 @@ class SharedStore(AnswerStore):
         reason = says[1] if says else " ".join(whole.split())
         if _TAKEN.search(reason):
             return Trouble.TAKEN, reason
-        is_offline = not reason or _LOST.search(reason)
+        # a database that is there says ERROR; FATAL is said while it goes down, and else nothing
+        is_offline = says is None or _LOST.search(reason)
         return (Trouble.OFFLINE if is_offline else Trouble.REFUSED), reason
