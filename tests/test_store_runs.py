@@ -464,6 +464,29 @@ def test_a_copy_of_a_run_with_other_batches_is_refused(
         publication.publish(Run(copy), loop.query(Run(copy)))
 
 
+def test_several_people_may_keep_a_store(
+    server: Server,
+    team: Database,
+    annotators: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owl: Owl,
+) -> None:
+    annotators("ana")
+    with server.connect("postgres", "postgres") as root:
+        root.execute(f"CREATE ROLE deputy LOGIN IN ROLE keeper PASSWORD '{server.password}'")
+    run = make(tmp_path / "run", labels=team.url)
+    monkeypatch.setenv("PGUSER", "ana")
+    refused = owl("store", "init", run.path)
+    assert refused.code == 1 and refused.err.count("\n") == 1
+    assert "connect as the role that ran `owl-geo store init`" in refused.err
+    monkeypatch.setenv("PGUSER", "deputy")
+    assert owl("store", "init", run.path).code == 0
+    layer = publication.publish(run, loop.query(run)).layer
+    answer_all(server, team, layer)
+    assert Run(run.path).labels.count() == 6
+
+
 def test_set_up_twice_at_once(server: Server, empty: Database) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
