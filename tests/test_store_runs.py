@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -92,6 +93,12 @@ def test_a_team_from_nothing_to_the_second_batch(
     again = owl("store", "init", path, "--lease-minutes", "5", "-q")
     assert again.out == f"{empty.url} knows run {run_id} before, with 0 answers\n"
 
+    monkeypatch.setattr("sys.stdin", io.StringIO("typed\ntyped\n"))
+    nobody = owl("store", "annotator", path, "never seen")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert nobody.err == (
+        "error: never seen needs a password, and nobody can type one; set OWL_GEO_NEW_PASSWORD\n"
+    )
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", server.password)
     added = owl("store", "annotator", path, "ana")
     assert added.out.startswith(f"ana may label in {empty.url}")

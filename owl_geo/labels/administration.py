@@ -80,7 +80,7 @@ def set_up(database: Database) -> None:
         with forbidden("ask an administrator for CREATE EXTENSION postgis in this database"):
             try:
                 raw.execute("CREATE EXTENSION IF NOT EXISTS postgis")
-            except psycopg.errors.FeatureNotSupported as error:
+            except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
                 raise RunError(
                     f"the server of {database.place} has no PostGIS ({reason(error)}); install it "
                     "there, postgresql-15-postgis-3 say"
