@@ -48,10 +48,11 @@ def batch_style(
     for index, name in enumerate(columns):
         ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
     ET.SubElement(qgis, "editorlayout").text = "tablayout"
-    qgis.append(_form(columns, concepts))
+    answer = [name for name in _ANSWER_FIELDS if name in columns and name not in concepts]
+    qgis.append(_form(columns, answer, concepts))
     locks = ET.SubElement(qgis, "editable")
     for name in (FEATURE_ID, *columns):
-        ET.SubElement(locks, "field", name=name, editable=str(int(name in _ANSWER_FIELDS)))
+        ET.SubElement(locks, "field", name=name, editable=str(int(name in answer)))
     title = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
     ET.SubElement(qgis, "previewExpression").text = title
     ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
@@ -117,10 +118,9 @@ def _editors(classes: tuple[str, ...]) -> ET.Element:
     return configuration
 
 
-def _form(columns: Sequence[str], concepts: Sequence[str]) -> ET.Element:
+def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]) -> ET.Element:
     """The form from top to bottom: the answer, why this patch was chosen, where it comes from."""
     why = [*schema.BATCH_COLUMNS_BEFORE[1:], *concepts]
-    answer = [name for name in _ANSWER_FIELDS if name in columns]
     rest = [name for name in columns if name not in why and name not in answer]
     form = ET.Element("attributeEditorForm")
     groups = {"Answer": answer, "Why this patch": why, "Patch": rest}
