@@ -18,9 +18,6 @@ import shapely
 from postgis_server import Server, database_name, new_run, publish_patches
 from searches import label, make
 
-pytest.importorskip("psycopg")
-import psycopg
-
 from owl_geo import Run, intake, loop
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer, Appended
@@ -28,6 +25,8 @@ from owl_geo.labels import database as database_
 from owl_geo.labels.administration import register
 from owl_geo.labels.database import Database
 from owl_geo.labels.postgis import PostGISLabels
+
+psycopg = pytest.importorskip("psycopg")
 
 # a copy of this process, without what it takes to import all again
 _FORK = multiprocessing.get_context("fork")

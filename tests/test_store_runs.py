@@ -19,8 +19,6 @@ import pytest
 from postgis_server import Server, database_name
 from searches import assert_same_story, label, make
 
-pytest.importorskip("psycopg")
-
 from owl_geo import Run, intake, loop, owl_toml, publication
 from owl_geo.cli import _run
 from owl_geo.config import check_address
@@ -29,6 +27,8 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels import Answer, GeoPackageLabels
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
+
+pytest.importorskip("psycopg")
 
 Owl = Callable[..., Any]
 
