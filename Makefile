@@ -1,5 +1,5 @@
 # make demo   the main job: a simulated search on synthetic patches
-# make test   every check: style, types, layers, tests, QGIS included where it can be had
+# make test   every check: style, types, layers, tests, QGIS and PostGIS included where they can be had
 # make bench  ratios of speed, each against a baseline measured in the same run
 
 PYTHON ?= python3
@@ -7,12 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
-.PHONY: demo test bench check qgis clean
+.PHONY: demo test bench check qgis postgis clean
 
 demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
 
-test: check qgis
+test: check qgis postgis
 	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest
 
 check: $(VENV)/.installed-dev
@@ -58,6 +58,26 @@ qgis:
 	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
 	    $(QGIS_PACKAGES) >/dev/null || \
 	  echo "QGIS: could not be installed; its tests will be skipped"; \
+	fi
+
+# The tests of a team's label store start a server of their own; nothing of the system's is used.
+POSTGIS_PACKAGES := postgresql postgresql-postgis
+
+postgis:
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && \
+	    ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; then \
+	  echo "PostGIS: found"; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "PostGIS: missing, and no apt-get to install it; its tests will be skipped"; \
+	elif [ "$$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then \
+	  echo "PostGIS: missing; for its tests: sudo apt-get install $(POSTGIS_PACKAGES)"; \
+	else \
+	  echo "PostGIS: installing it by apt, a minute"; \
+	  as_root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+	  $$as_root apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
+	    $(POSTGIS_PACKAGES) >/dev/null || \
+	  echo "PostGIS: could not be installed; its tests will be skipped"; \
 	fi
 
 clean:

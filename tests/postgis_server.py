@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -16,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,9 @@ class Server:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server that all tests share."""
-    pytest.importorskip("psycopg", reason="the extra postgis is not installed")
-    if not _PROGRAMS:
+    if find_spec("psycopg") is None:
+        _missing("the extra postgis is not installed")
+    if not _PROGRAMS or not hasattr(os, "geteuid"):
         _missing("PostgreSQL's programs are not in /usr/lib/postgresql")
     # not pytest's own folder, into which the user postgres may not look
     folder = Path(tempfile.mkdtemp(prefix="owl-pg-"))
@@ -207,6 +208,8 @@ def _missing(message: str) -> None:
 def _start(folder: Path) -> Server:
     server = Server(folder, _free_port(), secrets.token_urlsafe(16), _PROGRAMS[-1].parent)
     if os.geteuid() == 0:
+        import pwd  # which Windows has not
+
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)
     secret = folder / "password"

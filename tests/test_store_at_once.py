@@ -18,9 +18,6 @@ import shapely
 from postgis_server import Server, database_name, new_run, publish_patches
 from searches import label, make
 
-pytest.importorskip("psycopg")
-import psycopg
-
 from owl_geo import Run, intake, loop
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer, Appended
@@ -28,6 +25,8 @@ from owl_geo.labels import database as database_
 from owl_geo.labels.administration import register
 from owl_geo.labels.database import Database
 from owl_geo.labels.postgis import PostGISLabels
+
+psycopg = pytest.importorskip("psycopg")
 
 # a copy of this process, without what it takes to import all again
 _FORK = multiprocessing.get_context("fork")
@@ -62,11 +61,13 @@ def together(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]
     return [found[place] for place in range(len(children))]
 
 
-def append_one_by_one(url: str, run_id: str, annotator: str, n: int) -> Appended:
-    """Append answers, each in a transaction of its own."""
+def append_in_pieces(url: str, run_id: str, annotator: str, n: int, size: int = 1) -> Appended:
+    """Append answers, ``size`` in a transaction."""
     store = PostGISLabels(Database(url), run_id, None)
-    new = [store.append([one], FOOTPRINTS).new for one in answers(annotator, n)]
-    return Appended(sum(new), n - sum(new))
+    given = answers(annotator, n)
+    pieces = [given[i : i + size] for i in range(0, n, size)]
+    new = sum(store.append(piece, FOOTPRINTS).new for piece in pieces)
+    return Appended(new, n - new)
 
 
 def watch_order(url: str, run_id: str, wanted: int) -> str:
@@ -97,7 +98,7 @@ def test_eight_processes_append_two_hundred_answers_each(team: Database) -> None
     def work(name: str) -> Any:
         if name == "watch":
             return watch_order(team.url, run_id, 1600)
-        return append_one_by_one(team.url, run_id, name, 200)
+        return append_in_pieces(team.url, run_id, name, 200, size=4)
 
     done = together(work, ("watch",), *((name,) for name in names))
     assert done == ["in order"] + [Appended(200, 0)] * 8
@@ -110,7 +111,7 @@ def test_the_same_answers_from_four_processes_are_stored_once(team: Database) ->
     run_id = new_run(team)
 
     def work() -> Appended:
-        return append_one_by_one(team.url, run_id, "ana", 50)
+        return append_in_pieces(team.url, run_id, "ana", 50)
 
     done = together(work, (), (), (), ())
     assert sum(one.new for one in done) == 50
@@ -198,7 +199,7 @@ def while_appending(team: Database, run_id: str, disturb: Callable[[], None], n:
 
     def work(name: str) -> Any:
         if name != "disturber":
-            return append_one_by_one(team.url, run_id, name, n)
+            return append_in_pieces(team.url, run_id, name, n, size=2)
         store = PostGISLabels(Database(team.url), run_id, None)
         for goal in (n // 4, n):
             while store.count() < goal:

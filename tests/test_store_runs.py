@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -18,8 +19,6 @@ import pytest
 from postgis_server import Server, database_name
 from searches import assert_same_story, label, make
 
-pytest.importorskip("psycopg")
-
 from owl_geo import Run, intake, loop, owl_toml, publication
 from owl_geo.cli import _run
 from owl_geo.config import check_address
@@ -28,6 +27,8 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels import Answer, GeoPackageLabels
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
+
+pytest.importorskip("psycopg")
 
 Owl = Callable[..., Any]
 
@@ -92,6 +93,12 @@ def test_a_team_from_nothing_to_the_second_batch(
     again = owl("store", "init", path, "--lease-minutes", "5", "-q")
     assert again.out == f"{empty.url} knows run {run_id} before, with 0 answers\n"
 
+    monkeypatch.setattr("sys.stdin", io.StringIO("typed\ntyped\n"))
+    nobody = owl("store", "annotator", path, "never seen")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert nobody.err == (
+        "error: never seen needs a password, and nobody can type one; set OWL_GEO_NEW_PASSWORD\n"
+    )
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", server.password)
     added = owl("store", "annotator", path, "ana")
     assert added.out.startswith(f"ana may label in {empty.url}")
@@ -462,6 +469,29 @@ def test_a_copy_of_a_run_with_other_batches_is_refused(
     (copy / "owl.toml").write_text(text.replace("batch_size = 4", "batch_size = 5", 1))
     with pytest.raises(RunError, match="a copy of this run published it"):
         publication.publish(Run(copy), loop.query(Run(copy)))
+
+
+def test_several_people_may_keep_a_store(
+    server: Server,
+    team: Database,
+    annotators: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owl: Owl,
+) -> None:
+    annotators("ana")
+    with server.connect("postgres", "postgres") as root:
+        root.execute(f"CREATE ROLE deputy LOGIN IN ROLE keeper PASSWORD '{server.password}'")
+    run = make(tmp_path / "run", labels=team.url)
+    monkeypatch.setenv("PGUSER", "ana")
+    refused = owl("store", "init", run.path)
+    assert refused.code == 1 and refused.err.count("\n") == 1
+    assert "connect as the role that ran `owl-geo store init`" in refused.err
+    monkeypatch.setenv("PGUSER", "deputy")
+    assert owl("store", "init", run.path).code == 0
+    layer = publication.publish(run, loop.query(run)).layer
+    answer_all(server, team, layer)
+    assert Run(run.path).labels.count() == 6
 
 
 def test_set_up_twice_at_once(server: Server, empty: Database) -> None:

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgis_server import Server, database_name, new_run, publish_patches
-
-pytest.importorskip("psycopg")
-import psycopg
 from chosen import CONCEPTS
-from psycopg import errors
+from postgis_server import Server, database_name, new_run, publish_patches
 
 from owl_geo import schema
 from owl_geo.errors import RunError
@@ -23,6 +19,9 @@ from owl_geo.labels import Answer
 from owl_geo.labels.administration import register, revoke_annotator, set_up, state
 from owl_geo.labels.database import Database
 from owl_geo.labels.postgis import PostGISLabels
+
+psycopg = pytest.importorskip("psycopg")
+errors = psycopg.errors
 
 IDS = [f"scene/0/{i * 32}" for i in range(4)]
 

@@ -17,7 +17,7 @@ _NOT_ANSWERED = "(not answered)"
 _BRIGHT = "#FFFFFF"
 _HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
 
-_ANSWER_FIELDS = ("label", "comment", "annotator")
+_ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last in a database only
 _ALIASES = {
     "patch_id": "Patch",
     "rank": "Rank (1 = most wanted)",
@@ -25,7 +25,7 @@ _ALIASES = {
     "uncertainty": "Uncertainty",
     "relevance": "Relevance",
     "label": "Label",
-    "lease": "Being labelled by",
+    "lease": "Taken by (take, take over, release)",
     "annotator": "Annotator",
     "comment": "Comment",
     "labelled_at": "Labelled at (UTC)",
@@ -48,10 +48,11 @@ def batch_style(
     for index, name in enumerate(columns):
         ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
     ET.SubElement(qgis, "editorlayout").text = "tablayout"
-    qgis.append(_form(columns, concepts))
+    answer = [name for name in _ANSWER_FIELDS if name in columns and name not in concepts]
+    qgis.append(_form(columns, answer, concepts))
     locks = ET.SubElement(qgis, "editable")
     for name in (FEATURE_ID, *columns):
-        ET.SubElement(locks, "field", name=name, editable=str(int(name in _ANSWER_FIELDS)))
+        ET.SubElement(locks, "field", name=name, editable=str(int(name in answer)))
     title = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
     ET.SubElement(qgis, "previewExpression").text = title
     ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
@@ -117,12 +118,12 @@ def _editors(classes: tuple[str, ...]) -> ET.Element:
     return configuration
 
 
-def _form(columns: Sequence[str], concepts: Sequence[str]) -> ET.Element:
+def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]) -> ET.Element:
     """The form from top to bottom: the answer, why this patch was chosen, where it comes from."""
     why = [*schema.BATCH_COLUMNS_BEFORE[1:], *concepts]
-    rest = [name for name in columns if name not in why and name not in _ANSWER_FIELDS]
+    rest = [name for name in columns if name not in why and name not in answer]
     form = ET.Element("attributeEditorForm")
-    groups = {"Answer": _ANSWER_FIELDS, "Why this patch": why, "Patch": rest}
+    groups = {"Answer": answer, "Why this patch": why, "Patch": rest}
     for title, names in groups.items():
         group = ET.SubElement(
             form,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from owl_geo.cli import options as opt
+from owl_geo.errors import RunError
 
 if TYPE_CHECKING:
     from owl_geo.labels.postgis import PostGISLabels
@@ -81,9 +83,7 @@ def annotator(run_path: Path, name: str, revoke: bool) -> None:
         return
     password = None
     if not has_role(there.database, name):
-        password = os.environ.get(PASSWORD) or click.prompt(
-            f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
-        )
+        password = os.environ.get(PASSWORD) or _ask_for_password(name)
     is_new = add_annotator(there.database, name, password)
     kept = "" if is_new else ", with the password that the role has"
     click.echo(f"{name} may label in {there.database.place}{kept}")
@@ -118,6 +118,15 @@ def status(run_path: Path) -> None:
     for title, lines in (("Answers", answers), ("Batches", batches), ("Leases", leases)):
         for place, line in enumerate(lines or ["none"]):
             click.echo(f"{title + ':' if place == 0 else '':<12}{line}")
+
+
+def _ask_for_password(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise RunError(f"{name} needs a password, and nobody can type one; set {PASSWORD}")
+    typed: str = click.prompt(
+        f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
+    )
+    return typed
 
 
 def _open(run_path: Path) -> tuple[Run, PostGISLabels]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from owl_geo.labels.postgis import POSTGIS_SCHEMA
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_log = logging.getLogger("owl_geo")
 
 LAYOUT = 1
 ANNOTATORS = "owl_geo_annotator"  # the group role; whoever is in it may label
@@ -73,10 +76,11 @@ def set_up(database: Database) -> None:
         # two who do so at once would both find nothing there
         raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
         _check_layout(connection)
+        act_as_owner(connection)
         with forbidden("ask an administrator for CREATE EXTENSION postgis in this database"):
             try:
                 raw.execute("CREATE EXTENSION IF NOT EXISTS postgis")
-            except psycopg.errors.FeatureNotSupported as error:
+            except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
                 raise RunError(
                     f"the server of {database.place} has no PostGIS ({reason(error)}); install it "
                     "there, postgresql-15-postgis-3 say"
@@ -85,8 +89,11 @@ def set_up(database: Database) -> None:
         sql = resources.files("owl_geo.labels").joinpath("store.sql").read_text(encoding="utf-8")
         with forbidden("the store is made by a role with CREATE on the database and CREATEROLE"):
             raw.execute(sql.encode())
-        with forbidden("the styles of QGIS are in the schema public, in which it must write"):
-            raw.execute(_STYLES)
+        try:
+            with raw.transaction():
+                raw.execute(_STYLES)
+        except psycopg.errors.InsufficientPrivilege as error:
+            _log.warning("batches will open in QGIS without a style: %s", reason(error))
 
     database.work("make the label store", make)
 
@@ -261,6 +268,23 @@ def _check_layout(connection: Connection) -> None:
             f"the store was made by a newer owl-geo (layout {row[0]}, this one knows {LAYOUT}); "
             "upgrade owl-geo"
         )
+
+
+def act_as_owner(connection: Connection) -> None:
+    """Go on, in this transaction, as the role that owns the store, if there is one.
+
+    Several people may share that role; what each makes must not be theirs, or ``take_answer``,
+    which has the owner's rights, could not read it.
+    """
+    from psycopg import sql
+
+    raw = driver(connection)
+    row = raw.execute(
+        "SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'owl_geo'"
+    ).fetchone()
+    if row is not None:
+        with forbidden("connect as the role that ran `owl-geo store init`, or a member of it"):
+            raw.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(row[0])))
 
 
 def find_postgis(connection: Connection) -> None:

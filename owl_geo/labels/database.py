@@ -196,8 +196,9 @@ def _went_away(error: BaseException | None) -> bool:
 
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return False
-    # class 57P: the server shuts down, has crashed, or starts; 08: the line is broken
-    return error.sqlstate is None or error.sqlstate.startswith(("57P", "08"))
+    # 57P: the server shuts down, has crashed, or starts; 08: the line is broken; 40: two that had
+    # waited for each other, of whom this one was sent back
+    return error.sqlstate is None or error.sqlstate.startswith(("57P", "08", "40"))
 
 
 def _advice(error: BaseException) -> str:

@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.labels.administration import ANNOTATORS, find_postgis
+from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
 from owl_geo.labels.base import brought
 from owl_geo.labels.database import SCHEMA, Database, driver, reason
 from owl_geo.projections import GEOGRAPHIC, crs_of
@@ -80,6 +80,7 @@ def publish(
     def make(connection: Connection) -> bool:
         raw = driver(connection)
         raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
+        act_as_owner(connection)
         find_postgis(connection)
         if _is_there(raw, batch):
             return False

@@ -94,7 +94,7 @@ def test_it_opens_in_the_style_of_a_batch(open_as):
     assert layer.attributeAlias(column(layer, "rank")) == "Rank (1 = most wanted)"
     form = layer.editFormConfig()
     free = {f.name() for f in layer.fields() if not form.readOnly(column(layer, f.name()))}
-    assert free == {"label", "annotator", "comment"}
+    assert free == {"label", "annotator", "comment", "lease"}
 
 
 def test_answers_are_stored_and_shown(open_as):
