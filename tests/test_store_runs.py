@@ -24,7 +24,6 @@ from owl_geo.cli import _run
 from owl_geo.config import check_address
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
-from owl_geo.labels import Answer, GeoPackageLabels
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
 
@@ -216,7 +215,7 @@ def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
 
 
 def test_answers_in_a_file_that_the_store_lacks_stop_every_command(
-    team: Database, tmp_path: Path
+    team: Database, tmp_path: Path, owl: Owl
 ) -> None:
     run = make(tmp_path / "run")
     entry = loop.query(run)
@@ -233,9 +232,8 @@ def test_answers_in_a_file_that_the_store_lacks_stop_every_command(
     )
     with pytest.raises(RunError, match=re.escape(expected)):
         loop.query(moved)
-    rows = GeoPackageLabels(file, None).history().drop(columns="seq").to_dict("records")
-    store = moved.label_store(check=False)
-    store.append([Answer(**row) for row in rows], moved.footprints(entry.patch_ids))
+    done = owl("labels", "import", run.path, file)
+    assert done.code == 0 and "2 new" in done.out
     assert loop.query(Run(run.path)).number == 1
 
 
@@ -499,3 +497,37 @@ def test_set_up_twice_at_once(server: Server, empty: Database) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: set_up(Database(empty.url)), range(4)))
+
+
+def test_a_teams_batch_is_published_as_one(
+    server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
+) -> None:
+    annotators("ana", "ben")
+    run = known_run(tmp_path / "run", team, loop={"initial": 10})
+    done = owl("query", run.path, "--annotators", "ana,ben", "--overlap", 0.3, "--to-store", "-q")
+    assert done.code == 0, done.err
+    *files, address_ = done.out.splitlines()
+    assert [Path(file).name for file in files] == ["batch-ana.gpkg", "batch-ben.gpkg"]
+    layer = address_.rpartition("layer=")[2]
+    entry = run.rounds()[0]
+    with server.connect(database_name(team), "ana") as connection:
+        rows = connection.execute(
+            f'SELECT rank, patch_id FROM owl_geo."{layer}" ORDER BY rank'
+        ).fetchall()
+        info = connection.execute("SELECT info FROM owl_geo.batches").fetchone()
+    assert rows == [(place + 1, patch) for place, patch in enumerate(entry.patch_ids)]
+    assert info is not None and "annotator" not in info[0]
+    shared = set(entry.team["ana"]) & set(entry.team["ben"])
+    assert len(shared) == 3
+    # ana labels all she may; ben sees of it what is not for both of them
+    answer_all(server, team, layer, "ana")
+    with server.connect(database_name(team), "ben") as connection:
+        left = connection.execute(
+            f'SELECT patch_id FROM owl_geo."{layer}" WHERE label IS NULL'
+        ).fetchall()
+    assert {patch for (patch,) in left} == {entry.patch_ids[place] for place in shared}
+    assert run.waits(entry) == []  # all that one alone was to label is labelled
+    answer_all(server, team, layer, "ben")
+    told = owl("status", run.path).out
+    assert "3 patches labelled by two or more" in told
+    assert "ana and ben: 100% the same on 3" in told
