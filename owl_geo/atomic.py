@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,11 +32,13 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             if replace and target.exists():
                 target.rename(old)
                 partial.rename(target)
+                _flush_names(target.parent)
                 shutil.rmtree(old)
             else:
                 if target.is_dir() and not any(target.iterdir()):
                     target.rmdir()
                 partial.rename(target)
+                _flush_names(target.parent)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -56,6 +59,7 @@ def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
             yield partial
             _flush(partial)
             partial.rename(folder / waiting)
+            _flush_names(folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -72,6 +76,7 @@ def finish_replacing(folder: Path, waiting: str) -> None:
     try:
         for file in sorted((folder / waiting).iterdir()):
             file.replace(folder / file.name)
+        _flush_names(folder)
         (folder / waiting).rmdir()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -81,32 +86,70 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 
 
 @contextmanager
-def writing_file(target: Path) -> Iterator[Path]:
+def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
     """Give a hidden path beside ``target`` to write to, then rename it, over what was there.
 
-    The suffix is the target's, which tells GDAL the format. Raises RunError where the disk is full
-    or the folder cannot be written.
+    The suffix is the target's, which tells GDAL the format. With ``shared`` several processes may
+    write the same at once: each writes a file of its own, and what a killed one leaves goes by
+    ``clear_partials``. Raises RunError where the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+        mark = f"{_SHARED}{os.getpid()}" if shared else ""
+        partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:
             yield partial
-            with partial.open("rb") as handle:
-                os.fsync(handle.fileno())
+            flush(partial)
             partial.replace(target)
-        except BaseException:
+            _flush_names(target.parent)
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if shared and isinstance(error, FileNotFoundError) and target.exists():
+                return  # another process has written it, and cleared away ours
             raise
+
+
+_SHARED = "-of-"
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what killed processes left of ``shared`` files whose place has since been filled."""
+    for path in folder.glob(f".*.partial{_SHARED}*"):
+        stem = path.name[1:].rpartition(f".partial{_SHARED}")[0]
+        if (folder / f"{stem}{path.suffix}").exists():
+            with suppress(OSError):
+                path.unlink()
+
+
+def flush(file: Path) -> None:
+    """Force a file to the disk; raises OSError."""
+    with file.open("r+b") as handle:  # for Windows, which flushes only what may be written
+        os.fsync(handle.fileno())
 
 
 def _flush(folder: Path) -> None:
     """Force a folder's files to the disk before it gets its name."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            flush(path)
+        else:
+            _flush_names(path)
+    _flush_names(folder)
+
+
+def _flush_names(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system has a way to."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a network drive that has no such way
+            raise
+    finally:
+        os.close(number)
 
 
 @contextmanager

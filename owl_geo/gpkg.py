@@ -7,6 +7,7 @@ library's sqlite3, which sees what another program has committed while that prog
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import struct
 import tempfile
@@ -22,6 +23,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
+
+from owl_geo.atomic import flush
 
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
@@ -101,7 +104,14 @@ def create(
                 connection.execute("BEGIN")
                 finish(connection)
                 connection.execute("COMMIT")
+        flush(made)
         _publish(made, path)
+
+
+def clear_made(path: Path) -> None:
+    """Remove what killed processes left beside ``path`` on their way to ``create`` it."""
+    for folder in path.parent.glob(f".{path.stem}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def add_style(

@@ -24,7 +24,7 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo import owl_toml, patch_table
-from owl_geo.atomic import disk_errors, finish_replacing, locked, writing_folder
+from owl_geo.atomic import finish_replacing, locked, writing_file, writing_folder
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.features import KEPT_SCENES
@@ -400,10 +400,8 @@ class Run:
         path = self.path / METRICS
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
-        partial = path.with_name(f".{path.name}.partial")
-        with disk_errors(path):
+        with writing_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,19 +82,15 @@ def update(
             f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
             "exist with these settings; restore stride, scenes and area, or make another run"
         )
-    with (
-        run.locked(),
-        disk_errors(run.path),
-        tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
-    ):
-        layers.write(run.path / LAYERS)
+    with run.locked():
         growth = _growth_kept(run, patches["patch_id"])
-        _write_index(Path(folder), run.settings, patches, grids, statistics, truth, growth)
-        # the record comes last: until then an interrupted update is told by its fingerprint
-        (run.path / TRUTH).unlink(missing_ok=True)
-        for name in (PATCHES, TRUTH, INDEX):
-            if (Path(folder) / name).exists():
-                (Path(folder) / name).replace(run.path / name)
+        with disk_errors(run.path):
+            layers.write(run.path / LAYERS)
+        with replacing_files(run.path, WAITING) as folder:
+            _write_index(folder, run.settings, patches, grids, statistics, truth, growth)
+        if truth is None:
+            with disk_errors(run.path):
+                (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
 
 
