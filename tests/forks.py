@@ -7,6 +7,7 @@ for writing, flushed, renamed, linked or removed, and before SQLite begins or co
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -23,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-CHANGES = {"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
+CHANGES = {"os.rename", "os.link", "os.rmdir", "os.chmod", "os.truncate"}
 NOBODY = 65534
 
 
@@ -107,6 +107,7 @@ def serve() -> None:
     import owl_geo.prediction
 
     torch.set_num_threads(1)
+    gc.disable()  # it would touch, and so copy, all memory that forks share
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever else is printed is no answer
     started: dict[int, tuple[int, Path, float, dict[str, Any]]] = {}
@@ -204,15 +205,27 @@ def _watch(notes: int, folder: str, kill_at: int | None) -> None:
         text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else "/"
         return text.startswith(folder) or not text.startswith("/")
 
-    def statement(text: str) -> None:
-        if text.startswith(("BEGIN", "COMMIT", "INSERT INTO \"labels\"")):
-            instant(f"sql {text.split('(')[0]}")
+    def changes(event: str, arguments: tuple[Any, ...]) -> bool:
+        if event == "open":
+            return bool(arguments[2] & (os.O_CREAT | os.O_TRUNC)) and is_ours(arguments[0])
+        if event == "os.mkdir":
+            return is_ours(arguments[0]) and not os.path.exists(arguments[0])
+        if event == "os.remove":  # by name or, within a folder that goes, by the folder's number
+            return arguments[1] != -1 or os.path.exists(arguments[0])
+        return event in CHANGES and is_ours(arguments[0])
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and arguments[2] & WRITING and is_ours(arguments[0]):
-            instant(f"open {arguments[0]}")
-        elif event in CHANGES and is_ours(arguments[0]):
+        if changes(event, arguments):
             instant(f"{event} {arguments[0]}")
+
+    inserted = 0
+
+    def statement(text: str) -> None:
+        nonlocal inserted
+        is_insert = text.startswith('INSERT INTO "labels"')
+        inserted += is_insert
+        if text.startswith(("BEGIN", "COMMIT")) or (is_insert and inserted == 3):
+            instant(f"sql {text.split('(')[0]}")
 
     flush, connect = os.fsync, sqlite3.connect
 

@@ -233,8 +233,11 @@ class _Kept:
         """Keep the features of a scene, whole or not at all."""
         if scene not in self._scenes:
             return
-        with writing_file(self._path(scene), shared=True) as partial:
-            np.save(partial, values, allow_pickle=False)
+        with (
+            writing_file(self._path(scene), shared=True) as partial,
+            partial.open("wb") as file,
+        ):
+            np.save(file, values, allow_pickle=False)
 
     def forget_others(self) -> None:
         """Remove what is kept of scenes that are no more, or changed, and what was left over.
