@@ -206,8 +206,8 @@ class CurrentModel:
 
 
 def _digest(run: Run, current: pd.DataFrame, number: int) -> str:
-    """Digest answers, settings, patches and the model before; a round that is written since then
-    and learnt from the same answers changes nothing.
+    """Digest answers, settings, patches, pixels if they changed, and the model before; a round that
+    is written since then and learnt from the same answers changes nothing.
     """
     digest = hashlib.sha256(f"{_VERSION} {number}\n".encode())
     decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
@@ -216,6 +216,8 @@ def _digest(run: Run, current: pd.DataFrame, number: int) -> str:
     for path in (run.path / PATCHES, run.path / INDEX, run.model_path(number - 1)):
         if path.exists():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
+    if run.changed_scenes:
+        digest.update(json.dumps(run.changed_scenes, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
