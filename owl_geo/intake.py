@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.batches.reading import some
+from owl_geo.labels.base import newest_answers
 from owl_geo.run_folder import Run
+
+log = logging.getLogger("owl_geo")
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,10 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
     ]
     done = []
     for path, answers, notes in checked:
+        before = run.labels.count()
         appended = run.labels.append(answers, footprints)
+        if appended.new:
+            _warn_of_old(path, run.labels.history(), before)
         counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
         done.append(
             Ingested(
@@ -67,3 +75,20 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
             )
         )
     return done
+
+
+def _warn_of_old(path: Path, history: pd.DataFrame, before: int) -> None:
+    """Say which answers are stored and yet change nothing, since later ones stand there already."""
+    told_by = ["patch_id", "annotator"]
+    rows = history[history["seq"] > before].merge(
+        newest_answers(history), on=told_by, suffixes=("", "_that_counts")
+    )
+    old = rows[
+        (rows["seq"] != rows["seq_that_counts"]) & (rows["label"] != rows["label_that_counts"])
+    ]
+    if len(old):
+        log.warning(
+            "%s: %d answers do not count, %s say: the same annotator answered otherwise, and by "
+            "labelled_at later; if that is not so, check the clocks of the computers",
+            *(path, len(old), some(old["patch_id"].tolist())),
+        )

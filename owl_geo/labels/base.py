@@ -51,16 +51,25 @@ class LabelStore(Protocol):
         """Return how many answers the history has."""
 
 
-def consensus(history: pd.DataFrame) -> pd.DataFrame:
-    """Reduce a history to one row per patch: patch_id, label and seq, in the order of seq.
+def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a history that count: the newest of each annotator for each patch.
 
-    The newest answer of each annotator counts, by ``labelled_at`` and then by arrival. Of several
-    annotators the majority decides, and a tie becomes ``unsure``. ``seq`` is the patch's latest
-    answer among those that count.
+    Newest by ``labelled_at``, then by arrival. So a file of last week that arrives after this
+    week's does not undo it; and where a clock was set back, what was said before still counts.
     """
     times = pd.to_datetime(history["labelled_at"], utc=True, format="ISO8601")
     by_time = history.assign(_time=times).sort_values(["_time", "seq"], kind="stable")
-    newest = by_time.drop_duplicates(["patch_id", "annotator"], keep="last")
+    return by_time.drop_duplicates(["patch_id", "annotator"], keep="last").drop(columns="_time")
+
+
+def consensus(history: pd.DataFrame) -> pd.DataFrame:
+    """Reduce a history to one row per patch: patch_id, label and seq, in the order of seq.
+
+    The newest answer of each annotator counts, see ``newest_answers``. Of several annotators the
+    majority decides, and a tie becomes ``unsure``. ``seq`` is the patch's latest answer among those
+    that count.
+    """
+    newest = newest_answers(history)
     votes = newest.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
     most = votes[votes["votes"] == votes.groupby("patch_id")["votes"].transform("max")]
     tied = most["patch_id"].duplicated(keep=False)
