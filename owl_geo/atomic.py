@@ -152,18 +152,27 @@ def _flush_names(folder: Path) -> None:
         os.close(number)
 
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
 @contextmanager
 def locked(lock_file: Path, busy: str) -> Iterator[None]:
     """Keep other processes out, by a file; the lock goes when this process does.
 
-    Raises RunError, with the text ``busy`` where another process has it.
+    Raises RunError, with the text ``busy`` where another process has it, and where the drive has no
+    locks.
     """
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(busy) from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
+            raise RunError(
+                f"{lock_file.parent} lies on a drive that cannot lock files, so that two commands "
+                "could spoil each other's work; put it on another drive, a local one say"
+            ) from error
         reason = error.strerror or error
         raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
     try:
