@@ -100,12 +100,6 @@ def serve() -> None:
     """Answer requests until there are no more."""
     import torch
 
-    import owl_geo.addition
-    import owl_geo.cli
-    import owl_geo.evaluation.simulate
-    import owl_geo.intake
-    import owl_geo.prediction
-
     torch.set_num_threads(1)
     gc.disable()  # it would touch, and so copy, all memory that forks share
     answers = os.dup(1)
@@ -180,7 +174,7 @@ def _work(request: dict[str, Any], place: Path) -> None:
         main(request["arguments"])
     except SystemExit as end:
         code = int(end.code or 0)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the test sees it
         traceback.print_exc()
     finally:
         (place / "modules").write_text("\n".join(sys.modules), encoding="utf-8")
@@ -209,9 +203,9 @@ def _watch(notes: int, folder: str, kill_at: int | None) -> None:
         if event == "open":
             return bool(arguments[2] & (os.O_CREAT | os.O_TRUNC)) and is_ours(arguments[0])
         if event == "os.mkdir":
-            return is_ours(arguments[0]) and not os.path.exists(arguments[0])
+            return is_ours(arguments[0]) and not Path(arguments[0]).exists()
         if event == "os.remove":  # by name or, within a folder that goes, by the folder's number
-            return arguments[1] != -1 or os.path.exists(arguments[0])
+            return arguments[1] != -1 or Path(arguments[0]).exists()
         return event in CHANGES and is_ours(arguments[0])
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

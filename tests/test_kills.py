@@ -179,7 +179,17 @@ def test_killed_again_and_again(name: str, forks: Forks, stages: dict[str, Stage
 
 def test_a_simulated_search_killed_again_and_again(forks: Forks) -> None:
     """Ends with the table, the batches, the answers and the models of an undisturbed one."""
-    search = ("run", "--source", "synthetic", "--model", "cnn", "--n-samples", 80, "--image-size", 8)
+    search = (
+        "run",
+        "--source",
+        "synthetic",
+        "--model",
+        "cnn",
+        "--n-samples",
+        80,
+        "--image-size",
+        8,
+    )
     search = (*search, "--initial", 6, "--rounds", 2, "--batch-size", 4, "--out")
     whole = forks.run(*search, "whole")
     assert whole.code == 0, whole.err
