@@ -122,6 +122,12 @@ def clear_partials(folder: Path) -> None:
                 path.unlink()
 
 
+def check_space(folder: Path, n: int) -> None:
+    """Raise OSError where the disk has no ``n`` bytes left: for those who would notice too late."""
+    if shutil.disk_usage(folder).free < n:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def flush(file: Path) -> None:
     """Force a file to the disk; raises OSError."""
     with file.open("r+b") as handle:  # for Windows, which flushes only what may be written
@@ -186,9 +192,12 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a read-only folder into one line."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error
-    except BatchError as error:  # a batch that could not be written, in a folder half made
-        reason = str(error.__cause__ or error)
-        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error
+    except (OSError, BatchError) as error:  # the latter of a folder that is half made
+        raise RunError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the system said; libraries put words of their own around that."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "strerror", None) or str(error)
