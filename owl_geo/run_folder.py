@@ -258,16 +258,6 @@ class Run:
                 changed[name] = _digest([found, len(places)])
         return changed
 
-    def warn_of_changes(self) -> None:
-        """Say which scenes have changed since the patch index was made."""
-        for name in self.changed_scenes:
-            log.warning(
-                "scene %r changed since %s was made: its pixels are read anew, but its patches, "
-                "their concepts and the statistics of the bands are those of before; restore it, "
-                "or run `owl-geo init %s --update`",
-                *(name, self.path, self.path),
-            )
-
     def _finish_addition(self) -> None:
         """Put an addition of scenes in place that was decided when its process was killed."""
         if (self.path / WAITING).is_dir():
@@ -321,7 +311,6 @@ class Run:
         was indexed, by its header, and SourceError where its file is gone.
         """
         index = self.patches
-        self.warn_of_changes()
         self._check_places()
         source = open_source(self.settings_here.source, index=index)
         if source.bands != self.statistics.bands:
@@ -337,7 +326,17 @@ class Run:
                     f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
                     f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
                 )
+        self._warn_of_changes()
         return source
+
+    def _warn_of_changes(self) -> None:
+        for name in self.changed_scenes:
+            log.warning(
+                "scene %r changed since %s was made: its pixels are read anew, but its patches, "
+                "their concepts and the statistics of the bands are those of before; restore it, "
+                "or run `owl-geo init %s --update`",
+                *(name, self.path, self.path),
+            )
 
     def _check_places(self) -> None:
         for name, places in scene_places(self.settings_here, self.grids).items():
