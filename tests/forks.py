@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 CHANGES = {"os.rename", "os.link", "os.rmdir", "os.chmod", "os.truncate"}
-NOBODY = 65534
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ class Forks:
     def run(self, *arguments: object, **how: Any) -> Done:
         """Run a command to its end.
 
-        ``kill_at`` kills it at an instant, counted from 0, ``kill_after`` after seconds; ``signal``
-        is the one that ``kill_after`` sends. ``largest`` is the largest file in bytes that it may
-        write, ``user`` whose rights it has, ``code`` a piece of Python that runs before it.
+        ``kill_at`` kills it at an instant, counted from 0, ``kill_after`` after seconds, both by
+        ``signal`` if that is given. ``largest`` is the largest file in bytes that it may write,
+        ``code`` a piece of Python that runs before it.
         """
         return self.wait(self.start(*arguments, **how))
 
@@ -159,15 +158,13 @@ def _work(request: dict[str, Any], place: Path) -> None:
         files = [(place / name).open("ab", buffering=0) for name in ("out", "err", "instants")]
         for number, file in enumerate(files[:2], start=1):
             os.dup2(file.fileno(), number)
-        _watch(files[2].fileno(), request["folder"], request.get("kill_at"))
-        if "largest" in request:
+        if "largest" not in request:
+            _watch(files[2].fileno(), request)
+        else:
             import resource
 
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest"], resource.RLIM_INFINITY))
-        if "user" in request:
-            os.setgid(request["user"])
-            os.setuid(request["user"])
         exec(request.get("code", ""), {})
         from owl_geo.cli import main
 
@@ -177,22 +174,23 @@ def _work(request: dict[str, Any], place: Path) -> None:
     except BaseException:  # noqa: BLE001 - the test sees it
         traceback.print_exc()
     finally:
-        (place / "modules").write_text("\n".join(sys.modules), encoding="utf-8")
+        if "largest" not in request:
+            (place / "modules").write_text("\n".join(sys.modules), encoding="utf-8")
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def _watch(notes: int, folder: str, kill_at: int | None) -> None:
-    """Note every instant at which the disk below ``folder`` changes, and be killed at one."""
-    count = 0
+def _watch(notes: int, request: dict[str, Any]) -> None:
+    """Note every instant at which the disk below the folder changes, and be killed at one."""
+    folder, kill_at, count = request["folder"], request.get("kill_at"), 0
 
     def instant(name: str) -> None:
         nonlocal count
         os.write(notes, f"{name}\n".encode())
-        if count == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
         count += 1
+        if count - 1 == kill_at:
+            os.kill(os.getpid(), request.get("signal", signal.SIGKILL))
 
     def is_ours(path: Any) -> bool:
         # what is removed by its parent's descriptor has a relative name
@@ -229,7 +227,8 @@ def _watch(notes: int, folder: str, kill_at: int | None) -> None:
 
     def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
         connection = connect(*arguments, **options)
-        connection.set_trace_callback(statement)
+        if "signal" not in request:  # SQLite would swallow what a handler raises
+            connection.set_trace_callback(statement)
         return connection
 
     os.fsync, sqlite3.connect = fsync, connected
