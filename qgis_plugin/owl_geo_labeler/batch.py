@@ -40,6 +40,7 @@ class Batch:
     positive: str
     patches: list[Patch]
     features: dict[int, QgsFeature]
+    lacks_wal: bool  # answers may be in a file that was left behind
 
 
 def open_batch(path: Path) -> Batch:
@@ -49,6 +50,7 @@ def open_batch(path: Path) -> Batch:
     """
     path = path.absolute()
     _check_file(path)
+    lacks_wal = _lacks_wal(path)  # before SQLite makes the file
     layer = _in_project(path) or QgsVectorLayer(_source(path), path.stem, "ogr")
     if not layer.isValid():
         raise Problem(
@@ -72,6 +74,7 @@ def open_batch(path: Path) -> Batch:
         positive=info["positive"],
         patches=patches,
         features=features,
+        lacks_wal=lacks_wal,
     )
 
 
@@ -112,6 +115,13 @@ def _check_file(path: Path) -> None:
         raise Problem(message.format(path=path, reason=error.strerror)) from error
     if start != _SQLITE:
         raise Problem(translate("OwlGeo", "{path} is no GeoPackage").format(path=path))
+
+
+def _lacks_wal(path: Path) -> bool:
+    """Whether changes were kept in a -wal file, as QGIS does while it edits, that is not there."""
+    with path.open("rb") as file:
+        head = file.read(20)
+    return head[18:20] == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
 
 
 def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
