@@ -526,11 +526,10 @@ def known_scenes(settings: Settings, names: Collection[str]) -> dict[str, list[l
 
     ``settings`` have whole paths.
     """
-    whole = isinstance(settings.source, GeoTiffSettings)  # a cube may have a million chunks
     known = {}
     for name, places in scene_places(settings, names).items():
         try:
-            known[name] = [known_files(place, whole=whole) for place in places]
+            known[name] = [known_files(place) for place in places]
         except OSError as error:
             reason = error.strerror or str(error)
             raise SourceError(f"scene {name!r} cannot be read: {reason}") from error

@@ -20,12 +20,14 @@ import numpy as np
 import pytest
 import rasterio
 from contents import contents, differences
+from cubes import cube, write_netcdf
 from forks import Done, Forks, spread
 from rasters import write_raster
 from searches import label
 from stages import Stage, begin, make_stages
 
 from owl_geo import Run
+from owl_geo.sources import states
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks and signals processes")
 
@@ -650,6 +652,36 @@ def test_a_run_that_an_older_version_made_goes_on(own: Path, forks: Forks) -> No
     assert (done.code, done.err) == (0, "")
     point_to(own / "run", forks.folder / "a.tif", own / "a.tif")
     assert_one_line(forks.run("query", "own/run"), "changed since the patch index was made")
+
+
+def test_a_changed_cube_is_noticed(forks: Forks) -> None:
+    path = forks.folder / "cube.nc"
+    values = np.random.default_rng(2).random((2, 48, 48), dtype=np.float32)
+    write_netcdf(path, cube(values))
+    made = forks.run("init", "cubed", "--source", "cube", "--scene", "cube.nc", "--patch-size", 8)
+    assert made.code == 0, made.err
+    os.utime(path, (1e9, 1e9))
+    first = forks.run("query", "cubed")
+    assert (first.code, first.err) == (0, "")
+    shutil.rmtree(forks.folder / "cubed/rounds/000")
+    write_netcdf(path, cube(values + 1))
+    again = forks.run("query", "cubed")
+    assert again.code == 0
+    assert again.err.startswith("warning: scene 'cube' changed since cubed was made")
+
+
+def test_a_stretch_that_changed_in_a_large_file_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    content = np.random.default_rng(1).integers(0, 256, 8 * 2**20, dtype=np.uint8)
+    file.write_bytes(content.tobytes())
+    known = states.known_files(str(file))
+    os.utime(file, (1e9, 1e9))
+    assert states.changes(str(file), known) == []
+    for start in (0, 3_000_000, len(content) - 100):
+        edited = content.copy()
+        edited[start : start + 400_000] ^= 1
+        file.write_bytes(edited.tobytes())
+        assert len(states.changes(str(file), known)) == 1
 
 
 # --- a server that dies ---------------------------------------------------------------------------

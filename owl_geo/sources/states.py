@@ -19,7 +19,11 @@ GONE: list[list[Any]] = [["gone"]]
 _WHOLE = 2**20  # bytes up to which a file is read from end to end
 _ENDS = 2**16  # bytes at its beginning, with the header, and at its end
 _BLOCKS, _BLOCK = 32, 2**12  # in between
-_BESIDE = (".aux.xml", ".ovr")  # which GIS programs write beside a raster that they only show
+# Which files of a folder count: rasters, and what says how they are to be read. Others may be many,
+# as a store's chunks are, or come and go, as what GIS programs write beside a raster they show.
+_COUNT = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img", ".xml", ".txt", ".json")
+_STORES = (".zmetadata", ".zarray", ".zattrs")
+_BESIDE = ".aux.xml"
 
 # What is kept of a file: its name within its place, size, time of change in ns, digest.
 Known = tuple[str, int, int, str]
@@ -46,17 +50,16 @@ def file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
     ]
 
 
-def known_files(place: str, *, whole: bool = True) -> list[Known]:
-    """Return what the files of a scene are known by later; raises OSError.
+def known_files(place: str) -> list[Known]:
+    """Return what the files of a scene, or of a store, are known by later; raises OSError.
 
-    ``place`` is a file or a folder of this machine; of a folder, not ``whole`` takes the files that
-    stand in it itself. Nothing of a URL.
+    Of a folder the rasters and their metadata count, of a store its metadata, of a URL nothing.
     """
     if not is_local(place):
         return []
     path = Path(place)
     known = []
-    for file in _files(path, whole):
+    for file in _files(path):
         state = file.stat()
         digest = _digest(file, state.st_size)
         known.append((_name(file, path), state.st_size, state.st_mtime_ns, digest))
@@ -78,12 +81,15 @@ def changes(place: str, known: Sequence[Known]) -> list[Known]:
     return found
 
 
-def _files(path: Path, whole: bool) -> Iterator[Path]:
+def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    for file in sorted(path.rglob("*") if whole else path.iterdir()):
-        if file.is_file() and not file.name.startswith(".") and not file.name.endswith(_BESIDE):
+    is_safe = (path / "GRANULE").is_dir()  # of Sentinel-2; the others are flat
+    for file in sorted(path.rglob("*") if is_safe else path.iterdir()):
+        name = file.name.lower()
+        counts = (name.endswith(_COUNT) and not name.endswith(_BESIDE)) or name in _STORES
+        if counts and file.is_file():
             yield file
 
 
