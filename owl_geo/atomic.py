@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,11 +32,13 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             if replace and target.exists():
                 target.rename(old)
                 partial.rename(target)
+                _flush_names(target.parent)
                 shutil.rmtree(old)
             else:
                 if target.is_dir() and not any(target.iterdir()):
                     target.rmdir()
                 partial.rename(target)
+                _flush_names(target.parent)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -56,6 +59,7 @@ def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
             yield partial
             _flush(partial)
             partial.rename(folder / waiting)
+            _flush_names(folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -72,6 +76,7 @@ def finish_replacing(folder: Path, waiting: str) -> None:
     try:
         for file in sorted((folder / waiting).iterdir()):
             file.replace(folder / file.name)
+        _flush_names(folder)
         (folder / waiting).rmdir()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -81,46 +86,99 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 
 
 @contextmanager
-def writing_file(target: Path) -> Iterator[Path]:
+def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
     """Give a hidden path beside ``target`` to write to, then rename it, over what was there.
 
-    The suffix is the target's, which tells GDAL the format. Raises RunError where the disk is full
-    or the folder cannot be written.
+    The suffix is the target's, which tells GDAL the format. With ``shared`` several processes may
+    write the same at once: each writes a file of its own, and what a killed one leaves goes by
+    ``clear_partials``. Raises RunError where the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+        mark = f"{_SHARED}{os.getpid()}" if shared else ""
+        partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:
             yield partial
-            with partial.open("rb") as handle:
-                os.fsync(handle.fileno())
+            flush(partial)
             partial.replace(target)
-        except BaseException:
+            _flush_names(target.parent)
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if shared and isinstance(error, FileNotFoundError) and target.exists():
+                return  # another process has written it, and cleared away ours
             raise
+
+
+_SHARED = "-of-"
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what killed processes left of ``shared`` files whose place has since been filled."""
+    for path in folder.glob(f".*.partial{_SHARED}*"):
+        stem = path.name[1:].rpartition(f".partial{_SHARED}")[0]
+        if (folder / f"{stem}{path.suffix}").exists():
+            with suppress(OSError):
+                path.unlink()
+
+
+def check_space(folder: Path, n: int) -> None:
+    """Raise OSError where the disk has no ``n`` bytes left: for those who would notice too late."""
+    if shutil.disk_usage(folder).free < n:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def flush(file: Path) -> None:
+    """Force a file to the disk; raises OSError."""
+    with file.open("r+b") as handle:  # for Windows, which flushes only what may be written
+        os.fsync(handle.fileno())
 
 
 def _flush(folder: Path) -> None:
     """Force a folder's files to the disk before it gets its name."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            flush(path)
+        else:
+            _flush_names(path)
+    _flush_names(folder)
+
+
+def _flush_names(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system has a way to."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a network drive that has no such way
+            raise
+    finally:
+        os.close(number)
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
 def locked(lock_file: Path, busy: str) -> Iterator[None]:
     """Keep other processes out, by a file; the lock goes when this process does.
 
-    Raises RunError, with the text ``busy`` where another process has it.
+    Raises RunError, with the text ``busy`` where another process has it, and where the drive has no
+    locks.
     """
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(busy) from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
+            raise RunError(
+                f"{lock_file.parent} lies on a drive that cannot lock files, so that two commands "
+                "could spoil each other's work; put it on another drive, a local one say"
+            ) from error
         reason = error.strerror or error
         raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
     try:
@@ -134,9 +192,12 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a read-only folder into one line."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error
-    except BatchError as error:  # a batch that could not be written, in a folder half made
-        reason = str(error.__cause__ or error)
-        raise RunError(f"cannot write {path}: {reason}; nothing was changed") from error
+    except (OSError, BatchError) as error:  # the latter of a folder that is half made
+        raise RunError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the system said; libraries put words of their own around that."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "strerror", None) or str(error)

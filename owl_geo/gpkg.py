@@ -7,6 +7,7 @@ library's sqlite3, which sees what another program has committed while that prog
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import struct
 import tempfile
@@ -22,6 +23,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
+
+from owl_geo.atomic import flush
 
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
@@ -101,7 +104,14 @@ def create(
                 connection.execute("BEGIN")
                 finish(connection)
                 connection.execute("COMMIT")
+        flush(made)
         _publish(made, path)
+
+
+def clear_made(path: Path) -> None:
+    """Remove what killed processes left beside ``path`` on their way to ``create`` it."""
+    for folder in path.parent.glob(f".{path.stem}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def add_style(
@@ -167,10 +177,27 @@ def _publish(made: Path, path: Path) -> None:
 def connect(path: Path, mode: str = "ro") -> sqlite3.Connection:
     """Open an existing SQLite file; ``mode`` is SQLite's ``ro`` or ``rw``, which never creates one.
 
-    Not ``immutable``: what QGIS has committed to the ``-wal`` file beside it is seen.
+    Not ``immutable``: what QGIS has committed to the ``-wal`` file beside it is seen. Only where
+    there is none that there ought to be; SQLite would make one, or fail where it may not.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
+    if mode == "ro" and lacks_wal(path):
+        uri += "&immutable=1"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def lacks_wal(path: Path) -> bool:
+    """Say whether the program that saved last kept changes in a ``-wal`` file that is not there.
+
+    Whoever closes such a file in good order leaves none either. But while it is open, changes stand
+    in that file alone, and a copy of the GeoPackage without it has not got them.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(20)
+    except OSError:  # whoever opens it says so
+        return False
+    return head[18:20] == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
 
 
 def foreign_kind(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ import pandas as pd
 
 from owl_geo.answer_checks import check_labels, utc_time
 from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder import Run
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
 
 IMPORTED = "import"  # the batch of answers that are brought in from elsewhere
+
+log = logging.getLogger("owl_geo")
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
     ]
     done = []
     for path, answers, notes in checked:
+        before = run.labels.count()
         appended = run.labels.append(answers, footprints)
+        if appended.new:
+            _warn_of_old(path, run.labels.history(), before)
         counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
         done.append(
             Ingested(
@@ -74,6 +82,23 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
             )
         )
     return done
+
+
+def _warn_of_old(path: Path, history: pd.DataFrame, before: int) -> None:
+    """Say which answers are stored and yet change nothing, since later ones stand there already."""
+    told_by = ["patch_id", "annotator"]
+    rows = history[history["seq"] > before].merge(
+        newest_answers(history), on=told_by, suffixes=("", "_that_counts")
+    )
+    old = rows[
+        (rows["seq"] != rows["seq_that_counts"]) & (rows["label"] != rows["label_that_counts"])
+    ]
+    if len(old):
+        log.warning(
+            "%s: %d answers do not count, %s say: the same annotator answered otherwise, and by "
+            "labelled_at later; if that is not so, check the clocks of the computers",
+            *(path, len(old), some(old["patch_id"].tolist())),
+        )
 
 
 def import_answers(run: Run, path: str | os.PathLike[str], *, annotator: str) -> Ingested:

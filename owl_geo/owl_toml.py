@@ -81,9 +81,14 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _absolute(place: Any, folder: Path) -> Any:
     if isinstance(place, list | tuple):
         return [_absolute(one, folder) for one in place]
-    if not isinstance(place, str) or "://" in place or place.startswith("/vsi"):
+    if not isinstance(place, str) or not is_local(place):
         return place
     return str((folder / Path(place).expanduser()).absolute())
+
+
+def is_local(place: str) -> bool:
+    """Say whether a path is one of this file system, not a URL or one of GDAL's /vsi paths."""
+    return "://" not in place and not place.startswith("/vsi")
 
 
 def dump(settings: Settings) -> str:

@@ -195,7 +195,7 @@ class CurrentModel:
             is_new,
             answers,
             current.set_index("patch_id")["label"],
-            _digest(run, current, number),
+            _digest(run, current, answers, number),
         )
 
     def learner(self, run: Run, search: Search) -> Learner:
@@ -207,9 +207,9 @@ class CurrentModel:
         return search.taught(self.answers, self.number, run.model_path(self.number - 1))[0]
 
 
-def _digest(run: Run, current: pd.DataFrame, number: int) -> str:
-    """Digest answers, settings, patches and the model before; a round that is written since then
-    and learnt from the same answers changes nothing.
+def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:
+    """Digest answers, settings, patches, the model before, and what changed of the pixels that are
+    learnt from; a round that is written since then and learnt from the same changes nothing.
     """
     digest = hashlib.sha256(f"{_VERSION} {number}\n".encode())
     decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
@@ -218,6 +218,10 @@ def _digest(run: Run, current: pd.DataFrame, number: int) -> str:
     for path in (run.path / PATCHES, run.path / INDEX, run.model_path(number - 1)):
         if path.exists():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
+    learnt_from = set(run.patches["scene"].iloc[answers.positions])
+    changed = {name: now for name, now in run.changed_scenes.items() if name in learnt_from}
+    if changed:
+        digest.update(json.dumps(changed, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
@@ -276,9 +280,13 @@ class _Work:
         entry = self.record.scenes.get(scene)
         return (
             entry is not None
-            and entry == {"file": self.files[scene], "made_from": self.lesson.digest}
+            and entry == {"file": self.files[scene], "made_from": self.made_from(scene)}
             and all(path.exists() for path in self._files(scene))
         )
+
+    def made_from(self, scene: str) -> str:
+        """Return a digest of all that the scene's maps depend on, also of pixels that changed."""
+        return self.lesson.digest + self.run.changed_scenes.get(scene, "")
 
     def forget(self, scenes: set[str]) -> None:
         """Delete the maps of scenes that they are no longer true of."""
@@ -365,7 +373,7 @@ class _Work:
             positive=settings.positive,
             tags={"uncertainty": settings.uncertainty.measure, "run": settings.run_id},
         )
-        self.record.scenes[scene] = {"file": file, "made_from": self.lesson.digest}
+        self.record.scenes[scene] = {"file": file, "made_from": self.made_from(scene)}
         self.record.write()
 
     def _source(self, on_error: OnError) -> tuple[PatchSource, dict[str, str]]:
@@ -384,7 +392,7 @@ class _Work:
     def finish(self, scenes: Sequence[str], top: int, *, changed: bool) -> None:
         """Write the mosaics and the GeoPackage over the finished scenes, unless they are there."""
         made_from = hashlib.sha256(
-            json.dumps([self.lesson.digest, top, list(scenes)]).encode()
+            json.dumps([[*map(self.made_from, scenes)], top, list(scenes)]).encode()
         ).hexdigest()[:16]
         whole = [self.folder / name for name in ("probability.vrt", "class.vrt", _PATCHES)]
         up_to_date = self.record.whole == made_from and all(path.exists() for path in whole)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,9 +25,9 @@ import pyarrow
 from pyproj import CRS
 
 from owl_geo import owl_toml, patch_table
-from owl_geo.atomic import disk_errors, finish_replacing, locked, writing_folder
+from owl_geo.atomic import finish_replacing, locked, writing_file, writing_folder
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
-from owl_geo.errors import RunError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.features import KEPT_SCENES
 from owl_geo.file_names import file_names
 from owl_geo.footprints import common_crs, footprints
@@ -36,11 +37,14 @@ from owl_geo.metrics import RoundMetrics, to_csv
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.sources.states import GONE, Known, changes, file_states, known_files
 from owl_geo.types import Answer, BandStatistics, BoolArray, Progress, SceneGrid
 from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger("owl_geo")
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -130,11 +134,15 @@ class Run:
         Raises RunError where owl.toml has since been edited in a way that would make another one.
         """
         if self._index_record["made_from"] != fingerprint(self.settings):
-            raise RunError(
-                f"{self.path / owl_toml.FILE_NAME}: source, layers, concepts, oracle or evaluation "
-                "changed since the patch index was made; "
-                f"run `owl-geo init {self.path} --update`"
+            moved = self._index_record["made_from_elsewhere"] == fingerprint(
+                self.settings, places=False
             )
+            if not moved or self.changed_scenes:
+                raise RunError(
+                    f"{self.path / owl_toml.FILE_NAME}: source, layers, concepts, oracle or "
+                    "evaluation changed since the patch index was made; "
+                    f"run `owl-geo init {self.path} --update`"
+                )
         return self._table(PATCHES, patch_table.read)
 
     @cached_property
@@ -164,6 +172,9 @@ class Run:
             return record | {
                 "parts": [int(n) for n in values.get("parts", ())],
                 "since": int(values.get("since", 0)),
+                # runs that were made before these were kept lack them
+                "made_from_elsewhere": values.get("made_from_elsewhere"),
+                "files": dict(values.get("files", {})),
             }
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
@@ -198,18 +209,18 @@ class Run:
         if isinstance(source, GeoTiffSettings) and isinstance(here, GeoTiffSettings):
             shared += [
                 any(scene.mask for scene in source.scenes),  # decides whose values mask_bad are
-                _file_states(here.aoi),
+                file_states(here.aoi),
             ]
             for named, scene in zip(source.scenes, here.scenes, strict=True):
                 places = [scene.path, *scene.files, scene.mask]
-                own[scene.name] = [named.model_dump(mode="json"), *map(_file_states, places)]
+                own[scene.name] = [named.model_dump(mode="json"), *map(file_states, places)]
         elif isinstance(here, CubeSettings):
-            shared += [_file_states(here.path, whole=False), _file_states(here.aoi)]
+            shared += [file_states(here.path, whole=False), file_states(here.aoi)]
         ids = {
             name: _digest([name, shared, self._index_record["scenes"].get(name), values])
             for name, values in own.items()
         }
-        gone = [name for name, values in own.items() if _GONE in values[1:]]
+        gone = [name for name, values in own.items() if GONE in values[1:]]
         return {**ids, **self._known_ids(gone)}
 
     def _known_ids(self, gone: Sequence[str]) -> dict[str, str]:
@@ -228,6 +239,29 @@ class Run:
     def scene_id(self, name: str) -> str:
         """Return what ``scene_ids`` says of one scene; KeyError where there is none."""
         return self.scene_ids[name]
+
+    @property
+    def known_files(self) -> dict[str, list[list[Known]]]:
+        """What the files of each scene were when the index was made, by scene and place."""
+        return dict(self._index_record["files"])
+
+    @cached_property
+    def changed_scenes(self) -> dict[str, str]:
+        """The scenes whose files are others than when the index was made: a digest of what is new.
+
+        Moved or copied files are the same. Of a scene that is gone, or that an older version made,
+        nothing is said.
+        """
+        changed = {}
+        for name, places in scene_places(self.settings_here, self.grids).items():
+            known = self.known_files.get(name, [])
+            try:
+                found = [changes(*both) for both in zip(places, known, strict=False)]
+            except OSError:  # whoever opens it says so
+                continue
+            if any(found) or (known and len(known) != len(places)):
+                changed[name] = _digest([found, len(places)])
+        return changed
 
     def _finish_addition(self) -> None:
         """Put an addition of scenes in place that was decided when its process was killed."""
@@ -304,9 +338,12 @@ class Run:
     def source(self) -> PatchSource:
         """The patches' pixels; the stored index spares another scan of the scenes.
 
-        Raises RunError where a scene is not the one that was indexed, by its header.
+        Warns of scenes whose files have changed. Raises RunError where a scene is not the one that
+        was indexed, by its header, and SourceError where its file is gone.
         """
-        source = open_source(self.settings_here.source, index=self.patches)
+        index = self.patches
+        self._check_places()
+        source = open_source(self.settings_here.source, index=index)
         if source.bands != self.statistics.bands:
             raise RunError(
                 f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
@@ -320,7 +357,26 @@ class Run:
                     f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
                     f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
                 )
+        self._warn_of_changes()
         return source
+
+    def _warn_of_changes(self) -> None:
+        for name in self.changed_scenes:
+            log.warning(
+                "scene %r changed since %s was made: its pixels are read anew, but its patches, "
+                "their concepts and the statistics of the bands are those of before; restore it, "
+                "or run `owl-geo init %s --update`",
+                *(name, self.path, self.path),
+            )
+
+    def _check_places(self) -> None:
+        for name, places in scene_places(self.settings_here, self.grids).items():
+            for place in places:
+                if owl_toml.is_local(place) and not Path(place).exists():
+                    raise SourceError(
+                        f"scene {name!r}: {place} does not exist; put it back, or say in "
+                        f"{self.path / owl_toml.FILE_NAME} where it is now"
+                    )
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError where one is damaged."""
@@ -466,10 +522,8 @@ class Run:
         path = self.path / METRICS
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
-        partial = path.with_name(f".{path.name}.partial")
-        with disk_errors(path):
+        with writing_file(path) as partial:
             partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -500,39 +554,56 @@ def is_run(path: Path) -> bool:
     return (path / owl_toml.FILE_NAME).is_file()
 
 
-def fingerprint(settings: Settings) -> str:
-    """Return a digest of the settings that decide the patch index, truth and held-out part."""
+def fingerprint(settings: Settings, *, places: bool = True) -> str:
+    """Return a digest of the settings that decide the patch index, truth and held-out part.
+
+    Without ``places`` it does not matter where on this machine the scenes lie.
+    """
     decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
-    text = settings.model_dump_json(include=decisive)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    if places:
+        text = settings.model_dump_json(include=decisive)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    values = settings.model_dump(mode="json", include=decisive)
+    source = values["source"]
+    for holder in (*source.get("scenes", ()), *([source] if "path" in source else ())):
+        for key in ("path", "mask"):
+            if holder.get(key) and owl_toml.is_local(holder[key]):
+                holder[key] = "a file"
+        holder["files"] = ["a file" if owl_toml.is_local(f) else f for f in holder.get("files", ())]
+    return _digest([values])
+
+
+def scene_places(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:
+    """Return where the files of each scene lie, its mask last; nothing of a synthetic source."""
+    source = settings.source
+    if isinstance(source, GeoTiffSettings):
+        return {
+            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            for scene in source.scenes
+            if scene.name in names
+        }
+    if isinstance(source, CubeSettings):
+        return {name: [source.path] for name in names}
+    return {}
+
+
+def known_scenes(settings: Settings, names: Collection[str]) -> dict[str, list[list[Known]]]:
+    """Return what the files of each scene are known by later, place by place; raises SourceError.
+
+    ``settings`` have whole paths.
+    """
+    known = {}
+    for name, places in scene_places(settings, names).items():
+        try:
+            known[name] = [known_files(place) for place in places]
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SourceError(f"scene {name!r} cannot be read: {reason}") from error
+    return known
 
 
 def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
-
-
-_GONE: list[list[Any]] = [["gone"]]
-
-
-def _file_states(place: str | None, *, whole: bool = True) -> list[list[Any]]:
-    """Return size and time of a file, or with its name of each in a folder; nothing of a URL.
-
-    Not ``whole`` looks at what stands in the folder itself: a store may have a million chunks.
-    """
-    if place is None or "://" in place or place.startswith("/vsi"):
-        return []
-    path = Path(place)
-    try:
-        files = [path]
-        if path.is_dir():
-            found = path.rglob("*") if whole else path.iterdir()
-            files = sorted(f for f in found if f.is_file() or not whole)
-        states = [(file, file.stat()) for file in files]
-    except OSError:  # whoever opens it says so
-        return _GONE
-    return [
-        [str(file.relative_to(path)), state.st_size, state.st_mtime_ns] for file, state in states
-    ]
 
 
 def grid_record(grid: SceneGrid) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,9 @@ from owl_geo.run_folder import (
     fingerprint,
     grid_record,
     is_run,
+    known_scenes,
 )
+from owl_geo.sources.states import Known
 from owl_geo.types import BandStatistics, SceneGrid
 
 
@@ -53,9 +54,10 @@ def create(
     Raises RunError.
     """
     check_free(path, overwrite=overwrite)
+    files = known_scenes(settings, grids)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, patches, grids, statistics, truth, _Growth())
+        _write_index(partial, settings, patches, grids, statistics, truth, _Growth(), files)
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
     return Run(path)
@@ -82,19 +84,16 @@ def update(
             f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
             "exist with these settings; restore stride, scenes and area, or make another run"
         )
-    with (
-        run.locked(),
-        disk_errors(run.path),
-        tempfile.TemporaryDirectory(prefix=".update-", dir=run.path) as folder,
-    ):
-        layers.write(run.path / LAYERS)
+    files = known_scenes(run.settings_here, grids)
+    with run.locked():
         growth = _growth_kept(run, patches["patch_id"])
-        _write_index(Path(folder), run.settings, patches, grids, statistics, truth, growth)
-        # the record comes last: until then an interrupted update is told by its fingerprint
-        (run.path / TRUTH).unlink(missing_ok=True)
-        for name in (PATCHES, TRUTH, INDEX):
-            if (Path(folder) / name).exists():
-                (Path(folder) / name).replace(run.path / name)
+        with disk_errors(run.path):
+            layers.write(run.path / LAYERS)
+        with replacing_files(run.path, WAITING) as folder:
+            _write_index(folder, run.settings, patches, grids, statistics, truth, growth, files)
+        if truth is None:
+            with disk_errors(run.path):
+                (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
 
 
@@ -124,9 +123,12 @@ def extend(
         growth = _Growth((*run.parts, len(patches)), len(run.rounds()))
     if common_crs(grids) != run.crs:
         GeoPackageLabels(run.path / LABELS, common_crs(grids)).reproject()
+    fresh = grids.keys() - run.grids.keys()
+    of_fresh = known_scenes(owl_toml.from_folder(settings, run.path), fresh)
+    files = {**run.known_files, **of_fresh}
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
-        _write_index(folder, settings, patches, grids, run.statistics, truth, growth)
+        _write_index(folder, settings, patches, grids, run.statistics, truth, growth, files)
     return Run(run.path)
 
 
@@ -167,15 +169,18 @@ def _write_index(
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     growth: _Growth,
+    files: Mapping[str, list[list[Known]]],
 ) -> None:
     patch_table.write(folder / PATCHES, patches, grids, settings.patch_size)
     if truth is not None:
         truth.to_parquet(folder / TRUTH)
     record = {
         "made_from": fingerprint(settings),
+        "made_from_elsewhere": fingerprint(settings, places=False),
         "made_for": made_for(settings, statistics.bands),
         "parts": list(growth.parts) or [len(patches)],
         "since": growth.since,
+        "files": files,
         "scenes": {name: grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),

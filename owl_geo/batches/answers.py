@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import geopandas as gpd
 import numpy as np
@@ -23,6 +23,8 @@ _log = logging.getLogger("owl_geo")
 # A footprint counts as edited from this share of its size on; files keep coordinates exactly, but
 # another program may have saved them in another CRS and back.
 _EDITED_SHARE = 1e-6
+
+_FUTURE = timedelta(days=1)  # from which a clock is wrong, and not in another time zone
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,20 @@ def answers_of(
                 stamped=stamp is not None,
             )
         )
+    _warn_of_future(batch, answers, now)
     unstamped = sum(not answer.stamped for answer in answers)
     return answers, Notes(len(rows) - len(answered), unstamped, tuple(edited))
+
+
+def _warn_of_future(batch: BatchFile, answers: Sequence[Answer], now: datetime) -> None:
+    latest = (now + _FUTURE).astimezone(UTC).strftime(TIME_FORMAT)
+    ahead = [answer.patch_id for answer in answers if answer.labelled_at > latest]
+    if ahead:
+        _log.warning(
+            "%s: labelled_at of %s lies in the future; check that computer's clock: corrections"
+            " at the right time would not count",
+            *(batch.path, some(ahead)),
+        )
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -17,6 +18,8 @@ from pyproj import CRS
 
 from owl_geo import gpkg, schema
 from owl_geo.errors import BatchError, did_you_mean
+
+_log = logging.getLogger("owl_geo")
 
 _READ_COLUMNS = (
     *("patch_id", "label", "annotator", "comment", "labelled_at"),
@@ -100,15 +103,28 @@ def _typed(values: Sequence[object], kinds: Mapping[str, str]) -> tuple[object, 
 def read_batch(path: str | Path) -> BatchFile:
     """Read a batch GeoPackage without writing to it.
 
-    Raises BatchError where the file is missing, no batch or damaged, or has a patch twice.
+    Warns where it looks like a copy without the ``-wal`` file that has the last answers. Raises
+    BatchError where the file is missing, no batch, damaged or locked, or has a patch twice.
     """
     path = Path(path)
     _check_file(path)
+    if gpkg.lacks_wal(path):
+        _log.warning(
+            "%s was saved by a program that keeps answers in %s-wal, which is not beside it; if it "
+            "was copied while open in QGIS, copy both files and ingest it again",
+            *(path, path.name),
+        )
     try:
         with closing(gpkg.connect(path)) as connection:
             batch = _read(connection, path)
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", None) == "SQLITE_READONLY_ROLLBACK":
+        name = str(getattr(error, "sqlite_errorname", ""))
+        if name.startswith("SQLITE_BUSY"):
+            raise BatchError(
+                f"cannot read {path}: another program is writing to it; let that finish, or save "
+                "and close it there, then try again"
+            ) from error
+        if name == "SQLITE_READONLY_ROLLBACK":
             raise BatchError(
                 f"{path} holds an edit that was cut off; open it once in QGIS, which puts it right"
             ) from error

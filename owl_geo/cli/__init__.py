@@ -1,6 +1,7 @@
 """The command line: one file per command, errors to exit codes in one place.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted,
+143 told to end.
 
 Command modules import the core inside their functions, so that ``--help`` costs next to nothing.
 """
@@ -9,8 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -61,9 +65,34 @@ for command in COMMANDS:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted.
+    0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted (Ctrl-C),
+    143 told to end (SIGTERM).
     """
-    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+    with _ending_in_order():
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+    sys.exit(code)
+
+
+class _ToldToEnd(BaseException):
+    """SIGTERM: of a scheduler, or a machine that shuts down."""
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM clean up as Ctrl-C does; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():  # where Python has no signals
+        yield
+        return
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise _ToldToEnd
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> int:
@@ -83,6 +112,8 @@ def _run(arguments: list[str]) -> int:
         return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:
         return end("stopped; the same command goes on from here", 130)
+    except _ToldToEnd:
+        return end("stopped; the same command goes on from here", 143)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

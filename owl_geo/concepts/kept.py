@@ -10,6 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import pyarrow
 
+from owl_geo.atomic import flush, writing_file
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm import is_osm
@@ -44,7 +45,10 @@ class KeptLayers:
         return self._used[name]
 
     def write(self, folder: Path) -> None:
-        """Keep in ``folder`` what was read through here, and nothing else; raises OSError."""
+        """Keep in ``folder`` what was read through here, and nothing else.
+
+        Raises OSError or RunError.
+        """
         if not self._used and not folder.exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,10 +56,11 @@ class KeptLayers:
             if (folder / f"{name}.json").exists():
                 continue
             layer.features.to_parquet(folder / f"{name}.parquet")
+            flush(folder / f"{name}.parquet")
             record = {"bounds": layer.extent.bounds, "fields": layer.fields}
-            partial = folder / f".{name}.partial"  # the record comes last: with it all is there
-            partial.write_text(json.dumps(record), encoding="utf-8")
-            partial.replace(folder / f"{name}.json")
+            # the record comes last: with it all is there
+            with writing_file(folder / f"{name}.json") as partial:
+                partial.write_text(json.dumps(record), encoding="utf-8")
         for path in folder.iterdir():
             if path.name.split(".")[0] not in self._used:
                 path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from owl_geo.atomic import disk_errors, writing_file
+from owl_geo.atomic import clear_partials, writing_file
 from owl_geo.config import ModelSettings
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.statistics import SpectralStatistics
@@ -234,13 +233,11 @@ class _Kept:
         """Keep the features of a scene, whole or not at all."""
         if scene not in self._scenes:
             return
-        path = self._path(scene)
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.stem}.{os.getpid()}.partial")
-            with partial.open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-            partial.replace(path)
+        with (
+            writing_file(self._path(scene), shared=True) as partial,
+            partial.open("wb") as file,
+        ):
+            np.save(file, values, allow_pickle=False)
 
     def forget_others(self) -> None:
         """Remove what is kept of scenes that are no more, or changed, and what was left over.
@@ -250,15 +247,13 @@ class _Kept:
         text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
         record = self._folder / KEPT_SCENES
         if self._folder.exists() and not (record.exists() and record.read_text("utf-8") == text):
-            with writing_file(record) as partial:
+            with writing_file(record, shared=True) as partial:
                 partial.write_text(text, encoding="utf-8")
         known = set(self._scenes.values())
         for path in self._folder.glob("*.npy"):
-            if path.name.split("-")[0] not in known:
+            if path.name.removeprefix(".").split("-")[0] not in known:
                 path.unlink(missing_ok=True)
-        for path in self._folder.glob(".*.partial"):
-            if path.name.split("-")[0].removeprefix(".") not in known:
-                path.unlink(missing_ok=True)
+        clear_partials(self._folder)
 
     def _path(self, scene: str) -> Path:
         return self._folder / f"{self._scenes[scene]}{self._suffix}"

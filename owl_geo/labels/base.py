@@ -61,8 +61,9 @@ class LabelStore(Protocol):
 def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a history that count: each annotator's newest answer to each patch.
 
-    Newest by ``labelled_at``, and then by arrival. An answer without a label takes the annotator's
-    earlier one back.
+    Newest by ``labelled_at``, and then by arrival. So a file of last week that arrives after this
+    week's does not undo it; and where a clock was set back, what was said before still counts. An
+    answer without a label takes the annotator's earlier one back.
     """
     newest = _newest(history)
     return newest[newest["label"].notna()].drop(columns="time")

@@ -64,6 +64,7 @@ class GeoPackageLabels:
         with self._one_line("write"):
             if not self.path.exists():
                 self._create()
+            gpkg.clear_made(self.path)
             with self._open() as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 # takes the lock before reading, so that no other process adds what we compare with
@@ -145,8 +146,10 @@ class GeoPackageLabels:
         )
         try:
             gpkg.create(self.path, empty, LABELS_LAYER, spatial_index=False)
-        except FileExistsError:
-            return  # another process was faster; its file serves
+        except (OSError, sqlite3.Error):
+            if not self.path.exists():
+                raise
+            # another process was faster; its file serves
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

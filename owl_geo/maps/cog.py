@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import rasterio.shutil
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from owl_geo.atomic import writing_file
+from owl_geo.atomic import check_space, writing_file
 from owl_geo.maps.cells import Cells, means
 from owl_geo.maps.style import class_colours, class_style, probability_style
 from owl_geo.types import FloatArray, SceneGrid
@@ -63,6 +64,7 @@ def write_maps(
         partials = [
             stack.enter_context(writing_file(path)) for path in (probability_path, class_path)
         ]
+        check_space(probability_path.parent, _bytes(cells.grid))
         folder = Path(stack.enter_context(_scratch(probability_path.parent)))
         plain = (folder / "probability.tif", folder / "class.tif")
         with (
@@ -96,6 +98,13 @@ def category_names(classes: Sequence[str]) -> ET.Element:
     for name in classes:
         ET.SubElement(names, "Category").text = name
     return names
+
+
+def _bytes(grid: SceneGrid) -> int:
+    """Return what a scene's maps may take while they are made: plain files, then optimised ones."""
+    tiles = math.ceil(grid.height / _TILE) * math.ceil(grid.width / _TILE)
+    per_pixel = 4 * len(BANDS) + 1
+    return int(tiles * _TILE**2 * per_pixel * 2.4)  # overviews add a third
 
 
 def _scratch(folder: Path) -> tempfile.TemporaryDirectory[str]:

@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import SourceError
+from owl_geo.owl_toml import is_local
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.types import SceneGrid
 
@@ -34,11 +35,6 @@ def decoding_threads() -> str:
     GDAL's threads do not survive a fork, and a child would wait for them for ever.
     """
     return "ALL_CPUS" if os.getpid() == _PROCESS else "1"
-
-
-def is_local(path: str) -> bool:
-    """Say whether the path is one of this file system, not a URL or one of GDAL's /vsi paths."""
-    return "://" not in path and not path.startswith("/vsi")
 
 
 def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader:

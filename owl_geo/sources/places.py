@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.sources.files import is_local
+from owl_geo.owl_toml import is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac import items_of, scene_of_item

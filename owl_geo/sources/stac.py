@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from owl_geo.errors import SourceError, did_you_mean
+from owl_geo.owl_toml import is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
-from owl_geo.sources.files import is_local
 from owl_geo.sources.products import SCL_BAD
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")

@@ -42,6 +42,7 @@ class Batch:
     annotator: str | None  # whose part of a team's batch it is
     patches: list[Patch]
     features: dict[int, QgsFeature]
+    lacks_wal: bool  # answers may be in a file that was left behind
 
     @property
     def path(self) -> Path | None:
@@ -56,6 +57,7 @@ def open_batch(path: Path) -> Batch:
     """
     path = path.absolute()
     _check_file(path)
+    lacks_wal = _lacks_wal(path)
     layer = in_project(_source(path)) or QgsVectorLayer(_source(path), path.stem, "ogr")
     if not layer.isValid():
         raise Problem(
@@ -63,11 +65,15 @@ def open_batch(path: Path) -> Batch:
         )
     _check_layer(path, layer)
     info = _info(path)
-    return opened(path, layer, info, info.get(schema.BATCH_INFO_ANNOTATOR))
+    return opened(path, layer, info, info.get(schema.BATCH_INFO_ANNOTATOR), lacks_wal)
 
 
 def opened(
-    place: Path | SharedPlace, layer: QgsVectorLayer, info: dict[str, Any], annotator: str | None
+    place: Path | SharedPlace,
+    layer: QgsVectorLayer,
+    info: dict[str, Any],
+    annotator: str | None,
+    lacks_wal: bool = False,
 ) -> Batch:
     """Read the patches of a batch's layer; ``info`` is what the core says of it.
 
@@ -96,6 +102,7 @@ def opened(
         annotator=annotator,
         patches=patches,
         features=features,
+        lacks_wal=lacks_wal,
     )
 
 
@@ -146,6 +153,17 @@ def _check_file(path: Path) -> None:
         raise Problem(message.format(path=path, reason=error.strerror)) from error
     if start != _SQLITE:
         raise Problem(translate("OwlGeo", "{path} is no GeoPackage").format(path=path))
+
+
+def _lacks_wal(path: Path) -> bool:
+    """Whether changes were kept in a -wal file, as QGIS does while it edits, that is not there.
+
+    An empty one is what SQLite makes when such a file is looked at.
+    """
+    with path.open("rb") as file:
+        head = file.read(20)
+    wal = path.with_name(path.name + "-wal")
+    return head[18:20] == b"\x02\x02" and not (wal.exists() and wal.stat().st_size)
 
 
 def _check_layer(path: Path, layer: QgsVectorLayer) -> None:

@@ -158,6 +158,12 @@ class OwlGeoPlugin(QObject):
         except Problem as problem:
             self._messages.fail(str(problem))
             return
+        if batch.lacks_wal:
+            message = self.tr(
+                "{path} was saved by a program that keeps answers in a file {name}-wal, which is "
+                "not beside it; if it was copied while open in QGIS, copy both files"
+            )
+            self._messages.warn(message.format(path=batch.path, name=batch.path.name))
         self._close_labelling()
         self._sitting.add(batch.place)
         if batch.path is not None:

@@ -190,6 +190,28 @@ def test_a_file_that_was_moved_away_and_came_back(plugin, batch, press, labels, 
     assert labels(path)[0] == "absent"
 
 
+COPY_IN_WAL_MODE = """
+import shutil, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("CREATE TABLE more (n)")
+shutil.copy(sys.argv[1], sys.argv[2])
+connection.execute("PRAGMA journal_mode = DELETE")
+"""
+
+
+def test_a_copy_that_was_made_while_answers_were_in_the_wal_file(plugin, batch, messages, iface):
+    path = batch("binary")
+    copy = path.with_name("copy.gpkg")
+    subprocess.run([sys.executable, "-c", COPY_IN_WAL_MODE, str(path), str(copy)], check=True)
+    plugin.open(path)
+    assert not any("not beside it" in text for text in messages())
+    iface.bar.clearWidgets()
+    plugin.open(copy)
+    says = "copy.gpkg-wal, which is not beside it"
+    assert [str(copy) in text for text in messages() if says in text] == [True]
+
+
 @pytest.mark.parametrize("name", ["label", "patch_id", "labelled_at", "scene"])
 def test_a_missing_column(name, plugin, batch, messages):
     path = batch("binary")

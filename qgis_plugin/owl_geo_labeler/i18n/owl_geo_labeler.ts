@@ -430,6 +430,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
+        <source>{path} was saved by a program that keeps answers in a file {name}-wal, which is not beside it; if it was copied while open in QGIS, copy both files</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>Labelling panel</source>
         <translation type="unfinished" />
     </message>
