@@ -1,0 +1,61 @@
+"""Vector files through GDAL, whatever is in them: broken rings, coordinates that are none."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from shapely.errors import ShapelyError
+
+from owl_geo.types import AnyArray
+
+_log = logging.getLogger("owl_geo")
+
+# What GDAL, PROJ and GEOS raise at a file that is not what it says; GDAL's own errors are
+# RuntimeErrors, broken text and types are ValueErrors.
+UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
+
+
+def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
+    """Read a layer as ``pyogrio.read_dataframe`` does; geometries that are none become missing.
+
+    Raises one of ``UNREADABLE``.
+    """
+    try:
+        return pyogrio.read_dataframe(path, **options)
+    except ShapelyError:
+        _log.warning("%s has broken geometries, unclosed rings say; they are left out", path)
+        return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
+
+
+def repaired(geometries: AnyArray) -> AnyArray:
+    """Return valid geometries ``(n,)``, None for those that are missing or beyond repair.
+
+    Beyond repair is what has coordinates that are not finite, among others.
+    """
+    valid = np.array(geometries, dtype=object)
+    broken = ~(shapely.is_valid(valid) | shapely.is_missing(valid))
+    try:
+        valid[broken] = shapely.make_valid(valid[broken])
+    except ShapelyError:  # one of them is hopeless
+        for place in np.flatnonzero(broken):
+            valid[place] = _mended(valid[place])
+    finite = np.isfinite(shapely.bounds(valid)).all(axis=1)
+    valid[~(finite & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
+    return valid
+
+
+def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
+    try:
+        return shapely.make_valid(geometry)
+    except ShapelyError:
+        return None
+
+
+def reason(error: Exception) -> str:
+    """Return why a file cannot be read, for a message: GDAL adds advice for programmers."""
+    return str(error).split("; ")[0].rstrip(".")
