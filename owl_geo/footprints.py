@@ -14,6 +14,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
+from pyproj.exceptions import ProjError
 
 from owl_geo import grid as grids_
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
@@ -66,6 +67,26 @@ def centres_on_earth(
         degrees = to_degrees.transform(own[:, 0], own[:, 1])
         points[rows] = np.stack(to_metres.transform(*degrees, np.zeros(len(own))), axis=1)
     return points
+
+
+def off_the_map(grid: SceneGrid) -> str:
+    """Say why nothing of a grid can be found on Earth; empty where its middle or a corner can."""
+    crs = crs_of(grid.crs)
+    try:
+        to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
+    except ProjError:
+        return f"its CRS {crs.name!r} is a local one, or of no place on Earth; assign another"
+    row = np.array([0.5, 0.0, 0.0, 1.0, 1.0]) * grid.height
+    col = np.array([0.5, 0.0, 1.0, 0.0, 1.0]) * grid.width
+    xy = grids_.to_xy(grid, row, col)
+    lon, lat = to_degrees.transform(xy[:, 0], xy[:, 1])
+    if (np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90)).any():
+        return ""
+    x_min, y_min, x_max, y_max = grids_.bounds(grid)
+    return (
+        f"its coordinates, x {x_min:g} to {x_max:g} and y {y_min:g} to {y_max:g}, are beyond where "
+        f"its CRS {crs.name!r} holds; correct the one or the other"
+    )
 
 
 def _scenes(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from urllib.parse import urlsplit
 
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.sources.files import is_local
+from owl_geo.owl_toml import expanded
+from owl_geo.raster import is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac import items_of, scene_of_item
@@ -124,6 +126,7 @@ def find_scenes(
 
 def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
     """Return the places that one word means; only a word on the command line may be a list."""
+    _check_text(word)
     if lists and word.startswith("@"):
         return _of_list(_local(word[1:], folder))
     name, place = "", word
@@ -148,6 +151,15 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
     if lists and place.lower().endswith(_LISTS):
         return _of_list(_local(place, folder))  # it does not exist, which is said there
     return [Place(name or None, (_absolute(place, folder),))]
+
+
+def _check_text(text: str) -> None:
+    """Raise SourceError for what cannot stand in owl.toml."""
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        shown = text.encode(errors="backslashreplace").decode()
+        raise SourceError(
+            f"{shown!r} has control characters, or is no UTF-8; rename the file or its folder"
+        )
 
 
 def _has_name(word: str, folder: Path) -> bool:
@@ -205,6 +217,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         if not any(str(parent) in products for parent in Path(path).parents)
         and (path in products or not (Path(path).is_dir() and path in holders))
     ]
+    for path in kept:
+        _check_text(path)
     if not kept:
         only = f"; it finds {len(found)} files that are no scenes" if found else ""
         raise SourceError(f"no scene matches {pattern!r} in {folder}{only}")
@@ -227,7 +241,7 @@ def _exists(place: str, folder: Path) -> bool:
 
 
 def _local(place: str, folder: Path) -> Path:
-    return (folder / Path(place).expanduser()).absolute()
+    return (folder / expanded(place)).absolute()
 
 
 def _absolute(place: str, folder: Path) -> str:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.grid import Chunk
-from owl_geo.raster import AlignedRaster
+from owl_geo.raster import UNREADABLE, AlignedRaster
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
@@ -124,7 +123,7 @@ class SceneReader:
             for file in self._files:
                 try:
                     places, values, good = file.read(window, all_bands)
-                except RasterioError as error:
+                except UNREADABLE as error:
                     raise SourceError(
                         f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
                         f"{chunk.row + chunk.height} (is the file whole?): "

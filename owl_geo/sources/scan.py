@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
+from owl_geo.footprints import off_the_map
 from owl_geo.grid import Chunk, chunks, reading_order, tile
 from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
@@ -24,6 +25,8 @@ from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
 
 _log = logging.getLogger("owl_geo")
+
+_MOST_WINDOWS = 20_000_000  # of a scene; each takes some hundred bytes
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,10 @@ def scan(
     cut = []
     for scene in scenes:
         try:
+            _check_size(scene, size, stride)
+            fault = off_the_map(scene.grid)
+            if fault:
+                raise SourceError(f"scene {scene.name!r} has no place on the map: {fault}")
             check(scene)
         except SourceError as error:
             if not skip:
@@ -179,6 +186,17 @@ def scan(
         {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
     )
     return Scan(index, tuple(summary), tuple(failed))
+
+
+def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
+    """Raise SourceError for a scene, or a header that lies, with more windows than memory holds."""
+    height, width = scene.grid.height, scene.grid.width
+    windows = -(-height // stride) * -(-width // stride)
+    if windows > _MOST_WINDOWS:
+        raise SourceError(
+            f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} patches, "
+            f"more than {_MOST_WINDOWS:,}; cut it up, or take a larger patch_size or stride"
+        )
 
 
 def _cut(scene: ChunkedScene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:

@@ -13,8 +13,9 @@ from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds
 from owl_geo.projections import crs_of, same_crs
+from owl_geo.raster import is_local
 from owl_geo.sources.bands import Band, listed, select, with_common_names
-from owl_geo.sources.files import is_local, read_bands
+from owl_geo.sources.files import read_bands
 from owl_geo.sources.products import (
     CloudMask,
     Product,
