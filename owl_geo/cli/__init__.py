@@ -75,6 +75,8 @@ def _run(arguments: list[str]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         return end(f"error: cannot write the output: {error.strerror}", 1)
+    except MemoryError as error:
+        return end(f"error: not enough memory: {one_line(str(error))}", 1)
     except Exception as error:
         if not as_json:
             raise
