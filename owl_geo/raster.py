@@ -62,7 +62,7 @@ class AlignedRaster:
     ) -> rasterio.DatasetReader | WarpedVRT:
         grid = self.grid
         # the raster's own extent, before it is seen through the scene's grid
-        self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *dataset.bounds)
+        self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -166,10 +166,17 @@ def misplaced(dataset: rasterio.DatasetReader) -> str:
             "with gdalwarp say"
         )
     terms = ", ".join(f"{term:g}" for term in tuple(transform)[:6])
-    corners = [transform * (col, row) for col in (0, dataset.width) for row in (0, dataset.height)]
-    if not all(abs(x) < _FARTHEST for corner in corners for x in corner):  # nor for not-a-number
+    with np.errstate(all="ignore"):
+        leads_somewhere = all(abs(end) < _FARTHEST for end in extent(dataset))  # nan does not
+    if not leads_somewhere:
         return f"has a geotransform that leads nowhere ({terms}); georeference it first"
     return ""
+
+
+def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
+    """Return least x, least y, greatest x, greatest y; rasterio's own mix them up south up."""
+    transform = tuple(dataset.transform)[:6]
+    return bounds(SceneGrid("", "", transform, dataset.height, dataset.width))
 
 
 def coverage(path: str | Path, grid: SceneGrid) -> float:

@@ -22,6 +22,7 @@ from owl_geo.errors import LayerError
 from owl_geo.grid import strips, to_xy
 from owl_geo.projections import crs_of
 from owl_geo.raster import AlignedRaster, open_layer
+from owl_geo.raster import extent as bounds_of
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000
@@ -98,7 +99,7 @@ def class_shares_of_raster(
 def extent(path: str) -> Extent:
     """Return the rectangle that a raster spans; raises LayerError where it has no place."""
     with open_layer(path) as dataset:
-        return Extent(CRS.from_user_input(dataset.crs), tuple(dataset.bounds))
+        return Extent(CRS.from_user_input(dataset.crs), bounds_of(dataset))
 
 
 def _windows(
