@@ -27,6 +27,7 @@ from owl_geo.types import FailedScene
 
 _log = logging.getLogger("owl_geo")
 
+_LONGEST_NAME = 1000
 _LISTS = (".txt", ".lst")
 _STAC = (".json", ".geojson")
 # What lies beside rasters and is none: never meant by a pattern.
@@ -134,6 +135,10 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
         name, place = (part.strip() for part in word.split("=", 1))
         if not name or not place:
             raise SourceError(f"{word!r} is not NAME=PATH")
+        if len(name) > _LONGEST_NAME:
+            raise SourceError(
+                f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
+            )
     if _exists(place, folder) or not is_local(place):
         if lists and place.lower().endswith(_LISTS) and is_local(place):
             if name:
