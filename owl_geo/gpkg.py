@@ -28,8 +28,8 @@ FEATURE_ID = "fid"
 GEOMETRY = "geom"
 BUSY_SECONDS = 30  # how long to wait for another program's lock
 
-# Of a file from elsewhere: a batch of a million patches takes a quarter of these steps.
-_STEPS_PER_TICK, _MOST_TICKS = 100_000, 2_000
+# Of a file from elsewhere: a batch of a million patches takes half of these steps.
+_STEPS_PER_TICK, _MOST_TICKS = 100_000, 400
 _LONGEST_VALUE = 64 * 2**20  # bytes
 
 # Bytes of the envelope in a geometry blob, by the code in bits 1 to 3 of its flags.
