@@ -27,7 +27,7 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # What rasterio raises at a file that is not what it says: its own errors, those of GDAL that it
 # does not translate, and ValueErrors for text that is no UTF-8 and CRSs that are none.
 UNREADABLE = (RasterioError, CPLE_BaseError, ValueError)
-_FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit
+_FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit; as in vector.py
 
 
 class AlignedRaster:

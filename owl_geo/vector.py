@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import geopandas as gpd
@@ -15,6 +16,8 @@ from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
 
+FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit
+
 # What GDAL, PROJ and GEOS raise at a file that is not what it says; GDAL's own errors are
 # RuntimeErrors, broken text and types are ValueErrors.
 UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
@@ -25,17 +28,20 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
 
     Raises one of ``UNREADABLE``.
     """
-    try:
-        return pyogrio.read_dataframe(path, **options)
-    except ShapelyError:
-        _log.warning("%s has broken geometries, unclosed rings say; they are left out", path)
-        return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # measured shapes, several types, unclosed rings: told below, or nothing that matters
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return pyogrio.read_dataframe(path, **options)
+        except ShapelyError:
+            _log.warning("%s has broken geometries, unclosed rings say; they are left out", path)
+            return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
 
 
 def repaired(geometries: AnyArray) -> AnyArray:
     """Return valid geometries ``(n,)``, None for those that are missing or beyond repair.
 
-    Beyond repair is what has coordinates that are not finite, among others.
+    Beyond repair is what has coordinates that are not finite, or farther than any on Earth.
     """
     valid = np.array(geometries, dtype=object)
     broken = ~(shapely.is_valid(valid) | shapely.is_missing(valid))
@@ -44,8 +50,8 @@ def repaired(geometries: AnyArray) -> AnyArray:
     except ShapelyError:  # one of them is hopeless
         for place in np.flatnonzero(broken):
             valid[place] = _mended(valid[place])
-    finite = np.isfinite(shapely.bounds(valid)).all(axis=1)
-    valid[~(finite & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
+    near = (np.abs(shapely.bounds(valid)) < FARTHEST).all(axis=1)  # nor is not-a-number
+    valid[~(near & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
     return valid
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
 from owl_geo.config import LayerSettings
 from owl_geo.errors import LayerError, did_you_mean
+from owl_geo.raster import check_is_file
 from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
 _log = logging.getLogger("owl_geo")
@@ -67,6 +67,7 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 
 
 def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+    check_is_file(settings.path, LayerError)
     try:
         layer = _layer_name(settings)
         info = pyogrio.read_info(settings.path, layer=layer)
@@ -116,19 +117,14 @@ def _layer_name(settings: LayerSettings) -> str:
 
 def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDataFrame:
     options = {"layer": layer, "columns": columns, "force_2d": True}
-    with warnings.catch_warnings():
-        # measured shapes, several geometry types: nothing that a concept depends on
-        warnings.simplefilter("ignore", RuntimeWarning)
+    try:
         try:
-            try:
-                return read_table(settings.path, **options)
-            except UnicodeDecodeError:
-                _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
-                return read_table(settings.path, encoding="ISO-8859-1", **options)
-        except UNREADABLE as error:
-            raise LayerError(
-                f"cannot read the layer {_place(settings)}: {reason(error)}"
-            ) from error
+            return read_table(settings.path, **options)
+        except UnicodeDecodeError:
+            _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
+            return read_table(settings.path, encoding="ISO-8859-1", **options)
+    except UNREADABLE as error:
+        raise LayerError(f"cannot read the layer {_place(settings)}: {reason(error)}") from error
 
 
 def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:

@@ -14,6 +14,7 @@ from pyproj import CRS
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds, centres
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.raster import check_is_file
 from owl_geo.types import BoolArray, IntArray, SceneGrid
 from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
@@ -26,6 +27,7 @@ class AreaOfInterest:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
+        check_is_file(self.path, SourceError)
         try:
             layers = pyogrio.list_layers(self.path)[:, 0].tolist()
             if len(layers) > 1:
