@@ -519,24 +519,28 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
     for name in classes:
         if name in RESERVED_LABELS or not name.strip():
             raise ValueError(f"{name!r} cannot be a class: the word has a meaning of its own")
-        if not name.isprintable() or len(name) > _LONGEST_NAME:
-            raise ValueError(
-                f"the class {name[:_LONGEST_NAME]!r} has characters that QGIS cannot show, or more "
-                f"than {_LONGEST_NAME}; rename it"
-            )
+        _check_name("class", name)
     if positive not in classes:
         raise ValueError(f"positive is {positive!r}, no class{did_you_mean(positive, classes)}")
+
+
+def _check_name(kind: str, name: str) -> None:
+    """Raise ValueError for a name that cannot head a column, a button and a legend of QGIS."""
+    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}...")
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
+            f"{_LONGEST_NAME}; rename it"
+        )
+    if "[%" in name or "%]" in name:
+        raise ValueError(f"the {kind} {shown} would be an expression to QGIS; rename it")
 
 
 def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:
     """Each concept refers to a layer that exists, or to a concept of a fitting kind before it."""
     kinds: dict[str, str] = {}
     for name, concept in concepts.items():
-        if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-            raise ValueError(
-                f"the concept {name[:_LONGEST_NAME]!r} is empty, has characters that QGIS cannot "
-                f"show, or more than {_LONGEST_NAME}; rename it"
-            )
+        _check_name("concept", name)
         if name.lower() in RESERVED_COLUMNS:
             raise ValueError(
                 f"concepts.{name}: the batch has a column of that name; choose another"

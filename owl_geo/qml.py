@@ -6,6 +6,7 @@ Text goes in as element text or attributes, so that a class may be called anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from xml.etree import ElementTree as ET
 
 _VERSION = "3.22.0"  # the oldest QGIS that is supported
@@ -46,6 +47,28 @@ def rgba(colour: str, alpha: int) -> str:
 def rgb(colour: str) -> tuple[int, int, int]:
     """Return ``#RRGGBB`` as three numbers from 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def map_tip(title: str, rows: Mapping[str, str]) -> str:
+    """Return a table in HTML for a map tip; ``title`` and the values of ``rows`` are expressions.
+
+    What they give is shown as text: a comment may hold HTML.
+    """
+    lines = [
+        f"<tr><td>{escape(name)}</td><td>[% {_as_text(value)} %]</td></tr>"
+        for name, value in rows.items()
+    ]
+    return f"<b>[% {title} %]</b><table>{''.join(lines)}</table>"
+
+
+def column(name: str) -> str:
+    """Return a column as an expression of QGIS."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _as_text(expression: str) -> str:
+    """Escape what an expression gives; QGIS has no function for it."""
+    return f"replace(to_string({expression}), map('&', '&amp;', '<', '&lt;', '>', '&gt;'))"
 
 
 def options(values: Mapping[str, str]) -> ET.Element:

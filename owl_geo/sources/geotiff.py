@@ -42,7 +42,8 @@ class GeoTiffSource(TiledSource):
 
     A pixel is valid if all chosen bands have data there, none of it beyond 1e18 or not-a-number,
     and the mask does not call it bad. Invalid pixels of a patch get the median of the band over the
-    patch's valid pixels, so that ``read`` is finite everywhere. Values are scaled and offset as the file or the product says.
+    patch's valid pixels, so that ``read`` is finite everywhere. Values are scaled and offset as the
+    file or the product says.
 
     Headers are read at once, the scan runs when the index is first asked for. Raises SourceError.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from .session import Answer, Patch
 translate = QCoreApplication.translate
 
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
+_NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -143,8 +145,12 @@ def _info(path: Path) -> dict[str, Any]:
         if info["layout"] > schema.LAYOUT_VERSION:
             message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
             raise Problem(message.format(path=path))
-        return {key: info[key] for key in schema.BATCH_INFO_KEYS}
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+        found = {key: info[key] for key in schema.BATCH_INFO_KEYS}
+        names = (found["batch_id"], found["positive"], *found["classes"])
+        if not isinstance(found["classes"], list) or not all(isinstance(n, str) for n in names):
+            raise TypeError("a name is no text")
+        return found
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         message = translate(
             "OwlGeo", "{path} does not say its classes: no batch of owl-geo, or saved anew since"
         )
@@ -157,10 +163,14 @@ def _patch(feature: QgsFeature) -> Patch:
     return Patch(
         fid=feature.id(),
         patch_id=str(values["patch_id"]),
-        rank=int(values["rank"] or 0),
+        rank=int(_number(values["rank"]) or 0),
         scene=str(values["scene"] or ""),
         scene_crs=str(values["scene_crs"] or ""),
-        why={name: value for name, value in values.items() if name not in fixed},
+        why={
+            name: _number(value) if name in _NUMBERS else value
+            for name, value in values.items()
+            if name not in fixed
+        },
         answer=Answer(**{name: _text(values[name]) for name in schema.EDITABLE_COLUMNS}),
     )
 
@@ -168,6 +178,12 @@ def _patch(feature: QgsFeature) -> Patch:
 def _plain(value: object) -> object:
     """QGIS's NULL is no None, and how it shows differs between versions."""
     return None if value is None or value == NULL else value
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number; what another program may have put in its place is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
 
 
 def _text(value: object) -> str | None:
