@@ -437,7 +437,7 @@ class Settings(Section):
     """Everything that defines a run."""
 
     version: Literal[1] = _doc(LAYOUT_VERSION, "layout of the run folder")
-    run_id: str = _doc("", "names this run in its batches; do not edit")
+    run_id: str = _doc("", "names this run in its batches; do not edit", max_length=200)
     seed: int = _doc(42, "one seed, the same batches", ge=0, lt=2**32)
     classes: tuple[str, ...] = _doc(
         ("absent", "present"), "the answers; the first is the background"

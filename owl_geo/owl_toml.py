@@ -56,7 +56,7 @@ def load(path: Path) -> Settings:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read the tables of a TOML file, unchecked; raises ConfigError, or FileNotFoundError."""
+    """Read the tables of a TOML file, whatever they mean; raises ConfigError, FileNotFoundError."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -67,7 +67,11 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
-    return _loads(text, str(path))
+    data = _loads(text, str(path))
+    fault = next(_faults(data, ""), None)
+    if fault is not None:
+        raise ConfigError(f"{path}: {fault}")
+    return data
 
 
 def _loads(text: str, where: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 _VERSION = "3.22.0"  # the oldest QGIS that is supported
 
@@ -19,7 +19,7 @@ def root() -> ET.Element:
 
 def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
     """Return one layer of a symbol; ``kind`` and ``properties`` are QGIS's names."""
-    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})  # nosec B105
     layer.append(options(properties))
     return layer
 

@@ -6,7 +6,7 @@ Built element by element, so that a class may be called anything: quotes, <, & a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import qml, schema
 from owl_geo.gpkg import FEATURE_ID

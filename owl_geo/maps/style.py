@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import qml, schema
 
