@@ -48,7 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted.
     """
+    sys.unraisablehook = _without_gdals_text
     sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _without_gdals_text(unraisable: sys.UnraisableHookArgs) -> None:
+    """Leave out that rasterio could not log what GDAL said of a file with broken text in it."""
+    if not str(unraisable.object).startswith("rasterio._env"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(arguments: list[str]) -> int:
