@@ -1,13 +1,15 @@
 # make demo   the main job: a simulated search on synthetic patches
 # make test   every check: style, types, layers, tests, QGIS and PostGIS included where they can be had
 # make bench  ratios of speed, each against a baseline measured in the same run
+# make fuzz   each entrance for files of strangers, fuzzed for SECONDS=60; what breaks stops it
+# make audit  known vulnerabilities of what is installed, asked of the network
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
-.PHONY: demo test bench check qgis postgis clean
+.PHONY: demo test bench check fuzz audit qgis postgis clean
 
 demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
@@ -20,6 +22,23 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r owl_geo qgis_plugin -c pyproject.toml
+
+SECONDS ?= 60
+FUZZED := batch_bytes batch_values tiff osm vector stac run_records owl_toml plugin_toml
+
+fuzz: $(VENV)/.installed-dev
+	@for name in $(FUZZED); do \
+	  echo "fuzzing $$name"; \
+	  $(BIN)/python -m fuzz $$name -max_total_time=$(SECONDS) 2>.fuzz.log || \
+	    { tail -n 40 .fuzz.log; exit 1; }; \
+	  grep -a "^Done" .fuzz.log; \
+	done; rm -f .fuzz.log
+
+audit: $(VENV)/.installed-dev
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("pypi.org", 443), 5)' 2>/dev/null; \
+	then $(BIN)/pip-audit --skip-editable; \
+	else echo "audit: pypi.org cannot be reached, so nothing was asked"; fi
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
@@ -81,4 +100,4 @@ postgis:
 	fi
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz .fuzz.log

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError, brief, did_you_mean
 from owl_geo.schema import TIME_FORMAT
 
 
@@ -17,7 +17,7 @@ def check_labels(path: Path, answered: Iterable[tuple[str, str]], known: Sequenc
         patch, label = unknown[0]
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise BatchError(
-            f"{path}: patch {patch!r} is labelled {label!r}, no label of this run{more}"
+            f"{path}: patch {patch!r} is labelled {brief(label)}, no label of this run{more}"
             f"{did_you_mean(label, known)}"
         )
 
@@ -35,6 +35,6 @@ def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
         return aware.astimezone(UTC).strftime(TIME_FORMAT)
     except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise BatchError(
-            f"{path}: labelled_at of patch {patch_id!r} is {text!r}, no time; write it like"
-            " 2026-01-31T12:00:00Z or leave it empty"
+            f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, no time; write it"
+            " like 2026-01-31T12:00:00Z or leave it empty"
         ) from error

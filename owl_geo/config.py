@@ -24,6 +24,8 @@ from pydantic import (
 from owl_geo.errors import did_you_mean
 from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
 
+_LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
+
 
 class Section(BaseModel):
     """A table of owl.toml: frozen, and strict about names."""
@@ -48,7 +50,7 @@ class SyntheticSettings(Section):
 
     kind: Literal["synthetic"] = "synthetic"
     n_samples: int = _doc(500, "patches to generate", ge=1)
-    image_size: int = _doc(32, "height and width of a patch in pixels", ge=4)
+    image_size: int = _doc(32, "height and width of a patch in pixels", ge=4, le=2**14)
     n_bands: int = _doc(4, "bands per patch", ge=1)
     seed: int = _doc(42, "seed of the generator, apart from the run's own", ge=0, lt=2**32)
     signal: float = _doc(0.0, "0 = images are pure noise, 1 = strong signal in the bands", ge=0)
@@ -57,7 +59,9 @@ class SyntheticSettings(Section):
 class SceneSettings(Section):
     """One scene: one file, one folder, or several single-band files."""
 
-    name: str = _doc(..., "first part of every patch_id of this scene", min_length=1)
+    name: str = _doc(
+        ..., "first part of every patch_id of this scene", min_length=1, max_length=1000
+    )
     path: str | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
     files: tuple[str, ...] = _doc((), "single-band files, in place of path")
     names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
@@ -84,7 +88,7 @@ class GeoTiffSettings(Section):
     kind: Literal["geotiff"] = "geotiff"
     scenes: tuple[SceneSettings, ...] = _doc(..., "the scenes", min_length=1)
     bands: tuple[str, ...] = _doc((), "by number, description or common name; empty = all")
-    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1)
+    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
@@ -107,13 +111,16 @@ class CubeSettings(Section):
     kind: Literal["cube"] = "cube"
     path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
     name: str | None = _doc(
-        None, "first part of every patch_id; absent = the file's name", min_length=1
+        None,
+        "first part of every patch_id; absent = the file's name",
+        min_length=1,
+        max_length=1000,
     )
     bands: tuple[str, ...] = _doc((), "by number, name or common name; empty = all")
     time: Literal["median", "mean", "min", "max", "first", "last", "stack"] = _doc(
         "median", "what several dates become, pixel by pixel; stack = bands of each date"
     )
-    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1)
+    patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
@@ -456,7 +463,7 @@ class Settings(Section):
     """Everything that defines a run."""
 
     version: Literal[1] = _doc(LAYOUT_VERSION, "layout of the run folder")
-    run_id: str = _doc("", "names this run in its batches; do not edit")
+    run_id: str = _doc("", "names this run in its batches; do not edit", max_length=200)
     seed: int = _doc(42, "one seed, the same batches", ge=0, lt=2**32)
     classes: tuple[str, ...] = _doc(
         ("absent", "present"), "the answers; the first is the background"
@@ -577,14 +584,28 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
     for name in classes:
         if name in RESERVED_LABELS or not name.strip():
             raise ValueError(f"{name!r} cannot be a class: the word has a meaning of its own")
+        _check_name("class", name)
     if positive not in classes:
         raise ValueError(f"positive is {positive!r}, no class{did_you_mean(positive, classes)}")
+
+
+def _check_name(kind: str, name: str) -> None:
+    """Raise ValueError for a name that cannot head a column, a button and a legend of QGIS."""
+    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}...")
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
+            f"{_LONGEST_NAME}; rename it"
+        )
+    if "[%" in name or "%]" in name:
+        raise ValueError(f"the {kind} {shown} would be an expression to QGIS; rename it")
 
 
 def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:
     """Each concept refers to a layer that exists, or to a concept of a fitting kind before it."""
     kinds: dict[str, str] = {}
     for name, concept in concepts.items():
+        _check_name("concept", name)
         if name.lower() in RESERVED_COLUMNS:
             raise ValueError(
                 f"concepts.{name}: the batch has a column of that name; choose another"

@@ -53,3 +53,12 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+_SHOWN = 80  # characters of a value in a message
+
+
+def brief(value: object) -> str:
+    """Return a value for a message, quoted, its beginning at least."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -6,6 +6,7 @@ library's sqlite3, which sees what another program has committed while that prog
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -29,6 +30,10 @@ from owl_geo.atomic import flush
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
 BUSY_SECONDS = 30  # how long to wait for another program's lock
+
+# Of a file from elsewhere: a batch of a million patches takes half of these steps.
+_STEPS_PER_TICK, _MOST_TICKS = 100_000, 400
+_LONGEST_VALUE = 64 * 2**20  # bytes
 
 # Bytes of the envelope in a geometry blob, by the code in bits 1 to 3 of its flags.
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64, 0, 0, 0)
@@ -152,7 +157,7 @@ def _check_whole(connection: sqlite3.Connection, layer: str, n: int, spatial_ind
             and geometry_column(connection, layer)[0] == GEOMETRY
             and connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             and all(
-                connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone() == (n,)  # noqa: S608 - quoted names
+                connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone() == (n,)  # nosec B608 # noqa: S608 - quoted names
                 for table in tables
             )
         )
@@ -183,7 +188,24 @@ def connect(path: Path, mode: str = "ro") -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     if mode == "ro" and lacks_wal(path):
         uri += "&immutable=1"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    # what the file's views and triggers say is not ours: they get harmless functions only
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    return connection
+
+
+def connect_to_foreign(path: Path) -> sqlite3.Connection:
+    """Open a file that anybody may have made, to read from.
+
+    A view that never ends is stopped with the ``sqlite3.Error`` "interrupted", and no value is
+    larger than 64 MB.
+    """
+    connection = connect(path)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    ticks = itertools.count()
+    connection.set_progress_handler(lambda: next(ticks) >= _MOST_TICKS, _STEPS_PER_TICK)
+    return connection
 
 
 def lacks_wal(path: Path) -> bool:
@@ -222,7 +244,7 @@ def layers(connection: sqlite3.Connection) -> list[str] | None:
     rows = connection.execute(
         "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name"
     )
-    return [name for (name,) in rows]
+    return [str(name) for (name,) in rows]
 
 
 def geometry_column(connection: sqlite3.Connection, layer: str) -> tuple[str, int]:
@@ -232,11 +254,16 @@ def geometry_column(connection: sqlite3.Connection, layer: str) -> tuple[str, in
     ).fetchone()
     if row is None:
         raise sqlite3.DatabaseError(f"the layer {layer!r} has no geometry column")
-    return str(row[0]), int(row[1])
+    if not isinstance(row[0], str) or not isinstance(row[1], int):
+        raise sqlite3.DatabaseError(f"the layer {layer!r} has no geometry column")
+    return row[0], row[1]
 
 
 def crs_of(connection: sqlite3.Connection, srs_id: int) -> CRS | None:
-    """Return the CRS behind a ``srs_id``; None where the file leaves it undefined."""
+    """Return the CRS behind a ``srs_id``; None where the file leaves it undefined.
+
+    Raises ``sqlite3.DatabaseError`` where it is none that PROJ knows.
+    """
     row = connection.execute(
         "SELECT organization, organization_coordsys_id, definition"
         " FROM gpkg_spatial_ref_sys WHERE srs_id = ?",
@@ -246,9 +273,12 @@ def crs_of(connection: sqlite3.Connection, srs_id: int) -> CRS | None:
         return None
     authority, code, definition = row
     try:
-        return CRS.from_authority(authority, code)
+        return CRS.from_authority(str(authority), str(code))
     except CRSError:  # a CRS of the scene's own, without a code
-        return CRS.from_user_input(definition)
+        try:
+            return CRS.from_user_input(str(definition))
+        except CRSError as error:
+            raise sqlite3.DatabaseError(f"its CRS {srs_id} is none that PROJ knows") from error
 
 
 def quoted(name: str) -> str:

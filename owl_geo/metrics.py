@@ -38,7 +38,7 @@ class RoundMetrics:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RoundMetrics:
-        """Read back what ``to_json`` gave; raises KeyError where a value is missing."""
+        """Read back what ``to_json`` gave; raises KeyError or TypeError for something else."""
         return cls(**{f.name: _number(values[f.name]) for f in fields(cls)})
 
 
@@ -98,5 +98,7 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _number(value: float | None) -> Any:
+def _number(value: object) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise TypeError(f"{str(value)[:80]!r} is no number")
     return math.nan if value is None else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -18,10 +19,17 @@ from owl_geo.schema import LAYOUT_VERSION
 
 FILE_NAME = "owl.toml"
 
+_MOST_BYTES = 64 * 2**20  # a run of a hundred thousand scenes has less
+_DEEPEST = 20  # tables within tables
+_SHOWN = 80  # characters in a message
+
 
 def parse(data: Mapping[str, Any], where: str) -> Settings:
     """Make settings of plain values; raises ConfigError with one line that names ``where``."""
     try:
+        fault = next(_faults(data, ""), None)
+        if fault is not None:
+            raise ConfigError(f"{where}: {fault}")
         return Settings.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_one_line(error)}") from error
@@ -29,20 +37,15 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
 
 def parse_text(text: str, where: str) -> Settings:
     """Make settings of TOML; raises ConfigError with one line that names ``where``."""
-    try:
-        return parse(tomllib.loads(text), where)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} cannot be read as TOML: {error}") from error
+    return parse(_loads(text, where), where)
 
 
 def load(path: Path) -> Settings:
     """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad adds a mark
+        data = read(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:
         raise ConfigError(
@@ -50,6 +53,60 @@ def load(path: Path) -> Settings:
             f"{LAYOUT_VERSION}); upgrade owl-geo"
         )
     return parse(data, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the tables of a TOML file, whatever they mean; raises ConfigError, FileNotFoundError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")  # Notepad adds a mark
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
+    data = _loads(text, str(path))
+    fault = next(_faults(data, ""), None)
+    if fault is not None:
+        raise ConfigError(f"{path}: {fault}")
+    return data
+
+
+def _loads(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{where} cannot be read as TOML: it is nested too deep") from error
+    except ValueError as error:  # numbers of thousands of digits are one too
+        raise ConfigError(f"{where} cannot be read as TOML: {error}") from error
+
+
+def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
+    """Say what is wrong with plain values, whatever they stand for."""
+    if depth > _DEEPEST:
+        yield f"{place[:_SHOWN]}... is nested too deep"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _faults(str(key), f"a name in {place}" if place else "a name")
+            yield from _faults(inner, f"{place}.{key}" if place else str(key), depth + 1)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _faults(inner, f"{place}.{number}", depth + 1)
+    elif isinstance(value, str):
+        if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+            yield f"{place[:_SHOWN]} has control characters: {value[:_SHOWN]!r}"
+    elif isinstance(value, int) and abs(value) >= 2**53:
+        yield f"{place[:_SHOWN]} is out of all bounds"
+
+
+def expanded(place: str) -> Path:
+    """Return a path with a leading ~ resolved, where that stands for a home."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:  # ~ and the name of nobody
+        return Path(place)
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:
@@ -63,10 +120,12 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     What GDAL opens by other means, a URL or /vsi..., stays as it is.
     """
     absolute: dict[str, Any] = copy.deepcopy(dict(values))
-    source = absolute.get("source", {})
-    holders = [source, absolute.get("oracle"), *source.get("scenes", ())]
+    source = _table_of(absolute, "source")
+    scenes = source.get("scenes")
+    holders = [source, _table_of(absolute, "oracle")]
+    holders += scenes if isinstance(scenes, list | tuple) else []
     for group in ("layers", "concepts"):
-        holders.extend(absolute.get(group, {}).values())
+        holders += _table_of(absolute, group).values()
     for holder in holders:
         if isinstance(holder, dict):
             for name in ("path", "files", "mask", "aoi"):
@@ -78,12 +137,18 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return absolute
 
 
+def _table_of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a table, empty where there is none or something else; ``parse`` says what is wrong."""
+    table = values.get(name)
+    return table if isinstance(table, dict) else {}
+
+
 def _absolute(place: Any, folder: Path) -> Any:
     if isinstance(place, list | tuple):
         return [_absolute(one, folder) for one in place]
     if not isinstance(place, str) or not is_local(place):
         return place
-    return str((folder / Path(place).expanduser()).absolute())
+    return str((folder / expanded(place)).absolute())
 
 
 def is_local(place: str) -> bool:
@@ -118,7 +183,7 @@ def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
                 listed.append(table)
         added = tomlkit.dumps(document)
         count = len(tomllib.loads(added)["source"]["scenes"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"cannot add scenes to source.scenes as it is written: {error}"
         ) from error
@@ -190,7 +255,9 @@ def _one_line(error: ValidationError) -> str:
         return f"{place}.kind is missing"
     wanted = first["msg"].removeprefix("Input ").strip()
     wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
-    return f"{place} is {first['input']!r}, but it {wanted}"
+    found = repr(first["input"])
+    found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+    return f"{place} is {found}, but it {wanted}"
 
 
 def _names_near(place: tuple[int | str, ...]) -> list[str]:

@@ -32,7 +32,7 @@ from owl_geo.maps.cells import cells_of
 from owl_geo.maps.cog import write_maps, write_text
 from owl_geo.maps.mosaic import write_mosaic
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
-from owl_geo.run_folder import INDEX, PATCHES, Run
+from owl_geo.run_folder import DAMAGE, INDEX, PATCHES, Run
 from owl_geo.search import Answers, Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes
@@ -245,16 +245,21 @@ class _Record:
                 str(name): {key: str(entry[key]) for key in ("file", "made_from")}
                 for name, entry in values["scenes"].items()
             }
-            if any(Path(entry["file"]).name != entry["file"] for entry in scenes.values()):
+            if any(not _is_own(entry["file"]) for entry in scenes.values()):
                 raise ValueError("a file lies elsewhere")  # and must not be deleted
             return cls(path, scenes, str(values["whole"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except DAMAGE:
             return cls(path)
 
     def write(self) -> None:
         """Write it whole; raises RunError."""
         values = {"whole": self.whole, "scenes": self.scenes}
         write_text(self.path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file's name leads to nothing outside the folder of predictions."""
+    return bool(file) and file.isprintable() and not set(file) & set("/\\:") and file[0] != "."
 
 
 def _maps(folder: Path, file: str) -> tuple[Path, Path]:

@@ -6,7 +6,8 @@ Text goes in as element text or attributes, so that a class may be called anythi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree import ElementTree as ET
+from html import escape
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 _VERSION = "3.22.0"  # the oldest QGIS that is supported
 
@@ -18,7 +19,7 @@ def root() -> ET.Element:
 
 def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
     """Return one layer of a symbol; ``kind`` and ``properties`` are QGIS's names."""
-    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})  # nosec B105
     layer.append(options(properties))
     return layer
 
@@ -46,6 +47,28 @@ def rgba(colour: str, alpha: int) -> str:
 def rgb(colour: str) -> tuple[int, int, int]:
     """Return ``#RRGGBB`` as three numbers from 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def map_tip(title: str, rows: Mapping[str, str]) -> str:
+    """Return a table in HTML for a map tip; ``title`` and the values of ``rows`` are expressions.
+
+    What they give is shown as text: a comment may hold HTML.
+    """
+    lines = [
+        f"<tr><td>{escape(name)}</td><td>[% {_as_text(value)} %]</td></tr>"
+        for name, value in rows.items()
+    ]
+    return f"<b>[% {title} %]</b><table>{''.join(lines)}</table>"
+
+
+def column(name: str) -> str:
+    """Return a column as an expression of QGIS."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _as_text(expression: str) -> str:
+    """Escape what an expression gives; QGIS has no function for it."""
+    return f"replace(to_string({expression}), map('&', '&amp;', '<', '&lt;', '>', '&gt;'))"
 
 
 def options(values: Mapping[str, str]) -> ET.Element:

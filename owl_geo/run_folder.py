@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow
 from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import finish_replacing, locked, writing_file, writing_folder
@@ -34,6 +35,7 @@ from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore, consensus, disputed
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import RoundMetrics, to_csv
+from owl_geo.projections import crs_of
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
@@ -91,20 +93,40 @@ class Round:
 
     @classmethod
     def from_json(cls, text: str) -> Round:
-        """Read round.json back; raises ValueError, KeyError or TypeError for what it is not."""
+        """Read round.json back; raises one of ``DAMAGE`` for what it is not."""
         values = json.loads(text)
+        batch_id = values["batch_id"]
         return cls(
-            number=values["round"],
-            batch_id=values["batch_id"],
-            patch_ids=tuple(values["patch_ids"]),
-            answers_seen=values["answers_seen"],
+            number=_typed(values["round"], int),
+            batch_id=None if batch_id is None else _typed(batch_id, str),
+            patch_ids=tuple(_typed(patch, str) for patch in _typed(values["patch_ids"], list)),
+            answers_seen=_typed(values["answers_seen"], int),
             metrics=RoundMetrics.from_json(values["metrics"]),
             audit={
                 name: math.nan if p is None else float(p) for name, p in values["audit"].items()
             },
-            watched=tuple(int(digit) for digit in values["watched"]),
-            team={name: tuple(places) for name, places in values.get("team", {}).items()},
+            watched=tuple(int(digit) for digit in _typed(values["watched"], str)),
+            team={
+                name: tuple(_typed(place, int) for place in places)
+                for name, places in _typed(values.get("team", {}), dict).items()
+            },
         )
+
+
+T = TypeVar("T")
+
+# What JSON that is damaged, or somebody else's, raises where its values are taken apart.
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    CRSError,
+)
+
+
+def _typed(value: object, kind: type[T]) -> T:
+    """Return the value if it is of this kind; raises TypeError."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{str(value)[:80]!r} is no {kind.__name__}")
+    return value
 
 
 ORACLE = "oracle"  # the annotator's name in simulated answers
@@ -149,8 +171,7 @@ class Run:
     def grids(self) -> dict[str, SceneGrid]:
         """The pixel grid of each scene as it was indexed."""
         return {
-            name: SceneGrid(name, crs, tuple(transform), height, width)
-            for name, (crs, *transform, height, width) in self._index_record["scenes"].items()
+            name: _grid_of(name, record) for name, record in self._index_record["scenes"].items()
         }
 
     @cached_property
@@ -168,15 +189,8 @@ class Run:
         path = self._required(INDEX)
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            record = {name: values[name] for name in ("made_from", "scenes", "statistics")}
-            return record | {
-                "parts": [int(n) for n in values.get("parts", ())],
-                "since": int(values.get("since", 0)),
-                # runs that were made before these were kept lack them
-                "made_from_elsewhere": values.get("made_from_elsewhere"),
-                "files": dict(values.get("files", {})),
-            }
-        except (ValueError, KeyError, TypeError) as error:
+            return _index_record(values)
+        except DAMAGE as error:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
     @property
@@ -233,7 +247,7 @@ class Run:
         try:
             values = json.loads((self.path / FEATURES / KEPT_SCENES).read_text(encoding="utf-8"))
             return {name: str(values[name]) for name in gone if name in values}
-        except (OSError, ValueError, TypeError):
+        except DAMAGE:
             return {}
 
     def scene_id(self, name: str) -> str:
@@ -274,7 +288,7 @@ class Run:
         try:
             record = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             return {name: record["made_for"][name] for name in ("bands", "classes", "patch_size")}
-        except (OSError, ValueError, KeyError, TypeError):
+        except DAMAGE:
             return None
 
     @property
@@ -385,7 +399,7 @@ class Run:
             record = folder / RECORD
             try:
                 found.append(Round.from_json(record.read_text(encoding="utf-8")))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except DAMAGE as error:
                 raise RunError(
                     f"{record} is damaged ({error}); restore it, or move {folder} away"
                 ) from error
@@ -604,6 +618,37 @@ def known_scenes(settings: Settings, names: Collection[str]) -> dict[str, list[l
 
 def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _index_record(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what index.json says, checked; raises one of ``DAMAGE``."""
+    record = {name: values[name] for name in ("made_from", "scenes", "statistics")}
+    for name, scene in _typed(record["scenes"], dict).items():
+        _grid_of(name, scene)
+    statistics = record["statistics"]
+    bands = [_typed(name, str) for name in statistics["bands"]]
+    for name in ("median", "scale"):
+        terms = np.array(statistics[name], dtype=np.float32)
+        if terms.shape != (len(bands),) or not np.isfinite(terms).all():
+            raise ValueError(f"{name} is not one number a band")
+    _typed(statistics["n_patches"], int)
+    return record | {
+        "parts": [_typed(n, int) for n in values.get("parts", ())],
+        "since": _typed(values.get("since", 0), int),
+        # runs that were made before these were kept lack them
+        "made_from_elsewhere": values.get("made_from_elsewhere"),
+        "files": _typed(values.get("files", {}), dict),
+    }
+
+
+def _grid_of(name: str, record: Sequence[Any]) -> SceneGrid:
+    """Return the grid that ``grid_record`` wrote down; raises one of ``DAMAGE``."""
+    crs, a, b, c, d, e, f, height, width = record
+    crs_of(_typed(crs, str))  # raises where it is none
+    transform = (float(a), float(b), float(c), float(d), float(e), float(f))
+    if not np.isfinite(transform).all():
+        raise ValueError("a transform is not finite")
+    return SceneGrid(name, crs, transform, _typed(height, int), _typed(width, int))
 
 
 def grid_record(grid: SceneGrid) -> list[Any]:

@@ -388,7 +388,8 @@ class Search:
             centres_on_earth(rows, self.source.grids, self.source.patch_size)
             for rows in (here, below)
         ]
-        edge = float(np.median(np.linalg.norm(ends[1] - ends[0], axis=1)))
+        with np.errstate(invalid="ignore"):  # below the last row there may be no Earth
+            edge = float(np.nanmedian(np.linalg.norm(ends[1] - ends[0], axis=1)))
         places: FloatArray = ((self._places - self._places.mean(axis=0)) / edge).astype(np.float32)
         return places
 

@@ -11,12 +11,16 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
+from pyproj.exceptions import ProjError
 
 from owl_geo.answer_checks import check_labels, utc_time
 from owl_geo.batches.reading import BatchFile, some
-from owl_geo.errors import BatchError
+from owl_geo.errors import BatchError, brief
+from owl_geo.projections import transformer
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
-from owl_geo.types import Answer
+from owl_geo.types import Answer, AnyArray
+from owl_geo.vector import repaired
 
 _log = logging.getLogger("owl_geo")
 
@@ -70,9 +74,9 @@ def answers_of(
             batch.path,
             some(edited),
         )
-    labels = rows["label"].map(_text)
-    answered = rows[labels != ""]
-    pairs = zip(answered["patch_id"], answered["label"].map(str), strict=True)
+    answered = rows[rows["label"].map(_text) != ""]
+    answered = answered.assign(label=answered["label"].map(str))
+    pairs = zip(answered["patch_id"], answered["label"], strict=True)
     check_labels(batch.path, pairs, (*classes, *RESERVED_LABELS))
     taken_in = now.astimezone(UTC).strftime(TIME_FORMAT)
     answers = []
@@ -116,7 +120,7 @@ def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
             continue
         newest = max(run_batches, key=lambda name: run_batches[name].round, default=None)
         known = f"this run's newest is {newest!r}" if newest else "this run has none yet"
-        raise BatchError(f"{batch.path} is batch {batch_id!r} of another run; {known}")
+        raise BatchError(f"{batch.path} is batch {brief(batch_id)} of another run; {known}")
 
 
 def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> None:
@@ -135,13 +139,24 @@ def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[st
     for batch_id, rows in batch.answers.groupby("batch_id", sort=False):
         footprints = run_batches[batch_id].footprints
         own = footprints.loc[rows["patch_id"]]
-        drawn = rows.geometry
-        if drawn.crs is not None and own.crs is not None and drawn.crs != own.crs:
-            drawn = drawn.to_crs(own.crs)
-        apart = shapely.area(
-            shapely.symmetric_difference(shapely.make_valid(drawn.to_numpy()), own.to_numpy())
-        )
+        drawn = _drawn(batch, rows.geometry.to_numpy(), own.crs)
+        apart = shapely.area(shapely.symmetric_difference(drawn, own.to_numpy()))
         # NaN, for a polygon that was removed, counts as edited
         same = np.asarray(apart <= _EDITED_SHARE * shapely.area(own.to_numpy()))
         edited += rows["patch_id"][~same].tolist()
     return edited
+
+
+def _drawn(batch: BatchFile, polygons: AnyArray, crs: CRS | None) -> AnyArray:
+    """Return the polygons as they were saved, in the run's CRS; None for what is none."""
+    polygons = repaired(polygons)
+    if batch.crs is None or crs is None or batch.crs == crs:
+        return polygons
+    try:
+        to_own = transformer(batch.crs, crs)
+    except ProjError as error:
+        raise BatchError(
+            f"{batch.path}: its CRS {batch.crs.name!r} does not lead to the run's, {crs.name!r}; "
+            "save the batch in the CRS it had"
+        ) from error
+    return repaired(shapely.transform(polygons, to_own.transform, interleaved=False))

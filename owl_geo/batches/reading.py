@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo import gpkg, schema
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError, brief, did_you_mean
 
 _log = logging.getLogger("owl_geo")
 
@@ -25,6 +25,8 @@ _READ_COLUMNS = (
     *("patch_id", "label", "annotator", "comment", "labelled_at"),
     *("batch_id", "round"),
 )
+_TEXT_COLUMNS = _READ_COLUMNS[:-1]
+_LONGEST_TEXT = 10_000  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,10 @@ def read_batch(path: str | Path) -> BatchFile:
             *(path, path.name),
         )
     try:
-        with closing(gpkg.connect(path)) as connection:
+        with closing(gpkg.connect_to_foreign(path)) as connection:
             batch = _read(connection, path)
+    except UnicodeDecodeError as error:  # in what SQLite says of a damaged file
+        raise BatchError(f"cannot read {path}: its text is no UTF-8") from error
     except sqlite3.Error as error:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name.startswith("SQLITE_BUSY"):
@@ -128,6 +132,11 @@ def read_batch(path: str | Path) -> BatchFile:
             raise BatchError(
                 f"{path} holds an edit that was cut off; open it once in QGIS, which puts it right"
             ) from error
+        if getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
+            raise BatchError(
+                f"cannot read {path}: a view in it does not come to an end; take the batch as "
+                "owl-geo wrote it"
+            ) from error
         raise BatchError(f"cannot read {path}: {error}") from error
     _check_ids(path, batch.answers["patch_id"])
     return batch
@@ -137,6 +146,8 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise BatchError(f"{path} is a folder; name the batch GeoPackage in it")
+        if path.exists() and not path.is_file():  # a pipe, say, that nobody writes to
+            raise BatchError(f"{path} is no file; name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
         raise BatchError(f"{path} does not exist") from error
@@ -155,6 +166,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     if schema.BATCH_LAYER not in layers:
         found = f"; it has {', '.join(layers)}" if layers else ""
         raise BatchError(f"{path} has no layer {schema.BATCH_LAYER!r}{found}")
+    kind = connection.execute(
+        "SELECT type FROM sqlite_master WHERE name = ?", (schema.BATCH_LAYER,)
+    ).fetchone()
+    if kind != ("table",):
+        raise BatchError(
+            f"{path}: its layer {schema.BATCH_LAYER!r} is no table; take the batch as owl-geo "
+            "wrote it"
+        )
     found_columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
     for name in _READ_COLUMNS:
         if name not in found_columns:
@@ -165,15 +184,16 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
     rows = connection.execute(
-        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - names are quoted
+        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # nosec B608 # noqa: S608 - names are quoted
     ).fetchall()
+    _check_text(path, rows)
     table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)
     crs = gpkg.crs_of(connection, srs_id)
     table["geometry"] = gpkg.from_blobs(table["geometry"].tolist())
     info = _info(connection, path)
     return BatchFile(
         path=path,
-        classes=tuple(info.get("classes", ())),
+        classes=tuple(info.get("classes", [])),
         positive=info.get("positive"),
         annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         crs=crs,
@@ -188,9 +208,34 @@ def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
         return {}
     row = connection.execute(schema.BATCH_INFO_QUERY, (schema.BATCH_INFO_URI,)).fetchone()
     try:
-        return {} if row is None else dict(json.loads(row[0]))
-    except (TypeError, ValueError) as error:
+        info = {} if row is None else dict(json.loads(row[0]))
+        classes = info.setdefault("classes", [])
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise TypeError("they are no list of names")
+        if not isinstance(info.setdefault("positive", None), str | None):
+            raise TypeError("the positive one is no name")
+    except (TypeError, ValueError, RecursionError) as error:
         raise BatchError(f"{path}: the classes in its metadata are damaged: {error}") from error
+    return info
+
+
+def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
+    """Raise BatchError for a value that is no text, or longer than a person would write."""
+    for place, name in enumerate(_TEXT_COLUMNS):
+        for row in rows:
+            value, patch = row[place], row[0]
+            if value is None:
+                continue
+            # other programs may have made numbers of a column that holds nothing else
+            if isinstance(value, bytes) or (place == 0 and not isinstance(value, str)):
+                raise BatchError(
+                    f"{path}: {name} of patch {brief(patch)} is {type(value).__name__}, no text"
+                )
+            if len(str(value)) > _LONGEST_TEXT:
+                raise BatchError(
+                    f"{path}: {name} of patch {brief(patch)} has {len(str(value)):,} characters; "
+                    f"shorten it to {_LONGEST_TEXT:,}"
+                )
 
 
 def _check_ids(path: Path, ids: Iterable[object]) -> None:
@@ -205,5 +250,5 @@ def _check_ids(path: Path, ids: Iterable[object]) -> None:
 
 def some(names: list[str]) -> str:
     """Return up to three names for a message, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:3])
+    shown = ", ".join(map(brief, names[:3]))
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

@@ -6,8 +6,7 @@ Built element by element, so that a class may be called anything: quotes, <, & a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import qml, schema
 from owl_geo.gpkg import FEATURE_ID
@@ -145,13 +144,10 @@ def _map_tip(positive: str, concepts: Sequence[str]) -> str:
         "Label": f"coalesce(\"label\", '{_NOT_ANSWERED}')",
         "Score": 'round("score", 3)',
         f"Probability of {positive}": 'round("probability", 3)',
-        **{name: '"' + name.replace('"', '""') + '"' for name in concepts},
+        **{name: qml.column(name) for name in concepts},
         "Comment": '"comment"',
     }
-    lines = [
-        f"<tr><td>{escape(title)}</td><td>[% {value} %]</td></tr>" for title, value in rows.items()
-    ]
-    return f'<b>Rank [% "rank" %]</b><table>{"".join(lines)}</table>'
+    return qml.map_tip("'Rank ' || \"rank\"", rows)
 
 
 def _choices(pairs: Sequence[tuple[str, str]]) -> ET.Element:

@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted (Ctrl-C),
     143 told to end (SIGTERM).
     """
+    sys.unraisablehook = _without_gdals_text
     with _ending_in_order():
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
     sys.exit(code)
@@ -93,6 +94,12 @@ def _ending_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _without_gdals_text(unraisable: sys.UnraisableHookArgs) -> None:
+    """Leave out that rasterio could not log what GDAL said of a file with broken text in it."""
+    if not str(unraisable.object).startswith("rasterio._env"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(arguments: list[str]) -> int:
@@ -121,6 +128,8 @@ def _run(arguments: list[str]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         return end(f"error: cannot write the output: {error.strerror}", 1)
+    except MemoryError as error:
+        return end(f"error: not enough memory: {one_line(str(error))}", 1)
     except Exception as error:
         if not as_json:
             raise

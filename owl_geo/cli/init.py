@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -267,16 +266,17 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 def _read(path: Path) -> dict[str, Any]:
     from owl_geo.errors import ConfigError
-    from owl_geo.owl_toml import absolute_paths
+    from owl_geo.owl_toml import absolute_paths, read
 
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return absolute_paths(values, path.parent)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"--config {path} cannot be read as TOML: {error}") from error
+        return absolute_paths(read(path), path.parent)
+    except FileNotFoundError as error:
+        raise ConfigError(f"--config {path} cannot be read: it does not exist") from error
 
 
 def _absolute(path: str) -> str:
     """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
-    local = Path(path).expanduser()
+    from owl_geo.owl_toml import expanded
+
+    local = expanded(path)
     return str(local.absolute()) if local.exists() or "://" not in path else path

@@ -43,6 +43,8 @@ def show_log(verbosity: int, *, as_json: bool) -> None:
     handler = _JsonHandler() if as_json else _LineHandler(timed=verbosity > 0)
     log.handlers = [*(h for h in log.handlers if not isinstance(h, _Shown)), handler]
     log.propagate = False
+    # zarr leaves tasks behind where a store is damaged, and asyncio would tell of each
+    logging.getLogger("asyncio").addHandler(logging.NullHandler())
     log.setLevel(logging.INFO if verbosity > 0 else logging.WARNING)
     if as_json:  # what others say must not stand between the objects as plain text
         root = logging.getLogger()

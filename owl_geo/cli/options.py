@@ -194,7 +194,9 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     if head is not None and model not in (None, "statistics") and not options["frozen"]:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
-        weights = str(Path(weights).expanduser().absolute())
+        from owl_geo.owl_toml import expanded
+
+        weights = str(expanded(weights).absolute())
     over = given(
         seed=options["seed"],
         loop=given(

@@ -34,7 +34,8 @@ def metres_to_nearest(
     """Return metres from each point to the nearest of the geometries, float64 ``(n,)``.
 
     ``lonlat`` is ``(n, 2)`` in degrees; geometries may be points, lines and polygons, in any CRS.
-    0 within a polygon; NaN everywhere where there is no geometry.
+    0 within a polygon; NaN for points that are nowhere on Earth, and everywhere where there is no
+    geometry.
     """
     metres = np.full(len(lonlat), np.nan)
     edge = _EDGE_DEGREES if crs.is_geographic else _EDGE_UNITS
@@ -45,7 +46,9 @@ def metres_to_nearest(
     if len(world) == 0:
         return metres
     middles, radii = _circles(world)
-    cells = list(_cells(lonlat))
+    # centres beyond a pole, or beyond the disc that a satellite sees, are nowhere
+    placed = np.flatnonzero(np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) <= 90))
+    cells = [(placed[members], lon, lat) for members, lon, lat in _cells(lonlat[placed])]
 
     def work() -> Iterator[_Cell]:
         for members, lon, lat in cells:

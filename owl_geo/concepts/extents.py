@@ -89,7 +89,8 @@ def _turn(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pool_text(pool: Pool) -> str:
     points = np.concatenate([patches.corners_in(LON_LAT).reshape(-1, 2) for patches in pool.scenes])
-    return _as_text((*points.min(axis=0), *points.max(axis=0)))
+    points = points[np.isfinite(points).all(axis=1)]
+    return _as_text((*points.min(axis=0), *points.max(axis=0))) if len(points) else "nothing"
 
 
 def _as_text(bounds: Bounds) -> str:

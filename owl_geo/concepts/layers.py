@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -13,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
 from owl_geo.config import LayerSettings
 from owl_geo.errors import LayerError, did_you_mean
+from owl_geo.raster import check_is_file
+from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
 _log = logging.getLogger("owl_geo")
 
@@ -59,7 +59,7 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if not keys:
         raise LayerError(f"{settings.path} is an OSM file; say which tags are wanted of it")
     features, box = read_osm(settings.path, keys)
-    features = _repaired(features)
+    features = _repaired(features, settings.path)
     if features.empty:
         raise LayerError(f"{settings.path} has no features with {', '.join(keys)}")
     bounds = tuple(features.total_bounds.tolist()) if box is None else box
@@ -67,11 +67,12 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 
 
 def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+    check_is_file(settings.path, LayerError)
     try:
         layer = _layer_name(settings)
         info = pyogrio.read_info(settings.path, layer=layer)
-    except (DataSourceError, DataLayerError) as error:
-        raise LayerError(f"cannot read the layer {_place(settings)}: {_first(error)}") from error
+    except UNREADABLE as error:
+        raise LayerError(f"cannot read the layer {_place(settings)}: {reason(error)}") from error
     fields = tuple(str(field) for field in info["fields"])
     short = info["driver"] == "ESRI Shapefile"
     columns = {key: _field_of(key, fields, short) for key in fields if keys is None} | {
@@ -86,7 +87,8 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     table = {key: raw[field] for key, field in found.items()}
     if _OTHER_TAGS in raw:
         table |= _tags_within(raw[_OTHER_TAGS], unfound)
-    features = _repaired(gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs))
+    features = gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs)
+    features = _repaired(features, _place(settings))
     if features.empty:
         raise LayerError(f"{_place(settings)} has no features")
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
@@ -115,19 +117,14 @@ def _layer_name(settings: LayerSettings) -> str:
 
 def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDataFrame:
     options = {"layer": layer, "columns": columns, "force_2d": True}
-    with warnings.catch_warnings():
-        # measured shapes, several geometry types: nothing that a concept depends on
-        warnings.simplefilter("ignore", RuntimeWarning)
+    try:
         try:
-            try:
-                return pyogrio.read_dataframe(settings.path, **options)
-            except UnicodeDecodeError:
-                _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
-                return pyogrio.read_dataframe(settings.path, encoding="ISO-8859-1", **options)
-        except (DataSourceError, DataLayerError) as error:
-            raise LayerError(
-                f"cannot read the layer {_place(settings)}: {_first(error)}"
-            ) from error
+            return read_table(settings.path, **options)
+        except UnicodeDecodeError:
+            _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
+            return read_table(settings.path, encoding="ISO-8859-1", **options)
+    except UNREADABLE as error:
+        raise LayerError(f"cannot read the layer {_place(settings)}: {reason(error)}") from error
 
 
 def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
@@ -153,21 +150,15 @@ def _tags_within(other_tags: pd.Series, keys: list[str]) -> dict[str, pd.Series]
     return columns
 
 
-def _repaired(features: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    geometry = features.geometry.to_numpy()
-    broken = ~(shapely.is_valid(geometry) | shapely.is_missing(geometry))
-    if broken.any():
-        geometry = geometry.copy()
-        geometry[broken] = shapely.make_valid(geometry[broken])
-        features = features.set_geometry(gpd.GeoSeries(geometry, features.index, features.crs))
+def _repaired(features: gpd.GeoDataFrame, where: str) -> gpd.GeoDataFrame:
+    geometry = repaired(features.geometry.to_numpy())
+    lost = int(shapely.is_missing(geometry).sum() - features.geometry.isna().sum())
+    if lost:
+        _log.warning("%s: left out %d features whose coordinates are no place", where, lost)
+    features = features.set_geometry(gpd.GeoSeries(geometry, features.index, features.crs))
     kept = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     return features[np.asarray(kept)].reset_index(drop=True)
 
 
 def _place(settings: LayerSettings) -> str:
     return f"{settings.path} ({settings.layer})" if settings.layer else settings.path
-
-
-def _first(error: Exception) -> str:
-    """GDAL adds advice for programmers after the first sentence."""
-    return str(error).split("; ")[0].rstrip(".")

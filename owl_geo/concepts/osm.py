@@ -52,7 +52,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     try:
         box = osmium.io.Reader(path, osmium.osm.NOTHING).header().box()
         reader.read(_objects(path, wanted))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
         raise LayerError(f"{path} is no OSM file, or a damaged one: {error}") from error
     if reader.n_broken:
         _log.warning(
@@ -70,7 +70,16 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
 
 def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
     with_key = osmium.filter.KeyFilter(*keys)
-    return iter(osmium.FileProcessor(path).with_areas(with_key).with_filter(with_key))
+    areas = osmium.FileProcessor(path).with_areas(with_key, _WithoutMemberZero())
+    return iter(areas.with_filter(with_key))
+
+
+class _WithoutMemberZero:
+    """Leaves out relations with a member of the number 0, which end libosmium's assembly badly."""
+
+    def relation(self, relation: Any) -> bool:
+        """Say whether to leave it out."""
+        return any(member.ref == 0 for member in relation.members)
 
 
 class _Reader:

@@ -11,11 +11,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import rasterio
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.errors import RasterioError
 
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
@@ -23,7 +21,8 @@ from owl_geo.concepts.pool import reproject
 from owl_geo.errors import LayerError
 from owl_geo.grid import strips, to_xy
 from owl_geo.projections import crs_of
-from owl_geo.raster import AlignedRaster
+from owl_geo.raster import AlignedRaster, open_layer
+from owl_geo.raster import extent as bounds_of
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000
@@ -99,9 +98,8 @@ def class_shares_of_raster(
 
 def extent(path: str) -> Extent:
     """Return the rectangle that a raster spans; raises LayerError where it has no place."""
-    dataset = _open(path)
-    with dataset:
-        return Extent(CRS.from_user_input(dataset.crs), tuple(dataset.bounds))
+    with open_layer(path) as dataset:
+        return Extent(CRS.from_user_input(dataset.crs), bounds_of(dataset))
 
 
 def _windows(
@@ -138,7 +136,7 @@ def refined(grid: SceneGrid, factor: int) -> SceneGrid:
 
 def _refinement(path: str, grid: SceneGrid) -> int:
     """Into how many pixels, along an edge, a scene's pixel must be cut to match the raster's."""
-    with _open(path) as dataset:
+    with open_layer(path) as dataset:
         crs, pixel_area = CRS.from_user_input(dataset.crs), abs(dataset.transform.determinant)
     row, col = grid.height / 2, grid.width / 2
     corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
@@ -156,14 +154,3 @@ def _counts(values: AnyArray, valid: BoolArray, codes: AnyArray) -> IntArray:
     code = np.searchsorted(codes, values[valid])
     counts = np.bincount(patch * len(codes) + code, minlength=len(values) * len(codes))
     return counts.reshape(len(values), len(codes))
-
-
-def _open(path: str) -> rasterio.DatasetReader:
-    try:
-        dataset = rasterio.open(path)
-    except RasterioError as error:
-        raise LayerError(f"cannot open the raster {path}: {error}") from error
-    if dataset.crs is None:
-        dataset.close()
-        raise LayerError(f"{path} has no CRS; assign one, with gdal_edit.py -a_srs say")
-    return dataset

@@ -7,12 +7,12 @@ tutorial's own method throughout.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from owl_geo import owl_toml
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.curves import BOUND
@@ -111,8 +111,8 @@ def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contesta
         if taken or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"{name!r} cannot name a strategy of one's own; choose another word")
         try:
-            over = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+            over = owl_toml.read(path)
+        except FileNotFoundError as error:
+            raise ConfigError(f"{path} does not exist") from error
         found[name] = Contestant(name, over)
     return tuple(found.values())

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 import numpy as np
 import rasterio
 import rasterio.shutil
+from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
@@ -80,10 +81,15 @@ def write_maps(
                 of_class.write(best, 1, window=window)
         _optimise(plain[0], partials[0], Resampling.average)
         _optimise(plain[1], partials[1], Resampling.mode)
+        for partial in partials:
+            _beside(partial).unlink(missing_ok=True)
     write_text(probability_path.with_suffix(".qml"), probability_style())
     write_text(class_path.with_suffix(".qml"), class_style(classes))
-    # a GeoTIFF has no place for the names of classes
-    write_text(class_path.with_name(class_path.name + ".aux.xml"), _names_of_classes(classes))
+    # a GeoTIFF has no place for the names of classes, nor words for every CRS
+    crs = None if _knows_its_crs(probability_path) else cells.grid.crs
+    if crs is not None:
+        write_text(_beside(probability_path), _further(crs, None))
+    write_text(_beside(class_path), _further(crs, classes))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -159,7 +165,21 @@ def _optimise(plain: Path, path: Path, resampling: Resampling) -> None:
             dataset.read(window=window)
 
 
-def _names_of_classes(classes: Sequence[str]) -> str:
+def _knows_its_crs(path: Path) -> bool:
+    with rasterio.open(path) as dataset:
+        return dataset.crs is not None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".aux.xml")
+
+
+def _further(crs: str | None, classes: Sequence[str] | None) -> str:
+    """Return what GDAL reads beside a file: a CRS, with x before y, and names of classes."""
     root = ET.Element("PAMDataset")
-    ET.SubElement(root, "PAMRasterBand", band="1").append(category_names(classes))
+    if crs is not None:
+        text = CRS.from_user_input(crs).to_wkt()
+        ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = text
+    if classes is not None:
+        ET.SubElement(root, "PAMRasterBand", band="1").append(category_names(classes))
     return ET.tostring(root, encoding="unicode")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from itertools import pairwise
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import qml, schema
 
@@ -135,9 +134,6 @@ def _map_tip(positive: str, concepts: Sequence[str]) -> str:
         "Uncertainty": 'round("uncertainty", 3)',
         "Most probable class": '"class"',
         "Answer": "coalesce(\"label\", '(none)')",
-        **{name: '"' + name.replace('"', '""') + '"' for name in concepts},
+        **{name: qml.column(name) for name in concepts},
     }
-    lines = [
-        f"<tr><td>{escape(title)}</td><td>[% {value} %]</td></tr>" for title, value in rows.items()
-    ]
-    return f'<b>Rank [% "rank" %]</b><table>{"".join(lines)}</table>'
+    return qml.map_tip("'Rank ' || \"rank\"", rows)

@@ -9,7 +9,7 @@ must be the number of bands at hand, and is taken in their order.
 from __future__ import annotations
 
 import hashlib
-import pickle
+import pickle  # nosec B403 # for its error
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException

@@ -9,13 +9,14 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds, centres
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.raster import check_is_file
 from owl_geo.types import BoolArray, IntArray, SceneGrid
+from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
 
 class AreaOfInterest:
@@ -26,6 +27,7 @@ class AreaOfInterest:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
+        check_is_file(self.path, SourceError)
         try:
             layers = pyogrio.list_layers(self.path)[:, 0].tolist()
             if len(layers) > 1:
@@ -33,14 +35,17 @@ class AreaOfInterest:
                     f"the area of interest {self.path} has several layers: {', '.join(layers)}; "
                     "save the one you mean as a file of its own"
                 )
-            table = gpd.read_file(self.path, columns=[])
-        except (DataSourceError, OSError) as error:
-            reason = str(error).split("; ")[0].rstrip(".")  # GDAL adds advice for programmers
-            raise SourceError(f"cannot read the area of interest {self.path}: {reason}") from error
+            table = read_table(self.path, columns=[], force_2d=True)
+        except UNREADABLE as error:
+            raise SourceError(
+                f"cannot read the area of interest {self.path}: {reason(error)}"
+            ) from error
+        if not isinstance(table, gpd.GeoDataFrame):
+            raise SourceError(f"the area of interest {self.path} has no geometry")
         if table.crs is None:
             raise SourceError(f"the area of interest {self.path} has no CRS; assign one first")
         self._crs: CRS = table.crs
-        shapes = shapely.make_valid(shapely.force_2d(table.geometry.to_numpy()))
+        shapes = repaired(table.geometry.to_numpy())
         area = shapely.union_all([shape for shape in shapes if shape is not None])
         if not area.area > 0:
             raise SourceError(

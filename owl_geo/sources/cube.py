@@ -17,7 +17,7 @@ from owl_geo.errors import SourceError
 from owl_geo.grid import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band, select
-from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.cube_axes import Axes, CubeDescription, Place, describe_cube
 from owl_geo.sources.cube_open import UNREADABLE, CubeFile, cube_name, cube_place, reason
 from owl_geo.sources.cube_time import any_date, over_dates
@@ -226,8 +226,8 @@ class CubeReader:
                 raise self._unreadable(chunk, error) from error
             if group.may_be_invalid:
                 with np.errstate(over="ignore"):
-                    finite = np.isfinite(values.astype(np.float32, copy=False))
-                valid = _both(valid, np.all(finite, axis=0))
+                    small = np.abs(values.astype(np.float32, copy=False)) <= LARGEST
+                valid = _both(valid, np.all(small, axis=0))
             parts.append((group.places, values))
         if valid is not None and valid.all():
             valid = None

@@ -15,7 +15,10 @@ import xarray as xr
 from owl_geo.errors import SourceError
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
-UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, ImportError, EOFError, zlib.error)
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, ImportError),
+    *(EOFError, zlib.error),
+)
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")

@@ -6,12 +6,16 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
 import rasterio
+from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.errors import SourceError
 from owl_geo.owl_toml import is_local
+from owl_geo.projections import crs_of
+from owl_geo.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.types import SceneGrid
 
@@ -27,6 +31,7 @@ _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
 
 
 _PROCESS = os.getpid()
+_LARGEST_BLOCK = 2**30  # bytes
 
 
 def decoding_threads() -> str:
@@ -44,10 +49,11 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
     """
     if is_local(path) and not Path(path).exists():
         raise SourceError(f"{path} does not exist")
+    check_is_file(path, SourceError)
     options = {"num_threads": threads} if threads else {}
     try:
         return rasterio.open(path, **options)
-    except RasterioError as error:
+    except UNREADABLE as error:
         reason = str(error).rstrip(".")
         raise SourceError(f"cannot open {path} as a raster: {reason}") from error
 
@@ -66,28 +72,39 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
         dataset = open_raster(path)
-    with dataset:
-        _check(dataset, path)
-        grid = _grid(dataset, Path(path).stem)
-        names = _names(dataset, prefix)
-        return tuple(
-            Band(
-                name=names[i],
-                path=path,
-                number=i + 1,
-                grid=grid,
-                dtype=dataset.dtypes[i],
-                driver=dataset.driver,
-                blocks=dataset.block_shapes[i],
-                nodata=dataset.nodatavals[i],
-                scale=dataset.scales[i],
-                offset=dataset.offsets[i],
-                masked=not set(dataset.mask_flag_enums[i]) <= _ENTIRE,
-                alpha=dataset.colorinterp[i] == ColorInterp.alpha,
-                common=_COLOURS.get(dataset.colorinterp[i]),
-            )
-            for i in range(dataset.count)
+    try:
+        with dataset:
+            return _bands(dataset, path, prefix)
+    except UNREADABLE as error:
+        reason = str(error).rstrip(".")
+        raise SourceError(f"cannot read the header of {path}: {reason}") from error
+
+
+def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Band, ...]:
+    _check(dataset, path)
+    grid = _grid(dataset, Path(path).stem)
+    names = _names(dataset, prefix)
+    bands = tuple(
+        Band(
+            name=names[i],
+            path=path,
+            number=i + 1,
+            grid=grid,
+            dtype=dataset.dtypes[i],
+            driver=dataset.driver,
+            blocks=dataset.block_shapes[i],
+            nodata=dataset.nodatavals[i],
+            scale=dataset.scales[i],
+            offset=dataset.offsets[i],
+            masked=not set(dataset.mask_flag_enums[i]) <= _ENTIRE,
+            alpha=dataset.colorinterp[i] == ColorInterp.alpha,
+            common=_COLOURS.get(dataset.colorinterp[i]),
         )
+        for i in range(dataset.count)
+    )
+    for band in bands:
+        _check_pixels(band)
+    return bands
 
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
@@ -95,25 +112,48 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         inside = ", ".join(dataset.subdatasets[:3])
         hint = f"; name one of its subdatasets, {inside} say" if inside else ""
         raise SourceError(f"{path} has no bands of its own{hint}")
-    if dataset.crs is None:
-        raise SourceError(f"{path} has no CRS; assign one, with gdal_edit.py -a_srs say")
-    if dataset.transform.is_identity or dataset.transform.determinant == 0:
-        raise SourceError(
-            f"{path} has a CRS but no place on the map (no geotransform); "
-            "georeference it first, with gdalwarp say"
-        )
+    fault = misplaced(dataset)
+    if fault:
+        raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:
         if dtype.startswith("complex"):
             raise SourceError(f"{path} has complex pixels ({dtype}); make real bands of them first")
+
+
+def _check_pixels(band: Band) -> None:
+    """Raise SourceError where pixels make no values, or cannot be held while they are decoded."""
+    terms = np.array([band.scale, band.offset])
+    dtype = np.dtype(band.dtype)
+    largest = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1.0
+    if not (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all():
+        raise SourceError(
+            f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
+            f"{band.offset:g} make no values of its pixels; correct them, with gdal_edit.py "
+            "-scale and -offset say"
+        )
+    if band.blocks[0] * band.blocks[1] * dtype.itemsize > _LARGEST_BLOCK:
+        height, width = band.blocks
+        raise SourceError(
+            f"{band.path} stores its pixels in blocks of {width:,} x {height:,}, too large to "
+            "decode; rewrite it, with gdal_translate -co TILED=YES say"
+        )
 
 
 def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     # only an exact match: a nearly right code would shift the footprints
     # files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code
     authority = dataset.crs.to_authority()
+    crs = ":".join(authority) if authority else dataset.crs.to_wkt()
+    try:
+        crs_of(crs)
+    except CRSError as error:
+        raise SourceError(
+            f"{dataset.name} has a CRS that PROJ does not know; assign another, with "
+            "gdal_edit.py -a_srs say"
+        ) from error
     return SceneGrid(
         name=name,
-        crs=":".join(authority) if authority else dataset.crs.to_wkt(),
+        crs=crs,
         transform=tuple(dataset.transform)[:6],
         height=dataset.height,
         width=dataset.width,

@@ -40,9 +40,10 @@ class GeoTiffSource(TiledSource):
         beside: scenes that these are added to, see ``open_scenes``; then no patch at all is no
             error.
 
-    A pixel is valid if all chosen bands have finite data there and the mask does not call it bad.
-    Invalid pixels of a patch get the median of the band over the patch's valid pixels, so that
-    ``read`` is finite everywhere. Values are scaled and offset as the file or the product says.
+    A pixel is valid if all chosen bands have data there, none of it beyond 1e18 or not-a-number,
+    and the mask does not call it bad. Invalid pixels of a patch get the median of the band over the
+    patch's valid pixels, so that ``read`` is finite everywhere. Values are scaled and offset as the
+    file or the product says.
 
     Headers are read at once, the scan runs when the index is first asked for. Raises SourceError.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.owl_toml import is_local
+from owl_geo.owl_toml import expanded, is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac import items_of, scene_of_item
@@ -25,6 +26,7 @@ from owl_geo.types import FailedScene
 
 _log = logging.getLogger("owl_geo")
 
+_LONGEST_NAME = 1000
 _LISTS = (".txt", ".lst")
 _STAC = (".json", ".geojson")
 # What lies beside rasters and is none: never meant by a pattern.
@@ -124,6 +126,7 @@ def find_scenes(
 
 def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
     """Return the places that one word means; only a word on the command line may be a list."""
+    _check_text(word)
     if lists and word.startswith("@"):
         return _of_list(_local(word[1:], folder))
     name, place = "", word
@@ -131,6 +134,10 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
         name, place = (part.strip() for part in word.split("=", 1))
         if not name or not place:
             raise SourceError(f"{word!r} is not NAME=PATH")
+        if len(name) > _LONGEST_NAME:
+            raise SourceError(
+                f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
+            )
     if _exists(place, folder) or not is_local(place):
         if lists and place.lower().endswith(_LISTS) and is_local(place):
             if name:
@@ -148,6 +155,15 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
     if lists and place.lower().endswith(_LISTS):
         return _of_list(_local(place, folder))  # it does not exist, which is said there
     return [Place(name or None, (_absolute(place, folder),))]
+
+
+def _check_text(text: str) -> None:
+    """Raise SourceError for what cannot stand in owl.toml."""
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        shown = text.encode(errors="backslashreplace").decode()
+        raise SourceError(
+            f"{shown!r} has control characters, or is no UTF-8; rename the file or its folder"
+        )
 
 
 def _has_name(word: str, folder: Path) -> bool:
@@ -205,6 +221,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         if not any(str(parent) in products for parent in Path(path).parents)
         and (path in products or not (Path(path).is_dir() and path in holders))
     ]
+    for path in kept:
+        _check_text(path)
     if not kept:
         only = f"; it finds {len(found)} files that are no scenes" if found else ""
         raise SourceError(f"no scene matches {pattern!r} in {folder}{only}")
@@ -227,7 +245,7 @@ def _exists(place: str, folder: Path) -> bool:
 
 
 def _local(place: str, folder: Path) -> Path:
-    return (folder / Path(place).expanduser()).absolute()
+    return (folder / expanded(place)).absolute()
 
 
 def _absolute(place: str, folder: Path) -> str:

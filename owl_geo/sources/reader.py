@@ -11,16 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.grid import Chunk
-from owl_geo.raster import AlignedRaster
+from owl_geo.raster import UNREADABLE, AlignedRaster
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
@@ -124,7 +123,7 @@ class SceneReader:
             for file in self._files:
                 try:
                     places, values, good = file.read(window, all_bands)
-                except RasterioError as error:
+                except UNREADABLE as error:
                     raise SourceError(
                         f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
                         f"{chunk.row + chunk.height} (is the file whole?): "
@@ -222,11 +221,14 @@ class _BandFile:
 
 
 def _good_values(band: Band, pixels: AnyArray) -> BoolArray | None:
-    """Return where pixels are neither no-data nor infinite as float32; None if all are."""
+    """Return where pixels are not no-data and no value is beyond ``LARGEST``; None if all are."""
     good: BoolArray | None = None
     if np.issubdtype(pixels.dtype, np.inexact):
-        with np.errstate(over="ignore"):
-            good = np.isfinite(pixels.astype(np.float32, copy=False))
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = pixels.astype(np.float32, copy=False)
+            if (band.scale, band.offset) != (1.0, 0.0):
+                values = values * np.float32(band.scale) + np.float32(band.offset)
+            good = np.abs(values) <= LARGEST  # no not-a-number is
     if band.nodata is not None and not np.isnan(band.nodata):
         if np.issubdtype(pixels.dtype, np.integer):
             # a value that the type cannot hold (-9999 in uint16) marks no pixel

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
+from owl_geo.footprints import off_the_map, on_earth
 from owl_geo.grid import Chunk, chunks, reading_order, tile
 from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
@@ -24,6 +25,8 @@ from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
 
 _log = logging.getLogger("owl_geo")
+
+_MOST_WINDOWS = 20_000_000  # of a scene; each takes some hundred bytes
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class SceneSummary:
     invalid: int  # dropped: too few valid pixels
     kept: int
     best_valid: float  # largest share of valid pixels among the windows looked at
+    nowhere: int = 0  # dropped: beyond a pole, or beyond the disc that a satellite sees
 
     def __str__(self) -> str:
         lost = [
             (self.invalid, f"with too few valid pixels (best {self.best_valid:.0%})"),
             (self.outside, "outside the area of interest"),
+            (self.nowhere, "nowhere on Earth"),
         ]
         text = f"{self.scene}: {self.kept} of {self.windows} windows kept"
         text += "".join(f", {count} {why}" for count, why in lost if count)
@@ -76,6 +81,7 @@ class _Cut:
     scene: ChunkedScene
     n_windows: int
     n_partial: int
+    n_nowhere: int
     inside: _Windows  # those within the area of interest
 
     def summary(self, kept: int) -> SceneSummary:
@@ -84,10 +90,11 @@ class _Cut:
             scene=self.scene.name,
             windows=self.n_windows,
             partial=self.n_partial,
-            outside=self.n_windows - n_inside,
+            outside=self.n_windows - self.n_nowhere - n_inside,
             invalid=n_inside - kept,
             kept=kept,
             best_valid=float(self.inside.valid.max(initial=0.0)),
+            nowhere=self.n_nowhere,
         )
 
 
@@ -135,6 +142,10 @@ def scan(
     cut = []
     for scene in scenes:
         try:
+            _check_size(scene, size, stride)
+            fault = off_the_map(scene.grid)
+            if fault:
+                raise SourceError(f"scene {scene.name!r} has no place on the map: {fault}")
             check(scene)
         except SourceError as error:
             if not skip:
@@ -181,15 +192,31 @@ def scan(
     return Scan(index, tuple(summary), tuple(failed))
 
 
+def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
+    """Raise SourceError for a scene, or a header that lies, with more windows than memory holds."""
+    height, width = scene.grid.height, scene.grid.width
+    windows = -(-height // stride) * -(-width // stride)
+    if windows > _MOST_WINDOWS:
+        raise SourceError(
+            f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} patches, "
+            f"more than {_MOST_WINDOWS:,}; cut it up, or take a larger patch_size or stride"
+        )
+
+
 def _cut(scene: ChunkedScene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:
     """Cut a scene into windows in reading order."""
     tiling = tile(scene.grid.height, scene.grid.width, size, stride)
     order = reading_order(tiling.row_off, tiling.col_off, *scene.chunk_shape(size))
     row_off, col_off = tiling.row_off[order], tiling.col_off[order]
     windows = _Windows(row_off, col_off, np.ones(len(row_off)))
+    placed = on_earth(scene.grid, row_off, col_off, size)
+    if not placed.all():
+        windows = windows.where(placed)
+    n_nowhere = len(row_off) - len(windows.row_off)
     if area is not None:
-        windows = windows.where(area.contains_centres(scene.grid, row_off, col_off, size))
-    return _Cut(scene, len(row_off), tiling.n_partial, windows)
+        inside = area.contains_centres(scene.grid, windows.row_off, windows.col_off, size)
+        windows = windows.where(inside)
+    return _Cut(scene, len(row_off), tiling.n_partial, n_nowhere, windows)
 
 
 def _validity(
@@ -231,6 +258,8 @@ def _why_empty(
             f"no patch fits: patches are {size} x {size} pixels, scene {largest.name!r} has "
             f"{largest.height} rows and {largest.width} columns; take a smaller patch_size"
         )
+    if all(entry.nowhere == entry.windows for entry in summary):
+        return "no patch lies on Earth: the scenes' coordinates are beyond where their CRS holds"
     invalid = sum(entry.invalid for entry in summary)
     if area is not None and not invalid:
         return f"no patch has its centre in the area: {area.elsewhere(s.grid for s in scenes)}"

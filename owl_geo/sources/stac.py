@@ -22,6 +22,8 @@ from owl_geo.sources.products import SCL_BAD
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
 _MASKS = frozenset({"cloud", "cloud-shadow", "data-mask", "saturation", "snow-ice", "water-mask"})
+_SERVERS = frozenset({"http", "https", "ftp", "gs", "az"})
+_VIRTUAL = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsizip", "/vsitar", "/vsigzip")
 _SCL_KEYS = ("scl", "scl-20m", "scl_20m")
 
 
@@ -58,7 +60,7 @@ def items_of(path: str) -> list[Item]:
         raise SourceError(f"{path}: a STAC item is read from this machine only; download it first")
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot read {path} as a STAC item: {reason}") from error
     kind = data.get("type") if isinstance(data, dict) else None
@@ -115,9 +117,10 @@ def _assets(item: Item) -> list[_Asset]:
     for key, asset in item.assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             continue
-        roles = set(asset.get("roles") or ())
+        roles = _roles(asset)
         media = str(asset.get("type", "")).lower()
         bands = asset.get("eo:bands") or asset.get("bands") or []
+        bands = bands if isinstance(bands, list) else []
         is_raster = media.startswith(_RASTER_TYPES)
         is_data = bool(roles & {"data", "reflectance"}) or bool(bands)
         if roles & _PICTURES or key.lower() in _PICTURES:
@@ -136,13 +139,22 @@ def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def place_of(href: str, item: str) -> str:
-    """Return where an asset lies: relative to its item, ``file://``, or what GDAL opens itself."""
-    parts = urlsplit(href)
+    """Return where an asset lies: relative to its item, ``file://``, or on a server.
+
+    Nothing else that GDAL opens by a name, so that an item cannot bring a description of a dataset
+    in place of one. Raises SourceError for what is no place.
+    """
+    try:
+        parts = urlsplit(href)
+    except ValueError as error:
+        raise SourceError(f"{item}: the asset {href!r} is no place: {error}") from error
+    if any(ord(character) < 32 for character in unquote(href)):
+        raise SourceError(f"{item}: the asset {href!r} has control characters")
     if parts.scheme == "file":
         return unquote(parts.path)
     if parts.scheme == "s3":
         return f"/vsis3/{parts.netloc}{parts.path}"
-    if "://" in href or href.startswith("/vsi"):
+    if (parts.scheme in _SERVERS and "://" in href) or href.startswith(_VIRTUAL):
         return href
     beside = Path(item).parent
     plain = (beside / href).absolute()
@@ -203,9 +215,13 @@ def _holds(asset: _Asset, names: tuple[str, ...], word: str) -> bool:
     )
 
 
+def _roles(asset: Mapping[str, Any]) -> set[str]:
+    roles = asset.get("roles")
+    return {role for role in roles if isinstance(role, str)} if isinstance(roles, list) else set()
+
+
 def _is_mask(asset: Mapping[str, Any], key: str) -> bool:
-    roles = set(asset.get("roles") or ())
-    return bool(roles & _MASKS) or key.lower() in _SCL_KEYS
+    return bool(_roles(asset) & _MASKS) or key.lower() in _SCL_KEYS
 
 
 def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
@@ -216,6 +232,6 @@ def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
     others = [
         key
         for key, asset in item.assets.items()
-        if isinstance(asset, dict) and set(asset.get("roles") or ()) & _MASKS
+        if isinstance(asset, dict) and _roles(asset) & _MASKS
     ]
     return None, (), ", ".join(others)

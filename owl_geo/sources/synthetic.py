@@ -66,7 +66,7 @@ class SyntheticSource:
             if i % _BLOCK == 0:
                 self._states.append(random.get_state(legacy=False))
             random.random_sample(self._shape)
-            self._land_cover[i] = random.randint(0, 4)
+            self._land_cover[i] = random.randint(0, 4)  # nosec B311
             distance[i] = random.rand()
             probability = 0.1
             probability += 0.3 if self._land_cover[i] == _URBAN else 0.0
@@ -172,7 +172,7 @@ class SyntheticSource:
         images = np.empty((last - first, *self._shape), dtype=np.float32)
         for i in range(last - first):
             images[i] = random.random_sample(self._shape)
-            random.randint(0, 4)
+            random.randint(0, 4)  # nosec B311
             random.random_sample(2)
         if self._settings.signal > 0:
             self._add_signal(images, slice(first, last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from .session import Answer, Patch
 translate = QCoreApplication.translate
 
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
+_NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -189,10 +191,13 @@ def _info(path: Path) -> dict[str, Any]:
         if info["layout"] > schema.LAYOUT_VERSION:
             message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
             raise Problem(message.format(path=path))
-        if any(key not in info for key in schema.BATCH_INFO_KEYS):
-            raise KeyError
+        names = [info[key] for key in schema.BATCH_INFO_KEYS if key in ("batch_id", "positive")]
+        names += [*info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")]
+        if not isinstance(info["classes"], list) or not all(isinstance(n, str) for n in names):
+            raise TypeError("a name is no text")
+        int(info["round"])
         return dict(info)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         message = translate(
             "OwlGeo", "{path} does not say its classes: no batch of owl-geo, or saved anew since"
         )
@@ -205,10 +210,14 @@ def _patch(feature: QgsFeature) -> Patch:
     return Patch(
         fid=feature.id(),
         patch_id=str(values["patch_id"]),
-        rank=int(values["rank"] or 0),
+        rank=int(_number(values["rank"]) or 0),
         scene=str(values["scene"] or ""),
         scene_crs=str(values["scene_crs"] or ""),
-        why={name: value for name, value in values.items() if name not in fixed},
+        why={
+            name: _number(value) if name in _NUMBERS else value
+            for name, value in values.items()
+            if name not in fixed
+        },
         answer=answer_of(feature),
     )
 
@@ -221,6 +230,12 @@ def answer_of(feature: QgsFeature) -> Answer:
 def _plain(value: object) -> object:
     """QGIS's NULL is no None, and how it shows differs between versions."""
     return None if value is None or value == NULL else value
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number; what another program may have put in its place is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
 
 
 def _text(value: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -121,7 +122,7 @@ class LabelDock(QDockWidget):
         self._work.setVisible(bool(says))
         self.next_button.setVisible(not says)
         self._work_says.setText(says)
-        self._work_says.setToolTip(says)
+        self._work_says.setToolTip(escape(says))
         self._work_percent.setText(f"{percent} %" if percent >= 0 else "")
 
     def _show_next(self, session: Session) -> None:
@@ -161,7 +162,7 @@ class LabelDock(QDockWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
-        self._title = QLabel(page)
+        self._title = _plain_label(page)
         self._title.setWordWrap(True)
         self.buttons = AnswerButtons(page)
         self.buttons.answered.connect(self.answered)
@@ -183,7 +184,7 @@ class LabelDock(QDockWidget):
         self._foot = QWidget(parent)
         layout = QVBoxLayout(self._foot)
         layout.setContentsMargins(8, 4, 8, 8)
-        self._trouble = QLabel(self._foot)
+        self._trouble = _plain_label(self._foot)
         self._trouble.setObjectName("trouble")
         self._done = QLabel(self.tr("All patches are answered and saved."), self._foot)
         self._done.setObjectName("done")
@@ -203,7 +204,7 @@ class LabelDock(QDockWidget):
     def _patch_row(self, page: QWidget) -> QHBoxLayout:
         row = QHBoxLayout()
         self._place = QLabel(page)
-        self._patch_id = QLabel(page)
+        self._patch_id = _plain_label(page)
         self._patch_id.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._patch_id.setMinimumWidth(20)
         self.go_to = QLineEdit(page)
@@ -289,7 +290,7 @@ class LabelDock(QDockWidget):
         self._work = QWidget(page)
         row = QHBoxLayout(self._work)
         row.setContentsMargins(0, 0, 0, 0)
-        self._work_says = QLabel(self._work)
+        self._work_says = _plain_label(self._work)
         self._work_says.setWordWrap(True)
         self._work_percent = QLabel(self._work)
         stop = QPushButton(self.tr("Stop"), self._work)
@@ -316,3 +317,10 @@ class LabelDock(QDockWidget):
         self.wanted.emit(self.go_to.text())
         self.go_to.clear()
         self.left_text.emit()
+
+
+def _plain_label(parent: QWidget) -> QLabel:
+    """A label that shows text as it is: Qt takes what looks like HTML for it otherwise."""
+    label = QLabel(parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Callable
 
 from qgis.core import Qgis, QgsMessageLog
@@ -57,7 +58,8 @@ class Messages:
         call: Callable[[], None] | None = None,
     ) -> None:
         QgsMessageLog.logMessage(text, _TITLE, level, False)
-        item = self._bar.createMessage(_TITLE, text)
+        # the bar takes its text for HTML, and a file may be called anything
+        item = self._bar.createMessage(_TITLE, escape(text, quote=False))
         if action is not None and call is not None:
             button = QPushButton(action, item)
             button.clicked.connect(lambda: self._act(item, call))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -85,7 +86,7 @@ class AnswerButtons(QWidget):
         says = {
             schema.UNSURE: self.tr("seen, but ambiguous: not trained on and not asked again"),
             schema.SKIP: self.tr("unusable, clouds say: never asked again"),
-        }.get(label, label)
+        }.get(label, escape(label))  # Qt takes what looks like HTML for it
         return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
 
 
@@ -114,9 +115,11 @@ class ProgressPanel(QWidget):
         self.answered = QLabel(self)
         self.counts = QLabel(self)
         self.pace = QLabel(self)
+        self.counts.setTextFormat(Qt.TextFormat.PlainText)
         for widget in (self.answered, self.bar, self.counts, self.pace):
             layout.addWidget(widget)
         for label in (self.counts, self.pace):
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
 
     def show_session(self, session: Session) -> None:

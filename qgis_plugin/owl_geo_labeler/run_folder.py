@@ -72,20 +72,26 @@ class RunFolder:
         """Return where the scene of this name lies; None where owl.toml has none."""
         source = _table(self.settings(), "source")
         # a data cube is the one scene of its run
-        for row in [source] if source.get("kind") == "cube" else source.get("scenes", []):
-            if row.get("name") == name:
+        rows = [source] if source.get("kind") == "cube" else source.get("scenes")
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, dict) and row.get("name") == name:
                 places = row.get("files") or [row.get("path", "")]
-                return SceneEntry(name, tuple(self._place(text) for text in places))
+                if not isinstance(places, list):
+                    places = [places]
+                return SceneEntry(name, tuple(self._place(str(text)) for text in places))
         return None
 
     def distances(self) -> list[str]:
         """Return the concepts that are metres to something."""
         concepts = _table(self.settings(), "concepts")
-        return [name for name, concept in concepts.items() if concept.get("kind") == "distance"]
+        return [name for name in concepts if _table(concepts, name).get("kind") == "distance"]
 
     def _place(self, text: str) -> Path:
         """A relative path in owl.toml starts at the run folder."""
-        return self.path / Path(text).expanduser()
+        try:
+            return self.path / Path(text).expanduser()
+        except RuntimeError:  # ~ and the name of nobody
+            return self.path / text
 
 
 def scene_beside(batch: Path, name: str) -> SceneEntry | None:

@@ -19,9 +19,9 @@ except ImportError:  # before Python 3.11, as QGIS 3.22 has on Windows
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings as plain values. Raises Problem where they cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Notepad adds a mark
         return parse_lines(text) if tomllib is None else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = QCoreApplication.translate("OwlGeo", "{path} cannot be read: {reason}")
         raise Problem(message.format(path=path, reason=error)) from error
 
@@ -30,69 +30,79 @@ def parse_lines(text: str) -> dict[str, Any]:
     """Read tables, arrays of tables and values of one line; raises ValueError for anything else."""
     root: dict[str, Any] = {}
     table = root
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = _without_comment(line).strip()
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = _split(line, "#")[0].strip()
         if not line:
             continue
-        if line.startswith("[["):
+        if line.startswith("[[") and line.endswith("]]"):
             *above, last = _keys(line[2:-2])
             rows = _descend(root, above).setdefault(last, [])
+            if not isinstance(rows, list):
+                raise ValueError(f"line {number}: {last} is no list of tables")
             table = {}
             rows.append(table)
-        elif line.startswith("["):
+        elif line.startswith("[") and line.endswith("]"):
             table = _descend(root, _keys(line[1:-1]))
         else:
-            name, equals, value = line.partition("=")
-            if not equals:
+            name, *rest = _split(line, "=")
+            if not rest:
                 raise ValueError(f"line {number} is no setting: {line}")
-            table[_keys(name)[0]] = _value(value.strip(), number)
+            *above, last = _keys(name)
+            _descend(table, above)[last] = _value(line[len(name) + 1 :].strip(), number)
     return root
 
 
-def _without_comment(line: str) -> str:
-    quote = ""
-    for place, character in enumerate(line):
-        escaped = quote == '"' and line[place - 1] == "\\" and line[place - 2] != "\\"
-        if quote:
-            quote = "" if character == quote and not escaped else quote
+def _split(text: str, separator: str) -> list[str]:
+    """Split at each separator that stands between no quotes."""
+    parts, start, quote, escaped = [], 0, "", False
+    for place, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quote == '"' and character == "\\":
+            escaped = True
+        elif quote:
+            quote = "" if character == quote else quote
         elif character in "\"'":
             quote = character
-        elif character == "#":
-            return line[:place]
-    return line
+        elif character == separator:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
 
 
 def _keys(text: str) -> list[str]:
     """Split a dotted key; a dot between quotes belongs to the name."""
-    keys, rest = [], text.strip()
-    while rest:
-        if rest[0] in "\"'":
-            name, _, rest = rest[1:].partition(rest[0])
-        else:
-            name, _, rest = rest.partition(".")
-            rest = "." + rest if rest else ""
-        keys.append(name.strip())
-        rest = rest.strip().lstrip(".").strip()
-    return keys
+    return [_key(part.strip()) for part in _split(text, ".")]
+
+
+def _key(text: str) -> str:
+    if not text:
+        raise ValueError("a name is missing")
+    if text[0] == '"':
+        return str(json.loads(text))
+    return text[1:-1] if text[0] == "'" else text
 
 
 def _descend(table: dict[str, Any], keys: list[str]) -> dict[str, Any]:
     for key in keys:
-        table = table.setdefault(key, {})
-        if isinstance(table, list):
-            table = table[-1]
+        inner = table.setdefault(key, {})
+        if isinstance(inner, list) and inner:
+            inner = inner[-1]
+        if not isinstance(inner, dict):
+            raise ValueError(f"{key} is no table")
+        table = inner
     return table
 
 
 def _value(text: str, number: int) -> Any:
     if text.startswith("'") and text.endswith("'") and text.count("'") == 2:
         return text[1:-1]
-    if "'" in text and text.startswith("["):
-        return [_value(part.strip(), number) for part in text[1:-1].split(",") if part.strip()]
+    if "'" in text and text.startswith("[") and "[" not in text[1:]:
+        return [_value(part.strip(), number) for part in _split(text[1:-1], ",") if part.strip()]
+    if text.endswith("]"):
+        text = text[:-1].rstrip().removesuffix(",") + "]"
     try:
-        return json.loads(
-            text.replace(",]", "]")
-        )  # what owl-geo writes on one line is JSON as well
+        return json.loads(text)  # what owl-geo writes on one line is JSON as well
     except ValueError as error:
         raise ValueError(
             f"line {number} needs Python 3.11 to be read, or to stand on one line"

@@ -123,6 +123,18 @@ def test_the_map_tip_evaluates(name, batch, open_layer):
     assert title.evaluate(context) == "Rank 1: (not answered)"
 
 
+def test_the_map_tip_shows_what_others_wrote_as_text(batch, open_layer):
+    layer = open_layer(batch("binary"))
+    feature = by_rank(layer)[0]
+    feature.setAttribute("comment", "<img src='http://example.org'> & [% 1 + 1 %]")
+    feature.setAttribute("land_cover", "<script>")
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    context.setFeature(feature)
+    text = QgsExpression.replaceExpressionText(layer.mapTipTemplate(), context)
+    assert "&lt;img src='http://example.org'&gt; &amp; [% 1 + 1 %]" in text
+    assert "&lt;script&gt;" in text
+
+
 @pytest.mark.parametrize("name", BATCHES)
 def test_answers_reach_the_core_while_the_layer_is_open_and_after(
     name, batch, open_layer, expected, read_from_outside

@@ -257,3 +257,11 @@ def test_a_read_only_file(plugin, batch, messages, iface):
         target.chmod(before)
         assert plugin.labelling is None
         assert "is read-only" in messages()[-1]
+
+
+def test_text_of_strangers_is_shown_as_text(iface, plugin):
+    hostile = "<img src='http://example.org'><b>bold</b> & [% 1 + 1 %]"
+    plugin._messages.warn(hostile)
+    (item,) = iface.bar.items()
+    assert item.text() == "&lt;img src='http://example.org'&gt;&lt;b&gt;bold&lt;/b&gt; &amp; [% 1 + 1 %]"
+    iface.bar.clearWidgets()

@@ -1,0 +1,67 @@
+"""Vector files through GDAL, whatever is in them: broken rings, coordinates that are none."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from shapely.errors import ShapelyError
+
+from owl_geo.types import AnyArray
+
+_log = logging.getLogger("owl_geo")
+
+FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit
+
+# What GDAL, PROJ and GEOS raise at a file that is not what it says; GDAL's own errors are
+# RuntimeErrors, broken text and types are ValueErrors.
+UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
+
+
+def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
+    """Read a layer as ``pyogrio.read_dataframe`` does; geometries that are none become missing.
+
+    Raises one of ``UNREADABLE``.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # measured shapes, several types, unclosed rings: told below, or nothing that matters
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return pyogrio.read_dataframe(path, **options)
+        except ShapelyError:
+            _log.warning("%s has broken geometries, unclosed rings say; they are left out", path)
+            return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
+
+
+def repaired(geometries: AnyArray) -> AnyArray:
+    """Return valid geometries ``(n,)``, None for those that are missing or beyond repair.
+
+    Beyond repair is what has coordinates that are not finite, or farther than any on Earth.
+    """
+    valid = np.array(geometries, dtype=object)
+    broken = ~(shapely.is_valid(valid) | shapely.is_missing(valid))
+    try:
+        valid[broken] = shapely.make_valid(valid[broken])
+    except ShapelyError:  # one of them is hopeless
+        for place in np.flatnonzero(broken):
+            valid[place] = _mended(valid[place])
+    near = (np.abs(shapely.bounds(valid)) < FARTHEST).all(axis=1)  # nor is not-a-number
+    valid[~(near & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
+    return valid
+
+
+def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
+    try:
+        return shapely.make_valid(geometry)
+    except ShapelyError:
+        return None
+
+
+def reason(error: Exception) -> str:
+    """Return why a file cannot be read, for a message: GDAL adds advice for programmers."""
+    return str(error).split("; ")[0].rstrip(".")
