@@ -91,19 +91,19 @@ def _read_layer(path: Path) -> pd.DataFrame:
     kind = gpkg.foreign_kind(path)
     if kind is not None:
         raise BatchError(f"{path} is {kind}, no GeoPackage")
-    with closing(gpkg.connect(path)) as connection:
+    with closing(gpkg.connect_to_foreign(path)) as connection:
         layers = gpkg.layers(connection) or []
         if LABELS_LAYER not in layers:
             others = f"; it has {', '.join(layers)}" if layers else ""
             raise BatchError(f"{path} has no layer {LABELS_LAYER!r}{others}")
         # a table cannot be a parameter; its name is the one that was looked for
         found = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
-        names = [name for name in LABELS_COLUMNS if name in found]
-        columns = ", ".join(map(gpkg.quoted, names)) or "NULL"
+        columns = [name for name in LABELS_COLUMNS if name in found]
+        names = ", ".join(map(gpkg.quoted, columns)) or "NULL"
         rows = connection.execute(
-            f"SELECT {columns} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names
+            f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # nosec B608 # noqa: S608 - quoted names
         ).fetchall()
-    return pd.DataFrame(rows, columns=names or None, dtype=object)
+    return pd.DataFrame(rows, columns=columns or None, dtype=object)
 
 
 def _text(value: object) -> str | None:
