@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from owl_geo.maps.names import file_names
 from rasters import coordinates, write_raster
 from searches import make
 from strangers import Owl
 
 from owl_geo import Run, owl_toml, query
 from owl_geo.errors import ConfigError, OwlError
+from owl_geo.file_names import file_names
 from owl_geo.sources.stac import items_of, place_of, scene_of_item
 
 
