@@ -30,6 +30,7 @@ from owl_geo.cli import (
     predict,
     query,
     run,
+    sample,
     status,
     store,
 )
@@ -46,6 +47,7 @@ def cli() -> None:
 
 
 COMMANDS = (
+    sample.sample,
     run.run,
     init.init,
     add.add,
