@@ -131,7 +131,8 @@ def _table(section: BaseModel) -> Table:
     """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
     table = tomlkit.table()
     nested: list[tuple[str, Any]] = []
-    for name, field in type(section).model_fields.items():
+    fields = type(section).model_fields
+    for name, field in fields.items():
         value = getattr(section, name)
         if value is None:
             continue
@@ -142,8 +143,9 @@ def _table(section: BaseModel) -> Table:
                 nested.append((name, value))
         else:
             item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-            if field.description:
-                item.comment(field.description)
+            comment = field.description or (_summary(section) if name == "kind" else "")
+            if comment:
+                item.comment(comment)
             table.add(name, item)
     for name, value in nested:
         if isinstance(value, BaseModel):
@@ -160,10 +162,17 @@ def _table(section: BaseModel) -> Table:
             table.add(name, group)
         elif value:
             plain = tomlkit.table()
+            plain.comment(fields[name].description or "")
             for key, entry in value.items():
                 plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
             table.add(name, plain)
     return table
+
+
+def _summary(section: BaseModel) -> str:
+    """Say what a section is: the first sentence of what its class says, in lower case."""
+    text = (type(section).__doc__ or "").partition(".")[0]
+    return text[:1].lower() + text[1:]
 
 
 def _holds_models(value: Any) -> bool:

@@ -16,8 +16,10 @@ from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 
 if TYPE_CHECKING:
+    from owl_geo.config import Settings
     from owl_geo.creation import Summary
     from owl_geo.sources.places import Found
+    from owl_geo.types import SceneGrid
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -40,7 +42,9 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @scenes_.scene_options
 @click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
-@click.option("--patch-size", type=int, help="Height and width of a patch in pixels.  [32]")
+@click.option(
+    "--patch-size", type=int, help="Height and width of a patch in pixels.  [32, or what suits]"
+)
 @click.option("--stride", type=int, help="Pixels from patch to patch.  [the patch size]")
 @click.option("--min-valid", type=float, help="Share of valid pixels that a patch needs.  [0.9]")
 @scenes_.mask_option
@@ -73,27 +77,42 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
 @click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @opt.cluster
 @opt.common
-def init(run_path: Path, overwrite: bool, update: bool, cluster: str | None, **options: Any) -> int:
+def init(
+    run_path: Path,
+    overwrite: bool,
+    update: bool,
+    dry_run: bool,
+    cluster: str | None,
+    **options: Any,
+) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
     from owl_geo import cluster as cluster_
-    from owl_geo import creation, owl_toml
+    from owl_geo import creation, owl_toml, run_setup
 
+    why = ""
     if update:
         source = click.get_current_context().get_parameter_source
         given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
-        if given or overwrite:
+        if given or overwrite or dry_run:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         with cluster_.opened(cluster) as workers:
             summary = creation.update(run_path, workers=workers, report=opt.progress)
     else:
         found = _find(options)
-        settings = owl_toml.parse(_settings(options, found), _origin(options))
+        values = _settings(options, found)
+        settings = owl_toml.parse(values, _origin(options))
+        if not dry_run:  # before scenes are opened for a guess
+            run_setup.check_free(run_path, overwrite=overwrite)
+        settings, why = _sized(settings, "patch_size" in values["source"])
+        if dry_run:
+            return _preview(run_path, settings, found, why, overwrite=overwrite)
         with cluster_.opened(cluster) as workers:
             summary = creation.init(
                 run_path,
@@ -105,7 +124,7 @@ def init(run_path: Path, overwrite: bool, update: bool, cluster: str | None, **o
             )
         if found is not None and found.failed:
             summary = replace(summary, failed=(*found.failed, *summary.failed))
-    return _print(summary, run_path)
+    return _print(summary, run_path, why)
 
 
 def _origin(options: dict[str, Any]) -> str:
@@ -126,7 +145,93 @@ def _find(options: dict[str, Any]) -> Found | None:
     return found
 
 
-def _print(summary: Summary, run_path: Path) -> int:
+def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
+    """Choose a patch size for scenes where none was given, and say which and why."""
+    from owl_geo import preview
+    from owl_geo.config import GeoTiffSettings
+
+    if is_given or not isinstance(settings.source, GeoTiffSettings):
+        return settings, ""
+    size = preview.suitable_patch_size(settings.source)
+    if size is None:
+        return settings, ""
+    source = settings.source.model_copy(update={"patch_size": size.pixels})
+    why = f"Patch size: {size.pixels} pixels, {size.why}; --patch-size takes another"
+    return settings.model_copy(update={"source": source}), why
+
+
+def _preview(
+    run_path: Path, settings: Settings, found: Found | None, why: str, *, overwrite: bool
+) -> int:
+    """Say what init would do."""
+    from owl_geo import preview as preview_
+    from owl_geo.sources.scenes import crs_text
+
+    now = preview_.preview(run_path, settings, overwrite=overwrite)
+    grids = list(now.grids.values())
+    first = grids[0]
+    metres = preview_.pixel_metres(first)
+    codes = sorted({crs_text(grid) for grid in grids})
+    size = preview_.length(metres * now.patch_size)
+    made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
+    times = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in now.seconds.items())
+    model = settings.model.kind
+    if model != "statistics":
+        times = f"init {_duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+    sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
+    click.echo("Dry run: nothing is written")
+    for name, text in [
+        ("Run", f"{run_path}, {'in place of the run there' if run_path.exists() else 'new'}"),
+        ("Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")),
+        ("CRS", ", ".join(codes)),
+        ("Bands", f"{len(now.bands)}: {', '.join(now.bands)}"),
+        (
+            "Patches",
+            f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}",
+        ),
+        ("Concepts", made or "none; --osm FILE or --config FILE adds some"),
+        ("Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"),
+        ("Time", f"about: {times}"),
+    ]:
+        click.echo(f"{name + ':':<10}{text}")
+    if why:
+        opt.say(why)
+    _say_notes(settings, now.grids)
+    failed = found.failed if found is not None else ()
+    scenes_.name_failed(failed)
+    return scenes_.exit_code(bool(failed))
+
+
+def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid]) -> None:
+    """Say what a beginner might wonder at, or miss."""
+    from owl_geo import preview
+    from owl_geo.config import GeoTiffSettings
+
+    unit = preview.unit_note(grids)
+    if unit:
+        opt.say(f"Note: {unit}")
+    source = settings.source
+    if isinstance(source, GeoTiffSettings) and not settings.concepts:
+        place = source.scenes[0].path or source.scenes[0].files[0]
+        extract = preview.osm_beside(Path(place))
+        if extract is not None:
+            opt.say(
+                f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
+                "say where to look (--overwrite makes this run anew)"
+            )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
+
+
+def _print(summary: Summary, run_path: Path, why: str) -> int:
     n, size = len(summary.run.patches), summary.run.settings.patch_size
     click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
     sections = [
@@ -145,6 +250,9 @@ def _print(summary: Summary, run_path: Path) -> int:
     if summary.failed or len(summary.scenes) > 1:
         scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
     settings = summary.run.settings
+    if why:
+        opt.say(why)
+    _say_notes(settings, summary.run.grids)
     step = "query" if settings.oracle is None else "run"
     opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))
