@@ -22,6 +22,7 @@ from owl_geo import __version__
 from owl_geo.cli import (
     add,
     compare,
+    doctor,
     ingest,
     init,
     labels,
@@ -57,6 +58,7 @@ COMMANDS = (
     labels.labels,
     predict.predict,
     compare.compare,
+    doctor.doctor,
     plugin.plugin,
     store.store,
 )
