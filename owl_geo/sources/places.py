@@ -153,7 +153,7 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
 def _has_name(word: str, folder: Path) -> bool:
     """Say whether a word begins with ``NAME=``; paths and URLs may hold the sign themselves."""
     name, sign, _ = word.partition("=")
-    top = Path(word).parts[0] if word else ""
+    top = next(iter(Path(word).parts), "")  # of . there are none
     return (
         bool(sign)
         and is_local(name)
