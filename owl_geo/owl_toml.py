@@ -192,14 +192,23 @@ def _one_line(error: ValidationError) -> str:
         text = str(first["ctx"]["error"])
         return f"{place}: {text}" if place else text
     if first["type"] == "missing":
-        return f"{place} is missing"
+        advice = _FOR_MISSING.get(place, "")
+        return f"{place} is missing{advice}"
     if first["type"] == "union_tag_invalid":
         return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
     if first["type"] == "union_tag_not_found":
         return f"{place}.kind is missing"
     wanted = first["msg"].removeprefix("Input ").strip()
     wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
-    return f"{place} is {first['input']!r}, but it {wanted}"
+    too_large = first["type"] in ("less_than_equal", "less_than")
+    advice = "; it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
+    return f"{place} is {first['input']!r}, but it {wanted}{advice}"
+
+
+_SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")
+_FOR_MISSING = {
+    "source.scenes": "; name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
+}
 
 
 def _names_near(place: tuple[int | str, ...]) -> list[str]:

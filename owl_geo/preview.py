@@ -14,7 +14,7 @@ from statistics import median
 from owl_geo import owl_toml, run_setup
 from owl_geo.concepts.osm import SUFFIXES
 from owl_geo.config import CubeSettings, GeoTiffSettings, Settings
-from owl_geo.errors import LayerError, OwlError
+from owl_geo.errors import LayerError, OwlError, missing_file
 from owl_geo.grid import bounds, tile
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.sources import open_source
@@ -115,7 +115,7 @@ def _check_layers(settings: Settings) -> None:
         places.append(("oracle", settings.oracle.path))
     for name, place in places:
         if owl_toml.is_local(place) and not Path(place).exists():
-            raise LayerError(f"{name}: {place} does not exist; name a file that does")
+            raise LayerError(f"{name}: {missing_file(place)}")
 
 
 def suitable_patch_size(source: GeoTiffSettings) -> PatchSize | None:

@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo import gpkg, schema
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError, did_you_mean, missing_file
 
 _log = logging.getLogger("owl_geo")
 
@@ -133,17 +133,22 @@ def read_batch(path: str | Path) -> BatchFile:
     return batch
 
 
+_BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
+
+
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise BatchError(f"{path} is a folder; name the batch GeoPackage in it")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
-        raise BatchError(f"{path} does not exist") from error
+        raise BatchError(
+            f"{missing_file(path)}; `owl-geo query` writes a batch and prints its path"
+        ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, no GeoPackage")
+        raise BatchError(f"{path} is {kind}, no GeoPackage; {_BATCH_WANTED}")
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
@@ -151,10 +156,13 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     connection.execute("BEGIN")
     layers = gpkg.layers(connection)
     if layers is None:
-        raise BatchError(f"{path} is an SQLite database, no GeoPackage")
+        raise BatchError(f"{path} is an SQLite database, no GeoPackage; {_BATCH_WANTED}")
     if schema.BATCH_LAYER not in layers:
         found = f"; it has {', '.join(layers)}" if layers else ""
-        raise BatchError(f"{path} has no layer {schema.BATCH_LAYER!r}{found}")
+        raise BatchError(
+            f"{path} has no layer {schema.BATCH_LAYER!r}{found}; {_BATCH_WANTED}, or take "
+            "a table of your own in with `owl-geo labels import`"
+        )
     found_columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
     for name in _READ_COLUMNS:
         if name not in found_columns:

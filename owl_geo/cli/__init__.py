@@ -34,6 +34,7 @@ from owl_geo.cli import (
     sample,
     status,
     store,
+    usage,
 )
 from owl_geo.cli.logs import one_line
 
@@ -111,7 +112,7 @@ def _run(arguments: list[str]) -> int:
         return end(error.format_message(), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "owl-geo"
-        return end(f"error: {one_line(error.format_message())}; see `{command} --help`", 2)
+        return end(f"error: {usage.explained(error)}; see `{command} --help`", 2)
     except click.ClickException as error:
         return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:

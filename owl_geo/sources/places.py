@@ -207,7 +207,10 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     ]
     if not kept:
         only = f"; it finds {len(found)} files that are no scenes" if found else ""
-        raise SourceError(f"no scene matches {pattern!r} in {folder}{only}")
+        raise SourceError(
+            f"no scene matches {pattern!r} in {folder}{only}; check the pattern, ** goes into "
+            "folders below"
+        )
     return kept
 
 
