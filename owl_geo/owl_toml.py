@@ -32,7 +32,7 @@ def parse_text(text: str, where: str) -> Settings:
     try:
         return parse(tomllib.loads(text), where)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} cannot be read as TOML: {error}") from error
+        raise ConfigError(no_toml(where, error)) from error
 
 
 def load(path: Path) -> Settings:
@@ -42,7 +42,8 @@ def load(path: Path) -> Settings:
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+        raise ConfigError(no_toml(str(path), error)) from error
+    _check_paths(data, str(path))
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:
         raise ConfigError(
@@ -50,6 +51,27 @@ def load(path: Path) -> Settings:
             f"{LAYOUT_VERSION}); upgrade owl-geo"
         )
     return parse(data, str(path))
+
+
+def _check_paths(values: Any, where: str) -> None:
+    """Raise ConfigError for a path with a new line or a tab, as ``"C:\\new\\tiles"`` has them."""
+    below = values.items() if isinstance(values, dict) else enumerate(values)
+    for name, value in below:
+        if isinstance(value, dict | list):
+            _check_paths(value, where)
+        elif name in _PATHS and isinstance(value, str) and any(ord(c) < 32 for c in value):
+            raise ConfigError(f"{where}: {name} is {value!r}; {_WINDOWS}")
+
+
+_PATHS = ("path", "mask", "aoi")
+_WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
+
+
+def no_toml(where: str, error: Exception) -> str:
+    """Say why a text is no TOML; of a path as Windows writes it, how TOML wants it."""
+    text = f"{where} cannot be read as TOML: {error}"
+    backslash = "\\" in str(error) or "hex" in str(error).lower()
+    return f"{text}; {_WINDOWS}" if backslash else text
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:

@@ -22,6 +22,7 @@ from owl_geo import __version__
 from owl_geo.cli import (
     add,
     compare,
+    completion,
     doctor,
     ingest,
     init,
@@ -62,6 +63,7 @@ COMMANDS = (
     doctor.doctor,
     plugin.plugin,
     store.store,
+    completion.completion,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from owl_geo.cli import cube, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+from owl_geo.cli.logs import duration
 
 if TYPE_CHECKING:
     from owl_geo.config import Settings
@@ -35,6 +36,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @opt.run_folder
 @click.option(
     "--source",
+    cls=opt.Advanced,
     type=click.Choice(["geotiff", "cube", "synthetic"]),
     default="geotiff",
     show_default=True,
@@ -45,24 +47,50 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option(
     "--patch-size", type=int, help="Height and width of a patch in pixels.  [32, or what suits]"
 )
-@click.option("--stride", type=int, help="Pixels from patch to patch.  [the patch size]")
-@click.option("--min-valid", type=float, help="Share of valid pixels that a patch needs.  [0.9]")
+@click.option(
+    "--stride", cls=opt.Advanced, type=int, help="Pixels from patch to patch.  [the patch size]"
+)
+@click.option(
+    "--min-valid",
+    cls=opt.Advanced,
+    type=float,
+    help="Share of valid pixels that a patch needs.  [0.9]",
+)
 @scenes_.mask_option
-@click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
+@click.option(
+    "--mask-bad",
+    cls=opt.Advanced,
+    callback=_words,
+    help="Values of the mask that mean invalid: 3,8,9.",
+)
 @scenes_.on_error
-@click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
+@click.option(
+    "--aoi", cls=opt.Advanced, help="Polygons; patches whose centre lies outside are left out."
+)
 @click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
 @click.option(
     "--oracle",
     help="Truth that answers in a simulation: polygons, points, a raster; or FILE|layername=NAME.",
 )
-@click.option("--oracle-column", help="The attribute of the truth that holds the class.")
-@click.option("--oracle-values", callback=_words, help="Values of the truth that are positive.")
-@click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
+@click.option(
+    "--oracle-column", cls=opt.Advanced, help="The attribute of the truth that holds the class."
+)
+@click.option(
+    "--oracle-values",
+    cls=opt.Advanced,
+    callback=_words,
+    help="Values of the truth that are positive.",
+)
+@click.option(
+    "--oracle-share", cls=opt.Advanced, type=float, help="Overlap share that makes a class.  [0.5]"
+)
 @click.option("--classes", callback=_words, help="The answers.  [absent,present]")
-@click.option("--positive", help="The class that is searched for.  [the last class]")
+@click.option(
+    "--positive", cls=opt.Advanced, help="The class that is searched for.  [the last class]"
+)
 @click.option(
     "--labels",
+    cls=opt.Advanced,
     metavar="ADDRESS",
     help="Where answers are kept: postgresql://HOST/DB, without a password.  [RUN/labels.gpkg]",
 )
@@ -174,10 +202,10 @@ def _preview(
     codes = sorted({crs_text(grid) for grid in grids})
     size = preview_.length(metres * now.patch_size)
     made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
-    times = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in now.seconds.items())
+    times = ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
     model = settings.model.kind
     if model != "statistics":
-        times = f"init {_duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+        times = f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
     sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
     click.echo("Dry run: nothing is written")
     for name, text in [
@@ -219,12 +247,6 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid]) -> None:
                 f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
                 "say where to look (--overwrite makes this run anew)"
             )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _bytes(n: int) -> str:
@@ -375,13 +397,13 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 def _read(path: Path) -> dict[str, Any]:
     from owl_geo.errors import ConfigError
-    from owl_geo.owl_toml import absolute_paths
+    from owl_geo.owl_toml import absolute_paths, no_toml
 
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return absolute_paths(values, path.parent)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"--config {path} cannot be read as TOML: {error}") from error
+        raise ConfigError(no_toml(f"--config {path}", error)) from error
 
 
 def _absolute(path: str) -> str:
