@@ -580,7 +580,10 @@ def _check_learning(
 
 def _check_classes(classes: tuple[str, ...], positive: str) -> None:
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise ValueError("classes needs two or more names, all different")
+        raise ValueError(
+            f"classes is {', '.join(classes) or 'empty'}, but it needs two or more names, all "
+            "different, the background first: absent,present"
+        )
     for name in classes:
         if name in RESERVED_LABELS or not name.strip():
             raise ValueError(f"{name!r} cannot be a class: the word has a meaning of its own")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class OwlError(Exception):
@@ -48,7 +49,7 @@ class RunError(OwlError):
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known word, else the list of known words."""
-    known = [str(word) for word in known]
+    known = list(dict.fromkeys(str(word) for word in known))
     near = difflib.get_close_matches(wrong, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
@@ -62,3 +63,18 @@ def brief(value: object) -> str:
     """Return a value for a message, quoted, its beginning at least."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def missing_file(path: str | Path) -> str:
+    """Return ``"PATH does not exist; "`` and where to look for it: a like name, or the folder."""
+    path = Path(path)
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"{path} does not exist, nor does its folder; check the path"
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "check the name, and the folder you are in"
+    return f"{path} does not exist; {hint}"

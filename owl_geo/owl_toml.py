@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+        raise ConfigError(no_toml(str(path), error)) from error
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
     data = _loads(text, str(path))
@@ -80,7 +80,7 @@ def _loads(text: str, where: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ConfigError(f"{where} cannot be read as TOML: it is nested too deep") from error
     except ValueError as error:  # numbers of thousands of digits are one too
-        raise ConfigError(f"{where} cannot be read as TOML: {error}") from error
+        raise ConfigError(no_toml(where, error)) from error
 
 
 def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
@@ -96,7 +96,8 @@ def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
             yield from _faults(inner, f"{place}.{number}", depth + 1)
     elif isinstance(value, str):
         if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            yield f"{place[:_SHOWN]} has control characters: {value[:_SHOWN]!r}"
+            hint = f"; {_WINDOWS}" if place.rpartition(".")[2] in _PATHS else ""
+            yield f"{place[:_SHOWN]} has control characters: {value[:_SHOWN]!r}{hint}"
     elif isinstance(value, int) and abs(value) >= 2**53:
         yield f"{place[:_SHOWN]} is out of all bounds"
 
@@ -107,6 +108,17 @@ def expanded(place: str) -> Path:
         return Path(place).expanduser()
     except RuntimeError:  # ~ and the name of nobody
         return Path(place)
+
+
+_PATHS = ("path", "mask", "aoi")
+_WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
+
+
+def no_toml(where: str, error: Exception) -> str:
+    """Say why a text is no TOML; of a path as Windows writes it, how TOML wants it."""
+    text = f"{where} cannot be read as TOML: {error}"
+    backslash = "\\" in str(error) or "hex" in str(error).lower()
+    return f"{text}; {_WINDOWS}" if backslash else text
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:
@@ -196,7 +208,8 @@ def _table(section: BaseModel) -> Table:
     """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
     table = tomlkit.table()
     nested: list[tuple[str, Any]] = []
-    for name, field in type(section).model_fields.items():
+    fields = type(section).model_fields
+    for name, field in fields.items():
         value = getattr(section, name)
         if value is None:
             continue
@@ -207,8 +220,9 @@ def _table(section: BaseModel) -> Table:
                 nested.append((name, value))
         else:
             item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-            if field.description:
-                item.comment(field.description)
+            comment = field.description or (_summary(section) if name == "kind" else "")
+            if comment:
+                item.comment(comment)
             table.add(name, item)
     for name, value in nested:
         if isinstance(value, BaseModel):
@@ -225,10 +239,17 @@ def _table(section: BaseModel) -> Table:
             table.add(name, group)
         elif value:
             plain = tomlkit.table()
+            plain.comment(fields[name].description or "")
             for key, entry in value.items():
                 plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
             table.add(name, plain)
     return table
+
+
+def _summary(section: BaseModel) -> str:
+    """Say what a section is: the first sentence of what its class says, in lower case."""
+    text = (type(section).__doc__ or "").partition(".")[0]
+    return text[:1].lower() + text[1:]
 
 
 def _holds_models(value: Any) -> bool:
@@ -248,7 +269,8 @@ def _one_line(error: ValidationError) -> str:
         text = str(first["ctx"]["error"])
         return f"{place}: {text}" if place else text
     if first["type"] == "missing":
-        return f"{place} is missing"
+        advice = _FOR_MISSING.get(place, "")
+        return f"{place} is missing{advice}"
     if first["type"] == "union_tag_invalid":
         return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
     if first["type"] == "union_tag_not_found":
@@ -257,7 +279,15 @@ def _one_line(error: ValidationError) -> str:
     wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
     found = repr(first["input"])
     found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
-    return f"{place} is {found}, but it {wanted}"
+    too_large = first["type"] in ("less_than_equal", "less_than")
+    advice = "; it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
+    return f"{place} is {found}, but it {wanted}{advice}"
+
+
+_SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")
+_FOR_MISSING = {
+    "source.scenes": "; name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
+}
 
 
 def _names_near(place: tuple[int | str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ their place and renamed into it. Answers are the only thing that is appended to.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -137,8 +138,8 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not self.path.is_dir():
-            raise RunError(f"no run folder at {self.path}; make one with `owl-geo init`")
+        if not is_run(self.path) and not (self.path / ROUNDS).is_dir():
+            raise RunError(_no_run(self.path))
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
@@ -561,6 +562,25 @@ class Run:
         if not path.exists():
             raise RunError(f"{path} is missing; run `owl-geo init {self.path} --update`")
         return path
+
+
+def _no_run(path: Path) -> str:
+    """Say that there is no run, and which may be meant: one around it, or of a like name."""
+    absolute = path.absolute()
+    around = next((place for place in absolute.parents if is_run(place)), None)
+    if around is not None:
+        # as the user would write it: the path given, cut short
+        levels = absolute.parents.index(around)
+        meant = path.parents[levels] if levels < len(path.parents) else around
+        return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it lies in?"
+    try:
+        runs = [entry.name for entry in absolute.parent.iterdir() if is_run(entry)]
+    except OSError:
+        runs = []
+    folded = {name.casefold(): name for name in runs}
+    near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
+    meant_name = f"did you mean {folded[near[0]]!r}? If not, " if near else ""
+    return f"no run folder at {path}; {meant_name}make one with `owl-geo init`"
 
 
 def is_run(path: Path) -> bool:

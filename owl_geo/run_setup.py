@@ -208,7 +208,10 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise RunError(f"{path} is a file; choose another place for the run")
+        raise RunError(
+            f"{path} is a file; the run needs a folder of its own, which is named first, and "
+            "scenes go with --scene"
+        )
     if not any(path.iterdir()):
         return
     if not is_run(path):

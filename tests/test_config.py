@@ -50,13 +50,15 @@ def test_what_is_written_is_read_back(tmp_path) -> None:
 
 
 def test_every_setting_that_is_written_has_a_comment() -> None:
-    text = owl_toml.dump(owl_toml.parse({"source": {"kind": "synthetic"}}, "test"))
-    plain = [
-        line
-        for line in text.splitlines()
-        if " = " in line and not line.startswith(("#", "kind")) and " # " not in line
-    ]
-    assert plain == []
+    for values in ({"source": {"kind": "synthetic"}}, FULL):
+        section, plain = "", []
+        for line in owl_toml.dump(owl_toml.parse(values, "test")).splitlines():
+            if line.startswith("["):
+                section = line
+            # the names in such a table are the user's own; its heading says what they are
+            elif " = " in line and " # " not in line and " # " not in section:
+                plain.append(line)
+        assert plain == []
 
 
 def broken(path: str, value: object) -> dict:

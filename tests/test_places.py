@@ -295,3 +295,10 @@ def test_collections_of_items_and_what_is_none(tmp_path: Path) -> None:
         path.write_text(json.dumps(content))
         with pytest.raises(SourceError, match=said):
             find_scenes([str(path)])
+
+
+def test_the_folder_one_stands_in_is_a_scene(tmp_path, monkeypatch) -> None:
+    touch(tmp_path, "B2.tif")
+    monkeypatch.chdir(tmp_path)
+    (scene,) = find_scenes(["."]).scenes
+    assert (scene.name, scene.path) == (tmp_path.name, str(tmp_path))

@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo import gpkg, schema
-from owl_geo.errors import BatchError, brief, did_you_mean
+from owl_geo.errors import BatchError, brief, did_you_mean, missing_file
 
 _log = logging.getLogger("owl_geo")
 
@@ -142,6 +142,9 @@ def read_batch(path: str | Path) -> BatchFile:
     return batch
 
 
+_BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
+
+
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
@@ -150,11 +153,13 @@ def _check_file(path: Path) -> None:
             raise BatchError(f"{path} is no file; name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
-        raise BatchError(f"{path} does not exist") from error
+        raise BatchError(
+            f"{missing_file(path)}; `owl-geo query` writes a batch and prints its path"
+        ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, no GeoPackage")
+        raise BatchError(f"{path} is {kind}, no GeoPackage; {_BATCH_WANTED}")
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
@@ -162,10 +167,13 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     connection.execute("BEGIN")
     layers = gpkg.layers(connection)
     if layers is None:
-        raise BatchError(f"{path} is an SQLite database, no GeoPackage")
+        raise BatchError(f"{path} is an SQLite database, no GeoPackage; {_BATCH_WANTED}")
     if schema.BATCH_LAYER not in layers:
         found = f"; it has {', '.join(layers)}" if layers else ""
-        raise BatchError(f"{path} has no layer {schema.BATCH_LAYER!r}{found}")
+        raise BatchError(
+            f"{path} has no layer {schema.BATCH_LAYER!r}{found}; {_BATCH_WANTED}, or take "
+            "a table of your own in with `owl-geo labels import`"
+        )
     kind = connection.execute(
         "SELECT type FROM sqlite_master WHERE name = ?", (schema.BATCH_LAYER,)
     ).fetchone()

@@ -22,6 +22,8 @@ from owl_geo import __version__
 from owl_geo.cli import (
     add,
     compare,
+    completion,
+    doctor,
     ingest,
     init,
     labels,
@@ -30,8 +32,10 @@ from owl_geo.cli import (
     predict,
     query,
     run,
+    sample,
     status,
     store,
+    usage,
 )
 from owl_geo.cli.logs import one_line
 
@@ -46,6 +50,7 @@ def cli() -> None:
 
 
 COMMANDS = (
+    sample.sample,
     run.run,
     init.init,
     add.add,
@@ -55,8 +60,10 @@ COMMANDS = (
     labels.labels,
     predict.predict,
     compare.compare,
+    doctor.doctor,
     plugin.plugin,
     store.store,
+    completion.completion,
 )
 for command in COMMANDS:
     cli.add_command(command)
@@ -114,7 +121,7 @@ def _run(arguments: list[str]) -> int:
         return end(error.format_message(), 2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "owl-geo"
-        return end(f"error: {one_line(error.format_message())}; see `{command} --help`", 2)
+        return end(f"error: {usage.explained(error)}; see `{command} --help`", 2)
     except click.ClickException as error:
         return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from owl_geo.cli.options import given
+from owl_geo.cli.options import Advanced, given
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,10 +22,13 @@ def cube_options(function: F) -> F:
         (
             click.option(
                 "--time",
+                cls=Advanced,
                 help="Cube: what its dates become: median, mean, min, max, first, last, or stack, "
                 "bands of each.  [median]",
             ),
-            click.option("--crs", help="Cube: its CRS, EPSG:32631 say, where it names none."),
+            click.option(
+                "--crs", cls=Advanced, help="Cube: its CRS, EPSG:32631 say, where it names none."
+            ),
         )
     ):
         function = option(function)

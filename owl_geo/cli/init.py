@@ -13,10 +13,13 @@ from click.core import ParameterSource
 from owl_geo.cli import cube, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+from owl_geo.cli.logs import duration
 
 if TYPE_CHECKING:
+    from owl_geo.config import Settings
     from owl_geo.creation import Summary
     from owl_geo.sources.places import Found
+    from owl_geo.types import SceneGrid
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -32,6 +35,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @opt.run_folder
 @click.option(
     "--source",
+    cls=opt.Advanced,
     type=click.Choice(["geotiff", "cube", "synthetic"]),
     default="geotiff",
     show_default=True,
@@ -39,25 +43,53 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @scenes_.scene_options
 @click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
-@click.option("--patch-size", type=int, help="Height and width of a patch in pixels.  [32]")
-@click.option("--stride", type=int, help="Pixels from patch to patch.  [the patch size]")
-@click.option("--min-valid", type=float, help="Share of valid pixels that a patch needs.  [0.9]")
+@click.option(
+    "--patch-size", type=int, help="Height and width of a patch in pixels.  [32, or what suits]"
+)
+@click.option(
+    "--stride", cls=opt.Advanced, type=int, help="Pixels from patch to patch.  [the patch size]"
+)
+@click.option(
+    "--min-valid",
+    cls=opt.Advanced,
+    type=float,
+    help="Share of valid pixels that a patch needs.  [0.9]",
+)
 @scenes_.mask_option
-@click.option("--mask-bad", callback=_words, help="Values of the mask that mean invalid: 3,8,9.")
+@click.option(
+    "--mask-bad",
+    cls=opt.Advanced,
+    callback=_words,
+    help="Values of the mask that mean invalid: 3,8,9.",
+)
 @scenes_.on_error
-@click.option("--aoi", help="Polygons; patches whose centre lies outside are left out.")
+@click.option(
+    "--aoi", cls=opt.Advanced, help="Polygons; patches whose centre lies outside are left out."
+)
 @click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
 @click.option(
     "--oracle",
     help="Truth that answers in a simulation: polygons, points, a raster; or FILE|layername=NAME.",
 )
-@click.option("--oracle-column", help="The attribute of the truth that holds the class.")
-@click.option("--oracle-values", callback=_words, help="Values of the truth that are positive.")
-@click.option("--oracle-share", type=float, help="Overlap share that makes a class.  [0.5]")
+@click.option(
+    "--oracle-column", cls=opt.Advanced, help="The attribute of the truth that holds the class."
+)
+@click.option(
+    "--oracle-values",
+    cls=opt.Advanced,
+    callback=_words,
+    help="Values of the truth that are positive.",
+)
+@click.option(
+    "--oracle-share", cls=opt.Advanced, type=float, help="Overlap share that makes a class.  [0.5]"
+)
 @click.option("--classes", callback=_words, help="The answers.  [absent,present]")
-@click.option("--positive", help="The class that is searched for.  [the last class]")
+@click.option(
+    "--positive", cls=opt.Advanced, help="The class that is searched for.  [the last class]"
+)
 @click.option(
     "--labels",
+    cls=opt.Advanced,
     metavar="ADDRESS",
     help="Where answers are kept: postgresql://HOST/DB, without a password.  [RUN/labels.gpkg]",
 )
@@ -72,27 +104,42 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
 @click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @opt.cluster
 @opt.common
-def init(run_path: Path, overwrite: bool, update: bool, cluster: str | None, **options: Any) -> int:
+def init(
+    run_path: Path,
+    overwrite: bool,
+    update: bool,
+    dry_run: bool,
+    cluster: str | None,
+    **options: Any,
+) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
     from owl_geo import cluster as cluster_
-    from owl_geo import creation, owl_toml
+    from owl_geo import creation, owl_toml, run_setup
 
+    why = ""
     if update:
         source = click.get_current_context().get_parameter_source
         given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
-        if given or overwrite:
+        if given or overwrite or dry_run:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         with cluster_.opened(cluster) as workers:
             summary = creation.update(run_path, workers=workers, report=opt.progress)
     else:
         found = _find(options)
-        settings = owl_toml.parse(_settings(options, found), _origin(options))
+        values = _settings(options, found)
+        settings = owl_toml.parse(values, _origin(options))
+        if not dry_run:  # before scenes are opened for a guess
+            run_setup.check_free(run_path, overwrite=overwrite)
+        settings, why = _sized(settings, "patch_size" in values["source"])
+        if dry_run:
+            return _preview(run_path, settings, found, why, overwrite=overwrite)
         with cluster_.opened(cluster) as workers:
             summary = creation.init(
                 run_path,
@@ -104,7 +151,7 @@ def init(run_path: Path, overwrite: bool, update: bool, cluster: str | None, **o
             )
         if found is not None and found.failed:
             summary = replace(summary, failed=(*found.failed, *summary.failed))
-    return _print(summary, run_path)
+    return _print(summary, run_path, why)
 
 
 def _origin(options: dict[str, Any]) -> str:
@@ -125,7 +172,87 @@ def _find(options: dict[str, Any]) -> Found | None:
     return found
 
 
-def _print(summary: Summary, run_path: Path) -> int:
+def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
+    """Choose a patch size for scenes where none was given, and say which and why."""
+    from owl_geo import preview
+    from owl_geo.config import GeoTiffSettings
+
+    if is_given or not isinstance(settings.source, GeoTiffSettings):
+        return settings, ""
+    size = preview.suitable_patch_size(settings.source)
+    if size is None:
+        return settings, ""
+    source = settings.source.model_copy(update={"patch_size": size.pixels})
+    why = f"Patch size: {size.pixels} pixels, {size.why}; --patch-size takes another"
+    return settings.model_copy(update={"source": source}), why
+
+
+def _preview(
+    run_path: Path, settings: Settings, found: Found | None, why: str, *, overwrite: bool
+) -> int:
+    """Say what init would do."""
+    from owl_geo import preview as preview_
+    from owl_geo.sources.scenes import crs_text
+
+    now = preview_.preview(run_path, settings, overwrite=overwrite)
+    grids = list(now.grids.values())
+    first = grids[0]
+    metres = preview_.pixel_metres(first)
+    codes = sorted({crs_text(grid) for grid in grids})
+    size = preview_.length(metres * now.patch_size)
+    made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
+    times = ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
+    model = settings.model.kind
+    if model != "statistics":
+        times = f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+    sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
+    click.echo("Dry run: nothing is written")
+    for name, text in [
+        ("Run", f"{run_path}, {'in place of the run there' if run_path.exists() else 'new'}"),
+        ("Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")),
+        ("CRS", ", ".join(codes)),
+        ("Bands", f"{len(now.bands)}: {', '.join(now.bands)}"),
+        (
+            "Patches",
+            f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}",
+        ),
+        ("Concepts", made or "none; --osm FILE or --config FILE adds some"),
+        ("Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"),
+        ("Time", f"about: {times}"),
+    ]:
+        click.echo(f"{name + ':':<10}{text}")
+    if why:
+        opt.say(why)
+    _say_notes(settings, now.grids)
+    failed = found.failed if found is not None else ()
+    scenes_.name_failed(failed)
+    return scenes_.exit_code(bool(failed))
+
+
+def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid]) -> None:
+    """Say what a beginner might wonder at, or miss."""
+    from owl_geo import preview
+    from owl_geo.config import GeoTiffSettings
+
+    unit = preview.unit_note(grids)
+    if unit:
+        opt.say(f"Note: {unit}")
+    source = settings.source
+    if isinstance(source, GeoTiffSettings) and not settings.concepts:
+        place = source.scenes[0].path or source.scenes[0].files[0]
+        extract = preview.osm_beside(Path(place))
+        if extract is not None:
+            opt.say(
+                f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
+                "say where to look (--overwrite makes this run anew)"
+            )
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
+
+
+def _print(summary: Summary, run_path: Path, why: str) -> int:
     n, size = len(summary.run.patches), summary.run.settings.patch_size
     click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
     sections = [
@@ -144,6 +271,9 @@ def _print(summary: Summary, run_path: Path) -> int:
     if summary.failed or len(summary.scenes) > 1:
         scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
     settings = summary.run.settings
+    if why:
+        opt.say(why)
+    _say_notes(settings, summary.run.grids)
     step = "query" if settings.oracle is None else "run"
     opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))
@@ -265,13 +395,13 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from owl_geo.errors import ConfigError
+    from owl_geo.errors import ConfigError, missing_file
     from owl_geo.owl_toml import absolute_paths, read
 
     try:
         return absolute_paths(read(path), path.parent)
     except FileNotFoundError as error:
-        raise ConfigError(f"--config {path} cannot be read: it does not exist") from error
+        raise ConfigError(f"--config {missing_file(path)}") from error
 
 
 def _absolute(path: str) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 JSON_FLAG = "--log-json"
 _LOGGER = "owl_geo"
-_LINE_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
+_FIRST_LINE = 2.0  # seconds before anything is said of how work goes on
+_LINE_EVERY = 10.0  # and between two lines, where there is no terminal
 
 
 def one_line(text: str) -> str:
@@ -73,20 +74,37 @@ def defect(error: BaseException) -> None:
 
 def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
     """Return a progress callback that prints a line now and then; as JSON, the last one too."""
-    last = [time.monotonic()]
+    begun = time.monotonic()
+    due = [begun + _FIRST_LINE]
 
     def update(done: int, total: int) -> None:
-        is_due = time.monotonic() - last[0] >= _LINE_EVERY
-        if not is_due and not (as_json and done >= total > 0):
+        now = time.monotonic()
+        if now < due[0] and not (as_json and done >= total > 0):
             return
-        last[0] = time.monotonic()
+        due[0] = now + _LINE_EVERY
         message = f"{work}: {done} of {total} ({done / max(total, 1):.0%})"
+        left = seconds_left(done, total, now - begun)
+        if left is not None:
+            message += f", about {duration(left)} left"
         if as_json:
-            _emit("info", _LOGGER, message, work=work, done=done, total=total)
+            known = {} if left is None else {"seconds_left": round(left, 1)}
+            _emit("info", _LOGGER, message, work=work, done=done, total=total, **known)
         else:
             click.echo(f"{_now()} {message}" if timed else message, err=True)
 
     return update
+
+
+def seconds_left(done: int, total: int, seconds: float) -> float | None:
+    """Return what is left of work that goes on as fast as so far; None where nothing tells."""
+    return seconds / done * (total - done) if 0 < done < total else None
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: ``40 s``, ``5 min``, ``1.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 class _Shown(logging.Handler):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,10 +22,54 @@ F = TypeVar("F", bound=Callable[..., Any])
 _VERBOSITY = "owl_geo.verbosity"
 _DEBUG = "owl_geo.debug"
 _JSON = "owl_geo.json"
+_HELP_ALL = "owl_geo.help_all"
+
+
+class Advanced(click.Option):
+    """An option that the help of a command with many shows only on demand."""
+
+
+_FEW = 4  # advanced options that a help shows among the others
 
 
 class Command(click.Command):
-    """A command that turns what a user can mend into one line, and the rest into a traceback."""
+    """A command that turns what a user can mend into one line, and the rest into a traceback.
+
+    Where it has many advanced options, --help leaves them out, and --help-all shows them apart.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._folds = sum(isinstance(one, Advanced) for one in self.params) > _FEW
+        if self._folds:
+            self.params.append(
+                click.Option(
+                    ["--help-all"],
+                    is_flag=True,
+                    is_eager=True,
+                    expose_value=False,
+                    callback=_help_all,
+                    help="Show the advanced options too.",
+                )
+            )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, the advanced ones under a heading of their own or not at all."""
+        if not self._folds:
+            super().format_options(ctx, formatter)
+            return
+        groups: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+        for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue  # the usage line names them
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups[isinstance(parameter, Advanced)].append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(groups[False])
+        if ctx.meta.get(_HELP_ALL):
+            with formatter.section("Advanced options"):
+                formatter.write_dl(groups[True])
 
     def invoke(self, ctx: click.Context) -> Any:
         show_log(ctx.meta.get(_VERBOSITY, 0), as_json=bool(ctx.meta.get(_JSON)))
@@ -34,6 +79,13 @@ class Command(click.Command):
             if ctx.meta.get(_DEBUG):
                 raise
             raise click.ClickException(str(error)) from error
+
+
+def _help_all(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        ctx.meta[_HELP_ALL] = True
+        click.echo(ctx.get_help())
+        ctx.exit()
 
 
 def _keep(key: str, value: Callable[[bool], int]) -> Callable[..., None]:
@@ -49,6 +101,7 @@ def common(function: F) -> F:
     for option in (
         click.option(
             "--debug",
+            cls=Advanced,
             is_flag=True,
             expose_value=False,
             callback=_keep(_DEBUG, int),
@@ -56,6 +109,7 @@ def common(function: F) -> F:
         ),
         click.option(
             JSON_FLAG,
+            cls=Advanced,
             is_flag=True,
             expose_value=False,
             callback=_keep(_JSON, int),
@@ -97,6 +151,7 @@ def cluster(function: F) -> F:
     """Add --cluster."""
     return click.option(
         "--cluster",
+        cls=Advanced,
         metavar="local|ADDRESS",
         help="Share out the pool's work: processes here, or a Dask scheduler, tcp://HOST:8786.",
     )(function)
@@ -111,46 +166,76 @@ def loop_options(function: F) -> F:
     """Add what decides how many patches are asked, how often, by what rule and with what model."""
     for option in reversed(
         (
-            click.option("--initial", type=int, help="Patches of the first batch.  [20]"),
-            click.option("--rounds", type=int, help="Rounds after the first batch.  [10]"),
+            click.option(
+                "--initial", cls=Advanced, type=int, help="Patches of the first batch.  [20]"
+            ),
+            click.option(
+                "--rounds", cls=Advanced, type=int, help="Rounds after the first batch.  [10]"
+            ),
             click.option("--batch-size", type=int, help="Patches per round.  [10]"),
-            click.option("--labels-per-hour", type=float, help="Annotators' pace, with --hours."),
-            click.option("--hours", type=float, help="Hours per round: pace x hours = batch size."),
+            click.option(
+                "--labels-per-hour",
+                cls=Advanced,
+                type=float,
+                help="Annotators' pace, with --hours.",
+            ),
+            click.option(
+                "--hours",
+                cls=Advanced,
+                type=float,
+                help="Hours per round: pace x hours = batch size.",
+            ),
             click.option(
                 "--preset",
+                cls=Advanced,
                 type=click.Choice(["tutorial"]),
                 help="tutorial: its CNN on images alone, fixed weights, sum, plain Reptile, "
                 "random start.",
             ),
             click.option(
                 "--strategy",
+                cls=Advanced,
                 callback=_strategy,
                 metavar="NAME",
                 help="discovery, concept, uncertainty, greedy, relevance, random, or "
                 "skactiveml:NAME.  [discovery]",
             ),
-            click.option("--alpha", help="concept: 0 = relevance .. 1 = uncertainty, or ramp."),
+            click.option(
+                "--alpha", cls=Advanced, help="concept: 0 = relevance .. 1 = uncertainty, or ramp."
+            ),
             click.option(
                 "--start",
+                cls=Advanced,
                 type=click.Choice(["typical", "relevance", "random"]),
                 help="How the first batch is chosen.  [typical]",
             ),
             click.option(
-                "--audit-share", type=float, help="Share of a batch drawn at random.  [0.1]"
+                "--audit-share",
+                cls=Advanced,
+                type=float,
+                help="Share of a batch drawn at random.  [0.1]",
             ),
             click.option(
                 "--model",
+                cls=Advanced,
                 type=click.Choice(["statistics", "cnn", "resnet18", "efficientnet_b0"]),
                 help="What learns.  [statistics]",
             ),
             click.option(
-                "--weights", help="A backbone's first weights: none, imagenet, or a file."
+                "--weights",
+                cls=Advanced,
+                help="A backbone's first weights: none, imagenet, or a file.",
             ),
             click.option(
-                "--frozen", is_flag=True, default=None, help="Only a head on the backbone learns."
+                "--frozen",
+                cls=Advanced,
+                is_flag=True,
+                default=None,
+                help="Only a head on the backbone learns.",
             ),
             click.option(
                 "--head",
+                cls=Advanced,
                 type=click.Choice(["committee", "forest", "gp", "logistic", "mlp"]),
                 help="On statistics or frozen features.  [committee]",
             ),
@@ -236,8 +321,10 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def quoted(path: Path) -> str:
-    """Return a path as a shell would take it."""
+def quoted(path: PurePath) -> str:
+    """Return a path as the shell of this system would take it."""
+    if sys.platform == "win32":
+        return subprocess.list2cmdline([str(path)])
     return shlex.quote(str(path))
 
 

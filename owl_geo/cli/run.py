@@ -48,7 +48,12 @@ def run(
     batch to label. With --source synthetic, makes the run first; the same command again goes on
     where it stopped, and prints the table of a finished run.
     """
-    if (run_path is None) == (source is None):
+    if run_path is not None and source is not None:
+        raise click.UsageError(
+            f"give either a run folder or --source synthetic; --out {opt.quoted(run_path)} names "
+            "the folder of a simulated run"
+        )
+    if run_path is None and source is None:
         raise click.UsageError("give either a run folder or --source synthetic")
     if run_path is not None:
         named = [name for name, value in options.items() if value is not None]

@@ -28,9 +28,8 @@ def scene_options(function: F) -> F:
         "scenes",
         multiple=True,
         metavar="[NAME=]PATH",
-        help="A raster, a .SAFE or Landsat folder, a folder of single-band files, or such files "
-        "joined by commas; a pattern in quotes ('tiles/**/*.tif'); a list of these (@FILE or "
-        "FILE.txt); a STAC item; with --source cube, Zarr or NetCDF. Repeat for more scenes.",
+        help="A raster, a .SAFE or Landsat folder, a folder of bands; a pattern in quotes "
+        "('tiles/**/*.tif'), a list (@FILE), a STAC item, a cube. Repeat for more scenes.",
     )(function)
 
 
@@ -39,6 +38,7 @@ def mask_option(function: F) -> F:
     return click.option(
         "--mask",
         "masks",
+        cls=opt.Advanced,
         multiple=True,
         help="A cloud mask: one for all, one per scene, or with {name} in it for the scene's name.",
     )(function)
@@ -48,6 +48,7 @@ def on_error(function: F) -> F:
     """Add --on-error."""
     return click.option(
         "--on-error",
+        cls=opt.Advanced,
         type=click.Choice(["fail", "skip"]),
         default="fail",
         show_default=True,

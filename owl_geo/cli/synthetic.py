@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from owl_geo.cli.options import given
+from owl_geo.cli.options import Advanced, given
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,10 +18,18 @@ def generator_options(function: F) -> F:
     """Add what decides the generated patches."""
     for option in reversed(
         (
-            click.option("--n-samples", type=int, help="Synthetic: patches to generate.  [500]"),
-            click.option("--image-size", type=int, help="Synthetic: pixels a side.  [32]"),
-            click.option("--n-bands", type=int, help="Synthetic: bands per patch.  [4]"),
-            click.option("--signal", type=float, help="Synthetic: 0 = noise, 1 = strong.  [0]"),
+            click.option(
+                "--n-samples", cls=Advanced, type=int, help="Synthetic: patches to generate.  [500]"
+            ),
+            click.option(
+                "--image-size", cls=Advanced, type=int, help="Synthetic: pixels a side.  [32]"
+            ),
+            click.option(
+                "--n-bands", cls=Advanced, type=int, help="Synthetic: bands per patch.  [4]"
+            ),
+            click.option(
+                "--signal", cls=Advanced, type=float, help="Synthetic: 0 = noise, 1 = strong.  [0]"
+            ),
         )
     ):
         function = option(function)

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -13,11 +14,12 @@ import pandas as pd
 import pyogrio
 import shapely
 
+from owl_geo import owl_toml
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
 from owl_geo.config import LayerSettings
-from owl_geo.errors import LayerError, did_you_mean
-from owl_geo.raster import check_is_file
+from owl_geo.errors import LayerError, did_you_mean, missing_file
+from owl_geo.raster import check_is_file, is_raster
 from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
 _log = logging.getLogger("owl_geo")
@@ -72,7 +74,13 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         layer = _layer_name(settings)
         info = pyogrio.read_info(settings.path, layer=layer)
     except UNREADABLE as error:
-        raise LayerError(f"cannot read the layer {_place(settings)}: {reason(error)}") from error
+        if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
+            raise LayerError(missing_file(settings.path)) from error
+        advice = "; it is a raster, which a concept of kind raster takes"
+        raise LayerError(
+            f"cannot read the layer {_place(settings)}: {reason(error)}"
+            f"{advice if is_raster(settings.path) else '; open it in QGIS to see what it is'}"
+        ) from error
     fields = tuple(str(field) for field in info["fields"])
     short = info["driver"] == "ESRI Shapefile"
     columns = {key: _field_of(key, fields, short) for key in fields if keys is None} | {

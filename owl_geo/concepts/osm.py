@@ -13,7 +13,7 @@ import osmium
 import shapely
 
 from owl_geo.concepts.extents import Bounds
-from owl_geo.errors import LayerError
+from owl_geo.errors import LayerError, missing_file
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
@@ -46,7 +46,9 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     Raises LayerError where the file is missing, no OSM file, or cut short.
     """
     if not Path(path).is_file():
-        raise LayerError(f"{path} does not exist, or is no file; name an OSM extract")
+        if Path(path).exists():
+            raise LayerError(f"{path} is a folder; name an OSM extract")
+        raise LayerError(missing_file(path))
     wanted = tuple(dict.fromkeys(keys))
     reader = _Reader(wanted)
     try:

@@ -68,6 +68,7 @@ class Selection:
             near = did_you_mean(missing[0], layer.fields)
             raise LayerError(
                 f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}"
+                "; take an OpenStreetMap extract, or edit the concept's filters"
             )
         _log.warning(
             "concepts.%s: layer %r has no column %s, so these filters find nothing",

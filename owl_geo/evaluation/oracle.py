@@ -129,7 +129,10 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
     """Return the number of each feature's class within ``wanted``, its length for any other."""
     if oracle.column is None:
         if oracle.values:
-            raise ConfigError("oracle.column is missing: which attribute holds oracle.values?")
+            raise ConfigError(
+                f"oracle.column is missing: which attribute of {oracle.path} holds oracle.values? "
+                f"Name it with --oracle-column; known: {', '.join(layer.fields)}"
+            )
         return np.zeros(len(layer.features), dtype=np.int64)
     if oracle.column not in layer.features:
         near = did_you_mean(oracle.column, layer.fields)
@@ -143,7 +146,8 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
             seen = sorted(set(text.tolist()))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
-                f"there are {', '.join(map(repr, seen[:8]))}{' ...' if len(seen) > 8 else ''}"
+                f"there are {', '.join(map(repr, seen[:8]))}{' ...' if len(seen) > 8 else ''}; "
+                "say which with --oracle-values, or oracle.values in owl.toml"
             )
         codes[found] = code
     return codes

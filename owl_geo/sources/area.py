@@ -49,7 +49,8 @@ class AreaOfInterest:
         area = shapely.union_all([shape for shape in shapes if shape is not None])
         if not area.area > 0:
             raise SourceError(
-                f"the area of interest {self.path} has no polygon ({len(table)} features)"
+                f"the area of interest {self.path} has no polygon ({len(table)} "
+                "features); draw some in QGIS, or leave it out"
             )
         shapely.prepare(area)
         self._area = area

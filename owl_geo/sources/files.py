@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SourceError, missing_file
 from owl_geo.owl_toml import is_local
 from owl_geo.projections import crs_of
 from owl_geo.raster import UNREADABLE, check_is_file, misplaced
@@ -48,14 +48,24 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
     Raises SourceError.
     """
     if is_local(path) and not Path(path).exists():
-        raise SourceError(f"{path} does not exist")
+        raise SourceError(missing_file(path))
     check_is_file(path, SourceError)
     options = {"num_threads": threads} if threads else {}
     try:
         return rasterio.open(path, **options)
     except UNREADABLE as error:
         reason = str(error).rstrip(".")
-        raise SourceError(f"cannot open {path} as a raster: {reason}") from error
+        raise SourceError(f"cannot open {path} as a raster: {reason}; {_advice(path)}") from error
+
+
+_VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
+
+
+def _advice(path: str) -> str:
+    """Say what may be meant by a file that is no raster."""
+    if path.lower().endswith(_VECTORS):
+        return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
+    return "open it in QGIS to see what it is, or fetch it anew"
 
 
 def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:

@@ -169,7 +169,7 @@ def _check_text(text: str) -> None:
 def _has_name(word: str, folder: Path) -> bool:
     """Say whether a word begins with ``NAME=``; paths and URLs may hold the sign themselves."""
     name, sign, _ = word.partition("=")
-    top = Path(word).parts[0] if word else ""
+    top = next(iter(Path(word).parts), "")  # of . there are none
     return (
         bool(sign)
         and is_local(name)
@@ -225,7 +225,10 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         _check_text(path)
     if not kept:
         only = f"; it finds {len(found)} files that are no scenes" if found else ""
-        raise SourceError(f"no scene matches {pattern!r} in {folder}{only}")
+        raise SourceError(
+            f"no scene matches {pattern!r} in {folder}{only}; check the pattern, ** goes into "
+            "folders below"
+        )
     return kept
 
 

@@ -1,0 +1,48 @@
+"""What click says of wrong usage, with what was probably meant."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from owl_geo.cli.logs import one_line
+from owl_geo.errors import did_you_mean
+
+_ARGUMENTS = {
+    "run_path": "RUN is the folder that `owl-geo init RUN` makes",
+    "batches": "the run comes first, then its batch: owl-geo ingest RUN RUN/rounds/000/batch.gpkg",
+}
+
+
+def explained(error: click.UsageError) -> str:
+    """Return what is wrong in one line, with a hint where there is one; no full stop."""
+    text = one_line(error.format_message())
+    hint = _hint(error, text)
+    return f"{text}{hint}"
+
+
+def _hint(error: click.UsageError, text: str) -> str:
+    if isinstance(error, click.MissingParameter):
+        known = _ARGUMENTS.get(str(error.param.name) if error.param else "")
+        return f"; {known}" if known else ""
+    if isinstance(error, click.BadParameter):
+        kind = error.param.type if error.param else None
+        given = re.search(r"'([^']*)' is not one of", text)
+        if isinstance(kind, click.Choice) and given:
+            near = did_you_mean(given.group(1), [str(choice) for choice in kind.choices])
+            return near if near.startswith("; did") else ""
+        return ""
+    if "unexpected extra argument" in text:
+        return "; join lists by commas (red,nir), and put a path with spaces in quotes"
+    if isinstance(error, click.NoSuchOption) and "ean" not in text:  # an older click
+        ctx = error.ctx
+        options = [word for one in ctx.command.params for word in one.opts] if ctx else []
+        near = did_you_mean(error.option_name, [word for word in options if word[:2] == "--"])
+        return near if near.startswith("; did") else ""
+    unknown = re.match(r"No such command '([^']*)'", text)
+    if unknown and "ean" not in text and error.ctx is not None:
+        group = error.ctx.command
+        commands = list(group.commands) if isinstance(group, click.Group) else []
+        return did_you_mean(unknown.group(1), commands)
+    return ""

@@ -1,0 +1,199 @@
+"""Small things that make the first hour easy: help that fits, completion, progress, paths."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path, PureWindowsPath
+
+import click
+import pytest
+from test_cli import one_error, owl
+
+from owl_geo import owl_toml
+from owl_geo.cli import cli, logs
+from owl_geo.cli import options as opt
+from owl_geo.cli.init import _layer_of
+from owl_geo.errors import ConfigError
+from owl_geo.sources.places import find_scenes
+
+PATHS = (r"C:\data\new scenes\S2.tif", r"D:\x.tif", r"\\server\share\übung\S2.tif")
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_help_fits_a_screen(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "owl_geo", name, "--help"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "80"},
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) <= 40
+
+
+def test_all_help_has_every_option_and_help_only_the_usual_ones() -> None:
+    short, whole = owl("init", "--help").stdout, owl("init", "--help-all").stdout
+    flags = {
+        flag
+        for one in cli.commands["init"].params
+        if isinstance(one, click.Option)
+        for flag in one.opts
+        if flag.startswith("--")
+    }
+    assert flags <= set(re.findall(r"--[a-z-]+", whole))
+    assert "Advanced options:" in whole
+    assert "--osm" in short
+    assert "--help-all" in short
+    assert "--min-valid" not in short
+    assert "--min-valid" in whole.split("Advanced options:")[1]
+
+
+def test_a_command_with_few_options_shows_all() -> None:
+    text = owl("query", "--help").stdout
+    assert "--help-all" not in text
+    assert "--cluster" in text
+    assert "--debug" in text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_this_program(shell: str) -> None:
+    if shell == "bash" and shutil.which("bash") is None:
+        pytest.skip("no bash")
+    done = owl("completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert f"_OWL_GEO_COMPLETE={shell}_complete" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("# ")
+
+
+def test_what_the_script_asks_is_answered() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "owl_geo"],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {"_OWL_GEO_COMPLETE": "bash_complete", "COMP_WORDS": "owl-geo in", "COMP_CWORD": "1"},
+        check=True,
+    )
+    assert {line.split(",")[-1] for line in done.stdout.split()} == {"init", "ingest"} & {
+        name for name in cli.commands if name.startswith("in")
+    }
+
+
+def test_a_shell_without_completion_is_wrong_usage() -> None:
+    assert "'bash', 'zsh', 'fish'" in one_error(owl("completion", "cmd"), code=2)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr("owl_geo.cli.logs.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_of_progress_begin_after_two_seconds_and_say_what_is_left(clock, capsys) -> None:
+    update = logs.lines("Scoring", as_json=False, timed=False)
+    for seconds, done in ((1.0, 5), (2.5, 20), (4.0, 30), (13.0, 60)):
+        clock[0] = 100.0 + seconds
+        update(done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "Scoring: 20 of 100 (20%), about 10 s left",
+        "Scoring: 60 of 100 (60%), about 9 s left",
+    ]
+
+
+def test_quick_work_says_nothing(clock, capsys) -> None:
+    update = logs.lines("Scoring", as_json=False, timed=False)
+    for done in range(101):
+        clock[0] += 0.015
+        update(done, 100)
+    assert capsys.readouterr().err == ""
+
+
+def test_json_has_the_time_left(clock, capsys) -> None:
+    update = logs.lines("Scoring", as_json=True, timed=False)
+    clock[0] += 3
+    update(30, 120)
+    update(120, 120)
+    first, last = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["seconds_left"] == 9.0
+    assert "seconds_left" not in last
+
+
+def test_durations_are_for_people() -> None:
+    assert [logs.duration(s) for s in (0.4, 99, 150, 5400)] == ["0 s", "99 s", "2 min", "90 min"]
+    assert logs.duration(9000) == "2.5 h"
+
+
+def test_nothing_is_coloured(tmp_path: Path) -> None:
+    """NO_COLOR has nothing to turn off, even where a library would be told to colour."""
+    for words in (["--help"], ["init", "--help-all"], ["query", "nowhere"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "owl_geo", *words],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"FORCE_COLOR": "1"},
+            check=False,
+        )
+        assert "\x1b[" not in done.stdout + done.stderr
+
+
+# --- paths of Windows, as far as they can be tried elsewhere --------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_owl_toml_keeps_windows_paths(path: str) -> None:
+    values = {
+        "source": {"kind": "geotiff", "scenes": [{"name": "S2", "path": path}]},
+        "layers": {"osm": {"path": path.replace(".tif", ".osm.pbf")}},
+    }
+    settings = owl_toml.parse(values, "test")
+    text = owl_toml.dump(settings)
+    assert owl_toml.parse_text(text, "test") == settings
+    assert tomllib.loads(text)["source"]["scenes"][0]["path"] == path
+    assert owl_toml.is_local(path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_words_of_the_command_line_may_be_windows_paths(path: str) -> None:
+    assert _layer_of(f"{path}|layername=sites") == (path, "sites")
+    (scene,) = find_scenes([f"mine={path}"]).scenes
+    assert scene.name == "mine"
+    assert scene.path is not None
+    assert scene.path.endswith(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (r"C:\data\my run", r'"C:\data\my run"'),
+        (r"C:\data\run", r"C:\data\run"),
+        (r"\\server\my share\run", r'"\\server\my share\run"'),
+    ],
+)
+def test_commands_are_printed_as_windows_takes_them(path: str, shown: str, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert opt.quoted(PureWindowsPath(path)) == shown
+
+
+@pytest.mark.parametrize("path", [r"C:\data\s.tif", r"C:\Users\me\s.tif", r"C:\xfiles\s.tif"])
+def test_a_backslash_in_double_quotes_is_explained(path: str, tmp_path: Path) -> None:
+    (tmp_path / "owl.toml").write_text(f'[[source.scenes]]\nname = "s"\npath = "{path}"\n')
+    with pytest.raises(ConfigError, match="write paths with / or in single quotes"):
+        owl_toml.load(tmp_path / "owl.toml")
+
+
+def test_a_backslash_that_toml_reads_otherwise_is_explained(tmp_path: Path) -> None:
+    """In double quotes, \\n and \\t of C:\\new\\tiles are a new line and a tab."""
+    text = (
+        '[[source.scenes]]\nname = "s"\npath = "C:\\new\\tiles.tif"\n[source]\nkind = "geotiff"\n'
+    )
+    (tmp_path / "owl.toml").write_text(text)
+    with pytest.raises(ConfigError, match="write paths with / or in single quotes"):
+        owl_toml.load(tmp_path / "owl.toml")

@@ -1,0 +1,145 @@
+"""What a first-hour user types wrong, and what the one line that answers it teaches."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from searches import editing
+
+from owl_geo import Run
+from owl_geo.cli import _run
+
+SAMPLE = Path(__file__).parents[1] / "sample_data"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sample data, a run with a batch, and things that are none of these."""
+    folder = tmp_path_factory.mktemp("first hour")
+    for name in ("scene.tif", "area.osm", "truth.gpkg"):
+        shutil.copyfile(SAMPLE / name, folder / name)
+    (folder / "bad.tif").write_text("nonsense")
+    (folder / "notes.toml").write_text("hello\n")
+    (folder / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    scene, osm = str(folder / "scene.tif"), str(folder / "area.osm")
+    assert _run(["init", str(folder / "Run"), "--scene", scene, "--osm", osm, "-q"]) == 0
+    assert _run(["query", str(folder / "Run"), "-q"]) == 0
+    return folder
+
+
+def error(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys, code: int) -> str:
+    monkeypatch.chdir(folder)
+    before = sorted(path.name for path in folder.iterdir())
+    capsys.readouterr()
+    assert _run(shlex.split(text)) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert line.startswith("error: ")
+    assert sorted(path.name for path in folder.iterdir()) == before
+    return line
+
+
+INIT = "init new --scene scene.tif"
+ORACLE = f"{INIT} --oracle truth.gpkg"
+
+
+@pytest.mark.parametrize(
+    ("typed", "taught"),
+    [
+        ("inti new", ["'init'"]),
+        (f"{INIT} --band red", ["'--bands'"]),
+        ("query Run --annotator ana", ["--annotators"]),
+        ("query", ["RUN is the folder that `owl-geo init RUN` makes"]),
+        ("ingest Run/rounds/000/batch.gpkg", ["the run comes first, then its batch"]),
+        (f"{INIT} --bands red nir", ["join lists by commas"]),
+        (f"{INIT} --head forrest", ["did you mean 'forest'?"]),
+        (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
+        (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
+        ("run new --source synthetic", ["--out new"]),
+        ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
+    ],
+)
+def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
+    line = error(typed, made, monkeypatch, capsys, 2)
+    assert all(words in line for words in taught), line
+    assert "--help`" in line
+
+
+@pytest.mark.parametrize(
+    ("typed", "taught"),
+    [
+        ("init new", ["--scene FILE", "owl-geo sample"]),
+        ("init new --scene scne.tif", ["scne.tif does not exist", "did you mean 'scene.tif'?"]),
+        ("init new --scene no/scene.tif", ["nor does its folder"]),
+        ("init new --scene 'tiles/*.tif'", ["no scene matches", "check the pattern"]),
+        ("init new --scene bad.tif", ["bad.tif as a raster", "open it in QGIS"]),
+        ("init new --scene area.osm", ["vector layer", "--osm"]),
+        ("init new --scene truth.gpkg", ["vector layer", "--oracle"]),
+        (f"{INIT} --bands red,nri", ["no band 'nri'", "did you mean 'nir'?"]),
+        (f"{INIT} --bands B2", ["known: blue, green, red, nir"]),
+        (f"{INIT} --bands 1,7", ["no band 7", "1 blue, 2 green"]),
+        (f"{INIT} --patch-size 1024", ["512 rows", "smaller patch_size"]),
+        (f"{INIT} --osm area.pbf", ["area.pbf does not exist", "did you mean 'area.osm'?"]),
+        (f"{INIT} --osm aera.osm", ["aera.osm does not exist", "did you mean 'area.osm'?"]),
+        (f"{INIT} --osm truth.gpkg", ["no column 'landuse'", "OpenStreetMap extract"]),
+        (f"{INIT} --osm scene.tif", ["it is a raster"]),
+        (f"{INIT} --aoi empty.geojson", ["no polygon", "draw some in QGIS"]),
+        (f"{ORACLE} --oracle-column klass --oracle-values x", ["did you mean 'class'?"]),
+        (f"{ORACLE} --oracle-column class", ["'clean', 'contaminated'", "--oracle-values"]),
+        (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "known: site, class"]),
+        (f"{INIT} --classes yes", ["classes is yes", "absent,present"]),
+        (f"{INIT} --classes no,yes --positive yess", ["'yess'", "did you mean 'yes'?"]),
+        (f"{INIT} --min-valid 90", ["min_valid is 90", "0.9 for 90 %"]),
+        (f"{INIT} --config notes.toml", ["notes.toml", "line 1"]),
+        ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
+        ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
+        ("query new", ["no run folder at new", "owl-geo init"]),
+        ("query rum", ["did you mean 'Run'?"]),
+        ("query Run/owl.toml", ["did you mean 'Run', the run that it lies in?"]),
+        ("status Run/rounds", ["did you mean 'Run', the run that it lies in?"]),
+        ("ingest Run/rounds/000/batch.gpkg Run", ["did you mean 'Run'"]),
+        ("ingest Run Run/rounds/000", ["is a folder; name the batch GeoPackage in it"]),
+        ("ingest Run Run/rounds/000/bach.gpkg", ["did you mean 'batch.gpkg'?"]),
+        ("ingest Run scene.tif", ["is a TIFF image", "`owl-geo query` printed"]),
+        ("ingest Run truth.gpkg", ["no layer 'batch'", "owl-geo labels import"]),
+        ("predict Run", ["no answer to learn from yet", "owl-geo ingest"]),
+    ],
+)
+def test_what_can_be_mended(typed, taught, made, monkeypatch, capsys) -> None:
+    line = error(typed, made, monkeypatch, capsys, 1)
+    assert all(words in line for words in taught), line
+
+
+def test_a_label_that_is_none(made, monkeypatch, capsys) -> None:
+    with editing(Run(made / "Run").batch_path(0)) as connection:
+        connection.execute("UPDATE batch SET label = 'yes' WHERE rank = 1")
+    line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
+    assert "labelled 'yes', no label of this run; known: absent, present, unsure, skip" in line
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taught"),
+    [
+        ("near_industrial = 3.0", "near_industry = 3.0", "did you mean 'near_industrial'?"),
+        ("batch_size = 10", 'batch_size = "ten"', "loop.batch_size is 'ten'"),
+        ("batch_size = 10", "batchsize = 10", "did you mean 'batch_size'?"),
+        ('layer = "osm"', 'layer = "ozm"', "did you mean 'osm'?"),
+        ("seed = 42", "seed = ", "cannot be read as TOML"),
+        ("patch_size = 32", "patch_size = 8", "--update`"),
+    ],
+)
+def test_an_edit_of_owl_toml(before, after, taught, made, monkeypatch, capsys) -> None:
+    toml = made / "Run" / "owl.toml"
+    text = toml.read_text()
+    assert before in text
+    toml.write_text(text.replace(before, after, 1))
+    try:
+        line = error("predict Run", made, monkeypatch, capsys, 1)
+    finally:
+        toml.write_text(text)
+    assert taught in line
+    assert str(Path("Run") / "owl.toml") in line
