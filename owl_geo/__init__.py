@@ -7,6 +7,7 @@ The layers, from top to bottom; imports go down only:
 
     cli
     addition
+    preview | health
     creation
     overview
     evaluation
