@@ -8,6 +8,7 @@ The layers, from top to bottom; imports go down only:
     cli
     addition
     creation
+    reporting
     overview
     evaluation
     elsewhere
