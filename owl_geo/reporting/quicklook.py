@@ -12,9 +12,11 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from owl_geo.errors import SourceError
+from owl_geo.grid import to_xy
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.files import open_raster
+from owl_geo.sources.present import PresentScenes
 from owl_geo.sources.reader import FileScene
 from owl_geo.sources.tiled import TiledSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
@@ -51,7 +53,7 @@ def quicklook(
     """
     grid = source.grids[scene]
     height, width = _shape(grid, edge)
-    if isinstance(source, TiledSource):
+    if isinstance(source, TiledSource | PresentScenes):
         stored = source.scene(scene)
         if isinstance(stored, FileScene):
             of_bands = [_overview(stored.bands[place], grid, height, width) for place in bands]
@@ -66,44 +68,61 @@ def _shape(grid: SceneGrid, edge: int) -> tuple[int, int]:
 
 def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArray:
     """Read one band over the scene's extent, ``(height, width)``, not-a-number for no data."""
+    # nodata that only the product knows of must not be averaged with data
+    told = band.nodata is not None and not np.isnan(band.nodata)
     try:
         with open_raster(band.path) as dataset:
-            same = (dataset.height, dataset.width) == (grid.height, grid.width)
-            if same:
-                pixels = dataset.read(
-                    band.number,
-                    out_shape=(height, width),
-                    resampling=Resampling.average,
-                    masked=True,
-                )
+            how = Resampling.nearest if told and dataset.nodata is None else Resampling.average
+            if _same_extent(band.grid, grid):
+                shape = (height, width)
+                pixels = dataset.read(band.number, out_shape=shape, resampling=how, masked=True)
             else:
-                pixels = _warped(dataset, band.number, grid, height, width)
+                pixels = _warped(dataset, band, grid, height, width, how)
     except RasterioError as error:
         raise SourceError(
             f"scene {grid.name!r}: cannot read {band.path} (is the file whole?): "
             f"{error.__cause__ or error}"
         ) from error
     with np.errstate(over="ignore", invalid="ignore"):
-        values = pixels.astype(np.float32).filled(np.nan) * band.scale + band.offset
-    return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
+        raw = pixels.astype(np.float32).filled(np.nan)
+        values = raw * band.scale + band.offset
+    there = np.isfinite(values) & (raw != band.nodata) if told else np.isfinite(values)
+    return np.where(there, values, np.nan).astype(np.float32)
+
+
+def _same_extent(one: SceneGrid, other: SceneGrid) -> bool:
+    """Whether two grids cover the same ground, be their pixels as large as they may."""
+    corners = [
+        to_xy(grid, np.array([0.0, 0.0, grid.height]), np.array([0.0, grid.width, 0.0]))
+        for grid in (one, other)
+    ]
+    pixel = np.abs(np.array(other.transform)[[0, 1, 3, 4]]).max()
+    return one.crs == other.crs and bool(np.abs(corners[0] - corners[1]).max() <= 0.5 * pixel)
 
 
 def _warped(
-    dataset: rasterio.DatasetReader, number: int, grid: SceneGrid, height: int, width: int
+    dataset: rasterio.DatasetReader,
+    band: Band,
+    grid: SceneGrid,
+    height: int,
+    width: int,
+    resampling: Resampling,
 ) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]:
-    """Read a band of other pixels than the scene's, 20 m beside 10 m say."""
+    """Read a band that covers other ground than the scene; overviews are of no use here."""
     to_scene = rasterio.Affine(*grid.transform)
     coarse = to_scene @ rasterio.Affine.scale(grid.width / width, grid.height / height)
     with WarpedVRT(
         dataset,
-        crs=dataset.crs,
+        crs=grid.crs,
         transform=coarse,
         height=height,
         width=width,
-        resampling=Resampling.average,
-        add_alpha=dataset.nodata is None,
+        resampling=resampling,
+        src_nodata=band.nodata,
+        nodata=band.nodata,
+        add_alpha=band.nodata is None and not band.masked,
     ) as warped:
-        return warped.read(number, masked=True)
+        return warped.read(band.number, masked=True)
 
 
 def _from_patches(
