@@ -88,7 +88,7 @@ class Stretch:
 
     @classmethod
     def of_statistics(cls, statistics: BandStatistics) -> Stretch:
-        """The same range, were the pool's pixels normal about the median: nothing has to be read."""
+        """The same range, if the pool's pixels are normal about the median; nothing is read."""
         median, scale = (
             values.astype(np.float64) for values in (statistics.median, statistics.scale)
         )

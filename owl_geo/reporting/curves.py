@@ -125,7 +125,8 @@ def learning(curves: Curves) -> Figure:
         if not curves.auc:
             _say(axes, "no AUC yet: too few answers of each class")
             return made
-        axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)), label="no better than chance")
+        axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)))
+        axes.text(0, 0.51, " 0.5: no better than chance", color=REFERENCE, fontsize=9)
         axes.plot(
             curves.auc_labels,
             curves.auc,
@@ -136,7 +137,7 @@ def learning(curves: Curves) -> Figure:
             label=f"{curves.auc_of}: {curves.auc[-1]:.3f}",
         )
         axes.set_xlim(0, max(curves.auc_labels) * 1.02)
-        axes.set_ylim(min(0.45, *curves.auc) - 0.02, 1.01)
+        axes.set_ylim(min(0.42, *curves.auc) - 0.02, 1.01)
         axes.legend(loc="lower right", frameon=False, fontsize=9)
     return made
 

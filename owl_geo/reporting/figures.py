@@ -46,11 +46,12 @@ def figure(width: float, height: float) -> tuple[Figure, Axes]:
 def rendered(picture: Figure, kind: Format) -> bytes:
     """Return the figure as a file; the same figure gives the same bytes."""
     file = io.BytesIO()
+    shared = {"dpi": _DPI, "facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.08}
     with drawing():
         if kind == "jpg":
             options = {"quality": _JPEG_QUALITY, "optimize": True}
-            picture.savefig(file, format="jpg", dpi=_DPI, facecolor="white", pil_kwargs=options)
+            picture.savefig(file, format="jpg", pil_kwargs=options, **shared)
         else:
             nothing = {"Date": None} if kind == "svg" else {"Software": None}
-            picture.savefig(file, format=kind, dpi=_DPI, facecolor="white", metadata=nothing)
+            picture.savefig(file, format=kind, metadata=nothing, **shared)
     return file.getvalue()

@@ -54,7 +54,7 @@ def answers_map(survey: Survey, scene: str) -> Figure:
         _background(axes, survey, scene, grey=False)
         kinds = [kind for kind in _kinds(survey, scene) if len(kind.positions)]
         for kind in kinds:
-            _draw(axes, survey, kind)
+            _draw(axes, survey, grid, kind)
         _finish(axes, survey, scene)
         if kinds:
             _legend(made, kinds)
@@ -139,7 +139,7 @@ def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
     markers = {
         name: _MARKERS[number % len(_MARKERS)] for number, name in enumerate(settings.classes)
     } | {schema.UNSURE: "*", schema.SKIP: "x"}
-    others = [name for name in (schema.SKIP, schema.UNSURE, *settings.classes)]
+    others = (schema.SKIP, schema.UNSURE, *settings.classes)
     for name in sorted(others, key=lambda name: name == settings.positive):
         yield _Kind(name, colours[name], markers[name], at[said == name])
     for title, ids, marker in (
@@ -151,14 +151,14 @@ def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
         yield _Kind(title, "#FFFFFF", marker, open_[in_scene])
 
 
-def _draw(axes: Axes, survey: Survey, kind: _Kind) -> None:
+def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
     """Draw patches as squares where these are large enough to see, and a mark on each."""
     from matplotlib.collections import PolyCollection
 
     size = survey.run.settings.patch_size
     rows = survey.run.patches.iloc[kind.positions]
     top, left = (rows[name].to_numpy(dtype=float) for name in ("row_off", "col_off"))
-    edge = _points(axes, survey, size)
+    edge = _WIDTH * 72 * size / grid.width  # points on paper
     hollow = kind.name == "asked, not answered"
     if edge >= _OUTLINED:
         x = left[:, None] + np.array([0, size, size, 0])
@@ -190,13 +190,6 @@ def _draw(axes: Axes, survey: Survey, kind: _Kind) -> None:
         )
 
 
-def _points(axes: Axes, survey: Survey, pixels: float) -> float:
-    """Return how long so many pixels of a scene are on paper, in points."""
-    del survey
-    low, high = axes.get_xlim()
-    return _WIDTH * 72 * pixels / max(abs(high - low), 1.0)
-
-
 def _legend(made: Figure, kinds: list[_Kind]) -> None:
     from matplotlib.lines import Line2D
 
@@ -216,7 +209,9 @@ def _legend(made: Figure, kinds: list[_Kind]) -> None:
                 label=f"{len(kind.positions)} {kind.name}",
             )
         )
-    made.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 4), frameon=False)
+    made.legend(
+        handles=handles, loc="outside lower left", ncols=min(len(handles), 4), frameon=False
+    )
 
 
 def _raster(
@@ -266,10 +261,10 @@ def _finish(axes: Axes, survey: Survey, scene: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if survey.run.settings.source.kind != "synthetic":
-        _scale_bar(axes, grid, right)
+        _scale_bar(axes, grid)
 
 
-def _scale_bar(axes: Axes, grid: SceneGrid, right: bool) -> None:
+def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
     from matplotlib.patheffects import withStroke
 
     metres = _metres_across(grid)
@@ -297,7 +292,6 @@ def _scale_bar(axes: Axes, grid: SceneGrid, right: bool) -> None:
         fontsize=9,
         path_effects=[withStroke(linewidth=3, foreground="#FFFFFF")],
     )
-    del right
 
 
 def _metres_across(grid: SceneGrid) -> float:

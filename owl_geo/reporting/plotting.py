@@ -33,8 +33,8 @@ def plot(
 ) -> list[Path]:
     """Draw a run's pictures as PNG and SVG; return the files.
 
-    ``discovery`` and ``learning`` are its curves. ``map_<scene>`` shows batches and answers over the
-    scene, ``likely_<scene>`` what the model says; of many scenes the four where most was asked.
+    ``discovery`` and ``learning`` are its curves. ``map_<scene>`` shows batches and answers over
+    the scene, ``likely_<scene>`` what the model says; of many scenes the four where most was asked.
     Pictures of the same names are replaced.
 
     Args:
