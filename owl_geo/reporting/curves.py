@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _HEIGHT = 6.4, 3.8  # inches
+_WIDTH, _HEIGHT = 5.2, 3.4  # inches
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tomlkit
 
-from owl_geo import __version__, schema
+from owl_geo import schema
 from owl_geo.atomic import writing_file
 from owl_geo.audit import Estimate
 from owl_geo.errors import RunError
@@ -94,7 +96,7 @@ def _document(run: Run, device: str, progress: Progress | None) -> str:
     ]
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     title = f"{name}: search for {run.settings.positive}"
-    return page(title, [part for part in parts if part], f"owl-geo {__version__}, {when}")
+    return page(title, [part for part in parts if part], f"owl-geo {version('owl-geo')}, {when}")
 
 
 _NOTHING = Markup("")
@@ -144,8 +146,10 @@ def _answers(survey: Survey) -> Markup:
             )
         )
     for scene in survey.scenes:
-        alt = f"Map of scene {scene}. {_counts(survey, scene)}"
-        parts.append(_map(answers_map(survey, scene), alt, f"Picture: {survey.composites[0]}."))
+        counts = _counts(survey, scene)
+        alt = f"Map of scene {scene}. {counts}"
+        caption = f"{scene}: {counts} Background: {survey.composites[0]}."
+        parts.append(_map(answers_map(survey, scene), alt, caption))
     return section("Batches and answers", *parts)
 
 
@@ -241,10 +245,10 @@ def _likely(survey: Survey) -> Markup:
 def _patches(survey: Survey) -> Markup:
     """The gallery: the surest and the most doubtful, or what is asked before there is a model."""
     positive = survey.run.settings.positive
-    shown = [
-        (f"Most probably {positive}", survey.most_probable(_GALLERY)),
-        ("Most in doubt", survey.most_doubtful(_GALLERY)),
-    ]
+    surest = survey.most_probable(_GALLERY)
+    doubtful = survey.most_doubtful(2 * _GALLERY)
+    doubtful = doubtful[~np.isin(doubtful, surest)][:_GALLERY]
+    shown = [(f"Most probably {positive}", surest), ("Most in doubt, apart from these", doubtful)]
     if not survey.opinion.is_known.any():
         shown = [("Asked now", survey.positions(list(survey.waiting[:_GALLERY])))]
     shown = [(title, at) for title, at in shown if len(at)]
@@ -283,19 +287,19 @@ def _concepts(survey: Survey, now: Status) -> Markup:
             ),
             table("Odds", ("Concept", "As given", "After the answers"), rows),
         ]
-    rows = []
+    parted: list[tuple[str, ...]] = []
     for group in groups(survey):
         share = group.probability
         model = "-" if math.isnan(share) else joined([_bar(share), f"{share:.2f}"])
         answers = f"{group.positive} of {group.answered}" if group.answered else "-"
-        rows.append((group.name, f"{group.patches:,}", answers, model))
+        parted.append((group.name, f"{group.patches:,}", answers, model))
     head = ("Where", "Patches", f"{positive} among answers", "Model's mean")
     parts += [
         paragraph(
-            "The pool by each concept's values, with what was answered there and the mean "
-            "probability by the model. Most answers were chosen, not drawn: no share is an estimate."
+            "The pool by each concept's values, with what was answered there and the model's mean "
+            "probability. Most answers were chosen, not drawn: no share is an estimate."
         ),
-        table("By concept", head, rows, numbers=(1,)),
+        table("By concept", head, parted, numbers=(1,)),
     ]
     return section("Concepts", *parts)
 
@@ -325,8 +329,8 @@ def _chance(run: Run, now: Status) -> Markup:
             lines.append(f"So the search has found {_percent(left.recall)} of all there are.")
     if now.quality is not None and now.quality.n:
         for name, estimate in (
-            ("Of patches that the model called it, it was right in", now.quality.precision),
-            ("Of those that were, the model called", now.quality.recall),
+            (f"Where the model said {positive}, it was right in", now.quality.precision),
+            (f"Of the patches that are {positive}, it had said so of", now.quality.recall),
         ):
             if not math.isnan(estimate.value):
                 lines.append(f"{name} {_percent(estimate)}.")

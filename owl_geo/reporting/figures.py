@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,12 +46,11 @@ def figure(width: float, height: float) -> tuple[Figure, Axes]:
 def rendered(picture: Figure, kind: Format) -> bytes:
     """Return the figure as a file; the same figure gives the same bytes."""
     file = io.BytesIO()
-    shared = {"dpi": _DPI, "facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.08}
+    options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08}
+    if kind == "jpg":
+        options["pil_kwargs"] = {"quality": _JPEG_QUALITY, "optimize": True}
+    else:  # without what they would write of the moment and of the program
+        options["metadata"] = {"Date": None} if kind == "svg" else {"Software": None}
     with drawing():
-        if kind == "jpg":
-            options = {"quality": _JPEG_QUALITY, "optimize": True}
-            picture.savefig(file, format="jpg", pil_kwargs=options, **shared)
-        else:
-            nothing = {"Date": None} if kind == "svg" else {"Software": None}
-            picture.savefig(file, format=kind, metadata=nothing, **shared)
+        picture.savefig(file, format=kind, dpi=_DPI, facecolor="white", **options)
     return file.getvalue()

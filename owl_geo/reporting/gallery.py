@@ -38,8 +38,8 @@ def place_of(survey: Survey, position: int) -> Place:
         return Place(math.nan, math.nan)
     row = run.patches.iloc[position]
     grid = run.grids[row["scene"]]
-    offsets = (np.array([row[name]], dtype=np.int64) for name in ("row_off", "col_off"))
-    (x, y), *_ = centres(grid, *offsets, run.settings.patch_size)
+    row_off, col_off = (np.array([row[name]], np.int64) for name in ("row_off", "col_off"))
+    x, y = centres(grid, row_off, col_off, run.settings.patch_size)[0].tolist()
     lon, lat = transformer(crs_of(grid.crs), crs_of(GEOGRAPHIC)).transform(x, y)
     return Place(float(lon), float(lat))
 

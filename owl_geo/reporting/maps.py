@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH = 8.0  # inches
-_LOWEST, _HIGHEST = 2.5, 11.0  # inches of the map itself
+_WIDTH = 6.5  # inches
+_LOWEST, _HIGHEST = 2.0, 9.0  # inches of the map itself
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _OUTLINED = 7.0  # points from which on a patch is drawn as the square that it is
 _RANKED = 20  # most probable patches that are numbered, as in the report's table
@@ -173,21 +173,34 @@ def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
     if hollow and edge >= _OUTLINED:
         return
     mark = float(np.clip(0.45 * edge, 3.6, 6.5))
-    style = {"linestyle": "none", "marker": kind.marker, "markersize": mark}
     x, y = left + size / 2, top + size / 2
     if kind.marker == "x" or hollow:
-        fill = {"markerfacecolor": "none"}
-        axes.plot(x, y, **style, **fill, markeredgecolor="#000000", markeredgewidth=2.8)
-        axes.plot(x, y, **style, **fill, markeredgecolor=kind.colour, markeredgewidth=1.3)
+        _mark(axes, x, y, kind.marker, mark, "none", "#000000", 2.8)
+        _mark(axes, x, y, kind.marker, mark, "none", kind.colour, 1.3)
     else:
-        axes.plot(
-            x,
-            y,
-            **style,
-            markerfacecolor=kind.colour,
-            markeredgecolor="#000000",
-            markeredgewidth=0.7,
-        )
+        _mark(axes, x, y, kind.marker, mark, kind.colour, "#000000", 0.7)
+
+
+def _mark(
+    axes: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    marker: str,
+    size: float,
+    fill: str,
+    edge: str,
+    width: float,
+) -> None:
+    axes.plot(
+        x,
+        y,
+        linestyle="none",
+        marker=marker,
+        markersize=size,
+        markerfacecolor=fill,
+        markeredgecolor=edge,
+        markeredgewidth=width,
+    )
 
 
 def _legend(made: Figure, kinds: list[_Kind]) -> None:

@@ -18,14 +18,14 @@ h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; padding-top: .5rem;
   border-top: 2px solid #0072b2; }
 h3 { font-size: 1.05rem; margin: 1.4rem 0 .5rem; }
 p { margin: .5rem 0; max-width: 46rem; }
-.note { color: #4d4d4d; font-size: .9rem; }
+.note { color: #4d4d4d; font-size: .9em; }
 .next { border-left: .35rem solid #0072b2; background: #eef5fa; padding: .6rem .9rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: .8rem 0; }
 dt { font-weight: 600; }
 dd { margin: 0; white-space: pre-line; }
 img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; break-inside: avoid; }
-figcaption { font-size: .9rem; color: #4d4d4d; }
+figcaption { font-size: .9em; color: #4d4d4d; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
   gap: 1rem; align-items: start; }
 .pair figure { margin: 0; }
@@ -35,7 +35,7 @@ figcaption { font-size: .9rem; color: #4d4d4d; }
   font-size: .85rem; line-height: 1.4; }
 .chips { display: flex; gap: .4rem; }
 .chips img { flex: 1 1 0; min-width: 0; width: 100%; aspect-ratio: 1; object-fit: contain;
-  image-rendering: pixelated; background: #d9d9d9; }
+  max-width: 9rem;  image-rendering: pixelated; background: #d9d9d9; }
 .what { font-weight: 600; margin: .4rem 0 0; }
 .small { margin: .15rem 0 0; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .92rem; max-width: 100%; }
@@ -57,10 +57,10 @@ footer { margin-top: 2.5rem; border-top: 1px solid #8a8a8a; padding-top: .5rem; 
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
   .gallery { grid-template-columns: 1fr 1fr; gap: .6rem; }
-  .gallery .chips { flex-direction: column; }
   table, tbody, tr, th, td, caption { display: block; }
   thead { position: absolute; clip-path: inset(50%); height: 1px; width: 1px; overflow: hidden; }
-  tbody tr { padding: .4rem 0; border-bottom: 1px solid #8a8a8a; }
+  tbody tr { display: flex; flex-wrap: wrap; gap: 0 .9rem; padding: .35rem 0;
+    border-bottom: 1px solid #8a8a8a; }
   th, td { border: 0; padding: 0; }
   .number { text-align: left; }
   td[data-name]::before { content: attr(data-name) ": "; color: #4d4d4d; }
@@ -70,10 +70,12 @@ footer { margin-top: 2.5rem; border-top: 1px solid #8a8a8a; padding-top: .5rem; 
   body { font-size: 10pt; max-width: none; padding: 0; }
   h2, h3, caption { break-after: avoid; }
   tr, .next { break-inside: avoid; }
-  .map img { max-height: 225mm; width: auto; }
+  .map img { max-height: 125mm; width: auto; }
+  .pair { grid-template-columns: 1fr 1fr; }
   .gallery { grid-template-columns: repeat(4, 1fr); gap: 3mm; }
   .gallery li { font-size: 7.5pt; }
   pre { font-size: 7pt; }
+  footer { margin-top: 5mm; break-before: avoid; }
   details::details-content { content-visibility: visible; height: auto; }
 }
 """

@@ -122,7 +122,9 @@ def _warped(
         nodata=band.nodata,
         add_alpha=band.nodata is None and not band.masked,
     ) as warped:
-        return warped.read(band.number, masked=True)
+        pixels: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]
+        pixels = warped.read(band.number, masked=True)
+        return pixels
 
 
 def _from_patches(

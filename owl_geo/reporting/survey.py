@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from owl_geo.errors import OwlError
+from owl_geo.errors import OwlError, RunError
 from owl_geo.labels import consensus, disputed
 from owl_geo.prediction import present_source
 from owl_geo.reporting.colours import Composite, composites
 from owl_geo.reporting.opinion import Opinion, opinion
 from owl_geo.reporting.quicklook import Quicklook, quicklook
 from owl_geo.run_folder import Run
-from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.sources.base import PatchSource
 from owl_geo.types import BoolArray, IntArray, Progress
 
 log = logging.getLogger("owl_geo")
@@ -69,8 +69,16 @@ class Survey:
         return self.run.pool(self.labels.rename_axis("patch_id").reset_index())
 
     def positions(self, ids: list[str]) -> IntArray:
-        """Return where patches stand in the index."""
-        return positions_of(self.run.patches, ids)
+        """Return where patches stand in the index; raises RunError for one that it lacks."""
+        found = self._ids.get_indexer(pd.Index(ids, dtype=object))
+        if (found < 0).any():
+            unknown = ids[int(np.argmax(found < 0))]
+            raise RunError(f"{self.run.path} has an answer to {unknown!r}, which its index lacks")
+        return np.asarray(found, dtype=np.int64)
+
+    @cached_property
+    def _ids(self) -> pd.Index:
+        return pd.Index(self.run.patches["patch_id"], dtype=object)
 
     def most_probable(self, count: int) -> IntArray:
         """Return positions of the most probable patches not yet answered, the best first."""
@@ -93,7 +101,7 @@ class Survey:
         counts = scene.iloc[self.positions(told)].value_counts() if told else pd.Series(dtype=int)
         asked = counts.reindex(sizes.index, fill_value=0)
         order = np.lexsort((-sizes.to_numpy(), -asked.to_numpy()))
-        return tuple(str(sizes.index[place]) for place in order[:MOST_SCENES])
+        return tuple(str(sizes.index[place]) for place in sorted(order[:MOST_SCENES]))
 
     def of_scene(self, scene: str) -> IntArray:
         """Return positions of a scene's patches, ascending."""
