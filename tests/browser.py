@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,15 @@ FLAGS = (
     "--disable-extensions",
 )
 _PATIENCE = 120  # seconds until a browser that says nothing is given up
+
+# a browser reads what it is told from file 3 and answers into file 4
+_START = """
+import fcntl, os, sys
+reads, writes = (fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3])
+os.dup2(reads, 3)
+os.dup2(writes, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -145,8 +155,7 @@ def opened_browser(folder: Path) -> Iterator[Browser]:
     reads, told = os.pipe()
     said, writes = os.pipe()
     flags = [*FLAGS, f"--user-data-dir={folder}", "--remote-debugging-pipe", "about:blank"]
-    # the browser reads file 3 and writes file 4
-    command = ["sh", "-c", f'exec "$0" "$@" 3<&{reads} 4>&{writes}', program, *flags]
+    command = [sys.executable, "-c", _START, str(reads), str(writes), program, *flags]
     with (folder / "stderr.txt").open("wb") as log:
         process = subprocess.Popen(
             command,
