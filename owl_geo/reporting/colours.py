@@ -94,6 +94,10 @@ class Stretch:
         )
         return cls(median - _TAIL * scale, median + _TAIL * scale)
 
+    def widened(self, other: Stretch) -> Stretch:
+        """Return the range that holds both."""
+        return Stretch(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
     def to_rgb(self, values: FloatArray, bands: Sequence[int]) -> RgbArray:
         """Show three bands of ``values`` ``(bands, height, width)``: uint8 ``(height, width, 3)``.
 

@@ -11,7 +11,7 @@ from owl_geo.audit import Estimate
 from owl_geo.evaluation.plots import COLOURS, REFERENCE
 from owl_geo.metrics import RoundMetrics
 from owl_geo.overview import Status
-from owl_geo.reporting.figures import drawing, figure
+from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
     """Draw the targets found against the labels spent, and what chance would have found."""
     with drawing():
         made, axes = figure(_WIDTH, _HEIGHT)
-        axes.set_title(f"Discovery: {positive} found", loc="left")
+        axes.set_title(f"Discovery: {shortened(positive)} found", loc="left")
         _frame(axes, "patches labelled", "found")
         if len(curves.labels) < 2:
             _say(axes, "nothing is labelled yet")

@@ -43,6 +43,11 @@ def figure(width: float, height: float) -> tuple[Figure, Axes]:
     return made, made.subplots()
 
 
+def shortened(name: str, most: int = 32) -> str:
+    """Return a name that leaves room for others; the page beside the picture has all of it."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def rendered(picture: Figure, kind: Format) -> bytes:
     """Return the figure as a file; the same figure gives the same bytes."""
     file = io.BytesIO()

@@ -63,19 +63,26 @@ def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]
 
 
 def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray]) -> Markup:
-    """Return the patches in the order given, as a list of pictures with their captions."""
+    """Return the patches in the order given, as a list of pictures with their captions.
+
+    All are stretched alike: over what is usual in the pool, and what is usual in ``pixels``.
+    """
+    stretch = Stretch.of_statistics(survey.run.statistics)
+    if pixels:  # what is searched for may be brighter than all that is usual, and must not be white
+        stretch = stretch.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
     items = [
-        _item(survey, rank, place, pixels.get(place))
+        _item(survey, rank, place, pixels.get(place), stretch)
         for rank, place in enumerate(positions.tolist(), start=1)
     ]
     return tag("ol", *items, class_="gallery")
 
 
-def _item(survey: Survey, rank: int, position: int, pixels: FloatArray | None) -> Markup:
+def _item(
+    survey: Survey, rank: int, position: int, pixels: FloatArray | None, stretch: Stretch
+) -> Markup:
     run, said = survey.run, survey.opinion
     row = run.patches.iloc[position]
     name = str(row["patch_id"])
-    stretch = Stretch.of_statistics(run.statistics)
     chips = [tag("p", "The scene cannot be read.", class_="small")]
     if pixels is not None:
         chips = [

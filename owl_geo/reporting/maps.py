@@ -19,7 +19,7 @@ from owl_geo.footprints import centres_on_earth
 from owl_geo.maps.cells import cells_of, means
 from owl_geo.maps.style import RAMP
 from owl_geo.reporting.colours import Stretch, reads_down
-from owl_geo.reporting.figures import drawing, figure
+from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
@@ -58,9 +58,9 @@ def answers_map(survey: Survey, scene: str) -> Figure:
         _finish(axes, survey, scene)
         if kinds:
             _legend(made, kinds)
-            axes.set_title(scene, loc="left")
+            axes.set_title(shortened(scene, 60), loc="left")
         else:
-            axes.set_title(f"{scene}: nothing was asked here yet", loc="left")
+            axes.set_title(f"{shortened(scene)}: nothing was asked here yet", loc="left")
     return made
 
 
@@ -93,12 +93,12 @@ def likely_map(survey: Survey, scene: str) -> Figure:
                 orientation="horizontal",
                 fraction=0.04,
                 pad=0.02,
-                label=f"probability of {survey.run.settings.positive}",
+                label=f"probability of {shortened(survey.run.settings.positive)}",
             )
             _number(axes, survey, scene)
         _finish(axes, survey, scene)
         nothing = "" if len(at) else ": the model was not asked here"
-        axes.set_title(f"{scene}{nothing}", loc="left")
+        axes.set_title(f"{shortened(scene)}{nothing}", loc="left")
     return made
 
 
@@ -219,11 +219,14 @@ def _legend(made: Figure, kinds: list[_Kind]) -> None:
                 markerfacecolor=kind.colour,
                 markeredgecolor=kind.colour if bare else "#000000",
                 markeredgewidth=2 if bare else 1,
-                label=f"{len(kind.positions)} {kind.name}",
+                label=f"{len(kind.positions)} {shortened(kind.name)}",
             )
         )
     made.legend(
-        handles=handles, loc="outside lower left", ncols=min(len(handles), 4), frameon=False
+        handles=handles,
+        loc="outside lower left",
+        ncols=2 if max(len(kind.name) for kind in kinds) > 12 else 4,
+        frameon=False,
     )
 
 
