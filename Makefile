@@ -9,12 +9,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
-.PHONY: demo test bench check fuzz audit qgis postgis clean
+.PHONY: demo test bench check fuzz audit qgis postgis chromium clean
 
 demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
 
-test: check qgis postgis
+test: check qgis postgis chromium
 	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest
 
 check: $(VENV)/.installed-dev
@@ -97,6 +97,23 @@ postgis:
 	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
 	    $(POSTGIS_PACKAGES) >/dev/null || \
 	  echo "PostGIS: could not be installed; its tests will be skipped"; \
+	fi
+
+# The report is looked at in a real browser.
+chromium:
+	@if command -v "$${OWL_BROWSER:-chromium}" >/dev/null; then \
+	  echo "Chromium: found"; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "Chromium: missing, and no apt-get to install it; its tests will be skipped"; \
+	elif [ "$$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then \
+	  echo "Chromium: missing; for its tests: sudo apt-get install chromium"; \
+	else \
+	  echo "Chromium: installing it by apt, a minute"; \
+	  as_root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+	  $$as_root apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends \
+	    chromium >/dev/null || \
+	  echo "Chromium: could not be installed; its tests will be skipped"; \
 	fi
 
 clean:

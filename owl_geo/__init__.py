@@ -9,6 +9,7 @@ The layers, from top to bottom; imports go down only:
     addition
     preview | health
     creation
+    reporting
     overview
     evaluation
     elsewhere
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from owl_geo.models.cnn import SimpleCNN
     from owl_geo.overview import status
     from owl_geo.prediction import predict, predictions
+    from owl_geo.reporting.document import report
+    from owl_geo.reporting.plotting import plot
     from owl_geo.reptile import Reptile
     from owl_geo.run_folder import Run
     from owl_geo.sources.base import PatchSource
@@ -88,10 +91,12 @@ _HOME = {
     "least_confidence": "uncertainty",
     "margin": "uncertainty",
     "mutual_information": "uncertainty",
+    "plot": "reporting.plotting",
     "predict": "prediction",
     "predict_array": "elsewhere",
     "predictions": "prediction",
     "query": "loop",
+    "report": "reporting.document",
     "run": "evaluation.simulate",
     "status": "overview",
 }
@@ -121,10 +126,12 @@ __all__ = [
     "least_confidence",
     "margin",
     "mutual_information",
+    "plot",
     "predict",
     "predict_array",
     "predictions",
     "query",
+    "report",
     "run",
     "status",
 ]

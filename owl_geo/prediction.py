@@ -159,6 +159,23 @@ def predictions(
     return found
 
 
+def finished_tables(run: Run, lesson: CurrentModel) -> dict[str, pd.DataFrame]:
+    """Return what ``predict`` keeps in the run's folder of each scene that is up to date, by scene.
+
+    Columns are those of ``maps.patches.read_table``; ``lesson`` is what the model would learn now.
+    Empty where nothing was predicted, or all of it from other answers. Raises RunError where a file
+    is damaged.
+    """
+    folder = run.path / FOLDER
+    known = list(run.patches["scene"].unique())
+    work = _Work(run, lesson, folder, _Record.read(folder / RECORD), file_names(known))
+    return {
+        name: read_table(_table(folder, work.files[name]))
+        for name in known
+        if work.is_current(name)
+    }
+
+
 # --- the model ------------------------------------------------------------------------------------
 
 
@@ -383,16 +400,7 @@ class _Work:
 
     def _source(self, on_error: OnError) -> tuple[PatchSource, dict[str, str]]:
         """Open the run's scenes; with ``skip`` those that there are, and why not the others."""
-        run = self.run
-        try:
-            return run.source, {}
-        except OwlError:
-            settings = run.settings_here.source
-            if on_error == "fail" or not isinstance(settings, GeoTiffSettings):
-                raise
-        bands = run.statistics.bands
-        missing = missing_scenes(settings, run.patches, run.grids, bands)
-        return PresentScenes(settings, run.patches, run.grids, bands, missing), missing
+        return (self.run.source, {}) if on_error == "fail" else present_source(self.run)
 
     def finish(self, scenes: Sequence[str], top: int, *, changed: bool) -> None:
         """Write the mosaics and the GeoPackage over the finished scenes, unless they are there."""
@@ -433,6 +441,20 @@ class _Work:
     def _files(self, scene: str) -> tuple[Path, ...]:
         file = self.files[scene]
         return (*_maps(self.folder, file), _table(self.folder, file))
+
+
+def present_source(run: Run) -> tuple[PatchSource, dict[str, str]]:
+    """Open those of a run's scenes that there are; return the source and why not the others, by
+    scene. Raises OwlError where the source as a whole cannot be opened."""
+    try:
+        return run.source, {}
+    except OwlError:
+        settings = run.settings_here.source
+        if not isinstance(settings, GeoTiffSettings):
+            raise
+    bands = run.statistics.bands
+    missing = missing_scenes(settings, run.patches, run.grids, bands)
+    return PresentScenes(settings, run.patches, run.grids, bands, missing), missing
 
 
 def _tell(progress: Progress, before: int, total: int, done: int, _of_scene: int) -> None:

@@ -239,7 +239,7 @@ class Search:
         measure = self.settings.uncertainty.measure
         sampler = build_sampler(settings, measure, number, loop.rounds) if number else None
         if sampler is not None and sampler.needs_model:
-            worth = self._worth_scoring(pool, answers, number)
+            worth = self.worth_scoring(pool, answers, number)
             pool = np.unique(np.concatenate([worth, drawn, again]))
         audited, repeated = np.searchsorted(pool, drawn), np.searchsorted(pool, again)
         rest = np.delete(np.arange(len(pool)), np.concatenate([audited, repeated]))
@@ -260,7 +260,7 @@ class Search:
         drawn_at_random = is_audit | (uniform & ~np.isin(chosen, repeated))
         return Batch(pool[chosen], _rows_of_terms(terms, chosen), drawn_at_random)
 
-    def _worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
+    def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
         """Return the pool, or the part of a large one that a model is to look at, ascending."""
         most = self.settings.acquisition.candidates
         if not 0 < most < len(pool):

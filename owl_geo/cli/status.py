@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from owl_geo.cli import options as opt
-
-if TYPE_CHECKING:
-    from owl_geo.overview import Status
-    from owl_geo.run_folder import Run
 
 
 @click.command(
@@ -25,140 +19,12 @@ if TYPE_CHECKING:
 def status(run_path: Path) -> None:
     """Say where the run stands: answers, prevalence, last metrics, what to do next."""
     from owl_geo.overview import status as status_of
+    from owl_geo.reporting.facts import facts
     from owl_geo.run_folder import Run
 
     opened = Run(run_path)
-    now = status_of(opened)
-    for name, text in [
-        ("Run", f"{opened.path}, {opened.settings.source.kind} source"),
-        ("Patches", _patches(now)),
-        ("Batches", f"{now.batches}, {now.asked} patches asked"),
-        ("Answers", _answers(now)),
-        ("Team", _team(now)),
-        ("Model", _model(opened, now)),
-        ("Audit", _audit(opened, now)),
-        ("Quality", _quality(now)),
-        ("Concepts", _concepts(opened, now)),
-        ("Stop?", now.hint.text if now.hint else ""),
-        ("Next", _next(opened, now)),
-    ]:
-        if text:
-            first, *rest = text.splitlines()
-            click.echo(f"{name + ':':<10}{first}")
-            for line in rest:
-                click.echo(f"{'':<10}{line}")
-
-
-def _patches(now: Status) -> str:
-    held_out = f", {now.held_out} held out" if now.held_out else ""
-    return f"{now.patches}, {now.askable} may still be asked{held_out}"
-
-
-def _answers(now: Status) -> str:
-    if not now.labels:
-        return "none yet"
-    counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
-    tied = f"; {now.disputed} disputed, to be asked again" if now.disputed else ""
-    return f"{sum(now.labels.values())} patches: {counts}{tied}"
-
-
-_CONFUSIONS = 3  # of each annotator that are named
-
-
-def _team(now: Status) -> str:
-    """Say how far the annotators agree, and what each says where the consensus differs."""
-    team = now.agreement
-    if team is None:
-        return ""
-    if not team.n_shared:
-        return ", ".join(f"{one.annotator} {one.n_labeled}" for one in team.annotators)
-    fleiss = _kappa("Fleiss'", team.fleiss)
-    lines = [f"{team.n_shared} patches labelled by two or more, {fleiss}"]
-    for one in team.annotators:
-        line = f"{one.annotator}: {one.n_labeled} labelled"
-        if one.n:
-            line += f", {one.same:.0%} of {one.n} as the consensus"
-            named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
-            line += f" ({', '.join(named)})" if named else ""
-        lines.append(line)
-    for pair in team.pairs:
-        cohen = _kappa("Cohen's", pair.kappa)
-        lines.append(
-            f"{' and '.join(pair.annotators)}: {pair.same:.0%} the same on {pair.n}, {cohen}"
-        )
-    return "\n".join(lines)
-
-
-def _kappa(whose: str, value: float) -> str:
-    if math.isnan(value):
-        return f"{whose} kappa unknown, all one label"
-    return f"{whose} kappa {value:.2f}"
-
-
-def _model(opened: Run, now: Status) -> str:
-    if now.model is None:
-        return "none yet"
-    model = now.model
-    text = f"round {model.round}, fitted on {model.n_labeled} labels, loss {model.train_loss:.3f}"
-    if not math.isnan(model.test_auc):
-        return f"{text}, test AUC {model.test_auc:.3f}"
-    if opened.settings.oracle is not None:
-        return f"{text}; test AUC is nan, the held-out patches have one class only"
-    if math.isnan(model.cv_auc):
-        return f"{text}; too few answers of each class for an AUC"
-    return f"{text}, AUC {model.cv_auc:.3f} by blocked cross-validation over the answers"
-
-
-def _audit(opened: Run, now: Status) -> str:
-    """Say what the patches that chance drew tell of the whole pool."""
-    if now.left is None:
-        return ""
-    share, positive = now.left.prevalence, opened.settings.positive
-    if math.isnan(share.value):
-        return ""
-    return (
-        f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
-        f"({share.low:.1%} to {share.high:.1%}), "
-        f"about {now.left.left.value:,.0f} not found yet "
-        f"({now.left.left.low:,.0f} to {now.left.left.high:,.0f})"
-    )
-
-
-def _quality(now: Status) -> str:
-    """Say how good the predictions were for patches that chance drew, before they were answered."""
-    if now.quality is None or now.quality.n == 0:
-        return ""
-    parts = []
-    for name, estimate in (
-        ("precision", now.quality.precision),
-        ("recall", now.quality.recall),
-        ("AUC", now.quality.auc),
-    ):
-        if not math.isnan(estimate.value):
-            parts.append(f"{name} {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
-    return f"{', '.join(parts)} on {now.quality.n} audit answers" if parts else ""
-
-
-_FACTORS = 4  # concepts that are named
-
-
-def _concepts(opened: Run, now: Status) -> str:
-    """Say what the answers so far make of the concepts."""
-    if opened.settings.acquisition.relevance == "fixed" or not now.relevance:
-        return ""
-    named = ", ".join(f"{one.name} x {one.factor:.2g}" for one in now.relevance[:_FACTORS])
-    return f"odds of {opened.settings.positive}: {named}"
-
-
-def _next(opened: Run, now: Status) -> str:
-    if now.next_step == "label":
-        run, batches = opt.quoted(opened.path), [opt.quoted(path) for path in now.waiting]
-        if opened.settings.labels is not None:
-            query = f"owl-geo query {run}"
-            return f"label the layer that {query} --to-store names, then {query}"
-        return f"label {' and '.join(batches)}, then owl-geo ingest {run} {' '.join(batches)}"
-    if now.next_step == "nothing":
-        return "nothing, the search is finished"
-    if not now.askable:
-        return "nothing, every patch is answered"
-    return f"owl-geo {now.next_step} {opt.quoted(opened.path)}"
+    for name, text in facts(opened, status_of(opened)):
+        first, *rest = text.splitlines()
+        click.echo(f"{name + ':':<10}{first}")
+        for line in rest:
+            click.echo(f"{'':<10}{line}")

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe & Ito 2008, told apart by colour-blind people; its yellow is too pale for a line on white
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-_REFERENCE = "#555555"
+REFERENCE = "#555555"
 _OTHER = "#B0B0B0"
 _PNG_DPI = 150
 _LINE_INCHES = 0.15  # height of a name beside the lines
@@ -129,7 +129,7 @@ def plot_differences(
             axes = panels[row * len(sources) + number]
             of_source = records[records["source"] == source]
             pool = float(of_source["pool"].mean())
-            axes.axhline(0, color=_REFERENCE, linewidth=1.2, zorder=3)
+            axes.axhline(0, color=REFERENCE, linewidth=1.2, zorder=3)
             _draw(axes, shown[shown["source"] == source], styles, pool)
             axes.set_ylabel(label)
             if row == 0:
@@ -146,13 +146,13 @@ def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> d
         if name not in best:
             raise ConfigError(f"no records of the strategy {name!r}{did_you_mean(name, best)}")
     references = {
-        baseline: _Style(_REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
-        BOUND: _Style(_REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),
+        baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
+        BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),
     }
     named = list(highlight) or [name for name in best if name not in references][:_MOST]
     styles = {name: _Style(_OTHER, "-", 0.9, band=False, level=2) for name in best}
     for number, name in enumerate(dict.fromkeys(named)):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         dashes = _DASHES[number % len(_DASHES)]
         styles[name] = _Style(colour, dashes, 1.9, band=True, level=4)
     return styles | references

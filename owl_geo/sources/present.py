@@ -11,6 +11,8 @@ from owl_geo.config import GeoTiffSettings
 from owl_geo.errors import SourceError
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.sources.chunked import ChunkedScene
+from owl_geo.sources.tiled import TiledSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 
@@ -69,6 +71,12 @@ class PresentScenes:
     def index(self) -> pd.DataFrame:
         """All patches, of the missing scenes too."""
         return self._index
+
+    def scene(self, name: str) -> ChunkedScene:
+        """Return what holds the pixels of a scene; raises SourceError for a missing one."""
+        if name in self._missing or not isinstance(self._source, TiledSource):
+            raise SourceError(self._missing.get(name, f"no scene {name!r} can be opened"))
+        return self._source.scene(name)
 
     @property
     def chunk_starts(self) -> IntArray:

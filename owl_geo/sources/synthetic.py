@@ -126,12 +126,7 @@ class SyntheticSource:
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return the patches in the order of ``ids``, float32 ``(n, bands, height, width)``."""
-        positions = positions_of(self._index, ids)
-        images = np.empty((len(positions), *self._shape), dtype=np.float32)
-        for block in np.unique(positions // _BLOCK):
-            mine = np.flatnonzero(positions // _BLOCK == block)
-            images[mine] = self._block(int(block))[positions[mine] % _BLOCK]
-        return images
+        return self._at(positions_of(self._index, ids))
 
     def stream(
         self, positions: IntArray | None = None, *, batch_size: int = 256
@@ -141,7 +136,15 @@ class SyntheticSource:
             positions = np.arange(len(self._index), dtype=np.int64)
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
-            yield part, self.read(self._index["patch_id"].iloc[part].tolist())
+            yield part, self._at(part)
+
+    def _at(self, positions: IntArray) -> FloatArray:
+        """Return the patches at positions of the index, in their order."""
+        images = np.empty((len(positions), *self._shape), dtype=np.float32)
+        for block in np.unique(positions // _BLOCK):
+            mine = np.flatnonzero(positions // _BLOCK == block)
+            images[mine] = self._block(int(block))[positions[mine] % _BLOCK]
+        return images
 
     def _lay_out(self) -> pd.DataFrame:
         size, n = self._settings.image_size, self._settings.n_samples

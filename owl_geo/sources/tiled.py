@@ -79,6 +79,10 @@ class TiledSource:
         """The pixel grid of each scene, by scene name."""
         return {name: scene.grid for name, scene in self._tiled.items()}
 
+    def scene(self, name: str) -> ChunkedScene:
+        """Return what holds the pixels of a scene; KeyError where there is none."""
+        return self._tiled[name]
+
     @property
     def index(self) -> pd.DataFrame:
         """All patches in reading order; the first call scans the scenes."""

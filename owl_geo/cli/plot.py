@@ -1,0 +1,30 @@
+"""``owl-geo plot``: a run's pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from owl_geo.cli import options as opt
+
+
+@click.command(
+    cls=opt.Command,
+    epilog="Example: owl-geo plot RUN --out pictures",
+    short_help="Draw the run's curves and maps.",
+)
+@opt.run_folder
+@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [RUN/plots]")
+@opt.device
+@opt.common
+def plot(run_path: Path, out: Path | None, device: str) -> None:
+    """Draw discovery and learning curves, and maps of answers and of what the model finds likely.
+
+    Each as PNG and SVG. Of many scenes, the four where most was asked have maps. Pictures of the
+    same names are replaced.
+    """
+    from owl_geo.reporting.plotting import plot as draw
+
+    for path in draw(run_path, out, device=device, progress=opt.progress("Scoring")):
+        click.echo(path)

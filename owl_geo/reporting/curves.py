@@ -1,0 +1,163 @@
+"""How a search went, round by round: what was found for the labels, and how well it ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from owl_geo.audit import Estimate
+from owl_geo.evaluation.plots import COLOURS, REFERENCE
+from owl_geo.metrics import RoundMetrics
+from owl_geo.overview import Status
+from owl_geo.reporting.figures import drawing, figure, shortened
+from owl_geo.reporting.survey import Survey
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH, _HEIGHT = 5.2, 3.4  # inches
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The points of both curves."""
+
+    labels: tuple[int, ...]  # patches answered with a class, from 0 on
+    found: tuple[int, ...]  # of these, targets
+    expected: Estimate | None  # share of targets in the pool, which random answers would have
+    expected_by: str  # how that is known
+    auc_labels: tuple[int, ...]
+    auc: tuple[float, ...]
+    auc_of: str  # what the AUC is measured on
+
+
+def curves_of(survey: Survey, now: Status) -> Curves:
+    """Return a run's curves; answers that no round has learnt from yet are their last point."""
+    run = survey.run
+    rows = [entry.metrics for entry in run.rounds()]
+    points = {0: 0} | {row.n_labeled: row.positives_found for row in rows}
+    decided = survey.labels[survey.labels.isin(run.settings.classes)]
+    points[len(decided)] = int((decided == run.settings.positive).sum())
+    expected, by = _expected(survey, now)
+    labels = sorted(points)
+    auc_labels, auc, auc_of = _auc(rows)
+    return Curves(
+        tuple(labels),
+        tuple(points[n] for n in labels),
+        expected,
+        by,
+        auc_labels,
+        auc,
+        auc_of,
+    )
+
+
+def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
+    truth, positive = survey.run.truth, survey.run.settings.positive
+    if truth is not None:
+        asked = truth[~truth["held_out"]]
+        known = asked["label"].dropna()
+        if len(known):
+            share = float((known == positive).mean())
+            return Estimate(share, share, share), f"chance, by the truth: {share:.1%}"
+    if now.left is not None and not math.isnan(now.left.prevalence.value):
+        share_of = now.left.prevalence
+        return share_of, f"chance, by the audit: {share_of.value:.1%}, with its 95 % interval"
+    return None, ""
+
+
+def _auc(rows: Sequence[RoundMetrics]) -> tuple[tuple[int, ...], tuple[float, ...], str]:
+    for name, of in (
+        ("test_auc", "on held-out patches"),
+        ("cv_auc", "by cross-validation in blocks over the answers"),
+    ):
+        known = [row for row in rows if not math.isnan(getattr(row, name))]
+        if known:
+            values = tuple(float(getattr(row, name)) for row in known)
+            return tuple(row.n_labeled for row in known), values, of
+    return (), (), ""
+
+
+def discovery(curves: Curves, positive: str) -> Figure:
+    """Draw the targets found against the labels spent, and what chance would have found."""
+    with drawing():
+        made, axes = figure(_WIDTH, _HEIGHT)
+        axes.set_title(f"Discovery: {shortened(positive)} found", loc="left")
+        _frame(axes, "patches labelled", "found")
+        if len(curves.labels) < 2:
+            _say(axes, "nothing is labelled yet")
+            return made
+        end = curves.labels[-1]
+        if curves.expected is not None:
+            share = curves.expected
+            if share.high > share.low:
+                axes.fill_between(
+                    [0, end], [0, share.low * end], [0, share.high * end], color="#DDDDDD"
+                )
+            label = curves.expected_by
+            ends = [0, share.value * end]
+            axes.plot([0, end], ends, color=REFERENCE, linestyle=(0, (6, 2)), label=label)
+        found = f"this search: {curves.found[-1]} of {end} labels"
+        axes.plot(
+            curves.labels,
+            curves.found,
+            color=COLOURS[0],
+            marker="o",
+            markersize=4,
+            linewidth=1.9,
+            label=found,
+        )
+        axes.set_xlim(0, end)
+        axes.set_ylim(0, None)
+        axes.legend(loc="upper left", frameon=False, fontsize=9)
+    return made
+
+
+def learning(curves: Curves) -> Figure:
+    """Draw the AUC of each round's model."""
+    with drawing():
+        made, axes = figure(_WIDTH, _HEIGHT)
+        axes.set_title("Learning: how well the model ranks", loc="left")
+        _frame(axes, "patches labelled", "ROC AUC")
+        if not curves.auc:
+            _say(axes, "no AUC yet: too few answers of each class")
+            return made
+        axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)))
+        axes.text(0, 0.51, " 0.5: no better than chance", color=REFERENCE, fontsize=9)
+        axes.plot(
+            curves.auc_labels,
+            curves.auc,
+            color=COLOURS[1],
+            marker="s",
+            markersize=4,
+            linewidth=1.9,
+            label=f"{curves.auc_of}: {curves.auc[-1]:.3f}",
+        )
+        axes.set_xlim(0, max(curves.auc_labels) * 1.02)
+        axes.set_ylim(min(0.42, *curves.auc) - 0.02, 1.01)
+        axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return made
+
+
+def _frame(axes: Axes, x: str, y: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _say(axes: Axes, text: str) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="#555555", fontsize=11)

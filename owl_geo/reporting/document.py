@@ -1,0 +1,422 @@
+"""``owl-geo report``: a run as one HTML file, for those who decide what happens next."""
+
+from __future__ import annotations
+
+import math
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tomlkit
+
+from owl_geo import schema
+from owl_geo.atomic import writing_file
+from owl_geo.audit import Estimate
+from owl_geo.errors import RunError
+from owl_geo.labels.base import newest_answers
+from owl_geo.overview import Status, status
+from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
+from owl_geo.reporting.facts import facts
+from owl_geo.reporting.figures import rendered
+from owl_geo.reporting.gallery import gallery, pixels_of, place_of
+from owl_geo.reporting.groups import groups
+from owl_geo.reporting.maps import answers_map, likely_map
+from owl_geo.reporting.markup import Markup, image, joined, table, tag
+from owl_geo.reporting.page import page, paragraph, section
+from owl_geo.reporting.survey import MOST_SCENES, Survey
+from owl_geo.run_folder import Run
+from owl_geo.types import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE_NAME = "report.html"
+_TOP = 20  # patches in the table of the most probable
+_GALLERY = 12  # patches in a gallery
+_COMMENTS = 20  # the newest are shown
+_SCENES = 20  # that the settings name
+
+
+def report(
+    run: Run | str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Write a run's report, one HTML file that holds its pictures too, and return its path.
+
+    It needs no answers: a run before its first batch has a report as well. Scenes that cannot be
+    read are named, and their pictures missing.
+
+    Args:
+        run: the run, or its folder.
+        path: the file; None = ``report.html`` in the run's folder, which is always replaced.
+        overwrite: replace another file that exists.
+        device: where a network works.
+        progress: told how many patches are scored.
+
+    Raises RunError where the run is damaged, the file exists or cannot be written.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    own = run.path / FILE_NAME
+    target = Path(path) if path is not None else own
+    if target.is_dir():
+        raise RunError(f"{target} is a folder; name a file in it, {target / FILE_NAME} say")
+    if target.exists() and not overwrite and target.resolve() != own.resolve():
+        raise RunError(f"{target} exists; choose another name, or use --overwrite")
+    text = _document(run, device, progress)
+    with writing_file(target) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+    return target
+
+
+def _document(run: Run, device: str, progress: Progress | None) -> str:
+    now = status(run)
+    survey = Survey.of(run, device=device, progress=progress)
+    curves = curves_of(survey, now)
+    name = run.path.resolve().name
+    parts = [
+        _introduction(survey, now),
+        _standing(run, now),
+        _answers(survey),
+        _course(survey, curves),
+        _likely(survey),
+        _patches(survey),
+        _concepts(survey, now),
+        _chance(run, now),
+        _people(survey, now),
+        _comments(survey),
+        _settings(run),
+    ]
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    title = f"{name}: search for {run.settings.positive}"
+    return page(title, [part for part in parts if part], f"owl-geo {version('owl-geo')}, {when}")
+
+
+_NOTHING = Markup("")
+
+
+def _introduction(survey: Survey, now: Status) -> Markup:
+    run = survey.run
+    size, scenes = run.settings.patch_size, len(run.grids)
+    others = [name for name in run.settings.classes if name != run.settings.positive]
+    lines = [
+        f"{now.patches:,} patches of {size} x {size} pixels in "
+        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(run.statistics.bands)}. "
+        f"Searched for: {run.settings.positive}, as against {', '.join(others)}."
+    ]
+    if run.truth is not None:
+        lines.append("Answers come from known truth: this is a simulated search.")
+    if run.settings.source.kind == "synthetic":
+        lines.append("The patches are generated; they lie nowhere on Earth.")
+    parts = [paragraph(" ".join(lines))]
+    for scene, why in list(survey.missing.items())[:MOST_SCENES]:
+        parts.append(paragraph(f"Scene {scene} cannot be read: {why}.", "note"))
+    return joined(parts)
+
+
+def _standing(run: Run, now: Status) -> Markup:
+    rows = facts(run, now)
+    todo = dict(rows).get("Next", "")
+    entries = [
+        joined([tag("dt", name), tag("dd", text)]) for name, text in rows if name not in ("Next",)
+    ]
+    return section(
+        "Where it stands",
+        tag("dl", *entries),
+        tag("p", tag("strong", "Next: "), todo, class_="next"),
+    )
+
+
+def _answers(survey: Survey) -> Markup:
+    parts = []
+    if len(survey.labels) == 0 and not survey.waiting:
+        parts.append(paragraph("Nothing was asked yet."))
+    more = len(survey.run.grids) - len(survey.scenes)
+    if more > 0:
+        parts.append(
+            paragraph(
+                f"The {len(survey.scenes)} scenes where most was asked; {more} are not shown."
+            )
+        )
+    for scene in survey.scenes:
+        counts = _counts(survey, scene)
+        alt = f"Map of scene {scene}. {counts}"
+        caption = f"{scene}: {counts} Background: {survey.composites[0]}."
+        parts.append(_map(answers_map(survey, scene), alt, caption))
+    return section("Batches and answers", *parts)
+
+
+def _counts(survey: Survey, scene: str) -> str:
+    """Say in words what a map of answers shows."""
+    at = survey.positions([str(name) for name in survey.labels.index])
+    here = (survey.run.patches["scene"].iloc[at] == scene).to_numpy()
+    counts = survey.labels[here].value_counts()
+    said = [f"{n} {label}" for label, n in counts.items()]
+    open_ = survey.positions(list(survey.waiting))
+    waiting = int((survey.run.patches["scene"].iloc[open_] == scene).sum())
+    said += [f"{waiting} asked and not answered"] * bool(waiting)
+    return f"{', '.join(said)}." if said else "No answers."
+
+
+def _map(figure: Figure, alt: str, caption: str) -> Markup:
+    picture = image(rendered(figure, "jpg"), "jpeg", alt)
+    return tag("figure", picture, tag("figcaption", caption), class_="map")
+
+
+def _course(survey: Survey, curves: Curves) -> Markup:
+    run = survey.run
+    rows = [
+        (
+            str(entry.number),
+            str(len(entry.patch_ids)) if entry.batch_id is not None else "none, a last fit",
+            str(entry.metrics.n_labeled),
+            str(entry.metrics.positives_found),
+            _auc(entry.metrics.test_auc, entry.metrics.cv_auc),
+        )
+        for entry in run.rounds()
+    ]
+    if not rows:
+        return _NOTHING
+    end, found = curves.labels[-1], curves.found[-1]
+    told = f"{found} {run.settings.positive} found with {end} labels."
+    if curves.expected is not None and end:
+        told += f" Chance would have found about {curves.expected.value * end:.1f}."
+    of = f", {curves.auc_of}" if curves.auc_of else ""
+    last = f"The last AUC is {curves.auc[-1]:.3f}{of}." if curves.auc else "No AUC yet."
+    drawn = [
+        (discovery(curves, run.settings.positive), f"Discovery curve. {told}"),
+        (learning(curves), f"Learning curve. {last}"),
+    ]
+    pictures = [
+        tag("figure", image(rendered(figure, "svg"), "svg+xml", alt)) for figure, alt in drawn
+    ]
+    head = ("Round", "Asked", "Labels known", "Found", "AUC")
+    numbers = table("Round by round", head, rows, numbers=range(5))
+    return section(
+        "How the search went",
+        paragraph(f"{told} {last}"),
+        tag("div", *pictures, class_="pair"),
+        tag("details", tag("summary", "The same in numbers"), numbers),
+    )
+
+
+def _auc(test: float, crossed: float) -> str:
+    value = crossed if math.isnan(test) else test
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _likely(survey: Survey) -> Markup:
+    title, said = "What the model finds likely", survey.opinion
+    if not said.is_known.any():
+        return section(title, paragraph(f"No model can say anything yet: {said.lacking}."))
+    parts = [paragraph(f"Note: {said.lacking}.", "note")] if said.lacking else []
+    positive = survey.run.settings.positive
+    for scene in survey.scenes:
+        here = survey.of_scene(scene)
+        known = here[said.is_known[here]]
+        sure = int((said.probability[known] >= 0.5).sum())
+        alt = (
+            f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {sure:,} of "
+            f"{len(known):,} patches."
+        )
+        caption = "Answered patches included. Numbers are the ranks of the table below."
+        parts.append(_map(likely_map(survey, scene), alt, caption))
+    best = survey.most_probable(_TOP).tolist()
+    if best:
+        rows = []
+        for rank, place in enumerate(best, start=1):
+            patch = str(survey.run.patches["patch_id"].iloc[place])
+            where = str(place_of(survey, place))
+            shown = f"{said.probability[place]:.3f}"
+            rows.append((str(rank), patch, shown, where) if where else (str(rank), patch, shown))
+        head = ("Rank", "Patch", "Probability", "Longitude, latitude")[: len(rows[0])]
+        caption = f"Most probably {positive}, and not yet answered"
+        parts.append(table(caption, head, rows, numbers=(0, 2)))
+    return section(title, *parts)
+
+
+def _patches(survey: Survey) -> Markup:
+    """The gallery: the surest and the most doubtful, or what is asked before there is a model."""
+    positive = survey.run.settings.positive
+    surest = survey.most_probable(_GALLERY)
+    doubtful = survey.most_doubtful(2 * _GALLERY)
+    doubtful = doubtful[~np.isin(doubtful, surest)][:_GALLERY]
+    shown = [(f"Most probably {positive}", surest), ("Most in doubt, apart from these", doubtful)]
+    if not survey.opinion.is_known.any():
+        shown = [("Asked now", survey.positions(list(survey.waiting[:_GALLERY])))]
+    shown = [(title, at) for title, at in shown if len(at)]
+    if not shown:
+        return _NOTHING
+    pixels = pixels_of(survey, list(chain.from_iterable(at.tolist() for _, at in shown)))
+    how = " and ".join(str(one) for one in survey.composites)
+    measure = survey.run.settings.uncertainty.measure.replace("_", " ")
+    lines = [paragraph(f"Not yet answered. Shown in {how}, all patches equally stretched.")]
+    if survey.opinion.is_known.any():
+        lines.append(paragraph(f"A number is the probability; doubt is the {measure}.", "note"))
+    parts = [joined([tag("h3", title), gallery(survey, at, pixels)]) for title, at in shown]
+    return section("Patches to look at", *lines, *parts)
+
+
+def _concepts(survey: Survey, now: Status) -> Markup:
+    run = survey.run
+    if not run.settings.concepts:
+        return _NOTHING
+    positive, parts = run.settings.positive, []
+    if run.settings.acquisition.relevance == "learned" and now.relevance and len(survey.labels):
+        longest = max(max(abs(factor.coefficient) for factor in now.relevance), 1e-9)
+        rows = [
+            (
+                factor.name,
+                f"x {math.exp(factor.prior):.2g}",
+                joined([_bar(abs(factor.coefficient) / longest), f"x {factor.factor:.2g}"]),
+            )
+            for factor in now.relevance
+            if math.isfinite(factor.coefficient)
+        ]
+        parts += [
+            paragraph(
+                f"How many times higher the odds of {positive} are where the concept holds, or for "
+                "one typical spread more of a number. The bar is the strength, up or down."
+            ),
+            table("Odds", ("Concept", "As given", "After the answers"), rows),
+        ]
+    parted: list[tuple[str, ...]] = []
+    for group in groups(survey):
+        share = group.probability
+        model = "-" if math.isnan(share) else joined([_bar(share), f"{share:.2f}"])
+        answers = f"{group.positive} of {group.answered}" if group.answered else "-"
+        parted.append((group.name, f"{group.patches:,}", answers, model))
+    head = ("Where", "Patches", f"{positive} among answers", "Model's mean")
+    parts += [
+        paragraph(
+            "The pool by each concept's values, with what was answered there and the model's mean "
+            "probability. Most answers were chosen, not drawn: no share is an estimate."
+        ),
+        table("By concept", head, parted, numbers=(1,)),
+    ]
+    return section("Concepts", *parts)
+
+
+def _bar(share: float) -> Markup:
+    width = 4 * min(max(share, 0.0), 1.0)
+    return tag("span", "", class_="bar", style=f"width: {width:.2f}em", aria_hidden="true")
+
+
+def _chance(run: Run, now: Status) -> Markup:
+    """What the answers to patches drawn at random tell, in words."""
+    positive = run.settings.positive
+    if now.left is None:
+        return _NOTHING
+    left = now.left
+    lines = [
+        f"{left.n_audit} of the answers are to patches that were drawn at random, without asking "
+        "the model. They alone say what holds for all patches."
+    ]
+    if not math.isnan(left.prevalence.value):
+        lines.append(
+            f"Of all patches, {_percent(left.prevalence)} are {positive}. {left.n_found} are "
+            f"found; about {left.left.value:,.0f} more are not, somewhere between "
+            f"{left.left.low:,.0f} and {left.left.high:,.0f}."
+        )
+        if not math.isnan(left.recall.value):
+            lines.append(f"So the search has found {_percent(left.recall)} of all there are.")
+    if now.quality is not None and now.quality.n:
+        for name, estimate in (
+            (f"Where the model said {positive}, it was right in", now.quality.precision),
+            (f"Of the patches that are {positive}, it had said so of", now.quality.recall),
+        ):
+            if not math.isnan(estimate.value):
+                lines.append(f"{name} {_percent(estimate)}.")
+    if now.hint is not None:
+        lines.append(f"When to stop: {now.hint.text}.")
+    note = "Ranges hold the truth in 95 of 100 cases like this."
+    return section("What chance says", *map(paragraph, lines), paragraph(note, "note"))
+
+
+def _percent(estimate: Estimate) -> str:
+    said = f"{estimate.value:.1%}"
+    if math.isnan(estimate.low):
+        return said
+    return f"{said} ({estimate.low:.1%} to {estimate.high:.1%})"
+
+
+def _people(survey: Survey, now: Status) -> Markup:
+    team = now.agreement
+    if team is None:
+        return _NOTHING
+    rows = []
+    for one in team.annotators:
+        differs = ", ".join(f"{own} for {other} {n}" for own, other, n in one.differences()[:3])
+        same = f"{one.same:.0%} of {one.n}" if one.n else "-"
+        rows.append((one.annotator, f"{one.n_labeled}", same, differs or "-"))
+    head = ("Annotator", "Labelled", "As the consensus", "Differs most")
+    parts = [table("Annotators", head, rows, numbers=(1,))]
+    if team.pairs:
+        pairs = [
+            (" and ".join(pair.annotators), str(pair.n), f"{pair.same:.0%}", _kappa(pair.kappa))
+            for pair in team.pairs
+        ]
+        head = ("Pair", "Patches", "The same", "Cohen's kappa")
+        parts.append(table("In pairs", head, pairs, numbers=(1, 2, 3)))
+    shared = f"{team.n_shared} patches were labelled by two or more."
+    if team.n_shared:
+        shared += f" Fleiss' kappa is {_kappa(team.fleiss)}: 1 is full agreement, 0 is chance."
+    if survey.disputed:
+        shared += f" {len(survey.disputed)} patches are disputed and will be asked again."
+    return section("The team", paragraph(shared), *parts)
+
+
+def _kappa(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:.2f}"
+
+
+def _comments(survey: Survey) -> Markup:
+    newest = newest_answers(survey.history)
+    said = newest[newest["comment"].notna() & (newest["comment"] != "")]
+    if len(said) == 0:
+        return _NOTHING
+    said = said.sort_values("seq", ascending=False)[:_COMMENTS]
+    rows = [
+        (str(row.patch_id), str(row.label), str(row.annotator), str(row.comment))
+        for row in said.itertuples(index=False)
+    ]
+    return section("Comments", table("The newest", ("Patch", "Label", "By", "Comment"), rows))
+
+
+def _settings(run: Run) -> Markup:
+    settings = run.settings
+    model, asked = settings.model, settings.acquisition
+    head = f", head {model.head}" if model.on_features else ""
+    matter = [
+        ("Classes", ", ".join((*settings.classes, *schema.RESERVED_LABELS))),
+        ("Model", f"{model.kind}{head}"),
+        ("Doubt", f"{settings.uncertainty.measure}, {settings.uncertainty.members}"),
+        ("Strategy", f"{asked.strategy}, start {asked.start}, audit {asked.audit_share:.0%}"),
+        ("Batches", f"{settings.loop.initial} first, then {settings.loop.query_budget}"),
+        ("Seed", str(settings.seed)),
+    ]
+    entries = [joined([tag("dt", name), tag("dd", text)]) for name, text in matter]
+    # what is as it always is says nothing; where answers are kept is nobody else's business
+    changed = settings.model_dump(
+        mode="json", exclude_defaults=True, exclude_none=True, exclude={"labels", "run_id"}
+    )
+    scenes = changed.get("source", {}).get("scenes", [])
+    cut = f"# and {len(scenes) - _SCENES} scenes more\n" if len(scenes) > _SCENES else ""
+    if cut:
+        changed["source"]["scenes"] = scenes[:_SCENES]
+    return section(
+        "Settings",
+        tag("dl", *entries),
+        tag(
+            "details",
+            tag("summary", "What differs from the defaults"),
+            tag("pre", tomlkit.dumps(changed) + cut),
+        ),
+    )

@@ -1,0 +1,122 @@
+"""Patches as small pictures, each with what is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.errors import OwlError
+from owl_geo.grid import centres
+from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.reporting.colours import Stretch, as_seen, png
+from owl_geo.reporting.markup import Markup, image, tag
+from owl_geo.reporting.survey import Survey, log
+from owl_geo.types import FloatArray, IntArray
+
+_CONCEPTS = 8  # of a patch that are named
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a patch lies: degrees, or not-a-number for generated patches, which lie nowhere."""
+
+    lon: float
+    lat: float
+
+    def __str__(self) -> str:
+        return "" if math.isnan(self.lon) else f"{self.lon:.5f}, {self.lat:.5f}"
+
+
+def place_of(survey: Survey, position: int) -> Place:
+    """Return the centre of a patch in EPSG:4326."""
+    run = survey.run
+    if run.settings.source.kind == "synthetic":
+        return Place(math.nan, math.nan)
+    row = run.patches.iloc[position]
+    grid = run.grids[row["scene"]]
+    row_off, col_off = (np.array([row[name]], np.int64) for name in ("row_off", "col_off"))
+    x, y = centres(grid, row_off, col_off, run.settings.patch_size)[0].tolist()
+    lon, lat = transformer(crs_of(grid.crs), crs_of(GEOGRAPHIC)).transform(x, y)
+    return Place(float(lon), float(lat))
+
+
+def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]:
+    """Read patches, by position in the index; those of scenes that cannot be read are left out."""
+    patches = survey.run.patches
+    wanted = [
+        place
+        for place in dict.fromkeys(positions)
+        if patches["scene"].iloc[place] not in survey.missing
+    ]
+    if survey.source is None or not wanted:
+        return {}
+    try:
+        read = survey.source.read(patches["patch_id"].iloc[wanted].tolist())
+    except OwlError as error:
+        log.warning("no pictures of patches: %s", error)
+        return {}
+    return dict(zip(wanted, read, strict=True))
+
+
+def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray]) -> Markup:
+    """Return the patches in the order given, as a list of pictures with their captions.
+
+    All are stretched alike: over what is usual in the pool, and what is usual in ``pixels``.
+    """
+    stretch = Stretch.of_statistics(survey.run.statistics)
+    if pixels:  # what is searched for may be brighter than all that is usual, and must not be white
+        stretch = stretch.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
+    items = [
+        _item(survey, rank, place, pixels.get(place), stretch)
+        for rank, place in enumerate(positions.tolist(), start=1)
+    ]
+    return tag("ol", *items, class_="gallery")
+
+
+def _item(
+    survey: Survey, rank: int, position: int, pixels: FloatArray | None, stretch: Stretch
+) -> Markup:
+    run, said = survey.run, survey.opinion
+    row = run.patches.iloc[position]
+    name = str(row["patch_id"])
+    chips = [tag("p", "The scene cannot be read.", class_="small")]
+    if pixels is not None:
+        chips = [
+            image(
+                png(as_seen(stretch.to_rgb(pixels, how.bands), run.grids[row["scene"]])),
+                "png",
+                f"{how.title} of patch {name}",
+                width=run.settings.patch_size,
+                height=run.settings.patch_size,
+            )
+            for how in survey.composites
+        ]
+    lines = []
+    if math.isfinite(said.probability[position]):
+        of_it = f"{run.settings.positive} {said.probability[position]:.2f}"
+        doubt = f"doubt {said.uncertainty[position]:.2f}"
+        lines.append(tag("p", f"{rank}. {of_it}, {doubt}", class_="what"))
+        if len(run.settings.classes) > 2:
+            lines.append(tag("p", f"most probably {said.best[position]}", class_="small"))
+    else:
+        lines.append(tag("p", f"{rank}.", class_="what"))
+    concepts = [
+        f"{concept}: {_value(row[concept])}" for concept in list(run.settings.concepts)[:_CONCEPTS]
+    ]
+    if concepts:
+        lines.append(tag("p", "; ".join(concepts), class_="small"))
+    where = str(place_of(survey, position))
+    lines.append(tag("p", f"{name} ({where})" if where else name, class_="small note"))
+    return tag("li", tag("div", *chips, class_="chips"), *lines)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return "unknown" if math.isnan(value) else f"{value:.4g}"
+    return "unknown" if pd.isna(value) else str(value)

@@ -1,0 +1,76 @@
+"""What answers and model say of each concept's values, for people who know the concepts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.reporting.survey import Survey
+from owl_geo.types import BoolArray
+
+_MOST = 6  # categories of a concept that are named, the most frequent
+
+
+@dataclass(frozen=True)
+class Group:
+    """The patches where a concept has one value, or one of a range."""
+
+    name: str  # "land_cover = urban"
+    patches: int
+    answered: int  # with a class
+    positive: int  # of these
+    probability: float  # mean over the patches that the model was asked of; nan = of none
+
+
+def groups(survey: Survey) -> list[Group]:
+    """Split the pool by each concept in turn, and say what is known of each part.
+
+    Categories and yes/no concepts by value, numbers into thirds. It shows what goes together, not
+    what causes what: concepts overlap.
+    """
+    run = survey.run
+    labels = survey.labels[survey.labels.isin(run.settings.classes)]
+    at = survey.positions([str(name) for name in labels.index])
+    answered, positive = (np.zeros(len(run.patches), dtype=bool) for _ in range(2))
+    answered[at] = True
+    positive[at] = (labels == run.settings.positive).to_numpy()
+    said = survey.opinion.probability
+    found = []
+    for concept in run.settings.concepts:
+        for name, members in _parts(concept, run.patches[concept]):
+            known = said[members]
+            known = known[np.isfinite(known)]
+            found.append(
+                Group(
+                    name,
+                    int(members.sum()),
+                    int((members & answered).sum()),
+                    int((members & positive).sum()),
+                    float(known.mean()) if len(known) else math.nan,
+                )
+            )
+    return found
+
+
+def _parts(concept: str, column: pd.Series) -> Iterator[tuple[str, BoolArray]]:
+    if pd.api.types.is_bool_dtype(column):
+        yield concept, column.to_numpy(dtype=bool)
+        yield f"not {concept}", ~column.to_numpy(dtype=bool)
+        return
+    if not pd.api.types.is_numeric_dtype(column):
+        for value in column.value_counts().index[:_MOST]:
+            yield f"{concept} = {value}", (column == value).to_numpy(dtype=bool)
+        return
+    values = column.to_numpy(dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if len(known) == 0:
+        return
+    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    yield f"{concept} up to {low:.4g}", values <= low
+    if high > low:
+        yield f"{concept} {low:.4g} to {high:.4g}", (values > low) & (values <= high)
+        yield f"{concept} above {high:.4g}", values > high

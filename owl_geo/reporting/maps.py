@@ -1,0 +1,327 @@
+"""Maps of a scene in its own pixels: what was asked and answered, and what the model says.
+
+A scene is drawn as its file has it, mirrored where north would be below, and never warped; so it
+does not matter what CRS it has, or that generated patches have none to speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from owl_geo import schema
+from owl_geo.footprints import centres_on_earth
+from owl_geo.maps.cells import cells_of, means
+from owl_geo.maps.style import RAMP
+from owl_geo.reporting.colours import Stretch, reads_down
+from owl_geo.reporting.figures import drawing, figure, shortened
+from owl_geo.reporting.survey import Survey
+from owl_geo.types import FloatArray, IntArray, SceneGrid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 6.5  # inches
+_LOWEST, _HIGHEST = 2.0, 9.0  # inches of the map itself
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+_OUTLINED = 7.0  # points from which on a patch is drawn as the square that it is
+_RANKED = 20  # most probable patches that are numbered, as in the report's table
+_CELLS = 2000  # along an edge; more are thinned out
+_BARE = "#D9D9D9"  # where there is no picture
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Patches that look the same on a map."""
+
+    name: str
+    colour: str
+    marker: str
+    positions: IntArray  # in the index
+
+
+def answers_map(survey: Survey, scene: str) -> Figure:
+    """Draw a scene with its answers, coloured and shaped by label, and what waits for one."""
+    with drawing():
+        grid = survey.run.grids[scene]
+        made, axes = _canvas(grid)
+        _background(axes, survey, scene, grey=False)
+        kinds = [kind for kind in _kinds(survey, scene) if len(kind.positions)]
+        for kind in kinds:
+            _draw(axes, survey, grid, kind)
+        _finish(axes, survey, scene)
+        if kinds:
+            _legend(made, kinds)
+            axes.set_title(shortened(scene, 60), loc="left")
+        else:
+            axes.set_title(f"{shortened(scene)}: nothing was asked here yet", loc="left")
+    return made
+
+
+def likely_map(survey: Survey, scene: str) -> Figure:
+    """Draw how probable a target is over a scene; the most probable of the run are numbered."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    with drawing():
+        grid = survey.run.grids[scene]
+        made, axes = _canvas(grid)
+        _background(axes, survey, scene, grey=True)
+        at = survey.of_scene(scene)
+        at = at[survey.opinion.is_known[at]]
+        if len(at):
+            ramp = LinearSegmentedColormap.from_list("owl", list(RAMP))
+            values, reach = _raster(survey, grid, at)
+            shown = axes.imshow(
+                np.ma.masked_invalid(values),
+                extent=(0, reach[1], reach[0], 0),
+                cmap=ramp,
+                vmin=0,
+                vmax=1,
+                alpha=0.75,
+                interpolation="nearest",
+                aspect="equal",
+            )
+            made.colorbar(
+                shown,
+                ax=axes,
+                orientation="horizontal",
+                fraction=0.04,
+                pad=0.02,
+                label=f"probability of {shortened(survey.run.settings.positive)}",
+            )
+            _number(axes, survey, scene)
+        _finish(axes, survey, scene)
+        nothing = "" if len(at) else ": the model was not asked here"
+        axes.set_title(f"{shortened(scene)}{nothing}", loc="left")
+    return made
+
+
+def _canvas(grid: SceneGrid) -> tuple[Figure, Axes]:
+    height = float(np.clip(_WIDTH * grid.height / grid.width, _LOWEST, _HIGHEST))
+    return figure(_WIDTH, height + 0.9)
+
+
+def _background(axes: Axes, survey: Survey, scene: str, *, grey: bool) -> None:
+    """Show the quicklook, or say that there is none."""
+    grid = survey.run.grids[scene]
+    look = survey.quicklook(scene)
+    axes.set_facecolor(_BARE)
+    if look is None:
+        middle = grid.width / 2, grid.height / 2
+        axes.text(*middle, "the scene cannot be read", ha="center", va="center", color="#333333")
+        return
+    image = Stretch.of_pixels(look.values).to_rgb(look.values, (0, 1, 2))
+    image[~np.isfinite(look.values).all(axis=0)] = 0xD9
+    if grey:
+        levels = image.mean(axis=2, keepdims=True)
+        image = np.broadcast_to((levels * 0.8 + 40).astype(np.uint8), image.shape)
+    axes.imshow(
+        image,
+        extent=(0, grid.width, grid.height, 0),
+        interpolation="antialiased",
+        aspect="equal",
+    )
+
+
+def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
+    """Yield what is drawn, from below to above: the class that is searched for comes last."""
+    settings = survey.run.settings
+    colours = schema.label_colours(settings.classes)
+    at = survey.positions([str(name) for name in survey.labels.index])
+    here = (survey.run.patches["scene"].iloc[at] == scene).to_numpy()
+    at, said = at[here], survey.labels.to_numpy(dtype=object)[here]
+    markers = {
+        name: _MARKERS[number % len(_MARKERS)] for number, name in enumerate(settings.classes)
+    } | {schema.UNSURE: "*", schema.SKIP: "x"}
+    others = (schema.SKIP, schema.UNSURE, *settings.classes)
+    for name in sorted(others, key=lambda name: name == settings.positive):
+        yield _Kind(name, colours[name], markers[name], at[said == name])
+    for title, ids, marker in (
+        ("disputed", survey.disputed, "d"),
+        ("asked, not answered", survey.waiting, "s"),
+    ):
+        open_ = survey.positions(list(ids))
+        in_scene = (survey.run.patches["scene"].iloc[open_] == scene).to_numpy()
+        yield _Kind(title, "#FFFFFF", marker, open_[in_scene])
+
+
+def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
+    """Draw patches as squares where these are large enough to see, and a mark on each."""
+    from matplotlib.collections import PolyCollection
+
+    size = survey.run.settings.patch_size
+    rows = survey.run.patches.iloc[kind.positions]
+    top, left = (rows[name].to_numpy(dtype=float) for name in ("row_off", "col_off"))
+    edge = _WIDTH * 72 * size / grid.width  # points on paper
+    hollow = kind.name == "asked, not answered"
+    if edge >= _OUTLINED:
+        x = left[:, None] + np.array([0, size, size, 0])
+        y = top[:, None] + np.array([0, 0, size, size])
+        squares = np.stack([x, y], axis=-1)
+        for width, colour in ((2.6, "#000000"), (1.3, kind.colour)):
+            axes.add_collection(
+                PolyCollection(
+                    list(squares), facecolors="none", edgecolors=colour, linewidths=width
+                )
+            )
+    if hollow and edge >= _OUTLINED:
+        return
+    mark = float(np.clip(0.45 * edge, 3.6, 6.5))
+    x, y = left + size / 2, top + size / 2
+    if kind.marker == "x" or hollow:
+        _mark(axes, x, y, kind.marker, mark, "none", "#000000", 2.8)
+        _mark(axes, x, y, kind.marker, mark, "none", kind.colour, 1.3)
+    else:
+        _mark(axes, x, y, kind.marker, mark, kind.colour, "#000000", 0.7)
+
+
+def _mark(
+    axes: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    marker: str,
+    size: float,
+    fill: str,
+    edge: str,
+    width: float,
+) -> None:
+    axes.plot(
+        x,
+        y,
+        linestyle="none",
+        marker=marker,
+        markersize=size,
+        markerfacecolor=fill,
+        markeredgecolor=edge,
+        markeredgewidth=width,
+    )
+
+
+def _legend(made: Figure, kinds: list[_Kind]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for kind in reversed(kinds):
+        bare = kind.marker == "x"
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                marker=kind.marker,
+                markersize=8,
+                markerfacecolor=kind.colour,
+                markeredgecolor=kind.colour if bare else "#000000",
+                markeredgewidth=2 if bare else 1,
+                label=f"{len(kind.positions)} {shortened(kind.name)}",
+            )
+        )
+    made.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=2 if max(len(kind.name) for kind in kinds) > 12 else 4,
+        frameon=False,
+    )
+
+
+def _raster(
+    survey: Survey, grid: SceneGrid, at: IntArray
+) -> tuple[FloatArray, tuple[float, float]]:
+    """Return the probabilities as a raster, and how many pixels of the scene it spans."""
+    rows = survey.run.patches.iloc[at]
+    row_off, col_off = (rows[name].to_numpy(dtype=np.int64) for name in ("row_off", "col_off"))
+    cells = cells_of(grid, row_off, col_off, survey.run.settings.patch_size)
+    every = -(-max(cells.grid.height, cells.grid.width) // _CELLS)
+    parts = []
+    for first, part in means(cells, survey.opinion.probability[at][:, None]):
+        parts.append(part[0, -first % every :: every, ::every].astype(np.float32))
+    reach = cells.grid.height * cells.edge, cells.grid.width * cells.edge
+    return np.concatenate(parts), reach
+
+
+def _number(axes: Axes, survey: Survey, scene: str) -> None:
+    """Write their ranks beside the most probable patches that are not answered."""
+    from matplotlib.patheffects import withStroke
+
+    patches, size = survey.run.patches, survey.run.settings.patch_size
+    for rank, position in enumerate(survey.most_probable(_RANKED).tolist(), start=1):
+        row = patches.iloc[position]
+        if row["scene"] != scene:
+            continue
+        x, y = row["col_off"] + size / 2, row["row_off"] + size / 2
+        axes.plot([x], [y], "s", markerfacecolor="none", markeredgecolor="#000000", markersize=5)
+        axes.annotate(
+            str(rank),
+            (x, y),
+            xytext=(4, 2),
+            textcoords="offset points",
+            fontsize=8,
+            color="#000000",
+            path_effects=[withStroke(linewidth=2, foreground="#FFFFFF")],
+            annotation_clip=True,
+        )
+
+
+def _finish(axes: Axes, survey: Survey, scene: str) -> None:
+    """Set the limits, so that north is up where mirroring does it, and draw a scale bar."""
+    grid = survey.run.grids[scene]
+    down, right = reads_down(grid)
+    axes.set_xlim((0, grid.width) if right else (grid.width, 0))
+    axes.set_ylim((grid.height, 0) if down else (0, grid.height))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if survey.run.settings.source.kind != "synthetic":
+        _scale_bar(axes, grid)
+
+
+def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
+    from matplotlib.patheffects import withStroke
+
+    metres = _metres_across(grid)
+    if not np.isfinite(metres) or metres <= 0:
+        return
+    length = _round_down(metres / 4)
+    share = length / metres
+    x = (0.03, 0.03 + share)
+    halo = [withStroke(linewidth=5, foreground="#FFFFFF")]
+    axes.plot(
+        x,
+        (0.035, 0.035),
+        color="#000000",
+        linewidth=2.5,
+        solid_capstyle="butt",
+        transform=axes.transAxes,
+        path_effects=halo,
+    )
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    axes.text(
+        x[0],
+        0.055,
+        text,
+        transform=axes.transAxes,
+        fontsize=9,
+        path_effects=[withStroke(linewidth=3, foreground="#FFFFFF")],
+    )
+
+
+def _metres_across(grid: SceneGrid) -> float:
+    """Return the width of a scene on the ground along its middle row, in metres."""
+    row = grid.height // 2
+    ends = pd.DataFrame({"scene": grid.name, "row_off": [row, row], "col_off": [0, grid.width]})
+    return _length(centres_on_earth(ends, {grid.name: grid}, 0))
+
+
+def _length(points: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(points[1] - points[0]))
+
+
+def _round_down(metres: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20 and so on that is no more than ``metres``."""
+    power = 10.0 ** np.floor(np.log10(metres))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= metres))

@@ -1,0 +1,114 @@
+"""What the model says of the pool at this moment, for pictures: from the maps, or asked anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from owl_geo.errors import OwlError
+from owl_geo.prediction import CurrentModel, finished_tables
+from owl_geo.run_folder import Run
+from owl_geo.search import Search
+from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.uncertainty import uncertainty
+
+log = logging.getLogger("owl_geo")
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Per patch of the index ``(N,)``; not-a-number where the model was not asked."""
+
+    probability: FloatArray  # of the positive class
+    uncertainty: FloatArray  # in the measure of the run's settings
+    best: NDArray[np.object_]  # the most probable class; None where the model was not asked
+    lacking: str  # why nothing, or not everything, was asked; empty where nothing is lacking
+
+    @property
+    def is_known(self) -> BoolArray:
+        """Of which patches the model was asked."""
+        return np.isfinite(self.probability)
+
+    @classmethod
+    def none(cls, n: int, why: str) -> Opinion:
+        """Of ``n`` patches, where no model can be asked."""
+        unknown = np.full(n, np.nan, dtype=np.float32)
+        return cls(unknown, unknown.copy(), np.full(n, None, dtype=object), why)
+
+
+def opinion(
+    run: Run,
+    source: PatchSource | None,
+    missing: Collection[str] = (),
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Opinion:
+    """Return what the model says that the next query would learn, of as much as is quick to ask.
+
+    What ``owl-geo predict`` has left is taken where it is of the same answers. Of the rest, no more
+    patches are scored than a round would look at (``acquisition.candidates``). Where there is
+    nothing to learn from, or pixels cannot be read, the answer says why and holds nothing else.
+
+    Args:
+        run: the run.
+        source: its pixels; None where they cannot be read.
+        missing: scenes that the source lacks.
+        device: where a network works.
+        progress: told how many patches are scored.
+    """
+    from owl_geo.scoring import pick_device
+
+    n = len(run.patches)
+    try:
+        lesson = CurrentModel.of(run)
+    except OwlError as error:
+        return Opinion.none(n, str(error))
+    said = Opinion.none(n, "")
+    done = np.zeros(n, dtype=bool)
+    for table in finished_tables(run, lesson).values():
+        at = positions_of(run.patches, table["patch_id"].tolist())
+        said.probability[at] = table["probability"]
+        said.uncertainty[at] = table["uncertainty"]
+        said.best[at] = table["class"].to_numpy(dtype=object)
+        done[at] = True
+    if done.all():
+        return said
+    there = ~run.patches["scene"].isin(list(missing)).to_numpy()
+    if source is None or not (there & ~done).any():
+        why = "the model was not asked of scenes that cannot be read"
+        return Opinion(said.probability, said.uncertainty, said.best, why)
+    search = run.search(pick_device(device), source=source)
+    try:
+        _ask(run, search, lesson, np.flatnonzero(there & ~done), said, progress)
+    except OwlError as error:
+        log.warning("the model was not asked: %s", error)
+        why = f"the model could not be asked of every patch: {error}"
+    else:
+        known = int(said.is_known.sum())
+        why = "" if known == n else f"the model was asked of {known:,} of {n:,} patches"
+    return Opinion(said.probability, said.uncertainty, said.best, why)
+
+
+def _ask(
+    run: Run,
+    search: Search,
+    lesson: CurrentModel,
+    positions: IntArray,
+    said: Opinion,
+    progress: Progress | None,
+) -> None:
+    """Score patches, at most as many as a round would, into ``said``."""
+    learner = lesson.learner(run, search)
+    worth = search.worth_scoring(positions, lesson.answers, lesson.number)
+    members = search.members(learner, worth, lesson.number, progress)
+    means = members.mean(axis=0)
+    settings = run.settings
+    said.probability[worth] = means[:, search.positive]
+    said.uncertainty[worth] = uncertainty(members, settings.uncertainty.measure)
+    said.best[worth] = np.array(settings.classes, dtype=object)[means.argmax(axis=1)]

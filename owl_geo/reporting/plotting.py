@@ -1,0 +1,69 @@
+"""``owl-geo plot``: a run's pictures as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from owl_geo.atomic import writing_file
+from owl_geo.file_names import file_names
+from owl_geo.overview import status
+from owl_geo.reporting.curves import curves_of, discovery, learning
+from owl_geo.reporting.figures import Format, rendered
+from owl_geo.reporting.maps import answers_map, likely_map
+from owl_geo.reporting.survey import Survey
+from owl_geo.run_folder import Run
+from owl_geo.types import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FOLDER = "plots"
+_FORMATS: tuple[Format, ...] = ("png", "svg")
+
+
+def plot(
+    run: Run | str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Draw a run's pictures as PNG and SVG; return the files.
+
+    ``discovery`` and ``learning`` are its curves. ``map_<scene>`` shows batches and answers over
+    the scene, ``likely_<scene>`` what the model says; of many scenes the four where most was asked.
+    Pictures of the same names are replaced.
+
+    Args:
+        run: the run, or its folder; it may have no answers yet.
+        out: a folder, made if it is not there; None = ``plots`` in the run's folder.
+        device: where a network works.
+        progress: told how many patches are scored.
+
+    Raises RunError where the run is damaged, or the files cannot be written.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    folder = Path(out) if out is not None else run.path / FOLDER
+    survey = Survey.of(run, device=device, progress=progress)
+    written = []
+    for name, figure in _pictures(survey):
+        for kind in _FORMATS:
+            path = folder / f"{name}.{kind}"
+            with writing_file(path) as partial:
+                partial.write_bytes(rendered(figure, kind))
+            written.append(path)
+    return written
+
+
+def _pictures(survey: Survey) -> Iterator[tuple[str, Figure]]:
+    curves = curves_of(survey, status(survey.run))
+    yield "discovery", discovery(curves, survey.run.settings.positive)
+    yield "learning", learning(curves)
+    files = file_names(list(survey.run.grids))
+    for scene in survey.scenes:
+        yield f"map_{files[scene]}", answers_map(survey, scene)
+        if survey.opinion.is_known.any():
+            yield f"likely_{files[scene]}", likely_map(survey, scene)

@@ -1,0 +1,166 @@
+"""A scene at a glance: few pixels of it, read through the overviews that its files have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+
+from owl_geo.errors import SourceError
+from owl_geo.grid import to_xy
+from owl_geo.sources.bands import Band
+from owl_geo.sources.base import PatchSource
+from owl_geo.sources.files import open_raster
+from owl_geo.sources.present import PresentScenes
+from owl_geo.sources.reader import FileScene
+from owl_geo.sources.tiled import TiledSource
+from owl_geo.types import FloatArray, IntArray, SceneGrid
+
+EDGE = 1000  # pixels along the longer edge of a quicklook
+_MOST_PIXELS = 2**24  # that are read where there are no overviews to read through
+
+
+@dataclass(frozen=True)
+class Quicklook:
+    """A scene, made smaller."""
+
+    grid: SceneGrid  # of the whole scene, in its own pixels
+    values: FloatArray  # (bands asked for, height, width); not-a-number where there are no data
+
+
+def quicklook(
+    source: PatchSource, scene: str, bands: Sequence[int], positions: IntArray, edge: int = EDGE
+) -> Quicklook:
+    """Read a scene so small that its longer edge has ``edge`` pixels, or as it is if smaller.
+
+    Of files, the whole extent is read through GDAL, which takes overviews where there are some and
+    the mean of the pixels. Anything else (a cube, generated patches) shows its patches: all, or, of
+    more than 16 million pixels, a regular part, each of which stands for its surroundings.
+
+    Args:
+        source: the run's pixels.
+        scene: its name.
+        bands: places of the bands to read; they come in this order.
+        positions: of the scene's patches in the source's index, ascending.
+        edge: pixels.
+
+    Raises SourceError where the pixels cannot be read.
+    """
+    grid = source.grids[scene]
+    height, width = _shape(grid, edge)
+    if isinstance(source, TiledSource | PresentScenes):
+        stored = source.scene(scene)
+        if isinstance(stored, FileScene):
+            of_bands = [_overview(stored.bands[place], grid, height, width) for place in bands]
+            return Quicklook(grid, np.stack(of_bands))
+    return Quicklook(grid, _from_patches(source, grid, bands, positions, height, width))
+
+
+def _shape(grid: SceneGrid, edge: int) -> tuple[int, int]:
+    smaller = max(grid.height, grid.width, edge) / edge
+    return max(round(grid.height / smaller), 1), max(round(grid.width / smaller), 1)
+
+
+def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArray:
+    """Read one band over the scene's extent, ``(height, width)``, not-a-number for no data."""
+    # nodata that only the product knows of must not be averaged with data
+    told = band.nodata is not None and not np.isnan(band.nodata)
+    try:
+        with open_raster(band.path) as dataset:
+            how = Resampling.nearest if told and dataset.nodata is None else Resampling.average
+            if _same_extent(band.grid, grid):
+                shape = (height, width)
+                pixels = dataset.read(band.number, out_shape=shape, resampling=how, masked=True)
+            else:
+                pixels = _warped(dataset, band, grid, height, width, how)
+    except RasterioError as error:
+        raise SourceError(
+            f"scene {grid.name!r}: cannot read {band.path} (is the file whole?): "
+            f"{error.__cause__ or error}"
+        ) from error
+    with np.errstate(over="ignore", invalid="ignore"):
+        raw = pixels.astype(np.float32).filled(np.nan)
+        values = raw * band.scale + band.offset
+    there = np.isfinite(values) & (raw != band.nodata) if told else np.isfinite(values)
+    return np.where(there, values, np.nan).astype(np.float32)
+
+
+def _same_extent(one: SceneGrid, other: SceneGrid) -> bool:
+    """Whether two grids cover the same ground, be their pixels as large as they may."""
+    corners = [
+        to_xy(grid, np.array([0.0, 0.0, grid.height]), np.array([0.0, grid.width, 0.0]))
+        for grid in (one, other)
+    ]
+    pixel = np.abs(np.array(other.transform)[[0, 1, 3, 4]]).max()
+    return one.crs == other.crs and bool(np.abs(corners[0] - corners[1]).max() <= 0.5 * pixel)
+
+
+def _warped(
+    dataset: rasterio.DatasetReader,
+    band: Band,
+    grid: SceneGrid,
+    height: int,
+    width: int,
+    resampling: Resampling,
+) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]:
+    """Read a band that covers other ground than the scene; overviews are of no use here."""
+    to_scene = rasterio.Affine(*grid.transform)
+    coarse = to_scene @ rasterio.Affine.scale(grid.width / width, grid.height / height)
+    with WarpedVRT(
+        dataset,
+        crs=grid.crs,
+        transform=coarse,
+        height=height,
+        width=width,
+        resampling=resampling,
+        src_nodata=band.nodata,
+        nodata=band.nodata,
+        add_alpha=band.nodata is None and not band.masked,
+    ) as warped:
+        pixels: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]
+        pixels = warped.read(band.number, masked=True)
+        return pixels
+
+
+def _from_patches(
+    source: PatchSource,
+    grid: SceneGrid,
+    bands: Sequence[int],
+    positions: IntArray,
+    height: int,
+    width: int,
+) -> FloatArray:
+    """Put patches where they lie, and the nearest of those that are read where others lie."""
+    size = source.patch_size
+    every = max(1, -(-len(positions) * size**2 // _MOST_PIXELS))
+    read = positions[::every]
+    image = np.full((len(bands), height, width), np.nan, dtype=np.float32)
+    index = source.index
+    row_off = index["row_off"].to_numpy(dtype=np.int64)
+    col_off = index["col_off"].to_numpy(dtype=np.int64)
+    # which pixel of the scene each pixel of the quicklook shows: the middle one
+    rows = ((np.arange(height) + 0.5) * grid.height / height).astype(np.int64)
+    cols = ((np.arange(width) + 0.5) * grid.width / width).astype(np.int64)
+    for at, patches in source.stream(read):
+        for place, patch in zip(at, patches[:, list(bands)], strict=True):
+            top, left = row_off[place], col_off[place]
+            down = slice(*np.searchsorted(rows, [top, top + size]))
+            across = slice(*np.searchsorted(cols, [left, left + size]))
+            image[:, down, across] = patch[:, rows[down] - top][:, :, cols[across] - left]
+    return image if every == 1 else _spread(image)
+
+
+def _spread(image: FloatArray) -> FloatArray:
+    """Give each pixel without a value that of the nearest one that has one."""
+    from scipy.ndimage import distance_transform_edt
+
+    empty = np.isnan(image[0])
+    if empty.all():
+        return image
+    nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
+    return np.asarray(image[:, nearest[0], nearest[1]], dtype=np.float32)

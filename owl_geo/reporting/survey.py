@@ -1,0 +1,138 @@
+"""Everything that the pictures and the report of a run say, gathered once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.errors import OwlError, RunError
+from owl_geo.labels import consensus, disputed
+from owl_geo.prediction import present_source
+from owl_geo.reporting.colours import Composite, composites
+from owl_geo.reporting.opinion import Opinion, opinion
+from owl_geo.reporting.quicklook import Quicklook, quicklook
+from owl_geo.run_folder import Run
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import BoolArray, IntArray, Progress
+
+log = logging.getLogger("owl_geo")
+
+MOST_SCENES = 4  # that maps are drawn of
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A run at one moment: answers, what the model says, and pixels to show."""
+
+    run: Run
+    history: pd.DataFrame  # of the answers, see ``LabelStore.history``
+    labels: pd.Series  # one label per answered patch, by patch_id
+    disputed: tuple[str, ...]  # patches whose labels tie
+    waiting: tuple[str, ...]  # patches of the newest batch that nobody has answered
+    opinion: Opinion
+    source: PatchSource | None  # None where no pixels can be read
+    missing: Mapping[str, str]  # scenes whose pixels cannot be read, and why
+
+    @classmethod
+    def of(cls, run: Run, *, device: str = "auto", progress: Progress | None = None) -> Survey:
+        """Gather it; raises RunError or ConfigError where the run's folder is damaged."""
+        history = run.labels.history()
+        labels = consensus(history).set_index("patch_id")["label"]
+        rounds = run.rounds()
+        tied = disputed(history)
+        newest = rounds[-1].patch_ids if rounds and rounds[-1].batch_id is not None else ()
+        source, missing = _pixels(run)
+        return cls(
+            run=run,
+            history=history,
+            labels=labels,
+            disputed=tuple(tied),
+            waiting=tuple(p for p in newest if p not in labels.index and p not in tied),
+            opinion=opinion(run, source, missing, device=device, progress=progress),
+            source=source,
+            missing=missing,
+        )
+
+    @cached_property
+    def composites(self) -> tuple[Composite, ...]:
+        """How pixels are shown."""
+        return composites(self.run.statistics.bands)
+
+    @cached_property
+    def askable(self) -> BoolArray:
+        """Which patches may still be asked, ``(N,)``."""
+        return self.run.pool(self.labels.rename_axis("patch_id").reset_index())
+
+    def positions(self, ids: list[str]) -> IntArray:
+        """Return where patches stand in the index; raises RunError for one that it lacks."""
+        found = self._ids.get_indexer(pd.Index(ids, dtype=object))
+        if (found < 0).any():
+            unknown = ids[int(np.argmax(found < 0))]
+            raise RunError(f"{self.run.path} has an answer to {unknown!r}, which its index lacks")
+        return np.asarray(found, dtype=np.int64)
+
+    @cached_property
+    def _ids(self) -> pd.Index:
+        return pd.Index(self.run.patches["patch_id"], dtype=object)
+
+    def most_probable(self, count: int) -> IntArray:
+        """Return positions of the most probable patches not yet answered, the best first."""
+        return self._best(self.opinion.probability, count)
+
+    def most_doubtful(self, count: int) -> IntArray:
+        """Return positions of the patches not yet answered that the model doubts most."""
+        return self._best(self.opinion.uncertainty, count)
+
+    def _best(self, scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]], n: int) -> IntArray:
+        open_ = np.flatnonzero(self.askable & np.isfinite(scores))
+        return open_[np.argsort(-scores[open_], kind="stable")[:n]].astype(np.int64)
+
+    @cached_property
+    def scenes(self) -> tuple[str, ...]:
+        """The scenes that maps are drawn of: those where most was answered or is asked."""
+        told = [*self.labels.index, *self.disputed, *self.waiting]
+        scene = self.run.patches["scene"]
+        sizes = scene.value_counts(sort=False)
+        counts = scene.iloc[self.positions(told)].value_counts() if told else pd.Series(dtype=int)
+        asked = counts.reindex(sizes.index, fill_value=0)
+        order = np.lexsort((-sizes.to_numpy(), -asked.to_numpy()))
+        return tuple(str(sizes.index[place]) for place in sorted(order[:MOST_SCENES]))
+
+    def of_scene(self, scene: str) -> IntArray:
+        """Return positions of a scene's patches, ascending."""
+        return np.flatnonzero((self.run.patches["scene"] == scene).to_numpy()).astype(np.int64)
+
+    @cached_property
+    def _quicklooks(self) -> dict[str, Quicklook | None]:
+        return {}
+
+    def quicklook(self, scene: str) -> Quicklook | None:
+        """Return a scene at a glance in the first composite's bands, None where it is lost."""
+        if scene not in self._quicklooks:
+            self._quicklooks[scene] = self._read_quicklook(scene)
+        return self._quicklooks[scene]
+
+    def _read_quicklook(self, scene: str) -> Quicklook | None:
+        if self.source is None or scene in self.missing:
+            return None
+        try:
+            bands = self.composites[0].bands
+            return quicklook(self.source, scene, bands, self.of_scene(scene))
+        except OwlError as error:
+            log.warning("no quicklook: %s", error)
+            return None
+
+
+def _pixels(run: Run) -> tuple[PatchSource | None, Mapping[str, str]]:
+    try:
+        source, missing = present_source(run)
+    except OwlError as error:
+        source, missing = None, dict.fromkeys(run.grids, str(error))
+    for name, why in missing.items():
+        log.warning("scene %r cannot be read: %s", name, why)
+    return source, missing
