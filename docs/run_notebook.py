@@ -24,8 +24,12 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     )
     client.execute()
     for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            output.get("data", {}).pop("text/html", None)  # the page shows the plain text
+        # warnings name the folder that is gone by then; a page shows plain text, not HTML
+        kept = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
+        for output in kept:
+            output.get("data", {}).pop("text/html", None)
+        if cell.cell_type == "code":
+            cell.outputs = kept
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
     }
