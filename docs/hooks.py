@@ -1,4 +1,4 @@
-"""What pages say of commands, settings, columns and Python, taken from the code when they are built.
+"""What pages say of commands, settings, columns and Python, taken from the code at each build.
 
 MkDocs calls ``on_page_markdown`` with each page; a line ``<!-- generated: NAME -->`` becomes what
 ``GENERATORS`` makes of it. A name that is unknown, or a column that nobody has described, stops the
@@ -8,6 +8,7 @@ build.
 from __future__ import annotations
 
 import html
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 def commands() -> str:
     """Return every command with its options, as its ``--help`` has them."""
-    with click.Context(cli, info_name="owl-geo") as context:
+    with click.Context(cli, info_name="owl-geo", **cli.context_settings) as context:
         return "\n\n".join(_commands(cli, context))
 
 
@@ -63,8 +64,9 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
             continue
         with click.Context(command, info_name=name, parent=context) as inside:
             yield f"## {inside.command_path}"
-            yield f"```text\n{' '.join([inside.command_path, *command.collect_usage_pieces(inside)])}\n```"
-            yield _escaped(re.sub(r"(?<!\n)\n(?!\n)", " ", (command.help or "").strip()))
+            usage = " ".join([inside.command_path, *command.collect_usage_pieces(inside)])
+            yield f"```text\n{usage}\n```"
+            yield _escaped(re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or "")))
             if isinstance(command, click.Group):
                 yield from _commands(command, inside)
                 continue
@@ -73,7 +75,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
                 for parameter in command.get_params(inside)
                 if isinstance(parameter, click.Option)
             ]
-            rows = [(_code(names), _escaped(text)) for names, text in filter(None, records)]
+            rows = [(_code(names.replace("|", " | ")), _escaped(text)) for names, text in filter(None, records)]
             yield _table(("option", "meaning"), rows)
             example = (command.epilog or "").strip()
             if example.startswith("Example: "):
@@ -82,9 +84,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
 
 def settings() -> str:
     """Return every table of owl.toml with what may stand in it."""
-    plain = [
-        (name, field) for name, field in Settings.model_fields.items() if not _sections(field)
-    ]
+    plain = [(name, field) for name, field in Settings.model_fields.items() if not _sections(field)]
     parts = ["## At the top", _fields(plain)]
     for name, field in Settings.model_fields.items():
         for section in _sections(field):
@@ -179,8 +179,9 @@ def batch_columns() -> str:
 
 
 def labels_columns() -> str:
-    """Return the columns of labels.gpkg."""
-    return _table(("column", "type", "meaning"), [_column(n) for n in schema.LABELS_COLUMNS])
+    """Return the columns of labels.gpkg, which nobody edits."""
+    rows = [(_code(name), *COLUMNS[name]) for name in schema.LABELS_COLUMNS]
+    return _table(("column", "type", "meaning"), rows)
 
 
 def _column(name: str) -> tuple[str, str, str]:
@@ -235,7 +236,13 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+    return "\n".join("| " + " | ".join(map(_cell_text, line)) + " |" for line in lines)
+
+
+def _cell_text(text: str) -> str:
+    """Keep a bar from ending the cell; in code it does not, and a backslash would be seen."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else p.replace("|", "\\|") for p in parts)
 
 
 def _code(text: str) -> str:
@@ -245,7 +252,9 @@ def _code(text: str) -> str:
 def _escaped(text: str) -> str:
     """Keep what Markdown and HTML would take for their own, outside of code."""
     parts = re.split(r"(`[^`]*`)", text.replace("``", "`"))
-    plain = [re.sub(r"([\\*_\[\]#])", r"\\\1", html.escape(part, quote=False)) for part in parts[::2]]
+    plain = [
+        re.sub(r"([\\*_\[\]#])", r"\\\1", html.escape(part, quote=False)) for part in parts[::2]
+    ]
     return "".join(word for pair in zip(plain, [*parts[1::2], ""], strict=True) for word in pair)
 
 

@@ -1,4 +1,4 @@
-"""Makes docs/images/qgis-labelling.png: a real QGIS with a batch of the sample, half of it labelled.
+"""Makes docs/images/qgis-labelling.png: a real QGIS, and a batch of the sample half labelled.
 
 Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, ImageMagick). Usage:
 ``python docs/make_images.py [SAMPLE_FOLDER]``.
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ IMAGES = ROOT / "docs" / "images"
 SCREEN = "1360x800"
 ROUNDS = 3  # answered by the truth, so that the batch to be seen is one that was aimed
 LABELLED = 6
+PAUSE = 4  # seconds that a person looks; the panel shows the pace
 
 os.environ["OWL_QGIS_SCREEN"] = SCREEN
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -77,7 +79,7 @@ def make_profile(folder: Path) -> None:
     ini.parent.mkdir(parents=True)
     ini.write_text(
         "[PythonPlugins]\nowl_geo_labeler=true\n[app]\naskToSaveMemoryLayers=false\n"
-        f"[owl_geo_labeler]\nannotator=Ada\nexecutable={program}\n"
+        f"[owl_geo_labeler]\nannotator=Ada\nexecutable={program}\ncontext=8\n"
     )
 
 
@@ -98,11 +100,14 @@ def main(sample: Path) -> None:
         for done, answer in enumerate(said[:LABELLED], 1):
             desktop.press("2" if answer == "present" else "1")
             desktop.wait(lambda state, done=done: state["answered"] == done)
+            time.sleep(PAUSE)
         desktop.wait(lambda state: not state["drawing"])
         desktop.picture("labelling")
         desktop.end()
         picture = Image.open(folder / "labelling.png").convert("RGB")
-        picture.quantize(200).save(IMAGES / "qgis-labelling.png", optimize=True)
+        picture.save(
+            IMAGES / "qgis-labelling.png", optimize=True
+        )  # the labels' colours as they are
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The documentation site builds strictly, its links lead somewhere, and no page asks the network."""
+"""The documentation builds strictly, its links lead somewhere, and no page asks the network."""
 
 from __future__ import annotations
 

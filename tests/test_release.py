@@ -124,13 +124,3 @@ def test_the_changelog_knows_this_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[([0-9.]+)\] - (?:unreleased|\d{4}-\d\d-\d\d)$", text, re.M)
     assert versions[0] == __version__
-
-
-def test_the_notebook_is_executed_and_whole(tmp_path: Path) -> None:
-    import nbformat
-
-    notebook = nbformat.read(ROOT / "docs" / "example.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
