@@ -75,7 +75,10 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
                 for parameter in command.get_params(inside)
                 if isinstance(parameter, click.Option)
             ]
-            rows = [(_code(names.replace("|", " | ")), _escaped(text)) for names, text in filter(None, records)]
+            rows = [
+                (_code(names.replace("|", " | ")), _escaped(text))
+                for names, text in filter(None, records)
+            ]
             yield _table(("option", "meaning"), rows)
             example = (command.epilog or "").strip()
             if example.startswith("Example: "):
