@@ -21,9 +21,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DESIGN = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
 
 
-PAGES = {"README.md": README} | {
+PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in sorted((ROOT / "docs").rglob("*.md"))
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 }
 
 # Commands and options that the pages tell of and that come with other work. Where one is there, its
@@ -144,9 +144,11 @@ def test_every_error_that_troubleshooting_explains_can_still_be_met(
     assert any(pattern.search(text) for text in in_code)
 
 
-def test_make_targets_in_readme_exist() -> None:
+def test_make_targets_that_are_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make (\w+) ", README):
+    named = re.findall(r"(?:^|`)make (\w+)", "\n".join(PAGES.values()), flags=re.MULTILINE)
+    assert {"demo", "release"} <= set(named)
+    for target in named:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
