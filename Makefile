@@ -55,7 +55,7 @@ notebook: $(VENV)/.installed-dev
 release: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q tests/test_release.py tests/test_plugin_command.py
 	rm -rf dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 	$(BIN)/owl-geo plugin zip --out dist/owl_geo_labeler.zip
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	@echo; ls dist
