@@ -19,7 +19,7 @@ The layers, from top to bottom; imports go down only:
     features
     scoring | training | audit | validation | patch_table
     sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
-    raster | gpkg | qml | uncertainty | footprints
+    raster | vector | gpkg | qml | uncertainty | footprints | file_names | kappa | answer_checks
     grid | blocks | projections | cluster
     owl_toml | atomic | presets | workers
     config
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from owl_geo.elsewhere import predict_array
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
-    from owl_geo.intake import ingest
+    from owl_geo.intake import import_answers, ingest
+    from owl_geo.labels.agreement import agreement
     from owl_geo.loop import query
     from owl_geo.models.cnn import SimpleCNN
     from owl_geo.overview import status
@@ -78,7 +79,9 @@ _HOME = {
     "SyntheticSource": "sources.synthetic",
     "UncertaintySampler": "acquisition.samplers",
     "add": "addition",
+    "agreement": "labels.agreement",
     "entropy": "uncertainty",
+    "import_answers": "intake",
     "ingest": "intake",
     "init": "creation",
     "least_confidence": "uncertainty",
@@ -109,7 +112,9 @@ __all__ = [
     "SyntheticSource",
     "UncertaintySampler",
     "add",
+    "agreement",
     "entropy",
+    "import_answers",
     "ingest",
     "init",
     "least_confidence",

@@ -155,6 +155,8 @@ def _work(request: dict[str, Any], place: Path) -> None:
     code = 70
     try:
         os.chdir(request["folder"])
+        # a shell that starts tests in the background has them ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         files = [(place / name).open("ab", buffering=0) for name in ("out", "err", "instants")]
         for number, file in enumerate(files[:2], start=1):
             os.dup2(file.fileno(), number)

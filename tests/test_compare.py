@@ -389,7 +389,7 @@ class TestCommand:
             (["--run", "RUN", "--strategies", "gredy"], 1, "did you mean 'greedy'"),
             (["--run", "RUN", "--n-samples", "9"], 2, "--n-samples goes with --source"),
             (["--run", "RUN", "--with", "mine"], 2, "'mine' is not NAME=PATH"),
-            (["--run", "RUN", "--with", "mine=x.toml"], 1, "x.toml cannot be read"),
+            (["--run", "RUN", "--with", "mine=x.toml"], 1, "x.toml does not exist"),
             (["--run", "RUN", "--baseline", "rnadom"], 1, "did you mean 'random'"),
             (["--run", "RUN", "--run", "RUN"], 2, "two runs are named 'noise'"),
             (["--run", "../b=nowhere"], 2, "'../b' cannot name a run in OUT"),

@@ -158,3 +158,10 @@ def test_the_modules_in_design_exist() -> None:
         assert list((ROOT / "owl_geo").rglob(name)), name
     for name in re.findall(r"^([a-z_]+)/", house, flags=re.MULTILINE):
         assert list(ROOT.glob(name)) or list((ROOT / "owl_geo").glob(name)), name
+
+
+def test_the_layers_are_told_as_they_are_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    held = contracts["importlinter"]["contracts"][0]["layers"]
+    told = re.findall(r"^    ([a-z_ |]+)$", owl_geo.__doc__ or "", flags=re.MULTILINE)
+    assert told == held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import warnings
 import zlib
@@ -16,8 +17,8 @@ from owl_geo.errors import SourceError
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
-    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, ImportError),
-    *(EOFError, zlib.error),
+    *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
+    *(EOFError, ArithmeticError, AssertionError, struct.error, zlib.error),
 )
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
