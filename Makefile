@@ -2,6 +2,8 @@
 # make test   every check: style, types, layers, tests, QGIS and PostGIS included where they can be had
 # make bench  ratios of speed, each against a baseline measured in the same run
 # make fuzz   each entrance for files of strangers, fuzzed for SECONDS=60; what breaks stops it
+# make docs   the documentation as web pages, into site/
+# make release  builds what is uploaded, checks it, and says how
 # make audit  known vulnerabilities of what is installed, asked of the network
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
-.PHONY: demo test bench check fuzz audit qgis postgis chromium clean
+.PHONY: demo test bench check docs notebook release fuzz audit qgis postgis chromium clean
 
 demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
@@ -42,6 +44,24 @@ audit: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+notebook: $(VENV)/.installed-dev
+	$(BIN)/python docs/run_notebook.py
+
+release: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q tests/test_release.py tests/test_plugin_command.py
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/owl-geo plugin zip --out dist/owl_geo_labeler.zip
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	@echo; ls dist
+	@echo "to PyPI:             $(BIN)/twine upload dist/*.whl dist/*.tar.gz"
+	@echo "to plugins.qgis.org: dist/owl_geo_labeler.zip, under Upload a plugin"
+	@echo "the tag:             git tag v$$($(BIN)/owl-geo --version | sed 's/.* //')"
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -117,4 +137,4 @@ chromium:
 	fi
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz .fuzz.log
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz .fuzz.log

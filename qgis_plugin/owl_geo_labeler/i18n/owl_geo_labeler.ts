@@ -120,7 +120,19 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>others are labelling all that is left of this batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Take over</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>the batch can be written again; all answers are saved</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} does not answer; go on, your answers are kept and saved as soon as it does</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -153,6 +165,10 @@
     </message>
     <message>
         <source>the batch with your answers is in {path}; owl-geo ingest takes it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Batch {batch}, round {round}, for {name}</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -224,7 +240,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Learns from the answers in a run and writes the next batch to label. Until the last batch has an answer, that batch is named again.</source>
+        <source>Learns from the answers in a run and writes the next batch to label. Until the last batch has an answer, that batch is named again. Of a batch that is dealt out to a team the log names every part, and the output is the last.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -248,7 +264,39 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
+        <source>Predict</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Maps the probability of every patch, by the model that the next batch would be chosen with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable patches. Scenes that are finished are not done again until there are new answers. A scene that cannot be read is left out and named, or stops the rest.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Most probable patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave out scenes that cannot be read</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Add the maps to the project</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Probability</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no scene could be read</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>{path} has no layer batch that QGIS can read</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} has no column {name}: no batch of owl-geo, or changed since</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -269,10 +317,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{path} is no GeoPackage</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} has no column {name}: no batch of owl-geo, or changed since</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -308,11 +352,39 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
+        <source>nothing for {name} now: the batch is for, or waits for, {others}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>owl-geo query named no batch</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>the batch does not lie in its run folder, so the scene {name} is not found; add it to the project yourself</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{text} is no batch in a database; it looks like postgresql://HOST/DB?layer=batch_...</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>leave the password out of the address; it comes from ~/.pgpass, PGPASSWORD, or QGIS asks for it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} is missing; make it with owl-geo predict</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{run}: probability</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{run}: most probable patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} cannot be opened</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -325,6 +397,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>the scene {name} is not at {path}; add it to the project yourself</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>there is no batch {layer} in {place}; known: {known}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{place} cannot be read; is the address right, the server up, and may you label there? {reason}</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -383,56 +463,8 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>no</source>
         <translation type="unfinished" />
     </message>
-    <message>
-        <source>{run}: most probable patches</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} is missing; make it with owl-geo predict</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{run}: probability</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} cannot be opened</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Predict</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Maps the probability of every patch, by the model that the next batch would be chosen with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable patches. Scenes that are finished are not done again until there are new answers. A scene that cannot be read is left out and named, or stops the rest.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Most probable patches</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Leave out scenes that cannot be read</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Add the maps to the project</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Probability</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no scene could be read</source>
-        <translation type="unfinished" />
-    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
-    <message>
-        <source>{path} was saved by a program that keeps answers in a file {name}-wal, which is not beside it; if it was copied while open in QGIS, copy both files</source>
-        <translation type="unfinished" />
-    </message>
     <message>
         <source>Labelling panel</source>
         <translation type="unfinished" />
@@ -443,6 +475,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Open run folder…</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open shared batch…</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show predictions</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -458,11 +498,31 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
+        <source>Open shared batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Address, as owl-geo query --to-store prints it:</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} was saved by a program that keeps answers in a file {name}-wal, which is not beside it; if it was copied while open in QGIS, copy both files</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Make the next batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>{path} has no batch yet</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>Make the first batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the batches in {path} are for {names}; enter your name in the settings, or open one of the files</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -474,11 +534,15 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Open run folder</source>
+        <source>no batch is published in {place} yet</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Show predictions</source>
+        <source>no newer batch is published yet; whoever has the run folder makes it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
 </context><context>

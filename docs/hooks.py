@@ -1,0 +1,272 @@
+"""What pages say of commands, settings, columns and Python, taken from the code at each build.
+
+MkDocs calls ``on_page_markdown`` with each page; a line ``<!-- generated: NAME -->`` becomes what
+``GENERATORS`` makes of it. A name that is unknown, or a column that nobody has described, stops the
+build.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import owl_geo
+from owl_geo import schema
+from owl_geo.cli import cli
+from owl_geo.config import Section, Settings
+
+DOCS = Path(__file__).parent
+_MARK = re.compile(r"^<!-- generated: (\S+) -->$", flags=re.MULTILINE)
+
+COLUMNS = {  # of a batch: type, and what it means
+    "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),
+    "rank": ("integer", "1 is the most wanted"),
+    "score": ("real", "what the strategy made of the patch; empty before there is a model"),
+    "uncertainty": ("real", "how unsure the model is; empty before there is a model"),
+    "relevance": ("real", "how much the concepts speak for the patch"),
+    "probability": ("real", "of the class that is searched for; empty before there is a model"),
+    "label": ("text", "one of the run's classes, `unsure`, `skip`, or empty: not answered"),
+    "annotator": ("text", "who answered"),
+    "comment": ("text", "whatever the annotator wants to note"),
+    "labelled_at": ("text", "when, in UTC"),
+    "scene": ("text", "the scene's name in owl.toml"),
+    "scene_crs": ("text", "the scene's own CRS"),
+    "batch_id": ("text", "the run and the number of the round"),
+    "round": ("integer", "the round that asked, from 0"),
+}
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Put what is generated into a page; called by MkDocs."""
+    return _MARK.sub(lambda match: GENERATORS[match[1]](), markdown)
+
+
+def commands() -> str:
+    """Return every command with its options, as its ``--help`` has them."""
+    with click.Context(cli, info_name="owl-geo", **cli.context_settings) as context:
+        return "\n\n".join(_commands(cli, context))
+
+
+def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        with click.Context(command, info_name=name, parent=context) as inside:
+            yield f"## {inside.command_path}"
+            usage = " ".join([inside.command_path, *command.collect_usage_pieces(inside)])
+            yield f"```text\n{usage}\n```"
+            yield _escaped(re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or "")))
+            if isinstance(command, click.Group):
+                yield from _commands(command, inside)
+                continue
+            records = [
+                parameter.get_help_record(inside)
+                for parameter in command.get_params(inside)
+                if isinstance(parameter, click.Option)
+            ]
+            rows = [
+                (_code(names.replace("|", " | ")), _escaped(text))
+                for names, text in filter(None, records)
+            ]
+            yield _table(("option", "meaning"), rows)
+            example = (command.epilog or "").strip()
+            if example.startswith("Example: "):
+                yield f"```sh\n{example.removeprefix('Example: ')}\n```"
+
+
+def settings() -> str:
+    """Return every table of owl.toml with what may stand in it."""
+    plain = [(name, field) for name, field in Settings.model_fields.items() if not _sections(field)]
+    parts = ["## At the top", _fields(plain)]
+    for name, field in Settings.model_fields.items():
+        for section in _sections(field):
+            parts += _section(name, section, many=get_origin(field.annotation) is dict)
+    return "\n\n".join(parts)
+
+
+def _section(name: str, section: type[Section], *, many: bool) -> Iterator[str]:
+    kind = section.model_fields.get("kind")
+    told_by_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
+    title = f"[{name}.NAME]" if many else f"[{name}]"
+    yield f"## {title}, kind {kind.default}" if kind is not None and told_by_kind else f"## {title}"
+    yield _escaped(" ".join((section.__doc__ or "").split()))
+    fields = section.model_fields.items()
+    yield _fields([(key, field) for key, field in fields if not _sections(field)])
+    for key, field in fields:
+        for inner in _sections(field):
+            repeated = get_origin(field.annotation) is tuple
+            heading = f"[[{name}.{key}]]" if repeated else f"[{name}.{key}]"
+            yield f"### {heading}"
+            yield _escaped(" ".join((inner.__doc__ or "").split()))
+            yield _fields(list(inner.model_fields.items()))
+
+
+def _sections(field: FieldInfo) -> list[type[Section]]:
+    """Return the sections that a setting may hold, in order."""
+    found: list[type[Section]] = []
+
+    def look(annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append(annotation)
+        for inner in get_args(annotation):
+            look(inner)
+
+    look(field.annotation)
+    return found
+
+
+def _fields(fields: list[tuple[str, FieldInfo]]) -> str:
+    rows = [
+        (_code(name), _default(field), _values(field), _escaped(field.description or ""))
+        for name, field in fields
+    ]
+    return _table(("setting", "default", "values", "meaning"), rows)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "needed"
+    if value is None:
+        return "absent"
+    value = list(value) if isinstance(value, tuple) else value
+    return _code("{}" if value == {} else json.dumps(value))
+
+
+def _values(field: FieldInfo) -> str:
+    said = [_type(field.annotation)]
+    for constraint in field.metadata:
+        for sign, bound in (("≥", "ge"), (">", "gt"), ("≤", "le"), ("<", "lt")):
+            limit = getattr(constraint, bound, None)
+            if limit is not None:
+                said.append(f"{sign} {limit:,}")
+    return ", ".join(said)
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(_code(json.dumps(value)) for value in inner)
+    if origin is tuple:
+        return f"list of {_type(inner[0])}"
+    if origin is dict:
+        return f"table of {_type(inner[1])}"
+    if hasattr(annotation, "__metadata__"):
+        return _type(inner[0])
+    if inner:
+        return " or ".join(_type(one) for one in inner if one is not type(None))
+    words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
+    return words[annotation]
+
+
+def batch_columns() -> str:
+    """Return the columns of a batch, in their order."""
+    concepts = ("one per concept", "text, real or boolean", "what is known of the patch")
+    rows = [
+        *(_column(name) for name in schema.BATCH_COLUMNS_BEFORE),
+        concepts,
+        *(_column(name) for name in schema.BATCH_COLUMNS_AFTER),
+    ]
+    return _table(("column", "type", "meaning"), rows)
+
+
+def labels_columns() -> str:
+    """Return the columns of labels.gpkg, which nobody edits."""
+    rows = [(_code(name), *COLUMNS[name]) for name in schema.LABELS_COLUMNS]
+    return _table(("column", "type", "meaning"), rows)
+
+
+def _column(name: str) -> tuple[str, str, str]:
+    kind, meaning = COLUMNS[name]
+    editable = name in schema.EDITABLE_COLUMNS
+    return (_code(name), f"{kind}, {'yours to fill in' if editable else 'fixed'}", meaning)
+
+
+def colours() -> str:
+    """Return which colour means which label."""
+    named = schema.label_colours(("first class", "second", "third", "fourth", "fifth", "sixth"))
+    swatch = '<span style="background:{0};padding:0 1.2em"></span> `{0}`'
+    return _table(("label", "colour"), [(name, swatch.format(c)) for name, c in named.items()])
+
+
+def python() -> str:
+    """Return what ``import owl_geo`` gives; mkdocstrings fills in the docstrings."""
+    verbs = [name for name in owl_geo.__all__ if name[0].islower()]
+    parts = [name for name in owl_geo.__all__ if name[0].isupper()]
+    entries = []
+    for title, names in (("## Verbs and functions", verbs), ("## Parts", parts)):
+        entries += [title, *(f"::: {_home(name)}.{name}" for name in names)]
+    return "\n\n".join(entries)
+
+
+def _home(name: str) -> str:
+    return str(getattr(owl_geo, name).__module__)
+
+
+def notebook() -> str:
+    """Return the executed notebook as a page: text, code, what it printed and drew."""
+    cells = json.loads((DOCS / "example.ipynb").read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join(part for cell in cells for part in _cell(cell))
+
+
+def _cell(cell: dict[str, Any]) -> Iterator[str]:
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        yield source
+        return
+    yield f"```python\n{source}\n```"
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        if "image/png" in data:
+            image = "".join(data["image/png"]).replace("\n", "")
+            alt = html.escape("".join(data.get("text/plain", "")), quote=True)
+            yield f'<img alt="{alt}" src="data:image/png;base64,{image}">'
+        else:
+            text = "".join(output.get("text") or data.get("text/plain", ""))
+            yield f"```text\n{text.rstrip()}\n```"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell_text, line)) + " |" for line in lines)
+
+
+def _cell_text(text: str) -> str:
+    """Keep a bar from ending the cell; in code it does not, and a backslash would be seen."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else p.replace("|", "\\|") for p in parts)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _escaped(text: str) -> str:
+    """Keep what Markdown and HTML would take for their own, outside of code."""
+    parts = re.split(r"(`[^`]*`)", text.replace("``", "`"))
+    plain = [
+        re.sub(r"([\\*_\[\]#])", r"\\\1", html.escape(part, quote=False)) for part in parts[::2]
+    ]
+    return "".join(word for pair in zip(plain, [*parts[1::2], ""], strict=True) for word in pair)
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "batch-columns": batch_columns,
+    "colours": colours,
+    "commands": commands,
+    "labels-columns": labels_columns,
+    "notebook": notebook,
+    "python": python,
+    "settings": settings,
+}

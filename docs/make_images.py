@@ -1,0 +1,115 @@
+"""Makes docs/images/qgis-labelling.png: a real QGIS, and a batch of the sample half labelled.
+
+Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, ImageMagick). Usage:
+``python docs/make_images.py [SAMPLE_FOLDER]``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import geopandas as gpd
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+SCREEN = "1360x800"
+ROUNDS = 3  # answered by the truth, so that the batch to be seen is one that was aimed
+LABELLED = 6
+PAUSE = 4  # seconds that a person looks; the panel shows the pace
+
+os.environ["OWL_QGIS_SCREEN"] = SCREEN
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from searches import label  # noqa: E402
+from test_qgis_desktop import Desktop, owl_geo  # noqa: E402
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A screen of its own, that nobody sees."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SCREEN}x24"]
+    server = subprocess.Popen(
+        [*command, "-nolisten", "tcp"], pass_fds=[writing], stderr=subprocess.DEVNULL
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as pipe:
+            yield f":{pipe.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(batch: Path, truth: gpd.GeoDataFrame) -> dict[str, str]:
+    """Return what the truth says of each patch of a batch, by rank."""
+    patches = gpd.read_file(batch, layer="batch").sort_values("rank").to_crs(truth.crs)
+    share = patches.geometry.intersection(truth.union_all()).area / patches.geometry.area
+    said = ["present" if covered >= 0.1 else "absent" for covered in share]
+    return dict(zip(patches["patch_id"], said, strict=True))
+
+
+def make_run(folder: Path, sample: Path, truth: gpd.GeoDataFrame) -> Path:
+    """Make a run with some answered batches and one that waits; returns the path of that one."""
+    run = folder / "run"
+    scene = ("--scene", sample / "scene.tif", "--patch-size", 16, "--osm", sample / "area.osm")
+    owl_geo("init", run, *scene, "--batch-size", 12)
+    for _ in range(ROUNDS):
+        batch = Path(owl_geo("query", run).splitlines()[-1])
+        label(batch, answers(batch, truth))
+        owl_geo("ingest", run, batch, "--annotator", "Ada")
+    return Path(owl_geo("query", run).splitlines()[-1])
+
+
+def make_profile(folder: Path) -> None:
+    """Make a profile of QGIS that has the plugin and knows the program."""
+    program = folder / "owl-geo"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
+    program.chmod(0o755)
+    owl_geo("plugin", "install", "--profiles-path", folder / "home", "--profile", "t")
+    ini = folder / "home" / "profiles" / "t" / "QGIS" / "QGIS3.ini"
+    ini.parent.mkdir(parents=True)
+    ini.write_text(
+        "[PythonPlugins]\nowl_geo_labeler=true\n[app]\naskToSaveMemoryLayers=false\n"
+        f"[owl_geo_labeler]\nannotator=Ada\nexecutable={program}\ncontext=8\n"
+    )
+
+
+def main(sample: Path) -> None:
+    """Make the picture."""
+    truth = gpd.read_file(sample / "truth.gpkg")
+    truth = truth[truth["class"] == "contaminated"]
+    with tempfile.TemporaryDirectory() as temporary, screen() as display:
+        folder = Path(temporary)
+        batch = make_run(folder, sample, truth)
+        said = list(answers(batch, truth).values())
+        make_profile(folder)
+        os.environ["OWL_QGIS_PICTURES"] = temporary
+        desktop = Desktop(display, folder)
+        desktop.wait(lambda state: state.get("batch"), 90)
+        desktop.focus()
+        desktop.wait(lambda state: state["focus"] and not state["drawing"], 90)
+        for done, answer in enumerate(said[:LABELLED], 1):
+            desktop.press("2" if answer == "present" else "1")
+            desktop.wait(lambda state, done=done: state["answered"] == done)
+            time.sleep(PAUSE)
+        desktop.wait(lambda state: not state["drawing"])
+        desktop.picture("labelling")
+        desktop.end()
+        picture = Image.open(folder / "labelling.png").convert("RGB")
+        picture.save(
+            IMAGES / "qgis-labelling.png", optimize=True
+        )  # the labels' colours as they are
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "sample_data")
