@@ -138,7 +138,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not is_run(self.path) and not (self.path / ROUNDS).is_dir():
+        if not self.path.is_dir() or (not is_run(self.path) and _run_around(self.path)):
             raise RunError(_no_run(self.path))
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
@@ -566,8 +566,7 @@ class Run:
 
 def _no_run(path: Path) -> str:
     """Say that there is no run, and which may be meant: one around it, or of a like name."""
-    absolute = path.absolute()
-    around = next((place for place in absolute.parents if is_run(place)), None)
+    absolute, around = path.absolute(), _run_around(path)
     if around is not None:
         # as the user would write it: the path given, cut short
         levels = absolute.parents.index(around)
@@ -581,6 +580,11 @@ def _no_run(path: Path) -> str:
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
     meant_name = f"did you mean {folded[near[0]]!r}? If not, " if near else ""
     return f"no run folder at {path}; {meant_name}make one with `owl-geo init`"
+
+
+def _run_around(path: Path) -> Path | None:
+    """Return the run that a file or folder lies in; a run of its own is no part of another."""
+    return next((place for place in path.absolute().parents if is_run(place)), None)
 
 
 def is_run(path: Path) -> bool:

@@ -115,6 +115,13 @@ def test_quick_work_says_nothing(clock, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_work_in_one_piece_says_nothing_when_it_is_done(clock, capsys) -> None:
+    update = logs.lines("Predicting", as_json=False, timed=False)
+    clock[0] += 5
+    update(10, 10)
+    assert capsys.readouterr().err == ""
+
+
 def test_json_has_the_time_left(clock, capsys) -> None:
     update = logs.lines("Scoring", as_json=True, timed=False)
     clock[0] += 3

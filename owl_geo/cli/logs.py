@@ -76,11 +76,15 @@ def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
     """Return a progress callback that prints a line now and then; as JSON, the last one too."""
     begun = time.monotonic()
     due = [begun + _FIRST_LINE]
+    said: list[int] = []
 
     def update(done: int, total: int) -> None:
         now = time.monotonic()
-        if now < due[0] and not (as_json and done >= total > 0):
+        is_last = done >= total > 0
+        # work that ends before anything was said of it needs no word
+        if not (as_json and is_last) and (now < due[0] or (is_last and not said)):
             return
+        said.append(done)
         due[0] = now + _LINE_EVERY
         message = f"{work}: {done} of {total} ({done / max(total, 1):.0%})"
         left = seconds_left(done, total, now - begun)

@@ -26,6 +26,7 @@ dd { margin: 0; white-space: pre-line; }
 img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; break-inside: avoid; }
 figcaption { font-size: .9em; color: #4d4d4d; }
+.map img { max-height: 46rem; width: auto; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
   gap: 1rem; align-items: start; }
 .pair figure { margin: 0; }

@@ -146,12 +146,19 @@ def _from_patches(
     # which pixel of the scene each pixel of the quicklook shows: the middle one
     rows = ((np.arange(height) + 0.5) * grid.height / height).astype(np.int64)
     cols = ((np.arange(width) + 0.5) * grid.width / width).astype(np.int64)
-    for at, patches in source.stream(read):
-        for place, patch in zip(at, patches[:, list(bands)], strict=True):
-            top, left = row_off[place], col_off[place]
-            down = slice(*np.searchsorted(rows, [top, top + size]))
-            across = slice(*np.searchsorted(cols, [left, left + size]))
-            image[:, down, across] = patch[:, rows[down] - top][:, :, cols[across] - left]
+    tops, lefts = row_off[read], col_off[read]
+    spans = [
+        np.searchsorted(*pair).tolist()
+        for pair in ((rows, tops), (rows, tops + size), (cols, lefts), (cols, lefts + size))
+    ]
+    done = 0
+    for _, patches in source.stream(read):
+        for patch in patches[:, list(bands)]:
+            down = slice(spans[0][done], spans[1][done])
+            across = slice(spans[2][done], spans[3][done])
+            inner = (rows[down] - tops[done])[:, None], cols[across] - lefts[done]
+            image[:, down, across] = patch[:, *inner]
+            done += 1
     return image if every == 1 else _spread(image)
 
 
