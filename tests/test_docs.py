@@ -26,10 +26,6 @@ PAGES = {
     for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 }
 
-# Commands and options that the pages tell of and that come with other work. Where one is there, its
-# lines are tested as all others; then it goes from here.
-AWAITED = frozenset({"doctor", "plot", "report", "sample", "--dry-run"})
-
 
 def blocks(language: str) -> list[tuple[str, str]]:
     """Return each code block of a language with the page that it stands in."""
@@ -58,20 +54,7 @@ def known_options(command: click.Command) -> set[str]:
     }
 
 
-def is_awaited(line: str) -> bool:
-    words = shlex.split(line, comments=True)[1:]
-    if words[0] in AWAITED:
-        return words[0] not in cli.commands
-    command = cli.commands[words[0]]
-    return any(word in AWAITED and word not in known_options(command) for word in words)
-
-
-def as_case(line: str) -> object:
-    marks = [pytest.mark.xfail(reason="comes with other work")] if is_awaited(line) else []
-    return pytest.param(line, marks=marks)
-
-
-@pytest.mark.parametrize("line", [as_case(line) for line in commands()])
+@pytest.mark.parametrize("line", commands())
 def test_every_command_and_option_exists(line: str) -> None:
     _, name, *rest = shlex.split(line, comments=True)
     command = cli.commands[name]
@@ -88,7 +71,7 @@ def every_command(group: click.Group) -> Iterator[click.Command]:
 
 
 def test_options_in_running_text_exist() -> None:
-    known = set().union(*(known_options(command) for command in every_command(cli))) | AWAITED
+    known = set().union(*(known_options(command) for command in every_command(cli)))
     for page, text in PAGES.items():
         assert set(re.findall(r"`(--[a-z-]+)", text)) <= known | {"--help"}, page
 

@@ -9,11 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from searches import label
 
 from owl_geo import Run
-from owl_geo.cli import cli
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
 ELSEWHERE = ("doctor", "plugin")  # these look at this computer and at its user's QGIS
@@ -28,9 +26,6 @@ def lines() -> list[list[str]]:
     return [words[1:] for words in typed if words[1] not in ELSEWHERE]
 
 
-@pytest.mark.xfail(
-    not {words[0] for words in lines()} <= set(cli.commands), reason="comes with other work"
-)
 def test_the_first_hour_works_as_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path
     search = tmp_path / "first-search" / "search"
