@@ -26,7 +26,7 @@ import pandas as pd
 import torch
 
 from owl_geo import owl_toml
-from owl_geo.atomic import disk_errors, writing_file
+from owl_geo.atomic import clear_partials, disk_errors, writing_file
 from owl_geo.config import Settings
 from owl_geo.errors import ConfigError, OwlError, RunError
 from owl_geo.evaluation.contestants import FULL, Contestant
@@ -230,6 +230,7 @@ def _do(job: _Job) -> None:
 def _write(path: Path, text: str) -> None:
     with writing_file(path, shared=True) as partial:  # two may compare into one folder
         partial.write_text(text, encoding="utf-8")
+    clear_partials(path.parent)
 
 
 @lru_cache(maxsize=8)
