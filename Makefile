@@ -9,6 +9,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# processes that test, each whole files
+WORKERS ?= auto
 QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
 .PHONY: demo test bench check docs notebook release fuzz audit qgis postgis chromium clean
@@ -17,7 +19,7 @@ demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
 
 test: check qgis postgis chromium
-	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest
+	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
