@@ -1,4 +1,4 @@
-"""The commands of the documentation's first hour, typed as they stand."""
+"""The commands of the first hour, in README and in the tutorial, typed as they stand."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from searches import label
 
 from owl_geo import Run
 
-TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
+ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("doctor", "plugin")  # these look at this computer and at its user's QGIS
+FOLLOWS = "## On your own scene"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+FIRST_MINUTES = README.partition("## Five minutes on the sample data")[2].partition("\n## ")[0]
 
 
-def lines() -> list[list[str]]:
-    """Return the commands over the sample, in order; what follows is on the reader's own scene."""
-    text = TUTORIAL.read_text(encoding="utf-8").split("## On your own scene")[0]
+def lines(text: str) -> list[list[str]]:
+    """Return the commands of a text's code, in order."""
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
     joined = "\n".join(blocks).replace("\\\n", " ").splitlines()
     typed = [shlex.split(line, comments=True) for line in joined if line.startswith("owl-geo ")]
     return [words[1:] for words in typed if words[1] not in ELSEWHERE]
 
 
-def test_the_first_hour_works_as_it_is_written(tmp_path: Path) -> None:
-    folder = tmp_path
-    search = tmp_path / "first-search" / "search"
-    for words in lines():
+def type_in(typed: list[list[str]], start: Path, search: Path, enters: bool) -> None:
+    """Type commands; once the sample is there, in its folder if the reader ``enters`` that."""
+    folder = start
+    for words in typed:
         if words[0] == "ingest":  # what the reader did in QGIS
             batch = Run(search).batch_path(0)
             patches = Run(search).rounds()[0].patch_ids
@@ -42,8 +45,22 @@ def test_the_first_hour_works_as_it_is_written(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, f"{words}: {done.stderr}"
-        if words[0] == "sample":
-            folder = tmp_path / words[1]
+        if words[0] == "sample" and enters:
+            folder = start / words[1]
+
+
+def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
+    search = tmp_path / "first-search" / "search"
+    type_in(lines(TUTORIAL.partition(FOLLOWS)[0]), tmp_path, search, enters=True)
     assert len(Run(search).rounds()) == 2
     assert (search / "predictions" / "patches.gpkg").is_file()
-    assert Run(folder / "trial").is_finished()
+    assert Run(tmp_path / "first-search" / "trial").is_finished()
+
+
+def test_the_first_minutes_in_readme_work_as_they_are_written(tmp_path: Path) -> None:
+    typed = lines(FIRST_MINUTES)
+    assert [words[0] for words in typed][:3] == ["sample", "init", "query"]
+    search = tmp_path / "first" / "search"
+    type_in(typed, tmp_path, search, enters=False)
+    assert len(Run(search).rounds()) == 2
+    assert (search / "report.html").is_file()
