@@ -149,7 +149,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
         (["init", "x", "--scene", "nothing.tif"], "nothing.tif"),
         (["init", "x", "--source", "synthetic", "--n-samples", "0"], "source.n_samples is 0"),
         (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
-        (["init", "x", "--config", "nothing.toml"], "--config nothing.toml cannot be read"),
+        (["init", "x", "--config", "nothing.toml"], "--config nothing.toml does not exist"),
         (["run", "--source", "synthetic", "--alpha", "2"], "alpha is 2, but it lies between"),
         (["run", "--source", "synthetic", "--image-size", "3"], "image_size is 3"),
         (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),

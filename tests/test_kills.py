@@ -97,9 +97,15 @@ def test_a_simulated_search_killed_again_and_again(forks: Forks) -> None:
     search = (*search, "--initial", 6, "--rounds", 2, "--batch-size", 4, "--out")
     whole = forks.run(*search, "whole")
     assert whole.code == 0, whole.err
+    seconds = forks.run(*search, "warm").seconds  # the first had to import things
     rng = np.random.default_rng(7)
     kills = 0
-    while (done := forks.run(*search, "killed", kill_after=rng.uniform(0.2, 1.2))).killed:
+    # sooner than it ends at first, then later and later, so that it comes to its end
+    while (
+        done := forks.run(
+            *search, "killed", kill_after=seconds * rng.uniform(0.2, 0.8) * 1.2**kills
+        )
+    ).killed:
         kills += 1
         assert kills < 40
     assert kills > 0

@@ -266,8 +266,8 @@ def test_neither_fit_nor_meta_update_moves_the_band_statistics() -> None:
 
 def test_statistics_are_robust_and_never_zero() -> None:
     class Spiked(SyntheticSource):
-        def read(self, ids):
-            images = super().read(ids)
+        def _at(self, positions):
+            images = super()._at(positions)
             images[:, 0, 0, 0] = 1e6  # a few absurd pixels
             images[:, 1] = 5.0  # a band that says nothing
             return images

@@ -166,7 +166,7 @@ def test_what_is_no_team(tmp_path: Path) -> None:
     for names in ("ana,ANA", "ana,", " ana", "ana,b\nen"):
         done = owl("query", run.path, "--annotators", names)
         assert done.exit_code == 1
-        assert "annotators has" in done.output
+        assert "annotators" in done.output
         assert len(done.output.splitlines()) == 1
     with pytest.raises(ConfigError, match="overlap"):
         query(run, annotators=["ana"], overlap=2.0)

@@ -47,7 +47,8 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     """
     if not Path(path).is_file():
         if Path(path).exists():
-            raise LayerError(f"{path} is a folder; name an OSM extract")
+            kind = "a folder" if Path(path).is_dir() else "no file"
+            raise LayerError(f"{path} is {kind}; name an OSM extract")
         raise LayerError(missing_file(path))
     wanted = tuple(dict.fromkeys(keys))
     reader = _Reader(wanted)

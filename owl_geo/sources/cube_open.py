@@ -18,7 +18,7 @@ from owl_geo.errors import SourceError
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
     *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
-    *(EOFError, ArithmeticError, AssertionError, struct.error, zlib.error),
+    *(EOFError, ArithmeticError, struct.error, zlib.error),
 )
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
