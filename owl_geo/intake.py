@@ -67,10 +67,11 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
     ]
     done = []
     for path, answers, notes in checked:
-        before = run.labels.count()
+        stood = run.labels.history()["seq"].max()  # not-a-number before the first
         appended = run.labels.append(answers, footprints)
         if appended.new:
-            _warn_of_old(path, run.labels.history(), before)
+            history = run.labels.history()
+            _warn_of_old(path, history, history[~(history["seq"] <= stood)])
         counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
         done.append(
             Ingested(
@@ -84,12 +85,10 @@ def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str)
     return done
 
 
-def _warn_of_old(path: Path, history: pd.DataFrame, before: int) -> None:
-    """Say which answers are stored and yet change nothing, since later ones stand there already."""
+def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
+    """Say which new answers change nothing, since later ones stand in the history already."""
     told_by = ["patch_id", "annotator"]
-    rows = history[history["seq"] > before].merge(
-        newest_answers(history), on=told_by, suffixes=("", "_that_counts")
-    )
+    rows = new.merge(newest_answers(history), on=told_by, suffixes=("", "_that_counts"))
     old = rows[
         (rows["seq"] != rows["seq_that_counts"]) & (rows["label"] != rows["label_that_counts"])
     ]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from postgis_server import Server, database_name
-from searches import assert_same_story, label, make
+from searches import assert_same_story, editing, label, make
 
 from owl_geo import Run, intake, loop, owl_toml, publication
 from owl_geo.cli import _run
@@ -531,3 +531,30 @@ def test_a_teams_batch_is_published_as_one(
     told = owl("status", run.path).out
     assert "3 patches labelled by two or more" in told
     assert "ana and ben: 100% the same on 3" in told
+
+
+def test_what_was_corrected_before_is_not_told_of_again(
+    team: Database, tmp_path: Path, owl: Owl
+) -> None:
+    """The store numbers the answers of all its runs together."""
+    other = known_run(tmp_path / "other", team, seed=1)
+    first = loop.query(other)
+    label(other.batch_path(0), dict.fromkeys(first.patch_ids, "absent"))
+    intake.ingest(other, [other.batch_path(0)], annotator="x")
+
+    run = known_run(tmp_path / "run", team)
+    entry = loop.query(run)
+    batch, corrected, late = run.batch_path(0), entry.patch_ids[0], entry.patch_ids[1]
+    for word in ("absent", "present"):
+        label(batch, {corrected: word})
+        with editing(batch) as connection:
+            day = 1 if word == "absent" else 2
+            connection.execute(
+                "UPDATE batch SET labelled_at = ? WHERE patch_id = ?",
+                (f"2026-03-0{day}T10:00:00Z", corrected),
+            )
+        assert owl("ingest", run.path, batch).err == ""
+    label(batch, {late: "absent"})
+    done = owl("ingest", run.path, batch)
+    assert "1 new" in done.out
+    assert done.err == ""
