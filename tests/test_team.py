@@ -352,3 +352,17 @@ def test_status_tells_of_the_team(tmp_path: Path) -> None:
     assert f"ana and ben: 90% the same on 10, Cohen's kappa {kappa:.2f}" in told
     assert "10 patches labelled by two or more, Fleiss' kappa" in told
     assert "ana: 10 labelled, 100% of 9 as the consensus" in told
+
+
+def test_a_batch_smaller_than_the_team_has_no_empty_files(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run", loop={"initial": 2})
+    people = ["ana", "ben", "eva", "zoe"]
+    done = owl("query", run.path, "--annotators", ",".join(people), "--overlap", 0, "-q")
+    paths = [Path(line) for line in done.output.splitlines()]
+    assert [len(patches_of(path)) for path in paths] == [1, 1]
+    assert sorted(run.round_folder(0).glob("*.gpkg")) == sorted(paths)
+    assert run.waits(run.rounds()[0]) == paths
+    for path in paths:
+        searches.label(path, {patches_of(path)[0]: "absent"}, annotator=None)
+    ingest(run, paths, annotator="nobody")
+    assert run.waiting() is None
