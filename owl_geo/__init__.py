@@ -19,7 +19,7 @@ The layers, from top to bottom; imports go down only:
     search
     learners
     features
-    scoring | training | audit | validation | patch_table
+    scoring | training | audit | validation | patch_table | records
     sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
     raster | vector | gpkg | qml | uncertainty | footprints | file_names | kappa | answer_checks
     grid | blocks | projections | cluster

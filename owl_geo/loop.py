@@ -23,7 +23,8 @@ from owl_geo.config import TeamSettings
 from owl_geo.errors import RunError
 from owl_geo.labels import newest_answers
 from owl_geo.metrics import RoundMetrics
-from owl_geo.run_folder import Round, Run
+from owl_geo.records import Round
+from owl_geo.run_folder import Run
 from owl_geo.search import Batch, Search
 from owl_geo.types import Progress
 from owl_geo.workers import Workers

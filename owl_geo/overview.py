@@ -14,7 +14,8 @@ from owl_geo.acquisition.relevance import Factor
 from owl_geo.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
 from owl_geo.labels import Agreement, agreement, consensus, disputed
 from owl_geo.metrics import RoundMetrics
-from owl_geo.run_folder import Round, Run
+from owl_geo.records import Round
+from owl_geo.run_folder import Run
 from owl_geo.search import relevance_model
 
 

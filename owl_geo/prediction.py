@@ -32,7 +32,8 @@ from owl_geo.maps.cells import cells_of
 from owl_geo.maps.cog import write_maps, write_text
 from owl_geo.maps.mosaic import write_mosaic
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
-from owl_geo.run_folder import DAMAGE, INDEX, PATCHES, Run
+from owl_geo.records import DAMAGE
+from owl_geo.run_folder import INDEX, PATCHES, Run
 from owl_geo.search import Answers, Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes

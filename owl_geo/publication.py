@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from owl_geo.batches import BatchTable, batch_style, read_table
 from owl_geo.errors import RunError
-from owl_geo.run_folder import Round, Run
+from owl_geo.records import Round
+from owl_geo.run_folder import Run
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_INFO_ANNOTATOR, LEASE_COLUMN
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ class Publication:
     database: str
     schema: str
     layer: str
-    address: (
-        str  # of the layer, without user and password: postgresql://HOST:PORT/DB?schema=&layer=
-    )
+    address: str  # of the layer, without a user: postgresql://HOST:PORT/DB?schema=...&layer=...
     is_new: bool  # was not there before
 
 

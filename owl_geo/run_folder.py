@@ -10,21 +10,18 @@ import difflib
 import hashlib
 import json
 import logging
-import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from owl_geo import owl_toml, patch_table
 from owl_geo.atomic import finish_replacing, locked, writing_file, writing_folder
@@ -35,8 +32,8 @@ from owl_geo.file_names import file_names
 from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore, consensus, disputed
 from owl_geo.labels.geopackage import GeoPackageLabels
-from owl_geo.metrics import RoundMetrics, to_csv
-from owl_geo.projections import crs_of
+from owl_geo.metrics import to_csv
+from owl_geo.records import DAMAGE, Round, grid_of, grid_record, index_record
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
@@ -62,72 +59,6 @@ FEATURES = "features"
 LAYERS = "layers"
 LOCK = ".lock"
 WAITING = ".adding"  # files of an addition that is decided and not yet in place
-
-
-@dataclass(frozen=True)
-class Round:
-    """What one round asked, and what was known when it did."""
-
-    number: int  # 0 is the first batch, before there is a model
-    batch_id: str | None  # None: a last fit on all answers, nothing asked
-    patch_ids: tuple[str, ...]  # the batch, most wanted first
-    answers_seen: int  # sequence number of the newest answer that the model knows
-    metrics: RoundMetrics
-    audit: Mapping[str, float]  # patches drawn at random: what the model gave them, nan = no model
-    watched: tuple[int, ...]  # predicted classes of the patches that are followed
-    # by annotator, which of patch_ids are in that part; empty for a batch that was not dealt out
-    team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """Return the text of round.json."""
-        values = {
-            "round": self.number,
-            "batch_id": self.batch_id,
-            "answers_seen": self.answers_seen,
-            "metrics": self.metrics.to_json(),
-            "patch_ids": list(self.patch_ids),
-            "audit": {name: None if math.isnan(p) else p for name, p in self.audit.items()},
-            "watched": "".join(str(number) for number in self.watched),
-            "team": {name: list(places) for name, places in self.team.items()},
-        }
-        return json.dumps(values, indent=1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Round:
-        """Read round.json back; raises one of ``DAMAGE`` for what it is not."""
-        values = json.loads(text)
-        batch_id = values["batch_id"]
-        return cls(
-            number=_typed(values["round"], int),
-            batch_id=None if batch_id is None else _typed(batch_id, str),
-            patch_ids=tuple(_typed(patch, str) for patch in _typed(values["patch_ids"], list)),
-            answers_seen=_typed(values["answers_seen"], int),
-            metrics=RoundMetrics.from_json(values["metrics"]),
-            audit={
-                name: math.nan if p is None else float(p) for name, p in values["audit"].items()
-            },
-            watched=tuple(int(digit) for digit in _typed(values["watched"], str)),
-            team={
-                name: tuple(_typed(place, int) for place in places)
-                for name, places in _typed(values.get("team", {}), dict).items()
-            },
-        )
-
-
-T = TypeVar("T")
-
-# What JSON that is damaged, or somebody else's, raises where its values are taken apart.
-DAMAGE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
-    CRSError,
-)
-
-
-def _typed(value: object, kind: type[T]) -> T:
-    """Return the value if it is of this kind; raises TypeError."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{str(value)[:80]!r} is no {kind.__name__}")
-    return value
 
 
 ORACLE = "oracle"  # the annotator's name in simulated answers
@@ -172,7 +103,7 @@ class Run:
     def grids(self) -> dict[str, SceneGrid]:
         """The pixel grid of each scene as it was indexed."""
         return {
-            name: _grid_of(name, record) for name, record in self._index_record["scenes"].items()
+            name: grid_of(name, record) for name, record in self._index_record["scenes"].items()
         }
 
     @cached_property
@@ -190,7 +121,7 @@ class Run:
         path = self._required(INDEX)
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return _index_record(values)
+            return index_record(values)
         except DAMAGE as error:
             raise RunError(f"{path} is damaged; run `owl-geo init {self.path} --update`") from error
 
@@ -509,12 +440,19 @@ class Run:
         return self.round_folder(number) / BATCH
 
     def batch_paths(self, entry: Round) -> dict[str | None, Path]:
-        """The files of a round's batch by annotator; under None the one for everybody."""
+        """The files of a round's batch by annotator; under None the one for everybody.
+
+        Whoever gets nothing of a batch that is smaller than the team has no file.
+        """
         if not entry.team:
             return {None: self.batch_path(entry.number)}
         names = file_names([*entry.team])
         whole = self.batch_path(entry.number)
-        return {who: whole.with_stem(f"{whole.stem}-{names[who]}") for who in entry.team}
+        return {
+            who: whole.with_stem(f"{whole.stem}-{names[who]}")
+            for who, places in entry.team.items()
+            if places
+        }
 
     def model_path(self, number: int) -> Path:
         """The model that chose the batch of a round."""
@@ -642,39 +580,3 @@ def known_scenes(settings: Settings, names: Collection[str]) -> dict[str, list[l
 
 def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _index_record(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what index.json says, checked; raises one of ``DAMAGE``."""
-    record = {name: values[name] for name in ("made_from", "scenes", "statistics")}
-    for name, scene in _typed(record["scenes"], dict).items():
-        _grid_of(name, scene)
-    statistics = record["statistics"]
-    bands = [_typed(name, str) for name in statistics["bands"]]
-    for name in ("median", "scale"):
-        terms = np.array(statistics[name], dtype=np.float32)
-        if terms.shape != (len(bands),) or not np.isfinite(terms).all():
-            raise ValueError(f"{name} is not one number a band")
-    _typed(statistics["n_patches"], int)
-    return record | {
-        "parts": [_typed(n, int) for n in values.get("parts", ())],
-        "since": _typed(values.get("since", 0), int),
-        # runs that were made before these were kept lack them
-        "made_from_elsewhere": values.get("made_from_elsewhere"),
-        "files": _typed(values.get("files", {}), dict),
-    }
-
-
-def _grid_of(name: str, record: Sequence[Any]) -> SceneGrid:
-    """Return the grid that ``grid_record`` wrote down; raises one of ``DAMAGE``."""
-    crs, a, b, c, d, e, f, height, width = record
-    crs_of(_typed(crs, str))  # raises where it is none
-    transform = (float(a), float(b), float(c), float(d), float(e), float(f))
-    if not np.isfinite(transform).all():
-        raise ValueError("a transform is not finite")
-    return SceneGrid(name, crs, transform, _typed(height, int), _typed(width, int))
-
-
-def grid_record(grid: SceneGrid) -> list[Any]:
-    """Return what tells whether a scene is still the one that was indexed, as JSON keeps it."""
-    return [grid.crs, *grid.transform, grid.height, grid.width]

@@ -18,6 +18,7 @@ from owl_geo.config import Settings
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.footprints import common_crs
 from owl_geo.labels import GeoPackageLabels, LabelStore
+from owl_geo.records import grid_record
 from owl_geo.run_folder import (
     INDEX,
     LABELS,
@@ -29,7 +30,6 @@ from owl_geo.run_folder import (
     WAITING,
     Run,
     fingerprint,
-    grid_record,
     is_run,
     known_scenes,
 )

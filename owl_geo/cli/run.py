@@ -14,7 +14,8 @@ from owl_geo.cli.query import ask
 
 if TYPE_CHECKING:
     from owl_geo.config import Settings
-    from owl_geo.run_folder import Round, Run
+    from owl_geo.records import Round
+    from owl_geo.run_folder import Run
 
 _DEFAULT_OUT = Path("owl-run")
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from owl_geo import loop
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer
-from owl_geo.run_folder import ORACLE, Round, Run
+from owl_geo.records import Round
+from owl_geo.run_folder import ORACLE, Run
 from owl_geo.schema import SKIP, TIME_FORMAT
 from owl_geo.workers import Workers
 
