@@ -87,7 +87,10 @@ class Labelling(QObject):
 
     def take_over(self, fid: int, label: str | None) -> None:
         """Take a patch from whoever has it, and answer it if a label is given."""
-        self.store.take_over(fid)
+        reason = self.store.take_over(fid)
+        if reason:
+            self._messages.warn(reason)
+            return
         index = next(i for i, patch in enumerate(self.session.patches) if patch.fid == fid)
         self.session.go_to(index)
         self._show(move=True)

@@ -54,13 +54,13 @@ class SharedStore(AnswerStore):
             self._held.discard(fid)
             self._change(fid, {self._lease: schema.RELEASE})
 
-    def take_over(self, fid: int) -> None:
-        """Take a patch from whoever has it."""
+    def take_over(self, fid: int) -> str:
+        """Take a patch from whoever has it; says why that cannot be."""
         trouble, reason = self._change(fid, {self._lease: schema.TAKE_OVER})
         if trouble is None:
             self._held.add(fid)
-        else:
-            self._say(trouble, reason)
+            return ""
+        return reason or str(self._batch.place)
 
     def current(self) -> dict[int, Answer]:
         """Return every answer that this user may see, by feature id; the last known if offline."""

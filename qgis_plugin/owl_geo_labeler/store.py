@@ -116,8 +116,9 @@ class AnswerStore(QObject):
     def let_go(self, fid: int) -> None:
         """Give a patch that was held, and not answered, back to the others."""
 
-    def take_over(self, fid: int) -> None:
-        """Take a patch from whoever has it."""
+    def take_over(self, fid: int) -> str:
+        """Take a patch from whoever has it; says why that cannot be."""
+        return ""
 
     def current(self) -> dict[int, Answer]:
         """Return what others have answered by now, by feature id; {} where there are no others."""
