@@ -89,7 +89,7 @@ class PluginToml:
 
     def __init__(self, folder: Path) -> None:
         core = types.ModuleType("qgis.PyQt.QtCore")
-        core.QCoreApplication = _Untranslated  # type: ignore[attr-defined]
+        core.QCoreApplication = _Untranslated
         package = types.ModuleType("owl_geo_labeler")
         package.__path__ = [str(PLUGIN)]
         for name in ("qgis", "qgis.PyQt"):

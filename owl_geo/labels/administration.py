@@ -40,7 +40,7 @@ class Lease:
 
     patch_id: str
     annotator: str
-    expires_at: datetime  # aware, UTC
+    expires_at: datetime  # in UTC, without saying so
 
 
 @dataclass(frozen=True)
