@@ -157,7 +157,7 @@ def _check_whole(connection: sqlite3.Connection, layer: str, n: int, spatial_ind
             and geometry_column(connection, layer)[0] == GEOMETRY
             and connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             and all(
-                connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone() == (n,)  # nosec B608 # noqa: S608 - quoted names
+                connection.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone() == (n,)  # noqa: S608 - quoted names
                 for table in tables
             )
         )

@@ -19,7 +19,7 @@ def root() -> ET.Element:
 
 def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
     """Return one layer of a symbol; ``kind`` and ``properties`` are QGIS's names."""
-    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})  # nosec B105
+    layer = ET.Element("layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
     layer.append(options(properties))
     return layer
 

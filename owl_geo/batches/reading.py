@@ -79,7 +79,7 @@ def read_table(path: Path) -> BatchTable:
             }
             names = ", ".join(gpkg.quoted(name) for name in (gpkg.FEATURE_ID, geometry, *kinds))
             found = connection.execute(
-                f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # nosec B608 # noqa: S608 - quoted names
+                f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - quoted names
                 f" ORDER BY {gpkg.FEATURE_ID}"
             ).fetchall()
             return BatchTable(
@@ -192,7 +192,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
     rows = connection.execute(
-        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # nosec B608 # noqa: S608 - names are quoted
+        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - names are quoted
     ).fetchall()
     _check_text(path, rows)
     table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)

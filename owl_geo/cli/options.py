@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import subprocess  # nosec B404 - only its quoting for Windows
+import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from owl_geo.labels.postgis import PostGISLabels
     from owl_geo.run_folder import Run
 
-PASSWORD = "OWL_GEO_NEW_PASSWORD"  # nosec B105 # noqa: S105 - the name of a variable
+PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @click.group(short_help="The label store of a team, in PostGIS.")

@@ -101,7 +101,7 @@ def _read_layer(path: Path) -> pd.DataFrame:
         columns = [name for name in LABELS_COLUMNS if name in found]
         names = ", ".join(map(gpkg.quoted, columns)) or "NULL"
         rows = connection.execute(
-            f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # nosec B608 # noqa: S608 - quoted names
+            f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names
         ).fetchall()
     return pd.DataFrame(rows, columns=columns or None, dtype=object)
 

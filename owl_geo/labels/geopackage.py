@@ -27,11 +27,11 @@ from owl_geo.types import Answer
 
 _COLUMNS = ", ".join(gpkg.quoted(name) for name in LABELS_COLUMNS)
 _INSERT = (
-    f"INSERT INTO {gpkg.quoted(LABELS_LAYER)} ({_COLUMNS}, {gpkg.GEOMETRY})"  # nosec B608 # noqa: S608 - quoted names
+    f"INSERT INTO {gpkg.quoted(LABELS_LAYER)} ({_COLUMNS}, {gpkg.GEOMETRY})"  # noqa: S608 - quoted names
     f" VALUES ({', '.join('?' for _ in LABELS_COLUMNS)}, ?)"
 )
 _HISTORY = (
-    f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # nosec B608 # noqa: S608 - quoted names
+    f"SELECT {gpkg.FEATURE_ID}, {_COLUMNS}"  # noqa: S608 - quoted names
     f" FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY {gpkg.FEATURE_ID}"
 )
 _LON_LAT_ID = 4326  # the srs_id of EPSG:4326 in every GeoPackage
@@ -93,11 +93,11 @@ class GeoPackageLabels:
                 return
             layer, place = gpkg.quoted(LABELS_LAYER), gpkg.quoted(column)
             rows = connection.execute(
-                f"SELECT {gpkg.FEATURE_ID}, {place} FROM {layer}"  # nosec B608 # noqa: S608 - quoted names
+                f"SELECT {gpkg.FEATURE_ID}, {place} FROM {layer}"  # noqa: S608 - quoted names
             ).fetchall()
             polygons = brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
             connection.executemany(
-                f"UPDATE {layer} SET {place} = ? WHERE {gpkg.FEATURE_ID} = ?",  # nosec B608 # noqa: S608 - quoted names
+                f"UPDATE {layer} SET {place} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
                 [
                     (blob, number)
                     for blob, (number, _) in zip(
@@ -107,7 +107,7 @@ class GeoPackageLabels:
             )
             for table in ("gpkg_geometry_columns", "gpkg_contents"):
                 connection.execute(
-                    f"UPDATE {table} SET srs_id = ? WHERE table_name = ?",  # nosec B608 # noqa: S608 - fixed names
+                    f"UPDATE {table} SET srs_id = ? WHERE table_name = ?",  # noqa: S608 - fixed names
                     (_LON_LAT_ID, LABELS_LAYER),
                 )
             connection.execute(
@@ -135,7 +135,7 @@ class GeoPackageLabels:
         if not self.path.exists():
             return 0
         with self._one_line("read"), self._open() as connection:
-            query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # nosec B608 # noqa: S608 - quoted names
+            query = f"SELECT count(*) FROM {gpkg.quoted(LABELS_LAYER)}"  # noqa: S608 - quoted names
             return int(connection.execute(query).fetchone()[0])
 
     def _create(self) -> None:
