@@ -118,26 +118,34 @@ def _check_layers(settings: Settings) -> None:
             raise LayerError(f"{name}: {missing_file(place)}")
 
 
-def suitable_patch_size(source: GeoTiffSettings) -> PatchSize | None:
-    """Return 32 pixels, or what suits the scenes better; they are opened for their grids.
+def suitable_patch_size(source: GeoTiffSettings | CubeSettings) -> PatchSize | None:
+    """Return 32 pixels, or what suits scenes or a cube better; they are opened for their grids.
 
     32 is kept for pixels of 5 to 30 m; finer ones get 64, coarser ones 16. Where that makes fewer
-    than a hundred patches it is 16. None where no scene can be opened: whoever opens them next says
-    what is wrong with them.
+    than a hundred patches it is 16. None where nothing can be opened: whoever does it next says
+    what is wrong.
     """
-    some = source.scenes[:_OPENED]
     try:
-        few = source.model_copy(update={"scenes": some, "aoi": None})
-        grids = list(GeoTiffSource.from_settings(few, on_error="skip").grids.values())
+        grids, n_scenes = _grids(source)
     except OwlError:
         return None
     metres = median(pixel_metres(grid) for grid in grids)
     size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
     pixels = f"pixels of {length(metres)}"
-    n = _patches(grids, size) * len(source.scenes) / len(some)
+    n = _patches(grids, size) * n_scenes / len(grids)
     if n < _FEWEST and size > _SMALLEST:
         return PatchSize(_SMALLEST, f"{size} would make no more than {n:.0f} patches")
     return PatchSize(size, f"for {pixels}")
+
+
+def _grids(source: GeoTiffSettings | CubeSettings) -> tuple[list[SceneGrid], int]:
+    """Return the grids of some scenes, and how many scenes there are."""
+    if isinstance(source, CubeSettings):
+        return list(open_source(source).grids.values()), 1
+    some = source.scenes[:_OPENED]
+    few = source.model_copy(update={"scenes": some, "aoi": None})
+    grids = list(GeoTiffSource.from_settings(few, on_error="skip").grids.values())
+    return grids, len(source.scenes)
 
 
 def _patches(grids: Sequence[SceneGrid], size: int) -> int:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cubes import cube, write_zarr
 from rasterio.transform import from_origin
 from rasters import write_raster
 from test_cli import one_error, owl
 
 from owl_geo import Run
-from owl_geo.config import GeoTiffSettings, SceneSettings
+from owl_geo.config import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.preview import osm_beside, pixel_metres, suitable_patch_size
 from owl_geo.types import SceneGrid
 
@@ -60,6 +61,23 @@ def test_a_scene_that_cannot_be_opened_does_not_spoil_the_guess(tmp_path) -> Non
     gone = SceneSettings(name="gone", path=str(tmp_path / "gone.tif"))
     assert guessed((gone,)) is None
     assert guessed((gone, empty_scene(tmp_path / "s.tif", 640, 0.5))) == 64
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size"), [(10.0, 32), (0.5, 64), (100.0, 16)], ids=["usual", "fine", "coarse"]
+)
+def test_the_patch_size_suits_a_cube_too(pixel: float, size: int, tmp_path) -> None:
+    place = write_zarr(tmp_path / "c.zarr", cube(np.ones((1, 640, 640), "uint8"), pixel=pixel))
+    found = suitable_patch_size(CubeSettings(path=str(place), name="c"))
+    assert found is not None and found.pixels == size
+
+
+def test_init_of_a_small_cube_takes_small_patches(tmp_path) -> None:
+    write_zarr(tmp_path / "c.zarr", cube(np.ones((2, 96, 96), "uint8")))
+    done = owl("init", "r", "--source", "cube", "--scene", "c.zarr", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Patch size: 16 pixels, 32 would make no more than 9 patches" in done.stdout
+    assert Run(tmp_path / "r").settings.patch_size == 16
 
 
 @pytest.mark.parametrize(

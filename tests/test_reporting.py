@@ -23,6 +23,7 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.overview import status
 from owl_geo.prediction import predict
 from owl_geo.reporting.colours import Stretch
+from owl_geo.reporting.facts import facts
 from owl_geo.reporting.survey import Survey
 
 HOSTILE = ('<b>no</b> $\\frac "', "mine & <script>alert(1)</script>", "村 'x'")
@@ -198,15 +199,27 @@ def test_whatever_people_write_stays_text(tmp_path) -> None:
 
 
 def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
-    run = make(tmp_path / "run", oracle={}, acquisition={"audit_share": 0.5})
+    run = make(tmp_path / "run", oracle={}, acquisition={"audit_share": 1.0}, loop={"rounds": 4})
     simulate(run)
     now, text = status(run), Page(owl_geo.report(run)).text
-    assert now.left is not None
+    assert now.left is not None and now.left.n_audit >= 20
     assert f"{now.left.prevalence.value:.1%}" in text.partition("What chance says")[2]
     assert f"{now.left.n_found} are found" in text
     assert "As the consensus" not in text  # there is one annotator alone
     for factor in now.relevance:
         assert f"x {factor.factor:.2g}" in text
+
+
+def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
+    run = make(tmp_path / "run", oracle={}, acquisition={"audit_share": 0.5})
+    simulate(run)
+    now, text = status(run), Page(owl_geo.report(run)).text
+    assert now.left is not None and 0 < now.left.n_audit < 20
+    said = dict(facts(run, now))
+    assert "from 20 on they say how many present are left" in said["Audit"]
+    assert "Quality" not in said
+    assert "From 20 such answers on" in text
+    assert "Of all patches" not in text and "When the model said" not in text
 
 
 def test_a_scene_that_is_gone_is_named_and_the_rest_is_shown(tmp_path, caplog) -> None:

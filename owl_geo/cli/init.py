@@ -173,11 +173,11 @@ def _find(options: dict[str, Any]) -> Found | None:
 
 
 def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
-    """Choose a patch size for scenes where none was given, and say which and why."""
+    """Choose a patch size for imagery where none was given, and say which and why."""
     from owl_geo import preview
-    from owl_geo.config import GeoTiffSettings
+    from owl_geo.config import SyntheticSettings
 
-    if is_given or not isinstance(settings.source, GeoTiffSettings):
+    if is_given or isinstance(settings.source, SyntheticSettings):
         return settings, ""
     size = preview.suitable_patch_size(settings.source)
     if size is None:

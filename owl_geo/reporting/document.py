@@ -15,7 +15,7 @@ import tomlkit
 
 from owl_geo import schema
 from owl_geo.atomic import writing_file
-from owl_geo.audit import Estimate
+from owl_geo.audit import FEW, Estimate
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
 from owl_geo.overview import Status, status
@@ -319,7 +319,9 @@ def _chance(run: Run, now: Status) -> Markup:
         f"{left.n_audit} of the answers are to patches that were drawn at random, without asking "
         "the model. They alone say what holds for all patches."
     ]
-    if not math.isnan(left.prevalence.value):
+    if left.n_audit < FEW:
+        lines.append(f"From {FEW} such answers on, it is said here how many {positive} are left.")
+    elif not math.isnan(left.prevalence.value):
         lines.append(
             f"Of all patches, {_percent(left.prevalence)} are {positive}. {left.n_found} are "
             f"found; about {left.left.value:,.0f} more are not, somewhere between "
@@ -327,7 +329,7 @@ def _chance(run: Run, now: Status) -> Markup:
         )
         if not math.isnan(left.recall.value):
             lines.append(f"So the search has found {_percent(left.recall)} of all there are.")
-    if now.quality is not None and now.quality.n:
+    if now.quality is not None and now.quality.n >= FEW:
         for name, estimate in (
             (f"Where the model said {positive}, it was right in", now.quality.precision),
             (f"Of the patches that are {positive}, it had said so of", now.quality.recall),

@@ -6,6 +6,7 @@ import math
 import shlex
 from pathlib import Path
 
+from owl_geo.audit import FEW
 from owl_geo.overview import Status
 from owl_geo.run_folder import Run
 
@@ -95,6 +96,9 @@ def _audit(run: Run, now: Status) -> str:
     share, positive = now.left.prevalence, run.settings.positive
     if math.isnan(share.value):
         return ""
+    if now.left.n_audit < FEW:
+        counted = "1 answer" if now.left.n_audit == 1 else f"{now.left.n_audit} answers"
+        return f"{counted} drawn at random; from {FEW} on they say how many {positive} are left"
     return (
         f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
         f"({share.low:.1%} to {share.high:.1%}), "
@@ -105,7 +109,7 @@ def _audit(run: Run, now: Status) -> str:
 
 def _quality(now: Status) -> str:
     """Say how good the predictions were for patches that chance drew, before they were answered."""
-    if now.quality is None or now.quality.n == 0:
+    if now.quality is None or now.quality.n < FEW:
         return ""
     parts = []
     for name, estimate in (
