@@ -25,7 +25,7 @@ The layers, from top to bottom; imports go down only:
     grid | blocks | projections | cluster
     owl_toml | atomic | presets | workers
     config
-    types | schema | errors
+    types | progress | schema | errors
 """
 
 from __future__ import annotations

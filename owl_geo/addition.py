@@ -12,9 +12,10 @@ from owl_geo import creation, owl_toml, run_setup
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
 from owl_geo.config import GeoTiffSettings, SceneSettings
-from owl_geo.creation import OnError, Reporter
+from owl_geo.creation import OnError
 from owl_geo.errors import RunError, SourceError
 from owl_geo.evaluation.oracle import truth_labels
+from owl_geo.progress import Reporter, silent
 from owl_geo.run_folder import LAYERS, Run
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.places import Found, find_scenes
@@ -43,7 +44,7 @@ def add(
     masks: Sequence[str] = (),
     on_error: OnError = "fail",
     workers: Workers | None = None,
-    report: Reporter = creation.silent,
+    report: Reporter = silent,
 ) -> Added:
     """Add scenes to a run, named as ``find_scenes`` has it; those it has already are skipped.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,18 +21,16 @@ from owl_geo.config import GeoTiffSettings, SceneSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.evaluation.split import hold_out, hold_out_more
+from owl_geo.progress import Reporter, silent
 from owl_geo.run_folder import LAYERS, Run
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
-from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene, Progress
+from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
 from owl_geo.workers import Workers
 
 OnError = Literal["fail", "skip"]
-
-# Given the name of a piece of work, returns what is called as it goes on.
-Reporter = Callable[[str], Progress | None]
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,6 @@ class _Index:
     coverage: Mapping[str, float]
     failed: tuple[FailedScene, ...]
     layers: KeptLayers
-
-
-def silent(_work: str) -> Progress | None:
-    return None
 
 
 def init(

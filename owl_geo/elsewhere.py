@@ -14,10 +14,10 @@ from owl_geo.config import CubeSettings, GeoTiffSettings
 from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
 from owl_geo.prediction import CurrentModel
+from owl_geo.progress import Reporter, silent
 from owl_geo.run_folder import FEATURES, LAYERS, Run
 from owl_geo.search import Search
 from owl_geo.sources.joined import JoinedSource
-from owl_geo.types import Progress
 from owl_geo.uncertainty import uncertainty
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def predict_array(
     time: str = "median",
     crs: str | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> xarray.Dataset:
     """Return probability, uncertainty and class of every patch of ``imagery``.
 
@@ -46,7 +46,7 @@ def predict_array(
         time: what several dates become, see ``CubeSource``.
         crs: of the imagery, in place of what it says itself.
         device: where a network works.
-        progress: told how many patches are done.
+        report: given the name of each piece of long work, returns what is told how far it is.
 
     The result has ``probability`` and ``uncertainty`` as float32 and ``class`` as uint8, each
     ``(y, x)`` with one cell per patch, coordinates of the cells' centres and the CRS. Raises
@@ -88,13 +88,15 @@ def predict_array(
         JoinedSource(run.source, source),
         run.statistics,
         device=pick_device(device),
+        report=report,
         keep=run.path / FEATURES,
         scene_ids=run.scene_ids,
         n_encoded=run.parts[0] if settings.model.by_gradient else n,
         n_scaled=n,
     )
     positions = np.arange(n, n + len(there), dtype=np.int64)
-    members = search.members(model.learner(run, search), positions, model.number, progress)
+    learner = model.learner(run, search)
+    members = search.members(learner, positions, model.number, report("Predicting"))
     cells = cells_of(
         source.grids[_NAME],
         there["row_off"].to_numpy(dtype=np.int64),

@@ -23,10 +23,10 @@ from owl_geo.config import TeamSettings
 from owl_geo.errors import RunError
 from owl_geo.labels import newest_answers
 from owl_geo.metrics import RoundMetrics
+from owl_geo.progress import Reporter, silent
 from owl_geo.records import Round
 from owl_geo.run_folder import Run
 from owl_geo.search import Batch, Search
-from owl_geo.types import Progress
 from owl_geo.workers import Workers
 
 log = logging.getLogger("owl_geo")
@@ -39,7 +39,7 @@ def query(
     *,
     device: str = "auto",
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    report: Reporter = silent,
     annotators: Sequence[str] | None = None,
     overlap: float | None = None,
     go_on: bool = False,
@@ -53,7 +53,7 @@ def query(
         run: the run.
         device: where networks learn and score.
         workers: who do the pool's work; threads of this process if none are named.
-        progress: told how far the work is.
+        report: given the name of each piece of long work, returns what is told how far it is.
         annotators: who get a part of the batch each, in place of ``team.annotators`` in owl.toml.
         overlap: share of the batch that all of them get, in place of ``team.overlap``.
         go_on: ask anew although nobody, or not everybody, has answered yet.
@@ -66,7 +66,7 @@ def query(
         run.sync_metrics()  # a process that was killed may not have come to it
         waits = None if go_on else run.waiting()
         if waits is None:
-            return _advance(run, device, workers, progress, team)
+            return _advance(run, device, workers, report, team)
     if annotators is not None and set(annotators) != set(waits.team):
         whom = " and ".join(waits.team) or "one annotator"
         raise RunError(
@@ -92,18 +92,18 @@ def conclude(
     *,
     device: str = "auto",
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> Round:
     """Fit and measure once more on all answers, without asking anything."""
     with run.locked():
-        return _advance(run, device, workers, progress, None)
+        return _advance(run, device, workers, report, None)
 
 
 def _advance(
     run: Run,
     device: str,
     workers: Workers | None,
-    progress: Progress | None,
+    report: Reporter,
     team: TeamSettings | None,
 ) -> Round:
     """Do a round; without a team, not even an empty one, it asks nothing."""
@@ -111,7 +111,7 @@ def _advance(
     rounds = run.rounds()
     number = len(rounds)
     history = run.labels.history()
-    search = run.search(scoring.pick_device(device), workers, progress)
+    search = run.search(scoring.pick_device(device), workers, report)
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     n_pool = int(search.askable(answers).sum())
     if team is not None and not n_pool:
@@ -119,7 +119,7 @@ def _advance(
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     before = run.model_path(number - 1) if rounds else None
     learner, lesson = search.taught(answers, number, before)
-    batch = search.choose(learner, answers, number, progress) if team is not None else None
+    batch = search.choose(learner, answers, number) if team is not None else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if team is not None else None
     has_learnt = len(answers.labels) > 0
     test = search.test(learner, number) if has_learnt else None

@@ -32,12 +32,13 @@ from owl_geo.maps.cells import cells_of
 from owl_geo.maps.cog import write_maps, write_text
 from owl_geo.maps.mosaic import write_mosaic
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
+from owl_geo.progress import Progress, Reporter, silent
 from owl_geo.records import DAMAGE
 from owl_geo.run_folder import INDEX, PATCHES, Run
 from owl_geo.search import Answers, Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes
-from owl_geo.types import IntArray, Progress
+from owl_geo.types import IntArray
 from owl_geo.uncertainty import uncertainty
 from owl_geo.workers import Workers
 
@@ -86,7 +87,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> Summary:
     """Write the probability, uncertainty and class of every patch of a run as maps.
 
@@ -103,7 +104,7 @@ def predict(
         overwrite: do finished scenes again.
         device: where a network works.
         workers: who does the pool's work; threads of this process if none are named.
-        progress: told how many patches are done.
+        report: given the name of each piece of long work, returns what is told how far it is.
 
     Raises RunError while there is no answer to learn from, where another process writes there, or
     the disk is full; SourceError where pixels cannot be read that the model is to learn from.
@@ -125,7 +126,7 @@ def predict(
         work.forget(set(record.scenes) - set(known))
         wanted = [name for name in known if not scenes or name in scenes]
         todo = [name for name in wanted if overwrite or not work.is_current(name)]
-        failed = work.predict(todo, on_error, device, workers, progress) if todo else {}
+        failed = work.predict(todo, on_error, device, workers, report) if todo else {}
         work.finish([name for name in known if work.is_current(name)], top, changed=bool(todo))
     return Summary(
         done=tuple(name for name in todo if name not in failed),
@@ -328,7 +329,7 @@ class _Work:
         on_error: OnError,
         device: str,
         workers: Workers | None,
-        progress: Progress | None,
+        report: Reporter,
     ) -> dict[str, str]:
         """Do the scenes one after the other and return those that failed, with the reasons."""
         from owl_geo.scoring import pick_device
@@ -340,13 +341,14 @@ class _Work:
         failed = {name: missing[name] for name in scenes if name in missing}
         todo = [name for name in scenes if name not in failed]
         if todo:
-            search = self.run.search(pick_device(device), workers, progress, source)
+            search = self.run.search(pick_device(device), workers, report, source)
             try:
                 learner = self.lesson.learner(self.run, search)
             except SourceError as error:  # left out or not, it holds what the model learns from
                 raise SourceError(f"the model cannot be learnt: {error}") from error
             where = self.run.patches.groupby("scene", sort=False).indices  # sorted positions
             total, done = sum(len(where[name]) for name in todo), 0
+            progress = report("Predicting")
             for name in todo:
                 told = None if progress is None else partial(_tell, progress, done, total)
                 try:

@@ -33,12 +33,13 @@ from owl_geo.footprints import common_crs, footprints
 from owl_geo.labels import LabelStore, consensus, disputed
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.metrics import to_csv
+from owl_geo.progress import Reporter, silent
 from owl_geo.records import DAMAGE, Round, grid_of, grid_record, index_record
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.states import GONE, Known, changes, file_states, known_files
-from owl_geo.types import Answer, BandStatistics, BoolArray, Progress, SceneGrid
+from owl_geo.types import Answer, BandStatistics, BoolArray, SceneGrid
 from owl_geo.workers import Workers
 
 if TYPE_CHECKING:
@@ -400,7 +401,7 @@ class Run:
         self,
         device: torch.device,
         workers: Workers | None = None,
-        progress: Progress | None = None,
+        report: Reporter = silent,
         source: PatchSource | None = None,
     ) -> Search:
         """The search over this run's pool, in memory; ``source`` in place of the run's own."""
@@ -414,7 +415,7 @@ class Run:
             keep=self.path / FEATURES,
             scene_ids=self.scene_ids,
             workers=workers,
-            progress=progress,
+            report=report,
             # the inputs of a model that goes on from round to round must stay
             n_encoded=self.parts[0] if self.settings.model.by_gradient else None,
         )

@@ -16,8 +16,9 @@ from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.randomness import seeded
 from owl_geo.models.threads import one_thread_each
+from owl_geo.progress import Progress
 from owl_geo.sources.base import PatchSource, read_at
-from owl_geo.types import FloatArray, IntArray, Progress
+from owl_geo.types import FloatArray, IntArray
 from owl_geo.workers import Threads, Workers, pieces
 
 _BATCH = 64  # patches at a time; larger batches fall out of a CPU's cache

@@ -33,8 +33,9 @@ from owl_geo.config import PEERS, Settings
 from owl_geo.footprints import centres_on_earth
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
+from owl_geo.progress import Progress, Reporter, silent
 from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
+from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray
 from owl_geo.validation import blocked_cv_auc
 from owl_geo.workers import Threads, Workers
 
@@ -100,7 +101,7 @@ class Search:
         keep: a folder for features, or None.
         scene_ids: tell each scene's patches and pixels from others, for what is kept there.
         workers: who does the pool's work; threads of this process if none are named.
-        progress: told how far the features of the pool are.
+        report: given the name of each piece of long work, returns what is told how far it is.
         n_encoded: patches, from the first, that the concepts' encoding is fitted on; None = all.
         n_scaled: patches, from the first, that features are scaled by; None = all. What is kept of
             other scenes' features then stays.
@@ -118,7 +119,7 @@ class Search:
         keep: Path | None = None,
         scene_ids: Mapping[str, str] | None = None,
         workers: Workers | None = None,
-        progress: Progress | None = None,
+        report: Reporter = silent,
         n_encoded: int | None = None,
         n_scaled: int | None = None,
     ) -> None:
@@ -131,7 +132,7 @@ class Search:
         self._keep = keep
         self._scene_ids = scene_ids
         self._workers = workers or Threads()
-        self._progress = progress
+        self._report = report
         self._n_encoded = n_encoded
         self._n_scaled = n_scaled
 
@@ -150,7 +151,7 @@ class Search:
             scene_ids=self._scene_ids,
             n_scaled=self._n_scaled,
             workers=self._workers,
-            progress=self._progress,
+            progress=self._report("Features"),
         )
 
     @cached_property
@@ -191,7 +192,11 @@ class Search:
     def learn(self, learner: Learner, answers: Answers, number: int) -> Lesson:
         """Teach the learner all answers, as round ``number`` does."""
         return learner.learn(
-            answers.positions, answers.labels, answers.fresh, self._seed(number, _LEARN)
+            answers.positions,
+            answers.labels,
+            answers.fresh,
+            self._seed(number, _LEARN),
+            self._report("Learning"),
         )
 
     def taught(self, answers: Answers, number: int, before: Path | None) -> tuple[Learner, Lesson]:
@@ -216,9 +221,7 @@ class Search:
         """Return what the learner of round ``number`` says; see ``Learner.members``."""
         return learner.members(positions, seed=self._seed(number, _SCORE), progress=progress)
 
-    def choose(
-        self, learner: Learner, answers: Answers, number: int, progress: Progress | None = None
-    ) -> Batch:
+    def choose(self, learner: Learner, answers: Answers, number: int) -> Batch:
         """Choose the batch of round ``number``; 0 is the first, before there is a model.
 
         A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
@@ -251,7 +254,7 @@ class Search:
         else:
             members = None
             if sampler.needs_model:
-                members = self.members(learner, pool, number, progress)
+                members = self.members(learner, pool, number, self._report("Scoring"))
             candidates = self._candidates(members, answers, pool, number)
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
@@ -318,6 +321,7 @@ class Search:
             blocks[answers.positions],
             seed=seed,
             positive=self.positive,
+            progress=self._report("Cross-validation"),
         )
 
     def watched(self, learner: Learner, number: int) -> IntArray:

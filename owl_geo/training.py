@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from owl_geo.config import TrainingSettings
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.randomness import seeded
+from owl_geo.progress import Progress
 from owl_geo.reptile import Reptile, Weights, mean_weights
 from owl_geo.types import FloatArray, IntArray
 
@@ -46,6 +47,7 @@ def fit(
     concepts: FloatArray | None = None,
     seed: int,
     device: torch.device,
+    progress: Progress | None = None,
 ) -> float:
     """Train in place with Adam on cross-entropy; return the mean loss of the last epoch.
 
@@ -55,8 +57,8 @@ def fit(
     for them to learn from.
 
     ``images`` is float32 ``(n, bands, height, width)``, ``labels`` int64 ``(n,)`` of class numbers,
-    ``concepts`` float32 ``(n, n_concepts)`` where the model knows any. Without patches or epochs
-    nothing happens and the loss is not-a-number.
+    ``concepts`` float32 ``(n, n_concepts)`` where the model knows any; ``progress`` is told of
+    epochs. Without patches or epochs nothing happens and the loss is not-a-number.
     """
     n = len(labels)
     if n == 0 or settings.epochs == 0:
@@ -79,7 +81,7 @@ def fit(
                 for rate in sorted(set(rates.values()))
             ]
         )
-        for _ in range(settings.epochs):
+        for epoch in range(settings.epochs):
             total = 0.0
             for part in np.split(
                 rng.permutation(n), range(settings.batch_size, n, settings.batch_size)
@@ -89,6 +91,8 @@ def fit(
                 torch.autograd.backward(loss)
                 optimizer.step()
                 total += float(loss.detach()) * len(part)
+            if progress is not None:
+                progress(epoch + 1, settings.epochs)
     model.eval()
     return total / n
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo.metrics import roc_auc
+from owl_geo.progress import Progress
 from owl_geo.types import BoolArray, IntArray
 
 # (positions to fit on, their class numbers, positions to judge) -> probabilities (n, classes)
@@ -28,6 +29,7 @@ def blocked_cv_auc(
     seed: int = 0,
     *,
     positive: int = 1,
+    progress: Progress | None = None,
 ) -> float:
     """Return the ROC AUC of predictions for patches whose block the model was not fitted on.
 
@@ -49,6 +51,7 @@ def blocked_cv_auc(
         n_folds: how many parts; never more than there are blocks.
         seed: decides which blocks go together.
         positive: number of the class that is searched for.
+        progress: told how many folds are done.
 
     Raises:
         ValueError: the lengths differ, or ``n_folds`` is below 2.
@@ -62,13 +65,16 @@ def blocked_cv_auc(
     folds = block_folds(is_positive, blocks, n_folds, seed)
     probability = np.full(len(labels), np.nan)
     judged = np.zeros(len(labels), dtype=bool)
-    for fold in range(folds.max(initial=-1) + 1):
+    n_made = int(folds.max(initial=-1)) + 1
+    for fold in range(n_made):
         out = folds == fold
         known = labels[~out]
         if out.any() and (known == positive).any() and (known != positive).any():
             predicted = fit_predict(positions[~out], known, positions[out])
             probability[out] = predicted[:, positive]
             judged |= out
+        if progress is not None:
+            progress(fold + 1, n_made)
     return roc_auc(is_positive[judged], probability[judged])
 
 

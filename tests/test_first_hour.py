@@ -13,13 +13,16 @@ from pathlib import Path, PureWindowsPath
 
 import click
 import pytest
+from searches import label, make
 from test_cli import one_error, owl
 
+import owl_geo
 from owl_geo import owl_toml
 from owl_geo.cli import cli, logs
 from owl_geo.cli import options as opt
 from owl_geo.cli.init import _layer_of
 from owl_geo.errors import ConfigError
+from owl_geo.progress import Progress
 from owl_geo.sources.places import find_scenes
 
 PATHS = (r"C:\data\new scenes\S2.tif", r"D:\x.tif", r"\\server\share\übung\S2.tif")
@@ -120,6 +123,43 @@ def test_work_in_one_piece_says_nothing_when_it_is_done(clock, capsys) -> None:
     clock[0] += 5
     update(10, 10)
     assert capsys.readouterr().err == ""
+
+
+def test_a_bar_is_drawn_for_slow_work_alone(monkeypatch, capsys) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    for seconds, shown in ((0.01, False), (0.1, True)):
+        update = opt._bar("Scoring")
+        for done in range(101):
+            now[0] += seconds
+            update(done, 100)
+        assert ("Scoring" in capsys.readouterr().err) is shown
+
+
+def test_each_piece_of_a_round_tells_how_far_it_is(tmp_path: Path) -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def report(work: str) -> Progress:
+        calls = told.setdefault(work, [])
+        return lambda done, total: calls.append((done, total))
+
+    uncertainty = {"members": "ensemble", "ensemble_size": 2}
+    run = make(
+        tmp_path / "run",
+        model={"kind": "cnn"},
+        training={"epochs": 3},
+        uncertainty=uncertainty,
+        loop={"initial": 40},
+    )
+    first = owl_geo.query(run, report=report)
+    said = {patch: "absent" if i % 3 else "present" for i, patch in enumerate(first.patch_ids)}
+    label(run.batch_path(0), said)
+    owl_geo.ingest(run, [run.batch_path(0)], annotator="ana")
+    owl_geo.query(run, report=report)
+    assert told["Learning"] == [(step, 6) for step in range(1, 7)]  # epochs of both networks
+    assert told["Features"][-1] == (80, 80)
+    assert told["Scoring"][-1] == (40, 40)
+    assert told["Cross-validation"] == [(fold, 5) for fold in range(1, 6)]
 
 
 def test_json_has_the_time_left(clock, capsys) -> None:

@@ -72,7 +72,8 @@ from owl_geo.prediction import predict
 def progress(done, total):
     if done > 200:  # of 432: the second scene is being read
         os.kill(os.getpid(), signal.SIGKILL)
-predict(sys.argv[1], device="cpu", progress=progress)
+reports = {"Predicting": progress}
+predict(sys.argv[1], device="cpu", report=reports.get)
 """
 
 

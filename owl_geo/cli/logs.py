@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from owl_geo.types import Progress
+    from owl_geo.progress import Progress
 
 JSON_FLAG = "--log-json"
 _LOGGER = "owl_geo"
-_FIRST_LINE = 2.0  # seconds before anything is said of how work goes on
+QUICK = 2.0  # seconds of work of which nothing is said
 _LINE_EVERY = 10.0  # and between two lines, where there is no terminal
 
 
@@ -75,7 +75,7 @@ def defect(error: BaseException) -> None:
 def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
     """Return a progress callback that prints a line now and then; as JSON, the last one too."""
     begun = time.monotonic()
-    due = [begun + _FIRST_LINE]
+    due = [begun + QUICK]
     said: list[int] = []
 
     def update(done: int, total: int) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 import subprocess  # nosec B404 # only its quoting for Windows
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from owl_geo.cli.logs import JSON_FLAG, end, lines, show_log
+from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
 from owl_geo.errors import OwlError
 
 if TYPE_CHECKING:
-    from owl_geo.types import Progress
+    from owl_geo.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -358,12 +359,16 @@ def progress(work: str) -> Progress | None:
 
 def _bar(work: str) -> Progress:
     bar: list[Any] = []
+    begun = time.time()  # which the bar counts by too
 
     def update(done: int, total: int) -> None:
         if total == 0:
             return
         if not bar:
+            if time.time() - begun < QUICK or done >= total:
+                return  # a bar that is full at once only flickers
             bar.append(click.progressbar(length=total, label=work, file=sys.stderr))
+            bar[0].start = bar[0].last_eta = begun
             bar[0].__enter__()
         bar[0].update(done - bar[0].pos)
         if done >= total:

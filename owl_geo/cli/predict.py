@@ -64,7 +64,7 @@ def predict(
             overwrite=overwrite,
             device=device,
             workers=workers,
-            progress=opt.progress("Predicting"),
+            report=opt.progress,
         )
     scenes_.name_failed([FailedScene(*failed) for failed in summary.failed.items()])
     opt.say(

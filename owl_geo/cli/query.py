@@ -97,7 +97,7 @@ def ask(
             opened,
             device=device,
             workers=workers,
-            progress=opt.progress("Scoring"),
+            report=opt.progress,
             annotators=annotators,
             overlap=overlap,
             go_on=go_on,

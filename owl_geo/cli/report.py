@@ -26,5 +26,4 @@ def report(run_path: Path, out: Path | None, overwrite: bool, device: str) -> No
     """
     from owl_geo.reporting.document import report as write
 
-    done = opt.progress("Scoring")
-    click.echo(write(run_path, out, overwrite=overwrite, device=device, progress=done))
+    click.echo(write(run_path, out, overwrite=overwrite, device=device, report=opt.progress))

@@ -126,7 +126,9 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
     for entry in opened.rounds():
         _print_row(entry)
     with opened_cluster(cluster) as workers:
-        rounds = simulate(opened, device=device, workers=workers, on_round=_print_row)
+        rounds = simulate(
+            opened, device=device, workers=workers, on_round=_print_row, report=opt.progress
+        )
     last = rounds[-1].metrics
     found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
     if last.positives_found in (0, last.n_labeled):

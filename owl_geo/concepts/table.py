@@ -23,7 +23,8 @@ from owl_geo.config import (
     LayerSettings,
     RasterConcept,
 )
-from owl_geo.types import AnyArray, Progress, SceneGrid
+from owl_geo.progress import Progress
+from owl_geo.types import AnyArray, SceneGrid
 from owl_geo.workers import Threads, Workers
 
 _log = logging.getLogger("owl_geo")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from owl_geo import loop
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer
+from owl_geo.progress import Reporter, silent
 from owl_geo.records import Round
 from owl_geo.run_folder import ORACLE, Run
 from owl_geo.schema import SKIP, TIME_FORMAT
@@ -20,10 +21,12 @@ def simulate(
     device: str = "auto",
     workers: Workers | None = None,
     on_round: Callable[[Round], None] | None = None,
+    report: Reporter = silent,
 ) -> list[Round]:
     """Run every round that is still to do and return all rounds; a finished run is left alone.
 
-    ``on_round`` is called with each round as it ends. Raises RunError for a run without an oracle.
+    ``on_round`` is called with each round as it ends, ``report`` with the name of each piece of
+    long work. Raises RunError for a run without an oracle.
     """
     if run.truth is None:
         raise RunError(f"{run.path} has no oracle; label its batches, or set [oracle] in owl.toml")
@@ -33,7 +36,7 @@ def simulate(
             answer(run, waiting)
             continue
         step = loop.query if run.budget_is_left(run.rounds()) else loop.conclude
-        entry = step(run, device=device, workers=workers)
+        entry = step(run, device=device, workers=workers, report=report)
         if on_round is not None:
             on_round(entry)
     run.sync_metrics()

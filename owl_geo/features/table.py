@@ -18,9 +18,10 @@ from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.models.threads import one_thread_each
+from owl_geo.progress import Progress
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
-from owl_geo.types import BandStatistics, FloatArray, IntArray, Progress
+from owl_geo.types import BandStatistics, FloatArray, IntArray
 from owl_geo.workers import Threads, Workers, pieces
 
 _BATCH = 256

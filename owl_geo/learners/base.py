@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from owl_geo.progress import Progress
 from owl_geo.sources.base import PatchSource
-from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray, Progress
+from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray
 from owl_geo.workers import Workers
 
 
@@ -35,7 +36,14 @@ class Learner(Protocol):
 
     goes_on: bool  # learning starts from what was learnt before, so that is to be restored first
 
-    def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
+    def learn(
+        self,
+        positions: IntArray,
+        labels: IntArray,
+        fresh: BoolArray,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Lesson:
         """Fit on all answered patches, each ``(n,)``.
 
         Args:
@@ -43,6 +51,7 @@ class Learner(Protocol):
             labels: numbers of their classes.
             fresh: which answers are new since the last call.
             seed: of every random number drawn.
+            progress: told how far the fit is.
         """
 
     def members(

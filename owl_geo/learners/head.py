@@ -19,7 +19,8 @@ from owl_geo.features.table import FeatureTable
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head
-from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.progress import Progress
+from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.workers import Threads, Workers
 
 _CHUNK = 4096  # candidates at a time
@@ -101,7 +102,14 @@ class HeadLearner:
         self._known = (self._rows(np.empty(0, np.int64)), np.empty(0, np.int64))
         self._fitted: _Heads | None = None
 
-    def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
+    def learn(
+        self,
+        positions: IntArray,
+        labels: IntArray,
+        fresh: BoolArray,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Lesson:
         """Fit on all answers, in the order of the index so that their history does not matter."""
         order = np.argsort(positions)
         self._known = (self._rows(positions[order]), labels[order])
@@ -109,7 +117,8 @@ class HeadLearner:
         self._fitted = None
         if len(labels) == 0:
             return Lesson(math.nan, math.nan)
-        of_truth = self._heads()(self._known[0]).mean(axis=0)[np.arange(len(labels)), labels[order]]
+        said = self._heads(progress)(self._known[0]).mean(axis=0)
+        of_truth = said[np.arange(len(labels)), labels[order]]
         return Lesson(float(-np.log(np.maximum(of_truth, 1e-7)).mean()), math.nan)
 
     def members(
@@ -182,9 +191,14 @@ class HeadLearner:
             axis=1,
         ).astype(np.float32)
 
-    def _heads(self) -> _Heads:
+    def _heads(self, progress: Progress | None = None) -> _Heads:
         if self._fitted is None:
-            self._fitted = _Heads([self._fit(member) for member in range(self._spec.members)])
+            fitted = []
+            for member in range(self._spec.members):
+                fitted.append(self._fit(member))
+                if progress is not None:
+                    progress(member + 1, self._spec.members)
+            self._fitted = _Heads(fitted)
         return self._fitted
 
     def _fit(self, member: int) -> Head:

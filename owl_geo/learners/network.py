@@ -23,12 +23,13 @@ from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.models import checkpoint, weights
 from owl_geo.models.backbones import KINDS, calibrate
 from owl_geo.models.checkpoint import ModelSpec, PatchModel
+from owl_geo.progress import Progress, part_of
 from owl_geo.reptile import Reptile
 from owl_geo.scoring import predict_members
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import read_at
 from owl_geo.training import MetaBatch, fit, halves, meta_update
-from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.types import BoolArray, FloatArray, IntArray
 
 # What a random number is for; each purpose has a stream of its own for each member.
 _META, _FIT, _GROUPS = range(3)
@@ -100,7 +101,14 @@ class NetworkLearner:
             common_names=common_names(source.bands),
         )
 
-    def learn(self, positions: IntArray, labels: IntArray, fresh: BoolArray, seed: int) -> Lesson:
+    def learn(
+        self,
+        positions: IntArray,
+        labels: IntArray,
+        fresh: BoolArray,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Lesson:
         """Move each network by Reptile on the fresh answers, then fit it on all; ``Learner``."""
         models = self._networks()
         if len(positions) == 0:
@@ -138,6 +146,7 @@ class NetworkLearner:
                 concepts=concepts,
                 seed=_stream(seed, member, _FIT),
                 device=self._device,
+                progress=part_of(progress, member, len(models)),
             )
             lessons.append((train_loss, query_loss))
         mean = np.mean(lessons, axis=0)

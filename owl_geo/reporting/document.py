@@ -19,6 +19,7 @@ from owl_geo.audit import FEW, Estimate
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
 from owl_geo.overview import Status, status
+from owl_geo.progress import Reporter, silent
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
 from owl_geo.reporting.facts import facts
 from owl_geo.reporting.figures import rendered
@@ -29,7 +30,6 @@ from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.run_folder import Run
-from owl_geo.types import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def report(
     *,
     overwrite: bool = False,
     device: str = "auto",
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> Path:
     """Write a run's report, one HTML file that holds its pictures too, and return its path.
 
@@ -59,7 +59,7 @@ def report(
         path: the file; None = ``report.html`` in the run's folder, which is always replaced.
         overwrite: replace another file that exists.
         device: where a network works.
-        progress: told how many patches are scored.
+        report: given the name of each piece of long work, returns what is told how far it is.
 
     Raises RunError where the run is damaged, the file exists or cannot be written.
     """
@@ -70,15 +70,15 @@ def report(
         raise RunError(f"{target} is a folder; name a file in it, {target / FILE_NAME} say")
     if target.exists() and not overwrite and target.resolve() != own.resolve():
         raise RunError(f"{target} exists; choose another name, or use --overwrite")
-    text = _document(run, device, progress)
+    text = _document(run, device, report)
     with writing_file(target) as partial:
         partial.write_text(text, encoding="utf-8", errors="replace")
     return target
 
 
-def _document(run: Run, device: str, progress: Progress | None) -> str:
+def _document(run: Run, device: str, report: Reporter) -> str:
     now = status(run)
-    survey = Survey.of(run, device=device, progress=progress)
+    survey = Survey.of(run, device=device, report=report)
     curves = curves_of(survey, now)
     name = run.path.resolve().name
     parts = [

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import OwlError
 from owl_geo.prediction import CurrentModel, finished_tables
+from owl_geo.progress import Progress, Reporter, silent
 from owl_geo.run_folder import Run
 from owl_geo.search import Search
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import BoolArray, FloatArray, IntArray, Progress
+from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.uncertainty import uncertainty
 
 log = logging.getLogger("owl_geo")
@@ -47,7 +48,7 @@ def opinion(
     missing: Collection[str] = (),
     *,
     device: str = "auto",
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> Opinion:
     """Return what the model says that the next query would learn, of as much as is quick to ask.
 
@@ -60,7 +61,7 @@ def opinion(
         source: its pixels; None where they cannot be read.
         missing: scenes that the source lacks.
         device: where a network works.
-        progress: told how many patches are scored.
+        report: given the name of each piece of long work, returns what is told how far it is.
     """
     from owl_geo.scoring import pick_device
 
@@ -83,9 +84,9 @@ def opinion(
     if source is None or not (there & ~done).any():
         why = "the model was not asked of scenes that cannot be read"
         return Opinion(said.probability, said.uncertainty, said.best, why)
-    search = run.search(pick_device(device), source=source)
+    search = run.search(pick_device(device), report=report, source=source)
     try:
-        _ask(run, search, lesson, np.flatnonzero(there & ~done), said, progress)
+        _ask(run, search, lesson, np.flatnonzero(there & ~done), said, report("Scoring"))
     except OwlError as error:
         log.warning("the model was not asked: %s", error)
         why = f"the model could not be asked of every patch: {error}"

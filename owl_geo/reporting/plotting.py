@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from owl_geo.atomic import writing_file
 from owl_geo.file_names import file_names
 from owl_geo.overview import status
+from owl_geo.progress import Reporter, silent
 from owl_geo.reporting.curves import curves_of, discovery, learning
 from owl_geo.reporting.figures import Format, rendered
 from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.survey import Survey
 from owl_geo.run_folder import Run
-from owl_geo.types import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def plot(
     out: str | os.PathLike[str] | None = None,
     *,
     device: str = "auto",
-    progress: Progress | None = None,
+    report: Reporter = silent,
 ) -> list[Path]:
     """Draw a run's pictures as PNG and SVG; return the files.
 
@@ -41,13 +41,13 @@ def plot(
         run: the run, or its folder; it may have no answers yet.
         out: a folder, made if it is not there; None = ``plots`` in the run's folder.
         device: where a network works.
-        progress: told how many patches are scored.
+        report: given the name of each piece of long work, returns what is told how far it is.
 
     Raises RunError where the run is damaged, or the files cannot be written.
     """
     run = run if isinstance(run, Run) else Run(run)
     folder = Path(out) if out is not None else run.path / FOLDER
-    survey = Survey.of(run, device=device, progress=progress)
+    survey = Survey.of(run, device=device, report=report)
     written = []
     for name, figure in _pictures(survey):
         for kind in _FORMATS:

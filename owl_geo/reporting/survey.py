@@ -13,12 +13,13 @@ import pandas as pd
 from owl_geo.errors import OwlError, RunError
 from owl_geo.labels import consensus, disputed
 from owl_geo.prediction import present_source
+from owl_geo.progress import Reporter, silent
 from owl_geo.reporting.colours import Composite, composites
 from owl_geo.reporting.opinion import Opinion, opinion
 from owl_geo.reporting.quicklook import Quicklook, quicklook
 from owl_geo.run_folder import Run
 from owl_geo.sources.base import PatchSource
-from owl_geo.types import BoolArray, IntArray, Progress
+from owl_geo.types import BoolArray, IntArray
 
 log = logging.getLogger("owl_geo")
 
@@ -39,7 +40,7 @@ class Survey:
     missing: Mapping[str, str]  # scenes whose pixels cannot be read, and why
 
     @classmethod
-    def of(cls, run: Run, *, device: str = "auto", progress: Progress | None = None) -> Survey:
+    def of(cls, run: Run, *, device: str = "auto", report: Reporter = silent) -> Survey:
         """Gather it; raises RunError or ConfigError where the run's folder is damaged."""
         history = run.labels.history()
         labels = consensus(history).set_index("patch_id")["label"]
@@ -53,7 +54,7 @@ class Survey:
             labels=labels,
             disputed=tuple(tied),
             waiting=tuple(p for p in newest if p not in labels.index and p not in tied),
-            opinion=opinion(run, source, missing, device=device, progress=progress),
+            opinion=opinion(run, source, missing, device=device, report=report),
             source=source,
             missing=missing,
         )

@@ -9,8 +9,8 @@ from owl_geo.config import CubeSettings, SourceSettings, SyntheticSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.progress import Progress
     from owl_geo.sources.base import PatchSource
-    from owl_geo.types import Progress
 
 
 def open_source(

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from owl_geo.config import CubeSettings
 from owl_geo.errors import SourceError
 from owl_geo.grid import Chunk
+from owl_geo.progress import Progress
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band, select
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
@@ -22,7 +23,7 @@ from owl_geo.sources.cube_axes import Axes, CubeDescription, Place, describe_cub
 from owl_geo.sources.cube_open import UNREADABLE, CubeFile, cube_name, cube_place, reason
 from owl_geo.sources.cube_time import any_date, over_dates
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.types import AnyArray, BoolArray, Progress, SceneGrid
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # The store's chunks are cut up, and decoded more than once, where one with all its dates is larger.
 _BLOCK_BYTES = 4 * CHUNK_BYTES

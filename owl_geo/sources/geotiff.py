@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.errors import SourceError
+from owl_geo.progress import Progress
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import open_scenes, scene_name
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.types import FailedScene, Progress
+from owl_geo.types import FailedScene
 
 Place = str | Path | SceneSettings
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.footprints import off_the_map, on_earth
 from owl_geo.grid import Chunk, chunks, reading_order, tile
+from owl_geo.progress import Progress
 from owl_geo.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
@@ -22,7 +23,7 @@ from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
-from owl_geo.types import BoolArray, FailedScene, IntArray, Progress
+from owl_geo.types import BoolArray, FailedScene, IntArray
 
 _log = logging.getLogger("owl_geo")
 
