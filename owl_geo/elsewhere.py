@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
 from owl_geo.prediction import CurrentModel
 from owl_geo.progress import Reporter, silent
-from owl_geo.run_folder import FEATURES, LAYERS, Run
+from owl_geo.run_folder import FEATURES, LAYERS, AnyRun, Run
 from owl_geo.search import Search
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.uncertainty import uncertainty
@@ -27,7 +26,7 @@ _NAME = "elsewhere"
 
 
 def predict_array(
-    run: Run | str | os.PathLike[str],
+    run: AnyRun,
     imagery: xarray.DataArray | xarray.Dataset,
     *,
     time: str = "median",
@@ -55,7 +54,7 @@ def predict_array(
     from owl_geo.scoring import pick_device
     from owl_geo.sources.cube import CubeSource
 
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run)
     model = CurrentModel.of(run)
     settings = run.settings_here
     tiling = settings.source

@@ -17,7 +17,7 @@ from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, did_you_mean
 from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import AnyRun, Run
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
 
@@ -37,12 +37,15 @@ class Ingested:
     unchanged: int  # stored before
 
 
-def ingest(run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> list[Ingested]:
+def ingest(
+    run: AnyRun, paths: Sequence[str | os.PathLike[str]], *, annotator: str
+) -> list[Ingested]:
     """Check every batch file, then store their answers; twice the same file changes nothing.
 
-    ``annotator`` stands in where a file names none. Raises BatchError, with nothing stored, where
-    any of the files cannot be taken in whole.
+    ``run`` may be its folder; ``annotator`` stands in where a file names none. Raises BatchError,
+    with nothing stored, where any of the files cannot be taken in whole.
     """
+    run = Run.of(run)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
     footprints = run.footprints(
         list(dict.fromkeys(patch for entry in asked.values() for patch in entry.patch_ids))
@@ -100,14 +103,14 @@ def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
         )
 
 
-def import_answers(run: Run, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
+def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
     """Bring in answers that are no batch of this run: exported ones, or a table of one's own.
 
     A row without a label and a time is unanswered; one without a label at a time takes back what
-    its annotator said before. ``annotator`` stands in where the file names none. Raises BatchError,
-    with nothing stored, where a patch or a label is not of this run.
+    its annotator said before. ``run`` may be its folder; ``annotator`` stands in where the file
+    names none. Raises BatchError, with nothing stored, where a patch or a label is not of this run.
     """
-    path = Path(path)
+    run, path = Run.of(run), Path(path)
     rows = read_answers(path)
     answered = rows[rows["label"].notna() | rows["labelled_at"].notna()]
     _check_known(run, path, answered["patch_id"])

@@ -25,7 +25,7 @@ from owl_geo.labels import newest_answers
 from owl_geo.metrics import RoundMetrics
 from owl_geo.progress import Reporter, silent
 from owl_geo.records import Round
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import AnyRun, Run
 from owl_geo.search import Batch, Search
 from owl_geo.workers import Workers
 
@@ -35,7 +35,7 @@ _DEALING = 100  # what the random numbers are for; others than those of ``search
 
 
 def query(
-    run: Run,
+    run: AnyRun,
     *,
     device: str = "auto",
     workers: Workers | None = None,
@@ -50,7 +50,7 @@ def query(
     returned again, unless told to ``go_on``.
 
     Args:
-        run: the run.
+        run: the run, or its folder.
         device: where networks learn and score.
         workers: who do the pool's work; threads of this process if none are named.
         report: given the name of each piece of long work, returns what is told how far it is.
@@ -61,6 +61,7 @@ def query(
     Raises RunError when every patch is answered, or the batch that waits is for others than
     ``annotators``; ConfigError where the names or the overlap make no team.
     """
+    run = Run.of(run)
     team = _team(run, annotators, overlap)
     with run.locked():
         run.sync_metrics()  # a process that was killed may not have come to it

@@ -15,7 +15,7 @@ from owl_geo.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, t
 from owl_geo.labels import Agreement, agreement, consensus, disputed
 from owl_geo.metrics import RoundMetrics
 from owl_geo.records import Round
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import AnyRun, Run
 from owl_geo.search import relevance_model
 
 
@@ -40,8 +40,9 @@ class Status:
     next_step: Literal["query", "label", "run", "nothing"]
 
 
-def status(run: Run) -> Status:
+def status(run: AnyRun) -> Status:
     """Read where a run stands; raises RunError or ConfigError where its folder is damaged."""
+    run = Run.of(run)
     rounds = run.rounds()
     history = run.labels.history()
     current = consensus(history)

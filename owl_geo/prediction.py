@@ -34,7 +34,7 @@ from owl_geo.maps.mosaic import write_mosaic
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
 from owl_geo.progress import Progress, Reporter, silent
 from owl_geo.records import DAMAGE
-from owl_geo.run_folder import INDEX, PATCHES, Run
+from owl_geo.run_folder import INDEX, PATCHES, AnyRun, Run
 from owl_geo.search import Answers, Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.present import PresentScenes, missing_scenes
@@ -78,7 +78,7 @@ class Summary:
 
 
 def predict(
-    run: Run | str | os.PathLike[str],
+    run: AnyRun,
     *,
     out: str | os.PathLike[str] | None = None,
     top: int = 1000,
@@ -111,7 +111,7 @@ def predict(
     """
     if top < 1:
         raise ConfigError(f"--top is {top}, but one patch is the least")
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run)
     lesson = CurrentModel.of(run)
     known = list(run.patches["scene"].unique())
     for name in scenes:
@@ -137,7 +137,7 @@ def predict(
 
 
 def predictions(
-    run: Run | str | os.PathLike[str], out: str | os.PathLike[str] | None = None
+    run: AnyRun, out: str | os.PathLike[str] | None = None
 ) -> dict[str, xarray.Dataset]:
     """Read the maps that ``predict`` wrote, by scene.
 
@@ -145,7 +145,7 @@ def predictions(
     coordinates of the cells' centres and the CRS. A scene that was left out of the last call is as
     an earlier one made it. Raises RunError where there are none, or a file is damaged.
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER
     record = _Record.read(folder / RECORD)
     if not record.scenes:

@@ -75,6 +75,11 @@ class Run:
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
+    @classmethod
+    def of(cls, run: AnyRun) -> Run:
+        """Return a run that is given, or open that of a folder."""
+        return run if isinstance(run, Run) else cls(run)
+
     @cached_property
     def settings_here(self) -> Settings:
         """The settings with relative paths made to start at the run's folder."""
@@ -501,6 +506,9 @@ class Run:
         if not path.exists():
             raise RunError(f"{path} is missing; run `owl-geo init {self.path} --update`")
         return path
+
+
+AnyRun = Run | str | os.PathLike[str]  # a run, or its folder
 
 
 def _no_run(path: Path) -> str:

@@ -10,7 +10,7 @@ from owl_geo.errors import RunError
 from owl_geo.labels import Answer
 from owl_geo.progress import Reporter, silent
 from owl_geo.records import Round
-from owl_geo.run_folder import ORACLE, Run
+from owl_geo.run_folder import ORACLE, AnyRun, Run
 from owl_geo.schema import SKIP, TIME_FORMAT
 from owl_geo.workers import Workers
 
@@ -43,8 +43,9 @@ def simulate(
     return run.rounds()
 
 
-def run(opened: Run, *, device: str = "auto", workers: Workers | None = None) -> list[Round]:
+def run(run: AnyRun, *, device: str = "auto", workers: Workers | None = None) -> list[Round]:
     """Run every round it can: to the end with an oracle, else up to the next batch to label."""
+    opened = Run.of(run)
     if opened.truth is not None:
         return simulate(opened, device=device, workers=workers)
     loop.query(opened, device=device, workers=workers)

@@ -29,7 +29,7 @@ from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import AnyRun, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ _SCENES = 20  # that the settings name
 
 
 def report(
-    run: Run | str | os.PathLike[str],
+    run: AnyRun,
     path: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
@@ -63,7 +63,7 @@ def report(
 
     Raises RunError where the run is damaged, the file exists or cannot be written.
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run)
     own = run.path / FILE_NAME
     target = Path(path) if path is not None else own
     if target.is_dir():

@@ -15,7 +15,7 @@ from owl_geo.reporting.curves import curves_of, discovery, learning
 from owl_geo.reporting.figures import Format, rendered
 from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.survey import Survey
-from owl_geo.run_folder import Run
+from owl_geo.run_folder import AnyRun, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _FORMATS: tuple[Format, ...] = ("png", "svg")
 
 
 def plot(
-    run: Run | str | os.PathLike[str],
+    run: AnyRun,
     out: str | os.PathLike[str] | None = None,
     *,
     device: str = "auto",
@@ -45,7 +45,7 @@ def plot(
 
     Raises RunError where the run is damaged, or the files cannot be written.
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER
     survey = Survey.of(run, device=device, report=report)
     written = []
