@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,8 @@ _log = logging.getLogger("owl_geo")
 _AHEAD = 4  # items per thread of the cluster that are under way at once
 _ATTEMPTS = 3  # at an item whose workers are lost
 _PATIENCE = 60  # seconds that a scheduler is waited for
+_GREETING = 10.0  # seconds for its first word
+_LONGEST_GREETING = 2**20  # bytes
 
 
 @contextmanager
@@ -53,6 +56,8 @@ def opened(where: str | None) -> Iterator[Workers]:
             address: Any = where
             if where == "local":
                 address = stack.enter_context(local_cluster(processors()))
+            else:
+                _check_speaks_first(where)
             client = stack.enter_context(Client(address, timeout=_PATIENCE))
         except (OSError, TimeoutError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -63,6 +68,31 @@ def opened(where: str | None) -> Iterator[Workers]:
         threads = sum(client.nthreads().values())
         _log.info("cluster %s: %d threads", client.scheduler.address, threads)
         yield DaskWorkers(client)
+
+
+def _check_speaks_first(address: str) -> None:
+    """Raise ClusterError where something listens at a ``tcp://`` address that is no scheduler.
+
+    A scheduler greets whoever connects, with the length of its greeting first. Dask's client takes
+    whatever comes for such a length, and waits for what does not speak first, as a web server.
+    """
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in ("", "tcp") or not host or not port.isdigit():
+        return  # the client knows more kinds of address, and says what is wrong with one
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_GREETING) as there:
+            length = int.from_bytes(there.recv(8, socket.MSG_WAITALL), "little")
+    except TimeoutError:
+        length = 0
+    except OSError:
+        _log.warning("nothing answers at %s yet; waiting, %d seconds at most", address, _PATIENCE)
+        return
+    if not 0 < length < _LONGEST_GREETING:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address}, but something else; a scheduler's port is "
+            "usually 8786, and 8787 its web page"
+        )
 
 
 @contextmanager

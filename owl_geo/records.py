@@ -33,8 +33,11 @@ class Round:
     patch_ids: tuple[str, ...]  # the batch, most wanted first
     answers_seen: int  # sequence number of the newest answer that the model knows
     metrics: RoundMetrics
-    audit: Mapping[str, float]  # patches drawn at random: what the model gave them, nan = no model
-    watched: tuple[int, ...]  # predicted classes of the patches that are followed
+    # patches drawn at random: what the model gave them, nan = no model; annotators need not see it
+    audit: Mapping[str, float] = field(repr=False)
+    watched: tuple[int, ...] = field(
+        repr=False
+    )  # predicted classes of the patches that are followed
     # by annotator, which of patch_ids are in that part; empty for a batch that was not dealt out
     team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 

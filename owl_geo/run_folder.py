@@ -70,7 +70,8 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not self.path.is_dir() or (not is_run(self.path) and _run_around(self.path)):
+        is_elsewhere = not is_run(self.path) and (_run_around(self.path) or _runs_in(self.path))
+        if not self.path.is_dir() or is_elsewhere:
             raise RunError(_no_run(self.path))
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
@@ -519,14 +520,22 @@ def _no_run(path: Path) -> str:
         levels = absolute.parents.index(around)
         meant = path.parents[levels] if levels < len(path.parents) else around
         return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it lies in?"
-    try:
-        runs = [entry.name for entry in absolute.parent.iterdir() if is_run(entry)]
-    except OSError:
-        runs = []
+    inside = _runs_in(absolute)
+    if inside:
+        named = " or ".join(repr(str(path / name)) for name in inside[:3])
+        return f"no run folder at {path}, but in it; did you mean {named}?"
+    runs = _runs_in(absolute.parent)
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
     meant_name = f"did you mean {folded[near[0]]!r}? If not, " if near else ""
     return f"no run folder at {path}; {meant_name}make one with `owl-geo init`"
+
+
+def _runs_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if is_run(entry))
+    except OSError:
+        return []
 
 
 def _run_around(path: Path) -> Path | None:

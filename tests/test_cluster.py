@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,3 +238,27 @@ class Lacking:
         import nowhere
 
         return nowhere.function(item)
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request"], ids=["silent", "http"])
+def test_what_listens_and_is_no_scheduler_is_one_line(
+    greeting: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_GREETING", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            there, _ = server.accept()
+            with there:
+                there.sendall(greeting)
+                time.sleep(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with (
+            pytest.raises(ClusterError, match=f"no Dask scheduler answers at {address}, but some"),
+            cluster.opened(address),
+        ):
+            pass
+        thread.join()

@@ -67,13 +67,20 @@ def doctored(*arguments: object, shadow: Path | None = None, **more: str) -> tup
 
 def test_a_sound_run_on_a_sound_machine_has_no_problem(run: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    code, lines = doctored(run, XDG_DATA_HOME=str(tmp_path))
+    code, lines = doctored(run, "-v", XDG_DATA_HOME=str(tmp_path))
     assert code == 0, lines
     assert lines[-1] == "no problems"
     assert all(line.split()[0] in ("ok", "note") for line in lines[:-1])
     for said in ("torch ", "JP2OpenJPEG", "reads Zarr", "GPU", "answers in labels.gpkg: 1"):
         assert any(said in line for line in lines), said
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_of_a_run_what_is_well_with_the_machine_is_left_out(run: Path, tmp_path: Path) -> None:
+    code, lines = doctored(run, XDG_DATA_HOME=str(tmp_path))
+    assert code == 0, lines
+    assert any("answers in labels.gpkg: 1" in line for line in lines)
+    assert not any(line.startswith("ok") and "torch" in line for line in lines)
 
 
 def test_libraries_that_do_not_load_are_named_and_the_rest_is_checked(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_lines_of_progress_begin_after_two_seconds_and_say_what_is_left(clock, c
         clock[0] = 100.0 + seconds
         update(done, 100)
     assert capsys.readouterr().err.splitlines() == [
-        "Scoring: 20 of 100 (20%), about 10 s left",
+        "Scoring: 20 of 100 (20%)",
         "Scoring: 60 of 100 (60%), about 9 s left",
     ]
 
@@ -244,3 +244,60 @@ def test_a_backslash_that_toml_reads_otherwise_is_explained(tmp_path: Path) -> N
     (tmp_path / "owl.toml").write_text(text)
     with pytest.raises(ConfigError, match="write paths with / or in single quotes"):
         owl_toml.load(tmp_path / "owl.toml")
+
+
+def test_a_folder_that_holds_runs_names_them(tmp_path: Path) -> None:
+    for name in ("search", "other"):
+        make(tmp_path / "first" / name)
+    error = one_error(owl("query", "first", cwd=tmp_path))
+    assert (
+        "no run folder at first, but in it; did you mean 'first/other' or 'first/search'?" in error
+    )
+
+
+def test_answers_that_were_not_taken_in_are_told_of(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    first = owl_geo.query(run)
+    assert "has no answers yet" in owl("query", "run", cwd=tmp_path).stdout
+    label(run.batch_path(0), dict.fromkeys(first.patch_ids[:4], "absent"))
+    ingest = "owl-geo ingest run run/rounds/000/batch.gpkg"
+    assert (
+        f"has 4 answers that were not taken in yet: {ingest}\n"
+        in owl(*("query", "run"), cwd=tmp_path).stdout
+    )
+    assert f"take in what is labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout
+
+
+def test_what_annotators_should_not_see_is_not_in_what_python_shows_of_a_round(tmp_path) -> None:
+    run = make(tmp_path / "run", acquisition={"audit_share": 0.5})
+    first = owl_geo.query(run)
+    assert first.audit
+    assert "audit" not in repr(first) and "watched" not in repr(first)
+
+
+@pytest.mark.parametrize("option", ["--scene", "--osm", "--oracle", "--mask", "--aoi", "--weights"])
+def test_names_of_files_are_completed_where_a_path_is_wanted(option: str) -> None:
+    assert completed(f"owl-geo init RUN {option} sc") == ["file,sc"]
+
+
+def test_strategies_are_completed() -> None:
+    assert completed("owl-geo init RUN --strategy gr") == ["plain,greedy"]
+
+
+def completed(line: str) -> list[str]:
+    """What a shell is told when Tab is pressed at the end of a line."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "owl_geo"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"_OWL_GEO_COMPLETE": "bash_complete"} | words,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def test_commands_are_named_in_the_order_of_a_search() -> None:
+    listed = owl("--help").stdout.partition("Commands:")[2]
+    named = re.findall(r"^  (\w+)", listed, flags=re.MULTILINE)
+    assert named[:7] == ["sample", "init", "query", "ingest", "status", "predict", "report"]

@@ -1,7 +1,7 @@
 """The file between the run and the people who label: written once, edited in QGIS, read back."""
 
 from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
-from owl_geo.batches.reading import BatchFile, BatchTable, read_batch, read_table
+from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
 from owl_geo.batches.style import batch_style
 from owl_geo.batches.team import dealt
 from owl_geo.batches.writing import write_batch
@@ -13,6 +13,7 @@ __all__ = [
     "Notes",
     "answers_of",
     "batch_style",
+    "count_answers",
     "dealt",
     "read_batch",
     "read_table",

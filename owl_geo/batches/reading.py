@@ -142,6 +142,14 @@ def read_batch(path: str | Path) -> BatchFile:
     return batch
 
 
+def count_answers(path: Path) -> int:
+    """Return how many patches of a batch have a label; 0 where the file cannot be read."""
+    try:
+        return int(read_batch(path).answers["label"].notna().sum())
+    except BatchError:
+        return 0
+
+
 _BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
 
 

@@ -42,9 +42,17 @@ from owl_geo.cli import (
 from owl_geo.cli.logs import one_line
 
 
+class _InOrder(click.Group):
+    """Names commands in the order in which a search needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 @click.group(
+    cls=_InOrder,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: owl-geo run --source synthetic",
+    epilog="Start with: owl-geo sample first",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="owl-geo")
 def cli() -> None:
@@ -53,20 +61,20 @@ def cli() -> None:
 
 COMMANDS = (
     sample.sample,
-    run.run,
     init.init,
-    add.add,
     query.query,
     ingest.ingest,
     status.status,
-    labels.labels,
     predict.predict,
-    plot.plot,
     report.report,
+    plot.plot,
+    add.add,
+    labels.labels,
+    run.run,
     compare.compare,
-    doctor.doctor,
     plugin.plugin,
     store.store,
+    doctor.doctor,
     completion.completion,
 )
 for command in COMMANDS:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -26,11 +27,14 @@ from owl_geo.health import Finding
 def doctor(run_path: Path | None) -> int:
     """Check the installation, QGIS and its plugin, and with RUN that run too.
 
-    A line for each: ok, note (nothing that must be done), or problem, with what to do. With -q
-    only notes and problems. The exit code is 1 if there is a problem. Nothing is changed.
+    A line for each: ok, note (nothing that must be done), or problem, with what to do. With RUN
+    the lines on the installation that are ok are shown under -v only, with -q none that is ok. The
+    exit code is 1 if there is a problem.
     """
     problems = 0
-    for finding in _findings(run_path):
+    for finding, is_shown in _findings(run_path):
+        if finding.state == "ok" and not is_shown:
+            continue
         problems += finding.state == "problem"
         remedy = f"; {finding.remedy}" if finding.remedy else ""
         line = f"{finding.state:<9}{finding.what}{remedy}"
@@ -46,11 +50,14 @@ def doctor(run_path: Path | None) -> int:
     return 1 if problems else 0
 
 
-def _findings(run_path: Path | None) -> Iterator[Finding]:
-    yield from health.examine(health.environment())
-    yield from health.examine([("QGIS", _qgis), ("QGIS plugin", _plugin)])
+def _findings(run_path: Path | None) -> Iterator[tuple[Finding, bool]]:
+    """Return each finding, and whether it is worth a line although it is ok."""
+    of_machine = chain(health.environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
+    for finding in health.examine(of_machine):
+        yield finding, run_path is None or opt.is_verbose()
     if run_path is not None:
-        yield from health.examine(health.run_checks(run_path))
+        for finding in health.examine(health.run_checks(run_path)):
+            yield finding, True
 
 
 def _qgis() -> Iterator[Finding]:

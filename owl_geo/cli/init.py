@@ -28,8 +28,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 
 @click.command(
     cls=opt.Command,
-    epilog="Example: owl-geo init RUN --source geotiff --scene S2.tif --bands B2,B3,B4,B8 "
-    "--osm area.osm.pbf",
+    epilog="Example: owl-geo init RUN --scene S2.tif --bands B2,B3,B4,B8 --osm area.osm.pbf",
     short_help="Make a run: tile the scenes and compute the concepts.",
 )
 @opt.run_folder
@@ -64,11 +63,20 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 )
 @scenes_.on_error
 @click.option(
-    "--aoi", cls=opt.Advanced, help="Polygons; patches whose centre lies outside are left out."
+    "--aoi",
+    cls=opt.Advanced,
+    shell_complete=opt.files,
+    help="Polygons; patches whose centre lies outside are left out.",
 )
-@click.option("--osm", help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.")
+@click.option(
+    "--osm",
+    shell_complete=opt.files,
+    help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.",
+)
 @click.option(
     "--oracle",
+    cls=opt.Advanced,
+    shell_complete=opt.files,
     help="Truth that answers in a simulation: polygons, points, a raster; or FILE|layername=NAME.",
 )
 @click.option(
@@ -223,13 +231,13 @@ def _preview(
         click.echo(f"{name + ':':<10}{text}")
     if why:
         opt.say(why)
-    _say_notes(settings, now.grids)
+    _say_notes(settings, now.grids, is_made=False)
     failed = found.failed if found is not None else ()
     scenes_.name_failed(failed)
     return scenes_.exit_code(bool(failed))
 
 
-def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid]) -> None:
+def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
     """Say what a beginner might wonder at, or miss."""
     from owl_geo import preview
     from owl_geo.config import GeoTiffSettings
@@ -242,9 +250,10 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid]) -> None:
         place = source.scenes[0].path or source.scenes[0].files[0]
         extract = preview.osm_beside(Path(place))
         if extract is not None:
+            again = " (--overwrite makes this run anew)" if is_made else ""
             opt.say(
                 f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
-                "say where to look (--overwrite makes this run anew)"
+                f"say where to look{again}"
             )
 
 
@@ -273,7 +282,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     settings = summary.run.settings
     if why:
         opt.say(why)
-    _say_notes(settings, summary.run.grids)
+    _say_notes(settings, summary.run.grids, is_made=True)
     step = "query" if settings.oracle is None else "run"
     opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 JSON_FLAG = "--log-json"
 _LOGGER = "owl_geo"
 QUICK = 2.0  # seconds of work of which nothing is said
+_TELLING = 8.0  # seconds of work from which its pace is known
 _LINE_EVERY = 10.0  # and between two lines, where there is no terminal
 
 
@@ -100,8 +101,12 @@ def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
 
 
 def seconds_left(done: int, total: int, seconds: float) -> float | None:
-    """Return what is left of work that goes on as fast as so far; None where nothing tells."""
-    return seconds / done * (total - done) if 0 < done < total else None
+    """Return what is left of work that goes on as fast as so far; None where nothing tells.
+
+    What it costs to begin is in the first seconds, so these tell only where much is done in them.
+    """
+    told = 0 < done < total and (seconds >= _TELLING or done >= total / 4)
+    return seconds / done * (total - done) if told else None
 
 
 def duration(seconds: float) -> str:

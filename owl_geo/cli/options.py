@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
 from owl_geo.errors import OwlError
@@ -24,6 +25,18 @@ _VERBOSITY = "owl_geo.verbosity"
 _DEBUG = "owl_geo.debug"
 _JSON = "owl_geo.json"
 _HELP_ALL = "owl_geo.help_all"
+
+
+def files(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[CompletionItem]:
+    """Have the shell complete names of files, for options whose value may be more than a path."""
+    return [CompletionItem(word, type="file")]
+
+
+def strategies(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[CompletionItem]:
+    """Complete the name of a strategy."""
+    from owl_geo.config import STRATEGIES
+
+    return [CompletionItem(name) for name in STRATEGIES if name.startswith(word)]
 
 
 class Advanced(click.Option):
@@ -197,6 +210,7 @@ def loop_options(function: F) -> F:
                 "--strategy",
                 cls=Advanced,
                 callback=_strategy,
+                shell_complete=strategies,
                 metavar="NAME",
                 help="discovery, concept, uncertainty, greedy, relevance, random, or "
                 "skactiveml:NAME.  [discovery]",
@@ -225,6 +239,7 @@ def loop_options(function: F) -> F:
             click.option(
                 "--weights",
                 cls=Advanced,
+                shell_complete=files,
                 help="A backbone's first weights: none, imagenet, or a file.",
             ),
             click.option(
@@ -338,6 +353,11 @@ def end_json(message: str, code: int) -> None:
 def is_quiet() -> bool:
     """Whether -q was given."""
     return bool(click.get_current_context().meta.get(_VERBOSITY, 0) < 0)
+
+
+def is_verbose() -> bool:
+    """Whether -v was given."""
+    return bool(click.get_current_context().meta.get(_VERBOSITY, 0) > 0)
 
 
 def say(text: str) -> None:

@@ -86,6 +86,7 @@ def ask(
     """
     from owl_geo import cluster as cluster_
     from owl_geo import loop, publication
+    from owl_geo.batches import count_answers
 
     if overlap is not None and not (annotators or opened.settings.team.annotators):
         raise click.UsageError("--overlap goes with --annotators")
@@ -107,8 +108,18 @@ def ask(
         waiting = opened.waits(entry)
         names = [name for name, path in files.items() if name is not None and path in waiting]
         by = f" from {' and '.join(names)}" if names else ""
-        then = "query` again" if to_store else "ingest`"
-        opt.say(f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo {then}")
+        filled = {path: n for path in waiting if (n := count_answers(path))}
+        if filled and not to_store:
+            paths = " ".join(opt.quoted(path) for path in filled)
+            opt.say(
+                f"Batch {entry.batch_id} has {sum(filled.values())} answers that were not taken in "
+                f"yet: owl-geo ingest {opt.quoted(opened.path)} {paths}"
+            )
+        else:
+            then = "query` again" if to_store else "ingest`"
+            opt.say(
+                f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo {then}"
+            )
         files = {name: path for name, path in files.items() if path in waiting}
     else:
         opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")

@@ -28,6 +28,7 @@ def scene_options(function: F) -> F:
         "scenes",
         multiple=True,
         metavar="[NAME=]PATH",
+        shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands; a pattern in quotes "
         "('tiles/**/*.tif'), a list (@FILE), a STAC item, a cube. Repeat for more scenes.",
     )(function)
@@ -40,6 +41,7 @@ def mask_option(function: F) -> F:
         "masks",
         cls=opt.Advanced,
         multiple=True,
+        shell_complete=opt.files,
         help="A cloud mask: one for all, one per scene, or with {name} in it for the scene's name.",
     )(function)
 

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from owl_geo.audit import FEW
+from owl_geo.batches import count_answers
 from owl_geo.overview import Status
 from owl_geo.run_folder import Run
 
@@ -140,6 +141,9 @@ def _next(run: Run, now: Status) -> str:
         if run.settings.labels is not None:
             query = f"owl-geo query {here}"
             return f"label the layer that {query} --to-store names, then {query}"
+        filled = [_quoted(path) for path in now.waiting if count_answers(path)]
+        if filled:
+            return f"take in what is labelled: owl-geo ingest {here} {' '.join(filled)}"
         return f"label {' and '.join(batches)}, then owl-geo ingest {here} {' '.join(batches)}"
     if now.next_step == "nothing":
         return "nothing, the search is finished"
