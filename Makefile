@@ -17,6 +17,8 @@ QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
 demo: $(VENV)/.installed
 	$(BIN)/owl-geo run --source synthetic --out owl-run
+	@echo
+	@echo "Next: . $(VENV)/bin/activate, then the five minutes of README.md: owl-geo sample first"
 
 test: check qgis postgis chromium
 	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -72,10 +74,12 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml
+	@echo "installing into $(VENV): some minutes, on Linux 6 GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.python pyproject.toml
+	@echo "installing into $(VENV): some minutes, on Linux 6 GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 

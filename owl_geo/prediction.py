@@ -52,6 +52,7 @@ log = logging.getLogger("owl_geo")
 FOLDER = "predictions"
 RECORD = "predictions.json"
 _PATCHES = "patches.gpkg"
+_FEWEST_FRAMES, _MOST_FRAMES = 20, 1000  # that patches.gpkg has where nobody says how many
 _VERSION = 1  # of what is computed here; a change makes finished scenes stale
 
 OnError = Literal["fail", "skip"]
@@ -81,7 +82,7 @@ def predict(
     run: AnyRun,
     *,
     out: str | os.PathLike[str] | None = None,
-    top: int = 1000,
+    top: int | None = None,
     scenes: Sequence[str] = (),
     on_error: OnError = "fail",
     overwrite: bool = False,
@@ -97,7 +98,8 @@ def predict(
     Args:
         run: the run, or its folder.
         out: where the maps go; None = ``predictions`` in the run's folder.
-        top: patches in the GeoPackage, the most probable ones.
+        top: patches in the GeoPackage, the most probable ones; None = a tenth of all, 20 at least and
+            1,000 at most.
         scenes: names of the scenes to do; empty = all.
         on_error: what a scene that cannot be read does: ``fail`` raises, ``skip`` goes on and
             reports it. What is finished stays.
@@ -109,10 +111,12 @@ def predict(
     Raises RunError while there is no answer to learn from, where another process writes there, or
     the disk is full; SourceError where pixels cannot be read that the model is to learn from.
     """
-    if top < 1:
+    if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but one patch is the least")
     run = Run.of(run)
     lesson = CurrentModel.of(run)
+    if top is None:
+        top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     known = list(run.patches["scene"].unique())
     for name in scenes:
         if name not in known:

@@ -80,7 +80,9 @@ def test_options_in_running_text_exist() -> None:
 def test_what_the_pages_say_of_owl_toml_is_valid(page: str, text: str) -> None:
     scenes = [{"name": "s", "path": "s.tif"}]
     values = tomllib.loads(text)
-    parse({"source": {"kind": "geotiff", "scenes": scenes}, **values}, page)
+    # what the commands beside it have made
+    made = {"source": {"kind": "geotiff", "scenes": scenes}, "layers": {"osm": {"path": "a.osm"}}}
+    parse({**made, **values}, page)
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))

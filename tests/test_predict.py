@@ -117,6 +117,9 @@ def test_the_corner_is_found_and_the_best_are_listed(tmp_path) -> None:
     before = times(summary.folder / "probability")
     assert predict(run, top=5).skipped == ("a", "b", "c")
     assert len(gpd.read_file(summary.patches)) == 5
+    assert len(run.patches) == 432
+    predict(run)
+    assert len(gpd.read_file(summary.patches)) == 43  # a tenth, unless a number is given
     assert {
         name: time for name, time in times(summary.folder / "probability").items() if ".tif" in name
     } == {name: time for name, time in before.items() if ".tif" in name}

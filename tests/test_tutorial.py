@@ -51,7 +51,9 @@ def type_in(typed: list[list[str]], start: Path, search: Path, enters: bool) -> 
 
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     search = tmp_path / "first-search" / "search"
-    type_in(lines(TUTORIAL.partition(FOLLOWS)[0]), tmp_path, search, enters=True)
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    type_in(lines(TUTORIAL.partition(FOLLOWS)[0]), repository, search, enters=True)
     assert len(Run(search).rounds()) == 2
     assert (search / "predictions" / "patches.gpkg").is_file()
     assert Run(tmp_path / "first-search" / "trial").is_finished()

@@ -21,9 +21,7 @@ from owl_geo.cli import scenes as scenes_
 @click.option(
     "--top",
     type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Most probable patches in the GeoPackage.",
+    help="Most probable patches in the GeoPackage.  [a tenth of all, 1000 at most]",
 )
 @click.option("--scene", "scenes", multiple=True, metavar="NAME", help="Only it. Repeat for more.")
 @scenes_.on_error
@@ -34,7 +32,7 @@ from owl_geo.cli import scenes as scenes_
 def predict(
     run_path: Path,
     out: Path | None,
-    top: int,
+    top: int | None,
     scenes: tuple[str, ...],
     on_error: Literal["skip", "fail"],
     overwrite: bool,
