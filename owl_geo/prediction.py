@@ -98,8 +98,8 @@ def predict(
     Args:
         run: the run, or its folder.
         out: where the maps go; None = ``predictions`` in the run's folder.
-        top: patches in the GeoPackage, the most probable ones; None = a tenth of all, 20 at least and
-            1,000 at most.
+        top: patches in the GeoPackage, the most probable ones; None = a tenth of all, 20 at least
+            and 1,000 at most.
         scenes: names of the scenes to do; empty = all.
         on_error: what a scene that cannot be read does: ``fail`` raises, ``skip`` goes on and
             reports it. What is finished stays.

@@ -20,7 +20,7 @@ from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.sources import open_source
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import pixel_size
+from owl_geo.sources.scenes import describe_scene, pixel_size
 from owl_geo.types import SceneGrid
 
 _USUAL = 32
@@ -182,6 +182,21 @@ def unit_note(grids: Mapping[str, SceneGrid]) -> str:
             unit = crs.axis_info[0].unit_name
             return f"the CRS is in {unit}, which is fine; distances are measured in metres"
     return ""
+
+
+def alpha_note(source: GeoTiffSettings) -> str:
+    """Say it where all bands but an alpha band are taken, since that may be data; else empty."""
+    if source.bands:
+        return ""
+    scene = describe_scene(source.scenes[0])
+    alpha = next((band for band in scene.bands if band.alpha), None)
+    if alpha is None:
+        return ""
+    numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
+    return (
+        f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
+        f"data, near infrared say, name it too: --bands {numbers}"
+    )
 
 
 def osm_beside(scene: Path) -> Path | None:

@@ -266,6 +266,20 @@ def test_an_alpha_band_that_is_asked_for_is_data(tmp_path: Path) -> None:
     assert np.array_equal(source.read(["a/0/0"])[0], values[[0, 3]])
 
 
+def test_a_fourth_band_that_is_described_is_no_alpha_band(tmp_path: Path) -> None:
+    """GDAL calls the fourth band of bytes alpha, unless it is told otherwise."""
+    values = coordinates(20, 20, 4, "uint8")
+    values[3, :10] = 0
+    names = ("red", "green", "blue", "nir")
+    path = write_raster(tmp_path / "a.tif", values, descriptions=names)
+    with rasterio.open(path) as dataset:
+        assert dataset.colorinterp[3] == rasterio.enums.ColorInterp.alpha
+    source = GeoTiffSource(path, patch_size=20)
+    assert source.bands == names
+    assert source.index["valid_fraction"].tolist() == [1.0]
+    assert np.array_equal(source.read(["a/0/0"])[0], values)
+
+
 def test_cloud_mask_in_another_crs_and_pixel_size(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", coordinates(40, 40))
     grid = GeoTiffSource(path).grids["a"]

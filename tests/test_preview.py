@@ -103,6 +103,15 @@ def test_init_says_which_patch_size_it_chose_and_why(tmp_path) -> None:
     assert Run(tmp_path / "q").settings.patch_size == 32
 
 
+def test_init_says_that_a_band_counts_as_a_mask(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", np.ones((4, 160, 160), "uint8"))
+    note = "band 4 of {} is its alpha band and counts as a mask; if it is data"
+    said = owl("init", "r", "--scene", "s.tif", cwd=tmp_path).stdout
+    assert note.format(tmp_path / "s.tif") in said
+    given = owl("init", "q", "--scene", "s.tif", "--bands", "1,2,3,4", cwd=tmp_path).stdout
+    assert "alpha" not in given.partition("Scenes:")[2]
+
+
 def test_a_dry_run_says_all_and_writes_nothing(tmp_path) -> None:
     scene, osm = SAMPLE / "scene.tif", SAMPLE / "area.osm"
     before = sorted(SAMPLE.iterdir())

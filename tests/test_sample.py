@@ -30,7 +30,8 @@ def test_the_printed_commands_make_a_search_and_run_a_trial(tmp_path) -> None:
     folder = tmp_path / "my first search"
     done = owl("sample", folder)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    made = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert made == set(FILES)
     commands = printed_commands(done.stdout)
     assert [command[0] for command in commands] == ["init", "query", "init", "run"]
     for command in commands:
@@ -64,6 +65,15 @@ def test_the_wheel_carries_every_file() -> None:
     for name in FILES:
         assert carried[f"sample_data/{name}"] == f"owl_geo/_sample/{name}"
         assert (SAMPLE / name).is_file()
+
+
+def test_the_real_scene_needs_no_option(tmp_path) -> None:
+    owl("sample", tmp_path / "first")
+    done = owl("init", "first/olinda/search", "--scene", "first/olinda/landsat.tif", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "256 patches of 16 x 16 pixels in EPSG:31985" in done.stdout
+    assert "blue, green, red, nir" in done.stdout and "Note" not in done.stdout
+    assert owl("query", "first/olinda/search", cwd=tmp_path).returncode == 0
 
 
 def test_the_scene_says_what_its_bands_are() -> None:

@@ -246,7 +246,12 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: b
     if unit:
         opt.say(f"Note: {unit}")
     source = settings.source
-    if isinstance(source, GeoTiffSettings) and not settings.concepts:
+    if not isinstance(source, GeoTiffSettings):
+        return
+    alpha = preview.alpha_note(source)
+    if alpha:
+        opt.say(f"Note: {alpha}{' --overwrite' if is_made else ''}")
+    if not settings.concepts:
         place = source.scenes[0].path or source.scenes[0].files[0]
         extract = preview.osm_beside(Path(place))
         if extract is not None:

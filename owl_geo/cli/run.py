@@ -23,7 +23,7 @@ _DEFAULT_OUT = Path("owl-run")
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo run --source synthetic --out demo --seed 7",
-    short_help="Every round it can: a whole simulated search, or up to the next batch to label.",
+    short_help="Every round it can: a simulated search to its end.",
 )
 @click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")

@@ -10,7 +10,7 @@ import click
 from owl_geo.cli import options as opt
 from owl_geo.errors import OwlError
 
-FILES = ("scene.tif", "area.osm", "truth.gpkg", "README.md")
+FILES = ("scene.tif", "area.osm", "truth.gpkg", "README.md", "olinda/landsat.tif")
 PATCH_SIZE = 16
 
 
@@ -24,11 +24,11 @@ PATCH_SIZE = 16
 def sample(folder: Path) -> None:
     """Put a small scene, a map of what lies there, and the truth into DIR, and say what to type.
 
-    Made data, 5 by 5 km of no place on Earth, with contaminated sites to be found. Nothing that is
-    there is overwritten.
+    Made data, 5 by 5 km of no place on Earth, with contaminated sites to be found; and a piece of a
+    real Landsat scene. Nothing that is there is overwritten.
     """
     _copy(folder)
-    scene, osm, truth, readme = (opt.quoted(folder / name) for name in FILES)
+    scene, osm, truth, readme, _ = (opt.quoted(folder / name) for name in FILES)
     search, trial = opt.quoted(folder / "search"), opt.quoted(folder / "trial")
     click.echo(folder)
     opt.say(f"What it is and what to look for: {readme}")
@@ -62,6 +62,7 @@ def _copy(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
+            (folder / name).parent.mkdir(exist_ok=True)
             written.append(folder / name)
             shutil.copyfile(source / name, folder / name)
     except OSError as error:

@@ -28,6 +28,7 @@ _COLOURS = {
     ColorInterp.pan: "pan",
 }
 _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
+_ENTIRE_BUT_ALPHA = {*_ENTIRE, MaskFlags.alpha, MaskFlags.per_dataset}
 
 
 _PROCESS = os.getpid()
@@ -94,6 +95,9 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     _check(dataset, path)
     grid = _grid(dataset, Path(path).stem)
     names = _names(dataset, prefix)
+    alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
+    called_alpha = ColorInterp.alpha in dataset.colorinterp
+    no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
         Band(
             name=names[i],
@@ -106,8 +110,8 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             nodata=dataset.nodatavals[i],
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
-            masked=not set(dataset.mask_flag_enums[i]) <= _ENTIRE,
-            alpha=dataset.colorinterp[i] == ColorInterp.alpha,
+            masked=not set(dataset.mask_flag_enums[i]) <= no_mask,
+            alpha=alpha[i],
             common=_COLOURS.get(dataset.colorinterp[i]),
         )
         for i in range(dataset.count)
@@ -182,6 +186,15 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
     ]
     names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:
+    """Whether band ``i`` is a mask, and no fourth band of data, which GDAL gives the same colour.
+
+    Whoever described it as something else, near infrared say, meant data.
+    """
+    described = (dataset.descriptions[i] or "").strip().lower()
+    return dataset.colorinterp[i] == ColorInterp.alpha and described in ("", "alpha")
 
 
 def _numbered(number: int, colour: ColorInterp) -> str:
