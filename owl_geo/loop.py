@@ -18,7 +18,7 @@ import pandas as pd
 
 from owl_geo import owl_toml, scoring
 from owl_geo.audit import prediction_stability
-from owl_geo.batches import dealt, write_batch
+from owl_geo.batches import dealt, n_shared, write_batch
 from owl_geo.config import TeamSettings
 from owl_geo.errors import RunError
 from owl_geo.labels import newest_answers
@@ -74,6 +74,14 @@ def query(
             f"batch {waits.batch_id}, for {whom}, waits for answers; label and ingest it first, "
             "or leave it with --go-on"
         )
+    if overlap is not None and len(waits.team) > 1:
+        in_all = set.intersection(*map(set, waits.team.values()))
+        if len(in_all) != n_shared(len(waits.patch_ids), overlap):
+            log.warning(
+                "%d of %d patches of batch %s, which waits, are for all; --overlap counts from "
+                "the next batch on",
+                *(len(in_all), len(waits.patch_ids), waits.batch_id),
+            )
     return waits
 
 

@@ -113,8 +113,12 @@ def test_a_file_for_each_annotator(tmp_path: Path) -> None:
         assert set(rows["annotator"]) == {name}
         assert rows["label"].isna().all()
         assert read_batch(path).annotator == name
-    again = owl("query", run.path, "--annotators", "ana,ben", "-q")
-    assert again.output == done.output
+    for overlap in ((), ("--overlap", 0.2)):
+        again = owl("query", run.path, "--annotators", "ana,ben", *overlap, "-q")
+        assert again.output == done.output
+    other = owl("query", run.path, "--annotators", "ana,ben", "--overlap", 0.5)
+    assert "2 of 10 patches of batch" in other.output
+    assert "--overlap counts from the next batch on" in other.output
 
 
 def test_owl_toml_may_name_the_team_and_one_seed_deals_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
 from owl_geo.batches.style import batch_style
-from owl_geo.batches.team import dealt
+from owl_geo.batches.team import dealt, n_shared
 from owl_geo.batches.writing import write_batch
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "batch_style",
     "count_answers",
     "dealt",
+    "n_shared",
     "read_batch",
     "read_table",
     "write_batch",

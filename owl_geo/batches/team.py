@@ -23,8 +23,7 @@ def dealt(
     """
     known = answered_by or {}
     fresh = [patch for patch in patches if not known.get(patch)]
-    n_shared = max(round(overlap * len(patches)), int(overlap > 0))
-    drawn = rng.permutation(len(fresh))[:n_shared]
+    drawn = rng.permutation(len(fresh))[: n_shared(len(patches), overlap)]
     shared = {fresh[place] for place in drawn}
     order = [annotators[place] for place in rng.permutation(len(annotators))]
     parts: dict[str, list[str]] = {name: [] for name in annotators}
@@ -37,3 +36,8 @@ def dealt(
         for name in takers:
             parts[name].append(patch)
     return parts
+
+
+def n_shared(n: int, overlap: float) -> int:
+    """Return how many of ``n`` patches everybody gets."""
+    return max(round(overlap * n), int(overlap > 0))
