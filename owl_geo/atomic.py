@@ -19,7 +19,7 @@ from owl_geo.errors import BatchError, RunError
 def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a folder beside ``target`` to fill, then rename it into place; clean up on any error."""
     with disk_errors(target):
-        target = target.resolve()  # a link to a folder leads to that folder
+        target = Path(os.path.realpath(target))  # a link to a folder leads to that folder
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{target.name}.partial-"
         for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:

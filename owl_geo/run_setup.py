@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +204,7 @@ def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise RunError unless a new run may be written at ``path``."""
-    if path.resolve() == Path.cwd():
+    if os.path.realpath(path) == str(Path.cwd()):  # Path.resolve breaks on a ring of links
         raise RunError(f"{path} is the folder you are in; give the run a folder of its own")
     if not path.exists():
         return

@@ -23,6 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copyfile(SAMPLE / name, folder / name)
     (folder / "bad.tif").write_text("nonsense")
     (folder / "notes.toml").write_text("hello\n")
+    (folder / "ring").symlink_to("ring")
     (folder / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     scene, osm = str(folder / "scene.tif"), str(folder / "area.osm")
     assert _run(["init", str(folder / "Run"), "--scene", scene, "--osm", osm, "-q"]) == 0
@@ -107,6 +108,9 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("ingest Run scene.tif", ["is a TIFF image", "`owl-geo query` printed"]),
         ("ingest Run truth.gpkg", ["no layer 'batch'", "owl-geo labels import"]),
         ("predict Run", ["no answer to learn from yet", "owl-geo ingest"]),
+        (f"init {300 * 'x'} --scene scene.tif", ["File name too long; choose another path"]),
+        (f"query {300 * 'x'}", ["File name too long; choose another path"]),
+        ("init ring/Run --scene scene.tif", ["cannot write ring/Run", "nothing was changed"]),
     ],
 )
 def test_what_can_be_mended(typed, taught, made, monkeypatch, capsys) -> None:

@@ -40,6 +40,7 @@ from owl_geo.cli import (
     usage,
 )
 from owl_geo.cli.logs import one_line
+from owl_geo.errors import brief
 
 
 class _InOrder(click.Group):
@@ -121,6 +122,10 @@ def _without_gdals_text(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
+# What a path is to blame for, wherever it is looked at first.
+_OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
+
+
 def _run(arguments: list[str]) -> int:
     as_json = logs.wants_json(arguments)
 
@@ -144,6 +149,10 @@ def _run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if error.errno in _OF_PATHS and error.filename is not None:
+            return end(
+                f"error: {brief(str(error.filename))}: {error.strerror}; choose another path", 1
+            )
         if error.errno != errno.ENOSPC:
             raise
         return end(f"error: cannot write the output: {error.strerror}", 1)
