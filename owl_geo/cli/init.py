@@ -287,7 +287,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     settings = summary.run.settings
     if why:
         opt.say(why)
-    _say_notes(settings, summary.run.grids, is_made=True)
+    _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
     step = "query" if settings.oracle is None else "run"
     opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))
