@@ -299,7 +299,7 @@ def test_pictures_say_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = plots.plot_curves(records, tmp_path, svg=True, highlight=["fair"])
     text = files[1].read_text(encoding="utf-8")
     for words in (
-        "here: 20 targets in 200 patches, 5 seeds",
+        "here: 20 targets in 200 patches, means of 5 searches",
         "patches labelled (of 200)",
         "targets found (of 20)",
         "ROC AUC on the test part",

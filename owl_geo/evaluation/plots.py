@@ -140,7 +140,7 @@ def plot_differences(
                 whole_numbers(axes.yaxis)
             if row == 0:
                 axes.set_title(f"{source}, {_seeds(of_source['seed'].nunique())}", loc="left")
-    figure.suptitle(f"Difference to {baseline} on the same seeds")
+    figure.suptitle(f"Difference to {baseline}, search by search from the same seed")
     return _save(figure, folder, "differences", svg)
 
 
@@ -285,7 +285,7 @@ def _file_name(source: str) -> str:
 
 
 def _seeds(count: int) -> str:
-    return f"{count} seeds, bands: 95 % intervals of the mean" if count > 1 else "1 seed"
+    return f"means of {count} searches, bands: their 95 % intervals" if count > 1 else "1 search"
 
 
 def _count(value: float) -> str:
