@@ -128,6 +128,14 @@ def test_every_image_says_what_it_shows(pages: dict[Path, Page]) -> None:
     assert {path.name: page.without_alt for path, page in pages.items() if page.without_alt} == {}
 
 
+def test_pages_lead_from_one_to_the_next(site: Path) -> None:
+    text = (site / "tutorial.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="([^"]+)" class="md-footer__link', text) == [
+        "index.html",
+        "example.html",
+    ]
+
+
 @pytest.mark.parametrize("width", [400, 800, 1280])
 def test_nothing_is_cut_off_at_the_right(
     pages: dict[Path, Page], tmp_path: Path, width: int

@@ -109,6 +109,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
             markersize=4,
             linewidth=1.9,
             label=found,
+            clip_on=False,  # the last point lies on the edge
         )
         axes.set_xlim(0, end)
         axes.set_ylim(0, max(1, axes.get_ylim()[1]))
