@@ -51,7 +51,7 @@ bench: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html; with its search: python3 -m http.server -d site, then http://localhost:8000"
 
 notebook: $(VENV)/.installed-dev
 	$(BIN)/python docs/run_notebook.py

@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -58,9 +59,8 @@ def commands() -> str:
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if command is None or command.hidden:
+    for name, command in group.commands.items():  # the order in which a search needs them
+        if command.hidden:
             continue
         with click.Context(command, info_name=name, parent=context) as inside:
             yield f"## {inside.command_path}"
@@ -70,19 +70,49 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
             if isinstance(command, click.Group):
                 yield from _commands(command, inside)
                 continue
-            records = [
-                parameter.get_help_record(inside)
-                for parameter in command.get_params(inside)
-                if isinstance(parameter, click.Option)
-            ]
-            rows = [
-                (_code(names.replace("|", " | ")), _escaped(text))
-                for names, text in filter(None, records)
-            ]
-            yield _table(("option", "meaning"), rows)
+            everywhere = _common_options()
+            rows = [row for row in _options(command, inside) if row not in everywhere]
+            if rows:
+                yield _table(("option", "meaning"), rows)
             example = (command.epilog or "").strip()
             if example.startswith("Example: "):
                 yield f"```sh\n{example.removeprefix('Example: ')}\n```"
+
+
+def _options(command: click.Command, context: click.Context) -> list[tuple[str, str]]:
+    """Return what a command's help says of each of its options: the names, the meaning."""
+    records = [
+        parameter.get_help_record(context)
+        for parameter in command.get_params(context)
+        if isinstance(parameter, click.Option)
+    ]
+    return [
+        (_code(names.replace("|", " | ")), _escaped(text)) for names, text in filter(None, records)
+    ]
+
+
+@cache
+def _common_options() -> list[tuple[str, str]]:
+    """Return the options that every command has, which are told once."""
+    each = []
+    with click.Context(cli, info_name="owl-geo", **cli.context_settings) as context:
+        for command in _leaves(cli):
+            with click.Context(command, parent=context) as inside:
+                each.append(_options(command, inside))
+    return [row for row in each[0] if all(row in rows for rows in each)]
+
+
+def _leaves(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from _leaves(command)
+        else:
+            yield command
+
+
+def common_options() -> str:
+    """Return the options that every command has."""
+    return _table(("option", "meaning"), _common_options())
 
 
 def settings() -> str:
@@ -139,7 +169,7 @@ def _default(field: FieldInfo) -> str:
     if value is PydanticUndefined:
         return "needed"
     if value is None:
-        return "absent"
+        return "not set"
     value = list(value) if isinstance(value, tuple) else value
     return _code("{}" if value == {} else json.dumps(value))
 
@@ -159,15 +189,20 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(_code(json.dumps(value)) for value in inner)
     if origin is tuple:
-        return f"list of {_type(inner[0])}"
+        return f"list of {_several(inner[0])}"
     if origin is dict:
-        return f"table of {_type(inner[1])}"
+        return f"table of {_several(inner[1])}"
     if hasattr(annotation, "__metadata__"):
         return _type(inner[0])
     if inner:
         return " or ".join(_type(one) for one in inner if one is not type(None))
     words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
     return words[annotation]
+
+
+def _several(annotation: Any) -> str:
+    one = _type(annotation)
+    return f"{one}s" if one in ("whole number", "number", "text") else one
 
 
 def batch_columns() -> str:
@@ -265,6 +300,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "batch-columns": batch_columns,
     "colours": colours,
     "commands": commands,
+    "common-options": common_options,
     "labels-columns": labels_columns,
     "notebook": notebook,
     "python": python,

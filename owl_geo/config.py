@@ -89,7 +89,7 @@ class GeoTiffSettings(Section):
     scenes: tuple[SceneSettings, ...] = _doc(..., "the scenes", min_length=1)
     bands: tuple[str, ...] = _doc((), "by number, description or common name; empty = all")
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
-    stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
+    stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
     aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
@@ -112,7 +112,7 @@ class CubeSettings(Section):
     path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
     name: str | None = _doc(
         None,
-        "first part of every patch_id; absent = the file's name",
+        "first part of every patch_id; not set = the file's name",
         min_length=1,
         max_length=1000,
     )
@@ -121,7 +121,7 @@ class CubeSettings(Section):
         "median", "what several dates become, pixel by pixel; stack = bands of each date"
     )
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
-    stride: int | None = _doc(None, "pixels from patch to patch; absent = patch_size", ge=1)
+    stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
     crs: str | None = _doc(None, "the cube's CRS, EPSG:32631 say, in place of what it says itself")
@@ -235,7 +235,7 @@ Concept = Annotated[
 class OracleSettings(Section):
     """Ground truth that answers in the annotator's place; only for simulation and comparison."""
 
-    path: str | None = _doc(None, "polygons, points or a class raster; absent = the source's own")
+    path: str | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
     column: str | None = _doc(None, "vector only: the attribute that holds the class")
     values: dict[str, tuple[str, ...]] = _doc({}, "class of the run = values in the truth")
@@ -455,7 +455,7 @@ class EvaluationSettings(Section):
     )
     split: Literal["random", "blocks"] = _doc("blocks", "blocks = neighbours stay together")
     block_size: int | None = _doc(
-        None, "edge of a block in patches; absent = from the pool's size", ge=1
+        None, "edge of a block in patches; not set = from the pool's size", ge=1
     )
 
 
@@ -470,7 +470,7 @@ class Settings(Section):
     )
     positive: str = _doc("present", "the class that is searched for")
     labels: str | None = _doc(
-        None, "postgresql://HOST/DB keeps the answers, without a password; absent = labels.gpkg"
+        None, "postgresql://HOST/DB keeps the answers, without a password; not set = labels.gpkg"
     )
     source: SourceSettings
     layers: dict[str, LayerSettings] = {}

@@ -27,6 +27,7 @@ from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
 from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.start import typical
 from owl_geo.acquisition.strategies import build_sampler
+from owl_geo.audit import FEW_OF_A_CLASS
 from owl_geo.blocks import ground_blocks
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.config import PEERS, Settings
@@ -301,8 +302,12 @@ class Search:
         )
 
     def cross_validated_auc(self, answers: Answers, number: int) -> float:
-        """ROC AUC by spatially blocked cross-validation over the answers; nan where few."""
-        if len(answers.positions) == 0:
+        """ROC AUC by spatially blocked cross-validation over the answers.
+
+        Not-a-number below five answers of the positive class or five others: of so few it is noise.
+        """
+        n_positive = int((answers.labels == self.positive).sum())
+        if min(n_positive, len(answers.labels) - n_positive) < FEW_OF_A_CLASS:
             return math.nan
         blocks = ground_blocks(self.patches, self.settings.patch_size, _FOLD_BLOCKS)
         seed = self._seed(number, _FOLDS)

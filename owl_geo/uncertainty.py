@@ -7,6 +7,7 @@ where the members differ.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,16 @@ def uncertainty(members: NDArray[np.floating], measure: Measure = "entropy") -> 
         return mutual_information(p)
     by_name = {"entropy": entropy, "margin": margin, "least_confidence": least_confidence}
     return by_name[measure](p.mean(axis=0))
+
+
+def greatest(measure: Measure, n_classes: int) -> float:
+    """Return the most that a measure can be among so many classes, 2 or more.
+
+    For ``mutual_information`` that takes as many members as classes, each sure of another one.
+    """
+    if measure in ("entropy", "mutual_information"):
+        return math.log(n_classes)
+    return 1.0 if measure == "margin" else 1.0 - 1.0 / n_classes
 
 
 def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
+from browser import opened_browser
 
 import owl_geo
 from owl_geo.cli import cli
@@ -23,6 +24,14 @@ from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE
 ROOT = Path(__file__).parents[1]
 LOADING = {"img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src"}
 LOADED_LINKS = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "manifest"}
+
+# code that is wider than its box, or that reaches past the right edge of the window; tables scroll
+CUT_OFF = """
+[...document.querySelectorAll('article pre > code, article p > code, article li > code')]
+  .filter((code) => (code.clientWidth > 0 && code.scrollWidth > code.clientWidth + 1)
+    || (!code.closest('table') && code.getBoundingClientRect().right > innerWidth))
+  .map((code) => code.textContent.slice(0, 80))
+"""
 
 
 @dataclass
@@ -119,6 +128,25 @@ def test_every_image_says_what_it_shows(pages: dict[Path, Page]) -> None:
     assert {path.name: page.without_alt for path, page in pages.items() if page.without_alt} == {}
 
 
+def test_pages_lead_from_one_to_the_next(site: Path) -> None:
+    text = (site / "tutorial.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="([^"]+)" class="md-footer__link', text) == [
+        "index.html",
+        "example.html",
+    ]
+
+
+@pytest.mark.parametrize("width", [400, 800, 1280])
+def test_nothing_is_cut_off_at_the_right(
+    pages: dict[Path, Page], tmp_path: Path, width: int
+) -> None:
+    with opened_browser(tmp_path) as browser:
+        for path in pages:
+            browser.open(path, width)
+            assert browser.ask(CUT_OFF) == [], path.name
+            assert browser.ask("document.documentElement.scrollWidth") <= width, path.name
+
+
 def text_of(pages: dict[Path, Page], site: Path, name: str) -> str:
     return " ".join("".join(pages[site / name].text).split())
 
@@ -140,6 +168,22 @@ def test_the_command_reference_has_every_command_and_option(
                     assert all(option in text for option in parameter.opts), parameter.name
 
     check(cli, "owl-geo")
+
+
+def test_the_commands_stand_in_the_order_of_a_search_and_common_options_once(
+    pages: dict[Path, Page], site: Path
+) -> None:
+    html = (site / "reference/commands.html").read_text(encoding="utf-8")
+    titles = re.findall(r'<h2 id="[^"]+">owl-geo (\w+)', html)
+    assert list(dict.fromkeys(titles)) == [command.name for command in cli.commands.values()]
+    for names in ("-v, --verbose", "-q, --quiet", "-h, --help", "--debug"):
+        assert html.count(f"<code>{names}</code>") == 1, names
+
+
+def test_no_default_reads_like_a_class(pages: dict[Path, Page], site: Path) -> None:
+    html = (site / "reference/settings.html").read_text(encoding="utf-8")
+    assert "<td>not set</td>" in html
+    assert "<td>absent</td>" not in html and "absent = " not in html
 
 
 def test_the_settings_reference_has_every_setting(pages: dict[Path, Page], site: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from corners import answered
+from corners import answer, answered
 from PIL import Image
 from rasters import write_raster
 from searches import label, make
@@ -12,7 +14,7 @@ from searches import label, make
 import owl_geo
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.overview import status
-from owl_geo.reporting.curves import curves_of
+from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
 from owl_geo.reporting.survey import Survey
 
 
@@ -35,6 +37,41 @@ def test_chance_is_the_prevalence_among_what_can_be_asked(tmp_path) -> None:
     expected = curves_of(Survey.of(run), status(run)).expected
     truth_ = run.truth[~run.truth["held_out"]]
     assert expected.value == (truth_["label"] == "present").mean()
+
+
+def test_from_a_handful_of_audit_answers_no_chance_is_drawn(tmp_path) -> None:
+    run = answered(tmp_path / "run", rounds=1, acquisition={"audit_share": 1.0})
+    few = status(run)
+    assert 0 < few.left.n_audit < 20
+    assert curves_of(Survey.of(run), few).expected is None
+    for _ in range(2):
+        answer(run)
+    enough = status(run)
+    assert enough.left.n_audit >= 20
+    assert curves_of(Survey.of(run), enough).expected == enough.left.prevalence
+
+
+CURVES = Curves(
+    (0, 1, 2, 3), (0, 1, 1, 3), None, "", (1, 2, 3), (0.4, 0.52, 0.98), "cross-validated"
+)
+
+
+def test_counts_are_marked_by_whole_numbers() -> None:
+    for made, axes in ((discovery(CURVES, "present"), "xy"), (learning(CURVES), "x")):
+        made.draw_without_rendering()
+        for axis in axes:
+            ticks = getattr(made.axes[0], f"get_{axis}ticks")()
+            assert len(ticks) >= 3
+            assert all(tick == round(tick) for tick in ticks)
+
+
+@pytest.mark.parametrize("auc", [(0.4, 0.52, 0.98), (0.98, 0.5, 0.12)])
+def test_legends_lie_on_no_line(auc: tuple[float, ...]) -> None:
+    for made in (discovery(CURVES, "present"), learning(replace(CURVES, auc=auc))):
+        made.draw_without_rendering()
+        (panel,), (legend,) = made.axes, made.legends
+        assert not panel.get_window_extent().overlaps(legend.get_window_extent())
+        assert panel.get_legend() is None and not panel.texts
 
 
 def test_the_same_run_gives_the_same_pictures(tmp_path) -> None:

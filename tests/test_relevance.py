@@ -57,6 +57,13 @@ class TestEncoding:
         )
         encoded = encode(table)
         assert encoded.names == ("cover=unknown", "cover=urban", "cover=water", "near", "share")
+        assert fit_encoding(table).conditions == {
+            "cover=unknown": "cover is unknown",
+            "cover=urban": "cover is urban",
+            "cover=water": "cover is water",
+            "near": "near is yes",
+            "share": "share is 1 rather than 0",
+        }
         assert encoded.matrix.dtype == np.float32
         assert encoded.matrix.tolist() == [
             [0, 0, 1, 1, 0.0],
@@ -84,6 +91,9 @@ class TestEncoding:
         table = pd.DataFrame({"d": [100.0, np.nan, 900.0, np.inf], "e": [1.0, 3.0, 4.0, 8.0]})
         encoded = encode(table)
         assert encoded.names == ("d", "d missing", "e")
+        told = fit_encoding(table).conditions
+        assert told["d missing"] == "d is not known"
+        assert told["d"] == "d is higher by one typical spread"
         assert encoded.matrix[:, 1].tolist() == [0, 1, 0, 1]
         assert encoded.matrix[[1, 3], 0].tolist() == [0, 0]
         assert np.isfinite(encoded.matrix).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -298,16 +299,46 @@ def test_pictures_say_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = plots.plot_curves(records, tmp_path, svg=True, highlight=["fair"])
     text = files[1].read_text(encoding="utf-8")
     for words in (
-        "here: 20 targets in 200 patches, 5 seeds",
+        "here: 20 targets in 200 patches, means of 5 searches",
         "patches labelled (of 200)",
         "targets found (of 20)",
         "ROC AUC on the test part",
-        *(f">{name}<" for name in ("random", "good", "fair", "clairvoyant")),
+        *(f">{name}<" for name in ("random", "good", "fair", "a target with each label")),
     ):
         assert words in text, words
     text = plots.plot_differences(records, tmp_path, svg=True)[1].read_text(encoding="utf-8")
     assert "more than random" in text
     assert ">random<" not in text  # a line at 0 would be no news
+
+
+def test_names_that_do_not_say_what_they_are_are_put_into_words(
+    tmp_path: Path, monkeypatch
+) -> None:
+    import matplotlib as mpl
+
+    monkeypatch.setitem(mpl.rcParams, "svg.fonttype", "none")
+    records = drawn({"random": 0.0, "shuffled": 0.2, "no-concept-head": 0.5})
+    drawn_ = plots.plot_curves(records, tmp_path, svg=True)[1].read_text(encoding="utf-8")
+    rows = report.summary(records)
+    for name, words in (
+        ("shuffled", "concepts of other patches"),
+        ("no-concept-head", "concepts not seen by the model"),
+        ("clairvoyant", "a target with each label"),
+    ):
+        assert f">{words}<" in drawn_ and f">{name}<" not in drawn_
+        for text in (report.table(rows), report.markdown(rows)):
+            assert f"{name}: {words}." in text
+
+
+def test_counts_are_marked_by_whole_numbers(tmp_path: Path, monkeypatch) -> None:
+    import matplotlib as mpl
+
+    monkeypatch.setitem(mpl.rcParams, "svg.fonttype", "none")
+    records = search("random", 0, [1, 2, 3], [0, 1, 1], targets=3, pool=5, auc=math.nan)
+    text = plots.plot_curves(records, tmp_path, svg=True)[1].read_text(encoding="utf-8")
+    discovery = text.partition("patches labelled")[0]
+    marks = re.findall(r">(\d+(?:\.\d+)?)<", discovery)
+    assert set(marks) == {"0", "1", "2", "3"}
 
 
 def test_pictures_of_little(tmp_path: Path) -> None:

@@ -125,7 +125,9 @@ def test_text_stands_out_from_what_is_behind_it(browser: Browser, report: Path) 
     assert browser.ask(CONTRAST) >= 7  # AAA
 
 
-def test_it_prints_on_a4_with_what_is_folded_away(browser: Browser, reports) -> None:
+def test_it_prints_on_a4_with_the_numbers_that_are_folded_away_and_without_owl_toml(
+    browser: Browser, reports
+) -> None:
     browser.open(reports["full"])
     printed = browser.pdf()
     assert printed.startswith(b"%PDF")
@@ -133,9 +135,12 @@ def test_it_prints_on_a4_with_what_is_folded_away(browser: Browser, reports) -> 
     assert 3 <= len(boxes) <= 12
     assert {(round(float(w)), round(float(h))) for w, h in boxes} == {(595, 842)}
     browser.call("Emulation.setEmulatedMedia", media="print")
-    height = browser.ask("document.querySelector('details pre').getBoundingClientRect().height")
+    heights = [
+        browser.ask(f"document.querySelector('details {what}').getBoundingClientRect().height")
+        for what in ("table", "pre")
+    ]
     browser.call("Emulation.setEmulatedMedia", media="")
-    assert height > 0
+    assert heights[0] > 0 and heights[1] == 0
 
 
 def test_a_script_in_it_would_not_run(browser: Browser, reports, tmp_path) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from corners import answer, answered, truth, write_scenes
 from PIL import Image
 from searches import editing, label, make
+from shapely.geometry import box
 
 import owl_geo
 from owl_geo import OwlError, Run
@@ -25,6 +30,7 @@ from owl_geo.prediction import predict
 from owl_geo.reporting.colours import Stretch
 from owl_geo.reporting.facts import facts
 from owl_geo.reporting.survey import Survey
+from owl_geo.reporting.words import ranking
 
 HOSTILE = ('<b>no</b> $\\frac "', "mine & <script>alert(1)</script>", "村 'x'")
 
@@ -206,8 +212,14 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     assert f"{now.left.prevalence.value:.1%}" in text.partition("What chance says")[2]
     assert f"{now.left.n_found} are found" in text
     assert "As the consensus" not in text  # there is one annotator alone
+    assert "Ranges hold the truth" in text
+    said = dict(facts(run, now))["Concepts"]
     for factor in now.relevance:
         assert f"x {factor.factor:.2g}" in text
+        if factor.name == "land_cover=water":
+            assert "land_cover is waterx 1" in text  # the row's first cells
+            assert f"where land_cover is water, {factor.factor:.2g} times" in said
+    assert re.match(r"where .+?, present is [\d.]+ times as likely \(odds\); where ", said)
 
 
 def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
@@ -219,7 +231,76 @@ def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     assert "from 20 on they say how many present are left" in said["Audit"]
     assert "Quality" not in said
     assert "From 20 such answers on" in text
+    assert "Ranges hold the truth" not in text
     assert "Of all patches" not in text and "When the model said" not in text
+
+
+def test_how_well_the_model_ranks_is_said_in_words(tmp_path) -> None:
+    run = make(tmp_path / "search", oracle={})
+    simulate(run)
+    now, page = status(run), Page(owl_geo.report(run))
+    auc = now.model.test_auc
+    said = (
+        f"ranks a present patch above an absent one in {100 * auc:.0f} of 100 cases (AUC {auc:.2f}"
+    )
+    assert f"{said}, on held-out patches)" in dict(facts(run, now))["Model"]
+    assert page.text.count(said) == 2  # where it stands, and how it went
+    assert "loss" not in page.text
+    several = tmp_path / "several"
+    run = make(several, classes=["absent", "oil well", "present"], positive="oil well")
+    row = replace(now.model, test_auc=math.nan, cv_auc=0.682)
+    assert ranking(run, row) == (
+        "ranks an oil well patch above any other in 68 of 100 cases (AUC 0.68, cross-validated)"
+    )
+    assert ranking(run, replace(row, cv_auc=math.nan)) == ""
+
+
+def test_labels_that_no_round_has_learnt_from_are_told(tmp_path) -> None:
+    run = answered(tmp_path / "run", rounds=2)
+    said = dict(facts(run, status(run)))["Model"]
+    assert said.startswith("round 1, fitted on 12 labels, not yet on the 6 since then; ")
+    assert "By a model that has learnt all 18 labels." in Page(owl_geo.report(run)).text
+    owl_geo.query(run, device="cpu")
+    assert dict(facts(run, status(run)))["Model"].startswith("round 2, fitted on 18 labels; ")
+
+
+def test_the_title_is_what_is_searched_for_and_the_folder_stands_below(tmp_path) -> None:
+    run = make(tmp_path / "search")
+    text = owl_geo.report(run).read_text(encoding="utf-8")
+    assert "<h1>Search for present</h1>" in text
+    assert f"Folder: {tmp_path / 'search'}" in text
+
+
+def test_doubt_is_a_share_and_distances_have_a_unit(tmp_path) -> None:
+    scenes = write_scenes(tmp_path / "scenes", ("a",))
+    with rasterio.open(scenes[0]["path"]) as scene:
+        west, south, east, north = scene.bounds
+        crs = scene.crs
+    half = box(west, south, (west + east) / 2, north)
+    gpd.GeoDataFrame({"use": ["pit"]}, geometry=[half], crs=crs).to_file(tmp_path / "land.gpkg")
+    run = owl_geo.init(
+        tmp_path / "run",
+        {
+            "source": {"kind": "geotiff", "patch_size": 8, "scenes": scenes},
+            "layers": {"land": {"path": str(tmp_path / "land.gpkg")}},
+            "concepts": {
+                "to_pit": {"kind": "distance", "layer": "land"},
+                "pit": {"kind": "share", "layer": "land"},
+            },
+            "loop": {"initial": 20},
+        },
+    ).run
+    answer(run)
+    text = Page(owl_geo.report(run)).text
+    survey = Survey.of(run)
+    doubt = survey.opinion.uncertainty[survey.most_doubtful(1)[0]]
+    assert f"doubt {100 * doubt / math.log(2):.0f} %" in text
+    cards = re.findall(r"to_pit: (\S+ ?m?); pit: (\d+ %)", text)
+    assert len(cards) == 24
+    place = survey.most_probable(1)[0]
+    metres, share = run.patches.loc[place, ["to_pit", "pit"]]
+    assert cards[0] == (f"{metres:,.0f} m", f"{100 * share:.0f} %")
+    assert re.search(r"to_pit above \d+ m", text)
 
 
 def test_a_scene_that_is_gone_is_named_and_the_rest_is_shown(tmp_path, caplog) -> None:

@@ -56,6 +56,19 @@ def rounds(one: Search) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(batch.positions, batch.audited) for batch in batches]
 
 
+@pytest.mark.parametrize("few", [0, 1])
+def test_a_handful_of_a_class_has_no_cross_validated_auc(one: Search, few: int) -> None:
+    known = some_answers(one, 40)
+    for n, is_known in ((4, False), (5, True)):
+        kept = np.concatenate(
+            [np.flatnonzero(known.labels == few)[:n], np.flatnonzero(known.labels != few)[:8]]
+        )
+        assert len(kept) == n + 8
+        fresh = np.ones(len(kept), dtype=bool)
+        some = Answers(known.positions[kept], known.labels[kept], fresh, known.positions[kept])
+        assert math.isfinite(one.cross_validated_auc(some, 1)) == is_known
+
+
 class TestTheDraw:
     def test_it_is_uniform_over_what_could_be_asked(self, one: Search, rounds) -> None:
         counts = np.zeros(len(one.patches))

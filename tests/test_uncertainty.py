@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from owl_geo.uncertainty import (
     Measure,
     entropy,
+    greatest,
     least_confidence,
     margin,
     mutual_information,
@@ -76,16 +77,19 @@ def test_bounds(shape: tuple[int, int, int, int], sharpness: float) -> None:
     n_members, n, classes, seed = shape
     rng = np.random.default_rng(seed)
     members = rng.dirichlet(np.full(classes, sharpness), (n_members, n))
-    highest = {
-        "entropy": np.log(classes),
-        "margin": 1.0,
-        "least_confidence": 1 - 1 / classes,
-        "mutual_information": np.log(min(classes, n_members)),
-    }
     for measure in get_args(Measure):
         said = uncertainty(members, measure)
         assert said.shape == (n,)
-        assert ((said >= 0) & (said <= highest[measure] + 1e-9)).all()
+        assert ((said >= 0) & (said <= greatest(measure, classes) + 1e-9)).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_greatest_is_reached_where_nothing_is_known(classes: int) -> None:
+    even = np.full((1, 1, classes), 1 / classes)
+    apart = np.eye(classes)[:, None, :]  # each member is sure, of another class
+    for measure in get_args(Measure):
+        members = apart if measure == "mutual_information" else even
+        assert uncertainty(members, measure) == pytest.approx(greatest(measure, classes))
 
 
 @given(members_of)

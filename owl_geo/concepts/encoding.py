@@ -45,6 +45,19 @@ class _Column:
             return f"{self.concept}={self.category}"
         return f"{self.concept} missing" if self.kind == "missing" else self.concept
 
+    @property
+    def condition(self) -> str:
+        """Where the column is 1, in words that follow "where"."""
+        if self.kind == "yes/no":
+            return f"{self.concept} is yes"
+        if self.kind == "class":
+            return f"{self.concept} is {self.category}"
+        if self.kind == "missing":
+            return f"{self.concept} is not known"
+        as_it_is = (self.centre, self.scale) == (0.0, 1.0)
+        step = "1 rather than 0" if as_it_is else "higher by one typical spread"
+        return f"{self.concept} is {step}"
+
     def values(self, column: pd.Series) -> NDArray[np.float64]:
         if self.kind == "yes/no":
             return np.asarray(column, dtype=np.float64)
@@ -69,6 +82,11 @@ class Encoding:
     def names(self) -> tuple[str, ...]:
         """One name per column of the matrix, in its order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """Where each column counts, by its name: "land_cover=water" where "land_cover is water"."""
+        return {column.name: column.condition for column in self.columns}
 
     def encode(self, concepts: pd.DataFrame) -> Encoded:
         """Return the rows of these patches; a class that the pool did not have is all zeros.

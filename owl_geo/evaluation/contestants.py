@@ -28,6 +28,7 @@ class Contestant:
     name: str
     over: Mapping[str, Any] = field(default_factory=dict)  # tables of owl.toml
     shuffled: bool = False  # the concepts are those of other patches
+    words: str = ""  # for readers of pictures and tables, where the name does not say enough
 
 
 def _choosing(**acquisition: Any) -> Mapping[str, Any]:
@@ -43,12 +44,20 @@ _BASELINES = (
         "concepts-only",
         _choosing(strategy="relevance", relevance="fixed", start="relevance", audit_share=0.0),
     ),
-    Contestant("shuffled", shuffled=True),
+    Contestant("shuffled", shuffled=True, words="concepts of other patches"),
     Contestant("tutorial", TUTORIAL),
 )
 _ABLATIONS = (
-    Contestant("no-concept-head", {"model": {"concepts": False}}),
-    Contestant("no-neighbours", {"model": {"neighbours": False}}),
+    Contestant(
+        "no-concept-head",
+        {"model": {"concepts": False}},
+        words="concepts not seen by the model",
+    ),
+    Contestant(
+        "no-neighbours",
+        {"model": {"neighbours": False}},
+        words="the model does not know what lies near",
+    ),
     Contestant("fixed-relevance", _choosing(relevance="fixed")),
     Contestant("random-start", _choosing(start="random")),
     Contestant("no-exploring", _choosing(explore=0.0, promising=0.0)),
@@ -60,10 +69,14 @@ _ABLATIONS = (
 )
 _MODELS = (
     Contestant("forest", {"model": {"head": "forest"}}),
-    Contestant("gp", {"model": {"head": "gp"}}),
+    Contestant("gp", {"model": {"head": "gp"}}, words="Gaussian process alone"),
     Contestant("logistic", {"model": {"head": "logistic"}}),
     Contestant("ensemble", {"uncertainty": {"members": "ensemble"}}),
-    Contestant("bald", {"uncertainty": {"measure": "mutual_information"}}),
+    Contestant(
+        "bald",
+        {"uncertainty": {"measure": "mutual_information"}},
+        words="doubt where the members differ",
+    ),
     Contestant(
         "cnn", {"model": {"kind": "cnn", "frozen": False, "head": "committee", "weights": "none"}}
     ),
@@ -88,6 +101,11 @@ GROUPS: Mapping[str, tuple[Contestant, ...]] = {
         Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names()
     ),
 }
+
+WORDS: Mapping[str, str] = {BOUND: "a target with each label"} | {
+    one.name: one.words for group in GROUPS.values() for one in group if one.words
+}
+"""What names stand for that do not say it themselves."""
 
 
 def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contestant, ...]:

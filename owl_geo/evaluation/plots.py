@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from owl_geo.atomic import disk_errors
 from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
+    COUNTS,
     area_under_discovery,
     checked,
     curves,
@@ -29,6 +31,7 @@ from owl_geo.evaluation.curves import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # Okabe & Ito 2008, told apart by colour-blind people; its yellow is too pale for a line on white
@@ -86,6 +89,7 @@ def plot_curves(
         targets = float(rows.groupby("seed")["targets"].first().mean())
         figure, (left, right) = _figure(2, 1, width=13.5, height=5.6)
         _draw(left, found[found["source"] == source], styles, pool, within=(0.0, targets))
+        whole_numbers(left.yaxis)
         left.set_title("Discovery", loc="left")
         left.set_ylabel(f"targets found (of {_count(targets)})")
         _draw(right, auc[auc["source"] == source], styles, pool, within=(0.0, 1.0))
@@ -132,9 +136,11 @@ def plot_differences(
             axes.axhline(0, color=REFERENCE, linewidth=1.2, zorder=3)
             _draw(axes, shown[shown["source"] == source], styles, pool)
             axes.set_ylabel(label)
+            if column in COUNTS:
+                whole_numbers(axes.yaxis)
             if row == 0:
                 axes.set_title(f"{source}, {_seeds(of_source['seed'].nunique())}", loc="left")
-    figure.suptitle(f"Difference to {baseline} on the same seeds")
+    figure.suptitle(f"Difference to {baseline}, search by search from the same seed")
     return _save(figure, folder, "differences", svg)
 
 
@@ -175,7 +181,7 @@ def _draw(
     *,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
-    """Draw a panel's lines and bands, and write each strategy's name at the end of its line."""
+    """Draw a panel's lines and bands, and write what it is at the end of each line."""
     ends: dict[str, tuple[float, float]] = {}
     for name, part in rows[rows["mean"].notna()].groupby("strategy", sort=True):
         style = styles[str(name)]
@@ -194,6 +200,7 @@ def _draw(
         )
         ends[str(name)] = float(x[-1]), float(y[-1])
     axes.set_xlim(0, max((x for x, _ in ends.values()), default=1.0))
+    whole_numbers(axes.xaxis)
     axes.set_xlabel(f"patches labelled (of {_count(pool)})")
     axes.grid(color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -202,10 +209,17 @@ def _draw(
     _write_names(axes, ends, styles)
 
 
+def whole_numbers(axis: Axis) -> None:
+    """Have an axis of counts mark whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+
+
 def _write_names(
     axes: Axes, ends: dict[str, tuple[float, float]], styles: dict[str, _Style]
 ) -> None:
-    """Write the names beside the right edge, moved apart, each tied to the end of its line."""
+    """Write what they are beside the right edge, moved apart, each tied to the end of its line."""
     names = sorted(ends, key=lambda name: (ends[name][1], name))
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # what is written now must not move it
@@ -217,7 +231,7 @@ def _write_names(
         style = styles[name]
         # in annotations the arrow stands for a thin line to where the curve ends
         axes.annotate(
-            name,
+            WORDS.get(name, name),
             xy=ends[name],
             xytext=(1.035, at),
             textcoords="axes fraction",
@@ -271,7 +285,7 @@ def _file_name(source: str) -> str:
 
 
 def _seeds(count: int) -> str:
-    return f"{count} seeds, bands: 95 % intervals of the mean" if count > 1 else "1 seed"
+    return f"means of {count} searches, bands: their 95 % intervals" if count > 1 else "1 search"
 
 
 def _count(value: float) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from owl_geo.atomic import disk_errors
 from owl_geo.errors import RunError
+from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
     COLUMNS,
@@ -277,7 +278,9 @@ def _fitting(columns: list[list[str]], width: int) -> list[list[list[str]]]:
 def _legend(summary: pd.DataFrame) -> list[str]:
     known = summary.loc[summary["role"] == "baseline", "strategy"]
     baseline = known.iloc[0] if len(known) else "the baseline"
+    told = [name for name in dict.fromkeys(summary["strategy"]) if name in WORDS]
     return [
+        *(f"{name}: {WORDS[name]}." for name in told),
         "found, gain, recall: when so many per cent of the pool are labelled.",
         "±: half of the 95 % t interval over seeds.",
         f"gain: difference to {baseline} on the same seeds;",

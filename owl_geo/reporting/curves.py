@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from owl_geo.audit import Estimate
-from owl_geo.evaluation.plots import COLOURS, REFERENCE
+from owl_geo.audit import FEW, Estimate
+from owl_geo.evaluation.plots import COLOURS, REFERENCE, whole_numbers
 from owl_geo.metrics import RoundMetrics
 from owl_geo.overview import Status
 from owl_geo.reporting.figures import drawing, figure, shortened
@@ -63,7 +63,7 @@ def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
         if len(known):
             share = float((known == positive).mean())
             return Estimate(share, share, share), f"chance, by the truth: {share:.1%}"
-    if now.left is not None and not math.isnan(now.left.prevalence.value):
+    if now.left is not None and now.left.n_audit >= FEW:
         share_of = now.left.prevalence
         return share_of, f"chance, by the audit: {share_of.value:.1%}, with its 95 % interval"
     return None, ""
@@ -72,7 +72,7 @@ def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
 def _auc(rows: Sequence[RoundMetrics]) -> tuple[tuple[int, ...], tuple[float, ...], str]:
     for name, of in (
         ("test_auc", "on held-out patches"),
-        ("cv_auc", "by cross-validation in blocks over the answers"),
+        ("cv_auc", "cross-validated"),
     ):
         known = [row for row in rows if not math.isnan(getattr(row, name))]
         if known:
@@ -100,7 +100,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
             label = curves.expected_by
             ends = [0, share.value * end]
             axes.plot([0, end], ends, color=REFERENCE, linestyle=(0, (6, 2)), label=label)
-        found = f"this search: {curves.found[-1]} of {end} labels"
+        found = f"this search: {curves.found[-1]} found with {end} labels"
         axes.plot(
             curves.labels,
             curves.found,
@@ -109,10 +109,12 @@ def discovery(curves: Curves, positive: str) -> Figure:
             markersize=4,
             linewidth=1.9,
             label=found,
+            clip_on=False,  # the last point lies on the edge
         )
         axes.set_xlim(0, end)
-        axes.set_ylim(0, None)
-        axes.legend(loc="upper left", frameon=False, fontsize=9)
+        axes.set_ylim(0, max(1, axes.get_ylim()[1]))
+        whole_numbers(axes.yaxis)
+        _legend(made)
     return made
 
 
@@ -125,8 +127,8 @@ def learning(curves: Curves) -> Figure:
         if not curves.auc:
             _say(axes, "no AUC yet: too few answers of each class")
             return made
-        axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)))
-        axes.text(0, 0.51, " 0.5: no better than chance", color=REFERENCE, fontsize=9)
+        chance = "0.5: no better than chance"
+        axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)), label=chance)
         axes.plot(
             curves.auc_labels,
             curves.auc,
@@ -134,20 +136,23 @@ def learning(curves: Curves) -> Figure:
             marker="s",
             markersize=4,
             linewidth=1.9,
-            label=f"{curves.auc_of}: {curves.auc[-1]:.3f}",
+            label=f"this search, {curves.auc_of}: {curves.auc[-1]:.2f}",
         )
         axes.set_xlim(0, max(curves.auc_labels) * 1.02)
         axes.set_ylim(min(0.42, *curves.auc) - 0.02, 1.01)
-        axes.legend(loc="lower right", frameon=False, fontsize=9)
+        _legend(made)
     return made
 
 
-def _frame(axes: Axes, x: str, y: str) -> None:
-    from matplotlib.ticker import MaxNLocator
+def _legend(made: Figure) -> None:
+    """Say below the panel, where no line can run, what its lines are."""
+    made.legend(loc="outside lower left", frameon=False, fontsize=9)
 
+
+def _frame(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(axes.xaxis)
     axes.grid(color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

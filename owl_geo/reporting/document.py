@@ -18,6 +18,7 @@ from owl_geo.atomic import writing_file
 from owl_geo.audit import FEW, Estimate
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
+from owl_geo.metrics import RoundMetrics
 from owl_geo.overview import Status, status
 from owl_geo.progress import Reporter, silent
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
@@ -29,6 +30,7 @@ from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
+from owl_geo.reporting.words import auc_of, conditions, ranking
 from owl_geo.run_folder import AnyRun, Run
 
 if TYPE_CHECKING:
@@ -80,12 +82,11 @@ def _document(run: Run, device: str, report: Reporter) -> str:
     now = status(run)
     survey = Survey.of(run, device=device, report=report)
     curves = curves_of(survey, now)
-    name = run.path.resolve().name
     parts = [
         _introduction(survey, now),
         _standing(run, now),
         _answers(survey),
-        _course(survey, curves),
+        _course(survey, curves, now),
         _likely(survey),
         _patches(survey),
         _concepts(survey, now),
@@ -95,7 +96,7 @@ def _document(run: Run, device: str, report: Reporter) -> str:
         _settings(run),
     ]
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    title = f"{name}: search for {run.settings.positive}"
+    title = f"Search for {run.settings.positive}"
     return page(title, [part for part in parts if part], f"owl-geo {version('owl-geo')}, {when}")
 
 
@@ -115,7 +116,7 @@ def _introduction(survey: Survey, now: Status) -> Markup:
         lines.append("Answers come from known truth: this is a simulated search.")
     if run.settings.source.kind == "synthetic":
         lines.append("The patches are generated; they lie nowhere on Earth.")
-    parts = [paragraph(" ".join(lines))]
+    parts = [paragraph(" ".join(lines)), paragraph(f"Folder: {run.path.resolve()}", "note")]
     for scene, why in list(survey.missing.items())[:MOST_SCENES]:
         parts.append(paragraph(f"Scene {scene} cannot be read: {why}.", "note"))
     return joined(parts)
@@ -170,7 +171,7 @@ def _map(figure: Figure, alt: str, caption: str) -> Markup:
     return tag("figure", picture, tag("figcaption", caption), class_="map")
 
 
-def _course(survey: Survey, curves: Curves) -> Markup:
+def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
     run = survey.run
     rows = [
         (
@@ -178,7 +179,7 @@ def _course(survey: Survey, curves: Curves) -> Markup:
             str(len(entry.patch_ids)) if entry.batch_id is not None else "none, a last fit",
             str(entry.metrics.n_labeled),
             str(entry.metrics.positives_found),
-            _auc(entry.metrics.test_auc, entry.metrics.cv_auc),
+            _auc(entry.metrics),
         )
         for entry in run.rounds()
     ]
@@ -188,8 +189,9 @@ def _course(survey: Survey, curves: Curves) -> Markup:
     told = f"{found} {run.settings.positive} found with {end} labels."
     if curves.expected is not None and end:
         told += f" Chance would have found about {curves.expected.value * end:.1f}."
-    of = f", {curves.auc_of}" if curves.auc_of else ""
-    last = f"The last AUC is {curves.auc[-1]:.3f}{of}." if curves.auc else "No AUC yet."
+    last = "No AUC yet: too few answers of each class."
+    if now.model is not None and (said := ranking(run, now.model)):
+        last = f"The newest model {said}."
     drawn = [
         (discovery(curves, run.settings.positive), f"Discovery curve. {told}"),
         (learning(curves), f"Learning curve. {last}"),
@@ -207,8 +209,8 @@ def _course(survey: Survey, curves: Curves) -> Markup:
     )
 
 
-def _auc(test: float, crossed: float) -> str:
-    value = crossed if math.isnan(test) else test
+def _auc(row: RoundMetrics) -> str:
+    value, _ = auc_of(row)
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
@@ -216,8 +218,10 @@ def _likely(survey: Survey) -> Markup:
     title, said = "What the model finds likely", survey.opinion
     if not said.is_known.any():
         return section(title, paragraph(f"No model can say anything yet: {said.lacking}."))
-    parts = [paragraph(f"Note: {said.lacking}.", "note")] if said.lacking else []
-    positive = survey.run.settings.positive
+    positive, classes = survey.run.settings.positive, survey.run.settings.classes
+    learnt = int(survey.labels.isin(classes).sum())
+    parts = [paragraph(f"By a model that has learnt all {learnt} labels.")]
+    parts += [paragraph(f"Note: {said.lacking}.", "note")] if said.lacking else []
     for scene in survey.scenes:
         here = survey.of_scene(scene)
         known = here[said.is_known[here]]
@@ -259,7 +263,8 @@ def _patches(survey: Survey) -> Markup:
     measure = survey.run.settings.uncertainty.measure.replace("_", " ")
     lines = [paragraph(f"Not yet answered. Shown in {how}, all patches equally stretched.")]
     if survey.opinion.is_known.any():
-        lines.append(paragraph(f"A number is the probability; doubt is the {measure}.", "note"))
+        note = f"A number is the probability. Doubt is the {measure}, as a share of the greatest."
+        lines.append(paragraph(note, "note"))
     parts = [joined([tag("h3", title), gallery(survey, at, pixels)]) for title, at in shown]
     return section("Patches to look at", *lines, *parts)
 
@@ -270,10 +275,11 @@ def _concepts(survey: Survey, now: Status) -> Markup:
         return _NOTHING
     positive, parts = run.settings.positive, []
     if run.settings.acquisition.relevance == "learned" and now.relevance and len(survey.labels):
+        where = conditions(run)
         longest = max(max(abs(factor.coefficient) for factor in now.relevance), 1e-9)
         rows = [
             (
-                factor.name,
+                where[factor.name],
                 f"x {math.exp(factor.prior):.2g}",
                 joined([_bar(abs(factor.coefficient) / longest), f"x {factor.factor:.2g}"]),
             )
@@ -282,10 +288,10 @@ def _concepts(survey: Survey, now: Status) -> Markup:
         ]
         parts += [
             paragraph(
-                f"How many times higher the odds of {positive} are where the concept holds, or for "
-                "one typical spread more of a number. The bar is the strength, up or down."
+                f"How many times as likely {positive} is there as elsewhere, in odds. The bar is "
+                "the strength, up or down."
             ),
-            table("Odds", ("Concept", "As given", "After the answers"), rows),
+            table("Odds", ("Where", "As given", "After the answers"), rows),
         ]
     parted: list[tuple[str, ...]] = []
     for group in groups(survey):
@@ -338,8 +344,10 @@ def _chance(run: Run, now: Status) -> Markup:
                 lines.append(f"{name} {_percent(estimate)}.")
     if now.hint is not None:
         lines.append(f"When to stop: {now.hint.text}.")
-    note = "Ranges hold the truth in 95 of 100 cases like this."
-    return section("What chance says", *map(paragraph, lines), paragraph(note, "note"))
+    parts = [paragraph(line) for line in lines]
+    if left.n_audit >= FEW:
+        parts.append(paragraph("Ranges hold the truth in 95 of 100 cases like this.", "note"))
+    return section("What chance says", *parts)
 
 
 def _percent(estimate: Estimate) -> str:
@@ -420,5 +428,6 @@ def _settings(run: Run) -> Markup:
             "details",
             tag("summary", "What differs from the defaults"),
             tag("pre", tomlkit.dumps(changed) + cut),
+            class_="on-screen",
         ),
     )

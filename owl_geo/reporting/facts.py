@@ -9,6 +9,7 @@ from pathlib import Path
 from owl_geo.audit import FEW
 from owl_geo.batches import count_answers
 from owl_geo.overview import Status
+from owl_geo.reporting.words import odds, ranking
 from owl_geo.run_folder import Run
 
 
@@ -80,14 +81,16 @@ def _model(run: Run, now: Status) -> str:
     if now.model is None:
         return "none yet"
     model = now.model
-    text = f"round {model.round}, fitted on {model.n_labeled} labels, loss {model.train_loss:.3f}"
-    if not math.isnan(model.test_auc):
-        return f"{text}, test AUC {model.test_auc:.3f}"
+    text = f"round {model.round}, fitted on {model.n_labeled} labels"
+    decided = sum(n for label, n in now.labels.items() if label in run.settings.classes)
+    if decided > model.n_labeled:
+        text += f", not yet on the {decided - model.n_labeled} since then"
+    said = ranking(run, model)
+    if said:
+        return f"{text}; {said}"
     if run.settings.oracle is not None:
-        return f"{text}; test AUC is nan, the held-out patches have one class only"
-    if math.isnan(model.cv_auc):
-        return f"{text}; too few answers of each class for an AUC"
-    return f"{text}, AUC {model.cv_auc:.3f} by blocked cross-validation over the answers"
+        return f"{text}; no AUC, since the held-out patches have one class only"
+    return f"{text}; too few answers of each class for an AUC"
 
 
 def _audit(run: Run, now: Status) -> str:
@@ -130,8 +133,7 @@ def _concepts(run: Run, now: Status) -> str:
     """Say what the answers so far make of the concepts."""
     if run.settings.acquisition.relevance == "fixed" or not now.relevance:
         return ""
-    named = ", ".join(f"{one.name} x {one.factor:.2g}" for one in now.relevance[:_FACTORS])
-    return f"odds of {run.settings.positive}: {named}"
+    return odds(run, now.relevance[:_FACTORS])
 
 
 def _next(run: Run, now: Status) -> str:

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from owl_geo.errors import OwlError
 from owl_geo.grid import centres
 from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.reporting.colours import Stretch, as_seen, png
-from owl_geo.reporting.markup import Markup, image, tag
+from owl_geo.reporting.markup import Markup, image, joined, tag
 from owl_geo.reporting.survey import Survey, log
+from owl_geo.reporting.words import percent, value
 from owl_geo.types import FloatArray, IntArray
+from owl_geo.uncertainty import greatest
 
 _CONCEPTS = 8  # of a patch that are named
 
@@ -98,25 +99,20 @@ def _item(
     lines = []
     if math.isfinite(said.probability[position]):
         of_it = f"{run.settings.positive} {said.probability[position]:.2f}"
-        doubt = f"doubt {said.uncertainty[position]:.2f}"
-        lines.append(tag("p", f"{rank}. {of_it}, {doubt}", class_="what"))
+        most = greatest(run.settings.uncertainty.measure, len(run.settings.classes))
+        doubt = f"doubt {percent(said.uncertainty[position] / most)}"
+        told = joined([f"{rank}. {of_it}, ", tag("span", doubt, class_="whole")])
+        lines.append(tag("p", told, class_="what"))
         if len(run.settings.classes) > 2:
             lines.append(tag("p", f"most probably {said.best[position]}", class_="small"))
     else:
         lines.append(tag("p", f"{rank}.", class_="what"))
     concepts = [
-        f"{concept}: {_value(row[concept])}" for concept in list(run.settings.concepts)[:_CONCEPTS]
+        f"{name}: {value(row[name], concept)}"
+        for name, concept in list(run.settings.concepts.items())[:_CONCEPTS]
     ]
     if concepts:
         lines.append(tag("p", "; ".join(concepts), class_="small"))
     where = str(place_of(survey, position))
     lines.append(tag("p", f"{name} ({where})" if where else name, class_="small note"))
     return tag("li", tag("div", *chips, class_="chips"), *lines)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        return "unknown" if math.isnan(value) else f"{value:.4g}"
-    return "unknown" if pd.isna(value) else str(value)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from owl_geo.config import Concept
 from owl_geo.reporting.survey import Survey
+from owl_geo.reporting.words import amount
 from owl_geo.types import BoolArray
 
 _MOST = 6  # categories of a concept that are named, the most frequent
@@ -40,8 +42,8 @@ def groups(survey: Survey) -> list[Group]:
     positive[at] = (labels == run.settings.positive).to_numpy()
     said = survey.opinion.probability
     found = []
-    for concept in run.settings.concepts:
-        for name, members in _parts(concept, run.patches[concept]):
+    for concept, declared in run.settings.concepts.items():
+        for name, members in _parts(concept, declared, run.patches[concept]):
             known = said[members]
             known = known[np.isfinite(known)]
             found.append(
@@ -56,7 +58,7 @@ def groups(survey: Survey) -> list[Group]:
     return found
 
 
-def _parts(concept: str, column: pd.Series) -> Iterator[tuple[str, BoolArray]]:
+def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple[str, BoolArray]]:
     if pd.api.types.is_bool_dtype(column):
         yield concept, column.to_numpy(dtype=bool)
         yield f"not {concept}", ~column.to_numpy(dtype=bool)
@@ -70,7 +72,8 @@ def _parts(concept: str, column: pd.Series) -> Iterator[tuple[str, BoolArray]]:
     if len(known) == 0:
         return
     low, high = np.quantile(known, [1 / 3, 2 / 3])
-    yield f"{concept} up to {low:.4g}", values <= low
+    low_, high_ = amount(low, declared), amount(high, declared)
+    yield f"{concept} up to {low_}", values <= low
     if high > low:
-        yield f"{concept} {low:.4g} to {high:.4g}", (values > low) & (values <= high)
-        yield f"{concept} above {high:.4g}", values > high
+        yield f"{concept} {low_} to {high_}", (values > low) & (values <= high)
+        yield f"{concept} above {high_}", values > high

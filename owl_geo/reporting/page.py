@@ -45,7 +45,8 @@ th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0;
   border-bottom: 1px solid #c4c4c4; font-variant-numeric: tabular-nums; }
 tbody th { font-weight: 500; }
 thead th { border-bottom: 2px solid #4d4d4d; }
-.number { text-align: right; }
+.number { text-align: right; white-space: nowrap; }
+.whole { white-space: nowrap; }
 .bar { display: inline-block; height: .7em; background: #0072b2; margin-right: .4em;
   min-width: 1px; print-color-adjust: exact; }
 details { margin: 1rem 0; }
@@ -69,13 +70,17 @@ footer { margin-top: 2.5rem; border-top: 1px solid #8a8a8a; padding-top: .5rem; 
 @page { size: A4; margin: 15mm; }
 @media print {
   body { font-size: 10pt; max-width: none; padding: 0; }
-  h2, h3, caption { break-after: avoid; }
-  tr, .next { break-inside: avoid; }
-  .map img { max-height: 125mm; width: auto; }
+  h2 { margin-top: 6mm; }
+  h2, h3, caption, p:has(+ figure), p:has(+ table) { break-after: avoid; }
+  tr, dl, .next { break-inside: avoid; }
+  table { font-size: 9pt; margin: 2mm 0; }
+  th, td { padding: .4mm 3mm .4mm 0; }
+  .map { margin: 3mm 0; }
+  .map img { max-height: 85mm; width: auto; }
   .pair { grid-template-columns: 1fr 1fr; }
   .gallery { grid-template-columns: repeat(4, 1fr); gap: 3mm; }
   .gallery li { font-size: 7.5pt; }
-  pre { font-size: 7pt; }
+  summary, .on-screen { display: none; }
   footer { margin-top: 5mm; break-before: avoid; }
   details::details-content { content-visibility: visible; height: auto; }
 }

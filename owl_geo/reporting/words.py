@@ -1,0 +1,75 @@
+"""Numbers as people say them: of concepts, of what answers make of them, of how a model ranks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.acquisition.relevance import Factor
+from owl_geo.concepts.encoding import fit_encoding
+from owl_geo.config import Concept
+from owl_geo.metrics import RoundMetrics
+from owl_geo.run_folder import Run
+
+
+def value(said: object, concept: Concept) -> str:
+    """Return a concept's value of one patch with its unit, "unknown" where it is missing."""
+    if isinstance(said, bool | np.bool_):
+        return "yes" if said else "no"
+    if pd.isna(said):
+        return "unknown"
+    if isinstance(said, float | np.floating):
+        return amount(float(said), concept)
+    return str(said)
+
+
+def amount(number: float, concept: Concept) -> str:
+    """Return a number of a concept with its unit, which the concept's kind tells."""
+    if concept.kind == "distance":
+        return f"{number:,.0f} m"
+    return percent(number) if concept.kind == "share" else f"{number:.4g}"
+
+
+def percent(share: float) -> str:
+    """Return a share of 0 to 1 in per cent, without decimals."""
+    return f"{100 * share:.0f} %"
+
+
+def conditions(run: Run) -> dict[str, str]:
+    """Return in words where each column of a run's encoded concepts counts, by its name."""
+    return fit_encoding(run.concepts).conditions
+
+
+def odds(run: Run, factors: tuple[Factor, ...]) -> str:
+    """Say what the answers make of the concepts, in the order given."""
+    where = conditions(run)
+    (condition, times), *others = [(where[one.name], f"{one.factor:.2g} times") for one in factors]
+    first = f"where {condition}, {run.settings.positive} is {times} as likely (odds)"
+    return "; ".join([first, *(f"where {condition}, {times}" for condition, times in others)])
+
+
+def ranking(run: Run, row: RoundMetrics) -> str:
+    """Say how well a round's model ranks; empty where that is not known."""
+    auc, of = auc_of(row)
+    if math.isnan(auc):
+        return ""
+    positive = run.settings.positive
+    others = [name for name in run.settings.classes if name != positive]
+    other = f"{_a(others[0])} one" if len(others) == 1 else "any other"
+    return (
+        f"ranks {_a(positive)} patch above {other} in {100 * auc:.0f} of 100 cases "
+        f"(AUC {auc:.2f}, {of})"
+    )
+
+
+def auc_of(row: RoundMetrics) -> tuple[float, str]:
+    """Return the AUC of a round's model and on what it was measured; not-a-number = unknown."""
+    if not math.isnan(row.test_auc):
+        return row.test_auc, "on held-out patches"
+    return row.cv_auc, "cross-validated"
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"
