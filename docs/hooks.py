@@ -1,7 +1,8 @@
 """What pages say of commands, settings, columns and Python, taken from the code at each build.
 
-MkDocs calls ``on_page_markdown`` with each page; a line ``<!-- generated: NAME -->`` becomes what
-``GENERATORS`` makes of it. A name that is unknown, or a column that nobody has described, stops the
+MkDocs calls ``on_page_markdown`` with each page. A line that begins with
+``<!-- generated: NAME -->`` becomes what ``GENERATORS`` makes of it; what else stands in it is for
+those who read the file. A name that is unknown, or a column that nobody has described, stops the
 build.
 """
 
@@ -27,7 +28,7 @@ from owl_geo.cli import cli
 from owl_geo.config import Section, Settings
 
 DOCS = Path(__file__).parent
-_MARK = re.compile(r"^<!-- generated: (\S+) -->$", flags=re.MULTILINE)
+_MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
 
 COLUMNS = {  # of a batch: type, and what it means
     "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),

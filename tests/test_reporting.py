@@ -211,6 +211,9 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     assert now.left is not None and now.left.n_audit >= 20
     assert f"{now.left.prevalence.value:.1%}" in text.partition("What chance says")[2]
     assert f"{now.left.n_found} are found" in text
+    truth = run.truth[~run.truth["held_out"]].set_index("patch_id")["label"]
+    of_all = f"{now.labels['present']} of the {(truth == 'present').sum()} present in the pool"
+    assert f"{of_all} are found" in text
     assert "As the consensus" not in text  # there is one annotator alone
     assert "Ranges hold the truth" in text
     said = dict(facts(run, now))["Concepts"]
@@ -219,7 +222,7 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
         if factor.name == "land_cover=water":
             assert "land_cover is waterx 1" in text  # the row's first cells
             assert f"where land_cover is water, {factor.factor:.2g} times" in said
-    assert re.match(r"where .+?, present is [\d.]+ times as likely \(odds\); where ", said)
+    assert re.match(r"where .+?, present is [\d.]+ times as likely \(odds\)\nwhere ", said)
 
 
 def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:

@@ -20,6 +20,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
         ("Patches", _patches(now)),
         ("Batches", f"{now.batches}, {now.asked} patches asked"),
         ("Answers", _answers(now)),
+        ("Truth", _truth(run)),
         ("Team", _team(now)),
         ("Model", _model(run, now)),
         ("Audit", _audit(run, now)),
@@ -42,6 +43,17 @@ def _answers(now: Status) -> str:
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
     tied = f"; {now.disputed} disputed, to be asked again" if now.disputed else ""
     return f"{sum(now.labels.values())} patches: {counts}{tied}"
+
+
+def _truth(run: Run) -> str:
+    """Say how many of all that can be found are found, where the truth is known."""
+    if run.truth is None:
+        return ""
+    positive = run.settings.positive
+    there = run.truth[~run.truth["held_out"] & (run.truth["label"] == positive)]["patch_id"]
+    labels = run.labels.current().set_index("patch_id")["label"]
+    found = int((labels.reindex(there) == positive).sum())
+    return f"{found} of the {len(there)} {positive} in the pool are found"
 
 
 _CONFUSIONS = 3  # of each annotator that are named

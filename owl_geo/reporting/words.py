@@ -43,11 +43,11 @@ def conditions(run: Run) -> dict[str, str]:
 
 
 def odds(run: Run, factors: tuple[Factor, ...]) -> str:
-    """Say what the answers make of the concepts, in the order given."""
+    """Say what the answers make of the concepts, a line for each in the order given."""
     where = conditions(run)
     (condition, times), *others = [(where[one.name], f"{one.factor:.2g} times") for one in factors]
     first = f"where {condition}, {run.settings.positive} is {times} as likely (odds)"
-    return "; ".join([first, *(f"where {condition}, {times}" for condition, times in others)])
+    return "\n".join([first, *(f"where {condition}, {times}" for condition, times in others)])
 
 
 def ranking(run: Run, row: RoundMetrics) -> str:
