@@ -96,7 +96,7 @@ def test_plugin_in_qgis(
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
 
 
-def test_the_installed_plugin_finds_its_program_in_qgis_process(program: Path, tmp_path: Path) -> None:
+def test_the_installed_plugin_finds_owl_geo_in_qgis_process(program: Path, tmp_path: Path) -> None:
     # Debian's wrapper passes a flag on that qgis_process does not know
     tool = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
     if tool is None:

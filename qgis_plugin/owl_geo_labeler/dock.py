@@ -15,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSlider,
     QStackedWidget,
     QToolButton,
@@ -334,6 +335,8 @@ class LabelDock(QDockWidget):
         self.next_button = QPushButton(self.tr("Next batch"), page)
         self.next_button.setObjectName("next_batch")
         self.next_button.setMinimumHeight(32)
+        # its words change with the first answer, and would make the dock wider
+        self.next_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.next_button.setToolTip(
             self.tr("Store the answers in the run and choose the next patches")
         )
