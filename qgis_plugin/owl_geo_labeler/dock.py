@@ -310,24 +310,25 @@ class LabelDock(QDockWidget):
 
     def _work_row(self, page: QWidget) -> QWidget:
         self._work = QWidget(page)
-        row = QHBoxLayout(self._work)
-        row.setContentsMargins(0, 0, 0, 0)
-        says = QVBoxLayout()
-        says.setSpacing(2)
+        layout = QVBoxLayout(self._work)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         self._work_says = _plain_label(self._work)
         self._work_line = _plain_label(self._work)
         self._work_line.setObjectName("progress")
         for label in (self._work_says, self._work_line):
             label.setWordWrap(True)
-            says.addWidget(label)
         # room for two lines, so that what is above stays while lines come and go
-        self._work_line.setMinimumHeight(2 * self._work_line.fontMetrics().lineSpacing())
+        self._work_line.setFixedHeight(2 * self._work_line.fontMetrics().lineSpacing() + 4)
         self._work_line.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         stop = QPushButton(self.tr("Stop"), self._work)
         stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         stop.clicked.connect(self.cancelled)
-        row.addLayout(says, 1)
+        row = QHBoxLayout()
+        row.addWidget(self._work_says, 1)
         row.addWidget(stop)
+        layout.addLayout(row)
+        layout.addWidget(self._work_line)
         self._work.hide()
         return self._work
 

@@ -254,9 +254,11 @@ def test_the_panel_says_how_far_the_work_is(plugin, run, press, wait_until, tmp_
     line = plugin.dock.findChild(QLabel, "progress")
     wait_until(lambda: line.text() == "Scoring: 20 of 100 (20%), about 10 s left")
     assert "Learning" in plugin.dock._work_says.text()
+    QTest.qWait(50)
     height = plugin.dock._work.height()
     (tmp_path / "slow.go").touch()
     wait_until(lambda: line.text() == "Scoring: 60 of 100 (60%), about 5 s left")
+    QTest.qWait(50)
     assert plugin.dock._work.height() == height
     (tmp_path / "slow.end").touch()
     wait_until(lambda: plugin.dock._work.isHidden())
