@@ -32,7 +32,7 @@ _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
 
 COLUMNS = {  # of a batch: type, and what it means
     "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),
-    "rank": ("integer", "1 is the most wanted"),
+    "rank": ("integer", "the order to label in; what was drawn at random stands anywhere in it"),
     "score": ("real", "what the strategy made of the patch; empty before there is a model"),
     "uncertainty": ("real", "how unsure the model is; empty before there is a model"),
     "relevance": ("real", "how much the concepts speak for the patch"),

@@ -229,6 +229,7 @@ def test_the_style_is_the_layers_default(batch: Path) -> None:
     style = ElementTree.fromstring(found[0][0])
     values = [category.get("value") for category in style.iter("category")]
     assert values == ["absent", "present", "unsure", "skip", ""]
+    assert '"score"' not in style.findtext("mapTip")  # by which an audit's patch could be told
 
 
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)

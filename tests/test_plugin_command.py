@@ -62,6 +62,71 @@ def test_it_goes_into_each_qgis_and_the_profile_that_it_starts_with(home: Path) 
     assert f"QGIS4/profiles/default/python/plugins/{NAME}" in lines[1]
 
 
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an environment whose programs are python and owl-geo."""
+    folder = tmp_path / "environment"
+    for name in ("bin/python", "bin/owl-geo", "Scripts/python.exe", "Scripts/owl-geo.exe"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "bin" / "python"))
+    return folder
+
+
+def installed(tmp_path: Path) -> Path:
+    return tmp_path / "profiles" / "t" / "python" / "plugins" / NAME
+
+
+@pytest.mark.parametrize(
+    ("platform", "python", "program"),
+    [
+        ("linux", "bin/python", "bin/owl-geo"),
+        ("win32", "Scripts/python.exe", "Scripts/owl-geo.exe"),
+        ("win32", "python.exe", "Scripts/owl-geo.exe"),
+        ("linux", "python", None),
+    ],
+)
+def test_the_plugin_is_told_which_owl_geo_installed_it(
+    platform: str,
+    python: str,
+    program: str | None,
+    environment: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "executable", str(environment / python))
+    said = owl_geo("install", "--profiles-path", tmp_path, "--profile", "t").output
+    told = installed(tmp_path) / plugin.PROGRAM_FILE
+    if program is None:
+        assert not told.exists()
+        assert "will start" not in said
+    else:
+        assert told.read_text(encoding="utf-8") == f"{environment / program}\n"
+        assert f"will start {environment / program}" in said
+    assert not (PLUGIN / plugin.PROGRAM_FILE).exists()
+
+
+def test_of_two_programs_it_is_the_one_that_was_called(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "programs" / "owl-geo"
+    link.parent.mkdir()
+    link.symlink_to(environment / "bin" / "owl-geo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["programs/owl-geo"])
+    owl_geo("install", "--profiles-path", tmp_path, "--profile", "t")
+    assert (installed(tmp_path) / plugin.PROGRAM_FILE).read_text().strip() == str(link)
+
+
+def test_it_says_the_name_that_qgis_shows(tmp_path: Path) -> None:
+    said = owl_geo("install", "--profiles-path", tmp_path, "--profile", "t").output
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read(PLUGIN / "metadata.txt", encoding="utf-8")
+    assert f"tick {metadata['general']['name']!r}" in said
+
+
 def test_it_replaces_an_older_version_whole(tmp_path: Path) -> None:
     owl_geo("install", "--profiles-path", tmp_path, "--profile", "t")
     target = tmp_path / "profiles" / "t" / "python" / "plugins" / NAME
@@ -101,6 +166,7 @@ def test_the_zip_holds_what_the_plugin_manager_asks_for(tmp_path: Path) -> None:
     general = metadata["general"]
     for needed in ("__init__.py", "metadata.txt", "LICENSE", "schema.py", general["icon"]):
         assert f"{NAME}/{needed}" in names
+    assert f"{NAME}/{plugin.PROGRAM_FILE}" not in names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".so"))]
     required = "name description about version author email repository tracker qgisMinimumVersion"
     assert all(general.get(key) for key in required.split())

@@ -53,9 +53,13 @@ def write_scenes(folder: Path) -> None:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """The command owl-geo of this checkout, however it is installed."""
-    path = tmp_path / "owl-geo"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
+    """The command owl-geo of this checkout, as pip makes it for an environment."""
+    path = tmp_path / "environment" / "bin" / "owl-geo"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from owl_geo.cli import main\nmain()\n"
+    )
     path.chmod(0o755)
     return path
 
@@ -92,7 +96,7 @@ def test_plugin_in_qgis(
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
 
 
-def test_the_algorithms_run_in_qgis_process(program: Path, tmp_path: Path) -> None:
+def test_the_installed_plugin_finds_owl_geo_in_qgis_process(program: Path, tmp_path: Path) -> None:
     # Debian's wrapper passes a flag on that qgis_process does not know
     tool = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
     if tool is None:
@@ -101,12 +105,11 @@ def test_the_algorithms_run_in_qgis_process(program: Path, tmp_path: Path) -> No
     run([str(program), "plugin", "install", "--profiles-path", str(home)])
     ini = home / "profiles" / "default" / "QGIS" / "QGIS3.ini"
     ini.parent.mkdir(parents=True)
-    ini.write_text(
-        f"[PythonPlugins]\nowl_geo_labeler=true\n[owl_geo_labeler]\nexecutable={program}\n"
-    )
+    ini.write_text("[PythonPlugins]\nowl_geo_labeler=true\n")
     search = tmp_path / "search"
     run([str(program), "init", str(search), "--source", "synthetic", "--n-samples", "40"])
-    environment = {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(home)}
+    # as from the desktop's menu: the environment that installed the plugin is not on PATH
+    environment = {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(home), "PATH": ""}
     shown = run([tool, "run", "owlgeo:nextbatch", f"--RUN={search}"], **environment)
     assert f"BATCH:\t{search}/rounds/000/batch.gpkg" in shown
 

@@ -19,7 +19,7 @@ _HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertica
 _ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last in a database only
 _ALIASES = {
     "patch_id": "Patch",
-    "rank": "Rank (1 = most wanted)",
+    "rank": "Rank",
     "score": "Score",
     "uncertainty": "Uncertainty",
     "relevance": "Relevance",
@@ -142,7 +142,6 @@ def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]
 def _map_tip(positive: str, concepts: Sequence[str]) -> str:
     rows = {
         "Label": f"coalesce(\"label\", '{_NOT_ANSWERED}')",
-        "Score": 'round("score", 3)',
         f"Probability of {positive}": 'round("probability", 3)',
         **{name: qml.column(name) for name in concepts},
         "Comment": '"comment"',

@@ -17,6 +17,7 @@ from owl_geo.cli import options as opt
 from owl_geo.errors import OwlError, did_you_mean
 
 NAME = "owl_geo_labeler"
+PROGRAM_FILE = "program.txt"  # in the installed plugin: the owl-geo that Next batch starts
 
 _APPLICATIONS = ("QGIS3", "QGIS4")
 # The oldest time that a zip can hold: the same files make the same zip.
@@ -43,13 +44,18 @@ def plugin() -> None:
 def install(profile: str | None, profiles_path: Path | None) -> None:
     """Put the plugin into a QGIS profile, in place of the version that is there.
 
-    Without --profiles-path it goes into every QGIS (3 and 4) that this user has started.
+    Without --profiles-path it goes into every QGIS (3 and 4) that this user has started. The plugin
+    is told where this owl-geo lies, so that it finds it in a virtual environment as well.
     """
+    source, program = plugin_folder(), running_program()
     for place in [profiles_path] if profiles_path else settings_folders():
         target = _profile(place, profile) / "python" / "plugins" / NAME
-        _replace(plugin_folder(), target)
+        _replace(source, target, program)
         click.echo(target)
-    opt.say("Next: in QGIS, Plugins > Manage and Install Plugins > Installed, tick owl-geo")
+    if program is not None:
+        opt.say(f"Next batch in QGIS will start {program}")
+    title = _title(source)
+    opt.say(f"Next: in QGIS, Plugins > Manage and Install Plugins > Installed, tick {title!r}")
 
 
 @plugin.command(
@@ -91,6 +97,29 @@ def plugin_folder() -> Path:
         if (place / "metadata.txt").is_file():
             return place
     raise OwlError(f"the QGIS plugin is not beside {package}; install owl-geo anew")
+
+
+def running_program() -> Path | None:
+    """Return the absolute path of the ``owl-geo`` that runs, as a file that can be started.
+
+    None where there is no such file, as for ``python -m owl_geo`` of a checkout.
+    """
+    folder = Path(sys.executable).parent  # links are not followed: they make the environment
+    if sys.platform == "win32":
+        places = [folder / "owl-geo.exe", folder / "Scripts" / "owl-geo.exe"]
+    else:
+        places = [folder / "owl-geo"]
+        called = Path(sys.argv[0])
+        if called.name == "owl-geo":
+            places.insert(0, called.absolute())
+    return next((path for path in places if path.is_file() and os.access(path, os.X_OK)), None)
+
+
+def _title(source: Path) -> str:
+    """Return the name that QGIS's list of plugins shows."""
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read(source / "metadata.txt", encoding="utf-8")
+    return metadata["general"]["name"]
 
 
 def settings_folders() -> list[Path]:
@@ -140,8 +169,11 @@ def _default_profile(profiles: Path) -> str:
     return settings.get("core", "defaultProfile", fallback="default")
 
 
-def _replace(source: Path, target: Path) -> None:
-    """Copy the plugin to its place, whole; the old one goes once the new one is there."""
+def _replace(source: Path, target: Path, program: Path | None) -> None:
+    """Copy the plugin to its place, whole; the old one goes once the new one is there.
+
+    ``program`` is left with it, for the plugin to start.
+    """
     if target.is_symlink():
         raise OwlError(f"{target} is a link to {target.readlink()}; remove it first")
     if target.exists() and not (target / "metadata.txt").is_file():
@@ -154,6 +186,8 @@ def _replace(source: Path, target: Path) -> None:
                 copy = fresh / path.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
+            if program is not None:
+                (fresh / PROGRAM_FILE).write_text(f"{program}\n", encoding="utf-8")
             if target.exists():
                 target.rename(Path(folder) / "old")
             fresh.rename(target)

@@ -107,8 +107,8 @@ def patches_style(columns: Sequence[str], positive: str, concepts: Sequence[str]
             render="true",
         )
         symbol = ET.SubElement(symbols, "symbol", name=str(number), type="fill", alpha="1")
-        # the last step is the brightest
-        symbol.extend([qml.frame("#000000", 0.9), qml.frame(RAMP[number + 1][1], 0.6)])
+        # by the lower end of the step: the upper one of the last is the yellow of unsure in a batch
+        symbol.extend([qml.frame("#000000", 0.9), qml.frame(RAMP[number][1], 0.6)])
     aliases = {
         "patch_id": "Patch",
         "rank": "Rank (1 = most probable)",

@@ -1,4 +1,4 @@
-"""Which bands look natural on the screen: red, green and blue, by what the bands are called."""
+"""Which bands make a picture: natural and false colours, by what the bands are called."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 Rgb = tuple[int, int, int]  # places in the list of names, from 0
 
-_COLOURS = ("red", "green", "blue")
-# Sentinel-2 and Landsat 8 and 9 agree; older Landsats count from blue = 1.
-_BY_NUMBER = {2: "blue", 3: "green", 4: "red"}
-_BY_NUMBER_TM = {1: "blue", 2: "green", 3: "red"}
-_CODE = re.compile(r"(?:^|[^a-z0-9])(?:sr_)?b0*(\d+)(?:_\d+m)?$")
+_NATURAL = ("red", "green", "blue")
+_FALSE = ("nir", "red", "green")
+_WORDS = {"red": "red", "green": "green", "blue": "blue", "nir": "nir", "infrared": "nir"}
+# Sentinel-2 and Landsat 8 and 9 agree in these; older Landsats count from blue = 1.
+_BY_NUMBER = {"2": "blue", "3": "green", "4": "red"}
+_BY_NUMBER_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir"}
+_CODE = re.compile(r"(?:^|[^a-z0-9])(?:sr_)?b0*(\d+a?)(?:_\d+m)?$")
 
 
 def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | None:
@@ -23,24 +25,50 @@ def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | No
     """
     if len(names) < 3:
         return None
-    found = _named(names, _BY_NUMBER_TM if old_landsat else _BY_NUMBER)
-    if len(found) == 3:
+    found = _named(names, old_landsat)
+    if all(colour in found for colour in _NATURAL):
         return found["red"], found["green"], found["blue"]
     return (0, 1, 2) if len(names) == 3 else (2, 1, 0)
 
 
-def _named(names: Sequence[str], by_number: dict[int, str]) -> dict[str, int]:
+def false_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | None:
+    """Return where near infrared, red and green stand; None where names do not tell all three."""
+    found = _named(names, old_landsat)
+    if not all(colour in found for colour in _FALSE):
+        return None
+    return found["nir"], found["red"], found["green"]
+
+
+def _named(names: Sequence[str], old_landsat: bool) -> dict[str, int]:
+    plain = [name.strip().lower() for name in names]
+    codes = [code[1] if (code := _CODE.search(name)) else "" for name in plain]
+    by_number = _BY_NUMBER_TM if old_landsat else {**_BY_NUMBER, **_near_infrared(plain, codes)}
     found: dict[str, int] = {}
-    for place, name in enumerate(names):
-        plain = name.strip().lower()
-        words = re.split(r"[^a-z]+", plain)
-        colour = next((word for word in _COLOURS if word in words), None)
-        code = _CODE.search(plain)
-        if colour is None and code is not None:
-            colour = by_number.get(int(code[1]))
+    for place, (name, code) in enumerate(zip(plain, codes)):
+        words = re.split(r"[^a-z]+", name)
+        # "short wave infrared" and "red edge" are other bands
+        is_other = bool({"short", "shortwave", "swir", "thermal", "edge"} & set(words))
+        told = [] if is_other else [_WORDS[word] for word in words if word in _WORDS]
+        colour = "nir" if "nir" in told else told[0] if told else by_number.get(code)
         if colour is not None:
             found.setdefault(colour, place)
     return found
+
+
+def _near_infrared(names: Sequence[str], codes: Sequence[str]) -> dict[str, str]:
+    """Return which code is near infrared: Sentinel-2's B8, else B8A, or Landsat's B5.
+
+    Landsat's B8, panchromatic, hardly comes without B5; Sentinel-2 pads its numbers, and alone has
+    B8A and B12.
+    """
+    is_sentinel = (
+        bool({"8a", "12"} & set(codes))
+        or any(re.search(r"b0\d", name) for name in names)
+        or ("8" in codes and "5" not in codes)
+    )
+    if not is_sentinel:
+        return {"5": "nir"}
+    return {"8": "nir"} if "8" in codes else {"8a": "nir"}
 
 
 def band_files(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ translate = QCoreApplication.translate
 
 # QGIS sets these for its own Python, GDAL and PROJ; another Python breaks on them
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
-_PERCENT = re.compile(r"(\d{1,3})%")
+_PROGRESS = re.compile(r"[^:]+: \d+ of \d+ \(\d+%\)")  # as owl-geo tells how far its work is
 
 
 def environment() -> QProcessEnvironment:
@@ -39,21 +39,28 @@ def error_line(stderr: str, exit_code: int) -> str:
     return translate("OwlGeo", "owl-geo ended with exit code {code}").format(code=exit_code)
 
 
+def progress_line(stderr: str) -> str:
+    """Return the last whole line that tells how far the work is; empty where there is none."""
+    whole = stderr[: max(stderr.rfind("\n"), stderr.rfind("\r")) + 1]
+    lines = [line.strip() for line in re.split(r"[\r\n]+", whole)]
+    return next((line for line in reversed(lines) if _PROGRESS.match(line)), "")
+
+
 def not_found() -> str:
     """Return what to do where there is no owl-geo."""
-    return translate(
-        "OwlGeo",
-        "owl-geo was not found on PATH; install it (pip install owl-geo) "
-        "or choose the program in the settings of owl-geo",
-    )
+    return translate("OwlGeo", "owl-geo was not found; choose it in Settings")
 
 
 class CoreProcess(QObject):
-    """One run of owl-geo: ``done`` with its output, or ``failed`` with one line."""
+    """One run of owl-geo: ``done`` with its output, or ``failed`` with one line.
 
-    progressed = pyqtSignal(str, int)  # what it says, percent or -1
+    ``unstarted``, with one line, takes the place of ``failed`` where the program is none.
+    """
+
+    progressed = pyqtSignal(str)  # how far its work is
     done = pyqtSignal(str)
     failed = pyqtSignal(str)
+    unstarted = pyqtSignal(str)
 
     def __init__(self, program: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -81,12 +88,10 @@ class CoreProcess(QObject):
         self._stdout += bytes(self._process.readAllStandardOutput()).decode("utf-8", "replace")
 
     def _read_errors(self) -> None:
-        text = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
-        self._stderr += text
-        lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
-        if lines:
-            percent = _PERCENT.search(lines[-1])
-            self.progressed.emit(lines[-1].strip(), int(percent[1]) if percent else -1)
+        self._stderr += bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
+        line = progress_line(self._stderr)
+        if line:
+            self.progressed.emit(line)
 
     def _finish(self, exit_code: int, status: QProcess.ExitStatus) -> None:
         self._read_output()
@@ -101,7 +106,7 @@ class CoreProcess(QObject):
     def _error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
             message = translate("OwlGeo", "{program} cannot be started: {reason}")
-            self.failed.emit(
+            self.unstarted.emit(
                 message.format(program=self._program, reason=self._process.errorString())
             )
 
@@ -109,9 +114,10 @@ class CoreProcess(QObject):
 class NextBatch(QObject):
     """Answers in, next batch out: ``owl-geo ingest``, then ``owl-geo query``."""
 
-    progressed = pyqtSignal(str, int)
+    progressed = pyqtSignal(str, str)  # the step, and how far it is, once that is known
     done = pyqtSignal(object)  # Path or SharedPlace of the new batch
     failed = pyqtSignal(str)
+    unstarted = pyqtSignal(str)
 
     def __init__(
         self,
@@ -153,11 +159,13 @@ class NextBatch(QObject):
             "ingest": translate("OwlGeo", "Storing the answers"),
             "query": translate("OwlGeo", "Learning and choosing the next patches"),
         }
-        self.progressed.emit(says[arguments[0]], -1)
+        step = says[arguments[0]]
+        self.progressed.emit(step, "")
         self._process = CoreProcess(self._program, self)
-        self._process.progressed.connect(self.progressed)
+        self._process.progressed.connect(lambda line: self.progressed.emit(step, line))
         self._process.done.connect(self._next)
         self._process.failed.connect(self.failed)
+        self._process.unstarted.connect(self.unstarted)
         self._process.start(arguments)
 
     def _end(self, output: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -16,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSlider,
     QStackedWidget,
     QToolButton,
@@ -42,6 +42,7 @@ class LabelDock(QDockWidget):
     commented = pyqtSignal(str)
     context_changed = pyqtSignal(float)
     advance_changed = pyqtSignal(bool)
+    colours_changed = pyqtSignal(bool)  # whether they are false
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -53,10 +54,11 @@ class LabelDock(QDockWidget):
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")
         self._shown_id = ""
+        self._area = QScrollArea(self)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._start_page())
         self._pages.addWidget(self._label_page())
-        area = QScrollArea(self)
+        area = self._area
         area.setWidget(self._pages)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -74,20 +76,25 @@ class LabelDock(QDockWidget):
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(self, title: str, classes: Sequence[str], context: float, advance: bool) -> None:
-        """Turn to a batch that was opened."""
+    def begin(
+        self, title: str, classes: Sequence[str], n: int, context: float, advance: bool
+    ) -> None:
+        """Turn to a batch of ``n`` patches that was opened."""
         self._title.setText(title)
-        self.buttons.set_classes(classes)
+        self.buttons.set_classes(classes, n)
         nearest = min(_CONTEXT_STEPS, key=lambda step: abs(step - context))
         self._context.setValue(_CONTEXT_STEPS.index(nearest))
         self._advance.setChecked(advance)
         self.set_trouble("")
         self._pages.setCurrentIndex(1)
+        # one that comes and goes with the length of the reasons would make the buttons jump
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self._foot.show()
 
     def end(self) -> None:
         """Turn back to the start page."""
         self._pages.setCurrentIndex(0)
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self._foot.hide()
 
     def show_session(self, session: Session, why: Sequence[Line], is_saved: bool) -> None:
@@ -108,22 +115,27 @@ class LabelDock(QDockWidget):
         self._undo.setEnabled(session.can_undo)
         self._redo.setEnabled(session.can_redo)
         self._why.setText(why_html(why))
+        self.buttons.show_counts(session.counts())
         self.progress.show_session(session)
         self._done.setVisible(session.is_done and is_saved)
         self._show_next(session)
+
+    def show_colours(self, known: bool, false: bool) -> None:
+        """Show which colours the scene has; ``known`` says whether it may be switched."""
+        self.false_colours.setChecked(known and false)
+        self.false_colours.setEnabled(known)
 
     def set_trouble(self, text: str) -> None:
         """Show what keeps answers from the disk, until it is over; empty hides it."""
         self._trouble.setText(text)
         self._trouble.setVisible(bool(text))
 
-    def set_working(self, says: str, percent: int = -1) -> None:
-        """Show that owl-geo works; an empty text ends it."""
-        self._work.setVisible(bool(says))
-        self.next_button.setVisible(not says)
-        self._work_says.setText(says)
-        self._work_says.setToolTip(escape(says))
-        self._work_percent.setText(f"{percent} %" if percent >= 0 else "")
+    def set_working(self, step: str, line: str = "") -> None:
+        """Show what owl-geo does and how far it is; an empty step ends it."""
+        self._work.setVisible(bool(step))
+        self.next_button.setVisible(not step)
+        self._work_says.setText(step)
+        self._work_line.setText(line)
 
     def _show_next(self, session: Session) -> None:
         text = self.tr("Next batch")
@@ -273,6 +285,16 @@ class LabelDock(QDockWidget):
         )
         row.addWidget(QLabel(self.tr("Surroundings"), page))
         row.addWidget(self._context, 1)
+        self.false_colours = QToolButton(page)
+        self.false_colours.setObjectName("false_colours")
+        self.false_colours.setText(self.tr("False colours"))
+        self.false_colours.setToolTip(
+            self.tr("Show near infrared, red and green of the scene in place of its colours (F)")
+        )
+        self.false_colours.setCheckable(True)
+        self.false_colours.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.false_colours.clicked.connect(self.colours_changed)
+        row.addWidget(self.false_colours)
         return row
 
     def _why_box(self, page: QWidget) -> QGroupBox:
@@ -288,17 +310,25 @@ class LabelDock(QDockWidget):
 
     def _work_row(self, page: QWidget) -> QWidget:
         self._work = QWidget(page)
-        row = QHBoxLayout(self._work)
-        row.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self._work)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         self._work_says = _plain_label(self._work)
-        self._work_says.setWordWrap(True)
-        self._work_percent = QLabel(self._work)
+        self._work_line = _plain_label(self._work)
+        self._work_line.setObjectName("progress")
+        for label in (self._work_says, self._work_line):
+            label.setWordWrap(True)
+        # room for two lines, so that what is above stays while lines come and go
+        self._work_line.setFixedHeight(2 * self._work_line.fontMetrics().lineSpacing() + 4)
+        self._work_line.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         stop = QPushButton(self.tr("Stop"), self._work)
         stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         stop.clicked.connect(self.cancelled)
+        row = QHBoxLayout()
         row.addWidget(self._work_says, 1)
-        row.addWidget(self._work_percent)
         row.addWidget(stop)
+        layout.addLayout(row)
+        layout.addWidget(self._work_line)
         self._work.hide()
         return self._work
 
@@ -306,6 +336,8 @@ class LabelDock(QDockWidget):
         self.next_button = QPushButton(self.tr("Next batch"), page)
         self.next_button.setObjectName("next_batch")
         self.next_button.setMinimumHeight(32)
+        # its words change with the first answer, and would make the dock wider
+        self.next_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.next_button.setToolTip(
             self.tr("Store the answers in the run and choose the next patches")
         )

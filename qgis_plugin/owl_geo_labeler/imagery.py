@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch
 from .errors import Problem
+from .layer_tree import SCENE, add_below
 from .messages import Messages
 from .run_folder import RunFolder, SceneEntry, scene_beside
-from .scene import scene_layer
+from .scene import has_false_colours, scene_layer, set_colours
 from .session import Patch
 
 translate = QCoreApplication.translate
@@ -20,11 +21,16 @@ _PROPERTY = "owl_geo_scene"  # marks the layers that were loaded for a scene
 class Imagery:
     """Loads the scenes that a batch names, once each, below the batch."""
 
-    def __init__(self, batch: Batch, run: RunFolder | None, messages: Messages) -> None:
+    def __init__(
+        self, batch: Batch, run: RunFolder | None, messages: Messages, false: bool = False
+    ) -> None:
+        """``false`` shows scenes in false colours, where their bands are known."""
         self._batch = batch
         self._messages = messages
         self._run = run
+        self._false = false
         self._seen: set[str] = set()
+        self._layers: list[str] = []  # of the scenes that were shown, by id
 
     def distances(self) -> list[str]:
         """Return the concepts that are in metres; none where owl.toml is not at hand."""
@@ -47,6 +53,20 @@ class Imagery:
         except Problem as problem:
             self._messages.warn(str(problem))
 
+    def has_false_colours(self) -> bool:
+        """Whether one of the scenes that were shown has a near infrared, red and green."""
+        return any(has_false_colours(layer) for layer in self._loaded())
+
+    def set_false_colours(self, on: bool) -> None:
+        """Show near infrared, red and green in place of natural colours, now and from now on."""
+        self._false = on
+        for layer in self._loaded():
+            set_colours(layer, on)
+
+    def _loaded(self) -> list[QgsRasterLayer]:
+        found = [QgsProject.instance().mapLayer(layer_id) for layer_id in self._layers]
+        return [layer for layer in found if isinstance(layer, QgsRasterLayer)]
+
     def _entry(self, name: str) -> SceneEntry | None:
         if self._run is not None and self._run.is_synthetic():
             return None
@@ -65,18 +85,16 @@ class Imagery:
     def _load(self, entry: SceneEntry) -> None:
         project = QgsProject.instance()
         mark = "|".join(str(path) for path in entry.paths)
-        if any(
-            layer.customProperty(_PROPERTY) == mark or layer.source() == mark
-            for layer in project.mapLayers().values()
-        ):
-            return
+        for known in project.mapLayers().values():
+            if known.customProperty(_PROPERTY) == mark:
+                set_colours(known, self._false)
+                self._layers.append(known.id())
+                return
+            if known.source() == mark:
+                return
         layer = scene_layer(entry)
         layer.setCustomProperty(_PROPERTY, mark)
-        project.addMapLayer(layer, False)
-        root = project.layerTreeRoot()
-        batch = root.findLayer(self._batch.layer.id())
-        if batch is None:
-            root.insertLayer(-1, layer)
-            return
-        group = batch.parent()
-        group.insertLayer(group.children().index(batch) + 1, layer)
+        set_colours(layer, self._false)
+        run = self._run.path if self._run is not None else None
+        add_below(layer, SCENE, self._batch.layer, run)
+        self._layers.append(layer.id())

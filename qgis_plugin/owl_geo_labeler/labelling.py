@@ -61,9 +61,10 @@ class Labelling(QObject):
         self.map = PatchMap(canvas, batch.layer, batch.features, self)
         self.map.context = settings.context
         self.map.clicked.connect(self.go_to_fid)
-        self._imagery = Imagery(batch, self.run, messages)
+        self._imagery = Imagery(batch, self.run, messages, settings.false_colours)
         self._distances = self._imagery.distances()
-        dock.begin(self._title(), batch.classes, settings.context, settings.auto_advance)
+        n = len(batch.patches)
+        dock.begin(self._title(), batch.classes, n, settings.context, settings.auto_advance)
         self._keys = LabelKeys([canvas, dock], self)
         self._bind_keys()
         self._connect_dock()
@@ -154,6 +155,11 @@ class Labelling(QObject):
         """Switch going on after an answer."""
         self._settings.auto_advance = on
 
+    def set_false_colours(self, on: bool) -> None:
+        """Show the scenes in false or natural colours, now and from now on."""
+        self._settings.false_colours = on
+        self._imagery.set_false_colours(on)
+
     def take_keyboard(self) -> None:
         """Give the keyboard to the map, where every key works."""
         self._canvas.setFocus()
@@ -191,6 +197,7 @@ class Labelling(QObject):
             self._take(patch)
             self._imagery.show(patch)
             self.map.show(patch.fid)
+            self._dock.show_colours(self._imagery.has_false_colours(), self._settings.false_colours)
         lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
         self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
 
@@ -351,6 +358,7 @@ class Labelling(QObject):
             self._keys.bind(digit, lambda label=label: self.answer(label))
         self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
         self._keys.bind(key.Key_S, lambda: self.answer("skip"))
+        self._keys.bind(key.Key_F, self._dock.false_colours.click)
         for arrow, step in (
             (key.Key_Left, -1),
             (key.Key_Right, 1),
@@ -374,6 +382,7 @@ class Labelling(QObject):
             (dock.commented, self.take_comment),
             (dock.context_changed, self.set_context),
             (dock.advance_changed, self.set_auto_advance),
+            (dock.colours_changed, self.set_false_colours),
             (dock.left_text, self.take_keyboard),
             (dock.visibilityChanged, self._on_visibility),
         ]

@@ -36,11 +36,19 @@ class Messages:
         seconds = 0 if key or action else _WARN_SECONDS
         self._push(text, Qgis.MessageLevel.Warning, seconds, key, action, call)
 
+    def note(self, text: str) -> None:
+        """Say what was done that the analyst did not ask for."""
+        self._push(text, Qgis.MessageLevel.Info, _WARN_SECONDS)
+
     def fail(
-        self, text: str, action: str | None = None, call: Callable[[], None] | None = None
+        self,
+        text: str,
+        key: str = "",
+        action: str | None = None,
+        call: Callable[[], None] | None = None,
     ) -> None:
-        """Say what went wrong; stays until it is closed."""
-        self._push(text, Qgis.MessageLevel.Critical, 0, "", action, call)
+        """Say what went wrong; stays until it is closed, or until another has its ``key``."""
+        self._push(text, Qgis.MessageLevel.Critical, 0, key, action, call)
 
     def clear(self, key: str) -> None:
         """Take the message of this key away."""

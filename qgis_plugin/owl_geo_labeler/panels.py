@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -41,10 +43,14 @@ class AnswerButtons(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
+        # columns of one width, whatever stands on the buttons
+        self._grid.setColumnStretch(0, 1)
+        self._grid.setColumnStretch(1, 1)
         self._buttons: dict[str, QPushButton] = {}
+        self._counts: dict[str, QLabel] = {}
 
-    def set_classes(self, classes: Sequence[str]) -> None:
-        """Make the buttons of a batch: its classes, unsure, skip."""
+    def set_classes(self, classes: Sequence[str], n: int) -> None:
+        """Make the buttons of a batch of ``n`` patches: its classes, unsure, skip."""
         for button in self._buttons.values():
             self._grid.removeWidget(button)
             button.deleteLater()
@@ -53,6 +59,7 @@ class AnswerButtons(QWidget):
         self._buttons = {
             label: self._button(label, key_of(label, classes), colours[label]) for label in labels
         }
+        self._counts = {label: _count(button, n) for label, button in self._buttons.items()}
         for place, button in enumerate(self._buttons.values()):
             last = len(classes) % 2 and place == len(classes) - 1
             row = place // 2 if place < len(classes) else (len(classes) + 1) // 2
@@ -67,6 +74,11 @@ class AnswerButtons(QWidget):
             font.setBold(name == label)
             button.setFont(font)
 
+    def show_counts(self, counts: Mapping[str, int]) -> None:
+        """Show on each button how many patches have its label."""
+        for label, shown in self._counts.items():
+            shown.setText(str(counts[label]))
+
     def _button(self, label: str, key: str, colour: str) -> QPushButton:
         shown = label.replace("&", "&&")  # a single & would make a shortcut of the next letter
         button = QPushButton(f"{key}   {shown}" if key else shown, self)
@@ -76,7 +88,8 @@ class AnswerButtons(QWidget):
         button.setCheckable(True)
         button.setMinimumHeight(30)
         button.setMinimumWidth(40)
-        button.setStyleSheet("text-align: left; padding: 4px 8px")
+        # its words, bold or not, have no say in how wide it is
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         button.setToolTip(self._help(label, key))
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda _checked=False, label=label: self.answered.emit(label))
@@ -88,6 +101,21 @@ class AnswerButtons(QWidget):
             schema.SKIP: self.tr("unusable, clouds say: never asked again"),
         }.get(label, escape(label))  # Qt takes what looks like HTML for it
         return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
+
+
+def _count(button: QPushButton, n: int) -> QLabel:
+    """Return a label at the right end of a button, with room for numbers up to ``n``."""
+    count = QLabel(button)
+    count.setObjectName("count")
+    count.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    room = count.fontMetrics().horizontalAdvance("0" * len(str(n))) + 2
+    count.setFixedWidth(room)
+    row = QHBoxLayout(button)
+    row.setContentsMargins(8, 0, 8, 0)
+    row.addWidget(count, 0, Qt.AlignmentFlag.AlignRight)
+    button.setStyleSheet(f"QPushButton {{ text-align: left; padding: 4px {room + 12}px 4px 8px }}")
+    return count
 
 
 def _swatch(colour: str) -> QIcon:
@@ -102,7 +130,7 @@ def _swatch(colour: str) -> QIcon:
 
 
 class ProgressPanel(QWidget):
-    """A bar, the counts per label, the pace and the time left."""
+    """A bar, the pace and the time left."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -113,14 +141,12 @@ class ProgressPanel(QWidget):
         self.bar.setTextVisible(False)  # on it, dark themes of QGIS show black on grey
         self.bar.setMaximumHeight(12)
         self.answered = QLabel(self)
-        self.counts = QLabel(self)
         self.pace = QLabel(self)
-        self.counts.setTextFormat(Qt.TextFormat.PlainText)
-        for widget in (self.answered, self.bar, self.counts, self.pace):
+        # its line is there from the start, so that nothing below moves when it comes
+        self.pace.setFixedHeight(self.pace.fontMetrics().height() + 2)
+        self.pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        for widget in (self.answered, self.bar, self.pace):
             layout.addWidget(widget)
-        for label in (self.counts, self.pace):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setWordWrap(True)
 
     def show_session(self, session: Session) -> None:
         """Show how far a session is."""
@@ -128,18 +154,14 @@ class ProgressPanel(QWidget):
         self.bar.setValue(session.n_answered)
         says = self.tr("{n} of {total} answered")
         self.answered.setText(says.format(n=session.n_answered, total=len(session.patches)))
-        counts = session.counts().items()
-        self.counts.setText("  ·  ".join(f"{label} {n}" for label, n in counts))
-        pace = self._pace(session)
-        self.pace.setText(pace)
-        self.pace.setVisible(bool(pace))
+        self.pace.setText(self._pace(session))
 
     def _pace(self, session: Session) -> str:
         rate = session.pace.per_hour()
         seconds = session.pace.seconds_left(session.n_left)
         if rate is None or seconds is None or session.is_done:
             return ""
-        text = self.tr("{rate} answers per hour, about {time} left")
+        text = self.tr("{rate} answers per hour, {time} left")
         return text.format(rate=f"{rate:.0f}", time=_duration(seconds))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
-    QgsLayerTreeLayer,
     QgsProject,
 )
 from qgis.gui import QgisInterface
@@ -21,9 +20,10 @@ from .dock import LabelDock
 from .drop import BatchDrop
 from .errors import NoBatch, Problem
 from .labelling import Labelling
+from .layer_tree import add_batch
 from .messages import Messages
 from .places import SharedPlace
-from .predictions import show_predictions
+from .predictions import hide_predictions, show_predictions
 from .provider import OwlGeoProvider
 from .run_folder import RunFolder
 from .settings import PluginSettings
@@ -32,6 +32,7 @@ from .shared_batch import count_open, open_shared, published
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
+_NEXT = "next"  # the one message of what kept the next batch from coming
 
 
 class OwlGeoPlugin(QObject):
@@ -48,6 +49,7 @@ class OwlGeoPlugin(QObject):
         self._work: NextBatch | None = None
         self._asked: RunFolder | None = None  # the run of the batch that is waited for
         self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
+        self._last: Path | SharedPlace | None = None  # the batch that was opened last
         self.labelling: Labelling | None = None
 
     # --- life cycle -------------------------------------------------------------------------------
@@ -165,18 +167,20 @@ class OwlGeoPlugin(QObject):
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
         self._close_labelling()
-        self._sitting.add(batch.place)
         if batch.path is not None:
             run = RunFolder.of_batch(batch.path)
+        folder = run.path if run is not None else None
+        if batch.place != self._last and hide_predictions(folder):
+            self._messages.note(self.tr("predictions were switched off, so as not to lead you"))
+        self._last = batch.place
+        self._sitting.add(batch.place)
         project = QgsProject.instance()
-        if project.mapLayer(batch.layer.id()) is None:
-            was_empty = not project.mapLayers()
-            project.addMapLayer(batch.layer, False)
-            project.layerTreeRoot().insertChildNode(0, QgsLayerTreeLayer(batch.layer))
-            if was_empty:
-                # a batch over several CRSs is in degrees, where square patches are not square
-                crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
-                project.setCrs(crs if crs.isValid() else batch.layer.crs())
+        was_empty = not project.mapLayers()
+        add_batch(batch.layer, batch.round, folder)
+        if was_empty:
+            # a batch over several CRSs is in degrees, where square patches are not square
+            crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
+            project.setCrs(crs if crs.isValid() else batch.layer.crs())
         self.labelling = Labelling(
             batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, run, self
         )
@@ -278,9 +282,10 @@ class OwlGeoPlugin(QObject):
         self._ask_core(run, list(dict.fromkeys([*here, *opened])))
 
     def _ask_core(self, run: Path, answered: list[Path]) -> None:
+        self._messages.clear(_NEXT)
         program = self._settings.executable
         if program is None:
-            self._messages.fail(not_found(), self.tr("Settings…"), self.open_settings)
+            self._fail_to_start(not_found())
             return
         labelling = self.labelling
         annotator = labelling.session.annotator if labelling else self._settings.annotator
@@ -288,13 +293,14 @@ class OwlGeoPlugin(QObject):
             folder = RunFolder(run)
             shared = folder.store() is not None
         except Problem as problem:
-            self._messages.fail(str(problem))
+            self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
         self._work = NextBatch(program, run, answered, annotator, shared, self)
         self._work.progressed.connect(self.dock.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
+        self._work.unstarted.connect(self._on_unstarted)
         self._work.start()
 
     def _on_next(self, place: Path | SharedPlace) -> None:
@@ -335,7 +341,14 @@ class OwlGeoPlugin(QObject):
 
     def _on_failed(self, line: str) -> None:
         self._end_work()
-        self._messages.fail(line)
+        self._messages.fail(line, key=_NEXT)
+
+    def _on_unstarted(self, line: str) -> None:
+        self._end_work()
+        self._fail_to_start(line)
+
+    def _fail_to_start(self, line: str) -> None:
+        self._messages.fail(line, key=_NEXT, action=self.tr("Settings…"), call=self.open_settings)
 
     def _cancel_work(self) -> None:
         if self._work is not None:

@@ -1,25 +1,27 @@
-"""The maps that owl-geo predict wrote, as layers under the batch."""
+"""The maps that owl-geo predict wrote, as layers under the batches."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsLayerTreeLayer, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .errors import Problem
+from .layer_tree import FRAMES, MAP, add_below
 from .run_folder import RunFolder
 
 FOLDER = "predictions"
 PROBABILITY = "probability.vrt"
 PATCHES = "patches.gpkg"
+_PROPERTY = "owl_geo_predictions"  # marks the layers that were added here
 
 
-def show_predictions(run: Path, below: QgsMapLayer | None) -> list[QgsMapLayer]:
-    """Add the probability and the most probable patches of a run to the project, below a layer.
+def show_predictions(run: Path, batch: QgsMapLayer | None) -> list[QgsMapLayer]:
+    """Add the probability and the most probable patches of a run to the project, below its batches.
 
-    Layers that are there already are read anew and stay where they are. Raises Problem where the
-    folder is no run, or has no predictions.
+    Layers that are there already are read anew, stay where they are, and are switched on. Raises
+    Problem where the folder is no run, or has no predictions.
     """
     folder = RunFolder(run).path / FOLDER
     probability, patches = folder / PROBABILITY, folder / PATCHES
@@ -35,13 +37,37 @@ def show_predictions(run: Path, below: QgsMapLayer | None) -> list[QgsMapLayer]:
     best = _known(patches) or QgsVectorLayer(
         f"{patches}|layername=predictions", title.format(run=run.name), "ogr"
     )
-    layers = [best, raster]
-    for layer in layers:
+    for layer in (best, raster):
         if not layer.isValid():
             message = QCoreApplication.translate("OwlGeo", "{path} cannot be opened")
             raise Problem(message.format(path=layer.source()))
-    _add(layers, below)
-    return layers
+    project = QgsProject.instance()
+    for layer, level in ((best, FRAMES), (raster, MAP)):
+        layer.setCustomProperty(_PROPERTY, True)
+        if project.mapLayer(layer.id()) is None:
+            add_below(layer, level, batch, run)
+        node = project.layerTreeRoot().findLayer(layer.id())
+        if node is not None:
+            node.setItemVisibilityCheckedParentRecursive(True)
+    return [best, raster]
+
+
+def hide_predictions(run: Path | None) -> bool:
+    """Switch off the layers that show what a model says; says whether one was to be seen.
+
+    They are those of ``show_predictions``, and any other of the run's maps.
+    """
+    folder = run.absolute() / FOLDER if run is not None else None
+    hidden = False
+    for node in QgsProject.instance().layerTreeRoot().findLayers():
+        layer = node.layer()
+        if layer is None:
+            continue
+        is_map = folder is not None and folder in Path(layer.source().split("|")[0]).parents
+        if is_map or layer.customProperty(_PROPERTY):
+            hidden = hidden or node.isVisible()
+            node.setItemVisibilityChecked(False)
+    return hidden
 
 
 def _known(path: Path) -> QgsMapLayer | None:
@@ -52,17 +78,3 @@ def _known(path: Path) -> QgsMapLayer | None:
             layer.triggerRepaint()
             return layer
     return None
-
-
-def _add(layers: list[QgsMapLayer], below: QgsMapLayer | None) -> None:
-    project = QgsProject.instance()
-    root = project.layerTreeRoot()
-    place = 0
-    node = root.findLayer(below.id()) if below is not None else None
-    if node is not None and node.parent() is root:
-        place = root.children().index(node) + 1
-    for layer in layers:
-        if project.mapLayer(layer.id()) is None:
-            project.addMapLayer(layer, False)
-            root.insertChildNode(place, QgsLayerTreeLayer(layer))
-            place += 1

@@ -15,6 +15,7 @@ from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
 _RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z$")  # what rescue.py writes beside a batch
+_NAMED = 3  # runs of a folder that are told
 _RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 
 
@@ -32,10 +33,18 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not (path / SETTINGS_FILE).is_file():
-            message = QCoreApplication.translate(
-                "OwlGeo", "{path} is no run folder: it has no owl.toml; make one with owl-geo init"
+            inside = _runs_in(path)
+            message = (
+                QCoreApplication.translate(
+                    "OwlGeo", "{path} is no run folder; open the one in it: {runs}"
+                )
+                if inside
+                else QCoreApplication.translate(
+                    "OwlGeo",
+                    "{path} is no run folder: it has no owl.toml; make one with owl-geo init",
+                )
             )
-            raise Problem(message.format(path=path))
+            raise Problem(message.format(path=path, runs=", ".join(inside)))
 
     @classmethod
     def of_batch(cls, batch: Path) -> RunFolder | None:
@@ -92,6 +101,14 @@ class RunFolder:
             return self.path / Path(text).expanduser()
         except RuntimeError:  # ~ and the name of nobody
             return self.path / text
+
+
+def _runs_in(folder: Path) -> list[str]:
+    """Return the names of the runs in a folder, which is easily taken for one of them."""
+    try:
+        return sorted(path.parent.name for path in folder.glob(f"*/{SETTINGS_FILE}"))[:_NAMED]
+    except OSError:
+        return []
 
 
 def scene_beside(batch: Path, name: str) -> SceneEntry | None:

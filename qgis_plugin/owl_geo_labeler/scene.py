@@ -1,4 +1,4 @@
-"""The imagery under the patches: a raster layer of a scene, with a stretch that shows something."""
+"""The imagery under the patches: a scene in natural or false colours, stretched to what is seen."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .band_names import band_files, is_old_landsat, natural_colours
+from .band_names import Rgb, band_files, false_colours, is_old_landsat, natural_colours
 from .errors import Problem
 from .run_folder import SceneEntry
 
 _SAMPLE = 250_000  # pixels that the percentiles are taken from
+# mark layers with the bands that make a picture of them, from 1
+_NATURAL, _FALSE = "owl_geo_natural", "owl_geo_false"
 # what GDAL's virtual raster calls QGIS's types
 _VRT_TYPES = {
     Qgis.DataType.Byte: "Byte",
@@ -36,8 +38,8 @@ _VRT_TYPES = {
 def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
     """Return a layer that shows the scene in natural colours, or its first band in grey.
 
-    Values are stretched between the percentiles 2 and 98. Raises Problem where nothing of the scene
-    can be opened.
+    Values are stretched between the percentiles 2 and 98 of what is in view, so that a forest shows
+    something and a bright roof as well. Raises Problem where nothing of the scene can be opened.
     """
     layer = _layer(entry)
     if layer is None or not layer.isValid():
@@ -46,13 +48,52 @@ def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
         )
         raise Problem(message.format(name=entry.name, path=entry.paths[0]))
     layer.setName(entry.name)
+    _stretch(layer)
+    return layer
+
+
+def has_false_colours(layer: QgsRasterLayer) -> bool:
+    """Whether near infrared, red and green of a scene's layer are known."""
+    return layer.customProperty(_FALSE) is not None
+
+
+def set_colours(layer: QgsRasterLayer, false: bool) -> None:
+    """Show a scene's layer in natural or false colours.
+
+    One that has no false colours, or for which other bands were chosen since, stays as it is.
+    """
+    ours = {name: _bands(layer, name) for name in (_NATURAL, _FALSE)}
+    before = layer.renderer()
+    if None in ours.values() or not isinstance(before, QgsMultiBandColorRenderer):
+        return
+    now = [before.redBand(), before.greenBand(), before.blueBand()]
+    bands = ours[_FALSE if false else _NATURAL]
+    if now == bands or now not in ours.values():
+        return
+    renderer = QgsMultiBandColorRenderer(layer.dataProvider(), *bands)
+    renderer.setOpacity(before.opacity())
+    layer.setRenderer(renderer)
+    _stretch(layer)
+    layer.triggerRepaint()
+
+
+def _bands(layer: QgsRasterLayer, name: str) -> list[int] | None:
+    text = layer.customProperty(name)
+    return None if text is None else [int(number) for number in text.split(",")]
+
+
+def _stretch(layer: QgsRasterLayer) -> None:
     layer.setContrastEnhancement(
         QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
         QgsRasterMinMaxOrigin.Limits.CumulativeCut,
         QgsRectangle(),
         _SAMPLE,
     )
-    return layer
+    # QGIS takes the percentiles anew of whatever it draws
+    origin = QgsRasterMinMaxOrigin(layer.renderer().minMaxOrigin())
+    origin.setLimits(QgsRasterMinMaxOrigin.Limits.CumulativeCut)
+    origin.setExtent(QgsRasterMinMaxOrigin.Extent.UpdatedCanvas)
+    layer.renderer().setMinMaxOrigin(origin)
 
 
 def _layer(entry: SceneEntry) -> QgsRasterLayer | None:
@@ -72,11 +113,21 @@ def _of_file(source: str) -> QgsRasterLayer:
     provider = layer.dataProvider()
     names = [provider.generateBandName(i + 1) for i in range(layer.bandCount())]
     names = [name.partition(": ")[2] or name for name in names]
-    rgb = natural_colours([name.partition(" (")[0] for name in names])
-    if rgb is not None and not _has_palette(layer):
-        red, green, blue = (place + 1 for place in rgb)
-        layer.setRenderer(QgsMultiBandColorRenderer(provider, red, green, blue))
+    names = [name.partition(" (")[0] for name in names]
+    if not _has_palette(layer):
+        _set_bands(layer, natural_colours(names), false_colours(names))
     return layer
+
+
+def _set_bands(layer: QgsRasterLayer, natural: Rgb | None, false: Rgb | None) -> None:
+    """Show natural colours, and keep both for ``set_colours``."""
+    if natural is None:
+        return
+    for name, rgb in ((_NATURAL, natural), (_FALSE, false)):
+        if rgb is not None:
+            layer.setCustomProperty(name, ",".join(str(place + 1) for place in rgb))
+    bands = (place + 1 for place in natural)
+    layer.setRenderer(QgsMultiBandColorRenderer(layer.dataProvider(), *bands))
 
 
 def _has_palette(layer: QgsRasterLayer) -> bool:
@@ -84,13 +135,24 @@ def _has_palette(layer: QgsRasterLayer) -> bool:
 
 
 def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLayer:
-    """Join three single-band files on one grid as a virtual raster; show the first file else."""
-    rgb = natural_colours([path.stem for path in paths], old_landsat)
-    chosen = [paths[place] for place in rgb] if rgb is not None else []
+    """Join single-band files on one grid as a virtual raster; show the first file else.
+
+    Red, green and blue, and near infrared where it is known and on that grid.
+    """
+    names = [path.stem for path in paths]
+    natural, false = natural_colours(names, old_landsat), false_colours(names, old_landsat)
+    chosen = [paths[place] for place in natural] if natural is not None else []
     rasters = [QgsRasterLayer(str(path), path.stem, "gdal") for path in chosen]
     if not rasters or not _on_one_grid(rasters):
         return _of_file(str(paths[0]))
-    return QgsRasterLayer(_virtual_raster(rasters), "scene", "gdal")
+    if false is not None:
+        path = paths[false[0]]
+        rasters.append(QgsRasterLayer(str(path), path.stem, "gdal"))
+        if not _on_one_grid(rasters):
+            rasters.pop()
+    layer = QgsRasterLayer(_virtual_raster(rasters), "scene", "gdal")
+    _set_bands(layer, (0, 1, 2), (3, 0, 1) if len(rasters) == 4 else None)
+    return layer
 
 
 def _on_one_grid(rasters: Sequence[QgsRasterLayer]) -> bool:
@@ -119,7 +181,8 @@ def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:
         *(extent.yMaximum(), 0.0, -extent.height() / height),
     )
     bands: list[str] = []
-    for number, (raster, colour) in enumerate(zip(rasters, ("Red", "Green", "Blue")), start=1):
+    colours = ("Red", "Green", "Blue", "Undefined")
+    for number, (raster, colour) in enumerate(zip(rasters, colours), start=1):
         provider = raster.dataProvider()
         nodata = (
             f"<NoDataValue>{provider.sourceNoDataValue(1)!r}</NoDataValue>"

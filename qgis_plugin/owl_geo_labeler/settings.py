@@ -7,8 +7,55 @@ import shutil
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QCoreApplication
+
+from .errors import Problem
 
 _PREFIX = "owl_geo_labeler/"
+_INSTALLED = Path(__file__).parent / "program.txt"  # left there by ``owl-geo plugin install``
+# where an environment's folder, or the folder of its programs, has it
+_INSIDE = ("owl-geo", "owl-geo.exe", "bin/owl-geo", "Scripts/owl-geo.exe")
+
+
+def program_at(text: str) -> str:
+    """Return the program that is meant by a file, by a folder that holds it, or by a command.
+
+    Raises Problem where there is none.
+    """
+    try:
+        place = Path(text).expanduser().absolute()
+    except RuntimeError:  # ~ and the name of nobody
+        place = Path(text).absolute()
+    if place.is_dir():
+        found = next((place / name for name in _INSIDE if _can_start(place / name)), None)
+        if found is not None:
+            return str(found)
+        message = QCoreApplication.translate("OwlGeo", "{path} is a folder without owl-geo")
+        raise Problem(message.format(path=text))
+    if _can_start(place):
+        return str(place)
+    command = shutil.which(text) if Path(text).name == text else None
+    if command is not None:
+        return command
+    message = (
+        QCoreApplication.translate("OwlGeo", "{path} is no program")
+        if place.exists()
+        else QCoreApplication.translate("OwlGeo", "{path} does not exist")
+    )
+    raise Problem(message.format(path=text))
+
+
+def installed_program() -> str | None:
+    """Return the owl-geo that installed this plugin; None where it is not known, or gone."""
+    try:
+        place = Path(_INSTALLED.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return None
+    return str(place) if place.is_absolute() and _can_start(place) else None
+
+
+def _can_start(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
 
 
 class PluginSettings:
@@ -16,13 +63,21 @@ class PluginSettings:
 
     @property
     def executable(self) -> str | None:
-        """The owl-geo program: the one that was chosen, else the one on PATH, else None."""
-        chosen = self.chosen_executable
-        return chosen if chosen and os.access(chosen, os.X_OK) else shutil.which("owl-geo")
+        """The owl-geo program: the one that was chosen, else ``found_executable``."""
+        try:
+            chosen = self.chosen_executable
+            return program_at(chosen) if chosen else self.found_executable
+        except Problem:
+            return self.found_executable
+
+    @property
+    def found_executable(self) -> str | None:
+        """The owl-geo that installed the plugin, else the one on PATH, else None."""
+        return installed_program() or shutil.which("owl-geo")
 
     @property
     def chosen_executable(self) -> str:
-        """The program that was chosen by hand; empty for the one on PATH."""
+        """The program that was chosen by hand; empty for the one that is found."""
         return str(self._get("executable", ""))
 
     @chosen_executable.setter
@@ -56,6 +111,15 @@ class PluginSettings:
     @context.setter
     def context(self, times: float) -> None:
         self._set("context", times)
+
+    @property
+    def false_colours(self) -> bool:
+        """Whether scenes are shown in near infrared, red and green."""
+        return str(self._get("false_colours", False)).lower() == "true"
+
+    @false_colours.setter
+    def false_colours(self, on: bool) -> None:
+        self._set("false_colours", on)
 
     @property
     def shared(self) -> str:

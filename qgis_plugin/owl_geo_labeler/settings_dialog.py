@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -13,7 +14,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .settings import PluginSettings
+from .errors import Problem
+from .settings import PluginSettings, program_at
 
 
 class SettingsDialog(QDialog):
@@ -27,7 +29,7 @@ class SettingsDialog(QDialog):
         self.program = QgsFileWidget(self)
         self.program.setFilePath(settings.chosen_executable)
         self.program.lineEdit().setPlaceholderText(
-            settings.executable or self.tr("not found on PATH")
+            settings.found_executable or self.tr("not found")
         )
         self.annotator = QLineEdit(settings.annotator, self)
         form = QFormLayout()
@@ -35,12 +37,18 @@ class SettingsDialog(QDialog):
         form.addRow(self.tr("Annotator"), self.annotator)
         says = QLabel(
             self.tr(
-                "Leave the program empty to use the owl-geo on PATH. In a virtual environment it "
-                "is bin/owl-geo, on Windows Scripts\\owl-geo.exe."
+                "Leave the program empty to use the one that installed this plugin, or the owl-geo "
+                "on PATH. The folder of a virtual environment will do as well."
             ),
             self,
         )
         says.setWordWrap(True)
+        self.problem = QLabel(self)
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.problem.setWordWrap(True)
+        # two colours of their own, to be read in light and in dark themes
+        self.problem.setStyleSheet("background: #FFE08A; color: #332600; padding: 6px")
+        self.problem.hide()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )
@@ -49,10 +57,18 @@ class SettingsDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(says)
+        layout.addWidget(self.problem)
         layout.addWidget(buttons)
 
     def accept(self) -> None:
-        """Keep what was entered."""
-        self._settings.chosen_executable = self.program.filePath().strip()
+        """Keep what was entered; stay open, and say why, where the program is none."""
+        text = self.program.filePath().strip()
+        try:
+            program = program_at(text) if text else ""
+        except Problem as problem:
+            self.problem.setText(str(problem))
+            self.problem.show()
+            return
+        self._settings.chosen_executable = program
         self._settings.annotator = self.annotator.text().strip()
         super().accept()

@@ -18,14 +18,16 @@ Line = tuple[str, str]  # what it is, what it says
 def why_lines(
     patch: Patch, patches: Sequence[Patch], positive: str, distances: Sequence[str] = ()
 ) -> list[Line]:
-    """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres."""
+    """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres.
+
+    Nothing tells which patches were drawn at random: no score, which is theirs by accident, and
+    nothing that compares a patch with the others of its batch.
+    """
     why = patch.why
     lines = [
         (
             translate("OwlGeo", "Rank"),
-            translate("OwlGeo", "{rank} of {n}, 1 is the most wanted").format(
-                rank=patch.rank, n=len(patches)
-            ),
+            translate("OwlGeo", "{rank} of {n}").format(rank=patch.rank, n=len(patches)),
         )
     ]
     probability = why.get("probability")
@@ -39,11 +41,10 @@ def why_lines(
     for name, title in (
         ("uncertainty", translate("OwlGeo", "Uncertainty")),
         ("relevance", translate("OwlGeo", "Relevance")),
-        ("score", translate("OwlGeo", "Score")),
     ):
         value = why.get(name)
         if value is not None:
-            lines.append((title, _compared(name, float(value), patches)))
+            lines.append((title, f"{float(value):.3g}"))
     for name in why:
         if name not in schema.BATCH_COLUMNS_BEFORE:
             lines.append((name.replace("_", " "), _concept(why[name], name in distances)))
@@ -58,25 +59,6 @@ def why_html(lines: Sequence[Line]) -> str:
         for title, says in lines
     )
     return f"<table>{''.join(rows)}</table>"
-
-
-def _compared(name: str, value: float, patches: Sequence[Patch]) -> str:
-    """Put a number beside the others of the batch, for it has no unit of its own."""
-    values = [other.why.get(name) for other in patches]
-    others = [float(other) for other in values if other is not None]
-    lowest, highest = min(others), max(others)
-    if lowest == highest:
-        return f"{value:.3g}"
-    below = sum(other < value for other in others) / (len(others) - 1)
-    if value == highest:
-        place = translate("OwlGeo", "the highest of this batch")
-    elif value == lowest:
-        place = translate("OwlGeo", "the lowest of this batch")
-    else:
-        place = translate("OwlGeo", "higher than {share} of this batch").format(
-            share=f"{below:.0%}"
-        )
-    return f"{value:.3g}, {place}"
 
 
 def _concept(value: object | None, is_distance: bool) -> str:

@@ -104,7 +104,7 @@ def test_the_form_answers_and_takes_back(batch, open_layer):
 
 def test_names_are_readable(batch, open_layer):
     layer = open_layer(batch("binary"))
-    assert layer.attributeAlias(column(layer, "rank")) == "Rank (1 = most wanted)"
+    assert layer.attributeAlias(column(layer, "rank")) == "Rank"
     assert layer.attributeAlias(column(layer, "probability")) == "Probability of present"
 
 

@@ -8,17 +8,23 @@ from pathlib import Path
 import pytest
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateTransform,
+    QgsLayerTreeGroup,
     QgsMultiBandColorRenderer,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProject,
+    QgsRasterBandStats,
     QgsRasterLayer,
     QgsSettings,
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QFileDialog, QPushButton
+from qgis.PyQt.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton
+
+from owl_geo_labeler import settings
+from owl_geo_labeler.settings_dialog import SettingsDialog
 
 PROGRAM = os.environ["OWL_CORE_PROGRAM"]
 
@@ -139,29 +145,124 @@ def test_the_cores_own_error_line_is_shown(with_program, run, press, wait_until,
     assert plugin.labelling.batch.round == 0
 
 
+def test_the_next_batch_comes_from_the_program_that_installed_the_plugin(
+    plugin, run, press, monkeypatch, tmp_path, wait_until, messages
+):
+    owl_geo("plugin", "install", "--profiles-path", tmp_path, "--profile", "t")
+    told = tmp_path / "profiles/t/python/plugins/owl_geo_labeler/program.txt"
+    monkeypatch.setattr(settings, "_INSTALLED", told)
+    monkeypatch.setenv("PATH", "")
+    plugin.open_run(run)
+    press("1")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1 or messages(), seconds=120)
+    assert messages() == []
+
+
 def test_without_a_program_the_message_says_what_to_set(
-    plugin, run, press, messages, labels, monkeypatch
+    plugin, run, press, messages, labels, monkeypatch, iface
 ):
     monkeypatch.setenv("PATH", "")
     plugin.open_run(run)
     press("1")
     assert labels(plugin.labelling.batch.path)[0] == "absent"
-    click_next(plugin)
-    (text,) = messages()
-    assert "owl-geo was not found on PATH" in text
+    for _ in range(2):
+        click_next(plugin)
+        (text,) = messages()
+        assert text == "owl-geo was not found; choose it in Settings"
+        assert asked_for_settings(plugin, iface, monkeypatch) == 1
 
 
-def test_a_program_that_is_none_is_said(plugin, run, press, messages, wait_until, tmp_path):
+def asked_for_settings(plugin, iface, monkeypatch):
+    """Press each button Settings in the message bar; returns how often the dialog came."""
+    asked = []
+    monkeypatch.setattr(SettingsDialog, "exec", lambda _dialog: asked.append(1) or 0)
+    for item in iface.bar.items():
+        for button in item.findChildren(QPushButton):
+            if button.text() == "Settings…":
+                button.click()
+    QTest.qWait(20)
+    assert iface.bar.items() == []
+    return len(asked)
+
+
+@pytest.fixture
+def dialog(plugin, iface):
+    dialog = SettingsDialog(plugin._settings, iface.window)
+    dialog.show()
+    yield dialog
+    dialog.close()
+    dialog.deleteLater()
+
+
+def test_a_folder_is_taken_for_the_program_in_it(plugin, dialog):
+    dialog.program.setFilePath(str(Path(PROGRAM).parents[1]))
+    dialog.accept()
+    assert not dialog.isVisible()
+    assert plugin._settings.chosen_executable == PROGRAM
+
+
+def test_a_folder_without_owl_geo_is_refused(plugin, dialog, tmp_path):
+    for path, says in ((tmp_path, "is a folder without owl-geo"), (tmp_path / "x", "does not exist")):
+        dialog.program.setFilePath(str(path))
+        dialog.accept()
+        assert dialog.isVisible() and dialog.problem.isVisible()
+        assert dialog.problem.text() == f"{path} {says}"
+    assert plugin._settings.chosen_executable == ""
+    dialog.program.setFilePath("")
+    dialog.accept()
+    assert not dialog.isVisible()
+
+
+def test_a_program_that_is_none_is_said(
+    plugin, run, press, messages, wait_until, tmp_path, iface, monkeypatch
+):
     broken = tmp_path / "broken"
     broken.write_text("#!/nowhere/python\n")
     broken.chmod(0o755)
     QgsSettings().setValue("owl_geo_labeler/executable", str(broken))
     plugin.open_run(run)
     press("1")
+    for _ in range(2):
+        click_next(plugin)
+        wait_until(lambda: plugin.dock._work.isHidden())
+        (text,) = messages()
+        assert "cannot be started" in text
+    assert asked_for_settings(plugin, iface, monkeypatch) == 1
+
+
+SLOW = """#!/bin/sh
+if [ "$1" = query ]; then
+  echo "warning: nothing of note" >&2
+  printf 'Scoring: 20 of 100 (20%%), about 10 s left\\nScor' >&2
+  until [ -e "$0.go" ]; do sleep 0.05; done
+  printf 'ing: 60 of 100 (60%%), about 5 s left\\nNext: label it\\n' >&2
+  until [ -e "$0.end" ]; do sleep 0.05; done
+  exit 1
+fi
+"""
+
+
+def test_the_panel_says_how_far_the_work_is(plugin, run, press, wait_until, tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text(SLOW)
+    slow.chmod(0o755)
+    QgsSettings().setValue("owl_geo_labeler/executable", str(slow))
+    plugin.open_run(run)
+    press("1")
     click_next(plugin)
-    wait_until(lambda: messages())
-    assert "cannot be started" in messages()[0]
-    assert plugin.dock._work.isHidden()
+    line = plugin.dock.findChild(QLabel, "progress")
+    wait_until(lambda: line.text() == "Scoring: 20 of 100 (20%), about 10 s left")
+    assert "Learning" in plugin.dock._work_says.text()
+    QTest.qWait(50)
+    height = plugin.dock._work.height()
+    (tmp_path / "slow.go").touch()
+    wait_until(lambda: line.text() == "Scoring: 60 of 100 (60%), about 5 s left")
+    QTest.qWait(50)
+    assert plugin.dock._work.height() == height
+    (tmp_path / "slow.end").touch()
+    wait_until(lambda: plugin.dock._work.isHidden())
+    assert line.text() == ""
 
 
 def test_the_core_does_not_inherit_qgiss_python(plugin, monkeypatch):
@@ -225,7 +326,12 @@ def test_a_batch_that_was_handed_on_asks_for_its_run(
 
 def test_a_folder_that_is_no_run(plugin, tmp_path, messages):
     plugin.open_run(tmp_path)
-    assert "is no run folder" in messages()[0]
+    assert "is no run folder: it has no owl.toml" in messages()[0]
+
+
+def test_of_a_folder_around_a_run_the_run_is_named(plugin, run, messages):
+    plugin.open_run(run.parent)
+    assert messages()[0] == f"{run.parent} is no run folder; open the one in it: run"
 
 
 def test_the_scenes_lie_under_the_batch_in_natural_colours(plugin, run, press, folder):
@@ -233,8 +339,9 @@ def test_the_scenes_lie_under_the_batch_in_natural_colours(plugin, run, press, f
     press(*["Right"] * 6)
     layers = {layer.name(): layer for layer in rasters()}
     assert set(layers) == {"east", "west"}
-    order = [node.name() for node in QgsProject.instance().layerTreeRoot().children()]
-    assert order[0] == plugin.labelling.batch.layer.name()
+    ((group, first, *scenes),) = tree()
+    assert (group, first) == ("run", plugin.labelling.batch.layer.name())
+    assert sorted(scenes) == ["east", "west"]
     for layer in layers.values():
         renderer = layer.renderer()
         assert isinstance(renderer, QgsMultiBandColorRenderer)
@@ -248,6 +355,120 @@ def test_the_scenes_lie_under_the_batch_in_natural_colours(plugin, run, press, f
     point = west.extent().center()
     assert west.dataProvider().sample(point, 1) == red.dataProvider().sample(point, 1)
     assert west.extent() == red.extent()
+
+
+def tree(group=None):
+    """Return the layer tree from the top: names of layers, and lists of a group and what it holds."""
+    group = group or QgsProject.instance().layerTreeRoot()
+    return [
+        [node.name(), *tree(node)] if isinstance(node, QgsLayerTreeGroup) else node.name()
+        for node in group.children()
+    ]
+
+
+@pytest.fixture
+def two_rounds(run):
+    """A run with two batches that wait."""
+    owl_geo("query", run, "--go-on")
+    return [run / "rounds" / f"{number:03}" / "batch.gpkg" for number in range(2)]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_batches_of_a_run_share_a_group(plugin, two_rounds, newest_first):
+    for path in reversed(two_rounds) if newest_first else two_rounds:
+        plugin.open(path)
+    ((name, *layers),) = tree()
+    assert name == "run"
+    assert [layer[-3:] for layer in layers[:2]] == ["001", "000"]
+    assert set(layers[2:]) <= {"east", "west"}
+    assert not any(node.isExpanded() for node in QgsProject.instance().layerTreeRoot().findLayers())
+
+
+def test_what_the_user_placed_or_switched_off_stays_so(plugin, two_rounds):
+    root = QgsProject.instance().layerTreeRoot()
+    plugin.open(two_rounds[0])
+    node = root.findLayer(plugin.labelling.batch.layer.id())
+    node.setItemVisibilityChecked(False)
+    group = node.parent()
+    group.setName("mine")
+    folder = root.insertGroup(0, "folder")
+    folder.addChildNode(group.clone())
+    root.removeChildNode(group)
+    plugin.open(two_rounds[1])
+    ((outer, inner),) = tree()
+    assert outer == "folder"
+    assert [inner[0], inner[1][-3:], inner[2][-3:]] == ["mine", "001", "000"]
+    old = root.findLayers()[1]
+    assert not old.itemVisibilityChecked()
+    clone = old.clone()
+    root.insertChildNode(0, clone)
+    old.parent().removeChildNode(old)
+    plugin.open(two_rounds[0])
+    assert tree()[0][-3:] == "000"
+    assert not root.findLayers()[0].itemVisibilityChecked()
+
+
+def bands(name):
+    (layer,) = QgsProject.instance().mapLayersByName(name)
+    renderer = layer.renderer()
+    return [renderer.redBand(), renderer.greenBand(), renderer.blueBand()]
+
+
+def test_f_switches_between_true_and_false_colours(plugin, two_rounds, press):
+    button = plugin.dock.findChild(QToolButton, "false_colours")
+    plugin.open(two_rounds[0])
+    press(*["Right"] * 6)
+    assert (bands("east"), bands("west")) == ([3, 2, 1], [1, 2, 3])
+    press("F")
+    assert button.isChecked()
+    assert (bands("east"), bands("west")) == ([4, 3, 2], [4, 1, 2])
+    QgsProject.instance().clear()
+    plugin.open(two_rounds[1])
+    press(*["Right"] * 4)
+    assert button.isChecked()
+    assert {name: bands(name) for name in ("east", "west") if QgsProject.instance().mapLayersByName(name)} in (
+        {"east": [4, 3, 2], "west": [4, 1, 2]},
+        {"east": [4, 3, 2]},
+        {"west": [4, 1, 2]},
+    )
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    press("Right")
+    assert not button.isChecked()
+    assert all(bands(layer.name()) in ([3, 2, 1], [1, 2, 3]) for layer in rasters())
+
+
+def test_without_imagery_there_are_no_false_colours(plugin, press, batch):
+    plugin.open(batch("binary"))
+    press("F")
+    button = plugin.dock.findChild(QToolButton, "false_colours")
+    assert not button.isEnabled() and not button.isChecked()
+
+
+def test_the_stretch_is_of_what_is_in_view(plugin, run, press, iface, wait_until):
+    plugin.open_run(run)
+    seen = set()
+    for _ in range(6):
+        (layer,) = (one for one in rasters() if one.name() == plugin.labelling.session.patch.scene)
+        wait_until(lambda: not iface.canvas.isDrawing())
+        QTest.qWait(100)
+        wait_until(lambda: not iface.canvas.isDrawing())
+        to_layer = QgsCoordinateTransform(
+            iface.canvas.mapSettings().destinationCrs(), layer.crs(), QgsProject.instance()
+        )
+        view = to_layer.transformBoundingBox(iface.canvas.extent()).intersect(layer.extent())
+        band = layer.renderer().redBand()
+        here = layer.dataProvider().bandStatistics(band, QgsRasterBandStats.Stats.All, view, 0)
+        stretch = layer.renderer().redContrastEnhancement()
+        whole = layer.dataProvider().bandStatistics(band, QgsRasterBandStats.Stats.All)
+        slack = 0.03 * (whole.maximumValue - whole.minimumValue)
+        assert here.minimumValue - slack <= stretch.minimumValue() < stretch.maximumValue()
+        assert stretch.maximumValue() <= here.maximumValue + slack
+        assert stretch.maximumValue() - stretch.minimumValue() < 0.95 * (
+            whole.maximumValue - whole.minimumValue
+        )
+        seen.add((layer.name(), stretch.minimumValue(), stretch.maximumValue()))
+        press("Right")
+    assert len(seen) > 2
 
 
 def test_a_scene_that_is_gone_is_said_once(plugin, run, press, messages):

@@ -6,7 +6,7 @@ import pytest
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QCheckBox, QLabel, QLineEdit, QPushButton, QSlider, QToolButton
+from qgis.PyQt.QtWidgets import QAction, QCheckBox, QLabel, QLineEdit, QPushButton, QScrollArea, QSlider, QToolButton
 
 
 @pytest.fixture
@@ -241,11 +241,35 @@ def test_progress_counts_and_says_why(opened, press, plugin):
     press("1", "2", "2", "U")
     progress = plugin.dock.progress
     assert progress.bar.value() == 4
-    assert progress.counts.text() == "absent 1  ·  present 2  ·  unsure 1  ·  skip 0"
+    for label, count in (("absent", 1), ("present", 2), ("unsure", 1), ("skip", 0)):
+        button = child(plugin, QPushButton, f"answer_{label}")
+        assert button.findChild(QLabel, "count").text() == str(count)
     assert "answers per hour" in progress.pace.text()
     why = child(plugin, QLabel, "why").text()
     assert "5 of 9" in why and "land cover" in why and "forest" in why
     assert "no opinion yet" in why
+
+
+def test_nothing_moves_while_labelling(opened, press, plugin, iface):
+    opened("many")
+    iface.window.resizeDocks([plugin.dock], [1], Qt.Orientation.Horizontal)  # as narrow as it goes
+    QTest.qWait(50)
+    moving = (*plugin.dock.findChildren(QPushButton), *plugin.dock.findChildren(QToolButton))
+    moving = [one for one in (*moving, plugin.dock.comment) if one.isVisible()]
+    assert len(moving) > 12
+
+    def places():
+        QTest.qWait(20)
+        window = plugin.dock
+        return [(w.objectName(), w.mapTo(window, QPoint(0, 0)), w.size()) for w in moving]
+
+    # one that came with a longer list of reasons would push all to the left
+    assert plugin.dock.findChild(QScrollArea).verticalScrollBar().isVisible()
+    before = places()
+    for key in "1223451167123456":
+        press(key)
+        if not plugin.labelling.session.is_done:
+            assert places() == before
 
 
 def test_while_nothing_happens_the_file_is_whole(opened, press, wait_until):

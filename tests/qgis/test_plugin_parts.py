@@ -1,11 +1,18 @@
 """The plugin's parts that need neither a map nor a file."""
 
 import pytest
-from owl_geo_labeler.band_names import band_files, is_old_landsat, natural_colours
-from owl_geo_labeler.core import error_line
+from owl_geo_labeler import settings
+from owl_geo_labeler.band_names import (
+    band_files,
+    false_colours,
+    is_old_landsat,
+    natural_colours,
+)
+from owl_geo_labeler.core import error_line, progress_line
+from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.pace import Pace
 from owl_geo_labeler.panels import key_of
-from owl_geo_labeler.scene import scene_layer
+from owl_geo_labeler.scene import scene_layer, set_colours
 from owl_geo_labeler.run_folder import RunFolder, SceneEntry
 from owl_geo_labeler.session import Patch, Session
 from owl_geo_labeler.toml_lines import parse_lines
@@ -68,7 +75,29 @@ def test_natural_colours(names, places):
     assert natural_colours(names) == places
 
 
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (["B2", "B3", "B4", "B8"], (3, 2, 1)),
+        (["B2", "B3", "B4", "B5", "B8", "B8A", "B12"], (4, 2, 1)),
+        (["B02", "B03", "B04", "B05", "B8A"], (4, 2, 1)),
+        (["SR_B2", "SR_B3", "SR_B4", "SR_B5"], (3, 2, 1)),
+        (["LC08_B3", "LC08_B4", "LC08_B5", "LC08_B8"], (2, 1, 0)),
+        (["T31UGS_B02_10m", "T31UGS_B03_10m", "T31UGS_B04_10m", "T31UGS_B08_10m"], (3, 2, 1)),
+        (["blue", "green", "red", "nir"], (3, 2, 1)),
+        (["Red", "Green", "Short Wave Infrared", "Near Infrared"], (3, 0, 1)),
+        (["red edge", "green", "red", "NIR"], (3, 2, 1)),
+        (["red", "green", "blue"], None),
+        (["Band 1", "Band 2", "Band 3", "Band 4"], None),
+    ],
+    ids=str,
+)
+def test_false_colours(names, places):
+    assert false_colours(names) == places
+
+
 def test_old_landsats_count_from_blue(tmp_path):
+    assert false_colours(["LE07_B2", "LE07_B3", "LE07_B4", "LE07_B5"], True) == (2, 1, 0)
     assert natural_colours(["LE07_B1", "LE07_B2", "LE07_B3", "LE07_B4"], True) == (2, 1, 0)
     (tmp_path / "LE07_MTL.txt").write_text('    SENSOR_ID = "ETM"\n')
     assert is_old_landsat(tmp_path)
@@ -87,8 +116,32 @@ def test_of_a_sentinel_2_product_the_finest_bands(tmp_path):
 def test_a_scene_of_files_keeps_its_nodata(folder):
     files = sorted((folder / "scenes" / "west").glob("*.tif"))
     layer = scene_layer(SceneEntry("west", tuple(files)))
-    assert layer.isValid() and layer.bandCount() == 3
+    assert layer.isValid() and layer.bandCount() == 4
     assert layer.width() == layer.height() == 96
+    assert bands(layer) == [1, 2, 3]
+    set_colours(layer, True)
+    assert bands(layer) == [4, 1, 2]
+
+
+def bands(layer):
+    renderer = layer.renderer()
+    return [renderer.redBand(), renderer.greenBand(), renderer.blueBand()]
+
+
+def test_bands_that_the_user_chose_stay(folder):
+    layer = scene_layer(SceneEntry("east", (folder / "scenes" / "east.tif",)))
+    layer.renderer().setRedBand(1)
+    layer.renderer().setBlueBand(3)
+    for false in (True, False):
+        set_colours(layer, false)
+        assert bands(layer) == [1, 2, 3]
+
+
+def test_without_near_infrared_the_colours_stay(folder):
+    files = sorted((folder / "scenes" / "west").glob("*B0[234].tif"))
+    layer = scene_layer(SceneEntry("west", tuple(files)))
+    set_colours(layer, True)
+    assert bands(layer) == [1, 2, 3]
 
 
 class Clock:
@@ -150,12 +203,24 @@ def test_a_comment_changed_later_is_a_newer_answer():
     assert session.patch.answer.comment is None
 
 
-def test_why_compares_within_the_batch_and_escapes():
+def test_why_tells_nothing_of_what_was_drawn_at_random():
+    batch = patches(5)
+    for patch in batch:
+        patch.why = {**patch.why, "score": patch.rank / 10, "relevance": 1.0 / patch.rank}
+    for patch in batch:
+        lines = dict(why_lines(patch, batch, "mine"))
+        assert lines["Rank"] == f"{patch.rank} of 5"
+        assert lines["Relevance"] == f"{1 / patch.rank:.3g}"
+        assert "score" not in " ".join(lines).lower()
+        assert "batch" not in " ".join(lines.values())
+
+
+def test_why_escapes():
     batch = patches(5)
     batch[2].why = {**batch[2].why, "near_<b>": True, "dist": 1234.0, "share": None}
     lines = dict(why_lines(batch[2], batch, "mine", ["dist"]))
     assert lines["The model"] == "25% likely to be mine"
-    assert lines["Uncertainty"] == "0.2, higher than 50% of this batch"
+    assert lines["Uncertainty"] == "0.2"
     assert lines["dist"] == "1.2 km"
     assert lines["share"] == "not known"
     assert lines["near <b>"] == "yes"
@@ -174,6 +239,66 @@ def test_the_cores_error_line_is_found():
     assert error_line("warning: a\nerror: b is wrong\n", 1) == "b is wrong"
     assert error_line("Traceback\nKeyError: 'x'\n", 1) == "KeyError: 'x'"
     assert "exit code 9" in error_line("", 9)
+
+
+def test_the_last_whole_line_of_progress_is_found():
+    said = "warning: a: b\nScoring: 20 of 100 (20%), about 10 s left\nNext: label it\nScoring: 3"
+    assert progress_line(said) == "Scoring: 20 of 100 (20%), about 10 s left"
+    assert progress_line("Cross-validation: 1 of 5 (20%)\n") == "Cross-validation: 1 of 5 (20%)"
+    assert progress_line("warning: scene: 3 of 4 are dark\n") == ""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A folder of a virtual environment with an owl-geo, and one file that is no program."""
+    for name in ("bin/owl-geo", "bin/notes.txt"):
+        path = tmp_path / "environment" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o755 if name.endswith("geo") else 0o644)
+    return tmp_path / "environment"
+
+
+@pytest.mark.parametrize("text", ["", "bin", "bin/owl-geo"])
+def test_a_program_or_a_folder_that_holds_it(environment, text):
+    assert settings.program_at(str(environment / text)) == str(environment / "bin" / "owl-geo")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("..", "is a folder without owl-geo"),
+        ("bin/notes.txt", "is no program"),
+        ("bin/owl", "does not exist"),
+    ],
+)
+def test_what_is_no_program_is_said(environment, text, says):
+    with pytest.raises(Problem, match=says):
+        settings.program_at(str(environment / text))
+
+
+def test_a_program_on_the_path(environment, monkeypatch):
+    monkeypatch.setenv("PATH", str(environment / "bin"))
+    assert settings.program_at("owl-geo") == str(environment / "bin" / "owl-geo")
+
+
+def test_which_program_is_started(environment, tmp_path, monkeypatch):
+    found = settings.PluginSettings()
+    on_path = tmp_path / "elsewhere" / "owl-geo"
+    on_path.parent.mkdir()
+    on_path.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(on_path.parent))
+    told = tmp_path / "program.txt"
+    monkeypatch.setattr(settings, "_INSTALLED", told)
+    monkeypatch.setattr(settings.PluginSettings, "chosen_executable", "")
+    assert found.executable == str(on_path)
+    told.write_text(f"{tmp_path / 'gone' / 'owl-geo'}\n")
+    assert found.executable == str(on_path)
+    told.write_text(f"{environment / 'bin' / 'owl-geo'}\n")
+    assert found.executable == str(environment / "bin" / "owl-geo")
+    monkeypatch.setattr(settings.PluginSettings, "chosen_executable", str(on_path))
+    assert found.executable == str(on_path)
+    monkeypatch.setattr(settings.PluginSettings, "chosen_executable", str(tmp_path))
+    assert found.executable == str(environment / "bin" / "owl-geo")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from qgis.core import (
     QgsSingleBandPseudoColorRenderer,
     QgsVectorLayer,
 )
-from test_plugin_core import first_round, owl_geo, process, run, with_program
+from qgis.PyQt.QtGui import QColor
+from test_plugin_core import first_round, owl_geo, process, run, tree, with_program
+
+from owl_geo_labeler import schema
 
 __all__ = ["first_round", "run", "with_program"]  # fixtures
 
@@ -89,7 +92,8 @@ def test_a_mosaic_shows_the_scenes_values(predicted_run):
 def test_the_maps_lie_below_the_batch(plugin, predicted_run, messages):
     plugin.open_run(predicted_run)
     plugin.show_predictions()
-    names = [node.name() for node in QgsProject.instance().layerTreeRoot().children()]
+    ((group, *names),) = tree()
+    assert group == "run"
     assert names[:3] == [
         plugin.labelling.batch.layer.name(),
         "run: most probable patches",
@@ -107,6 +111,57 @@ def test_the_maps_lie_below_the_batch(plugin, predicted_run, messages):
     plugin.show_predictions()
     assert len(QgsProject.instance().mapLayers()) == before
     assert messages() == []
+
+
+def test_the_next_batch_is_labelled_without_them(plugin, predicted_run, tmp_path, press, messages):
+    run = Path(shutil.copytree(predicted_run, tmp_path / "run"))
+    owl_geo("query", run)
+    plugin.open(run / "rounds" / "000" / "batch.gpkg")
+    plugin.show_predictions()
+    assert visible() == {"run: most probable patches", "run: probability"}
+    plugin.open(run / "rounds" / "000" / "batch.gpkg")
+    assert len(visible()) == 2
+    plugin.open(run / "rounds" / "001" / "batch.gpkg")
+    assert visible() == set()
+    (text,) = messages()
+    assert "predictions were switched off" in text
+    ((_, *names),) = tree()
+    assert [name[-3:] for name in names[:2]] == ["001", "000"]
+    assert names[2:4] == ["run: most probable patches", "run: probability"]
+    plugin.open(run / "rounds" / "000" / "batch.gpkg")
+    assert len(messages()) == 1
+    plugin.show_predictions()
+    assert len(visible()) == 2
+    press(*["Right"] * 6)  # which loads the other scene
+    ((_, *names),) = tree()
+    assert names[2:4] == ["run: most probable patches", "run: probability"]
+    assert set(names[4:]) == {"east", "west"}
+
+
+def test_maps_that_were_loaded_otherwise_are_switched_off_too(plugin, predicted_run, messages):
+    path = predicted_run / "predictions" / "class.vrt"
+    QgsProject.instance().addMapLayer(QgsRasterLayer(str(path), "class"))
+    plugin.open_run(predicted_run)
+    (node,) = [n for n in QgsProject.instance().layerTreeRoot().findLayers() if n.name() == "class"]
+    assert not node.isVisible()
+    assert len(messages()) == 1
+
+
+def visible():
+    """Return the names of the prediction layers that are to be seen."""
+    nodes = QgsProject.instance().layerTreeRoot().findLayers()
+    return {node.name() for node in nodes if node.isVisible() and node.name().startswith("run: ")}
+
+
+def test_a_frame_is_not_taken_for_an_answer(plugin, predicted_run):
+    plugin.open_run(predicted_run)
+    plugin.show_predictions()
+    (best,) = QgsProject.instance().mapLayersByName("run: most probable patches")
+    frames = [one.symbol().symbolLayer(1).color() for one in best.renderer().ranges()]
+    unsure = QColor(schema.UNSURE_COLOUR)
+    for frame in frames:
+        pairs = zip(frame.getRgb()[:3], unsure.getRgb()[:3])
+        assert sum((a - b) ** 2 for a, b in pairs) ** 0.5 > 100, frame.name()
 
 
 def test_without_maps_the_message_says_how_to_make_them(plugin, run, messages):

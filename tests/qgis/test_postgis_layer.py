@@ -91,7 +91,7 @@ def test_it_opens_in_the_style_of_a_batch(open_as):
     assert setup.type() == "ValueMap"
     shown = [name for entry in setup.config()["map"] for name in entry]
     assert shown == ["(not answered)", "absent", "present", "unsure", "skip"]
-    assert layer.attributeAlias(column(layer, "rank")) == "Rank (1 = most wanted)"
+    assert layer.attributeAlias(column(layer, "rank")) == "Rank"
     form = layer.editFormConfig()
     free = {f.name() for f in layer.fields() if not form.readOnly(column(layer, f.name()))}
     assert free == {"label", "annotator", "comment", "lease"}

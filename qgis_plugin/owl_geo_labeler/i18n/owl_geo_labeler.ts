@@ -102,6 +102,14 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>False colours</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show near infrared, red and green of the scene in place of its colours (F)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>Why this patch</source>
         <translation type="unfinished" />
     </message>
@@ -336,7 +344,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>owl-geo was not found on PATH; install it (pip install owl-geo) or choose the program in the settings of owl-geo</source>
+        <source>owl-geo was not found; choose it in Settings</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -392,11 +400,23 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
+        <source>{path} is no run folder; open the one in it: {runs}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>{path} is no run folder: it has no owl.toml; make one with owl-geo init</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>the scene {name} is not at {path}; add it to the project yourself</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} is a folder without owl-geo</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} is no program</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -412,7 +432,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{rank} of {n}, 1 is the most wanted</source>
+        <source>{rank} of {n}</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -433,22 +453,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Relevance</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Score</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>the highest of this batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>the lowest of this batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>higher than {share} of this batch</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -510,6 +514,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
+        <source>predictions were switched off, so as not to lead you</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>Make the next batch</source>
         <translation type="unfinished" />
     </message>
@@ -552,7 +560,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{rate} answers per hour, about {time} left</source>
+        <source>{rate} answers per hour, {time} left</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -562,7 +570,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>not found on PATH</source>
+        <source>not found</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -574,7 +582,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Leave the program empty to use the owl-geo on PATH. In a virtual environment it is bin/owl-geo, on Windows Scripts\owl-geo.exe.</source>
+        <source>Leave the program empty to use the one that installed this plugin, or the owl-geo on PATH. The folder of a virtual environment will do as well.</source>
         <translation type="unfinished" />
     </message>
 </context></TS>
