@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
 from owl_geo.workers import Workers
+
+_log = logging.getLogger("owl_geo")
 
 OnError = Literal["fail", "skip"]
 
@@ -154,9 +157,11 @@ def open_for(
     """Open the source to be tiled; see ``GeoTiffSource`` for what the arguments mean."""
     if not isinstance(settings.source, GeoTiffSettings):
         return open_source(settings.source, progress=report("Tiling"))
-    return GeoTiffSource.from_settings(
+    source = GeoTiffSource.from_settings(
         settings.source, progress=report("Tiling"), on_error=on_error, beside=beside
     )
+    source.check_bands(settings.oracle.path if settings.oracle else None)
+    return source
 
 
 def concepts_of(
@@ -223,7 +228,29 @@ def _truth(
     held = [hold_out(index, source.patch_size, settings.evaluation, rng)]
     for start, stop in pairwise(parts):
         held.append(held_out_later(settings, source.index[start:stop], start, source.patch_size))
-    return truth_table(source.index, labels, held)
+    truth = truth_table(source.index, labels, held)
+    _warn_of_one_sided(truth, settings.positive)
+    return truth
+
+
+def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
+    """Warn where a model cannot be judged: the held-out part, or all, is of one side only."""
+    known = truth[truth["label"].notna()]
+    is_positive = known["label"] == positive
+    tested = is_positive[known["tested"]]
+    if not is_positive.any():
+        _log.warning(
+            "no patch is %s: none has enough of the truth; try a smaller --oracle-share or "
+            "--patch-size",
+            positive,
+        )
+    elif is_positive.all():
+        _log.warning("every patch is %s: there is nothing to search for", positive)
+    elif len(tested) and tested.nunique() < 2:
+        _log.warning(
+            "%s in the held-out part: the AUC will not be known; try another --seed",
+            f"nothing but {positive}" if tested.any() else f"no {positive}",
+        )
 
 
 def held_out_later(

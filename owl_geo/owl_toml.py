@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -110,6 +111,18 @@ def expanded(place: str) -> Path:
         return Path(place)
 
 
+def absolute(path: Path) -> Path:
+    """Return a path that holds from anywhere, without ``.`` and ``..`` in it.
+
+    ``..`` stays where it stands behind a link, since it leads elsewhere there.
+    """
+    whole = path.absolute()
+    plain = os.path.normpath(whole)
+    if ".." in whole.parts and os.path.realpath(plain) != os.path.realpath(whole):
+        return whole
+    return Path(plain)
+
+
 _PATHS = ("path", "mask", "aoi")
 _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
@@ -160,7 +173,7 @@ def _absolute(place: Any, folder: Path) -> Any:
         return [_absolute(one, folder) for one in place]
     if not isinstance(place, str) or not is_local(place):
         return place
-    return str((folder / expanded(place)).absolute())
+    return str(absolute(folder / expanded(place)))
 
 
 def is_local(place: str) -> bool:

@@ -868,7 +868,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     text = toml.read_text(encoding="utf-8").replace(str(path), "../a.zarr")
     toml.write_text(text, encoding="utf-8")
     _init(tmp_path / "run", "--update")
-    assert len(Run(tmp_path / "run").source.index) == 4
+    assert len(Run(tmp_path / "run").source.index) == 16
 
 
 @pytest.mark.parametrize(

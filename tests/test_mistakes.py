@@ -6,7 +6,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cubes import cube, write_netcdf, write_zarr
+from rasters import coordinates, write_raster
 from searches import editing
 
 from owl_geo import Run
@@ -25,6 +28,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.toml").write_text("hello\n")
     (folder / "ring").symlink_to("ring")
     (folder / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    (folder / "bad.zip").write_text("nonsense")
+    (folder / "notes.txt").write_text("milk and bread\n")
+    values = np.random.default_rng(0).random((2, 64, 64)).astype("float32")
+    write_netcdf(folder / "cube.nc", cube(values))
+    write_zarr(folder / "cube.zarr", cube(values))
+    for name in ("B2", "B3", "B4"):
+        write_raster(folder / "bands" / f"{name}.tif", coordinates(64, 64, 1))
+    write_raster(folder / "bands" / "truth.tif", coordinates(64, 64, 1, "uint8") % 7)
     scene, osm = str(folder / "scene.tif"), str(folder / "area.osm")
     assert _run(["init", str(folder / "Run"), "--scene", scene, "--osm", osm, "-q"]) == 0
     assert _run(["query", str(folder / "Run"), "-q"]) == 0
@@ -80,6 +91,12 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init new --scene bad.tif", ["bad.tif as a raster", "open it in QGIS"]),
         ("init new --scene area.osm", ["vector layer", "--osm"]),
         ("init new --scene truth.gpkg", ["vector layer", "--oracle"]),
+        ("init new --scene cube.nc", ["a data cube? add --source cube"]),
+        ("init new --scene cube.zarr", ["a data cube? add --source cube"]),
+        ("init new --scene bad.zip", ["unzip it first", "/vsizip/"]),
+        ("init new --scene notes.txt", ["notes.txt, read as a list of scenes, line 1:"]),
+        ("init new --scene bands --oracle bands/truth.tif", ["'truth'", "--bands B2,B3,B4"]),
+        ("init new --scene bands/B2.tif --mask bands/B2.tif --mask-bad 0", ["file of --mask"]),
         (f"{INIT} --bands red,nri", ["no band 'nri'", "did you mean 'nir'?"]),
         (f"{INIT} --bands B2", ["known: blue, green, red, nir"]),
         (f"{INIT} --bands 1,7", ["no band 7", "1 blue, 2 green"]),
@@ -147,3 +164,58 @@ def test_an_edit_of_owl_toml(before, after, taught, made, monkeypatch, capsys) -
         toml.write_text(text)
     assert taught in line
     assert str(Path("Run") / "owl.toml") in line
+
+
+def warning(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> str:
+    """Return the one warning of a command that does its work."""
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    assert _run(shlex.split(text)) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: ")
+    return line
+
+
+SMALL = "--patch-size 8 --initial 5 --batch-size 5 -q"
+
+
+@pytest.mark.parametrize("dry", ["", "--dry-run"])
+def test_a_mask_among_the_bands_of_a_folder(dry, made, tmp_path, monkeypatch, capsys) -> None:
+    shutil.copytree(made / "bands", tmp_path / "bands")
+    text = f"init new --scene bands {SMALL} {dry}"
+    line = warning(text, tmp_path, monkeypatch, capsys)
+    assert "truth looks like no band of it; name the bands with --bands B2,B3,B4" in line
+    assert _run(["query", "new", "-q"]) == (1 if dry else 0)
+    assert "truth looks" not in capsys.readouterr().err  # it was said
+    assert _run(shlex.split(f"{text} --bands B2,B3 --overwrite")) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_good_values_of_a_mask(tmp_path, monkeypatch, capsys) -> None:
+    write_raster(tmp_path / "s.tif", coordinates(160, 160, 2))
+    clouds = np.full((1, 160, 160), 4, "uint8")
+    clouds[:, :24, :24] = 9
+    write_raster(tmp_path / "clouds.tif", clouds)
+    masked = "init new --scene s.tif --mask clouds.tif --patch-size 8 --initial 2 --batch-size 1 -q"
+    line = warning(f"{masked} --mask-bad 4", tmp_path, monkeypatch, capsys)
+    assert "nearly all is masked, 9 of 400 patches are left: is 4 a bad value of" in line
+    assert "clouds.tif? it has 4 on 98 % of the pixels" in line
+    assert _run(shlex.split(f"{masked} --mask-bad 9 --overwrite")) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ((0, 8), "no present in the held-out part: the AUC will not be known; try another --seed"),
+        ((0, 0), "no patch is present"),
+        ((0, 160), "every patch is present"),
+    ],
+)
+def test_a_truth_of_one_side(place, said, tmp_path, monkeypatch, capsys) -> None:
+    write_raster(tmp_path / "s.tif", coordinates(160, 160, 2))
+    truth = np.zeros((1, 160, 160), "uint8")
+    truth[:, : place[1] if place[1] else 2, : place[1] if place[1] else 2] = 1
+    write_raster(tmp_path / "truth.tif", truth)
+    text = f"init new --scene s.tif --oracle truth.tif --oracle-values 1 {SMALL}"
+    assert said in warning(text, tmp_path, monkeypatch, capsys)

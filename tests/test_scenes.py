@@ -477,3 +477,31 @@ def test_bands_keep_their_place_when_renamed() -> None:
     band = named("B08")[0]
     (found,) = select([band], ["nir"], "scene 'a'")
     assert found == replace(band, name="nir")
+
+
+@pytest.mark.parametrize(
+    ("files", "doubtful"),
+    [
+        ({"B02": "uint16", "B03": "uint16", "B8A": "uint16", "cloud_mask": "uint8"}, "cloud_mask"),
+        ({"B02": "uint16", "B03": "uint16", "SCL": "uint8"}, "SCL"),
+        ({"x_B2_10m": "uint16", "x_B3_10m": "uint16", "x_SCL_20m": "uint16"}, "x_SCL_20m"),
+        ({"l7_10": "float32", "l7_20": "float32", "l7_70": "int16"}, ""),
+        ({"l7_10": "float32", "l7_20": "float32", "strata": "float32"}, "strata"),
+        ({"blue": "uint16", "green": "uint16", "nir": "uint16"}, ""),
+        ({"blue": "uint8", "green": "uint8", "nir": "uint16"}, ""),
+        ({"vv": "float32", "vh": "float32"}, ""),
+        ({"vv": "float32", "mask": "uint8"}, "mask"),
+        ({"vv": "float32", "vh": "float32", "dem": "int16"}, "dem"),
+        ({"one": "uint8"}, ""),
+    ],
+)
+def test_what_looks_like_no_band_of_a_folder(files, doubtful: str, tmp_path: Path) -> None:
+    for name, dtype in files.items():
+        write_raster(tmp_path / "f" / f"{name}.tif", coordinates(8, 8, 1, dtype))
+    assert ",".join(describe_scene(tmp_path / "f").doubtful) == doubtful
+
+
+def test_a_lone_band_beside_a_raster_of_many_looks_like_none(tmp_path: Path) -> None:
+    write_raster(tmp_path / "f" / "CO_001.tif", coordinates(8, 8, 4))
+    write_raster(tmp_path / "f" / "CO_001_result.tif", coordinates(8, 8, 1))
+    assert describe_scene(tmp_path / "f").doubtful == ("CO_001_result",)

@@ -420,7 +420,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(path: str) -> str:
     """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
-    from owl_geo.owl_toml import expanded
+    from owl_geo.owl_toml import absolute, expanded
 
     local = expanded(path)
-    return str(local.absolute()) if local.exists() or "://" not in path else path
+    return str(absolute(local)) if local.exists() or "://" not in path else path

@@ -295,9 +295,9 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     if head is not None and model not in (None, "statistics") and not options["frozen"]:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
-        from owl_geo.owl_toml import expanded
+        from owl_geo.owl_toml import absolute, expanded
 
-        weights = str(expanded(weights).absolute())
+        weights = str(absolute(expanded(weights)))
     over = given(
         seed=options["seed"],
         loop=given(

@@ -30,7 +30,8 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands; a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE), a STAC item, a cube. Repeat for more scenes.",
+        "('tiles/**/*.tif'), a list (@FILE), a STAC item; a cube with --source cube. Repeat for "
+        "more scenes.",
     )(function)
 
 
