@@ -13,7 +13,8 @@ from rasters import coordinates, write_raster
 from searches import editing
 
 from owl_geo import Run
-from owl_geo.cli import _run
+from owl_geo.cli import _run, init
+from owl_geo.cli.options import SETTINGS
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 
@@ -27,6 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bad.tif").write_text("nonsense")
     (folder / "notes.toml").write_text("hello\n")
     (folder / "ring").symlink_to("ring")
+    (folder / "wide.toml").write_text("[source]\nmin_valid = 90\n")
     (folder / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     (folder / "bad.zip").write_text("nonsense")
     (folder / "notes.txt").write_text("milk and bread\n")
@@ -57,6 +59,8 @@ def error(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys, code
 
 INIT = "init new --scene scene.tif"
 ORACLE = f"{INIT} --oracle truth.gpkg"
+STRATA = "init new --scene bands/B2.tif --patch-size 8 --oracle bands/truth.tif"
+SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,23 @@ ORACLE = f"{INIT} --oracle truth.gpkg"
         (f"{INIT} --head forrest", ["did you mean 'forest'?"]),
         (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
         (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
+        (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),
+        (f"{INIT} --patch-size 2", ["--patch-size: patches of 2 pixels are too small"]),
+        (f"{INIT} --batch-size 0", ["--batch-size is 0"]),
+        (f"{INIT} --min-valid 90", ["--min-valid is 90", "0.9 for 90 %"]),
+        (f"{INIT} --alpha 3", ["--alpha is 3, but it lies between 0 and 1"]),
+        (f"{INIT} --classes yes", ["--classes is yes", "absent,present"]),
+        (f"{INIT} --classes no,yes --positive yess", ["--positive is 'yess'", "mean 'yes'?"]),
+        (f"{INIT} --stride 0", ["--stride is 0"]),
+        (f"{INIT} --mask scene.tif", ["a mask needs --mask-bad"]),
+        (f"{INIT} --labels-per-hour 9", ["--labels-per-hour and --hours go together"]),
+        (f"{INIT} --weights imagenet", ["--weights is for a backbone; set --model to resnet18"]),
+        (f"{INIT} --labels mine.gpkg", ["--labels: it is no address of PostgreSQL"]),
+        ("init new --scene c.nc --source cube --time medain", ["--time is", "mean 'median'?"]),
+        ("init new --source synthetic --image-size 1", ["--image-size is 1"]),
+        ("run --source synthetic --out new --n-samples -1", ["--n-samples is -1"]),
+        ("compare new --source synthetic --n-bands 0", ["--n-bands is 0"]),
+        ("query Run --annotators ana,Ana --go-on", ["--annotators has 'ana' twice"]),
         ("run new --source synthetic", ["--out new"]),
         ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
     ],
@@ -109,9 +130,11 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{ORACLE} --oracle-column klass --oracle-values x", ["did you mean 'class'?"]),
         (f"{ORACLE} --oracle-column class", ["'clean', 'contaminated'", "--oracle-values"]),
         (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "known: site, class"]),
-        (f"{INIT} --classes yes", ["classes is yes", "absent,present"]),
-        (f"{INIT} --classes no,yes --positive yess", ["'yess'", "did you mean 'yes'?"]),
-        (f"{INIT} --min-valid 90", ["min_valid is 90", "0.9 for 90 %"]),
+        (f"{STRATA}", ["is a raster: say which of its values mean 'present'", SEVEN]),
+        (f"{STRATA} --oracle-values 99", ["no pixel of any patch has 99", SEVEN]),
+        (f"{STRATA} --oracle-values water", ["'water' is none", SEVEN]),
+        (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial say"]),
+        (f"{INIT} --config wide.toml --stride 9", ["source.min_valid is 90"]),
         (f"{INIT} --config notes.toml", ["notes.toml", "line 1"]),
         ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
         ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
@@ -133,6 +156,16 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
 def test_what_can_be_mended(typed, taught, made, monkeypatch, capsys) -> None:
     line = error(typed, made, monkeypatch, capsys, 1)
     assert all(words in line for words in taught), line
+
+
+def test_each_option_that_decides_a_setting_is_known_by_it() -> None:
+    no_settings = {
+        *("run_path", "source", "config_path", "overwrite", "update", "dry_run", "cluster"),
+        *("on_error", "osm", "preset", "debug", "log_json", "quiet", "verbose", "help_all"),
+    }
+    parameters = {parameter.name for parameter in init.init.params} - no_settings
+    spoken = {name for names in SETTINGS.values() for name in names}
+    assert parameters == spoken - {"annotators", "overlap"}
 
 
 def test_a_label_that_is_none(made, monkeypatch, capsys) -> None:

@@ -101,8 +101,7 @@ def compare(
 
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
     if named and source is None:
-        flag = f"--{named[0].replace('_', '-')}"
-        raise click.UsageError(f"{flag} goes with --source synthetic")
+        raise click.UsageError(f"{opt.flag(named[0])} goes with --source synthetic")
     if not runs and source is None:
         raise click.UsageError("give --run RUN, or --source synthetic")
     words = [word.strip() for word in strategies.split(",") if word.strip()]
@@ -167,7 +166,8 @@ def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
 
     place = out / _SYNTHETIC
     values = synthetic.settings({**generator, "seed": None})
-    settings = parse(values | {"oracle": {}}, "the options")
+    with opt.by_flags(generator):
+        settings = parse(values | {"oracle": {}}, "the options")
     if is_run(place) and not overwrite:
         existing = Run(place)
         if existing.settings.source != settings.source:

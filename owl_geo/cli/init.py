@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +142,8 @@ def init(
     else:
         found = _find(options)
         values = _settings(options, found)
-        settings = owl_toml.parse(values, _origin(options))
+        with opt.by_flags(options):
+            settings = owl_toml.parse(values, _origin(options))
         if not dry_run:  # before scenes are opened for a guess
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])
@@ -315,47 +316,33 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
 
 
 def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, _OF_SCENES, "--source geotiff")
+    _refuse(options, _OF_IMAGERY, "--source geotiff")
     _refuse(options, cube.OF_CUBES, "--source cube")
     return synthetic.settings(options)
 
 
-# Parameters, with the flags that set them, that mean something for scenes only.
-_OF_SCENES = {
-    "scenes": "--scene",
-    "bands": "--bands",
-    "patch_size": "--patch-size",
-    "stride": "--stride",
-    "min_valid": "--min-valid",
-    "masks": "--mask",
-    "mask_bad": "--mask-bad",
-    "aoi": "--aoi",
-    "osm": "--osm",
-    "oracle": "--oracle",
-    "oracle_column": "--oracle-column",
-    "oracle_values": "--oracle-values",
-    "oracle_share": "--oracle-share",
-}
+# Parameters that mean something for scenes and cubes only.
+_OF_IMAGERY = (
+    *("scenes", "bands", "patch_size", "stride", "min_valid", "masks", "mask_bad", "aoi", "osm"),
+    *("oracle", "oracle_column", "oracle_values", "oracle_share"),
+)
 
 
-_OF_GENERATOR = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
-
-
-def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> None:
-    """Refuse flags that would be accepted and do nothing."""
-    for name, flag in flags.items():
+def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
+    """Refuse options that would be accepted and do nothing."""
+    for name in names:
         if options[name] not in (None, ()):
-            raise click.UsageError(f"{flag} goes with {where}")
+            raise click.UsageError(f"{opt.flag(name)} goes with {where}")
 
 
 def _cube(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, _OF_GENERATOR, "--source synthetic")
-    _refuse(options, {"masks": "--mask", "mask_bad": "--mask-bad"}, "--source geotiff")
+    _refuse(options, synthetic.GENERATOR, "--source synthetic")
+    _refuse(options, ("masks", "mask_bad"), "--source geotiff")
     return cube.settings(options, _absolute)
 
 
 def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
-    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, synthetic.GENERATOR, "--source synthetic")
     _refuse(options, cube.OF_CUBES, "--source cube")
     if found is None and options["masks"]:
         raise click.UsageError("--mask goes with --scene")
@@ -375,8 +362,7 @@ def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:
     path, values = options["oracle"], options["oracle_values"]
     if not path:
-        further = {name: flag for name, flag in _OF_SCENES.items() if name.startswith("oracle_")}
-        _refuse(options, further, "--oracle")
+        _refuse(options, ("oracle_column", "oracle_values", "oracle_share"), "--oracle")
         return {}
     path, layer = _layer_of(path)
     classes = options["classes"]

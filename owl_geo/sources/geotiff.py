@@ -142,7 +142,9 @@ class GeoTiffSource(TiledSource):
 
     def _check_scannable(self) -> None:
         if self._lacks_mask:
-            raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
+            raise SourceError(
+                "mask_bad has bad values, but no scene has a mask; name one, with --mask say"
+            )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
         if not self._mask_bad:
