@@ -92,6 +92,10 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         ("run --source synthetic --out new --n-samples -1", ["--n-samples is -1"]),
         ("compare new --source synthetic --n-bands 0", ["--n-bands is 0"]),
         ("query Run --annotators ana,Ana --go-on", ["--annotators has 'ana' twice"]),
+        ("report Run --out r.pdf", ["r.pdf would be HTML; name it r.html"]),
+        ("plot Run --out bad.tif", ["bad.tif is a file; name a folder"]),
+        ("predict Run --out bad.tif", ["bad.tif is a file; name a folder"]),
+        ("compare bad.tif --run Run", ["bad.tif is a file; name a folder"]),
         ("run new --source synthetic", ["--out new"]),
         ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
     ],
@@ -119,7 +123,10 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init new --scene bands --oracle bands/truth.tif", ["'truth'", "--bands B2,B3,B4"]),
         ("init new --scene bands/B2.tif --mask bands/B2.tif --mask-bad 0", ["file of --mask"]),
         (f"{INIT} --bands red,nri", ["no band 'nri'", "did you mean 'nir'?"]),
-        (f"{INIT} --bands B2", ["known: blue, green, red, nir"]),
+        (f"{INIT} --bands B2", ["scene 'scene' has no band 'B2'; it has blue, green, red, nir"]),
+        (f"{INIT} --scene bands --bands red", ["scene 'bands' has no band 'red'; it has B2,"]),
+        (f"{INIT} --scene bands", ["has no band 'blue'; it has", "first scene, 'scene', has it"]),
+        ("sample bands", ["bands is not empty; name a new folder"]),
         (f"{INIT} --bands 1,7", ["no band 7", "1 blue, 2 green"]),
         (f"{INIT} --patch-size 1024", ["512 rows", "smaller patch_size"]),
         (f"{INIT} --osm area.pbf", ["area.pbf does not exist", "did you mean 'area.osm'?"]),
@@ -173,6 +180,28 @@ def test_a_label_that_is_none(made, monkeypatch, capsys) -> None:
         connection.execute("UPDATE batch SET label = 'yes' WHERE rank = 1")
     line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
     assert "labelled 'yes', no label of this run; known: absent, present, unsure, skip" in line
+    with editing(Run(made / "Run").batch_path(0)) as connection:
+        connection.execute("UPDATE batch SET label = 'Present' WHERE rank = 1")
+    line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
+    assert "did you mean 'present'? known: absent, present, unsure, skip" in line
+    with editing(Run(made / "Run").batch_path(0)) as connection:
+        connection.execute("UPDATE batch SET label = NULL WHERE rank = 1")
+    assert _run(shlex.split("ingest Run Run/rounds/000/batch.gpkg")) == 0
+    said = capsys.readouterr().out
+    assert f"yet in {Path('Run/rounds/000/batch.gpkg')}; save the edits in QGIS first" in said
+
+
+def test_a_batch_of_another_run(made, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(made)
+    shutil.copytree("Run", "Other")
+    try:
+        with editing(Path("Other/rounds/000/batch.gpkg")) as connection:
+            connection.execute("UPDATE batch SET batch_id = 'ffff0000-000'")
+        line = error("ingest Run Other/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
+    finally:
+        shutil.rmtree("Other")
+    assert "of another run; this run's newest is" in line
+    assert "name the run that it is of" in line
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_sentinel2_codes_are_told_from_landsat(
         (["redd"], "scene 'a' has no band 'redd'; did you mean 'red'?"),
         (["9"], r"scene 'a' has 4 band\(s\), no band 9: 1 B02 \(blue\), 2 B03 \(green\)"),
         (["0"], "no band 0"),
-        (["thermal"], "no band 'thermal'; known: B02, B03"),
+        (["thermal"], "no band 'thermal'; it has B02, B03"),
         (["B02", "blue"], "the band 'B02' is asked for twice"),
         (["B02", "b2"], "the band 'B02' is asked for twice"),
     ],
@@ -230,7 +230,7 @@ def test_scenes_of_different_bands_name_both(tmp_path: Path) -> None:
     two = write_raster(tmp_path / "two.tif", coordinates(32, 32), descriptions=("r", "g", "x"))
     plain = write_raster(tmp_path / "plain.tif", coordinates(32, 32))
     short = write_raster(tmp_path / "short.tif", coordinates(32, 32, 2))
-    with pytest.raises(SourceError, match=r"scene 'one' has 1 r, 2 g, 3 b; scene 'two' has 1 r"):
+    with pytest.raises(SourceError, match=r"no band 'b'; it has r, g, x; the first scene, 'one'"):
         GeoTiffSource([one, two])
     with pytest.raises(SourceError, match=r"scene 'short' has no band 'r'"):
         GeoTiffSource([one, short])

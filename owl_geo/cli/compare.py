@@ -99,6 +99,7 @@ def compare(
     from owl_geo.evaluation import plots, report
     from owl_geo.evaluation.contestants import contestants
 
+    opt.check_folder(out)
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
     if named and source is None:
         raise click.UsageError(f"{opt.flag(named[0])} goes with --source synthetic")

@@ -412,6 +412,12 @@ def _place(setting: str) -> str | None:
     return setting or None
 
 
+def check_folder(path: Path | None) -> None:
+    """Raise click.UsageError where a folder is to be written and a file has its name."""
+    if path is not None and path.is_file():
+        raise click.UsageError(f"{path} is a file; name a folder")
+
+
 def given(**values: Any) -> dict[str, Any]:
     """Keep what has a value; empty tables and lists count as not given."""
     return {name: value for name, value in values.items() if value not in (None, {}, (), [])}

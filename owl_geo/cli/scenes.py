@@ -90,7 +90,8 @@ def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
 def name_failed(failed: Sequence[FailedScene]) -> None:
     """Warn of each scene that failed, with its reason."""
     for scene in failed:
-        _log.warning("failed: %s: %s", scene.name, scene.reason)
+        named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
+        _log.warning("failed: %s%s", "" if named else f"{scene.name}: ", scene.reason)
 
 
 def exit_code(some_failed: bool) -> int:

@@ -211,8 +211,16 @@ def _find(bands: Sequence[Band], word: str, where: str) -> Band:
         raise SourceError(f"{where}: {word!r} may mean {names}; name one of them in full")
     if word.isdecimal():
         raise SourceError(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
-    known = [band.name for band in bands] + [band.common for band in bands if band.common]
-    raise SourceError(f"{where} has no band {word!r}{did_you_mean(word, known)}")
+    known = list(
+        dict.fromkeys(
+            [band.name for band in bands] + [band.common for band in bands if band.common]
+        )
+    )
+    near = did_you_mean(word, known)
+    hint = near if near.startswith("; did") else ""
+    raise SourceError(
+        f"{where} has no band {word!r}{hint}{'' if hint else ';'} it has {', '.join(known)}"
+    )
 
 
 def listed(bands: Sequence[Band]) -> str:

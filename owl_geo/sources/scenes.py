@@ -14,7 +14,7 @@ from owl_geo.errors import SourceError
 from owl_geo.grid import bounds
 from owl_geo.owl_toml import absolute, is_local
 from owl_geo.projections import crs_of, same_crs
-from owl_geo.sources.bands import Band, doubtful_files, listed, select, with_common_names
+from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
 from owl_geo.sources.products import (
     CloudMask,
@@ -245,10 +245,9 @@ def _same_bands(
             b.name == f"band_{b.number}" for b in bands
         )
         if not (by_place and unnamed):
-            raise SourceError(
-                f"{error}; scene {first.name!r} has {listed(first.bands)}; "
-                f"scene {other.name!r} has {listed(other.bands)}"
-            ) from error
+            if wanted:
+                raise
+            raise SourceError(f"{error}; the first scene, {first.name!r}, has it") from error
         found = other.default
     return tuple(replace(theirs, name=ours.name) for theirs, ours in zip(found, bands, strict=True))
 
