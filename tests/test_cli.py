@@ -199,7 +199,7 @@ def test_a_layer_of_a_file_is_named_as_qgis_does(tmp_path) -> None:
     assert "woods, towns; name one" in one_error(owl(*command, "map.gpkg", cwd=tmp_path))
     done = owl(*command, "map.gpkg|layername=towns", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "land_cover: urban 16 (100.0%)" in done.stdout
+    assert "land_cover: urban: 16 (100.0 %)" in done.stdout
 
 
 def test_bad_values_without_a_mask_are_not_ignored(tmp_path) -> None:

@@ -107,7 +107,6 @@ def test_a_consensus_is_no_annotator_of_its_own(run: Run, tmp_path: Path) -> Non
     path = tmp_path / "labels.csv"
     before = agreement(run.labels.history())
     owl("labels", "export", run.path, path, "--consensus")
-    assert "consensus" not in owl("status", run.path).output
     assert owl("labels", "import", run.path, path).exit_code == 0
     after = agreement(run.labels.history())
     assert before is not None and after is not None

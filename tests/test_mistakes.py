@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
+import shapely
 from cubes import cube, write_netcdf, write_zarr
 from rasters import coordinates, write_raster
 from searches import editing
@@ -75,6 +79,7 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --head forrest", ["did you mean 'forest'?"]),
         (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
         (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
+        (f"{INIT} --bands red,,nir", ["'red,,nir' has nothing between two commas"]),
         (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),
         (f"{INIT} --patch-size 2", ["--patch-size: patches of 2 pixels are too small"]),
         (f"{INIT} --batch-size 0", ["--batch-size is 0"]),
@@ -256,12 +261,12 @@ def test_a_mask_among_the_bands_of_a_folder(dry, made, tmp_path, monkeypatch, ca
 def test_the_good_values_of_a_mask(tmp_path, monkeypatch, capsys) -> None:
     write_raster(tmp_path / "s.tif", coordinates(160, 160, 2))
     clouds = np.full((1, 160, 160), 4, "uint8")
-    clouds[:, :24, :24] = 9
+    clouds[:, :40, :40] = 9
     write_raster(tmp_path / "clouds.tif", clouds)
     masked = "init new --scene s.tif --mask clouds.tif --patch-size 8 --initial 2 --batch-size 1 -q"
     line = warning(f"{masked} --mask-bad 4", tmp_path, monkeypatch, capsys)
-    assert "nearly all is masked, 9 of 400 patches are left: is 4 a bad value of" in line
-    assert "clouds.tif? it has 4 on 98 % of the pixels" in line
+    assert "nearly all is masked, 25 of 400 patches are left: is 4 a bad value of" in line
+    assert "clouds.tif? it has 4 on 94 % of the pixels" in line
     assert _run(shlex.split(f"{masked} --mask-bad 9 --overwrite")) == 0
     assert capsys.readouterr().err == ""
 
@@ -281,3 +286,68 @@ def test_a_truth_of_one_side(place, said, tmp_path, monkeypatch, capsys) -> None
     write_raster(tmp_path / "truth.tif", truth)
     text = f"init new --scene s.tif --oracle truth.tif --oracle-values 1 {SMALL}"
     assert said in warning(text, tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("--initial 200", "a first batch of 200 in a pool of 400: nothing is learnt"),
+        ("--batch-size 100000", "a batch of 100000 in a pool of 400"),
+        ("--initial 10 --patch-size 80", "the pool has 4 patches: too little to search"),
+        ("--initial 10 --patch-size 160", "the pool has 1 patch: too little to search"),
+    ],
+)
+def test_a_batch_that_is_nearly_all(size, said, tmp_path, monkeypatch, capsys) -> None:
+    write_raster(tmp_path / "s.tif", coordinates(160, 160, 2))
+    text = f"init new --scene s.tif --patch-size 8 {size} -q"
+    assert said in warning(text, tmp_path, monkeypatch, capsys)
+
+
+def test_a_strategy_that_is_not_installed_is_told_by_init(made, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "skactiveml.pool", None)
+    text = f"{INIT} --strategy skactiveml:badge"
+    assert "needs scikit-activeml; install owl-geo[activeml]" in error(
+        text, made, monkeypatch, capsys, 1
+    )
+
+
+CONCEPT = """[layers.osm]
+path = "{0}/area.osm"
+[concepts.fill]
+kind = "share"
+layer = "osm"
+where = ["{1}"]
+[concepts.much]
+kind = "{2}"
+of = "fill"
+value = {3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("concept", "said"),
+    [
+        (("landuse=farmlnd", "below", 2), "did you mean 'landuse=farmland'?"),
+        (("landuse=farmland", "below", 2), "concepts.much holds for 100% of the patches, so it"),
+        (("landuse=farmland", "above", 2), "concepts.much holds nowhere, so it tells little"),
+    ],
+)
+def test_a_concept_that_tells_little(concept, said, made, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "c.toml").write_text(CONCEPT.format(made.as_posix(), *concept))
+    monkeypatch.chdir(tmp_path)
+    text = f"init new --scene {shlex.quote(str(made / 'scene.tif'))} --config c.toml -q"
+    assert _run(shlex.split(text)) == 0
+    assert said in capsys.readouterr().err
+
+
+def test_a_layer_without_some_columns_is_told_once(made, tmp_path, monkeypatch, capsys) -> None:
+    with rasterio.open(made / "scene.tif") as scene:
+        place, crs = shapely.box(*scene.bounds), scene.crs
+    layer = gpd.GeoDataFrame({"landuse": ["industrial"]}, geometry=[place], crs=crs)
+    layer.to_file(tmp_path / "map.gpkg")
+    monkeypatch.chdir(tmp_path)
+    text = f"init new --scene {shlex.quote(str(made / 'scene.tif'))} --osm map.gpkg -q"
+    assert _run(shlex.split(text)) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "has no column" in line]
+    assert len(lines) == 1
+    assert "concepts.land_cover and concepts.dist_industrial by them find nothing" in lines[0]

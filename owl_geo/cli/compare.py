@@ -97,7 +97,7 @@ def compare(
     from owl_geo.atomic import disk_errors
     from owl_geo.evaluation import compare as comparing
     from owl_geo.evaluation import plots, report
-    from owl_geo.evaluation.contestants import contestants
+    from owl_geo.evaluation.contestants import NEEDS_CONCEPTS, contestants
 
     opt.check_folder(out)
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
@@ -114,6 +114,11 @@ def compare(
         if _SYNTHETIC in sources:
             raise click.UsageError("a run is named 'synthetic' as the source is; write NAME=RUN")
         sources[_SYNTHETIC] = _generated(out, generator, overwrite).path
+    if not any(_has_concepts(path) for path in sources.values()):
+        idle = [one.name for one in chosen if one.name in NEEDS_CONCEPTS and one.name != baseline]
+        if idle and "baselines" in words:
+            chosen = tuple(one for one in chosen if one.name not in idle or one.name in words)
+            opt.say(f"Left out, since no run has concepts: {', '.join(idle)}")
     plan = comparing.Plan(
         folder=out / "work",
         runs=sources,
@@ -156,6 +161,12 @@ def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
             raise click.UsageError(f"two runs are named {name!r}; write NAME=RUN")
         found[name] = path
     return found
+
+
+def _has_concepts(path: Path) -> bool:
+    from owl_geo.run_folder import Run
+
+    return bool(Run(path).settings.concepts)
 
 
 def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+    if not text:
+        return ()
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise click.BadParameter(f"{text!r} has nothing between two commas, or at an end")
+    return words
 
 
 @click.command(
@@ -269,7 +274,8 @@ def _bytes(n: int) -> str:
 
 def _print(summary: Summary, run_path: Path, why: str) -> int:
     n, size = len(summary.run.patches), summary.run.settings.patch_size
-    click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
+    patches = "1 patch" if n == 1 else f"{n} patches"
+    click.echo(f"{run_path}: {patches} of {size} x {size} pixels in {summary.crs}")
     sections = [
         ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
         ("Concepts", summary.concepts),
