@@ -16,9 +16,10 @@ def check_labels(path: Path, answered: Iterable[tuple[str, str]], known: Sequenc
     if unknown:
         patch, label = unknown[0]
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        near, shown = did_you_mean(label, known), f" known: {', '.join(known)}"
         raise BatchError(
             f"{path}: patch {patch!r} is labelled {brief(label)}, no label of this run{more}"
-            f"{did_you_mean(label, known)}"
+            f"{near}{shown if near.endswith('?') else ''}"
         )
 
 

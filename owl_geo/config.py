@@ -38,6 +38,14 @@ class Section(BaseModel):
     )
 
 
+class Wrong(ValueError):
+    """What a validator finds, with the names of the settings of its section that it is about."""
+
+    def __init__(self, text: str, *settings: str) -> None:
+        super().__init__(text)
+        self.settings = settings
+
+
 def _doc(default: Any, text: str, **constraints: Any) -> Any:
     return Field(default, description=text, **constraints)
 
@@ -101,7 +109,7 @@ class GeoTiffSettings(Section):
         if twice:
             raise ValueError(f"two scenes are named {min(twice)!r}; give them names of their own")
         if any(scene.mask for scene in self.scenes) and not self.mask_bad:
-            raise ValueError("a mask needs mask_bad, the list of its bad values")
+            raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
         return self
 
 
@@ -283,9 +291,15 @@ class ModelSettings(Section):
     def _fits_together(self) -> ModelSettings:
         backbone = self.kind in ("resnet18", "efficientnet_b0")
         if not backbone and self.weights != "none":
-            raise ValueError("weights are for a backbone; set kind to resnet18 or efficientnet_b0")
+            raise Wrong(
+                "weights is for a backbone; set kind to resnet18 or efficientnet_b0",
+                *("weights", "kind"),
+            )
         if not backbone and self.frozen:
-            raise ValueError("frozen is for a backbone; set kind to resnet18 or efficientnet_b0")
+            raise Wrong(
+                "frozen is for a backbone; set kind to resnet18 or efficientnet_b0",
+                *("frozen", "kind"),
+            )
         if self.head != "committee" and not self.on_features:
             raise ValueError(
                 f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
@@ -395,7 +409,7 @@ class AcquisitionSettings(Section):
         for name in ("alpha", "explore"):
             value = getattr(self, name)
             if isinstance(value, float) and not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value:g}, but it lies between 0 and 1")
+                raise Wrong(f"{name} is {value:g}, but it lies between 0 and 1", name)
         if self.strategy not in STRATEGIES and not self.strategy.startswith(PEERS):
             near = did_you_mean(self.strategy, STRATEGIES)
             raise ValueError(f"no strategy {self.strategy!r}{near}")
@@ -425,7 +439,7 @@ class LoopSettings(Section):
     @model_validator(mode="after")
     def _pace_is_whole(self) -> LoopSettings:
         if (self.labels_per_hour is None) != (self.hours is None):
-            raise ValueError("labels_per_hour and hours go together")
+            raise Wrong("labels_per_hour and hours go together", "labels_per_hour", "hours")
         return self
 
 
@@ -439,11 +453,13 @@ class TeamSettings(Section):
     def _known_apart(self) -> TeamSettings:
         for name in self.annotators:
             if not name.strip() or name != name.strip() or not name.isprintable():
-                raise ValueError(f"annotators has {name!r}, which can be no name; take plain words")
+                text = f"annotators has {name!r}, which can be no name; take plain words"
+                raise Wrong(text, "annotators")
         folded = Counter(name.casefold() for name in self.annotators)
         for name in self.annotators:
             if folded[name.casefold()] > 1:
-                raise ValueError(f"annotators has {name!r} twice; give each a name of their own")
+                text = f"annotators has {name!r} twice; give each a name of their own"
+                raise Wrong(text, "annotators")
         return self
 
 
@@ -498,7 +514,10 @@ class Settings(Section):
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:
         if self.patch_size < 4:
-            raise ValueError(f"patches of {self.patch_size} pixels are too small: 4 or more a side")
+            raise Wrong(
+                f"patches of {self.patch_size} pixels are too small: 4 or more a side",
+                "source.patch_size",
+            )
         _check_classes(self.classes, self.positive)
         _check_concepts(self.concepts, self.layers)
         yes_no = [n for n, c in self.concepts.items() if c.kind in ("equals", "below", "above")]
@@ -580,28 +599,32 @@ def _check_learning(
 
 def _check_classes(classes: tuple[str, ...], positive: str) -> None:
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise ValueError(
+        raise Wrong(
             f"classes is {', '.join(classes) or 'empty'}, but it needs two or more names, all "
-            "different, the background first: absent,present"
+            "different, the background first: absent,present",
+            "classes",
         )
     for name in classes:
         if name in RESERVED_LABELS or not name.strip():
-            raise ValueError(f"{name!r} cannot be a class: the word has a meaning of its own")
-        _check_name("class", name)
+            text = f"{name!r} cannot be a class: the word has a meaning of its own"
+            raise Wrong(text, "classes")
+        _check_name("class", name, "classes")
     if positive not in classes:
-        raise ValueError(f"positive is {positive!r}, no class{did_you_mean(positive, classes)}")
+        near = did_you_mean(positive, classes)
+        raise Wrong(f"positive is {positive!r}, no class{near}", "positive")
 
 
-def _check_name(kind: str, name: str) -> None:
+def _check_name(kind: str, name: str, *settings: str) -> None:
     """Raise ValueError for a name that cannot head a column, a button and a legend of QGIS."""
     shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}...")
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise ValueError(
+        raise Wrong(
             f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
-            f"{_LONGEST_NAME}; rename it"
+            f"{_LONGEST_NAME}; rename it",
+            *settings,
         )
     if "[%" in name or "%]" in name:
-        raise ValueError(f"the {kind} {shown} would be an expression to QGIS; rename it")
+        raise Wrong(f"the {kind} {shown} would be an expression to QGIS; rename it", *settings)
 
 
 def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo import owl_toml, run_setup
+from owl_geo.acquisition.peers import check_peer
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.concepts.table import ConceptTable, concept_table, describe
-from owl_geo.config import GeoTiffSettings, SceneSettings, Settings
+from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
+from owl_geo.config import PEERS, Concept, GeoTiffSettings, LoopSettings, SceneSettings, Settings
 from owl_geo.errors import RunError
 from owl_geo.evaluation.oracle import truth_labels
 from owl_geo.evaluation.split import hold_out, hold_out_more
@@ -29,6 +31,12 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
 from owl_geo.workers import Workers
+
+_log = logging.getLogger("owl_geo")
+
+_FEW = 20  # patches in which nothing need be searched for
+_MANY = 100  # patches of a batch that is large, if it is more than a tenth of the pool
+_NEARLY_ALL = 0.8  # of the patches: a concept that holds in more tells little
 
 OnError = Literal["fail", "skip"]
 
@@ -81,7 +89,10 @@ def init(
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
+    if settings.acquisition.strategy.startswith(PEERS):
+        check_peer(settings.acquisition.strategy)
     made = _make_index(settings, report, workers, on_error=on_error)
+    _warn_of_size(settings.loop, made)
     settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
     run = run_setup.create(
@@ -95,6 +106,24 @@ def init(
         overwrite=overwrite,
     )
     return _summary(run, made)
+
+
+def _warn_of_size(loop: LoopSettings, made: _Index) -> None:
+    """Warn of a pool too small to search, and of batches that leave nothing to learn between."""
+    n = len(made.patches) - (0 if made.truth is None else int(made.truth["held_out"].sum()))
+    if n < _FEW:
+        _log.warning(
+            "the pool has %s: too little to search; take a smaller --patch-size, or more scenes",
+            "1 patch" if n == 1 else f"{n} patches",
+        )
+        return
+    for what, size in (("first batch", loop.initial), ("batch", loop.query_budget)):
+        if size > max(_MANY, n / 10):
+            _log.warning(
+                "a %s of %d in a pool of %d: nothing is learnt while so many are labelled; "
+                "%s takes fewer",
+                *(what, size, n, "--initial" if what == "first batch" else "--batch-size"),
+            )
 
 
 def update(path: Path, *, workers: Workers | None = None, report: Reporter = silent) -> Summary:
@@ -137,12 +166,28 @@ def _make_index(
     source = open_for(settings, report, on_error)
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
+    _warn_of_concepts(table.columns, settings.concepts)
     patches = with_concepts(source.index, table.columns)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
     failed = source.failed if isinstance(source, GeoTiffSource) else ()
     return _Index(source, patches, statistics, truth, table.coverage, failed, kept)
+
+
+def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
+    """Warn of yes/no concepts that are the same nearly everywhere."""
+    for name in columns.select_dtypes(bool):
+        share = float(columns[name].mean())
+        of = getattr(concepts[str(name)], "of", None)
+        if share == 0 and of is not None and columns[of].isna().all():
+            continue  # that is said of the concept it is of
+        if share > _NEARLY_ALL or share == 0:
+            _log.warning(
+                "concepts.%s holds %s, so it tells little; change it in owl.toml, or leave it out",
+                name,
+                f"for {share:.0%} of the patches" if share else "nowhere",
+            )
 
 
 def open_for(
@@ -154,9 +199,11 @@ def open_for(
     """Open the source to be tiled; see ``GeoTiffSource`` for what the arguments mean."""
     if not isinstance(settings.source, GeoTiffSettings):
         return open_source(settings.source, progress=report("Tiling"))
-    return GeoTiffSource.from_settings(
+    source = GeoTiffSource.from_settings(
         settings.source, progress=report("Tiling"), on_error=on_error, beside=beside
     )
+    source.check_bands(settings.oracle.path if settings.oracle else None)
+    return source
 
 
 def concepts_of(
@@ -223,7 +270,29 @@ def _truth(
     held = [hold_out(index, source.patch_size, settings.evaluation, rng)]
     for start, stop in pairwise(parts):
         held.append(held_out_later(settings, source.index[start:stop], start, source.patch_size))
-    return truth_table(source.index, labels, held)
+    truth = truth_table(source.index, labels, held)
+    _warn_of_one_sided(truth, settings.positive)
+    return truth
+
+
+def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
+    """Warn where a model cannot be judged: the held-out part, or all, is of one side only."""
+    known = truth[truth["label"].notna()]
+    is_positive = known["label"] == positive
+    tested = is_positive[known["tested"]]
+    if not is_positive.any():
+        _log.warning(
+            "no patch is %s: none has enough of the truth; try a smaller --oracle-share or "
+            "--patch-size",
+            positive,
+        )
+    elif is_positive.all():
+        _log.warning("every patch is %s: there is nothing to search for", positive)
+    elif len(tested) and tested.nunique() < 2:
+        _log.warning(
+            "%s in the held-out part: the AUC will not be known; try another --seed",
+            f"nothing but {positive}" if tested.any() else f"no {positive}",
+        )
 
 
 def held_out_later(
@@ -278,7 +347,7 @@ def _describe_truth(truth: pd.DataFrame) -> list[str]:
     lines = []
     for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
         counts = part["label"].value_counts()
-        shares = ", ".join(f"{label} {n} ({n / len(part):.1%})" for label, n in counts.items())
+        shares = ", ".join(counted(label, n, len(part)) for label, n in counts.items())
         unknown = int(part["label"].isna().sum())
         lines.append(
             f"{name}: {len(part)} patches: {shares or 'none'}"

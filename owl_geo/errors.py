@@ -15,7 +15,7 @@ prints it as ``error: ...`` and exits with 1; everything else is a defect and ke
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -24,7 +24,18 @@ class OwlError(Exception):
 
 
 class ConfigError(OwlError):
-    """A setting is missing, unknown, or has a value that cannot work."""
+    """A setting is missing, unknown, or has a value that cannot work.
+
+    Args:
+        message: the line.
+        settings: the settings that it is about, as owl.toml has them: ``source.patch_size``.
+        fault: what is wrong with them, which calls each by the last part of its name.
+    """
+
+    def __init__(self, message: str, *, settings: Sequence[str] = (), fault: str = "") -> None:
+        super().__init__(message)
+        self.settings = tuple(settings)
+        self.fault = fault
 
 
 class SourceError(OwlError):

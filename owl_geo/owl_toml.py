@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,7 +35,10 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
             raise ConfigError(f"{where}: {fault}")
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_one_line(error)}") from error
+        found = _finding(error)
+        raise ConfigError(
+            f"{where}: {found}", settings=found.settings, fault=found.fault
+        ) from error
 
 
 def parse_text(text: str, where: str) -> Settings:
@@ -110,6 +116,18 @@ def expanded(place: str) -> Path:
         return Path(place)
 
 
+def absolute(path: Path) -> Path:
+    """Return a path that holds from anywhere, without ``.`` and ``..`` in it.
+
+    ``..`` stays where it stands behind a link, since it leads elsewhere there.
+    """
+    whole = path.absolute()
+    plain = os.path.normpath(whole)
+    if ".." in whole.parts and os.path.realpath(plain) != os.path.realpath(whole):
+        return whole
+    return Path(plain)
+
+
 _PATHS = ("path", "mask", "aoi")
 _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
@@ -160,7 +178,7 @@ def _absolute(place: Any, folder: Path) -> Any:
         return [_absolute(one, folder) for one in place]
     if not isinstance(place, str) or not is_local(place):
         return place
-    return str((folder / expanded(place)).absolute())
+    return str(absolute(folder / expanded(place)))
 
 
 def is_local(place: str) -> bool:
@@ -257,31 +275,47 @@ def _holds_models(value: Any) -> bool:
     return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
 
 
-def _one_line(error: ValidationError) -> str:
-    """Say the first of pydantic's findings as one line: where, what was found, what is wanted."""
+@dataclass(frozen=True)
+class _Finding:
+    """What is wrong with which settings; ``str`` is all of it in one line."""
+
+    place: str  # the table, or the setting where the fault does not name it
+    fault: str
+    settings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.fault}" if self.place else self.fault
+
+
+def _finding(error: ValidationError) -> _Finding:
+    """Say the first of pydantic's findings: where, what was found, what is wanted."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in _UNION_TAGS)
+    parts = [str(part) for part in first["loc"] if part not in _UNION_TAGS]
+    place = ".".join(parts)
     if first["type"] == "extra_forbidden":
-        return (
-            f"{place} is no setting{did_you_mean(str(first['loc'][-1]), _names_near(first['loc']))}"
-        )
+        near = did_you_mean(str(first["loc"][-1]), _names_near(first["loc"]))
+        return _Finding("", f"{place} is no setting{near}")
     if first["type"] == "value_error":
-        text = str(first["ctx"]["error"])
-        return f"{place}: {text}" if place else text
+        wrong = first["ctx"]["error"]
+        about = [".".join([*parts, name]) for name in getattr(wrong, "settings", ())]
+        return _Finding(place, str(wrong), tuple(about or [place]))
     if first["type"] == "missing":
-        advice = _FOR_MISSING.get(place, "")
-        return f"{place} is missing{advice}"
+        return _Finding("", f"{place} is missing{_FOR_MISSING.get(place, '')}")
     if first["type"] == "union_tag_invalid":
-        return f"{place}.kind is {first['ctx']['tag']!r}; known: {first['ctx']['expected_tags']}"
+        tags = first["ctx"]["expected_tags"]
+        return _Finding("", f"{place}.kind is {first['ctx']['tag']!r}; known: {tags}")
     if first["type"] == "union_tag_not_found":
-        return f"{place}.kind is missing"
+        return _Finding("", f"{place}.kind is missing")
     wanted = first["msg"].removeprefix("Input ").strip()
     wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
     found = repr(first["input"])
     found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
     too_large = first["type"] in ("less_than_equal", "less_than")
     advice = "; it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
-    return f"{place} is {found}, but it {wanted}{advice}"
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        near = did_you_mean(first["input"], re.findall("'([^']*)'", first["ctx"]["expected"]))
+        advice = near if near.startswith("; did") else ""
+    return _Finding("", f"{place} is {found}, but it {wanted}{advice}", (place,))
 
 
 _SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")

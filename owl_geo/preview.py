@@ -69,6 +69,8 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     run_setup.check_free(path, overwrite=overwrite)
     _check_layers(settings)
     source = open_source(settings.source)
+    if isinstance(source, GeoTiffSource):
+        source.check_bands(settings.oracle.path if settings.oracle else None)
     grids, n_bands, size = source.grids, len(source.bands), source.patch_size
     count = _count(settings, grids)
     values = count * n_bands * size**2

@@ -7,6 +7,7 @@ held whole in memory.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # What rasterio raises at a file that is not what it says: its own errors, those of GDAL that it
 # does not translate, and ValueErrors for text that is no UTF-8 and CRSs that are none.
 UNREADABLE = (RasterioError, CPLE_BaseError, ValueError)
+_SAMPLE = 2048  # pixels a side
 _FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit; as in vector.py
 
 
@@ -187,6 +189,33 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     height = min(top, placed[3]) - max(bottom, placed[1])
     area = (right - left) * (top - bottom)
     return float(max(width, 0.0) * max(height, 0.0) / area)
+
+
+def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
+    """Return the share of a raster's pixels that has each value, of a sample where it is large."""
+    pixels, _ = _sample(path)
+    return {value: float((pixels == value).mean()) for value in values}
+
+
+def values_of(path: str) -> AnyArray:
+    """Return the values that a raster has, ascending; of a sample where it is large."""
+    pixels, valid = _sample(path)
+    return np.unique(pixels[valid])
+
+
+def _sample(path: str) -> tuple[AnyArray, BoolArray]:
+    """Return the first band, thinned out to at most 2048 x 2048 pixels, and where it has data.
+
+    Raises LayerError.
+    """
+    with open_layer(path) as dataset:
+        shape = min(dataset.height, _SAMPLE), min(dataset.width, _SAMPLE)
+        try:
+            pixels = dataset.read(1, out_shape=shape)
+            valid = dataset.read_masks(1, out_shape=shape) != 0
+        except UNREADABLE as error:
+            raise LayerError(f"cannot read {path}: {error}") from error
+    return pixels, valid & np.isfinite(pixels)
 
 
 def is_raster(path: str | Path) -> bool:

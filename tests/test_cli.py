@@ -79,7 +79,7 @@ def test_init_query_label_ingest_status(tmp_path) -> None:
     made = owl("init", run, "--source", "synthetic", *SMALL, "--labels-per-hour", 20, "--hours", 2)
     assert made.returncode == 0, made.stderr
     assert "60 patches of 8 x 8 pixels in EPSG:32631" in made.stdout
-    assert re.search(r"land_cover: .*forest \d+ \(", made.stdout)
+    assert re.search(r"land_cover: .*forest: \d+ \(", made.stdout)
     asked = owl("query", run)
     assert asked.returncode == 0, asked.stderr
     batch = Path(asked.stdout.splitlines()[-1])
@@ -132,6 +132,11 @@ def test_verbose_says_more(tmp_path) -> None:
         (["init", "x", "--scene", "a.tif", "--oracle-values", "3"], "goes with --oracle"),
         (["run", "--source", "synthetic", "--batch-size", "3", "--labels-per-hour", "5"], "or"),
         (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
+        (["init", "x", "--source", "synthetic", "--n-samples", "0"], "--n-samples is 0"),
+        (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
+        (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it lies between"),
+        (["run", "--source", "synthetic", "--image-size", "3"], "--image-size is 3"),
+        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -> None:
@@ -147,12 +152,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
         (["query", "nowhere"], "no run folder at nowhere; make one with `owl-geo init`"),
         (["init", "x"], "source.scenes is missing"),
         (["init", "x", "--scene", "nothing.tif"], "nothing.tif"),
-        (["init", "x", "--source", "synthetic", "--n-samples", "0"], "source.n_samples is 0"),
-        (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
         (["init", "x", "--config", "nothing.toml"], "--config nothing.toml does not exist"),
-        (["run", "--source", "synthetic", "--alpha", "2"], "alpha is 2, but it lies between"),
-        (["run", "--source", "synthetic", "--image-size", "3"], "image_size is 3"),
-        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
         (["init", ".", "--source", "synthetic"], "the folder you are in"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_layer_of_a_file_is_named_as_qgis_does(tmp_path) -> None:
     assert "woods, towns; name one" in one_error(owl(*command, "map.gpkg", cwd=tmp_path))
     done = owl(*command, "map.gpkg|layername=towns", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "land_cover: urban 16 (100.0%)" in done.stdout
+    assert "land_cover: urban: 16 (100.0 %)" in done.stdout
 
 
 def test_bad_values_without_a_mask_are_not_ignored(tmp_path) -> None:

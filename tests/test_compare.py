@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rasters import coordinates, write_raster
 from searches import MODELS, make, over
 
 from owl_geo import Run
@@ -427,3 +428,22 @@ class TestCommand:
         other = owl(*[70 if word == 60 else word for word in command], cwd=tmp_path)
         assert other.returncode == 1
         assert "was made with other generated patches" in other.stderr
+
+
+def test_what_needs_concepts_is_left_out_where_there_are_none(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "s.tif", coordinates(160, 160, 2))
+    truth = np.tile(np.repeat([0, 1], 8), 10)[None, None, :].repeat(160, axis=1).astype("uint8")
+    write_raster(tmp_path / "t.tif", truth)
+    made = ("init", "run", "--scene", path, "--patch-size", 8, "--initial", 10)
+    owl(*made, "--oracle", "t.tif", "--oracle-values", 1, cwd=tmp_path)
+    done = owl(
+        *("compare", "out", "--run", "run", "--seeds", 2, "--budget", 0.1, "--jobs", 1),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    told = "Left out, since no run has concepts: concepts-only, shuffled\n"
+    assert done.stdout.count(told) == 1
+    table = done.stdout.replace(told, "")
+    assert "shuffled" not in table and "concepts-only" not in table
+    assert "AUC (area under the ROC curve)" in table
+    assert table.count("±") == 1  # in the legend: two seeds have no interval

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from owl_geo import Run, ingest, query
 from owl_geo.cli import cli
+from owl_geo.labels import agreement
 from owl_geo.schema import LABELS_COLUMNS
 
 NASTY = '=HYPERLINK("http://x","y"), "quoted"; ünï\n<b>two lines</b> \'); DROP TABLE labels; --'
@@ -92,14 +93,45 @@ def test_consensus_is_one_label_per_patch(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     done = owl("labels", "export", run.path, path, "--consensus")
     table = pd.read_csv(path)
-    assert list(table.columns) == ["patch_id", "label", "wkt"]
+    assert list(table.columns) == ["patch_id", "label", "annotator", "wkt"]
     current = run.labels.current()
     assert table["patch_id"].tolist() == current["patch_id"].tolist()
     assert f"{len(current)} labels" in done.output
     other = same_patches(run, tmp_path / "other")
     owl("labels", "import", other.path, path, "--annotator", "team")
-    assert set(other.labels.history()["annotator"]) == {"team"}
+    assert set(other.labels.history()["annotator"]) == {"consensus"}
     assert set(other.labels.history()["batch_id"]) == {"import"}
+
+
+def test_a_consensus_is_no_annotator_of_its_own(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    before = agreement(run.labels.history())
+    owl("labels", "export", run.path, path, "--consensus")
+    assert owl("labels", "import", run.path, path).exit_code == 0
+    after = agreement(run.labels.history())
+    assert before is not None and after is not None
+    assert (repr(after.fleiss), after.pairs) == (repr(before.fleiss), before.pairs)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_table_with_semicolons(tmp_path: Path, encoding: str, quote: str) -> None:
+    run = searches.make(tmp_path / "run")
+    path, patch = tmp_path / "excel.csv", run.patches["patch_id"].iloc[0]
+    header = ";".join(f"{quote}{name}{quote}" for name in ("patch_id", "label", "comment"))
+    path.write_text(f'{header}\r\n{patch};present;"1,5; sure"\r\n', encoding=encoding)
+    assert "1 present" in owl("labels", "import", run.path, path).output
+    assert run.labels.history()["comment"].tolist() == ["1,5; sure"]
+
+
+def test_no_ties_and_folders_in_the_place_of_files(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    told = owl("labels", "history", run.path, "--disputed").output
+    assert told == "no patch where labels tie\n"
+    (tmp_path / "x.csv").mkdir()
+    for verb in ("import", "export"):
+        done = owl("labels", verb, run.path, tmp_path / "x.csv")
+        assert done.exit_code == 1 and "x.csv is a folder; name" in done.output
 
 
 def test_a_file_is_not_written_over_unasked(run: Run, tmp_path: Path) -> None:

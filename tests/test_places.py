@@ -93,8 +93,14 @@ def test_a_list_is_relative_to_itself(tmp_path: Path) -> None:
         assert places[:3] == [(name, str(tmp_path / place)) for name, place in wanted]
         assert places[3][0] == "s 1"
     (tmp_path / "bad.txt").write_text("lists/a.tif\n*.nothing\n")
-    with pytest.raises(SourceError, match=r"bad.txt, line 2: no scene matches"):
+    with pytest.raises(SourceError, match=r"bad.txt, read as a list of scenes, line 2: no scene"):
         find_scenes(["bad.txt"], folder=tmp_path)
+    (tmp_path / "notes.txt").write_text("lists/a.tif\nlists/b.tif\n")
+    with pytest.raises(SourceError, match=r"notes.txt, read as a list of scenes, line 2: .*b.tif"):
+        find_scenes(["notes.txt"], folder=tmp_path)
+    assert len(find_scenes(["notes.txt"], folder=tmp_path, on_error="skip").scenes) == 2
+    gone = SceneSettings(name="b", path=str(tmp_path / "lists" / "b.tif"))
+    assert find_scenes(["notes.txt"], folder=tmp_path, known=[gone]).known == ("b",)
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(SourceError, match=r"empty.txt names none"):
         find_scenes(["empty.txt"], folder=tmp_path)
@@ -302,3 +308,23 @@ def test_the_folder_one_stands_in_is_a_scene(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (scene,) = find_scenes(["."]).scenes
     assert (scene.name, scene.path) == (tmp_path.name, str(tmp_path))
+
+
+@pytest.mark.parametrize("word", ["..", "../", ".", "deep/..", "../s", "./deep/../../s/"])
+def test_a_scene_is_named_by_where_its_path_leads(word: str, tmp_path: Path) -> None:
+    touch(tmp_path, "s/B2.tif", "s/here/deep/x", "s/deep/x")
+    inside = word.rstrip("/") == ".."
+    folder = tmp_path / "s" / "here" if inside else tmp_path / "s"
+    (scene,) = find_scenes([word], folder=folder).scenes
+    assert (scene.name, scene.path) == ("s", str(tmp_path / "s"))
+
+
+def test_two_dots_behind_a_link_lead_where_the_system_says(tmp_path: Path) -> None:
+    touch(tmp_path, "far/away/x", "far/a.tif", "near/a.tif")
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far" / "away")
+    found = find_scenes(["near/link/../a.tif", "near/link/.."], folder=tmp_path)
+    assert [Path(scene.path or "").resolve() for scene in found.scenes] == [
+        tmp_path / "far" / "a.tif",
+        tmp_path / "far",
+    ]
+    assert [scene.name for scene in found.scenes] == ["a", "far"]

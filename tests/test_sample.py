@@ -49,7 +49,7 @@ def test_the_printed_commands_make_a_search_and_run_a_trial(tmp_path) -> None:
 
 def test_nothing_is_overwritten(tmp_path) -> None:
     (tmp_path / "truth.gpkg").write_text("mine")
-    assert "truth.gpkg is there already; name another folder" in one_error(owl("sample", tmp_path))
+    assert "is not empty; name a new folder" in one_error(owl("sample", tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["truth.gpkg"]
     assert (tmp_path / "truth.gpkg").read_text() == "mine"
 

@@ -117,7 +117,7 @@ def test_sentinel2_codes_are_told_from_landsat(
         (["redd"], "scene 'a' has no band 'redd'; did you mean 'red'?"),
         (["9"], r"scene 'a' has 4 band\(s\), no band 9: 1 B02 \(blue\), 2 B03 \(green\)"),
         (["0"], "no band 0"),
-        (["thermal"], "no band 'thermal'; known: B02, B03"),
+        (["thermal"], "no band 'thermal'; it has B02, B03"),
         (["B02", "blue"], "the band 'B02' is asked for twice"),
         (["B02", "b2"], "the band 'B02' is asked for twice"),
     ],
@@ -230,7 +230,7 @@ def test_scenes_of_different_bands_name_both(tmp_path: Path) -> None:
     two = write_raster(tmp_path / "two.tif", coordinates(32, 32), descriptions=("r", "g", "x"))
     plain = write_raster(tmp_path / "plain.tif", coordinates(32, 32))
     short = write_raster(tmp_path / "short.tif", coordinates(32, 32, 2))
-    with pytest.raises(SourceError, match=r"scene 'one' has 1 r, 2 g, 3 b; scene 'two' has 1 r"):
+    with pytest.raises(SourceError, match=r"no band 'b'; it has r, g, x; the first scene, 'one'"):
         GeoTiffSource([one, two])
     with pytest.raises(SourceError, match=r"scene 'short' has no band 'r'"):
         GeoTiffSource([one, short])
@@ -477,3 +477,31 @@ def test_bands_keep_their_place_when_renamed() -> None:
     band = named("B08")[0]
     (found,) = select([band], ["nir"], "scene 'a'")
     assert found == replace(band, name="nir")
+
+
+@pytest.mark.parametrize(
+    ("files", "doubtful"),
+    [
+        ({"B02": "uint16", "B03": "uint16", "B8A": "uint16", "cloud_mask": "uint8"}, "cloud_mask"),
+        ({"B02": "uint16", "B03": "uint16", "SCL": "uint8"}, "SCL"),
+        ({"x_B2_10m": "uint16", "x_B3_10m": "uint16", "x_SCL_20m": "uint16"}, "x_SCL_20m"),
+        ({"l7_10": "float32", "l7_20": "float32", "l7_70": "int16"}, ""),
+        ({"l7_10": "float32", "l7_20": "float32", "strata": "float32"}, "strata"),
+        ({"blue": "uint16", "green": "uint16", "nir": "uint16"}, ""),
+        ({"blue": "uint8", "green": "uint8", "nir": "uint16"}, ""),
+        ({"vv": "float32", "vh": "float32"}, ""),
+        ({"vv": "float32", "mask": "uint8"}, "mask"),
+        ({"vv": "float32", "vh": "float32", "dem": "int16"}, "dem"),
+        ({"one": "uint8"}, ""),
+    ],
+)
+def test_what_looks_like_no_band_of_a_folder(files, doubtful: str, tmp_path: Path) -> None:
+    for name, dtype in files.items():
+        write_raster(tmp_path / "f" / f"{name}.tif", coordinates(8, 8, 1, dtype))
+    assert ",".join(describe_scene(tmp_path / "f").doubtful) == doubtful
+
+
+def test_a_lone_band_beside_a_raster_of_many_looks_like_none(tmp_path: Path) -> None:
+    write_raster(tmp_path / "f" / "CO_001.tif", coordinates(8, 8, 4))
+    write_raster(tmp_path / "f" / "CO_001_result.tif", coordinates(8, 8, 1))
+    assert describe_scene(tmp_path / "f").doubtful == ("CO_001_result",)

@@ -97,14 +97,7 @@ def choose_by(
             strategy cannot do with this number of classes.
         ValueError: where shapes do not agree, or rows of probabilities are no distribution.
     """
-    if name not in _STRATEGIES:
-        raise ConfigError(f"no strategy {name!r}{did_you_mean(name, _STRATEGIES)}")
-    try:
-        import skactiveml.pool  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"strategy {name!r} needs scikit-activeml; install owl-geo[activeml]"
-        ) from error
+    check_peer(name)
     n, answered = len(features), len(labelled_features)
     candidate_p = _distributions(probabilities, n, "probabilities")
     if labelled_probabilities is None:
@@ -126,6 +119,18 @@ def choose_by(
         seed=seed,
     )
     return _filled_up(_STRATEGIES[name](task) - answered, n, k, seed)
+
+
+def check_peer(name: str) -> None:
+    """Raise ConfigError for an unknown name, or where scikit-activeml is not installed."""
+    if name not in _STRATEGIES:
+        raise ConfigError(f"no strategy {name!r}{did_you_mean(name, _STRATEGIES)}")
+    try:
+        import skactiveml.pool  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"strategy {name!r} needs scikit-activeml; install owl-geo[activeml]"
+        ) from error
 
 
 def _distributions(

@@ -120,7 +120,11 @@ def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
             continue
         newest = max(run_batches, key=lambda name: run_batches[name].round, default=None)
         known = f"this run's newest is {newest!r}" if newest else "this run has none yet"
-        raise BatchError(f"{batch.path} is batch {brief(batch_id)} of another run; {known}")
+        raise BatchError(
+            f"{batch.path} is batch {brief(batch_id)} of another run; {known}; name the run that "
+            "it is of, or bring its answers over with `owl-geo labels export` there and `owl-geo "
+            "labels import` here"
+        )
 
 
 def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> None:

@@ -97,12 +97,12 @@ def compare(
     from owl_geo.atomic import disk_errors
     from owl_geo.evaluation import compare as comparing
     from owl_geo.evaluation import plots, report
-    from owl_geo.evaluation.contestants import contestants
+    from owl_geo.evaluation.contestants import NEEDS_CONCEPTS, contestants
 
+    opt.check_folder(out)
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
     if named and source is None:
-        flag = f"--{named[0].replace('_', '-')}"
-        raise click.UsageError(f"{flag} goes with --source synthetic")
+        raise click.UsageError(f"{opt.flag(named[0])} goes with --source synthetic")
     if not runs and source is None:
         raise click.UsageError("give --run RUN, or --source synthetic")
     words = [word.strip() for word in strategies.split(",") if word.strip()]
@@ -114,6 +114,11 @@ def compare(
         if _SYNTHETIC in sources:
             raise click.UsageError("a run is named 'synthetic' as the source is; write NAME=RUN")
         sources[_SYNTHETIC] = _generated(out, generator, overwrite).path
+    if not any(_has_concepts(path) for path in sources.values()):
+        idle = [one.name for one in chosen if one.name in NEEDS_CONCEPTS and one.name != baseline]
+        if idle and "baselines" in words:
+            chosen = tuple(one for one in chosen if one.name not in idle or one.name in words)
+            opt.say(f"Left out, since no run has concepts: {', '.join(idle)}")
     plan = comparing.Plan(
         folder=out / "work",
         runs=sources,
@@ -158,6 +163,12 @@ def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
+def _has_concepts(path: Path) -> bool:
+    from owl_geo.run_folder import Run
+
+    return bool(Run(path).settings.concepts)
+
+
 def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
     """Make the run of generated patches, or take the one that is there from before."""
     from owl_geo.creation import init
@@ -167,7 +178,8 @@ def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
 
     place = out / _SYNTHETIC
     values = synthetic.settings({**generator, "seed": None})
-    settings = parse(values | {"oracle": {}}, "the options")
+    with opt.by_flags(generator):
+        settings = parse(values | {"oracle": {}}, "the options")
     if is_run(place) and not overwrite:
         existing = Run(place)
         if existing.settings.source != settings.source:

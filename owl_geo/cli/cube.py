@@ -12,8 +12,7 @@ from owl_geo.cli.options import Advanced, given
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Parameters, with the flags that set them, that mean something for cubes only.
-OF_CUBES = {"time": "--time", "crs": "--crs"}
+OF_CUBES = ("time", "crs")  # parameters that mean something for cubes only
 
 
 def cube_options(function: F) -> F:

@@ -39,7 +39,11 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     for done in take_in(opened, batches, annotator=annotator or login_name()):
         click.echo(told(done))
         stored = stored or bool(done.new or done.unchanged)
-    opt.say(f"Next: owl-geo query {opt.quoted(run_path)}" if stored else "Nothing is labelled yet")
+    if stored:
+        opt.say(f"Next: owl-geo query {opt.quoted(run_path)}")
+    else:
+        names = ", ".join(str(path) for path in batches)
+        opt.say(f"Nothing is labelled yet in {names}; save the edits in QGIS first, then try again")
 
 
 def told(done: Ingested) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+    if not text:
+        return ()
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise click.BadParameter(f"{text!r} has nothing between two commas, or at an end")
+    return words
 
 
 @click.command(
@@ -142,7 +147,8 @@ def init(
     else:
         found = _find(options)
         values = _settings(options, found)
-        settings = owl_toml.parse(values, _origin(options))
+        with opt.by_flags(options):
+            settings = owl_toml.parse(values, _origin(options))
         if not dry_run:  # before scenes are opened for a guess
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])
@@ -268,7 +274,8 @@ def _bytes(n: int) -> str:
 
 def _print(summary: Summary, run_path: Path, why: str) -> int:
     n, size = len(summary.run.patches), summary.run.settings.patch_size
-    click.echo(f"{run_path}: {n} patches of {size} x {size} pixels in {summary.crs}")
+    patches = "1 patch" if n == 1 else f"{n} patches"
+    click.echo(f"{run_path}: {patches} of {size} x {size} pixels in {summary.crs}")
     sections = [
         ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
         ("Concepts", summary.concepts),
@@ -315,47 +322,33 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
 
 
 def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, _OF_SCENES, "--source geotiff")
+    _refuse(options, _OF_IMAGERY, "--source geotiff")
     _refuse(options, cube.OF_CUBES, "--source cube")
     return synthetic.settings(options)
 
 
-# Parameters, with the flags that set them, that mean something for scenes only.
-_OF_SCENES = {
-    "scenes": "--scene",
-    "bands": "--bands",
-    "patch_size": "--patch-size",
-    "stride": "--stride",
-    "min_valid": "--min-valid",
-    "masks": "--mask",
-    "mask_bad": "--mask-bad",
-    "aoi": "--aoi",
-    "osm": "--osm",
-    "oracle": "--oracle",
-    "oracle_column": "--oracle-column",
-    "oracle_values": "--oracle-values",
-    "oracle_share": "--oracle-share",
-}
+# Parameters that mean something for scenes and cubes only.
+_OF_IMAGERY = (
+    *("scenes", "bands", "patch_size", "stride", "min_valid", "masks", "mask_bad", "aoi", "osm"),
+    *("oracle", "oracle_column", "oracle_values", "oracle_share"),
+)
 
 
-_OF_GENERATOR = {name: f"--{name.replace('_', '-')}" for name in synthetic.GENERATOR}
-
-
-def _refuse(options: dict[str, Any], flags: Mapping[str, str], where: str) -> None:
-    """Refuse flags that would be accepted and do nothing."""
-    for name, flag in flags.items():
+def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
+    """Refuse options that would be accepted and do nothing."""
+    for name in names:
         if options[name] not in (None, ()):
-            raise click.UsageError(f"{flag} goes with {where}")
+            raise click.UsageError(f"{opt.flag(name)} goes with {where}")
 
 
 def _cube(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, _OF_GENERATOR, "--source synthetic")
-    _refuse(options, {"masks": "--mask", "mask_bad": "--mask-bad"}, "--source geotiff")
+    _refuse(options, synthetic.GENERATOR, "--source synthetic")
+    _refuse(options, ("masks", "mask_bad"), "--source geotiff")
     return cube.settings(options, _absolute)
 
 
 def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
-    _refuse(options, _OF_GENERATOR, "--source synthetic")
+    _refuse(options, synthetic.GENERATOR, "--source synthetic")
     _refuse(options, cube.OF_CUBES, "--source cube")
     if found is None and options["masks"]:
         raise click.UsageError("--mask goes with --scene")
@@ -375,8 +368,7 @@ def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:
     path, values = options["oracle"], options["oracle_values"]
     if not path:
-        further = {name: flag for name, flag in _OF_SCENES.items() if name.startswith("oracle_")}
-        _refuse(options, further, "--oracle")
+        _refuse(options, ("oracle_column", "oracle_values", "oracle_share"), "--oracle")
         return {}
     path, layer = _layer_of(path)
     classes = options["classes"]
@@ -420,7 +412,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(path: str) -> str:
     """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
-    from owl_geo.owl_toml import expanded
+    from owl_geo.owl_toml import absolute, expanded
 
     local = expanded(path)
-    return str(local.absolute()) if local.exists() or "://" not in path else path
+    return str(absolute(local)) if local.exists() or "://" not in path else path

@@ -37,16 +37,17 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     them in by `owl-geo labels import`. In a CSV the footprint is well-known text in EPSG:4326.
     """
     from owl_geo.errors import BatchError
-    from owl_geo.labels.exchange import check_format, write_answers
+    from owl_geo.labels.exchange import check_format, of_consensus, write_answers
     from owl_geo.run_folder import Run
 
     opened = Run(run_path)
     check_format(path)
+    if path.is_dir():
+        raise BatchError(f"{path} is a folder; name a file")
     if path.exists() and not overwrite:
         raise BatchError(f"{path} exists; choose another name, or use --overwrite")
     store = opened.labels
-    table = store.current() if consensus else store.history()
-    table = table.drop(columns="seq")
+    table = of_consensus(store.current()) if consensus else store.history().drop(columns="seq")
     footprints = opened.footprints(list(dict.fromkeys(table["patch_id"])))
     write_answers(path, table, footprints)
     click.echo(f"{path}: {len(table)} {'labels' if consensus else 'answers'}")
@@ -120,6 +121,9 @@ def history(
                 f"no answer by {annotator!r} in {run_path}{did_you_mean(annotator, known)}"
             )
         shown = shown[shown["annotator"] == annotator]
+    if disputed and shown.empty:
+        click.echo("no patch where labels tie")
+        return
     for line in _lines(shown if last is None else shown.tail(last), counting):
         click.echo(line)
 

@@ -26,5 +26,6 @@ def plot(run_path: Path, out: Path | None, device: str) -> None:
     """
     from owl_geo.reporting.plotting import plot as draw
 
+    opt.check_folder(out)
     for path in draw(run_path, out, device=device, report=opt.progress):
         click.echo(path)

@@ -52,6 +52,7 @@ def predict(
     from owl_geo.run_folder import Run
     from owl_geo.types import FailedScene
 
+    opt.check_folder(out)
     with cluster_.opened(cluster) as workers:
         summary = make_maps(
             Run(run_path),

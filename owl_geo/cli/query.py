@@ -93,7 +93,8 @@ def ask(
     if to_store:
         publication.team_store(opened)  # before the work, not after it
     waits = not go_on and opened.waiting() is not None
-    with cluster_.opened(None if waits else cluster) as workers:
+    team = {"annotators": annotators, "overlap": overlap}
+    with cluster_.opened(None if waits else cluster) as workers, opt.by_flags(team):
         entry = loop.query(
             opened,
             device=device,

@@ -53,11 +53,12 @@ def sample_folder() -> Path:
 
 
 def _copy(folder: Path) -> None:
-    """Copy the files, all or none; raises OwlError where one of the names is taken."""
+    """Copy the files, all or none; raises OwlError where the folder has anything in it."""
     source = sample_folder()
-    taken = next((name for name in FILES if (folder / name).exists()), None)
-    if taken is not None:
-        raise OwlError(f"{folder / taken} is there already; name another folder")
+    if folder.is_file():
+        raise OwlError(f"{folder} is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise OwlError(f"{folder} is not empty; name a new folder")
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,8 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands; a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE), a STAC item, a cube. Repeat for more scenes.",
+        "('tiles/**/*.tif'), a list (@FILE), a STAC item; a cube with --source cube. Repeat for "
+        "more scenes.",
     )(function)
 
 
@@ -89,7 +90,8 @@ def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
 def name_failed(failed: Sequence[FailedScene]) -> None:
     """Warn of each scene that failed, with its reason."""
     for scene in failed:
-        _log.warning("failed: %s: %s", scene.name, scene.reason)
+        named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
+        _log.warning("failed: %s%s", "" if named else f"{scene.name}: ", scene.reason)
 
 
 def exit_code(some_failed: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,8 +15,6 @@ from owl_geo.concepts.osm import is_osm
 from owl_geo.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.errors import ConfigError, LayerError, did_you_mean
 from owl_geo.types import AnyArray, IntArray
-
-_log = logging.getLogger("owl_geo")
 
 LayerConcept = CategoryConcept | ShareConcept | DistanceConcept
 
@@ -47,7 +44,7 @@ class Selection:
         """Return the names of the classes, and geometries ``(m,)`` with their class ``(m,)``.
 
         A feature that fits several classes comes once for each. Raises LayerError where none of
-        the attributes is there; logs a warning where some are missing.
+        the attributes is there.
         """
         self._check_columns(layer)
         geometries = layer.features.geometry.to_numpy()
@@ -61,21 +58,29 @@ class Selection:
         return list(self.classes), geometries[np.concatenate(rows)], codes
 
     def _check_columns(self, layer: Layer) -> None:
-        missing = [key for key in self.keys if key not in layer.features.columns]
-        if not missing:
-            return
-        if len(missing) == len(self.keys):
+        missing = self.missing(layer)
+        if missing and len(missing) == len(self.keys):
             near = did_you_mean(missing[0], layer.fields)
             raise LayerError(
                 f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}"
                 "; take an OpenStreetMap extract, or edit the concept's filters"
             )
-        _log.warning(
-            "concepts.%s: layer %r has no column %s, so these filters find nothing",
-            self.concept,
-            self.layer,
-            ", ".join(repr(key) for key in missing),
-        )
+
+    def missing(self, layer: Layer) -> list[str]:
+        """Return the attributes that it needs and the layer has not."""
+        return [key for key in self.keys if key not in layer.features.columns]
+
+    def meant(self, layer: Layer) -> str:
+        """Return ``"; did you mean 'key=value'?"`` for a value that a column has, else nothing."""
+        for part in (part for parts in self.classes.values() for part in parts):
+            if part.key not in layer.features.columns:
+                continue
+            known = filters.text_of(layer.features[part.key]).unique()
+            for value in part.values:
+                near = did_you_mean(value, [word for word in known if word])
+                if near.startswith("; did"):
+                    return near.replace("mean '", f"mean '{part.key}=")
+        return ""
 
 
 def select(name: str, concept: LayerConcept, layers: Mapping[str, LayerSettings]) -> Selection:

@@ -121,7 +121,8 @@ class _Work:
         self._settings = settings
         self._layers: dict[str, Layer] = {}
         self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes wanted of it, in order
-        for selection in selections:
+        self._selections = list(selections)
+        for selection in self._selections:
             self._keys.setdefault(selection.layer, {}).update(dict.fromkeys(selection.keys))
 
     def of_layer(self, concept: LayerConcept, selection: Selection) -> AnyArray:
@@ -131,14 +132,18 @@ class _Work:
         names, geometries, codes = selection.features(layer)
         if concept.kind == "distance":
             metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs, self._workers)
-            _warn_if_empty(geometries, selection, "feature", "the distance is unknown everywhere")
+            _warn_if_empty(
+                geometries, selection, layer, "feature", "the distance is unknown everywhere"
+            )
             return metres
         flat = shapely.get_dimensions(geometries) == 2
         polygons = areas.PolygonLayer(geometries[flat], crs, codes[flat])
         if concept.kind == "share":
-            _warn_if_empty(geometries[flat], selection, "polygon", "the share is 0 everywhere")
+            _warn_if_empty(
+                geometries[flat], selection, layer, "polygon", "the share is 0 everywhere"
+            )
             return self._pool.fill(0.0, partial(_share, polygons), self._workers, self._pool.parts)
-        _warn_if_empty(geometries[flat], selection, "polygon", f"every patch is {UNKNOWN!r}")
+        _warn_if_empty(geometries[flat], selection, layer, "polygon", f"every patch is {UNKNOWN!r}")
         largest = partial(_largest, polygons, tuple(names))
         return self._pool.fill(UNKNOWN, largest, self._workers, self._pool.parts)
 
@@ -159,7 +164,21 @@ class _Work:
             layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
             self.coverage[name] = self._check(f"layer {name!r}", layer.extent)
             self._layers[name] = layer
+            self._warn_of_missing(name, layer)
         return self._layers[name]
+
+    def _warn_of_missing(self, name: str, layer: Layer) -> None:
+        """Say once which of the attributes that concepts ask of a layer it has not."""
+        asked = [one for one in self._selections if one.layer == name and one.missing(layer)]
+        partly = [one for one in asked if len(one.missing(layer)) < len(one.keys)]
+        if partly:
+            missing = dict.fromkeys(key for one in partly for key in one.missing(layer))
+            _log.warning(
+                "layer %r has no column %s; filters of %s by them find nothing",
+                name,
+                ", ".join(map(repr, missing)),
+                " and ".join(f"concepts.{one.concept}" for one in partly),
+            )
 
     def _check(self, what: str, extent: extents.Extent) -> float:
         self._extents.append(extent)
@@ -197,15 +216,18 @@ def _majority(path: str, band: int, names: Mapping[str, str], part: ScenePatches
     )
 
 
-def _warn_if_empty(geometries: AnyArray, selection: Selection, kind: str, outcome: str) -> None:
+def _warn_if_empty(
+    geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
+) -> None:
     if len(geometries) == 0:
         _log.warning(
-            "concepts.%s: layer %r has no %s%s; %s",
+            "concepts.%s: layer %r has no %s%s; %s%s",
             selection.concept,
             selection.layer,
             kind,
             f" with {selection}" if selection.keys else "",
             outcome,
+            selection.meant(layer),
         )
 
 
@@ -217,7 +239,7 @@ def describe(columns: pd.DataFrame) -> list[str]:
 def _summary(column: pd.Series) -> str:
     n = max(len(column), 1)
     if pd.api.types.is_bool_dtype(column):
-        return f"yes {column.sum()} ({column.sum() / n:.1%})"
+        return f"yes {column.sum()} ({column.sum() / n:.1%})".replace("%", " %")
     if pd.api.types.is_numeric_dtype(column):
         missing = int(column.isna().sum())
         if missing == len(column):
@@ -233,9 +255,14 @@ def _summary(column: pd.Series) -> str:
         return f"{ends}, missing {missing}"
     counts = column.value_counts(sort=False)
     counts = counts.sort_values(ascending=False, kind="stable")
-    shown = [f"{word} {k} ({k / n:.1%})" for word, k in counts.head(_CLASSES_SHOWN).items()]
+    shown = [counted(word, k, n) for word, k in counts.head(_CLASSES_SHOWN).items()]
     rest = len(counts) - len(shown)
     return ", ".join(shown + ([f"{rest} more classes"] if rest else []))
+
+
+def counted(word: object, count: int, n: int) -> str:
+    """Return a class with its count: ``forest: 148 (14.5 %)``; classes may be numbers too."""
+    return f"{word}: {count} ({count / n:.1%})".replace("%", " %")
 
 
 def _number(value: float) -> str:

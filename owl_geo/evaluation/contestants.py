@@ -18,6 +18,7 @@ from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.curves import BOUND
 from owl_geo.presets import TUTORIAL
 
+NEEDS_CONCEPTS = ("concepts-only", "shuffled")  # without concepts they are another's equal
 FULL = "full"  # a fit on the whole pool, kept beside the searches
 
 

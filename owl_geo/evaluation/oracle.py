@@ -10,16 +10,19 @@ from owl_geo.concepts.areas import PolygonLayer, class_shares
 from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
+from owl_geo.concepts.osm import is_osm
 from owl_geo.concepts.pool import Pool, pool_of, reproject
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.config import LayerSettings, OracleSettings, Settings
 from owl_geo.errors import ConfigError, LayerError, did_you_mean
-from owl_geo.raster import is_raster
+from owl_geo.raster import is_raster, values_of
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
 Shares = NDArray[np.float64]
+
+_SHOWN = 20  # values of a truth in a message
 
 
 def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = False) -> AnyArray:
@@ -66,11 +69,14 @@ def _raster_shares(
 ) -> tuple[Shares, BoolArray]:
     """Return each class's share among a patch's valid truth pixels, and where there are any."""
     if not oracle.values:
-        raise ConfigError("oracle.values is missing: say which values of the raster are positive")
+        raise ConfigError(
+            f"{path} is a raster: say which of its values mean {_quoted(wanted)}, with "
+            f"--oracle-values or as oracle.values in owl.toml; {_values_there(path)}"
+        )
     if oracle.column is not None:
         raise ConfigError(f"oracle.column goes with a vector layer; {path} is a raster")
     check_extent(path, raster_extent(path), pool, a_part=a_part)
-    codes = [_codes(oracle.values[name]) for name in wanted]
+    codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
     shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
@@ -85,16 +91,42 @@ def _raster_shares(
         if not shares[:, column].any() and not a_part:
             values = " or ".join(oracle.values[name])
             raise LayerError(
-                f"{path}: no pixel of any patch has {values}; see oracle.values.{name}"
+                f"{path}: no pixel of any patch has {values}; {_values_there(path)}; see "
+                f"--oracle-values, or oracle.values.{name} in owl.toml"
             )
     return shares, known
 
 
-def _codes(values: tuple[str, ...]) -> list[float]:
-    try:
-        return [float(value) for value in values]
-    except ValueError as error:
-        raise ConfigError(f"oracle.values of a raster are numbers: {error}") from error
+def _all(oracle: OracleSettings) -> list[str]:
+    return [value for values in oracle.values.values() for value in values]
+
+
+def _codes(values: tuple[str, ...], path: str) -> list[float]:
+    codes = []
+    for value in values:
+        try:
+            codes.append(float(value))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} is a raster, whose values are numbers, and {value!r} is none; "
+                f"{_values_there(path)}; see --oracle-values, or oracle.values in owl.toml"
+            ) from error
+    return codes
+
+
+def _values_there(path: str) -> str:
+    """Say which values a raster has."""
+    values = values_of(path)
+    if len(values) == 0:
+        return "it has no data"
+    shown = [f"{value:.0f}" if value == np.trunc(value) else f"{value:g}" for value in values]
+    if len(values) > _SHOWN:
+        return f"it has {len(values)} values, {shown[0]} to {shown[-1]}"
+    return f"it has {', '.join(shown)}"
+
+
+def _quoted(words: list[str]) -> str:
+    return " or ".join(map(repr, words))
 
 
 def _vector_shares(
@@ -102,6 +134,11 @@ def _vector_shares(
 ) -> tuple[Shares, BoolArray]:
     """Return each class's share of a patch's area; a point counts as the whole patch it lies in."""
     keys = [oracle.column] if oracle.column else []
+    if is_osm(path) and not keys:
+        raise ConfigError(
+            f"{path} is an OSM file: say which tags mean {_quoted(wanted)}, with "
+            "--oracle-column landuse --oracle-values industrial say"
+        )
     layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
     check_extent(path, layer.extent, pool, a_part=a_part)
     codes = _class_of_features(oracle, layer, wanted)
@@ -130,8 +167,8 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
     if oracle.column is None:
         if oracle.values:
             raise ConfigError(
-                f"oracle.column is missing: which attribute of {oracle.path} holds oracle.values? "
-                f"Name it with --oracle-column; known: {', '.join(layer.fields)}"
+                f"which attribute of {oracle.path} holds {' or '.join(_all(oracle))}? Name "
+                f"it with --oracle-column, or as oracle.column; known: {', '.join(layer.fields)}"
             )
         return np.zeros(len(layer.features), dtype=np.int64)
     if oracle.column not in layer.features:
@@ -146,7 +183,8 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
             seen = sorted(set(text.tolist()))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
-                f"there are {', '.join(map(repr, seen[:8]))}{' ...' if len(seen) > 8 else ''}; "
+                f"there are {', '.join(map(repr, seen[:_SHOWN]))}"
+                f"{' ...' if len(seen) > _SHOWN else ''}; "
                 "say which with --oracle-values, or oracle.values in owl.toml"
             )
         codes[found] = code

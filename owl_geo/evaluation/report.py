@@ -28,6 +28,7 @@ from owl_geo.evaluation.curves import (
 
 WIDTH = 120  # columns of a terminal
 _NAME = 30  # of these for a strategy's name
+_FEWEST_SEEDS = 5  # of which an interval says something
 _NONE = "-"
 
 
@@ -197,7 +198,8 @@ def _mean(column: str, digits: int) -> Callable[[pd.Series], str]:
     def cell(row: pd.Series) -> str:
         half = (row[f"{column}_high"] - row[f"{column}_low"]) / 2
         text = _number(row[column], digits)
-        return text if math.isnan(half) else f"{text} ±{_number(half, digits)}"
+        few = math.isnan(half) or row["seeds"] < _FEWEST_SEEDS
+        return text if few else f"{text} ±{_number(half, digits)}"
 
     return cell
 
@@ -282,11 +284,12 @@ def _legend(summary: pd.DataFrame) -> list[str]:
     return [
         *(f"{name}: {WORDS[name]}." for name in told),
         "found, gain, recall: when so many per cent of the pool are labelled.",
-        "±: half of the 95 % t interval over seeds.",
+        f"±: half of the 95 % t interval over seeds, from {_FEWEST_SEEDS} seeds on.",
         f"gain: difference to {baseline} on the same seeds;",
         "w-l-t: seeds won, lost and tied.",
         "AUDC: area under the discovery curve, 1 for the bound.",
         "enrichment: targets found over those of a random draw, at the budget of recall.",
-        "AUC, AP, ECE: on the test part, at the last label.",
+        "AUC (area under the ROC curve), AP (average precision), ECE (expected calibration error):",
+        "on the test part, at the last label.",
         "to 95 %: median of the labels until the AUC is 95 % of what the whole pool would give.",
     ]

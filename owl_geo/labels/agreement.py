@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.kappa import cohen_kappa, fleiss_kappa
-from owl_geo.labels.base import consensus, newest_answers
+from owl_geo.labels.base import CONSENSUS, consensus, newest_answers
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class Agreement:
 def agreement(history: pd.DataFrame) -> Agreement | None:
     """Compare the annotators' newest labels; None while fewer than two have labelled anything.
 
-    ``unsure`` and ``skip`` count as labels like the others.
+    ``unsure`` and ``skip`` count as labels like the others. A consensus that was brought in is no
+    annotator: it agrees with those that it was made of.
     """
+    history = history[history["annotator"] != CONSENSUS]
     newest = newest_answers(history)
     people = sorted(newest["annotator"].unique())
     if len(people) < 2:

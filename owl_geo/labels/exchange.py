@@ -13,7 +13,8 @@ import pandas as pd
 
 from owl_geo import gpkg
 from owl_geo.atomic import writing_file
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError, did_you_mean, missing_file
+from owl_geo.labels.base import CONSENSUS
 from owl_geo.projections import GEOGRAPHIC
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 
@@ -49,6 +50,14 @@ def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) 
             gpkg.create(partial, frame, LABELS_LAYER, spatial_index=True)
 
 
+def of_consensus(current: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels of ``LabelStore.current`` as answers of the annotator ``consensus``.
+
+    So that nobody's name is put under what several decided, and no one agrees with oneself.
+    """
+    return current[["patch_id", "label"]].assign(annotator=CONSENSUS)
+
+
 def read_answers(path: Path) -> pd.DataFrame:
     """Read answers of a GeoPackage's layer ``labels``, or of a CSV with a header, as text.
 
@@ -56,8 +65,12 @@ def read_answers(path: Path) -> pd.DataFrame:
     label. Others, and footprints, are not looked at. Raises BatchError with one line.
     """
     check_format(path)
+    if path.is_dir():
+        raise BatchError(f"{path} is a folder; name the file in it")
+    if not path.exists():
+        raise BatchError(missing_file(path))
     if not path.is_file():
-        raise BatchError(f"{path} does not exist, or is no file")
+        raise BatchError(f"{path} is no file")
     try:
         table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)
     except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
@@ -74,7 +87,9 @@ def read_answers(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
+        first = file.readline()
+        file.seek(0)
+        lines = csv.reader(file, strict=True, delimiter=_delimiter(first))
         header = next(lines, [])
         rows = []
         for row in lines:
@@ -85,6 +100,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
             if row:
                 rows.append(row)
     return pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def _delimiter(header: str) -> str:
+    """Return the semicolon, as spreadsheets write where the comma is in numbers, or the comma."""
+    plain = [name.strip().strip('"') for name in header.split(";")]
+    return ";" if len(plain) > 1 and any(name in plain for name in _NEEDED) else ","
 
 
 def _read_layer(path: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from owl_geo.errors import SourceError, did_you_mean
 from owl_geo.types import SceneGrid
@@ -122,6 +123,43 @@ def _looks_like_sentinel2(codes: Sequence[str]) -> bool:
     )
 
 
+_CODE = re.compile(r"(?:^|[_.-])b\d+[a-z]?(?:$|[_.-])")
+
+
+def doubtful_files(bands: Sequence[Band]) -> tuple[str, ...]:
+    """Return the bands of a folder that may be a mask or a truth and no band, by name.
+
+    Those are rasters of a single band that are not named as bands are, nor as most of the others,
+    while these agree; or whose type none of the others has, 8 bits say.
+    """
+    size = Counter(band.path for band in bands)
+    files = list({band.path: band for band in bands}.values())
+    if len(files) < 2:
+        return ()
+    patterns = Counter(_pattern(file) for file in files)
+    types = Counter(file.dtype for file in files)
+    found = []
+    for file in files:
+        pattern = _pattern(file)
+        others = patterns - Counter([pattern])
+        most, n = others.most_common(1)[0]
+        told = len(files) > 2 or max(size.values()) > 1  # by two alone nobody can tell
+        is_band = bool(_CODE.search(Path(file.path).stem.casefold()) or common_name(file.name))
+        odd_name = told and pattern != most and 2 * n > len(files) - 1 and not is_band
+        odd_type = types[file.dtype] == 1 and (
+            file.dtype in ("uint8", "int8") or (told and not is_band and pattern not in others)
+        )
+        if size[file.path] == 1 and (odd_name or odd_type):
+            found.append(file.name)
+    return tuple(found)
+
+
+def _pattern(band: Band) -> str:
+    """Return the name of a band's file without what counts bands: ``x_B8A_10m`` -> ``x_b#_#m``."""
+    stem = re.sub(r"\d+a(?![a-z])", "#", Path(band.path).stem.casefold())
+    return re.sub(r"\d+", "#", stem)
+
+
 def distinct(names: Sequence[str]) -> list[str]:
     """Number the names that occur more than once by their place: ``a, b, a`` -> ``a_1, b, a_3``."""
     counts = Counter(name.casefold() for name in names)
@@ -173,8 +211,16 @@ def _find(bands: Sequence[Band], word: str, where: str) -> Band:
         raise SourceError(f"{where}: {word!r} may mean {names}; name one of them in full")
     if word.isdecimal():
         raise SourceError(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
-    known = [band.name for band in bands] + [band.common for band in bands if band.common]
-    raise SourceError(f"{where} has no band {word!r}{did_you_mean(word, known)}")
+    known = list(
+        dict.fromkeys(
+            [band.name for band in bands] + [band.common for band in bands if band.common]
+        )
+    )
+    near = did_you_mean(word, known)
+    hint = near if near.startswith("; did") else ""
+    raise SourceError(
+        f"{where} has no band {word!r}{hint}{'' if hint else ';'} it has {', '.join(known)}"
+    )
 
 
 def listed(bands: Sequence[Band]) -> str:

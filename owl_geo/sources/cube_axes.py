@@ -428,7 +428,7 @@ def _crs(
             return CRS.from_cf(dict(mapping))
         except (CRSError, KeyError, ValueError, TypeError) as error:
             raise SourceError(
-                f"{where}: its grid mapping makes no CRS ({reason(error)}); name the CRS with crs"
+                f"{where}: its grid mapping makes no CRS ({reason(error)}); {_naming_it(given)}"
             ) from error
     for word in _codes(dataset, variables):
         try:
@@ -440,7 +440,14 @@ def _crs(
     x = _axis(dataset, axes.x)
     if x is None or _counts(x.to_numpy()):  # numbers of columns, which lie nowhere
         _refuse_curvilinear(dataset, axes, where)
-    raise SourceError(f"{where} does not say its CRS; name it with crs, crs = EPSG:32631 say")
+    raise SourceError(f"{where} does not say its CRS; {_naming_it(given)}")
+
+
+def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:
+    """Say how to name a CRS: of a cube in memory, or of a file."""
+    if given is not None:
+        return "name it with crs, 'EPSG:32631' say, or by rio.write_crs of the array"
+    return "name it with --crs EPSG:32631 say, or crs in owl.toml"
 
 
 def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any] | None:

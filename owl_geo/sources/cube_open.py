@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import xarray as xr
 
 from owl_geo.errors import SourceError
+from owl_geo.owl_toml import absolute
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
@@ -75,7 +76,7 @@ def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
         source = str(cube.encoding.get("source", ""))
         return _own_name(cube) or (cube_name(source) if source else "cube")
     plain = urlsplit(cube).path or urlsplit(cube).netloc if "://" in cube else cube
-    name = PurePosixPath(plain).name if "://" in cube else Path(plain).absolute().name
+    name = PurePosixPath(plain).name if "://" in cube else absolute(Path(plain)).name
     while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
         name = stem
     return name or "cube"

@@ -59,13 +59,30 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
         raise SourceError(f"cannot open {path} as a raster: {reason}; {_advice(path)}") from error
 
 
+CUBE = "a data cube? add --source cube"
+_CUBES = (".nc", ".nc4", ".netcdf", ".cdf", ".h5", ".hdf5", ".zarr", ".zarr.zip")
+_STORES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+
+
+def looks_like_cube(path: str) -> bool:
+    """Say whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
+    local = is_local(path) and Path(path).is_dir()
+    return path.lower().rstrip("/").endswith(_CUBES) or (
+        local and any((Path(path) / name).exists() for name in _STORES)
+    )
+
+
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
 
 def _advice(path: str) -> str:
     """Say what may be meant by a file that is no raster."""
+    if looks_like_cube(path):
+        return CUBE
     if path.lower().endswith(_VECTORS):
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
+    if path.lower().endswith(".zip"):
+        return f"unzip it first, or name /vsizip/{path}/FILE"
     return "open it in QGIS to see what it is, or fetch it anew"
 
 
@@ -125,8 +142,11 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
         inside = ", ".join(dataset.subdatasets[:3])
         hint = f"; name one of its subdatasets, {inside} say" if inside else ""
+        hint = f"; {CUBE}" if looks_like_cube(path) else hint
         raise SourceError(f"{path} has no bands of its own{hint}")
     fault = misplaced(dataset)
+    if fault and looks_like_cube(path):
+        fault = f"has no place on the map as a raster; {CUBE}"
     if fault:
         raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:

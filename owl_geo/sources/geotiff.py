@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,13 +13,19 @@ from pydantic import ValidationError
 
 from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.errors import SourceError
+from owl_geo.owl_toml import is_local
 from owl_geo.progress import Progress
+from owl_geo.raster import value_shares
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.reader import FileScene, ReaderPool
-from owl_geo.sources.scan import check_mask
-from owl_geo.sources.scenes import open_scenes, scene_name
+from owl_geo.sources.scan import SceneSummary, check_mask
+from owl_geo.sources.scenes import Scene, open_scenes, scene_name
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import FailedScene
+
+_NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
+
+_log = logging.getLogger("owl_geo")
 
 Place = str | Path | SceneSettings
 
@@ -88,6 +96,7 @@ class GeoTiffSource(TiledSource):
         )
         has_mask = any(one.mask for one in settings.scenes) or any(one.mask for one in found)
         self._lacks_mask = bool(settings.mask_bad) and not has_mask and not beside
+        self._mask_bad = settings.mask_bad
         self._readers = ReaderPool()
         tiled = [FileScene(scene, self._readers) for scene in found]
         super().__init__(tiled, settings, index, progress, skip=skip, may_be_empty=bool(beside))
@@ -117,17 +126,89 @@ class GeoTiffSource(TiledSource):
             beside=beside,
         )
 
+    def check_bands(self, truth: str | None = None) -> None:
+        """Warn of bands that nobody asked for and that look like none.
+
+        Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
+        """
+        for name in self.grids:
+            scene = self.scene(name)
+            if isinstance(scene, FileScene):
+                _check_bands(scene.scene, truth)
+
     def close(self) -> None:
         """Close the files; they open again when needed."""
         self._readers.close()
 
     def _check_scannable(self) -> None:
         if self._lacks_mask:
-            raise SourceError("mask_bad has bad values, but no scene has a mask; name one")
+            raise SourceError(
+                "mask_bad has bad values, but no scene has a mask; name one, with --mask say"
+            )
+
+    def _look_at(self, summary: Sequence[SceneSummary]) -> None:
+        if not self._mask_bad:
+            return
+        masked = {}
+        for entry in summary:
+            scene = self.scene(entry.scene)
+            if isinstance(scene, FileScene) and scene.scene.mask is not None:
+                masked[entry] = scene.scene.mask
+        lost = sum(entry.invalid for entry in masked)
+        kept = sum(entry.kept for entry in masked)
+        if lost <= _NEARLY_ALL * (lost + kept):
+            return
+        worst = max(masked, key=lambda entry: entry.invalid)
+        path = masked[worst].path
+        shares = value_shares(path, self._mask_bad)
+        if sum(shares.values()) < 1 - _NEARLY_ALL:
+            return  # it is not the mask that leaves them out
+        value = max(shares, key=shares.__getitem__)
+        _log.warning(
+            "nearly all is masked, %d of %d patches are left: is %d a bad value of %s? it has %d "
+            "on %.0f %% of the pixels; --mask-bad names the bad values",
+            kept,
+            kept + lost,
+            value,
+            path,
+            value,
+            100 * shares[value],
+        )
 
     def _check_scene(self, scene: ChunkedScene) -> None:
         if isinstance(scene, FileScene):
             check_mask(scene.scene)
+
+
+def _check_bands(scene: Scene, truth: str | None) -> None:
+    mask = scene.mask.path if scene.mask else None
+    for path, option in ((truth, "--oracle"), (mask, "--mask")):
+        place = _real(path) if path else None
+        for band in scene.bands:
+            if band.number == 1 and _real(band.path) == place:  # of both the first band counts
+                others = [other.name for other in scene.bands if other is not band]
+                raise SourceError(
+                    f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}; "
+                    + (
+                        f"name the others, with --bands {','.join(others)}"
+                        if others
+                        else "name another file"
+                    )
+                )
+    if scene.doubtful:
+        others = [band.name for band in scene.bands if band.name not in scene.doubtful]
+        several = len(scene.doubtful) > 1
+        _log.warning(
+            "scene %r: %s %s of it; name the bands with --bands %s",
+            scene.name,
+            ", ".join(scene.doubtful),
+            "look like no bands" if several else "looks like no band",
+            ",".join(others),
+        )
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path) if is_local(path) else path
 
 
 def _scene_settings(place: Place) -> SceneSettings:

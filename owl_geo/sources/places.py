@@ -11,14 +11,14 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
 from owl_geo.config import SceneSettings
-from owl_geo.errors import SourceError
-from owl_geo.owl_toml import expanded, is_local
+from owl_geo.errors import SourceError, missing_file
+from owl_geo.owl_toml import absolute, expanded, is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac import items_of, scene_of_item
@@ -45,6 +45,7 @@ class Place:
     is_set: bool = False  # several files
     bands: tuple[str, ...] = ()  # names of the bands, where a STAC item gives them
     mask: str | None = None
+    origin: str = ""  # the line of a list that names it
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -114,6 +115,8 @@ def find_scenes(
             else:
                 places.append(place)
     fresh, there = _without_known(_once(places), known)
+    if on_error == "fail":
+        _check_listed(fresh)
     names = named(fresh, {scene.name for scene in known})
     scenes = [place.settings(name) for place, name in zip(fresh, names, strict=True)]
     scenes = _masked(scenes, masks, folder or Path.cwd())
@@ -192,13 +195,23 @@ def _of_list(path: Path) -> list[Place]:
         word = line.split(" #")[0].strip()
         if not word or word.startswith("#"):
             continue
+        origin = f"{path}, read as a list of scenes, line {number}"
         try:
-            places += _places(word, path.parent, lists=False)
+            found = _places(word, path.parent, lists=False)
         except SourceError as error:
-            raise SourceError(f"{path}, line {number}: {error}") from error
+            raise SourceError(f"{origin}: {error}") from error
+        places += [replace(place, origin=origin) for place in found]
     if not places:
         raise SourceError(f"the list of scenes {path} names none")
     return places
+
+
+def _check_listed(places: Iterable[Place]) -> None:
+    """Raise SourceError, which names list and line, where a list names what is not there."""
+    for place in places:
+        for file in place.files:
+            if place.origin and is_local(file) and not Path(file).exists():
+                raise SourceError(f"{place.origin}: {missing_file(file)}")
 
 
 def _matches(pattern: str, folder: Path) -> list[str]:
@@ -248,7 +261,7 @@ def _exists(place: str, folder: Path) -> bool:
 
 
 def _local(place: str, folder: Path) -> Path:
-    return (folder / expanded(place)).absolute()
+    return absolute(folder / expanded(place))
 
 
 def _absolute(place: str, folder: Path) -> str:

@@ -39,6 +39,7 @@ class Product:
     default: tuple[Band, ...]
     mask: CloudMask | None = None
     unusable: tuple[str, ...] = ()  # files beside the bands that are none, each with the reason
+    doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
 
 
 # --- Sentinel-2 -----------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import numpy as np
 from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
 from owl_geo.grid import bounds
-from owl_geo.owl_toml import is_local
+from owl_geo.owl_toml import absolute, is_local
 from owl_geo.projections import crs_of, same_crs
-from owl_geo.sources.bands import Band, listed, select, with_common_names
-from owl_geo.sources.files import read_bands
+from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
+from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
 from owl_geo.sources.products import (
     CloudMask,
     Product,
@@ -39,6 +39,7 @@ class SceneDescription:
     default: tuple[Band, ...]  # taken where no bands are asked for
     mask: CloudMask | None
     unusable: tuple[str, ...]  # files beside the bands that are none, each with the reason
+    doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
 
     @property
     def grid(self) -> SceneGrid:
@@ -59,13 +60,16 @@ class Scene:
     grid: SceneGrid
     bands: tuple[Band, ...]
     mask: CloudMask | None
+    doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that look like none
 
 
 def scene_name(path: str | Path) -> str:
     """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
     text = str(path)
     plain = urlsplit(text).path if "://" in text else text
-    pure = PurePosixPath(plain) if not is_local(text) else Path(plain).absolute()
+    pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
+    if pure.name == "..":  # behind a link
+        pure = Path(plain).resolve()
     return (
         pure.name[: -len(".SAFE")]
         if pure.name.upper().endswith(".SAFE")
@@ -92,6 +96,7 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         default=tuple(band for band in bands if (band.path, band.number) in places),
         mask=product.mask,
         unusable=product.unusable,
+        doubtful=product.doubtful,
     )
 
 
@@ -142,8 +147,11 @@ def _folder(folder: Path, mask: str | None) -> Product:
             unusable.append(str(error))
     if not bands:
         reason = unusable[0] if unusable else f"looked for files ending in {', '.join(_RASTERS)}"
+        if looks_like_cube(str(folder)):
+            reason = CUBE
         raise SourceError(f"{folder} has no rasters to read: {reason}")
-    return replace(_plain("folder of rasters", tuple(bands)), unusable=tuple(unusable))
+    product = _plain("folder of rasters", tuple(bands))
+    return replace(product, unusable=tuple(unusable), doubtful=doubtful_files(bands))
 
 
 def open_scenes(
@@ -187,7 +195,9 @@ def open_scenes(
                 mask = CloudMask(scene.mask, values=tuple(mask_bad))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
-            scenes.append(Scene(offer.name, _common_grid(offer.name, bands), bands, mask))
+            doubtful = offer.doubtful if offer is first[0] and not wanted else ()
+            grid = _common_grid(offer.name, bands)
+            scenes.append(Scene(offer.name, grid, bands, mask, doubtful))
         except SourceError as error:
             if failed is None:
                 raise
@@ -235,10 +245,9 @@ def _same_bands(
             b.name == f"band_{b.number}" for b in bands
         )
         if not (by_place and unnamed):
-            raise SourceError(
-                f"{error}; scene {first.name!r} has {listed(first.bands)}; "
-                f"scene {other.name!r} has {listed(other.bands)}"
-            ) from error
+            if wanted:
+                raise
+            raise SourceError(f"{error}; the first scene, {first.name!r}, has it") from error
         found = other.default
     return tuple(replace(theirs, name=ours.name) for theirs, ours in zip(found, bands, strict=True))
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from owl_geo.errors import SourceError, did_you_mean
-from owl_geo.owl_toml import is_local
+from owl_geo.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
 
@@ -157,8 +157,8 @@ def place_of(href: str, item: str) -> str:
     if (parts.scheme in _SERVERS and "://" in href) or href.startswith(_VIRTUAL):
         return href
     beside = Path(item).parent
-    plain = (beside / href).absolute()
-    return str(plain if plain.exists() else (beside / unquote(href)).absolute())
+    plain = absolute(beside / href)
+    return str(plain if plain.exists() else absolute(beside / unquote(href)))
 
 
 def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:

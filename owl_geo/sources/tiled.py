@@ -166,6 +166,7 @@ class TiledSource:
                 )
             except NoSceneLeft as error:
                 raise NoSceneLeft([*self._failed, *error.failed]) from error
+            self._look_at(result.summary)
             return self._lay_out(result)
         return self._layout
 
@@ -174,6 +175,9 @@ class TiledSource:
 
     def _check_scene(self, scene: ChunkedScene) -> None:
         """Raise SourceError for a scene that cannot serve; for sources that know of a reason."""
+
+    def _look_at(self, summary: Sequence[SceneSummary]) -> None:
+        """Warn of what a scan found, where that looks like a mistake."""
 
     def _lay_out(self, result: Scan) -> _Layout:
         for scene in result.failed:
