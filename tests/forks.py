@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_SAID = ("out", "err", "instants")  # files of what a command prints, and of its instants
 CHANGES = {"os.rename", "os.link", "os.rmdir", "os.chmod", "os.truncate"}
 
 
@@ -111,6 +112,8 @@ def serve() -> None:
                 number = len(started)
                 place = Path(notes) / str(number)
                 place.mkdir(mode=0o777)
+                for name in _SAID:  # here, since it may be killed before it opens them
+                    (place / name).touch(mode=0o666)
                 process = os.fork()
                 if process == 0:
                     _work(request, place)
@@ -129,8 +132,7 @@ def _ended(process: int, place: Path, began: float, request: dict[str, Any]) -> 
     seconds = time.perf_counter() - began
     _import_too(place / "modules")
     out, err, instants = (
-        (place / name).read_text(encoding="utf-8", errors="replace")
-        for name in ("out", "err", "instants")
+        (place / name).read_text(encoding="utf-8", errors="replace") for name in _SAID
     )
     return {
         "code": os.waitstatus_to_exitcode(status),
@@ -157,7 +159,7 @@ def _work(request: dict[str, Any], place: Path) -> None:
         os.chdir(request["folder"])
         # a shell that starts tests in the background has them ignore it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        files = [(place / name).open("ab", buffering=0) for name in ("out", "err", "instants")]
+        files = [(place / name).open("ab", buffering=0) for name in _SAID]
         for number, file in enumerate(files[:2], start=1):
             os.dup2(file.fileno(), number)
         if "largest" not in request:

@@ -132,11 +132,6 @@ def test_verbose_says_more(tmp_path) -> None:
         (["init", "x", "--scene", "a.tif", "--oracle-values", "3"], "goes with --oracle"),
         (["run", "--source", "synthetic", "--batch-size", "3", "--labels-per-hour", "5"], "or"),
         (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
-        (["init", "x", "--source", "synthetic", "--n-samples", "0"], "--n-samples is 0"),
-        (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
-        (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it lies between"),
-        (["run", "--source", "synthetic", "--image-size", "3"], "--image-size is 3"),
-        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -> None:
@@ -150,6 +145,11 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
     ("arguments", "said"),
     [
         (["query", "nowhere"], "no run folder at nowhere; make one with `owl-geo init`"),
+        (["init", "x", "--source", "synthetic", "--n-samples", "0"], "--n-samples is 0"),
+        (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
+        (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it lies between"),
+        (["run", "--source", "synthetic", "--image-size", "3"], "--image-size is 3"),
+        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
         (["init", "x"], "source.scenes is missing"),
         (["init", "x", "--scene", "nothing.tif"], "nothing.tif"),
         (["init", "x", "--config", "nothing.toml"], "--config nothing.toml does not exist"),

@@ -327,7 +327,7 @@ class TestBackbones:
         assert steps["network.trunk.layer4.1.conv2.weight"] == pytest.approx(0.001, rel=0.01)
 
     def test_weights_without_a_backbone_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="weights are for a backbone"):
+        with pytest.raises(ValueError, match="weights is for a backbone"):
             ModelSettings(kind="cnn", weights="imagenet")
 
 

@@ -274,7 +274,7 @@ def test_the_command(partly_answered) -> None:
     done = owl("predict", run.path, "--on-error", "skip", "--device", "cpu")
     assert done.returncode == 3
     line = done.stderr.splitlines()[-1]
-    assert line.startswith(f"warning: failed: {broken}: scene '{broken}': cannot read")
+    assert line.startswith(f"warning: failed: scene '{broken}': cannot read")
     folder = run.path / "predictions"
     assert done.stdout.splitlines() == [
         "1 done, 1 skipped (up to date), 1 failed",

@@ -378,9 +378,9 @@ def flag(parameter: str) -> str:
 
 @contextmanager
 def by_flags(options: Mapping[str, Any]) -> Iterator[None]:
-    """Raise click.UsageError, which names the option, for a setting that an option made wrong.
+    """Name the option in the ConfigError of a setting that an option made wrong.
 
-    ``options`` are the parameters of the command; what came from elsewhere stays a ConfigError.
+    ``options`` are the parameters of the command; of what came from elsewhere the setting is named.
     """
     from owl_geo.errors import ConfigError
 
@@ -401,7 +401,7 @@ def by_flags(options: Mapping[str, Any]) -> Iterator[None]:
             found = re.sub(rf"(?<![\w-])({names})\b", flag(parameter), fault, count=1)
             fault = found if found != fault else f"{flag(parameter)}: {fault}"
         if was_given:
-            raise click.UsageError(fault) from error
+            raise ConfigError(fault) from error
         raise
 
 
@@ -413,9 +413,9 @@ def _place(setting: str) -> str | None:
 
 
 def check_folder(path: Path | None) -> None:
-    """Raise click.UsageError where a folder is to be written and a file has its name."""
+    """Raise OwlError where a folder is to be written and a file has its name."""
     if path is not None and path.is_file():
-        raise click.UsageError(f"{path} is a file; name a folder")
+        raise OwlError(f"{path} is a file; name a folder")
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from owl_geo.cli import options as opt
+from owl_geo.errors import OwlError
 
 
 @click.command(
@@ -26,7 +27,6 @@ def report(run_path: Path, out: Path | None, overwrite: bool, device: str) -> No
     """
     from owl_geo.reporting.document import report as write
 
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise click.UsageError(f"{out} would be HTML; name it {out.with_suffix('.html').name}")
-
+    if out is not None and not out.is_dir() and out.suffix.lower() not in (".html", ".htm"):
+        raise OwlError(f"{out} would be HTML; name it {out.with_suffix('.html').name}")
     click.echo(write(run_path, out, overwrite=overwrite, device=device, report=opt.progress))

@@ -69,6 +69,8 @@ def _copy(folder: Path) -> None:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
+            if path.parent != folder:
+                path.parent.rmdir()
         reason = error.strerror or str(error)
         raise OwlError(
             f"cannot write {folder}: {reason}; name a folder that you may write"
