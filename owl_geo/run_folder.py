@@ -527,7 +527,7 @@ def _no_run(path: Path) -> str:
     runs = _runs_in(absolute.parent)
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
-    meant_name = f"did you mean {folded[near[0]]!r}? If not, " if near else ""
+    meant_name = f"did you mean {str(path.parent / folded[near[0]])!r}? If not, " if near else ""
     return f"no run folder at {path}; {meant_name}make one with `owl-geo init`"
 
 
