@@ -18,7 +18,7 @@ from searches import editing
 
 from owl_geo import Run
 from owl_geo.cli import _run, init
-from owl_geo.cli.options import SETTINGS
+from owl_geo.cli.flags import SETTINGS
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from owl_geo.cli import flags, synthetic
 from owl_geo.cli import options as opt
-from owl_geo.cli import synthetic
 
 if TYPE_CHECKING:
     from owl_geo.run_folder import Run
@@ -102,7 +102,7 @@ def compare(
     opt.check_folder(out)
     named = [name for name in synthetic.GENERATOR if generator[name] is not None]
     if named and source is None:
-        raise click.UsageError(f"{opt.flag(named[0])} goes with --source synthetic")
+        raise click.UsageError(f"{flags.flag(named[0])} goes with --source synthetic")
     if not runs and source is None:
         raise click.UsageError("give --run RUN, or --source synthetic")
     words = [word.strip() for word in strategies.split(",") if word.strip()]
@@ -178,7 +178,7 @@ def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
 
     place = out / _SYNTHETIC
     values = synthetic.settings({**generator, "seed": None})
-    with opt.by_flags(generator):
+    with flags.named_in_errors(generator):
         settings = parse(values | {"oracle": {}}, "the options")
     if is_run(place) and not overwrite:
         existing = Run(place)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from owl_geo.cli import cube, synthetic
+from owl_geo.cli import cube, flags, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
@@ -147,7 +147,7 @@ def init(
     else:
         found = _find(options)
         values = _settings(options, found)
-        with opt.by_flags(options):
+        with flags.named_in_errors(options):
             settings = owl_toml.parse(values, _origin(options))
         if not dry_run:  # before scenes are opened for a guess
             run_setup.check_free(run_path, overwrite=overwrite)
@@ -338,7 +338,7 @@ def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
     """Refuse options that would be accepted and do nothing."""
     for name in names:
         if options[name] not in (None, ()):
-            raise click.UsageError(f"{opt.flag(name)} goes with {where}")
+            raise click.UsageError(f"{flags.flag(name)} goes with {where}")
 
 
 def _cube(options: dict[str, Any]) -> dict[str, Any]:

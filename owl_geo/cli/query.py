@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from owl_geo.cli import flags
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def ask(
         publication.team_store(opened)  # before the work, not after it
     waits = not go_on and opened.waiting() is not None
     team = {"annotators": annotators, "overlap": overlap}
-    with cluster_.opened(None if waits else cluster) as workers, opt.by_flags(team):
+    with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
         entry = loop.query(
             opened,
             device=device,

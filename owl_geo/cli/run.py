@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from owl_geo.cli import flags, synthetic
 from owl_geo.cli import options as opt
-from owl_geo.cli import synthetic
 from owl_geo.cli.query import ask
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(
     if run_path is not None:
         named = [name for name, value in options.items() if value is not None]
         if named or out or overwrite:
-            flag = opt.flag(named[0]) if named else "--out" if out else "--overwrite"
+            flag = flags.flag(named[0]) if named else "--out" if out else "--overwrite"
             raise click.UsageError(
                 f"{flag} goes with --source; a run's settings are in its owl.toml"
             )
@@ -82,7 +82,7 @@ def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
     from owl_geo.run_folder import Run, is_run
 
     values = opt.merge(synthetic.settings(options), opt.loop_settings(options))
-    with opt.by_flags(options):
+    with flags.named_in_errors(options):
         settings = parse(values | {"oracle": {}}, "the options")
     if is_run(out) and not overwrite:
         existing = Run(out)
