@@ -169,8 +169,9 @@ def test_what_is_no_team(tmp_path: Path) -> None:
     run = team(tmp_path / "run")
     for names in ("ana,ANA", "ana,", " ana", "ana,b\nen"):
         done = owl("query", run.path, "--annotators", names)
-        assert done.exit_code == (1 if "\n" in names else 2)
-        assert "annotators" in done.output.splitlines()[-1]
+        assert done.exit_code == 1
+        assert "--annotators" in done.output or "\n" in names
+        assert len(done.output.splitlines()) == 1
     with pytest.raises(ConfigError, match="overlap"):
         query(run, annotators=["ana"], overlap=2.0)
     assert owl("query", run.path, "--overlap", "0.2").exit_code == 2
