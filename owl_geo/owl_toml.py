@@ -134,6 +134,8 @@ _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
 def no_toml(where: str, error: Exception) -> str:
     """Say why a text is no TOML; of a path as Windows writes it, how TOML wants it."""
+    if isinstance(error, IsADirectoryError):
+        return f"{where} is a folder; name a TOML file"
     text = f"{where} cannot be read as TOML: {error}"
     backslash = "\\" in str(error) or "hex" in str(error).lower()
     return f"{text}; {_WINDOWS}" if backslash else text

@@ -127,6 +127,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial say"]),
         (f"{INIT} --config wide.toml --stride 9", ["source.min_valid is 90"]),
         (f"{INIT} --config notes.toml", ["notes.toml", "line 1"]),
+        (f"{INIT} --config bands", ["bands is a folder; name a TOML file"]),
         ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
         ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
         (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),

@@ -224,8 +224,8 @@ def _write_names(
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # what is written now must not move it
     wanted = np.array([(ends[name][1] - low) / (high - low) for name in names])
-    height = axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]
-    rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]
+    height = axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]  # drawn
+    rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]  # in a grid
     gap = _LINE_INCHES / (0.78 * height / rows)
     for name, at in zip(names, _apart(wanted, gap), strict=True):
         style = styles[name]
