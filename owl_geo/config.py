@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from owl_geo.errors import did_you_mean
-from owl_geo.schema import LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
+from owl_geo.schema import CONSENSUS, LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
 
 _LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
 
@@ -454,6 +454,9 @@ class TeamSettings(Section):
         for name in self.annotators:
             if not name.strip() or name != name.strip() or not name.isprintable():
                 text = f"annotators has {name!r}, which can be no name; take plain words"
+                raise Wrong(text, "annotators")
+            if name == CONSENSUS:
+                text = f"annotators has {name!r}, the name of what several decided; take another"
                 raise Wrong(text, "annotators")
         folded = Counter(name.casefold() for name in self.annotators)
         for name in self.annotators:

@@ -12,6 +12,8 @@ UNSURE = "unsure"  # seen, ambiguous: neither trained on nor asked again
 SKIP = "skip"  # unusable, never asked again
 RESERVED_LABELS = (UNSURE, SKIP)
 
+CONSENSUS = "consensus"  # the annotator of labels that several annotators' answers decided
+
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of labelled_at, in UTC; sorts as text
 
 # Columns before and after the concepts of a batch, in the order of the file.

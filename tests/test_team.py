@@ -167,7 +167,7 @@ def test_going_on_without_those_who_have_not_answered(tmp_path: Path) -> None:
 
 def test_what_is_no_team(tmp_path: Path) -> None:
     run = team(tmp_path / "run")
-    for names in ("ana,ANA", "ana,", " ana", "ana,b\nen"):
+    for names in ("ana,ANA", "ana,", " ana", "ana,b\nen", "consensus,ana"):
         done = owl("query", run.path, "--annotators", names)
         assert done.exit_code == 1
         assert "--annotators" in done.output or "\n" in names

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.kappa import cohen_kappa, fleiss_kappa
-from owl_geo.labels.base import CONSENSUS, consensus, newest_answers
+from owl_geo.labels.base import consensus, newest_answers
+from owl_geo.schema import CONSENSUS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from owl_geo.projections import transformer
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
 
-CONSENSUS = "consensus"  # the annotator of labels that several annotators' answers decided
 HISTORY_COLUMNS = ("seq", *LABELS_COLUMNS)
 
 

@@ -14,9 +14,8 @@ import pandas as pd
 from owl_geo import gpkg
 from owl_geo.atomic import writing_file
 from owl_geo.errors import BatchError, did_you_mean, missing_file
-from owl_geo.labels.base import CONSENSUS
 from owl_geo.projections import GEOGRAPHIC
-from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
+from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _NEEDED = ("patch_id", "label")
