@@ -50,7 +50,7 @@ class Round:
             "metrics": self.metrics.to_json(),
             "patch_ids": list(self.patch_ids),
             "audit": {name: None if math.isnan(p) else p for name, p in self.audit.items()},
-            "watched": "".join(str(number) for number in self.watched),
+            "watched": list(self.watched),
             "team": {name: list(places) for name, places in self.team.items()},
         }
         return json.dumps(values, indent=1) + "\n"
@@ -69,12 +69,23 @@ class Round:
             audit={
                 name: math.nan if p is None else float(p) for name, p in values["audit"].items()
             },
-            watched=tuple(int(digit) for digit in _typed(values["watched"], str)),
+            watched=_watched(values["watched"]),
             team={
                 name: tuple(_typed(place, int) for place in places)
                 for name, places in _typed(values.get("team", {}), dict).items()
             },
         )
+
+
+def _watched(value: object) -> tuple[int, ...]:
+    """Return the class numbers, also of a round that an older version wrote as one digit each.
+
+    Where it had more than ten classes its digits cannot be told apart again; they are then more
+    than there are patches, and the next round compares nothing with them.
+    """
+    if isinstance(value, str):
+        return tuple(int(digit) for digit in value)
+    return tuple(_typed(number, int) for number in _typed(value, list))
 
 
 def index_record(values: dict[str, Any]) -> dict[str, Any]:

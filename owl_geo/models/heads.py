@@ -7,7 +7,7 @@ one or more members, whose mean is the prediction.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -155,18 +155,40 @@ def _logistic(table: FloatArray, labels: IntArray, columns: Columns, _seed: int)
 
 
 def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> _Predict:
+    """Fit a process that tells two classes apart, or one for each class against all others."""
     rng = np.random.default_rng(seed)
-    taken = _balanced(labels, _MOST_GP, rng)
-    tuned = taken[_balanced(labels[taken], _TUNED_ON, rng)]
+    n_classes = len(np.unique(labels))  # each has an answer among those that are drawn
+    taken = _balanced(labels, max(_MOST_GP, n_classes), rng)
+    tuned = taken[_balanced(labels[taken], max(_TUNED_ON, n_classes), rng)]
+    rows = table[taken].astype(np.float64)
     model = GaussianProcessClassifier(_kernel(columns), random_state=seed % 2**32)
     with warnings.catch_warnings():
         # a bound that is reached is as good a kernel as the answers can tell
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[tuned].astype(np.float64), labels[tuned])
-        if len(tuned) < len(taken):
-            model = GaussianProcessClassifier(model.kernel_, optimizer=None)
-            model.fit(table[taken].astype(np.float64), labels[taken])
+    if len(tuned) < len(taken):
+        if n_classes > 2:
+            return _one_against_rest(model.kernel_.kernels, rows, labels[taken])
+        model = GaussianProcessClassifier(model.kernel_, optimizer=None).fit(rows, labels[taken])
     return lambda candidates: model.predict_proba(candidates.astype(np.float64))[None]
+
+
+def _one_against_rest(kernels: Sequence[Any], rows: NDArray[Any], labels: IntArray) -> _Predict:
+    """Fit a process a class with the kernel that was chosen for it.
+
+    scikit-learn tunes a kernel for each class but does not take them back to fit more answers.
+    """
+    processes = [
+        GaussianProcessClassifier(kernel, optimizer=None).fit(rows, labels == number)
+        for number, kernel in enumerate(kernels)
+    ]
+
+    def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
+        exact = candidates.astype(np.float64)
+        own = np.stack([process.predict_proba(exact)[:, 1] for process in processes], axis=1)
+        return (own / own.sum(axis=1, keepdims=True))[None]
+
+    return predict
 
 
 def _balanced(labels: IntArray, most: int, rng: np.random.Generator) -> IntArray:
