@@ -57,7 +57,7 @@ notebook: $(VENV)/.installed-dev
 	$(BIN)/python docs/run_notebook.py
 
 release: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q tests/test_release.py tests/test_plugin_command.py
+	$(BIN)/python -m pytest -q tests/repository/test_release.py tests/cli/test_plugin_command.py
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/owl-geo plugin zip --out dist/owl_geo_labeler.zip

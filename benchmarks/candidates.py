@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from owl_geo import creation, owl_toml
 from owl_geo.evaluation.simulate import simulate
+from owl_geo.settings import owl_toml
+from owl_geo.verbs.init import init
 
 _ROUNDS, _BATCH = 10, 20
 
@@ -66,7 +67,7 @@ def _searched(n: int, seed: int, model: dict[str, str], candidates: int) -> tupl
         "oracle": {},
     }
     with tempfile.TemporaryDirectory() as folder:
-        run = creation.init(Path(folder) / "run", owl_toml.parse(values, "the benchmark")).run
+        run = init(Path(folder) / "run", owl_toml.parse(values, "the benchmark")).run
         rounds = [entry.metrics for entry in simulate(run, device="cpu")]
     return rounds[-1].positives_found, float(np.median([entry.seconds for entry in rounds[2:]]))
 

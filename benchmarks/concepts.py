@@ -12,9 +12,9 @@ import shapely
 
 from benchmarks.scenes import make_polygons
 from owl_geo.concepts.table import concept_table
-from owl_geo.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
-from owl_geo.footprints import footprints
-from owl_geo.grid import tile
+from owl_geo.ground.footprints import footprints
+from owl_geo.ground.grid import tile
+from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 

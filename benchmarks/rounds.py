@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from owl_geo import creation, owl_toml
 from owl_geo.search import Answers, Search
+from owl_geo.settings import owl_toml
+from owl_geo.verbs.init import init
 
 _MODELS: Mapping[str, Mapping[str, Any]] = {
     "statistics, committee (the default)": {},
@@ -47,7 +48,7 @@ def _seconds(over: Mapping[str, Any]) -> tuple[float, float]:
         "the benchmark",
     )
     with TemporaryDirectory() as folder:
-        run = creation.init(Path(folder) / "run", settings).run
+        run = init(Path(folder) / "run", settings).run
         search = Search(
             settings,
             run.patches,

@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import interleaved, table
-from owl_geo import SyntheticSource, entropy, scoring
+from owl_geo import SyntheticSource, entropy
+from owl_geo.learners import scoring
 from owl_geo.models import checkpoint
 from owl_geo.models.compiled import WORTH_IT, is_available
 from owl_geo.sources.base import read_at

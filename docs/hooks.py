@@ -25,7 +25,7 @@ from pydantic_core import PydanticUndefined
 import owl_geo
 from owl_geo import schema
 from owl_geo.cli import cli
-from owl_geo.config import Section, Settings
+from owl_geo.settings.config import Section, Settings
 
 DOCS = Path(__file__).parent
 _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)

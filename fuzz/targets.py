@@ -25,16 +25,17 @@ import numpy as np
 import rasterio
 import shapely
 
-from owl_geo import owl_toml, schema
+from owl_geo import schema
 from owl_geo.batches import IssuedBatch, answers_of, read_batch, write_batch
 from owl_geo.concepts.layers import load
 from owl_geo.concepts.osm import read_osm
-from owl_geo.config import LayerSettings, SceneSettings, Settings
 from owl_geo.errors import OwlError
-from owl_geo.prediction import _Record
-from owl_geo.run_folder import Run
+from owl_geo.run_folder.folder import Run
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import LayerSettings, SceneSettings, Settings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.verbs.predict import _Record
 
 INPUTS = Path(__file__).parent / "inputs"
 PLUGIN = Path(__file__).parents[1] / "qgis_plugin" / "owl_geo_labeler"

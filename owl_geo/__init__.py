@@ -6,26 +6,17 @@ that ``import owl_geo`` loads neither torch nor rasterio.
 The layers, from top to bottom; imports go down only:
 
     cli
-    addition
-    preview | health
-    creation
     reporting
-    overview
     evaluation
-    elsewhere
-    loop | intake | prediction | publication
-    run_setup
+    verbs
     run_folder
     search
     learners
-    features
-    scoring | training | audit | validation | patch_table | records
-    sources | concepts | models | acquisition | reptile | labels | batches | maps | metrics
-    raster | vector | gpkg | qml | uncertainty | footprints | file_names | kappa | answer_checks
-    grid | blocks | projections | cluster
-    owl_toml | atomic | presets | workers
-    config
-    types | progress | schema | errors
+    features | truth
+    sources | concepts | acquisition | labels | batches | maps
+    models | measures | ground
+    disk | work | settings
+    types | schema | errors
 """
 
 from __future__ import annotations
@@ -44,31 +35,31 @@ if TYPE_CHECKING:
         RandomSampler,
         UncertaintySampler,
     )
-    from owl_geo.addition import add
-    from owl_geo.config import Settings
-    from owl_geo.creation import init
-    from owl_geo.elsewhere import predict_array
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
-    from owl_geo.intake import import_answers, ingest
     from owl_geo.labels.agreement import agreement
-    from owl_geo.loop import query
+    from owl_geo.learners.reptile import Reptile
+    from owl_geo.measures.uncertainty import entropy, least_confidence, margin, mutual_information
     from owl_geo.models.cnn import SimpleCNN
-    from owl_geo.overview import status
-    from owl_geo.prediction import predict, predictions
     from owl_geo.reporting.document import report
     from owl_geo.reporting.plotting import plot
-    from owl_geo.reptile import Reptile
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.settings.config import Settings
     from owl_geo.sources.base import PatchSource
-    from owl_geo.sources.cube import CubeSource
+    from owl_geo.sources.cube.source import CubeSource
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
-    from owl_geo.uncertainty import entropy, least_confidence, margin, mutual_information
+    from owl_geo.verbs.add import add
+    from owl_geo.verbs.ingest import import_answers, ingest
+    from owl_geo.verbs.init import init
+    from owl_geo.verbs.predict import predict, predictions
+    from owl_geo.verbs.predict_array import predict_array
+    from owl_geo.verbs.query import query
+    from owl_geo.verbs.status import status
 
 _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
-    "CubeSource": "sources.cube",
+    "CubeSource": "sources.cube.source",
     "DiscoverySampler": "acquisition.samplers",
     "GeoTiffSource": "sources.geotiff",
     "GreedySampler": "acquisition.samplers",
@@ -76,29 +67,29 @@ _HOME = {
     "PatchSource": "sources.base",
     "PowerSampler": "acquisition.samplers",
     "RandomSampler": "acquisition.samplers",
-    "Reptile": "reptile",
-    "Run": "run_folder",
-    "Settings": "config",
+    "Reptile": "learners.reptile",
+    "Run": "run_folder.folder",
+    "Settings": "settings.config",
     "SimpleCNN": "models.cnn",
     "SyntheticSource": "sources.synthetic",
     "UncertaintySampler": "acquisition.samplers",
-    "add": "addition",
+    "add": "verbs.add",
     "agreement": "labels.agreement",
-    "entropy": "uncertainty",
-    "import_answers": "intake",
-    "ingest": "intake",
-    "init": "creation",
-    "least_confidence": "uncertainty",
-    "margin": "uncertainty",
-    "mutual_information": "uncertainty",
+    "entropy": "measures.uncertainty",
+    "import_answers": "verbs.ingest",
+    "ingest": "verbs.ingest",
+    "init": "verbs.init",
+    "least_confidence": "measures.uncertainty",
+    "margin": "measures.uncertainty",
+    "mutual_information": "measures.uncertainty",
     "plot": "reporting.plotting",
-    "predict": "prediction",
-    "predict_array": "elsewhere",
-    "predictions": "prediction",
-    "query": "loop",
+    "predict": "verbs.predict",
+    "predict_array": "verbs.predict_array",
+    "predictions": "verbs.predict",
+    "query": "verbs.query",
     "report": "reporting.document",
     "run": "evaluation.simulate",
-    "status": "overview",
+    "status": "verbs.status",
 }
 
 __all__ = [

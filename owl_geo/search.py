@@ -27,18 +27,18 @@ from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
 from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.start import typical
 from owl_geo.acquisition.strategies import build_sampler
-from owl_geo.audit import FEW_OF_A_CLASS
-from owl_geo.blocks import ground_blocks
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
-from owl_geo.config import PEERS, Settings
-from owl_geo.footprints import centres_on_earth
+from owl_geo.ground.blocks import ground_blocks
+from owl_geo.ground.footprints import centres_on_earth
 from owl_geo.learners.base import Learner, Lesson, Material
-from owl_geo.metrics import average_precision, expected_calibration_error, roc_auc
-from owl_geo.progress import Progress, Reporter, silent
+from owl_geo.measures.audit import FEW_OF_A_CLASS
+from owl_geo.measures.metrics import average_precision, expected_calibration_error, roc_auc
+from owl_geo.measures.validation import blocked_cv_auc
+from owl_geo.settings.config import PEERS, Settings
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray
-from owl_geo.validation import blocked_cv_auc
-from owl_geo.workers import Threads, Workers
+from owl_geo.work.progress import Progress, Reporter, silent
+from owl_geo.work.workers import Threads, Workers
 
 if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
     import torch

@@ -17,6 +17,7 @@ if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it 
         store_of_all_tests,
         team,
     )
+    from qgis_tests import qgis_python  # noqa: F401 - a fixture
 
     # the same examples on every run, and no deadline: a busy machine is no reason to fail
     settings.register_profile("steady", derandomize=True, deadline=None)

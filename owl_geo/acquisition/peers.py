@@ -22,8 +22,8 @@ from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.samplers import ScoreSampler
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.measures.uncertainty import Measure
 from owl_geo.types import IntArray
-from owl_geo.uncertainty import Measure
 
 _PREFIX = "skactiveml:"
 _SAMPLE = 500  # rows from which ProbCover's radii are taken

@@ -17,8 +17,8 @@ from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.acquisition.spread import Spread
 from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.measures.uncertainty import Measure, uncertainty
 from owl_geo.types import IntArray
-from owl_geo.uncertainty import Measure, uncertainty
 
 
 class Sampler(Protocol):

@@ -15,8 +15,8 @@ from owl_geo.acquisition.samplers import (
     UncertaintySampler,
 )
 from owl_geo.acquisition.spread import Spread
-from owl_geo.config import PEERS, AcquisitionSettings
-from owl_geo.uncertainty import Measure
+from owl_geo.measures.uncertainty import Measure
+from owl_geo.settings.config import PEERS, AcquisitionSettings
 
 
 def build_sampler(

@@ -14,13 +14,13 @@ import shapely
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 
-from owl_geo.answer_checks import check_labels, utc_time
+from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import BatchFile, some
 from owl_geo.errors import BatchError, brief
-from owl_geo.projections import transformer
+from owl_geo.ground.projections import transformer
+from owl_geo.ground.vector import repaired
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer, AnyArray
-from owl_geo.vector import repaired
 
 _log = logging.getLogger("owl_geo")
 

@@ -16,7 +16,8 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from owl_geo import gpkg, schema
+from owl_geo import schema
+from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError, brief, did_you_mean, missing_file
 
 _log = logging.getLogger("owl_geo")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
-from owl_geo import qml, schema
-from owl_geo.gpkg import FEATURE_ID
+from owl_geo import schema
+from owl_geo.disk import qml
+from owl_geo.disk.gpkg import FEATURE_ID
 
 _VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down spells null
 _NOT_ANSWERED = "(not answered)"

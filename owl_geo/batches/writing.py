@@ -10,8 +10,9 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
-from owl_geo import gpkg, schema
+from owl_geo import schema
 from owl_geo.batches.style import batch_style
+from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
 
 _GIVEN_COLUMNS = (

@@ -35,8 +35,8 @@ def add(
     sees the new patches too. If this is interrupted, the run is as before, or whole at the next
     command; the same command goes on.
     """
-    from owl_geo import cluster as cluster_
-    from owl_geo.addition import add as add_scenes
+    from owl_geo.verbs.add import add as add_scenes
+    from owl_geo.work import cluster as cluster_
 
     if not scenes:
         raise click.UsageError("give --scene, as often as you like")

@@ -12,7 +12,7 @@ from owl_geo.cli import flags, synthetic
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
 _SYNTHETIC = "synthetic"
 
@@ -94,7 +94,7 @@ def compare(
     plots of discovery and learning. A comparison that was stopped goes on; more seeds or
     strategies may be added to it.
     """
-    from owl_geo.atomic import disk_errors
+    from owl_geo.disk.atomic import disk_errors
     from owl_geo.evaluation import compare as comparing
     from owl_geo.evaluation import plots, report
     from owl_geo.evaluation.contestants import NEEDS_CONCEPTS, contestants
@@ -164,17 +164,17 @@ def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _has_concepts(path: Path) -> bool:
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
     return bool(Run(path).settings.concepts)
 
 
 def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
     """Make the run of generated patches, or take the one that is there from before."""
-    from owl_geo.creation import init
     from owl_geo.errors import RunError
-    from owl_geo.owl_toml import parse
-    from owl_geo.run_folder import Run, is_run
+    from owl_geo.run_folder.folder import Run, is_run
+    from owl_geo.settings.owl_toml import parse
+    from owl_geo.verbs.init import init
 
     place = out / _SYNTHETIC
     values = synthetic.settings({**generator, "seed": None})

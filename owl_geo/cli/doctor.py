@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from owl_geo import health
 from owl_geo.cli import options as opt
 from owl_geo.cli import plugin
-from owl_geo.health import Finding
+from owl_geo.verbs import doctor as checks
+from owl_geo.verbs.doctor import Finding
 
 
 @click.command(
@@ -52,11 +52,11 @@ def doctor(run_path: Path | None) -> int:
 
 def _findings(run_path: Path | None) -> Iterator[tuple[Finding, bool]]:
     """Return each finding, and whether it is worth a line although it is ok."""
-    of_machine = chain(health.environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
-    for finding in health.examine(of_machine):
+    of_machine = chain(checks.environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
+    for finding in checks.examine(of_machine):
         yield finding, run_path is None or opt.is_verbose()
     if run_path is not None:
-        for finding in health.examine(health.run_checks(run_path)):
+        for finding in checks.examine(checks.run_checks(run_path)):
             yield finding, True
 
 

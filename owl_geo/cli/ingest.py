@@ -11,7 +11,7 @@ import click
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
-    from owl_geo.intake import Ingested
+    from owl_geo.verbs.ingest import Ingested
 
 
 @click.command(
@@ -31,8 +31,8 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     A batch may be answered in parts and ingested as often as you like; the same file twice changes
     nothing. Files are checked before anything is stored: an error stores nothing.
     """
-    from owl_geo.intake import ingest as take_in
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.verbs.ingest import ingest as take_in
 
     opened = Run(run_path)
     stored = False

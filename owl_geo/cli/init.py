@@ -16,10 +16,10 @@ from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
 
 if TYPE_CHECKING:
-    from owl_geo.config import Settings
-    from owl_geo.creation import Summary
+    from owl_geo.settings.config import Settings
     from owl_geo.sources.places import Found
     from owl_geo.types import SceneGrid
+    from owl_geo.verbs.init import Summary
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -133,8 +133,10 @@ def init(
     Says how many patches there are and what each concept looks like. After editing sources or
     concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
     """
-    from owl_geo import cluster as cluster_
-    from owl_geo import creation, owl_toml, run_setup
+    from owl_geo.run_folder import setup as run_setup
+    from owl_geo.settings import owl_toml
+    from owl_geo.verbs import init as verb
+    from owl_geo.work import cluster as cluster_
 
     why = ""
     if update:
@@ -143,7 +145,7 @@ def init(
         if given or overwrite or dry_run:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         with cluster_.opened(cluster) as workers:
-            summary = creation.update(run_path, workers=workers, report=opt.progress)
+            summary = verb.update(run_path, workers=workers, report=opt.progress)
     else:
         found = _find(options)
         values = _settings(options, found)
@@ -155,7 +157,7 @@ def init(
         if dry_run:
             return _preview(run_path, settings, found, why, overwrite=overwrite)
         with cluster_.opened(cluster) as workers:
-            summary = creation.init(
+            summary = verb.init(
                 run_path,
                 settings,
                 overwrite=overwrite,
@@ -188,8 +190,8 @@ def _find(options: dict[str, Any]) -> Found | None:
 
 def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
     """Choose a patch size for imagery where none was given, and say which and why."""
-    from owl_geo import preview
-    from owl_geo.config import SyntheticSettings
+    from owl_geo.settings.config import SyntheticSettings
+    from owl_geo.verbs import preview
 
     if is_given or isinstance(settings.source, SyntheticSettings):
         return settings, ""
@@ -205,8 +207,8 @@ def _preview(
     run_path: Path, settings: Settings, found: Found | None, why: str, *, overwrite: bool
 ) -> int:
     """Say what init would do."""
-    from owl_geo import preview as preview_
     from owl_geo.sources.scenes import crs_text
+    from owl_geo.verbs import preview as preview_
 
     now = preview_.preview(run_path, settings, overwrite=overwrite)
     grids = list(now.grids.values())
@@ -245,8 +247,8 @@ def _preview(
 
 def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
     """Say what a beginner might wonder at, or miss."""
-    from owl_geo import preview
-    from owl_geo.config import GeoTiffSettings
+    from owl_geo.settings.config import GeoTiffSettings
+    from owl_geo.verbs import preview
 
     unit = preview.unit_note(grids)
     if unit:
@@ -402,7 +404,7 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 def _read(path: Path) -> dict[str, Any]:
     from owl_geo.errors import ConfigError, missing_file
-    from owl_geo.owl_toml import absolute_paths, read
+    from owl_geo.settings.owl_toml import absolute_paths, read
 
     try:
         return absolute_paths(read(path), path.parent)
@@ -412,7 +414,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _absolute(path: str) -> str:
     """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
-    from owl_geo.owl_toml import absolute, expanded
+    from owl_geo.settings.owl_toml import absolute, expanded
 
     local = expanded(path)
     return str(absolute(local)) if local.exists() or "://" not in path else path

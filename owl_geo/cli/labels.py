@@ -38,7 +38,7 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     """
     from owl_geo.errors import BatchError
     from owl_geo.labels.exchange import check_format, of_consensus, write_answers
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
     opened = Run(run_path)
     check_format(path)
@@ -69,8 +69,8 @@ def import_(run_path: Path, path: Path, annotator: str | None) -> None:
     The file needs patch_id and label; annotator, labelled_at, batch_id, round and comment are taken
     where it has them. An error stores nothing. Labelled batches go in by `owl-geo ingest`.
     """
-    from owl_geo.intake import import_answers
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.verbs.ingest import import_answers
 
     click.echo(told(import_answers(Run(run_path), path, annotator=annotator or login_name())))
 
@@ -101,7 +101,7 @@ def history(
     from owl_geo.errors import RunError, did_you_mean
     from owl_geo.labels import disputed as disputed_of
     from owl_geo.labels import newest_answers
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
     opened = Run(run_path)
     told = opened.labels.history()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from owl_geo.progress import Progress
+    from owl_geo.work.progress import Progress
 
 JSON_FLAG = "--log-json"
 _LOGGER = "owl_geo"

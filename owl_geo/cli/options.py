@@ -17,7 +17,7 @@ from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
 from owl_geo.errors import OwlError
 
 if TYPE_CHECKING:
-    from owl_geo.progress import Progress
+    from owl_geo.work.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ def files(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[C
 
 def strategies(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[CompletionItem]:
     """Complete the name of a strategy."""
-    from owl_geo.config import STRATEGIES
+    from owl_geo.settings.config import STRATEGIES
 
     return [CompletionItem(name) for name in STRATEGIES if name.startswith(word)]
 
@@ -265,8 +265,8 @@ def loop_options(function: F) -> F:
 def _strategy(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
     if name is None:
         return None
-    from owl_geo.config import PEERS, STRATEGIES
     from owl_geo.errors import did_you_mean
+    from owl_geo.settings.config import PEERS, STRATEGIES
 
     if name not in STRATEGIES and not name.startswith(PEERS):
         near = did_you_mean(name, STRATEGIES)
@@ -295,7 +295,7 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     if head is not None and model not in (None, "statistics") and not options["frozen"]:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
-        from owl_geo.owl_toml import absolute, expanded
+        from owl_geo.settings.owl_toml import absolute, expanded
 
         weights = str(absolute(expanded(weights)))
     over = given(
@@ -317,7 +317,7 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     )
     if options["preset"] is None:
         return over
-    from owl_geo.presets import PRESETS
+    from owl_geo.settings.presets import PRESETS
 
     return merge(dict(PRESETS[options["preset"]]), over)
 

@@ -47,10 +47,10 @@ def predict(
 
     Exit code 3: finished, but some scenes failed.
     """
-    from owl_geo import cluster as cluster_
-    from owl_geo.prediction import predict as make_maps
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
     from owl_geo.types import FailedScene
+    from owl_geo.verbs.predict import predict as make_maps
+    from owl_geo.work import cluster as cluster_
 
     opt.check_folder(out)
     with cluster_.opened(cluster) as workers:

@@ -11,7 +11,7 @@ from owl_geo.cli import flags
 from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
 
 @click.command(
@@ -58,7 +58,7 @@ def query(
     them has answered something; --go-on goes on without. With --to-store, where owl.toml names a
     database, the last line is the address of the batch's layer there.
     """
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
     ask(
         Run(run_path),
@@ -85,18 +85,19 @@ def ask(
 
     With ``to_store`` it is published as well, if it is not yet.
     """
-    from owl_geo import cluster as cluster_
-    from owl_geo import loop, publication
     from owl_geo.batches import count_answers
+    from owl_geo.verbs.publish import publish, team_store
+    from owl_geo.verbs.query import query as query_run
+    from owl_geo.work import cluster as cluster_
 
     if overlap is not None and not (annotators or opened.settings.team.annotators):
         raise click.UsageError("--overlap goes with --annotators")
     if to_store:
-        publication.team_store(opened)  # before the work, not after it
+        team_store(opened)  # before the work, not after it
     waits = not go_on and opened.waiting() is not None
     team = {"annotators": annotators, "overlap": overlap}
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
-        entry = loop.query(
+        entry = query_run(
             opened,
             device=device,
             workers=workers,
@@ -130,7 +131,7 @@ def ask(
     for path in files.values():
         click.echo(path)
     if to_store:
-        layer = publication.publish(opened, entry)
+        layer = publish(opened, entry)
         opt.say(
             f"In QGIS: a PostgreSQL connection to the database {layer.database} on {layer.host}, "
             f"port {layer.port}; schema {layer.schema}, layer {layer.layer}"

@@ -13,9 +13,9 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.query import ask
 
 if TYPE_CHECKING:
-    from owl_geo.config import Settings
-    from owl_geo.records import Round
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.records import Round
+    from owl_geo.settings.config import Settings
 
 _DEFAULT_OUT = Path("owl-run")
 
@@ -63,7 +63,7 @@ def run(
             raise click.UsageError(
                 f"{flag} goes with --source; a run's settings are in its owl.toml"
             )
-        from owl_geo.run_folder import Run
+        from owl_geo.run_folder.folder import Run
 
         opened = Run(run_path)
     else:
@@ -76,10 +76,10 @@ def run(
 
 def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
     """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
-    from owl_geo.creation import init
     from owl_geo.errors import RunError
-    from owl_geo.owl_toml import parse
-    from owl_geo.run_folder import Run, is_run
+    from owl_geo.run_folder.folder import Run, is_run
+    from owl_geo.settings.owl_toml import parse
+    from owl_geo.verbs.init import init
 
     values = opt.merge(synthetic.settings(options), opt.loop_settings(options))
     with flags.named_in_errors(options):
@@ -118,8 +118,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _search(opened: Run, device: str, cluster: str | None) -> None:
     """Run the simulated search to its end, printing a row as each round ends."""
-    from owl_geo.cluster import opened as opened_cluster
     from owl_geo.evaluation.simulate import simulate
+    from owl_geo.work.cluster import opened as opened_cluster
 
     finished = opened.is_finished()
     click.echo("Round | Labeled | Test AUC")

@@ -18,9 +18,9 @@ from owl_geo.cli import options as opt
 @opt.common
 def status(run_path: Path) -> None:
     """Say where the run stands: answers, prevalence, last metrics, what to do next."""
-    from owl_geo.overview import status as status_of
     from owl_geo.reporting.facts import facts
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.verbs.status import status as status_of
 
     opened = Run(run_path)
     for name, text in facts(opened, status_of(opened)):

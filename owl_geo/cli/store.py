@@ -15,7 +15,7 @@ from owl_geo.errors import RunError
 
 if TYPE_CHECKING:
     from owl_geo.labels.postgis import PostGISLabels
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
 
 PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -131,8 +131,8 @@ def _ask_for_password(name: str) -> str:
 
 def _open(run_path: Path) -> tuple[Run, PostGISLabels]:
     from owl_geo.labels.postgis import PostGISLabels
-    from owl_geo.publication import check_is_team
-    from owl_geo.run_folder import Run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.verbs.publish import check_is_team
 
     opened = Run(run_path)
     check_is_team(opened)

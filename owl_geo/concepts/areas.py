@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.concepts.pool import ScenePatches
-from owl_geo.projections import transformer
+from owl_geo.ground.projections import transformer
 from owl_geo.types import AnyArray, IntArray
 
 _VERTICES_PER_PIECE = 500

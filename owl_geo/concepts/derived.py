@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.concepts import UNKNOWN
-from owl_geo.config import (
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.settings.config import (
     AboveConcept,
     BelowConcept,
     CategoryConcept,
@@ -17,7 +18,6 @@ from owl_geo.config import (
     GivenConcept,
     RasterConcept,
 )
-from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.types import AnyArray, BoolArray
 
 Derived = EqualsConcept | BelowConcept | AboveConcept

@@ -17,7 +17,7 @@ from pyproj import CRS, Geod, Proj
 
 from owl_geo.concepts.pool import LON_LAT, reproject
 from owl_geo.types import AnyArray, IntArray
-from owl_geo.workers import Threads, Workers
+from owl_geo.work.workers import Threads, Workers
 
 _GEOD = Geod(ellps="WGS84")
 _CELL_DEGREES = 1.0

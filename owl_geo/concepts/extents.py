@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.pool import LON_LAT, Pool, ScenePatches
 from owl_geo.errors import LayerError
-from owl_geo.projections import transformer
+from owl_geo.ground.projections import transformer
 
 _log = logging.getLogger("owl_geo")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import geopandas as gpd
 import pyarrow
 
-from owl_geo.atomic import flush, writing_file
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm import is_osm
-from owl_geo.config import LayerSettings
+from owl_geo.disk.atomic import flush, writing_file
+from owl_geo.settings.config import LayerSettings
 
 
 class KeptLayers:

@@ -14,13 +14,13 @@ import pandas as pd
 import pyogrio
 import shapely
 
-from owl_geo import owl_toml
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
-from owl_geo.config import LayerSettings
 from owl_geo.errors import LayerError, did_you_mean, missing_file
-from owl_geo.raster import check_is_file, is_raster
-from owl_geo.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.ground.raster import check_is_file, is_raster
+from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import LayerSettings
 
 _log = logging.getLogger("owl_geo")
 

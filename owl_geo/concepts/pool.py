@@ -12,10 +12,10 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from owl_geo import grid as grids_
-from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground import grid as grids_
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.types import AnyArray, IntArray, SceneGrid
-from owl_geo.workers import Workers
+from owl_geo.work.workers import Workers
 
 LON_LAT = crs_of(GEOGRAPHIC)
 

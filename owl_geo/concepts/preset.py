@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from owl_geo.config import BelowConcept, CategoryConcept, Concept, DistanceConcept, EqualsConcept
+from owl_geo.settings.config import (
+    BelowConcept,
+    CategoryConcept,
+    Concept,
+    DistanceConcept,
+    EqualsConcept,
+)
 
 NEAR_METRES = 2000.0
 

@@ -19,10 +19,10 @@ from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.pool import reproject
 from owl_geo.errors import LayerError
-from owl_geo.grid import strips, to_xy
-from owl_geo.projections import crs_of
-from owl_geo.raster import AlignedRaster, open_layer
-from owl_geo.raster import extent as bounds_of
+from owl_geo.ground.grid import strips, to_xy
+from owl_geo.ground.projections import crs_of
+from owl_geo.ground.raster import AlignedRaster, open_layer
+from owl_geo.ground.raster import extent as bounds_of
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000

@@ -12,8 +12,8 @@ from owl_geo.concepts import filters
 from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.osm import is_osm
-from owl_geo.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.types import AnyArray, IntArray
 
 LayerConcept = CategoryConcept | ShareConcept | DistanceConcept

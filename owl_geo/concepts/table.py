@@ -17,15 +17,15 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.pool import Pool, ScenePatches, pool_of
 from owl_geo.concepts.selection import LayerConcept, Selection, select
-from owl_geo.config import (
+from owl_geo.settings.config import (
     Concept,
     GivenConcept,
     LayerSettings,
     RasterConcept,
 )
-from owl_geo.progress import Progress
 from owl_geo.types import AnyArray, SceneGrid
-from owl_geo.workers import Threads, Workers
+from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Threads, Workers
 
 _log = logging.getLogger("owl_geo")
 

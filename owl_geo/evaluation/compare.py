@@ -25,19 +25,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from owl_geo import owl_toml
-from owl_geo.atomic import clear_partials, disk_errors, writing_file
-from owl_geo.config import Settings
+from owl_geo.disk.atomic import clear_partials, disk_errors, writing_file
 from owl_geo.errors import ConfigError, OwlError, RunError
 from owl_geo.evaluation.contestants import FULL, Contestant
 from owl_geo.evaluation.curves import COLUMNS
-from owl_geo.evaluation.split import hold_out
 from owl_geo.learners.base import Learner
 from owl_geo.models.threads import one_thread_each
-from owl_geo.run_folder import Run
+from owl_geo.run_folder.folder import Run
 from owl_geo.search import Answers, Search, TestScores, class_numbers
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import Settings
+from owl_geo.truth.held_out import hold_out
 from owl_geo.types import BoolArray, IntArray
-from owl_geo.workers import Threads
+from owl_geo.work.workers import Threads
 
 PLAN = "compare.json"
 SEARCHES = "searches"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from owl_geo import owl_toml
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.curves import BOUND
-from owl_geo.presets import TUTORIAL
+from owl_geo.settings import owl_toml
+from owl_geo.settings.presets import TUTORIAL
 
 NEEDS_CONCEPTS = ("concepts-only", "shuffled")  # without concepts they are another's equal
 FULL = "full"  # a fit on the whole pool, kept beside the searches

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.atomic import disk_errors
+from owl_geo.disk.atomic import disk_errors
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (

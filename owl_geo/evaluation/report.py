@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from owl_geo.atomic import disk_errors
+from owl_geo.disk.atomic import disk_errors
 from owl_geo.errors import RunError
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from owl_geo import loop
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer
-from owl_geo.progress import Reporter, silent
-from owl_geo.records import Round
-from owl_geo.run_folder import ORACLE, AnyRun, Run
+from owl_geo.run_folder.folder import ORACLE, AnyRun, Run
+from owl_geo.run_folder.records import Round
 from owl_geo.schema import SKIP, TIME_FORMAT
-from owl_geo.workers import Workers
+from owl_geo.verbs.query import conclude, query
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
 
 
 def simulate(
@@ -35,7 +35,7 @@ def simulate(
         if waiting is not None:
             answer(run, waiting)
             continue
-        step = loop.query if run.budget_is_left(run.rounds()) else loop.conclude
+        step = query if run.budget_is_left(run.rounds()) else conclude
         entry = step(run, device=device, workers=workers, report=report)
         if on_round is not None:
             on_round(entry)
@@ -48,7 +48,7 @@ def run(run: AnyRun, *, device: str = "auto", workers: Workers | None = None) ->
     opened = Run.of(run)
     if opened.truth is not None:
         return simulate(opened, device=device, workers=workers)
-    loop.query(opened, device=device, workers=workers)
+    query(opened, device=device, workers=workers)
     return opened.rounds()
 
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from owl_geo.atomic import clear_partials, writing_file
-from owl_geo.config import ModelSettings
+from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.models.threads import one_thread_each
-from owl_geo.progress import Progress
+from owl_geo.settings.config import ModelSettings
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import BandStatistics, FloatArray, IntArray
-from owl_geo.workers import Threads, Workers, pieces
+from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Threads, Workers, pieces
 
 _BATCH = 256
 _SAMPLE = 256  # patches that a backbone's batch normalisation is set to

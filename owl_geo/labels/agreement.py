@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from owl_geo.kappa import cohen_kappa, fleiss_kappa
 from owl_geo.labels.base import consensus, newest_answers
+from owl_geo.measures.kappa import cohen_kappa, fleiss_kappa
 from owl_geo.schema import CONSENSUS
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from owl_geo.projections import transformer
+from owl_geo.ground.projections import transformer
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
 

@@ -11,10 +11,10 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from owl_geo import gpkg
-from owl_geo.atomic import writing_file
+from owl_geo.disk import gpkg
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import BatchError, did_you_mean, missing_file
-from owl_geo.projections import GEOGRAPHIC
+from owl_geo.ground.projections import GEOGRAPHIC
 from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326

@@ -18,10 +18,10 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from owl_geo import gpkg
+from owl_geo.disk import gpkg
 from owl_geo.errors import RunError
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
-from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
 from owl_geo.types import Answer
 

@@ -16,9 +16,9 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import RunError
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
 from owl_geo.labels.database import Database
-from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.schema import LABELS_COLUMNS
 from owl_geo.types import Answer
 

@@ -17,10 +17,10 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import RunError
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
 from owl_geo.labels.base import brought
 from owl_geo.labels.database import SCHEMA, Database, driver, reason
-from owl_geo.projections import GEOGRAPHIC, crs_of
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE, EDITABLE_COLUMNS, LEASE_COLUMN
 
 if TYPE_CHECKING:

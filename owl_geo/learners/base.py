@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from owl_geo.progress import Progress
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray
-from owl_geo.workers import Workers
+from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import torch
 
-from owl_geo.config import Settings
 from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.learners.base import Learner, Material
 from owl_geo.learners.head import HeadLearner
 from owl_geo.learners.network import NetworkLearner
+from owl_geo.settings.config import Settings
 from owl_geo.sources.statistics import unscaled
 
 

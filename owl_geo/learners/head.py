@@ -13,15 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from owl_geo.config import ModelSettings, UncertaintySettings
 from owl_geo.errors import RunError
 from owl_geo.features.table import FeatureTable
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head
-from owl_geo.progress import Progress
+from owl_geo.settings.config import ModelSettings, UncertaintySettings
 from owl_geo.types import BoolArray, FloatArray, IntArray
-from owl_geo.workers import Threads, Workers
+from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Threads, Workers
 
 _CHUNK = 4096  # candidates at a time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from owl_geo.training import MetaBatch, halves
+from owl_geo.learners.training import MetaBatch, halves
 from owl_geo.types import BoolArray, FloatArray, IntArray
 
 _MAX_GROUPS = 4

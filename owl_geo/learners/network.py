@@ -11,25 +11,25 @@ from typing import Literal
 import numpy as np
 import torch
 
-from owl_geo.config import (
+from owl_geo.errors import ConfigError, RunError
+from owl_geo.learners.base import Lesson, Material
+from owl_geo.learners.meta_batches import concept_groups, diverse
+from owl_geo.learners.reptile import Reptile
+from owl_geo.learners.scoring import predict_members
+from owl_geo.learners.training import MetaBatch, fit, halves, meta_update
+from owl_geo.models import checkpoint, weights
+from owl_geo.models.backbones import KINDS, calibrate
+from owl_geo.models.checkpoint import ModelSpec, PatchModel
+from owl_geo.settings.config import (
     ModelSettings,
     ReptileSettings,
     TrainingSettings,
     UncertaintySettings,
 )
-from owl_geo.errors import ConfigError, RunError
-from owl_geo.learners.base import Lesson, Material
-from owl_geo.learners.meta_batches import concept_groups, diverse
-from owl_geo.models import checkpoint, weights
-from owl_geo.models.backbones import KINDS, calibrate
-from owl_geo.models.checkpoint import ModelSpec, PatchModel
-from owl_geo.progress import Progress, part_of
-from owl_geo.reptile import Reptile
-from owl_geo.scoring import predict_members
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import read_at
-from owl_geo.training import MetaBatch, fit, halves, meta_update
 from owl_geo.types import BoolArray, FloatArray, IntArray
+from owl_geo.work.progress import Progress, part_of
 
 # What a random number is for; each purpose has a stream of its own for each member.
 _META, _FIT, _GROUPS = range(3)

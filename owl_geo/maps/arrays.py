@@ -12,7 +12,7 @@ from pyproj import CRS
 from rasterio.errors import RasterioError
 
 from owl_geo.errors import RunError
-from owl_geo.grid import to_xy
+from owl_geo.ground.grid import to_xy
 from owl_geo.maps.cells import Cells, means
 from owl_geo.maps.cog import BANDS, NO_CLASS
 from owl_geo.types import AnyArray, FloatArray, SceneGrid

@@ -17,7 +17,7 @@ from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from owl_geo.atomic import check_space, writing_file
+from owl_geo.disk.atomic import check_space, writing_file
 from owl_geo.maps.cells import Cells, means
 from owl_geo.maps.style import class_colours, class_style, probability_style
 from owl_geo.types import FloatArray, SceneGrid

@@ -16,8 +16,8 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 
-from owl_geo.atomic import disk_errors, writing_file
-from owl_geo.grid import bounds, to_xy
+from owl_geo.disk.atomic import disk_errors, writing_file
+from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.maps.cog import category_names, write_text
 from owl_geo.maps.style import class_colours, class_style, probability_style
 from owl_geo.types import SceneGrid

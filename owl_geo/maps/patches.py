@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow
 
-from owl_geo import gpkg
-from owl_geo.atomic import disk_errors, writing_file
+from owl_geo.disk import gpkg
+from owl_geo.disk.atomic import disk_errors, writing_file
 from owl_geo.errors import RunError
 from owl_geo.maps.style import patches_style
 from owl_geo.types import FloatArray

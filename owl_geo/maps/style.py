@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
-from owl_geo import qml, schema
+from owl_geo import schema
+from owl_geo.disk import qml
 
 # Viridis (van der Walt, Smith 2015): even steps for all eyes, and in print.
 RAMP = (

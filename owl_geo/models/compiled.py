@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from owl_geo.types import FloatArray
-from owl_geo.workers import processors
+from owl_geo.work.workers import processors
 
 # Patches from which on a second or two of compiling come back.
 WORTH_IT = 50_000

@@ -186,7 +186,8 @@ def _one_against_rest(kernels: Sequence[Any], rows: NDArray[Any], labels: IntArr
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
         exact = candidates.astype(np.float64)
         own = np.stack([process.predict_proba(exact)[:, 1] for process in processes], axis=1)
-        return (own / own.sum(axis=1, keepdims=True))[None]
+        members: NDArray[np.float64] = (own / own.sum(axis=1, keepdims=True))[None]
+        return members
 
     return predict
 

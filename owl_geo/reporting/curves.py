@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from owl_geo.audit import FEW, Estimate
 from owl_geo.evaluation.plots import COLOURS, REFERENCE, whole_numbers
-from owl_geo.metrics import RoundMetrics
-from owl_geo.overview import Status
+from owl_geo.measures.audit import FEW, Estimate
+from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
+from owl_geo.verbs.status import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

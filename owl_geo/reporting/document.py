@@ -14,13 +14,11 @@ import numpy as np
 import tomlkit
 
 from owl_geo import schema
-from owl_geo.atomic import writing_file
-from owl_geo.audit import FEW, Estimate
+from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
-from owl_geo.metrics import RoundMetrics
-from owl_geo.overview import Status, status
-from owl_geo.progress import Reporter, silent
+from owl_geo.measures.audit import FEW, Estimate
+from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
 from owl_geo.reporting.facts import facts
 from owl_geo.reporting.figures import rendered
@@ -31,7 +29,9 @@ from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.reporting.words import auc_of, conditions, ranking
-from owl_geo.run_folder import AnyRun, Run
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.verbs.status import Status, status
+from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

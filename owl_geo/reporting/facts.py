@@ -6,11 +6,11 @@ import math
 import shlex
 from pathlib import Path
 
-from owl_geo.audit import FEW
 from owl_geo.batches import count_answers
-from owl_geo.overview import Status
+from owl_geo.measures.audit import FEW
 from owl_geo.reporting.words import odds, ranking
-from owl_geo.run_folder import Run
+from owl_geo.run_folder.folder import Run
+from owl_geo.verbs.status import Status
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from owl_geo.errors import OwlError
-from owl_geo.grid import centres
-from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.grid import centres
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.measures.uncertainty import greatest
 from owl_geo.reporting.colours import Stretch, as_seen, png
 from owl_geo.reporting.markup import Markup, image, joined, tag
 from owl_geo.reporting.survey import Survey, log
 from owl_geo.reporting.words import percent, value
 from owl_geo.types import FloatArray, IntArray
-from owl_geo.uncertainty import greatest
 
 _CONCEPTS = 8  # of a patch that are named
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from owl_geo.config import Concept
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import amount
+from owl_geo.settings.config import Concept
 from owl_geo.types import BoolArray
 
 _MOST = 6  # categories of a concept that are named, the most frequent

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo import schema
-from owl_geo.footprints import centres_on_earth
+from owl_geo.ground.footprints import centres_on_earth
 from owl_geo.maps.cells import cells_of, means
 from owl_geo.maps.style import RAMP
 from owl_geo.reporting.colours import Stretch, reads_down

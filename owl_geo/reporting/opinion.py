@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo.errors import OwlError
-from owl_geo.prediction import CurrentModel, finished_tables
-from owl_geo.progress import Progress, Reporter, silent
-from owl_geo.run_folder import Run
+from owl_geo.measures.uncertainty import uncertainty
+from owl_geo.run_folder.folder import Run
 from owl_geo.search import Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BoolArray, FloatArray, IntArray
-from owl_geo.uncertainty import uncertainty
+from owl_geo.verbs.predict import CurrentModel, finished_tables
+from owl_geo.work.progress import Progress, Reporter, silent
 
 log = logging.getLogger("owl_geo")
 
@@ -63,7 +63,7 @@ def opinion(
         device: where a network works.
         report: given the name of each piece of long work, returns what is told how far it is.
     """
-    from owl_geo.scoring import pick_device
+    from owl_geo.learners.scoring import pick_device
 
     n = len(run.patches)
     try:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from owl_geo.atomic import writing_file
-from owl_geo.file_names import file_names
-from owl_geo.overview import status
-from owl_geo.progress import Reporter, silent
+from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.file_names import file_names
 from owl_geo.reporting.curves import curves_of, discovery, learning
 from owl_geo.reporting.figures import Format, rendered
 from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.survey import Survey
-from owl_geo.run_folder import AnyRun, Run
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.verbs.status import status
+from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

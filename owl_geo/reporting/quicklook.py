@@ -12,7 +12,7 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from owl_geo.errors import SourceError
-from owl_geo.grid import to_xy
+from owl_geo.ground.grid import to_xy
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.files import open_raster

@@ -12,14 +12,14 @@ import pandas as pd
 
 from owl_geo.errors import OwlError, RunError
 from owl_geo.labels import consensus, disputed
-from owl_geo.prediction import present_source
-from owl_geo.progress import Reporter, silent
 from owl_geo.reporting.colours import Composite, composites
 from owl_geo.reporting.opinion import Opinion, opinion
 from owl_geo.reporting.quicklook import Quicklook, quicklook
-from owl_geo.run_folder import Run
+from owl_geo.run_folder.folder import Run
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BoolArray, IntArray
+from owl_geo.verbs.predict import present_source
+from owl_geo.work.progress import Reporter, silent
 
 log = logging.getLogger("owl_geo")
 

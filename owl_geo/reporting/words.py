@@ -9,9 +9,9 @@ import pandas as pd
 
 from owl_geo.acquisition.relevance import Factor
 from owl_geo.concepts.encoding import fit_encoding
-from owl_geo.config import Concept
-from owl_geo.metrics import RoundMetrics
-from owl_geo.run_folder import Run
+from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.run_folder.folder import Run
+from owl_geo.settings.config import Concept
 
 
 def value(said: object, concept: Concept) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from owl_geo.config import CubeSettings, SourceSettings, SyntheticSettings
+from owl_geo.settings.config import CubeSettings, SourceSettings, SyntheticSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.progress import Progress
     from owl_geo.sources.base import PatchSource
+    from owl_geo.work.progress import Progress
 
 
 def open_source(
@@ -28,7 +28,7 @@ def open_source(
 
         return SyntheticSource.from_settings(settings)
     if isinstance(settings, CubeSettings):
-        from owl_geo.sources.cube import CubeSource
+        from owl_geo.sources.cube.source import CubeSource
 
         return CubeSource.from_settings(settings, index=index, progress=progress)
     from owl_geo.sources.geotiff import GeoTiffSource

@@ -12,11 +12,11 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
-from owl_geo.grid import bounds, centres
-from owl_geo.projections import GEOGRAPHIC, crs_of, transformer
-from owl_geo.raster import check_is_file
+from owl_geo.ground.grid import bounds, centres
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.raster import check_is_file
+from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.types import BoolArray, IntArray, SceneGrid
-from owl_geo.vector import UNREADABLE, read_table, reason, repaired
 
 
 class AreaOfInterest:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
-from owl_geo.grid import patch_ids
+from owl_geo.ground.grid import patch_ids
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 

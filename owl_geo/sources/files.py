@@ -13,9 +13,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.errors import SourceError, missing_file
-from owl_geo.owl_toml import is_local
-from owl_geo.projections import crs_of
-from owl_geo.raster import UNREADABLE, check_is_file, misplaced
+from owl_geo.ground.projections import crs_of
+from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
+from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.types import SceneGrid
 

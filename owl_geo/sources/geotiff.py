@@ -11,17 +11,17 @@ from typing import Literal
 import pandas as pd
 from pydantic import ValidationError
 
-from owl_geo.config import GeoTiffSettings, SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.owl_toml import is_local
-from owl_geo.progress import Progress
-from owl_geo.raster import value_shares
+from owl_geo.ground.raster import value_shares
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, open_scenes, scene_name
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import FailedScene
+from owl_geo.work.progress import Progress
 
 _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
 

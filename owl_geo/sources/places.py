@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
-from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError, missing_file
-from owl_geo.owl_toml import absolute, expanded, is_local
+from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.owl_toml import absolute, expanded, is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
 from owl_geo.sources.scenes import scene_name
 from owl_geo.sources.stac import items_of, scene_of_item

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from owl_geo.config import GeoTiffSettings
 from owl_geo.errors import SourceError
+from owl_geo.settings.config import GeoTiffSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.sources.chunked import ChunkedScene

@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
-from owl_geo.footprints import off_the_map, on_earth
-from owl_geo.grid import Chunk, chunks, reading_order, tile
-from owl_geo.progress import Progress
-from owl_geo.raster import coverage
+from owl_geo.ground.footprints import off_the_map, on_earth
+from owl_geo.ground.grid import Chunk, chunks, reading_order, tile
+from owl_geo.ground.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
@@ -24,6 +23,7 @@ from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray
+from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
 

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from owl_geo.config import SceneSettings
 from owl_geo.errors import SourceError
-from owl_geo.grid import bounds
-from owl_geo.owl_toml import absolute, is_local
-from owl_geo.projections import crs_of, same_crs
+from owl_geo.ground.grid import bounds
+from owl_geo.ground.projections import crs_of, same_crs
+from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
 from owl_geo.sources.products import (

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from owl_geo.config import SyntheticSettings
+from owl_geo.settings.config import SyntheticSettings
 from owl_geo.sources.base import build_index, positions_of
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
 

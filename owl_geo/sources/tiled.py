@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from owl_geo.config import CubeSettings, GeoTiffSettings
 from owl_geo.errors import SourceError
-from owl_geo.grid import Chunk, chunks
-from owl_geo.progress import Progress
+from owl_geo.ground.grid import Chunk, chunks
+from owl_geo.settings.config import CubeSettings, GeoTiffSettings
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import positions_of, read_at
@@ -23,6 +22,7 @@ from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scan import Scan, SceneSummary, scan
 from owl_geo.sources.scenes import NoSceneLeft
 from owl_geo.types import FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.work.progress import Progress
 
 # Patches that fill less of a chunk than this are read block by block.
 _SPARSE = 0.25

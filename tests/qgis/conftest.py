@@ -1,6 +1,6 @@
 """Fixtures for tests inside QGIS; QGIS's own Python runs them, which has no owl_geo.
 
-tests/test_qgis*.py start them and say by environment variables where things lie:
+tests/plugin starts them and says by environment variables where things lie:
 OWL_QGIS_FOLDER holds batches and what is known of them (expected.json), OWL_CORE_PYTHON is the
 interpreter that has owl_geo, OWL_CORE_PROGRAM the command owl-geo. The two never meet in one process,
 for each brings an SQLite of its own.

@@ -1,6 +1,6 @@
 """A batch that was published in PostGIS, in plain QGIS with no plugin, opened by an annotator.
 
-tests/test_store_qgis.py starts this with a server that is up: OWL_QGIS_FOLDER/expected.json has the
+tests/plugin/test_store_qgis.py starts this with a server that is up: OWL_QGIS_FOLDER/expected.json has the
 connections of ana and ben, the view and what stands in it.
 """
 

@@ -1,6 +1,6 @@
 """Labelling in a team's database, in the real program; ana sits at QGIS, ben somewhere else.
 
-tests/test_store_qgis.py starts this with a server that is up: OWL_QGIS_FOLDER/expected.json has how
+tests/plugin/test_store_qgis.py starts this with a server that is up: OWL_QGIS_FOLDER/expected.json has how
 to reach it and the run, OWL_CORE_PROGRAM is owl-geo as the store's keeper, this process is ana.
 """
 

@@ -1,0 +1,1 @@
+"""Files that appear whole, GeoPackages, QGIS styles, and names that any disk takes."""

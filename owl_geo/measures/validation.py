@@ -1,0 +1,102 @@
+"""How good a model is where there is no ground truth: cross-validation over the answered patches.
+
+Whole blocks of ground are left out at a time, since neighbours of the training patches would
+flatter the model (Roberts et al. 2017, Ecography 40: 913-929). ``ground.blocks`` makes the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from owl_geo.measures.metrics import roc_auc
+from owl_geo.types import BoolArray, IntArray
+from owl_geo.work.progress import Progress
+
+# (positions to fit on, their class numbers, positions to judge) -> probabilities (n, classes)
+FitPredict = Callable[[IntArray, IntArray, IntArray], NDArray[np.floating]]
+
+
+def blocked_cv_auc(
+    fit_predict: FitPredict,
+    positions: IntArray,
+    labels: IntArray,
+    blocks: IntArray,
+    n_folds: int = 5,
+    seed: int = 0,
+    *,
+    positive: int = 1,
+    progress: Progress | None = None,
+) -> float:
+    """Return the ROC AUC of predictions for patches whose block the model was not fitted on.
+
+    The predictions of all folds are pooled into one AUC. A fold whose training part has one class
+    only teaches nothing and is left out. Not-a-number where fewer than two blocks hold answers, or
+    where the pooled predictions are of one class.
+
+    It is the AUC among the *answered* patches. Which patches are answered is a strategy's choice,
+    not chance: a strategy that asks what the model is unsure of leaves the easy patches out, and
+    the same model would score higher on the whole pool. Compare it between rounds of one search,
+    not between strategies; what is to hold for the pool needs answers drawn at random (``audit``).
+
+    Args:
+        fit_predict: fits on ``(positions, labels)`` and returns the probabilities ``(n, classes)``
+            of the positions it is given third.
+        positions: the answered patches as positions in the pool, int64 ``(n,)``.
+        labels: their class numbers, int64 ``(n,)``.
+        blocks: the block of ground each of them lies in, int64 ``(n,)``.
+        n_folds: how many parts; never more than there are blocks.
+        seed: decides which blocks go together.
+        positive: number of the class that is searched for.
+        progress: told how many folds are done.
+
+    Raises:
+        ValueError: the lengths differ, or ``n_folds`` is below 2.
+    """
+    if not len(positions) == len(labels) == len(blocks):
+        raise ValueError(
+            f"{len(positions)} positions, {len(labels)} labels, {len(blocks)} blocks: "
+            "one of each is needed per patch"
+        )
+    is_positive: BoolArray = labels == positive
+    folds = block_folds(is_positive, blocks, n_folds, seed)
+    probability = np.full(len(labels), np.nan)
+    judged = np.zeros(len(labels), dtype=bool)
+    n_made = int(folds.max(initial=-1)) + 1
+    for fold in range(n_made):
+        out = folds == fold
+        known = labels[~out]
+        if out.any() and (known == positive).any() and (known != positive).any():
+            predicted = fit_predict(positions[~out], known, positions[out])
+            probability[out] = predicted[:, positive]
+            judged |= out
+        if progress is not None:
+            progress(fold + 1, n_made)
+    return roc_auc(is_positive[judged], probability[judged])
+
+
+def block_folds(is_positive: BoolArray, blocks: IntArray, n_folds: int, seed: int) -> IntArray:
+    """Return a fold for each patch, int64 ``(n,)``; the patches of a block share theirs.
+
+    Blocks are dealt out one by one, those with the most positives first, each to the fold that has
+    the fewest positives, and among equal ones the fewest patches. So every fold has both classes as
+    long as there are blocks enough of both. Raises ValueError where ``n_folds`` is below 2.
+    """
+    if n_folds < 2:
+        raise ValueError(f"n_folds is {n_folds}, but there is nothing to cross below 2")
+    names, block = np.unique(blocks, return_inverse=True)
+    size = np.bincount(block, minlength=len(names))
+    positives = np.bincount(block, weights=is_positive, minlength=len(names)).astype(np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.lexsort((-size[shuffled], -positives[shuffled]))]
+    n_folds = min(n_folds, len(names))
+    load = np.zeros((n_folds, 2), dtype=np.int64)  # positives and patches of each fold
+    fold_of = np.zeros(len(names), dtype=np.int64)
+    for each in order.tolist():
+        # a block without positives goes where patches are few, whatever positives are there
+        key = (load[:, 1], load[:, 0]) if positives[each] else (load[:, 0], load[:, 1])
+        fold_of[each] = np.lexsort(key)[0]
+        load[fold_of[each]] += positives[each], size[each]
+    return np.asarray(fold_of[block], dtype=np.int64)

@@ -1,0 +1,253 @@
+"""The run folder when it is made, and when its patch index is made anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+
+from owl_geo.concepts.kept import KeptLayers
+from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
+from owl_geo.errors import ConfigError, RunError
+from owl_geo.ground.footprints import common_crs
+from owl_geo.labels import GeoPackageLabels, LabelStore
+from owl_geo.run_folder import patch_table
+from owl_geo.run_folder.folder import (
+    INDEX,
+    LABELS,
+    LAYERS,
+    ORACLE,
+    PATCHES,
+    ROUNDS,
+    TRUTH,
+    WAITING,
+    Run,
+    fingerprint,
+    is_run,
+    known_scenes,
+)
+from owl_geo.run_folder.records import grid_record
+from owl_geo.run_folder.states import Known
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import Settings
+from owl_geo.types import BandStatistics, SceneGrid
+
+
+def create(
+    path: Path,
+    settings: Settings,
+    patches: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
+    layers: KeptLayers,
+    *,
+    overwrite: bool = False,
+) -> Run:
+    """Write a new run folder, whole or not at all.
+
+    An existing run is replaced only with ``overwrite``, and never one that holds people's answers.
+    Raises RunError.
+    """
+    check_free(path, overwrite=overwrite)
+    files = known_scenes(settings, grids)
+    with writing_folder(path, replace=overwrite) as partial:
+        (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
+        _write_index(partial, settings, patches, grids, statistics, truth, _Growth(), files)
+        layers.write(partial / LAYERS)
+        (partial / ROUNDS).mkdir()
+    return Run(path)
+
+
+def update(
+    run: Run,
+    patches: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
+    layers: KeptLayers,
+) -> Run:
+    """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
+
+    Raises RunError where a patch that was asked or answered would no longer exist.
+    """
+    asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
+    answered = run.label_store(common_crs(grids), check=False).history()["patch_id"]
+    asked = pd.concat([asked, answered])
+    lost = asked[~asked.isin(patches["patch_id"])]
+    if len(lost):
+        raise RunError(
+            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
+            "exist with these settings; restore stride, scenes and area, or make another run"
+        )
+    files = known_scenes(run.settings_here, grids)
+    with run.locked():
+        growth = _growth_kept(run, patches["patch_id"])
+        with disk_errors(run.path):
+            layers.write(run.path / LAYERS)
+        with replacing_files(run.path, WAITING) as folder:
+            _write_index(folder, run.settings, patches, grids, statistics, truth, growth, files)
+        if truth is None:
+            with disk_errors(run.path):
+                (run.path / TRUTH).unlink(missing_ok=True)
+    return Run(run.path)
+
+
+def extend(
+    run: Run,
+    settings: Settings,
+    text: str,
+    patches: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
+    truth: pd.DataFrame | None,
+) -> Run:
+    """Put scenes that were added into the run folder, all files at once; the caller has its lock.
+
+    Args:
+        run: as it was.
+        settings: with the new scenes.
+        text: owl.toml that says them.
+        patches: all rows, the old ones first and as they were.
+        grids: of all scenes.
+        truth: all rows too; None without an oracle.
+
+    Band statistics stay, since models are bound to them. Raises RunError; then the run is as
+    before.
+    """
+    growth = _Growth(run.parts, run.pool_since)
+    if len(patches) > len(run.patches):
+        growth = _Growth((*run.parts, len(patches)), len(run.rounds()))
+    if common_crs(grids) != run.crs:
+        GeoPackageLabels(run.path / LABELS, common_crs(grids)).reproject()
+    fresh = grids.keys() - run.grids.keys()
+    of_fresh = known_scenes(owl_toml.from_folder(settings, run.path), fresh)
+    files = {**run.known_files, **of_fresh}
+    with replacing_files(run.path, WAITING) as folder:
+        (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
+        _write_index(folder, settings, patches, grids, run.statistics, truth, growth, files)
+    return Run(run.path)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How the pool came to be: see ``Run.parts`` and ``Run.pool_since``."""
+
+    parts: tuple[int, ...] = ()
+    since: int = 0
+
+
+def _growth_kept(run: Run, ids: pd.Series) -> _Growth:
+    """Return what stays true of the pool's growth when the index is made anew."""
+    growth = growth_before(run, ids)
+    return _Growth(since=len(run.rounds())) if growth is None else _Growth(*growth)
+
+
+def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | None:
+    """Return ``Run.parts`` and ``Run.pool_since`` where the index has these patches, else None.
+
+    Looks at the files alone, whatever owl.toml says now; a damaged one is what an update mends.
+    """
+    try:
+        before = pd.read_parquet(run.path / PATCHES, columns=["patch_id"])["patch_id"]
+        record = json.loads((run.path / INDEX).read_text(encoding="utf-8"))
+        if before.tolist() != ids.tolist():
+            return None
+        return tuple(int(n) for n in record.get("parts", ())), int(record.get("since", 0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pyarrow.ArrowException):
+        return None
+
+
+def _write_index(
+    folder: Path,
+    settings: Settings,
+    patches: pd.DataFrame,
+    grids: Mapping[str, SceneGrid],
+    statistics: BandStatistics,
+    truth: pd.DataFrame | None,
+    growth: _Growth,
+    files: Mapping[str, list[list[Known]]],
+) -> None:
+    patch_table.write(folder / PATCHES, patches, grids, settings.patch_size)
+    if truth is not None:
+        truth.to_parquet(folder / TRUTH)
+    record = {
+        "made_from": fingerprint(settings),
+        "made_from_elsewhere": fingerprint(settings, places=False),
+        "made_for": made_for(settings, statistics.bands),
+        "parts": list(growth.parts) or [len(patches)],
+        "since": growth.since,
+        "files": files,
+        "scenes": {name: grid_record(grid) for name, grid in grids.items()},
+        "statistics": {
+            "bands": list(statistics.bands),
+            "median": statistics.median.tolist(),
+            "scale": statistics.scale.tolist(),
+            "n_patches": statistics.n_patches,
+        },
+    }
+    (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
+    """Return what answers and models are bound to, as JSON keeps it."""
+    return {
+        "bands": list(bands),
+        "classes": list(settings.classes),
+        "patch_size": settings.patch_size,
+    }
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise RunError unless a new run may be written at ``path``."""
+    if os.path.realpath(path) == str(Path.cwd()):  # Path.resolve breaks on a ring of links
+        raise RunError(f"{path} is the folder you are in; give the run a folder of its own")
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise RunError(
+            f"{path} is a file; the run needs a folder of its own, which is named first, and "
+            "scenes go with --scene"
+        )
+    if not any(path.iterdir()):
+        return
+    if not is_run(path):
+        raise RunError(f"{path} is not empty and no run; choose another place")
+    if not overwrite:
+        raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
+    for place, people in _answers_by_people(path).items():
+        if people:
+            raise RunError(
+                f"{place} holds {people} answers by people; --overwrite will not delete them, "
+                "move the folder away"
+            )
+
+
+def _answers_by_people(path: Path) -> dict[str, int]:
+    """Count the answers of a run that no program gave, by where they are kept.
+
+    Of a run whose owl.toml cannot be read, a store elsewhere is not known.
+    """
+    file = path / LABELS
+    try:
+        run = Run(path)
+    except ConfigError:
+        if file.exists():
+            raise
+        return {}
+    stores: dict[str, LabelStore] = {}
+    if file.exists():
+        stores[str(path)] = GeoPackageLabels(file, run.crs)
+    if run.settings.labels is not None:
+        stores[run.settings.labels] = run.label_store(run.crs, check=False)
+    simulated = run.settings.oracle is not None
+    found = {}
+    for place, store in stores.items():
+        annotators = store.history()["annotator"]
+        found[place] = int((annotators != ORACLE).sum() if simulated else len(annotators))
+    return found

@@ -1,0 +1,1 @@
+"""The settings of a run: what there is to set, and owl.toml in and out."""

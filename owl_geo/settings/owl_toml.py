@@ -1,0 +1,362 @@
+"""owl.toml: read and checked at the door, written with a comment per setting."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import tomlkit
+from pydantic import BaseModel, ValidationError
+from tomlkit.items import Array, Table
+
+from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.schema import LAYOUT_VERSION
+from owl_geo.settings.config import Section, Settings
+
+FILE_NAME = "owl.toml"
+
+_MOST_BYTES = 64 * 2**20  # a run of a hundred thousand scenes has less
+_DEEPEST = 20  # tables within tables
+_SHOWN = 80  # characters in a message
+
+
+def parse(data: Mapping[str, Any], where: str) -> Settings:
+    """Make settings of plain values; raises ConfigError with one line that names ``where``."""
+    try:
+        fault = next(_faults(data, ""), None)
+        if fault is not None:
+            raise ConfigError(f"{where}: {fault}")
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        found = _finding(error)
+        raise ConfigError(
+            f"{where}: {found}", settings=found.settings, fault=found.fault
+        ) from error
+
+
+def parse_text(text: str, where: str) -> Settings:
+    """Make settings of TOML; raises ConfigError with one line that names ``where``."""
+    return parse(_loads(text, where), where)
+
+
+def load(path: Path) -> Settings:
+    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
+    try:
+        data = read(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
+    version = data.get("version")
+    if isinstance(version, int) and version > LAYOUT_VERSION:
+        raise ConfigError(
+            f"{path} was made by a newer owl-geo (layout {version}, this one knows "
+            f"{LAYOUT_VERSION}); upgrade owl-geo"
+        )
+    return parse(data, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the tables of a TOML file, whatever they mean; raises ConfigError, FileNotFoundError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")  # Notepad adds a mark
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(no_toml(str(path), error)) from error
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
+    data = _loads(text, str(path))
+    fault = next(_faults(data, ""), None)
+    if fault is not None:
+        raise ConfigError(f"{path}: {fault}")
+    return data
+
+
+def _loads(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{where} cannot be read as TOML: it is nested too deep") from error
+    except ValueError as error:  # numbers of thousands of digits are one too
+        raise ConfigError(no_toml(where, error)) from error
+
+
+def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
+    """Say what is wrong with plain values, whatever they stand for."""
+    if depth > _DEEPEST:
+        yield f"{place[:_SHOWN]}... is nested too deep"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _faults(str(key), f"a name in {place}" if place else "a name")
+            yield from _faults(inner, f"{place}.{key}" if place else str(key), depth + 1)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _faults(inner, f"{place}.{number}", depth + 1)
+    elif isinstance(value, str):
+        if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+            hint = f"; {_WINDOWS}" if place.rpartition(".")[2] in _PATHS else ""
+            yield f"{place[:_SHOWN]} has control characters: {value[:_SHOWN]!r}{hint}"
+    elif isinstance(value, int) and abs(value) >= 2**53:
+        yield f"{place[:_SHOWN]} is out of all bounds"
+
+
+def expanded(place: str) -> Path:
+    """Return a path with a leading ~ resolved, where that stands for a home."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:  # ~ and the name of nobody
+        return Path(place)
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that holds from anywhere, without ``.`` and ``..`` in it.
+
+    ``..`` stays where it stands behind a link, since it leads elsewhere there.
+    """
+    whole = path.absolute()
+    plain = os.path.normpath(whole)
+    if ".." in whole.parts and os.path.realpath(plain) != os.path.realpath(whole):
+        return whole
+    return Path(plain)
+
+
+_PATHS = ("path", "mask", "aoi")
+_WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
+
+
+def no_toml(where: str, error: Exception) -> str:
+    """Say why a text is no TOML; of a path as Windows writes it, how TOML wants it."""
+    if isinstance(error, IsADirectoryError):
+        return f"{where} is a folder; name a TOML file"
+    text = f"{where} cannot be read as TOML: {error}"
+    backslash = "\\" in str(error) or "hex" in str(error).lower()
+    return f"{text}; {_WINDOWS}" if backslash else text
+
+
+def from_folder(settings: Settings, folder: Path) -> Settings:
+    """Return settings whose relative paths hold from anywhere; in owl.toml they start beside it."""
+    return Settings.model_validate(absolute_paths(settings.model_dump(), folder))
+
+
+def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the tables of owl.toml with paths that start at ``folder`` made absolute.
+
+    What GDAL opens by other means, a URL or /vsi..., stays as it is.
+    """
+    absolute: dict[str, Any] = copy.deepcopy(dict(values))
+    source = _table_of(absolute, "source")
+    scenes = source.get("scenes")
+    holders = [source, _table_of(absolute, "oracle")]
+    holders += scenes if isinstance(scenes, list | tuple) else []
+    for group in ("layers", "concepts"):
+        holders += _table_of(absolute, group).values()
+    for holder in holders:
+        if isinstance(holder, dict):
+            for name in ("path", "files", "mask", "aoi"):
+                if name in holder:
+                    holder[name] = _absolute(holder[name], folder)
+    model = absolute.get("model")
+    if isinstance(model, dict) and model.get("weights", "none") not in ("none", "imagenet"):
+        model["weights"] = _absolute(model["weights"], folder)
+    return absolute
+
+
+def _table_of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a table, empty where there is none or something else; ``parse`` says what is wrong."""
+    table = values.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _absolute(place: Any, folder: Path) -> Any:
+    if isinstance(place, list | tuple):
+        return [_absolute(one, folder) for one in place]
+    if not isinstance(place, str) or not is_local(place):
+        return place
+    return str(absolute(folder / expanded(place)))
+
+
+def is_local(place: str) -> bool:
+    """Say whether a path is one of this file system, not a URL or one of GDAL's /vsi paths."""
+    return "://" not in place and not place.startswith("/vsi")
+
+
+def dump(settings: Settings) -> str:
+    """Return the settings as TOML with a comment per setting; ``load`` reads the same back."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("The settings of this run. Edit them, then run the next command."))
+    for key, item in _table(settings).items():
+        document.add(key, item)
+    return tomlkit.dumps(document)
+
+
+def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
+    """Return the text of owl.toml with more scenes, and all that a person wrote into it.
+
+    Raises ConfigError where its scenes are written in a way that cannot be added to.
+    """
+    document = tomlkit.parse(text)
+    try:
+        listed = document["source"]["scenes"]
+        for scene in scenes:
+            table = _table(scene)
+            if isinstance(listed, Array):  # scenes = [{ name = ... }]
+                inline = tomlkit.inline_table()
+                inline.update({key: value for key, value in table.unwrap().items() if value})
+                listed.append(inline)
+            else:
+                listed.append(table)
+        added = tomlkit.dumps(document)
+        count = len(tomllib.loads(added)["source"]["scenes"])
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"cannot add scenes to source.scenes as it is written: {error}"
+        ) from error
+    if count != len(tomllib.loads(text)["source"]["scenes"]) + len(scenes):
+        raise ConfigError("cannot add to source.scenes as it is written; use [[source.scenes]]")
+    return added
+
+
+def _table(section: BaseModel) -> Table:
+    """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
+    table = tomlkit.table()
+    nested: list[tuple[str, Any]] = []
+    fields = type(section).model_fields
+    for name, field in fields.items():
+        value = getattr(section, name)
+        if value is None:
+            continue
+        if isinstance(value, BaseModel) or _holds_models(value):
+            nested.append((name, value))
+        elif isinstance(value, dict):
+            if value:
+                nested.append((name, value))
+        else:
+            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+            comment = field.description or (_summary(section) if name == "kind" else "")
+            if comment:
+                item.comment(comment)
+            table.add(name, item)
+    for name, value in nested:
+        if isinstance(value, BaseModel):
+            table.add(name, _table(value))
+        elif isinstance(value, tuple):
+            scenes = tomlkit.aot()
+            for entry in value:
+                scenes.append(_table(entry))
+            table.add(name, scenes)
+        elif _holds_models(value):
+            group = tomlkit.table(is_super_table=True)
+            for key, entry in value.items():
+                group.add(key, _table(entry))
+            table.add(name, group)
+        elif value:
+            plain = tomlkit.table()
+            plain.comment(fields[name].description or "")
+            for key, entry in value.items():
+                plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
+            table.add(name, plain)
+    return table
+
+
+def _summary(section: BaseModel) -> str:
+    """Say what a section is: the first sentence of what its class says, in lower case."""
+    text = (type(section).__doc__ or "").partition(".")[0]
+    return text[:1].lower() + text[1:]
+
+
+def _holds_models(value: Any) -> bool:
+    entries = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | tuple) and any(isinstance(e, BaseModel) for e in entries)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What is wrong with which settings; ``str`` is all of it in one line."""
+
+    place: str  # the table, or the setting where the fault does not name it
+    fault: str
+    settings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.fault}" if self.place else self.fault
+
+
+def _finding(error: ValidationError) -> _Finding:
+    """Say the first of pydantic's findings: where, what was found, what is wanted."""
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"] if part not in _UNION_TAGS]
+    place = ".".join(parts)
+    if first["type"] == "extra_forbidden":
+        near = did_you_mean(str(first["loc"][-1]), _names_near(first["loc"]))
+        return _Finding("", f"{place} is no setting{near}")
+    if first["type"] == "value_error":
+        wrong = first["ctx"]["error"]
+        about = [".".join([*parts, name]) for name in getattr(wrong, "settings", ())]
+        return _Finding(place, str(wrong), tuple(about or [place]))
+    if first["type"] == "missing":
+        return _Finding("", f"{place} is missing{_FOR_MISSING.get(place, '')}")
+    if first["type"] == "union_tag_invalid":
+        tags = first["ctx"]["expected_tags"]
+        return _Finding("", f"{place}.kind is {first['ctx']['tag']!r}; known: {tags}")
+    if first["type"] == "union_tag_not_found":
+        return _Finding("", f"{place}.kind is missing")
+    wanted = first["msg"].removeprefix("Input ").strip()
+    wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
+    found = repr(first["input"])
+    found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+    too_large = first["type"] in ("less_than_equal", "less_than")
+    advice = "; it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        near = did_you_mean(first["input"], re.findall("'([^']*)'", first["ctx"]["expected"]))
+        advice = near if near.startswith("; did") else ""
+    return _Finding("", f"{place} is {found}, but it {wanted}{advice}", (place,))
+
+
+_SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")
+_FOR_MISSING = {
+    "source.scenes": "; name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
+}
+
+
+def _names_near(place: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings beside the unknown one at ``place``."""
+    for part in reversed(place[:-1]):
+        if part in _SECTIONS:
+            return list(_SECTIONS[str(part)].model_fields)
+    return list(Settings.model_fields)
+
+
+def _sections() -> dict[str, type[Section]]:
+    """Find every section by the word that stands for it in an error's place: its name or kind."""
+    found: dict[str, type[Section]] = {}
+    for model in Section.__subclasses__():
+        if "kind" in model.model_fields:
+            found[model.model_fields["kind"].default] = model
+        for name, field in model.model_fields.items():
+            for inner in _sections_in(field.annotation):
+                found.setdefault(name, inner)
+    return found
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections_in(inner)
+
+
+_SECTIONS = _sections()
+
+# What pydantic puts into an error's place to tell which member of a union it tried.
+_UNION_TAGS = frozenset(
+    [m.model_fields["kind"].default for m in Section.__subclasses__() if "kind" in m.model_fields]
+    + ["float", "literal['ramp']"]
+)

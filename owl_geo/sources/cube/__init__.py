@@ -1,0 +1,1 @@
+"""Data cubes: Zarr and NetCDF, opened with xarray, their dates made one image."""

@@ -1,0 +1,145 @@
+"""Data cubes: opening them with xarray, from Zarr, NetCDF or memory, anew in every process."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import xarray as xr
+
+from owl_geo.errors import SourceError
+from owl_geo.settings.owl_toml import absolute
+
+# What the libraries below xarray raise for files that are damaged, missing or of another kind.
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
+    *(EOFError, ArithmeticError, struct.error, zlib.error),
+)
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+_SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
+
+
+class CubeFile:
+    """A cube as a dataset that reads lazily; what was opened here is not used after a fork.
+
+    Raises SourceError where the cube cannot be opened.
+    """
+
+    def __init__(self, cube: str | xr.DataArray | xr.Dataset) -> None:
+        self._cube = cube
+        self._lock = threading.Lock()
+        self._opened: xr.Dataset | None = None
+        self._process = os.getpid()
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The cube, its values decoded by the CF conventions as they are read."""
+        if os.getpid() != self._process:
+            # file positions are shared with the parent: leave its handles alone
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._opened = None
+        with self._lock:
+            if self._opened is None:
+                cube = self._cube
+                self._opened = _open(cube) if isinstance(cube, str) else _decoded(cube)
+            return self._opened
+
+    def close(self) -> None:
+        """Close the file, if it is one; it opens again when needed."""
+        with self._lock:
+            if self._opened is not None and isinstance(self._cube, str):
+                self._opened.close()
+            self._opened = None
+
+
+def cube_place(cube: object) -> str | xr.DataArray | xr.Dataset:
+    """Return a path as text and a cube in memory as it is; raises SourceError for anything else."""
+    if isinstance(cube, str | Path):
+        return str(cube)
+    if isinstance(cube, xr.DataArray | xr.Dataset):
+        return cube
+    raise SourceError(
+        f"a cube is a path, an xarray.DataArray or an xarray.Dataset, not {type(cube).__name__}"
+    )
+
+
+def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
+    """Return the name that a cube's patches begin with: the file's, without its suffixes."""
+    if not isinstance(cube, str):
+        source = str(cube.encoding.get("source", ""))
+        return _own_name(cube) or (cube_name(source) if source else "cube")
+    plain = urlsplit(cube).path or urlsplit(cube).netloc if "://" in cube else cube
+    name = PurePosixPath(plain).name if "://" in cube else absolute(Path(plain)).name
+    while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
+        name = stem
+    return name or "cube"
+
+
+def _own_name(cube: xr.DataArray | xr.Dataset) -> str | None:
+    """Return the name that somebody gave a DataArray, not the one that dask made up."""
+    if not isinstance(cube, xr.DataArray) or not cube.name:
+        return None
+    made_up = cube.chunks is not None and cube.name == getattr(cube.data, "name", None)
+    return None if made_up else str(cube.name)
+
+
+def _open(path: str) -> xr.Dataset:
+    local = "://" not in path
+    if local and not Path(path).exists():
+        raise SourceError(f"{path} does not exist")
+    zipped = local and path.lower().endswith(".zip")
+    try:
+        with warnings.catch_warnings():
+            # of metadata that is not consolidated, and of grid mappings that are named and missing
+            warnings.simplefilter("ignore")
+            return xr.open_dataset(
+                _zip(path) if zipped else path,
+                engine="zarr" if zipped or _is_zarr(path) else None,
+                cache=False,
+                decode_coords="all",
+                decode_timedelta=False,  # a variable in days is a number
+            )
+    except UNREADABLE as error:
+        raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
+
+
+def _is_zarr(path: str) -> bool:
+    plain = urlsplit(path).path if "://" in path else path
+    if plain.lower().rstrip("/").endswith(".zarr"):
+        return True
+    return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
+
+
+def _zip(path: str) -> Any:  # xarray takes stores of zarr, and does not say so
+    from zarr.storage import ZipStore
+
+    return ZipStore(path, mode="r")
+
+
+def _decoded(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
+    """Return the cube as a dataset; what was read without decoding is decoded now."""
+    if isinstance(cube, xr.DataArray):
+        name = _own_name(cube)
+        cube = cube.to_dataset(name="band_1" if name is None or name in cube.coords else name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return xr.decode_cf(cube, decode_coords="all", decode_timedelta=False)
+    except UNREADABLE as error:
+        raise SourceError(f"the cube's attributes cannot be decoded: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """Return the first sentence of an error, on one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    text = lines[0].strip().rstrip(".:")
+    if "did not find a match in any of xarray" in text:
+        return "xarray knows no such file; it should be Zarr or NetCDF"
+    return text

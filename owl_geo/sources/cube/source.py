@@ -1,0 +1,424 @@
+"""Patches of a data cube: Zarr, NetCDF, or what xarray holds in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from pydantic import ValidationError
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.grid import Chunk
+from owl_geo.settings.config import CubeSettings
+from owl_geo.sources import chunked
+from owl_geo.sources.bands import Band, select
+from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.cube.axes import Axes, CubeDescription, Place, describe_cube
+from owl_geo.sources.cube.dates import any_date, over_dates
+from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, cube_place, reason
+from owl_geo.sources.tiled import TiledSource, one_line
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.work.progress import Progress
+
+# The store's chunks are cut up, and decoded more than once, where one with all its dates is larger.
+_BLOCK_BYTES = 4 * CHUNK_BYTES
+
+# Dates that are read at once by rules that need not see all of them together.
+_SLAB = 8
+
+
+class CubeSource(TiledSource):
+    """A PatchSource over a data cube; read lazily, whatever its size.
+
+    Args:
+        cube: a path (a Zarr folder, a ``.zarr.zip``, a NetCDF file), a URL that xarray opens, or a
+            DataArray or Dataset, in memory or lazy (dask).
+        name: first part of every patch_id; None = the file's name.
+        bands: by number, name or common name; empty = all.
+        time: what several dates become: median, mean, min, max, first or last, per pixel and band
+            over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
+        patch_size: height and width of a patch in pixels.
+        stride: pixels from patch to patch; None = ``patch_size``.
+        min_valid: share of valid pixels that a patch needs.
+        aoi: a vector file; patches whose centre lies outside its polygons are left out.
+        crs: the CRS, in place of what the cube says; None = rioxarray's or CF's, or EPSG:4326 where
+            the axes are longitude and latitude.
+        index: the patch index of an earlier scan; with it the cube is not scanned.
+        progress: called with (windows done, windows in all) during the scan.
+
+    Bands are the values of an axis named band, wavelength or variable, or the variables of a
+    Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
+    it lies. Values are decoded by the CF conventions (fill value, scale, offset). A pixel is valid
+    if all chosen bands are finite there; holes are filled as GeoTiffSource fills them.
+
+    Pixels are read in the store's own chunks, all dates of one at a time; ``stream`` never holds
+    the whole cube. Raises SourceError where the cube cannot be opened, has no regular grid, no CRS
+    or not the bands that are asked for.
+    """
+
+    def __init__(
+        self,
+        cube: str | Path | xr.DataArray | xr.Dataset,
+        *,
+        name: str | None = None,
+        bands: Sequence[str] = (),
+        time: str = "median",
+        patch_size: int = 32,
+        stride: int | None = None,
+        min_valid: float = 0.9,
+        aoi: str | Path | None = None,
+        crs: str | None = None,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        place = cube_place(cube)
+        called = name or cube_name(place)
+        where = place if isinstance(place, str) else f"the cube {called!r}"
+        try:
+            settings = CubeSettings(
+                path=where,
+                name=called,
+                bands=tuple(bands),
+                time=time,
+                patch_size=patch_size,
+                stride=stride,
+                min_valid=min_valid,
+                aoi=None if aoi is None else str(aoi),
+                crs=crs,
+            )
+        except ValidationError as error:
+            raise SourceError(one_line(error)) from error
+        self._file = CubeFile(place)
+        self._in_memory = not isinstance(place, str)
+        given = None if isinstance(place, str) else place
+        offer = describe_cube(self._file.dataset, called, where, crs, given)
+        scene = CubeScene(self._file, offer.grid, *_chosen(offer, settings, self._file.dataset))
+        super().__init__([scene], settings, index, progress)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: CubeSettings,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+    ) -> CubeSource:
+        """Open the source that owl.toml describes."""
+        return cls(
+            settings.path,
+            name=settings.name,
+            bands=settings.bands,
+            time=settings.time,
+            patch_size=settings.patch_size,
+            stride=settings.stride,
+            min_valid=settings.min_valid,
+            aoi=settings.aoi,
+            crs=settings.crs,
+            index=index,
+            progress=progress,
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._in_memory:
+            raise SourceError(
+                f"the cube {next(iter(self.grids))!r} is in memory, which no other process can "
+                "read; save it as Zarr and open that"
+            )
+        return super().__reduce__()
+
+    def close(self) -> None:
+        """Close the file; it opens again when needed."""
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Bands that are stored together, and so read together, from one variable."""
+
+    variable: Hashable
+    axes: Axes
+    dtype: np.dtype[np.generic]
+    span: slice | None  # of the variable's band axis
+    picks: tuple[int, ...]  # places of the bands within the span
+    rule: str | None  # None: every date is kept, or there is but one
+    dates: tuple[int, ...]  # positions on the time axis in the order the rule wants, () without one
+    slab: int  # dates that are read at once
+    places: tuple[int, ...]  # among the chosen bands, date by date
+
+    @property
+    def per_pixel(self) -> int:
+        """Bytes that reading one pixel of these bands takes, on top of the result."""
+        width = 1 if self.span is None else self.span.stop - self.span.start
+        read = max(self.slab, 1) * width * self.dtype.itemsize
+        return read + (0 if self.rule in (None, "median") else 12 * len(self.picks))
+
+    @property
+    def may_be_invalid(self) -> bool:
+        """Whether a pixel can be without a value: integers have nothing to say so with."""
+        return bool(np.issubdtype(self.dtype, np.inexact))
+
+
+@dataclass(frozen=True)
+class CubeScene:
+    """A cube as it is read: the chosen bands, and how their pixels are found."""
+
+    file: CubeFile
+    grid: SceneGrid
+    bands: tuple[Band, ...]
+    groups: tuple[_Group, ...]
+
+    @property
+    def name(self) -> str:
+        """First part of every patch_id."""
+        return self.grid.name
+
+    @property
+    def per_pixel(self) -> int:
+        """Bytes that a pixel takes while it is read: all dates of a group, and the result."""
+        held = sum(max(np.dtype(band.dtype).itemsize, 4) for band in self.bands)
+        return held + 5 + max(group.per_pixel for group in self.groups)
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Height and width of the largest chunk of the store, cut up where it is very large."""
+        height = max(band.blocks[0] for band in self.bands)
+        width = max(band.blocks[1] for band in self.bands)
+        while height * width * self.per_pixel > _BLOCK_BYTES and max(height, width) > 1:
+            if height >= width:
+                height = -(-height // 2)
+            else:
+                width = -(-width // 2)
+        return height, width
+
+    @property
+    def always_valid(self) -> bool:
+        """Whether no pixel can be invalid."""
+        return not any(group.may_be_invalid for group in self.groups)
+
+    def chunk_shape(self, size: int) -> tuple[int, int]:
+        """Return height and width, in pixels, of the chunks that the cube is read in."""
+        width = self.grid.width
+        return chunked.chunk_shape(width, self.blocks, self.per_pixel, size, CHUNK_BYTES)
+
+    def reader(self) -> AbstractContextManager[CubeReader]:
+        """Lend a reader; they share the open file, which any thread may read."""
+        return nullcontext(CubeReader(self))
+
+
+class CubeReader:
+    """Reads windows of a cube."""
+
+    def __init__(self, scene: CubeScene) -> None:
+        self.scene = scene
+        self._dataset = scene.file.dataset
+
+    def pixels(self, chunk: Chunk) -> Pixels:
+        """Read all chosen bands; raises SourceError that names cube, file and rows."""
+        parts = []
+        valid: BoolArray | None = None
+        for group in self.scene.groups:
+            try:
+                values = self._values(group, chunk)
+            except UNREADABLE as error:
+                raise self._unreadable(chunk, error) from error
+            if group.may_be_invalid:
+                with np.errstate(over="ignore"):
+                    small = np.abs(values.astype(np.float32, copy=False)) <= LARGEST
+                valid = _both(valid, np.all(small, axis=0))
+            parts.append((group.places, values))
+        if valid is not None and valid.all():
+            valid = None
+        return Pixels(chunk.row, chunk.col, tuple(parts), valid)
+
+    def valid(self, chunk: Chunk) -> BoolArray | None:
+        """Read only what validity depends on: ``(height, width)``, None where all is valid."""
+        valid: BoolArray | None = None
+        for group in self.scene.groups:
+            if not group.may_be_invalid:
+                continue
+            try:
+                slabs = self._slabs(group, chunk)
+                if group.rule is None:  # dates side by side: each has to be there
+                    seen = [any_date([date]) for slab in slabs for date in slab[:, None]]
+                else:
+                    seen = [any_date(slabs)]
+            except UNREADABLE as error:
+                raise self._unreadable(chunk, error) from error
+            for good in seen:
+                valid = _both(valid, np.all(good, axis=0))
+        return None if valid is None or valid.all() else valid
+
+    def _values(self, group: _Group, chunk: Chunk) -> AnyArray:
+        """Return the bands of a group as they are cut: ``(bands, height, width)``."""
+        if group.rule is not None:
+            return over_dates(group.rule, self._slabs(group, chunk))
+        (slab,) = self._slabs(group, chunk)
+        return slab.reshape(-1, *slab.shape[2:])
+
+    def _slabs(self, group: _Group, chunk: Chunk) -> Iterator[AnyArray]:
+        """Yield ``(dates, bands, height, width)``, some dates at a time."""
+        if not group.dates:
+            yield self._load(group, chunk, ())
+            return
+        for start in range(0, len(group.dates), group.slab):
+            yield self._load(group, chunk, group.dates[start : start + group.slab])
+
+    def _load(self, group: _Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+        axes = group.axes
+        variable = self._dataset.variables[group.variable]
+        where: dict[Hashable, slice | int | list[int]] = dict.fromkeys(variable.dims, 0)
+        where[axes.y] = slice(chunk.row, chunk.row + chunk.height)
+        where[axes.x] = slice(chunk.col, chunk.col + chunk.width)
+        stored = sorted(dates)  # not every store reads in another order
+        order: list[Hashable] = [axes.y, axes.x]
+        if axes.band is not None and group.span is not None:
+            where[axes.band] = group.span
+            order.insert(0, axes.band)
+        if axes.time is not None:
+            where[axes.time] = _run(stored)
+            order.insert(0, axes.time)
+        values: AnyArray = variable.isel(where).transpose(*order).to_numpy()
+        if axes.time is None:
+            values = values[None]
+        elif stored != list(dates):
+            values = values[[stored.index(date) for date in dates]]
+        if axes.band is None:
+            values = values[:, None]
+        elif len(group.picks) != values.shape[1] or list(group.picks) != sorted(group.picks):
+            values = values[:, list(group.picks)]
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
+
+    def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:
+        scene = self.scene
+        return SourceError(
+            f"scene {scene.name!r}: cannot read {scene.bands[0].path}, rows {chunk.row} to "
+            f"{chunk.row + chunk.height} (is the file whole?): {reason(error)}"
+        )
+
+
+def _both(one: BoolArray | None, other: BoolArray) -> BoolArray:
+    return other if one is None else np.logical_and(one, other, out=one)
+
+
+def _run(positions: list[int]) -> slice | list[int]:
+    """Return positions as a slice where they follow each other."""
+    follow = positions == list(range(positions[0], positions[0] + len(positions)))
+    return slice(positions[0], positions[-1] + 1) if follow else positions
+
+
+# --- which bands and dates are read together ------------------------------------------------------
+
+
+def _chosen(
+    offer: CubeDescription, settings: CubeSettings, dataset: xr.Dataset
+) -> tuple[tuple[Band, ...], tuple[_Group, ...]]:
+    """Return the bands as they are called from now on, and the groups that they are read in."""
+    bands = offer.bands
+    if settings.bands:
+        try:
+            bands = select(offer.bands, settings.bands, f"cube {offer.grid.name!r}")
+        except SourceError as error:
+            refused = [word for word in settings.bands if word in offer.unusable]
+            if not refused:
+                raise
+            raise SourceError(f"{error}; {refused[0]} {offer.unusable[refused[0]]}") from error
+    stores = [_Store.of(dataset, offer, band) for band in bands]
+    bands = tuple(
+        replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
+    )
+    named: list[Band] = []
+    numbers: dict[tuple[int, int], int] = {}  # (chosen band, date) -> place in the result
+    stacked = [i for i, store in enumerate(stores) if store.dates and settings.time == "stack"]
+    # date by date, each with all its bands; then the bands that have no dates
+    for time in dict.fromkeys(stores[i].axes.time for i in stacked):
+        mine = [i for i in stacked if stores[i].axes.time == time]
+        for k, date in enumerate(stores[mine[0]].date_names):
+            for i in mine:
+                numbers[i, k] = len(named)
+                named.append(replace(bands[i], name=f"{bands[i].name}@{date}", common=None))
+    for i, band in enumerate(bands):
+        if i not in stacked:
+            numbers[i, 0] = len(named)
+            named.append(band)
+    groups: dict[tuple[Hashable, int], list[int]] = {}
+    for i, store in enumerate(stores):
+        groups.setdefault((store.place.variable, store.band_chunk), []).append(i)
+    return tuple(named), tuple(
+        _group([stores[i] for i in members], members, settings.time, numbers)
+        for members in groups.values()
+    )
+
+
+@dataclass(frozen=True)
+class _Store:
+    """How one chosen band is stored."""
+
+    place: Place
+    axes: Axes
+    dtype: np.dtype[np.generic]
+    blocks: tuple[int, int]
+    band_chunk: int  # number of the chunk along the band axis
+    date_chunk: int  # dates in one chunk
+    date: int | None  # the only one there is
+    dates: tuple[int, ...]  # positions in the order of time, where there are several
+    date_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
+        place = offer.places[band.number - 1]
+        axes = offer.axes[place.variable]
+        variable = dataset.variables[place.variable]
+        chunks = _chunks(variable)
+        dates = None if axes.time is None else offer.dates[axes.time]
+        several = dates is not None and len(dates.positions) > 1
+        return cls(
+            place=place,
+            axes=axes,
+            dtype=np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype,
+            blocks=(chunks.get(axes.y, 1), chunks.get(axes.x, variable.sizes[axes.x])),
+            band_chunk=(place.position or 0) // chunks.get(axes.band, 1),
+            date_chunk=chunks.get(axes.time, 1),
+            date=0 if dates is not None and not several else None,
+            dates=dates.positions if dates is not None and several else (),
+            date_names=dates.names if dates is not None and several else (),
+        )
+
+
+def _chunks(variable: xr.Variable) -> dict[Hashable | None, int]:
+    """Return the sizes of the chunks that are decoded at once, for the axes that say so."""
+    if variable.chunks is not None:
+        sizes = [(dim, max(c)) for dim, c in zip(variable.dims, variable.chunks, strict=True)]
+    else:
+        stored = variable.encoding.get("preferred_chunks") or {}
+        sizes = [(dim, stored[dim]) for dim in variable.dims if isinstance(stored.get(dim), int)]
+    return {dim: max(min(size, variable.sizes[dim]), 1) for dim, size in sizes}
+
+
+def _group(
+    stores: Sequence[_Store], members: Sequence[int], time: str, numbers: dict[tuple[int, int], int]
+) -> _Group:
+    first = stores[0]
+    positions = [store.place.position for store in stores if store.place.position is not None]
+    span = slice(min(positions), max(positions) + 1) if positions else None
+    dates = (first.date,) if first.date is not None else first.dates
+    rule = time if first.dates and time != "stack" else None
+    if rule is None or rule == "median":
+        slab = len(dates)
+    else:
+        slab = min(first.date_chunk * -(-_SLAB // first.date_chunk), len(dates))
+    kept = len(dates) if first.dates and rule is None else 1
+    return _Group(
+        variable=first.place.variable,
+        axes=first.axes,
+        dtype=first.dtype,
+        span=span,
+        picks=tuple(p - min(positions) for p in positions) if positions else (0,),
+        rule=rule,
+        dates=dates[::-1] if rule == "last" else dates,
+        slab=max(slab, 1),
+        places=tuple(numbers[i, k] for k in range(kept) for i in members),
+    )

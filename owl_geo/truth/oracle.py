@@ -1,0 +1,191 @@
+"""Ground truth per patch: from polygons, points, a class raster, or the source itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from owl_geo.concepts.areas import PolygonLayer, class_shares
+from owl_geo.concepts.extents import check as check_extent
+from owl_geo.concepts.filters import text_of
+from owl_geo.concepts.layers import Layer, load
+from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.pool import Pool, pool_of, reproject
+from owl_geo.concepts.rasters import class_shares_of_raster
+from owl_geo.concepts.rasters import extent as raster_extent
+from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.ground.raster import is_raster, values_of
+from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
+from owl_geo.sources.base import PatchSource
+from owl_geo.types import AnyArray, BoolArray, IntArray
+
+Shares = NDArray[np.float64]
+
+_SHOWN = 20  # values of a truth in a message
+
+
+def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = False) -> AnyArray:
+    """Return the true class of each patch, object ``(n,)``, None where the truth does not say.
+
+    A patch has the class with the largest overlap share, if that reaches ``min_share``; else it is
+    of the first class, the background. Raises ConfigError or LayerError for a truth that cannot be
+    read, lies elsewhere, or lacks the column or values asked for; patches that are ``a_part`` of a
+    pool may lie beyond it, and need not have any of the values.
+    """
+    oracle = settings.oracle
+    assert oracle is not None
+    classes: AnyArray = np.array(settings.classes, dtype=object)
+    if oracle.path is None:
+        labels: AnyArray = classes[_own_labels(source, len(classes))]
+        return labels
+    pool = pool_of(source.index, source.grids, source.patch_size)
+    wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
+    if is_raster(oracle.path):
+        shares, known = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
+    else:
+        shares, known = _vector_shares(oracle, oracle.path, wanted, pool, a_part)
+    best = shares.argmax(axis=1)
+    labels = np.where(
+        shares[np.arange(len(best)), best] >= oracle.min_share,
+        np.array(wanted, dtype=object)[best],
+        classes[0],
+    )
+    labels[~known] = None
+    return labels
+
+
+def _own_labels(source: PatchSource, n_classes: int) -> IntArray:
+    labels = getattr(source, "labels", None)
+    if labels is None:
+        raise ConfigError("oracle.path is missing: this source has no truth of its own")
+    if labels.max() >= n_classes:
+        raise ConfigError(f"the source has {labels.max() + 1} classes, the run only {n_classes}")
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _raster_shares(
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
+) -> tuple[Shares, BoolArray]:
+    """Return each class's share among a patch's valid truth pixels, and where there are any."""
+    if not oracle.values:
+        raise ConfigError(
+            f"{path} is a raster: say which of its values mean {_quoted(wanted)}, with "
+            f"--oracle-values or as oracle.values in owl.toml; {_values_there(path)}"
+        )
+    if oracle.column is not None:
+        raise ConfigError(f"oracle.column goes with a vector layer; {path} is a raster")
+    check_extent(path, raster_extent(path), pool, a_part=a_part)
+    codes = [_codes(oracle.values[name], path) for name in wanted]
+    flat = [code for group in codes for code in group]
+    owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
+    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
+    for part in pool.scenes:
+        each, valid = class_shares_of_raster(
+            path, part.grid, part.row_off, part.col_off, part.size, flat
+        )
+        known[part.positions] = valid > 0
+        for column in range(len(wanted)):
+            shares[part.positions, column] = each[:, owner == column].sum(axis=1)
+    for column, name in enumerate(wanted):
+        if not shares[:, column].any() and not a_part:
+            values = " or ".join(oracle.values[name])
+            raise LayerError(
+                f"{path}: no pixel of any patch has {values}; {_values_there(path)}; see "
+                f"--oracle-values, or oracle.values.{name} in owl.toml"
+            )
+    return shares, known
+
+
+def _all(oracle: OracleSettings) -> list[str]:
+    return [value for values in oracle.values.values() for value in values]
+
+
+def _codes(values: tuple[str, ...], path: str) -> list[float]:
+    codes = []
+    for value in values:
+        try:
+            codes.append(float(value))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} is a raster, whose values are numbers, and {value!r} is none; "
+                f"{_values_there(path)}; see --oracle-values, or oracle.values in owl.toml"
+            ) from error
+    return codes
+
+
+def _values_there(path: str) -> str:
+    """Say which values a raster has."""
+    values = values_of(path)
+    if len(values) == 0:
+        return "it has no data"
+    shown = [f"{value:.0f}" if value == np.trunc(value) else f"{value:g}" for value in values]
+    if len(values) > _SHOWN:
+        return f"it has {len(values)} values, {shown[0]} to {shown[-1]}"
+    return f"it has {', '.join(shown)}"
+
+
+def _quoted(words: list[str]) -> str:
+    return " or ".join(map(repr, words))
+
+
+def _vector_shares(
+    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
+) -> tuple[Shares, BoolArray]:
+    """Return each class's share of a patch's area; a point counts as the whole patch it lies in."""
+    keys = [oracle.column] if oracle.column else []
+    if is_osm(path) and not keys:
+        raise ConfigError(
+            f"{path} is an OSM file: say which tags mean {_quoted(wanted)}, with "
+            "--oracle-column landuse --oracle-values industrial say"
+        )
+    layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
+    check_extent(path, layer.extent, pool, a_part=a_part)
+    codes = _class_of_features(oracle, layer, wanted)
+    geometries = layer.features.geometry.to_numpy()
+    is_point = shapely.get_dimensions(geometries) == 0
+    crs = layer.features.crs
+    polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
+    points = shapely.get_parts(geometries[is_point])
+    owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
+    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
+    for part in pool.parts:
+        # a last column for features of other classes: they say that the place was looked at
+        here = class_shares(part.footprints, *polygons.onto(part), len(wanted) + 1)
+        placed = shapely.points(reproject(shapely.get_coordinates(points), crs, part.crs))
+        patch, point = shapely.STRtree(placed).query(part.footprints, predicate="intersects")
+        here[patch, owner[point]] = 1.0
+        shares[part.positions] = here[:, :-1]
+        known[part.positions] = here.any(axis=1)
+    if oracle.elsewhere == "absent":
+        known[:] = True
+    return shares, known
+
+
+def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
+    """Return the number of each feature's class within ``wanted``, its length for any other."""
+    if oracle.column is None:
+        if oracle.values:
+            raise ConfigError(
+                f"which attribute of {oracle.path} holds {' or '.join(_all(oracle))}? Name "
+                f"it with --oracle-column, or as oracle.column; known: {', '.join(layer.fields)}"
+            )
+        return np.zeros(len(layer.features), dtype=np.int64)
+    if oracle.column not in layer.features:
+        near = did_you_mean(oracle.column, layer.fields)
+        raise LayerError(f"{oracle.path} has no attribute {oracle.column!r}{near}")
+    text = text_of(layer.features[oracle.column])
+    codes = np.full(len(text), len(wanted), dtype=np.int64)
+    for code, name in enumerate(wanted):
+        values = oracle.values.get(name, (name,))
+        found = np.isin(text, values)
+        if not found.any():
+            seen = sorted(set(text.tolist()))
+            raise LayerError(
+                f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
+                f"there are {', '.join(map(repr, seen[:_SHOWN]))}"
+                f"{' ...' if len(seen) > _SHOWN else ''}; "
+                "say which with --oracle-values, or oracle.values in owl.toml"
+            )
+        codes[found] = code
+    return codes

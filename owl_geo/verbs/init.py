@@ -1,0 +1,364 @@
+"""Make a run: open the source, tile it, compute the concepts and the truth, write the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pyproj import CRS
+
+from owl_geo.acquisition.peers import check_peer
+from owl_geo.concepts.kept import KeptLayers
+from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
+from owl_geo.errors import RunError
+from owl_geo.run_folder import setup as run_setup
+from owl_geo.run_folder.folder import LAYERS, Run
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import (
+    PEERS,
+    Concept,
+    GeoTiffSettings,
+    LoopSettings,
+    SceneSettings,
+    Settings,
+)
+from owl_geo.sources import open_source
+from owl_geo.sources.base import PatchSource
+from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.statistics import band_statistics
+from owl_geo.truth.held_out import hold_out, hold_out_more
+from owl_geo.truth.oracle import truth_labels
+from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
+
+_log = logging.getLogger("owl_geo")
+
+_FEW = 20  # patches in which nothing need be searched for
+_MANY = 100  # patches of a batch that is large, if it is more than a tenth of the pool
+_NEARLY_ALL = 0.8  # of the patches: a concept that holds in more tells little
+
+OnError = Literal["fail", "skip"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a new run holds, for people to read."""
+
+    run: Run
+    bands: tuple[str, ...]
+    crs: str  # of the footprints: a code, or a name where it has none
+    scenes: list[str]  # a line per scene
+    concepts: list[str]  # a line per concept
+    coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
+    truth: list[str]  # a line per class, and the held-out part; empty without an oracle
+    failed: tuple[FailedScene, ...] = ()  # scenes that were left out
+
+
+@dataclass(frozen=True)
+class _Index:
+    source: PatchSource
+    patches: pd.DataFrame
+    statistics: BandStatistics
+    truth: pd.DataFrame | None
+    coverage: Mapping[str, float]
+    failed: tuple[FailedScene, ...]
+    layers: KeptLayers
+
+
+def init(
+    path: str | os.PathLike[str],
+    settings: Settings | Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    on_error: OnError = "fail",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+) -> Summary:
+    """Make a run folder at ``path``, whole or not at all.
+
+    ``settings`` may be a mapping with the tables of owl.toml; ``report`` is given the name of each
+    piece of work and returns what is told how it goes on. With ``on_error="skip"`` scenes that
+    cannot be read, lack a band, or lie outside every layer are left out of the run, and named in
+    the summary. ``workers`` compute the concepts; threads of this process if none are named.
+
+    Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
+    """
+    path = Path(path)
+    if not isinstance(settings, Settings):
+        settings = owl_toml.parse(settings, "the settings")
+    settings = owl_toml.from_folder(settings, Path.cwd())
+    run_setup.check_free(path, overwrite=overwrite)
+    if settings.acquisition.strategy.startswith(PEERS):
+        check_peer(settings.acquisition.strategy)
+    made = _make_index(settings, report, workers, on_error=on_error)
+    _warn_of_size(settings.loop, made)
+    settings = _without(settings, made.failed)
+    named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
+    run = run_setup.create(
+        path,
+        named,
+        made.patches,
+        made.source.grids,
+        made.statistics,
+        made.truth,
+        made.layers,
+        overwrite=overwrite,
+    )
+    return _summary(run, made)
+
+
+def _warn_of_size(loop: LoopSettings, made: _Index) -> None:
+    """Warn of a pool too small to search, and of batches that leave nothing to learn between."""
+    n = len(made.patches) - (0 if made.truth is None else int(made.truth["held_out"].sum()))
+    if n < _FEW:
+        _log.warning(
+            "the pool has %s: too little to search; take a smaller --patch-size, or more scenes",
+            "1 patch" if n == 1 else f"{n} patches",
+        )
+        return
+    for what, size in (("first batch", loop.initial), ("batch", loop.query_budget)):
+        if size > max(_MANY, n / 10):
+            _log.warning(
+                "a %s of %d in a pool of %d: nothing is learnt while so many are labelled; "
+                "%s takes fewer",
+                *(what, size, n, "--initial" if what == "first batch" else "--batch-size"),
+            )
+
+
+def update(path: Path, *, workers: Workers | None = None, report: Reporter = silent) -> Summary:
+    """Make the patch index of a run again after its owl.toml was edited; answers stay.
+
+    Raises as ``init`` does, and RunError where an answered patch would no longer exist.
+    """
+    run = Run(path)
+    made = _make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
+    _check_answers_fit(run, made.source)
+    updated = run_setup.update(
+        run, made.patches, made.source.grids, made.statistics, made.truth, made.layers
+    )
+    return _summary(updated, made)
+
+
+def _check_answers_fit(run: Run, source: PatchSource) -> None:
+    """Raise RunError where the answers so far are for other bands, classes or patches."""
+    made_for = run.made_for()
+    if not run.rounds() or made_for is None:  # a lost record of it is what update mends
+        return
+    now = run_setup.made_for(run.settings, source.bands)
+    for name, before in made_for.items():
+        if now[name] != before:
+            raise RunError(
+                f"{run.path}: {name} cannot change once batches were asked, the model and the "
+                f"answers are for {before}; restore owl.toml, or make another run"
+            )
+
+
+def _make_index(
+    settings: Settings,
+    report: Reporter,
+    workers: Workers | None,
+    *,
+    on_error: OnError = "fail",
+    before: Run | None = None,
+) -> _Index:
+    """Tile and compute all; ``before`` is the run whose index this is to replace."""
+    source = open_for(settings, report, on_error)
+    kept = KeptLayers(before.path / LAYERS if before is not None else None)
+    table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
+    _warn_of_concepts(table.columns, settings.concepts)
+    patches = with_concepts(source.index, table.columns)
+    statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
+    grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
+    truth = _truth(settings, source, grown[0] if grown else ())
+    failed = source.failed if isinstance(source, GeoTiffSource) else ()
+    return _Index(source, patches, statistics, truth, table.coverage, failed, kept)
+
+
+def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
+    """Warn of yes/no concepts that are the same nearly everywhere."""
+    for name in columns.select_dtypes(bool):
+        share = float(columns[name].mean())
+        of = getattr(concepts[str(name)], "of", None)
+        if share == 0 and of is not None and columns[of].isna().all():
+            continue  # that is said of the concept it is of
+        if share > _NEARLY_ALL or share == 0:
+            _log.warning(
+                "concepts.%s holds %s, so it tells little; change it in owl.toml, or leave it out",
+                name,
+                f"for {share:.0%} of the patches" if share else "nowhere",
+            )
+
+
+def open_for(
+    settings: Settings,
+    report: Reporter,
+    on_error: OnError,
+    beside: Sequence[SceneSettings] = (),
+) -> PatchSource:
+    """Open the source to be tiled; see ``GeoTiffSource`` for what the arguments mean."""
+    if not isinstance(settings.source, GeoTiffSettings):
+        return open_source(settings.source, progress=report("Tiling"))
+    source = GeoTiffSource.from_settings(
+        settings.source, progress=report("Tiling"), on_error=on_error, beside=beside
+    )
+    source.check_bands(settings.oracle.path if settings.oracle else None)
+    return source
+
+
+def concepts_of(
+    settings: Settings,
+    source: PatchSource,
+    report: Reporter,
+    workers: Workers | None,
+    kept: KeptLayers,
+    *,
+    skip: bool,
+    a_part: bool = False,
+) -> ConceptTable:
+    """Compute the concepts; with ``skip``, scenes outside every layer leave the source."""
+    table = concept_table(
+        source.index,
+        source.grids,
+        source.patch_size,
+        settings.concepts,
+        settings.layers,
+        progress=report("Concepts"),
+        a_part=a_part,
+        skip=skip,
+        workers=workers,
+        kept=kept,
+    )
+    if not table.outside or not isinstance(source, GeoTiffSource):
+        return table
+    kept = ~source.index["scene"].isin(table.outside).to_numpy()
+    source.leave_out(
+        [FailedScene(name, f"scene {name!r} lies outside every layer") for name in table.outside]
+    )
+    return ConceptTable(table.columns[kept].reset_index(drop=True), table.coverage, table.outside)
+
+
+def with_concepts(index: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
+    """Return the patch index as the run keeps it."""
+    own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
+    return pd.concat([index[own], columns], axis=1)
+
+
+def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
+    """Return the settings with the good scenes only."""
+    if not failed or not isinstance(settings.source, GeoTiffSettings):
+        return settings
+    names = {scene.name for scene in failed}
+    scenes = tuple(scene for scene in settings.source.scenes if scene.name not in names)
+    source = settings.source.model_copy(update={"scenes": scenes})
+    return settings.model_copy(update={"source": source})
+
+
+def _truth(
+    settings: Settings, source: PatchSource, parts: Sequence[int] = ()
+) -> pd.DataFrame | None:
+    """Return patch_id, label, held_out and tested for a run with an oracle.
+
+    Of a pool that came to be in ``parts``, each has the held-out patches that it was given then.
+    """
+    if settings.oracle is None:
+        return None
+    labels = truth_labels(settings, source)
+    first = parts[0] if parts else len(source.index)
+    index = source.index[:first]
+    rng = np.random.default_rng([settings.seed, 1])
+    held = [hold_out(index, source.patch_size, settings.evaluation, rng)]
+    for start, stop in pairwise(parts):
+        held.append(held_out_later(settings, source.index[start:stop], start, source.patch_size))
+    truth = truth_table(source.index, labels, held)
+    _warn_of_one_sided(truth, settings.positive)
+    return truth
+
+
+def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
+    """Warn where a model cannot be judged: the held-out part, or all, is of one side only."""
+    known = truth[truth["label"].notna()]
+    is_positive = known["label"] == positive
+    tested = is_positive[known["tested"]]
+    if not is_positive.any():
+        _log.warning(
+            "no patch is %s: none has enough of the truth; try a smaller --oracle-share or "
+            "--patch-size",
+            positive,
+        )
+    elif is_positive.all():
+        _log.warning("every patch is %s: there is nothing to search for", positive)
+    elif len(tested) and tested.nunique() < 2:
+        _log.warning(
+            "%s in the held-out part: the AUC will not be known; try another --seed",
+            f"nothing but {positive}" if tested.any() else f"no {positive}",
+        )
+
+
+def held_out_later(
+    settings: Settings, index: pd.DataFrame, n_before: int, patch_size: int
+) -> tuple[BoolArray, BoolArray]:
+    """Return which patches that join ``n_before`` others are held out, and which of them tested."""
+    rng = np.random.default_rng([settings.seed, 1, n_before])
+    return hold_out_more(index, n_before, patch_size, settings.evaluation, rng)
+
+
+def truth_table(
+    index: pd.DataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
+) -> pd.DataFrame:
+    """Return the truth as the run keeps it; ``held`` is by part of the pool."""
+    held_out, tested = (np.concatenate(part) for part in zip(*held, strict=True))
+    return pd.DataFrame(
+        {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": tested}
+    )
+
+
+def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
+    """Name a run by what defines it, so that one seed gives the same batches, names included."""
+    # where answers are kept says nothing of what is asked
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id", "labels"}).encode())
+    digest.update("\n".join(patches["patch_id"]).encode())
+    return digest.hexdigest()[:8]
+
+
+def _summary(run: Run, made: _Index) -> Summary:
+    scenes = made.patches["scene"].value_counts(sort=False)
+    counts = [f"{name}: {n} patches" for name, n in scenes.items()]
+    # a source that leaves windows out says how many, and why
+    summary = getattr(made.source, "summary", ())
+    return Summary(
+        run=run,
+        bands=made.source.bands,
+        crs=_crs_name(run.crs),
+        scenes=[str(scene) for scene in summary] or counts,
+        concepts=describe(run.concepts),
+        coverage=made.coverage,
+        truth=[] if made.truth is None else _describe_truth(made.truth),
+        failed=made.failed,
+    )
+
+
+def _crs_name(crs: CRS) -> str:
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
+
+
+def _describe_truth(truth: pd.DataFrame) -> list[str]:
+    lines = []
+    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
+        counts = part["label"].value_counts()
+        shares = ", ".join(counted(label, n, len(part)) for label, n in counts.items())
+        unknown = int(part["label"].isna().sum())
+        lines.append(
+            f"{name}: {len(part)} patches: {shares or 'none'}"
+            + (f", {unknown} without truth" if unknown else "")
+        )
+    return lines

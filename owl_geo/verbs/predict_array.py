@@ -1,0 +1,111 @@
+"""What the model of a run says of imagery that is not in the run, as arrays for notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.concepts.kept import KeptLayers
+from owl_geo.concepts.table import concept_table
+from owl_geo.maps.arrays import maps_of
+from owl_geo.maps.cells import cells_of
+from owl_geo.measures.uncertainty import uncertainty
+from owl_geo.run_folder.folder import FEATURES, LAYERS, AnyRun, Run
+from owl_geo.search import Search
+from owl_geo.settings.config import CubeSettings, GeoTiffSettings
+from owl_geo.sources.joined import JoinedSource
+from owl_geo.verbs.predict import CurrentModel
+from owl_geo.work.progress import Reporter, silent
+
+if TYPE_CHECKING:
+    import xarray
+
+_NAME = "elsewhere"
+
+
+def predict_array(
+    run: AnyRun,
+    imagery: xarray.DataArray | xarray.Dataset,
+    *,
+    time: str = "median",
+    crs: str | None = None,
+    device: str = "auto",
+    report: Reporter = silent,
+) -> xarray.Dataset:
+    """Return probability, uncertainty and class of every patch of ``imagery``.
+
+    The model is the one that the run's next query would learn, and features, concepts and bands are
+    scaled as in the run, so that a pool and its neighbour are judged alike. The run is not changed.
+
+    Args:
+        run: the run, or its folder.
+        imagery: with the run's bands by name, x and y, perhaps dates; see ``CubeSource``.
+        time: what several dates become, see ``CubeSource``.
+        crs: of the imagery, in place of what it says itself.
+        device: where a network works.
+        report: given the name of each piece of long work, returns what is told how far it is.
+
+    The result has ``probability`` and ``uncertainty`` as float32 and ``class`` as uint8, each
+    ``(y, x)`` with one cell per patch, coordinates of the cells' centres and the CRS. Raises
+    RunError while there is no answer to learn from, SourceError where the imagery does not fit.
+    """
+    from owl_geo.learners.scoring import pick_device
+    from owl_geo.sources.cube.source import CubeSource
+
+    run = Run.of(run)
+    model = CurrentModel.of(run)
+    settings = run.settings_here
+    tiling = settings.source
+    like_run: dict[str, Any] = {}
+    if isinstance(tiling, GeoTiffSettings | CubeSettings):
+        like_run = {"stride": tiling.stride, "min_valid": tiling.min_valid}
+    source = CubeSource(
+        imagery,
+        name=_NAME,
+        bands=run.statistics.bands,
+        time=time,
+        patch_size=settings.patch_size,
+        crs=crs,
+        **like_run,
+    )
+    columns = concept_table(
+        source.index,
+        source.grids,
+        source.patch_size,
+        settings.concepts,
+        settings.layers,
+        a_part=True,
+        kept=KeptLayers(run.path / LAYERS),
+    ).columns
+    there = pd.concat([source.index, columns], axis=1)[run.patches.columns]
+    n = len(run.patches)
+    search = Search(
+        settings,
+        pd.concat([run.patches, there], ignore_index=True),
+        JoinedSource(run.source, source),
+        run.statistics,
+        device=pick_device(device),
+        report=report,
+        keep=run.path / FEATURES,
+        scene_ids=run.scene_ids,
+        n_encoded=run.parts[0] if settings.model.by_gradient else n,
+        n_scaled=n,
+    )
+    positions = np.arange(n, n + len(there), dtype=np.int64)
+    learner = model.learner(run, search)
+    members = search.members(learner, positions, model.number, report("Predicting"))
+    cells = cells_of(
+        source.grids[_NAME],
+        there["row_off"].to_numpy(dtype=np.int64),
+        there["col_off"].to_numpy(dtype=np.int64),
+        settings.patch_size,
+    )
+    return maps_of(
+        cells,
+        members.mean(axis=0),
+        uncertainty(members, settings.uncertainty.measure).astype(np.float32),
+        classes=settings.classes,
+        positive=settings.positive,
+    )

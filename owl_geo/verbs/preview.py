@@ -1,0 +1,211 @@
+"""What can be said of a run before it is made: its patches, a patch size that suits, disk and time.
+
+Only headers are read, no pixels, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import cos, radians
+from pathlib import Path
+from statistics import median
+
+from owl_geo.concepts.osm import SUFFIXES
+from owl_geo.errors import LayerError, OwlError, missing_file
+from owl_geo.ground.grid import bounds, tile
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.run_folder import setup as run_setup
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import CubeSettings, GeoTiffSettings, Settings
+from owl_geo.sources import open_source
+from owl_geo.sources.area import AreaOfInterest
+from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.scenes import describe_scene, pixel_size
+from owl_geo.types import SceneGrid
+
+_USUAL = 32
+_SMALLEST, _LARGEST = 16, 64
+_FEWEST = 100  # patches that make a search, ten a side
+_FINE, _COARSE = 5.0, 30.0  # metres of a pixel between which 32 pixels are 160 to 960 m
+_OPENED = 20  # scenes that are looked at for a guess
+_METRES_PER_DEGREE = 111_320.0
+
+# Measured on two processors without a GPU, pools of 10,000 to a million patches of 32 x 32 pixels
+# in four bands, four concepts of a layer (benchmarks/pool.py): seconds to begin with, and per patch
+# or per value of a pixel.
+_INIT = (2.0, 33e-6)
+_FIRST_QUERY = (6.5, 12e-9)
+_PREDICT = (5.0, 12e-6)
+_ROUND_BYTES = 400_000  # a batch and a model
+_INDEX_BYTES = 60  # of a patch: its row in the index, and in the predictions
+
+
+@dataclass(frozen=True)
+class PatchSize:
+    """A patch size that suits the scenes, and why."""
+
+    pixels: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A run that is not made yet."""
+
+    grids: Mapping[str, SceneGrid]
+    bands: tuple[str, ...]
+    n_patches: int  # at most; clouds and missing data are not looked for
+    patch_size: int
+    n_bytes: int  # of the run folder after the planned rounds, about
+    seconds: Mapping[str, float]  # by command, about
+
+
+def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Preview:
+    """Look at what ``init`` would do with the same arguments.
+
+    Raises ConfigError, SourceError, LayerError or RunError where that is sure to fail.
+    """
+    settings = owl_toml.from_folder(settings, Path.cwd())
+    run_setup.check_free(path, overwrite=overwrite)
+    _check_layers(settings)
+    source = open_source(settings.source)
+    if isinstance(source, GeoTiffSource):
+        source.check_bands(settings.oracle.path if settings.oracle else None)
+    grids, n_bands, size = source.grids, len(source.bands), source.patch_size
+    count = _count(settings, grids)
+    values = count * n_bands * size**2
+    features = 4 * (10 * n_bands + min(n_bands * (n_bands - 1) // 2, 15))
+    seconds = {
+        "init": _INIT[0] + count * _INIT[1],
+        "first query": _FIRST_QUERY[0] + values * _FIRST_QUERY[1],
+        "predict": _PREDICT[0] + count * _PREDICT[1],
+    }
+    return Preview(
+        grids=grids,
+        bands=source.bands,
+        n_patches=count,
+        patch_size=size,
+        n_bytes=count * (features + _INDEX_BYTES) + (settings.loop.rounds + 1) * _ROUND_BYTES,
+        seconds=seconds,
+    )
+
+
+def _count(settings: Settings, grids: Mapping[str, SceneGrid]) -> int:
+    source = settings.source
+    if not isinstance(source, GeoTiffSettings | CubeSettings):
+        return source.n_samples
+    area = AreaOfInterest(source.aoi) if source.aoi else None
+    size, stride = source.patch_size, source.stride or source.patch_size
+    count = 0
+    for grid in grids.values():
+        tiling = tile(grid.height, grid.width, size, stride)
+        if area is None:
+            count += len(tiling.row_off)
+        else:
+            inside = area.contains_centres(grid, tiling.row_off, tiling.col_off, size)
+            count += int(inside.sum())
+    return count
+
+
+def _check_layers(settings: Settings) -> None:
+    """Raise LayerError for a layer, a raster or a truth whose file is missing."""
+    places = [(f"layers.{name}", layer.path) for name, layer in settings.layers.items()]
+    places += [
+        (f"concepts.{n}", c.path) for n, c in settings.concepts.items() if c.kind == "raster"
+    ]
+    if settings.oracle is not None and settings.oracle.path is not None:
+        places.append(("oracle", settings.oracle.path))
+    for name, place in places:
+        if owl_toml.is_local(place) and not Path(place).exists():
+            raise LayerError(f"{name}: {missing_file(place)}")
+
+
+def suitable_patch_size(source: GeoTiffSettings | CubeSettings) -> PatchSize | None:
+    """Return 32 pixels, or what suits scenes or a cube better; they are opened for their grids.
+
+    32 is kept for pixels of 5 to 30 m; finer ones get 64, coarser ones 16. Where that makes fewer
+    than a hundred patches it is 16. None where nothing can be opened: whoever does it next says
+    what is wrong.
+    """
+    try:
+        grids, n_scenes = _grids(source)
+    except OwlError:
+        return None
+    metres = median(pixel_metres(grid) for grid in grids)
+    size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
+    pixels = f"pixels of {length(metres)}"
+    n = _patches(grids, size) * n_scenes / len(grids)
+    if n < _FEWEST and size > _SMALLEST:
+        return PatchSize(_SMALLEST, f"{size} would make no more than {n:.0f} patches")
+    return PatchSize(size, f"for {pixels}")
+
+
+def _grids(source: GeoTiffSettings | CubeSettings) -> tuple[list[SceneGrid], int]:
+    """Return the grids of some scenes, and how many scenes there are."""
+    if isinstance(source, CubeSettings):
+        return list(open_source(source).grids.values()), 1
+    some = source.scenes[:_OPENED]
+    few = source.model_copy(update={"scenes": some, "aoi": None})
+    grids = list(GeoTiffSource.from_settings(few, on_error="skip").grids.values())
+    return grids, len(source.scenes)
+
+
+def _patches(grids: Sequence[SceneGrid], size: int) -> int:
+    return sum((grid.height // size) * (grid.width // size) for grid in grids)
+
+
+def pixel_metres(grid: SceneGrid) -> float:
+    """Return the edge of a pixel in metres, about, in whatever unit the CRS is."""
+    width, height = pixel_size(grid)
+    crs = crs_of(grid.crs)
+    if crs.is_geographic:
+        west, south, east, north = bounds(grid)
+        to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
+        _, latitude = to_degrees.transform((west + east) / 2, (south + north) / 2)
+        return (width * cos(radians(latitude)) + height) / 2 * _METRES_PER_DEGREE
+    factor = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
+    return (width + height) / 2 * (factor or 1.0)
+
+
+def length(metres: float) -> str:
+    """Return a length for people: ``10 m``, ``0.5 m``, ``1.2 km``."""
+    if metres >= 1000:
+        return f"{metres / 1000:.3g} km"
+    return f"{metres:.3g} m"
+
+
+def unit_note(grids: Mapping[str, SceneGrid]) -> str:
+    """Say it where a CRS is not in metres, which is fine; empty where all are."""
+    for grid in grids.values():
+        crs = crs_of(grid.crs)
+        if crs.is_geographic:
+            return "the CRS is in degrees, which is fine; distances are measured on the ground"
+        if crs.axis_info and crs.axis_info[0].unit_conversion_factor not in (1.0, 0.0):
+            unit = crs.axis_info[0].unit_name
+            return f"the CRS is in {unit}, which is fine; distances are measured in metres"
+    return ""
+
+
+def alpha_note(source: GeoTiffSettings) -> str:
+    """Say it where all bands but an alpha band are taken, since that may be data; else empty."""
+    if source.bands:
+        return ""
+    scene = describe_scene(source.scenes[0])
+    alpha = next((band for band in scene.bands if band.alpha), None)
+    if alpha is None:
+        return ""
+    numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
+    return (
+        f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
+        f"data, near infrared say, name it too: --bands {numbers}"
+    )
+
+
+def osm_beside(scene: Path) -> Path | None:
+    """Return the first OSM extract in the folder of a scene, by name."""
+    try:
+        beside = sorted(scene.absolute().parent.iterdir())
+    except OSError:
+        return None
+    return next((path for path in beside if path.name.lower().endswith(SUFFIXES)), None)

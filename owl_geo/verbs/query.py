@@ -1,0 +1,225 @@
+"""One round of the search on disk: learn from the answers, choose what to ask, write it down.
+
+Answers come in by ``intake``, at another time and in another process; all that the two share is the
+run folder. What a round does with the answers is told in ``search``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from owl_geo.batches import dealt, n_shared, write_batch
+from owl_geo.errors import RunError
+from owl_geo.labels import newest_answers
+from owl_geo.learners import scoring
+from owl_geo.measures.audit import prediction_stability
+from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.records import Round
+from owl_geo.search import Batch, Search
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import TeamSettings
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
+
+log = logging.getLogger("owl_geo")
+
+_DEALING = 100  # what the random numbers are for; others than those of ``search``
+
+
+def query(
+    run: AnyRun,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+    annotators: Sequence[str] | None = None,
+    overlap: float | None = None,
+    go_on: bool = False,
+) -> Round:
+    """Choose and write the next batch; return its round.
+
+    Until the last batch has an answer, from each annotator that has a part of it, that batch is
+    returned again, unless told to ``go_on``.
+
+    Args:
+        run: the run, or its folder.
+        device: where networks learn and score.
+        workers: who do the pool's work; threads of this process if none are named.
+        report: given the name of each piece of long work, returns what is told how far it is.
+        annotators: who get a part of the batch each, in place of ``team.annotators`` in owl.toml.
+        overlap: share of the batch that all of them get, in place of ``team.overlap``.
+        go_on: ask anew although nobody, or not everybody, has answered yet.
+
+    Raises RunError when every patch is answered, or the batch that waits is for others than
+    ``annotators``; ConfigError where the names or the overlap make no team.
+    """
+    run = Run.of(run)
+    team = _team(run, annotators, overlap)
+    with run.locked():
+        run.sync_metrics()  # a process that was killed may not have come to it
+        waits = None if go_on else run.waiting()
+        if waits is None:
+            return _advance(run, device, workers, report, team)
+    if annotators is not None and set(annotators) != set(waits.team):
+        whom = " and ".join(waits.team) or "one annotator"
+        raise RunError(
+            f"batch {waits.batch_id}, for {whom}, waits for answers; label and ingest it first, "
+            "or leave it with --go-on"
+        )
+    if overlap is not None and len(waits.team) > 1:
+        in_all = set.intersection(*map(set, waits.team.values()))
+        if len(in_all) != n_shared(len(waits.patch_ids), overlap):
+            log.warning(
+                "%d of %d patches of batch %s, which waits, are for all; --overlap counts from "
+                "the next batch on",
+                *(len(in_all), len(waits.patch_ids), waits.batch_id),
+            )
+    return waits
+
+
+def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> TeamSettings:
+    if annotators is None and overlap is None:
+        return run.settings.team
+    team = run.settings.team.model_dump()
+    if annotators is not None:
+        team["annotators"] = tuple(annotators)
+    if overlap is not None:
+        team["overlap"] = overlap
+    return owl_toml.parse(run.settings.model_dump() | {"team": team}, "the options").team
+
+
+def conclude(
+    run: Run,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+) -> Round:
+    """Fit and measure once more on all answers, without asking anything."""
+    with run.locked():
+        return _advance(run, device, workers, report, None)
+
+
+def _advance(
+    run: Run,
+    device: str,
+    workers: Workers | None,
+    report: Reporter,
+    team: TeamSettings | None,
+) -> Round:
+    """Do a round; without a team, not even an empty one, it asks nothing."""
+    started = time.perf_counter()
+    rounds = run.rounds()
+    number = len(rounds)
+    history = run.labels.history()
+    search = run.search(scoring.pick_device(device), workers, report)
+    answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
+    n_pool = int(search.askable(answers).sum())
+    if team is not None and not n_pool:
+        raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
+    log.info("round %d: learning from %d labels", number, len(answers.labels))
+    before = run.model_path(number - 1) if rounds else None
+    learner, lesson = search.taught(answers, number, before)
+    batch = search.choose(learner, answers, number) if team is not None else None
+    batch_id = f"{run.settings.run_id}-{number:03d}" if team is not None else None
+    has_learnt = len(answers.labels) > 0
+    test = search.test(learner, number) if has_learnt else None
+    watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
+    # of another pool, other patches are watched
+    same_pool = bool(rounds) and rounds[-1].number >= run.pool_since
+    last_watched = rounds[-1].watched if same_pool else ()
+    by_hand = has_learnt and run.truth is None
+    asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
+    entry = Round(
+        number=number,
+        batch_id=batch_id,
+        patch_ids=asked,
+        answers_seen=int(history["seq"].max()) if len(history) else 0,
+        metrics=RoundMetrics(
+            round=number,
+            n_labeled=len(answers.labels),
+            positives_found=int((answers.labels == search.positive).sum()),
+            train_loss=lesson.train_loss,
+            test_auc=test.auc if test else math.nan,
+            meta_query_loss=lesson.meta_query_loss,
+            n_pool=n_pool,
+            seconds=round(time.perf_counter() - started, 3),
+            test_ap=test.ap if test else math.nan,
+            test_ece=test.ece if test else math.nan,
+            cv_auc=search.cross_validated_auc(answers, number) if by_hand else math.nan,
+            stability=(
+                prediction_stability(np.array(last_watched), watched)
+                if len(last_watched) == len(watched) > 0
+                else math.nan
+            ),
+        ),
+        audit={} if batch is None else _audit(batch, asked),
+        watched=tuple(watched.tolist()),
+        team={} if team is None else _parts(run, history, asked, team, number),
+    )
+
+    def write(folder: Path) -> None:
+        learner.save(folder / run.model_path(number).name)
+        if batch is None or batch_id is None:
+            return
+        table = _table(run, search, batch)
+        for annotator, path in run.batch_paths(entry).items():
+            own = slice(None) if annotator is None else list(entry.team[annotator])
+            write_batch(
+                folder / path.name,
+                table.iloc[own],
+                classes=run.settings.classes,
+                positive=run.settings.positive,
+                concepts=list(run.settings.concepts),
+                batch_id=batch_id,
+                round=number,
+                annotator=annotator,
+            )
+
+    run.publish(entry, write)
+    return entry
+
+
+def _parts(
+    run: Run, history: pd.DataFrame, asked: tuple[str, ...], team: TeamSettings, number: int
+) -> dict[str, tuple[int, ...]]:
+    """Deal a batch out to the team; return by annotator which of ``asked`` are theirs."""
+    if not team.annotators:
+        return {}
+    newest = newest_answers(history)
+    answered_by = newest[newest["patch_id"].isin(asked)].groupby("patch_id")["annotator"].agg(set)
+    rng = np.random.default_rng([run.settings.seed, number, _DEALING])
+    parts = dealt(asked, team.annotators, team.overlap, rng, answered_by.to_dict())
+    place = {patch: number for number, patch in enumerate(asked)}
+    return {name: tuple(place[patch] for patch in part) for name, part in parts.items()}
+
+
+def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
+    """Return the patches that were drawn at random, with the model's probability for each."""
+    return {
+        asked[place]: float(batch.terms.probability[place])
+        for place in np.flatnonzero(batch.audited)
+    }
+
+
+def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:
+    """Return the batch in rank order, with the terms of each patch's score."""
+    rows = run.patches.iloc[batch.positions].reset_index(drop=True)
+    table = gpd.GeoDataFrame(
+        rows, geometry=run.footprints(rows["patch_id"].tolist()).array, crs=run.crs
+    )
+    table["score"] = batch.terms.score
+    table["uncertainty"] = batch.terms.uncertainty
+    table["relevance"] = batch.terms.relevance
+    table["probability"] = batch.terms.probability
+    table["scene_crs"] = [search.source.grids[scene].crs for scene in table["scene"]]
+    return table

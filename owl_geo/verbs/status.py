@@ -1,0 +1,106 @@
+"""Where a run stands, what the random part of its batches says of the rest, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.acquisition.relevance import Factor
+from owl_geo.labels import Agreement, agreement, consensus, disputed
+from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
+from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.records import Round
+from owl_geo.search import relevance_model
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run in numbers."""
+
+    patches: int
+    askable: int  # neither answered nor held out
+    held_out: int
+    batches: int
+    asked: int  # patches in all batches
+    labels: dict[str, int]  # answered patches by label, the most frequent first
+    model: RoundMetrics | None  # of the newest model that has seen labels
+    left: TargetsLeft | None  # by the audit; None while nothing of it is answered
+    quality: Quality | None  # of the predictions for the audit's patches
+    hint: Hint | None  # whether to stop
+    relevance: tuple[Factor, ...]  # what the answers say of the concepts, the strongest first
+    agreement: Agreement | None  # between annotators; None while one alone has labelled
+    disputed: int  # patches where annotators' labels tie, which are asked again
+    waiting: tuple[Path, ...]  # files of the last batch that wait for their first answer
+    next_step: Literal["query", "label", "run", "nothing"]
+
+
+def status(run: AnyRun) -> Status:
+    """Read where a run stands; raises RunError or ConfigError where its folder is damaged."""
+    run = Run.of(run)
+    rounds = run.rounds()
+    history = run.labels.history()
+    current = consensus(history)
+    asked = [entry for entry in rounds if entry.batch_id is not None]
+    fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
+    waiting = run.waits(rounds[-1]) if rounds else []
+    next_step: Literal["query", "label", "run", "nothing"] = "label" if waiting else "query"
+    if run.truth is not None:
+        next_step = "nothing" if run.is_finished() else "run"
+    model = fitted[-1] if fitted else None
+    askable = int(run.pool(current).sum())
+    answered = _answered(run, asked, current)
+    left = targets_left(answered, askable) if answered.is_audit.any() else None
+    return Status(
+        patches=len(run.patches),
+        askable=askable,
+        held_out=int(run.truth["held_out"].sum()) if run.truth is not None else 0,
+        batches=len(asked),
+        asked=sum(len(entry.patch_ids) for entry in asked),
+        labels={str(label): int(n) for label, n in current["label"].value_counts().items()},
+        model=model,
+        left=left,
+        quality=quality(answered) if left is not None else None,
+        hint=hint(left, model.stability if model else math.nan) if left is not None else None,
+        relevance=_factors(run, history) if run.settings.concepts and len(current) else (),
+        agreement=agreement(history),
+        disputed=len(disputed(history)),
+        waiting=tuple(waiting),
+        next_step=next_step,
+    )
+
+
+def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
+    """Say of every answered patch when it was asked first, and whether chance had drawn it."""
+    first: dict[str, Round] = {}
+    drawn: dict[str, Round] = {}
+    for entry in asked:
+        for patch in entry.patch_ids:
+            first.setdefault(patch, entry)
+        # a draw from a pool that has grown since says nothing of what was added
+        for patch in entry.audit if entry.number >= run.pool_since else ():
+            drawn.setdefault(patch, entry)
+    known = current[current["patch_id"].isin(first.keys())]
+    patches = known["patch_id"].tolist()
+    # one that was drawn, went unanswered and was asked again still is what chance drew
+    entries = [drawn.get(patch, first[patch]) for patch in patches]
+    return Answered(
+        round=np.array([entry.number for entry in entries], dtype=np.int64),
+        n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
+        is_audit=np.array([patch in drawn for patch in patches], dtype=bool),
+        is_target=(known["label"] == run.settings.positive).to_numpy(dtype=bool),
+        probability=np.array(
+            [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
+        ),
+    )
+
+
+def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:
+    answers = run.answers(history, 0)
+    model = relevance_model(run.settings, run.concepts, answers)
+    return tuple(sorted(model.explain(), key=lambda factor: -abs(factor.coefficient)))

@@ -1,0 +1,258 @@
+"""What the random share of the batches says of the whole pool."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from owl_geo.measures.audit import (
+    Answered,
+    Estimate,
+    TargetsLeft,
+    hint,
+    prediction_stability,
+    quality,
+    targets_left,
+    wilson,
+)
+from owl_geo.measures.metrics import average_precision, expected_calibration_error
+
+
+def answered(*rounds: tuple[int, int, int, int, int]) -> Answered:
+    """Rounds as (askable, audit drawn, targets among them, others asked, targets among them)."""
+    number, n_askable, is_audit, is_target = [], [], [], []
+    for at, (askable, drawn, hits, others, found) in enumerate(rounds):
+        number += [at] * (drawn + others)
+        n_askable += [askable] * (drawn + others)
+        is_audit += [True] * drawn + [False] * others
+        is_target += [i < hits for i in range(drawn)] + [i < found for i in range(others)]
+    return Answered(
+        np.array(number, dtype=np.int64),
+        np.array(n_askable, dtype=np.int64),
+        np.array(is_audit, dtype=bool),
+        np.array(is_target, dtype=bool),
+        np.full(len(number), np.nan),
+    )
+
+
+def search(rng: np.random.Generator, skill: float, n_targets: int = 40) -> tuple[Answered, int]:
+    """Search 1500 patches in 15 rounds of 4 audit and 16 chosen patches; return what is left too.
+
+    ``skill`` is how far the scores of targets are above the others', in standard deviations.
+    """
+    is_target = np.zeros(1500, dtype=bool)
+    is_target[rng.permutation(1500)[:n_targets]] = True
+    score = rng.normal(size=1500) + skill * is_target
+    open_ = np.ones(1500, dtype=bool)
+    rows = []
+    for number in range(15):
+        askable = np.flatnonzero(open_)
+        audit = rng.choice(askable, 4, replace=False)
+        rest = np.setdiff1d(askable, audit)
+        chosen = rest[np.argsort(-score[rest])[:16]]
+        for part, is_audit in ((audit, True), (chosen, False)):
+            rows += [(number, len(askable), is_audit, is_target[i], math.nan) for i in part]
+            open_[part] = False
+    number, n_askable, is_audit, hit, probability = map(np.array, zip(*rows, strict=True))
+    return Answered(number, n_askable, is_audit, hit, probability), int(is_target[open_].sum())
+
+
+@pytest.mark.parametrize("skill", [0.0, 1.5, 4.0], ids=["useless", "fair", "good"])
+def test_the_interval_covers_the_truth_whatever_the_model_is_worth(skill: float) -> None:
+    rng = np.random.default_rng(0)
+    inside, errors = [], []
+    for _ in range(200):
+        done, truth = search(rng, skill)
+        left = targets_left(done, 1200).left
+        inside.append(left.low <= truth <= left.high)
+        errors.append(left.value - truth)
+    assert np.mean(inside) >= 0.9
+    # right on average, within what 200 searches can tell
+    assert abs(np.mean(errors)) <= 4
+
+
+def test_targets_found_since_count_towards_early_draws() -> None:
+    lucky = answered((1000, 40, 4, 0, 0), (960, 40, 0, 60, 36), (860, 40, 0, 60, 0))
+    left = targets_left(lucky, 760)
+    assert left.n_found == 40
+    # 4 of 40 would be 100 targets in 1000; 40 are found, and 80 later draws held none
+    assert left.left.value < 25
+    assert left.left.low == 0
+    unlucky = answered((1000, 40, 4, 0, 0), (960, 40, 0, 60, 0), (860, 40, 0, 60, 0))
+    assert targets_left(unlucky, 760).left.value > left.left.value
+
+
+def test_no_target_among_the_audit_answers_leaves_three_in_n() -> None:
+    left = targets_left(answered((100_000, 300, 0, 0, 0)), 99_700).left
+    assert (left.value, left.low) == (0, 0)
+    assert left.high / 99_700 == pytest.approx(3 / 300, rel=0.02)
+
+
+def test_everything_drawn_leaves_nothing_to_guess() -> None:
+    whole = targets_left(answered((50, 30, 2, 0, 0), (20, 20, 1, 0, 0)), 0)
+    assert whole.left == Estimate(0, 0, 0)
+    assert whole.recall == Estimate(1, 1, 1)
+    assert whole.prevalence.value == pytest.approx(3 / 50)
+    assert math.isnan(whole.prevalence_left.value)
+
+
+def test_a_small_pool_is_counted_exactly() -> None:
+    # one patch is left, and of four drawn from five none was a target: 5 ways to one
+    left = targets_left(answered((5, 4, 0, 0, 0)), 1).left
+    assert left.value == 0
+    assert left.high == 1
+
+
+def test_large_pools_agree_with_small_ones_in_proportion() -> None:
+    small = targets_left(answered((20_000, 200, 10, 0, 0)), 19_800).left
+    large = targets_left(answered((2_000_000, 200, 10, 0, 0)), 1_999_800).left
+    for one, other in (
+        (small.value, large.value),
+        (small.low, large.low),
+        (small.high, large.high),
+    ):
+        assert one / 19_800 == pytest.approx(other / 1_999_800, rel=0.03)
+
+
+def test_without_an_audit_nothing_is_known() -> None:
+    left = targets_left(answered((100, 0, 0, 20, 5)), 80)
+    assert math.isnan(left.left.value)
+    assert (left.left.low, left.left.high) == (0, 80)
+    assert math.isnan(left.recall.value)
+    assert (left.n_found, left.n_audit) == (5, 0)
+    with pytest.raises(ValueError, match="90 patches are left, but 80 could be asked before"):
+        targets_left(answered((80, 10, 0, 0, 0)), 90)
+
+
+def test_prevalence_and_recall_follow_from_what_is_left() -> None:
+    left = TargetsLeft(Estimate(10, 0, 30), n_left=900, n_found=10, n_answered=100, n_audit=50)
+    assert left.prevalence == Estimate(0.02, 0.01, 0.04)
+    assert left.prevalence_left == Estimate(10 / 900, 0, 30 / 900)
+    assert left.recall == Estimate(0.5, 0.25, 1)
+
+
+# --- quality --------------------------------------------------------------------------------------
+
+
+def predicted(probability: np.ndarray, is_target: np.ndarray, is_audit: np.ndarray) -> Answered:
+    n = len(probability)
+    return Answered(np.zeros(n, np.int64), np.full(n, 1000), is_audit, is_target, probability)
+
+
+def test_quality_is_of_audit_answers_with_a_prediction() -> None:
+    probability = np.array([0.9, 0.8, 0.7, 0.2, 0.1, math.nan, 0.0])
+    is_target = np.array([True, False, True, True, False, True, True])
+    is_audit = np.array([True] * 6 + [False])
+    found = quality(predicted(probability, is_target, is_audit))
+    assert (found.n, found.n_targets) == (5, 3)
+    assert found.precision.value == pytest.approx(2 / 3)
+    assert found.recall.value == pytest.approx(2 / 3)
+    assert math.isnan(found.auc.value)  # three targets say nothing of an AUC
+    assert found.brier.value == pytest.approx((0.01 + 0.64 + 0.09 + 0.64 + 0.01) / 5)
+    strict = quality(predicted(probability, is_target, is_audit), threshold=0.85)
+    assert strict.precision.value == 1
+    assert strict.recall.value == pytest.approx(1 / 3)
+    nothing = quality(predicted(probability[-1:], is_target[-1:], is_audit[-1:]))
+    assert nothing.n == 0
+    assert math.isnan(nothing.precision.value)
+    assert math.isnan(nothing.brier.value)
+    assert math.isnan(nothing.ece)
+
+
+def test_quality_has_intervals_that_a_seed_repeats() -> None:
+    rng = np.random.default_rng(0)
+    is_target = rng.random(120) < 0.3
+    probability = np.clip(0.3 + 0.25 * is_target + rng.normal(scale=0.2, size=120), 0, 1)
+    data = predicted(probability, is_target, np.ones(120, bool))
+    first, again, other = quality(data, seed=1), quality(data, seed=1), quality(data, seed=2)
+    assert first == again
+    assert first.auc != other.auc
+    assert first.auc.value == other.auc.value
+    for estimate in (first.auc, first.brier, first.precision, first.recall):
+        assert 0 <= estimate.low < estimate.value < estimate.high <= 1
+
+
+def test_wilsons_interval() -> None:
+    # the interval of 1 in 10, as in Brown, Cai & DasGupta's formula (4)
+    found = wilson(1, 10)
+    assert (found.low, found.high) == pytest.approx((0.0179, 0.4042), abs=1e-4)
+    assert wilson(0, 10).low == 0
+    assert wilson(10, 10).high == pytest.approx(1)
+
+
+def test_calibration_error() -> None:
+    sure = np.tile([0.1, 0.9], (100, 1))
+    right = np.ones(100, np.int64)
+    assert expected_calibration_error(sure, right) == pytest.approx(0.1)
+    right[:10] = 0
+    assert expected_calibration_error(sure, right) == pytest.approx(0)
+    # errors of two bins do not cancel: 0.55 is right always, 0.95 half the time
+    mixed = np.array([[0.45, 0.55]] * 2 + [[0.05, 0.95]] * 2)
+    labels = np.array([1, 1, 1, 0])
+    assert expected_calibration_error(mixed, labels) == pytest.approx((0.45 + 0.45) / 2)
+    assert expected_calibration_error(mixed, labels, bins=1) == pytest.approx(0)
+    assert expected_calibration_error(np.array([[0.0, 1.0]]), np.array([1])) == 0
+    assert math.isnan(expected_calibration_error(np.empty((0, 2)), np.empty(0, np.int64)))
+    with pytest.raises(ValueError, match="4 rows of probabilities for 3 labels"):
+        expected_calibration_error(mixed, labels[:3])
+
+
+def test_average_precision() -> None:
+    is_positive = np.array([True, False, True, False])
+    assert average_precision(is_positive, np.array([0.9, 0.8, 0.7, 0.1])) == pytest.approx(5 / 6)
+    assert average_precision(is_positive, np.zeros(4)) == pytest.approx(0.5)
+    assert math.isnan(average_precision(~is_positive & is_positive, np.zeros(4)))
+
+
+# --- when to stop ---------------------------------------------------------------------------------
+
+
+def test_stability_is_agreement_beyond_chance() -> None:
+    before = np.array([0, 0, 0, 0, 1, 1, 0, 0, 0, 0])
+    now = np.array([0, 0, 0, 0, 1, 0, 1, 0, 0, 0])
+    # 8 of 10 agree; chance has 0.8 * 0.8 + 0.2 * 0.2
+    assert prediction_stability(before, now) == pytest.approx((0.8 - 0.68) / 0.32)
+    assert prediction_stability(before, before) == 1
+    same = np.zeros(5, np.int64)
+    assert prediction_stability(same, same) == 1
+    assert prediction_stability(same, same + 1) == 0
+    assert math.isnan(prediction_stability(same[:0], same[:0]))
+    with pytest.raises(ValueError, match="5 labels by one rater, 4 by the other"):
+        prediction_stability(same, same[:4])
+
+
+def left_of(value: float, high: float, *, found: int = 200, n_audit: int = 600) -> TargetsLeft:
+    return TargetsLeft(Estimate(value, 0, high), 2700, found, 1000, n_audit)
+
+
+def test_the_hint_is_one_honest_sentence() -> None:
+    good = hint(left_of(3, 14), 0.994)
+    assert good.text == (
+        "about 3 of 2,700 left (0 to 14, 95 %), predictions stable (kappa 0.99): consider stopping"
+    )
+    assert good.may_stop
+    assert good.targets_left == Estimate(3, 0, 14)
+    assert good.prediction_stability == 0.994
+    wide = hint(left_of(0, 150), 1.0)
+    assert wide.text == (
+        "probably none of 2,700 left (0 to 150, 95 %), predictions stable (kappa 1.00): "
+        "too much may be left to stop"
+    )
+    assert not wide.may_stop
+    moving = hint(left_of(3, 14), 0.9899)
+    assert moving.text.endswith("predictions still changing (kappa 0.98): go on")
+    assert not moving.may_stop
+    first = hint(left_of(3, 14), math.nan)
+    assert "no two models to compare" in first.text
+    assert not first.may_stop
+    few = hint(left_of(0, 14, n_audit=7), 1.0)
+    assert few.text == "too few audit answers to say (7 of at least 20)"
+    assert not few.may_stop
+    done = hint(TargetsLeft(Estimate(0, 0, 0), 0, 3, 50, 50), math.nan)
+    assert done.may_stop
+
+
+def test_a_search_that_found_nothing_is_never_told_to_stop() -> None:
+    assert not hint(left_of(0, 0, found=0), 1.0).may_stop

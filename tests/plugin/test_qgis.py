@@ -1,0 +1,62 @@
+"""Start the tests that run inside QGIS, with batches written here.
+
+OWL_QGIS_PYTHON names the Python that has QGIS, /usr/bin/python3 by default; without QGIS the test
+skips, unless OWL_REQUIRE_QGIS=1 is set. OWL_QGIS_PICTURE=map.png keeps the rendered map.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chosen import CONCEPTS
+from qgis_tests import BATCHES, QGIS_TESTS
+
+from owl_geo.batches import write_batch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Batches of all sorts, and expected.json that says what they hold."""
+    expected = {}
+    for name, (classes, patches) in BATCHES.items():
+        write_batch(
+            tmp_path / f"{name}.gpkg",
+            patches,
+            classes=classes,
+            positive=classes[1],
+            concepts=CONCEPTS,
+            batch_id="run-001",
+            round=1,
+        )
+        expected[name] = {
+            "classes": classes,
+            "patch_ids": patches["patch_id"].tolist(),
+            "crs": patches.crs.to_string(),
+        }
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    return tmp_path
+
+
+def test_batches_in_plain_qgis(qgis_python: str, folder: Path, tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    # away from this project's own pytest settings, which ask for a newer pytest
+    command = [qgis_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    command += ["--rootdir", str(QGIS_TESTS), str(QGIS_TESTS / "test_plain_qgis.py")]
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "XDG_RUNTIME_DIR": str(runtime),
+        "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OWL_QGIS_FOLDER": str(folder),
+        "OWL_CORE_PYTHON": sys.executable,
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # a crash while QGIS shuts down shows only in the return code
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"

@@ -1,0 +1,120 @@
+"""Start the tests of the QGIS plugin inside QGIS, with batches and runs written here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from chosen import CONCEPTS, chosen_patches
+from qgis_tests import BATCHES, BINARY, QGIS_TESTS
+from rasters import coordinates, write_raster
+
+from owl_geo.batches import write_batch
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Batches of all sorts, expected.json that says what they hold, and the scenes of a run."""
+    expected = {}
+    batches = {**BATCHES, "large": (BINARY, chosen_patches(5000))}
+    for name, (classes, patches) in batches.items():
+        write_batch(
+            tmp_path / f"{name}.gpkg",
+            patches,
+            classes=classes,
+            positive=classes[1],
+            concepts=CONCEPTS,
+            batch_id="run-001",
+            round=1,
+        )
+        expected[name] = {"classes": classes, "patch_ids": patches["patch_id"].tolist()}
+    (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    write_scenes(tmp_path / "scenes")
+    return tmp_path
+
+
+def write_scenes(folder: Path) -> None:
+    """One file with named bands, and a folder of single bands in another CRS."""
+    values = coordinates(96, 96, bands=4)
+    write_raster(folder / "east.tif", values, descriptions=("B2", "B3", "B4", "B8"))
+    for name, band in zip(("B02", "B03", "B04", "B08"), values, strict=True):
+        write_raster(folder / "west" / f"T31_{name}.tif", band[np.newaxis], crs="EPSG:32630")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The command owl-geo of this checkout, as pip makes it for an environment."""
+    path = tmp_path / "environment" / "bin" / "owl-geo"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from owl_geo.cli import main\nmain()\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def as_a_user() -> list[str]:
+    """Let file modes hold for root as well, who writes into read-only files otherwise."""
+    if os.name == "nt" or os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return []
+    drop = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--inh-caps={drop}", f"--bounding-set={drop}"]
+
+
+@pytest.mark.parametrize("part", sorted(path.name for path in QGIS_TESTS.glob("test_plugin_*.py")))
+def test_plugin_in_qgis(
+    part: str, qgis_python: str, folder: Path, program: Path, tmp_path: Path
+) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    command = [*as_a_user(), qgis_python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-c", os.devnull]
+    command += ["--rootdir", str(QGIS_TESTS), str(QGIS_TESTS / part)]
+    environment = {
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "XDG_RUNTIME_DIR": str(runtime),
+        "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OWL_QGIS_FOLDER": str(folder),
+        "OWL_CORE_PYTHON": sys.executable,
+        "OWL_CORE_PROGRAM": str(program),
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # a crash while QGIS shuts down shows only in the return code
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nreturn code {done.returncode}"
+
+
+def test_the_installed_plugin_finds_owl_geo_in_qgis_process(program: Path, tmp_path: Path) -> None:
+    # Debian's wrapper passes a flag on that qgis_process does not know
+    tool = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+    if tool is None:
+        pytest.skip("qgis_process is missing; it comes with QGIS's desktop")
+    home = tmp_path / "home"
+    run([str(program), "plugin", "install", "--profiles-path", str(home)])
+    ini = home / "profiles" / "default" / "QGIS" / "QGIS3.ini"
+    ini.parent.mkdir(parents=True)
+    ini.write_text("[PythonPlugins]\nowl_geo_labeler=true\n")
+    search = tmp_path / "search"
+    run([str(program), "init", str(search), "--source", "synthetic", "--n-samples", "40"])
+    # as from the desktop's menu: the environment that installed the plugin is not on PATH
+    environment = {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(home), "PATH": ""}
+    shown = run([tool, "run", "owlgeo:nextbatch", f"--RUN={search}"], **environment)
+    assert f"BATCH:\t{search}/rounds/000/batch.gpkg" in shown
+
+
+def run(command: list[str], **environment: str) -> str:
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout

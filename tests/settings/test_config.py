@@ -1,0 +1,164 @@
+"""owl.toml: what is written is read back, and what makes no sense is one line."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from owl_geo.errors import ConfigError
+from owl_geo.settings import owl_toml
+
+FULL = {
+    "seed": 7,
+    "classes": ["nothing", "mine", "landfill"],
+    "positive": "mine",
+    "source": {
+        "kind": "geotiff",
+        "scenes": [
+            {"name": "a", "path": "a.tif"},
+            {"name": "b", "files": ["b1.tif", "b2.tif"], "mask": "clouds.tif"},
+        ],
+        "bands": ["B2", "nir"],
+        "mask_bad": [3, 8],
+        "aoi": "here.gpkg",
+    },
+    "layers": {"osm": {"path": "x.osm.pbf"}, "sites": {"path": "s.gpkg", "layer": "known"}},
+    "concepts": {
+        "land_cover": {
+            "kind": "category",
+            "layer": "osm",
+            "classes": {"forest": ["landuse=forest|wood"], "urban": ["landuse=residential"]},
+        },
+        "built": {"kind": "share", "layer": "osm", "where": ["building"]},
+        "dist": {"kind": "distance", "layer": "sites"},
+        "cover": {"kind": "raster", "path": "wc.tif", "names": {"10": "tree"}},
+        "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
+        "near": {"kind": "below", "of": "dist", "value": 2000},
+        "dense": {"kind": "above", "of": "built", "value": 0.2},
+    },
+    "acquisition": {"alpha": "ramp", "weights": {"urban": 2, "near": 3.5}},
+    "oracle": {"path": "truth.gpkg", "column": "kind", "values": {"mine": ["gold", "coal"]}},
+}
+
+
+def test_what_is_written_is_read_back(tmp_path) -> None:
+    settings = owl_toml.parse(FULL, "test")
+    path = tmp_path / "owl.toml"
+    path.write_text(owl_toml.dump(settings), encoding="utf-8")
+    assert owl_toml.load(path) == settings
+
+
+def test_every_setting_that_is_written_has_a_comment() -> None:
+    for values in ({"source": {"kind": "synthetic"}}, FULL):
+        section, plain = "", []
+        for line in owl_toml.dump(owl_toml.parse(values, "test")).splitlines():
+            if line.startswith("["):
+                section = line
+            # the names in such a table are the user's own; its heading says what they are
+            elif " = " in line and " # " not in line and " # " not in section:
+                plain.append(line)
+        assert plain == []
+
+
+def broken(path: str, value: object) -> dict:
+    """Copy FULL with one value replaced; dots lead into tables."""
+    import copy
+
+    data = copy.deepcopy(FULL)
+    table = data
+    *parents, last = path.split(".")
+    for key in parents:
+        table = table[int(key)] if isinstance(table, list) else table.setdefault(key, {})
+    table[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("sed", 1, "sed is no setting; did you mean 'seed'?"),
+        ("source.patchsize", 16, "source.patchsize is no setting; did you mean 'patch_size'?"),
+        ("source.kind", "geotif", "source.kind is 'geotif'; known: 'synthetic', 'geotiff'"),
+        ("source.scenes", [], "source.scenes"),
+        ("source.scenes.1.name", "a", "two scenes are named 'a'"),
+        ("source.scenes.0.files", ["x.tif"], "path or files, one of them"),
+        ("source.mask_bad", [], "a mask needs mask_bad"),
+        ("source.min_valid", 0, "source.min_valid is 0, but it should be greater than 0"),
+        ("classes", ["one"], "two or more names"),
+        ("classes", ["a", "skip", "mine"], "'skip' cannot be a class"),
+        ("positive", "mines", "did you mean 'mine'?"),
+        ("concepts.dist.layer", "site", "no layer 'site'; did you mean 'sites'?"),
+        ("concepts.urban.of", "land_cver", "did you mean 'land_cover'?"),
+        ("concepts.score", {"kind": "given"}, "the batch has a column of that name"),
+        ("concepts.Dist", {"kind": "given"}, "concepts.Dist and dist differ in case only"),
+        ("concepts.land_cover.column", "x", "either classes or column"),
+        ("acquisition.weights", {"built": 2}, "acquisition.weights.built is no yes/no concept"),
+        ("acquisition.weights", {"urban": -1}, "greater than or equal to 0"),
+        ("acquisition.alpha", 1.5, "alpha is 1.5, but it lies between 0 and 1"),
+        ("oracle.values", {"mein": ["x"]}, "did you mean 'mine'?"),
+        ("oracle.path", None, "oracle.path is missing"),
+        ("loop.hours", 2, "labels_per_hour and hours go together"),
+        ("seed", -1, "seed is -1, but it should be greater than or equal to 0"),
+        ("seed", float("nan"), "seed is nan"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        owl_toml.parse(broken(path, value), "owl.toml")
+    text = str(caught.value)
+    assert said in text
+    assert text.startswith("owl.toml: ")
+    assert "\n" not in text
+
+
+def test_files_that_are_no_settings(tmp_path) -> None:
+    path = tmp_path / "owl.toml"
+    with pytest.raises(ConfigError, match="does not exist"):
+        owl_toml.load(path)
+    path.write_text("seed = = 1")
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+        owl_toml.load(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+        owl_toml.load(path)
+    path.write_text('version = 2\nsomething_new = 1\n[source]\nkind = "lidar"\n')
+    with pytest.raises(ConfigError, match=r"made by a newer owl-geo \(layout 2"):
+        owl_toml.load(path)
+
+
+def test_settings_are_frozen() -> None:
+    settings = owl_toml.parse(FULL, "test")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.seed = 3
+
+
+@pytest.mark.parametrize(
+    ("loop", "budget"),
+    [
+        ({}, 10),
+        ({"batch_size": 25}, 25),
+        ({"labels_per_hour": 20, "hours": 2}, 40),
+        ({"labels_per_hour": 7, "hours": 0.01}, 1),
+    ],
+)
+def test_the_budget_by_number_or_by_pace(loop: dict, budget: int) -> None:
+    settings = owl_toml.parse({"source": {"kind": "synthetic"}, "loop": loop}, "test")
+    assert settings.loop.query_budget == budget
+
+
+def test_the_written_file_is_plain_toml() -> None:
+    text = owl_toml.dump(owl_toml.parse(FULL, "test"))
+    assert tomllib.loads(text)["source"]["scenes"][1]["files"] == ["b1.tif", "b2.tif"]
+
+
+def test_a_head_that_a_network_would_ignore_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"head 'gp' is for statistics or a frozen backbone; cnn"):
+        owl_toml.parse(
+            {"source": {"kind": "synthetic"}, "model": {"kind": "cnn", "head": "gp"}}, "here"
+        )
+    frozen = {"kind": "resnet18", "frozen": True, "head": "gp"}
+    assert (
+        owl_toml.parse({"source": {"kind": "synthetic"}, "model": frozen}, "here").model.head
+        == "gp"
+    )

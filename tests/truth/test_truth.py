@@ -1,0 +1,201 @@
+"""Ground truth per patch, and the part that is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+
+from owl_geo.errors import ConfigError, LayerError
+from owl_geo.measures.metrics import RoundMetrics, roc_auc, to_csv
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import EvaluationSettings
+from owl_geo.sources.base import build_index
+from owl_geo.truth.held_out import hold_out
+from owl_geo.truth.oracle import truth_labels
+from owl_geo.types import SceneGrid
+
+SIZE = 10  # pixels a side, of 10 m
+
+
+class Checkerboard:
+    """A source without pixels: 4 x 6 patches of 100 m in UTM 32N."""
+
+    patch_size = SIZE
+    bands = ("one",)
+
+    def __init__(self) -> None:
+        grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), 40, 60)
+        self.grids: Mapping[str, SceneGrid] = {"s": grid}
+        rows, cols = (part.ravel() for part in np.mgrid[0:40:SIZE, 0:60:SIZE])
+        self.index = build_index({"s": (rows, cols)}, {})
+
+
+def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:
+    scenes = [{"name": "s", "path": "s.tif"}]
+    settings = owl_toml.parse(
+        {
+            "classes": list(classes),
+            "positive": classes[1],
+            "source": {"kind": "geotiff", "scenes": scenes},
+            "oracle": oracle,
+        },
+        "test",
+    )
+    return truth_labels(settings, Checkerboard()).reshape(4, 6)
+
+
+def square(col: float, row: float, cols: float, rows: float) -> shapely.Polygon:
+    """A rectangle in patches, from the upper left corner."""
+    x, y = 5e5 + 100 * col, 5e6 - 100 * row
+    return shapely.box(x, y - 100 * rows, x + 100 * cols, y)
+
+
+def layer(path, geometries, crs="EPSG:32632", **columns) -> str:
+    frame = gpd.GeoDataFrame(columns, geometry=geometries, crs=crs)
+    frame.to_file(path)
+    return str(path)
+
+
+def test_polygons_by_overlap_share(tmp_path) -> None:
+    path = layer(tmp_path / "t.gpkg", [square(0, 0, 1.6, 1), square(4, 2, 0.4, 1)])
+    found = labels({"path": path})
+    assert np.argwhere(found == "present").tolist() == [[0, 0], [0, 1]]
+    found = labels({"path": path, "min_share": 0.3})
+    assert np.argwhere(found == "present").tolist() == [[0, 0], [0, 1], [2, 4]]
+    assert set(found[found != "present"]) == {"absent"}
+
+
+def test_polygons_in_another_crs_and_with_a_class_column(tmp_path) -> None:
+    geometries = gpd.GeoSeries([square(0, 0, 1, 1), square(2, 1, 2, 1)], crs="EPSG:32632")
+    path = layer(
+        tmp_path / "t.gpkg", geometries.to_crs(4326), crs="EPSG:4326", kind=["gold", "coal"]
+    )
+    found = labels({"path": path, "column": "kind", "values": {"present": ["coal"]}})
+    assert np.argwhere(found == "present").tolist() == [[1, 2], [1, 3]]
+    several = labels(
+        {"path": path, "column": "kind", "values": {"mine": ["gold"], "pit": ["coal"]}},
+        classes=("none", "mine", "pit"),
+    )
+    assert several[0, 0] == "mine"
+    assert several[1, 2] == "pit"
+    assert several[3, 5] == "none"
+
+
+def test_points_count_for_the_patch_they_lie_in(tmp_path) -> None:
+    points = [shapely.Point(5e5 + 150, 5e6 - 250), shapely.Point(5e5 + 350, 5e6 - 50)]
+    path = layer(tmp_path / "t.gpkg", points, code=[1, 2])
+    found = labels({"path": path})
+    assert np.argwhere(found == "present").tolist() == [[0, 3], [2, 1]]
+    oracle = {"path": path, "column": "code", "values": {"present": ["2"]}, "elsewhere": "unknown"}
+    found = labels(oracle)
+    assert found[0, 3] == "present"
+    assert found[2, 1] == "absent"  # a point of another class: the place was looked at
+    assert sum(label is None for label in found.ravel()) == 22
+
+
+def test_a_class_raster(tmp_path) -> None:
+    path = str(tmp_path / "t.tif")
+    pixels = np.full((40, 60), 3, dtype=np.uint8)
+    pixels[0:10, 0:6] = 7  # 60 % of the first patch
+    pixels[10:20, 0:4] = 7  # 40 % of the one below
+    pixels[30:40, 50:60] = 0  # nothing is known of the last
+    transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    options = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": 0, "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", height=40, width=60, transform=transform, **options) as file:
+        file.write(pixels, 1)
+    found = labels({"path": path, "values": {"present": ["7"]}})
+    assert np.argwhere(found == "present").tolist() == [[0, 0]]
+    assert found[3, 5] is None
+    found = labels({"path": path, "values": {"present": ["7"]}, "min_share": 0.4})
+    assert np.argwhere(found == "present").tolist() == [[0, 0], [1, 0]]
+    with pytest.raises(ConfigError, match=r"say which of its values mean 'present'.*it has 3, 7"):
+        labels({"path": path})
+    with pytest.raises(ConfigError, match=r"oracle\.column goes with a vector layer"):
+        labels({"path": path, "values": {"present": ["7"]}, "column": "class"})
+    with pytest.raises(LayerError, match="no pixel of any patch has 99"):
+        labels({"path": path, "values": {"present": ["99"]}})
+
+
+def test_a_truth_that_cannot_serve(tmp_path) -> None:
+    with pytest.raises(LayerError, match="no file"):
+        labels({"path": str(tmp_path / "missing.gpkg")})
+    path = layer(tmp_path / "t.gpkg", [square(0, 0, 1, 1)], kind=["gold"])
+    with pytest.raises(LayerError, match="did you mean 'kind'"):
+        labels({"path": path, "column": "kinds", "values": {"present": ["gold"]}})
+    with pytest.raises(LayerError, match="no feature has kind = coal; there are 'gold'"):
+        labels({"path": path, "column": "kind", "values": {"present": ["coal"]}})
+    with pytest.raises(ConfigError, match=r"which attribute of .* holds gold\?"):
+        labels({"path": path, "values": {"present": ["gold"]}})
+    far = layer(tmp_path / "far.gpkg", [shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
+    with pytest.raises(LayerError, match="covers none of the scenes"):
+        labels({"path": far})
+
+
+def grid_index(rows: int, cols: int, step: int = 8) -> pd.DataFrame:
+    row, col = (part.ravel() * step for part in np.mgrid[0:rows, 0:cols])
+    return pd.DataFrame({"scene": "s", "row_off": row, "col_off": col})
+
+
+def test_a_blocked_split_keeps_neighbours_together() -> None:
+    index = grid_index(40, 40)
+    settings = EvaluationSettings(block_size=5)
+    held, test = hold_out(index, 8, settings, np.random.default_rng(0))
+    assert (held == test).all()
+    assert test.mean() == pytest.approx(0.2, abs=0.02)
+    blocks = test.reshape(8, 5, 8, 5).transpose(0, 2, 1, 3).reshape(64, 25)
+    assert set(blocks.sum(axis=1)) == {0, 25}
+    again, _ = hold_out(index, 8, settings, np.random.default_rng(0))
+    other, _ = hold_out(index, 8, settings, np.random.default_rng(1))
+    assert (held == again).all()
+    assert (held != other).any()
+
+
+def test_overlapping_patches_do_not_leak_into_the_test() -> None:
+    index = grid_index(40, 40, step=4)  # patches of 8, a stride of 4
+    held, test = hold_out(index, 8, EvaluationSettings(block_size=4), np.random.default_rng(0))
+    assert test.any()
+    boxes = shapely.box(
+        index["col_off"], index["row_off"], index["col_off"] + 8, index["row_off"] + 8
+    )
+    tested = shapely.union_all(boxes[test])
+    free = shapely.area(shapely.intersection(boxes[~held], tested))
+    assert free.max() == 0
+
+
+def test_a_random_split_and_none_at_all() -> None:
+    index = grid_index(10, 10)
+    settings = EvaluationSettings(split="random")
+    held, _ = hold_out(index, 8, settings, np.random.default_rng(0))
+    assert held.sum() == 20
+    none, _ = hold_out(index, 8, EvaluationSettings(test_share=0), np.random.default_rng(0))
+    assert not none.any()
+
+
+def test_one_block_is_no_split() -> None:
+    with pytest.raises(ConfigError, match="all 4 patches lie in one block"):
+        settings = EvaluationSettings(block_size=9)
+        hold_out(grid_index(2, 2), 8, settings, np.random.default_rng(0))
+
+
+def test_auc_is_not_a_number_where_there_is_one_class() -> None:
+    assert roc_auc(np.array([True, False]), np.array([0.9, 0.1])) == 1.0
+    assert np.isnan(roc_auc(np.array([True, True]), np.array([0.9, 0.1])))
+    assert np.isnan(roc_auc(np.array([False]), np.array([0.9])))
+
+
+def test_metrics_as_json_and_csv() -> None:
+    row = RoundMetrics(1, 20, 3, 0.5, float("nan"), 0.7, 1.25, 380, test_ap=0.25, stability=0.9)
+    text = to_csv([row])
+    assert text.splitlines() == [
+        "round,n_labeled,positives_found,train_loss,test_auc,meta_query_loss,seconds,n_pool,"
+        "test_ap,test_ece,cv_auc,stability",
+        "1,20,3,0.5,nan,0.7,1.25,380,0.25,nan,nan,0.9",
+    ]
+    assert row.to_json()["test_auc"] is None
+    assert to_csv([RoundMetrics.from_json(row.to_json())]) == text

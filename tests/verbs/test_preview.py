@@ -1,0 +1,157 @@
+"""What init finds out for itself, and what it says before it makes anything."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import one_error, owl
+from cubes import cube, write_zarr
+from rasterio.transform import from_origin
+from rasters import write_raster
+
+from owl_geo import Run
+from owl_geo.settings.config import CubeSettings, GeoTiffSettings, SceneSettings
+from owl_geo.types import SceneGrid
+from owl_geo.verbs.preview import osm_beside, pixel_metres, suitable_patch_size
+
+SAMPLE = Path(__file__).parents[2] / "sample_data"
+
+
+def empty_scene(path: Path, side: int, pixel: float, crs: str = "EPSG:32631") -> SceneSettings:
+    values = np.ones((1, side, side), dtype="uint8")
+    transform = from_origin(0, 0, pixel, pixel) if crs == "EPSG:4326" else None
+    write_raster(path, values, pixel=pixel, crs=crs, transform=transform, compress="deflate")
+    return SceneSettings(name=path.stem, path=str(path))
+
+
+def guessed(scenes: tuple[SceneSettings, ...]) -> int | None:
+    size = suitable_patch_size(GeoTiffSettings(scenes=scenes))
+    return None if size is None else size.pixels
+
+
+@pytest.mark.parametrize(
+    ("side", "pixel", "size"),
+    [
+        (640, 5, 32),
+        (640, 10, 32),
+        (640, 30, 32),
+        (640, 0.5, 64),
+        (640, 250, 16),
+        (300, 10, 16),  # 81 patches of 32
+        (320, 10, 32),  # 100 of them
+        (400, 0.2, 16),
+    ],
+)
+def test_the_patch_size_suits_pixel_and_scene(side, pixel, size, tmp_path) -> None:
+    scene = empty_scene(tmp_path / "s.tif", side, pixel)
+    assert guessed((scene,)) == size
+
+
+def test_many_small_scenes_keep_the_usual_size(tmp_path) -> None:
+    scenes = tuple(empty_scene(tmp_path / f"{i}.tif", 64, 10) for i in range(30))
+    assert guessed(scenes) == 32
+    assert guessed(scenes[:5]) == 16
+
+
+def test_a_scene_that_cannot_be_opened_does_not_spoil_the_guess(tmp_path) -> None:
+    gone = SceneSettings(name="gone", path=str(tmp_path / "gone.tif"))
+    assert guessed((gone,)) is None
+    assert guessed((gone, empty_scene(tmp_path / "s.tif", 640, 0.5))) == 64
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size"), [(10.0, 32), (0.5, 64), (100.0, 16)], ids=["usual", "fine", "coarse"]
+)
+def test_the_patch_size_suits_a_cube_too(pixel: float, size: int, tmp_path) -> None:
+    place = write_zarr(tmp_path / "c.zarr", cube(np.ones((1, 640, 640), "uint8"), pixel=pixel))
+    found = suitable_patch_size(CubeSettings(path=str(place), name="c"))
+    assert found is not None and found.pixels == size
+
+
+def test_init_of_a_small_cube_takes_small_patches(tmp_path) -> None:
+    write_zarr(tmp_path / "c.zarr", cube(np.ones((2, 96, 96), "uint8")))
+    done = owl("init", "r", "--source", "cube", "--scene", "c.zarr", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Patch size: 16 pixels, 32 would make no more than 9 patches" in done.stdout
+    assert Run(tmp_path / "r").settings.patch_size == 16
+
+
+@pytest.mark.parametrize(
+    ("crs", "pixel", "metres"),
+    [("EPSG:32631", 10.0, 10.0), ("EPSG:4326", 0.0001, 11.13), ("EPSG:2264", 10.0, 3.048)],
+)
+def test_a_pixel_is_measured_in_metres(crs: str, pixel: float, metres: float) -> None:
+    grid = SceneGrid("s", crs, (pixel, 0.0, 0.0, 0.0, -pixel, 0.0), 10, 10)
+    assert pixel_metres(grid) == pytest.approx(metres, rel=0.01)
+
+
+def test_init_says_which_patch_size_it_chose_and_why(tmp_path) -> None:
+    empty_scene(tmp_path / "s.tif", 160, 10)
+    done = owl("init", "r", "--scene", "s.tif", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = "Patch size: 16 pixels, 32 would make no more than 25 patches; --patch-size"
+    assert expected in done.stdout
+    assert Run(tmp_path / "r").settings.patch_size == 16
+    toml = tomllib.loads((tmp_path / "r" / "owl.toml").read_text())
+    assert toml["source"]["patch_size"] == 16
+    given = owl("init", "q", "--scene", "s.tif", "--patch-size", 32, cwd=tmp_path)
+    assert "Patch size:" not in given.stdout
+    assert Run(tmp_path / "q").settings.patch_size == 32
+
+
+def test_init_says_that_a_band_counts_as_a_mask(tmp_path) -> None:
+    write_raster(tmp_path / "s.tif", np.ones((4, 160, 160), "uint8"))
+    note = "band 4 of {} is its alpha band and counts as a mask; if it is data"
+    said = owl("init", "r", "--scene", "s.tif", cwd=tmp_path).stdout
+    assert note.format(tmp_path / "s.tif") in said
+    given = owl("init", "q", "--scene", "s.tif", "--bands", "1,2,3,4", cwd=tmp_path).stdout
+    assert "alpha" not in given.partition("Scenes:")[2]
+
+
+def test_a_dry_run_says_all_and_writes_nothing(tmp_path) -> None:
+    scene, osm = SAMPLE / "scene.tif", SAMPLE / "area.osm"
+    before = sorted(SAMPLE.iterdir())
+    done = owl("init", "r", "--scene", scene, "--osm", osm, "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(SAMPLE.iterdir()) == before
+    lines = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+    assert lines["Scenes"].strip() == "1: scene, 512 x 512 pixels of 10 m"
+    assert lines["CRS"].strip() == "EPSG:32632"
+    assert lines["Bands"].strip() == "4: blue, green, red, nir"
+    assert lines["Patches"].strip() == "256 at most, 32 x 32 pixels, 320 m"
+    assert "land_cover (category)" in lines["Concepts"]
+    assert lines["Disk"].strip().startswith("about ")
+    assert "first query" in lines["Time"]
+
+
+def test_a_dry_run_fails_where_init_would(tmp_path) -> None:
+    empty_scene(tmp_path / "s.tif", 320, 10)
+    assert owl("init", "r", "--scene", "s.tif", cwd=tmp_path).returncode == 0
+    again = owl("init", "r", "--scene", "s.tif", "--patch-size", 32, "--dry-run", cwd=tmp_path)
+    assert "already holds a run" in one_error(again)
+    words = ("--scene", "s.tif", "--patch-size", 32, "--osm", "no.osm", "--dry-run")
+    assert "no.osm does not exist" in one_error(owl("init", "q", *words, cwd=tmp_path))
+    assert "--update takes" in one_error(owl("init", "r", "--update", "--dry-run", cwd=tmp_path), 2)
+
+
+def test_an_extract_beside_the_scene_is_named_and_not_used(tmp_path) -> None:
+    for name in ("scene.tif", "area.osm"):
+        shutil.copyfile(SAMPLE / name, tmp_path / name)
+    done = owl("init", "r", "--scene", "scene.tif", cwd=tmp_path)
+    assert f"{tmp_path / 'area.osm'} lies beside the scene; with --osm" in done.stdout
+    assert Run(tmp_path / "r").settings.concepts == {}
+    assert osm_beside(tmp_path / "scene.tif") == tmp_path / "area.osm"
+    used = owl("init", "q", "--scene", "scene.tif", "--osm", "area.osm", cwd=tmp_path)
+    assert "lies beside" not in used.stdout
+
+
+def test_degrees_are_fine_and_said(tmp_path) -> None:
+    empty_scene(tmp_path / "s.tif", 320, 0.0001, "EPSG:4326")
+    done = owl("init", "r", "--scene", "s.tif", cwd=tmp_path)
+    assert "Note: the CRS is in degrees, which is fine" in done.stdout
+    assert "pixels of 11.1 m" in done.stdout
