@@ -53,7 +53,7 @@ def _seconds(over: Mapping[str, Any]) -> tuple[float, float]:
             settings,
             run.patches,
             run.source,
-            run.statistics,
+            run.index.statistics,
             device=torch.device("cpu"),
             keep=Path(folder) / "features",
         )

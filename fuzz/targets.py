@@ -331,11 +331,11 @@ class RunRecords:
         readers: tuple[Callable[[Run], object], ...] = (
             lambda run: run.grids,
             lambda run: run.crs,
-            lambda run: run.parts,
-            lambda run: run.pool_since,
-            lambda run: run.statistics,
-            lambda run: run.scene_ids,
-            lambda run: run.made_for(),
+            lambda run: run.index.parts,
+            lambda run: run.index.since,
+            lambda run: run.index.statistics,
+            lambda run: run.scenes.ids,
+            lambda run: run.index.made_for,
             lambda run: run.rounds(),
             lambda run: _Record.read(run.path / "predictions.json"),
         )

@@ -172,7 +172,8 @@ def _has_concepts(path: Path) -> bool:
 def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
     """Make the run of generated patches, or take the one that is there from before."""
     from owl_geo.errors import RunError
-    from owl_geo.run_folder.folder import Run, is_run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.paths import is_run
     from owl_geo.settings.owl_toml import parse
     from owl_geo.verbs.init import init
 

@@ -77,7 +77,8 @@ def run(
 def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
     """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
     from owl_geo.errors import RunError
-    from owl_geo.run_folder.folder import Run, is_run
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.paths import is_run
     from owl_geo.settings.owl_toml import parse
     from owl_geo.verbs.init import init
 

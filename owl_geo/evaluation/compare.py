@@ -284,11 +284,11 @@ def _search(job: _Job) -> Search:
         settings,
         patches,
         run.source,
-        run.statistics,
+        run.index.statistics,
         truth,
         device=torch.device("cpu"),
         keep=job.plan.folder / FEATURES / job.source,
-        scene_ids=run.scene_ids,
+        scene_ids=run.scenes.ids,
         workers=Threads(1),  # there is a process per processor already
     )
 

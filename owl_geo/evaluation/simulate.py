@@ -39,7 +39,7 @@ def simulate(
         entry = step(run, device=device, workers=workers, report=report)
         if on_round is not None:
             on_round(entry)
-    run.sync_metrics()
+    run.journal.sync_metrics()
     return run.rounds()
 
 

@@ -109,7 +109,7 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     others = [name for name in run.settings.classes if name != run.settings.positive]
     lines = [
         f"{now.patches:,} patches of {size} x {size} pixels in "
-        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(run.statistics.bands)}. "
+        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(run.index.statistics.bands)}. "
         f"Searched for: {run.settings.positive}, as against {', '.join(others)}."
     ]
     if run.truth is not None:

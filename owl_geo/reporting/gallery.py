@@ -68,7 +68,7 @@ def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray
 
     All are stretched alike: over what is usual in the pool, and what is usual in ``pixels``.
     """
-    stretch = Stretch.of_statistics(survey.run.statistics)
+    stretch = Stretch.of_statistics(survey.run.index.statistics)
     if pixels:  # what is searched for may be brighter than all that is usual, and must not be white
         stretch = stretch.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
     items = [

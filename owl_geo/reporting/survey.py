@@ -62,7 +62,7 @@ class Survey:
     @cached_property
     def composites(self) -> tuple[Composite, ...]:
         """How pixels are shown."""
-        return composites(self.run.statistics.bands)
+        return composites(self.run.index.statistics.bands)
 
     @cached_property
     def askable(self) -> BoolArray:

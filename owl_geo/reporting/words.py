@@ -39,7 +39,7 @@ def percent(share: float) -> str:
 
 def conditions(run: Run) -> dict[str, str]:
     """Return in words where each column of a run's encoded concepts counts, by its name."""
-    return fit_encoding(run.concepts).conditions
+    return fit_encoding(run.index.concepts).conditions
 
 
 def odds(run: Run, factors: tuple[Factor, ...]) -> str:

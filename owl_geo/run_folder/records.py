@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +15,8 @@ from pyproj.exceptions import CRSError
 
 from owl_geo.ground.projections import crs_of
 from owl_geo.measures.metrics import RoundMetrics
-from owl_geo.types import SceneGrid
+from owl_geo.run_folder.states import Known
+from owl_geo.types import BandStatistics, SceneGrid
 
 T = TypeVar("T")
 
@@ -88,25 +91,49 @@ def _watched(value: object) -> tuple[int, ...]:
     return tuple(_typed(number, int) for number in _typed(value, list))
 
 
-def index_record(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what index.json says, checked; raises one of ``DAMAGE``."""
-    record = {name: values[name] for name in ("made_from", "scenes", "statistics")}
-    for name, scene in _typed(record["scenes"], dict).items():
-        grid_of(name, scene)
-    statistics = record["statistics"]
-    bands = [_typed(name, str) for name in statistics["bands"]]
-    for name in ("median", "scale"):
-        terms = np.array(statistics[name], dtype=np.float32)
-        if terms.shape != (len(bands),) or not np.isfinite(terms).all():
+@dataclass(frozen=True)
+class IndexRecord:
+    """What index.json says of the patch index."""
+
+    made_from: str  # digest of the settings that it was made from
+    made_from_elsewhere: str | None  # the same wherever the files lie; older runs lack it
+    scenes: Mapping[str, Sequence[Any]]  # each scene's grid as ``grid_record`` wrote it
+    statistics: BandStatistics
+    parts: tuple[int, ...]  # patches at first, and after each addition of scenes
+    since: int  # the first round that could ask of the whole pool of today
+    files: Mapping[str, list[list[Known]]]  # what the files of each scene were, path by path
+
+    @classmethod
+    def read(cls, path: Path) -> IndexRecord:
+        """Read it, checked; raises one of ``DAMAGE``."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        scenes = _typed(values["scenes"], dict)
+        for name, scene in scenes.items():
+            grid_of(name, scene)
+        return cls(
+            made_from=values["made_from"],
+            # runs that were made before the following were kept lack them
+            made_from_elsewhere=values.get("made_from_elsewhere"),
+            scenes=scenes,
+            statistics=_statistics(values["statistics"]),
+            parts=tuple(_typed(n, int) for n in values.get("parts", ())),
+            since=_typed(values.get("since", 0), int),
+            files=_typed(values.get("files", {}), dict),
+        )
+
+    @cached_property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene as it was indexed."""
+        return {name: grid_of(name, scene) for name, scene in self.scenes.items()}
+
+
+def _statistics(values: Mapping[str, Any]) -> BandStatistics:
+    bands = tuple(_typed(name, str) for name in values["bands"])
+    terms = {name: np.array(values[name], dtype=np.float32) for name in ("median", "scale")}
+    for name, numbers in terms.items():
+        if numbers.shape != (len(bands),) or not np.isfinite(numbers).all():
             raise ValueError(f"{name} is not one number a band")
-    _typed(statistics["n_patches"], int)
-    return record | {
-        "parts": [_typed(n, int) for n in values.get("parts", ())],
-        "since": _typed(values.get("since", 0), int),
-        # runs that were made before these were kept lack them
-        "made_from_elsewhere": values.get("made_from_elsewhere"),
-        "files": _typed(values.get("files", {}), dict),
-    }
+    return BandStatistics(bands, terms["median"], terms["scale"], _typed(values["n_patches"], int))
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

@@ -18,20 +18,9 @@ from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.labels import GeoPackageLabels, LabelStore
 from owl_geo.run_folder import patch_table
-from owl_geo.run_folder.folder import (
-    INDEX,
-    LABELS,
-    LAYERS,
-    ORACLE,
-    PATCHES,
-    ROUNDS,
-    TRUTH,
-    WAITING,
-    Run,
-    fingerprint,
-    is_run,
-    known_scenes,
-)
+from owl_geo.run_folder.folder import ORACLE, Run
+from owl_geo.run_folder.identity import fingerprint, known_scenes
+from owl_geo.run_folder.paths import INDEX, LABELS, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
 from owl_geo.run_folder.records import grid_record
 from owl_geo.run_folder.states import Known
 from owl_geo.settings import owl_toml
@@ -120,17 +109,17 @@ def extend(
     Band statistics stay, since models are bound to them. Raises RunError; then the run is as
     before.
     """
-    growth = _Growth(run.parts, run.pool_since)
+    growth = _Growth(run.index.parts, run.index.since)
     if len(patches) > len(run.patches):
-        growth = _Growth((*run.parts, len(patches)), len(run.rounds()))
+        growth = _Growth((*run.index.parts, len(patches)), len(run.rounds()))
     if common_crs(grids) != run.crs:
         GeoPackageLabels(run.path / LABELS, common_crs(grids)).reproject()
     fresh = grids.keys() - run.grids.keys()
     of_fresh = known_scenes(owl_toml.from_folder(settings, run.path), fresh)
-    files = {**run.known_files, **of_fresh}
+    files = {**run.index.record.files, **of_fresh}
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
-        _write_index(folder, settings, patches, grids, run.statistics, truth, growth, files)
+        _write_index(folder, settings, patches, grids, run.index.statistics, truth, growth, files)
     return Run(run.path)
 
 

@@ -12,7 +12,8 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
 from owl_geo.errors import RunError, SourceError
 from owl_geo.run_folder import setup as run_setup
-from owl_geo.run_folder.folder import LAYERS, Run
+from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -172,10 +173,10 @@ class _Fresh:
         )
         source = making.open_for(settings, report, on_error, beside=known.scenes)
         assert isinstance(source, GeoTiffSource)
-        if source.bands != run.statistics.bands:
+        if source.bands != run.index.statistics.bands:
             raise SourceError(
                 f"the new scenes give the bands {', '.join(source.bands)}, the run has "
-                f"{', '.join(run.statistics.bands)}"
+                f"{', '.join(run.index.statistics.bands)}"
             )
         if len(source.index):
             layers = KeptLayers(run.path / LAYERS)

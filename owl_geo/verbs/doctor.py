@@ -271,7 +271,7 @@ def _partial(path: Path) -> Iterator[Finding]:
 
 def _lock(run: Run) -> Iterator[Finding]:
     from owl_geo.errors import RunError
-    from owl_geo.run_folder.folder import LOCK
+    from owl_geo.run_folder.paths import LOCK
 
     was_there = (run.path / LOCK).exists()
     try:
@@ -288,7 +288,7 @@ def _lock(run: Run) -> Iterator[Finding]:
 
 
 def _index(run: Run) -> Iterator[Finding]:
-    patches, bands = len(run.patches), ", ".join(run.statistics.bands)
+    patches, bands = len(run.patches), ", ".join(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
         update = f"owl-geo init {run.path} --update"
         yield Finding("problem", f"truth.parquet has {len(run.truth)} rows, not {patches}", update)
@@ -296,11 +296,10 @@ def _index(run: Run) -> Iterator[Finding]:
 
 
 def _scenes(run: Run) -> Iterator[Finding]:
-    from owl_geo.run_folder.folder import scene_places
     from owl_geo.settings import owl_toml
 
     toml = run.path / owl_toml.FILE_NAME
-    places = scene_places(run.settings_here, run.grids)
+    places = run.scenes.paths
     missing = [
         (name, place)
         for name, own in places.items()
@@ -310,13 +309,13 @@ def _scenes(run: Run) -> Iterator[Finding]:
     for name, place in missing:
         remedy = f"put it back, or say in {toml} where it is now"
         yield Finding("problem", f"scene {name!r}: {place} does not exist", remedy)
-    for name in run.changed_scenes:
+    for name in run.scenes.changed:
         yield Finding(
             "problem",
             f"scene {name!r} changed since the run was made",
             f"restore it, or owl-geo init {run.path} --update",
         )
-    if not missing and not run.changed_scenes:
+    if not missing and not run.scenes.changed:
         bands = run.source.bands  # opens every header
         yield Finding(
             "ok", f"scenes are there and unchanged: {len(run.grids)}, bands: {len(bands)}"

@@ -20,7 +20,8 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
 from owl_geo.errors import RunError
 from owl_geo.run_folder import setup as run_setup
-from owl_geo.run_folder.folder import LAYERS, Run
+from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import (
     PEERS,
@@ -150,7 +151,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
 
 def _check_answers_fit(run: Run, source: PatchSource) -> None:
     """Raise RunError where the answers so far are for other bands, classes or patches."""
-    made_for = run.made_for()
+    made_for = run.index.made_for
     if not run.rounds() or made_for is None:  # a lost record of it is what update mends
         return
     now = run_setup.made_for(run.settings, source.bands)
@@ -339,7 +340,7 @@ def _summary(run: Run, made: _Index) -> Summary:
         bands=made.source.bands,
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in summary] or counts,
-        concepts=describe(run.concepts),
+        concepts=describe(run.index.concepts),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,

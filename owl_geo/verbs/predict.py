@@ -32,7 +32,8 @@ from owl_geo.maps.cog import write_maps, write_text
 from owl_geo.maps.mosaic import write_mosaic
 from owl_geo.maps.patches import most_probable, read_table, write_patches, write_table
 from owl_geo.measures.uncertainty import uncertainty
-from owl_geo.run_folder.folder import INDEX, PATCHES, AnyRun, Run
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import INDEX, PATCHES
 from owl_geo.run_folder.records import DAMAGE
 from owl_geo.search import Answers, Search
 from owl_geo.settings.config import GeoTiffSettings
@@ -225,9 +226,9 @@ class CurrentModel:
         """Learn it as the round would, or take over what the round has learnt."""
         learner = search.learner()
         if learner.goes_on and not self.is_new:
-            learner.restore(run.model_path(self.number))
+            learner.restore(run.files.model(self.number))
             return learner
-        return search.taught(self.answers, self.number, run.model_path(self.number - 1))[0]
+        return search.taught(self.answers, self.number, run.files.model(self.number - 1))[0]
 
 
 def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:
@@ -238,11 +239,11 @@ def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> s
     decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
     digest.update(run.settings.model_dump_json(include=decisive).encode())
     digest.update(current[["patch_id", "label", "seq"]].to_json(orient="values").encode())
-    for path in (run.path / PATCHES, run.path / INDEX, run.model_path(number - 1)):
+    for path in (run.path / PATCHES, run.path / INDEX, run.files.model(number - 1)):
         if path.exists():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     learnt_from = set(run.patches["scene"].iloc[answers.positions])
-    changed = {name: now for name, now in run.changed_scenes.items() if name in learnt_from}
+    changed = {name: now for name, now in run.scenes.changed.items() if name in learnt_from}
     if changed:
         digest.update(json.dumps(changed, sort_keys=True).encode())
     return digest.hexdigest()[:16]
@@ -314,7 +315,7 @@ class _Work:
 
     def made_from(self, scene: str) -> str:
         """Return a digest of all that the scene's maps depend on, also of pixels that changed."""
-        return self.lesson.digest + self.run.changed_scenes.get(scene, "")
+        return self.lesson.digest + self.run.scenes.changed.get(scene, "")
 
     def forget(self, scenes: set[str]) -> None:
         """Delete the maps of scenes that they are no longer true of."""
@@ -459,7 +460,7 @@ def present_source(run: Run) -> tuple[PatchSource, dict[str, str]]:
         settings = run.settings_here.source
         if not isinstance(settings, GeoTiffSettings):
             raise
-    bands = run.statistics.bands
+    bands = run.index.statistics.bands
     missing = missing_scenes(settings, run.patches, run.grids, bands)
     return PresentScenes(settings, run.patches, run.grids, bands, missing), missing
 

@@ -12,7 +12,8 @@ from owl_geo.concepts.table import concept_table
 from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
 from owl_geo.measures.uncertainty import uncertainty
-from owl_geo.run_folder.folder import FEATURES, LAYERS, AnyRun, Run
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings
 from owl_geo.sources.joined import JoinedSource
@@ -64,7 +65,7 @@ def predict_array(
     source = CubeSource(
         imagery,
         name=_NAME,
-        bands=run.statistics.bands,
+        bands=run.index.statistics.bands,
         time=time,
         patch_size=settings.patch_size,
         crs=crs,
@@ -85,12 +86,12 @@ def predict_array(
         settings,
         pd.concat([run.patches, there], ignore_index=True),
         JoinedSource(run.source, source),
-        run.statistics,
+        run.index.statistics,
         device=pick_device(device),
         report=report,
         keep=run.path / FEATURES,
-        scene_ids=run.scene_ids,
-        n_encoded=run.parts[0] if settings.model.by_gradient else n,
+        scene_ids=run.scenes.ids,
+        n_encoded=run.index.parts[0] if settings.model.by_gradient else n,
         n_scaled=n,
     )
     positions = np.arange(n, n + len(there), dtype=np.int64)

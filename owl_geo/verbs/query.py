@@ -65,7 +65,7 @@ def query(
     run = Run.of(run)
     team = _team(run, annotators, overlap)
     with run.locked():
-        run.sync_metrics()  # a process that was killed may not have come to it
+        run.journal.sync_metrics()  # a process that was killed may not have come to it
         waits = None if go_on else run.waiting()
         if waits is None:
             return _advance(run, device, workers, report, team)
@@ -127,7 +127,7 @@ def _advance(
     if team is not None and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     log.info("round %d: learning from %d labels", number, len(answers.labels))
-    before = run.model_path(number - 1) if rounds else None
+    before = run.files.model(number - 1) if rounds else None
     learner, lesson = search.taught(answers, number, before)
     batch = search.choose(learner, answers, number) if team is not None else None
     batch_id = f"{run.settings.run_id}-{number:03d}" if team is not None else None
@@ -135,7 +135,7 @@ def _advance(
     test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
     # of another pool, other patches are watched
-    same_pool = bool(rounds) and rounds[-1].number >= run.pool_since
+    same_pool = bool(rounds) and rounds[-1].number >= run.index.since
     last_watched = rounds[-1].watched if same_pool else ()
     by_hand = has_learnt and run.truth is None
     asked = () if batch is None else tuple(run.patches["patch_id"].iloc[batch.positions])
@@ -168,7 +168,7 @@ def _advance(
     )
 
     def write(folder: Path) -> None:
-        learner.save(folder / run.model_path(number).name)
+        learner.save(folder / run.files.model(number).name)
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
@@ -185,7 +185,7 @@ def _advance(
                 annotator=annotator,
             )
 
-    run.publish(entry, write)
+    run.journal.publish(entry, write)
     return entry
 
 

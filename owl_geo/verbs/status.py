@@ -83,7 +83,7 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
         for patch in entry.patch_ids:
             first.setdefault(patch, entry)
         # a draw from a pool that has grown since says nothing of what was added
-        for patch in entry.audit if entry.number >= run.pool_since else ():
+        for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
     known = current[current["patch_id"].isin(first.keys())]
     patches = known["patch_id"].tolist()
@@ -102,5 +102,5 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:
     answers = run.answers(history, 0)
-    model = relevance_model(run.settings, run.concepts, answers)
+    model = relevance_model(run.settings, run.index.concepts, answers)
     return tuple(sorted(model.explain(), key=lambda factor: -abs(factor.coefficient)))

@@ -158,15 +158,16 @@ def test_the_record_says_what_was_drawn_and_what_the_model_thought(tmp_path: Pat
     plain = gpd.read_file(other.batch_path(0), layer="batch").set_index("patch_id")
     for entry in rounds[:-1]:
         assert set(entry.audit) <= set(entry.patch_ids)
-        said = json.loads((run.round_folder(entry.number) / "round.json").read_text())["audit"]
+        record = run.files.round_folder(entry.number) / "round.json"
+        audit = json.loads(record.read_text())["audit"]
         batch = gpd.read_file(run.batch_path(entry.number), layer="batch").set_index("patch_id")
         for patch, probability in entry.audit.items():
             if entry.number == 0:  # there was no model yet
                 assert math.isnan(probability)
-                assert said[patch] is None
+                assert audit[patch] is None
             else:
                 assert probability == pytest.approx(batch["probability"][patch], rel=1e-6)
-                assert said[patch] == probability
+                assert audit[patch] == probability
         # annotators are not told: the batch looks as one without an audit does
         assert list(batch.columns) == list(plain.columns)
 

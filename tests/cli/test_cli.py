@@ -321,7 +321,7 @@ def test_a_config_file_with_own_concepts(tmp_path) -> None:
     settings = Run(tmp_path / "r").settings
     assert settings.loop.batch_size == 3
     assert settings.loop.initial == 6  # the option wins over the file
-    assert "far" in Run(tmp_path / "r").concepts
+    assert "far" in Run(tmp_path / "r").index.concepts
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

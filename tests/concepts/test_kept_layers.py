@@ -103,5 +103,5 @@ def test_a_run_keeps_what_it_read(tmp_path: Path, extract: Path, readings: list[
     assert len(readings) == 1
     updated = update(tmp_path / "run").run
     assert len(readings) == 1
-    assert made.concepts["industry"].max() > 0.5
-    pd.testing.assert_frame_equal(made.concepts, updated.concepts)
+    assert made.index.concepts["industry"].max() > 0.5
+    pd.testing.assert_frame_equal(made.index.concepts, updated.index.concepts)

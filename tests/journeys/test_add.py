@@ -103,10 +103,10 @@ def test_an_addition_is_what_all_scenes_at_once_would_be(folder: Path) -> None:
     assert "town" in set(two.patches["use"]) - set(before.patches["use"])
     read = [gpd.read_parquet(run.path / "patches.parquet") for run in (one, two)]
     assert read[0].geometry.equals(read[1].geometry)
-    assert two.statistics.median.tolist() == before.statistics.median.tolist()
+    assert two.index.statistics.median.tolist() == before.index.statistics.median.tolist()
     ids = two.patches["patch_id"].iloc[::17].tolist()
     assert np.array_equal(two.source.read(ids), one.source.read(ids))
-    assert two.parts == (64, 192)
+    assert two.index.parts == (64, 192)
 
 
 def test_the_second_time_nothing_is_done(folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_truth_and_held_out_blocks_of_old_scenes_stay(folder: Path) -> None:
     again = Run(folder / "r").truth
     assert again is not None
     pd.testing.assert_frame_equal(again, grown)
-    assert Run(folder / "r").parts == (128, 192)
+    assert Run(folder / "r").index.parts == (128, 192)
 
 
 @pytest.mark.parametrize("split", ["blocks", "random"])
@@ -362,7 +362,7 @@ def test_skip_leaves_out_what_fails_and_says_why(folder: Path) -> None:
     other = init(folder / "good", settings(folder, "a", "b")).run
     pd.testing.assert_frame_equal(made.run.patches, other.patches)
     assert made.run.crs == other.crs
-    assert made.run.statistics.median.tolist() == other.statistics.median.tolist()
+    assert made.run.index.statistics.median.tolist() == other.index.statistics.median.tolist()
     query(made.run)
 
 
@@ -417,7 +417,7 @@ def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
     assert (done.done, done.patches) == (("night",), 0)
     assert add(path, [tile(folder, "night")]).skipped == ("night",)
     run = Run(path)
-    assert run.parts == (64,)
+    assert run.index.parts == (64,)
     assert len(query(run).patch_ids) == 6
 
 
@@ -480,11 +480,11 @@ def test_the_features_of_old_scenes_are_not_computed_again(folder: Path) -> None
 
 def test_a_scene_is_told_by_what_decides_its_pixels(folder: Path) -> None:
     run: Run = init(folder / "r", settings(folder, "a", "b")).run
-    ids = run.scene_ids
+    ids = run.scenes.ids
     assert ids["a"] != ids["b"]
     add(folder / "r", [tile(folder, "c")])
     grown = Run(folder / "r")
-    assert {name: grown.scene_id(name) for name in "ab"} == ids
+    assert {name: grown.scenes.ids[name] for name in "ab"} == ids
     scene(folder / "tiles", "b", 1, nodata=3)  # written anew
     assert Run(folder / "r").scene_id("a") == ids["a"]
     assert Run(folder / "r").scene_id("b") != ids["b"]

@@ -148,7 +148,7 @@ class TestSimulated:
         run = simulated(tmp_path / "off", **over(TUTORIAL, reptile={"kind": "none"}))
         assert all(math.isnan(entry.metrics.meta_query_loss) for entry in run.rounds())
         on = simulated(tmp_path / "on", **TUTORIAL)
-        first, second = (checkpoint.load(r.model_path(1))[0][0].state_dict() for r in (run, on))
+        first, second = (checkpoint.load(r.files.model(1))[0][0].state_dict() for r in (run, on))
         assert not np.array_equal(first["network.head.weight"], second["network.head.weight"])
 
 
@@ -372,7 +372,10 @@ class TestRunFolder:
             query(Run(run.path))
         update(run.path)
         again = Run(run.path)
-        assert again.concepts["near_industrial"].mean() > run.concepts["near_industrial"].mean()
+        assert (
+            again.index.concepts["near_industrial"].mean()
+            > run.index.concepts["near_industrial"].mean()
+        )
         assert again.labels.count() == 1
         assert query(again).number == 1
 
@@ -445,10 +448,10 @@ class TestRunFolder:
 
     def test_a_damaged_round_is_named(self, tmp_path) -> None:
         run = simulated(tmp_path / "r")
-        (run.round_folder(2) / "round.json").write_text("{")
+        (run.files.round_folder(2) / "round.json").write_text("{")
         with pytest.raises(RunError, match=r"002/round\.json is damaged"):
             run.rounds()
-        shutil.rmtree(run.round_folder(2))
+        shutil.rmtree(run.files.round_folder(2))
         with pytest.raises(RunError, match="lacks round 002"):
             run.rounds()
 

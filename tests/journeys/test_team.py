@@ -129,7 +129,9 @@ def test_owl_toml_may_name_the_team_and_one_seed_deals_the_same(tmp_path: Path) 
         entry = query(run)
         files = run.batch_paths(entry)
         assert list(files) == people["annotators"]
-        assert all(path.parent == run.round_folder(0) and path.is_file() for path in files.values())
+        assert all(
+            path.parent == run.files.round_folder(0) and path.is_file() for path in files.values()
+        )
         parts.append(entry.team)
     assert parts[0] == parts[1]
     assert query(run, go_on=True).team != parts[0]
@@ -364,7 +366,7 @@ def test_a_batch_smaller_than_the_team_has_no_empty_files(tmp_path: Path) -> Non
     done = owl("query", run.path, "--annotators", ",".join(people), "--overlap", 0, "-q")
     paths = [Path(line) for line in done.output.splitlines()]
     assert [len(patches_of(path)) for path in paths] == [1, 1]
-    assert sorted(run.round_folder(0).glob("*.gpkg")) == sorted(paths)
+    assert sorted(run.files.round_folder(0).glob("*.gpkg")) == sorted(paths)
     assert run.waits(run.rounds()[0]) == paths
     for path in paths:
         searches.label(path, {patches_of(path)[0]: "absent"}, annotator=None)

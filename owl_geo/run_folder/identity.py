@@ -1,0 +1,166 @@
+"""What tells a run's settings and scenes from others: digests that say when to compute again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from owl_geo.errors import SourceError
+from owl_geo.features import KEPT_SCENES
+from owl_geo.run_folder.records import DAMAGE, IndexRecord
+from owl_geo.run_folder.states import GONE, Known, changes, file_states, known_files
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import CubeSettings, GeoTiffSettings, Settings
+
+
+class SceneFiles:
+    """The files of a run's scenes: where they lie, and whether they are what they were.
+
+    Args:
+        settings: of the run.
+        settings_here: the same with whole paths.
+        record: what was known when the index was made.
+        features: the folder in which features are kept.
+    """
+
+    def __init__(
+        self, settings: Settings, settings_here: Settings, record: IndexRecord, features: Path
+    ) -> None:
+        self._settings = settings
+        self._settings_here = settings_here
+        self._record = record
+        self._features = features
+
+    @property
+    def paths(self) -> dict[str, list[str]]:
+        """Where the files of each scene lie; see ``scene_places``."""
+        return scene_places(self._settings_here, self._record.grids)
+
+    @cached_property
+    def ids(self) -> dict[str, str]:
+        """What tells each scene's patches and pixels from others, by scene: a digest.
+
+        It is of the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
+        interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
+        is not looked at.
+        """
+        source, here = self._settings.source, self._settings_here.source
+        shared: list[Any] = [
+            source.model_dump(mode="json", exclude={"scenes"}),
+            list(self._record.statistics.bands),
+        ]
+        own: dict[str, list[Any]] = {name: [] for name in self._record.grids}
+        if isinstance(source, GeoTiffSettings) and isinstance(here, GeoTiffSettings):
+            shared += [
+                any(scene.mask for scene in source.scenes),  # decides whose values mask_bad are
+                file_states(here.aoi),
+            ]
+            for named, scene in zip(source.scenes, here.scenes, strict=True):
+                places = [scene.path, *scene.files, scene.mask]
+                own[scene.name] = [named.model_dump(mode="json"), *map(file_states, places)]
+        elif isinstance(here, CubeSettings):
+            shared += [file_states(here.path, whole=False), file_states(here.aoi)]
+        ids = {
+            name: digest_of([name, shared, self._record.scenes.get(name), values])
+            for name, values in own.items()
+        }
+        gone = [name for name, values in own.items() if GONE in values[1:]]
+        return {**ids, **self._kept_ids(gone)}
+
+    def _kept_ids(self, gone: Sequence[str]) -> dict[str, str]:
+        """Return what told scenes apart when features were last kept, for those without a file.
+
+        What was computed of a scene serves although its file is gone, until there is another.
+        """
+        if not gone:
+            return {}
+        try:
+            values = json.loads((self._features / KEPT_SCENES).read_text(encoding="utf-8"))
+            return {name: str(values[name]) for name in gone if name in values}
+        except DAMAGE:
+            return {}
+
+    @cached_property
+    def changed(self) -> dict[str, str]:
+        """The scenes whose files are others than when the index was made: a digest of what is new.
+
+        Moved or copied files are the same. Of a scene that is gone, or that an older version made,
+        nothing is said.
+        """
+        changed = {}
+        for name, paths in self.paths.items():
+            known = self._record.files.get(name, [])
+            try:
+                differences = [changes(*both) for both in zip(paths, known, strict=False)]
+            except OSError:  # whoever opens it says so
+                continue
+            if any(differences) or (known and len(known) != len(paths)):
+                changed[name] = digest_of([differences, len(paths)])
+        return changed
+
+    def check_there(self, owl_toml_path: Path) -> None:
+        """Raise SourceError where a file of a scene is gone."""
+        for name, paths in self.paths.items():
+            for path in paths:
+                if owl_toml.is_local(path) and not Path(path).exists():
+                    raise SourceError(
+                        f"scene {name!r}: {path} does not exist; put it back, or say in "
+                        f"{owl_toml_path} where it is now"
+                    )
+
+
+def fingerprint(settings: Settings, *, places: bool = True) -> str:
+    """Return a digest of the settings that decide the patch index, truth and held-out part.
+
+    Without ``places`` it does not matter where on this machine the scenes lie.
+    """
+    decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
+    if places:
+        text = settings.model_dump_json(include=decisive)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    values = settings.model_dump(mode="json", include=decisive)
+    source = values["source"]
+    for holder in (*source.get("scenes", ()), *([source] if "path" in source else ())):
+        for key in ("path", "mask"):
+            if holder.get(key) and owl_toml.is_local(holder[key]):
+                holder[key] = "a file"
+        holder["files"] = ["a file" if owl_toml.is_local(f) else f for f in holder.get("files", ())]
+    return digest_of([values])
+
+
+def scene_places(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:
+    """Return where the files of each scene lie, its mask last; nothing of a synthetic source."""
+    source = settings.source
+    if isinstance(source, GeoTiffSettings):
+        return {
+            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            for scene in source.scenes
+            if scene.name in names
+        }
+    if isinstance(source, CubeSettings):
+        return {name: [source.path] for name in names}
+    return {}
+
+
+def known_scenes(settings: Settings, names: Collection[str]) -> Mapping[str, list[list[Known]]]:
+    """Return what the files of each scene are known by later, place by place; raises SourceError.
+
+    ``settings`` have whole paths.
+    """
+    known = {}
+    for name, places in scene_places(settings, names).items():
+        try:
+            known[name] = [known_files(place) for place in places]
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SourceError(f"scene {name!r} cannot be read: {reason}") from error
+    return known
+
+
+def digest_of(values: list[Any]) -> str:
+    """Return a short digest of values that JSON can hold."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

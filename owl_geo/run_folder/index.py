@@ -1,0 +1,141 @@
+"""The patch index of a run, read back: patches, grids, band statistics, and the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow
+from pyproj import CRS
+
+from owl_geo.errors import RunError
+from owl_geo.ground.footprints import common_crs, footprints
+from owl_geo.run_folder import patch_table
+from owl_geo.run_folder.identity import SceneFiles, fingerprint
+from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
+from owl_geo.run_folder.records import DAMAGE, IndexRecord
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import Settings
+from owl_geo.sources.base import positions_of
+from owl_geo.types import BandStatistics, SceneGrid
+
+
+class PatchIndex:
+    """All that was computed of the pool when the run was made; each file is read when asked for.
+
+    Raises RunError where a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, settings_here: Settings) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._settings_here = settings_here
+
+    @cached_property
+    def patches(self) -> pd.DataFrame:
+        """One row per patch with one column per concept, in the source's reading order.
+
+        Raises RunError where owl.toml has since been edited in a way that would make another one.
+        """
+        if self.record.made_from != fingerprint(self._settings):
+            moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
+            if not moved or self.scenes.changed:
+                raise RunError(
+                    f"{self._folder / owl_toml.FILE_NAME}: source, layers, concepts, oracle or "
+                    "evaluation changed since the patch index was made; "
+                    f"run `owl-geo init {self._folder} --update`"
+                )
+        return self._table(PATCHES, patch_table.read)
+
+    @cached_property
+    def truth(self) -> pd.DataFrame | None:
+        """patch_id, label (None where the truth does not say), held_out and tested, in index order.
+
+        None for a run without an oracle.
+        """
+        if self._settings.oracle is None:
+            return None
+        return self._table(TRUTH, pd.read_parquet)
+
+    @property
+    def concepts(self) -> pd.DataFrame:
+        """The concept columns of ``patches``."""
+        return self.patches[list(self._settings.concepts)]
+
+    @cached_property
+    def record(self) -> IndexRecord:
+        """What index.json says."""
+        path = self._required(INDEX)
+        try:
+            return IndexRecord.read(path)
+        except DAMAGE as error:
+            raise RunError(
+                f"{path} is damaged; run `owl-geo init {self._folder} --update`"
+            ) from error
+
+    @cached_property
+    def scenes(self) -> SceneFiles:
+        """The scenes' files, and whether they are what they were."""
+        return SceneFiles(self._settings, self._settings_here, self.record, self._folder / FEATURES)
+
+    @property
+    def grids(self) -> dict[str, SceneGrid]:
+        """The pixel grid of each scene as it was indexed."""
+        return self.record.grids
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The CRS of the footprints: the scenes' own where they share one, else EPSG:4326."""
+        return common_crs(self.grids)
+
+    @property
+    def statistics(self) -> BandStatistics:
+        """The band statistics that models standardise by."""
+        return self.record.statistics
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many patches the pool had when it was made, and after each addition of scenes.
+
+        The patches of an addition stand behind all others in the index.
+        """
+        return self.record.parts or (len(self.patches),)
+
+    @property
+    def since(self) -> int:
+        """The first round that could ask of the whole pool of today; scenes may be added later."""
+        return self.record.since
+
+    @property
+    def made_for(self) -> dict[str, Any] | None:
+        """Bands, classes and patch size that the run was made for; None where that is lost."""
+        try:
+            made_for = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))["made_for"]
+            return {name: made_for[name] for name in ("bands", "classes", "patch_size")}
+        except DAMAGE:
+            return None
+
+    def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
+        """Return the polygons of patches, by patch_id; raises SourceError for an unknown id."""
+        rows = self.patches.iloc[positions_of(self.patches, ids)]
+        return footprints(rows, self.grids, self._settings.patch_size)
+
+    def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+        path = self._required(name)
+        try:
+            return read(path)
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
+            raise RunError(
+                f"{path} is damaged; run `owl-geo init {self._folder} --update`"
+            ) from error
+
+    def _required(self, name: str) -> Path:
+        path = self._folder / name
+        if not path.exists():
+            raise RunError(f"{path} is missing; run `owl-geo init {self._folder} --update`")
+        return path

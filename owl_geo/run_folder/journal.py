@@ -1,0 +1,84 @@
+"""The rounds of a run on disk: each is there whole or not at all, and metrics.csv follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from owl_geo.disk.atomic import writing_file, writing_folder
+from owl_geo.errors import RunError
+from owl_geo.measures.metrics import to_csv
+from owl_geo.run_folder.paths import METRICS, RECORD, ROUNDS, RunPaths
+from owl_geo.run_folder.records import DAMAGE, Round
+
+
+class Journal:
+    """Reads and writes the rounds of a run."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
+
+    def rounds(self) -> list[Round]:
+        """Return every round on disk, oldest first; raises RunError where one is damaged."""
+        rounds_folder = self._paths.folder / ROUNDS
+        rounds = []
+        for folder in sorted(rounds_folder.glob("[0-9]*")):
+            record = folder / RECORD
+            try:
+                rounds.append(Round.from_json(record.read_text(encoding="utf-8")))
+            except DAMAGE as error:
+                raise RunError(
+                    f"{record} is damaged ({error}); restore it, or move {folder} away"
+                ) from error
+        for number, entry in enumerate(rounds):
+            if entry.number != number:
+                raise RunError(f"{rounds_folder} lacks round {number:03d}; restore that folder")
+        return rounds
+
+    def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
+        """Put a round into its place, whole: ``write`` fills a folder that is then renamed.
+
+        Raises RunError where the disk is full or the folder cannot be written.
+        """
+        with writing_folder(self._paths.round_folder(entry.number)) as partial:
+            write(partial)
+            (partial / RECORD).write_text(entry.to_json(), encoding="utf-8")
+        self.sync_metrics()
+
+    def sync_metrics(self) -> None:
+        """Make metrics.csv say what the rounds say; a file that already does is left alone."""
+        text = to_csv(entry.metrics for entry in self.rounds())
+        path = self._paths.folder / METRICS
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        with writing_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    def waits(self, entry: Round, history: pd.DataFrame) -> list[Path]:
+        """Return which files of a round's batch wait for their first answer.
+
+        A part of a team's batch waits until its annotator has answered something, or somebody who
+        is not of the team a patch of it, or all of it that is nobody else's is answered.
+        """
+        if entry.batch_id is None:
+            return []
+        history = history[history["batch_id"] == entry.batch_id]
+        if not entry.team:
+            return [] if len(history) else [self._paths.batch(entry.number)]
+        files = self._paths.batches(entry)
+        outside = history[~history["annotator"].isin(list(entry.team))]
+        waiting = []
+        for name, ranks in entry.team.items():
+            others = {rank for other in entry.team if other != name for rank in entry.team[other]}
+            own = {entry.patch_ids[rank] for rank in ranks}
+            alone = {entry.patch_ids[rank] for rank in ranks if rank not in others}
+            is_done = (
+                (history["annotator"] == name).any()
+                or outside["patch_id"].isin(own).any()
+                or (alone and alone <= set(history["patch_id"]))
+            )
+            if ranks and not is_done:
+                waiting.append(files[name])
+        return waiting
