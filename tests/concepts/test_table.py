@@ -297,6 +297,23 @@ def test_the_antimeridian_parts_no_layer_from_its_scene(tmp_path: Path, lon: flo
     assert found.coverage == {"a": 1.0} and found.columns["x"].tolist() == pytest.approx([1] * 4)
 
 
+@pytest.mark.parametrize(
+    ("there", "wanted", "hint"),
+    [
+        ("industrial", "industral", "; did you mean 'use=industrial'?"),
+        ("farmer's", "farmers", """; did you mean "use=farmer's"?"""),
+        ("wood", "quarry", ""),
+    ],
+)
+def test_a_filter_that_finds_nothing_is_told_the_nearest_value(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, there: str, wanted: str, hint: str
+) -> None:
+    path = write_layer(tmp_path / "a.gpkg", [WEST_HALF], use=[there])
+    share = {"x": {"kind": "share", "layer": "a", "where": [f"use={wanted}"]}}
+    assert not compute(share, {"a": path}).columns["x"].any()
+    assert caplog.messages[-1].endswith(f"the share is 0 everywhere{hint}")
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
