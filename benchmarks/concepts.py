@@ -13,7 +13,8 @@ import shapely
 from benchmarks.scenes import make_polygons
 from owl_geo.concepts.table import concept_table
 from owl_geo.ground.footprints import footprints
-from owl_geo.ground.grid import tile
+from owl_geo.ground.tiling import tile
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
@@ -26,8 +27,8 @@ def main() -> None:
     """Print patches per second for a category, a share and a distance, by both ways."""
     side = _EDGE * _SIZE
     grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5.3e6), side, side)
-    tiling = tile(side, side, _SIZE, _SIZE)
-    index = build_index({"s": (tiling.row_off, tiling.col_off)}, {})
+    index = build_index([tile(grid, _SIZE, _SIZE).windows], {})
+    windows = PoolWindows.from_index(index, {"s": grid}, _SIZE)
     with tempfile.TemporaryDirectory() as folder:
         layer = make_polygons(Path(folder) / "layer.gpkg", side, _POLYGONS)
         print(f"Concepts of {len(index):,} patches from {_POLYGONS:,} polygons, patches a second")
@@ -37,12 +38,10 @@ def main() -> None:
             "share": ShareConcept(layer="l", where=("landuse=forest",)),
             "distance": DistanceConcept(layer="l", where=("landuse=industrial",)),
         }
-        polygons = footprints(index, {"s": grid}, _SIZE).iloc[:: len(index) // _NAIVE]
+        polygons = footprints(windows).iloc[:: len(index) // _NAIVE]
         for name, concept in kinds.items():
             started = time.perf_counter()
-            concept_table(
-                index, {"s": grid}, _SIZE, {name: concept}, {"l": LayerSettings(path=str(layer))}
-            )
+            concept_table(index, windows, {name: concept}, {"l": LayerSettings(path=str(layer))})
             ours = len(index) / (time.perf_counter() - started)
             started = time.perf_counter()
             _one_by_one(name, polygons, layer)

@@ -58,12 +58,18 @@ class RunError(OwlError):
     """The run folder is missing, foreign, damaged, or not ready for the request."""
 
 
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like a wrong one; None where none is like it."""
+    near = difflib.get_close_matches(wrong, list(dict.fromkeys(map(str, known))), n=1)
+    return near[0] if near else None
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known word, else the list of known words."""
     known = list(dict.fromkeys(str(word) for word in known))
-    near = difflib.get_close_matches(wrong, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = nearest(wrong, known)
+    if near is not None:
+        return f"; did you mean {near!r}?"
     return f"; known: {', '.join(known)}" if known else ""
 
 

@@ -30,7 +30,7 @@ from owl_geo.acquisition.start import typical
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.ground.blocks import ground_blocks
-from owl_geo.ground.footprints import centres_on_earth
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.measures.audit import FEW_OF_A_CLASS
 from owl_geo.measures.metrics import average_precision, expected_calibration_error, roc_auc
@@ -334,7 +334,7 @@ class Search:
         n_positive = int((answers.labels == self.positive).sum())
         if min(n_positive, len(answers.labels) - n_positive) < FEW_OF_A_CLASS:
             return math.nan
-        blocks = ground_blocks(self.patches, self.settings.patch_size, _FOLD_BLOCKS)
+        blocks = ground_blocks(self._windows, _FOLD_BLOCKS)
         seed = self._seed(number, _FOLDS)
 
         def fit_predict(train: IntArray, labels: IntArray, test: IntArray) -> FloatArray:
@@ -408,19 +408,22 @@ class Search:
         return np.asarray(flat, dtype=np.float32)
 
     @cached_property
+    def _windows(self) -> PoolWindows:
+        """Where the patches lie."""
+        return PoolWindows.from_index(self.patches, self.source.grids, self.source.patch_size)
+
+    @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        return centres_on_earth(self.patches, self.source.grids, self.source.patch_size)
+        return self._windows.centres_on_earth()
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:
         """Centres of the patches in edges of a patch, from the middle of all, ``(N, 3)``."""
         sample = np.linspace(0, len(self.patches) - 1, min(len(self.patches), 100)).astype(int)
-        here = self.patches.iloc[sample]
-        below = here.assign(row_off=here["row_off"] + self.source.patch_size)
+        here = self._windows.take(sample)
         ends = [
-            centres_on_earth(rows, self.source.grids, self.source.patch_size)
-            for rows in (here, below)
+            windows.centres_on_earth() for windows in (here, here.shifted_down(here.patch_size))
         ]
         with np.errstate(invalid="ignore"):  # below the last row there may be no Earth
             edge = float(np.nanmedian(np.linalg.norm(ends[1] - ends[0], axis=1)))

@@ -13,8 +13,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from owl_geo.concepts.pool import ScenePatches
 from owl_geo.ground.projections import transformer
+from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, IntArray
 
 _VERTICES_PER_PIECE = 500
@@ -75,22 +75,19 @@ class PolygonLayer:
         self._codes = np.asarray(codes, dtype=np.int64)
         self._tree = shapely.STRtree(self._polygons)
 
-    def onto(self, patches: ScenePatches) -> tuple[AnyArray, IntArray]:
-        """Return the polygons near a scene, in its CRS, cut to its surroundings, and their codes.
+    def onto(self, windows: Windows) -> tuple[AnyArray, IntArray]:
+        """Return the polygons near windows and their codes, each ``(k,)``.
 
-        Edges stay as straight as they are in their own CRS: long ones get vertices on the way.
+        The polygons are in the CRS of the windows' scene, and cut to the surroundings. Edges stay
+        as straight as they are in their own CRS: long ones get vertices on the way.
         """
-        near, local = self.near(patches)
+        near, local = self.near(windows)
         return local, self._codes[near]
 
-    def near(self, patches: ScenePatches) -> tuple[IntArray, AnyArray]:
-        """Return positions of the polygons near a scene, and these in its CRS, each ``(k,)``."""
-        flat = patches.corners.reshape(-1, 2)
-        to_layer = transformer(patches.crs, self._crs)
-        (left, bottom), (right, top) = flat.min(axis=0), flat.max(axis=0)
-        west, south, east, north = to_layer.transform_bounds(
-            left, bottom, right, top, densify_pts=21
-        )
+    def near(self, windows: Windows) -> tuple[IntArray, AnyArray]:
+        """Return positions of the polygons near windows, and these in the scene's CRS, ``(k,)``."""
+        to_layer = transformer(windows.crs, self._crs)
+        west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
         across = west > east  # the antimeridian runs through the scene
         reach = [(west, _FAR), (-_FAR, east)] if across else [(west, east)]
         near = np.unique(
@@ -104,8 +101,8 @@ class PolygonLayer:
             box = shapely.box(west - length, south - length, east + length, north + length)
             beyond = ~shapely.within(local, box)
             local[beyond] = shapely.intersection(local[beyond], box)
-        if self._crs != patches.crs:
-            to_scene = transformer(self._crs, patches.crs)
+        if self._crs != windows.crs:
+            to_scene = transformer(self._crs, windows.crs)
             dense = shapely.segmentize(local, length)
             local = shapely.transform(dense, to_scene.transform, interleaved=False)
         return near, local

@@ -40,7 +40,7 @@ def check(concepts: Mapping[str, Concept], index: pd.DataFrame) -> None:
         if not isinstance(concept, Derived):
             continue
         if concept.of not in kinds or concept.of == name:
-            above = [known for known in kinds if known != name]
+            above = [other for other in kinds if other != name]
             raise ConfigError(
                 f"concepts.{name}: no concept {concept.of!r} above it"
                 f"{did_you_mean(concept.of, above)}"

@@ -15,7 +15,9 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
-from owl_geo.concepts.pool import LON_LAT, reproject
+from owl_geo.concepts.pool import LON_LAT
+from owl_geo.ground.projections import reproject
+from owl_geo.ground.windows import Points
 from owl_geo.types import AnyArray, IntArray
 from owl_geo.work.workers import Threads, Workers
 
@@ -24,8 +26,6 @@ _CELL_DEGREES = 1.0
 _METRES_PER_DEGREE = 111_700.0  # at most, along a meridian
 # Edges are straight in the layer's own CRS; with a vertex this often they stay so elsewhere.
 _EDGE_DEGREES, _EDGE_UNITS = 0.01, 1000.0
-
-Points = NDArray[np.float64]  # (n, 2)
 
 
 def metres_to_nearest(
@@ -47,8 +47,8 @@ def metres_to_nearest(
         return metres
     middles, radii = _circles(world)
     # centres beyond a pole, or beyond the disc that a satellite sees, are nowhere
-    placed = np.flatnonzero(np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) <= 90))
-    cells = [(placed[members], lon, lat) for members, lon, lat in _cells(lonlat[placed])]
+    on_earth = np.flatnonzero(np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) <= 90))
+    cells = [(on_earth[members], lon, lat) for members, lon, lat in _cells(lonlat[on_earth])]
 
     def work() -> Iterator[_Cell]:
         for members, lon, lat in cells:
@@ -58,9 +58,9 @@ def metres_to_nearest(
             reach = (far + radii).min() + 2 * spread
             yield _Cell(lonlat[members], world[far - radii <= reach], lon, lat)
 
-    found = (workers or Threads()).map(_nearest_in_plane, work())
-    for (members, _, _), there in zip(cells, found, strict=True):
-        metres[members] = there
+    of_cells = (workers or Threads()).map(_nearest_in_plane, work())
+    for (members, _, _), of_cell in zip(cells, of_cells, strict=True):
+        metres[members] = of_cell
     return metres
 
 
@@ -101,8 +101,8 @@ def _cells(lonlat: Points) -> Iterator[tuple[IntArray, float, float]]:
 
 
 def _metres_from(lon: float, lat: float, points: Points) -> NDArray[np.float64]:
-    here = np.full(len(points), lon), np.full(len(points), lat)
-    return np.asarray(_GEOD.inv(*here, points[:, 0], points[:, 1])[2])
+    start = np.full(len(points), lon), np.full(len(points), lat)
+    return np.asarray(_GEOD.inv(*start, points[:, 0], points[:, 1])[2])
 
 
 def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
@@ -116,8 +116,8 @@ def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
     points = shapely.points(centres)
     which = tree.query_nearest(points, all_matches=False)[1]
     closest = _closest_on_segment(centres, start[which], end[which])
-    there = plane(closest[:, 0], closest[:, 1], inverse=True)
-    metres = np.asarray(_GEOD.inv(lonlat[:, 0], lonlat[:, 1], *there)[2])
+    nearest = plane(closest[:, 0], closest[:, 1], inverse=True)
+    metres = np.asarray(_GEOD.inv(lonlat[:, 0], lonlat[:, 1], *nearest)[2])
     inside = shapely.STRtree(points).query(parts[dimension == 2], predicate="intersects")[1]
     metres[inside] = 0.0
     return metres
@@ -137,8 +137,8 @@ def _segments(parts: AnyArray, dimension: IntArray) -> tuple[Points, Points]:
     points = shapely.get_coordinates(parts[dimension == 0])
     start = np.concatenate([vertices[:-1][joined], points])
     end = np.concatenate([vertices[1:][joined], points])
-    known = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
-    return start[known], end[known]
+    in_plane = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
+    return start[in_plane], end[in_plane]
 
 
 def _closest_on_segment(points: Points, start: Points, end: Points) -> Points:

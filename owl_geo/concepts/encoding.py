@@ -136,15 +136,15 @@ def _columns_of(name: str, column: pd.Series) -> list[_Column]:
 
 
 def _number(name: str, numbers: NDArray[np.float64]) -> _Column:
-    known = numbers[~np.isnan(numbers)]
-    if len(known) == 0 or (known.min() >= 0 and known.max() <= 1):
+    finite = numbers[~np.isnan(numbers)]
+    if len(finite) == 0 or (finite.min() >= 0 and finite.max() <= 1):
         return _Column(name, "number")
-    logarithm = bool(known.min() >= 0)
+    logarithm = bool(finite.min() >= 0)
     if logarithm:
-        known = np.log1p(known)
-    low, centre, high = np.percentile(known, [25, 50, 75])
+        finite = np.log1p(finite)
+    low, centre, high = np.percentile(finite, [25, 50, 75])
     # more than half of the pool may share one value, and then only the rest has a spread
-    scale = float(high - low) / _IQR_OF_NORMAL or float(known.std()) or 1.0
+    scale = float(high - low) / _IQR_OF_NORMAL or float(finite.std()) or 1.0
     return _Column(name, "number", logarithm=logarithm, centre=float(centre), scale=scale)
 
 

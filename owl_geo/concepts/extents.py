@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from owl_geo.concepts.pool import LON_LAT, Pool, ScenePatches
+from owl_geo.concepts.pool import LON_LAT, Pool
 from owl_geo.errors import LayerError
 from owl_geo.ground.projections import transformer
+from owl_geo.ground.windows import Windows
+from owl_geo.types import BoolArray
 
 _log = logging.getLogger("owl_geo")
 
@@ -37,7 +39,7 @@ def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> flo
     LayerError, with both extents in longitude and latitude, where no patch touches the extent,
     unless these patches are ``a_part`` of a pool whose others may.
     """
-    overlaps = [_overlap(extent, patches) for patches in pool.scenes]
+    overlaps = [_overlap(extent, scene.windows) for scene in pool.scenes]
     touching = np.concatenate([touches for _, touches in overlaps])
     if not touching.any() and not a_part:
         raise LayerError(
@@ -58,17 +60,16 @@ def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> flo
 
 def touched_scenes(extent: Extent, pool: Pool) -> set[str]:
     """Return the names of the scenes of which a patch touches the extent."""
-    return {s.grid.name for s in pool.scenes if _overlap(extent, s)[1].any()}
+    windows = [scene.windows for scene in pool.scenes]
+    return {entry.grid.name for entry in windows if _overlap(extent, entry)[1].any()}
 
 
-def _overlap(
-    extent: Extent, patches: ScenePatches
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the share of each patch's bounding box in the extent, and whether they touch."""
+def _overlap(extent: Extent, windows: Windows) -> tuple[NDArray[np.float64], BoolArray]:
+    """Return the share of each window's bounding box in the extent, and whether they touch."""
     west, south, east, north = extent.bounds
-    corners = patches.corners_in(extent.crs)
-    known = np.asarray(np.isfinite(corners).all(axis=(1, 2)))
-    corners = np.where(known[:, None, None], corners, 0.0)
+    corners = windows.corners_in(extent.crs)
+    reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # the extent's CRS reaches there
+    corners = np.where(reaches[:, None, None], corners, 0.0)
     if extent.crs.is_geographic:
         # degrees go round: bring each patch to the extent's side of the antimeridian, whole
         lon = corners[..., 0]
@@ -78,8 +79,8 @@ def _overlap(
         corners[..., 0] = lon - centre + middle + _turn(centre - middle)
     low, high = corners.min(axis=1), corners.max(axis=1)
     sides = np.minimum(high, [east, north]) - np.maximum(low, [west, south])
-    touches = known & (sides >= 0).all(axis=1)
-    shares = sides.clip(min=0).prod(axis=1) / (high - low).prod(axis=1, where=known[:, None])
+    touches = reaches & (sides >= 0).all(axis=1)
+    shares = sides.clip(min=0).prod(axis=1) / (high - low).prod(axis=1, where=reaches[:, None])
     return np.where(touches, shares, 0.0), touches
 
 
@@ -88,7 +89,8 @@ def _turn(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pool_text(pool: Pool) -> str:
-    points = np.concatenate([patches.corners_in(LON_LAT).reshape(-1, 2) for patches in pool.scenes])
+    corners = [scene.windows.corners_in(LON_LAT).reshape(-1, 2) for scene in pool.scenes]
+    points = np.concatenate(corners)
     points = points[np.isfinite(points).all(axis=1)]
     return _as_text((*points.min(axis=0), *points.max(axis=0))) if len(points) else "nothing"
 

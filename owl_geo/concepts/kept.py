@@ -20,8 +20,8 @@ from owl_geo.settings.config import LayerSettings
 class KeptLayers:
     """Reads layers, and remembers what it read of OSM extracts.
 
-    An extract is read from end to end for a few of its tags, and what is found of them is a small
-    file. It is told by path, size and time of the extract, and by the tags.
+    An extract is read from end to end for a few of its tags, and the features that have them make a
+    small file. Its name follows from path, size and time of the extract, and from the tags.
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
@@ -37,8 +37,8 @@ class KeptLayers:
         if not is_osm(settings.path) or not path.is_file():
             return load(settings, keys)
         stat = path.stat()
-        told_by = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
-        name = hashlib.sha256(json.dumps(told_by).encode()).hexdigest()[:16]
+        identity = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         if name not in self._used:
             kept = self._kept(name)
             self._used[name] = kept if kept is not None else load(settings, keys)

@@ -78,7 +78,7 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
             raise LayerError(missing_file(settings.path)) from error
         advice = "; it is a raster, which a concept of kind raster takes"
         raise LayerError(
-            f"cannot read the layer {_place(settings)}: {reason(error)}"
+            f"cannot read the layer {_described(settings)}: {reason(error)}"
             f"{advice if is_raster(settings.path) else '; open it in QGIS to see what it is'}"
         ) from error
     fields = tuple(str(field) for field in info["fields"])
@@ -86,19 +86,19 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     columns = {key: _field_of(key, fields, short) for key in fields if keys is None} | {
         key: _field_of(key, fields, short) for key in keys or ()
     }
-    found = {key: field for key, field in columns.items() if field is not None}
-    unfound = [key for key in columns if key not in found]
-    read = set(found.values()) | ({_OTHER_TAGS} & set(fields) if unfound else set())
+    field_of = {key: field for key, field in columns.items() if field is not None}
+    without_field = [key for key in columns if key not in field_of]
+    read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
     raw = _read(settings, layer, sorted(read))
     if raw.crs is None:
-        raise LayerError(f"{_place(settings)} has no CRS; assign one, with ogr2ogr -a_srs say")
-    table = {key: raw[field] for key, field in found.items()}
+        raise LayerError(f"{_described(settings)} has no CRS; assign one, with ogr2ogr -a_srs say")
+    table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
-        table |= _tags_within(raw[_OTHER_TAGS], unfound)
+        table |= _tags_within(raw[_OTHER_TAGS], without_field)
     features = gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs)
-    features = _repaired(features, _place(settings))
+    features = _repaired(features, _described(settings))
     if features.empty:
-        raise LayerError(f"{_place(settings)} has no features")
+        raise LayerError(f"{_described(settings)} has no features")
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
     return Layer(features, extent, fields)
 
@@ -129,10 +129,12 @@ def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDat
         try:
             return read_table(settings.path, **options)
         except UnicodeDecodeError:
-            _log.warning("%s has broken text; reading it as Latin-1", _place(settings))
+            _log.warning("%s has broken text; reading it as Latin-1", _described(settings))
             return read_table(settings.path, encoding="ISO-8859-1", **options)
     except UNREADABLE as error:
-        raise LayerError(f"cannot read the layer {_place(settings)}: {reason(error)}") from error
+        raise LayerError(
+            f"cannot read the layer {_described(settings)}: {reason(error)}"
+        ) from error
 
 
 def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
@@ -140,10 +142,10 @@ def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
     if key in fields:
         return key
     folded = {field.lower(): field for field in fields}
-    found = folded.get(key.lower())
-    if found is None and short:
-        found = folded.get(key.lower()[:_DBF_NAME_LENGTH])
-    return found
+    field = folded.get(key.lower())
+    if field is None and short:
+        field = folded.get(key.lower()[:_DBF_NAME_LENGTH])
+    return field
 
 
 def _tags_within(other_tags: pd.Series, keys: list[str]) -> dict[str, pd.Series]:
@@ -168,5 +170,6 @@ def _repaired(features: gpd.GeoDataFrame, where: str) -> gpd.GeoDataFrame:
     return features[np.asarray(kept)].reset_index(drop=True)
 
 
-def _place(settings: LayerSettings) -> str:
+def _described(settings: LayerSettings) -> str:
+    """Return the file, and the layer in it where one is chosen, for messages."""
     return f"{settings.path} ({settings.layer})" if settings.layer else settings.path

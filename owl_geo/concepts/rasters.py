@@ -6,7 +6,6 @@ until every one of them has its say, so that the counts are those of the raster 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,12 +16,13 @@ from pyproj import CRS
 
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.extents import Extent
-from owl_geo.concepts.pool import reproject
 from owl_geo.errors import LayerError
-from owl_geo.ground.grid import strips, to_xy
-from owl_geo.ground.projections import crs_of
+from owl_geo.ground.grid import to_xy
+from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster, open_layer
 from owl_geo.ground.raster import extent as bounds_of
+from owl_geo.ground.tiling import strips
+from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000
@@ -30,23 +30,16 @@ _MOST_REFINED = 8  # 64 samples in a pixel of the scene speak for it, however ma
 
 
 def majority(
-    path: str,
-    grid: SceneGrid,
-    row_off: IntArray,
-    col_off: IntArray,
-    size: int,
-    *,
-    band: int = 1,
-    names: Mapping[str, str] | None = None,
+    path: str, windows: Windows, *, band: int = 1, names: Mapping[str, str] | None = None
 ) -> AnyArray:
-    """Return the most frequent class in each patch as text, object ``(n,)``.
+    """Return the most frequent class in each window as text, object ``(n,)``.
 
     ``names`` maps codes, as text, to names; other codes stay as they are. ``unknown`` where the
     raster has no data; the smaller code wins a tie. Raises LayerError for a raster of fractions.
     """
     names = names or {}
-    winner = np.full(len(row_off), UNKNOWN, dtype=object)
-    for members, values, valid in _windows(path, grid, row_off, col_off, size, band):
+    winner = np.full(len(windows), UNKNOWN, dtype=object)
+    for members, values, valid in _pixels(path, windows, band):
         codes = np.unique(values[valid])
         if len(codes) == 0:
             continue
@@ -60,12 +53,13 @@ def majority(
     return winner
 
 
-def mean(
-    path: str, grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int, *, band: int = 1
-) -> NDArray[np.float64]:
-    """Return the mean of the valid pixels in each patch, float64 ``(n,)``, NaN for none."""
-    means = np.full(len(row_off), np.nan)
-    for members, values, valid in _windows(path, grid, row_off, col_off, size, band):
+def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
+    """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN for none.
+
+    Raises LayerError where the raster cannot be read.
+    """
+    means = np.full(len(windows), np.nan)
+    for members, values, valid in _pixels(path, windows, band):
         counts = valid.sum(axis=1)
         sums = values.sum(axis=1, dtype=np.float64, where=valid)
         means[members] = np.divide(sums, counts, out=means[members], where=counts > 0)
@@ -73,22 +67,16 @@ def mean(
 
 
 def class_shares_of_raster(
-    path: str,
-    grid: SceneGrid,
-    row_off: IntArray,
-    col_off: IntArray,
-    size: int,
-    values: Sequence[float],
-    *,
-    band: int = 1,
+    path: str, windows: Windows, values: Sequence[float], *, band: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of each value among a patch's valid pixels, and the share of those.
+    """Return the share of each value among a window's valid pixels, and the share of those.
 
-    float64 ``(n, len(values))``, zeros where no pixel is valid, and ``(n,)``.
+    float64 ``(n, len(values))``, zeros where no pixel is valid, and ``(n,)``. Raises LayerError
+    where the raster cannot be read.
     """
-    shares = np.zeros((len(row_off), len(values)))
-    valid_share = np.zeros(len(row_off))
-    for members, pixels, valid in _windows(path, grid, row_off, col_off, size, band):
+    shares = np.zeros((len(windows), len(values)))
+    valid_share = np.zeros(len(windows))
+    for members, pixels, valid in _pixels(path, windows, band):
         counts = valid.sum(axis=1)
         valid_share[members] = counts / valid.shape[1]
         for i, value in enumerate(values):
@@ -102,36 +90,24 @@ def extent(path: str) -> Extent:
         return Extent(CRS.from_user_input(dataset.crs), bounds_of(dataset))
 
 
-def _windows(
-    path: str, grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int, band: int
+def _pixels(
+    path: str, windows: Windows, band: int
 ) -> Iterator[tuple[IntArray, AnyArray, BoolArray]]:
-    """Yield positions of patches ``(k,)`` with their pixels and validity, each ``(k, pixels)``."""
-    fine = _refinement(path, grid)
-    grid = refined(grid, fine)
-    order = np.argsort(row_off, kind="stable")
-    rows, cols, size = row_off[order] * fine, col_off[order] * fine, size * fine
-    rows_per_strip = max(_PIXELS_AT_ONCE // grid.width, 1)
+    """Yield positions of windows ``(k,)`` with their pixels and validity, each ``(k, pixels)``."""
+    order = np.argsort(windows.row_off, kind="stable")
+    windows = windows.take(order).refined(_refinement(path, windows.grid))
+    size = windows.patch_size
+    rows_per_strip = max(_PIXELS_AT_ONCE // windows.grid.width, 1)
     at_once = max(_PIXELS_AT_ONCE // size**2, 1)
-    with AlignedRaster(path, grid, band=band) as raster:
-        for strip in strips(rows, size, rows_per_strip):
+    with AlignedRaster(path, windows.grid, band=band) as raster:
+        for strip in strips(windows, rows_per_strip):
             values, valid = raster.rows(strip.start, strip.stop)
             views = [sliding_window_view(a, (size, size)) for a in (values, valid)]
             for first in range(strip.first, strip.last, at_once):
                 part = slice(first, min(first + at_once, strip.last))
-                where = rows[part] - strip.start, cols[part]
-                pixels, known = (view[where].reshape(len(where[0]), -1) for view in views)
-                yield order[part], pixels, known
-
-
-def refined(grid: SceneGrid, factor: int) -> SceneGrid:
-    """Return the grid with each pixel cut into ``factor`` x ``factor``."""
-    a, b, c, d, e, f = grid.transform
-    return dataclasses.replace(
-        grid,
-        transform=(a / factor, b / factor, c, d / factor, e / factor, f),
-        height=grid.height * factor,
-        width=grid.width * factor,
-    )
+                where = windows.row_off[part] - strip.start, windows.col_off[part]
+                pixels, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
+                yield order[part], pixels, are_valid
 
 
 def _refinement(path: str, grid: SceneGrid) -> int:

@@ -12,7 +12,7 @@ from owl_geo.concepts import filters
 from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.osm import is_osm
-from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest
 from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.types import AnyArray, IntArray
 
@@ -75,11 +75,13 @@ class Selection:
         for part in (part for parts in self.classes.values() for part in parts):
             if part.key not in layer.features.columns:
                 continue
-            known = filters.text_of(layer.features[part.key]).unique()
-            for value in part.values:
-                near = did_you_mean(value, [word for word in known if word])
-                if near.startswith("; did"):
-                    return near.replace("mean '", f"mean '{part.key}=")
+            values = [
+                value for value in filters.text_of(layer.features[part.key]).unique() if value
+            ]
+            for wanted in part.values:
+                near = nearest(wanted, values)
+                if near is not None:
+                    return f"; did you mean {f'{part.key}={near}'!r}?"
         return ""
 
 

@@ -15,15 +15,16 @@ from owl_geo.concepts import UNKNOWN, areas, derived, extents, rasters
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.layers import Layer
-from owl_geo.concepts.pool import Pool, ScenePatches, pool_of
+from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.selection import LayerConcept, Selection, select
+from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.settings.config import (
     Concept,
     GivenConcept,
     LayerSettings,
     RasterConcept,
 )
-from owl_geo.types import AnyArray, SceneGrid
+from owl_geo.types import AnyArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers
 
@@ -43,8 +44,7 @@ class ConceptTable:
 
 def concept_table(
     index: pd.DataFrame,
-    grids: Mapping[str, SceneGrid],
-    patch_size: int,
+    windows: PoolWindows,
     concepts: Mapping[str, Concept],
     layers: Mapping[str, LayerSettings],
     progress: Progress | None = None,
@@ -54,7 +54,7 @@ def concept_table(
     workers: Workers | None = None,
     kept: KeptLayers | None = None,
 ) -> ConceptTable:
-    """Compute the declared concepts for every row of a source's index.
+    """Compute the declared concepts for every row of a source's index, which has these windows.
 
     A layer is read once, however many concepts use it; ``progress`` counts concepts. The index may
     be ``a_part`` of a pool, and then lie beyond a layer. With ``skip``, scenes that lie outside
@@ -71,7 +71,7 @@ def concept_table(
         if isinstance(concept, LayerConcept)
     }
     work = _Work(
-        pool_of(index, grids, patch_size),
+        Pool.of(windows),
         layers,
         selections.values(),
         a_part,
@@ -189,31 +189,29 @@ class _Work:
         if not self._extents:
             return ()
         touched = set().union(*(extents.touched_scenes(e, self._pool) for e in self._extents))
-        names = [scene.grid.name for scene in self._pool.scenes]
+        names = [scene.windows.grid.name for scene in self._pool.scenes]
         return tuple(name for name in names if name not in touched)
 
 
 # What workers do with a part of the pool; functions of this module, so that they can travel.
 
 
-def _share(polygons: areas.PolygonLayer, part: ScenePatches) -> AnyArray:
-    return areas.shares(part.footprints, polygons.onto(part)[0])
+def _share(polygons: areas.PolygonLayer, windows: Windows) -> AnyArray:
+    return areas.shares(windows.footprints(), polygons.onto(windows)[0])
 
 
-def _largest(polygons: areas.PolygonLayer, names: Sequence[str], part: ScenePatches) -> AnyArray:
-    labels = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
-    found: AnyArray = labels[areas.largest_class(part.footprints, *polygons.onto(part), len(names))]
-    return found
+def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Windows) -> AnyArray:
+    labels: AnyArray = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
+    codes = areas.largest_class(windows.footprints(), *polygons.onto(windows), len(names))
+    return np.asarray(labels[codes])
 
 
-def _mean(path: str, band: int, part: ScenePatches) -> AnyArray:
-    return rasters.mean(path, part.grid, part.row_off, part.col_off, part.size, band=band)
+def _mean(path: str, band: int, windows: Windows) -> AnyArray:
+    return rasters.mean(path, windows, band=band)
 
 
-def _majority(path: str, band: int, names: Mapping[str, str], part: ScenePatches) -> AnyArray:
-    return rasters.majority(
-        path, part.grid, part.row_off, part.col_off, part.size, band=band, names=names
-    )
+def _majority(path: str, band: int, names: Mapping[str, str], windows: Windows) -> AnyArray:
+    return rasters.majority(path, windows, band=band, names=names)
 
 
 def _warn_if_empty(

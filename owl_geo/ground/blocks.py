@@ -9,19 +9,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.types import IntArray
 
 WIDEST = 16  # patches a side: wider blocks would leave too few to draw from
 
 
-def ground_blocks(index: pd.DataFrame, patch_size: int, n_blocks: int) -> IntArray:
-    """Return the number of the block that each patch's upper left pixel lies in, int64 ``(n,)``.
+def ground_blocks(windows: PoolWindows, n_blocks: int) -> IntArray:
+    """Return the number of the block that each window's upper left pixel lies in, int64 ``(n,)``.
 
-    ``index`` has the columns scene, row_off and col_off (pixels), ``patch_size`` is in pixels. The
-    blocks are as wide as ``block_edge`` says, so there are about ``n_blocks`` of them, more where
-    scenes have ragged edges. Overlapping patches may reach into the block beside theirs.
+    The blocks are as wide as ``block_edge`` says, so there are about ``n_blocks`` of them, more
+    where scenes have ragged edges. Overlapping windows may reach into the block beside theirs.
     """
-    return block_of(index, block_edge(len(index), n_blocks) * patch_size)
+    return block_of(windows, block_edge(len(windows), n_blocks) * windows.patch_size)
 
 
 def block_edge(n_patches: int, n_blocks: int) -> int:
@@ -29,13 +29,13 @@ def block_edge(n_patches: int, n_blocks: int) -> int:
     return int(np.clip(np.sqrt(n_patches / n_blocks), 1, WIDEST))
 
 
-def block_of(index: pd.DataFrame, pixels: int, down: int = 0, right: int = 0) -> IntArray:
-    """Return a number for the block in which each patch's pixel (down, right) lies, ``(n,)``.
+def block_of(windows: PoolWindows, pixels: int, down: int = 0, right: int = 0) -> IntArray:
+    """Return a number for the block in which each window's pixel (down, right) lies, ``(n,)``.
 
     A block is ``pixels`` rows high and ``pixels`` columns wide, counted from the scene's first
-    pixel; no block reaches over two scenes.
+    pixel; no block reaches over two scenes. Scenes are numbered as their windows come.
     """
-    scene = pd.factorize(index["scene"])[0].astype(np.int64)
-    row = (index["row_off"].to_numpy(dtype=np.int64) + down) // pixels
-    col = (index["col_off"].to_numpy(dtype=np.int64) + right) // pixels
+    scene = pd.factorize(windows.scene)[0].astype(np.int64)
+    row = (windows.row_off + down) // pixels
+    col = (windows.col_off + right) // pixels
     return np.asarray((scene << 44) | (row << 22) | col)

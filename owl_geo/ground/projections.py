@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 GEOGRAPHIC = "EPSG:4326"
@@ -28,3 +30,19 @@ def transformer(source: CRS, target: CRS) -> Transformer:
 def same_crs(one: str, other: str) -> bool:
     """Say whether two codes or WKTs stand for one CRS."""
     return one == other or crs_of(one) == crs_of(other)
+
+
+def reproject(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
+    """Return points ``(..., 2)``, x before y, in another CRS; infinite where it does not reach."""
+    if source == target:
+        return points
+    x, y = transformer(source, target).transform(points[..., 0], points[..., 1])
+    return np.stack([x, y], axis=-1)
+
+
+def metres_from_earth_centre(points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
+    """Return points ``(n, 2)``, x before y, as x, y and z in metres from the Earth's centre."""
+    on_ellipsoid = crs_of("EPSG:4979")
+    lon, lat = transformer(crs, on_ellipsoid).transform(points[:, 0], points[:, 1])
+    to_metres = transformer(on_ellipsoid, crs_of("EPSG:4978"))
+    return np.stack(to_metres.transform(lon, lat, np.zeros(len(points))), axis=1)

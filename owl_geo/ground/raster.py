@@ -143,8 +143,8 @@ def check_is_file(path: str, error: type[OwlError]) -> None:
     """Raise ``error`` for what is there and is neither file nor folder, as a pipe is."""
     if not is_local(path):
         return
-    place = Path(path)
-    if place.exists() and not (place.is_file() or place.is_dir()):
+    file = Path(path)
+    if file.exists() and not (file.is_file() or file.is_dir()):
         raise error(f"{path} is no file")  # GDAL would wait for what somebody may write to it
 
 
@@ -183,10 +183,10 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     Raises LayerError where the raster cannot be opened or has no CRS.
     """
     with AlignedRaster(path, grid) as raster:
-        placed = raster.bounds_in_scene
+        covered = raster.bounds_in_scene
     left, bottom, right, top = bounds(grid)
-    width = min(right, placed[2]) - max(left, placed[0])
-    height = min(top, placed[3]) - max(bottom, placed[1])
+    width = min(right, covered[2]) - max(left, covered[0])
+    height = min(top, covered[3]) - max(bottom, covered[1])
     area = (right - left) * (top - bottom)
     return float(max(width, 0.0) * max(height, 0.0) / area)
 

@@ -48,8 +48,8 @@ def repaired(geometries: AnyArray) -> AnyArray:
     try:
         valid[broken] = shapely.make_valid(valid[broken])
     except ShapelyError:  # one of them is hopeless
-        for place in np.flatnonzero(broken):
-            valid[place] = _mended(valid[place])
+        for position in np.flatnonzero(broken):
+            valid[position] = _mended(valid[position])
     near = (np.abs(shapely.bounds(valid)) < FARTHEST).all(axis=1)  # nor is not-a-number
     valid[~(near & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
     return valid

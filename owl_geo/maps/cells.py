@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from owl_geo.ground.windows import Windows
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 _STRIP_VALUES = 2**22  # numbers that are summed at once; strips are cut to it
@@ -25,15 +26,16 @@ class Cells:
     col: IntArray  # first column, (n,)
 
 
-def cells_of(grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int) -> Cells:
-    """Lay the coarsest cells under windows of ``size`` pixels, each of which they fill exactly.
+def cells_of(windows: Windows) -> Cells:
+    """Lay the coarsest cells under windows, each of which they fill exactly.
 
     The edge of a cell is the greatest common divisor of the patch size and all offsets. Cells start
     where the scene starts and end with the last whole one. Raises ValueError without windows.
     """
-    if len(row_off) == 0:
+    grid, size = windows.grid, windows.patch_size
+    if len(windows) == 0:
         raise ValueError(f"scene {grid.name!r} has no patches")
-    edge = int(np.gcd.reduce(np.concatenate([[size], row_off, col_off])))
+    edge = int(np.gcd.reduce(np.concatenate([[size], windows.row_off, windows.col_off])))
     a, b, c, d, e, f = grid.transform
     cells = SceneGrid(
         name=grid.name,
@@ -42,7 +44,7 @@ def cells_of(grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int) -
         height=grid.height // edge,
         width=grid.width // edge,
     )
-    return Cells(cells, edge, size // edge, row_off // edge, col_off // edge)
+    return Cells(cells, edge, size // edge, windows.row_off // edge, windows.col_off // edge)
 
 
 def means(cells: Cells, values: FloatArray) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from owl_geo.errors import OwlError
-from owl_geo.ground.grid import centres
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.measures.uncertainty import greatest
 from owl_geo.reporting.colours import Stretch, as_seen, png
 from owl_geo.reporting.markup import Markup, image, joined, tag
@@ -37,12 +36,9 @@ def place_of(survey: Survey, position: int) -> Place:
     run = survey.run
     if run.settings.source.kind == "synthetic":
         return Place(math.nan, math.nan)
-    row = run.patches.iloc[position]
-    grid = run.grids[row["scene"]]
-    row_off, col_off = (np.array([row[name]], np.int64) for name in ("row_off", "col_off"))
-    x, y = centres(grid, row_off, col_off, run.settings.patch_size)[0].tolist()
-    lon, lat = transformer(crs_of(grid.crs), crs_of(GEOGRAPHIC)).transform(x, y)
-    return Place(float(lon), float(lat))
+    window = run.index.windows.take(np.array([position]))
+    lon, lat = window.centres_in(crs_of(GEOGRAPHIC))[0].tolist()
+    return Place(lon, lat)
 
 
 def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]:

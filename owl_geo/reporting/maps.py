@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo import schema
-from owl_geo.ground.footprints import centres_on_earth
+from owl_geo.ground.grid import to_xy
+from owl_geo.ground.projections import crs_of, metres_from_earth_centre
 from owl_geo.maps.cells import cells_of, means
 from owl_geo.maps.style import RAMP
 from owl_geo.reporting.colours import Stretch, reads_down
@@ -156,8 +156,8 @@ def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
     from matplotlib.collections import PolyCollection
 
     size = survey.run.settings.patch_size
-    rows = survey.run.patches.iloc[kind.positions]
-    top, left = (rows[name].to_numpy(dtype=float) for name in ("row_off", "col_off"))
+    windows = survey.run.index.windows.take(kind.positions)
+    top, left = windows.row_off.astype(float), windows.col_off.astype(float)
     edge = _WIDTH * 72 * size / grid.width  # points on paper
     hollow = kind.name == "asked, not answered"
     if edge >= _OUTLINED:
@@ -234,9 +234,7 @@ def _raster(
     survey: Survey, grid: SceneGrid, at: IntArray
 ) -> tuple[FloatArray, tuple[float, float]]:
     """Return the probabilities as a raster, and how many pixels of the scene it spans."""
-    rows = survey.run.patches.iloc[at]
-    row_off, col_off = (rows[name].to_numpy(dtype=np.int64) for name in ("row_off", "col_off"))
-    cells = cells_of(grid, row_off, col_off, survey.run.settings.patch_size)
+    cells = cells_of(survey.run.index.windows.take(at).of_scene(grid.name))
     every = -(-max(cells.grid.height, cells.grid.width) // _CELLS)
     parts = []
     for first, part in means(cells, survey.opinion.probability[at][:, None]):
@@ -312,9 +310,8 @@ def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
 
 def _metres_across(grid: SceneGrid) -> float:
     """Return the width of a scene on the ground along its middle row, in metres."""
-    row = grid.height // 2
-    ends = pd.DataFrame({"scene": grid.name, "row_off": [row, row], "col_off": [0, grid.width]})
-    return _length(centres_on_earth(ends, {grid.name: grid}, 0))
+    ends = to_xy(grid, np.full(2, float(grid.height // 2)), np.array([0.0, grid.width]))
+    return _length(metres_from_earth_centre(ends, crs_of(grid.crs)))
 
 
 def _length(points: NDArray[np.float64]) -> float:

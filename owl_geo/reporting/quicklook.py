@@ -14,7 +14,7 @@ from rasterio.vrt import WarpedVRT
 from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import PatchSource
+from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.present import PresentScenes
 from owl_geo.sources.reader import FileScene
@@ -140,13 +140,11 @@ def _from_patches(
     every = max(1, -(-len(positions) * size**2 // _MOST_PIXELS))
     read = positions[::every]
     image = np.full((len(bands), height, width), np.nan, dtype=np.float32)
-    index = source.index
-    row_off = index["row_off"].to_numpy(dtype=np.int64)
-    col_off = index["col_off"].to_numpy(dtype=np.int64)
+    windows = windows_of(source).take(read)
     # which pixel of the scene each pixel of the quicklook shows: the middle one
     rows = ((np.arange(height) + 0.5) * grid.height / height).astype(np.int64)
     cols = ((np.arange(width) + 0.5) * grid.width / width).astype(np.int64)
-    tops, lefts = row_off[read], col_off[read]
+    tops, lefts = windows.row_off, windows.col_off
     spans = [
         np.searchsorted(*pair).tolist()
         for pair in ((rows, tops), (rows, tops + size), (cols, lefts), (cols, lefts + size))

@@ -15,6 +15,7 @@ from pyproj import CRS
 
 from owl_geo.errors import RunError
 from owl_geo.ground.footprints import common_crs, footprints
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.identity import SceneFiles, fingerprint
 from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
@@ -51,6 +52,11 @@ class PatchIndex:
                     f"run `owl-geo init {self._folder} --update`"
                 )
         return self._table(PATCHES, patch_table.read)
+
+    @cached_property
+    def windows(self) -> PoolWindows:
+        """Where the patches lie, a window per row of ``patches``."""
+        return PoolWindows.from_index(self.patches, self.grids, self._settings.patch_size)
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
@@ -122,8 +128,7 @@ class PatchIndex:
 
     def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
         """Return the polygons of patches, by patch_id; raises SourceError for an unknown id."""
-        rows = self.patches.iloc[positions_of(self.patches, ids)]
-        return footprints(rows, self.grids, self._settings.patch_size)
+        return footprints(self.windows.take(positions_of(self.patches, ids)))
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         path = self._required(name)

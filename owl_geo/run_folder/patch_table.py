@@ -6,7 +6,6 @@ The polygons are there for QGIS and for people; owl-geo makes those that it need
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from owl_geo.ground.footprints import common_crs, corners
-from owl_geo.types import SceneGrid
+from owl_geo.ground.footprints import common_crs
+from owl_geo.ground.windows import PoolWindows
 
 GEOMETRY = "geometry"
 _ROWS = 100_000  # a row group; bounds the memory for polygons
@@ -25,14 +24,13 @@ _POLYGON = np.dtype(  # well-known binary, little-endian: one ring of five point
 )
 
 
-def write(
-    path: Path, patches: pd.DataFrame, grids: Mapping[str, SceneGrid], patch_size: int
-) -> None:
+def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
     """Write the index as GeoParquet 1.0 with the footprints in the CRS that the scenes share.
 
+    ``windows`` are those of the patches, row by row.
     Raises OSError where the disk is full or the folder cannot be written.
     """
-    crs = common_crs(grids)
+    crs = common_crs(windows.grids)
     plain = pa.Schema.from_pandas(patches, preserve_index=False)
     column = {
         "encoding": "WKB",
@@ -45,9 +43,9 @@ def write(
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, max(len(patches), 1), _ROWS):
-            part = patches.iloc[start : start + _ROWS]
-            table = pa.Table.from_pandas(part, schema=plain, preserve_index=False)
-            polygons = _wkb(corners(part, grids, patch_size, crs))
+            rows = slice(start, start + _ROWS)
+            table = pa.Table.from_pandas(patches.iloc[rows], schema=plain, preserve_index=False)
+            polygons = _wkb(windows.take(rows).corners_in(crs))
             writer.write_table(table.append_column(GEOMETRY, polygons).cast(schema))
 
 

@@ -16,6 +16,7 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.labels import GeoPackageLabels, LabelStore
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import ORACLE, Run
@@ -162,7 +163,8 @@ def _write_index(
     growth: _Growth,
     files: Mapping[str, list[list[Known]]],
 ) -> None:
-    patch_table.write(folder / PATCHES, patches, grids, settings.patch_size)
+    windows = PoolWindows.from_index(patches, grids, settings.patch_size)
+    patch_table.write(folder / PATCHES, patches, windows)
     if truth is not None:
         truth.to_parquet(folder / TRUTH)
     record = {

@@ -12,11 +12,12 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.grid import bounds, centres
+from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
-from owl_geo.types import BoolArray, IntArray, SceneGrid
+from owl_geo.ground.windows import Windows
+from owl_geo.types import BoolArray, SceneGrid
 
 
 class AreaOfInterest:
@@ -55,16 +56,10 @@ class AreaOfInterest:
         shapely.prepare(area)
         self._area = area
 
-    def contains_centres(
-        self, grid: SceneGrid, row_off: IntArray, col_off: IntArray, size: int
-    ) -> BoolArray:
+    def contains_centres(self, windows: Windows) -> BoolArray:
         """Return which windows of a scene have their centre within the area, ``(n,)``."""
-        points = centres(grid, row_off, col_off, size)
-        x, y = points[:, 0], points[:, 1]
-        if crs_of(grid.crs) != self._crs:
-            # centres go to the area's CRS, where its edges are straight
-            x, y = transformer(crs_of(grid.crs), self._crs).transform(x, y)
-        inside: BoolArray = shapely.contains_xy(self._area, x, y)
+        # centres go to the area's CRS, where its edges are straight
+        inside: BoolArray = shapely.contains_xy(self._area, windows.centres_in(self._crs))
         return inside
 
     def elsewhere(self, grids: Iterable[SceneGrid]) -> str:

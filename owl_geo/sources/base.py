@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.grid import patch_ids
-from owl_geo.types import FloatArray, IntArray, SceneGrid
+from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
 
 
 @runtime_checkable
@@ -33,7 +33,7 @@ class PatchSource(Protocol):
     @property
     def index(self) -> pd.DataFrame:
         """All patches in reading order: patch_id, scene, row_off, col_off, valid_fraction, and any
-        concept the source itself gives. ``footprints.footprints`` makes polygons of its rows."""
+        concept the source itself gives. ``windows_of`` says where they lie."""
 
     @property
     def chunk_starts(self) -> IntArray:
@@ -59,25 +59,28 @@ class PatchSource(Protocol):
 
 
 def build_index(
-    windows: Mapping[str, tuple[IntArray, IntArray]],
+    scenes: Sequence[Windows],
     columns: Mapping[str, ArrayLike],
 ) -> pd.DataFrame:
     """Lay out a source's index: scene by scene, each with its windows in the order given.
 
-    ``windows`` has ``(row_off, col_off)`` per scene; ``columns`` has further columns over all
-    patches.
+    ``columns`` has further columns over all patches.
     """
-    ids = [name for scene, at in windows.items() for name in patch_ids(scene, *at)]
-    sizes = [len(row_off) for row_off, _ in windows.values()]
+    names: AnyArray = np.array([windows.grid.name for windows in scenes], dtype=object)
     return pd.DataFrame(
         {
-            "patch_id": ids,
-            "scene": np.repeat(np.array(list(windows), dtype=object), sizes),
-            "row_off": np.concatenate([row_off for row_off, _ in windows.values()]),
-            "col_off": np.concatenate([col_off for _, col_off in windows.values()]),
+            "patch_id": [patch_id for windows in scenes for patch_id in windows.ids],
+            "scene": np.repeat(names, [len(windows) for windows in scenes]),
+            "row_off": np.concatenate([windows.row_off for windows in scenes]),
+            "col_off": np.concatenate([windows.col_off for windows in scenes]),
             **columns,
         }
     )
+
+
+def windows_of(source: PatchSource) -> PoolWindows:
+    """Return where the patches of a source lie, in the order of its index."""
+    return PoolWindows.from_index(source.index, source.grids, source.patch_size)
 
 
 def read_at(source: PatchSource, positions: IntArray) -> FloatArray:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from owl_geo.ground.grid import Chunk
+from owl_geo.ground.tiling import Chunk
 from owl_geo.sources.bands import Band
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 

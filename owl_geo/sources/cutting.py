@@ -8,20 +8,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.tiling import Chunk
+from owl_geo.ground.windows import Windows
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import Pixels
-from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
+from owl_geo.types import AnyArray, BoolArray, FloatArray
 
 
-def cut(
-    pixels: Pixels, bands: Sequence[Band], row_off: IntArray, col_off: IntArray, size: int
-) -> FloatArray:
-    """Return the patches at the given rows and columns of the scene, ``(n, bands, size, size)``.
+def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
+    """Return the patches of windows that lie in the pixels, ``(n, bands, size, size)``.
 
     Values are scaled and offset. Invalid pixels get the median of the band over the patch's valid
     pixels. Raises SourceError where a patch has no valid pixel.
     """
-    row, col = row_off - pixels.row, col_off - pixels.col
+    row, col, size = windows.row_off - pixels.row, windows.col_off - pixels.col, windows.patch_size
     patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
         for places, values in pixels.parts:
@@ -70,8 +70,12 @@ def fill(patches: FloatArray, valid: BoolArray) -> FloatArray:
     return filled
 
 
-def valid_shares(valid: BoolArray, row: IntArray, col: IntArray, size: int) -> AnyArray:
-    """Return the share of valid pixels in each window of ``valid``, float64 ``(n,)``."""
+def valid_shares(valid: BoolArray, chunk: Chunk, windows: Windows) -> AnyArray:
+    """Return the share of valid pixels in each window, float64 ``(n,)``.
+
+    ``valid`` tells of the pixels of the chunk, ``(height, width)``; the windows lie in it.
+    """
+    row, col, size = windows.row_off - chunk.row, windows.col_off - chunk.col, windows.patch_size
     height, width = valid.shape
     sums = np.zeros((height + 1, width + 1), dtype=np.int32)
     np.cumsum(valid, axis=0, dtype=np.int32, out=sums[1:, 1:])

@@ -15,8 +15,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
-from owl_geo.ground.grid import Chunk
 from owl_geo.ground.raster import UNREADABLE, AlignedRaster
+from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels

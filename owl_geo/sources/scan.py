@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.grid import Chunk, chunks, reading_order, tile
 from owl_geo.ground.raster import coverage
+from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
+from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.base import build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
-from owl_geo.types import BoolArray, FailedScene, IntArray
+from owl_geo.types import BoolArray, FailedScene
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
@@ -64,18 +65,6 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class _Windows:
-    """Windows of one scene in reading order, each array ``(n,)``."""
-
-    row_off: IntArray
-    col_off: IntArray
-    valid: NDArray[np.float64]
-
-    def where(self, keep: BoolArray) -> _Windows:
-        return _Windows(self.row_off[keep], self.col_off[keep], self.valid[keep])
-
-
-@dataclass(frozen=True)
 class _Cut:
     """How one scene was cut, before its pixels were looked at."""
 
@@ -83,10 +72,11 @@ class _Cut:
     n_windows: int
     n_partial: int
     n_nowhere: int
-    inside: _Windows  # those within the area of interest
+    inside: Windows  # those within the area of interest, in reading order
+    valid: NDArray[np.float64]  # the share of valid pixels of each, (n,), 1 until it is counted
 
     def summary(self, kept: int) -> SceneSummary:
-        n_inside = len(self.inside.valid)
+        n_inside = len(self.inside)
         return SceneSummary(
             scene=self.scene.name,
             windows=self.n_windows,
@@ -94,7 +84,7 @@ class _Cut:
             outside=self.n_windows - self.n_nowhere - n_inside,
             invalid=n_inside - kept,
             kept=kept,
-            best_valid=float(self.inside.valid.max(initial=0.0)),
+            best_valid=float(self.valid.max(initial=0.0)),
             nowhere=self.n_nowhere,
         )
 
@@ -154,8 +144,9 @@ def scan(
             failed.append(FailedScene(scene.name, str(error)))
             continue
         cut.append(_cut(scene, size, stride, area))
-    total, done = sum(len(part.inside.valid) for part in cut), 0
-    kept: dict[str, _Windows] = {}
+    total, done = sum(len(part.inside) for part in cut), 0
+    kept: list[Windows] = []
+    valid_fraction = []
     summary = []
     started = time.perf_counter()
     # all scenes through one prefetch, so that a scene is read while the one before is counted
@@ -164,32 +155,26 @@ def scan(
             if isinstance(valid, SourceError):
                 failed.append(FailedScene(part.scene.name, str(valid)))
                 continue
-            windows = part.inside
             which = slice(chunk.first, chunk.last)
             if valid is not None:
-                row, col = windows.row_off[which] - chunk.row, windows.col_off[which] - chunk.col
-                windows.valid[which] = valid_shares(valid, row, col, size)
+                part.valid[which] = valid_shares(valid, chunk, part.inside.take(which))
             done += chunk.last - chunk.first
             if progress:
                 progress(done, total)
-            if chunk.last < len(windows.valid):
+            if chunk.last < len(part.inside):
                 continue
-            good = windows.where(windows.valid >= min_valid)
-            kept[part.scene.name] = good
-            summary.append(part.summary(len(good.valid)))
+            good = part.valid >= min_valid
+            kept.append(part.inside.take(good))
+            valid_fraction.append(part.valid[good])
+            summary.append(part.summary(len(kept[-1])))
             now = time.perf_counter()
-            _log.info(
-                "scene %s: %d patches, %.1f s", part.scene.name, len(good.valid), now - started
-            )
+            _log.info("scene %s: %d patches, %.1f s", part.scene.name, len(kept[-1]), now - started)
             started = now
     if not kept and failed:
         raise NoSceneLeft(failed)
     if not may_be_empty and not any(entry.kept for entry in summary):
         raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
-    index = build_index(
-        {name: (windows.row_off, windows.col_off) for name, windows in kept.items()},
-        {"valid_fraction": np.concatenate([windows.valid for windows in kept.values()])},
-    )
+    index = build_index(kept, {"valid_fraction": np.concatenate(valid_fraction)})
     return Scan(index, tuple(summary), tuple(failed))
 
 
@@ -206,18 +191,14 @@ def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
 
 def _cut(scene: ChunkedScene, size: int, stride: int, area: AreaOfInterest | None) -> _Cut:
     """Cut a scene into windows in reading order."""
-    tiling = tile(scene.grid.height, scene.grid.width, size, stride)
-    order = reading_order(tiling.row_off, tiling.col_off, *scene.chunk_shape(size))
-    row_off, col_off = tiling.row_off[order], tiling.col_off[order]
-    windows = _Windows(row_off, col_off, np.ones(len(row_off)))
-    placed = on_earth(scene.grid, row_off, col_off, size)
-    if not placed.all():
-        windows = windows.where(placed)
-    n_nowhere = len(row_off) - len(windows.row_off)
+    tiling = tile(scene.grid, size, stride)
+    windows = tiling.windows.take(reading_order(tiling.windows, *scene.chunk_shape(size)))
+    windows = windows.take(on_earth(windows))
+    n_nowhere = len(tiling.windows) - len(windows)
     if area is not None:
-        inside = area.contains_centres(scene.grid, windows.row_off, windows.col_off, size)
-        windows = windows.where(inside)
-    return _Cut(scene, len(row_off), tiling.n_partial, n_nowhere, windows)
+        windows = windows.take(area.contains_centres(windows))
+    n_windows, valid = len(tiling.windows), np.ones(len(windows))
+    return _Cut(scene, n_windows, tiling.n_partial, n_nowhere, windows, valid)
 
 
 def _validity(
@@ -230,14 +211,14 @@ def _validity(
     """
     for part in cut:
         windows = part.inside
-        whole = Chunk(0, 0, 0, 0, 0, len(windows.valid))
-        if len(windows.valid) == 0 or part.scene.always_valid:
+        whole = Chunk(0, 0, 0, 0, 0, len(windows))
+        if len(windows) == 0 or part.scene.always_valid:
             yield part, whole, None
             continue
         shape = part.scene.chunk_shape(size)
         try:
             with part.scene.reader() as reader:
-                for chunk in chunks(windows.row_off, windows.col_off, size, *shape):
+                for chunk in chunks(windows, *shape):
                     yield part, chunk, reader.valid(chunk)
         except SourceError as error:
             if not skip:

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import SyntheticSettings
 from owl_geo.sources.base import build_index, positions_of
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
@@ -158,8 +159,14 @@ class SyntheticSource:
             width=columns * size,
         )
         order = np.arange(n, dtype=np.int64)
+        windows = Windows(
+            self._grid,
+            row_off=order // columns * size,
+            col_off=order % columns * size,
+            patch_size=size,
+        )
         return build_index(
-            {_SCENE: (order // columns * size, order % columns * size)},
+            [windows],
             {
                 "valid_fraction": np.ones(n),
                 **{name: self.concepts[name].tolist() for name in self.concepts},

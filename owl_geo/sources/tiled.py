@@ -11,7 +11,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.grid import Chunk, chunks
+from owl_geo.ground.tiling import Chunk, chunks
+from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
@@ -115,11 +116,12 @@ class TiledSource:
     def chunk_starts(self) -> IntArray:
         """Positions in the index, 0 first, where reading moves on to other blocks or scenes."""
         layout = self._scanned()
-        shapes = [self._tiled[name].chunk_shape(self.patch_size) for name in layout.names]
-        rows, cols = np.array(shapes, dtype=np.int64)[layout.scene].T
-        moves = np.diff(layout.scene) != 0
-        moves |= np.diff(layout.row_off // rows) != 0
-        moves |= np.diff(layout.col_off // cols) != 0
+        windows = layout.windows
+        shapes = [self._tiled[name].chunk_shape(self.patch_size) for name in windows.grids]
+        rows, cols = np.array(shapes, dtype=np.int64)[windows.scene].T
+        moves = np.diff(windows.scene) != 0
+        moves |= np.diff(windows.row_off // rows) != 0
+        moves |= np.diff(windows.col_off // cols) != 0
         return np.concatenate([[0], np.flatnonzero(moves) + 1])
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -193,37 +195,30 @@ class TiledSource:
         """Yield the patches at ascending positions of the index, ``batch_size`` at most at once."""
         if len(positions) == 0:
             return
-        row_off, col_off = layout.row_off[positions], layout.col_off[positions]
-        size = self.patch_size
 
-        def loaded() -> Generator[tuple[str, list[_Piece]], None, None]:
-            scene_of = layout.scene[positions]
-            starts = np.flatnonzero(np.diff(scene_of, prepend=-1))
-            for start, stop in zip(starts, [*starts[1:], len(positions)], strict=True):
-                scene = self._tiled[layout.names[scene_of[start]]]
-                rows, cols = row_off[start:stop], col_off[start:stop]
-                blocks = scene.blocks
+        def loaded() -> Generator[tuple[Windows, list[_Piece]], None, None]:
+            for windows in layout.windows.take(positions).runs():
+                scene = self._tiled[windows.grid.name]
                 with scene.reader() as reader:
-                    for chunk in chunks(rows, cols, size, *scene.chunk_shape(size)):
+                    for chunk in chunks(windows, *scene.chunk_shape(self.patch_size)):
                         yield (
-                            scene.name,
+                            windows,
                             [
-                                _Piece(members + int(start), reader.pixels(part))
-                                for members, part in _parts(chunk, rows, cols, size, blocks)
+                                _Piece(members, reader.pixels(part))
+                                for members, part in _parts(chunk, windows, scene.blocks)
                             ],
                         )
 
-        for name, pieces in prefetched(loaded()):
-            bands = self._tiled[name].bands
+        for windows, pieces in prefetched(loaded()):
+            bands = self._tiled[windows.grid.name].bands
             first = min(int(piece.members[0]) for piece in pieces)
             last = max(int(piece.members[-1]) for piece in pieces) + 1
             for start in range(first, last, batch_size):
                 which = slice(start, min(start + batch_size, last))
                 if len(pieces) == 1:
-                    pixels = pieces[0].pixels
-                    yield cut(pixels, bands, row_off[which], col_off[which], size)
+                    yield cut(pieces[0].pixels, bands, windows.take(which))
                 else:
-                    yield _collect(pieces, bands, row_off, col_off, size, which)
+                    yield _collect(pieces, bands, windows, which)
 
 
 def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource:
@@ -232,19 +227,15 @@ def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource:
 
 
 def _collect(
-    pieces: Sequence[_Piece],
-    bands: Sequence[Band],
-    row_off: IntArray,
-    col_off: IntArray,
-    size: int,
-    which: slice,
+    pieces: Sequence[_Piece], bands: Sequence[Band], windows: Windows, which: slice
 ) -> FloatArray:
-    """Cut the patches at ``which`` from the pieces that they lie in."""
+    """Cut the patches of the windows at ``which`` from the pieces that they lie in."""
+    size = windows.patch_size
     patches = np.empty((which.stop - which.start, len(bands), size, size), dtype=np.float32)
     for piece in pieces:
         low, high = np.searchsorted(piece.members, [which.start, which.stop])
         mine = piece.members[low:high]
-        patches[mine - which.start] = cut(piece.pixels, bands, row_off[mine], col_off[mine], size)
+        patches[mine - which.start] = cut(piece.pixels, bands, windows.take(mine))
     return patches
 
 
@@ -252,47 +243,36 @@ def _collect(
 class _Piece:
     """Pixels, and the patches that are cut from them."""
 
-    members: IntArray  # ascending
+    members: IntArray  # positions among the windows of a scene, ascending
     pixels: Pixels
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The index as arrays ``(n,)``."""
+    """The index, and where its patches lie."""
 
     index: pd.DataFrame
-    names: tuple[str, ...]
-    scene: IntArray  # position in ``names``
-    row_off: IntArray
-    col_off: IntArray
+    windows: PoolWindows
 
     @classmethod
     def of(cls, index: pd.DataFrame, grids: Mapping[str, SceneGrid], size: int) -> _Layout:
         """Raises SourceError where the index has patches that the scenes have not."""
-        names = tuple(grids)
-        codes = {name: code for code, name in enumerate(names)}
-        scene = index["scene"].map(codes)
-        if scene.isna().any():
-            unknown = index["scene"][scene.isna()].iloc[0]
+        is_unknown = ~index["scene"].isin(list(grids))
+        if is_unknown.any():
+            unknown = index["scene"][is_unknown].iloc[0]
             raise SourceError(
-                f"the patch index has scene {unknown!r}, the settings have {', '.join(names)}"
+                f"the patch index has scene {unknown!r}, the settings have {', '.join(grids)}"
             )
-        layout = cls(
-            index=index,
-            names=names,
-            scene=scene.to_numpy(dtype=np.int64),
-            row_off=index["row_off"].to_numpy(dtype=np.int64),
-            col_off=index["col_off"].to_numpy(dtype=np.int64),
-        )
-        height = np.array([grids[name].height for name in names])[layout.scene]
-        width = np.array([grids[name].width for name in names])[layout.scene]
-        outside = (layout.row_off + size > height) | (layout.col_off + size > width)
+        windows = PoolWindows.from_index(index, grids, size)
+        height = np.array([grid.height for grid in grids.values()])[windows.scene]
+        width = np.array([grid.width for grid in grids.values()])[windows.scene]
+        outside = (windows.row_off + size > height) | (windows.col_off + size > width)
         if outside.any():
             raise SourceError(
                 f"the patch index does not fit the scenes: {index['patch_id'][outside].iloc[0]} "
                 "reaches past the edge; the scene was replaced, or patch_size changed"
             )
-        return layout
+        return cls(index, windows)
 
 
 def one_line(error: ValidationError) -> str:
@@ -305,16 +285,16 @@ def one_line(error: ValidationError) -> str:
 
 
 def _parts(
-    chunk: Chunk, row_off: IntArray, col_off: IntArray, size: int, blocks: tuple[int, int]
+    chunk: Chunk, windows: Windows, blocks: tuple[int, int]
 ) -> Iterator[tuple[IntArray, Chunk]]:
     """Split a chunk with few patches into cells of a block; yield each with its patches."""
+    size = windows.patch_size
     members = np.arange(chunk.first, chunk.last, dtype=np.int64)
     if len(members) * size**2 >= _SPARSE * chunk.height * chunk.width:
         yield members, chunk
         return
     height, width = max(blocks[0], size), max(blocks[1], size)
-    rows, cols = row_off[members], col_off[members]
-    order = np.lexsort((members, cols // width, rows // height))
-    members, rows, cols = members[order], rows[order], cols[order]
-    for cell in chunks(rows, cols, size, height, width):
+    row_off, col_off = windows.row_off[members], windows.col_off[members]
+    members = members[np.lexsort((members, col_off // width, row_off // height))]
+    for cell in chunks(windows.take(members), height, width):
         yield members[cell.first : cell.last], cell

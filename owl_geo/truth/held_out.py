@@ -7,10 +7,10 @@ Ecography 40: 913-929). Scenes are therefore held out in square blocks.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from owl_geo.errors import ConfigError
 from owl_geo.ground.blocks import block_edge, block_of
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.config import EvaluationSettings
 from owl_geo.types import BoolArray, IntArray
 
@@ -18,7 +18,7 @@ _BLOCKS = 50  # about as many by default: enough to draw a fifth from, few enoug
 
 
 def hold_out(
-    index: pd.DataFrame, patch_size: int, settings: EvaluationSettings, rng: np.random.Generator
+    windows: PoolWindows, settings: EvaluationSettings, rng: np.random.Generator
 ) -> tuple[BoolArray, BoolArray]:
     """Return which patches are held out and which of these are for testing, each ``(n,)``.
 
@@ -26,70 +26,64 @@ def hold_out(
     not tested: to train on them would be to train on test pixels. Raises ConfigError where all
     patches lie in one block.
     """
-    n = len(index)
+    n = len(windows)
     wanted = round(n * settings.test_share)
     if settings.split == "random" or wanted == 0:
         test = np.zeros(n, dtype=bool)
         test[rng.permutation(n)[:wanted]] = True
         return test, test
-    return _hold_out_blocks(index, patch_size, settings, wanted, rng)
+    return _hold_out_blocks(windows, settings, wanted, rng)
 
 
 def hold_out_more(
-    index: pd.DataFrame,
+    windows: PoolWindows,
     n_before: int,
-    patch_size: int,
     settings: EvaluationSettings,
     rng: np.random.Generator,
 ) -> tuple[BoolArray, BoolArray]:
     """Return the same for scenes that join a pool of ``n_before`` patches, whose part stays.
 
-    Each block of ``index``, which has the new patches only, is held out by chance, with the
-    probability ``test_share``: a scene may be too small for a fixed number of blocks.
+    ``windows`` are those of the new patches only. Each of their blocks is held out by chance, with
+    the probability ``test_share``: a scene may be too small for a fixed number of blocks.
     """
-    n = len(index)
+    n = len(windows)
     if settings.split == "random" or settings.test_share == 0:
         test: BoolArray = rng.random(n) < settings.test_share
         return test, test
     edge = settings.block_size or block_edge(n_before + n, _BLOCKS)
-    pixels = edge * patch_size
-    blocks = np.unique(block_of(index, pixels))
-    return _in_blocks(
-        index, patch_size, pixels, blocks[rng.random(len(blocks)) < settings.test_share]
-    )
+    pixels = edge * windows.patch_size
+    blocks = np.unique(block_of(windows, pixels))
+    return _in_blocks(windows, pixels, blocks[rng.random(len(blocks)) < settings.test_share])
 
 
 def _hold_out_blocks(
-    index: pd.DataFrame,
-    patch_size: int,
+    windows: PoolWindows,
     settings: EvaluationSettings,
     wanted: int,
     rng: np.random.Generator,
 ) -> tuple[BoolArray, BoolArray]:
     """Draw whole blocks until about ``wanted`` patches lie in them."""
-    edge = settings.block_size or block_edge(len(index), _BLOCKS)
-    pixels = edge * patch_size
-    first = block_of(index, pixels)
+    edge = settings.block_size or block_edge(len(windows), _BLOCKS)
+    pixels = edge * windows.patch_size
+    first = block_of(windows, pixels)
     blocks, sizes = np.unique(first, return_counts=True)
     if len(blocks) < 2:
         raise ConfigError(
-            f"evaluation.block_size is {edge} patches, and all {len(index)} patches lie in one "
+            f"evaluation.block_size is {edge} patches, and all {len(windows)} patches lie in one "
             'block; choose a smaller one, or split = "random"'
         )
     order = rng.permutation(len(blocks))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
     drawn = blocks[order[: min(enough, len(blocks) - 1)]]
-    return _in_blocks(index, patch_size, pixels, drawn)
+    return _in_blocks(windows, pixels, drawn)
 
 
-def _in_blocks(
-    index: pd.DataFrame, patch_size: int, pixels: int, drawn: IntArray
-) -> tuple[BoolArray, BoolArray]:
+def _in_blocks(windows: PoolWindows, pixels: int, drawn: IntArray) -> tuple[BoolArray, BoolArray]:
     """Return which patches reach into one of the blocks, and which lie in them whole."""
-    last = patch_size - 1
+    last = windows.patch_size - 1
     corners: BoolArray = np.stack(
         [
-            np.isin(block_of(index, pixels, down, right), drawn)
+            np.isin(block_of(windows, pixels, down, right), drawn)
             for down in (0, last)
             for right in (0, last)
         ]

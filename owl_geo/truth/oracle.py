@@ -11,13 +11,14 @@ from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm import is_osm
-from owl_geo.concepts.pool import Pool, pool_of, reproject
+from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.ground.projections import reproject
 from owl_geo.ground.raster import is_raster, values_of
 from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
-from owl_geo.sources.base import PatchSource
+from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
 Shares = NDArray[np.float64]
@@ -39,19 +40,19 @@ def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = Fals
     if oracle.path is None:
         labels: AnyArray = classes[_own_labels(source, len(classes))]
         return labels
-    pool = pool_of(source.index, source.grids, source.patch_size)
+    pool = Pool.of(windows_of(source))
     wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
     if is_raster(oracle.path):
-        shares, known = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
+        shares, is_mapped = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
     else:
-        shares, known = _vector_shares(oracle, oracle.path, wanted, pool, a_part)
+        shares, is_mapped = _vector_shares(oracle, oracle.path, wanted, pool, a_part)
     best = shares.argmax(axis=1)
     labels = np.where(
         shares[np.arange(len(best)), best] >= oracle.min_share,
         np.array(wanted, dtype=object)[best],
         classes[0],
     )
-    labels[~known] = None
+    labels[~is_mapped] = None
     return labels
 
 
@@ -79,12 +80,10 @@ def _raster_shares(
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
-    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
+    shares, is_mapped = np.zeros((len(pool), len(wanted))), np.zeros(len(pool), dtype=bool)
     for part in pool.scenes:
-        each, valid = class_shares_of_raster(
-            path, part.grid, part.row_off, part.col_off, part.size, flat
-        )
-        known[part.positions] = valid > 0
+        each, valid = class_shares_of_raster(path, part.windows, flat)
+        is_mapped[part.positions] = valid > 0
         for column in range(len(wanted)):
             shares[part.positions, column] = each[:, owner == column].sum(axis=1)
     for column, name in enumerate(wanted):
@@ -94,7 +93,7 @@ def _raster_shares(
                 f"{path}: no pixel of any patch has {values}; {_values_there(path)}; see "
                 f"--oracle-values, or oracle.values.{name} in owl.toml"
             )
-    return shares, known
+    return shares, is_mapped
 
 
 def _all(oracle: OracleSettings) -> list[str]:
@@ -148,18 +147,19 @@ def _vector_shares(
     polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
     points = shapely.get_parts(geometries[is_point])
     owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
-    shares, known = np.zeros((pool.n_patches, len(wanted))), np.zeros(pool.n_patches, dtype=bool)
+    shares, is_mapped = np.zeros((len(pool), len(wanted))), np.zeros(len(pool), dtype=bool)
     for part in pool.parts:
-        # a last column for features of other classes: they say that the place was looked at
-        here = class_shares(part.footprints, *polygons.onto(part), len(wanted) + 1)
-        placed = shapely.points(reproject(shapely.get_coordinates(points), crs, part.crs))
-        patch, point = shapely.STRtree(placed).query(part.footprints, predicate="intersects")
-        here[patch, owner[point]] = 1.0
-        shares[part.positions] = here[:, :-1]
-        known[part.positions] = here.any(axis=1)
+        windows, footprints = part.windows, part.windows.footprints()
+        # a last column for features of other classes: they say that somebody looked there
+        of_part = class_shares(footprints, *polygons.onto(windows), len(wanted) + 1)
+        in_scene = shapely.points(reproject(shapely.get_coordinates(points), crs, windows.crs))
+        patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
+        of_part[patch, owner[point]] = 1.0
+        shares[part.positions] = of_part[:, :-1]
+        is_mapped[part.positions] = of_part.any(axis=1)
     if oracle.elsewhere == "absent":
-        known[:] = True
-    return shares, known
+        is_mapped[:] = True
+    return shares, is_mapped
 
 
 def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
@@ -178,8 +178,8 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
     codes = np.full(len(text), len(wanted), dtype=np.int64)
     for code, name in enumerate(wanted):
         values = oracle.values.get(name, (name,))
-        found = np.isin(text, values)
-        if not found.any():
+        has_value = np.isin(text, values)
+        if not has_value.any():
             seen = sorted(set(text.tolist()))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
@@ -187,5 +187,5 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
                 f"{' ...' if len(seen) > _SHOWN else ''}; "
                 "say which with --oracle-values, or oracle.values in owl.toml"
             )
-        codes[found] = code
+        codes[has_value] = code
     return codes

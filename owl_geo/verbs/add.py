@@ -16,6 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.sources.base import windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.places import Found, find_scenes
 from owl_geo.sources.scenes import NoSceneLeft
@@ -191,7 +192,7 @@ class _Fresh:
         truth = None
         if settings.oracle is not None and len(patches):
             before = len(run.patches)
-            held = making.held_out_later(settings, source.index, before, known.patch_size)
+            held = making.held_out_later(settings, windows_of(source), before)
             labels = truth_labels(settings, source, a_part=True)
             truth = making.truth_table(source.index, labels, [held])
         left_out = {scene.name for scene in source.failed}

@@ -19,6 +19,7 @@ from owl_geo.acquisition.peers import check_peer
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
 from owl_geo.errors import RunError
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
@@ -32,7 +33,7 @@ from owl_geo.settings.config import (
     Settings,
 )
 from owl_geo.sources import open_source
-from owl_geo.sources.base import PatchSource
+from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.truth.held_out import hold_out, hold_out_more
@@ -228,8 +229,7 @@ def concepts_of(
     """Compute the concepts; with ``skip``, scenes outside every layer leave the source."""
     table = concept_table(
         source.index,
-        source.grids,
-        source.patch_size,
+        windows_of(source),
         settings.concepts,
         settings.layers,
         progress=report("Concepts"),
@@ -273,12 +273,12 @@ def _truth(
     if settings.oracle is None:
         return None
     labels = truth_labels(settings, source)
-    first = parts[0] if parts else len(source.index)
-    index = source.index[:first]
+    windows = windows_of(source)
+    first = parts[0] if parts else len(windows)
     rng = np.random.default_rng([settings.seed, 1])
-    held = [hold_out(index, source.patch_size, settings.evaluation, rng)]
+    held = [hold_out(windows.take(slice(first)), settings.evaluation, rng)]
     for start, stop in pairwise(parts):
-        held.append(held_out_later(settings, source.index[start:stop], start, source.patch_size))
+        held.append(held_out_later(settings, windows.take(slice(start, stop)), start))
     truth = truth_table(source.index, labels, held)
     _warn_of_one_sided(truth, settings.positive)
     return truth
@@ -305,11 +305,11 @@ def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
 
 
 def held_out_later(
-    settings: Settings, index: pd.DataFrame, n_before: int, patch_size: int
+    settings: Settings, windows: PoolWindows, n_before: int
 ) -> tuple[BoolArray, BoolArray]:
     """Return which patches that join ``n_before`` others are held out, and which of them tested."""
     rng = np.random.default_rng([settings.seed, 1, n_before])
-    return hold_out_more(index, n_before, patch_size, settings.evaluation, rng)
+    return hold_out_more(windows, n_before, settings.evaluation, rng)
 
 
 def truth_table(

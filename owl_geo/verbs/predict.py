@@ -381,12 +381,7 @@ class _Work:
         doubt = uncertainty(members, settings.uncertainty.measure).astype(np.float32)
         probabilities = members.mean(axis=0)
         rows = self.run.patches.iloc[positions]
-        cells = cells_of(
-            self.run.grids[scene],
-            rows["row_off"].to_numpy(dtype=np.int64),
-            rows["col_off"].to_numpy(dtype=np.int64),
-            settings.patch_size,
-        )
+        cells = cells_of(self.run.index.windows.take(positions).of_scene(scene))
         file = self.files[scene]
         write_table(
             _table(self.folder, file),

@@ -16,6 +16,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings
+from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.verbs.predict import CurrentModel
 from owl_geo.work.progress import Reporter, silent
@@ -73,8 +74,7 @@ def predict_array(
     )
     columns = concept_table(
         source.index,
-        source.grids,
-        source.patch_size,
+        windows_of(source),
         settings.concepts,
         settings.layers,
         a_part=True,
@@ -97,14 +97,8 @@ def predict_array(
     positions = np.arange(n, n + len(there), dtype=np.int64)
     learner = model.learner(run, search)
     members = search.members(learner, positions, model.number, report("Predicting"))
-    cells = cells_of(
-        source.grids[_NAME],
-        there["row_off"].to_numpy(dtype=np.int64),
-        there["col_off"].to_numpy(dtype=np.int64),
-        settings.patch_size,
-    )
     return maps_of(
-        cells,
+        cells_of(windows_of(source).of_scene(_NAME)),
         members.mean(axis=0),
         uncertainty(members, settings.uncertainty.measure).astype(np.float32),
         classes=settings.classes,

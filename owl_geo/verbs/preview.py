@@ -13,8 +13,9 @@ from statistics import median
 
 from owl_geo.concepts.osm import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, missing_file
-from owl_geo.ground.grid import bounds, tile
+from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.tiling import tile
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings, Settings
@@ -99,12 +100,8 @@ def _count(settings: Settings, grids: Mapping[str, SceneGrid]) -> int:
     size, stride = source.patch_size, source.stride or source.patch_size
     count = 0
     for grid in grids.values():
-        tiling = tile(grid.height, grid.width, size, stride)
-        if area is None:
-            count += len(tiling.row_off)
-        else:
-            inside = area.contains_centres(grid, tiling.row_off, tiling.col_off, size)
-            count += int(inside.sum())
+        windows = tile(grid, size, stride).windows
+        count += len(windows) if area is None else int(area.contains_centres(windows).sum())
     return count
 
 

@@ -21,6 +21,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.ground.footprints import footprints
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.settings.config import STRATEGIES
+from owl_geo.sources.base import windows_of
 
 CPU = torch.device("cpu")
 NAMES = (*STRATEGIES, *peer_names())
@@ -116,7 +117,7 @@ def test_the_first_batch(start: str, trial: Search) -> None:
 
 
 def centres_of(one: Search) -> np.ndarray:
-    polygons = footprints(one.patches, one.source.grids, one.source.patch_size)
+    polygons = footprints(windows_of(one.source))
     return shapely.get_coordinates(shapely.centroid(polygons.to_numpy()))
 
 

@@ -11,35 +11,36 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from owl_geo.concepts import areas
-from owl_geo.concepts.pool import ScenePatches
+from owl_geo.ground.windows import Windows
 
-PATCHES = pool([scene()]).scenes[0]
+WINDOWS = pool([scene()]).scenes[0].windows
+FOOTPRINTS = WINDOWS.footprints()
 ONE_CLASS = np.zeros(1, dtype=np.int64)
 
 
-def onto(polygons: list[shapely.Polygon], patches: ScenePatches) -> np.ndarray:
+def onto(polygons: list[shapely.Polygon], windows: Windows) -> np.ndarray:
     """Polygons in longitude and latitude, brought to a scene."""
     codes = np.zeros(len(polygons), dtype=np.int64)
-    return areas.PolygonLayer(np.array(polygons), CRS.from_epsg(4326), codes).onto(patches)[0]
+    return areas.PolygonLayer(np.array(polygons), CRS.from_epsg(4326), codes).onto(windows)[0]
 
 
 def test_shares_are_exact() -> None:
-    share = areas.shares(PATCHES.footprints, np.array([box(0, 0, 1, 1.5), box(3.25, 3, 9, 9)]))
+    share = areas.shares(FOOTPRINTS, np.array([box(0, 0, 1, 1.5), box(3.25, 3, 9, 9)]))
     assert share[[0, 1, 2, 15]] == pytest.approx([1, 0.5, 0, 0.75])
 
 
 def test_overlaps_within_a_class_are_counted_once_and_between_classes_for_both() -> None:
     polygons = np.array([box(0, 0, 1, 0.6), box(0, 0.4, 1, 0.4), box(0, 0, 1, 0.3)])
-    shares = areas.class_shares(PATCHES.footprints, polygons, np.array([1, 1, 0]), 2)
+    shares = areas.class_shares(FOOTPRINTS, polygons, np.array([1, 1, 0]), 2)
     assert shares[0] == pytest.approx([0.3, 0.8])
-    assert areas.largest_class(PATCHES.footprints, polygons, np.array([1, 1, 0]), 2)[0] == 1
+    assert areas.largest_class(FOOTPRINTS, polygons, np.array([1, 1, 0]), 2)[0] == 1
 
 
 def test_largest_class_breaks_ties_by_the_first_and_knows_nothing_elsewhere() -> None:
     halves = np.array([box(0, 0.5, 1, 0.5), box(0, 0, 1, 0.5)])
-    winner = areas.largest_class(PATCHES.footprints, halves, np.array([0, 1]), 2)
+    winner = areas.largest_class(FOOTPRINTS, halves, np.array([0, 1]), 2)
     assert winner.tolist() == [0] + [-1] * 15
-    winner = areas.largest_class(PATCHES.footprints, halves, np.array([1, 0]), 2)
+    winner = areas.largest_class(FOOTPRINTS, halves, np.array([1, 0]), 2)
     assert winner[0] == 0
 
 
@@ -47,26 +48,24 @@ def test_a_tie_is_a_tie_whatever_the_last_digits_say() -> None:
     """The seven strips lose some 1e-11 of the area that the one box has."""
     strips = [box(i / 14, 0, 0.5 / 7, 1) for i in range(7)]
     polygons, codes = np.array([*strips, box(0.5, 0, 0.5, 1)]), np.array([0] * 7 + [1])
-    assert areas.largest_class(PATCHES.footprints, polygons, codes, 2)[0] == 0
+    assert areas.largest_class(FOOTPRINTS, polygons, codes, 2)[0] == 0
 
 
 def test_a_polygon_of_half_the_world() -> None:
     world = [shapely.box(-170, -80, 170, 85)]
-    placed = onto(world, PATCHES)
-    assert areas.shares(PATCHES.footprints, placed) == pytest.approx(1)
+    placed = onto(world, WINDOWS)
+    assert areas.shares(FOOTPRINTS, placed) == pytest.approx(1)
     assert shapely.area(placed[0]) < 1e6
 
 
 def test_a_polygon_that_only_touches_a_patch_covers_nothing_of_it() -> None:
-    assert (
-        areas.largest_class(PATCHES.footprints, np.array([box(0, 1, 1, 1)]), ONE_CLASS, 1)[0] == -1
-    )
+    assert areas.largest_class(FOOTPRINTS, np.array([box(0, 1, 1, 1)]), ONE_CLASS, 1)[0] == -1
 
 
 def test_what_is_no_polygon_covers_nothing() -> None:
     mixed = shapely.GeometryCollection([box(0, 0, 1, 0.25), shapely.LineString([(0, 0), (1, 1)])])
     others = [None, shapely.Point(500_050, 5_199_950), shapely.Polygon(), mixed]
-    share = areas.shares(PATCHES.footprints, np.array(others, dtype=object))
+    share = areas.shares(FOOTPRINTS, np.array(others, dtype=object))
     assert share.sum() == pytest.approx(0.25)
 
 
@@ -75,7 +74,7 @@ def test_a_polygon_that_crosses_itself_is_repaired() -> None:
     bow = shapely.Polygon(
         [(west, north), (west + 100, north - 100), (west + 100, north), (west, north - 100)]
     )
-    assert areas.shares(PATCHES.footprints, np.array([bow]))[0] == pytest.approx(0.5)
+    assert areas.shares(FOOTPRINTS, np.array([bow]))[0] == pytest.approx(0.5)
 
 
 def test_a_polygon_of_many_vertices_with_a_hole() -> None:
@@ -83,8 +82,8 @@ def test_a_polygon_of_many_vertices_with_a_hole() -> None:
     ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     centre = np.array([500_200.0, 5_199_800.0])
     polygon = shapely.Polygon(centre + 190 * ring, [centre + 60 * ring])
-    share = areas.shares(PATCHES.footprints, np.array([polygon]))
-    truth = shapely.area(shapely.intersection(PATCHES.footprints, polygon)) / 100**2
+    share = areas.shares(FOOTPRINTS, np.array([polygon]))
+    truth = shapely.area(shapely.intersection(FOOTPRINTS, polygon)) / 100**2
     assert share == pytest.approx(truth, abs=1e-9)
 
 
@@ -97,10 +96,10 @@ rectangles = st.lists(st.tuples(edge, edge, st.floats(0.01, 4), st.floats(0.01, 
 def test_shares_agree_with_unions(rects: list[tuple[float, ...]], random: object) -> None:
     polygons = np.array([box(*rect) for rect in rects], dtype=object)
     codes = np.array([i % 3 for i in range(len(rects))], dtype=np.int64)
-    shares = areas.class_shares(PATCHES.footprints, polygons, codes, 3)
+    shares = areas.class_shares(FOOTPRINTS, polygons, codes, 3)
     for code in range(3):
         union = shapely.union_all(polygons[codes == code])
-        truth = shapely.area(shapely.intersection(PATCHES.footprints, union)) / 100**2
+        truth = shapely.area(shapely.intersection(FOOTPRINTS, union)) / 100**2
         assert shares[:, code] == pytest.approx(truth, abs=1e-6)
 
 
@@ -108,30 +107,30 @@ def test_polygons_come_to_the_scene_whatever_their_crs() -> None:
     to_lonlat = Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
     there = shapely.transform(box(0, 0, 2, 1), to_lonlat.transform, interleaved=False)
     far = shapely.box(100, 10, 101, 11)
-    polygons = onto([far, there], PATCHES)
+    polygons = onto([far, there], WINDOWS)
     assert len(polygons) == 1
-    share = areas.shares(PATCHES.footprints, polygons)
+    share = areas.shares(FOOTPRINTS, polygons)
     assert share[[0, 4]] == pytest.approx(1, abs=1e-4)
     assert share.sum() == pytest.approx(2, abs=1e-3)
 
 
 def test_edges_stay_straight_in_their_own_crs() -> None:
     """A parallel of latitude bends in UTM, by 800 m over this scene of 200 km."""
-    patches = pool([scene(20, 20, origin=(400_000.0, 5_200_000.0), pixel=1000)]).scenes[0]
-    lat = patches.centres_lonlat()[210, 1]
+    windows = pool([scene(20, 20, origin=(400_000.0, 5_200_000.0), pixel=1000)]).scenes[0].windows
+    lat = windows.centres_in(CRS.from_epsg(4326))[210, 1]
     south = shapely.box(7, 44, 11, lat)
     to_utm = Transformer.from_crs(4326, UTM, always_xy=True)
     truth = shapely.transform(south.segmentize(0.001), to_utm.transform, interleaved=False)
-    placed = onto([south], patches)
-    assert areas.shares(patches.footprints, placed) == pytest.approx(
-        areas.shares(patches.footprints, np.array([truth])), abs=1e-4
+    placed = onto([south], windows)
+    assert areas.shares(windows.footprints(), placed) == pytest.approx(
+        areas.shares(windows.footprints(), np.array([truth])), abs=1e-4
     )
 
 
 def test_a_scene_across_the_antimeridian() -> None:
-    patches = pool([scene(1, 4, crs="EPSG:32660", origin=(833_800.0, 10_000.0))]).scenes[0]
-    lon = patches.corners_in(CRS.from_epsg(4326))[..., 0]
+    windows = pool([scene(1, 4, crs="EPSG:32660", origin=(833_800.0, 10_000.0))]).scenes[0].windows
+    lon = windows.corners_in(CRS.from_epsg(4326))[..., 0]
     assert lon.min() < 0 < lon.max()
     both = [shapely.box(179.9, -1, 180, 1), shapely.box(-180, -1, -179.9, 1)]
-    placed = onto(both, patches)
-    assert areas.shares(patches.footprints, placed) == pytest.approx(1, abs=1e-6)
+    placed = onto(both, windows)
+    assert areas.shares(windows.footprints(), placed) == pytest.approx(1, abs=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from concept_pools import index_of, scene, write_layer
+from concept_pools import index_of, scene, windows_of, write_layer
 
 from owl_geo.concepts import pool as pools
 from owl_geo.concepts.table import concept_table
@@ -37,13 +37,12 @@ def test_parts_and_threads_change_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         "forest": ShareConcept(layer="l", where=("use=forest",)),
         "works": DistanceConcept(layer="l", where=("use=works",)),
     }
-    index, grids = index_of([one, other]), {"s": one, "t": other}
+    index, windows = index_of([one, other]), windows_of([one, other])
 
     def columns(threads: int) -> pd.DataFrame:
         return concept_table(
             index,
-            grids,
-            10,
+            windows,
             concepts,
             {"l": LayerSettings(path=path)},
             workers=Threads(threads),

@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from concept_pools import box, index_of, scene, write_layer
+from concept_pools import box, index_of, scene, windows_of, write_layer
 from pyproj import Geod, Transformer
 
 from owl_geo.concepts.osm import read_osm
 from owl_geo.concepts.preset import NEAR_METRES, osm_preset
 from owl_geo.concepts.table import concept_table
-from owl_geo.ground import grid
 from owl_geo.ground.footprints import footprints
 from owl_geo.settings.config import LayerSettings, Settings, SyntheticSettings
-from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 
 URBAN = [
@@ -67,7 +65,7 @@ def test_the_preset_on_one_row_of_patches(tmp_path: Path) -> None:
     )
     row = scene(1, 60)
     found = concept_table(
-        index_of([row]), {"s": row}, 10, osm_preset("osm"), {"osm": LayerSettings(path=path)}
+        index_of([row]), windows_of([row]), osm_preset("osm"), {"osm": LayerSettings(path=path)}
     ).columns
     assert found["land_cover"][:6].tolist() == [
         *("forest", "water", "agricultural", "urban", "urban", "unknown")
@@ -81,9 +79,9 @@ def test_the_preset_on_one_row_of_patches(tmp_path: Path) -> None:
 def test_liechtenstein_against_plain_geopandas(test_data: Path) -> None:
     extract = str(test_data / "osm/liechtenstein-ogcapi.osm.pbf")
     country = scene(80, 40, crs="EPSG:2056", origin=(2_755_000.0, 1_237_000.0), pixel=10, size=32)
-    index = index_of([country], 32)
+    index, windows = index_of([country], 32), windows_of([country], 32)
     found = concept_table(
-        index, {"s": country}, 32, osm_preset(), {"osm": LayerSettings(path=extract)}
+        index, windows, osm_preset(), {"osm": LayerSettings(path=extract)}
     ).columns
     assert (found["land_cover"].value_counts() > 50).all() and len(found) == 3200
 
@@ -106,7 +104,7 @@ def test_liechtenstein_against_plain_geopandas(test_data: Path) -> None:
         | features["power"].eq("plant")
     ]
     places = {"Vaduz": (9.5209, 47.1410), "Eschen": (9.5220, 47.2110), "Malbun": (9.6080, 47.1010)}
-    polygons = footprints(index, {"s": country}, 32).reset_index(drop=True)
+    polygons = footprints(windows).reset_index(drop=True)
     to_lv95 = Transformer.from_crs(4326, 2056, always_xy=True)
     to_lonlat = Transformer.from_crs(2056, 4326, always_xy=True)
     for lonlat in places.values():
@@ -140,12 +138,9 @@ def test_apartado_has_no_industry(test_data: Path, caplog: pytest.LogCaptureFixt
     with rasterio.open(test_data / "apartado/CO_001.tif") as dataset:
         transform, shape = tuple(dataset.transform)[:6], dataset.shape
         apartado = SceneGrid("apartado", dataset.crs.to_string(), transform, *shape)
-    tiling = grid.tile(*shape, 8, 8)
-    index = build_index({"apartado": (tiling.row_off, tiling.col_off)}, {})
+    index, windows = index_of([apartado], 8), windows_of([apartado], 8)
     layer = str(test_data / "apartado/CO_001.shp")
-    found = concept_table(
-        index, {"apartado": apartado}, 8, osm_preset(), {"osm": LayerSettings(path=layer)}
-    )
+    found = concept_table(index, windows, osm_preset(), {"osm": LayerSettings(path=layer)})
     covers = found.columns["land_cover"].value_counts()
     assert set(covers.index) == {"unknown", "agricultural", "urban"}
     assert found.columns["dist_industrial"].isna().all()
@@ -153,6 +148,6 @@ def test_apartado_has_no_industry(test_data: Path, caplog: pytest.LogCaptureFixt
     assert 0.9 < found.coverage["osm"] < 1
     assert "layer 'osm' has no feature with landuse=industrial" in caplog.text
     orchards = gpd.read_file(layer).query("landuse in ('orchard', 'farmland')").to_crs(3857)
-    polygons = footprints(index, {"apartado": apartado}, 8).reset_index(drop=True)
+    polygons = footprints(windows).reset_index(drop=True)
     shares = polygons.intersection(orchards.union_all()).area / polygons.area
     assert (found.columns["land_cover"][shares > 0.51] == "agricultural").all()

@@ -9,14 +9,14 @@ import pytest
 from concept_pools import ORIGIN, UTM, pool, scene
 from rasterio.transform import from_origin
 from rasters import write_raster
+from scene_windows import windows_at
 
 from owl_geo.concepts import rasters
 from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
 
 SCENE = scene(3, 3)  # 30 x 30 pixels of 10 m, patches of 10
-PATCHES = pool([SCENE]).scenes[0]
-WINDOWS = (SCENE, PATCHES.row_off, PATCHES.col_off, 10)
+WINDOWS = pool([SCENE]).scenes[0].windows
 PER_PATCH = np.arange(9).reshape(3, 3)
 
 
@@ -29,19 +29,19 @@ def raster(path: Path, values: AnyArray, pixel: float, crs: str = UTM, **profile
 def test_majority_and_mean_at_any_pixel_size(tmp_path: Path, pixel: float) -> None:
     values = np.kron(PER_PATCH, np.ones((int(100 / pixel),) * 2)).astype("uint8")
     path = raster(tmp_path / "a.tif", values, pixel)
-    found = rasters.majority(path, *WINDOWS, names={"4": "middle"})
+    found = rasters.majority(path, WINDOWS, names={"4": "middle"})
     assert found.tolist() == ["0", "1", "2", "3", "middle", "5", "6", "7", "8"]
     assert found.dtype == object
-    assert rasters.mean(path, *WINDOWS) == pytest.approx(np.arange(9))
+    assert rasters.mean(path, WINDOWS) == pytest.approx(np.arange(9))
 
 
 def test_finer_pixels_all_have_their_say(tmp_path: Path) -> None:
     """Of every 4 x 4 pixels within one pixel of the scene, 7 hold 1, the rest 2 to 10."""
     cell = np.array([[1, 1, 1, 1], [1, 1, 1, 2], [3, 4, 5, 6], [7, 8, 9, 10]])
     path = raster(tmp_path / "a.tif", np.tile(cell, (30, 30)).astype("uint8"), 2.5)
-    assert rasters.majority(path, *WINDOWS).tolist() == ["1"] * 9
-    assert rasters.mean(path, *WINDOWS) == pytest.approx(cell.mean())
-    shares, valid = rasters.class_shares_of_raster(path, *WINDOWS, [1, 10, 99])
+    assert rasters.majority(path, WINDOWS).tolist() == ["1"] * 9
+    assert rasters.mean(path, WINDOWS) == pytest.approx(cell.mean())
+    shares, valid = rasters.class_shares_of_raster(path, WINDOWS, [1, 10, 99])
     assert shares == pytest.approx(np.tile([7 / 16, 1 / 16, 0], (9, 1)))
     assert valid == pytest.approx(1)
 
@@ -51,10 +51,10 @@ def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
     values[:10, :10] = np.nan  # the first patch has nothing
     values[:10, 10:16] = -1  # the second has 4 columns of ten
     path = raster(tmp_path / "a.tif", values, 10, nodata=-1)
-    assert rasters.majority(path, *WINDOWS).tolist() == ["unknown"] + ["7"] * 8
-    means = rasters.mean(path, *WINDOWS)
+    assert rasters.majority(path, WINDOWS).tolist() == ["unknown"] + ["7"] * 8
+    means = rasters.mean(path, WINDOWS)
     assert np.isnan(means[0]) and means[1:] == pytest.approx(7)
-    shares, valid = rasters.class_shares_of_raster(path, *WINDOWS, [7])
+    shares, valid = rasters.class_shares_of_raster(path, WINDOWS, [7])
     assert shares[:, 0] == pytest.approx([0] + [1] * 8)
     assert valid == pytest.approx([0, 0.4] + [1] * 7)
 
@@ -66,9 +66,9 @@ def test_beyond_the_raster_nothing_is_known(
     """Zeros are data within a raster that declares no nodata, and none beyond it."""
     monkeypatch.setattr(rasters, "_PIXELS_AT_ONCE", at_once)
     path = raster(tmp_path / "a.tif", np.zeros((10, 30), "uint8"), 10)
-    assert rasters.majority(path, *WINDOWS).tolist() == ["0"] * 3 + ["unknown"] * 6
-    assert np.isnan(rasters.mean(path, *WINDOWS)).sum() == 6
-    assert rasters.class_shares_of_raster(path, *WINDOWS, [0])[1].tolist() == [1] * 3 + [0] * 6
+    assert rasters.majority(path, WINDOWS).tolist() == ["0"] * 3 + ["unknown"] * 6
+    assert np.isnan(rasters.mean(path, WINDOWS)).sum() == 6
+    assert rasters.class_shares_of_raster(path, WINDOWS, [0])[1].tolist() == [1] * 3 + [0] * 6
 
 
 def test_another_crs(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_another_crs(tmp_path: Path) -> None:
     values[:, 100:] = 5  # east of the central meridian, on which the scene begins
     transform = from_origin(west, north, (east - west) / 200, (north - south) / 300)
     path = raster(tmp_path / "a.tif", values, 0, "EPSG:4326", transform=transform)
-    assert rasters.majority(path, *WINDOWS).tolist() == ["5"] * 9
+    assert rasters.majority(path, WINDOWS).tolist() == ["5"] * 9
     assert rasters.extent(path).bounds == pytest.approx((west, south, east, north))
 
 
@@ -85,8 +85,7 @@ def test_ties_go_to_the_smaller_code_and_order_is_that_of_the_windows(tmp_path: 
     values = np.kron(PER_PATCH, np.ones((10, 10))).astype("int16") * 1000 - 4000
     values[:10, :5] = -4001
     path = raster(tmp_path / "a.tif", values, 10)
-    backwards = (SCENE, PATCHES.row_off[::-1], PATCHES.col_off[::-1], 10)
-    found = rasters.majority(path, *backwards)
+    found = rasters.majority(path, WINDOWS.take(slice(None, None, -1)))
     assert found[::-1].tolist() == ["-4001", *(str(1000 * k - 4000) for k in range(1, 9))]
 
 
@@ -94,19 +93,19 @@ def test_small_strips_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(3)
     path = raster(tmp_path / "a.tif", rng.integers(0, 4, (60, 60)).astype("uint8"), 5)
     rows, cols = (part.ravel() for part in np.mgrid[0:21:3, 0:21:3])  # overlapping windows
-    windows = (SCENE, rows.astype(np.int64), cols.astype(np.int64), 10)
-    whole = rasters.majority(path, *windows), rasters.mean(path, *windows)
+    windows = windows_at(rows, cols, 10, SCENE)
+    whole = rasters.majority(path, windows), rasters.mean(path, windows)
     monkeypatch.setattr(rasters, "_PIXELS_AT_ONCE", 900)
-    assert (rasters.majority(path, *windows) == whole[0]).all()
-    assert (rasters.mean(path, *windows) == whole[1]).all()
+    assert (rasters.majority(path, windows) == whole[0]).all()
+    assert (rasters.mean(path, windows) == whole[1]).all()
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     fractions = raster(tmp_path / "a.tif", np.full((30, 30), 0.5, "float32"), 10)
     with pytest.raises(LayerError, match="holds fractions, no classes"):
-        rasters.majority(fractions, *WINDOWS)
+        rasters.majority(fractions, WINDOWS)
     with pytest.raises(LayerError, match="1 band"):
-        rasters.mean(fractions, *WINDOWS, band=2)
+        rasters.mean(fractions, WINDOWS, band=2)
     (tmp_path / "b.tif").write_text("no raster\n")
     for name in ("b.tif", "none.tif"):
         with pytest.raises(LayerError, match=f"cannot open the raster .*{name}"):

@@ -19,6 +19,7 @@ from concept_pools import (
     osm_node,
     osm_way,
     scene,
+    windows_of,
     write_layer,
     write_osm,
 )
@@ -49,8 +50,7 @@ def compute(
     index = index_of(scenes).assign(**(given or {}))
     return concept_table(
         index,
-        {entry.name: entry for entry in scenes},
-        10,
+        windows_of(scenes),
         {name: CONCEPT.validate_python(entry) for name, entry in concepts.items()},
         {name: LayerSettings(path=path) for name, path in (paths or {}).items()},
         **options,
@@ -181,11 +181,12 @@ def test_scenes_in_several_crs_each_in_its_own(tmp_path: Path) -> None:
 
 
 def test_patches_that_are_left_out_leave_no_gap(halves: dict[str, str]) -> None:
-    index = index_of([SCENE]).iloc[[5, 2, 15]]
+    rows = np.array([5, 2, 15])
+    index, windows = index_of([SCENE]).iloc[rows], windows_of([SCENE]).take(rows)
     concepts = {"wood": {"kind": "share", "layer": "a", "where": ["landuse"]}}
     parsed = {name: CONCEPT.validate_python(entry) for name, entry in concepts.items()}
     settings = {"a": LayerSettings(path=halves["a"])}
-    columns = concept_table(index, {"s": SCENE}, 10, parsed, settings).columns
+    columns = concept_table(index, windows, parsed, settings).columns
     assert columns.index.tolist() == [5, 2, 15]
     assert columns["wood"].tolist() == pytest.approx([1, 0, 0])
 
@@ -294,6 +295,23 @@ def test_the_antimeridian_parts_no_layer_from_its_scene(tmp_path: Path, lon: flo
     path = write_layer(tmp_path / "b.gpkg", [shapely.box(179, -1, 181, 1)], "EPSG:4326")
     found = compute(SHARE, {"a": path}, scenes=(across,))
     assert found.coverage == {"a": 1.0} and found.columns["x"].tolist() == pytest.approx([1] * 4)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "hint"),
+    [
+        ("industrial", "industral", "; did you mean 'use=industrial'?"),
+        ("farmer's", "farmers", """; did you mean "use=farmer's"?"""),
+        ("wood", "quarry", ""),
+    ],
+)
+def test_a_filter_that_finds_nothing_is_told_the_nearest_value(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, there: str, wanted: str, hint: str
+) -> None:
+    path = write_layer(tmp_path / "a.gpkg", [WEST_HALF], use=[there])
+    share = {"x": {"kind": "share", "layer": "a", "where": [f"use={wanted}"]}}
+    assert not compute(share, {"a": path}).columns["x"].any()
+    assert caplog.messages[-1].endswith(f"the share is 0 everywhere{hint}")
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ import geopandas as gpd
 import pandas as pd
 import shapely
 
-from owl_geo.concepts.pool import Pool, pool_of
-from owl_geo.ground import grid
+from owl_geo.concepts.pool import Pool
+from owl_geo.ground.tiling import tile
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 
@@ -36,16 +37,18 @@ def scene(
 
 def index_of(scenes: Sequence[SceneGrid], size: int = 10) -> pd.DataFrame:
     """The index of all whole patches of the scenes."""
-    windows = {}
-    for entry in scenes:
-        tiling = grid.tile(entry.height, entry.width, size, size)
-        windows[entry.name] = (tiling.row_off, tiling.col_off)
-    return build_index(windows, {})
+    return build_index([tile(entry, size, size).windows for entry in scenes], {})
+
+
+def windows_of(scenes: Sequence[SceneGrid], size: int = 10) -> PoolWindows:
+    """Where the same patches lie."""
+    grids = {entry.name: entry for entry in scenes}
+    return PoolWindows.from_index(index_of(scenes, size), grids, size)
 
 
 def pool(scenes: Sequence[SceneGrid], size: int = 10) -> Pool:
     """The same patches, scene by scene."""
-    return pool_of(index_of(scenes, size), {entry.name: entry for entry in scenes}, size)
+    return Pool.of(windows_of(scenes, size))
 
 
 def box(row: float, col: float, height: float, width: float) -> shapely.Polygon:

@@ -15,6 +15,7 @@ import pytest
 import shapely
 from rasterio.transform import from_origin
 from rasters import ORIGIN, coordinates, write_raster
+from scene_windows import pool_at
 from searches import label
 
 from owl_geo import Run, add, ingest, init, query, status
@@ -251,7 +252,7 @@ def test_later_patches_are_held_out_at_the_same_rate(split: str) -> None:
         [pd.DataFrame({"scene": f"s{i}", "row_off": rows, "col_off": cols}) for i in range(500)]
     )
     chosen = EvaluationSettings(split=split, block_size=4)  # type: ignore[arg-type]
-    held, tested = hold_out_more(index, 100, 8, chosen, rng)
+    held, tested = hold_out_more(pool_at(index, 8), 100, chosen, rng)
     assert held.mean() == pytest.approx(0.2, abs=0.05)
     assert np.array_equal(held, tested)  # nothing overlaps
     if split == "blocks":

@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rio_cogeo import cog_validate
+from scene_windows import windows_at
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.file_names import file_names
-from owl_geo.ground.grid import centres, tile
+from owl_geo.ground.grid import to_xy
+from owl_geo.ground.tiling import tile
 from owl_geo.maps.arrays import read_maps, to_dataarray
 from owl_geo.maps.cells import Cells, cells_of, means
 from owl_geo.maps.cog import write_maps
@@ -40,8 +42,7 @@ def scene(name: str = "s", *, transform=NORTH_UP, crs="EPSG:32631", height=120, 
 
 
 def cut(grid: SceneGrid, size: int, stride: int) -> Cells:
-    windows = tile(grid.height, grid.width, size, stride)
-    return cells_of(grid, windows.row_off, windows.col_off, size)
+    return cells_of(tile(grid, size, stride).windows)
 
 
 def said(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -113,10 +114,10 @@ def test_cells_are_means_over_the_patches_that_cover_them(
     size: int, stride: int, height: int, width: int, kept: float
 ) -> None:
     grid = scene(height=height, width=width)
-    windows = tile(height, width, size, stride)
+    windows = tile(grid, size, stride).windows
     rng = np.random.default_rng(size * stride + height)
-    order = rng.permutation(len(windows.row_off))[: max(1, int(kept * len(windows.row_off)))]
-    cells = cells_of(grid, windows.row_off[order], windows.col_off[order], size)
+    order = rng.permutation(len(windows))[: max(1, int(kept * len(windows)))]
+    cells = cells_of(windows.take(order))
     values = said(len(order))[0]
     expected = by_hand(cells, values, (height, width))
     edge = cells.edge
@@ -132,7 +133,7 @@ def test_strips_do_not_change_the_means() -> None:
     rng = np.random.default_rng(3)
     row, col = rng.integers(0, 1091, 4000), rng.integers(0, 5991, 4000)
     row, col = np.unique(np.stack([row, col]), axis=1)
-    cells = cells_of(grid, row, col, 7)
+    cells = cells_of(windows_at(row, col, 7, grid))
     values = said(len(row))[0][:, :2]
     assert len(list(means(cells, values))) > 1
     np.testing.assert_allclose(
@@ -141,9 +142,8 @@ def test_strips_do_not_change_the_means() -> None:
 
 
 def test_a_scene_without_patches_has_no_cells() -> None:
-    nothing = np.empty(0, np.int64)
     with pytest.raises(ValueError, match="'s' has no patches"):
-        cells_of(scene(), nothing, nothing, 16)
+        cells_of(windows_at([], [], 16, scene()))
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -208,9 +208,8 @@ def test_maps_are_valid_and_say_what_was_given(tmp_path, transform, stride) -> N
 
 def test_a_pixel_lies_where_its_patch_lies(tmp_path) -> None:
     grid = scene(transform=ROTATED)
-    windows = tile(grid.height, grid.width, 16, 16)
     path, _ = write(tmp_path, cut(grid, 16, 16))
-    places = centres(grid, windows.row_off, windows.col_off, 16)
+    places = tile(grid, 16, 16).windows.centres()
     with rasterio.open(path) as dataset:
         inverse = ~dataset.transform
         values = dataset.read(1)
@@ -280,7 +279,7 @@ def sampled(path: Path, lon_lat: NDArray[np.float64], band: int) -> NDArray[np.f
 def middles(cells: Cells) -> NDArray[np.float64]:
     """Longitude and latitude of the centre of every cell, row by row."""
     row, col = np.mgrid[: cells.grid.height, : cells.grid.width]
-    xy = centres(cells.grid, row.ravel(), col.ravel(), 1)
+    xy = to_xy(cells.grid, row.ravel() + 0.5, col.ravel() + 0.5)
     to_degrees = Transformer.from_crs(cells.grid.crs, "EPSG:4326", always_xy=True)
     return np.stack(to_degrees.transform(xy[:, 0], xy[:, 1]), axis=1)
 
@@ -333,9 +332,8 @@ def test_a_mosaic_gives_the_values_of_its_parts(case: str, tmp_path) -> None:
 
 def test_nodata_of_one_scene_does_not_cover_another(tmp_path) -> None:
     upper, lower = scene("a"), scene("b")
-    windows = tile(120, 90, 16, 16)
-    few = np.array([3, 8])
-    parts = cut(upper, 16, 16), cells_of(lower, windows.row_off[few], windows.col_off[few], 16)
+    few = tile(lower, 16, 16).windows.take(np.array([3, 8]))
+    parts = cut(upper, 16, 16), cells_of(few)
     path, _ = mosaic(tmp_path, *parts)
     values = read(path)[0]
     expected = read(tmp_path / "probability" / "a.tif")[0]
@@ -397,7 +395,7 @@ def test_arrays_know_where_they_lie(tmp_path, transform) -> None:
         assert array.rio.crs.to_epsg() == 32631
         assert tuple(array.rio.transform())[:6] == pytest.approx(cells.grid.transform), name
     row, col = 2, 3
-    x, y = centres(cells.grid, np.array([row]), np.array([col]), 1)[0]
+    x, y = to_xy(cells.grid, np.array(row + 0.5), np.array(col + 0.5))
     here = maps["probability"].sel(x=x, y=y)
     assert here == read(paths[0])[0, row, col]
     copy = tmp_path / "copy.tif"
@@ -415,5 +413,5 @@ def test_an_array_of_bands_and_of_a_rotated_grid() -> None:
     assert np.array_equal(array.sel(band="uncertainty"), values[1])
     assert array.rio.crs.to_epsg() == 32631
     assert tuple(array.rio.transform())[:6] == pytest.approx(cells.grid.transform)
-    place = centres(cells.grid, np.array([6]), np.array([1]), 1)[0]
+    place = to_xy(cells.grid, np.array(6.5), np.array(1.5))
     assert (array["xc"][6, 1], array["yc"][6, 1]) == pytest.approx(tuple(place))

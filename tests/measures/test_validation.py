@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scene_windows import pool_at
 
 from owl_geo.ground.blocks import block_edge, ground_blocks
 from owl_geo.measures.validation import block_folds, blocked_cv_auc
@@ -36,7 +37,7 @@ class Neighbours:
 def test_neighbours_do_not_help_across_blocks() -> None:
     index = ground(20, 20)
     rng = np.random.default_rng(0)
-    blocks = ground_blocks(index, 8, 16)
+    blocks = ground_blocks(pool_at(index, 8), 16)
     # each block is of one class, drawn at random: only a patch's own block tells what it is
     names, block = np.unique(blocks, return_inverse=True)
     labels = rng.permutation(np.arange(len(names)) % 2)[block]
@@ -52,7 +53,7 @@ def test_neighbours_do_not_help_across_blocks() -> None:
 def test_every_patch_is_judged_once_by_a_model_that_has_not_seen_its_block() -> None:
     index = ground(12, 12)
     positions = np.arange(0, 144, 2)
-    blocks = ground_blocks(index, 8, 16)
+    blocks = ground_blocks(pool_at(index, 8), 16)
     labels = np.random.default_rng(1).integers(0, 2, len(positions))
     model = Neighbours(index)
     blocked_cv_auc(model, positions, labels, blocks[positions], 4, seed=3)
@@ -122,8 +123,8 @@ def test_rare_targets_are_spread_over_the_folds() -> None:
 
 def test_blocks_are_those_of_the_held_out_part() -> None:
     index = ground(30, 30)
-    blocks = ground_blocks(index, 8, 50)
-    held, _ = hold_out(index, 8, EvaluationSettings(), np.random.default_rng(0))
+    blocks = ground_blocks(pool_at(index, 8), 50)
+    held, _ = hold_out(pool_at(index, 8), EvaluationSettings(), np.random.default_rng(0))
     whole = pd.Series(held).groupby(blocks).mean()
     assert set(whole) == {0.0, 1.0}
     assert block_edge(900, 50) == 4
@@ -133,6 +134,6 @@ def test_blocks_are_those_of_the_held_out_part() -> None:
 
 def test_no_block_reaches_over_two_scenes() -> None:
     index = pd.concat([ground(4, 4), ground(4, 4, scene="t")], ignore_index=True)
-    blocks = ground_blocks(index, 8, 2)
+    blocks = ground_blocks(pool_at(index, 8), 2)
     assert set(blocks[:16]).isdisjoint(blocks[16:])
     assert len(set(blocks)) == 2

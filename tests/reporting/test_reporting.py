@@ -117,7 +117,7 @@ def test_the_pictures_of_patches_are_their_pixels(corners: Run, page: Page) -> N
     assert len(patches) == 24
     names = [alt.rpartition(" ")[2] for alt, _ in patches]
     of_all = corners.source.read(names).astype(float)
-    usual = Stretch.of_statistics(corners.statistics)
+    usual = Stretch.of_statistics(corners.index.statistics)
     low = min(usual.low[0], np.percentile(of_all[:, 0], 2))
     high = max(usual.high[0], np.percentile(of_all[:, 0], 98))
     for pixels, (_, data) in zip(of_all, patches, strict=True):

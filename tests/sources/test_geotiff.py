@@ -19,12 +19,14 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 from rasters import ORIGIN, coordinates, write_raster
+from scene_windows import windows_at
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.footprints import footprints
-from owl_geo.ground.grid import Chunk
+from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources import reader
+from owl_geo.sources.base import windows_of
 from owl_geo.sources.cutting import fill, valid_shares
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.prefetch import prefetched
@@ -157,7 +159,7 @@ def test_south_up_and_rotated_scenes(tmp_path: Path, transform: rasterio.Affine)
     source = GeoTiffSource(path, patch_size=20)
     assert np.array_equal(streamed(source), naive(source, path))
     corner = shapely.Point(transform @ (20, 40))
-    polygons = footprints(source.index, source.grids, 20)
+    polygons = footprints(windows_of(source))
     (touching,) = np.nonzero(polygons.touches(corner).to_numpy())
     assert source.index["patch_id"].iloc[touching].tolist() == [
         "a/20/0",
@@ -364,8 +366,9 @@ def test_fill_takes_the_median_of_valid_pixels() -> None:
 def test_valid_shares_are_means() -> None:
     valid = np.random.default_rng(0).random((30, 40)) < 0.7
     row, col = np.array([0, 3, 20]), np.array([0, 30, 7])
+    windows = windows_at(row + 100, col + 50, 10)
     expected = [valid[r : r + 10, c : c + 10].mean() for r, c in zip(row, col, strict=True)]
-    assert np.allclose(valid_shares(valid, row, col, 10), expected)
+    assert np.allclose(valid_shares(valid, Chunk(100, 50, 30, 40, 0, 3), windows), expected)
 
 
 # --- reading ahead --------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from searches import label
 
 from owl_geo import GeoTiffSource, Run, ingest, init, predict, query
 from owl_geo.ground.footprints import on_earth
-from owl_geo.ground.grid import centres, corners, parse_patch_id, patch_ids, tile
+from owl_geo.ground.tiling import tile
+from owl_geo.ground.windows import parse_patch_id
 from owl_geo.settings.config import SceneSettings
 from owl_geo.types import SceneGrid
 
@@ -272,20 +273,20 @@ def grids(draw: st.DrawFn) -> SceneGrid:
 def test_windows_ids_and_corners_lead_back_to_each_other(
     grid: SceneGrid, size: int, stride: int
 ) -> None:
-    tiling = tile(grid.height, grid.width, size, stride)
-    ids = patch_ids(grid.name, tiling.row_off, tiling.col_off)
+    windows = tile(grid, size, stride).windows
+    ids = windows.ids
     assert len(set(ids)) == len(ids)
     parsed = [parse_patch_id(text) for text in ids]
-    assert parsed == [("s", r, c) for r, c in zip(tiling.row_off, tiling.col_off, strict=True)]
-    ends = corners(grid, tiling.row_off, tiling.col_off, size)
+    assert parsed == [("s", r, c) for r, c in zip(windows.row_off, windows.col_off, strict=True)]
+    ends = windows.corners()
     a, b, c, d, e, f = grid.transform
     inverse = np.linalg.inv([[a, b], [d, e]])
     back = (ends - [c, f]) @ inverse.T
     reach = (abs(c) + abs(f) + 1e6) * np.abs(inverse).sum() * 1e-13 + 1e-9
-    np.testing.assert_allclose(back[:, 0, 0], tiling.col_off, atol=reach)
-    np.testing.assert_allclose(back[:, 0, 1], tiling.row_off, atol=reach)
+    np.testing.assert_allclose(back[:, 0, 0], windows.col_off, atol=reach)
+    np.testing.assert_allclose(back[:, 0, 1], windows.row_off, atol=reach)
     np.testing.assert_allclose(back[:, 2] - back[:, 0], size, atol=2 * reach)
-    middle = centres(grid, tiling.row_off, tiling.col_off, size)
+    middle = windows.centres()
     np.testing.assert_allclose(ends.mean(axis=1), middle, rtol=1e-12, atol=1e-6)
     area = size * size * abs(a * e - b * d)
     shoelace = shapely.area(shapely.polygons(ends - ends.mean(axis=1, keepdims=True)))
@@ -300,5 +301,4 @@ def test_every_window_of_a_scene_within_the_world_is_on_earth(
     if rows < 2:
         return
     grid = SceneGrid("s", "EPSG:4326", (degrees, 0, lon, 0, -degrees, lat), rows, 20)
-    tiling = tile(rows, 20, 2, 2)
-    assert on_earth(grid, tiling.row_off, tiling.col_off, 2).all()
+    assert on_earth(tile(grid, 2, 2).windows).all()

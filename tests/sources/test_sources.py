@@ -16,9 +16,9 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 from owl_geo.errors import SourceError
 from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
-from owl_geo.ground import grid as grids
 from owl_geo.ground.footprints import footprints
-from owl_geo.sources.base import PatchSource
+from owl_geo.ground.grid import to_xy
+from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
@@ -130,12 +130,12 @@ def test_footprints_lie_on_the_map_where_the_windows_do(
     make: Callable[[Path], PatchSource], tmp_path: Path
 ) -> None:
     source = make(tmp_path)
-    index, size = source.index, source.patch_size
-    polygons = footprints(index, source.grids, size)
+    index, half = source.index, source.patch_size / 2
+    polygons = footprints(windows_of(source))
     assert list(polygons.index) == list(index["patch_id"])
     for name, rows in index.groupby("scene", sort=False):
         grid = source.grids[str(name)]
-        centres = grids.centres(grid, rows["row_off"].to_numpy(), rows["col_off"].to_numpy(), size)
+        centres = to_xy(grid, rows["row_off"].to_numpy() + half, rows["col_off"].to_numpy() + half)
         if CRS.from_user_input(grid.crs) != polygons.crs:
             to_index = Transformer.from_crs(grid.crs, polygons.crs, always_xy=True)
             centres = np.stack(to_index.transform(centres[:, 0], centres[:, 1]), axis=-1)

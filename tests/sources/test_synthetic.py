@@ -7,6 +7,7 @@ import pytest
 
 from owl_geo import SyntheticSource
 from owl_geo.ground.footprints import footprints
+from owl_geo.sources.base import windows_of
 
 LAND_COVER = ("forest", "urban", "water", "agricultural")
 
@@ -60,7 +61,7 @@ def test_signal_changes_the_images_only() -> None:
 
 def test_patches_lie_edge_to_edge_on_the_map() -> None:
     source = SyntheticSource(10, 16, 1)
-    polygons = footprints(source.index, source.grids, source.patch_size)
+    polygons = footprints(windows_of(source))
     assert polygons.crs.to_epsg() == 32631
     assert (polygons.area == (16 * 10.0) ** 2).all()
     assert polygons.union_all().area == pytest.approx(polygons.area.sum())

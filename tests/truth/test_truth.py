@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from scene_windows import pool_at, windows_at
 
 from owl_geo.errors import ConfigError, LayerError
 from owl_geo.measures.metrics import RoundMetrics, roc_auc, to_csv
@@ -33,7 +34,7 @@ class Checkerboard:
         grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), 40, 60)
         self.grids: Mapping[str, SceneGrid] = {"s": grid}
         rows, cols = (part.ravel() for part in np.mgrid[0:40:SIZE, 0:60:SIZE])
-        self.index = build_index({"s": (rows, cols)}, {})
+        self.index = build_index([windows_at(rows, cols, SIZE, grid)], {})
 
 
 def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:
@@ -145,20 +146,22 @@ def grid_index(rows: int, cols: int, step: int = 8) -> pd.DataFrame:
 def test_a_blocked_split_keeps_neighbours_together() -> None:
     index = grid_index(40, 40)
     settings = EvaluationSettings(block_size=5)
-    held, test = hold_out(index, 8, settings, np.random.default_rng(0))
+    held, test = hold_out(pool_at(index, 8), settings, np.random.default_rng(0))
     assert (held == test).all()
     assert test.mean() == pytest.approx(0.2, abs=0.02)
     blocks = test.reshape(8, 5, 8, 5).transpose(0, 2, 1, 3).reshape(64, 25)
     assert set(blocks.sum(axis=1)) == {0, 25}
-    again, _ = hold_out(index, 8, settings, np.random.default_rng(0))
-    other, _ = hold_out(index, 8, settings, np.random.default_rng(1))
+    again, _ = hold_out(pool_at(index, 8), settings, np.random.default_rng(0))
+    other, _ = hold_out(pool_at(index, 8), settings, np.random.default_rng(1))
     assert (held == again).all()
     assert (held != other).any()
 
 
 def test_overlapping_patches_do_not_leak_into_the_test() -> None:
     index = grid_index(40, 40, step=4)  # patches of 8, a stride of 4
-    held, test = hold_out(index, 8, EvaluationSettings(block_size=4), np.random.default_rng(0))
+    held, test = hold_out(
+        pool_at(index, 8), EvaluationSettings(block_size=4), np.random.default_rng(0)
+    )
     assert test.any()
     boxes = shapely.box(
         index["col_off"], index["row_off"], index["col_off"] + 8, index["row_off"] + 8
@@ -171,16 +174,18 @@ def test_overlapping_patches_do_not_leak_into_the_test() -> None:
 def test_a_random_split_and_none_at_all() -> None:
     index = grid_index(10, 10)
     settings = EvaluationSettings(split="random")
-    held, _ = hold_out(index, 8, settings, np.random.default_rng(0))
+    held, _ = hold_out(pool_at(index, 8), settings, np.random.default_rng(0))
     assert held.sum() == 20
-    none, _ = hold_out(index, 8, EvaluationSettings(test_share=0), np.random.default_rng(0))
+    none, _ = hold_out(
+        pool_at(index, 8), EvaluationSettings(test_share=0), np.random.default_rng(0)
+    )
     assert not none.any()
 
 
 def test_one_block_is_no_split() -> None:
     with pytest.raises(ConfigError, match="all 4 patches lie in one block"):
         settings = EvaluationSettings(block_size=9)
-        hold_out(grid_index(2, 2), 8, settings, np.random.default_rng(0))
+        hold_out(pool_at(grid_index(2, 2), 8), settings, np.random.default_rng(0))
 
 
 def test_auc_is_not_a_number_where_there_is_one_class() -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.grid import Chunk
+from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band, select

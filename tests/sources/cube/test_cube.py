@@ -28,9 +28,10 @@ from owl_geo import Run, query
 from owl_geo.cli import cli
 from owl_geo.errors import OwlError, RunError, SourceError
 from owl_geo.ground.footprints import footprints
-from owl_geo.ground.grid import Chunk
+from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.owl_toml import parse
 from owl_geo.sources import open_source
+from owl_geo.sources.base import windows_of
 from owl_geo.sources.chunked import CHUNK_BYTES
 from owl_geo.sources.cube import source as cube_module
 from owl_geo.sources.cube.source import CubeReader, CubeSource
@@ -44,7 +45,7 @@ def streamed(source: CubeSource | GeoTiffSource) -> NDArray[Any]:
 
 
 def polygons(source: CubeSource | GeoTiffSource) -> gpd.GeoSeries:
-    return footprints(source.index, source.grids, source.patch_size)
+    return footprints(windows_of(source))
 
 
 def windows(image: NDArray[Any], source: CubeSource) -> NDArray[Any]:
