@@ -270,7 +270,7 @@ def _partial(path: Path) -> Iterator[Finding]:
 
 
 def _lock(run: Run) -> Iterator[Finding]:
-    from owl_geo.errors import RunError
+    from owl_geo.errors import BusyError, RunError
     from owl_geo.run_folder.paths import LOCK
 
     was_there = (run.path / LOCK).exists()
@@ -278,9 +278,8 @@ def _lock(run: Run) -> Iterator[Finding]:
         with run.locked():
             pass
     except RunError as error:
-        busy = "another owl-geo" in str(error)
         what, _, remedy = str(error).partition("; ")
-        yield Finding("note" if busy else "problem", what, remedy)
+        yield Finding("note" if isinstance(error, BusyError) else "problem", what, remedy)
         return
     if not was_there:
         (run.path / LOCK).unlink(missing_ok=True)
