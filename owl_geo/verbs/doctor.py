@@ -343,8 +343,7 @@ def _layers(run: Run) -> Iterator[Finding]:
 
 def _answers(run: Run) -> Iterator[Finding]:
     history = run.labels.history()
-    place = run.settings.labels or "labels.gpkg"
-    yield Finding("ok", f"answers in {place}: {len(history)}")
+    yield Finding("ok", f"answers in {run.labels.name}: {len(history)}")
     unknown = ~history["patch_id"].isin(run.patches["patch_id"])
     if unknown.any():
         first = history["patch_id"][unknown].iloc[0]

@@ -26,7 +26,7 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import check_address
+from owl_geo.settings.stores import check_address
 from owl_geo.verbs.ingest import ingest
 from owl_geo.verbs.publish import publish
 from owl_geo.verbs.query import query
