@@ -7,6 +7,7 @@ OwlError
  ├── BatchError     a batch GeoPackage that cannot be taken in
  ├── ClusterError   a cluster that does not answer or loses its workers
  └── RunError       the run folder and where the run stands
+      └── BusyError      another process is at work there
 
 The message says what is wrong, where, and what to do, without a final full stop. The command line
 prints it as ``error: ...`` and exits with 1; everything else is a defect and keeps its traceback.
@@ -56,6 +57,10 @@ class ClusterError(OwlError):
 
 class RunError(OwlError):
     """The run folder is missing, foreign, damaged, or not ready for the request."""
+
+
+class BusyError(RunError):
+    """Another process is at work in the folder; the same will do once it is done."""
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:

@@ -10,6 +10,8 @@ import pytest
 
 if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it not
     from hypothesis import settings
+    from in_process import owl  # noqa: F401 - a fixture
+    from memory_stores import memory_stores  # noqa: F401 - a fixture
     from postgis_server import (  # noqa: F401 - fixtures
         annotators,
         keeper,

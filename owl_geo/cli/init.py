@@ -275,6 +275,8 @@ def _bytes(n: int) -> str:
 
 
 def _print(summary: Summary, run_path: Path, why: str) -> int:
+    from owl_geo.labels import store_class
+
     n, size = len(summary.run.patches), summary.run.settings.patch_size
     patches = "1 patch" if n == 1 else f"{n} patches"
     click.echo(f"{run_path}: {patches} of {size} x {size} pixels in {summary.crs}")
@@ -298,7 +300,9 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
         opt.say(why)
     _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
     step = "query" if settings.oracle is None else "run"
-    opt.say(f"Next: owl-geo {'store init' if settings.labels else step} {opt.quoted(run_path)}")
+    if store_class(settings.labels).has_administration:
+        step = "store init"
+    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}")
     return scenes_.exit_code(bool(summary.failed))
 
 

@@ -86,14 +86,14 @@ def ask(
     With ``to_store`` it is published as well, if it is not yet.
     """
     from owl_geo.batches import count_answers
-    from owl_geo.verbs.publish import publish, team_store
+    from owl_geo.verbs.publish import publish
     from owl_geo.verbs.query import query as query_run
     from owl_geo.work import cluster as cluster_
 
     if overlap is not None and not (annotators or opened.settings.team.annotators):
         raise click.UsageError("--overlap goes with --annotators")
     if to_store:
-        team_store(opened)  # before the work, not after it
+        opened.labels.layers()  # refused before the work, not after it
     waits = not go_on and opened.waiting() is not None
     team = {"annotators": annotators, "overlap": overlap}
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
@@ -132,8 +132,5 @@ def ask(
         click.echo(path)
     if to_store:
         layer = publish(opened, entry)
-        opt.say(
-            f"In QGIS: a PostgreSQL connection to the database {layer.database} on {layer.host}, "
-            f"port {layer.port}; schema {layer.schema}, layer {layer.layer}"
-        )
+        opt.say(f"In QGIS: {layer.directions}")
         click.echo(layer.address)

@@ -14,8 +14,8 @@ from owl_geo.cli import options as opt
 from owl_geo.errors import RunError
 
 if TYPE_CHECKING:
-    from owl_geo.labels.postgis import PostGISLabels
-    from owl_geo.run_folder.folder import Run
+    from owl_geo.labels import LabelStore
+    from owl_geo.settings.config import Settings
 
 PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -47,15 +47,11 @@ def init(run_path: Path, lease_minutes: float | None) -> None:
     It needs a role with CREATE on the database and CREATEROLE, and PostGIS. What stands in the
     store stays; --lease-minutes may be changed later.
     """
-    from owl_geo.labels.administration import register, set_up
-
-    opened, there = _open(run_path)
-    set_up(there.database)
+    settings, label_store = _open(run_path)
     lease = None if lease_minutes is None else timedelta(minutes=lease_minutes)
-    settings = opened.settings
-    is_new = register(there.database, settings.run_id, settings.classes, settings.positive, lease)
-    known = "" if is_new else f" before, with {there.count()} answers"
-    click.echo(f"{there.database.place} knows run {settings.run_id}{known}")
+    is_new = label_store.administration().set_up(settings.classes, settings.positive, lease)
+    known = "" if is_new else f" before, with {label_store.count()} answers"
+    click.echo(f"{label_store.place} knows run {settings.run_id}{known}")
     opt.say(f"Next: owl-geo store annotator {opt.quoted(run_path)} NAME, for each who labels")
 
 
@@ -74,19 +70,18 @@ def annotator(run_path: Path, name: str, revoke: bool) -> None:
     A role that is new gets the password in OWL_GEO_NEW_PASSWORD, or what is typed; it leaves this
     machine as a hash. A role that exists keeps its own.
     """
-    from owl_geo.labels.administration import add_annotator, has_role, revoke_annotator
-
-    _, there = _open(run_path)
+    _, label_store = _open(run_path)
+    administration = label_store.administration()
     if revoke:
-        revoke_annotator(there.database, name)
-        click.echo(f"{name} may no longer label in {there.database.place}; the role is still there")
+        administration.revoke_annotator(name)
+        click.echo(f"{name} may no longer label in {label_store.place}; the role is still there")
         return
     password = None
-    if not has_role(there.database, name):
+    if not administration.has_account(name):
         password = os.environ.get(PASSWORD) or _ask_for_password(name)
-    is_new = add_annotator(there.database, name, password)
+    is_new = administration.add_annotator(name, password)
     kept = "" if is_new else ", with the password that the role has"
-    click.echo(f"{name} may label in {there.database.place}{kept}")
+    click.echo(f"{name} may label in {label_store.place}{kept}")
 
 
 @store.command(
@@ -98,12 +93,11 @@ def annotator(run_path: Path, name: str, revoke: bool) -> None:
 @opt.common
 def status(run_path: Path) -> None:
     """Say who answered how much, which batches are published, and who is looking at what."""
-    from owl_geo.labels.administration import annotators, state
-
-    opened, there = _open(run_path)
-    there.check_known()
-    now = state(there.database, opened.settings.run_id)
-    people = annotators(there.database)
+    settings, label_store = _open(run_path)
+    administration = label_store.administration()
+    label_store.check_ready()
+    now = administration.state()
+    people = administration.annotators()
     answers = [f"{name}: {n}" for name, n in now.answers.items()]
     batches = [
         f"{batch.layer}: {batch.patches} patches, {batch.answered} answered"
@@ -113,7 +107,7 @@ def status(run_path: Path) -> None:
         f"{lease.annotator}: {lease.patch_id} until {lease.expires_at:%H:%M} UTC"
         for lease in now.leases
     ]
-    click.echo(f"{'Store:':<12}{there.database.place}, run {opened.settings.run_id}")
+    click.echo(f"{'Store:':<12}{label_store.place}, run {settings.run_id}")
     click.echo(f"{'Annotators:':<12}{', '.join(people) or 'none yet'}")
     for title, lines in (("Answers", answers), ("Batches", batches), ("Leases", leases)):
         for place, line in enumerate(lines or ["none"]):
@@ -129,14 +123,9 @@ def _ask_for_password(name: str) -> str:
     return typed
 
 
-def _open(run_path: Path) -> tuple[Run, PostGISLabels]:
-    from owl_geo.labels.postgis import PostGISLabels
+def _open(run_path: Path) -> tuple[Settings, LabelStore]:
     from owl_geo.run_folder.folder import Run
-    from owl_geo.verbs.publish import check_is_team
 
-    opened = Run(run_path)
-    check_is_team(opened)
+    run = Run(run_path)
     # answers in a file are for the commands that learn to complain of
-    found = opened.label_store(check=False)
-    assert isinstance(found, PostGISLabels)
-    return opened, found
+    return run.settings, run.label_store(check=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from owl_geo.errors import BatchError, RunError
+from owl_geo.errors import BatchError, BusyError, RunError
 
 
 @contextmanager
@@ -165,14 +165,14 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 def locked(lock_file: Path, busy: str) -> Iterator[None]:
     """Keep other processes out, by a file; the lock goes when this process does.
 
-    Raises RunError, with the text ``busy`` where another process has it, and where the drive has no
-    locks.
+    Raises BusyError, with the text ``busy``, where another process has it, and RunError where the
+    drive has no locks.
     """
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise RunError(busy) from error
+        raise BusyError(busy) from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
             raise RunError(

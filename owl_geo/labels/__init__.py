@@ -1,13 +1,22 @@
 """The only truth about answers: a store that is appended to and never changed."""
 
 from owl_geo.labels.agreement import Agreement, agreement
-from owl_geo.labels.base import Appended, LabelStore, consensus, disputed, newest_answers
+from owl_geo.labels.base import (
+    AnsweredRun,
+    Appended,
+    LabelStore,
+    consensus,
+    disputed,
+    newest_answers,
+)
 from owl_geo.labels.geopackage import GeoPackageLabels
+from owl_geo.labels.opening import open_store, store_class
 from owl_geo.types import Answer
 
 __all__ = [
     "Agreement",
     "Answer",
+    "AnsweredRun",
     "Appended",
     "GeoPackageLabels",
     "LabelStore",
@@ -15,4 +24,6 @@ __all__ = [
     "consensus",
     "disputed",
     "newest_answers",
+    "open_store",
+    "store_class",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from owl_geo.errors import RunError
 from owl_geo.labels.database import Database, driver, forbidden, reason
 from owl_geo.labels.postgis import POSTGIS_SCHEMA
+from owl_geo.labels.sharing import Lease, Published, StoreState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -35,31 +36,38 @@ GRANT SELECT ON public.layer_styles TO owl_geo_annotator
 
 
 @dataclass(frozen=True)
-class Lease:
-    """Who is looking at a patch, and until when nobody else is given it."""
+class DatabaseAdministration:
+    """The store of one run in a database; see ``Administration``."""
 
-    patch_id: str
-    annotator: str
-    expires_at: datetime  # in UTC, without saying so
+    database: Database
+    run_id: str
 
+    def set_up(
+        self, classes: Sequence[str], positive: str, lease_time: timedelta | None = None
+    ) -> bool:
+        """Make the store in the database, and the run known to it; return whether it was new."""
+        set_up(self.database)
+        return register(self.database, self.run_id, classes, positive, lease_time)
 
-@dataclass(frozen=True)
-class Published:
-    """A batch that annotators can open."""
+    def has_account(self, name: str) -> bool:
+        """Whether the server has a role of that name, annotator or not."""
+        return has_role(self.database, name)
 
-    batch_id: str
-    layer: str  # the view's name in the schema owl_geo
-    patches: int
-    answered: int  # patches with as many annotators' answers as are wanted
+    def add_annotator(self, name: str, password: str | None) -> bool:
+        """Let a role label in all runs of the store, and return whether it was made for that."""
+        return add_annotator(self.database, name, password)
 
+    def revoke_annotator(self, name: str) -> None:
+        """Take the right to label from a role; its answers stay, and so does the role."""
+        revoke_annotator(self.database, name)
 
-@dataclass(frozen=True)
-class StoreState:
-    """What a store says of one run at a moment."""
+    def annotators(self) -> list[str]:
+        """Return the roles that may label, in order of their names."""
+        return annotators(self.database)
 
-    answers: dict[str, int]  # by annotator, most first; taken back and replaced ones included
-    batches: tuple[Published, ...]  # oldest first
-    leases: tuple[Lease, ...]  # that have not expired, the longest first
+    def state(self) -> StoreState:
+        """Return who answered how much, what is published, and who is looking at what."""
+        return state(self.database, self.run_id)
 
 
 def set_up(database: Database) -> None:

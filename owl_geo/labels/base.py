@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS
 
+from owl_geo.errors import RunError
 from owl_geo.ground.projections import transformer
+from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
 
@@ -27,16 +31,52 @@ class Appended:
     unchanged: int
 
 
-@runtime_checkable
-class LabelStore(Protocol):
+@dataclass(frozen=True)
+class AnsweredRun:
+    """The run whose answers a store keeps.
+
+    ``crs`` is that of the footprints that the store is given; None will do to read answers.
+    """
+
+    folder: Path
+    run_id: str
+    crs: object
+
+
+class LabelStore(ABC):
     """All answers of a run, for ever; several processes may append at once.
 
     An answer is unchanged, and not stored again, where an equal one stands already: same patch,
     annotator, batch, label, comment and time. One whose time is not the annotator's own
     (``stamped`` is False) is unchanged where it repeats the annotator's newest answer to that patch
     in that batch. So the same file taken in twice changes nothing.
+
+    A new kind of store implements what is abstract here, and stands in ``settings.stores.STORES``.
     """
 
+    has_layers: ClassVar[bool] = False  # whether ``layers`` is there
+    has_administration: ClassVar[bool] = False  # whether ``administration`` is there
+
+    @classmethod
+    @abstractmethod
+    def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
+        """Return a run's store at the address in its settings, without opening it yet.
+
+        ``address`` is None for the store that needs none. Raises RunError where the address cannot
+        be understood, or what this installation lacks is needed.
+        """
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the answers are, for messages: a path, or an address without a password."""
+
+    @property
+    def name(self) -> str:
+        """``place`` in short, where it is clear which run is meant."""
+        return self.place
+
+    @abstractmethod
     def append(
         self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
     ) -> Appended:
@@ -45,17 +85,45 @@ class LabelStore(Protocol):
         Raises RunError where the store cannot be written.
         """
 
+    @abstractmethod
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival, numbered by ``seq``: HISTORY_COLUMNS.
 
-        One without a label takes its annotator's earlier answer back.
+        One without a label takes its annotator's earlier answer back. Raises RunError where the
+        store cannot be read.
         """
 
     def current(self) -> pd.DataFrame:
         """Return one label per answered patch: patch_id, label, seq, as ``consensus`` has them."""
+        return consensus(self.history())
 
     def count(self) -> int:
         """Return how many answers the history has."""
+        return len(self.history())
+
+    def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Return those of the answers that do not stand in the store."""
+        return not_stored(answers, self.history())
+
+    def check_ready(self) -> None:  # noqa: B027 - most stores are
+        """Raise RunError where something must be done before the store can take answers."""
+
+    def reproject(self) -> None:  # noqa: B027 - a store may keep footprints in a CRS of its own
+        """Bring the footprints that are kept to the run's CRS, which has become EPSG:4326."""
+
+    def layers(self) -> Layers:
+        """Return where batches become layers; raises RunError where the store has none."""
+        raise RunError(
+            f"the label store {self.place} has no layers to label in; label the batch's file, and "
+            "take it in by `owl-geo ingest`"
+        )
+
+    def administration(self) -> Administration:
+        """Return what whoever runs the store does; raises RunError where there is nothing to do."""
+        raise RunError(
+            f"the label store {self.place} has nothing to set up or look after; go on with "
+            "`owl-geo query`"
+        )
 
 
 def newest_answers(history: pd.DataFrame) -> pd.DataFrame:

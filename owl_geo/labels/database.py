@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
 from owl_geo.errors import RunError
-from owl_geo.settings.config import check_address
+from owl_geo.settings.stores import check_address
 
 if TYPE_CHECKING:
     import psycopg

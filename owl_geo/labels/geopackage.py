@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import geopandas as gpd
 import numpy as np
@@ -21,8 +22,17 @@ from pyproj import CRS
 from owl_geo.disk import gpkg
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
-from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
+from owl_geo.labels.base import (
+    HISTORY_COLUMNS,
+    AnsweredRun,
+    Appended,
+    LabelStore,
+    brought,
+    not_stored,
+)
+from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
+from owl_geo.settings.stores import known_addresses
 from owl_geo.types import Answer
 
 _COLUMNS = ", ".join(gpkg.quoted(name) for name in LABELS_COLUMNS)
@@ -44,7 +54,10 @@ WHERE table_name = :layer
 """
 
 
-class GeoPackageLabels:
+FILE_NAME = "labels.gpkg"  # in the run's folder
+
+
+class GeoPackageLabels(LabelStore):
     """The label store of a run folder; see ``LabelStore`` for what it promises.
 
     ``crs`` is that of the footprints. The file is made by the first ``append``; until then the
@@ -54,6 +67,35 @@ class GeoPackageLabels:
     def __init__(self, path: str | Path, crs: object) -> None:
         self.path = Path(path)
         self.crs = crs
+
+    @classmethod
+    def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
+        """Return the store in a run's folder, which needs no address."""
+        return cls(run.folder / FILE_NAME, run.crs)
+
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def layers(self) -> Layers:
+        """Raise RunError: a file has none."""
+        raise self._not_of_a_team()
+
+    def administration(self) -> Administration:
+        """Raise RunError: a file needs none."""
+        raise self._not_of_a_team()
+
+    def _not_of_a_team(self) -> RunError:
+        return RunError(
+            f"{self.path.parent} keeps its answers in a file; for a team set "
+            f'labels = "{known_addresses()}" at the top of its owl.toml'
+        )
 
     def append(
         self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
@@ -125,10 +167,6 @@ class GeoPackageLabels:
             return _read(None)
         with self._one_line("read"), self._open() as connection:
             return _read(connection)
-
-    def current(self) -> pd.DataFrame:
-        """Return one label per answered patch: patch_id, label, seq."""
-        return consensus(self.history())
 
     def count(self) -> int:
         """Return how many answers the history has."""

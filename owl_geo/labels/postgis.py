@@ -8,7 +8,7 @@ programs that store the same do so once, and a transaction that broke off is sim
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,16 @@ from pyproj import CRS
 
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
-from owl_geo.labels.base import HISTORY_COLUMNS, Appended, brought, consensus, not_stored
+from owl_geo.labels.base import (
+    HISTORY_COLUMNS,
+    AnsweredRun,
+    Appended,
+    LabelStore,
+    brought,
+    not_stored,
+)
 from owl_geo.labels.database import Database
+from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS
 from owl_geo.types import Answer
 
@@ -47,7 +55,7 @@ ORDER BY a.place
 """
 
 
-class PostGISLabels:
+class PostGISLabels(LabelStore):
     """The label store of one run in a database; see ``LabelStore`` for what it promises.
 
     ``crs`` is that of the footprints; the database keeps them in EPSG:4326. A label may be None
@@ -55,10 +63,36 @@ class PostGISLabels:
     the run known to it, the history is empty and ``append`` an error.
     """
 
+    has_layers = True
+    has_administration = True
+
     def __init__(self, database: Database, run_id: str, crs: object) -> None:
         self.database = database
         self.run_id = run_id
         self.crs = crs
+
+    @classmethod
+    def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
+        """Return a run's store in the database at ``address``; see ``Database`` for RunError."""
+        assert address is not None  # it is registered by the scheme of one
+        return cls(Database(address), run.run_id, run.crs)
+
+    @property
+    def place(self) -> str:
+        """The address of the database."""
+        return self.database.place
+
+    def layers(self) -> Layers:
+        """Return the views of the database, one a batch."""
+        from owl_geo.labels.publishing import DatabaseLayers
+
+        return DatabaseLayers(self.database)
+
+    def administration(self) -> Administration:
+        """Return the database as its owner sees it."""
+        from owl_geo.labels.administration import DatabaseAdministration
+
+        return DatabaseAdministration(self.database, self.run_id)
 
     def append(
         self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
@@ -104,10 +138,6 @@ class PostGISLabels:
         """Return all answers in order of arrival: seq, patch_id, label, annotator, ..."""
         return self.database.work("read the answers", self._read_if_known)
 
-    def current(self) -> pd.DataFrame:
-        """Return one label per answered patch: patch_id, label, seq."""
-        return consensus(self.history())
-
     def count(self) -> int:
         """Return how many answers the history has."""
         from sqlalchemy import text
@@ -121,7 +151,7 @@ class PostGISLabels:
 
         return self.database.work("read the answers", count)
 
-    def check_known(self) -> None:
+    def check_ready(self) -> None:
         """Raise RunError where the database has no store, or one that does not know this run."""
         self.database.work("look for the run", self._check_known)
 

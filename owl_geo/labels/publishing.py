@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import shapely
-from pyproj import CRS
 
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
 from owl_geo.labels.base import brought
-from owl_geo.labels.database import SCHEMA, Database, driver, reason
+from owl_geo.labels.database import SCHEMA, Database, address, driver, reason
+from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE, EDITABLE_COLUMNS, LEASE_COLUMN
 
 if TYPE_CHECKING:
@@ -37,29 +37,26 @@ _KINDS = {"text", "bigint", "double precision", "boolean"}
 
 
 @dataclass(frozen=True)
-class BatchLayer:
-    """A batch on its way to the database.
+class DatabaseLayers:
+    """The batches in a database, as views; see ``Layers``."""
 
-    ``kinds`` has the PostgreSQL type of every attribute but those that annotators fill in, in the
-    order of the file; ``rows`` their values, ``fids`` the features' numbers, ``polygons`` the
-    footprints in ``crs``, all in one order.
-    """
+    database: Database
 
-    run_id: str
-    batch_id: str
-    round: int
-    info: Mapping[str, object]
-    kinds: Mapping[str, str]
-    fids: Sequence[int]
-    rows: Sequence[Sequence[object]]
-    polygons: Sequence[shapely.Polygon]
-    crs: CRS | None
-    style: str  # QML
-
-    @property
-    def name(self) -> str:
-        """The view's name."""
-        return f"batch_{self.batch_id}"
+    def publish(
+        self, batch: BatchLayer, *, shared: Collection[str], n_annotators: int
+    ) -> Publication:
+        """Make the batch a view of the database; see ``publish`` below."""
+        is_new = publish(self.database, batch, shared=shared, n_annotators=n_annotators)
+        host, port, database = self.database.where()
+        return Publication(
+            layer=batch.name,
+            address=address(host, port, database, schema=SCHEMA, layer=batch.name),
+            directions=(
+                f"a PostgreSQL connection to the database {database} on {host}, port {port}; "
+                f"schema {SCHEMA}, layer {batch.name}"
+            ),
+            is_new=is_new,
+        )
 
 
 def publish(

@@ -152,7 +152,7 @@ def _next(run: Run, now: Status) -> str:
     here = _quoted(run.path)
     if now.next_step == "label":
         batches = [_quoted(path) for path in now.waiting]
-        if run.settings.labels is not None:
+        if run.labels.has_layers:
             query = f"owl-geo query {here}"
             return f"label the layer that {query} --to-store names, then {query}"
         filled = [_quoted(path) for path in now.waiting if count_answers(path)]

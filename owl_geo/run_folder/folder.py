@@ -20,19 +20,18 @@ from pyproj import CRS
 
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import RunError
-from owl_geo.labels import LabelStore, consensus, disputed
-from owl_geo.labels.geopackage import GeoPackageLabels
+from owl_geo.labels import AnsweredRun, LabelStore, consensus, disputed, open_store
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
-from owl_geo.run_folder.paths import FEATURES, LABELS, LOCK, WAITING, RunPaths, no_run
+from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.types import Answer, BoolArray, SceneGrid
+from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -150,30 +149,12 @@ class Run:
         return self.label_store()
 
     def label_store(self, crs: CRS | None = None, *, check: bool = True) -> LabelStore:
-        """Open the store that owl.toml names: ``labels.gpkg``, or PostGIS.
+        """Open the store that owl.toml names; see ``open_store``, also for ``check`` and RunError.
 
-        ``crs`` is that of the footprints, in place of the run's own. Raises RunError where the
-        store is a database that does not know the run yet, or ``labels.gpkg`` holds answers that
-        it lacks; without ``check`` that is not looked for.
+        ``crs`` is that of the footprints, in place of the run's own.
         """
-        file = GeoPackageLabels(self.path / LABELS, self.crs if crs is None else crs)
-        if self.settings.labels is None:
-            return file
-        from owl_geo.labels.database import Database
-        from owl_geo.labels.postgis import PostGISLabels
-
-        store = PostGISLabels(Database(self.settings.labels), self.settings.run_id, file.crs)
-        if check:
-            store.check_known()
-        if check and file.path.exists():
-            rows = file.history().drop(columns="seq").to_dict("records")
-            lacking = store.lacks([Answer(**row) for row in rows])
-            if lacking:
-                raise RunError(
-                    f"{file.path} holds {len(lacking)} answers that {self.settings.labels} lacks; "
-                    f"run `owl-geo labels import {self.path} {file.path}`, or move the file away"
-                )
-        return store
+        owner = AnsweredRun(self.path, self.settings.run_id, self.crs if crs is None else crs)
+        return open_store(self.settings.labels, owner, check=check)
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """What all answers say, as the search knows it; fresh is what came after ``seen``."""

@@ -13,7 +13,6 @@ from owl_geo.settings import owl_toml
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
 INDEX = "index.json"
-LABELS = "labels.gpkg"
 METRICS = "metrics.csv"
 ROUNDS = "rounds"
 BATCH = "batch.gpkg"

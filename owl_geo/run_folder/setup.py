@@ -11,17 +11,19 @@ from typing import Any
 
 import pandas as pd
 import pyarrow
+from pyproj import CRS
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
-from owl_geo.labels import GeoPackageLabels, LabelStore
+from owl_geo.labels import AnsweredRun, LabelStore, open_store
+from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import ORACLE, Run
 from owl_geo.run_folder.identity import fingerprint, known_scenes
-from owl_geo.run_folder.paths import INDEX, LABELS, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
+from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
 from owl_geo.run_folder.records import grid_record
 from owl_geo.run_folder.states import Known
 from owl_geo.settings import owl_toml
@@ -114,7 +116,8 @@ def extend(
     if len(patches) > len(run.patches):
         growth = _Growth((*run.index.parts, len(patches)), len(run.rounds()))
     if common_crs(grids) != run.crs:
-        GeoPackageLabels(run.path / LABELS, common_crs(grids)).reproject()
+        for store in _stores(run, common_crs(grids)).values():
+            store.reproject()
     fresh = grids.keys() - run.grids.keys()
     of_fresh = known_scenes(owl_toml.from_folder(settings, run.path), fresh)
     files = {**run.index.record.files, **of_fresh}
@@ -224,21 +227,25 @@ def _answers_by_people(path: Path) -> dict[str, int]:
 
     Of a run whose owl.toml cannot be read, a store elsewhere is not known.
     """
-    file = path / LABELS
     try:
         run = Run(path)
     except ConfigError:
-        if file.exists():
+        if (path / FILE_NAME).exists():
             raise
         return {}
-    stores: dict[str, LabelStore] = {}
-    if file.exists():
-        stores[str(path)] = GeoPackageLabels(file, run.crs)
-    if run.settings.labels is not None:
-        stores[run.settings.labels] = run.label_store(run.crs, check=False)
     simulated = run.settings.oracle is not None
-    found = {}
-    for place, store in stores.items():
+    counts = {}
+    for place, store in _stores(run, None).items():
         annotators = store.history()["annotator"]
-        found[place] = int((annotators != ORACLE).sum() if simulated else len(annotators))
-    return found
+        counts[place] = int((annotators != ORACLE).sum() if simulated else len(annotators))
+    return counts
+
+
+def _stores(run: Run, crs: CRS | None) -> dict[str, LabelStore]:
+    """Return the stores that hold answers of a run, by place; ``crs`` is of the footprints.
+
+    Besides the store that owl.toml names, the one in the folder, which may have been named before.
+    """
+    owner = AnsweredRun(run.path, run.settings.run_id, crs)
+    stores = (open_store(address, owner, check=False) for address in (None, run.settings.labels))
+    return {store.place: store for store in stores}

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote_plus
 
 from pydantic import (
     BaseModel,
@@ -23,6 +21,7 @@ from pydantic import (
 
 from owl_geo.errors import did_you_mean
 from owl_geo.schema import CONSENSUS, LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
+from owl_geo.settings.stores import check_address, known_addresses
 
 _LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
 
@@ -489,7 +488,7 @@ class Settings(Section):
     )
     positive: str = _doc("present", "the class that is searched for")
     labels: str | None = _doc(
-        None, "postgresql://HOST/DB keeps the answers, without a password; not set = labels.gpkg"
+        None, f"{known_addresses()} keeps the answers, without a password; not set = labels.gpkg"
     )
     source: SourceSettings
     layers: dict[str, LayerSettings] = {}
@@ -510,7 +509,7 @@ class Settings(Section):
         if labels is None:
             return None
         if not isinstance(labels, str):
-            raise ValueError("it is an address in quotes, postgresql://HOST/DB")
+            raise ValueError(f"it is an address in quotes, {known_addresses()}")
         check_address(labels)
         return labels
 
@@ -553,31 +552,6 @@ class Settings(Section):
         if isinstance(self.source, SyntheticSettings):
             return self.source.image_size
         return self.source.patch_size
-
-
-_SCHEMES = ("postgresql://", "postgres://")
-_SECRETS = (  # libpq's parameters that are secrets themselves; passfile only says where one is
-    *("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"),
-)
-
-
-def check_address(url: str) -> None:
-    """Raise ValueError unless ``url`` is a PostgreSQL address without a password in it.
-
-    The message does not show the address. Whatever stands before an @ and has a colon in it counts
-    as user and password, since a password may hold any character; an @ elsewhere is written %40.
-    """
-    scheme = next((word for word in _SCHEMES if url.startswith(word)), None)
-    if scheme is None or not url.isprintable() or " " in url:
-        raise ValueError("it is no address of PostgreSQL, postgresql://HOST/DB")
-    rest = url.removeprefix(scheme)
-    before_at = unquote_plus(rest.rpartition("@")[0])
-    parameters = [part.partition("=")[0] for part in re.split("[?&]", rest)[1:]]
-    if ":" in before_at or any(unquote_plus(name).strip() in _SECRETS for name in parameters):
-        raise ValueError(
-            "the address holds a password; take it out, and give it by PGPASSWORD, ~/.pgpass or "
-            "pg_service.conf (an @ that ends no user is written %40)"
-        )
 
 
 def _check_learning(

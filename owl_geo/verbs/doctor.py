@@ -270,7 +270,7 @@ def _partial(path: Path) -> Iterator[Finding]:
 
 
 def _lock(run: Run) -> Iterator[Finding]:
-    from owl_geo.errors import RunError
+    from owl_geo.errors import BusyError, RunError
     from owl_geo.run_folder.paths import LOCK
 
     was_there = (run.path / LOCK).exists()
@@ -278,9 +278,8 @@ def _lock(run: Run) -> Iterator[Finding]:
         with run.locked():
             pass
     except RunError as error:
-        busy = "another owl-geo" in str(error)
         what, _, remedy = str(error).partition("; ")
-        yield Finding("note" if busy else "problem", what, remedy)
+        yield Finding("note" if isinstance(error, BusyError) else "problem", what, remedy)
         return
     if not was_there:
         (run.path / LOCK).unlink(missing_ok=True)
@@ -344,8 +343,7 @@ def _layers(run: Run) -> Iterator[Finding]:
 
 def _answers(run: Run) -> Iterator[Finding]:
     history = run.labels.history()
-    place = run.settings.labels or "labels.gpkg"
-    yield Finding("ok", f"answers in {place}: {len(history)}")
+    yield Finding("ok", f"answers in {run.labels.name}: {len(history)}")
     unknown = ~history["patch_id"].isin(run.patches["patch_id"])
     if unknown.any():
         first = history["patch_id"][unknown].iloc[0]

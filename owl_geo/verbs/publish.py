@@ -1,69 +1,32 @@
-"""A round's batch into the team's database, where QGIS opens it as a layer."""
+"""A round's batch into the store that a team shares, where it becomes a layer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from owl_geo.batches import BatchTable, batch_style, read_table
 from owl_geo.errors import RunError
+from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_INFO_ANNOTATOR, LEASE_COLUMN
-
-if TYPE_CHECKING:
-    from owl_geo.labels.postgis import PostGISLabels
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A batch as a layer of a database."""
-
-    host: str  # or the folder of the server's socket
-    port: int
-    database: str
-    schema: str
-    layer: str
-    address: str  # of the layer, without a user: postgresql://HOST:PORT/DB?schema=...&layer=...
-    is_new: bool  # was not there before
-
-
-def check_is_team(run: Run) -> None:
-    """Raise RunError unless the run keeps its answers in a database."""
-    if run.settings.labels is None:
-        raise RunError(
-            f"{run.path} keeps its answers in a file; for a team set "
-            'labels = "postgresql://HOST/DB" at the top of its owl.toml'
-        )
-
-
-def team_store(run: Run) -> PostGISLabels:
-    """Return the run's store in a database, ready for batches; raises RunError where it is not."""
-    check_is_team(run)
-    from owl_geo.labels.postgis import PostGISLabels
-
-    store = run.labels
-    assert isinstance(store, PostGISLabels)
-    return store
 
 
 def publish(run: Run, entry: Round) -> Publication:
     """Make the batch of a round a layer of the store; one that is there already stays.
 
     Of a team's batch the patches in all parts are wanted by all, and the others by whoever comes
-    first: leases share them out while people label. Raises RunError.
+    first: leases share them out while people label. Raises RunError, where the run's store has no
+    layers above all.
     """
-    from owl_geo.labels import publishing
-    from owl_geo.labels.database import SCHEMA, address
-
-    store = team_store(run)
+    layers = run.labels.layers()
     if entry.batch_id is None:
         raise RunError(f"{run.path}: round {entry.number} asked nothing; there is no batch to show")
     table = _whole(entry, [read_table(path) for path in run.batch_paths(entry).values()])
     settings = run.settings
     names = [*_in_order(table.kinds), LEASE_COLUMN]
-    layer = publishing.BatchLayer(
+    layer = BatchLayer(
         run_id=settings.run_id,
         batch_id=entry.batch_id,
         round=entry.number,
@@ -75,19 +38,7 @@ def publish(run: Run, entry: Round) -> Publication:
         crs=table.crs,
         style=batch_style(names, settings.classes, settings.positive, list(settings.concepts)),
     )
-    is_new = publishing.publish(
-        store.database, layer, shared=_shared(entry), n_annotators=max(len(entry.team), 1)
-    )
-    host, port, database = store.database.where()
-    return Publication(
-        host=host,
-        port=port,
-        database=database,
-        schema=SCHEMA,
-        layer=layer.name,
-        address=address(host, port, database, schema=SCHEMA, layer=layer.name),
-        is_new=is_new,
-    )
+    return layers.publish(layer, shared=_shared(entry), n_annotators=max(len(entry.team), 1))
 
 
 def _shared(entry: Round) -> set[str]:

@@ -25,7 +25,8 @@ from chosen import CONCEPTS, chosen_patches
 from owl_geo.batches import batch_style, read_table, write_batch
 from owl_geo.labels.administration import add_annotator, register, set_up
 from owl_geo.labels.database import Database
-from owl_geo.labels.publishing import BatchLayer, publish
+from owl_geo.labels.publishing import publish
+from owl_geo.labels.sharing import BatchLayer
 from owl_geo.schema import EDITABLE_COLUMNS
 
 ADMIN = "keeper"  # owns the stores; no superuser

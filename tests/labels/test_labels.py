@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -13,16 +14,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
+import memory_stores
 import pandas as pd
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from owl_geo import labels
 from owl_geo.errors import RunError
-from owl_geo.labels import Answer, Appended, GeoPackageLabels, LabelStore, consensus, disputed
+from owl_geo.labels import (
+    Answer,
+    AnsweredRun,
+    Appended,
+    GeoPackageLabels,
+    LabelStore,
+    consensus,
+    disputed,
+    store_class,
+)
 from owl_geo.labels.base import HISTORY_COLUMNS
 from owl_geo.schema import LABELS_COLUMNS
+from owl_geo.settings.stores import STORES
 
 CRS = "EPSG:32631"
 
@@ -43,18 +56,27 @@ def geopackage(folder: Path) -> GeoPackageLabels:
     return GeoPackageLabels(folder / "labels.gpkg", CRS)
 
 
-@pytest.fixture(params=["geopackage", "postgis"])
+def address_of(scheme: str | None, request: pytest.FixtureRequest) -> str | None:
+    """Return where the tests have a store of a kind; a kind that is registered needs one here."""
+    if scheme is None:
+        return None
+    if scheme in ("postgresql", "postgres"):
+        database = request.getfixturevalue("store_of_all_tests")
+        return str(database.url).replace("postgresql", scheme, 1)
+    assert scheme in memory_stores.KINDS, f"no tests over the store {scheme}://"
+    request.getfixturevalue("memory_stores")
+    return f"{scheme}://tests"
+
+
+@pytest.fixture(params=[*STORES, *memory_stores.KINDS])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LabelStore]:
     """Opens the same store each time it is called."""
-    if request.param == "geopackage":
-        return lambda: geopackage(tmp_path)
-    from postgis_server import new_run
-
-    from owl_geo.labels.postgis import PostGISLabels
-
-    database = request.getfixturevalue("store_of_all_tests")
-    run_id = new_run(database)
-    return lambda: PostGISLabels(database, run_id, CRS)
+    address = address_of(request.param, request)
+    run = AnsweredRun(tmp_path, secrets.token_hex(4), CRS)
+    if store_class(address).has_administration:
+        store = labels.open_store(address, run, check=False)
+        assert store.administration().set_up(("absent", "present"), "present")
+    return lambda: labels.open_store(address, run)
 
 
 @pytest.fixture
@@ -67,6 +89,39 @@ class TestEveryStore:
 
     def test_it_is_a_label_store(self, store: LabelStore) -> None:
         assert isinstance(store, LabelStore)
+        store.check_ready()
+
+    def test_it_says_where_it_is(self, store: LabelStore) -> None:
+        assert store.place.isprintable() and store.place.strip()
+        assert store.name and store.name in store.place
+
+    def test_it_knows_which_answers_it_lacks(self, store: LabelStore) -> None:
+        assert store.lacks(answers(3)) == answers(3)
+        store.append(answers(2), FOOTPRINTS)
+        assert store.lacks(answers(4)) == answers(4)[2:]
+        assert store.lacks([]) == []
+        assert store.count() == 2
+
+    def test_answers_outlast_a_pool_that_grows_into_another_crs(self, store: LabelStore) -> None:
+        store.append(answers(2), FOOTPRINTS)
+        before = store.history()
+        for _ in range(2):
+            store.reproject()
+            pd.testing.assert_frame_equal(store.history(), before)
+
+    @pytest.mark.parametrize("what", ["layers", "administration"])
+    def test_what_it_has_not_it_refuses_in_a_line(self, store: LabelStore, what: str) -> None:
+        if getattr(store, f"has_{what}"):
+            assert getattr(store, what)() is not None
+            return
+        with pytest.raises(RunError) as refused:
+            getattr(store, what)()
+        message = str(refused.value)
+        assert message.isprintable()
+        assert "; " in message  # the remedy
+        assert message.startswith(
+            (f"the label store {store.place} ", f"{Path(store.place).parent} ")
+        )
 
     def test_without_answers_it_is_empty(self, store: LabelStore) -> None:
         assert store.append([], FOOTPRINTS) == Appended(0, 0)
@@ -282,10 +337,11 @@ def test_only_the_file_is_left_in_its_folder(tmp_path: Path) -> None:
 
 
 def child(code: str, *arguments: object) -> subprocess.Popen[str]:
+    path = [str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-c", f"from test_labels import *\n{code}", *map(str, arguments)],
         cwd=Path(__file__).parent,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "helpers")},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import shutil
 import subprocess
@@ -12,45 +11,25 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from in_process import Owl
 from postgis_server import Server, database_name
 from searches import assert_same_story, editing, label, make
 
 from owl_geo import Run
-from owl_geo.cli import _run
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import check_address
+from owl_geo.settings.stores import check_address
 from owl_geo.verbs.ingest import ingest
 from owl_geo.verbs.publish import publish
 from owl_geo.verbs.query import query
 
 pytest.importorskip("psycopg")
-
-Owl = Callable[..., Any]
-
-
-@pytest.fixture
-def owl(capsys: pytest.CaptureFixture[str]) -> Iterator[Owl]:
-    """Run ``owl-geo`` in this process; gives code, out and err."""
-
-    def run(*words: object) -> Any:
-        capsys.readouterr()
-        code = _run([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    yield run
-    for name in ("owl_geo", None):  # what show_log put there writes into a stream that is gone
-        log = logging.getLogger(name)
-        log.handlers = [h for h in log.handlers if "owl_geo" not in type(h).__module__]
-    logging.getLogger("owl_geo").propagate = True
 
 
 @pytest.fixture

@@ -163,6 +163,19 @@ def test_another_command_at_work_is_a_note(run: Path) -> None:
     assert any("another owl-geo is working" in one.what for one in notes)
 
 
+def test_a_drive_without_locks_is_a_problem_whatever_the_name_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "another owl-geo is working on it").path
+
+    def acquire(*_arguments: object, **_options: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("owl_geo.disk.atomic.FileLock.acquire", acquire)
+    (line,) = problems(examined(path))
+    assert "lies on a drive that cannot lock files" in line
+
+
 def test_no_run_at_all(tmp_path: Path) -> None:
     (line,) = problems(examined(tmp_path / "nowhere"))
     assert "no run folder" in line
@@ -171,8 +184,9 @@ def test_no_run_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder that nobody may write")
 def test_a_folder_that_cannot_be_written() -> None:
-    checks = [("folder", lambda: checks._folder(Path("/proc"), "TMPDIR"))]
-    (line,) = problems(list(checks.examine(checks)))
+    (line,) = problems(
+        list(checks.examine([("folder", lambda: checks._folder(Path("/proc"), "TMPDIR"))]))
+    )
     assert "cannot write /proc" in line
     assert "set TMPDIR to another" in line
 
