@@ -35,7 +35,7 @@ class Place:
 def place_of(survey: Survey, position: int) -> Place:
     """Return the centre of a patch in EPSG:4326."""
     run = survey.run
-    if run.settings.source.kind == "synthetic":
+    if not run.settings.source.is_on_earth:
         return Place(math.nan, math.nan)
     row = run.patches.iloc[position]
     grid = run.grids[row["scene"]]

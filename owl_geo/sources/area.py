@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,10 +12,11 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.grid import bounds, centres
+from owl_geo.ground.grid import bounds, centres, tile
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, IntArray, SceneGrid
 
 
@@ -76,6 +77,24 @@ class AreaOfInterest:
             f"the area of interest {self.path} covers {_degrees(area)}, "
             f"the scenes cover {_degrees(extent)}"
         )
+
+
+def count_windows(grids: Mapping[str, SceneGrid], settings: TiledSettings) -> int:
+    """Return how many windows scenes are cut into, with their centre in the area if there is one.
+
+    Raises SourceError where the area cannot be read.
+    """
+    area = AreaOfInterest(settings.aoi) if settings.aoi else None
+    size, stride = settings.patch_size, settings.stride or settings.patch_size
+    count = 0
+    for grid in grids.values():
+        tiling = tile(grid.height, grid.width, size, stride)
+        if area is None:
+            count += len(tiling.row_off)
+        else:
+            inside = area.contains_centres(grid, tiling.row_off, tiling.col_off, size)
+            count += int(inside.sum())
+    return count
 
 
 def _lonlat(

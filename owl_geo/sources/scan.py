@@ -17,11 +17,11 @@ from owl_geo.ground.footprints import off_the_map, on_earth
 from owl_geo.ground.grid import Chunk, chunks, reading_order, tile
 from owl_geo.ground.raster import coverage
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.base import build_index
+from owl_geo.sources.base import NoSceneLeft, build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
+from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene, IntArray
 from owl_geo.work.progress import Progress
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from owl_geo.run_folder.identity import SceneFiles, fingerprint, known_scenes
+from owl_geo.run_folder.identity import SceneFiles, fingerprint, record_scenes
 from owl_geo.run_folder.records import IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
@@ -125,7 +125,7 @@ def test_what_tells_scenes_apart_stays(kind: str, folder: Path) -> None:
     assert scene_files(kind, folder, SCENES[kind]).ids == IDS[kind]
 
 
-KNOWN: dict[str, dict[str, list[list[tuple[str, int, str]]]]] = {
+RECORDS: dict[str, dict[str, list[list[tuple[str, int, str]]]]] = {
     "geotiff": {
         "one": [[("", 100, "0c2c18f591a3072f")], [("", 100, "0c2c18f591a3072f")]],
         "bands": [[("", 100, "0c2c18f591a3072f")], [("", 100, "0c2c18f591a3072f")]],
@@ -153,11 +153,11 @@ KNOWN: dict[str, dict[str, list[list[tuple[str, int, str]]]]] = {
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_what_files_are_known_by_stays(kind: str, folder: Path) -> None:
+def test_what_files_are_recorded_by_stays(kind: str, folder: Path) -> None:
     here = owl_toml.from_folder(settings(kind), folder)
     names = [name for name in SCENES[kind] if name != "gone"]
-    known = {
+    expected = {
         scene: [[(name, size, WHEN, digest) for name, size, digest in place] for place in places]
-        for scene, places in KNOWN[kind].items()
+        for scene, places in RECORDS[kind].items()
     }
-    assert known_scenes(here, names) == known
+    assert record_scenes(here, names) == expected
