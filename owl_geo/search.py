@@ -11,6 +11,7 @@ round which is done again is the same round.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,6 +88,21 @@ class TestScores:
     auc: float  # ROC AUC of the positive class
     ap: float  # average precision of the positive class
     ece: float  # expected calibration error
+
+    @classmethod
+    def unknown(cls) -> TestScores:
+        """Of a model that cannot be judged."""
+        return cls(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round: what was learnt, what is asked next, and how good the model is."""
+
+    lesson: Lesson
+    batch: Batch | None  # None where nothing was to be asked
+    test: TestScores | None  # None while there is no answer to learn from
+    seconds: float  # that learning and choosing took; judging the model is not in it
 
 
 class Search:
@@ -190,8 +206,29 @@ class Search:
             device=self._device,
         )
 
+    def resumed(self, before: Path | None) -> Learner:
+        """Return the learner as the round before left it in the file ``before``, if it did."""
+        learner = self.learner()
+        if before is not None and learner.goes_on:
+            learner.restore(before)
+        return learner
+
+    def round(self, learner: Learner, answers: Answers, number: int, *, ask: bool) -> Outcome:
+        """Do round ``number``: teach the learner all answers, choose the batch, judge the model.
+
+        Round 0 learns nothing. Without ``ask`` no batch is chosen.
+        """
+        started = time.perf_counter()
+        lesson = self.learn(learner, answers, number)
+        batch = self.choose(learner, answers, number) if ask else None
+        seconds = time.perf_counter() - started
+        has_learnt = len(answers.labels) > 0
+        return Outcome(lesson, batch, self.test(learner, number) if has_learnt else None, seconds)
+
     def learn(self, learner: Learner, answers: Answers, number: int) -> Lesson:
-        """Teach the learner all answers, as round ``number`` does."""
+        """Teach the learner all answers, as round ``number`` does; the first has no model yet."""
+        if number == 0:
+            return Lesson(math.nan, math.nan)
         return learner.learn(
             answers.positions,
             answers.labels,
@@ -199,18 +236,6 @@ class Search:
             self._seed(number, _LEARN),
             self._report("Learning"),
         )
-
-    def taught(self, answers: Answers, number: int, before: Path | None) -> tuple[Learner, Lesson]:
-        """Return the learner of round ``number``, taught all answers, and what came of it.
-
-        ``before`` is the model of the last round, None in the first, which learns nothing.
-        """
-        learner = self.learner()
-        if before is None:
-            return learner, Lesson(math.nan, math.nan)
-        if learner.goes_on:
-            learner.restore(before)
-        return learner, self.learn(learner, answers, number)
 
     def members(
         self,
@@ -286,11 +311,11 @@ class Search:
     def test(self, learner: Learner, number: int) -> TestScores:
         """Judge the learner on the held-out patches."""
         if self.truth is None:
-            return TestScores(math.nan, math.nan, math.nan)
+            return TestScores.unknown()
         known = self.truth["tested"] & self.truth["label"].notna()
         positions = np.flatnonzero(known.to_numpy())
         if len(positions) == 0:
-            return TestScores(math.nan, math.nan, math.nan)
+            return TestScores.unknown()
         probabilities = self.members(learner, positions, number).mean(axis=0)
         labels = class_numbers(self.settings.classes, self.truth["label"].iloc[positions])
         is_positive = labels == self.positive

@@ -300,24 +300,20 @@ def _records(search: Search) -> Iterator[dict[str, object]]:
     pool = search.askable(answers)
     targets, size = int((is_positive & pool).sum()), int(pool.sum())
     for number in range(search.settings.loop.rounds + 2):
-        started = time.perf_counter()
-        if number:
-            search.learn(learner, answers, number)
         is_last = number > search.settings.loop.rounds or not search.askable(answers).any()
-        batch = None if is_last else search.choose(learner, answers, number)
-        seconds = time.perf_counter() - started
+        outcome = search.round(learner, answers, number, ask=not is_last)
         if number:
             yield {
                 "n_labeled": len(answers.closed),
                 "positives_found": int(is_positive[answers.positions].sum()),
                 "targets": targets,
                 "pool": size,
-                **_scores(search.test(learner, number)),
-                "seconds": round(seconds, 4),
+                **_scores(outcome.test),
+                "seconds": round(outcome.seconds, 4),
             }
-        if batch is None:
+        if outcome.batch is None:
             return
-        answers = _answered(search, answers, batch.positions, known)
+        answers = _answered(search, answers, outcome.batch.positions, known)
 
 
 def _full(search: Search) -> Iterator[dict[str, object]]:
@@ -353,7 +349,8 @@ def _answered(search: Search, answers: Answers, batch: IntArray, known: BoolArra
     )
 
 
-def _scores(test: TestScores) -> dict[str, float]:
+def _scores(test: TestScores | None) -> dict[str, float]:
+    test = test or TestScores.unknown()
     return {"test_auc": test.auc, "test_ap": test.ap, "test_ece": test.ece}
 
 

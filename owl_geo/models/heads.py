@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from owl_geo.types import FloatArray, IntArray
 
@@ -162,14 +163,17 @@ def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, see
     tuned = taken[_balanced(labels[taken], max(_TUNED_ON, n_classes), rng)]
     rows = table[taken].astype(np.float64)
     model = GaussianProcessClassifier(_kernel(columns), random_state=seed % 2**32)
-    with warnings.catch_warnings():
+    # Threads take longer than they save on matrices this small, and their number would decide the
+    # last bits of a fit, and so perhaps a batch.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # a bound that is reached is as good a kernel as the answers can tell
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[tuned].astype(np.float64), labels[tuned])
-    if len(tuned) < len(taken):
-        if n_classes > 2:
-            return _one_against_rest(model.kernel_.kernels, rows, labels[taken])
-        model = GaussianProcessClassifier(model.kernel_, optimizer=None).fit(rows, labels[taken])
+        if len(tuned) < len(taken):
+            if n_classes > 2:
+                return _one_against_rest(model.kernel_.kernels, rows, labels[taken])
+            model = GaussianProcessClassifier(model.kernel_, optimizer=None)
+            model.fit(rows, labels[taken])
     return lambda candidates: model.predict_proba(candidates.astype(np.float64))[None]
 
 

@@ -227,7 +227,9 @@ class CurrentModel:
         if learner.goes_on and not self.is_new:
             learner.restore(run.files.model(self.number))
             return learner
-        return search.taught(self.answers, self.number, run.files.model(self.number - 1))[0]
+        learner = search.resumed(run.files.model(self.number - 1))
+        search.learn(learner, self.answers, self.number)
+        return learner
 
 
 def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:

@@ -1,6 +1,6 @@
 """One round of the search on disk: learn from the answers, choose what to ask, write it down.
 
-Answers come in by ``intake``, at another time and in another process; all that the two share is the
+Answers come in by ``ingest``, at another time and in another process; all that the two share is the
 run folder. What a round does with the answers is told in ``search``.
 """
 
@@ -127,12 +127,11 @@ def _advance(
     if team is not None and not n_pool:
         raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
     log.info("round %d: learning from %d labels", number, len(answers.labels))
-    before = run.files.model(number - 1) if rounds else None
-    learner, lesson = search.taught(answers, number, before)
-    batch = search.choose(learner, answers, number) if team is not None else None
-    batch_id = f"{run.settings.run_id}-{number:03d}" if team is not None else None
+    learner = search.resumed(run.files.model(number - 1) if rounds else None)
+    outcome = search.round(learner, answers, number, ask=team is not None)
+    batch, test = outcome.batch, outcome.test
+    batch_id = f"{run.settings.run_id}-{number:03d}" if batch is not None else None
     has_learnt = len(answers.labels) > 0
-    test = search.test(learner, number) if has_learnt else None
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
     # of another pool, other patches are watched
     same_pool = bool(rounds) and rounds[-1].number >= run.index.since
@@ -148,9 +147,9 @@ def _advance(
             round=number,
             n_labeled=len(answers.labels),
             positives_found=int((answers.labels == search.positive).sum()),
-            train_loss=lesson.train_loss,
+            train_loss=outcome.lesson.train_loss,
             test_auc=test.auc if test else math.nan,
-            meta_query_loss=lesson.meta_query_loss,
+            meta_query_loss=outcome.lesson.meta_query_loss,
             n_pool=n_pool,
             seconds=round(time.perf_counter() - started, 3),
             test_ap=test.ap if test else math.nan,

@@ -242,15 +242,15 @@ SLOWLY = """
 import time
 from pathlib import Path
 from owl_geo.search import Search
-taught = Search.taught
+learn = Search.learn
 def slowly(self, *arguments):
     mark = Path("learning")
     mark.touch()
     for _ in range(6000):  # until the test takes it away
         if mark.exists():
             time.sleep(0.01)
-    return taught(self, *arguments)
-Search.taught = slowly
+    return learn(self, *arguments)
+Search.learn = slowly
 """
 
 
