@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from owl_geo.cli.options import Advanced, given
+from owl_geo.cli.options import Advanced
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-OF_CUBES = ("time", "crs")  # parameters that mean something for cubes only
 
 
 def cube_options(function: F) -> F:
@@ -32,24 +29,3 @@ def cube_options(function: F) -> F:
     ):
         function = option(function)
     return function
-
-
-def settings(options: dict[str, Any], absolute: Callable[[str], str]) -> dict[str, Any]:
-    """Return the source as owl.toml has it; ``absolute`` makes paths hold from anywhere."""
-    if len(options["scenes"]) > 1:
-        raise click.UsageError("--source cube takes one --scene")
-    name, path = "", "".join(options["scenes"])
-    if not Path(path).exists() and "=" in path.split("://")[0]:
-        name, path = path.split("=", 1)
-    return given(
-        kind="cube",
-        path=absolute(path) if path else None,
-        name=name or None,
-        bands=options["bands"],
-        time=options["time"],
-        patch_size=options["patch_size"],
-        stride=options["stride"],
-        min_valid=options["min_valid"],
-        aoi=absolute(options["aoi"]) if options["aoi"] else None,
-        crs=options["crs"],
-    )

@@ -17,9 +17,22 @@ from owl_geo.cli.logs import duration
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
-    from owl_geo.sources.places import Found
-    from owl_geo.types import SceneGrid
+    from owl_geo.sources.unopened import UnopenedSource
+    from owl_geo.types import FailedScene, SceneGrid
     from owl_geo.verbs.init import Summary
+
+
+class _SourceKind(click.Choice):  # type: ignore[type-arg] # which it has not before click 8.4
+    """The kinds of source, looked up when one is asked for, so that other commands do not wait."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        from owl_geo.settings.config import source_sections
+
+        return tuple(source_sections())
 
 
 def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -31,6 +44,13 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
     return words
 
 
+def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
+    words = _words(ctx, parameter, text)
+    if not all(word.lstrip("-").isdigit() for word in words):
+        raise click.BadParameter("whole numbers joined by commas")
+    return tuple(int(word) for word in words)
+
+
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo init RUN --scene S2.tif --bands B2,B3,B4,B8 --osm area.osm.pbf",
@@ -40,7 +60,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option(
     "--source",
     cls=opt.Advanced,
-    type=click.Choice(["geotiff", "cube", "synthetic"]),
+    type=_SourceKind(),
     default="geotiff",
     show_default=True,
     help="Where patches come from.",
@@ -63,7 +83,7 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.option(
     "--mask-bad",
     cls=opt.Advanced,
-    callback=_words,
+    callback=_numbers,
     help="Values of the mask that mean invalid: 3,8,9.",
 )
 @scenes_.on_error
@@ -147,15 +167,14 @@ def init(
         with cluster_.opened(cluster) as workers:
             summary = verb.update(run_path, workers=workers, report=opt.progress)
     else:
-        found = _find(options)
-        values = _settings(options, found)
+        values, failed = _settings(options)
         with flags.named_in_errors(options):
             settings = owl_toml.parse(values, _origin(options))
         if not dry_run:  # before scenes are opened for a guess
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])
         if dry_run:
-            return _preview(run_path, settings, found, why, overwrite=overwrite)
+            return _preview(run_path, settings, failed, why, overwrite=overwrite)
         with cluster_.opened(cluster) as workers:
             summary = verb.init(
                 run_path,
@@ -165,8 +184,7 @@ def init(
                 workers=workers,
                 report=opt.progress,
             )
-        if found is not None and found.failed:
-            summary = replace(summary, failed=(*found.failed, *summary.failed))
+        summary = replace(summary, failed=(*failed, *summary.failed))
     return _print(summary, run_path, why)
 
 
@@ -174,26 +192,11 @@ def _origin(options: dict[str, Any]) -> str:
     return f"the options and {options['config_path']}" if options["config_path"] else "the options"
 
 
-def _find(options: dict[str, Any]) -> Found | None:
-    """Find the scenes that --scene names; None where there are none to find."""
-    if options["source"] != "geotiff" or not options["scenes"]:
-        return None
-    if not all(word.lstrip("-").isdigit() for word in options["mask_bad"]):
-        raise click.BadParameter("whole numbers joined by commas", param_hint="--mask-bad")
-    found = scenes_.find(options)
-    if not found.scenes and found.failed:
-        from owl_geo.sources.scenes import NoSceneLeft
-
-        raise NoSceneLeft(found.failed)
-    return found
-
-
 def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
-    """Choose a patch size for imagery where none was given, and say which and why."""
-    from owl_geo.settings.config import SyntheticSettings
+    """Choose a patch size that suits the source where none was given, and say which and why."""
     from owl_geo.verbs import preview
 
-    if is_given or isinstance(settings.source, SyntheticSettings):
+    if is_given:
         return settings, ""
     size = preview.suitable_patch_size(settings.source)
     if size is None:
@@ -204,7 +207,12 @@ def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
 
 
 def _preview(
-    run_path: Path, settings: Settings, found: Found | None, why: str, *, overwrite: bool
+    run_path: Path,
+    settings: Settings,
+    failed: Sequence[FailedScene],
+    why: str,
+    *,
+    overwrite: bool,
 ) -> int:
     """Say what init would do."""
     from owl_geo.sources.scenes import crs_text
@@ -240,34 +248,29 @@ def _preview(
     if why:
         opt.say(why)
     _say_notes(settings, now.grids, is_made=False)
-    failed = found.failed if found is not None else ()
     scenes_.name_failed(failed)
     return scenes_.exit_code(bool(failed))
 
 
 def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
     """Say what a beginner might wonder at, or miss."""
-    from owl_geo.settings.config import GeoTiffSettings
+    from owl_geo.sources import unopened_source
     from owl_geo.verbs import preview
 
     unit = preview.unit_note(grids)
     if unit:
         opt.say(f"Note: {unit}")
-    source = settings.source
-    if not isinstance(source, GeoTiffSettings):
-        return
-    alpha = preview.alpha_note(source)
-    if alpha:
-        opt.say(f"Note: {alpha}{' --overwrite' if is_made else ''}")
-    if not settings.concepts:
-        place = source.scenes[0].path or source.scenes[0].files[0]
-        extract = preview.osm_beside(Path(place))
-        if extract is not None:
-            again = " (--overwrite makes this run anew)" if is_made else ""
-            opt.say(
-                f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
-                f"say where to look{again}"
-            )
+    source = unopened_source(settings.source)
+    for note in source.notes():
+        opt.say(f"Note: {note}{' --overwrite' if is_made else ''}")
+    paths = [path for of_scene in source.files.values() for path in of_scene]
+    extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
+    if extract is not None:
+        again = " (--overwrite makes this run anew)" if is_made else ""
+        opt.say(
+            f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
+            f"say where to look{again}"
+        )
 
 
 def _bytes(n: int) -> str:
@@ -306,14 +309,26 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     return scenes_.exit_code(bool(summary.failed))
 
 
-def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
-    """Compose the settings: the file of --config first, options over it."""
+def _settings(options: dict[str, Any]) -> tuple[dict[str, Any], tuple[FailedScene, ...]]:
+    """Compose the settings: the file of --config first, options over it.
+
+    Returns the tables of owl.toml, and what was named as a scene and offers none.
+    """
+    from owl_geo.settings.choices import implementation
+    from owl_geo.settings.config import source_sections
+    from owl_geo.settings.owl_toml import absolute_paths
+
     base = _read(options["config_path"]) if options["config_path"] else {}
-    if options["source"] == "synthetic":
-        base = opt.merge(base, _synthetic(options))
-    else:
-        source = _cube(options) if options["source"] == "cube" else _scenes(options, found)
-        base = opt.merge(base, opt.given(source=source, oracle=_oracle(options)))
+    sections = source_sections()
+    sources = {kind: implementation(section.home) for kind, section in sections.items()}
+    kind = options["source"]
+    _refuse_others(options, kind, sources)
+    if not sections[kind].is_on_earth:
+        earthly = next(name for name, section in sections.items() if section.is_on_earth)
+        _refuse(options, _OF_EARTH, f"--source {earthly}")
+    named = sources[kind].named(kind, options)
+    base = opt.merge(base, absolute_paths(named.tables, Path.cwd()))
+    base = opt.merge(base, opt.given(oracle=_oracle(options)))
     if options["osm"]:
         base = opt.merge(base, _osm(options["osm"]))
     classes = options["classes"]
@@ -324,51 +339,31 @@ def _settings(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
         labels=options["labels"],
         **opt.loop_settings(options),
     )
-    return opt.merge(base, over)
+    return opt.merge(base, over), named.failed
 
 
-def _synthetic(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, _OF_IMAGERY, "--source geotiff")
-    _refuse(options, cube.OF_CUBES, "--source cube")
-    return synthetic.settings(options)
+# Parameters that mean something for a source that lies on Earth.
+_OF_EARTH = ("osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
 
 
-# Parameters that mean something for scenes and cubes only.
-_OF_IMAGERY = (
-    *("scenes", "bands", "patch_size", "stride", "min_valid", "masks", "mask_bad", "aoi", "osm"),
-    *("oracle", "oracle_column", "oracle_values", "oracle_share"),
-)
+def _refuse_others(
+    options: dict[str, Any], kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
+) -> None:
+    """Refuse options of other kinds of source, and what one of this kind does not go with."""
+    for other, source in sources.items():
+        names = [name for name in source.options if name not in sources[kind].options]
+        _refuse(options, names, f"--source {other}")
+    if len(options["scenes"]) > 1 and not sources[kind].takes_many_scenes:
+        raise click.UsageError(f"--source {kind} takes one --scene")
+    if options["masks"] and not options["scenes"]:
+        raise click.UsageError("--mask goes with --scene")
 
 
 def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
     """Refuse options that would be accepted and do nothing."""
     for name in names:
-        if options[name] not in (None, ()):
+        if options.get(name) not in (None, ()):
             raise click.UsageError(f"{flags.flag(name)} goes with {where}")
-
-
-def _cube(options: dict[str, Any]) -> dict[str, Any]:
-    _refuse(options, synthetic.GENERATOR, "--source synthetic")
-    _refuse(options, ("masks", "mask_bad"), "--source geotiff")
-    return cube.settings(options, _absolute)
-
-
-def _scenes(options: dict[str, Any], found: Found | None) -> dict[str, Any]:
-    _refuse(options, synthetic.GENERATOR, "--source synthetic")
-    _refuse(options, cube.OF_CUBES, "--source cube")
-    if found is None and options["masks"]:
-        raise click.UsageError("--mask goes with --scene")
-    bad = [int(word) for word in options["mask_bad"]]
-    return opt.given(
-        kind="geotiff",
-        scenes=[scene.model_dump(exclude_none=True) for scene in found.scenes] if found else [],
-        bands=options["bands"],
-        patch_size=options["patch_size"],
-        stride=options["stride"],
-        min_valid=options["min_valid"],
-        mask_bad=bad or (list(found.mask_bad) if found else []),
-        aoi=_absolute(options["aoi"]) if options["aoi"] else None,
-    )
 
 
 def _oracle(options: dict[str, Any]) -> dict[str, Any]:

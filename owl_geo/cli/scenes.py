@@ -12,7 +12,6 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.logs import FINISHED_BUT
 
 if TYPE_CHECKING:
-    from owl_geo.sources.places import Found
     from owl_geo.types import FailedScene
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,19 +56,6 @@ def on_error(function: F) -> F:
         show_default=True,
         help="skip: leave out scenes that cannot be used, name them at the end, exit with 3.",
     )(function)
-
-
-def find(options: dict[str, Any]) -> Found:
-    """Find the scenes that the options of `init` name."""
-    from owl_geo.sources.places import find_scenes
-
-    return find_scenes(
-        options["scenes"],
-        bands=options["bands"],
-        masks=options["masks"],
-        mask_bad=[int(word) for word in options["mask_bad"]],
-        on_error=options["on_error"],
-    )
 
 
 def say_scenes(lines: Sequence[str]) -> None:

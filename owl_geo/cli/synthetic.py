@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from owl_geo.cli.options import Advanced, given
+from owl_geo.cli.options import Advanced
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,15 +38,6 @@ def generator_options(function: F) -> F:
 
 def settings(options: dict[str, Any]) -> dict[str, Any]:
     """Return the source, its concepts and their weights, as owl.toml has them."""
-    generator = {name: options[name] for name in GENERATOR}
-    return {
-        "source": given(kind="synthetic", seed=options["seed"], **generator),
-        "evaluation": {"split": "random"},  # neighbours have nothing in common here
-        "concepts": {
-            "land_cover": {"kind": "given"},
-            "dist_industrial": {"kind": "given"},
-            "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
-            "near_industrial": {"kind": "below", "of": "dist_industrial", "value": 0.3},
-        },
-        "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
-    }
+    from owl_geo.sources.synthetic import UnopenedGenerator
+
+    return UnopenedGenerator.named("synthetic", options).tables

@@ -114,7 +114,7 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     ]
     if run.truth is not None:
         lines.append("Answers come from known truth: this is a simulated search.")
-    if run.settings.source.kind == "synthetic":
+    if not run.settings.source.is_on_earth:
         lines.append("The patches are generated; they lie nowhere on Earth.")
     parts = [paragraph(" ".join(lines)), paragraph(f"Folder: {run.path.resolve()}", "note")]
     for scene, why in list(survey.missing.items())[:MOST_SCENES]:

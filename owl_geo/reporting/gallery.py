@@ -34,7 +34,7 @@ class Place:
 def place_of(survey: Survey, position: int) -> Place:
     """Return the centre of a patch in EPSG:4326."""
     run = survey.run
-    if run.settings.source.kind == "synthetic":
+    if not run.settings.source.is_on_earth:
         return Place(math.nan, math.nan)
     window = run.index.windows.take(np.array([position]))
     lon, lat = window.centres_in(crs_of(GEOGRAPHIC))[0].tolist()

@@ -274,7 +274,7 @@ def _finish(axes: Axes, survey: Survey, scene: str) -> None:
     axes.set_ylim((grid.height, 0) if down else (0, grid.height))
     axes.set_xticks([])
     axes.set_yticks([])
-    if survey.run.settings.source.kind != "synthetic":
+    if survey.run.settings.source.is_on_earth:
         _scale_bar(axes, grid)
 
 

@@ -14,11 +14,8 @@ from rasterio.vrt import WarpedVRT
 from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import PatchSource, windows_of
+from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.files import open_raster
-from owl_geo.sources.present import PresentScenes
-from owl_geo.sources.reader import FileScene
-from owl_geo.sources.tiled import TiledSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 EDGE = 1000  # pixels along the longer edge of a quicklook
@@ -34,7 +31,7 @@ class Quicklook:
 
 
 def quicklook(
-    source: PatchSource, scene: str, bands: Sequence[int], positions: IntArray, edge: int = EDGE
+    source: PoolSource, scene: str, bands: Sequence[int], positions: IntArray, edge: int = EDGE
 ) -> Quicklook:
     """Read a scene so small that its longer edge has ``edge`` pixels, or as it is if smaller.
 
@@ -53,11 +50,10 @@ def quicklook(
     """
     grid = source.grids[scene]
     height, width = _shape(grid, edge)
-    if isinstance(source, TiledSource | PresentScenes):
-        stored = source.scene(scene)
-        if isinstance(stored, FileScene):
-            of_bands = [_overview(stored.bands[place], grid, height, width) for place in bands]
-            return Quicklook(grid, np.stack(of_bands))
+    rasters = source.raster_bands(scene)
+    if rasters:
+        of_bands = [_overview(rasters[place], grid, height, width) for place in bands]
+        return Quicklook(grid, np.stack(of_bands))
     return Quicklook(grid, _from_patches(source, grid, bands, positions, height, width))
 
 
@@ -128,7 +124,7 @@ def _warped(
 
 
 def _from_patches(
-    source: PatchSource,
+    source: PoolSource,
     grid: SceneGrid,
     bands: Sequence[int],
     positions: IntArray,

@@ -16,7 +16,7 @@ from owl_geo.reporting.colours import Composite, composites
 from owl_geo.reporting.opinion import Opinion, opinion
 from owl_geo.reporting.quicklook import Quicklook, quicklook
 from owl_geo.run_folder.folder import Run
-from owl_geo.sources.base import PatchSource
+from owl_geo.sources.base import PoolSource
 from owl_geo.types import BoolArray, IntArray
 from owl_geo.verbs.predict import present_source
 from owl_geo.work.progress import Reporter, silent
@@ -36,7 +36,7 @@ class Survey:
     disputed: tuple[str, ...]  # patches whose labels tie
     waiting: tuple[str, ...]  # patches of the newest batch that nobody has answered
     opinion: Opinion
-    source: PatchSource | None  # None where no pixels can be read
+    source: PoolSource | None  # None where no pixels can be read
     missing: Mapping[str, str]  # scenes whose pixels cannot be read, and why
 
     @classmethod
@@ -129,7 +129,7 @@ class Survey:
             return None
 
 
-def _pixels(run: Run) -> tuple[PatchSource | None, Mapping[str, str]]:
+def _pixels(run: Run) -> tuple[PoolSource | None, Mapping[str, str]]:
     try:
         source, missing = present_source(run)
     except OwlError as error:

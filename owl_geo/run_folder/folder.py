@@ -30,7 +30,7 @@ from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import open_source
-from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.sources.base import PatchSource, PoolSource, positions_of
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -107,7 +107,7 @@ class Run:
         return self.index.scenes
 
     @cached_property
-    def source(self) -> PatchSource:
+    def source(self) -> PoolSource:
         """The patches' pixels; the stored index spares another scan of the scenes.
 
         Warns of scenes whose files have changed. Raises RunError where a scene is not the one that

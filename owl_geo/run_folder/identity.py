@@ -12,9 +12,10 @@ from typing import Any
 from owl_geo.errors import SourceError
 from owl_geo.features import KEPT_SCENES
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
-from owl_geo.run_folder.states import GONE, Known, changes, file_states, known_files
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings, Settings
+from owl_geo.settings.config import Settings
+from owl_geo.sources import unopened_source
+from owl_geo.sources.file_states import GONE, FileRecord, changes, record_files
 
 
 class SceneFiles:
@@ -37,8 +38,8 @@ class SceneFiles:
 
     @property
     def paths(self) -> dict[str, list[str]]:
-        """Where the files of each scene lie; see ``scene_places``."""
-        return scene_places(self._settings_here, self._record.grids)
+        """Where the files of each scene lie; see ``scene_paths``."""
+        return scene_paths(self._settings_here, self._record.grids)
 
     @cached_property
     def ids(self) -> dict[str, str]:
@@ -48,27 +49,16 @@ class SceneFiles:
         interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
         is not looked at.
         """
-        source, here = self._settings.source, self._settings_here.source
-        shared: list[Any] = [
-            source.model_dump(mode="json", exclude={"scenes"}),
-            list(self._record.statistics.bands),
-        ]
-        own: dict[str, list[Any]] = {name: [] for name in self._record.grids}
-        if isinstance(source, GeoTiffSettings) and isinstance(here, GeoTiffSettings):
-            shared += [
-                any(scene.mask for scene in source.scenes),  # decides whose values mask_bad are
-                file_states(here.aoi),
-            ]
-            for named, scene in zip(source.scenes, here.scenes, strict=True):
-                places = [scene.path, *scene.files, scene.mask]
-                own[scene.name] = [named.model_dump(mode="json"), *map(file_states, places)]
-        elif isinstance(here, CubeSettings):
-            shared += [file_states(here.path, whole=False), file_states(here.aoi)]
+        identity = unopened_source(self._settings_here.source).identity(self._settings.source)
+        shared = [identity.settings, list(self._record.statistics.bands), *identity.shared]
+        # a source that says nothing of a scene of its own has one only
+        scenes: dict[str, Sequence[Any]] = {name: [] for name in self._record.grids}
+        scenes.update(identity.scenes)
         ids = {
-            name: digest_of([name, shared, self._record.scenes.get(name), values])
-            for name, values in own.items()
+            name: digest_of([name, shared, self._record.scenes.get(name), own])
+            for name, own in scenes.items()
         }
-        gone = [name for name, values in own.items() if GONE in values[1:]]
+        gone = [name for name, own in scenes.items() if GONE in own]
         return {**ids, **self._kept_ids(gone)}
 
     def _kept_ids(self, gone: Sequence[str]) -> dict[str, str]:
@@ -93,12 +83,12 @@ class SceneFiles:
         """
         changed = {}
         for name, paths in self.paths.items():
-            known = self._record.files.get(name, [])
+            records = self._record.files.get(name, [])
             try:
-                differences = [changes(*both) for both in zip(paths, known, strict=False)]
+                differences = [changes(*both) for both in zip(paths, records, strict=False)]
             except OSError:  # whoever opens it says so
                 continue
-            if any(differences) or (known and len(known) != len(paths)):
+            if any(differences) or (records and len(records) != len(paths)):
                 changed[name] = digest_of([differences, len(paths)])
         return changed
 
@@ -123,42 +113,32 @@ def fingerprint(settings: Settings, *, places: bool = True) -> str:
         text = settings.model_dump_json(include=decisive)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
     values = settings.model_dump(mode="json", include=decisive)
-    source = values["source"]
-    for holder in (*source.get("scenes", ()), *([source] if "path" in source else ())):
-        for key in ("path", "mask"):
-            if holder.get(key) and owl_toml.is_local(holder[key]):
-                holder[key] = "a file"
-        holder["files"] = ["a file" if owl_toml.is_local(f) else f for f in holder.get("files", ())]
+    values["source"] = unopened_source(settings.source).anywhere()
     return digest_of([values])
 
 
-def scene_places(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:
-    """Return where the files of each scene lie, its mask last; nothing of a synthetic source."""
-    source = settings.source
-    if isinstance(source, GeoTiffSettings):
-        return {
-            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
-            for scene in source.scenes
-            if scene.name in names
-        }
-    if isinstance(source, CubeSettings):
-        return {name: [source.path] for name in names}
-    return {}
+def scene_paths(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:
+    """Return where the files of each of the scenes lie; nothing of a source that has no files."""
+    files = unopened_source(settings.source).files
+    return {name: list(paths) for name, paths in files.items() if name in names}
 
 
-def known_scenes(settings: Settings, names: Collection[str]) -> Mapping[str, list[list[Known]]]:
-    """Return what the files of each scene are known by later, place by place; raises SourceError.
+def record_scenes(
+    settings: Settings, names: Collection[str]
+) -> Mapping[str, list[list[FileRecord]]]:
+    """Return what tells later whether the files of each scene changed, path by path.
 
-    ``settings`` have whole paths.
+    ``settings`` have whole paths. Raises SourceError.
     """
-    known = {}
-    for name, places in scene_places(settings, names).items():
+    files_in = unopened_source(settings.source).files_in
+    records = {}
+    for name, paths in scene_paths(settings, names).items():
         try:
-            known[name] = [known_files(place) for place in places]
+            records[name] = [record_files(path, files_in) for path in paths]
         except OSError as error:
             reason = error.strerror or str(error)
             raise SourceError(f"scene {name!r} cannot be read: {reason}") from error
-    return known
+    return records
 
 
 def digest_of(values: list[Any]) -> str:

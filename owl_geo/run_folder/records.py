@@ -15,7 +15,7 @@ from pyproj.exceptions import CRSError
 
 from owl_geo.ground.projections import crs_of
 from owl_geo.measures.metrics import RoundMetrics
-from owl_geo.run_folder.states import Known
+from owl_geo.sources.file_states import FileRecord
 from owl_geo.types import BandStatistics, SceneGrid
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class IndexRecord:
     statistics: BandStatistics
     parts: tuple[int, ...]  # patches at first, and after each addition of scenes
     since: int  # the first round that could ask of the whole pool of today
-    files: Mapping[str, list[list[Known]]]  # what the files of each scene were, path by path
+    files: Mapping[str, list[list[FileRecord]]]  # what the files of each scene were, path by path
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:

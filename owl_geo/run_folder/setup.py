@@ -22,12 +22,12 @@ from owl_geo.labels import AnsweredRun, LabelStore, open_store
 from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import ORACLE, Run
-from owl_geo.run_folder.identity import fingerprint, known_scenes
+from owl_geo.run_folder.identity import fingerprint, record_scenes
 from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
 from owl_geo.run_folder.records import grid_record
-from owl_geo.run_folder.states import Known
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
+from owl_geo.sources.file_states import FileRecord
 from owl_geo.types import BandStatistics, SceneGrid
 
 
@@ -48,7 +48,7 @@ def create(
     Raises RunError.
     """
     check_free(path, overwrite=overwrite)
-    files = known_scenes(settings, grids)
+    files = record_scenes(settings, grids)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
         _write_index(partial, settings, patches, grids, statistics, truth, _Growth(), files)
@@ -78,7 +78,7 @@ def update(
             f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
             "exist with these settings; restore stride, scenes and area, or make another run"
         )
-    files = known_scenes(run.settings_here, grids)
+    files = record_scenes(run.settings_here, grids)
     with run.locked():
         growth = _growth_kept(run, patches["patch_id"])
         with disk_errors(run.path):
@@ -119,7 +119,7 @@ def extend(
         for store in _stores(run, common_crs(grids)).values():
             store.reproject()
     fresh = grids.keys() - run.grids.keys()
-    of_fresh = known_scenes(owl_toml.from_folder(settings, run.path), fresh)
+    of_fresh = record_scenes(owl_toml.from_folder(settings, run.path), fresh)
     files = {**run.index.record.files, **of_fresh}
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
@@ -164,7 +164,7 @@ def _write_index(
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     growth: _Growth,
-    files: Mapping[str, list[list[Known]]],
+    files: Mapping[str, list[list[FileRecord]]],
 ) -> None:
     windows = PoolWindows.from_index(patches, grids, settings.patch_size)
     patch_table.write(folder / PATCHES, patches, windows)

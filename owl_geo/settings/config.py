@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -52,8 +52,24 @@ def _doc(default: Any, text: str, **constraints: Any) -> Any:
 # --- where patches come from ----------------------------------------------------------------------
 
 
-class SyntheticSettings(Section):
+class SourceSection(Section):
+    """The table [source] of one kind, and what holds of every source of that kind.
+
+    A new kind is registered by being a member of ``SourceSettings``. It has a ``kind``, which is
+    its name, and a ``patch_size``.
+    """
+
+    home: ClassVar[str]  # "package.module:name" of its ``sources.unopened.UnopenedSource``
+    has_truth: ClassVar[bool] = False  # it knows the class of each patch itself
+    is_on_earth: ClassVar[bool] = True  # False: what it has was made up, and lies nowhere
+
+
+class SyntheticSettings(SourceSection):
     """The tutorial's generator."""
+
+    home = "owl_geo.sources.synthetic:UnopenedGenerator"
+    has_truth = True
+    is_on_earth = False
 
     kind: Literal["synthetic"] = "synthetic"
     n_samples: int = _doc(500, "patches to generate", ge=1)
@@ -61,6 +77,11 @@ class SyntheticSettings(Section):
     n_bands: int = _doc(4, "bands per patch", ge=1)
     seed: int = _doc(42, "seed of the generator, apart from the run's own", ge=0, lt=2**32)
     signal: float = _doc(0.0, "0 = images are pure noise, 1 = strong signal in the bands", ge=0)
+
+    @property
+    def patch_size(self) -> int:
+        """Height and width of a patch in pixels."""
+        return self.image_size
 
 
 class SceneSettings(Section):
@@ -89,8 +110,10 @@ class SceneSettings(Section):
         return self
 
 
-class GeoTiffSettings(Section):
+class GeoTiffSettings(SourceSection):
     """Scenes cut into patches."""
+
+    home = "owl_geo.sources.unopened_scenes:UnopenedScenes"
 
     kind: Literal["geotiff"] = "geotiff"
     scenes: tuple[SceneSettings, ...] = _doc(..., "the scenes", min_length=1)
@@ -112,8 +135,10 @@ class GeoTiffSettings(Section):
         return self
 
 
-class CubeSettings(Section):
+class CubeSettings(SourceSection):
     """A data cube, Zarr or NetCDF, cut into patches."""
+
+    home = "owl_geo.sources.cube.unopened:UnopenedCube"
 
     kind: Literal["cube"] = "cube"
     path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
@@ -535,7 +560,7 @@ class Settings(Section):
                     raise ValueError(
                         f"oracle.values.{name} is no class{did_you_mean(name, self.classes)}"
                     )
-            if self.oracle.path is None and self.source.kind != "synthetic":
+            if self.oracle.path is None and not self.source.has_truth:
                 raise ValueError("oracle.path is missing: this source has no truth of its own")
         return self
 
@@ -549,9 +574,13 @@ class Settings(Section):
     @property
     def patch_size(self) -> int:
         """Height and width of a patch in pixels."""
-        if isinstance(self.source, SyntheticSettings):
-            return self.source.image_size
         return self.source.patch_size
+
+
+def source_sections() -> dict[str, type[SourceSection]]:
+    """Return the table [source] of each kind of source, by the name of the kind."""
+    sections = get_args(Settings.model_fields["source"].annotation)
+    return {section.model_fields["kind"].default: section for section in sections}
 
 
 def _check_learning(

@@ -337,13 +337,19 @@ def _names_near(place: tuple[int | str, ...]) -> list[str]:
 def _sections() -> dict[str, type[Section]]:
     """Find every section by the word that stands for it in an error's place: its name or kind."""
     found: dict[str, type[Section]] = {}
-    for model in Section.__subclasses__():
+    for model in _subclasses(Section):
         if "kind" in model.model_fields:
             found[model.model_fields["kind"].default] = model
         for name, field in model.model_fields.items():
             for inner in _sections_in(field.annotation):
                 found.setdefault(name, inner)
     return found
+
+
+def _subclasses(model: type[Section]) -> Iterator[type[Section]]:
+    for subclass in model.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:
@@ -357,6 +363,6 @@ _SECTIONS = _sections()
 
 # What pydantic puts into an error's place to tell which member of a union it tried.
 _UNION_TAGS = frozenset(
-    [m.model_fields["kind"].default for m in Section.__subclasses__() if "kind" in m.model_fields]
+    [m.model_fields["kind"].default for m in _subclasses(Section) if "kind" in m.model_fields]
     + ["float", "literal['ramp']"]
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -15,8 +15,10 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster import check_is_file
+from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.windows import Windows
+from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
 
 
@@ -71,6 +73,20 @@ class AreaOfInterest:
             f"the area of interest {self.path} covers {_degrees(area)}, "
             f"the scenes cover {_degrees(extent)}"
         )
+
+
+def count_windows(grids: Mapping[str, SceneGrid], settings: TiledSettings) -> int:
+    """Return how many windows scenes are cut into, with their centre in the area if there is one.
+
+    Raises SourceError where the area cannot be read.
+    """
+    area = AreaOfInterest(settings.aoi) if settings.aoi else None
+    size, stride = settings.patch_size, settings.stride or settings.patch_size
+    count = 0
+    for grid in grids.values():
+        windows = tile(grid, size, stride).windows
+        count += len(windows) if area is None else int(area.contains_centres(windows).sum())
+    return count
 
 
 def _lonlat(

@@ -1,4 +1,4 @@
-"""What every patch source promises, and the one way its index is laid out."""
+"""What every patch source promises once it is open, and the one way its index is laid out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
+from owl_geo.sources.bands import Band
+from owl_geo.types import AnyArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 
 @runtime_checkable
@@ -56,6 +57,56 @@ class PatchSource(Protocol):
         All patches, or those at ``positions`` of the index, which must ascend; memory stays
         bounded. Raises SourceError for pixels that cannot be read.
         """
+
+
+class PoolSource(PatchSource, Protocol):
+    """A patch source that a run can be made on.
+
+    What is added here has answers that suit a source of one scene, which can be read or cannot.
+    """
+
+    labels: IntArray | None = None  # the class of each patch, ``(n,)``, where the source knows it
+
+    @property
+    def failed(self) -> tuple[FailedScene, ...]:
+        """Scenes that were left out, and why; always empty unless errors are skipped."""
+        return ()
+
+    @property
+    def summary(self) -> Sequence[object]:
+        """What became of each scene's windows, a line each as text; empty if nothing is known."""
+        return ()
+
+    def leave_out(self, scenes: Sequence[FailedScene]) -> None:
+        """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""
+        if scenes:
+            raise NoSceneLeft(scenes)
+
+    def check_bands(self, truth: str | None = None) -> None:
+        """Warn of bands that nobody asked for and that look like none.
+
+        Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
+        """
+        return
+
+    def raster_bands(self, scene: str) -> tuple[Band, ...]:
+        """Return the bands of a scene that GDAL can read through overviews; none if it cannot.
+
+        Raises SourceError for a scene that is missing.
+        """
+        return ()
+
+
+class NoSceneLeft(SourceError):
+    """Every scene was left out."""
+
+    def __init__(self, failed: Sequence[FailedScene]) -> None:
+        self.failed = tuple(failed)
+        first = failed[0].reason
+        several = len(failed) > 1
+        super().__init__(
+            f"all {len(failed)} scenes failed; the first: {first}" if several else first
+        )
 
 
 def build_index(

@@ -15,7 +15,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
-from owl_geo.sources.chunked import ChunkedScene
+from owl_geo.sources.bands import Band
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, open_scenes, scene_name
@@ -30,7 +30,7 @@ _log = logging.getLogger("owl_geo")
 Place = str | Path | SceneSettings
 
 
-class GeoTiffSource(TiledSource):
+class GeoTiffSource(TiledSource[FileScene]):
     """A PatchSource over scenes on disk, each with its own CRS and pixel size.
 
     Args:
@@ -85,6 +85,30 @@ class GeoTiffSource(TiledSource):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
+        self._open(settings, index, progress, on_error, beside)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: GeoTiffSettings,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+        on_error: Literal["fail", "skip"] = "fail",
+        beside: Sequence[SceneSettings] = (),
+    ) -> GeoTiffSource:
+        """Open the source that owl.toml describes."""
+        source = cls.__new__(cls)
+        source._open(settings, index, progress, on_error, beside)
+        return source
+
+    def _open(
+        self,
+        settings: GeoTiffSettings,
+        index: pd.DataFrame | None,
+        progress: Progress | None,
+        on_error: Literal["fail", "skip"],
+        beside: Sequence[SceneSettings],
+    ) -> None:
         skip = on_error == "skip"
         failed: list[FailedScene] = []
         found = open_scenes(
@@ -102,39 +126,17 @@ class GeoTiffSource(TiledSource):
         super().__init__(tiled, settings, index, progress, skip=skip, may_be_empty=bool(beside))
         self._failed = (*failed, *self._failed)
 
-    @classmethod
-    def from_settings(
-        cls,
-        settings: GeoTiffSettings,
-        index: pd.DataFrame | None = None,
-        progress: Progress | None = None,
-        on_error: Literal["fail", "skip"] = "fail",
-        beside: Sequence[SceneSettings] = (),
-    ) -> GeoTiffSource:
-        """Open the source that owl.toml describes."""
-        return cls(
-            settings.scenes,
-            bands=settings.bands,
-            patch_size=settings.patch_size,
-            stride=settings.stride,
-            min_valid=settings.min_valid,
-            mask_bad=settings.mask_bad,
-            aoi=settings.aoi,
-            index=index,
-            progress=progress,
-            on_error=on_error,
-            beside=beside,
-        )
-
     def check_bands(self, truth: str | None = None) -> None:
         """Warn of bands that nobody asked for and that look like none.
 
         Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
         """
         for name in self.grids:
-            scene = self.scene(name)
-            if isinstance(scene, FileScene):
-                _check_bands(scene.scene, truth)
+            _check_bands(self.scene(name).scene, truth)
+
+    def raster_bands(self, scene: str) -> tuple[Band, ...]:
+        """Return the bands of a scene; each is one of a raster file."""
+        return self.scene(scene).bands
 
     def close(self) -> None:
         """Close the files; they open again when needed."""
@@ -151,9 +153,9 @@ class GeoTiffSource(TiledSource):
             return
         masked = {}
         for entry in summary:
-            scene = self.scene(entry.scene)
-            if isinstance(scene, FileScene) and scene.scene.mask is not None:
-                masked[entry] = scene.scene.mask
+            mask = self.scene(entry.scene).scene.mask
+            if mask is not None:
+                masked[entry] = mask
         lost = sum(entry.invalid for entry in masked)
         kept = sum(entry.kept for entry in masked)
         if lost <= _NEARLY_ALL * (lost + kept):
@@ -175,9 +177,8 @@ class GeoTiffSource(TiledSource):
             100 * shares[value],
         )
 
-    def _check_scene(self, scene: ChunkedScene) -> None:
-        if isinstance(scene, FileScene):
-            check_mask(scene.scene)
+    def _check_scene(self, scene: FileScene) -> None:
+        check_mask(scene.scene)
 
 
 def _check_bands(scene: Scene, truth: str | None) -> None:

@@ -9,14 +9,13 @@ import pandas as pd
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import GeoTiffSettings
-from owl_geo.sources import open_source
-from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.sources.chunked import ChunkedScene
-from owl_geo.sources.tiled import TiledSource
+from owl_geo.sources.bands import Band
+from owl_geo.sources.base import PoolSource, positions_of
+from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 
-class PresentScenes:
+class PresentScenes(PoolSource):
     """A PatchSource over a whole index that has the pixels of some scenes only.
 
     What it says of itself (bands, grids, index) is of all scenes; to ask for pixels of one of the
@@ -41,9 +40,9 @@ class PresentScenes:
         there = [scene.name for scene in settings.scenes if scene.name not in missing]
         is_there = ~index["scene"].isin(missing).to_numpy()
         self._positions = np.flatnonzero(is_there)  # in the whole index, of the source's patches
-        self._source: PatchSource | None = None
+        self._source: GeoTiffSource | None = None
         if there:
-            self._source = open_source(
+            self._source = GeoTiffSource.from_settings(
                 _only(settings, there, bands), index=index[is_there].reset_index(drop=True)
             )
         self._patch_size = settings.patch_size
@@ -72,11 +71,11 @@ class PresentScenes:
         """All patches, of the missing scenes too."""
         return self._index
 
-    def scene(self, name: str) -> ChunkedScene:
-        """Return what holds the pixels of a scene; raises SourceError for a missing one."""
-        if name in self._missing or not isinstance(self._source, TiledSource):
-            raise SourceError(self._missing.get(name, f"no scene {name!r} can be opened"))
-        return self._source.scene(name)
+    def raster_bands(self, scene: str) -> tuple[Band, ...]:
+        """Return the bands of a scene; raises SourceError for a missing one."""
+        if self._source is None or scene in self._missing:
+            raise SourceError(self._missing.get(scene, f"no scene {scene!r} can be opened"))
+        return self._source.raster_bands(scene)
 
     @property
     def chunk_starts(self) -> IntArray:
@@ -102,7 +101,7 @@ class PresentScenes:
         for part, patches in source.stream(own, batch_size=batch_size):
             yield self._positions[part], patches
 
-    def _having(self, positions: IntArray) -> PatchSource:
+    def _having(self, positions: IntArray) -> GeoTiffSource:
         for name in self._index["scene"].iloc[positions].unique():
             if name in self._missing:
                 raise SourceError(self._missing[name])
@@ -125,7 +124,7 @@ def missing_scenes(
     for scene in settings.scenes:
         mine = index[index["scene"] == scene.name].reset_index(drop=True)
         try:
-            source = open_source(_only(settings, [scene.name], bands), index=mine)
+            source = GeoTiffSource.from_settings(_only(settings, [scene.name], bands), index=mine)
         except SourceError as error:
             missing[scene.name] = str(error)
             continue

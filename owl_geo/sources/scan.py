@@ -18,11 +18,11 @@ from owl_geo.ground.raster import coverage
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.base import build_index
+from owl_geo.sources.base import NoSceneLeft, build_index
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
-from owl_geo.sources.scenes import NoSceneLeft, Scene, crs_text, extent_text
+from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene
 from owl_geo.work.progress import Progress
 

@@ -15,6 +15,7 @@ from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
+from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
 from owl_geo.sources.products import (
     CloudMask,
@@ -205,18 +206,6 @@ def open_scenes(
     if not scenes and failed:
         raise NoSceneLeft(failed)
     return tuple(scenes)
-
-
-class NoSceneLeft(SourceError):
-    """Every scene was left out."""
-
-    def __init__(self, failed: Sequence[FailedScene]) -> None:
-        self.failed = tuple(failed)
-        first = failed[0].reason
-        several = len(failed) > 1
-        super().__init__(
-            f"all {len(failed)} scenes failed; the first: {first}" if several else first
-        )
 
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:

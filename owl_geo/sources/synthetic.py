@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import SyntheticSettings
-from owl_geo.sources.base import build_index, positions_of
+from owl_geo.sources.base import PoolSource, build_index, positions_of
+from owl_geo.sources.unopened import NamedSource, OnError, UnopenedSource
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
+from owl_geo.work.progress import Progress
 
 LAND_COVER = ("forest", "urban", "water", "agricultural")
 
@@ -25,7 +28,7 @@ _SCENE = "synthetic"
 _PIXEL = 10.0  # metres
 
 
-class SyntheticSource:
+class SyntheticSource(PoolSource):
     """A PatchSource whose images are noise and whose labels follow two concepts.
 
     Per patch, one legacy ``RandomState(seed)`` draws in this order: the image, uniform in [0, 1);
@@ -53,10 +56,28 @@ class SyntheticSource:
         seed: int = 42,
         signal: float = 0.0,
     ) -> None:
-        self._settings = SyntheticSettings(
-            n_samples=n_samples, image_size=image_size, n_bands=n_bands, seed=seed, signal=signal
+        self._draw(
+            SyntheticSettings(
+                n_samples=n_samples,
+                image_size=image_size,
+                n_bands=n_bands,
+                seed=seed,
+                signal=signal,
+            )
         )
-        self._shape = (n_bands, image_size, image_size)
+
+    @classmethod
+    def from_settings(cls, settings: SyntheticSettings) -> SyntheticSource:
+        """Build the source that owl.toml describes."""
+        source = cls.__new__(cls)
+        source._draw(settings)
+        return source
+
+    def _draw(self, settings: SyntheticSettings) -> None:
+        """Draw all but the images, and keep the generator's states from which these follow."""
+        n_samples, seed = settings.n_samples, settings.seed
+        self._settings = settings
+        self._shape = (settings.n_bands, settings.image_size, settings.image_size)
         self._states: list[dict[str, object]] = []
         self._land_cover = np.empty(n_samples, dtype=np.int64)
         distance = np.empty(n_samples, dtype=np.float64)
@@ -84,17 +105,6 @@ class SyntheticSource:
         self._visibility = np.random.default_rng([seed, 1]).random(n_samples).astype(np.float32)
         self._block = lru_cache(maxsize=4)(self._draw_block)
         self._index = self._lay_out()
-
-    @classmethod
-    def from_settings(cls, settings: SyntheticSettings) -> SyntheticSource:
-        """Build the source that owl.toml describes."""
-        return cls(
-            settings.n_samples,
-            settings.image_size,
-            settings.n_bands,
-            settings.seed,
-            settings.signal,
-        )
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -199,3 +209,43 @@ class SyntheticSource:
         inner = slice(size // 4, size - size // 4)
         glow = strength * self.labels[which] * self._visibility[which]
         images[:, :, inner, inner] += glow[:, None, None, None].astype(np.float32)
+
+
+class UnopenedGenerator(UnopenedSource[SyntheticSettings]):
+    """The generator before it draws: it is made of no file."""
+
+    options = ("n_samples", "image_size", "n_bands", "signal")
+
+    @classmethod
+    def named(cls, kind: str, options: Mapping[str, Any]) -> NamedSource:
+        """Return the source, which has the run's seed, with its concepts and their weights."""
+        (source,) = super().named(kind, options).tables.values()
+        if options["seed"] is not None:
+            source["seed"] = options["seed"]
+        return NamedSource(
+            {
+                "source": source,
+                "evaluation": {"split": "random"},  # neighbours have nothing in common here
+                "concepts": {
+                    "land_cover": {"kind": "given"},
+                    "dist_industrial": {"kind": "given"},
+                    "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
+                    "near_industrial": {"kind": "below", "of": "dist_industrial", "value": _NEAR},
+                },
+                "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
+            }
+        )
+
+    @property
+    def files(self) -> Mapping[str, Sequence[str]]:
+        """None."""
+        return {}
+
+    def open(
+        self,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+        on_error: OnError = "fail",
+    ) -> SyntheticSource:
+        """Draw the patches."""
+        return SyntheticSource.from_settings(self.settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,14 @@ from pydantic import ValidationError
 from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk, chunks
 from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import positions_of, read_at
+from owl_geo.sources.base import NoSceneLeft, PoolSource, positions_of, read_at
 from owl_geo.sources.chunked import ChunkedScene, Pixels
 from owl_geo.sources.cutting import cut
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scan import Scan, SceneSummary, scan
-from owl_geo.sources.scenes import NoSceneLeft
+from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import FailedScene, FloatArray, IntArray, SceneGrid
 from owl_geo.work.progress import Progress
 
@@ -29,7 +28,10 @@ from owl_geo.work.progress import Progress
 _SPARSE = 0.25
 
 
-class TiledSource:
+SceneT = TypeVar("SceneT", bound=ChunkedScene)
+
+
+class TiledSource(PoolSource, Generic[SceneT]):
     """A PatchSource over scenes that are cut into windows; the index is scanned when first needed.
 
     Args:
@@ -45,8 +47,8 @@ class TiledSource:
 
     def __init__(
         self,
-        scenes: Sequence[ChunkedScene],
-        settings: GeoTiffSettings | CubeSettings,
+        scenes: Sequence[SceneT],
+        settings: TiledSettings,
         index: pd.DataFrame | None,
         progress: Progress | None,
         *,
@@ -81,7 +83,7 @@ class TiledSource:
         """The pixel grid of each scene, by scene name."""
         return {name: scene.grid for name, scene in self._tiled.items()}
 
-    def scene(self, name: str) -> ChunkedScene:
+    def scene(self, name: str) -> SceneT:
         """Return what holds the pixels of a scene; KeyError where there is none."""
         return self._tiled[name]
 
@@ -162,7 +164,7 @@ class TiledSource:
                     min_valid=self._tiling.min_valid,
                     area=self._area,
                     progress=self._progress,
-                    check=self._check_scene,
+                    check=lambda scene: self._check_scene(self._tiled[scene.name]),
                     skip=self._skip,
                     may_be_empty=self._may_be_empty,
                 )
@@ -175,7 +177,7 @@ class TiledSource:
     def _check_scannable(self) -> None:
         """Raise SourceError where a scan would make no sense; for sources that know of a reason."""
 
-    def _check_scene(self, scene: ChunkedScene) -> None:
+    def _check_scene(self, scene: SceneT) -> None:
         """Raise SourceError for a scene that cannot serve; for sources that know of a reason."""
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
@@ -221,8 +223,8 @@ class TiledSource:
                     yield _collect(pieces, bands, windows, which)
 
 
-def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource:
-    source: TiledSource = kind.from_settings(settings, index=index)
+def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource[Any]:
+    source: TiledSource[Any] = kind.from_settings(settings, index=index)
     return source
 
 

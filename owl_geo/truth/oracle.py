@@ -18,7 +18,7 @@ from owl_geo.errors import ConfigError, LayerError, did_you_mean
 from owl_geo.ground.projections import reproject
 from owl_geo.ground.raster import is_raster, values_of
 from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
-from owl_geo.sources.base import PatchSource, windows_of
+from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
 Shares = NDArray[np.float64]
@@ -26,7 +26,7 @@ Shares = NDArray[np.float64]
 _SHOWN = 20  # values of a truth in a message
 
 
-def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = False) -> AnyArray:
+def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False) -> AnyArray:
     """Return the true class of each patch, object ``(n,)``, None where the truth does not say.
 
     A patch has the class with the largest overlap share, if that reaches ``min_share``; else it is
@@ -56,13 +56,13 @@ def truth_labels(settings: Settings, source: PatchSource, *, a_part: bool = Fals
     return labels
 
 
-def _own_labels(source: PatchSource, n_classes: int) -> IntArray:
-    labels = getattr(source, "labels", None)
+def _own_labels(source: PoolSource, n_classes: int) -> IntArray:
+    labels = source.labels
     if labels is None:
         raise ConfigError("oracle.path is missing: this source has no truth of its own")
     if labels.max() >= n_classes:
         raise ConfigError(f"the source has {labels.max() + 1} classes, the run only {n_classes}")
-    return np.asarray(labels, dtype=np.int64)
+    return labels
 
 
 def _raster_shares(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,15 +27,13 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import (
     PEERS,
     Concept,
-    GeoTiffSettings,
     LoopSettings,
-    SceneSettings,
     Settings,
 )
-from owl_geo.sources import open_source
-from owl_geo.sources.base import PatchSource, windows_of
-from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources import unopened_source
+from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
+from owl_geo.sources.unopened import OnError
 from owl_geo.truth.held_out import hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
@@ -47,8 +45,6 @@ _log = logging.getLogger("owl_geo")
 _FEW = 20  # patches in which nothing need be searched for
 _MANY = 100  # patches of a batch that is large, if it is more than a tenth of the pool
 _NEARLY_ALL = 0.8  # of the patches: a concept that holds in more tells little
-
-OnError = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Index:
-    source: PatchSource
+    source: PoolSource
     patches: pd.DataFrame
     statistics: BandStatistics
     truth: pd.DataFrame | None
@@ -150,7 +146,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     return _summary(updated, made)
 
 
-def _check_answers_fit(run: Run, source: PatchSource) -> None:
+def _check_answers_fit(run: Run, source: PoolSource) -> None:
     """Raise RunError where the answers so far are for other bands, classes or patches."""
     made_for = run.index.made_for
     if not run.rounds() or made_for is None:  # a lost record of it is what update mends
@@ -173,7 +169,8 @@ def _make_index(
     before: Run | None = None,
 ) -> _Index:
     """Tile and compute all; ``before`` is the run whose index this is to replace."""
-    source = open_for(settings, report, on_error)
+    source = unopened_source(settings.source).open(progress=report("Tiling"), on_error=on_error)
+    source.check_bands(settings.oracle.path if settings.oracle else None)
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)
@@ -181,8 +178,7 @@ def _make_index(
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
-    failed = source.failed if isinstance(source, GeoTiffSource) else ()
-    return _Index(source, patches, statistics, truth, table.coverage, failed, kept)
+    return _Index(source, patches, statistics, truth, table.coverage, source.failed, kept)
 
 
 def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
@@ -200,25 +196,9 @@ def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) ->
             )
 
 
-def open_for(
-    settings: Settings,
-    report: Reporter,
-    on_error: OnError,
-    beside: Sequence[SceneSettings] = (),
-) -> PatchSource:
-    """Open the source to be tiled; see ``GeoTiffSource`` for what the arguments mean."""
-    if not isinstance(settings.source, GeoTiffSettings):
-        return open_source(settings.source, progress=report("Tiling"))
-    source = GeoTiffSource.from_settings(
-        settings.source, progress=report("Tiling"), on_error=on_error, beside=beside
-    )
-    source.check_bands(settings.oracle.path if settings.oracle else None)
-    return source
-
-
 def concepts_of(
     settings: Settings,
-    source: PatchSource,
+    source: PoolSource,
     report: Reporter,
     workers: Workers | None,
     kept: KeptLayers,
@@ -238,7 +218,7 @@ def concepts_of(
         workers=workers,
         kept=kept,
     )
-    if not table.outside or not isinstance(source, GeoTiffSource):
+    if not table.outside:
         return table
     kept = ~source.index["scene"].isin(table.outside).to_numpy()
     source.leave_out(
@@ -255,16 +235,12 @@ def with_concepts(index: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
 
 def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
     """Return the settings with the good scenes only."""
-    if not failed or not isinstance(settings.source, GeoTiffSettings):
-        return settings
-    names = {scene.name for scene in failed}
-    scenes = tuple(scene for scene in settings.source.scenes if scene.name not in names)
-    source = settings.source.model_copy(update={"scenes": scenes})
+    source = unopened_source(settings.source).without({scene.name for scene in failed})
     return settings.model_copy(update={"source": source})
 
 
 def _truth(
-    settings: Settings, source: PatchSource, parts: Sequence[int] = ()
+    settings: Settings, source: PoolSource, parts: Sequence[int] = ()
 ) -> pd.DataFrame | None:
     """Return patch_id, label, held_out and tested for a run with an oracle.
 
@@ -333,13 +309,11 @@ def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
 def _summary(run: Run, made: _Index) -> Summary:
     scenes = made.patches["scene"].value_counts(sort=False)
     counts = [f"{name}: {n} patches" for name, n in scenes.items()]
-    # a source that leaves windows out says how many, and why
-    summary = getattr(made.source, "summary", ())
     return Summary(
         run=run,
         bands=made.source.bands,
         crs=_crs_name(run.crs),
-        scenes=[str(scene) for scene in summary] or counts,
+        scenes=[str(scene) for scene in made.source.summary] or counts,
         concepts=describe(run.index.concepts),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),

@@ -36,9 +36,8 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import INDEX, PATCHES
 from owl_geo.run_folder.records import DAMAGE
 from owl_geo.search import Answers, Search
-from owl_geo.settings.config import GeoTiffSettings
-from owl_geo.sources.base import PatchSource, positions_of
-from owl_geo.sources.present import PresentScenes, missing_scenes
+from owl_geo.sources import unopened_source
+from owl_geo.sources.base import PoolSource, positions_of
 from owl_geo.types import IntArray
 from owl_geo.work.progress import Progress, Reporter, silent
 from owl_geo.work.workers import Workers
@@ -403,7 +402,7 @@ class _Work:
         self.record.scenes[scene] = {"file": file, "made_from": self.made_from(scene)}
         self.record.write()
 
-    def _source(self, on_error: OnError) -> tuple[PatchSource, dict[str, str]]:
+    def _source(self, on_error: OnError) -> tuple[PoolSource, Mapping[str, str]]:
         """Open the run's scenes; with ``skip`` those that there are, and why not the others."""
         return (self.run.source, {}) if on_error == "fail" else present_source(self.run)
 
@@ -448,18 +447,18 @@ class _Work:
         return (*_maps(self.folder, file), _table(self.folder, file))
 
 
-def present_source(run: Run) -> tuple[PatchSource, dict[str, str]]:
+def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
     """Open those of a run's scenes that there are; return the source and why not the others, by
     scene. Raises OwlError where the source as a whole cannot be opened."""
     try:
         return run.source, {}
     except OwlError:
-        settings = run.settings_here.source
-        if not isinstance(settings, GeoTiffSettings):
+        part = unopened_source(run.settings_here.source).open_in_part(
+            run.patches, run.grids, run.index.statistics.bands
+        )
+        if part is None:
             raise
-    bands = run.index.statistics.bands
-    missing = missing_scenes(settings, run.patches, run.grids, bands)
-    return PresentScenes(settings, run.patches, run.grids, bands, missing), missing
+        return part
 
 
 def _tell(progress: Progress, before: int, total: int, done: int, _of_scene: int) -> None:

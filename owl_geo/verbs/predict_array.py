@@ -15,7 +15,7 @@ from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings
+from owl_geo.sources import unopened_source
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.verbs.predict import CurrentModel
@@ -59,9 +59,9 @@ def predict_array(
     run = Run.of(run)
     model = CurrentModel.of(run)
     settings = run.settings_here
-    tiling = settings.source
+    tiling = unopened_source(settings.source).tiling
     like_run: dict[str, Any] = {}
-    if isinstance(tiling, GeoTiffSettings | CubeSettings):
+    if tiling is not None:
         like_run = {"stride": tiling.stride, "min_valid": tiling.min_valid}
     source = CubeSource(
         imagery,

@@ -15,21 +15,17 @@ from owl_geo.concepts.osm import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, missing_file
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
-from owl_geo.ground.tiling import tile
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings, Settings
-from owl_geo.sources import open_source
-from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scenes import describe_scene, pixel_size
+from owl_geo.settings.config import Settings, SourceSection
+from owl_geo.sources import unopened_source
+from owl_geo.sources.scenes import pixel_size
 from owl_geo.types import SceneGrid
 
 _USUAL = 32
 _SMALLEST, _LARGEST = 16, 64
 _FEWEST = 100  # patches that make a search, ten a side
 _FINE, _COARSE = 5.0, 30.0  # metres of a pixel between which 32 pixels are 160 to 960 m
-_OPENED = 20  # scenes that are looked at for a guess
 _METRES_PER_DEGREE = 111_320.0
 
 # Measured on two processors without a GPU, pools of 10,000 to a million patches of 32 x 32 pixels
@@ -70,11 +66,11 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
     _check_layers(settings)
-    source = open_source(settings.source)
-    if isinstance(source, GeoTiffSource):
-        source.check_bands(settings.oracle.path if settings.oracle else None)
+    described = unopened_source(settings.source)
+    source = described.open()
+    source.check_bands(settings.oracle.path if settings.oracle else None)
     grids, n_bands, size = source.grids, len(source.bands), source.patch_size
-    count = _count(settings, grids)
+    count = described.count(source)
     values = count * n_bands * size**2
     features = 4 * (10 * n_bands + min(n_bands * (n_bands - 1) // 2, 15))
     seconds = {
@@ -92,19 +88,6 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     )
 
 
-def _count(settings: Settings, grids: Mapping[str, SceneGrid]) -> int:
-    source = settings.source
-    if not isinstance(source, GeoTiffSettings | CubeSettings):
-        return source.n_samples
-    area = AreaOfInterest(source.aoi) if source.aoi else None
-    size, stride = source.patch_size, source.stride or source.patch_size
-    count = 0
-    for grid in grids.values():
-        windows = tile(grid, size, stride).windows
-        count += len(windows) if area is None else int(area.contains_centres(windows).sum())
-    return count
-
-
 def _check_layers(settings: Settings) -> None:
     """Raise LayerError for a layer, a raster or a truth whose file is missing."""
     places = [(f"layers.{name}", layer.path) for name, layer in settings.layers.items()]
@@ -118,16 +101,18 @@ def _check_layers(settings: Settings) -> None:
             raise LayerError(f"{name}: {missing_file(place)}")
 
 
-def suitable_patch_size(source: GeoTiffSettings | CubeSettings) -> PatchSize | None:
-    """Return 32 pixels, or what suits scenes or a cube better; they are opened for their grids.
+def suitable_patch_size(source: SourceSection) -> PatchSize | None:
+    """Return 32 pixels, or what suits a source better; scenes are opened for their grids.
 
     32 is kept for pixels of 5 to 30 m; finer ones get 64, coarser ones 16. Where that makes fewer
-    than a hundred patches it is 16. None where nothing can be opened: whoever does it next says
-    what is wrong.
+    than a hundred patches it is 16. None where the source has a patch size of its own, or nothing
+    can be opened: whoever opens it next says what is wrong.
     """
     try:
-        grids, n_scenes = _grids(source)
+        grids, n_scenes = unopened_source(source).sample_grids()
     except OwlError:
+        return None
+    if not grids:
         return None
     metres = median(pixel_metres(grid) for grid in grids)
     size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
@@ -136,16 +121,6 @@ def suitable_patch_size(source: GeoTiffSettings | CubeSettings) -> PatchSize | N
     if n < _FEWEST and size > _SMALLEST:
         return PatchSize(_SMALLEST, f"{size} would make no more than {n:.0f} patches")
     return PatchSize(size, f"for {pixels}")
-
-
-def _grids(source: GeoTiffSettings | CubeSettings) -> tuple[list[SceneGrid], int]:
-    """Return the grids of some scenes, and how many scenes there are."""
-    if isinstance(source, CubeSettings):
-        return list(open_source(source).grids.values()), 1
-    some = source.scenes[:_OPENED]
-    few = source.model_copy(update={"scenes": some, "aoi": None})
-    grids = list(GeoTiffSource.from_settings(few, on_error="skip").grids.values())
-    return grids, len(source.scenes)
 
 
 def _patches(grids: Sequence[SceneGrid], size: int) -> int:
@@ -182,21 +157,6 @@ def unit_note(grids: Mapping[str, SceneGrid]) -> str:
             unit = crs.axis_info[0].unit_name
             return f"the CRS is in {unit}, which is fine; distances are measured in metres"
     return ""
-
-
-def alpha_note(source: GeoTiffSettings) -> str:
-    """Say it where all bands but an alpha band are taken, since that may be data; else empty."""
-    if source.bands:
-        return ""
-    scene = describe_scene(source.scenes[0])
-    alpha = next((band for band in scene.bands if band.alpha), None)
-    if alpha is None:
-        return ""
-    numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
-    return (
-        f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-        f"data, near infrared say, name it too: --bands {numbers}"
-    )
 
 
 def osm_beside(scene: Path) -> Path | None:

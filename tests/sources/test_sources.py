@@ -12,12 +12,14 @@ import shapely
 from cubes import cube, write_netcdf, write_zarr
 from pyproj import CRS, Transformer
 from rasters import coordinates, make_landsat, make_safe, write_raster
+from trial_source import TrialSettings, write_patches
 
 from owl_geo.errors import SourceError
 from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
+from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
@@ -93,9 +95,13 @@ def _features(folder: Path) -> PatchSource:
     return FeatureSource(pixels, FeatureTable(values, ("a", "b", "c", "d", "e")))
 
 
+def _trial(folder: Path) -> PatchSource:
+    return open_source(TrialSettings(path=str(write_patches(folder / "p.npz", 50))))
+
+
 FILES = [_blocks, _holes, _two_scenes, _sentinel2, _landsat]
 CUBES = [_zarr, _netcdf, _in_memory, _lazy]
-PIXELS = [_synthetic, *FILES, *CUBES]
+PIXELS = [_synthetic, *FILES, *CUBES, _trial]
 
 
 @pytest.fixture(params=[*PIXELS, _features])

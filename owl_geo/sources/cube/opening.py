@@ -7,14 +7,14 @@ import struct
 import threading
 import warnings
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import xarray as xr
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.owl_toml import absolute
+from owl_geo.sources.cube.unopened import name_of_path
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
@@ -23,7 +23,6 @@ UNREADABLE = (
 )
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
-_SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 
 
 class CubeFile:
@@ -72,14 +71,10 @@ def cube_place(cube: object) -> str | xr.DataArray | xr.Dataset:
 
 def cube_name(cube: str | xr.DataArray | xr.Dataset) -> str:
     """Return the name that a cube's patches begin with: the file's, without its suffixes."""
-    if not isinstance(cube, str):
-        source = str(cube.encoding.get("source", ""))
-        return _own_name(cube) or (cube_name(source) if source else "cube")
-    plain = urlsplit(cube).path or urlsplit(cube).netloc if "://" in cube else cube
-    name = PurePosixPath(plain).name if "://" in cube else absolute(Path(plain)).name
-    while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
-        name = stem
-    return name or "cube"
+    if isinstance(cube, str):
+        return name_of_path(cube)
+    source = str(cube.encoding.get("source", ""))
+    return _own_name(cube) or (name_of_path(source) if source else "cube")
 
 
 def _own_name(cube: xr.DataArray | xr.Dataset) -> str | None:

@@ -32,7 +32,7 @@ _BLOCK_BYTES = 4 * CHUNK_BYTES
 _SLAB = 8
 
 
-class CubeSource(TiledSource):
+class CubeSource(TiledSource["CubeScene"]):
     """A PatchSource over a data cube; read lazily, whatever its size.
 
     Args:
@@ -93,12 +93,7 @@ class CubeSource(TiledSource):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._file = CubeFile(place)
-        self._in_memory = not isinstance(place, str)
-        given = None if isinstance(place, str) else place
-        offer = describe_cube(self._file.dataset, called, where, crs, given)
-        scene = CubeScene(self._file, offer.grid, *_chosen(offer, settings, self._file.dataset))
-        super().__init__([scene], settings, index, progress)
+        self._open(place, settings, index, progress)
 
     @classmethod
     def from_settings(
@@ -108,19 +103,30 @@ class CubeSource(TiledSource):
         progress: Progress | None = None,
     ) -> CubeSource:
         """Open the source that owl.toml describes."""
-        return cls(
+        source = cls.__new__(cls)
+        source._open(settings.path, settings, index, progress)
+        return source
+
+    def _open(
+        self,
+        cube: str | xr.DataArray | xr.Dataset,
+        settings: CubeSettings,
+        index: pd.DataFrame | None,
+        progress: Progress | None,
+    ) -> None:
+        """Open a cube; of one in memory the path of the settings is what messages call it."""
+        self._file = CubeFile(cube)
+        self._in_memory = not isinstance(cube, str)
+        dataset = self._file.dataset
+        offer = describe_cube(
+            dataset,
+            settings.name or cube_name(cube),
             settings.path,
-            name=settings.name,
-            bands=settings.bands,
-            time=settings.time,
-            patch_size=settings.patch_size,
-            stride=settings.stride,
-            min_valid=settings.min_valid,
-            aoi=settings.aoi,
-            crs=settings.crs,
-            index=index,
-            progress=progress,
+            settings.crs,
+            None if isinstance(cube, str) else cube,
         )
+        scene = CubeScene(self._file, offer.grid, *_chosen(offer, settings, dataset))
+        super().__init__([scene], settings, index, progress)
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._in_memory:

@@ -1,0 +1,79 @@
+"""A data cube before it is opened: the one scene that it is, and its file or store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from owl_geo.settings.config import CubeSettings
+from owl_geo.settings.owl_toml import absolute
+from owl_geo.sources.file_states import file_states, imagery_files
+from owl_geo.sources.unopened import Identity, OnError, UnopenedSource
+from owl_geo.types import SceneGrid
+from owl_geo.work.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from owl_geo.sources.base import PatchSource, PoolSource
+
+_SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
+
+
+class UnopenedCube(UnopenedSource[CubeSettings]):
+    """A cube in a Zarr store, a NetCDF file or behind a URL: one scene."""
+
+    options = (*("scenes", "bands", "time", "patch_size", "stride", "min_valid", "aoi", "crs"),)
+
+    @property
+    def files(self) -> Mapping[str, Sequence[str]]:
+        """The file or the store."""
+        settings = self.settings
+        return {settings.name or name_of_path(settings.path): [settings.path]}
+
+    def files_in(self, folder: Path) -> Iterator[Path]:
+        """Return the metadata of a store, whose chunks may be a million."""
+        return imagery_files(folder)
+
+    def identity(self, as_written: CubeSettings) -> Identity:
+        """Return what tells the cube from others: of a store, what stands in the folder itself."""
+        settings = self.settings
+        states = [file_states(settings.path, whole=False), file_states(settings.aoi)]
+        return Identity(as_written.model_dump(mode="json"), states, {})
+
+    @property
+    def tiling(self) -> CubeSettings:
+        """The settings themselves."""
+        return self.settings
+
+    def count(self, source: PatchSource) -> int:
+        """Return how many windows lie in the area; missing data are not looked for."""
+        from owl_geo.sources.area import count_windows
+
+        return count_windows(source.grids, self.settings)
+
+    def sample_grids(self) -> tuple[list[SceneGrid], int]:
+        """Open the cube for its grid; raises SourceError."""
+        return list(self.open().grids.values()), 1
+
+    def open(
+        self,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+        on_error: OnError = "fail",
+    ) -> PoolSource:
+        """Open the cube; see ``source.CubeSource``."""
+        from owl_geo.sources.cube.source import CubeSource
+
+        return CubeSource.from_settings(self.settings, index, progress)
+
+
+def name_of_path(path: str) -> str:
+    """Return the name of a cube's file or URL without its suffixes, ``cube`` if nothing is left."""
+    plain = urlsplit(path).path or urlsplit(path).netloc if "://" in path else path
+    name = PurePosixPath(plain).name if "://" in path else absolute(Path(plain)).name
+    while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
+        name = stem
+    return name or "cube"

@@ -1,0 +1,117 @@
+"""Whether the files of a scene are what they were: by size and time, then by a digest of samples.
+
+A copy has another time and the same bytes, so the time alone says little; and to read a scene from
+end to end would take as long as to learn from it. So a file is recorded by its size and a digest of
+its beginning, its end and blocks in between. What lies behind a URL or a VRT is not looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from owl_geo.settings.owl_toml import is_local
+
+GONE: list[list[Any]] = [["gone"]]
+
+_WHOLE = 2**20  # bytes up to which a file is read from end to end
+_ENDS = 2**16  # bytes at its beginning, with the header, and at its end
+_BLOCKS, _BLOCK = 32, 2**12  # in between
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img", ".xml", ".txt", ".json")
+_STORES = (".zmetadata", ".zarray", ".zattrs")
+_BESIDE = ".aux.xml"  # written by GIS programs beside a raster that they show
+
+# What is kept of a file: its name within its folder, size, time of change in ns, digest.
+FileRecord = tuple[str, int, int, str]
+
+
+def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
+    """Return size and time of a file, or with its name of each in a folder; nothing of a URL.
+
+    Not ``whole`` looks at what stands in the folder itself: a store may have a million chunks.
+    """
+    if path is None or not is_local(path):
+        return []
+    top = Path(path)
+    try:
+        files = [top]
+        if top.is_dir():
+            entries = top.rglob("*") if whole else top.iterdir()
+            files = sorted(f for f in entries if f.is_file() or not whole)
+        states = [(file, file.stat()) for file in files]
+    except OSError:  # whoever opens it says so
+        return GONE
+    return [
+        [str(file.relative_to(top)), state.st_size, state.st_mtime_ns] for file, state in states
+    ]
+
+
+def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[FileRecord]:
+    """Return what tells later whether a file changed, or of a folder those of ``files_in``.
+
+    Nothing of a URL. Raises OSError.
+    """
+    if not is_local(path):
+        return []
+    top = Path(path)
+    records = []
+    for file in files_in(top) if top.is_dir() else [top]:
+        state = file.stat()
+        digest = _digest(file, state.st_size)
+        records.append((_name(file, top), state.st_size, state.st_mtime_ns, digest))
+    return records
+
+
+def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
+    """Return new records of the files that are not as they were recorded; raises OSError."""
+    changed = []
+    for name, size, time, digest in records:
+        file = Path(path) / name
+        state = file.stat()
+        if (state.st_size, state.st_mtime_ns) == (size, time):
+            continue
+        now = _digest(file, state.st_size)
+        if (state.st_size, now) != (size, digest):
+            changed.append((name, state.st_size, state.st_mtime_ns, now))
+    return changed
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that stand in a folder, sorted by name; hidden ones are left out."""
+    for file in sorted(folder.iterdir()):
+        if not file.name.startswith(".") and file.is_file():
+            yield file
+
+
+def imagery_files(folder: Path) -> Iterator[Path]:
+    """Yield the rasters and metadata of a folder, or the metadata of a store, sorted by path.
+
+    Other files may be many, as a store's chunks are, or come and go.
+    """
+    is_safe = (folder / "GRANULE").is_dir()  # of Sentinel-2; the others are flat
+    for file in sorted(folder.rglob("*") if is_safe else folder.iterdir()):
+        name = file.name.lower()
+        counts = (name.endswith(_RASTERS) and not name.endswith(_BESIDE)) or name in _STORES
+        if counts and file.is_file():
+            yield file
+
+
+def _name(file: Path, top: Path) -> str:
+    return "" if file == top else file.relative_to(top).as_posix()
+
+
+def _digest(file: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        if size <= _WHOLE:
+            digest.update(handle.read())
+        else:
+            digest.update(handle.read(_ENDS))
+            for number in range(1, _BLOCKS + 1):
+                handle.seek(number * (size - _ENDS) // (_BLOCKS + 1))
+                digest.update(handle.read(_BLOCK))
+            handle.seek(size - _ENDS)
+            digest.update(handle.read(_ENDS))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,223 @@
+"""Scenes on disk before they are opened: the files they are made of, and how others join them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from owl_geo.errors import RunError
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.sources.file_states import file_states, imagery_files
+from owl_geo.sources.unopened import (
+    Addition,
+    Growth,
+    Identity,
+    NamedSource,
+    OnError,
+    UnopenedSource,
+    forget_places,
+)
+from owl_geo.types import FailedScene, SceneGrid
+from owl_geo.work.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from owl_geo.sources.base import PatchSource, PoolSource
+
+_SAMPLED = 20  # scenes whose headers are read to choose a patch size
+
+
+class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
+    """Scenes of files: rasters, products, folders of bands."""
+
+    options = (
+        *("scenes", "bands", "patch_size", "stride", "min_valid", "masks", "mask_bad", "aoi"),
+    )
+    takes_many_scenes = True
+
+    @classmethod
+    def named(cls, kind: str, options: Mapping[str, Any]) -> NamedSource:
+        """Find the scenes that the options name; see ``places.find_scenes``."""
+        from owl_geo.sources.base import NoSceneLeft
+        from owl_geo.sources.places import find_scenes
+
+        own = ("bands", "patch_size", "stride", "min_valid", "mask_bad", "aoi")
+        values = {name: options[name] for name in own}
+        failed: tuple[FailedScene, ...] = ()
+        if options["scenes"]:
+            found = find_scenes(
+                options["scenes"],
+                bands=options["bands"],
+                masks=options["masks"],
+                mask_bad=options["mask_bad"],
+                on_error=options["on_error"],
+            )
+            failed = found.failed
+            if failed and not found.scenes:
+                raise NoSceneLeft(failed)
+            values["scenes"] = [scene.model_dump(exclude_none=True) for scene in found.scenes]
+            values["mask_bad"] = options["mask_bad"] or found.mask_bad
+        given = {name: value for name, value in values.items() if value not in (None, (), [])}
+        return NamedSource({"source": {"kind": kind} | given}, failed)
+
+    # --- its files --------------------------------------------------------------------------------
+
+    @property
+    def files(self) -> Mapping[str, Sequence[str]]:
+        """Of each scene its raster, its folder or its single-band files, and its mask last."""
+        return {
+            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            for scene in self.settings.scenes
+        }
+
+    def files_in(self, folder: Path) -> Iterator[Path]:
+        """Return the rasters of a folder, and what says how they are to be read."""
+        return imagery_files(folder)
+
+    def identity(self, as_written: GeoTiffSettings) -> Identity:
+        """Return what tells the scenes from each other: the entry of each, and its files."""
+        scenes = {}
+        for written, scene in zip(as_written.scenes, self.settings.scenes, strict=True):
+            states = map(file_states, (scene.path, *scene.files, scene.mask))
+            scenes[scene.name] = [written.model_dump(mode="json"), *states]
+        return Identity(
+            settings=as_written.model_dump(mode="json", exclude={"scenes"}),
+            # a mask of any scene decides whose values mask_bad are
+            shared=[any(scene.mask for scene in as_written.scenes), file_states(self.settings.aoi)],
+            scenes=scenes,
+        )
+
+    def anywhere(self) -> dict[str, Any]:
+        """Return the settings without what says where on this machine the scenes lie."""
+        values = self.settings.model_dump(mode="json")
+        for scene in values["scenes"]:
+            forget_places(scene)
+        return values
+
+    # --- before a run is made ---------------------------------------------------------------------
+
+    @property
+    def tiling(self) -> GeoTiffSettings:
+        """The settings themselves."""
+        return self.settings
+
+    def count(self, source: PatchSource) -> int:
+        """Return how many windows lie in the area; clouds and missing data are not looked for."""
+        from owl_geo.sources.area import count_windows
+
+        return count_windows(source.grids, self.settings)
+
+    def sample_grids(self) -> tuple[list[SceneGrid], int]:
+        """Open the first scenes, as far as they can be; raises SourceError where none can."""
+        some = self.settings.scenes[:_SAMPLED]
+        few = self.settings.model_copy(update={"scenes": some, "aoi": None})
+        grids = UnopenedScenes(few).open(on_error="skip").grids
+        return list(grids.values()), len(self.settings.scenes)
+
+    def notes(self) -> list[str]:
+        """Say where all bands but an alpha band are taken, since that may be data."""
+        from owl_geo.sources.scenes import describe_scene
+
+        if self.settings.bands:
+            return []
+        scene = describe_scene(self.settings.scenes[0])
+        alpha = next((band for band in scene.bands if band.alpha), None)
+        if alpha is None:
+            return []
+        numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
+        return [
+            f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
+            f"data, for example near infrared, name it too: --bands {numbers}"
+        ]
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    def open(
+        self,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+        on_error: OnError = "fail",
+    ) -> PoolSource:
+        """Open the scenes; see ``geotiff.GeoTiffSource``."""
+        from owl_geo.sources.geotiff import GeoTiffSource
+
+        return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
+
+    def open_in_part(
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+    ) -> tuple[PoolSource, Mapping[str, str]]:
+        """Open the scenes that can be, each tried for itself."""
+        from owl_geo.sources.present import PresentScenes, missing_scenes
+
+        missing = missing_scenes(self.settings, index, grids, bands)
+        return PresentScenes(self.settings, index, grids, bands, missing), missing
+
+    def without(self, scenes: Collection[str]) -> GeoTiffSettings:
+        """Return the settings with the other scenes only."""
+        others = tuple(scene for scene in self.settings.scenes if scene.name not in scenes)
+        return self.settings.model_copy(update={"scenes": others}) if scenes else self.settings
+
+    @property
+    def growth(self) -> Growth[GeoTiffSettings]:
+        """Scenes join by being named as those of a new run are."""
+        return _Growth(self.settings)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """Scenes that are tiled for themselves and put behind those of a run."""
+
+    settings: GeoTiffSettings  # of the run
+
+    def addition(
+        self, words: Sequence[str], masks: Sequence[str], on_error: OnError, run_path: Path
+    ) -> Addition[GeoTiffSettings]:
+        """Find the scenes that are named; see ``Growth.addition``."""
+        from owl_geo.sources.places import find_scenes
+
+        mask_bad = self.settings.mask_bad
+        has_masks = bool(mask_bad) and any(scene.mask for scene in self.settings.scenes)
+        found = find_scenes(
+            words,
+            bands=self.settings.bands,
+            masks=masks,
+            mask_bad=mask_bad,
+            item_masks=has_masks,
+            known=self.settings.scenes,
+            on_error=on_error,
+        )
+        if any(scene.mask for scene in found.scenes) and not has_masks:
+            raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
+        fresh = self.settings.model_copy(update={"scenes": found.scenes})
+        return Addition(fresh if found.scenes else None, found.known, found.failed)
+
+    def open(
+        self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError
+    ) -> PoolSource:
+        """Open the new scenes beside those of the run."""
+        from owl_geo.sources.geotiff import GeoTiffSource
+
+        return GeoTiffSource.from_settings(
+            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes
+        )
+
+    def written(self, text: str, fresh: GeoTiffSettings) -> str:
+        """Return the text of owl.toml with the new scenes behind the others."""
+        return owl_toml.with_scenes(text, fresh.scenes)
+
+
+def _no_masks(run_path: Path, *, has_values: bool) -> str:
+    """Say why a scene with a mask of its own cannot join a run whose scenes have none."""
+    if has_values:
+        return (
+            f"{run_path}: mask_bad speaks of the masks that came with its scenes; to add a scene "
+            "with a mask of its own would change these, make another run"
+        )
+    return (
+        f"{run_path} was made without mask_bad, the list of a mask's bad values; put it into "
+        f"owl.toml under [source] and run `owl-geo init {run_path} --update` first"
+    )
