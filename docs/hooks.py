@@ -1,9 +1,9 @@
-"""What pages say of commands, settings, columns and Python, taken from the code at each build.
+"""Commands, settings, columns and Python names for the pages, taken from the code at each build.
 
 MkDocs calls ``on_page_markdown`` with each page. A line that begins with
-``<!-- generated: NAME -->`` becomes what ``GENERATORS`` makes of it; what else stands in it is for
-those who read the file. A name that is unknown, or a column that nobody has described, stops the
-build.
+``<!-- generated: NAME -->`` is replaced by what ``GENERATORS[NAME]`` returns; the rest of the line
+is for people who read the file itself. An unknown name, or a column without a description, stops
+the build.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ from owl_geo.settings.config import Section, Settings
 DOCS = Path(__file__).parent
 _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
 
-COLUMNS = {  # of a batch: type, and what it means
+COLUMNS = {  # of a batch: type and meaning
     "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),
-    "rank": ("integer", "the order to label in; what was drawn at random stands anywhere in it"),
-    "score": ("real", "what the strategy made of the patch; empty before there is a model"),
+    "rank": ("integer", "the order to label in; patches drawn at random can have any rank"),
+    "score": ("real", "how the strategy rated the patch; empty before there is a model"),
     "uncertainty": ("real", "how unsure the model is; empty before there is a model"),
-    "relevance": ("real", "how much the concepts speak for the patch"),
-    "probability": ("real", "of the class that is searched for; empty before there is a model"),
-    "label": ("text", "one of the run's classes, `unsure`, `skip`, or empty: not answered"),
+    "relevance": ("real", "how strongly the concepts speak for the patch"),
+    "probability": ("real", "of the class you are searching for; empty before there is a model"),
+    "label": ("text", "one of the run's classes, `unsure`, `skip`, or empty if not answered"),
     "annotator": ("text", "who answered"),
-    "comment": ("text", "whatever the annotator wants to note"),
-    "labelled_at": ("text", "when, in UTC"),
+    "comment": ("text", "any note by the annotator"),
+    "labelled_at": ("text", "when the answer was given, in UTC"),
     "scene": ("text", "the scene's name in owl.toml"),
     "scene_crs": ("text", "the scene's own CRS"),
     "batch_id": ("text", "the run and the number of the round"),
-    "round": ("integer", "the round that asked, from 0"),
+    "round": ("integer", "the number of the round, from 0"),
 }
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put what is generated into a page; called by MkDocs."""
+    """Fill the generated parts into a page; called by MkDocs."""
     return _MARK.sub(lambda match: GENERATORS[match[1]](), markdown)
 
 
 def commands() -> str:
-    """Return every command with its options, as its ``--help`` has them."""
+    """Return every command with its options, as in its ``--help``."""
     with click.Context(cli, info_name="owl-geo", **cli.context_settings) as context:
         return "\n\n".join(_commands(cli, context))
 
@@ -81,7 +81,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
 
 
 def _options(command: click.Command, context: click.Context) -> list[tuple[str, str]]:
-    """Return what a command's help says of each of its options: the names, the meaning."""
+    """Return the names and the meaning of each of a command's options, as in its help."""
     records = [
         parameter.get_help_record(context)
         for parameter in command.get_params(context)
@@ -94,7 +94,7 @@ def _options(command: click.Command, context: click.Context) -> list[tuple[str, 
 
 @cache
 def _common_options() -> list[tuple[str, str]]:
-    """Return the options that every command has, which are told once."""
+    """Return the options that every command has, which are listed once."""
     each = []
     with click.Context(cli, info_name="owl-geo", **cli.context_settings) as context:
         for command in _leaves(cli):
@@ -117,7 +117,7 @@ def common_options() -> str:
 
 
 def settings() -> str:
-    """Return every table of owl.toml with what may stand in it."""
+    """Return every table of owl.toml with its settings."""
     plain = [(name, field) for name, field in Settings.model_fields.items() if not _sections(field)]
     parts = ["## At the top", _fields(plain)]
     for name, field in Settings.model_fields.items():
@@ -128,9 +128,9 @@ def settings() -> str:
 
 def _section(name: str, section: type[Section], *, many: bool) -> Iterator[str]:
     kind = section.model_fields.get("kind")
-    told_by_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
+    has_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
     title = f"[{name}.NAME]" if many else f"[{name}]"
-    yield f"## {title}, kind {kind.default}" if kind is not None and told_by_kind else f"## {title}"
+    yield f"## {title}, kind {kind.default}" if kind is not None and has_kind else f"## {title}"
     yield _escaped(" ".join((section.__doc__ or "").split()))
     fields = section.model_fields.items()
     yield _fields([(key, field) for key, field in fields if not _sections(field)])
@@ -145,16 +145,16 @@ def _section(name: str, section: type[Section], *, many: bool) -> Iterator[str]:
 
 def _sections(field: FieldInfo) -> list[type[Section]]:
     """Return the sections that a setting may hold, in order."""
-    found: list[type[Section]] = []
+    sections: list[type[Section]] = []
 
     def look(annotation: Any) -> None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.append(annotation)
+            sections.append(annotation)
         for inner in get_args(annotation):
             look(inner)
 
     look(field.annotation)
-    return found
+    return sections
 
 
 def _fields(fields: list[tuple[str, FieldInfo]]) -> str:
@@ -168,7 +168,7 @@ def _fields(fields: list[tuple[str, FieldInfo]]) -> str:
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
-        return "needed"
+        return "required"
     if value is None:
         return "not set"
     value = list(value) if isinstance(value, tuple) else value
@@ -176,13 +176,13 @@ def _default(field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    said = [_type(field.annotation)]
+    conditions = [_type(field.annotation)]
     for constraint in field.metadata:
         for sign, bound in (("≥", "ge"), (">", "gt"), ("≤", "le"), ("<", "lt")):
             limit = getattr(constraint, bound, None)
             if limit is not None:
-                said.append(f"{sign} {limit:,}")
-    return ", ".join(said)
+                conditions.append(f"{sign} {limit:,}")
+    return ", ".join(conditions)
 
 
 def _type(annotation: Any) -> str:
@@ -208,7 +208,7 @@ def _several(annotation: Any) -> str:
 
 def batch_columns() -> str:
     """Return the columns of a batch, in their order."""
-    concepts = ("one per concept", "text, real or boolean", "what is known of the patch")
+    concepts = ("one per concept", "text, real or boolean", "what is known about the patch")
     rows = [
         *(_column(name) for name in schema.BATCH_COLUMNS_BEFORE),
         concepts,
@@ -218,7 +218,7 @@ def batch_columns() -> str:
 
 
 def labels_columns() -> str:
-    """Return the columns of labels.gpkg, which nobody edits."""
+    """Return the columns of labels.gpkg, which are not for editing."""
     rows = [(_code(name), *COLUMNS[name]) for name in schema.LABELS_COLUMNS]
     return _table(("column", "type", "meaning"), rows)
 
@@ -230,14 +230,14 @@ def _column(name: str) -> tuple[str, str, str]:
 
 
 def colours() -> str:
-    """Return which colour means which label."""
+    """Return the colour of each label."""
     named = schema.label_colours(("first class", "second", "third", "fourth", "fifth", "sixth"))
     swatch = '<span style="background:{0};padding:0 1.2em"></span> `{0}`'
     return _table(("label", "colour"), [(name, swatch.format(c)) for name, c in named.items()])
 
 
 def python() -> str:
-    """Return what ``import owl_geo`` gives; mkdocstrings fills in the docstrings."""
+    """Return the names that ``import owl_geo`` offers; mkdocstrings fills in the docstrings."""
     verbs = [name for name in owl_geo.__all__ if name[0].islower()]
     parts = [name for name in owl_geo.__all__ if name[0].isupper()]
     entries = []
@@ -251,7 +251,7 @@ def _home(name: str) -> str:
 
 
 def notebook() -> str:
-    """Return the executed notebook as a page: text, code, what it printed and drew."""
+    """Return the executed notebook as a page: its text, code, output and figures."""
     cells = json.loads((DOCS / "example.ipynb").read_text(encoding="utf-8"))["cells"]
     return "\n\n".join(part for cell in cells for part in _cell(cell))
 
@@ -279,7 +279,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _cell_text(text: str) -> str:
-    """Keep a bar from ending the cell; in code it does not, and a backslash would be seen."""
+    """Escape bars, which end a cell, except in code, where a backslash would show."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(p if p.startswith("`") else p.replace("|", "\\|") for p in parts)
 
@@ -289,7 +289,7 @@ def _code(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep what Markdown and HTML would take for their own, outside of code."""
+    """Escape what Markdown and HTML would interpret, except in code."""
     parts = re.split(r"(`[^`]*`)", text.replace("``", "`"))
     plain = [
         re.sub(r"([\\*_\[\]#])", r"\\\1", html.escape(part, quote=False)) for part in parts[::2]

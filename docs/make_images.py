@@ -1,4 +1,4 @@
-"""Makes docs/images/qgis-labelling.png: a real QGIS, and a batch of the sample half labelled.
+"""Makes docs/images/qgis-labelling.png: a real QGIS with a half-labelled batch of the sample.
 
 Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, ImageMagick). Usage:
 ``python docs/make_images.py [SAMPLE_FOLDER]``.
@@ -21,12 +21,12 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 SCREEN = "1360x800"
-ROUNDS = 3  # answered by the truth, so that the batch to be seen is one that was aimed
+ROUNDS = 3  # answered by the truth, so that the batch in the picture is a targeted one
 LABELLED = 6
-PAUSE = 4  # seconds that a person looks; the panel shows the pace
+PAUSE = 4  # seconds, as long as a person looks; the panel shows the pace
 
 os.environ["OWL_QGIS_SCREEN"] = SCREEN
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / room) for room in ("helpers", "plugin"))]
 
 from searches import label  # noqa: E402
 from test_qgis_desktop import Desktop, owl_geo  # noqa: E402
@@ -34,7 +34,7 @@ from test_qgis_desktop import Desktop, owl_geo  # noqa: E402
 
 @contextmanager
 def screen() -> Iterator[str]:
-    """A screen of its own, that nobody sees."""
+    """Yield the name of a separate display, which nobody sees."""
     reading, writing = os.pipe()
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SCREEN}x24"]
     server = subprocess.Popen(
@@ -50,15 +50,15 @@ def screen() -> Iterator[str]:
 
 
 def answers(batch: Path, truth: gpd.GeoDataFrame) -> dict[str, str]:
-    """Return what the truth says of each patch of a batch, by rank."""
+    """Return the true label of each patch of a batch, in the order of rank."""
     patches = gpd.read_file(batch, layer="batch").sort_values("rank").to_crs(truth.crs)
     share = patches.geometry.intersection(truth.union_all()).area / patches.geometry.area
-    said = ["present" if covered >= 0.1 else "absent" for covered in share]
-    return dict(zip(patches["patch_id"], said, strict=True))
+    labels = ["present" if covered >= 0.1 else "absent" for covered in share]
+    return dict(zip(patches["patch_id"], labels, strict=True))
 
 
 def make_run(folder: Path, sample: Path, truth: gpd.GeoDataFrame) -> Path:
-    """Make a run with some answered batches and one that waits; returns the path of that one."""
+    """Make a run with some answered batches; return the path of the batch that is still open."""
     run = folder / "run"
     scene = ("--scene", sample / "scene.tif", "--patch-size", 16, "--osm", sample / "area.osm")
     owl_geo("init", run, *scene, "--batch-size", 12)
@@ -70,7 +70,7 @@ def make_run(folder: Path, sample: Path, truth: gpd.GeoDataFrame) -> Path:
 
 
 def make_profile(folder: Path) -> None:
-    """Make a profile of QGIS that has the plugin and knows the program."""
+    """Make a QGIS profile that has the plugin and the path of the program."""
     program = folder / "owl-geo"
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
     program.chmod(0o755)
@@ -90,14 +90,14 @@ def main(sample: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary, screen() as display:
         folder = Path(temporary)
         batch = make_run(folder, sample, truth)
-        said = list(answers(batch, truth).values())
+        labels = list(answers(batch, truth).values())
         make_profile(folder)
         os.environ["OWL_QGIS_PICTURES"] = temporary
         desktop = Desktop(display, folder)
         desktop.wait(lambda state: state.get("batch"), 90)
         desktop.focus()
         desktop.wait(lambda state: state["focus"] and not state["drawing"], 90)
-        for done, answer in enumerate(said[:LABELLED], 1):
+        for done, answer in enumerate(labels[:LABELLED], 1):
             desktop.press("2" if answer == "present" else "1")
             desktop.wait(lambda state, done=done: state["answered"] == done)
             time.sleep(PAUSE)
@@ -105,9 +105,8 @@ def main(sample: Path) -> None:
         desktop.picture("labelling")
         desktop.end()
         picture = Image.open(folder / "labelling.png").convert("RGB")
-        picture.save(
-            IMAGES / "qgis-labelling.png", optimize=True
-        )  # the labels' colours as they are
+        # true colours, no palette: the labels keep theirs
+        picture.save(IMAGES / "qgis-labelling.png", optimize=True)
 
 
 if __name__ == "__main__":

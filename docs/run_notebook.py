@@ -1,4 +1,4 @@
-"""Executes docs/example.ipynb in an empty folder and keeps what it prints and draws."""
+"""Executes docs/example.ipynb in an empty folder and stores its output and figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTEBOOK = Path(__file__).parent / "example.ipynb"
 
 
 def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """Return the notebook with fresh outputs; raises CellExecutionError where a cell fails."""
+    """Return the notebook with fresh outputs; raise CellExecutionError if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -24,7 +24,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     )
     client.execute()
     for cell in notebook.cells:
-        # warnings name the folder that is gone by then; a page shows plain text, not HTML
+        # warnings name the folder, which is gone by then; a page shows plain text, not HTML
         kept = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
         for output in kept:
             output.get("data", {}).pop("text/html", None)

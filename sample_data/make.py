@@ -2,11 +2,11 @@
 
     python sample_data/make.py [OUT]
 
-Everything is drawn from one seed, so that the same libraries write the same bytes. The land comes
-first, as vectors: a river, a town, industry, forest, fields, roads. Contaminated sites depend on
-them: around industry, along the river below it, seldom elsewhere, never in a forest. Then all of
-it is painted as reflectance; a site shows as stressed vegetation, faintly, and so do harmless wet
-spots that lie anywhere.
+Everything is drawn from one seed, so the same libraries write the same bytes. The land comes first,
+as vectors: a river, a town, industry, forest, fields, roads. Contaminated sites depend on it: they
+lie around the industry, along the river below it, seldom elsewhere, never in a forest. Then all of
+it is painted as reflectance. A site shows up faintly, as stressed vegetation, and so do harmless
+wet spots, which lie anywhere.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def make_land(rng: np.random.Generator) -> Land:
-    """Lay out the land; what lies above in this list takes its place from what lies below."""
+    """Lay out the land; whatever is placed first takes its ground from whatever follows."""
     frame = shapely.box(0, 0, EXTENT, EXTENT)
     line = _river_line()
     widths = np.linspace(24, 36, 12)
@@ -212,7 +212,7 @@ def _blob(
 
 
 def _parcels(rng: np.random.Generator) -> Iterator[BaseGeometry]:
-    """Fields: districts, each with a direction of its own, split until they are small enough."""
+    """Fields: districts, each with its own direction, split until they are small enough."""
     seeds = shapely.MultiPoint(rng.uniform(0, EXTENT, (9, 2)))
     cells = shapely.voronoi_polygons(seeds, extend_to=shapely.box(0, 0, EXTENT, EXTENT))
     for cell in cells.geoms:
@@ -452,7 +452,7 @@ def write_scene(path: Path, image: Array) -> None:
     with rasterio.open(path, "w", **profile) as scene:
         scene.write(image.astype("uint16"))
         scene.descriptions = BANDS
-        scene.update_tags(COPYRIGHT="Made data, no place on Earth. Apache-2.0, as owl-geo.")
+        scene.update_tags(COPYRIGHT="Synthetic data, not a place on Earth. Apache-2.0.")
 
 
 def write_truth(path: Path, sites: gpd.GeoDataFrame) -> None:
@@ -509,7 +509,7 @@ class _Osm:
         )
         lines = [
             '<?xml version="1.0" encoding="UTF-8"?>',
-            '<osm version="0.6" generator="owl-geo sample data, made, not OpenStreetMap">',
+            '<osm version="0.6" generator="owl-geo sample data, synthetic, not OpenStreetMap">',
             f' <bounds minlat="{bottom:.6f}" minlon="{left:.6f}" maxlat="{top:.6f}" '
             f'maxlon="{right:.6f}"/>',
         ]

@@ -1,4 +1,4 @@
-"""Label the patches that owl-geo asks for, on the map."""
+"""Label the patches that owl-geo chooses, on the map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def classFactory(iface: QgisInterface | None) -> Any:
-    """Return the plugin; a QGIS that it cannot run in gets a message and stays as it was."""
+    """Return the plugin; in a QGIS where it cannot run, return one that only shows a message."""
     try:
         from .plugin import OwlGeoPlugin
     except ImportError as error:
@@ -20,7 +20,7 @@ def classFactory(iface: QgisInterface | None) -> Any:
 
 
 class _Unavailable:
-    """Stands in for the plugin and says why it is not there."""
+    """Stands in for the plugin and says why it cannot run."""
 
     def __init__(self, iface: QgisInterface, reason: str) -> None:
         self._iface = iface
@@ -29,7 +29,8 @@ class _Unavailable:
     def initGui(self) -> None:
         """Show the message."""
         self._iface.messageBar().pushWarning(
-            "owl-geo", f"the plugin cannot run in this QGIS ({self._reason}); it needs QGIS 3.22"
+            "owl-geo",
+            f"the plugin cannot run in this QGIS ({self._reason}); it needs QGIS 3.22 or newer",
         )
 
     def unload(self) -> None:

@@ -37,7 +37,7 @@ _SOME_FAILED = 3  # exit code of owl-geo predict: finished, some scenes left out
 
 
 class _Command(QgsProcessingAlgorithm):
-    """What the algorithms share: they start owl-geo, show its lines, and end as it ends."""
+    """What the algorithms share: they start owl-geo, show its output and end when it ends."""
 
     def createInstance(self) -> QgsProcessingAlgorithm:
         return type(self)()
@@ -50,7 +50,7 @@ class _Command(QgsProcessingAlgorithm):
     ) -> str:
         """Return what owl-geo printed; raises QgsProcessingException with its error line.
 
-        ``good`` are the exit codes that are no error.
+        ``good`` are the exit codes that do not mean an error.
         """
         program = PluginSettings().executable
         if program is None:
@@ -66,7 +66,7 @@ class _Command(QgsProcessingAlgorithm):
                 process.kill()
                 process.waitForFinished()
                 raise QgsProcessingException(
-                    translate("OwlGeo", "stopped; start it again to go on")
+                    translate("OwlGeo", "stopped; start it again to continue")
                 )
         output = bytes(process.readAllStandardOutput()).decode("utf-8", "replace")
         errors = bytes(process.readAllStandardError()).decode("utf-8", "replace")
@@ -93,10 +93,10 @@ class CreateRun(_Command):
         return translate(
             "OwlGeo",
             "Cuts scenes into patches, computes the concepts and makes a run folder.\n\n"
-            "Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or "
-            "single-band files. Bands go by number, description or common name, joined by commas: "
-            "B2,B3,B4,B8. An OSM extract adds the ready concepts. The last class is the one that "
-            "is searched for.",
+            "Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, "
+            "or single-band files. Name bands by number, description or common name, separated "
+            "by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is "
+            "the one you are searching for.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -112,7 +112,7 @@ class CreateRun(_Command):
         self.addParameter(
             File(
                 "SCENE_FOLDER",
-                translate("OwlGeo", "or a folder of one scene"),
+                translate("OwlGeo", "or a folder with one scene"),
                 behavior=_FOLDER,
                 optional=True,
             )
@@ -121,7 +121,7 @@ class CreateRun(_Command):
             ("BANDS", translate("OwlGeo", "Bands (all if empty)"), ""),
             (
                 "CLASSES",
-                translate("OwlGeo", "Classes, the one searched for last"),
+                translate("OwlGeo", "Classes, with the one you are searching for last"),
                 "absent,present",
             ),
         ):
@@ -139,7 +139,7 @@ class CreateRun(_Command):
                 QgsProcessingParameterNumber(name, title, defaultValue=number, minValue=1)
             )
         self.addParameter(File("OSM", translate("OwlGeo", "OSM extract"), optional=True))
-        # no destination, whose default is a temporary folder that QGIS deletes with the answers
+        # not a destination: its default is a temporary folder, which QGIS deletes with the answers
         self.addParameter(File("RUN", translate("OwlGeo", "New run folder"), behavior=_FOLDER))
         self.addOutput(QgsProcessingOutputFolder("RUN", translate("OwlGeo", "Run folder")))
 
@@ -189,9 +189,9 @@ class NextBatch(_Command):
     def shortHelpString(self) -> str:
         return translate(
             "OwlGeo",
-            "Learns from the answers in a run and writes the next batch to label. Until the last "
-            "batch has an answer, that batch is named again. Of a batch that is dealt out to a "
-            "team the log names every part, and the output is the last.",
+            "Learns from the answers in a run and writes the next batch to label. If the last "
+            "batch has no answers yet, it is returned again. If a batch is divided among a team, "
+            "the log lists every part, and the output is the last one.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -220,8 +220,8 @@ class Ingest(_Command):
     def shortHelpString(self) -> str:
         return translate(
             "OwlGeo",
-            "Checks the answers in a labelled batch and stores them in the run. The same file "
-            "twice changes nothing.",
+            "Checks the answers in a labelled batch and stores them in the run. Ingesting the "
+            "same file twice changes nothing.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -256,10 +256,10 @@ class Predict(_Command):
     def shortHelpString(self) -> str:
         return translate(
             "OwlGeo",
-            "Maps the probability of every patch, by the model that the next batch would be chosen "
-            "with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable "
-            "patches. Scenes that are finished are not done again until there are new answers. A "
-            "scene that cannot be read is left out and named, or stops the rest.",
+            "Maps the probability of every patch with the model that would choose the next "
+            "batch: a cloud-optimised GeoTIFF per scene, one raster over all scenes, and the "
+            "most probable patches. Finished scenes are not processed again until there are new "
+            "answers. A scene that cannot be read is left out and named, or stops the command.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -296,7 +296,7 @@ class Predict(_Command):
         if PROBABILITY not in made or PATCHES not in made:
             raise QgsProcessingException(translate("OwlGeo", "no scene could be read"))
         if self.parameterAsBool(parameters, "LOAD", context):
-            # the one that is drawn on top comes last
+            # the layer to be drawn on top comes last
             self._load(made[PROBABILITY], translate("OwlGeo", "Probability"), context)
             best = f"{made[PATCHES]}|layername=predictions"
             self._load(best, translate("OwlGeo", "Most probable patches"), context)

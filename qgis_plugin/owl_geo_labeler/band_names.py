@@ -1,4 +1,4 @@
-"""Which bands make a picture: natural and false colours, by what the bands are called."""
+"""Which bands make a picture: natural and false colours, judged by the bands' names."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CODE = re.compile(r"(?:^|[^a-z0-9])(?:sr_)?b0*(\d+a?)(?:_\d+m)?$")
 
 
 def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | None:
-    """Return where red, green and blue stand among the bands; None for less than three bands.
+    """Return where red, green and blue stand among the bands; None for fewer than three bands.
 
-    Names such as ``red``, ``B4`` or ``T31_B04_10m`` tell. Without them three or four bands of
-    a picture are red, green, blue, and longer lists begin with blue, as satellites' bands do.
+    Names such as ``red``, ``B4`` or ``T31_B04_10m`` decide. Without such names, three bands are
+    red, green, blue, and longer lists begin with blue, as satellites' bands do.
     """
     if len(names) < 3:
         return None
@@ -32,7 +32,7 @@ def natural_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | No
 
 
 def false_colours(names: Sequence[str], old_landsat: bool = False) -> Rgb | None:
-    """Return where near infrared, red and green stand; None where names do not tell all three."""
+    """Return where near infrared, red and green stand; None if the names do not show all three."""
     found = _named(names, old_landsat)
     if not all(colour in found for colour in _FALSE):
         return None
@@ -48,8 +48,8 @@ def _named(names: Sequence[str], old_landsat: bool) -> dict[str, int]:
         words = re.split(r"[^a-z]+", name)
         # "short wave infrared" and "red edge" are other bands
         is_other = bool({"short", "shortwave", "swir", "thermal", "edge"} & set(words))
-        told = [] if is_other else [_WORDS[word] for word in words if word in _WORDS]
-        colour = "nir" if "nir" in told else told[0] if told else by_number.get(code)
+        colours = [] if is_other else [_WORDS[word] for word in words if word in _WORDS]
+        colour = "nir" if "nir" in colours else colours[0] if colours else by_number.get(code)
         if colour is not None:
             found.setdefault(colour, place)
     return found
@@ -58,8 +58,8 @@ def _named(names: Sequence[str], old_landsat: bool) -> dict[str, int]:
 def _near_infrared(names: Sequence[str], codes: Sequence[str]) -> dict[str, str]:
     """Return which code is near infrared: Sentinel-2's B8, else B8A, or Landsat's B5.
 
-    Landsat's B8, panchromatic, hardly comes without B5; Sentinel-2 pads its numbers, and alone has
-    B8A and B12.
+    Landsat's B8 is panchromatic and rarely comes without B5. Only Sentinel-2 pads its numbers and
+    has B8A and B12.
     """
     is_sentinel = (
         bool({"8a", "12"} & set(codes))
@@ -72,7 +72,7 @@ def _near_infrared(names: Sequence[str], codes: Sequence[str]) -> dict[str, str]
 
 
 def band_files(folder: Path) -> list[Path]:
-    """Return the rasters of a folder, of a Sentinel-2 product (.SAFE) those of the finest bands."""
+    """Return the rasters of a folder; for a Sentinel-2 product (.SAFE), only the finest bands."""
     images = sorted(folder.glob("GRANULE/*/IMG_DATA/**/*_B*.jp2"))
     if images:
         finest = min((path.stem[-3:] for path in images), key=_metres)
@@ -82,7 +82,7 @@ def band_files(folder: Path) -> list[Path]:
 
 
 def is_old_landsat(folder: Path) -> bool:
-    """Whether a Landsat folder is of the sensors before Landsat 8, which number bands otherwise."""
+    """Whether a folder is from a Landsat before 8, whose sensor numbers bands differently."""
     for path in folder.glob("*_MTL.txt"):
         text = path.read_text(encoding="utf-8", errors="replace")
         return re.search(r'SENSOR_ID = "(ETM|TM)"', text) is not None

@@ -1,4 +1,4 @@
-"""A batch that is open: its layer for the map, its patches for the session; and from which file."""
+"""An open batch: its layer for the map, its patches for the session, and the file it came from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SQLITE = b"SQLite format 3\x00"
 
 @dataclass(frozen=True)
 class Batch:
-    """An opened batch. ``features`` holds every row as it was at that moment, by feature id."""
+    """An open batch. ``features`` holds every row as it was when opened, by feature id."""
 
     place: Path | SharedPlace
     layer: QgsVectorLayer
@@ -53,9 +53,9 @@ class Batch:
 
 
 def open_batch(path: Path) -> Batch:
-    """Open a batch for labelling. Raises Problem with one line where that cannot work.
+    """Open a batch for labelling. Raises Problem, with one line, if that fails.
 
-    A layer of the project that shows this batch already is used again.
+    If the project already has a layer of this batch, that layer is used.
     """
     path = path.absolute()
     _check_file(path)
@@ -63,7 +63,9 @@ def open_batch(path: Path) -> Batch:
     layer = in_project(_source(path)) or QgsVectorLayer(_source(path), path.stem, "ogr")
     if not layer.isValid():
         raise Problem(
-            translate("OwlGeo", "{path} has no layer batch that QGIS can read").format(path=path)
+            translate("OwlGeo", "{path} has no layer named batch that QGIS can read").format(
+                path=path
+            )
         )
     _check_layer(path, layer)
     info = _info(path)
@@ -77,14 +79,16 @@ def opened(
     annotator: str | None,
     lacks_wal: bool = False,
 ) -> Batch:
-    """Read the patches of a batch's layer; ``info`` is what the core says of it.
+    """Read the patches of a batch's layer; ``info`` is what the core says about it.
 
-    Raises Problem where there is no patch, or not the columns of a batch.
+    Raises Problem if there are no patches, or a column is missing.
     """
     for name in _NEEDED:
         if layer.fields().indexOf(name) < 0:
             message = translate(
-                "OwlGeo", "{path} has no column {name}: no batch of owl-geo, or changed since"
+                "OwlGeo",
+                "{path} has no column {name}: it is not a batch of owl-geo, or it was "
+                "changed later",
             )
             raise Problem(message.format(path=place, name=name))
     request = QgsFeatureRequest()
@@ -113,7 +117,7 @@ def _source(path: Path) -> str:
 
 
 def in_project(source: str) -> QgsVectorLayer | None:
-    """Return the layer of the project that shows this already; None where there is none."""
+    """Return the layer of the project that shows this source already, or None."""
     for layer in QgsProject.instance().mapLayers().values():
         if isinstance(layer, QgsVectorLayer) and layer.source() == source:
             return layer
@@ -121,13 +125,13 @@ def in_project(source: str) -> QgsVectorLayer | None:
 
 
 def count_unanswered(path: Path) -> int:
-    """Return how many patches of a batch have no answer; 0 where the file is no batch."""
+    """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
     layer = QgsVectorLayer(f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
 
 
 def annotator_of(path: Path) -> str | None:
-    """Return whose part of a team's batch a file is; None for everybody's, and for no batch."""
+    """Return whose part of a team's batch a file is; None if it is for everyone, or not a batch."""
     try:
         _check_file(path)
         return _info(path).get(schema.BATCH_INFO_ANNOTATOR)
@@ -154,13 +158,13 @@ def _check_file(path: Path) -> None:
         message = translate("OwlGeo", "{path} cannot be read: {reason}")
         raise Problem(message.format(path=path, reason=error.strerror)) from error
     if start != _SQLITE:
-        raise Problem(translate("OwlGeo", "{path} is no GeoPackage").format(path=path))
+        raise Problem(translate("OwlGeo", "{path} is not a GeoPackage").format(path=path))
 
 
 def _lacks_wal(path: Path) -> bool:
-    """Whether changes were kept in a -wal file, as QGIS does while it edits, that is not there.
+    """Whether changes were kept in a -wal file, as QGIS does while editing, that is missing.
 
-    An empty one is what SQLite makes when such a file is looked at.
+    An empty one does not count: SQLite makes it when such a GeoPackage is opened.
     """
     with path.open("rb") as file:
         head = file.read(20)
@@ -170,19 +174,19 @@ def _lacks_wal(path: Path) -> bool:
 
 def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
     may_change = QgsVectorDataProvider.Capability.ChangeAttributeValues
-    # SQLite writes a journal beside the file, so the folder counts as well
+    # SQLite writes a journal beside the file, so the folder must be writable too
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     if not writable or not layer.dataProvider().capabilities() & may_change:
         message = translate(
             "OwlGeo",
-            "{path} is read-only, answers could not be saved; "
-            "make the file and its folder writable, or copy the batch elsewhere",
+            "{path} is read-only, so answers could not be saved; make the file and its folder "
+            "writable, or copy the batch elsewhere",
         )
         raise Problem(message.format(path=path))
 
 
 def _info(path: Path) -> dict[str, Any]:
-    """Return what the core wrote into the metadata. Raises Problem where it is gone or newer."""
+    """Return what the core wrote into the metadata. Raises Problem if it is missing or newer."""
     query = schema.BATCH_INFO_QUERY.replace("?", f"'{schema.BATCH_INFO_URI}'")
     rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
     texts = [row["metadata"] for row in rows.getFeatures()] if rows.isValid() else []
@@ -194,12 +198,14 @@ def _info(path: Path) -> dict[str, Any]:
         names = [info[key] for key in schema.BATCH_INFO_KEYS if key in ("batch_id", "positive")]
         names += [*info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")]
         if not isinstance(info["classes"], list) or not all(isinstance(n, str) for n in names):
-            raise TypeError("a name is no text")
+            raise TypeError("a name is not text")
         int(info["round"])
         return dict(info)
     except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         message = translate(
-            "OwlGeo", "{path} does not say its classes: no batch of owl-geo, or saved anew since"
+            "OwlGeo",
+            "{path} does not list its classes: it is not a batch of owl-geo, or "
+            "another program saved it again",
         )
         raise Problem(message.format(path=path)) from error
 
@@ -223,17 +229,17 @@ def _patch(feature: QgsFeature) -> Patch:
 
 
 def answer_of(feature: QgsFeature) -> Answer:
-    """Return what a row of a batch says as an answer."""
+    """Return the answer in a row of a batch."""
     return Answer(**{name: _text(_plain(feature[name])) for name in schema.EDITABLE_COLUMNS})
 
 
 def _plain(value: object) -> object:
-    """QGIS's NULL is no None, and how it shows differs between versions."""
+    """Turn QGIS's NULL, whose form differs between versions, into None."""
     return None if value is None or value == NULL else value
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number; what another program may have put in its place is none."""
+    """Return a finite number; None for anything else that another program may have written."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if is_number and math.isfinite(value) else None
 

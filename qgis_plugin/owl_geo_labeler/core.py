@@ -1,4 +1,4 @@
-"""The owl-geo program in a process of its own; QGIS goes on while it works."""
+"""The owl-geo program in a separate process, so that QGIS stays usable while it works."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .places import SharedPlace, is_shared
 
 translate = QCoreApplication.translate
 
-# QGIS sets these for its own Python, GDAL and PROJ; another Python breaks on them
+# QGIS sets these for its own Python, GDAL and PROJ; they break another Python
 _OF_QGIS = ("PYTHONHOME", "PYTHONPATH", "GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_LIB", "PROJ_DATA")
-_PROGRESS = re.compile(r"[^:]+: \d+ of \d+ \(\d+%\)")  # as owl-geo tells how far its work is
+_PROGRESS = re.compile(r"[^:]+: \d+ of \d+ \(\d+%\)")  # how owl-geo reports its progress
 
 
 def environment() -> QProcessEnvironment:
-    """Return the environment that owl-geo is started with."""
+    """Return the environment in which owl-geo is started."""
     variables = QProcessEnvironment.systemEnvironment()
     for name in _OF_QGIS:
         variables.remove(name)
@@ -29,7 +29,7 @@ def environment() -> QProcessEnvironment:
 
 
 def error_line(stderr: str, exit_code: int) -> str:
-    """Return owl-geo's own error line, or what comes nearest to one."""
+    """Return owl-geo's own error line, or whatever comes closest to one."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line[len("error: ") :] for line in lines if line.startswith("error: ")]
     if errors:
@@ -40,21 +40,21 @@ def error_line(stderr: str, exit_code: int) -> str:
 
 
 def progress_line(stderr: str) -> str:
-    """Return the last whole line that tells how far the work is; empty where there is none."""
+    """Return the last complete line that reports progress, or an empty string."""
     whole = stderr[: max(stderr.rfind("\n"), stderr.rfind("\r")) + 1]
     lines = [line.strip() for line in re.split(r"[\r\n]+", whole)]
     return next((line for line in reversed(lines) if _PROGRESS.match(line)), "")
 
 
 def not_found() -> str:
-    """Return what to do where there is no owl-geo."""
+    """Return what to do if there is no owl-geo."""
     return translate("OwlGeo", "owl-geo was not found; choose it in Settings")
 
 
 class CoreProcess(QObject):
     """One run of owl-geo: ``done`` with its output, or ``failed`` with one line.
 
-    ``unstarted``, with one line, takes the place of ``failed`` where the program is none.
+    ``unstarted``, with one line, replaces ``failed`` if the program cannot be started.
     """
 
     progressed = pyqtSignal(str)  # how far its work is
@@ -75,11 +75,11 @@ class CoreProcess(QObject):
         self._process.errorOccurred.connect(self._error)
 
     def start(self, arguments: Sequence[str]) -> None:
-        """Start it; the signals say the rest."""
+        """Start it; the result arrives as a signal."""
         self._process.start(self._program, list(arguments))
 
     def cancel(self) -> None:
-        """Stop it at once; owl-geo may be stopped at any instant and loses nothing."""
+        """Stop it at once; owl-geo can be stopped at any moment without losing anything."""
         self._cancelled = True
         self._process.kill()
         self._process.waitForFinished(2000)
@@ -97,7 +97,7 @@ class CoreProcess(QObject):
         self._read_output()
         self._read_errors()
         if self._cancelled:
-            self.failed.emit(translate("OwlGeo", "stopped; start it again to go on"))
+            self.failed.emit(translate("OwlGeo", "stopped; start it again to continue"))
         elif status == QProcess.ExitStatus.NormalExit and exit_code == 0:
             self.done.emit(self._stdout)
         else:
@@ -114,7 +114,7 @@ class CoreProcess(QObject):
 class NextBatch(QObject):
     """Answers in, next batch out: ``owl-geo ingest``, then ``owl-geo query``."""
 
-    progressed = pyqtSignal(str, str)  # the step, and how far it is, once that is known
+    progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
     done = pyqtSignal(object)  # Path or SharedPlace of the new batch
     failed = pyqtSignal(str)
     unstarted = pyqtSignal(str)
@@ -130,8 +130,8 @@ class NextBatch(QObject):
     ) -> None:
         """``answered`` are the batches to ingest first; empty for a run without any.
 
-        Of a team's batch, the part of ``annotator`` is meant; ``shared`` publishes the batch in the
-        team's database.
+        If the batch is divided among a team, ``done`` names the part of ``annotator``. ``shared``
+        publishes the batch in the team's database.
         """
         super().__init__(parent)
         self._program = program
@@ -180,9 +180,11 @@ class NextBatch(QObject):
             self.done.emit(mine[-1])
         elif whose:
             message = translate(
-                "OwlGeo", "nothing for {name} now: the batch is for, or waits for, {others}"
+                "OwlGeo",
+                "nothing to label for {name}: the batch is for {others}, or waits for "
+                "their answers",
             )
             others = ", ".join(whose.values())
             self.failed.emit(message.format(name=self._annotator, others=others))
         else:
-            self.failed.emit(translate("OwlGeo", "owl-geo query named no batch"))
+            self.failed.emit(translate("OwlGeo", "owl-geo query returned no batch"))

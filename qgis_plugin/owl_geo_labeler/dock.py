@@ -1,4 +1,4 @@
-"""The dock: what the analyst reads and presses. It shows a session and passes wishes on."""
+"""The dock: what the analyst reads and presses. It shows a session and emits what is wanted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LabelDock(QDockWidget):
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
     cancelled = pyqtSignal()
-    left_text = pyqtSignal()  # a text field is done, the map may have the keyboard again
+    left_text = pyqtSignal()  # a text field is done, so the map can have the keyboard again
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,7 +63,7 @@ class LabelDock(QDockWidget):
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        # a scroll bar takes its width from the page, whose text is as wide as the theme makes it
+        # a scroll bar narrows the page, whose text is as wide as the theme makes it
         bar = area.verticalScrollBar().sizeHint().width()
         area.setMinimumWidth(max(280, self._pages.minimumSizeHint().width() + bar))
         whole = QWidget(self)
@@ -71,7 +71,7 @@ class LabelDock(QDockWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(area, 1)
-        layout.addWidget(self._footer(whole))  # in view in a small window, too
+        layout.addWidget(self._footer(whole))  # visible even in a small window
         self.setWidget(whole)
 
     # --- what it shows ----------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class LabelDock(QDockWidget):
     def begin(
         self, title: str, classes: Sequence[str], n: int, context: float, advance: bool
     ) -> None:
-        """Turn to a batch of ``n`` patches that was opened."""
+        """Show a newly opened batch of ``n`` patches."""
         self._title.setText(title)
         self.buttons.set_classes(classes, n)
         nearest = min(_CONTEXT_STEPS, key=lambda step: abs(step - context))
@@ -87,20 +87,20 @@ class LabelDock(QDockWidget):
         self._advance.setChecked(advance)
         self.set_trouble("")
         self._pages.setCurrentIndex(1)
-        # one that comes and goes with the length of the reasons would make the buttons jump
+        # a bar that comes and goes with the length of the reasons would make the buttons jump
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self._foot.show()
 
     def end(self) -> None:
-        """Turn back to the start page."""
+        """Return to the start page."""
         self._pages.setCurrentIndex(0)
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self._foot.hide()
 
     def show_session(self, session: Session, why: Sequence[Line], is_saved: bool) -> None:
-        """Show the current patch, its answer, and how far the session is.
+        """Show the current patch, its answer, and the progress of the session.
 
-        ``is_saved`` says whether every answer is on the disk.
+        ``is_saved`` tells whether every answer is stored.
         """
         patch = session.patch
         place = self.tr("Patch {place} of {n}").format(
@@ -121,17 +121,17 @@ class LabelDock(QDockWidget):
         self._show_next(session)
 
     def show_colours(self, known: bool, false: bool) -> None:
-        """Show which colours the scene has; ``known`` says whether it may be switched."""
+        """Show which colours the scene has; ``known`` tells whether they can be switched."""
         self.false_colours.setChecked(known and false)
         self.false_colours.setEnabled(known)
 
     def set_trouble(self, text: str) -> None:
-        """Show what keeps answers from the disk, until it is over; empty hides it."""
+        """Show why answers are not being saved; an empty text hides it."""
         self._trouble.setText(text)
         self._trouble.setVisible(bool(text))
 
     def set_working(self, step: str, line: str = "") -> None:
-        """Show what owl-geo does and how far it is; an empty step ends it."""
+        """Show what owl-geo is doing and its progress; an empty step ends it."""
         self._work.setVisible(bool(step))
         self.next_button.setVisible(not step)
         self._work_says.setText(step)
@@ -152,8 +152,8 @@ class LabelDock(QDockWidget):
         layout = QVBoxLayout(page)
         says = QLabel(
             self.tr(
-                "Open a batch that owl-geo chose (batch.gpkg), or a run folder to go on with its "
-                "newest batch. You can also drop a batch onto the map."
+                "Open a batch written by owl-geo (batch.gpkg), or a run folder to continue with "
+                "its newest batch. You can also drop a batch onto the map."
             ),
             page,
         )
@@ -200,7 +200,7 @@ class LabelDock(QDockWidget):
         self._trouble.setObjectName("trouble")
         self._done = QLabel(self.tr("All patches are answered and saved."), self._foot)
         self._done.setObjectName("done")
-        # two colours of their own, to be read in light and in dark themes
+        # fixed colours, legible in light and dark themes
         for label, ground, ink in (
             (self._trouble, "#FFE08A", "#332600"),
             (self._done, "#CDEBD3", "#0B3D1B"),
@@ -222,7 +222,7 @@ class LabelDock(QDockWidget):
         self.go_to = QLineEdit(page)
         self.go_to.setObjectName("go_to")
         self.go_to.setPlaceholderText(self.tr("rank or id"))
-        self.go_to.setToolTip(self.tr("Go to a patch by its rank or its id"))
+        self.go_to.setToolTip(self.tr("Go to a patch by rank or id"))
         self.go_to.setMaximumWidth(110)
         self.go_to.returnPressed.connect(self._go)
         row.addWidget(self._place)
@@ -268,7 +268,7 @@ class LabelDock(QDockWidget):
     def _advance_switch(self, page: QWidget) -> QCheckBox:
         self._advance = QCheckBox(self.tr("Auto-advance"), page)
         self._advance.setObjectName("auto_advance")
-        self._advance.setToolTip(self.tr("Go on to the next unanswered patch after an answer"))
+        self._advance.setToolTip(self.tr("After an answer, go to the next unanswered patch"))
         self._advance.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._advance.toggled.connect(self.advance_changed)
         return self._advance
@@ -289,7 +289,7 @@ class LabelDock(QDockWidget):
         self.false_colours.setObjectName("false_colours")
         self.false_colours.setText(self.tr("False colours"))
         self.false_colours.setToolTip(
-            self.tr("Show near infrared, red and green of the scene in place of its colours (F)")
+            self.tr("Show the scene in near infrared, red and green instead of natural colours (F)")
         )
         self.false_colours.setCheckable(True)
         self.false_colours.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -318,7 +318,7 @@ class LabelDock(QDockWidget):
         self._work_line.setObjectName("progress")
         for label in (self._work_says, self._work_line):
             label.setWordWrap(True)
-        # room for two lines, so that what is above stays while lines come and go
+        # room for two lines, so that what is above stays put while lines come and go
         self._work_line.setFixedHeight(2 * self._work_line.fontMetrics().lineSpacing() + 4)
         self._work_line.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         stop = QPushButton(self.tr("Stop"), self._work)
@@ -336,7 +336,7 @@ class LabelDock(QDockWidget):
         self.next_button = QPushButton(self.tr("Next batch"), page)
         self.next_button.setObjectName("next_batch")
         self.next_button.setMinimumHeight(32)
-        # its words change with the first answer, and would make the dock wider
+        # its text changes with the first answer, and would make the dock wider
         self.next_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.next_button.setToolTip(
             self.tr("Store the answers in the run and choose the next patches")
@@ -352,7 +352,7 @@ class LabelDock(QDockWidget):
 
 
 def _plain_label(parent: QWidget) -> QLabel:
-    """A label that shows text as it is: Qt takes what looks like HTML for it otherwise."""
+    """Return a label that shows text literally; by default, Qt renders what looks like HTML."""
     label = QLabel(parent)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label

@@ -18,7 +18,7 @@ class BatchDrop(QgsCustomDropHandler):
         self._open_batch = open_batch
 
     def handleFileDrop(self, file: str) -> bool:
-        """Open a batch; says whether the file was one."""
+        """Open the file if it is a batch; return whether it was."""
         path = Path(file)
         if path.suffix.lower() != ".gpkg" or not is_batch(path):
             return False

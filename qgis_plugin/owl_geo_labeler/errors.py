@@ -2,7 +2,7 @@
 
 
 class Problem(Exception):
-    """Something the analyst can mend: one line that says what is wrong, where, and what to do."""
+    """Something the analyst can fix: one line that says what is wrong, where, and what to do."""
 
 
 class NoBatch(Problem):

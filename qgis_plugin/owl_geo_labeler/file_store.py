@@ -17,16 +17,16 @@ from .store import AnswerStore, Trouble
 
 _WATCH_MS = 1000
 _SETTLE_MS = 1500
-# SQLite waits this long for a lock; while it waits, QGIS stands still
+# SQLite waits this long for a lock; meanwhile, QGIS is frozen
 _BUSY_TIMEOUT_MS = "100"
 
 
 class FileStore(AnswerStore):
     """Writes the answers of one batch file.
 
-    Each is a transaction of its own. It goes through the layer's data provider and past QGIS's edit
-    buffer, so that nothing can be rolled back, and what the analyst edits otherwise stays apart.
-    ``is_drawing`` says whether a map is reading the file just now.
+    Each answer is a separate transaction. It goes through the layer's data provider and past QGIS's
+    edit buffer, so that nothing can be rolled back and the analyst's other edits stay separate.
+    ``is_drawing`` tells whether a map is reading the file at the moment.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FileStore(AnswerStore):
         self._watch.start()
 
     def settle(self) -> None:
-        """Close the file for writing, so that no journal stays beside it while nothing happens."""
+        """Close the file for writing, so that no journal stays beside it meanwhile."""
         if not self._is_updating or not self._is_open:
             return
         if self._queue or self._is_drawing():  # reopening under a drawing map costs it patches
@@ -55,7 +55,7 @@ class FileStore(AnswerStore):
         self._stop_updating()
 
     def close(self) -> bool:
-        """Stop; says whether every answer of this sitting is in the file that the path names."""
+        """Stop; return whether every answer of this sitting is in the file that the path names."""
         done = super().close()
         if self._given and self._moved() is not None:
             done = False
@@ -90,7 +90,7 @@ class FileStore(AnswerStore):
         return (Trouble.LOCKED if is_locked else Trouble.REFUSED), reason
 
     def _look(self) -> None:
-        """Notice a file that went away although no answer was given."""
+        """Notice that the file has gone, even if no answer was given."""
         if not self._queue:
             self._say(self._moved(), "")
 
@@ -102,7 +102,7 @@ class FileStore(AnswerStore):
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What stays the same as long as the path leads to the same file; None where there is none."""
+    """Return what is constant while the path leads to the same file; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -112,7 +112,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def _short_wait() -> Iterator[None]:
-    """Let SQLite connections that open now give up on a lock soon; QGIS has no setting for it."""
+    """Make SQLite connections opened now give up early on a lock; QGIS has no setting for it."""
     name = "SQLITE_BUSY_TIMEOUT"
     before = os.environ.get(name)
     os.environ[name] = _BUSY_TIMEOUT_MS

@@ -1,4 +1,4 @@
-"""The scenes under a batch: each is loaded when the first of its patches is shown."""
+"""The scenes below a batch: each is loaded when the first of its patches is shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Imagery:
     def __init__(
         self, batch: Batch, run: RunFolder | None, messages: Messages, false: bool = False
     ) -> None:
-        """``false`` shows scenes in false colours, where their bands are known."""
+        """``false`` shows scenes in false colours if their bands are known."""
         self._batch = batch
         self._messages = messages
         self._run = run
@@ -33,7 +33,7 @@ class Imagery:
         self._layers: list[str] = []  # of the scenes that were shown, by id
 
     def distances(self) -> list[str]:
-        """Return the concepts that are in metres; none where owl.toml is not at hand."""
+        """Return the concepts that are in metres; none if there is no owl.toml."""
         try:
             return [] if self._run is None else self._run.distances()
         except Problem as problem:
@@ -42,7 +42,7 @@ class Imagery:
             return []
 
     def show(self, patch: Patch) -> None:
-        """Make sure that the patch's scene lies under it, where it can be found."""
+        """Make sure that the patch's scene is below it, if it can be found."""
         if not patch.scene or patch.scene in self._seen:
             return
         self._seen.add(patch.scene)
@@ -58,7 +58,7 @@ class Imagery:
         return any(has_false_colours(layer) for layer in self._loaded())
 
     def set_false_colours(self, on: bool) -> None:
-        """Show near infrared, red and green in place of natural colours, now and from now on."""
+        """Show near infrared, red and green instead of natural colours, from now on."""
         self._false = on
         for layer in self._loaded():
             set_colours(layer, on)
@@ -76,8 +76,8 @@ class Imagery:
         if entry is None:
             message = translate(
                 "OwlGeo",
-                "the batch does not lie in its run folder, so the scene {name} is not found; "
-                "add it to the project yourself",
+                "the batch is not in its run folder, so the scene {name} cannot be found; add it "
+                "to the project yourself",
             )
             raise Problem(message.format(name=name))
         return entry

@@ -15,8 +15,8 @@ Key = tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
 class LabelKeys(QObject):
     """Catches keys on some widgets while it is on.
 
-    Fields that text is typed into take their keys themselves, so that nothing fires from there; and
-    what is caught never reaches a shortcut of QGIS, whose Ctrl+Z means something else.
+    Text fields take their own keys, so typing there answers nothing; and what is caught never
+    reaches a shortcut of QGIS, whose Ctrl+Z means something else.
     """
 
     def __init__(self, widgets: Iterable[QWidget], parent: QObject) -> None:
@@ -37,7 +37,7 @@ class LabelKeys(QObject):
         shift: bool = False,
         repeats: bool = False,
     ) -> None:
-        """Let a key call; one that is held down calls again only where it ``repeats``."""
+        """Bind a key to a call; a key held down calls again only if it ``repeats``."""
         binding = (int(key), ctrl, shift)
         self._bindings[binding] = call
         if repeats:
@@ -77,7 +77,7 @@ class LabelKeys(QObject):
         if pressed & others:
             return -1, False, False
         key = int(event.key())
-        # French keyboards have digits on Shift; where Shift makes another sign, the key differs
+        # French keyboards have digits on Shift; if Shift gives another character, the key differs
         is_digit = int(Qt.Key.Key_0) <= key <= int(Qt.Key.Key_9)
         shift = bool(pressed & Qt.KeyboardModifier.ShiftModifier) and not is_digit
         return key, bool(pressed & Qt.KeyboardModifier.ControlModifier), shift

@@ -1,4 +1,4 @@
-"""Labelling one batch: ties the session to the file, the map, the dock and the keys."""
+"""Labelling one batch: connects the session to the file, the map, the dock and the keys."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Labelling(QObject):
     # --- what the analyst does --------------------------------------------------------------------
 
     def answer(self, label: str) -> None:
-        """Answer the current patch; it is on the disk before anything else happens."""
+        """Answer the current patch; the answer is saved before anything else happens."""
         self.take_comment()
         self.store.write(self.session.answer(label))
         advanced = self._settings.auto_advance and self._advance(1)
@@ -99,19 +99,19 @@ class Labelling(QObject):
             self.answer(label)
 
     def take_comment(self, text: str | None = None) -> None:
-        """Save what stands in the comment field, if it is new."""
+        """Save the text of the comment field if it is new."""
         patch = self.session.comment(self._dock.comment.text() if text is None else text)
         if patch is not None:
             self.store.write(patch)
             self._show(move=False)
 
     def undo(self) -> None:
-        """Take the last answer back, on the disk as well."""
-        self.take_keyboard()  # ends an edit of the comment, which is then what is undone
+        """Undo the last answer, in the file as well."""
+        self.take_keyboard()  # ends an edit of the comment, which is then undone
         self._rewrite(self.session.undo())
 
     def redo(self) -> None:
-        """Give the answer again that was undone."""
+        """Redo the answer that was undone."""
         self.take_keyboard()
         self._rewrite(self.session.redo())
 
@@ -132,7 +132,7 @@ class Labelling(QObject):
         index = self.session.find(text)
         if index is None:
             self._messages.warn(
-                self.tr("no patch {text} in this batch; type a rank or an id").format(text=text)
+                self.tr("this batch has no patch {text}; type a rank or an id").format(text=text)
             )
             return
         self.take_comment()
@@ -147,16 +147,16 @@ class Labelling(QObject):
         self._show(move=True)
 
     def set_context(self, context: float) -> None:
-        """Show more or less around the patch, now and from now on."""
+        """Show more or less of the surroundings, from now on."""
         self._settings.context = context
         self.map.set_context(context)
 
     def set_auto_advance(self, on: bool) -> None:
-        """Switch going on after an answer."""
+        """Choose whether an answer moves on to the next unanswered patch."""
         self._settings.auto_advance = on
 
     def set_false_colours(self, on: bool) -> None:
-        """Show the scenes in false or natural colours, now and from now on."""
+        """Show the scenes in false or natural colours, from now on."""
         self._settings.false_colours = on
         self._imagery.set_false_colours(on)
 
@@ -165,14 +165,14 @@ class Labelling(QObject):
         self._canvas.setFocus()
 
     def is_saved(self) -> bool:
-        """Save what waits; says whether everything is on the disk, in a file of one piece."""
+        """Save what waits; return whether everything is stored, with no journal beside the file."""
         self.take_comment()
         done = self.store.flush()
         self.store.settle()
         return done
 
     def close(self) -> None:
-        """End the sitting. What could not be saved goes into a file beside the batch."""
+        """End the sitting. Answers that could not be saved go into a file beside the batch."""
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
         self.take_comment()
         self._disconnect_dock()
@@ -202,7 +202,7 @@ class Labelling(QObject):
         self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
 
     def _advance(self, step: int) -> bool:
-        """Go to the next unanswered patch that nobody else is labelling; says whether there is."""
+        """Go to the next unanswered patch that nobody else is labelling; return whether any is."""
         start, tried = self.session.current, set()
         while self.session.move_to_unanswered(step) and self.session.current not in tried:
             if not self.store.hold(self.session.patch.fid):
@@ -210,11 +210,13 @@ class Labelling(QObject):
             tried.add(self.session.current)
         self.session.go_to(start)
         if tried:
-            self._messages.warn(self.tr("others are labelling all that is left of this batch"))
+            self._messages.warn(
+                self.tr("others are labelling everything that is left in this batch")
+            )
         return False
 
     def _take(self, patch: Patch) -> None:
-        """Keep the patch that is shown, and give the one before back, if it was left open."""
+        """Hold the patch that is shown, and release the previous one if it was left unanswered."""
         before, self._shown = self._shown, patch
         if before is not None and before is not patch and before.answer.label is None:
             self.store.let_go(before.fid)
@@ -225,7 +227,7 @@ class Labelling(QObject):
             )
 
     def _on_refused(self, fid: int, answer: Answer, reason: str) -> None:
-        """Show what is stored in place of an answer that the database did not take."""
+        """Show what is stored instead of an answer that the database refused."""
         self.session.correct(fid, self.store.current().get(fid, Answer()))
         self.map.redraw()
         self._show(move=False)
@@ -236,7 +238,7 @@ class Labelling(QObject):
         )
 
     def _on_changed(self, answers: dict[int, Answer]) -> None:
-        """Show what others have answered meanwhile."""
+        """Show what others have answered in the meantime."""
         waiting = self.store.waiting
         news = [
             patch
@@ -271,23 +273,24 @@ class Labelling(QObject):
     def _trouble(
         self, trouble: Trouble, reason: str
     ) -> tuple[str, str | None, Callable[[], None] | None]:
-        """Return what to say, the words of a button if one helps, and what it does."""
+        """Return the message, the text of a button if one helps, and what the button does."""
         path = self.batch.place
         if trouble is Trouble.OFFLINE:
             text = self.tr(
-                "{path} does not answer; go on, your answers are kept and saved as soon as it does"
+                "{path} does not respond; carry on, your answers are kept and will be saved as "
+                "soon as it does"
             )
             return text.format(path=path), None, None
         if trouble is Trouble.LOCKED:
             text = self.tr(
-                "another program has {path} locked; go on, your answers are kept "
-                "and saved as soon as it lets go"
+                "another program has locked {path}; carry on, your answers are kept and will be "
+                "saved once the lock is gone"
             )
             return text.format(path=path), None, None
         if trouble is Trouble.REPLACED:
             text = self.tr(
-                "{path} was replaced by another program; your answers are kept, "
-                "open the new file to write them into it"
+                "{path} was replaced by another program; your answers are kept, open the new "
+                "file to save them there"
             )
             return text.format(path=path), self.tr("Open the new file"), self._adopt
         if trouble is Trouble.DELETED:
@@ -296,11 +299,13 @@ class Labelling(QObject):
                 "or save the batch with your answers as a new file"
             )
             return text.format(path=path), self.tr("Save as a new file"), self._rescue_beside
-        text = self.tr("{path} takes no answers ({reason}); they are kept and tried again")
+        text = self.tr(
+            "answers cannot be saved in {path} ({reason}); they are kept and will be tried again"
+        )
         return text.format(path=path, reason=reason), None, None
 
     def _adopt(self) -> None:
-        """Carry this sitting's answers over into the file that took the batch's place."""
+        """Transfer this sitting's answers to the file that replaced the batch."""
         try:
             fresh = open_batch(self.batch.path)
         except Problem as problem:
@@ -308,7 +313,7 @@ class Labelling(QObject):
             return
         if fresh.batch_id != self.batch.batch_id:
             message = self.tr(
-                "{path} is now batch {new}; your answers to {old} were saved as a new file"
+                "{path} now holds batch {new}; your answers to {old} were saved as a new file"
             )
             self._rescue_beside()
             self._messages.warn(
@@ -338,7 +343,9 @@ class Labelling(QObject):
             self._messages.fail(str(problem))
             return
         self.store.forget()
-        message = self.tr("the batch with your answers is in {path}; owl-geo ingest takes it")
+        message = self.tr(
+            "the batch with your answers was saved as {path}; owl-geo ingest accepts it"
+        )
         self._messages.good(message.format(path=path))
 
     # --- wiring -----------------------------------------------------------------------------------
@@ -396,12 +403,12 @@ class Labelling(QObject):
             signal.disconnect(slot)
 
     def _on_visibility(self, _visible: bool) -> None:
-        # a dock behind another tab is invisible, yet the analyst is still labelling
+        # a dock behind another tab is not visible, but the analyst is still labelling
         self._keys.is_on = not self._dock.isHidden()
 
 
 def _differs(shown: Answer, stored: Answer | None) -> bool:
-    """Whether another answer is stored than the one shown; its time alone makes no other."""
+    """Whether the stored answer differs from the one shown, apart from its time."""
     return stored is not None and (shown.label, shown.comment or "") != (
         stored.label,
         stored.comment or "",
@@ -409,9 +416,9 @@ def _differs(shown: Answer, stored: Answer | None) -> bool:
 
 
 def _wins(mine: Answer, theirs: Answer) -> bool:
-    """Whether this sitting's answer goes over the one in a file that took the batch's place.
+    """Whether this sitting's answer replaces the one in the file that replaced the batch.
 
-    The later one counts; one without a time is an answer that was taken back here.
+    The later one counts; one without a time is an answer that was undone here.
     """
     if mine == theirs:
         return False

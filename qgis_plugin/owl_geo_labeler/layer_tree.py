@@ -1,4 +1,4 @@
-"""Where layers of a run go in the layer tree; what lies there already stays where it is."""
+"""Where layers of a run go in the layer tree; existing layers stay where they are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from qgis.core import (
     QgsProject,
 )
 
-# What lies over what, from the top; batches of a run lie among themselves by their round.
+# Drawing order, from the top; the batches of a run are ordered by round.
 BATCH, FRAMES, MAP, SCENE = range(4)
 
-_RUN = "owl_geo_run"  # marks a group, whatever the user calls it since
+_RUN = "owl_geo_run"  # marks a group, whatever the user has renamed it to
 _LEVEL = "owl_geo_level"  # marks layers
 _ROUND = "owl_geo_round"
 
@@ -24,7 +24,7 @@ _ROUND = "owl_geo_round"
 def add_batch(layer: QgsMapLayer, number: int, run: Path | None) -> None:
     """Add the batch of a round to the project: in the group of its run, above older ones.
 
-    Without a run folder it goes on top of everything. One that the project has stays where it is.
+    Without a run folder, it goes on top of everything. A batch already in the project stays put.
     """
     layer.setCustomProperty(_LEVEL, BATCH)
     layer.setCustomProperty(_ROUND, number)
@@ -42,7 +42,7 @@ def add_batch(layer: QgsMapLayer, number: int, run: Path | None) -> None:
 
 
 def add_below(layer: QgsMapLayer, level: int, batch: QgsMapLayer | None, run: Path | None) -> None:
-    """Add a layer to the project, beside a batch or in a run's group, below what goes over it."""
+    """Add a layer to the project, beside a batch or in a run's group, at its level."""
     node = _root().findLayer(batch.id()) if batch is not None else None
     parent = node.parent() if node is not None else _group_of(run) if run is not None else _root()
     layer.setCustomProperty(_LEVEL, level)
@@ -56,7 +56,7 @@ def add_below(layer: QgsMapLayer, level: int, batch: QgsMapLayer | None, run: Pa
 
 
 def _group_of(run: Path) -> QgsLayerTreeGroup:
-    """Return the group of a run, named after its folder; one is made on top where there is none."""
+    """Return the group of a run, named after its folder; if there is none, make one on top."""
     mark = str(run.absolute())
     for group in _root().findGroups(True):
         if group.customProperty(_RUN) == mark:
@@ -73,7 +73,7 @@ def _insert(layer: QgsMapLayer, parent: QgsLayerTreeGroup, place: int) -> None:
 
 
 def _number(node: QgsLayerTreeNode, name: str) -> int:
-    """Return what a layer's node is marked with; -1 for groups and layers of others."""
+    """Return the mark of a layer's node; -1 for groups and other layers."""
     layer = node.layer() if isinstance(node, QgsLayerTreeLayer) else None
     value = layer.customProperty(name) if layer is not None else None
     return -1 if value is None else int(value)

@@ -19,7 +19,7 @@ from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapToolPan, QgsRubberBan
 from qgis.PyQt.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor
 
-_OUTLINE = "#FF00FF"  # no class has it, and neither has imagery
+_OUTLINE = "#FF00FF"  # not the colour of any class, nor of imagery
 _GAP = 0.04  # of the patch's width, between its edge and the outline
 _DRAG_PIXELS = 4
 
@@ -98,7 +98,7 @@ class PatchMap(QObject):
         box = self._geometries[self._shown].boundingBox()
         try:
             box = self._to_canvas().transformBoundingBox(box)
-        except QgsCsException:  # the patch lies where the project's CRS does not reach
+        except QgsCsException:  # the project's CRS does not cover the patch
             return
         box.scale(self.context)
         self._canvas.setExtent(box)

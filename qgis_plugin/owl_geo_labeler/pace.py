@@ -1,10 +1,10 @@
-"""How fast the analyst answers, with pauses left out."""
+"""How fast the analyst answers, not counting pauses."""
 
 from __future__ import annotations
 
 from typing import Callable
 
-_RECENT = 30  # answers that the pace is taken from
+_RECENT = 30  # answers from which the pace is computed
 _PAUSE = 120.0  # seconds without an answer that count as a pause
 
 
@@ -25,7 +25,7 @@ class Pace:
             self._times.pop()
 
     def per_hour(self) -> float | None:
-        """Return answers per hour; None before there are enough of them."""
+        """Return answers per hour; None until there are enough of them."""
         recent = self._times[-_RECENT - 1 :]
         gaps = [after - before for before, after in zip(recent, recent[1:])]
         gaps = [gap for gap in gaps if gap <= _PAUSE]

@@ -1,4 +1,4 @@
-"""The parts of the dock: the buttons to answer by, and how far the batch is."""
+"""The parts of the dock: the answer buttons, and the progress of the batch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AnswerButtons(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
-        # columns of one width, whatever stands on the buttons
+        # columns of equal width, whatever is on the buttons
         self._grid.setColumnStretch(0, 1)
         self._grid.setColumnStretch(1, 1)
         self._buttons: dict[str, QPushButton] = {}
@@ -67,7 +67,7 @@ class AnswerButtons(QWidget):
             self._grid.addWidget(button, row, column, 1, 2 if last else 1)
 
     def show_answer(self, label: str | None) -> None:
-        """Press down the button of the current patch's answer."""
+        """Show the button of the current patch's answer as pressed."""
         for name, button in self._buttons.items():
             button.setChecked(name == label)
             font = button.font()
@@ -88,7 +88,7 @@ class AnswerButtons(QWidget):
         button.setCheckable(True)
         button.setMinimumHeight(30)
         button.setMinimumWidth(40)
-        # its words, bold or not, have no say in how wide it is
+        # its text, bold or not, does not affect its width
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         button.setToolTip(self._help(label, key))
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -97,9 +97,11 @@ class AnswerButtons(QWidget):
 
     def _help(self, label: str, key: str) -> str:
         says = {
-            schema.UNSURE: self.tr("seen, but ambiguous: not trained on and not asked again"),
-            schema.SKIP: self.tr("unusable, clouds say: never asked again"),
-        }.get(label, escape(label))  # Qt takes what looks like HTML for it
+            schema.UNSURE: self.tr(
+                "seen, but ambiguous: not used for training, and not shown again"
+            ),
+            schema.SKIP: self.tr("unusable, for example under cloud: not shown again"),
+        }.get(label, escape(label))  # Qt renders what looks like HTML
         return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
 
 
@@ -142,14 +144,14 @@ class ProgressPanel(QWidget):
         self.bar.setMaximumHeight(12)
         self.answered = QLabel(self)
         self.pace = QLabel(self)
-        # its line is there from the start, so that nothing below moves when it comes
+        # its line is there from the start, so that nothing below moves when it appears
         self.pace.setFixedHeight(self.pace.fontMetrics().height() + 2)
         self.pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         for widget in (self.answered, self.bar, self.pace):
             layout.addWidget(widget)
 
     def show_session(self, session: Session) -> None:
-        """Show how far a session is."""
+        """Show the progress of a session."""
         self.bar.setMaximum(len(session.patches))
         self.bar.setValue(session.n_answered)
         says = self.tr("{n} of {total} answered")

@@ -1,4 +1,4 @@
-"""Where a batch lies: in a file, or as a layer of a team's database."""
+"""Where a batch is: in a file, or as a layer of a team's database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SCHEMES = ("postgresql", "postgres")
 
 @dataclass(frozen=True)
 class SharedPlace:
-    """A layer of a team's database; no password, which libpq finds as it does elsewhere.
+    """A layer of a team's database, without a password: libpq finds that as it does elsewhere.
 
-    ``layer`` is empty where the database alone is meant.
+    ``layer`` is empty if the database itself is meant.
     """
 
     host: str
@@ -34,11 +34,12 @@ class SharedPlace:
     def parse(cls, text: str) -> SharedPlace:
         """Read ``postgresql://HOST:PORT/DB?layer=...``, as ``owl-geo query`` prints it.
 
-        Raises Problem for what is none, and for one with a password.
+        Raises Problem for anything else, and for an address with a password.
         """
         hint = translate(
             "OwlGeo",
-            "{text} is no batch in a database; it looks like postgresql://HOST/DB?layer=batch_...",
+            "{text} is not the address of a batch in a database; such an address looks like "
+            "postgresql://HOST/DB?layer=batch_...",
         )
         # a password is not shown, not even to say that it does not belong there
         shown = text.strip() if "@" not in text and "password" not in text else "this"
@@ -55,8 +56,8 @@ class SharedPlace:
             raise Problem(
                 translate(
                     "OwlGeo",
-                    "leave the password out of the address; it comes from ~/.pgpass, PGPASSWORD, "
-                    "or QGIS asks for it",
+                    "leave the password out of the address; it is read from ~/.pgpass or "
+                    "PGPASSWORD, or QGIS asks for it",
                 )
             )
         return cls(

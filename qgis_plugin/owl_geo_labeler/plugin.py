@@ -32,11 +32,11 @@ from .shared_batch import count_open, open_shared, published
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
-_NEXT = "next"  # the one message of what kept the next batch from coming
+_NEXT = "next"  # key of the one message that says why there is no next batch
 
 
 class OwlGeoPlugin(QObject):
-    """Created by QGIS. ``iface`` is None in qgis_process, which only asks for the algorithms."""
+    """Created by QGIS. ``iface`` is None in qgis_process, which only uses the algorithms."""
 
     def __init__(self, iface: QgisInterface | None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class OwlGeoPlugin(QObject):
         self._toolbar: QToolBar | None = None
         self._actions: list[QAction] = []
         self._work: NextBatch | None = None
-        self._asked: RunFolder | None = None  # the run of the batch that is waited for
+        self._asked: RunFolder | None = None  # the run of the batch that is being made
         self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
         self._last: Path | SharedPlace | None = None  # the batch that was opened last
         self.labelling: Labelling | None = None
@@ -92,7 +92,7 @@ class OwlGeoPlugin(QObject):
         self._iface.registerCustomDropHandler(self._drop)
 
     def unload(self) -> None:
-        """Take everything away again; answers that still wait go into a file."""
+        """Remove everything again; answers that are still waiting go into a file."""
         self._cancel_work()
         self._close_labelling()
         if self._provider is not None:
@@ -134,7 +134,7 @@ class OwlGeoPlugin(QObject):
         text, accepted = QInputDialog.getText(
             self._iface.mainWindow(),
             self.tr("Open shared batch"),
-            self.tr("Address, as owl-geo query --to-store prints it:"),
+            self.tr("Address, as printed by owl-geo query --to-store:"),
             QLineEdit.EchoMode.Normal,
             self._settings.shared or "postgresql://HOST/DB",
         )
@@ -153,7 +153,7 @@ class OwlGeoPlugin(QObject):
     def open(self, place: Path | SharedPlace, run: RunFolder | None = None) -> None:
         """Open a batch and begin to label, at its first unanswered patch.
 
-        ``run`` is where its run folder lies; for a file that is known from where it lies itself.
+        ``run`` is its run folder; for a file, that follows from its own path.
         """
         try:
             batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
@@ -162,8 +162,8 @@ class OwlGeoPlugin(QObject):
             return
         if batch.lacks_wal:
             message = self.tr(
-                "{path} was saved by a program that keeps answers in a file {name}-wal, which is "
-                "not beside it; if it was copied while open in QGIS, copy both files"
+                "{path} was saved by a program that keeps answers in a second file, {name}-wal, "
+                "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
         self._close_labelling()
@@ -171,7 +171,9 @@ class OwlGeoPlugin(QObject):
             run = RunFolder.of_batch(batch.path)
         folder = run.path if run is not None else None
         if batch.place != self._last and hide_predictions(folder):
-            self._messages.note(self.tr("predictions were switched off, so as not to lead you"))
+            self._messages.note(
+                self.tr("predictions were hidden, so that they do not influence you")
+            )
         self._last = batch.place
         self._sitting.add(batch.place)
         project = QgsProject.instance()
@@ -194,7 +196,7 @@ class OwlGeoPlugin(QObject):
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch.
 
-        Of a team's batches, those of this annotator.
+        In a team, only the batches of this annotator count.
         """
         try:
             run = RunFolder(folder)
@@ -237,7 +239,7 @@ class OwlGeoPlugin(QObject):
         self.open(next((path for path in mine if count_unanswered(path)), mine[0]))
 
     def show_predictions(self) -> None:
-        """Put the maps of the open batch's run, else of a run that is asked for, on the map."""
+        """Show the maps of the open batch's run, or of a run that the user chooses."""
         labelling = self.labelling
         run = labelling.run.path if labelling is not None and labelling.run else self._ask_run()
         if run is None:
@@ -276,7 +278,7 @@ class OwlGeoPlugin(QObject):
         except Problem as problem:
             self._messages.fail(str(problem))
             return
-        # answers to the batch before may have come after it was ingested; twice does no harm
+        # the previous batch may have been answered further since it was ingested; twice is harmless
         opened = [path for path in batches if path in self._sitting]
         here = [] if self.labelling.batch.path is None else [self.labelling.batch.path]
         self._ask_core(run, list(dict.fromkeys([*here, *opened])))
@@ -307,23 +309,23 @@ class OwlGeoPlugin(QObject):
         self._end_work()
         is_same = self.labelling is not None and self.labelling.batch.place == place
         if is_same:
-            self._messages.warn(self.tr("no patches were answered; this batch waits still"))
+            self._messages.warn(self.tr("no patch was answered, so there is no new batch yet"))
             return
         self.open(place, self._asked)
 
     def _newest(self, store: SharedPlace, run_id: str | None) -> SharedPlace:
         """Return the newest published batch with open patches, else the newest.
 
-        Raises NoBatch where there is none, Problem where the database cannot be read.
+        Raises NoBatch if there is none, Problem if the database cannot be read.
         """
         places = [one.place for one in published(store, run_id)]
         if not places:
-            message = self.tr("no batch is published in {place} yet")
+            message = self.tr("no batch has been published in {place} yet")
             raise NoBatch(message.format(place=store.with_layer("")))
         return next((place for place in places if count_open(place)), places[0])
 
     def _open_newer(self) -> None:
-        """Open a newer batch of the same run, where somebody else makes the batches."""
+        """Open a newer batch of the same run, if somebody else makes the batches."""
         batch = self.labelling.batch
         try:
             found = published(batch.place)
@@ -334,7 +336,9 @@ class OwlGeoPlugin(QObject):
         newer = [one for one in found if one.run_id in runs and one.round > batch.round]
         if not newer:
             self._messages.warn(
-                self.tr("no newer batch is published yet; whoever has the run folder makes it")
+                self.tr(
+                    "no newer batch has been published yet; whoever has the run folder makes it"
+                )
             )
             return
         self.open(newer[0].place)

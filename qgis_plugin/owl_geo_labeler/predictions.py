@@ -18,10 +18,10 @@ _PROPERTY = "owl_geo_predictions"  # marks the layers that were added here
 
 
 def show_predictions(run: Path, batch: QgsMapLayer | None) -> list[QgsMapLayer]:
-    """Add the probability and the most probable patches of a run to the project, below its batches.
+    """Add a run's probability and its most probable patches to the project, below its batches.
 
-    Layers that are there already are read anew, stay where they are, and are switched on. Raises
-    Problem where the folder is no run, or has no predictions.
+    Existing layers are reloaded, stay where they are, and are made visible. Raises Problem if the
+    folder is not a run, or has no predictions.
     """
     folder = RunFolder(run).path / FOLDER
     probability, patches = folder / PROBABILITY, folder / PATCHES
@@ -53,9 +53,9 @@ def show_predictions(run: Path, batch: QgsMapLayer | None) -> list[QgsMapLayer]:
 
 
 def hide_predictions(run: Path | None) -> bool:
-    """Switch off the layers that show what a model says; says whether one was to be seen.
+    """Hide the layers that show what a model says; return whether one was visible.
 
-    They are those of ``show_predictions``, and any other of the run's maps.
+    These are the layers of ``show_predictions``, and any other map of the run.
     """
     folder = run.absolute() / FOLDER if run is not None else None
     hidden = False
@@ -71,7 +71,7 @@ def hide_predictions(run: Path | None) -> bool:
 
 
 def _known(path: Path) -> QgsMapLayer | None:
-    """Return the project's layer of a file, with what the file says now."""
+    """Return the project's layer of a file, reloaded; None if there is none."""
     for layer in QgsProject.instance().mapLayers().values():
         if Path(layer.source().split("|")[0]) == path:
             layer.dataProvider().reloadData()

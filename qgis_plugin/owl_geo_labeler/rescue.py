@@ -1,4 +1,4 @@
-"""Answers into a new file, for the day when the batch itself cannot take them."""
+"""Answers into a new file, in case the batch itself cannot take them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .session import Answer
 
 
 def rescue_path(batch: Batch) -> Path:
-    """Return a new name beside the batch's file, or in the home folder where there is none.
+    """Return a new path beside the batch's file.
 
-    It is the home folder, too, where the batch's cannot be written.
+    If there is no file, or its folder is not writable, the path is in the home folder.
     """
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     path = batch.path or Path.home() / (re.sub(r"[^\w-]", "_", batch.batch_id) + ".gpkg")
@@ -31,7 +31,7 @@ def rescue_path(batch: Batch) -> Path:
 def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> None:
     """Write the batch as it was opened, with these answers by feature id, to a new GeoPackage.
 
-    ``owl-geo ingest`` takes it like the batch. Raises Problem where it cannot be written.
+    ``owl-geo ingest`` accepts it like the batch. Raises Problem if it cannot be written.
     """
     memory = QgsVectorLayer(f"Polygon?crs={batch.layer.crs().authid()}", "answers", "memory")
     memory.setCrs(batch.layer.crs())

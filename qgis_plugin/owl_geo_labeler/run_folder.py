@@ -1,4 +1,4 @@
-"""What the plugin reads of a run folder: its batches, and where the scenes lie."""
+"""What the plugin reads from a run folder: its batches, and where the scenes are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
 _RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z$")  # what rescue.py writes beside a batch
-_NAMED = 3  # runs of a folder that are told
+_NAMED = 3  # runs that a message lists
 _RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 
 
@@ -28,7 +28,7 @@ class SceneEntry:
 
 
 class RunFolder:
-    """A run folder. Raises Problem where the folder holds no run."""
+    """A run folder. Raises Problem if the folder is not a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,26 +36,26 @@ class RunFolder:
             inside = _runs_in(path)
             message = (
                 QCoreApplication.translate(
-                    "OwlGeo", "{path} is no run folder; open the one in it: {runs}"
+                    "OwlGeo", "{path} is not a run folder; open the one inside it: {runs}"
                 )
                 if inside
                 else QCoreApplication.translate(
                     "OwlGeo",
-                    "{path} is no run folder: it has no owl.toml; make one with owl-geo init",
+                    "{path} is not a run folder: it has no owl.toml; make one with owl-geo init",
                 )
             )
             raise Problem(message.format(path=path, runs=", ".join(inside)))
 
     @classmethod
     def of_batch(cls, batch: Path) -> RunFolder | None:
-        """Return the run that a batch lies in; None for a batch that was copied elsewhere."""
+        """Return the run that contains a batch; None for a batch that was copied elsewhere."""
         for folder in list(batch.absolute().parents)[:3]:
             if (folder / SETTINGS_FILE).is_file():
                 return cls(folder)
         return None
 
     def batches(self) -> list[Path]:
-        """Return the run's batch files, of whichever annotator, those of the newest round first."""
+        """Return the batch files of all annotators, those of the newest round first."""
         found = self.path.glob("rounds/[0-9]*/batch*.gpkg")
         files = sorted(path for path in found if not _RESCUED.search(path.stem))
         return sorted(files, key=lambda path: path.parent.name, reverse=True)
@@ -65,12 +65,12 @@ class RunFolder:
         return read_toml(self.path / SETTINGS_FILE)
 
     def store(self) -> SharedPlace | None:
-        """Return the team's database that owl.toml names; None where answers are in the folder."""
+        """Return the team's database that owl.toml names; None if the answers are in the folder."""
         labels = str(self.settings().get("labels", ""))
         return SharedPlace.parse(labels) if is_shared(labels) else None
 
     def run_id(self) -> str:
-        """Return what names this run in its batches."""
+        """Return the id of this run, as its batches have it."""
         return str(self.settings().get("run_id", ""))
 
     def is_synthetic(self) -> bool:
@@ -78,7 +78,7 @@ class RunFolder:
         return _table(self.settings(), "source").get("kind") == "synthetic"
 
     def scene(self, name: str) -> SceneEntry | None:
-        """Return where the scene of this name lies; None where owl.toml has none."""
+        """Return the scene of this name; None if owl.toml has none."""
         source = _table(self.settings(), "source")
         # a data cube is the one scene of its run
         rows = [source] if source.get("kind") == "cube" else source.get("scenes")
@@ -91,7 +91,7 @@ class RunFolder:
         return None
 
     def distances(self) -> list[str]:
-        """Return the concepts that are metres to something."""
+        """Return the concepts that are distances, in metres."""
         concepts = _table(self.settings(), "concepts")
         return [name for name in concepts if _table(concepts, name).get("kind") == "distance"]
 
@@ -99,12 +99,12 @@ class RunFolder:
         """A relative path in owl.toml starts at the run folder."""
         try:
             return self.path / Path(text).expanduser()
-        except RuntimeError:  # ~ and the name of nobody
+        except RuntimeError:  # ~ followed by an unknown user
             return self.path / text
 
 
 def _runs_in(folder: Path) -> list[str]:
-    """Return the names of the runs in a folder, which is easily taken for one of them."""
+    """Return the names of the runs in a folder that was mistaken for one of them."""
     try:
         return sorted(path.parent.name for path in folder.glob(f"*/{SETTINGS_FILE}"))[:_NAMED]
     except OSError:
@@ -112,7 +112,7 @@ def _runs_in(folder: Path) -> list[str]:
 
 
 def scene_beside(batch: Path, name: str) -> SceneEntry | None:
-    """Return a raster of the scene's name beside the batch, for a batch that was handed on."""
+    """Return a raster named like the scene beside the batch, for a batch that was passed on."""
     for suffix in _RASTERS:
         path = batch.with_name(name + suffix)
         if path.is_file():

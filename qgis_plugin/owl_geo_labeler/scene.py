@@ -1,4 +1,4 @@
-"""The imagery under the patches: a scene in natural or false colours, stretched to what is seen."""
+"""The imagery below the patches: a scene in natural or false colours, stretched to the view."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .run_folder import SceneEntry
 _SAMPLE = 250_000  # pixels that the percentiles are taken from
 # mark layers with the bands that make a picture of them, from 1
 _NATURAL, _FALSE = "owl_geo_natural", "owl_geo_false"
-# what GDAL's virtual raster calls QGIS's types
+# the names of QGIS's types in GDAL's virtual rasters
 _VRT_TYPES = {
     Qgis.DataType.Byte: "Byte",
     Qgis.DataType.UInt16: "UInt16",
@@ -38,8 +38,8 @@ _VRT_TYPES = {
 def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
     """Return a layer that shows the scene in natural colours, or its first band in grey.
 
-    Values are stretched between the percentiles 2 and 98 of what is in view, so that a forest shows
-    something and a bright roof as well. Raises Problem where nothing of the scene can be opened.
+    Values are stretched between the percentiles 2 and 98 of what is in view, so that both
+    a forest and a bright roof show detail. Raises Problem if nothing of the scene can be opened.
     """
     layer = _layer(entry)
     if layer is None or not layer.isValid():
@@ -60,7 +60,7 @@ def has_false_colours(layer: QgsRasterLayer) -> bool:
 def set_colours(layer: QgsRasterLayer, false: bool) -> None:
     """Show a scene's layer in natural or false colours.
 
-    One that has no false colours, or for which other bands were chosen since, stays as it is.
+    A layer without false colours, or whose bands the user has changed, stays as it is.
     """
     ours = {name: _bands(layer, name) for name in (_NATURAL, _FALSE)}
     before = layer.renderer()
@@ -89,7 +89,7 @@ def _stretch(layer: QgsRasterLayer) -> None:
         QgsRectangle(),
         _SAMPLE,
     )
-    # QGIS takes the percentiles anew of whatever it draws
+    # QGIS recomputes the percentiles for whatever it draws
     origin = QgsRasterMinMaxOrigin(layer.renderer().minMaxOrigin())
     origin.setLimits(QgsRasterMinMaxOrigin.Limits.CumulativeCut)
     origin.setExtent(QgsRasterMinMaxOrigin.Extent.UpdatedCanvas)
@@ -135,9 +135,9 @@ def _has_palette(layer: QgsRasterLayer) -> bool:
 
 
 def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLayer:
-    """Join single-band files on one grid as a virtual raster; show the first file else.
+    """Join single-band files on one grid as a virtual raster, or show the first file alone.
 
-    Red, green and blue, and near infrared where it is known and on that grid.
+    The raster has red, green and blue, and near infrared if it is known and on that grid.
     """
     names = [path.stem for path in paths]
     natural, false = natural_colours(names, old_landsat), false_colours(names, old_landsat)
@@ -173,7 +173,7 @@ def _type(raster: QgsRasterLayer) -> str:
 
 
 def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:
-    """Return the XML of a virtual raster; GDAL opens it as if it were a file's name."""
+    """Return the XML of a virtual raster, which GDAL opens like a file name."""
     first = rasters[0]
     extent, width, height = first.extent(), first.width(), first.height()
     terms: tuple[float, ...] = (

@@ -1,6 +1,6 @@
 """The state of labelling one batch: where the analyst is, what is answered, what can be undone.
 
-No widgets and no files: every method that changes an answer returns the patch to be saved.
+No widgets, no files: every method that changes an answer returns the patch to save.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .pace import Pace
 
 @dataclass(frozen=True)
 class Answer:
-    """What the file holds for one patch; None where nothing is written."""
+    """What the file holds for one patch; None for what is not filled in."""
 
     label: str | None = None
     annotator: str | None = None
@@ -49,8 +49,8 @@ def _utc_now() -> str:
 class Session:
     """A walk through the patches in the order of their rank.
 
-    ``patches`` must not be empty. ``current`` is an index into them. A session of a batch that was
-    labelled before starts at the first patch without an answer.
+    ``patches`` must not be empty. ``current`` is an index into them. If the batch was partly
+    labelled before, the session starts at the first patch without an answer.
     """
 
     def __init__(
@@ -81,23 +81,23 @@ class Session:
         return self.patches[self.current]
 
     def move(self, step: int) -> bool:
-        """Go ``step`` patches on or back; says whether there was one."""
+        """Go ``step`` patches forward or back; return whether there was one."""
         return self.go_to(self.current + step)
 
     def go_to(self, index: int) -> bool:
-        """Make a patch the current one by its place in the order."""
+        """Make the patch at this index the current one; return whether there is one."""
         if not 0 <= index < len(self.patches):
             return False
         self.current = index
         return True
 
     def move_to_unanswered(self, step: int = 1) -> bool:
-        """Go to the next (``step`` 1) or previous (-1) unanswered patch, beyond the end as well."""
+        """Go to the next (``step`` 1) or previous (-1) unanswered patch, wrapping around."""
         index = self._unanswered(start=self.current + step, step=step)
         return index is not None and self.go_to(index)
 
     def find(self, text: str) -> int | None:
-        """Return the index of the patch with this rank or patch_id, or whose id ends so."""
+        """Return the index of the patch with this rank or patch_id, or this end of its id."""
         text = text.strip()
         if not text:
             return None
@@ -119,7 +119,7 @@ class Session:
     def answer(self, label: str) -> Patch:
         """Answer the current patch, with the annotator's name and the time."""
         if label not in self.labels:
-            raise ValueError(f"{label!r} is no label of this batch")
+            raise ValueError(f"{label!r} is not a label of this batch")
         fresh = self.patch.answer.label is None
         self._change(self._stamped(replace(self.patch.answer, label=label)))
         if fresh:
@@ -127,18 +127,18 @@ class Session:
         return self.patch
 
     def comment(self, text: str) -> Patch | None:
-        """Comment on the current patch; None where the comment stays what it was."""
+        """Comment on the current patch; None if the comment has not changed."""
         comment = text.strip() or None
         before = self.patch.answer
         if comment == before.comment:
             return None
         after = replace(before, comment=comment)
-        # a new comment on an answered patch is a newer answer, and must be told from the older one
+        # a new comment on an answered patch is a newer answer, with a newer time
         self._change(after if after.label is None else self._stamped(after))
         return self.patch
 
     def undo(self) -> Patch | None:
-        """Take the last change back and go to its patch; None where there is nothing to undo."""
+        """Undo the last change and go to its patch; None if there is nothing to undo."""
         if not self._undo:
             return None
         index, before, after = self._undo.pop()
@@ -148,7 +148,7 @@ class Session:
         return self._put(index, before)
 
     def redo(self) -> Patch | None:
-        """Make the last undone change again; None where there is none."""
+        """Redo the last undone change; None if there is none."""
         if not self._redo:
             return None
         index, before, after = self._redo.pop()
@@ -158,7 +158,7 @@ class Session:
         return self._put(index, after)
 
     def correct(self, fid: int, answer: Answer) -> None:
-        """Show an answer that is stored otherwise; the patch's own changes are no more to undo."""
+        """Show the stored answer instead; changes to this patch can no longer be undone."""
         index = next(i for i, patch in enumerate(self.patches) if patch.fid == fid)
         self.patches[index].answer = answer
         self._undo = [change for change in self._undo if change[0] != index]
@@ -166,12 +166,12 @@ class Session:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change to undo."""
         return bool(self._undo)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is an undone change."""
+        """Whether there is an undone change to redo."""
         return bool(self._redo)
 
     def _stamped(self, answer: Answer) -> Answer:

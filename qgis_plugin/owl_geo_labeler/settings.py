@@ -13,18 +13,18 @@ from .errors import Problem
 
 _PREFIX = "owl_geo_labeler/"
 _INSTALLED = Path(__file__).parent / "program.txt"  # left there by ``owl-geo plugin install``
-# where an environment's folder, or the folder of its programs, has it
+# where it is in the folder of an environment, or in the folder of its programs
 _INSIDE = ("owl-geo", "owl-geo.exe", "bin/owl-geo", "Scripts/owl-geo.exe")
 
 
 def program_at(text: str) -> str:
-    """Return the program that is meant by a file, by a folder that holds it, or by a command.
+    """Return the program named by a file, by a folder that contains it, or by a command.
 
-    Raises Problem where there is none.
+    Raises Problem if there is no such program.
     """
     try:
         place = Path(text).expanduser().absolute()
-    except RuntimeError:  # ~ and the name of nobody
+    except RuntimeError:  # ~ followed by an unknown user
         place = Path(text).absolute()
     if place.is_dir():
         found = next((place / name for name in _INSIDE if _can_start(place / name)), None)
@@ -38,7 +38,7 @@ def program_at(text: str) -> str:
     if command is not None:
         return command
     message = (
-        QCoreApplication.translate("OwlGeo", "{path} is no program")
+        QCoreApplication.translate("OwlGeo", "{path} is not a program")
         if place.exists()
         else QCoreApplication.translate("OwlGeo", "{path} does not exist")
     )
@@ -46,7 +46,7 @@ def program_at(text: str) -> str:
 
 
 def installed_program() -> str | None:
-    """Return the owl-geo that installed this plugin; None where it is not known, or gone."""
+    """Return the owl-geo that installed this plugin; None if it is unknown or gone."""
     try:
         place = Path(_INSTALLED.read_text(encoding="utf-8").strip())
     except (OSError, ValueError):
@@ -63,7 +63,7 @@ class PluginSettings:
 
     @property
     def executable(self) -> str | None:
-        """The owl-geo program: the one that was chosen, else ``found_executable``."""
+        """The owl-geo program: the chosen one, else ``found_executable``."""
         try:
             chosen = self.chosen_executable
             return program_at(chosen) if chosen else self.found_executable
@@ -77,7 +77,7 @@ class PluginSettings:
 
     @property
     def chosen_executable(self) -> str:
-        """The program that was chosen by hand; empty for the one that is found."""
+        """The program chosen by hand; empty to use ``found_executable``."""
         return str(self._get("executable", ""))
 
     @chosen_executable.setter
@@ -123,7 +123,7 @@ class PluginSettings:
 
     @property
     def shared(self) -> str:
-        """The address of the batch in a database that was opened last."""
+        """The address of the shared batch that was opened last."""
         return str(self._get("shared", ""))
 
     @shared.setter

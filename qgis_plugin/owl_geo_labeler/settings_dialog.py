@@ -37,8 +37,8 @@ class SettingsDialog(QDialog):
         form.addRow(self.tr("Annotator"), self.annotator)
         says = QLabel(
             self.tr(
-                "Leave the program empty to use the one that installed this plugin, or the owl-geo "
-                "on PATH. The folder of a virtual environment will do as well."
+                "Leave the program empty to use the owl-geo that installed this plugin, or the "
+                "one on PATH. You can also choose the folder of a virtual environment."
             ),
             self,
         )
@@ -46,7 +46,7 @@ class SettingsDialog(QDialog):
         self.problem = QLabel(self)
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.problem.setWordWrap(True)
-        # two colours of their own, to be read in light and in dark themes
+        # fixed colours, legible in light and dark themes
         self.problem.setStyleSheet("background: #FFE08A; color: #332600; padding: 6px")
         self.problem.hide()
         buttons = QDialogButtonBox(
@@ -61,7 +61,7 @@ class SettingsDialog(QDialog):
         layout.addWidget(buttons)
 
     def accept(self) -> None:
-        """Keep what was entered; stay open, and say why, where the program is none."""
+        """Keep what was entered; if there is no such program, stay open and say why."""
         text = self.program.filePath().strip()
         try:
             program = program_at(text) if text else ""

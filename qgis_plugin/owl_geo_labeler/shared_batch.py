@@ -29,29 +29,29 @@ class Published:
 
 
 def open_shared(place: SharedPlace) -> Batch:
-    """Open a published batch for labelling. Raises Problem with one line where that cannot work.
+    """Open a published batch for labelling. Raises Problem, with one line, if that fails.
 
-    A layer of the project that shows this batch already is used again.
+    If the project already has a layer of this batch, that layer is used.
     """
-    known = {one.place.layer: one for one in published(place)}
-    if place.layer not in known:
-        message = translate("OwlGeo", "there is no batch {layer} in {place}; known: {known}")
+    batches = {one.place.layer: one for one in published(place)}
+    if place.layer not in batches:
+        message = translate("OwlGeo", "there is no batch {layer} in {place}; available: {names}")
         raise Problem(
             message.format(
-                layer=place.layer, place=place.with_layer(""), known=", ".join(known) or "none"
+                layer=place.layer, place=place.with_layer(""), names=", ".join(batches) or "none"
             )
         )
     uri = place.uri(place.layer, "geom", "fid").uri(False)
     layer = in_project(uri) or QgsVectorLayer(uri, place.layer, _PROVIDER)
     if not layer.isValid():
         raise _unreadable(place, layer)
-    return opened(place, layer, known[place.layer].info, _session_user(place))
+    return opened(place, layer, batches[place.layer].info, _session_user(place))
 
 
 def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
-    """Return the batches of a store, of one run if it is named, the newest first.
+    """Return the batches of a store, or of one of its runs, the newest first.
 
-    Raises Problem where the database cannot be read.
+    Raises Problem if the database cannot be read.
     """
     layer = QgsVectorLayer(place.uri("batches", "", "batch_id").uri(False), "batches", _PROVIDER)
     if not layer.isValid():
@@ -93,7 +93,7 @@ def _unreadable(place: SharedPlace, layer: QgsVectorLayer) -> Problem:
     reason = " ".join((layer.error().summary() or "").split())
     message = translate(
         "OwlGeo",
-        "{place} cannot be read; is the address right, the server up, and may you label there? "
-        "{reason}",
+        "{place} cannot be read; check that the address is right, the server is running and you "
+        "may label there. {reason}",
     )
     return Problem(message.format(place=place, reason=reason).strip())

@@ -1,4 +1,4 @@
-"""Answers into a team's database: one UPDATE each, patches taken while they are looked at."""
+"""Answers into a team's database: one UPDATE each; patches are held while they are looked at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .batch import Batch, answer_of
 from .session import Answer
 from .store import AnswerStore, Trouble
 
-_LOOK_MS = 10_000  # how often it is seen what others have answered
+_LOOK_MS = 10_000  # how often to look for the answers of others
 _RETRY_MS = 2000
 _SAYS = re.compile(r"ERROR:\s*(.+?)\s*(?:\n|$)")
 _TAKEN = re.compile(r"is being labelled by|was labelled by")
@@ -22,8 +22,8 @@ _LOST = re.compile(r"connection|server closed|terminat|could not translate|timeo
 class SharedStore(AnswerStore):
     """Writes the answers of one published batch, in the name of the database's role.
 
-    What somebody else has taken is refused by the database, and not tried again. While the
-    database does not answer, answers wait.
+    If somebody else has taken a patch, the database refuses the answer, which is not retried. While
+    the database does not respond, answers wait.
     """
 
     def __init__(self, batch: Batch, parent: QObject | None = None) -> None:
@@ -40,7 +40,7 @@ class SharedStore(AnswerStore):
         self._look.start()
 
     def hold(self, fid: int) -> str:
-        """Take a patch, as others see; says why not, where somebody else has it."""
+        """Take a patch, visibly to others; return why not, if somebody else has it."""
         if fid in self._held:
             return ""
         trouble, reason = self._change(fid, {self._lease: schema.TAKE})
@@ -49,13 +49,13 @@ class SharedStore(AnswerStore):
         return reason if trouble is Trouble.TAKEN else ""
 
     def let_go(self, fid: int) -> None:
-        """Give a patch back that was taken and not answered."""
+        """Release a patch that was taken but not answered."""
         if fid in self._held:
             self._held.discard(fid)
             self._change(fid, {self._lease: schema.RELEASE})
 
     def take_over(self, fid: int) -> str:
-        """Take a patch from whoever has it; says why that cannot be."""
+        """Take a patch from whoever has it; return the reason if that fails."""
         trouble, reason = self._change(fid, {self._lease: schema.TAKE_OVER})
         if trouble is None:
             self._held.add(fid)
@@ -63,21 +63,21 @@ class SharedStore(AnswerStore):
         return reason or str(self._batch.place)
 
     def current(self) -> dict[int, Answer]:
-        """Return every answer that this user may see, by feature id; the last known if offline."""
+        """Return every answer that this user may see, by feature id; offline, the last known."""
         request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
         rows = self._batch.layer.dataProvider().getFeatures(request)
         found = {row.id(): answer_of(row) for row in rows}
         return found or dict(self._known)
 
     def look(self) -> None:
-        """Tell where others have answered since the last look."""
+        """Emit ``changed`` if others have answered since the last look."""
         found = self.current()
         if found != self._known:
             self._known = found
             self.changed.emit(found)
 
     def close(self) -> bool:
-        """Stop, and give back what is held; says whether every answer is stored."""
+        """Stop, and release what is held; return whether every answer is stored."""
         done = super().close()
         self._look.stop()
         for fid in list(self._held):
@@ -92,7 +92,7 @@ class SharedStore(AnswerStore):
         }
         trouble, reason = self._change(fid, values)
         if trouble is None and answer.label is not None:
-            self._held.discard(fid)  # the database gives it back by itself
+            self._held.discard(fid)  # the database releases it
         return trouble, reason
 
     def _change(self, fid: int, values: dict[int, str | None]) -> tuple[Trouble | None, str]:
@@ -106,6 +106,6 @@ class SharedStore(AnswerStore):
         reason = says[1] if says else " ".join(whole.split())
         if _TAKEN.search(reason):
             return Trouble.TAKEN, reason
-        # a database that is there says ERROR; FATAL is said while it goes down, and else nothing
+        # a running database says ERROR, one that shuts down FATAL, and one that is gone nothing
         is_offline = says is None or _LOST.search(reason)
         return (Trouble.OFFLINE if is_offline else Trouble.REFUSED), reason

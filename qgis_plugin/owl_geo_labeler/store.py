@@ -1,4 +1,4 @@
-"""Answers on their way to where they are kept: one at a time, kept and tried again until stored."""
+"""Answers on their way into storage: one at a time, kept and retried until they are stored."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Trouble(Enum):
     REPLACED = "replaced"
     REFUSED = "refused"  # the disk is full, or became read-only
     OFFLINE = "offline"  # the database does not answer
-    TAKEN = "taken"  # somebody else labels this patch, or has; what was said is not tried again
+    TAKEN = "taken"  # somebody else is labelling this patch, or has labelled it; not retried
 
 
 class AnswerStore(QObject):
     """Writes the answers of one batch, in the order in which they were given.
 
-    What cannot be written waits in memory and is tried again every 0.4 seconds. Where and how it is
-    written, a subclass says by ``_commit``.
+    What cannot be written waits in memory and is retried every 0.4 seconds. Where and how it is
+    written is up to ``_commit`` in a subclass.
     """
 
     saved = pyqtSignal(int)  # feature id
-    troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; what the reason is
+    troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; the reason
     refused = pyqtSignal(int, object, str)  # feature id, the answer that was not taken, why
     changed = pyqtSignal(object)  # what ``current`` says, when others have answered
 
@@ -67,13 +67,13 @@ class AnswerStore(QObject):
         return dict(self._given)
 
     def write(self, patch: Patch) -> None:
-        """Save the answer of a patch as it stands now."""
+        """Save the current answer of a patch."""
         self._given[patch.fid] = patch.answer
         self._queue.append((patch.fid, patch.answer))
         self.flush()
 
     def flush(self) -> bool:
-        """Try to save all that waits; says whether everything is stored."""
+        """Try to save everything that waits; return whether it is all stored."""
         self._retry.stop()
         while self._queue and self._is_open:
             fid, answer = self._queue[0]
@@ -94,7 +94,7 @@ class AnswerStore(QObject):
         return not self._queue
 
     def settle(self) -> None:
-        """Leave nothing half-open while nothing happens."""
+        """Close what is open while nothing happens."""
 
     def forget(self) -> None:
         """Drop what waits: it was saved elsewhere."""
@@ -103,29 +103,29 @@ class AnswerStore(QObject):
         self._retry.stop()
 
     def close(self) -> bool:
-        """Stop; says whether every answer of this sitting is stored."""
+        """Stop; return whether every answer of this sitting is stored."""
         done = self.flush()
         self._retry.stop()
         self._is_open = False
         return done
 
     def hold(self, fid: int) -> str:
-        """Keep a patch for oneself while it is looked at; says why not, where others have it."""
+        """Reserve a patch while it is looked at; return why not, if somebody else has it."""
         return ""
 
     def let_go(self, fid: int) -> None:
-        """Give a patch that was held, and not answered, back to the others."""
+        """Release a patch that was held but not answered."""
 
     def take_over(self, fid: int) -> str:
-        """Take a patch from whoever has it; says why that cannot be."""
+        """Take a patch from whoever has it; return the reason if that fails."""
         return ""
 
     def current(self) -> dict[int, Answer]:
-        """Return what others have answered by now, by feature id; {} where there are no others."""
+        """Return what others have answered by now, by feature id; {} if there are no others."""
         return {}
 
     def _commit(self, fid: int, answer: Answer) -> tuple[Trouble | None, str]:
-        """Store one answer; return what hindered it, and the reason."""
+        """Store one answer; return what prevented it, and the reason."""
         raise NotImplementedError
 
     def _say(self, trouble: Trouble | None, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""A run's owl.toml: by tomllib where Python has it, else the plain lines that owl-geo writes."""
+"""A run's owl.toml, read with tomllib where it exists, else only the lines that owl-geo writes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ except ImportError:  # before Python 3.11, as QGIS 3.22 has on Windows
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the settings as plain values. Raises Problem where they cannot be read."""
+    """Return the settings as plain values. Raises Problem if they cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Notepad adds a mark
+        text = path.read_text(encoding="utf-8-sig")  # Notepad adds a byte order mark
         return parse_lines(text) if tomllib is None else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         message = QCoreApplication.translate("OwlGeo", "{path} cannot be read: {reason}")
@@ -27,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_lines(text: str) -> dict[str, Any]:
-    """Read tables, arrays of tables and values of one line; raises ValueError for anything else."""
+    """Read tables, arrays of tables and one-line values; raises ValueError for anything else."""
     root: dict[str, Any] = {}
     table = root
     for number, line in enumerate(text.split("\n"), start=1):
@@ -38,7 +38,7 @@ def parse_lines(text: str) -> dict[str, Any]:
             *above, last = _keys(line[2:-2])
             rows = _descend(root, above).setdefault(last, [])
             if not isinstance(rows, list):
-                raise ValueError(f"line {number}: {last} is no list of tables")
+                raise ValueError(f"line {number}: {last} is not a list of tables")
             table = {}
             rows.append(table)
         elif line.startswith("[") and line.endswith("]"):
@@ -46,14 +46,14 @@ def parse_lines(text: str) -> dict[str, Any]:
         else:
             name, *rest = _split(line, "=")
             if not rest:
-                raise ValueError(f"line {number} is no setting: {line}")
+                raise ValueError(f"line {number} is not a setting: {line}")
             *above, last = _keys(name)
             _descend(table, above)[last] = _value(line[len(name) + 1 :].strip(), number)
     return root
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split at each separator that stands between no quotes."""
+    """Split at each separator that is not inside quotes."""
     parts, start, quote, escaped = [], 0, "", False
     for place, character in enumerate(text):
         if escaped:
@@ -89,7 +89,7 @@ def _descend(table: dict[str, Any], keys: list[str]) -> dict[str, Any]:
         if isinstance(inner, list) and inner:
             inner = inner[-1]
         if not isinstance(inner, dict):
-            raise ValueError(f"{key} is no table")
+            raise ValueError(f"{key} is not a table")
         table = inner
     return table
 
@@ -105,5 +105,5 @@ def _value(text: str, number: int) -> Any:
         return json.loads(text)  # what owl-geo writes on one line is JSON as well
     except ValueError as error:
         raise ValueError(
-            f"line {number} needs Python 3.11 to be read, or to stand on one line"
+            f"the setting in line {number} needs Python 3.11, or must be written on one line"
         ) from error

@@ -1,4 +1,4 @@
-"""Why a patch was asked for, in plain words."""
+"""Why a patch was chosen, in plain words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def why_lines(
 ) -> list[Line]:
     """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres.
 
-    Nothing tells which patches were drawn at random: no score, which is theirs by accident, and
-    nothing that compares a patch with the others of its batch.
+    Nothing gives away which patches were drawn at random: no score, which means nothing for them,
+    and no comparison with the other patches of the batch.
     """
     why = patch.why
     lines = [
@@ -32,7 +32,7 @@ def why_lines(
     ]
     probability = why.get("probability")
     if probability is None:
-        says = translate("OwlGeo", "no opinion yet, it has seen no answers")
+        says = translate("OwlGeo", "no opinion yet; it has seen no answers")
     else:
         says = translate("OwlGeo", "{share} likely to be {positive}").format(
             share=f"{float(probability):.0%}", positive=positive

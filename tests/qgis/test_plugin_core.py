@@ -310,9 +310,9 @@ def test_a_batch_that_was_handed_on_asks_for_its_run(
     plugin = with_program
     copy = shutil.copy(run / "rounds" / "000" / "batch.gpkg", tmp_path / "handed_on.gpkg")
     plugin.open(Path(copy))
-    assert any("is not found" in text for text in messages())
+    assert any("cannot be found" in text for text in messages())
     press("1")
-    for answer, says in ((tmp_path, "is no run folder"), (None, "")):
+    for answer, says in ((tmp_path, "is not a run folder"), (None, "")):
         monkeypatch.setattr(
             QFileDialog, "getExistingDirectory", lambda *_, answer=answer: str(answer or "")
         )
@@ -326,12 +326,12 @@ def test_a_batch_that_was_handed_on_asks_for_its_run(
 
 def test_a_folder_that_is_no_run(plugin, tmp_path, messages):
     plugin.open_run(tmp_path)
-    assert "is no run folder: it has no owl.toml" in messages()[0]
+    assert "is not a run folder: it has no owl.toml" in messages()[0]
 
 
 def test_of_a_folder_around_a_run_the_run_is_named(plugin, run, messages):
     plugin.open_run(run.parent)
-    assert messages()[0] == f"{run.parent} is no run folder; open the one in it: run"
+    assert messages()[0] == f"{run.parent} is not a run folder; open the one inside it: run"
 
 
 def test_the_scenes_lie_under_the_batch_in_natural_colours(plugin, run, press, folder):
@@ -533,7 +533,7 @@ def test_each_of_a_team_gets_the_own_part(with_program, team_run, press, rows, w
     assert {row[2] for row in rows(folder / "batch-Ada.gpkg")} == {"Ada"}
     click_next(plugin)  # Ben has not answered
     wait_until(lambda: messages(), seconds=120)
-    assert "nothing for Ada now" in messages()[0] and "Ben" in messages()[0]
+    assert "nothing to label for Ada" in messages()[0] and "Ben" in messages()[0]
     assert plugin.labelling.batch.path == folder / "batch-Ada.gpkg"
     assert f"{n} patches: {n} absent" in owl_geo("status", team_run)
 

@@ -205,10 +205,10 @@ def test_a_copy_that_was_made_while_answers_were_in_the_wal_file(plugin, batch, 
     copy = path.with_name("copy.gpkg")
     subprocess.run([sys.executable, "-c", COPY_IN_WAL_MODE, str(path), str(copy)], check=True)
     plugin.open(path)
-    assert not any("not beside it" in text for text in messages())
+    assert not any("which is missing" in text for text in messages())
     iface.bar.clearWidgets()
     plugin.open(copy)
-    says = "copy.gpkg-wal, which is not beside it"
+    says = "copy.gpkg-wal, which is missing"
     assert [str(copy) in text for text in messages() if says in text] == [True]
 
 
@@ -236,8 +236,8 @@ def test_files_that_are_no_batch(plugin, tmp_path, messages, iface, batch):
     for path, says in (
         (tmp_path / "none.gpkg", "does not exist"),
         (tmp_path, "cannot be read"),
-        (text_file, "is no GeoPackage"),
-        (no_info, "does not say its classes"),
+        (text_file, "is not a GeoPackage"),
+        (no_info, "does not list its classes"),
     ):
         iface.bar.clearWidgets()
         plugin.open(path)

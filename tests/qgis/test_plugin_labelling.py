@@ -186,7 +186,7 @@ def test_going_to_a_patch_by_rank_and_by_id(opened, plugin, press, expected, mes
     QTest.keyClicks(field, "77")
     press("Return")
     assert rank(plugin) == 8
-    assert any("no patch 77" in text for text in messages())
+    assert any("has no patch 77" in text for text in messages())
 
 
 def test_a_click_on_the_map_goes_to_the_patch(opened, plugin, iface, wait_until):

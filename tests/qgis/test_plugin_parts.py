@@ -178,7 +178,7 @@ def test_a_session_walks_by_rank_whatever_the_files_order():
     session.answer("b")
     assert session.move_to_unanswered(-1)
     assert session.patch.rank == 5
-    with pytest.raises(ValueError, match="no label"):
+    with pytest.raises(ValueError, match="is not a label of this batch"):
         session.answer("c")
 
 
@@ -267,7 +267,7 @@ def test_a_program_or_a_folder_that_holds_it(environment, text):
     ("text", "says"),
     [
         ("..", "is a folder without owl-geo"),
-        ("bin/notes.txt", "is no program"),
+        ("bin/notes.txt", "is not a program"),
         ("bin/owl", "does not exist"),
     ],
 )

@@ -124,7 +124,7 @@ def test_the_next_batch_is_labelled_without_them(plugin, predicted_run, tmp_path
     plugin.open(run / "rounds" / "001" / "batch.gpkg")
     assert visible() == set()
     (text,) = messages()
-    assert "predictions were switched off" in text
+    assert "predictions were hidden" in text
     ((_, *names),) = tree()
     assert [name[-3:] for name in names[:2]] == ["001", "000"]
     assert names[2:4] == ["run: most probable patches", "run: probability"]

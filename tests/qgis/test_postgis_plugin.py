@@ -175,7 +175,7 @@ def test_an_answer_that_comes_too_late_is_refused_and_said(opened, press, as_ben
 def test_when_all_that_is_left_is_others_it_is_said(opened, press, as_ben, messages):
     assert as_ben(f"UPDATE {view(opened)} SET lease = 'take' WHERE rank > 1") == []
     press("1")
-    assert "others are labelling all that is left" in messages()[-1]
+    assert "others are labelling everything that is left" in messages()[-1]
     assert rank(opened) == 1
 
 
@@ -187,7 +187,7 @@ def test_the_server_may_go_away_in_the_middle(opened, press, as_ben, expected, w
         press("2", "2")
         assert store.trouble is Trouble.OFFLINE
         assert store.n_waiting == 2
-        assert "does not answer" in opened.dock._trouble.text()
+        assert "does not respond" in opened.dock._trouble.text()
     finally:
         server(expected, "start")
     wait_until(lambda: store.n_waiting == 0)
@@ -228,7 +228,7 @@ def test_two_rounds(opened, run, press, wait_until, messages):
 def test_a_batch_that_is_not_published_yet(plugin, folder, messages, iface, wait_until):
     QgsSettings().setValue("owl_geo_labeler/executable", PROGRAM)
     plugin.open_run(folder / "early")
-    assert "no batch is published" in messages()[-1]
+    assert "no batch has been published" in messages()[-1]
     press_button(iface, "Make the next batch")
     wait_until(lambda: plugin.labelling is not None, seconds=120)
     assert plugin.labelling.batch.round == 0
@@ -242,7 +242,7 @@ def test_without_the_run_folder(plugin, run, monkeypatch, press, as_ben, message
     press("2")
     assert as_ben(f"SELECT annotator FROM {view(plugin)} WHERE rank = 1") == [["ana"]]
     plugin.next_batch()
-    assert any("no newer batch is published yet" in text for text in messages())
+    assert any("no newer batch has been published yet" in text for text in messages())
     owl_geo("query", run, "--to-store")
     plugin.next_batch()
     assert plugin.labelling.batch.round == 1

@@ -137,12 +137,33 @@ def test_make_targets_that_are_named_exist() -> None:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
+HOUSE = DESIGN.split("```")[1]
+
+
 def test_the_modules_in_design_exist() -> None:
-    house = DESIGN.split("```")[1]
-    for name in re.findall(r"^[a-z_]+\.py|(?<= )[a-z_]+\.py", house, flags=re.MULTILINE):
+    drawn = re.findall(r"^[a-z_]+\.py|(?<=[ (])[a-z_]+\.py", HOUSE, flags=re.MULTILINE)
+    assert len(drawn) >= 8
+    for name in drawn:
         assert list((ROOT / "owl_geo").rglob(name)), name
-    for name in re.findall(r"^([a-z_]+)/", house, flags=re.MULTILINE):
-        assert list(ROOT.glob(name)) or list((ROOT / "owl_geo").glob(name)), name
+    places = (ROOT, ROOT / "owl_geo", ROOT / "qgis_plugin" / "owl_geo_labeler")
+    named = re.findall(r"`([a-z_/]+\.(?:py|sql))`", DESIGN)
+    assert len(named) >= 30
+    for name in named:
+        assert any((place / name).is_file() for place in places), name
+
+
+def test_the_folders_in_design_are_those_that_there_are() -> None:
+    drawn = re.findall(r"(?<![a-z_/])([a-z_]+)/", re.sub(r"\(.*?\)", "", HOUSE))
+    folders = [path.parent.name for path in (ROOT / "owl_geo").glob("*/__init__.py")]
+    assert sorted(drawn) == sorted([*folders, "qgis_plugin"])
+
+
+def test_what_contributing_says_where_things_are_is_there() -> None:
+    text = PAGES["CONTRIBUTING.md"]
+    named = [name for name in re.findall(r"`([a-z_/]+(?:\.py|/))`", text) if name != "site/"]
+    assert len(named) >= 15
+    for name in named:
+        assert any((place / name).exists() for place in (ROOT, ROOT / "owl_geo")), name
 
 
 def test_the_layers_are_told_as_they_are_held() -> None:

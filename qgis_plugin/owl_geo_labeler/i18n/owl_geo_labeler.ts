@@ -4,11 +4,11 @@
 <context>
     <name>AnswerButtons</name>
     <message>
-        <source>seen, but ambiguous: not trained on and not asked again</source>
+        <source>seen, but ambiguous: not used for training, and not shown again</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>unusable, clouds say: never asked again</source>
+        <source>unusable, for example under cloud: not shown again</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -34,7 +34,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Open a batch that owl-geo chose (batch.gpkg), or a run folder to go on with its newest batch. You can also drop a batch onto the map.</source>
+        <source>Open a batch written by owl-geo (batch.gpkg), or a run folder to continue with its newest batch. You can also drop a batch onto the map.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -54,7 +54,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Go to a patch by its rank or its id</source>
+        <source>Go to a patch by rank or id</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -90,7 +90,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Go on to the next unanswered patch after an answer</source>
+        <source>After an answer, go to the next unanswered patch</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -106,7 +106,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Show near infrared, red and green of the scene in place of its colours (F)</source>
+        <source>Show the scene in near infrared, red and green instead of natural colours (F)</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -124,11 +124,11 @@
 </context><context>
     <name>Labelling</name>
     <message>
-        <source>no patch {text} in this batch; type a rank or an id</source>
+        <source>this batch has no patch {text}; type a rank or an id</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>others are labelling all that is left of this batch</source>
+        <source>others are labelling everything that is left in this batch</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -140,15 +140,15 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} does not answer; go on, your answers are kept and saved as soon as it does</source>
+        <source>{path} does not respond; carry on, your answers are kept and will be saved as soon as it does</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>another program has {path} locked; go on, your answers are kept and saved as soon as it lets go</source>
+        <source>another program has locked {path}; carry on, your answers are kept and will be saved once the lock is gone</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} was replaced by another program; your answers are kept, open the new file to write them into it</source>
+        <source>{path} was replaced by another program; your answers are kept, open the new file to save them there</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -164,15 +164,15 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} takes no answers ({reason}); they are kept and tried again</source>
+        <source>answers cannot be saved in {path} ({reason}); they are kept and will be tried again</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is now batch {new}; your answers to {old} were saved as a new file</source>
+        <source>{path} now holds batch {new}; your answers to {old} were saved as a new file</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>the batch with your answers is in {path}; owl-geo ingest takes it</source>
+        <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -186,7 +186,7 @@
 </context><context>
     <name>OwlGeo</name>
     <message>
-        <source>stopped; start it again to go on</source>
+        <source>stopped; start it again to continue</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -196,7 +196,7 @@
     <message>
         <source>Cuts scenes into patches, computes the concepts and makes a run folder.
 
-Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Bands go by number, description or common name, joined by commas: B2,B3,B4,B8. An OSM extract adds the ready concepts. The last class is the one that is searched for.</source>
+Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -204,7 +204,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>or a folder of one scene</source>
+        <source>or a folder with one scene</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -212,7 +212,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Classes, the one searched for last</source>
+        <source>Classes, with the one you are searching for last</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -248,7 +248,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Learns from the answers in a run and writes the next batch to label. Until the last batch has an answer, that batch is named again. Of a batch that is dealt out to a team the log names every part, and the output is the last.</source>
+        <source>Learns from the answers in a run and writes the next batch to label. If the last batch has no answers yet, it is returned again. If a batch is divided among a team, the log lists every part, and the output is the last one.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -260,7 +260,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Checks the answers in a labelled batch and stores them in the run. The same file twice changes nothing.</source>
+        <source>Checks the answers in a labelled batch and stores them in the run. Ingesting the same file twice changes nothing.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -276,7 +276,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Maps the probability of every patch, by the model that the next batch would be chosen with: a cloud-optimised GeoTIFF per scene, one raster over all, and the most probable patches. Scenes that are finished are not done again until there are new answers. A scene that cannot be read is left out and named, or stops the rest.</source>
+        <source>Maps the probability of every patch with the model that would choose the next batch: a cloud-optimised GeoTIFF per scene, one raster over all scenes, and the most probable patches. Finished scenes are not processed again until there are new answers. A scene that cannot be read is left out and named, or stops the command.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -300,11 +300,11 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} has no layer batch that QGIS can read</source>
+        <source>{path} has no layer named batch that QGIS can read</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} has no column {name}: no batch of owl-geo, or changed since</source>
+        <source>{path} has no column {name}: it is not a batch of owl-geo, or it was changed later</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -324,11 +324,11 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is no GeoPackage</source>
+        <source>{path} is not a GeoPackage</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is read-only, answers could not be saved; make the file and its folder writable, or copy the batch elsewhere</source>
+        <source>{path} is read-only, so answers could not be saved; make the file and its folder writable, or copy the batch elsewhere</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -336,7 +336,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} does not say its classes: no batch of owl-geo, or saved anew since</source>
+        <source>{path} does not list its classes: it is not a batch of owl-geo, or another program saved it again</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -360,23 +360,23 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>nothing for {name} now: the batch is for, or waits for, {others}</source>
+        <source>nothing to label for {name}: the batch is for {others}, or waits for their answers</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>owl-geo query named no batch</source>
+        <source>owl-geo query returned no batch</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>the batch does not lie in its run folder, so the scene {name} is not found; add it to the project yourself</source>
+        <source>the batch is not in its run folder, so the scene {name} cannot be found; add it to the project yourself</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{text} is no batch in a database; it looks like postgresql://HOST/DB?layer=batch_...</source>
+        <source>{text} is not the address of a batch in a database; such an address looks like postgresql://HOST/DB?layer=batch_...</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>leave the password out of the address; it comes from ~/.pgpass, PGPASSWORD, or QGIS asks for it</source>
+        <source>leave the password out of the address; it is read from ~/.pgpass or PGPASSWORD, or QGIS asks for it</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -400,11 +400,11 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is no run folder; open the one in it: {runs}</source>
+        <source>{path} is not a run folder; open the one inside it: {runs}</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is no run folder: it has no owl.toml; make one with owl-geo init</source>
+        <source>{path} is not a run folder: it has no owl.toml; make one with owl-geo init</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -416,15 +416,15 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} is no program</source>
+        <source>{path} is not a program</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>there is no batch {layer} in {place}; known: {known}</source>
+        <source>there is no batch {layer} in {place}; available: {names}</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{place} cannot be read; is the address right, the server up, and may you label there? {reason}</source>
+        <source>{place} cannot be read; check that the address is right, the server is running and you may label there. {reason}</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -436,7 +436,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>no opinion yet, it has seen no answers</source>
+        <source>no opinion yet; it has seen no answers</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -506,15 +506,15 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Address, as owl-geo query --to-store prints it:</source>
+        <source>Address, as printed by owl-geo query --to-store:</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{path} was saved by a program that keeps answers in a file {name}-wal, which is not beside it; if it was copied while open in QGIS, copy both files</source>
+        <source>{path} was saved by a program that keeps answers in a second file, {name}-wal, which is missing; if the batch was copied while open in QGIS, copy both files</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>predictions were switched off, so as not to lead you</source>
+        <source>predictions were hidden, so that they do not influence you</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -538,15 +538,15 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>no patches were answered; this batch waits still</source>
+        <source>no patch was answered, so there is no new batch yet</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>no batch is published in {place} yet</source>
+        <source>no batch has been published in {place} yet</source>
         <translation type="unfinished" />
     </message>
     <message>
-        <source>no newer batch is published yet; whoever has the run folder makes it</source>
+        <source>no newer batch has been published yet; whoever has the run folder makes it</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -582,7 +582,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Leave the program empty to use the one that installed this plugin, or the owl-geo on PATH. The folder of a virtual environment will do as well.</source>
+        <source>Leave the program empty to use the owl-geo that installed this plugin, or the one on PATH. You can also choose the folder of a virtual environment.</source>
         <translation type="unfinished" />
     </message>
 </context></TS>
