@@ -385,6 +385,15 @@ def test_commands_on_a_batch_that_waits_load_nothing_that_learns(tmp_path) -> No
     assert not loaded_by("ingest", run, batch) & learns
 
 
+def test_a_report_of_finished_maps_loads_nothing_that_learns(tmp_path) -> None:
+    run = tmp_path / "r"
+    short = ["--rounds", "1", "--batch-size", "5"]
+    assert owl("run", "--source", "synthetic", *SMALL, *short, "--out", run).returncode == 0
+    assert "torch" in loaded_by("report", run)  # it asks the model itself
+    assert owl("predict", run).returncode == 0
+    assert not loaded_by("report", run) & {"torch", "torchvision", "sklearn"}
+
+
 def test_the_python_names_resolve() -> None:
     code = "import owl_geo; print([getattr(owl_geo, n).__name__ for n in owl_geo.__all__])"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
