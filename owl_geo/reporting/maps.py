@@ -315,7 +315,8 @@ def _metres_across(grid: SceneGrid) -> float:
 
 
 def _length(points: NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(points[1] - points[0]))
+    with np.errstate(invalid="ignore"):  # a scene may lie beyond the Earth
+        return float(np.linalg.norm(points[1] - points[0]))
 
 
 def _round_down(metres: float) -> float:

@@ -63,8 +63,6 @@ def opinion(
         device: where a network works.
         report: given the name of each piece of long work, returns what is told how far it is.
     """
-    from owl_geo.learners.scoring import pick_device
-
     n = len(run.patches)
     try:
         lesson = CurrentModel.of(run)
@@ -84,6 +82,8 @@ def opinion(
     if source is None or not (there & ~done).any():
         why = "the model was not asked of scenes that cannot be read"
         return Opinion(said.probability, said.uncertainty, said.best, why)
+    from owl_geo.learners.scoring import pick_device  # torch, which finished maps do not need
+
     search = run.search(pick_device(device), report=report, source=source)
     try:
         _ask(run, search, lesson, np.flatnonzero(there & ~done), said, report("Scoring"))

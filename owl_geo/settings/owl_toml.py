@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import tomlkit
 from pydantic import BaseModel, ValidationError
@@ -292,10 +293,10 @@ class _Finding:
 def _finding(error: ValidationError) -> _Finding:
     """Say the first of pydantic's findings: where, what was found, what is wanted."""
     first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if part not in _UNION_TAGS]
+    parts, section = _located(first["loc"])
     place = ".".join(parts)
     if first["type"] == "extra_forbidden":
-        near = did_you_mean(str(first["loc"][-1]), _names_near(first["loc"]))
+        near = did_you_mean(parts[-1], section.model_fields)
         return _Finding("", f"{place} is no setting{near}")
     if first["type"] == "value_error":
         wrong = first["ctx"]["error"]
@@ -326,43 +327,46 @@ _FOR_MISSING = {
 }
 
 
-def _names_near(place: tuple[int | str, ...]) -> list[str]:
-    """Names of the settings beside the unknown one at ``place``."""
-    for part in reversed(place[:-1]):
-        if part in _SECTIONS:
-            return list(_SECTIONS[str(part)].model_fields)
-    return list(Settings.model_fields)
+def _located(loc: Sequence[int | str]) -> tuple[list[str], type[Section]]:
+    """Return the part of pydantic's place that stands in owl.toml, and the section that it ends in.
+
+    Where a setting is a union, pydantic names the member that it tried as well. That part is known
+    by where it stands and not by its name, for a user may call a concept as a kind is called.
+    """
+    parts: list[str] = []
+    section: type[Section] = Settings
+    here: Any = Settings
+    for part in loc:
+        members = list(_members(here))
+        if len(members) > 1:
+            here = next((member for member in members if _is_of_kind(member, part)), None)
+            continue
+        parts.append(str(part))
+        (here,) = members
+        if _is_section(here):
+            section = here
+            field = section.model_fields.get(str(part))
+            here = field.annotation if field else None
+        else:  # a table or a list whose entries are all of one type
+            here = next((inner for inner in get_args(here)[::-1] if inner is not ...), None)
+    return parts, section
 
 
-def _sections() -> dict[str, type[Section]]:
-    """Find every section by the word that stands for it in an error's place: its name or kind."""
-    found: dict[str, type[Section]] = {}
-    for model in _subclasses(Section):
-        if "kind" in model.model_fields:
-            found[model.model_fields["kind"].default] = model
-        for name, field in model.model_fields.items():
-            for inner in _sections_in(field.annotation):
-                found.setdefault(name, inner)
-    return found
-
-
-def _subclasses(model: type[Section]) -> Iterator[type[Section]]:
-    for subclass in model.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the types that a value may have; None is no type where another one is wanted."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            if member is not NoneType:
+                yield from _members(member)
+    else:
         yield annotation
-    for inner in get_args(annotation):
-        yield from _sections_in(inner)
 
 
-_SECTIONS = _sections()
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
-# What pydantic puts into an error's place to tell which member of a union it tried.
-_UNION_TAGS = frozenset(
-    [m.model_fields["kind"].default for m in _subclasses(Section) if "kind" in m.model_fields]
-    + ["float", "literal['ramp']"]
-)
+
+def _is_of_kind(annotation: Any, kind: int | str) -> bool:
+    return _is_section(annotation) and annotation.model_fields["kind"].default == kind

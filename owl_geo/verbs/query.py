@@ -19,7 +19,6 @@ import pandas as pd
 from owl_geo.batches import dealt, n_shared, write_batch
 from owl_geo.errors import RunError
 from owl_geo.labels import newest_answers
-from owl_geo.learners import scoring
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -117,6 +116,8 @@ def _advance(
     team: TeamSettings | None,
 ) -> Round:
     """Do a round; without a team, not even an empty one, it asks nothing."""
+    from owl_geo.learners import scoring  # torch, which a batch that waits does not need
+
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)

@@ -495,6 +495,19 @@ def test_a_copy_in_another_crs_is_not_an_edit(batch: Path, tmp_path: Path) -> No
     assert take_in(copy)[1].edited == ()
 
 
+def test_where_file_or_run_has_no_crs_the_coordinates_are_compared_as_they_are(batch: Path) -> None:
+    own = chosen_patches(6).set_index("patch_id").geometry
+    without = IssuedBatch(round=1, footprints=own.set_crs(None, allow_override=True))
+    assert take_in(batch, run_batches={"run-001": without})[1].edited == ()
+    change(batch, "UPDATE gpkg_geometry_columns SET srs_id = -1")
+    assert read_batch(batch).crs is None
+    for issued in (without, IssuedBatch(round=1, footprints=own)):
+        assert take_in(batch, run_batches={"run-001": issued})[1].edited == ()
+    moved = gpkg.to_blobs([shapely.box(0, 0, 1, 1)], -1)[0]
+    change(batch, "UPDATE batch SET geom = ? WHERE rank = 1", moved)
+    assert take_in(batch)[1].edited == ("scene/0/0",)
+
+
 def test_a_copied_file_is_the_same_batch(batch: Path, tmp_path: Path) -> None:
     change(batch, "UPDATE batch SET label = 'present'")
     copy = Path(shutil.copy(batch, tmp_path / "from a colleague.gpkg"))

@@ -357,6 +357,43 @@ def test_only_learning_loads_what_learns(module: str) -> None:
     assert not loaded & {"torch", "torchvision", "sklearn", "matplotlib"}
 
 
+LIST_MODULES_AT_EXIT = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from owl_geo.cli import main
+main(sys.argv[1:])
+"""
+
+
+def loaded_by(*command: object) -> set[str]:
+    """Return the packages that a command has imported when its process ends."""
+    words = [sys.executable, "-c", LIST_MODULES_AT_EXIT, *map(str, command)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+def test_commands_on_a_batch_that_waits_load_nothing_that_learns(tmp_path) -> None:
+    run, batch = tmp_path / "r", tmp_path / "r" / "rounds" / "000" / "batch.gpkg"
+    learns = {"torch", "torchvision", "sklearn", "matplotlib"}
+    owl("init", run, "--source", "synthetic", *SMALL)
+    assert "torch" in loaded_by("query", run)
+    for command in ("query", "run", "status"):
+        assert not loaded_by(command, run) & learns, command
+    label(batch, {Run(run).rounds()[0].patch_ids[0]: "present"})
+    # the answer is in the file and not yet in the run, so the batch still waits
+    assert not loaded_by("query", run) & learns
+    assert not loaded_by("ingest", run, batch) & learns
+
+
+def test_a_report_of_finished_maps_loads_nothing_that_learns(tmp_path) -> None:
+    run = tmp_path / "r"
+    short = ["--rounds", "1", "--batch-size", "5"]
+    assert owl("run", "--source", "synthetic", *SMALL, *short, "--out", run).returncode == 0
+    assert "torch" in loaded_by("report", run)  # it asks the model itself
+    assert owl("predict", run).returncode == 0
+    assert not loaded_by("report", run) & {"torch", "torchvision", "sklearn"}
+
+
 def test_the_python_names_resolve() -> None:
     code = "import owl_geo; print([getattr(owl_geo, n).__name__ for n in owl_geo.__all__])"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

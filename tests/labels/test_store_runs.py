@@ -19,10 +19,12 @@ from postgis_server import Server, database_name
 from searches import assert_same_story, editing, label, make
 
 from owl_geo import Run
+from owl_geo.batches import read_table
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.labels.administration import register, set_up
 from owl_geo.labels.database import Database, address
+from owl_geo.schema import BATCH_INFO_ANNOTATOR
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import check_address
 from owl_geo.verbs.ingest import ingest
@@ -514,6 +516,29 @@ def test_a_teams_batch_is_published_as_one(
     told = owl("status", run.path).out
     assert "3 patches labelled by two or more" in told
     assert "ana and ben: 100% the same on 3" in told
+
+
+def test_the_batch_of_a_team_of_one_is_everybody_s(
+    server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
+) -> None:
+    """In a file it is a person's part; in the store whoever comes first may label it."""
+    annotators("ana", "ben")
+    run = known_run(tmp_path / "run", team)
+    done = owl("query", run.path, "--annotators", "ana", "--to-store", "-q")
+    assert done.code == 0, done.err
+    file, address_ = done.out.splitlines()
+    layer = address_.rpartition("layer=")[2]
+    part = read_table(Path(file)).info
+    assert part.pop(BATCH_INFO_ANNOTATOR) == "ana"
+    with server.connect(database_name(team), "ana") as connection:
+        assert connection.execute("SELECT info FROM owl_geo.batches").fetchone() == (part,)
+        connection.execute(f"UPDATE owl_geo.\"{layer}\" SET label = 'absent' WHERE rank < 3")
+    with server.connect(database_name(team), "ben") as connection:
+        seen = f'SELECT annotator FROM owl_geo."{layer}" WHERE label IS NOT NULL'
+        assert connection.execute(seen).fetchall() == [("ana",), ("ana",)]
+        connection.execute(f"UPDATE owl_geo.\"{layer}\" SET label = 'absent' WHERE rank = 3")
+    answers = run.labels.history()
+    assert answers["annotator"].tolist() == ["ana", "ana", "ben"]
 
 
 def test_what_was_corrected_before_is_not_told_of_again(

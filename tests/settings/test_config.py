@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
 from owl_geo.errors import ConfigError
-from owl_geo.settings import owl_toml
+from owl_geo.settings import config, owl_toml
 
 FULL = {
     "seed": 7,
@@ -110,6 +111,83 @@ def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) ->
     assert said in text
     assert text.startswith("owl.toml: ")
     assert "\n" not in text
+
+
+SCHEMA = config.Settings.model_json_schema()
+
+
+def kinds_in(union: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the schema of each member of a union, by its kind."""
+    members = union["discriminator"]["mapping"]
+    return {kind: SCHEMA["$defs"][ref.rpartition("/")[2]] for kind, ref in members.items()}
+
+
+CONCEPT_KINDS = kinds_in(SCHEMA["properties"]["concepts"]["additionalProperties"])
+SOURCE_KINDS = kinds_in(SCHEMA["properties"]["source"])
+
+
+def fault_in(values: dict[str, Any]) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        owl_toml.parse({"source": {"kind": "synthetic"}, **values}, "owl.toml")
+    return caught.value
+
+
+# what pydantic puts into a place to say which member of a union it tried, and names of sections
+WORDS_OF_OURS = [*CONCEPT_KINDS, *SOURCE_KINDS, "float", "loop", "concepts"]
+
+
+@pytest.mark.parametrize("name", WORDS_OF_OURS)
+@pytest.mark.parametrize("kind", CONCEPT_KINDS)
+def test_a_concept_may_be_named_as_a_kind_in_an_error_s_place(kind: str, name: str) -> None:
+    properties = CONCEPT_KINDS[kind]["properties"]
+    required = CONCEPT_KINDS[kind].get("required", [])
+    whole = {"kind": kind} | dict.fromkeys(required, "1")
+    for field in required:
+        without = {key: value for key, value in whole.items() if key != field}
+        error = fault_in({"concepts": {name: without}})
+        assert str(error) == f"owl.toml: concepts.{name}.{field} is missing"
+    for field in set(properties) - {"kind"}:
+        error = fault_in({"concepts": {name: whole | {field: [3]}}})
+        assert error.settings[0].removesuffix(".0") == f"concepts.{name}.{field}"
+    error = fault_in({"concepts": {name: whole | {"xyz": 1}}})
+    known = ", ".join(properties)
+    assert str(error) == f"owl.toml: concepts.{name}.xyz is no setting; known: {known}"
+
+
+@pytest.mark.parametrize("name", WORDS_OF_OURS)
+def test_any_table_may_hold_a_name_that_is_a_word_of_ours(name: str) -> None:
+    wrong = {
+        f"layers.{name}.path": {"layers": {name: {"path": 3}}},
+        f"acquisition.weights.{name}": {"acquisition": {"weights": {name: -1}}},
+        f"oracle.values.{name}.1": {"oracle": {"values": {name: ["a", 3]}}},
+        f"concepts.{name}": {"concepts": {name: 3}},
+    }
+    for place, values in wrong.items():
+        assert fault_in(values).settings == (place,)
+    told = {
+        f"concepts.{name}.kind is missing": {"concepts": {name: {}}},
+        f"concepts.{name}.kind is 'x'; known: ": {"concepts": {name: {"kind": "x"}}},
+        f"layers.{name}.rounds is no setting; known: path, layer": {
+            "layers": {name: {"path": "a", "rounds": 1}}
+        },
+    }
+    for line, values in told.items():
+        assert str(fault_in(values)).startswith(f"owl.toml: {line}")
+
+
+@pytest.mark.parametrize("kind", SOURCE_KINDS)
+def test_the_kind_of_a_source_is_no_part_of_an_error_s_place(kind: str) -> None:
+    properties = SOURCE_KINDS[kind]["properties"]
+    whole = {"path": "a", "scenes": [{"name": "a", "path": "a"}]}
+    given = {"kind": kind} | {key: whole[key] for key in whole if key in properties}
+    for field in set(properties) - {"kind"}:
+        error = fault_in({"source": given | {field: {kind: "x"}}})
+        assert error.settings == (f"source.{field}",)
+
+
+@pytest.mark.parametrize("setting", ["alpha", "explore"])
+def test_the_type_that_was_tried_is_no_part_of_an_error_s_place(setting: str) -> None:
+    assert fault_in({"acquisition": {setting: "float"}}).settings == (f"acquisition.{setting}",)
 
 
 def test_files_that_are_no_settings(tmp_path) -> None:

@@ -8,15 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from commands import one_error, owl
 from cubes import cube, write_zarr
 from rasterio.transform import from_origin
 from rasters import write_raster
 
 from owl_geo import Run
+from owl_geo.settings import owl_toml
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.types import SceneGrid
-from owl_geo.verbs.preview import osm_beside, pixel_metres, suitable_patch_size
+from owl_geo.verbs.preview import (
+    Preview,
+    osm_beside,
+    pixel_metres,
+    preview,
+    suitable_patch_size,
+)
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 
@@ -127,6 +135,33 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path) -> None:
     assert "land_cover (category)" in lines["Concepts"]
     assert lines["Disk"].strip().startswith("about ")
     assert "first query" in lines["Time"]
+
+
+def test_the_time_and_the_disk_that_are_foretold_grow_with_the_pool(tmp_path) -> None:
+    """A million patches take what the benchmark of the pool measured, four next to nothing."""
+    source = {"kind": "geotiff", "patch_size": 8}
+
+    def foretold(side: int) -> Preview:
+        path = tmp_path / f"{side}.tif"
+        options = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8"}
+        place = from_origin(0, 0, 10, 10)
+        with rasterio.open(
+            path, "w", crs="EPSG:32631", transform=place, sparse_ok=True, tiled=True, **options
+        ):
+            pass  # a file without blocks, since only its header is read
+        scenes = [{"name": "s", "path": str(path)}]
+        settings = owl_toml.parse({"source": source | {"scenes": scenes}}, "test")
+        return preview(tmp_path / "r", settings)
+
+    small, large = foretold(16), foretold(8000)
+    assert (small.n_patches, large.n_patches) == (4, 1_000_000)
+    assert small.seconds == pytest.approx({"init": 2, "first query": 6.5, "predict": 5}, abs=0.01)
+    assert large.seconds == pytest.approx(
+        {"init": 2 + 33, "first query": 6.5 + 2.3, "predict": 5 + 12}, abs=0.1
+    )
+    assert small.n_bytes == pytest.approx(11 * 400_000, rel=0.01)
+    # thirty statistics of the bands, three indices, and a row of the index
+    assert large.n_bytes - small.n_bytes == pytest.approx(1e6 * (4 * 33 + 60), rel=0.01)
 
 
 def test_a_dry_run_fails_where_init_would(tmp_path) -> None:

@@ -1,0 +1,78 @@
+"""Folders that appear whole or not at all, whatever stands in their place already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from owl_geo.disk.atomic import writing_folder
+from owl_geo.errors import RunError
+
+
+def write(target: Path, content: str, *, replace: bool) -> None:
+    with writing_folder(target, replace=replace) as partial:
+        (partial / "file").write_text(content, encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return the text of every file below a folder, hidden ones too."""
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_folder_appears_where_nothing_stands_or_an_empty_one(
+    replace: bool, tmp_path: Path
+) -> None:
+    """``--overwrite`` may meet nothing, for example in a script that always gives it."""
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        write(tmp_path / name, name, replace=replace)
+    assert contents(tmp_path) == {"new/file": "new", "empty/file": "empty"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "new"]
+
+
+def test_a_full_folder_is_replaced_only_when_told_to(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    write(target, "first", replace=False)
+    with pytest.raises(RunError, match=r"cannot write .*run: .*; nothing was changed"):
+        write(target, "second", replace=False)
+    assert contents(tmp_path) == {"run/file": "first"}
+    write(target, "third", replace=True)
+    assert contents(tmp_path) == {"run/file": "third"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_error_while_it_is_filled_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    write(target, "first", replace=False)
+
+    def fail(folder: Path) -> None:
+        with writing_folder(folder, replace=True) as partial:
+            (partial / "file").write_text("half", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    for folder in (target, tmp_path / "new"):
+        with pytest.raises(KeyboardInterrupt):
+            fail(folder)
+    assert contents(tmp_path) == {"run/file": "first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_killed_process_left_of_the_same_folder_goes(tmp_path: Path) -> None:
+    for name in (".run.partial-0123", ".other.partial-0123"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "run", "new", replace=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.partial-0123", "run"]
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    write(tmp_path / "run", "new", replace=False)
+    assert (tmp_path / "run").is_symlink()
+    assert contents(tmp_path / "elsewhere") == {"file": "new"}

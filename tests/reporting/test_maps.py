@@ -1,0 +1,87 @@
+"""Maps of a scene: how long its scale bar is, and where it has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from rasterio.transform import from_origin
+from rasters import write_raster
+from searches import make
+
+from owl_geo import init
+from owl_geo.reporting import maps
+from owl_geo.reporting.survey import Survey
+from owl_geo.run_folder.folder import Run
+from owl_geo.types import SceneGrid
+
+UTM = "EPSG:32631"
+
+
+def run_on(path: Path, pixel: float, crs: str = UTM) -> Run:
+    """A run on a scene of 64 x 64 pixels, whose middle row lies at 50 degrees north in degrees."""
+    place = from_origin(3, 50 + 32 * pixel, pixel, pixel) if crs == "EPSG:4326" else None
+    values = np.full((1, 64, 64), 5, dtype=np.uint8)
+    scene = write_raster(path / "s.tif", values, pixel=pixel, crs=crs, transform=place)
+    source = {"kind": "geotiff", "patch_size": 16, "scenes": [{"name": "s", "path": str(scene)}]}
+    return init(path / "run", {"source": source}).run
+
+
+def scale_bar(figure: Figure) -> tuple[float, str] | None:
+    """Return the bar's share of the map's width, and what stands above it; None without a bar."""
+    (axes,) = figure.axes
+    bars = [line for line in axes.lines if line.get_transform() is axes.transAxes]
+    texts = [text.get_text() for text in axes.texts if text.get_transform() is axes.transAxes]
+    if not bars:
+        assert texts == []
+        return None
+    (bar,), (text,) = bars, texts
+    left, right = bar.get_xdata()
+    return right - left, text
+
+
+@pytest.mark.parametrize(
+    ("crs", "pixel", "text", "metres"),
+    [
+        (UTM, 10, "100 m", 100),  # a quarter of the map is 160 m
+        (UTM, 62.6, "1 km", 1000),  # a quarter is a little over a kilometre
+        (UTM, 62.2, "500 m", 500),  # and here a little under it
+        (UTM, 300, "2 km", 2000),
+        (UTM, 0.5, "5 m", 5),
+        # a degree of longitude is 71.7 km at 50 degrees north, so a quarter of the map is 1147 m
+        ("EPSG:4326", 0.001, "1 km", 1000),
+    ],
+)
+def test_the_scale_bar_is_as_long_on_the_map_as_on_the_ground(
+    crs: str, pixel: float, text: str, metres: float, tmp_path: Path
+) -> None:
+    run = run_on(tmp_path, pixel, crs)
+    width = 64 * pixel * (71_700 if crs == "EPSG:4326" else 1)
+    for drawn in (maps.answers_map, maps.likely_map):
+        bar = scale_bar(drawn(Survey.of(run, device="cpu"), "s"))
+        assert bar is not None
+        assert bar == (pytest.approx(metres / width, rel=0.01), text)
+
+
+def test_generated_patches_have_no_scale(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    (scene,) = run.grids
+    assert scale_bar(maps.answers_map(Survey.of(run, device="cpu"), scene)) is None
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        (10.0, 0.0, 1e12, 0.0, -10.0, 1e12),  # no place on Earth
+        (0.0, 0.0, 5e5, 0.0, -10.0, 57e5),  # all columns on one place
+    ],
+    ids=["beyond the Earth", "no width"],
+)
+def test_a_scene_of_no_width_on_the_ground_has_no_scale(
+    transform: tuple[float, float, float, float, float, float],
+) -> None:
+    figure = Figure()
+    maps._scale_bar(figure.add_subplot(), SceneGrid("s", UTM, transform, 64, 64))
+    assert scale_bar(figure) is None
