@@ -40,6 +40,7 @@ from owl_geo.settings.choices import (
     listed,
     unknown_strategy,
 )
+from owl_geo.settings.files import File, NamesFile, named_files
 
 _LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
 
@@ -110,10 +111,10 @@ class SceneSettings(Section):
     name: str = _doc(
         ..., "first part of every patch_id of this scene", min_length=1, max_length=1000
     )
-    path: str | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
-    files: tuple[str, ...] = _doc((), "single-band files, in place of path")
+    path: File | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
+    files: tuple[File, ...] = _doc((), "single-band files, in place of path")
     names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
-    mask: str | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
+    mask: File | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class GeoTiffSettings(Section):
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
-    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
 
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:
@@ -157,7 +158,7 @@ class CubeSettings(Section):
     """A data cube, Zarr or NetCDF, cut into patches."""
 
     kind: Literal["cube"] = "cube"
-    path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
+    path: File = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
     name: str | None = _doc(
         None,
         "first part of every patch_id; not set = the file's name",
@@ -171,7 +172,7 @@ class CubeSettings(Section):
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
-    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
     crs: str | None = _doc(None, "the cube's CRS, EPSG:32631 say, in place of what it says itself")
 
 
@@ -186,7 +187,7 @@ SourceSettings = Annotated[
 class LayerSettings(Section):
     """A vector layer that concepts refer to by name."""
 
-    path: str = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
+    path: File = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
 
 
@@ -252,7 +253,7 @@ class RasterConcept(Section):
     """The majority class or the mean of another raster within the patch."""
 
     kind: Literal["raster"] = "raster"
-    path: str = _doc(..., "any raster, in any CRS")
+    path: File = _doc(..., "any raster, in any CRS")
     band: int = _doc(1, "which band of it", ge=1)
     reduce: Literal["majority", "mean"] = _doc("majority", "majority of classes, or mean")
     names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
@@ -283,7 +284,7 @@ Concept = Annotated[
 class OracleSettings(Section):
     """Ground truth that answers in the annotator's place; only for simulation and comparison."""
 
-    path: str | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
+    path: File | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
     column: str | None = _doc(None, "vector only: the attribute that holds the class")
     values: dict[str, tuple[str, ...]] = _doc({}, "class of the run = values in the truth")
@@ -304,7 +305,7 @@ class ModelSettings(Section):
         False, "a backbone's features are computed once and kept; only the head learns"
     )
     head: Annotated[str, OneOf(HEADS)] = _one_of(HEADS, "on statistics or frozen features")
-    weights: str = _doc(
+    weights: Annotated[str, NamesFile("none", "imagenet")] = _doc(
         "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
     )
     concepts: bool = _doc(True, "true = the model sees the concepts beside the image")
@@ -577,6 +578,14 @@ class Settings(Section):
             if self.oracle.path is None and self.source.kind != "synthetic":
                 raise ValueError("oracle.path is missing: this source has no truth of its own")
         return self
+
+    def named_files(self, *tables: str) -> list[tuple[str, str]]:
+        """Return each setting that names a file, as ``layers.osm.path``, and the path in it.
+
+        Of these tables of owl.toml; of all if none are named. A path may be a URL.
+        """
+        values = self.model_dump(include=set(tables) if tables else None)
+        return named_files(type(self), values)
 
     @property
     def reptile_kind(self) -> Literal["none", "plain", "diverse"]:
