@@ -1,4 +1,4 @@
-"""What can be chosen in owl.toml by a name: each name is registered here, and typed nowhere else.
+"""What goes by a name in owl.toml or is written by it: registered here, and typed nowhere else.
 
 The settings take their types from these tables, the command line its options, the documentation
 its values, and the rooms what a name stands for, by its home. A home is text, imported when it is
@@ -141,4 +141,11 @@ DIVERSITY: dict[str, Choice] = {
     "cluster": Choice(f"{_SPREAD}:CLUSTER", "a patch per cluster"),
     "kmeans++": Choice(f"{_SPREAD}:PLUS_PLUS"),
     "sample": Choice(f"{_SPREAD}:SAMPLE", "by drawing"),
+}
+
+# What ``predict`` writes; each has the name of its files.
+OUTPUTS: dict[str, Choice] = {
+    "probability": Choice("owl_geo.maps.probability:ProbabilityMap"),
+    "class": Choice("owl_geo.maps.class_map:ClassMap"),
+    "patches": Choice("owl_geo.maps.patches:Frames"),
 }

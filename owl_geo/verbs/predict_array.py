@@ -11,13 +11,15 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import concept_table
 from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
+from owl_geo.maps.outputs import ScenePrediction
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
 from owl_geo.settings.config import CubeSettings, GeoTiffSettings
 from owl_geo.sources.joined import JoinedSource
-from owl_geo.verbs.predict import CurrentModel
+from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.prediction_folder import legend_of
 from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
@@ -103,10 +105,5 @@ def predict_array(
         there["col_off"].to_numpy(dtype=np.int64),
         settings.patch_size,
     )
-    return maps_of(
-        cells,
-        members.mean(axis=0),
-        uncertainty(members, settings.uncertainty.measure).astype(np.float32),
-        classes=settings.classes,
-        positive=settings.positive,
-    )
+    doubt = uncertainty(members, settings.uncertainty.measure).astype(np.float32)
+    return maps_of(ScenePrediction(cells, members.mean(axis=0), doubt), legend_of(run))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from rasterio.enums import Resampling
 from torch import nn
 
 from owl_geo.acquisition.relevance import Evidence, RelevanceKind
@@ -10,6 +13,8 @@ from owl_geo.acquisition.samplers import GreedySampler, Sampler
 from owl_geo.acquisition.spread import Diversity, Ranked
 from owl_geo.acquisition.start import Start, Unanswered
 from owl_geo.acquisition.strategies import Turn
+from owl_geo.maps.cell_map import CellMap
+from owl_geo.maps.outputs import FinishedScenes, Legend, Output
 from owl_geo.measures.uncertainty import Measure
 from owl_geo.models.backbones import Architecture
 from owl_geo.models.cnn import SimpleCNN
@@ -79,3 +84,29 @@ def _five(evidence: Evidence) -> np.ndarray:
 START = Start(_first)
 DIVERSITY = Diversity(_worst)
 RELEVANCE = RelevanceKind(_five, follows_answers=False)
+
+
+class DoubtMap(CellMap):
+    """The uncertainty in per cent, as a map of its own; 255 where no patch lies."""
+
+    is_shown = True
+    bands = ("doubt",)
+    dtype = "uint8"
+    nodata = 255
+    resampling = Resampling.average
+
+    def values(self, means: np.ndarray, legend: Legend) -> np.ndarray:
+        return np.nan_to_num(means[-1:] * 100, nan=255).round()
+
+    def style(self, legend: Legend) -> str:
+        return "<qgis/>"
+
+
+class Listing(Output):
+    """The most probable patches as text."""
+
+    def whole(self, folder: Path) -> Path:
+        return folder / f"{self.name}.txt"
+
+    def write_whole(self, folder: Path, scenes: FinishedScenes) -> None:
+        self.whole(folder).write_text("\n".join(scenes.best()["patch_id"]), encoding="utf-8")
