@@ -185,8 +185,8 @@ def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
         existing = Run(place)
         if existing.settings.source != settings.source:
             raise RunError(
-                f"{place} was made with other generated patches; choose another OUT, or use "
-                "--overwrite"
+                f"{place} was made with other generated patches",
+                remedy="choose another OUT, or use --overwrite",
             )
         return existing
     return init(place, settings, overwrite=overwrite).run

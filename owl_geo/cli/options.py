@@ -347,7 +347,7 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
 def check_folder(path: Path | None) -> None:
     """Raise OwlError where a folder is to be written and a file has its name."""
     if path is not None and path.is_file():
-        raise OwlError(f"{path} is a file; name a folder")
+        raise OwlError(f"{path} is a file", remedy="name a folder")
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -90,8 +90,11 @@ def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
         difference = _first_difference(existing.settings, settings)
         if difference:
             raise RunError(
-                f"{out} was made with {difference}; go on with `owl-geo run {opt.quoted(out)}`, "
-                "choose another --out, or start afresh with --overwrite"
+                f"{out} was made with {difference}",
+                remedy=(
+                    f"go on with `owl-geo run {opt.quoted(out)}`, choose another --out, or start "
+                    "afresh with --overwrite"
+                ),
             )
         opt.say(f"Going on with {out}")
         return existing

@@ -48,7 +48,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     if not Path(path).is_file():
         if Path(path).exists():
             kind = "a folder" if Path(path).is_dir() else "no file"
-            raise LayerError(f"{path} is {kind}; name an OSM extract")
+            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
         raise LayerError(missing_file(path))
     wanted = tuple(dict.fromkeys(keys))
     reader = _Reader(wanted)

@@ -56,7 +56,9 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
         return rasterio.open(path, **options)
     except UNREADABLE as error:
         reason = str(error).rstrip(".")
-        raise SourceError(f"cannot open {path} as a raster: {reason}; {_advice(path)}") from error
+        raise SourceError(
+            f"cannot open {path} as a raster: {reason}", remedy=f"{_advice(path)}"
+        ) from error
 
 
 CUBE = "a data cube? add --source cube"
@@ -151,7 +153,9 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:
         if dtype.startswith("complex"):
-            raise SourceError(f"{path} has complex pixels ({dtype}); make real bands of them first")
+            raise SourceError(
+                f"{path} has complex pixels ({dtype})", remedy="make real bands of them first"
+            )
 
 
 def _check_pixels(band: Band) -> None:
@@ -162,14 +166,15 @@ def _check_pixels(band: Band) -> None:
     if not (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all():
         raise SourceError(
             f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
-            f"{band.offset:g} make no values of its pixels; correct them, with gdal_edit.py "
-            "-scale and -offset say"
+            f"{band.offset:g} make no values of its pixels",
+            remedy="correct them, with gdal_edit.py -scale and -offset say",
         )
     if band.blocks[0] * band.blocks[1] * dtype.itemsize > _LARGEST_BLOCK:
         height, width = band.blocks
         raise SourceError(
             f"{band.path} stores its pixels in blocks of {width:,} x {height:,}, too large to "
-            "decode; rewrite it, with gdal_translate -co TILED=YES say"
+            "decode",
+            remedy="rewrite it, with gdal_translate -co TILED=YES say",
         )
 
 
@@ -182,8 +187,8 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
         crs_of(crs)
     except CRSError as error:
         raise SourceError(
-            f"{dataset.name} has a CRS that PROJ does not know; assign another, with "
-            "gdal_edit.py -a_srs say"
+            f"{dataset.name} has a CRS that PROJ does not know",
+            remedy="assign another, with gdal_edit.py -a_srs say",
         ) from error
     return SceneGrid(
         name=name,

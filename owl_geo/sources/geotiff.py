@@ -145,7 +145,8 @@ class GeoTiffSource(TiledSource[FileScene]):
     def _check_scannable(self) -> None:
         if self._lacks_mask:
             raise SourceError(
-                "mask_bad has bad values, but no scene has a mask; name one, with --mask say"
+                "mask_bad has bad values, but no scene has a mask",
+                remedy="name one, with --mask say",
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:

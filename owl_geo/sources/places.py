@@ -153,7 +153,9 @@ def _places(word: str, folder: Path, *, lists: bool) -> list[Place]:
     if glob.has_magic(place):
         found = _matches(place, folder)
         if name and len(found) > 1:
-            raise SourceError(f"{word!r}: {len(found)} scenes cannot have one name; leave it out")
+            raise SourceError(
+                f"{word!r}: {len(found)} scenes cannot have one name", remedy="leave it out"
+            )
         return [Place(name or None, (path,)) for path in found]
     if lists and place.lower().endswith(_LISTS):
         return _of_list(_local(place, folder))  # it does not exist, which is said there
@@ -165,7 +167,8 @@ def _check_text(text: str) -> None:
     if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         shown = text.encode(errors="backslashreplace").decode()
         raise SourceError(
-            f"{shown!r} has control characters, or is no UTF-8; rename the file or its folder"
+            f"{shown!r} has control characters, or is no UTF-8",
+            remedy="rename the file or its folder",
         )
 
 
@@ -184,7 +187,7 @@ def _has_name(word: str, folder: Path) -> bool:
 def _of_list(path: Path) -> list[Place]:
     """Read a list: a word per line, relative to the list; # begins a comment."""
     if path.name.upper().endswith("_MTL.TXT"):
-        raise SourceError(f"{path} is the metadata of a Landsat product; name its folder")
+        raise SourceError(f"{path} is the metadata of a Landsat product", remedy="name its folder")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -239,8 +242,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     if not kept:
         only = f"; it finds {len(found)} files that are no scenes" if found else ""
         raise SourceError(
-            f"no scene matches {pattern!r} in {folder}{only}; check the pattern, ** goes into "
-            "folders below"
+            f"no scene matches {pattern!r} in {folder}{only}",
+            remedy="check the pattern, ** goes into folders below",
         )
     return kept
 
@@ -397,10 +400,12 @@ def named(places: Sequence[Place], taken: Collection[str] = ()) -> list[str]:
     own = Counter(place.name for place in places if place.name)
     for name, count in own.items():
         if count > 1:
-            raise SourceError(f"two scenes are named {name!r}; give them names of their own")
+            raise SourceError(
+                f"two scenes are named {name!r}", remedy="give them names of their own"
+            )
         if name in taken:
             raise SourceError(
-                f"there is a scene {name!r} already, of another file; write NAME=PATH"
+                f"there is a scene {name!r} already, of another file", remedy="write NAME=PATH"
             )
     fixed = {*own, *taken}
     parts = [_parts(place) for place in places]

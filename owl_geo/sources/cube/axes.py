@@ -300,7 +300,9 @@ def _grid(
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
     for dim, n in ((axes.y, height), (axes.x, width)):
         if n < 2:
-            raise SourceError(f"{where}: the axis {dim} has {n} value(s); patches need more pixels")
+            raise SourceError(
+                f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
+            )
     x, y = _axis(dataset, axes.x), _axis(dataset, axes.y)
     if x is None or y is None:
         transform = _geotransform(dataset, axes, mapping, where)
@@ -341,13 +343,14 @@ def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> t
     if off > allowed:
         raise SourceError(
             f"{where}: pixels along {dim} are spaced irregularly, up to {off / abs(step):.3g} "
-            "pixels off; resample the cube to a regular grid first"
+            "pixels off",
+            remedy="resample the cube to a regular grid first",
         )
     units = str(coordinate.attrs.get("units", "")).casefold()
     if units in _RADIANS:
         raise SourceError(
-            f"{where}: the coordinates along {dim} are angles in {units}; "
-            "resample the cube to a map projection first"
+            f"{where}: the coordinates along {dim} are angles in {units}",
+            remedy="resample the cube to a map projection first",
         )
     scale = 1000.0 if units in _KILOMETRES and _in_metres(crs) else 1.0
     return scale * step, scale * (float(values[0]) - step / 2)
@@ -385,8 +388,8 @@ def _geotransform(
                 return a, b, c, d, e, f
     _refuse_curvilinear(dataset, axes, where)
     raise SourceError(
-        f"{where} has no coordinates along {axes.y} and {axes.x}; "
-        "add those of the pixels' centres, with assign_coords say"
+        f"{where} has no coordinates along {axes.y} and {axes.x}",
+        remedy="add those of the pixels' centres, with assign_coords say",
     )
 
 
@@ -394,8 +397,8 @@ def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
     for name, coordinate in dataset.coords.items():
         if coordinate.ndim == 2 and set(coordinate.dims) == {axes.y, axes.x}:
             raise SourceError(
-                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}; "
-                "resample the cube to a regular grid first"
+                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}",
+                remedy="resample the cube to a regular grid first",
             )
 
 
@@ -417,7 +420,7 @@ def _crs(
             return CRS.from_user_input(crs)
         except CRSError as error:
             raise SourceError(
-                f"crs is {crs!r}, which is no CRS; give a code, EPSG:32631 say, or WKT"
+                f"crs is {crs!r}, which is no CRS", remedy="give a code, EPSG:32631 say, or WKT"
             ) from error
     if given is not None and "rioxarray" in sys.modules:
         set_there = given.rio.crs  # set_crs leaves no trace in the attributes
@@ -428,7 +431,8 @@ def _crs(
             return CRS.from_cf(dict(mapping))
         except (CRSError, KeyError, ValueError, TypeError) as error:
             raise SourceError(
-                f"{where}: its grid mapping makes no CRS ({reason(error)}); {_naming_it(given)}"
+                f"{where}: its grid mapping makes no CRS ({reason(error)})",
+                remedy=f"{_naming_it(given)}",
             ) from error
     for word in _codes(dataset, variables):
         try:
@@ -440,7 +444,7 @@ def _crs(
     x = _axis(dataset, axes.x)
     if x is None or _counts(x.to_numpy()):  # numbers of columns, which lie nowhere
         _refuse_curvilinear(dataset, axes, where)
-    raise SourceError(f"{where} does not say its CRS; {_naming_it(given)}")
+    raise SourceError(f"{where} does not say its CRS", remedy=f"{_naming_it(given)}")
 
 
 def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:

@@ -132,7 +132,8 @@ class CubeSource(TiledSource["CubeScene"]):
         if self._in_memory:
             raise SourceError(
                 f"the cube {next(iter(self.grids))!r} is in memory, which no other process can "
-                "read; save it as Zarr and open that"
+                "read",
+                remedy="save it as Zarr and open that",
             )
         return super().__reduce__()
 
@@ -331,7 +332,9 @@ def _chosen(
             refused = [word for word in settings.bands if word in offer.unusable]
             if not refused:
                 raise
-            raise SourceError(f"{error}; {refused[0]} {offer.unusable[refused[0]]}") from error
+            raise SourceError(
+                f"{error}", remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
+            ) from error
     stores = [_Store.of(dataset, offer, band) for band in bands]
     bands = tuple(
         replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
