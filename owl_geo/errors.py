@@ -110,16 +110,17 @@ def brief(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def missing_file(path: str | Path) -> str:
-    """Return ``"PATH does not exist; "`` and where to look for it: a like name, or the folder."""
+def where_instead(path: str | Path) -> str:
+    """Return where to look for a file that does not exist: a like name beside it, or the folder."""
     path = Path(path)
     folder = path.absolute().parent
     if not folder.is_dir():
-        return f"{path} does not exist, nor does its folder; check the path"
+        return "its folder does not exist either; check the path"
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "check the name, and the folder you are in"
-    return f"{path} does not exist; {hint}"
+    near = nearest(path.name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    return "check the name, and the folder you are in"

@@ -18,7 +18,7 @@ from pyproj import CRS
 
 from owl_geo import schema
 from owl_geo.disk import gpkg
-from owl_geo.errors import BatchError, brief, missing_file, suggestion
+from owl_geo.errors import BatchError, brief, suggestion, where_instead
 
 _log = logging.getLogger("owl_geo")
 
@@ -164,7 +164,8 @@ def _check_file(path: Path) -> None:
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
         raise BatchError(
-            f"{missing_file(path)}", remedy="`owl-geo query` writes a batch and prints its path"
+            f"{path} does not exist",
+            remedy=f"{where_instead(path)}; `owl-geo query` writes a batch and prints its path",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error

@@ -403,13 +403,13 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from owl_geo.errors import ConfigError, missing_file
+    from owl_geo.errors import ConfigError, where_instead
     from owl_geo.settings.owl_toml import absolute_paths, read
 
     try:
         return absolute_paths(read(path), path.parent)
     except FileNotFoundError as error:
-        raise ConfigError(f"--config {missing_file(path)}") from error
+        raise ConfigError(f"--config {path} does not exist", remedy=where_instead(path)) from error
 
 
 def _absolute(path: str) -> str:

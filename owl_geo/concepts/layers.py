@@ -16,7 +16,7 @@ import shapely
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
-from owl_geo.errors import LayerError, missing_file, suggestion
+from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
@@ -79,11 +79,16 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         info = pyogrio.read_info(settings.path, layer=layer)
     except UNREADABLE as error:
         if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
-            raise LayerError(missing_file(settings.path)) from error
-        advice = "; it is a raster, which a concept of kind raster takes"
+            raise LayerError(
+                f"{settings.path} does not exist", remedy=where_instead(settings.path)
+            ) from error
         raise LayerError(
-            f"cannot read the layer {_described(settings)}: {reason(error)}"
-            f"{advice if is_raster(settings.path) else '; open it in QGIS to see what it is'}"
+            f"cannot read the layer {_described(settings)}: {reason(error)}",
+            remedy=(
+                "it is a raster, which a concept of kind raster takes"
+                if is_raster(settings.path)
+                else "open it in QGIS to see what it is"
+            ),
         ) from error
     fields = tuple(str(field) for field in info["fields"])
     short = info["driver"] == "ESRI Shapefile"

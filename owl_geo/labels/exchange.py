@@ -13,7 +13,7 @@ import pandas as pd
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import BatchError, missing_file, suggestion
+from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC
 from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
@@ -67,7 +67,7 @@ def read_answers(path: Path) -> pd.DataFrame:
     if path.is_dir():
         raise BatchError(f"{path} is a folder", remedy="name the file in it")
     if not path.exists():
-        raise BatchError(missing_file(path))
+        raise BatchError(f"{path} does not exist", remedy=where_instead(path))
     if not path.is_file():
         raise BatchError(f"{path} is no file")
     try:

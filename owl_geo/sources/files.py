@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SourceError, missing_file
+from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
@@ -49,7 +49,7 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
     Raises SourceError.
     """
     if is_local(path) and not Path(path).exists():
-        raise SourceError(missing_file(path))
+        raise SourceError(f"{path} does not exist", remedy=where_instead(path))
     check_is_file(path, SourceError)
     options = {"num_threads": threads} if threads else {}
     try:

@@ -190,12 +190,12 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
             if band.number == 1 and _real(band.path) == place:  # of both the first band counts
                 others = [other.name for other in scene.bands if other is not band]
                 raise SourceError(
-                    f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}; "
-                    + (
+                    f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}",
+                    remedy=(
                         f"name the others, with --bands {','.join(others)}"
                         if others
                         else "name another file"
-                    )
+                    ),
                 )
     if scene.doubtful:
         others = [band.name for band in scene.bands if band.name not in scene.doubtful]

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
-from owl_geo.errors import SourceError, missing_file
+from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, expanded, is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
@@ -214,7 +214,9 @@ def _check_listed(places: Iterable[Place]) -> None:
     for place in places:
         for file in place.files:
             if place.origin and is_local(file) and not Path(file).exists():
-                raise SourceError(f"{place.origin}: {missing_file(file)}")
+                raise SourceError(
+                    f"{place.origin}: {file} does not exist", remedy=where_instead(file)
+                )
 
 
 def _matches(pattern: str, folder: Path) -> list[str]:
