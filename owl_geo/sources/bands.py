@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from owl_geo.errors import SourceError, did_you_mean
+from owl_geo.errors import SourceError, nearest
 from owl_geo.types import SceneGrid
 
 
@@ -216,11 +216,9 @@ def _find(bands: Sequence[Band], word: str, where: str) -> Band:
             [band.name for band in bands] + [band.common for band in bands if band.common]
         )
     )
-    near = did_you_mean(word, known)
-    hint = near if near.startswith("; did") else ""
-    raise SourceError(
-        f"{where} has no band {word!r}{hint}{'' if hint else ';'} it has {', '.join(known)}"
-    )
+    near = nearest(word, known)
+    hint = f" did you mean {near!r}?" if near is not None else ""
+    raise SourceError(f"{where} has no band {word!r};{hint} it has {', '.join(known)}")
 
 
 def listed(bands: Sequence[Band]) -> str:
