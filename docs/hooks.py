@@ -12,7 +12,7 @@ import html
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -25,7 +25,7 @@ from pydantic_core import PydanticUndefined
 import owl_geo
 from owl_geo import schema
 from owl_geo.cli import cli
-from owl_geo.settings.config import Section, Settings
+from owl_geo.settings.config import OneOf, Section, Settings
 
 DOCS = Path(__file__).parent
 _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
@@ -176,7 +176,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    conditions = [_type(field.annotation)]
+    named = [list(one.choices) for one in field.metadata if isinstance(one, OneOf)]
+    conditions = [_names(names) for names in named] or [_type(field.annotation)]
     for constraint in field.metadata:
         for sign, bound in (("≥", "ge"), (">", "gt"), ("≤", "le"), ("<", "lt")):
             limit = getattr(constraint, bound, None)
@@ -188,7 +189,7 @@ def _values(field: FieldInfo) -> str:
 def _type(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return ", ".join(_code(json.dumps(value)) for value in inner)
+        return _names(inner)
     if origin is tuple:
         return f"list of {_several(inner[0])}"
     if origin is dict:
@@ -199,6 +200,10 @@ def _type(annotation: Any) -> str:
         return " or ".join(_type(one) for one in inner if one is not type(None))
     words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
     return words[annotation]
+
+
+def _names(values: Iterable[object]) -> str:
+    return ", ".join(_code(json.dumps(value)) for value in values)
 
 
 def _several(annotation: Any) -> str:

@@ -35,7 +35,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import LayerSettings, SceneSettings, Settings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.stac import items_of, scene_of_item
-from owl_geo.verbs.predict import _Record
+from owl_geo.verbs.prediction_record import PredictionRecord
 
 INPUTS = Path(__file__).parent / "inputs"
 PLUGIN = Path(__file__).parents[1] / "qgis_plugin" / "owl_geo_labeler"
@@ -337,7 +337,7 @@ class RunRecords:
             lambda run: run.scenes.ids,
             lambda run: run.index.made_for,
             lambda run: run.rounds(),
-            lambda run: _Record.read(run.path / "predictions.json"),
+            lambda run: PredictionRecord.read(run.path / "predictions.json"),
         )
         run = Run(self._run)
         for read in readers:

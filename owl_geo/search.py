@@ -23,10 +23,14 @@ import pandas as pd
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.nearby import near_known
-from owl_geo.acquisition.relevance import LearnedRelevance, learn_relevance
-from owl_geo.acquisition.samplers import RandomSampler, concept_relevance
-from owl_geo.acquisition.selection import top
-from owl_geo.acquisition.start import typical
+from owl_geo.acquisition.relevance import (
+    Evidence,
+    LearnedRelevance,
+    RelevanceKind,
+    learn_relevance,
+)
+from owl_geo.acquisition.samplers import RandomSampler
+from owl_geo.acquisition.start import Start, Unanswered
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.ground.blocks import ground_blocks
@@ -35,7 +39,8 @@ from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.measures.audit import FEW_OF_A_CLASS
 from owl_geo.measures.metrics import average_precision, expected_calibration_error, roc_auc
 from owl_geo.measures.validation import blocked_cv_auc
-from owl_geo.settings.config import PEERS, Settings
+from owl_geo.settings.choices import RELEVANCE, STARTS, chosen
+from owl_geo.settings.config import Settings
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import BandStatistics, BoolArray, FloatArray, IntArray
 from owl_geo.work.progress import Progress, Reporter, silent
@@ -275,19 +280,22 @@ class Search:
         wanted = count - len(drawn) - len(again)
         if sampler is None:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
-            best = self._start(pool[rest], terms.relevance[rest], wanted, rng)
-            uniform = settings.start == "random"
+            start: Start = chosen(STARTS, settings.start)
+            among = Unanswered(terms.relevance[rest], lambda: self._map[pool[rest]])
+            best = start.choose(among, wanted, rng)
+            uniform = start.is_uniform
         else:
             members = None
             if sampler.needs_model:
                 members = self.members(learner, pool, number, self._report("Scoring"))
-            candidates = self._candidates(members, answers, pool, number)
+            mapped = sampler.needs_features
+            candidates = self._candidates(members, answers, pool, number, mapped=mapped)
             terms = sampler.terms(candidates)
             best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
-            uniform = settings.strategy == "random"
-        chosen, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
-        drawn_at_random = is_audit | (uniform & ~np.isin(chosen, repeated))
-        return Batch(pool[chosen], _rows_of_terms(terms, chosen), drawn_at_random)
+            uniform = sampler.is_uniform
+        batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
+        drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
+        return Batch(pool[batch], _rows_of_terms(terms, batch), drawn_at_random)
 
     def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
         """Return the pool, or the part of a large one that a model is to look at, ascending."""
@@ -296,17 +304,6 @@ class Search:
             return pool
         rng = np.random.default_rng(self._seed(number, _CANDIDATES))
         return near_known(self._map, answers.positions, pool, most, rng)
-
-    def _start(
-        self, pool: IntArray, relevance: Scores, count: int, rng: np.random.Generator
-    ) -> IntArray:
-        """Return which of the pool's patches are asked before anything is known."""
-        start = self.settings.acquisition.start
-        if start == "typical":
-            return typical(self._map[pool], relevance, count, rng)
-        if start == "relevance":
-            return top(relevance, count, rng)
-        return rng.permutation(len(pool))[:count]
 
     def test(self, learner: Learner, number: int) -> TestScores:
         """Judge the learner on the held-out patches."""
@@ -362,10 +359,15 @@ class Search:
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
 
     def _candidates(
-        self, members: FloatArray | None, answers: Answers, pool: IntArray, number: int
+        self,
+        members: FloatArray | None,
+        answers: Answers,
+        pool: IntArray,
+        number: int,
+        *,
+        mapped: bool = False,
     ) -> Candidates:
-        needed = self._map_is_needed(number)
-        map_ = self._map if needed else np.empty((len(self.patches), 0), np.float32)
+        map_ = self._map if mapped else np.empty((len(self.patches), 0), np.float32)
         return Candidates(
             concepts=self._concept_table.iloc[pool],
             members=members,
@@ -380,19 +382,15 @@ class Search:
 
     def _relevance(self, answers: Answers) -> Scores:
         """Of every patch, ``(N,)``."""
-        settings = self.settings.acquisition
-        if settings.relevance == "fixed":
-            return concept_relevance(self._concept_table, settings.weights)
-        model = _learned(self.settings, self._concept_table, self.concepts, answers)
-        return model.relevance(self._concept_table, self.concepts.matrix)
-
-    def _map_is_needed(self, number: int) -> bool:
-        """Whether round ``number`` looks at distances in features; the first has its own way."""
-        settings = self.settings.acquisition
-        return number > 0 and (
-            settings.strategy == "discovery"
-            or settings.strategy.startswith(PEERS)
-            or settings.diversity in ("cluster", "kmeans++")
+        kind: RelevanceKind = chosen(RELEVANCE, self.settings.acquisition.relevance)
+        return kind.of(
+            Evidence(
+                self._concept_table,
+                lambda: (self.concepts.matrix, self.concepts.names),
+                self.settings.acquisition.weights,
+                answers.positions,
+                answers.labels == self.positive,
+            )
         )
 
     @cached_property
@@ -450,12 +448,7 @@ def relevance_model(
     settings: Settings, concepts: pd.DataFrame, answers: Answers
 ) -> LearnedRelevance:
     """Return what the answers say of the concepts ``(N rows)``, from the given weights on."""
-    return _learned(settings, concepts, encode(concepts), answers)
-
-
-def _learned(
-    settings: Settings, concepts: pd.DataFrame, encoded: Encoded, answers: Answers
-) -> LearnedRelevance:
+    encoded = encode(concepts)
     return learn_relevance(
         concepts,
         encoded.matrix,

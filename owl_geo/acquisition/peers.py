@@ -22,10 +22,9 @@ from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.samplers import ScoreSampler
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.errors import ConfigError, did_you_mean
-from owl_geo.measures.uncertainty import Measure
+from owl_geo.settings.choices import PEERS
 from owl_geo.types import IntArray
 
-_PREFIX = "skactiveml:"
 _SAMPLE = 500  # rows from which ProbCover's radii are taken
 _RADII = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # as quantiles of the distances
 
@@ -311,12 +310,17 @@ class PeerSampler(ScoreSampler):
         name: str,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
     ) -> None:
         super().__init__(weights, measure=measure)
         if name not in _STRATEGIES:
             raise ConfigError(f"no strategy {name!r}{did_you_mean(name, _STRATEGIES)}")
         self.name = name
+
+    @property
+    def needs_features(self) -> bool:
+        """Always: most of them measure distances."""
+        return True
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Nothing is scored, so every score is not-a-number."""
@@ -339,7 +343,7 @@ class PeerSampler(ScoreSampler):
 
 
 _STRATEGIES: dict[str, Callable[[_Task], IntArray]] = {
-    f"{_PREFIX}{word}": choose
+    f"{PEERS}{word}": choose
     for word, choose in {
         "random": _random,
         "uncertainty-entropy": _uncertainty("entropy"),

@@ -11,7 +11,7 @@ Sources: relevance that follows the answers instead of fixed weights, Khan et al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,25 @@ _INTERCEPT_SPREAD = 2.5
 _LARGEST_LOG_ODDS = 30.0  # e^30: far beyond what answers can tell, and still a finite product
 _NEWTON_STEPS = 50
 _TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What relevance may be made of."""
+
+    concepts: pd.DataFrame  # the whole pool, one row per patch
+    encoded: Callable[[], tuple[FloatArray, Sequence[str]]]  # matrix (n, k), names of its columns
+    weights: Mapping[str, float]
+    answered: IntArray  # positions in the pool, (a,)
+    is_positive: BoolArray  # (a,)
+
+
+@dataclass(frozen=True)
+class RelevanceKind:
+    """Where relevance comes from; ``settings.choices.RELEVANCE`` gives each its name."""
+
+    of: Callable[[Evidence], Scores]  # of every patch, (n,)
+    follows_answers: bool
 
 
 @dataclass(frozen=True)
@@ -192,3 +211,24 @@ def _maximum_a_posteriori(
         if improved < _TOLERANCE:
             break
     return coefficients[1:]
+
+
+def _learned(evidence: Evidence) -> Scores:
+    matrix, names = evidence.encoded()
+    model = learn_relevance(
+        evidence.concepts,
+        matrix,
+        names,
+        evidence.weights,
+        evidence.answered,
+        evidence.is_positive,
+    )
+    return model.relevance(evidence.concepts, matrix)
+
+
+def _fixed(evidence: Evidence) -> Scores:
+    return concept_relevance(evidence.concepts, evidence.weights)
+
+
+LEARNED = RelevanceKind(_learned, follows_answers=True)
+FIXED = RelevanceKind(_fixed, follows_answers=False)

@@ -18,6 +18,7 @@ from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.acquisition.spread import Spread
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.measures.uncertainty import Measure, uncertainty
+from owl_geo.settings.choices import MEASURES, chosen
 from owl_geo.types import IntArray
 
 
@@ -25,6 +26,11 @@ class Sampler(Protocol):
     """What a search asks of a strategy."""
 
     needs_model: bool  # false: the pool is not read and no model runs
+    is_uniform: bool  # every patch is as likely to be chosen as every other
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it measures how far patches are from each other."""
 
     def terms(self, candidates: Candidates) -> Terms:
         """Score the candidates; raises ValueError where probabilities are needed and missing."""
@@ -45,17 +51,23 @@ class ScoreSampler:
     """
 
     needs_model = True
+    is_uniform = False
 
     def __init__(
         self,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         self.weights = dict(weights or {})
-        self.measure: Measure = measure
+        self.measure: str = measure
         self.spread = spread or Spread()
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it measures how far patches are from each other."""
+        return self.spread.needs_features
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Make one number of the terms, each ``(n,)``."""
@@ -127,13 +139,25 @@ class ScoreSampler:
             batch_size: how many; a number above n returns all n.
             random_state: seed or generator that breaks ties.
             return_utilities: also return the score of every candidate, ``(n,)``.
+
+        Raises ValueError where the measure of the uncertainty needs more members than there are.
         """
         if probabilities is not None and np.ndim(probabilities) == 2:
             probabilities = np.asarray(probabilities)[None]
+        if probabilities is not None:
+            self._check_members(len(probabilities))
         candidates = Candidates(concepts, probabilities)
         terms = self.terms(candidates)
-        chosen = self.choose(terms, candidates, batch_size, random_state)
-        return (chosen, terms.score) if return_utilities else chosen
+        positions = self.choose(terms, candidates, batch_size, random_state)
+        return (positions, terms.score) if return_utilities else positions
+
+    def _check_members(self, n: int) -> None:
+        measure: Measure = chosen(MEASURES, self.measure)
+        if n < measure.fewest_members:
+            raise ValueError(
+                f"{self.measure} compares {measure.fewest_members} members or more, not {n}; give "
+                "probabilities (members, n, classes)"
+            )
 
 
 class ConceptWeightedSampler(ScoreSampler):
@@ -149,7 +173,7 @@ class ConceptWeightedSampler(ScoreSampler):
         alpha: float = 0.5,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         super().__init__(weights, measure=measure, spread=spread)
@@ -182,7 +206,7 @@ class PowerSampler(ScoreSampler):
         probability_power: float = 0.0,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         super().__init__(weights, measure=measure, spread=spread)
@@ -207,7 +231,7 @@ class UncertaintySampler(ConceptWeightedSampler):
         self,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         super().__init__(1.0, weights, measure=measure, spread=spread)
@@ -220,7 +244,7 @@ class GreedySampler(PowerSampler):
         self,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         super().__init__(0.0, 0.0, 1.0, weights, measure=measure, spread=spread)
@@ -250,7 +274,7 @@ class DiscoverySampler(ScoreSampler):
         promising: float = 0.5,
         weights: Mapping[str, float] | None = None,
         *,
-        measure: Measure = "entropy",
+        measure: str = "entropy",
         spread: Spread | None = None,
     ) -> None:
         super().__init__(weights, measure=measure, spread=spread)
@@ -259,6 +283,11 @@ class DiscoverySampler(ScoreSampler):
                 raise ConfigError(f"{name} is {share:g}, but it lies between 0 and 1")
         self.explore = explore
         self.promising = promising
+
+    @property
+    def needs_features(self) -> bool:
+        """Always: while all answers are of one class, the batch covers the pool."""
+        return True
 
     def terms(self, candidates: Candidates) -> Terms:
         """Score the candidates by how much they are worth to be found."""
@@ -308,6 +337,7 @@ class RandomSampler(ScoreSampler):
     """A uniform draw: the baseline."""
 
     needs_model = False
+    is_uniform = True
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Nothing is scored, so every score is not-a-number."""

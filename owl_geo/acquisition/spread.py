@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +14,45 @@ from numpy.typing import NDArray
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.selection import top
+from owl_geo.settings.choices import DIVERSITY, chosen
 from owl_geo.types import FloatArray, IntArray
 
-Diversity = Literal["none", "cluster", "kmeans++", "sample"]
-
 _SHORTLIST = 5  # times the batch: what clusters are made of
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Candidates among which a batch is chosen."""
+
+    scores: Scores  # 0 or more, (n,)
+    features: FloatArray  # (n, d); may be without rows where the diversity needs none
+    known: FloatArray | None  # features of answered patches, (k, d)
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """A way to keep a batch from repeating itself; ``settings.choices.DIVERSITY`` names each."""
+
+    choose: Callable[[Ranked, int, np.random.Generator], IntArray]  # positions, most wanted first
+    needs_features: bool = False
 
 
 @dataclass(frozen=True)
 class Spread:
     """How a batch is kept from repeating itself."""
 
-    diversity: Diversity = "none"
+    diversity: str = "none"
     min_distance: float = 0.0  # metres
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether distances in features decide."""
+        return self._diversity.needs_features
+
+    @property
+    def _diversity(self) -> Diversity:
+        found: Diversity = chosen(DIVERSITY, self.diversity)
+        return found
 
     def choose(
         self,
@@ -67,7 +92,10 @@ class Spread:
 
         def order(among: IntArray, wanted: int) -> IntArray:
             rows = features[among] if len(features) else features
-            return among[self._order(scores[among], wanted, rng, rows, known)]
+            ranked = Ranked(scores[among], rows, known)
+            if wanted >= len(among):
+                return among[_best(ranked, wanted, rng)]
+            return among[self._diversity.choose(ranked, wanted, rng)]
 
         if self.min_distance <= 0 or places is None:
             return order(free, count)
@@ -101,23 +129,19 @@ class Spread:
         apart = np.linalg.norm(places - places[position], axis=1)
         return np.asarray(apart < self.min_distance)
 
-    def _order(
-        self,
-        scores: Scores,
-        count: int,
-        rng: np.random.Generator,
-        features: FloatArray,
-        known: FloatArray | None,
-    ) -> IntArray:
-        if self.diversity == "none" or count >= len(scores):
-            return top(scores, count, rng)
-        if self.diversity == "sample":
-            with np.errstate(divide="ignore"):  # a score of 0 comes last
-                keys = np.log(scores) + rng.gumbel(size=len(scores))
-            return top(np.where(np.isneginf(keys), -np.finfo(float).max, keys), count, rng)
-        if self.diversity == "kmeans++":
-            return plus_plus(scores, features, count, rng, known)
-        return _best_of_clusters(scores, features, count, rng)
+
+def _best(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    return top(ranked.scores, count, rng)
+
+
+def _drawn(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    with np.errstate(divide="ignore"):  # a score of 0 comes last
+        keys = np.log(ranked.scores) + rng.gumbel(size=len(ranked.scores))
+    return top(np.where(np.isneginf(keys), -np.finfo(float).max, keys), count, rng)
+
+
+def _far_apart(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    return plus_plus(ranked.scores, ranked.features, count, rng, ranked.known)
 
 
 def plus_plus(
@@ -148,13 +172,17 @@ def plus_plus(
     return np.array(chosen, dtype=np.int64)
 
 
-def _best_of_clusters(
-    scores: Scores, features: FloatArray, count: int, rng: np.random.Generator
-) -> IntArray:
-    shortlist = top(scores, _SHORTLIST * count, rng)
-    cluster = k_means(features[shortlist], count, 2, rng)
+def _best_of_clusters(ranked: Ranked, count: int, rng: np.random.Generator) -> IntArray:
+    shortlist = top(ranked.scores, _SHORTLIST * count, rng)
+    cluster = k_means(ranked.features[shortlist], count, 2, rng)
     # the shortlist is ordered by score, so the first of a cluster is its best
     _, first = np.unique(cluster, return_index=True)
     missing = np.setdiff1d(np.arange(len(shortlist)), first)[: count - len(first)]
     order: IntArray = np.sort(np.concatenate([first, missing])).astype(np.int64)
     return np.asarray(shortlist[order])
+
+
+NONE = Diversity(_best)
+SAMPLE = Diversity(_drawn)
+PLUS_PLUS = Diversity(_far_apart, needs_features=True)
+CLUSTER = Diversity(_best_of_clusters, needs_features=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from owl_geo.acquisition.candidates import Scores
@@ -12,6 +15,22 @@ from owl_geo.types import FloatArray, IntArray
 _COMPONENTS = 8
 _NEIGHBOURS = 20
 _MOST = 50_000  # patches that clusters are made of; more change them little
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """The patches that a first batch may be of."""
+
+    relevance: Scores  # (n,), 0 or more
+    features: Callable[[], FloatArray]  # (n, d), computed where they are asked for
+
+
+@dataclass(frozen=True)
+class Start:
+    """A way to choose the first batch; ``settings.choices.STARTS`` gives each its name."""
+
+    choose: Callable[[Unanswered, int, np.random.Generator], IntArray]  # positions
+    is_uniform: bool = False  # every patch is as likely to be chosen as every other
 
 
 def typical(
@@ -55,3 +74,20 @@ def typical(
     short = among[~np.isin(among, chosen)]  # twins in the pool can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
+
+
+def _typical(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
+    return typical(pool.features(), pool.relevance, count, rng)
+
+
+def _most_relevant(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
+    return top(pool.relevance, count, rng)
+
+
+def _random(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
+    return rng.permutation(len(pool.relevance))[:count]
+
+
+TYPICAL = Start(_typical)
+RELEVANCE = Start(_most_relevant)
+RANDOM = Start(_random, is_uniform=True)

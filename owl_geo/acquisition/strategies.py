@@ -1,10 +1,14 @@
-"""Which sampler the settings mean, as it stands in a given round."""
+"""Which sampler the settings mean, as it stands in a given round.
+
+A function per strategy; ``settings.choices.STRATEGIES`` gives each its name.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from owl_geo.acquisition.peers import PeerSampler
+from owl_geo.acquisition.peers import PeerSampler, check_peer
 from owl_geo.acquisition.samplers import (
     ConceptWeightedSampler,
     DiscoverySampler,
@@ -15,12 +19,32 @@ from owl_geo.acquisition.samplers import (
     UncertaintySampler,
 )
 from owl_geo.acquisition.spread import Spread
-from owl_geo.measures.uncertainty import Measure
-from owl_geo.settings.config import PEERS, AcquisitionSettings
+from owl_geo.settings.choices import PEERS, STRATEGIES, chosen
+from owl_geo.settings.config import AcquisitionSettings
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The round that a sampler is made for."""
+
+    settings: AcquisitionSettings
+    measure: str  # of the uncertainty
+    number: int  # the first batch that a model chooses is of round 1
+    rounds: int  # that are planned
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What samplers that choose by score take."""
+        settings = self.settings
+        return {
+            "weights": settings.weights,
+            "measure": self.measure,
+            "spread": Spread(settings.diversity, settings.min_distance),
+        }
 
 
 def build_sampler(
-    settings: AcquisitionSettings, measure: Measure, round_number: int, rounds: int
+    settings: AcquisitionSettings, measure: str, round_number: int, rounds: int
 ) -> Sampler:
     """Build the strategy that owl.toml names.
 
@@ -32,36 +56,52 @@ def build_sampler(
 
     Raises ConfigError for a strategy of scikit-activeml that is not there.
     """
-    weights = settings.weights
-    spread = Spread(settings.diversity, settings.min_distance)
     name = settings.strategy
     if name.startswith(PEERS):
-        return PeerSampler(name, weights, measure=measure)
-    if name == "random":
-        return RandomSampler(weights)
-    if name == "relevance":
-        return ConceptWeightedSampler(0.0, weights, measure=measure, spread=spread)
-    if name == "uncertainty":
-        return UncertaintySampler(weights, measure=measure, spread=spread)
-    if name == "greedy":
-        return GreedySampler(weights, measure=measure, spread=spread)
-    if name == "discovery":
-        explore = explore_at(settings.explore, round_number, rounds)
-        return DiscoverySampler(
-            explore, settings.promising, weights, measure=measure, spread=spread
-        )
-    if settings.combine == "product":
-        powers = settings.powers
-        return PowerSampler(
-            powers.uncertainty,
-            powers.relevance,
-            powers.probability,
-            weights,
-            measure=measure,
-            spread=spread,
-        )
-    alpha = alpha_at(settings.alpha, round_number, rounds)
-    return ConceptWeightedSampler(alpha, weights, measure=measure, spread=spread)
+        return PeerSampler(name, settings.weights, measure=measure)
+    sampler: Sampler = chosen(STRATEGIES, name)(Turn(settings, measure, round_number, rounds))
+    return sampler
+
+
+def check_strategy(name: str) -> None:
+    """Raise ConfigError for a strategy of another package that is not there."""
+    if name.startswith(PEERS):
+        check_peer(name)
+
+
+def discovery(turn: Turn) -> Sampler:
+    """The probable and the uncertain share a batch."""
+    explore = explore_at(turn.settings.explore, turn.number, turn.rounds)
+    return DiscoverySampler(explore, turn.settings.promising, **turn.common)
+
+
+def concept(turn: Turn) -> Sampler:
+    """Uncertainty and relevance, as a weighted sum or as a product of powers."""
+    if turn.settings.combine == "product":
+        powers = turn.settings.powers
+        return PowerSampler(powers.uncertainty, powers.relevance, powers.probability, **turn.common)
+    alpha = alpha_at(turn.settings.alpha, turn.number, turn.rounds)
+    return ConceptWeightedSampler(alpha, **turn.common)
+
+
+def uncertainty(turn: Turn) -> Sampler:
+    """What the model is least sure of."""
+    return UncertaintySampler(**turn.common)
+
+
+def greedy(turn: Turn) -> Sampler:
+    """The most probable."""
+    return GreedySampler(**turn.common)
+
+
+def relevance(turn: Turn) -> Sampler:
+    """What the concepts speak for; no model is asked."""
+    return ConceptWeightedSampler(0.0, **turn.common)
+
+
+def random(turn: Turn) -> Sampler:
+    """A uniform draw; no model is asked."""
+    return RandomSampler(turn.settings.weights)
 
 
 def alpha_at(alpha: float | Literal["ramp"], round_number: int, rounds: int) -> float:

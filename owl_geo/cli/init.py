@@ -14,6 +14,7 @@ from owl_geo.cli import cube, flags, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
+from owl_geo.settings.choices import MODELS
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
@@ -227,7 +228,7 @@ def _preview(
     made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
     times = ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
     model = settings.model.kind
-    if model != "statistics":
+    if not MODELS[model].on_features:
         times = f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
     sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
     click.echo("Dry run: nothing is written")

@@ -6,7 +6,7 @@ import shlex
 import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,9 +15,24 @@ from click.shell_completion import CompletionItem
 
 from owl_geo.cli.logs import JSON_FLAG, QUICK, end, lines, show_log
 from owl_geo.errors import OwlError
+from owl_geo.settings.choices import (
+    HEADS,
+    MODELS,
+    PEERS,
+    STARTS,
+    STRATEGIES,
+    default,
+    unknown_strategy,
+)
+from owl_geo.settings.presets import PRESETS
 
 if TYPE_CHECKING:
     from owl_geo.work.progress import Progress
+
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # which older versions of click do not subscript
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,9 +49,21 @@ def files(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[C
 
 def strategies(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[CompletionItem]:
     """Complete the name of a strategy."""
-    from owl_geo.settings.config import STRATEGIES
-
     return [CompletionItem(name) for name in STRATEGIES if name.startswith(word)]
+
+
+class OneOf(_Choice):
+    """The type of an option that takes a name which ``settings.choices`` registers."""
+
+    case_sensitive = True
+
+    def __init__(self, known: Mapping[str, object]) -> None:
+        self._known = known
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # what click only reads
+        """The names of this moment."""
+        return tuple(self._known)
 
 
 class Advanced(click.Option):
@@ -202,7 +229,7 @@ def loop_options(function: F) -> F:
             click.option(
                 "--preset",
                 cls=Advanced,
-                type=click.Choice(["tutorial"]),
+                type=OneOf(PRESETS),
                 help="tutorial: its CNN on images alone, fixed weights, sum, plain Reptile, "
                 "random start.",
             ),
@@ -212,8 +239,7 @@ def loop_options(function: F) -> F:
                 callback=_strategy,
                 shell_complete=strategies,
                 metavar="NAME",
-                help="discovery, concept, uncertainty, greedy, relevance, random, or "
-                "skactiveml:NAME.  [discovery]",
+                help=f"{', '.join(STRATEGIES)}, or {PEERS}NAME.  [{default(STRATEGIES)}]",
             ),
             click.option(
                 "--alpha", cls=Advanced, help="concept: 0 = relevance .. 1 = uncertainty, or ramp."
@@ -221,8 +247,8 @@ def loop_options(function: F) -> F:
             click.option(
                 "--start",
                 cls=Advanced,
-                type=click.Choice(["typical", "relevance", "random"]),
-                help="How the first batch is chosen.  [typical]",
+                type=OneOf(STARTS),
+                help=f"How the first batch is chosen.  [{default(STARTS)}]",
             ),
             click.option(
                 "--audit-share",
@@ -233,8 +259,8 @@ def loop_options(function: F) -> F:
             click.option(
                 "--model",
                 cls=Advanced,
-                type=click.Choice(["statistics", "cnn", "resnet18", "efficientnet_b0"]),
-                help="What learns.  [statistics]",
+                type=OneOf(MODELS),
+                help=f"What learns.  [{default(MODELS)}]",
             ),
             click.option(
                 "--weights",
@@ -252,8 +278,8 @@ def loop_options(function: F) -> F:
             click.option(
                 "--head",
                 cls=Advanced,
-                type=click.Choice(["committee", "forest", "gp", "logistic", "mlp"]),
-                help="On statistics or frozen features.  [committee]",
+                type=OneOf(HEADS),
+                help=f"On statistics or frozen features.  [{default(HEADS)}]",
             ),
             click.option("--seed", type=int, help="One seed, the same batches.  [42]"),
         )
@@ -265,12 +291,9 @@ def loop_options(function: F) -> F:
 def _strategy(_ctx: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
     if name is None:
         return None
-    from owl_geo.errors import did_you_mean
-    from owl_geo.settings.config import PEERS, STRATEGIES
-
-    if name not in STRATEGIES and not name.startswith(PEERS):
-        near = did_you_mean(name, STRATEGIES)
-        raise click.BadParameter(f"no strategy {name!r}{near}", param_hint="--strategy")
+    unknown = unknown_strategy(name)
+    if unknown is not None:
+        raise click.BadParameter(unknown, param_hint="--strategy")
     return name
 
 
@@ -292,7 +315,8 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     if alpha is not None and strategy != "concept":
         raise click.UsageError("--alpha goes with --strategy concept")
     weights, head, model = options["weights"], options["head"], options["model"]
-    if head is not None and model not in (None, "statistics") and not options["frozen"]:
+    on_pixels = model is not None and not MODELS[model].on_features and not options["frozen"]
+    if head is not None and on_pixels:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
         from owl_geo.settings.owl_toml import absolute, expanded
@@ -317,8 +341,6 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
     )
     if options["preset"] is None:
         return over
-    from owl_geo.settings.presets import PRESETS
-
     return merge(dict(PRESETS[options["preset"]]), over)
 
 

@@ -70,7 +70,7 @@ def predict(
         f"{len(summary.done)} done, {len(summary.skipped)} skipped (up to date), "
         f"{len(summary.failed)} failed"
     )
-    for path in (summary.mosaic, summary.patches):
+    for path in summary.shown:
         if path.exists():
             click.echo(path)
     return scenes_.exit_code(bool(summary.failed))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
-from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.models.threads import one_thread_each
+from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.config import ModelSettings
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
@@ -32,6 +33,23 @@ _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scal
 _VERSION = 3  # of what is computed here; a change makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
+
+
+class Features(Protocol):
+    """Features without any learned weights; ``settings.choices.MODELS`` gives each its name."""
+
+    names: tuple[str, ...]  # what each feature is, d of them
+
+    def __init__(
+        self,
+        bands: Sequence[str],
+        common_names: Sequence[str | None],
+        statistics: BandStatistics,
+    ) -> None:
+        """Take names and common names of the bands, None where it has none, and statistics."""
+
+    def __call__(self, patches: FloatArray) -> FloatArray:
+        """Return features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +106,7 @@ def feature_table(
         recipe["weights"] = _weights_id(model)
         recipe["seed"] = seed
         recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
-    kind = model.kind if model.frozen else "statistics"
-    kept = None if keep is None else _Kept(keep, kind, recipe, scene_ids or {})
+    kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
     found = {name: kept.read(name, len(at)) for name, at in scenes.items()} if kept else {}
     missing = {name: at for name, at in scenes.items() if found.get(name) is None}
@@ -125,7 +142,7 @@ def _embedder(
 ) -> Embed:
     commons = common_names(source.bands)
     if not model.frozen:
-        return SpectralStatistics(source.bands, commons, statistics)
+        return _plain(source, statistics, model)
     patches = read_at(source, sample)
     backbone = frozen_embedder(
         model.kind, commons, model.weights, statistics, patches, seed=seed, device=device
@@ -152,7 +169,13 @@ def _names(
 ) -> tuple[str, ...]:
     if model.frozen:
         return tuple(f"{model.kind}_{i}" for i in range(width))
-    return SpectralStatistics(source.bands, common_names(source.bands), statistics).names
+    return _plain(source, statistics, model).names
+
+
+def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
+    """Return what computes features without any learned weights."""
+    kind: type[Features] = chosen(MODELS, model.features)
+    return kind(source.bands, common_names(source.bands), statistics)
 
 
 @dataclass(frozen=True)

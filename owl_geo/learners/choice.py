@@ -33,7 +33,7 @@ def build_learner(
         seed: of a network's initial weights.
         device: where a network learns and scores.
     """
-    if settings.model.on_features and settings.model.head != "mlp":
+    if not settings.model.by_gradient:
         return HeadLearner(
             table(),
             material.concepts,
@@ -43,15 +43,12 @@ def build_learner(
             uncertainty=settings.uncertainty,
             workers=material.workers,
         )
-    kind: str = settings.model.kind
     if settings.model.on_features:
         features = FeatureSource(material.source, table())
-        kind = "mlp"
         material = replace(material, source=features, statistics=unscaled(features.bands))
     return NetworkLearner(
         material,
         settings.classes,
-        kind=kind,
         model=settings.model,
         training=settings.training,
         reptile=settings.reptile,

@@ -84,7 +84,7 @@ class HeadLearner:
         uncertainty: UncertaintySettings,
         workers: Workers | None = None,
     ) -> None:
-        assert model.head != "mlp"  # which learns by gradient steps, as a network
+        assert not model.by_gradient  # as networks do
         self._table = table
         self._concepts = concepts if model.concepts else concepts[:, :0]
         self._places = places if model.neighbours else places[:, :0]
@@ -96,7 +96,7 @@ class HeadLearner:
             n_concepts=self._concepts.shape[1],
             n_places=self._places.shape[1],
             classes=tuple(classes),
-            members=uncertainty.ensemble_size if uncertainty.members == "ensemble" else 1,
+            members=uncertainty.n_models,
             seed=0,
         )
         self._known = (self._rows(np.empty(0, np.int64)), np.empty(0, np.int64))

@@ -11,15 +11,16 @@ from typing import Literal
 import numpy as np
 import torch
 
-from owl_geo.errors import ConfigError, RunError
+from owl_geo.errors import RunError
 from owl_geo.learners.base import Lesson, Material
 from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.learners.reptile import Reptile
 from owl_geo.learners.scoring import predict_members
 from owl_geo.learners.training import MetaBatch, fit, halves, meta_update
 from owl_geo.models import checkpoint, weights
-from owl_geo.models.backbones import KINDS, calibrate
-from owl_geo.models.checkpoint import ModelSpec, PatchModel
+from owl_geo.models.backbones import calibrate
+from owl_geo.models.checkpoint import PatchModel
+from owl_geo.models.spec import ModelSpec
 from owl_geo.settings.config import (
     ModelSettings,
     ReptileSettings,
@@ -46,8 +47,7 @@ class NetworkLearner:
     Args:
         material: the pool.
         classes: names of the classes, in the order of their numbers.
-        kind: of network: cnn, mlp (on features), resnet18, efficientnet_b0.
-        model: whether it sees the concepts, its dropout, a backbone's first weights.
+        model: which network, whether it sees the concepts, its dropout, a backbone's first weights.
         training: of the fit on all answers.
         reptile: of the meta-update on fresh answers.
         meta: whether there is one, and how its tasks are made.
@@ -55,8 +55,8 @@ class NetworkLearner:
         seed: of the initial weights.
         device: where it learns and scores.
 
-    Raises ConfigError for dropout members of a model without dropout. Weights from elsewhere are
-    read when they are first needed, hence never by a learner that is restored; ConfigError then.
+    Weights from elsewhere are read when they are first needed, hence never by a learner that is
+    restored; ConfigError then where they cannot be had.
     """
 
     goes_on = True
@@ -66,7 +66,6 @@ class NetworkLearner:
         material: Material,
         classes: Sequence[str],
         *,
-        kind: str,
         model: ModelSettings,
         training: TrainingSettings,
         reptile: ReptileSettings,
@@ -75,28 +74,24 @@ class NetworkLearner:
         seed: int,
         device: torch.device,
     ) -> None:
-        if uncertainty.members == "dropout" and model.dropout == 0:
-            raise ConfigError(
-                "uncertainty.members is dropout, but model.dropout is 0; raise it, or take ensemble"
-            )
         source = material.source
         self._material = material
-        self._weights = model.weights if kind in KINDS else "none"
+        self._weights = "none" if model.on_features else model.weights
         self._training = training
         self._reptile = reptile
         self._meta = meta
-        self._passes = uncertainty.passes if uncertainty.members == "dropout" else 0
+        self._passes = uncertainty.n_passes
         self._seed = seed
         self._device = device
         self._models: tuple[PatchModel, ...] = ()
         self.spec = ModelSpec(
-            kind=kind,
+            kind=model.network,
             bands=source.bands,
             classes=tuple(classes),
             patch_size=source.patch_size,
             dropout=model.dropout,
             n_concepts=material.concepts.shape[1] if model.concepts else 0,
-            members=uncertainty.ensemble_size if uncertainty.members == "ensemble" else 1,
+            members=uncertainty.n_models,
             weights=self._weights,
             common_names=common_names(source.bands),
         )
@@ -225,7 +220,7 @@ class NetworkLearner:
         )
         for model in models:
             checkpoint.set_statistics(model, material.statistics)
-        if spec.kind in KINDS:
+        if any(model.network.is_calibrated for model in models):
             sample = self._sample()
             for model in models:
                 calibrate(model, sample, self._device)

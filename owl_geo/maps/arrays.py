@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ from rasterio.errors import RasterioError
 
 from owl_geo.errors import RunError
 from owl_geo.ground.grid import to_xy
-from owl_geo.maps.cells import Cells, means
-from owl_geo.maps.cog import BANDS, NO_CLASS
-from owl_geo.types import AnyArray, FloatArray, SceneGrid
+from owl_geo.maps.cell_map import cell_maps
+from owl_geo.maps.outputs import Legend, ScenePrediction
+from owl_geo.types import AnyArray, SceneGrid
 
 if TYPE_CHECKING:
     import xarray
@@ -69,66 +69,47 @@ def _centres(grid: SceneGrid, crs: CRS) -> dict[str, tuple[object, AnyArray, dic
     }
 
 
-def read_maps(
-    probability_path: Path, class_path: Path, *, classes: Sequence[str], positive: str
-) -> xarray.Dataset:
-    """Read the two maps of a scene: probability and uncertainty in float32, class in uint8.
+def read_maps(folder: Path, file: str, legend: Legend) -> xarray.Dataset:
+    """Read the maps of a scene: probability and uncertainty in float32, class in uint8, and others.
 
     Each is a DataArray ``(y, x)`` with coordinates and CRS; where no patch lies, not-a-number, and
     255 as class. Raises RunError where a file is missing or damaged.
     """
+    files = {output.name: _read(output.path(folder, file)) for output in cell_maps()}
+    grid = next(grid for _, grid in files.values())  # all have the same
+    return _maps({name: values for name, (values, _) in files.items()}, grid, legend)
+
+
+def _read(path: Path) -> tuple[AnyArray, SceneGrid]:
     try:
-        with rasterio.open(probability_path) as dataset:
+        with rasterio.open(path) as dataset:
             transform = tuple(dataset.transform)[:6]
-            grid = SceneGrid(
-                probability_path.stem,
-                dataset.crs.to_wkt(),
-                transform,
-                dataset.height,
-                dataset.width,
-            )
-            values = dataset.read()
-        with rasterio.open(class_path) as dataset:
-            best = dataset.read()
+            crs = dataset.crs.to_wkt()
+            grid = SceneGrid(path.stem, crs, transform, dataset.height, dataset.width)
+            return dataset.read(), grid
     except RasterioError as error:
         raise RunError(
-            f"{probability_path} is missing or damaged; run `owl-geo predict` with --overwrite"
+            f"{path} is missing or damaged; run `owl-geo predict` with --overwrite"
         ) from error
-    return _maps(values, best, grid, classes, positive)
 
 
-def maps_of(
-    cells: Cells,
-    probabilities: FloatArray,
-    uncertainty: FloatArray,
-    *,
-    classes: Sequence[str],
-    positive: str,
-) -> xarray.Dataset:
-    """Return what ``write_maps`` would write and ``read_maps`` read, without files between."""
-    number = list(classes).index(positive)
-    shape = (cells.grid.height, cells.grid.width)
-    values, best = np.empty((2, *shape), np.float32), np.empty((1, *shape), np.uint8)
-    for row, part in means(cells, np.column_stack([probabilities, uncertainty])):
-        rows = slice(row, row + part.shape[1])
-        values[:, rows] = part[[number, -1]]
-        best[0, rows] = part[:-1].argmax(axis=0)
-        best[0, rows][np.isnan(part[0])] = NO_CLASS
-    return _maps(values, best, cells.grid, classes, positive)
+def maps_of(prediction: ScenePrediction, legend: Legend) -> xarray.Dataset:
+    """Return what ``predict`` would write and ``read_maps`` read, without files between."""
+    arrays = {output.name: output.array(prediction, legend) for output in cell_maps()}
+    return _maps(arrays, prediction.cells.grid, legend)
 
 
-def _maps(
-    values: AnyArray, best: AnyArray, grid: SceneGrid, classes: Sequence[str], positive: str
-) -> xarray.Dataset:
-    maps = to_dataarray(values, grid, BANDS).to_dataset(dim="band")
-    maps["class"] = to_dataarray(best, grid, ["class"]).squeeze("band", drop=True)
-    maps["class"].attrs = {
-        "_FillValue": NO_CLASS,
-        "flag_values": np.arange(len(classes), dtype=np.uint8),
-        "flag_meanings": " ".join(name.replace(" ", "_") for name in classes),
-    }
-    maps["probability"].attrs = {"long_name": f"probability of {positive}"}
+def _maps(arrays: Mapping[str, AnyArray], grid: SceneGrid, legend: Legend) -> xarray.Dataset:
+    """Put the bands of all maps side by side."""
+    import xarray
+
+    maps = xarray.Dataset()
+    for output in cell_maps():
+        bands = to_dataarray(arrays[output.name], grid, output.bands).to_dataset(dim="band")
+        maps = maps.assign({name: bands[name] for name in output.bands})
+        for band, attributes in output.attributes(legend).items():
+            maps[band].attrs = dict(attributes)
     for array in maps.values():
         array.encoding["grid_mapping"] = "spatial_ref"
-    maps.attrs = {"classes": list(classes), "positive": positive}
+    maps.attrs = {"classes": list(legend.classes), "positive": legend.positive}
     return maps

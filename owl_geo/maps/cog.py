@@ -1,11 +1,12 @@
-"""The maps of one scene as cloud-optimised GeoTIFFs."""
+"""A map of one scene as a cloud-optimised GeoTIFF."""
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET  # nosec B405 # only to write
@@ -18,78 +19,67 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from owl_geo.disk.atomic import check_space, writing_file
-from owl_geo.maps.cells import Cells, means
-from owl_geo.maps.style import class_colours, class_style, probability_style
-from owl_geo.types import FloatArray, SceneGrid
+from owl_geo.maps.style import class_colours
+from owl_geo.types import AnyArray, SceneGrid
 
-BANDS = ("probability", "uncertainty")
 NO_CLASS = 255
 _TILE = 256
 _TAGS = {"TIFFTAG_SOFTWARE": "owl-geo"}
 
 
-def write_maps(
-    probability_path: Path,
-    class_path: Path,
-    cells: Cells,
-    probabilities: FloatArray,
-    uncertainty: FloatArray,
+@dataclass(frozen=True)
+class RasterKind:
+    """What a map holds."""
+
+    bands: Sequence[str]
+    dtype: str
+    nodata: float
+    resampling: Resampling  # of the overviews
+    categories: Sequence[str] | None = None  # names of the classes, where it holds their numbers
+
+
+def write_map(
+    path: Path,
+    grid: SceneGrid,
+    strips: Iterable[tuple[int, AnyArray]],
+    kind: RasterKind,
     *,
-    classes: Sequence[str],
-    positive: str,
+    style: str,
     tags: Mapping[str, str],
 ) -> None:
-    """Write what a model says of the patches of one scene, each file whole, over what was there.
+    """Write a map of one scene, whole, over what was there, with overviews and statistics.
 
-    ``probability_path`` gets two bands of float32, the probability of ``positive`` and the
-    uncertainty, not-a-number where no patch lies; ``class_path`` the number of the most probable
-    class as uint8, 255 where no patch lies, with a colour table. Where patches overlap, all are
-    means over the patches. Both have overviews, statistics and a QGIS style beside them.
+    Numbers of classes have a colour table, and the classes' names stand in the ``.aux.xml``.
 
     Args:
-        probability_path: of the first file.
-        class_path: of the second; the classes' names stand in its ``.aux.xml``.
-        cells: that the patches fill.
-        probabilities: float32 ``(n, classes)``.
-        uncertainty: float32 ``(n,)``.
-        classes: their names, at most 255.
-        positive: the one that is searched for.
-        tags: what else is to be said in the files' headers.
+        path: of the GeoTIFF.
+        grid: of the cells.
+        strips: from top to bottom, a first row and the values ``(bands, rows, width)`` from there.
+        kind: what the values are.
+        style: of QGIS, which is put beside the file.
+        tags: what else is to be said in the file's header.
 
-    Raises RunError where the disk is full or the folder cannot be written.
+    Raises RunError where the disk is full or the folder cannot be written, ValueError for more
+    than 255 classes.
     """
-    if len(classes) > NO_CLASS:
-        raise ValueError(f"{len(classes)} classes do not fit into uint8")
-    number = list(classes).index(positive)
+    if kind.categories is not None and len(kind.categories) > NO_CLASS:
+        raise ValueError(f"{len(kind.categories)} classes do not fit into uint8")
     with ExitStack() as stack:
-        partials = [
-            stack.enter_context(writing_file(path)) for path in (probability_path, class_path)
-        ]
-        check_space(probability_path.parent, _bytes(cells.grid))
-        folder = Path(stack.enter_context(_scratch(probability_path.parent)))
-        plain = (folder / "probability.tif", folder / "class.tif")
-        with (
-            _open(plain[0], cells.grid, "float32", len(BANDS), np.nan) as of_probability,
-            _open(plain[1], cells.grid, "uint8", 1, NO_CLASS) as of_class,
-        ):
-            _describe(of_probability, of_class, classes, {**tags, "positive": positive})
-            for row, values in means(cells, np.column_stack([probabilities, uncertainty])):
-                window = Window(0, row, cells.grid.width, values.shape[1])
-                of_probability.write(values[[number, -1]].astype(np.float32), window=window)
-                best = values[:-1].argmax(axis=0).astype(np.uint8)
-                best[np.isnan(values[0])] = NO_CLASS
-                of_class.write(best, 1, window=window)
-        _optimise(plain[0], partials[0], Resampling.average)
-        _optimise(plain[1], partials[1], Resampling.mode)
-        for partial in partials:
-            _beside(partial).unlink(missing_ok=True)
-    write_text(probability_path.with_suffix(".qml"), probability_style())
-    write_text(class_path.with_suffix(".qml"), class_style(classes))
+        partial = stack.enter_context(writing_file(path))
+        check_space(path.parent, _bytes(grid, kind))
+        folder = Path(stack.enter_context(_scratch(path.parent)))
+        plain = folder / "plain.tif"
+        with _open(plain, grid, kind) as dataset:
+            _describe(dataset, kind, tags)
+            for row, values in strips:
+                dataset.write(values, window=Window(0, row, grid.width, values.shape[1]))
+        _optimise(plain, partial, kind.resampling)
+        _beside(partial).unlink(missing_ok=True)
+    write_text(path.with_suffix(".qml"), style)
     # a GeoTIFF has no place for the names of classes, nor words for every CRS
-    crs = None if _knows_its_crs(probability_path) else cells.grid.crs
-    if crs is not None:
-        write_text(_beside(probability_path), _further(crs, None))
-    write_text(_beside(class_path), _further(crs, classes))
+    crs = None if _knows_its_crs(path) else grid.crs
+    if crs is not None or kind.categories is not None:
+        write_text(_beside(path), _further(crs, kind.categories))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,10 +96,10 @@ def category_names(classes: Sequence[str]) -> ET.Element:
     return names
 
 
-def _bytes(grid: SceneGrid) -> int:
-    """Return what a scene's maps may take while they are made: plain files, then optimised ones."""
+def _bytes(grid: SceneGrid, kind: RasterKind) -> int:
+    """Return what a map may take while it is made: a plain file, then an optimised one."""
     tiles = math.ceil(grid.height / _TILE) * math.ceil(grid.width / _TILE)
-    per_pixel = 4 * len(BANDS) + 1
+    per_pixel = np.dtype(kind.dtype).itemsize * len(kind.bands)
     return int(tiles * _TILE**2 * per_pixel * 2.4)  # overviews add a third
 
 
@@ -117,18 +107,18 @@ def _scratch(folder: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=".scratch-", dir=folder)
 
 
-def _open(path: Path, grid: SceneGrid, dtype: str, count: int, nodata: float) -> Any:
+def _open(path: Path, grid: SceneGrid, kind: RasterKind) -> Any:
     return rasterio.open(
         path,
         "w",
         driver="GTiff",
         height=grid.height,
         width=grid.width,
-        count=count,
-        dtype=dtype,
+        count=len(kind.bands),
+        dtype=kind.dtype,
         crs=grid.crs,
         transform=rasterio.Affine(*grid.transform),
-        nodata=nodata,
+        nodata=kind.nodata,
         tiled=True,
         blockxsize=_TILE,
         blockysize=_TILE,
@@ -136,15 +126,12 @@ def _open(path: Path, grid: SceneGrid, dtype: str, count: int, nodata: float) ->
     )
 
 
-def _describe(
-    of_probability: Any, of_class: Any, classes: Sequence[str], tags: Mapping[str, str]
-) -> None:
-    of_probability.descriptions = BANDS
-    of_probability.update_tags(**_TAGS, **tags)
-    of_class.descriptions = ("class",)
-    of_class.update_tags(**_TAGS, **tags)
-    colours = {number: (*rgb, 255) for number, rgb in enumerate(class_colours(classes))}
-    of_class.write_colormap(1, {**colours, NO_CLASS: (0, 0, 0, 0)})
+def _describe(dataset: Any, kind: RasterKind, tags: Mapping[str, str]) -> None:
+    dataset.descriptions = tuple(kind.bands)
+    dataset.update_tags(**_TAGS, **tags)
+    if kind.categories is not None:
+        colours = {n: (*rgb, 255) for n, rgb in enumerate(class_colours(kind.categories))}
+        dataset.write_colormap(1, {**colours, NO_CLASS: (0, 0, 0, 0)})
 
 
 def _optimise(plain: Path, path: Path, resampling: Resampling) -> None:

@@ -19,7 +19,7 @@ from rasterio.warp import transform_bounds
 from owl_geo.disk.atomic import disk_errors, writing_file
 from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.maps.cog import category_names, write_text
-from owl_geo.maps.style import class_colours, class_style, probability_style
+from owl_geo.maps.style import class_colours
 from owl_geo.types import SceneGrid
 
 _GEOGRAPHIC = "EPSG:4326"
@@ -65,10 +65,17 @@ class _Frame:
         return all(abs(term - round(term)) < _NEAR for term in self.window(box))
 
 
-def write_mosaic(path: Path, rasters: Sequence[Path], classes: Sequence[str] | None = None) -> None:
-    """Write a VRT over ``rasters``, with relative paths and a QGIS style beside it.
+def write_mosaic(
+    path: Path,
+    rasters: Sequence[Path],
+    *,
+    style: str,
+    categories: Sequence[str] | None = None,
+) -> None:
+    """Write a VRT over ``rasters``, with relative paths and a QGIS ``style`` beside it.
 
-    All rasters have the same bands; ``classes`` are named for those that hold numbers of classes.
+    All rasters have the same bands; ``categories`` are the names of the classes, where rasters hold
+    their numbers.
     The mosaic has the smallest cells among its parts, half as large where their grids do not meet,
     so that no patch falls between two cells. Its CRS is the rasters' own where they share one, else
     EPSG:4326. A raster that does not fit, being in another CRS, rotated, south up, or shifted,
@@ -80,10 +87,9 @@ def write_mosaic(path: Path, rasters: Sequence[Path], classes: Sequence[str] | N
     frame = _frame(grids)
     with disk_errors(path):
         parts = [_part(raster, grid, frame) for raster, grid in zip(rasters, grids, strict=True)]
-    root = _mosaic(path, parts, frame, rasters[0], classes)
+    root = _mosaic(path, parts, frame, rasters[0], categories)
     ET.indent(root)
     write_text(path, ET.tostring(root, encoding="unicode"))
-    style = probability_style() if classes is None else class_style(classes)
     write_text(path.with_suffix(".qml"), style)
 
 

@@ -14,12 +14,37 @@ import pyarrow
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import disk_errors, writing_file
 from owl_geo.errors import RunError
+from owl_geo.maps.outputs import FinishedScenes, Output
 from owl_geo.maps.style import patches_style
 from owl_geo.types import FloatArray
 
 LAYER = "predictions"
 _BEFORE = ("patch_id", "rank", "probability", "uncertainty", "class", "label")
 _AFTER = ("scene", "scene_crs")
+
+
+class Frames(Output):
+    """The most probable patches of all scenes as polygons, styled for QGIS."""
+
+    is_shown = True
+
+    def whole(self, folder: Path) -> Path:
+        """Return the GeoPackage."""
+        return folder / f"{self.name}.gpkg"
+
+    def write_whole(self, folder: Path, scenes: FinishedScenes) -> None:
+        """Write the GeoPackage."""
+        write_patches(
+            self.whole(folder),
+            scenes.best(),
+            positive=scenes.legend.positive,
+            concepts=scenes.concepts,
+        )
+
+
+def table_path(folder: Path, file: str) -> Path:
+    """Return where all that is said of the patches of a scene is kept."""
+    return folder / "patches" / f"{file}.parquet"
 
 
 def write_table(

@@ -8,15 +8,27 @@ where the members differ.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Measure = Literal["entropy", "margin", "least_confidence", "mutual_information"]
+from owl_geo.settings.choices import MEASURES, chosen
+
+Members = NDArray[np.floating]  # probabilities (members, n, classes)
 
 
-def uncertainty(members: NDArray[np.floating], measure: Measure = "entropy") -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Measure:
+    """A measure of doubt; ``settings.choices.MEASURES`` gives each its name."""
+
+    of: Callable[[Members], NDArray[np.float64]]  # of each patch, (n,), 0 or more
+    greatest: Callable[[int], float]  # the most that it can be among so many classes, 2 or more
+    fewest_members: int = 1  # with fewer it is 0 everywhere
+
+
+def uncertainty(members: Members, measure: str = "entropy") -> NDArray[np.float64]:
     """Return how unsure the members are of each patch, ``(n,)``, each 0 or more.
 
     Args:
@@ -24,25 +36,22 @@ def uncertainty(members: NDArray[np.floating], measure: Measure = "entropy") -> 
         measure: ``entropy`` and ``mutual_information`` in nats, ``margin`` as 1 - (the most
             probable class - the second), ``least_confidence`` as 1 - the most probable class.
 
-    Raises ValueError for what is no distribution.
+    Raises ValueError for what is no distribution, and for an unknown measure.
     """
     p = np.asarray(members, dtype=np.float64)
     if p.ndim != 3:
         raise ValueError(f"members must have the shape (members, n, classes), not {p.shape}")
-    if measure == "mutual_information":
-        return mutual_information(p)
-    by_name = {"entropy": entropy, "margin": margin, "least_confidence": least_confidence}
-    return by_name[measure](p.mean(axis=0))
+    implemented: Measure = chosen(MEASURES, measure)
+    return implemented.of(p)
 
 
-def greatest(measure: Measure, n_classes: int) -> float:
+def greatest(measure: str, n_classes: int) -> float:
     """Return the most that a measure can be among so many classes, 2 or more.
 
     For ``mutual_information`` that takes as many members as classes, each sure of another one.
     """
-    if measure in ("entropy", "mutual_information"):
-        return math.log(n_classes)
-    return 1.0 if measure == "margin" else 1.0 - 1.0 / n_classes
+    implemented: Measure = chosen(MEASURES, measure)
+    return implemented.greatest(n_classes)
 
 
 def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -90,6 +99,13 @@ def mutual_information(members: NDArray[np.floating]) -> NDArray[np.float64]:
     return result
 
 
+def _of_mean(
+    measure: Callable[[NDArray[np.floating]], NDArray[np.float64]],
+) -> Callable[[Members], NDArray[np.float64]]:
+    """Return a measure of the members' mean, which is the prediction."""
+    return lambda members: measure(members.mean(axis=0))
+
+
 def _checked(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2:
@@ -97,3 +113,9 @@ def _checked(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     if not np.isfinite(p).all() or (p < 0).any() or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
         raise ValueError("probabilities must be finite, not negative, and sum to 1 in each row")
     return p
+
+
+ENTROPY = Measure(_of_mean(entropy), greatest=math.log)
+MARGIN = Measure(_of_mean(margin), greatest=lambda n_classes: 1.0)
+LEAST_CONFIDENCE = Measure(_of_mean(least_confidence), greatest=lambda n_classes: 1 - 1 / n_classes)
+MUTUAL_INFORMATION = Measure(mutual_information, greatest=math.log, fewest_members=2)

@@ -6,25 +6,49 @@ ResNet-18: He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 20
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from owl_geo.errors import did_you_mean
 from owl_geo.models.network import PatchNetwork
+from owl_geo.models.spec import ModelSpec
+from owl_geo.settings.choices import MODELS
 from owl_geo.types import FloatArray
-
-KINDS = ("resnet18", "efficientnet_b0")
-FIRST_CONVOLUTION = {"resnet18": "conv1", "efficientnet_b0": "features.0.0"}
 
 _MIN_SIDE = 64  # pixels
 _BATCH = 64  # patches at a time
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """A network of torchvision; ``settings.choices.MODELS`` gives each its name."""
+
+    make: Callable[[int], tuple[nn.Module, int]]  # for so many bands; without its last layer, width
+    first_convolution: str  # its name in the state dict
+    imagenet: Callable[[], Any]  # torchvision's weights
+
+    def for_spec(self, spec: ModelSpec) -> Backbone:
+        """Build a backbone with fresh weights."""
+        sizes = (len(spec.bands), len(spec.classes))
+        return Backbone(spec.kind, *sizes, spec.dropout, spec.n_concepts)
+
+
+def architecture(kind: str) -> Architecture:
+    """Return the backbone of a name; raises ValueError for what is none."""
+    known = {name: choice for name, choice in MODELS.items() if choice.is_backbone}
+    if kind not in known:
+        raise ValueError(f"no backbone {kind!r}{did_you_mean(kind, known)}")
+    found: Architecture = known[kind].implementation
+    return found
+
+
 class Backbone(PatchNetwork):
-    """A ResNet-18 or EfficientNet-B0 whose first convolution takes ``n_bands`` bands.
+    """A network of torchvision whose first convolution takes ``n_bands`` bands.
 
     Takes standardised float32 ``(n, n_bands, height, width)`` of any size, with ``n_concepts`` also
     ``(n, n_concepts)``, and returns logits ``(n, n_classes)``. Raises ValueError for an unknown
@@ -39,6 +63,8 @@ class Backbone(PatchNetwork):
     learner has a few dozen answers, chosen because they are unusual; means and variances over
     batches of a few of them are noise, and differ from those of the pool that is scored next.
     """
+
+    is_calibrated = True
 
     def __init__(
         self, kind: str, n_bands: int, n_classes: int, dropout: float = 0.5, n_concepts: int = 0
@@ -68,21 +94,43 @@ class Backbone(PatchNetwork):
 
 def make_trunk(kind: str, n_bands: int) -> tuple[nn.Module, int]:
     """Return a fresh network without its classification layer, and the width of what it returns."""
+    return architecture(kind).make(n_bands)
+
+
+def _resnet18(n_bands: int) -> tuple[nn.Module, int]:
     from torchvision import models  # a second to import, and the lightweight CNN needs none of it
 
-    if kind == "resnet18":
-        resnet = models.resnet18()
-        width = resnet.fc.in_features
-        resnet.fc = nn.Identity()
-        resnet.conv1 = _for_bands(resnet.conv1, n_bands)
-        return resnet, width
-    if kind == "efficientnet_b0":
-        efficientnet = models.efficientnet_b0()
-        width = efficientnet.classifier[-1].in_features
-        efficientnet.classifier = nn.Identity()
-        efficientnet.features[0][0] = _for_bands(efficientnet.features[0][0], n_bands)
-        return efficientnet, width
-    raise ValueError(f"no backbone {kind!r}; known: {', '.join(KINDS)}")
+    resnet = models.resnet18()
+    width = resnet.fc.in_features
+    resnet.fc = nn.Identity()
+    resnet.conv1 = _for_bands(resnet.conv1, n_bands)
+    return resnet, width
+
+
+def _resnet18_imagenet() -> Any:
+    from torchvision import models
+
+    return models.ResNet18_Weights.IMAGENET1K_V1
+
+
+def _efficientnet_b0(n_bands: int) -> tuple[nn.Module, int]:
+    from torchvision import models
+
+    efficientnet = models.efficientnet_b0()
+    width = efficientnet.classifier[-1].in_features
+    efficientnet.classifier = nn.Identity()
+    efficientnet.features[0][0] = _for_bands(efficientnet.features[0][0], n_bands)
+    return efficientnet, width
+
+
+def _efficientnet_b0_imagenet() -> Any:
+    from torchvision import models
+
+    return models.EfficientNet_B0_Weights.IMAGENET1K_V1
+
+
+RESNET18 = Architecture(_resnet18, "conv1", _resnet18_imagenet)
+EFFICIENTNET_B0 = Architecture(_efficientnet_b0, "features.0.0", _efficientnet_b0_imagenet)
 
 
 def _for_bands(convolution: nn.Conv2d, n_bands: int) -> nn.Conv2d:

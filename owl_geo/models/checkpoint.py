@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
@@ -19,11 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from owl_geo.errors import RunError
-from owl_geo.models.backbones import Backbone
-from owl_geo.models.cnn import SimpleCNN
-from owl_geo.models.mlp import FeatureMLP
-from owl_geo.models.network import PatchNetwork
+from owl_geo.models.network import PatchNetwork, network_kind
 from owl_geo.models.randomness import seeded
+from owl_geo.models.spec import ModelSpec
 from owl_geo.models.standardize import Standardize
 from owl_geo.models.weights import Pretrained
 from owl_geo.types import BandStatistics
@@ -31,21 +29,6 @@ from owl_geo.types import BandStatistics
 MAX_MEMBERS = 32  # an ensemble of more is no ensemble but a damaged header
 
 _TRUNK_RATE = 0.1  # of the learning rate
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What a model was built for; it travels in the checkpoint's header."""
-
-    kind: str  # "cnn", "mlp", "resnet18", "efficientnet_b0"
-    bands: tuple[str, ...]
-    classes: tuple[str, ...]
-    patch_size: int  # pixels
-    dropout: float
-    n_concepts: int = 0
-    members: int = 1  # networks in the file
-    weights: str = "none"  # where the trunk's first weights came from
-    common_names: tuple[str | None, ...] = ()  # of the bands, where the weights depend on them
 
 
 class PatchModel(nn.Module):
@@ -95,19 +78,11 @@ def build(spec: ModelSpec, seed: int, pretrained: Pretrained | None = None) -> P
     ``pretrained`` replaces the trunk's weights. The first layer standardises the bands, by
     statistics that ``set_statistics`` puts in. Raises ValueError for an unknown kind.
     """
-    n_bands, n_classes = len(spec.bands), len(spec.classes)
-    network: PatchNetwork
     with seeded(seed, torch.device("cpu")):
-        if spec.kind == "cnn":
-            network = SimpleCNN(n_bands, n_classes, spec.patch_size, spec.dropout, spec.n_concepts)
-        elif spec.kind == "mlp":
-            network = FeatureMLP(n_bands, n_classes, spec.dropout, spec.n_concepts)
-        else:
-            backbone = Backbone(spec.kind, n_bands, n_classes, spec.dropout, spec.n_concepts)
-            if pretrained is not None:
-                backbone.load_trunk(pretrained.tensors)
-            network = backbone
-    return PatchModel(Standardize(n_bands), network)
+        network = network_kind(spec.kind).for_spec(spec)
+        if pretrained is not None:
+            network.load_trunk(pretrained.tensors)
+    return PatchModel(Standardize(len(spec.bands)), network)
 
 
 def member_seed(seed: int, member: int) -> int:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from owl_geo.models.network import PatchNetwork
+from owl_geo.models.spec import ModelSpec
 
 MIN_IMAGE_SIZE = 4  # two poolings halve the patch twice
 _HIDDEN = 128
@@ -38,6 +39,12 @@ class SimpleCNN(PatchNetwork):
         self.hidden = nn.Linear(64 * side * side, _HIDDEN)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(_HIDDEN + n_concepts, n_classes)
+
+    @classmethod
+    def for_spec(cls, spec: ModelSpec) -> SimpleCNN:
+        """Build it with fresh weights."""
+        size = (len(spec.bands), len(spec.classes), spec.patch_size)
+        return cls(*size, spec.dropout, spec.n_concepts)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the hidden layer's activations ``(n, 128)``."""

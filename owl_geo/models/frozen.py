@@ -27,7 +27,7 @@ def frozen_embedder(
     """Return a module in eval mode from patches ``(n, bands, h, w)`` to features ``(n, d)``.
 
     Args:
-        kind: ``resnet18`` (d = 512) or ``efficientnet_b0`` (d = 1280).
+        kind: the backbone's name; ``resnet18`` has d = 512, ``efficientnet_b0`` 1280.
         common_names: of each band; None for a band that has none.
         weights: as in ``weights.read``.
         statistics: of the bands; the embedder takes the source's own values.

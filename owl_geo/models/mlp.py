@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from owl_geo.models.network import PatchNetwork
+from owl_geo.models.spec import ModelSpec
 
 _HIDDEN = 64
 
@@ -25,6 +26,11 @@ class FeatureMLP(PatchNetwork):
         self.hidden = nn.Linear(n_features, _HIDDEN)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(_HIDDEN + n_concepts, n_classes)
+
+    @classmethod
+    def for_spec(cls, spec: ModelSpec) -> FeatureMLP:
+        """Build it with fresh weights; the bands are the features."""
+        return cls(len(spec.bands), len(spec.classes), spec.dropout, spec.n_concepts)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the hidden layer, ``(n, 64)``."""

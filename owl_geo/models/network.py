@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+
+from owl_geo.errors import did_you_mean
+from owl_geo.models.spec import ModelSpec
+from owl_geo.settings.choices import HEADS, MODELS, implementation
 
 
 class PatchNetwork(nn.Module):
@@ -18,6 +23,11 @@ class PatchNetwork(nn.Module):
     n_concepts: int
     dropout: nn.Dropout
     head: nn.Linear
+    is_calibrated = False  # its batch normalisation is set to the pool, see ``backbones.calibrate``
+
+    def load_trunk(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put in weights that were learnt elsewhere; raises ValueError, unless it is a backbone."""
+        raise ValueError("only a backbone takes weights from elsewhere")
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the features ``(n, d)`` of patches ``(n, bands, height, width)``."""
@@ -38,3 +48,20 @@ class PatchNetwork(nn.Module):
 
     def forward(self, x: Tensor, concepts: Tensor | None = None) -> Tensor:
         return self.classify(self.embed(x), concepts)
+
+
+class NetworkKind(Protocol):
+    """What ``settings.choices`` names a network by: its class, or a backbone's architecture."""
+
+    def for_spec(self, spec: ModelSpec) -> PatchNetwork:
+        """Build a network with fresh weights, drawn from torch's generator."""
+
+
+def network_kind(name: str) -> NetworkKind:
+    """Return the network of a name, of a model or of a head; raises ValueError for no network."""
+    homes = {known: choice.home for known, choice in MODELS.items() if not choice.on_features}
+    homes |= {known: choice.home for known, choice in HEADS.items() if choice.by_gradient}
+    if name not in homes:
+        raise ValueError(f"no network {name!r}{did_you_mean(name, homes)}")
+    network: NetworkKind = implementation(homes[name])
+    return network

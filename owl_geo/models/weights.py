@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from owl_geo.errors import ConfigError
-from owl_geo.models.backbones import FIRST_CONVOLUTION, make_trunk
+from owl_geo.models.backbones import architecture, make_trunk
 
 _RGB = ("red", "green", "blue")
 _SENTINEL_2 = (
@@ -59,7 +59,7 @@ def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrai
     """Return weights for a backbone over these bands; None for ``none``, fresh weights.
 
     Args:
-        kind: ``resnet18`` or ``efficientnet_b0``.
+        kind: the backbone's name.
         weights: ``none``, ``imagenet`` (torchvision's own download), or a file: .safetensors, or a
             state dict as torch writes it, read without executing anything.
         common_names: of each band at hand; None for a band that has none.
@@ -91,14 +91,9 @@ def widened(filters: Tensor, theirs: Sequence[str | None], ours: Sequence[str | 
 
 
 def _imagenet(kind: str) -> Mapping[str, object]:
-    from torchvision import models
-
-    enum = {
-        "resnet18": models.ResNet18_Weights.IMAGENET1K_V1,
-        "efficientnet_b0": models.EfficientNet_B0_Weights.IMAGENET1K_V1,
-    }[kind]
+    weights = architecture(kind).imagenet()
     try:
-        state: Mapping[str, object] = enum.get_state_dict(
+        state: Mapping[str, object] = weights.get_state_dict(
             progress=False, check_hash=True, weights_only=True
         )
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -144,7 +139,7 @@ def _fitted(
     found = {_stripped(str(name)): value for name, value in state.items()}
     with torch.device("meta"):  # names and shapes only
         trunk, _ = make_trunk(kind, len(common_names))
-    first = f"{FIRST_CONVOLUTION[kind]}.weight"
+    first = f"{architecture(kind).first_convolution}.weight"
     tensors: dict[str, Tensor] = {}
     for name, wanted in trunk.state_dict().items():
         value = found.get(name)

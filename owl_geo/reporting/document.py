@@ -28,7 +28,7 @@ from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
-from owl_geo.reporting.words import auc_of, conditions, ranking
+from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.verbs.status import Status, status
 from owl_geo.work.progress import Reporter, silent
@@ -274,7 +274,7 @@ def _concepts(survey: Survey, now: Status) -> Markup:
     if not run.settings.concepts:
         return _NOTHING
     positive, parts = run.settings.positive, []
-    if run.settings.acquisition.relevance == "learned" and now.relevance and len(survey.labels):
+    if follows_answers(run) and now.relevance and len(survey.labels):
         where = conditions(run)
         longest = max(max(abs(factor.coefficient) for factor in now.relevance), 1e-9)
         rows = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from owl_geo.batches import count_answers
 from owl_geo.measures.audit import FEW
-from owl_geo.reporting.words import odds, ranking
+from owl_geo.reporting.words import follows_answers, odds, ranking
 from owl_geo.run_folder.folder import Run
 from owl_geo.verbs.status import Status
 
@@ -143,7 +143,7 @@ _FACTORS = 4  # concepts that are named
 
 def _concepts(run: Run, now: Status) -> str:
     """Say what the answers so far make of the concepts."""
-    if run.settings.acquisition.relevance == "fixed" or not now.relevance:
+    if not follows_answers(run) or not now.relevance:
         return ""
     return odds(run, now.relevance[:_FACTORS])
 

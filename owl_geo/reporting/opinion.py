@@ -15,7 +15,8 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.search import Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BoolArray, FloatArray, IntArray
-from owl_geo.verbs.predict import CurrentModel, finished_tables
+from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.prediction_folder import PredictionFolder
 from owl_geo.work.progress import Progress, Reporter, silent
 
 log = logging.getLogger("owl_geo")
@@ -70,7 +71,7 @@ def opinion(
         return Opinion.none(n, str(error))
     said = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
-    for table in finished_tables(run, lesson).values():
+    for table in PredictionFolder.of(run, lesson).tables().values():
         at = positions_of(run.patches, table["patch_id"].tolist())
         said.probability[at] = table["probability"]
         said.uncertainty[at] = table["uncertainty"]

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pandas as pd
 
-from owl_geo.acquisition.relevance import Factor
+from owl_geo.acquisition.relevance import Factor, RelevanceKind
 from owl_geo.concepts.encoding import fit_encoding
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import Run
+from owl_geo.settings.choices import RELEVANCE, chosen
 from owl_geo.settings.config import Concept
 
 
@@ -40,6 +41,12 @@ def percent(share: float) -> str:
 def conditions(run: Run) -> dict[str, str]:
     """Return in words where each column of a run's encoded concepts counts, by its name."""
     return fit_encoding(run.index.concepts).conditions
+
+
+def follows_answers(run: Run) -> bool:
+    """Whether what the answers say of the concepts decides which patches are asked."""
+    kind: RelevanceKind = chosen(RELEVANCE, run.settings.acquisition.relevance)
+    return kind.follows_answers
 
 
 def odds(run: Run, factors: tuple[Factor, ...]) -> str:

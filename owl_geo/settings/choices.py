@@ -1,15 +1,151 @@
-"""Where a name that stands in owl.toml leads: each choice is registered once, by its home."""
+"""What goes by a name in owl.toml or is written by it: registered here, and typed nowhere else.
+
+The settings take their types from these tables, the command line its options, the documentation
+its values, and the rooms what a name stands for, by its home. A home is text, imported when it is
+used, so that the settings, which everything imports, import nothing of what they choose.
+
+The first name of a table is the default.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from owl_geo.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a name stands for."""
+
+    home: str  # "package.module:name" of its implementation
+    meaning: str = ""  # in a few words, where the name alone does not tell
+
+    @property
+    def implementation(self) -> Any:
+        """What does the work, imported now."""
+        return implementation(self.home)
+
+
+@dataclass(frozen=True)
+class HeadChoice(Choice):
+    """A head on features; the settings judge by these facts and import no head for it."""
+
+    by_gradient: bool = False  # a network that goes on from its weights, not fitted anew
+
+
+@dataclass(frozen=True)
+class ModelChoice(Choice):
+    """What the image becomes: features that are computed once, or the input of a network."""
+
+    on_features: bool = False  # a head learns on them
+    is_backbone: bool = False  # can be frozen, and start from weights that were learnt elsewhere
+
 
 def implementation(home: str) -> Any:
-    """Return what ``"package.module:name"`` names, imported now.
-
-    A home is text so that settings, which everything imports, import nothing of what they choose.
-    """
+    """Return what ``"package.module:name"`` names, imported now."""
     module, _, name = home.partition(":")
     return getattr(import_module(module), name)
+
+
+def chosen(choices: Mapping[str, Choice], name: str) -> Any:
+    """Return the implementation of a name, imported now; raises ValueError for an unknown one."""
+    if name not in choices:
+        raise ValueError(f"no choice {name!r}{did_you_mean(name, choices)}")
+    return choices[name].implementation
+
+
+def default(choices: Mapping[str, Choice]) -> str:
+    """Return the name that is taken where none is given."""
+    return next(iter(choices))
+
+
+def listed(choices: Mapping[str, Choice], *others: str) -> str:
+    """Return all names with their meanings, in words: ``a (first), b or c``."""
+    words = [f"{name} ({c.meaning})" if c.meaning else name for name, c in choices.items()]
+    return in_words([*words, *others])
+
+
+def in_words(names: list[str]) -> str:
+    """Return names as an enumeration: ``a, b or c``."""
+    return " or ".join([part for part in (", ".join(names[:-1]), names[-1]) if part])
+
+
+def unknown_strategy(name: str) -> str | None:
+    """Say that there is no such strategy; None where there is. Of peers their own room knows."""
+    if name in STRATEGIES or name.startswith(PEERS):
+        return None
+    return f"no strategy {name!r}{did_you_mean(name, STRATEGIES)}"
+
+
+_MEASURES = "owl_geo.measures.uncertainty"
+_STARTS = "owl_geo.acquisition.start"
+_STRATEGIES = "owl_geo.acquisition.strategies"
+_RELEVANCE = "owl_geo.acquisition.relevance"
+_SPREAD = "owl_geo.acquisition.spread"
+
+MEASURES: dict[str, Choice] = {
+    "entropy": Choice(f"{_MEASURES}:ENTROPY"),
+    "margin": Choice(f"{_MEASURES}:MARGIN"),
+    "least_confidence": Choice(f"{_MEASURES}:LEAST_CONFIDENCE"),
+    "mutual_information": Choice(f"{_MEASURES}:MUTUAL_INFORMATION", "between members"),
+}
+
+MODELS: dict[str, ModelChoice] = {
+    "statistics": ModelChoice(
+        "owl_geo.features.statistics:SpectralStatistics",
+        "band means, spread, texture, indices",
+        on_features=True,
+    ),
+    "cnn": ModelChoice("owl_geo.models.cnn:SimpleCNN"),
+    "resnet18": ModelChoice("owl_geo.models.backbones:RESNET18", "a backbone", is_backbone=True),
+    "efficientnet_b0": ModelChoice(
+        "owl_geo.models.backbones:EFFICIENTNET_B0", "a backbone", is_backbone=True
+    ),
+}
+
+HEADS: dict[str, HeadChoice] = {
+    "committee": HeadChoice("owl_geo.models.committee:COMMITTEE", "Gaussian process and forest"),
+    "forest": HeadChoice("owl_geo.models.forest:FOREST"),
+    "gp": HeadChoice("owl_geo.models.gaussian_process:GAUSSIAN_PROCESS"),
+    "logistic": HeadChoice("owl_geo.models.logistic:LOGISTIC"),
+    "mlp": HeadChoice("owl_geo.models.mlp:FeatureMLP", by_gradient=True),
+}
+
+STRATEGIES: dict[str, Choice] = {
+    "discovery": Choice(f"{_STRATEGIES}:discovery", "the probable and the uncertain share a batch"),
+    "concept": Choice(f"{_STRATEGIES}:concept"),
+    "uncertainty": Choice(f"{_STRATEGIES}:uncertainty"),
+    "greedy": Choice(f"{_STRATEGIES}:greedy", "most probable"),
+    "relevance": Choice(f"{_STRATEGIES}:relevance", "no model"),
+    "random": Choice(f"{_STRATEGIES}:random"),
+}
+PEERS = "skactiveml:"  # a strategy of scikit-activeml is named by this and its own name
+
+STARTS: dict[str, Choice] = {
+    "typical": Choice(f"{_STARTS}:TYPICAL", "of the pool's clusters"),
+    "relevance": Choice(f"{_STARTS}:RELEVANCE", "the most relevant"),
+    "random": Choice(f"{_STARTS}:RANDOM"),
+}
+
+RELEVANCE: dict[str, Choice] = {
+    "learned": Choice(f"{_RELEVANCE}:LEARNED", "the weights below are where it starts from"),
+    "fixed": Choice(f"{_RELEVANCE}:FIXED", "they stay"),
+}
+
+DIVERSITY: dict[str, Choice] = {
+    "none": Choice(f"{_SPREAD}:NONE"),
+    "cluster": Choice(f"{_SPREAD}:CLUSTER", "a patch per cluster"),
+    "kmeans++": Choice(f"{_SPREAD}:PLUS_PLUS"),
+    "sample": Choice(f"{_SPREAD}:SAMPLE", "by drawing"),
+}
+
+# What ``predict`` writes; each has the name of its files.
+OUTPUTS: dict[str, Choice] = {
+    "probability": Choice("owl_geo.maps.probability:ProbabilityMap"),
+    "class": Choice("owl_geo.maps.class_map:ClassMap"),
+    "patches": Choice("owl_geo.maps.patches:Frames"),
+}

@@ -13,14 +13,32 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from owl_geo.errors import did_you_mean
 from owl_geo.schema import CONSENSUS, LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
+from owl_geo.settings.choices import (
+    DIVERSITY,
+    HEADS,
+    MEASURES,
+    MODELS,
+    PEERS,
+    RELEVANCE,
+    STARTS,
+    STRATEGIES,
+    Choice,
+    default,
+    in_words,
+    listed,
+    unknown_strategy,
+)
+from owl_geo.settings.files import File, NamesFile, named_files
 from owl_geo.settings.stores import check_address, known_addresses
 
 _LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
@@ -45,8 +63,31 @@ class Wrong(ValueError):
         self.settings = settings
 
 
+class OneOf:
+    """The type of a setting that takes a name of ``choices``; its errors are those of a Literal."""
+
+    def __init__(self, choices: Mapping[str, Choice]) -> None:
+        self.choices = choices
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def _checked(self, name: Any) -> str:
+        if isinstance(name, str) and name in self.choices:
+            return name
+        expected = in_words([repr(known) for known in self.choices])
+        raise PydanticKnownError("literal_error", {"expected": expected})
+
+
 def _doc(default: Any, text: str, **constraints: Any) -> Any:
     return Field(default, description=text, **constraints)
+
+
+def _one_of(choices: Mapping[str, Choice], text: str = "") -> Any:
+    """Return a setting of the type ``OneOf(choices)``, whose comment lists them after ``text``."""
+    return _doc(default(choices), f"{text}: {listed(choices)}" if text else listed(choices))
 
 
 # --- where patches come from ----------------------------------------------------------------------
@@ -90,10 +131,10 @@ class SceneSettings(Section):
     name: str = _doc(
         ..., "first part of every patch_id of this scene", min_length=1, max_length=1000
     )
-    path: str | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
-    files: tuple[str, ...] = _doc((), "single-band files, in place of path")
+    path: File | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
+    files: tuple[File, ...] = _doc((), "single-band files, in place of path")
     names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
-    mask: str | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
+    mask: File | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -122,7 +163,7 @@ class GeoTiffSettings(SourceSection):
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
-    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
 
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:
@@ -141,7 +182,7 @@ class CubeSettings(SourceSection):
     home = "owl_geo.sources.cube.unopened:UnopenedCube"
 
     kind: Literal["cube"] = "cube"
-    path: str = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
+    path: File = _doc(..., "a Zarr folder, a .zarr.zip, a NetCDF file, or a URL that xarray opens")
     name: str | None = _doc(
         None,
         "first part of every patch_id; not set = the file's name",
@@ -155,7 +196,7 @@ class CubeSettings(SourceSection):
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
-    aoi: str | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
     crs: str | None = _doc(None, "the cube's CRS, EPSG:32631 say, in place of what it says itself")
 
 
@@ -170,7 +211,7 @@ SourceSettings = Annotated[
 class LayerSettings(Section):
     """A vector layer that concepts refer to by name."""
 
-    path: str = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
+    path: File = _doc(..., ".osm.pbf, .osm, .osm.gz, or anything GDAL reads")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
 
 
@@ -236,7 +277,7 @@ class RasterConcept(Section):
     """The majority class or the mean of another raster within the patch."""
 
     kind: Literal["raster"] = "raster"
-    path: str = _doc(..., "any raster, in any CRS")
+    path: File = _doc(..., "any raster, in any CRS")
     band: int = _doc(1, "which band of it", ge=1)
     reduce: Literal["majority", "mean"] = _doc("majority", "majority of classes, or mean")
     names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
@@ -267,7 +308,7 @@ Concept = Annotated[
 class OracleSettings(Section):
     """Ground truth that answers in the annotator's place; only for simulation and comparison."""
 
-    path: str | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
+    path: File | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
     column: str | None = _doc(None, "vector only: the attribute that holds the class")
     values: dict[str, tuple[str, ...]] = _doc({}, "class of the run = values in the truth")
@@ -283,16 +324,12 @@ class OracleSettings(Section):
 class ModelSettings(Section):
     """The classifier."""
 
-    kind: Literal["statistics", "cnn", "resnet18", "efficientnet_b0"] = _doc(
-        "statistics", "statistics (band means, spread, texture, indices), cnn, or a backbone"
-    )
+    kind: Annotated[str, OneOf(MODELS)] = _one_of(MODELS)
     frozen: bool = _doc(
         False, "a backbone's features are computed once and kept; only the head learns"
     )
-    head: Literal["committee", "forest", "gp", "logistic", "mlp"] = _doc(
-        "committee", "on statistics or frozen features; committee = Gaussian process and forest"
-    )
-    weights: str = _doc(
+    head: Annotated[str, OneOf(HEADS)] = _one_of(HEADS, "on statistics or frozen features")
+    weights: Annotated[str, NamesFile("none", "imagenet")] = _doc(
         "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
     )
     concepts: bool = _doc(True, "true = the model sees the concepts beside the image")
@@ -304,27 +341,32 @@ class ModelSettings(Section):
     @property
     def on_features(self) -> bool:
         """Whether a head learns on features that are computed once."""
-        return self.kind == "statistics" or self.frozen
+        return MODELS[self.kind].on_features or self.frozen
 
     @property
     def by_gradient(self) -> bool:
         """Whether it learns by gradient steps, so that a meta-update can move its weights."""
-        return self.head == "mlp" or not self.on_features
+        return HEADS[self.head].by_gradient or not self.on_features
+
+    @property
+    def features(self) -> str:
+        """The kind of the features; of a network on pixels, those that distances are told by."""
+        return self.kind if self.on_features else default(MODELS)
+
+    @property
+    def network(self) -> str:
+        """The name of the network that learns, where one does: a head, or a model kind."""
+        return self.head if self.on_features else self.kind
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelSettings:
-        backbone = self.kind in ("resnet18", "efficientnet_b0")
-        if not backbone and self.weights != "none":
-            raise Wrong(
-                "weights is for a backbone; set kind to resnet18 or efficientnet_b0",
-                *("weights", "kind"),
-            )
-        if not backbone and self.frozen:
-            raise Wrong(
-                "frozen is for a backbone; set kind to resnet18 or efficientnet_b0",
-                *("frozen", "kind"),
-            )
-        if self.head != "committee" and not self.on_features:
+        backbones = in_words([name for name, choice in MODELS.items() if choice.is_backbone])
+        is_backbone = MODELS[self.kind].is_backbone
+        if not is_backbone and self.weights != "none":
+            raise Wrong(f"weights is for a backbone; set kind to {backbones}", "weights", "kind")
+        if not is_backbone and self.frozen:
+            raise Wrong(f"frozen is for a backbone; set kind to {backbones}", "frozen", "kind")
+        if self.head != default(HEADS) and not self.on_features:
             raise ValueError(
                 f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
                 "own last layer"
@@ -335,14 +377,22 @@ class ModelSettings(Section):
 class UncertaintySettings(Section):
     """What the model's doubt is measured by."""
 
-    measure: Literal["entropy", "margin", "least_confidence", "mutual_information"] = _doc(
-        "entropy", "entropy, margin, least_confidence, or mutual_information between members"
-    )
+    measure: Annotated[str, OneOf(MEASURES)] = _one_of(MEASURES)
     members: Literal["single", "dropout", "ensemble"] = _doc(
         "single", "one model, passes with dropout on, or models from different seeds"
     )
     passes: int = _doc(15, "passes with dropout on", ge=2, le=100)
     ensemble_size: int = _doc(5, "models of the ensemble", ge=2, le=32)
+
+    @property
+    def n_models(self) -> int:
+        """Models that learn side by side: 1, or those of the ensemble."""
+        return self.ensemble_size if self.members == "ensemble" else 1
+
+    @property
+    def n_passes(self) -> int:
+        """Passes with dropout on through each model; 0 = one pass without."""
+        return self.passes if self.members == "dropout" else 0
 
 
 class TrainingSettings(Section):
@@ -367,9 +417,6 @@ class ReptileSettings(Section):
     replay: float = _doc(0.5, "diverse: share of earlier answers in a support set", ge=0, lt=1)
 
 
-STRATEGIES = ("discovery", "concept", "uncertainty", "greedy", "relevance", "random")
-PEERS = "skactiveml:"  # a strategy of scikit-activeml is named by this and its own name
-
 Exponent = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -384,11 +431,7 @@ class PowersSettings(Section):
 class AcquisitionSettings(Section):
     """Which patches to ask next."""
 
-    strategy: str = _doc(
-        "discovery",
-        "discovery = the probable and the uncertain share a batch; concept, uncertainty, greedy "
-        "(most probable), relevance (no model), random, or skactiveml:NAME",
-    )
+    strategy: str = _doc(default(STRATEGIES), listed(STRATEGIES, f"{PEERS}NAME"))
     explore: float | Literal["ramp"] = _doc(
         "ramp",
         "discovery: least share of a batch for the uncertain; 'ramp' = from 0.6 to 0.1 over rounds",
@@ -406,17 +449,13 @@ class AcquisitionSettings(Section):
         0.5, "sum: 1 = uncertainty only, 0 = relevance only, 'ramp' = min(1, round / rounds + 0.3)"
     )
     powers: PowersSettings = PowersSettings()
-    relevance: Literal["learned", "fixed"] = _doc(
-        "learned", "learned = the weights below are where it starts from; fixed = they stay"
-    )
+    relevance: Annotated[str, OneOf(RELEVANCE)] = _one_of(RELEVANCE)
     weights: dict[str, Annotated[float, Field(ge=0)]] = _doc(
         {}, "yes/no concept = factor by which relevance grows where it holds"
     )
-    start: Literal["typical", "relevance", "random"] = _doc(
-        "typical", "first batch: typical of the pool's clusters, the most relevant, or random"
-    )
-    diversity: Literal["none", "cluster", "kmeans++", "sample"] = _doc(
-        "none", "keeps a batch from repeating itself: a patch per cluster, k-means++, or by drawing"
+    start: Annotated[str, OneOf(STARTS)] = _one_of(STARTS, "first batch")
+    diversity: Annotated[str, OneOf(DIVERSITY)] = _one_of(
+        DIVERSITY, "keeps a batch from repeating itself"
     )
     min_distance: float = _doc(0.0, "metres between two patches of a batch, at least", ge=0)
     candidates: int = _doc(
@@ -434,9 +473,9 @@ class AcquisitionSettings(Section):
             value = getattr(self, name)
             if isinstance(value, float) and not 0 <= value <= 1:
                 raise Wrong(f"{name} is {value:g}, but it lies between 0 and 1", name)
-        if self.strategy not in STRATEGIES and not self.strategy.startswith(PEERS):
-            near = did_you_mean(self.strategy, STRATEGIES)
-            raise ValueError(f"no strategy {self.strategy!r}{near}")
+        unknown = unknown_strategy(self.strategy)
+        if unknown is not None:
+            raise ValueError(unknown)
         return self
 
 
@@ -564,6 +603,14 @@ class Settings(Section):
                 raise ValueError("oracle.path is missing: this source has no truth of its own")
         return self
 
+    def named_files(self, *tables: str) -> list[tuple[str, str]]:
+        """Return each setting that names a file, as ``layers.osm.path``, and the path in it.
+
+        Of these tables of owl.toml; of all if none are named. A path may be a URL.
+        """
+        values = self.model_dump(include=set(tables) if tables else None)
+        return named_files(type(self), values)
+
     @property
     def reptile_kind(self) -> Literal["none", "plain", "diverse"]:
         """The meta-update that is meant by ``reptile.kind``."""
@@ -589,18 +636,42 @@ def _check_learning(
     """Refuse what the model at hand would silently ignore."""
     head = f"the head {model.head!r}"
     if reptile.kind in ("plain", "diverse") and not model.by_gradient:
+        heads = in_words([repr(name) for name, choice in HEADS.items() if choice.by_gradient])
         raise ValueError(
             f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient steps; "
-            "use head = 'mlp', the cnn or an unfrozen backbone, or reptile.kind = 'auto'"
+            f"use head = {heads}, the cnn or an unfrozen backbone, or reptile.kind = 'auto'"
         )
-    if uncertainty.members == "dropout" and not model.by_gradient:
+    if uncertainty.n_passes and not model.by_gradient:
         raise ValueError(f"uncertainty.members is dropout, but {head} has none; take ensemble")
-    alone = model.by_gradient or model.head in ("gp", "logistic")
-    if uncertainty.measure == "mutual_information" and uncertainty.members == "single" and alone:
-        raise ValueError(
-            "uncertainty.measure is mutual_information, which needs several members; set "
-            "uncertainty.members to ensemble" + (" or dropout" if model.by_gradient else "")
+    if uncertainty.n_passes and model.dropout == 0:
+        raise Wrong(
+            "uncertainty.members is dropout, but model.dropout is 0; raise it, or take ensemble",
+            *("uncertainty.members", "model.dropout"),
         )
+    _check_members(model, uncertainty)
+
+
+def _check_members(model: ModelSettings, uncertainty: UncertaintySettings) -> None:
+    """Refuse a measure that is 0 everywhere, since it compares more members than there are."""
+    needed: int = MEASURES[uncertainty.measure].implementation.fewest_members
+    if needed == 1:
+        return
+    given = uncertainty.n_models * max(uncertainty.n_passes, 1)
+    if given == 1 and not model.by_gradient:
+        given = HEADS[model.head].implementation.members
+    if given >= needed:
+        return
+    setting, name = ("model.head", model.head) if model.on_features else ("model.kind", model.kind)
+    remedy = "set uncertainty.members to ensemble" + (" or dropout" if model.by_gradient else "")
+    if model.on_features:
+        heads = {name: choice for name, choice in HEADS.items() if not choice.by_gradient}
+        enough = [name for name in heads if heads[name].implementation.members >= needed]
+        remedy += f", or model.head to {in_words(enough)}"
+    raise Wrong(
+        f"uncertainty.measure is {uncertainty.measure}, which compares members, but {setting} "
+        f"{name} with uncertainty.members {uncertainty.members} gives {given}; {remedy}",
+        *("uncertainty.measure", "uncertainty.members", setting),
+    )
 
 
 def _check_classes(classes: tuple[str, ...], positive: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import tomllib
@@ -20,6 +19,7 @@ from tomlkit.items import Array, Table
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.schema import LAYOUT_VERSION
 from owl_geo.settings.config import Section, Settings
+from owl_geo.settings.files import settings_of_files, with_files
 
 FILE_NAME = "owl.toml"
 
@@ -129,7 +129,7 @@ def absolute(path: Path) -> Path:
     return Path(plain)
 
 
-_PATHS = ("path", "mask", "aoi")
+_PATHS = frozenset(settings_of_files(Settings))
 _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
 
@@ -152,36 +152,12 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     What GDAL opens by other means, a URL or /vsi..., stays as it is.
     """
-    absolute: dict[str, Any] = copy.deepcopy(dict(values))
-    source = _table_of(absolute, "source")
-    scenes = source.get("scenes")
-    holders = [source, _table_of(absolute, "oracle")]
-    holders += scenes if isinstance(scenes, list | tuple) else []
-    for group in ("layers", "concepts"):
-        holders += _table_of(absolute, group).values()
-    for holder in holders:
-        if isinstance(holder, dict):
-            for name in ("path", "files", "mask", "aoi"):
-                if name in holder:
-                    holder[name] = _absolute(holder[name], folder)
-    model = absolute.get("model")
-    if isinstance(model, dict) and model.get("weights", "none") not in ("none", "imagenet"):
-        model["weights"] = _absolute(model["weights"], folder)
-    return absolute
 
+    def whole(_setting: str, path: str) -> str:
+        return str(absolute(folder / expanded(path))) if is_local(path) else path
 
-def _table_of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a table, empty where there is none or something else; ``parse`` says what is wrong."""
-    table = values.get(name)
-    return table if isinstance(table, dict) else {}
-
-
-def _absolute(place: Any, folder: Path) -> Any:
-    if isinstance(place, list | tuple):
-        return [_absolute(one, folder) for one in place]
-    if not isinstance(place, str) or not is_local(place):
-        return place
-    return str(absolute(folder / expanded(place)))
+    tables: dict[str, Any] = with_files(Settings, values, whole)
+    return tables
 
 
 def is_local(place: str) -> bool:

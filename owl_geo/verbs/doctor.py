@@ -326,10 +326,7 @@ def _layers(run: Run) -> Iterator[Finding]:
     from owl_geo.settings import owl_toml
 
     here = run.settings_here
-    places = [layer.path for layer in here.layers.values()]
-    places += [c.path for c in here.concepts.values() if c.kind == "raster"]
-    if here.oracle is not None and here.oracle.path is not None:
-        places.append(here.oracle.path)
+    places = [path for _, path in here.named_files("layers", "concepts", "oracle")]
     missing = [p for p in places if owl_toml.is_local(p) and not Path(p).exists()]
     for place in missing:
         yield Finding(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pyproj import CRS
 
-from owl_geo.acquisition.peers import check_peer
+from owl_geo.acquisition.strategies import check_strategy
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
 from owl_geo.errors import RunError
@@ -25,7 +25,6 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import (
-    PEERS,
     Concept,
     LoopSettings,
     Settings,
@@ -95,8 +94,7 @@ def init(
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
-    if settings.acquisition.strategy.startswith(PEERS):
-        check_peer(settings.acquisition.strategy)
+    check_strategy(settings.acquisition.strategy)
     made = _make_index(settings, report, workers, on_error=on_error)
     _warn_of_size(settings.loop, made)
     settings = _without(settings, made.failed)

@@ -11,6 +11,7 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import concept_table
 from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
+from owl_geo.maps.outputs import ScenePrediction
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
@@ -18,7 +19,8 @@ from owl_geo.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
-from owl_geo.verbs.predict import CurrentModel
+from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.prediction_folder import legend_of
 from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
@@ -97,10 +99,6 @@ def predict_array(
     positions = np.arange(n, n + len(there), dtype=np.int64)
     learner = model.learner(run, search)
     members = search.members(learner, positions, model.number, report("Predicting"))
-    return maps_of(
-        cells_of(windows_of(source).of_scene(_NAME)),
-        members.mean(axis=0),
-        uncertainty(members, settings.uncertainty.measure).astype(np.float32),
-        classes=settings.classes,
-        positive=settings.positive,
-    )
+    cells = cells_of(windows_of(source).of_scene(_NAME))
+    doubt = uncertainty(members, settings.uncertainty.measure).astype(np.float32)
+    return maps_of(ScenePrediction(cells, members.mean(axis=0), doubt), legend_of(run))

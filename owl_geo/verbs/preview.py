@@ -90,15 +90,9 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
 
 def _check_layers(settings: Settings) -> None:
     """Raise LayerError for a layer, a raster or a truth whose file is missing."""
-    places = [(f"layers.{name}", layer.path) for name, layer in settings.layers.items()]
-    places += [
-        (f"concepts.{n}", c.path) for n, c in settings.concepts.items() if c.kind == "raster"
-    ]
-    if settings.oracle is not None and settings.oracle.path is not None:
-        places.append(("oracle", settings.oracle.path))
-    for name, place in places:
-        if owl_toml.is_local(place) and not Path(place).exists():
-            raise LayerError(f"{name}: {missing_file(place)}")
+    for setting, path in settings.named_files("layers", "concepts", "oracle"):
+        if owl_toml.is_local(path) and not Path(path).exists():
+            raise LayerError(f"{setting.rpartition('.')[0]}: {missing_file(path)}")
 
 
 def suitable_patch_size(source: SourceSection) -> PatchSize | None:

@@ -204,3 +204,13 @@ def test_weights_name_yes_no_concepts(weights: dict[str, float], text: str) -> N
 def test_alpha_out_of_range() -> None:
     with pytest.raises(ConfigError, match=r"alpha is 1\.5"):
         ConceptWeightedSampler(1.5)
+
+
+def test_one_member_cannot_be_compared_with_others() -> None:
+    sampler = UncertaintySampler(measure="mutual_information")
+    concepts = pd.DataFrame(index=range(3))
+    alone = np.full((3, 2), 0.5)
+    with pytest.raises(ValueError, match="mutual_information compares 2 members or more, not 1"):
+        sampler.query(alone, concepts)
+    several = np.array([alone, [[0.9, 0.1], [0.5, 0.5], [0.5, 0.5]]])
+    assert sampler.query(several, concepts).tolist() == [0]

@@ -66,7 +66,6 @@ def learner(of: Material, *, classes=CLASSES, seed: int = 3, **tables: dict) -> 
     return NetworkLearner(
         of,
         classes,
-        kind=model.kind,
         model=model,
         training=TrainingSettings(**tables.get("training", {})),
         reptile=reptile,
@@ -154,10 +153,6 @@ class TestMembers:
         one, _ = taught(material())
         with pytest.raises(ValueError, match="must grow"):
             one.members(np.array([3, 1]), seed=0)
-
-    def test_dropout_members_need_dropout(self) -> None:
-        with pytest.raises(ConfigError, match=r"model\.dropout is 0"):
-            learner(material(), model={"dropout": 0.0}, uncertainty=DROPOUT)
 
     def test_diverged_training_is_one_line(self) -> None:
         of = material()

@@ -25,13 +25,14 @@ from owl_geo.disk.file_names import file_names
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.tiling import tile
 from owl_geo.maps.arrays import read_maps, to_dataarray
+from owl_geo.maps.cell_map import cell_maps
 from owl_geo.maps.cells import Cells, cells_of, means
-from owl_geo.maps.cog import write_maps
-from owl_geo.maps.mosaic import write_mosaic
+from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction
 from owl_geo.maps.patches import most_probable, write_patches
 from owl_geo.types import SceneGrid
 
 CLASSES = ("absent", "present", "other")
+LEGEND = Legend(CLASSES, "present")
 NORTH_UP = (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_700_000.0)
 SOUTH_UP = (10.0, 0.0, 500_000.0, 0.0, 10.0, 5_690_120.0)
 ROTATED = (8.0, 3.0, 500_000.0, 3.0, -8.0, 5_700_000.0)
@@ -53,14 +54,10 @@ def said(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32
 
 def write(folder: Path, cells: Cells, seed: int = 0) -> tuple[Path, Path]:
     """Write the two maps of one scene into ``folder``."""
-    paths = (
-        folder / "probability" / f"{cells.grid.name}.tif",
-        folder / "class" / f"{cells.grid.name}.tif",
-    )
-    write_maps(
-        *paths, cells, *said(len(cells.row), seed), classes=CLASSES, positive="present", tags={}
-    )
-    return paths
+    file, prediction = cells.grid.name, ScenePrediction(cells, *said(len(cells.row), seed))
+    for output in cell_maps():
+        output.write_scene(folder, file, prediction, LEGEND)
+    return folder / "probability" / f"{file}.tif", folder / "class" / f"{file}.tif"
 
 
 def read(path: Path) -> NDArray[np.generic]:
@@ -253,11 +250,12 @@ def test_a_map_that_cannot_be_written_leaves_the_old_one(tmp_path) -> None:
 
 def mosaic(folder: Path, *all_cells: Cells) -> tuple[Path, Path]:
     """Write maps of several scenes and the two mosaics over them."""
-    maps = [write(folder, cells, seed) for seed, cells in enumerate(all_cells)]
-    paths = folder / "probability.vrt", folder / "class.vrt"
-    write_mosaic(paths[0], [path for path, _ in maps])
-    write_mosaic(paths[1], [path for _, path in maps], CLASSES)
-    return paths
+    for seed, cells in enumerate(all_cells):
+        write(folder, cells, seed)
+    scenes = FinishedScenes([cells.grid.name for cells in all_cells], LEGEND, gpd.GeoDataFrame, ())
+    for output in cell_maps():
+        output.write_whole(folder, scenes)
+    return folder / "probability.vrt", folder / "class.vrt"
 
 
 def sampled(path: Path, lon_lat: NDArray[np.float64], band: int) -> NDArray[np.float64]:
@@ -388,7 +386,7 @@ def test_the_geopackage_is_written_over(tmp_path) -> None:
 def test_arrays_know_where_they_lie(tmp_path, transform) -> None:
     cells = cut(scene(transform=transform), 16, 16)
     paths = write(tmp_path, cells)
-    maps = read_maps(*paths, classes=CLASSES, positive="present")
+    maps = read_maps(tmp_path, cells.grid.name, LEGEND)
     assert set(maps) == {"probability", "uncertainty", "class"}
     for name, array in maps.items():
         assert array.dims == ("y", "x")

@@ -22,6 +22,7 @@ from owl_geo.disk.file_names import file_names
 from owl_geo.errors import ConfigError, OwlError
 from owl_geo.settings import owl_toml
 from owl_geo.sources.stac import items_of, place_of, scene_of_item
+from owl_geo.verbs.prediction_record import PredictionRecord
 
 
 @pytest.fixture
@@ -241,12 +242,10 @@ def test_any_damaged_value_of_the_index_is_one_line(owl: Owl) -> None:
 
 @pytest.mark.parametrize("file", ["../../victim", "/victim", "a/b", "a\\b", "..", "C:x", "a\x00b"])
 def test_a_record_of_predictions_deletes_nothing_outside(file: str, owl: Owl) -> None:
-    from owl_geo.verbs.predict import _Record
-
     path = owl.folder / "predictions.json"
     entry = {"file": file, "made_from": "x"}
     path.write_text(json.dumps({"whole": "", "scenes": {"s": entry}}), encoding="utf-8")
-    assert _Record.read(path).scenes == {}
+    assert PredictionRecord.read(path).scenes == {}
 
 
 def test_a_link_in_the_place_of_a_file_of_the_run_is_not_written_through(owl: Owl) -> None:

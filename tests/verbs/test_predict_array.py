@@ -13,7 +13,7 @@ import xarray as xr
 
 from owl_geo import Run, init, predict, predict_array, predictions, query
 from owl_geo.errors import RunError, SourceError
-from owl_geo.features.table import SpectralStatistics
+from owl_geo.features.statistics import SpectralStatistics
 
 SIDE, SIZE = 192, 16
 

@@ -1,0 +1,114 @@
+"""An output that is a raster: a cloud-optimised GeoTIFF per scene, and a mosaic over all scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+
+from owl_geo.maps.cells import means
+from owl_geo.maps.cog import RasterKind, write_map
+from owl_geo.maps.mosaic import write_mosaic
+from owl_geo.maps.outputs import FinishedScenes, Legend, Output, ScenePrediction, outputs
+from owl_geo.types import AnyArray
+
+
+class CellMap(Output):
+    """What is made of the cells' means: subclasses say the bands, the values and the style.
+
+    A cell has the mean over the patches that cover it, of the probability of each class and of the
+    uncertainty.
+    """
+
+    bands: tuple[str, ...]  # names of the bands, which arrays have too
+    dtype: str
+    nodata: float  # of cells where no patch lies
+    resampling: Resampling  # of the overviews
+
+    def values(self, means: NDArray[np.float64], legend: Legend) -> AnyArray:
+        """Return the bands ``(bands, rows, width)`` of means ``(classes + 1, rows, width)``.
+
+        The last of the means is the uncertainty; all are not-a-number where no patch lies.
+        """
+        raise NotImplementedError
+
+    def style(self, legend: Legend) -> str:
+        """Return the QGIS style (QML)."""
+        raise NotImplementedError
+
+    def categories(self, legend: Legend) -> Sequence[str] | None:
+        """Return the names of the classes whose numbers the map holds; None for other maps."""
+        return None
+
+    def attributes(self, legend: Legend) -> Mapping[str, Mapping[str, Any]]:
+        """Return what is to be said of a band's array, by band."""
+        return {}
+
+    def path(self, folder: Path, file: str) -> Path:
+        """Return the GeoTIFF of a scene."""
+        return folder / self.name / f"{file}.tif"
+
+    def scene_files(self, folder: Path, file: str) -> tuple[Path, ...]:
+        """Return the GeoTIFF."""
+        return (self.path(folder, file),)
+
+    def write_scene(
+        self, folder: Path, file: str, prediction: ScenePrediction, legend: Legend
+    ) -> None:
+        """Write the GeoTIFF with overviews and statistics, and a QGIS style beside it."""
+        kind = RasterKind(
+            self.bands, self.dtype, self.nodata, self.resampling, self.categories(legend)
+        )
+        write_map(
+            self.path(folder, file),
+            prediction.cells.grid,
+            self._strips(prediction, legend),
+            kind,
+            style=self.style(legend),
+            tags={**legend.tags, "positive": legend.positive},
+        )
+
+    def forget_scene(self, folder: Path, file: str) -> None:
+        """Delete the GeoTIFF, its style, and what the mosaic has beside it."""
+        path = self.path(folder, file)
+        for suffix in (".tif", ".tif.aux.xml", ".qml", ".vrt"):
+            path.with_name(file + suffix).unlink(missing_ok=True)
+
+    def whole(self, folder: Path) -> Path:
+        """Return the mosaic."""
+        return folder / f"{self.name}.vrt"
+
+    def write_whole(self, folder: Path, scenes: FinishedScenes) -> None:
+        """Write the mosaic, and a QGIS style beside it."""
+        legend = scenes.legend
+        write_mosaic(
+            self.whole(folder),
+            [self.path(folder, file) for file in scenes.files],
+            style=self.style(legend),
+            categories=self.categories(legend),
+        )
+
+    def array(self, prediction: ScenePrediction, legend: Legend) -> AnyArray:
+        """Return what ``write_scene`` would write, ``(bands, height, width)``."""
+        grid = prediction.cells.grid
+        whole = np.empty((len(self.bands), grid.height, grid.width), self.dtype)
+        for row, values in self._strips(prediction, legend):
+            whole[:, row : row + values.shape[1]] = values
+        return whole
+
+    def _strips(
+        self, prediction: ScenePrediction, legend: Legend
+    ) -> Iterator[tuple[int, AnyArray]]:
+        """Yield a first row and the values ``(bands, rows, width)`` from there, top to bottom."""
+        columns = np.column_stack([prediction.probabilities, prediction.uncertainty])
+        for row, part in means(prediction.cells, columns):
+            yield row, self.values(part, legend).astype(self.dtype, copy=False)
+
+
+def cell_maps() -> list[CellMap]:
+    """Return the outputs that are rasters."""
+    return [output for output in outputs().values() if isinstance(output, CellMap)]

@@ -1,0 +1,78 @@
+"""A Gaussian process as a head (Rasmussen and Williams 2006), whose kernel is a sum."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from owl_geo.models.heads import Columns, HeadKind, Predict
+from owl_geo.types import FloatArray, IntArray
+
+_MOST = 600  # answers a Gaussian process is fitted on; its work grows with their cube
+_TUNED_ON = 150  # answers its kernel is chosen on
+
+
+def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
+    """Fit a process that tells two classes apart, or one for each class against all others."""
+    from sklearn.exceptions import ConvergenceWarning  # a second to import
+    from sklearn.gaussian_process import GaussianProcessClassifier
+
+    from owl_geo.models.kernel import kernel
+
+    rng = np.random.default_rng(seed)
+    n_classes = len(np.unique(labels))  # each has an answer among those that are drawn
+    taken = _balanced(labels, max(_MOST, n_classes), rng)
+    tuned = taken[_balanced(labels[taken], max(_TUNED_ON, n_classes), rng)]
+    rows = table[taken].astype(np.float64)
+    model = GaussianProcessClassifier(kernel(columns), random_state=seed % 2**32)
+    # Threads take longer than they save on matrices this small, and their number would decide the
+    # last bits of a fit, and so perhaps a batch.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+        # a bound that is reached is as good a kernel as the answers can tell
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(table[tuned].astype(np.float64), labels[tuned])
+        if len(tuned) < len(taken):
+            if n_classes > 2:
+                return _one_against_rest(model.kernel_.kernels, rows, labels[taken])
+            model = GaussianProcessClassifier(model.kernel_, optimizer=None)
+            model.fit(rows, labels[taken])
+    return lambda candidates: model.predict_proba(candidates.astype(np.float64))[None]
+
+
+def _one_against_rest(kernels: Sequence[Any], rows: NDArray[Any], labels: IntArray) -> Predict:
+    """Fit a process a class with the kernel that was chosen for it.
+
+    scikit-learn tunes a kernel for each class but does not take them back to fit more answers.
+    """
+    from sklearn.gaussian_process import GaussianProcessClassifier
+
+    processes = [
+        GaussianProcessClassifier(kernel, optimizer=None).fit(rows, labels == number)
+        for number, kernel in enumerate(kernels)
+    ]
+
+    def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
+        exact = candidates.astype(np.float64)
+        own = np.stack([process.predict_proba(exact)[:, 1] for process in processes], axis=1)
+        members: NDArray[np.float64] = (own / own.sum(axis=1, keepdims=True))[None]
+        return members
+
+    return predict
+
+
+def _balanced(labels: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    """Return sorted positions of at most ``most`` answers, taken from the classes in turn."""
+    order = rng.permutation(len(labels))
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        turn[own] = np.arange(len(own))
+    return np.sort(np.argsort(turn, kind="stable")[:most])
+
+
+GAUSSIAN_PROCESS = HeadKind(_gaussian_process, members=1)

@@ -1,0 +1,94 @@
+"""Which model is meant by what a run says of patches now, and what all of that depends on.
+
+It is the one that the next round would learn from the answers of this moment, so that maps,
+pictures and the next batch say the same. Nothing of it is kept, and no round is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.errors import RunError
+from owl_geo.labels import consensus
+from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.paths import INDEX, PATCHES
+from owl_geo.search import Answers, Search
+
+if TYPE_CHECKING:
+    from owl_geo.learners.base import Learner
+
+log = logging.getLogger("owl_geo")
+
+_VERSION = 1  # of what is computed of a model; a change makes finished scenes stale
+
+
+@dataclass(frozen=True)
+class CurrentModel:
+    """Which model is meant, without having learnt it yet."""
+
+    number: int  # of the round whose model it is: the next, or the last where no answer is new
+    is_new: bool  # has not been learnt by any round
+    answers: Answers
+    labels: pd.Series  # the newest label of each answered patch, by patch_id
+    digest: str  # of all that the maps depend on
+
+    @classmethod
+    def of(cls, run: Run) -> CurrentModel:
+        """Raises RunError while there is nothing to learn from."""
+        rounds = run.rounds()
+        history = run.labels.history()
+        current = consensus(history)
+        newest = int(history["seq"].max()) if len(history) else 0
+        is_new = bool(rounds) and newest > rounds[-1].answers_seen
+        number = len(rounds) if is_new else len(rounds) - 1
+        answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
+        if number < 1 or len(answers.labels) == 0:
+            raise RunError(
+                f"{run.path} has no answer to learn from yet; label a batch, "
+                "then `owl-geo ingest` it"
+            )
+        if len(np.unique(answers.labels)) == 1:
+            only = run.settings.classes[answers.labels[0]]
+            log.warning("every answer so far is %s: the maps can tell nothing apart", only)
+        return cls(
+            number,
+            is_new,
+            answers,
+            current.set_index("patch_id")["label"],
+            _digest(run, current, answers, number),
+        )
+
+    def learner(self, run: Run, search: Search) -> Learner:
+        """Learn it as the round would, or take over what the round has learnt."""
+        learner = search.learner()
+        if learner.goes_on and not self.is_new:
+            learner.restore(run.files.model(self.number))
+            return learner
+        learner = search.resumed(run.files.model(self.number - 1))
+        search.learn(learner, self.answers, self.number)
+        return learner
+
+
+def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:
+    """Digest answers, settings, patches, the model before, and what changed of the pixels that are
+    learnt from; a round that is written since then and learnt from the same changes nothing.
+    """
+    digest = hashlib.sha256(f"{_VERSION} {number}\n".encode())
+    decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
+    digest.update(run.settings.model_dump_json(include=decisive).encode())
+    digest.update(current[["patch_id", "label", "seq"]].to_json(orient="values").encode())
+    for path in (run.path / PATCHES, run.path / INDEX, run.files.model(number - 1)):
+        if path.exists():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    learnt_from = set(run.patches["scene"].iloc[answers.positions])
+    changed = {name: now for name, now in run.scenes.changed.items() if name in learnt_from}
+    if changed:
+        digest.update(json.dumps(changed, sort_keys=True).encode())
+    return digest.hexdigest()[:16]

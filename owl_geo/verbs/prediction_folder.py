@@ -1,0 +1,173 @@
+"""The folder that ``predict`` writes: what is finished in it, and what is made of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+
+from owl_geo.disk.atomic import disk_errors, locked
+from owl_geo.disk.file_names import file_names
+from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
+from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
+from owl_geo.run_folder.folder import Run
+from owl_geo.sources.base import positions_of
+from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
+
+FOLDER = "predictions"  # in the run's, unless another is named
+
+
+def legend_of(run: Run) -> Legend:
+    """Return what the numbers of a run's predictions mean."""
+    settings = run.settings
+    tags = {"uncertainty": settings.uncertainty.measure, "run": settings.run_id}
+    return Legend(settings.classes, settings.positive, tags)
+
+
+@dataclass(frozen=True)
+class PredictionFolder:
+    """A run's predictions in a folder, as the model that is meant now sees them."""
+
+    path: Path
+    run: Run
+    model: CurrentModel
+    record: PredictionRecord
+
+    @classmethod
+    def of(cls, run: Run, model: CurrentModel, path: Path | None = None) -> PredictionFolder:
+        """Open the folder at ``path``, None = the run's own; it need not be there yet."""
+        path = run.path / FOLDER if path is None else path
+        return cls(path, run, model, PredictionRecord.read(path / FILE_NAME))
+
+    @cached_property
+    def scenes(self) -> list[str]:
+        """The scenes that the run has patches of."""
+        return list(self.run.patches["scene"].unique())
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """The name of each scene's files, without a suffix."""
+        return file_names(self.scenes)
+
+    def is_finished(self, scene: str) -> bool:
+        """Whether the scene was finished from what is meant now, and its files are there."""
+        file, entry = self.files[scene], self.record.scenes.get(scene)
+        if entry is None or entry != {"file": file, "made_from": self.made_from(scene)}:
+            return False
+        paths = [path for one in outputs().values() for path in one.scene_files(self.path, file)]
+        return all(path.exists() for path in [*paths, table_path(self.path, file)])
+
+    def made_from(self, scene: str) -> str:
+        """Return a digest of all that the scene's maps depend on, also of pixels that changed."""
+        return self.model.digest + self.run.scenes.changed.get(scene, "")
+
+    def write_scene(
+        self, scene: str, patch_ids: Sequence[str], prediction: ScenePrediction
+    ) -> None:
+        """Write all that is said of a scene and note that it is finished; raises RunError.
+
+        ``patch_ids`` are those of the prediction's rows.
+        """
+        file, legend = self.files[scene], legend_of(self.run)
+        write_table(
+            table_path(self.path, file),
+            patch_ids,
+            prediction.probabilities,
+            prediction.uncertainty,
+            classes=legend.classes,
+            positive=legend.positive,
+        )
+        for output in outputs().values():
+            output.write_scene(self.path, file, prediction, legend)
+        self.record.scenes[scene] = {"file": file, "made_from": self.made_from(scene)}
+        self.record.write()
+
+    def forget(self, scenes: Collection[str]) -> None:
+        """Delete what was said of scenes that it is no longer true of; raises RunError."""
+        for name in set(scenes) & set(self.record.scenes):
+            file = self.record.scenes.pop(name)["file"]
+            self.record.write()
+            with disk_errors(self.path):
+                for output in outputs().values():
+                    output.forget_scene(self.path, file)
+                table_path(self.path, file).unlink(missing_ok=True)
+
+    def forget_whole(self) -> None:
+        """Delete what is made over all scenes, before it is a mixture of old and new."""
+        with disk_errors(self.path):
+            for output in outputs().values():
+                output.whole(self.path).unlink(missing_ok=True)
+
+    def write_whole(self, top: int, *, changed: bool) -> None:
+        """Write what is made over all finished scenes, unless it is there; raises RunError.
+
+        ``top`` patches are listed as the most probable; ``changed`` is whether a scene was redone.
+        """
+        scenes = [name for name in self.scenes if self.is_finished(name)]
+        made_from = hashlib.sha256(
+            json.dumps([[*map(self.made_from, scenes)], top, scenes]).encode()
+        ).hexdigest()[:16]
+        is_there = all(output.whole(self.path).exists() for output in outputs().values())
+        if not scenes or (self.record.whole == made_from and is_there and not changed):
+            return
+        finished = FinishedScenes(
+            [self.files[name] for name in scenes],
+            legend_of(self.run),
+            lambda: self._most_probable(scenes, top),
+            list(self.run.settings.concepts),
+        )
+        for output in outputs().values():
+            output.write_whole(self.path, finished)
+        self.record.whole = made_from
+        self.record.write()
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return what is said of each patch of the finished scenes, by scene.
+
+        Columns are those of ``maps.patches.read_table``. Raises RunError where a file is damaged.
+        """
+        return {
+            name: read_table(table_path(self.path, self.files[name]))
+            for name in self.scenes
+            if self.is_finished(name)
+        }
+
+    def _most_probable(self, scenes: Sequence[str], top: int) -> gpd.GeoDataFrame:
+        run = self.run
+        tables = [
+            most_probable(read_table(table_path(self.path, self.files[name])), top)
+            for name in scenes
+        ]
+        best = most_probable(pd.concat(tables, ignore_index=True), top)
+        ids = best["patch_id"].tolist()
+        rows = run.patches.iloc[positions_of(run.patches, ids)].reset_index(drop=True)
+        patches = gpd.GeoDataFrame(rows, geometry=run.footprints(ids).array, crs=run.crs)
+        for name in ("probability", "uncertainty", "class"):
+            patches[name] = best[name].to_numpy()
+        patches["label"] = self.model.labels.reindex(best["patch_id"]).to_numpy(dtype=object)
+        patches["scene_crs"] = [run.grids[scene].crs for scene in patches["scene"]]
+        return patches
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing predictions there; labelling goes on meanwhile.
+
+    What a killed process left half-made is cleared away. Raises RunError.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    busy = f"another owl-geo writes predictions into {folder}; wait until it is done"
+    with locked(folder / ".lock", busy):
+        for left_over in [*folder.glob("*/.scratch-*"), *folder.glob("..*.partial-*")]:
+            shutil.rmtree(left_over, ignore_errors=True)
+        yield

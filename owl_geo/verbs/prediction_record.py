@@ -1,0 +1,47 @@
+"""predictions.json: which scenes are finished, and what they were made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from owl_geo.maps.cog import write_text
+from owl_geo.run_folder.records import DAMAGE
+
+FILE_NAME = "predictions.json"
+
+
+@dataclass
+class PredictionRecord:
+    """What predictions.json says: of each finished scene its file and what it was made from."""
+
+    path: Path
+    scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    whole: str = ""  # what the mosaics and the GeoPackage were made from
+
+    @classmethod
+    def read(cls, path: Path) -> PredictionRecord:
+        """Read it; a damaged one is none, and its scenes are done again."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            scenes = {
+                str(name): {key: str(entry[key]) for key in ("file", "made_from")}
+                for name, entry in values["scenes"].items()
+            }
+            if any(not _is_own(entry["file"]) for entry in scenes.values()):
+                raise ValueError("a file lies elsewhere")  # and must not be deleted
+            return cls(path, scenes, str(values["whole"]))
+        except DAMAGE:
+            return cls(path)
+
+    def write(self) -> None:
+        """Write it whole; raises RunError."""
+        values = {"whole": self.whole, "scenes": self.scenes}
+        write_text(self.path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file's name leads to nothing outside the folder of predictions."""
+    return bool(file) and file.isprintable() and not set(file) & set("/\\:") and file[0] != "."
