@@ -18,7 +18,7 @@ from owl_geo.sources.unopened import (
     NamedSource,
     OnError,
     UnopenedSource,
-    forget_places,
+    without_paths,
 )
 from owl_geo.types import FailedScene, SceneGrid
 from owl_geo.work.progress import Progress
@@ -94,9 +94,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
     def anywhere(self) -> dict[str, Any]:
         """Return the settings without what says where on this machine the scenes lie."""
         values = self.settings.model_dump(mode="json")
-        for scene in values["scenes"]:
-            forget_places(scene)
-        return values
+        return values | {"scenes": [without_paths(scene) for scene in values["scenes"]]}
 
     # --- before a run is made ---------------------------------------------------------------------
 
