@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from owl_geo.settings.config import SourceSection
+from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.file_states import file_states, visible_files
 from owl_geo.types import FailedScene, SceneGrid
@@ -147,9 +148,11 @@ class UnopenedSource(ABC, Generic[S]):
 
     def anywhere(self) -> dict[str, Any]:
         """Return the settings as JSON has them, the same wherever on this machine the files lie."""
-        values = self.settings.model_dump(mode="json")
-        if "path" in values:
-            forget_places(values)
+        values: dict[str, Any] = with_files(
+            type(self.settings),
+            self.settings.model_dump(mode="json"),
+            lambda _setting, path: "a file" if is_local(path) else path,
+        )
         return values
 
     # --- before a run is made ---------------------------------------------------------------------
@@ -211,12 +214,17 @@ class UnopenedSource(ABC, Generic[S]):
         return None
 
 
-def forget_places(table: dict[str, Any]) -> None:
-    """Put "a file" in place of every local path of a table or scene, in place; URLs stay."""
+def without_paths(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table of scenes or a cube with "a file" in place of local paths but the area's.
+
+    So the digests of older runs have it, also where a table has no files.
+    """
+    table = dict(table)
     for key in ("path", "mask"):
         if table.get(key) and is_local(table[key]):
             table[key] = "a file"
     table["files"] = ["a file" if is_local(f) else f for f in table.get("files", ())]
+    return table
 
 
 def _name_and_path(word: str) -> tuple[str, str]:

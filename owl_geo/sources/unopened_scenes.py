@@ -18,7 +18,7 @@ from owl_geo.sources.unopened import (
     NamedSource,
     OnError,
     UnopenedSource,
-    forget_places,
+    without_paths,
 )
 from owl_geo.types import FailedScene, SceneGrid
 from owl_geo.work.progress import Progress
@@ -41,9 +41,9 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
     @classmethod
     def named(cls, kind: str, options: Mapping[str, Any]) -> NamedSource:
-        """Find the scenes that the options name; see ``places.find_scenes``."""
+        """Find the scenes that the options name; see ``scene_words.find_scenes``."""
         from owl_geo.sources.base import NoSceneLeft
-        from owl_geo.sources.places import find_scenes
+        from owl_geo.sources.scene_words import find_scenes
 
         own = ("bands", "patch_size", "stride", "min_valid", "mask_bad", "aoi")
         values = {name: options[name] for name in own}
@@ -94,9 +94,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
     def anywhere(self) -> dict[str, Any]:
         """Return the settings without what says where on this machine the scenes lie."""
         values = self.settings.model_dump(mode="json")
-        for scene in values["scenes"]:
-            forget_places(scene)
-        return values
+        return values | {"scenes": [without_paths(scene) for scene in values["scenes"]]}
 
     # --- before a run is made ---------------------------------------------------------------------
 
@@ -177,7 +175,7 @@ class _Growth:
         self, words: Sequence[str], masks: Sequence[str], on_error: OnError, run_path: Path
     ) -> Addition[GeoTiffSettings]:
         """Find the scenes that are named; see ``Growth.addition``."""
-        from owl_geo.sources.places import find_scenes
+        from owl_geo.sources.scene_words import find_scenes
 
         mask_bad = self.settings.mask_bad
         has_masks = bool(mask_bad) and any(scene.mask for scene in self.settings.scenes)
@@ -187,13 +185,13 @@ class _Growth:
             masks=masks,
             mask_bad=mask_bad,
             item_masks=has_masks,
-            known=self.settings.scenes,
+            present=self.settings.scenes,
             on_error=on_error,
         )
         if any(scene.mask for scene in found.scenes) and not has_masks:
             raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
         fresh = self.settings.model_copy(update={"scenes": found.scenes})
-        return Addition(fresh if found.scenes else None, found.known, found.failed)
+        return Addition(fresh if found.scenes else None, found.present, found.failed)
 
     def open(
         self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError

@@ -19,7 +19,9 @@ import pandas as pd
 from rasters import ORIGIN, UTM
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import Settings, SourceSection
+from owl_geo.settings.files import File
 from owl_geo.sources.base import PoolSource, build_index, positions_of
 from owl_geo.sources.unopened import OnError, UnopenedSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
@@ -32,7 +34,7 @@ class TrialSettings(SourceSection):
     home = "trial_source:UnopenedTrial"
 
     kind: Literal["trial"] = "trial"
-    path: str
+    path: File
     patch_size: int = 8
 
 
@@ -56,8 +58,8 @@ class TrialSource(PoolSource):
             int(row_off.max()) + size,
             int(col_off.max()) + size,
         )
-        valid = {"valid_fraction": np.ones(len(self._values))}
-        self._index = build_index({"trial": (row_off, col_off)}, valid)
+        windows = Windows(self._grid, row_off=row_off, col_off=col_off, patch_size=size)
+        self._index = build_index([windows], {"valid_fraction": np.ones(len(windows))})
 
     @property
     def bands(self) -> tuple[str, ...]:

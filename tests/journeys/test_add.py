@@ -487,8 +487,8 @@ def test_a_scene_is_told_by_what_decides_its_pixels(folder: Path) -> None:
     grown = Run(folder / "r")
     assert {name: grown.scenes.ids[name] for name in "ab"} == ids
     scene(folder / "tiles", "b", 1, nodata=3)  # written anew
-    assert Run(folder / "r").scene_id("a") == ids["a"]
-    assert Run(folder / "r").scene_id("b") != ids["b"]
+    assert Run(folder / "r").scenes.ids["a"] == ids["a"]
+    assert Run(folder / "r").scenes.ids["b"] != ids["b"]
     other = settings(folder, "a")
     other["source"]["stride"] = 4  # type: ignore[index]
-    assert init(folder / "other", other).run.scene_id("a") != ids["a"]
+    assert init(folder / "other", other).run.scenes.ids["a"] != ids["a"]

@@ -27,7 +27,7 @@ from searches import label
 from stages import Stage, begin, make_stages
 
 from owl_geo import Run
-from owl_geo.run_folder import states
+from owl_geo.sources import file_states
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks and signals processes")
 
@@ -674,14 +674,14 @@ def test_a_stretch_that_changed_in_a_large_file_is_noticed(tmp_path: Path) -> No
     file = tmp_path / "large"
     content = np.random.default_rng(1).integers(0, 256, 8 * 2**20, dtype=np.uint8)
     file.write_bytes(content.tobytes())
-    known = states.known_files(str(file))
+    records = file_states.record_files(str(file), file_states.visible_files)
     os.utime(file, (1e9, 1e9))
-    assert states.changes(str(file), known) == []
+    assert file_states.changes(str(file), records) == []
     for start in (0, 3_000_000, len(content) - 100):
         edited = content.copy()
         edited[start : start + 400_000] ^= 1
         file.write_bytes(edited.tobytes())
-        assert len(states.changes(str(file), known)) == 1
+        assert len(file_states.changes(str(file), records)) == 1
 
 
 # --- a server that dies ---------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.init import _layer_of
 from owl_geo.errors import ConfigError
 from owl_geo.settings import owl_toml
-from owl_geo.sources.places import find_scenes
+from owl_geo.sources.scene_words import find_scenes
 from owl_geo.work.progress import Progress
 
 PATHS = (r"C:\data\new scenes\S2.tif", r"D:\x.tif", r"\\server\share\übung\S2.tif")

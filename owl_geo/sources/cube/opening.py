@@ -96,13 +96,33 @@ def _open(path: str) -> xr.Dataset:
             warnings.simplefilter("ignore")
             return xr.open_dataset(
                 _zip(path) if zipped else path,
-                engine="zarr" if zipped or _is_zarr(path) else None,
+                engine="zarr" if zipped or _is_zarr(path) else _engine(path),
                 cache=False,
                 decode_coords="all",
                 decode_timedelta=False,  # a variable in days is a number
             )
     except UNREADABLE as error:
         raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
+
+
+def _engine(path: str) -> str:
+    """Return the first of xarray's engines that takes a file for its own.
+
+    Asked for here, since xarray tells a file that none takes from a damaged one by words alone.
+    Raises SourceError where none does, and PermissionError.
+    """
+    for name, engine in xr.backends.list_engines().items():
+        try:
+            if engine.guess_can_open(path):
+                return name
+        except PermissionError:
+            raise
+        except UNREADABLE:  # one that fails while it guesses takes it for none of its own
+            continue
+    raise SourceError(
+        f"cannot open {path} as a data cube: xarray knows no such file",
+        remedy="it should be Zarr or NetCDF",
+    )
 
 
 def _is_zarr(path: str) -> bool:
@@ -134,7 +154,4 @@ def _decoded(cube: xr.DataArray | xr.Dataset) -> xr.Dataset:
 def reason(error: BaseException) -> str:
     """Return the first sentence of an error, on one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    text = lines[0].strip().rstrip(".:")
-    if "did not find a match in any of xarray" in text:
-        return "xarray knows no such file; it should be Zarr or NetCDF"
-    return text
+    return lines[0].strip().rstrip(".:")

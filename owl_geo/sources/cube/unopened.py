@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from owl_geo.settings.config import CubeSettings
 from owl_geo.settings.owl_toml import absolute
 from owl_geo.sources.file_states import file_states, imagery_files
-from owl_geo.sources.unopened import Identity, OnError, UnopenedSource
+from owl_geo.sources.unopened import Identity, OnError, UnopenedSource, without_paths
 from owl_geo.types import SceneGrid
 from owl_geo.work.progress import Progress
 
@@ -42,6 +42,10 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         settings = self.settings
         states = [file_states(settings.path, whole=False), file_states(settings.aoi)]
         return Identity(as_written.model_dump(mode="json"), states, {})
+
+    def anywhere(self) -> dict[str, Any]:
+        """Return the settings without what says where on this machine the cube lies."""
+        return without_paths(self.settings.model_dump(mode="json"))
 
     @property
     def tiling(self) -> CubeSettings:

@@ -14,7 +14,8 @@ from rasters import coordinates, write_raster
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.places import Found, Place, find_scenes, named
+from owl_geo.sources.scene_names import SceneLocation, distinct_names
+from owl_geo.sources.scene_words import FoundScenes, find_scenes
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -24,7 +25,7 @@ def touch(folder: Path, *names: str) -> None:
         path.touch()
 
 
-def pairs(found: Found, folder: Path) -> list[tuple[str, str]]:
+def pairs(found: FoundScenes, folder: Path) -> list[tuple[str, str]]:
     """Name and place of each scene, the place from ``folder`` on."""
     return [
         (scene.name, str(Path(scene.path or scene.files[0]).relative_to(folder)))
@@ -56,8 +57,8 @@ def test_two_stars_go_down_and_products_stand_for_what_they_hold(tmp_path: Path)
     ("word", "said"),
     [
         ("t/*.jp2", r"no scene matches 't/\*.jp2'"),
-        ("t/*.ovr", "it finds 1 files that are no scenes"),
-        ("two=t/?.tif", "2 scenes cannot have one name"),
+        ("t/*.ovr", "it matches 1 files that are not scenes"),
+        ("two=t/?.tif", "2 scenes cannot share a name"),
         ("@nothing.txt", "cannot read the list of scenes .*nothing.txt: No such file"),
         ("nothing.lst", "cannot read the list of scenes"),
         ("=t/a.tif", "is not NAME=PATH"),
@@ -100,7 +101,7 @@ def test_a_list_is_relative_to_itself(tmp_path: Path) -> None:
         find_scenes(["notes.txt"], folder=tmp_path)
     assert len(find_scenes(["notes.txt"], folder=tmp_path, on_error="skip").scenes) == 2
     gone = SceneSettings(name="b", path=str(tmp_path / "lists" / "b.tif"))
-    assert find_scenes(["notes.txt"], folder=tmp_path, known=[gone]).known == ("b",)
+    assert find_scenes(["notes.txt"], folder=tmp_path, present=[gone]).present == ("b",)
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(SourceError, match=r"empty.txt names none"):
         find_scenes(["empty.txt"], folder=tmp_path)
@@ -151,7 +152,7 @@ def test_masks_for_all_for_each_and_by_name(tmp_path: Path) -> None:
 
 def test_names_take_as_many_parts_of_the_path_as_tell_them_apart() -> None:
     def names(*paths: str, taken: tuple[str, ...] = ()) -> list[str]:
-        return named([Place(None, (path,)) for path in paths], taken)
+        return distinct_names([SceneLocation(None, (path,)) for path in paths], taken)
 
     assert names("/t/a/B.tif", "/t/b/B.tif", "/t/a/C.tif") == ["a_B", "b_B", "C"]
     assert names("/x/a/B.tif", "/y/a/B.tif", "/y/c/B.tif") == ["x_a_B", "y_a_B", "c_B"]
@@ -159,9 +160,9 @@ def test_names_take_as_many_parts_of_the_path_as_tell_them_apart() -> None:
     assert names("/a/B.tif", taken=("B", "a_B")) == ["a_B-2"]
     assert names("/a/B.tif", "/a/B.jp2") == ["a_B-2", "a_B-3"]  # nothing of the path tells them
     with pytest.raises(SourceError, match="two scenes are named 'x'"):
-        named([Place("x", ("/a.tif",)), Place("x", ("/b.tif",))])
+        distinct_names([SceneLocation("x", ("/a.tif",)), SceneLocation("x", ("/b.tif",))])
     with pytest.raises(SourceError, match="a scene 'x' already, of another file"):
-        named([Place("x", ("/a.tif",))], {"x"})
+        distinct_names([SceneLocation("x", ("/a.tif",))], {"x"})
 
 
 parts = st.lists(st.sampled_from(["a", "b", "a_b", "c"]), min_size=1, max_size=4)
@@ -170,19 +171,19 @@ paths = st.lists(parts.map(lambda p: "/" + "/".join(p) + ".tif"), unique=True, m
 
 @given(paths, paths)
 def test_names_differ_and_later_scenes_rename_none(first: list[str], later: list[str]) -> None:
-    before = named([Place(None, (path,)) for path in first])
+    before = distinct_names([SceneLocation(None, (path,)) for path in first])
     assert len(set(before)) == len(first)
-    fresh = [Place(None, (path,)) for path in later if path not in first]
-    after = named(fresh, set(before))
+    fresh = [SceneLocation(None, (path,)) for path in later if path not in first]
+    after = distinct_names(fresh, set(before))
     assert len({*before, *after}) == len(before) + len(after)
-    assert named([Place(None, (path,)) for path in first]) == before
+    assert distinct_names([SceneLocation(None, (path,)) for path in first]) == before
 
 
 def test_scenes_that_are_there_are_known_by_their_file(tmp_path: Path) -> None:
     touch(tmp_path, "x/B.tif", "y/B.tif")
     known = [SceneSettings(name="mine", path=str(tmp_path / "x" / "B.tif"))]
-    found = find_scenes(["*/B.tif"], folder=tmp_path, known=known)
-    assert found.known == ("mine",)
+    found = find_scenes(["*/B.tif"], folder=tmp_path, present=known)
+    assert found.present == ("mine",)
     assert pairs(found, tmp_path) == [("B", "y/B.tif")]
 
 
@@ -289,7 +290,7 @@ def test_collections_of_items_and_what_is_none(tmp_path: Path) -> None:
         ("x", str(tmp_path / "a.tif"), ("red", "nir")),
         ("y", "https://h.org/b.tif", ("red", "nir")),
     ]
-    with pytest.raises(SourceError, match="2 items, which cannot have one name"):
+    with pytest.raises(SourceError, match="2 items, which cannot share a name"):
         find_scenes([f"z={path}"])
     for content, said in [
         ({"type": "Catalog"}, "is a STAC Catalog"),

@@ -1,0 +1,349 @@
+"""From the words that name scenes to the scenes: paths, patterns, lists, STAC items.
+
+Nothing is opened here but lists and STAC files; whether a scene can be read turns out later.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from owl_geo.errors import SourceError, where_instead
+from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.owl_toml import absolute, expanded, is_local
+from owl_geo.sources.products import is_landsat, is_sentinel2
+from owl_geo.sources.scene_names import (
+    SceneLocation,
+    distinct_names,
+    part_by_presence,
+    without_repeats,
+)
+from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.unopened import OnError
+from owl_geo.types import FailedScene
+
+_log = logging.getLogger("owl_geo")
+
+_LONGEST_NAME = 1000
+_LISTS = (".txt", ".lst")
+_STAC = (".json", ".geojson")
+# What lies beside rasters and is not a raster: a pattern never means it.
+_SIDECARS = (
+    *(".aux.xml", ".ovr", ".msk", ".tfw", ".tifw", ".wld", ".j2w", ".jgw", ".prj", ".rpb", ".imd"),
+    *(".qml", ".qmd", ".xml", ".html", ".md5", ".csv", ".md", ".zip", *_LISTS, *_STAC),
+)
+
+
+@dataclass(frozen=True)
+class FoundScenes:
+    """The scenes that words name."""
+
+    scenes: tuple[SceneSettings, ...]
+    present: tuple[str, ...]  # names of those that were there already, in the order given
+    failed: tuple[FailedScene, ...]  # STAC items that offer no scene
+    mask_bad: tuple[int, ...]  # bad values of the masks that STAC items brought
+
+
+def find_scenes(
+    words: Sequence[str],
+    *,
+    folder: Path | None = None,
+    bands: Sequence[str] = (),
+    masks: Sequence[str] = (),
+    mask_bad: Sequence[int] = (),
+    item_masks: bool = True,
+    present: Sequence[SceneSettings] = (),
+    on_error: OnError = "fail",
+) -> FoundScenes:
+    """Return the scenes that ``words`` name, each under a name of its own.
+
+    A word is ``[NAME=]PATH``; the path is that of a raster, of a product's or another folder, of
+    files joined by commas, a pattern with ``*``, ``?``, ``[]`` or ``**``, a list (``@FILE``, or a
+    path that ends in .txt or .lst) with one word per line, or a STAC Item or ItemCollection. A file
+    whose name looks like a pattern is taken for the file. URLs, /vsi... and whatever else GDAL
+    opens pass through.
+
+    A scene is named by its file or folder. Where that does not tell scenes apart, as few further
+    parts of the path as are needed stand before it. Scenes that are ``present`` keep their names.
+
+    Args:
+        words: as above.
+        folder: where relative paths start; None = the current folder.
+        bands: wanted of STAC items.
+        masks: none, one for all scenes, one each in their order, or one with ``{name}`` in it.
+        mask_bad: values of masks that are bad.
+        item_masks: whether STAC items may bring a mask, if its bad values are known and are those
+            of ``mask_bad``, where that has any.
+        present: scenes that there are already, with absolute paths.
+        on_error: "skip" names STAC items that cannot serve in ``failed`` instead of raising.
+
+    Raises SourceError where a pattern finds nothing, a list or a STAC file cannot be read, a name
+    is given twice, or masks and scenes differ in number.
+    """
+    folder = folder or Path.cwd()
+    locations: list[SceneLocation] = []
+    failed: list[FailedScene] = []
+    used_masks = _ItemMasks(mask_bad, wanted=item_masks and not masks)
+    for word in words:
+        for location in _locations(word, folder, lists=True):
+            if location.files[0].lower().endswith(_STAC) and not location.is_set:
+                locations += _of_stac(location, bands, used_masks, failed, on_error)
+            else:
+                locations.append(location)
+    fresh, present_names = part_by_presence(without_repeats(locations), present)
+    if on_error == "fail":
+        _check_listed(fresh)
+    names = distinct_names(fresh, {scene.name for scene in present})
+    scenes = [location.settings(name) for location, name in zip(fresh, names, strict=True)]
+    scenes = _masked(scenes, masks, folder)
+    used_masks.report()
+    return FoundScenes(tuple(scenes), tuple(present_names), tuple(failed), used_masks.values())
+
+
+# --- words to locations ---------------------------------------------------------------------------
+
+
+def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
+    """Return the scenes that one word names; only a word on the command line may be a list."""
+    _check_text(word)
+    if lists and word.startswith("@"):
+        return _of_list(_local(word[1:], folder))
+    name, path = "", word
+    if _has_name(word, folder):
+        name, path = (part.strip() for part in word.split("=", 1))
+        if not name or not path:
+            raise SourceError(f"{word!r} is not NAME=PATH")
+        if len(name) > _LONGEST_NAME:
+            raise SourceError(
+                f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
+            )
+    if _exists(path, folder) or not is_local(path):
+        if lists and path.lower().endswith(_LISTS) and is_local(path):
+            if name:
+                raise SourceError(f"{word!r}: a list of scenes has no name of its own")
+            return _of_list(_local(path, folder))
+        return [SceneLocation(name or None, (_absolute(path, folder),))]
+    if "," in path and not glob.has_magic(path):
+        files = tuple(_absolute(part.strip(), folder) for part in path.split(",") if part.strip())
+        return [SceneLocation(name or None, files, is_set=True)]
+    if glob.has_magic(path):
+        matches = _matches(path, folder)
+        if name and len(matches) > 1:
+            raise SourceError(
+                f"{word!r}: {len(matches)} scenes cannot share a name", remedy="leave it out"
+            )
+        return [SceneLocation(name or None, (match,)) for match in matches]
+    if lists and path.lower().endswith(_LISTS):
+        return _of_list(_local(path, folder))  # raises, since it does not exist
+    return [SceneLocation(name or None, (_absolute(path, folder),))]
+
+
+def _check_text(text: str) -> None:
+    """Raise SourceError for what cannot stand in owl.toml."""
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        shown = text.encode(errors="backslashreplace").decode()
+        raise SourceError(
+            f"{shown!r} has control characters, or is not UTF-8",
+            remedy="rename the file or its folder",
+        )
+
+
+def _has_name(word: str, folder: Path) -> bool:
+    """Return whether a word begins with ``NAME=``; paths and URLs may hold the sign themselves."""
+    name, sign, _ = word.partition("=")
+    top = next(iter(Path(word).parts), "")  # the path . has no parts
+    return (
+        bool(sign)
+        and is_local(name)
+        and not _exists(word, folder)
+        and not ("=" in top and "/" in word and _exists(top, folder))
+    )
+
+
+def _of_list(path: Path) -> list[SceneLocation]:
+    """Read a list: a word per line, relative to the list; # begins a comment."""
+    if path.name.upper().endswith("_MTL.TXT"):
+        raise SourceError(f"{path} is the metadata of a Landsat product", remedy="name its folder")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"cannot read the list of scenes {path}: {reason}") from error
+    locations: list[SceneLocation] = []
+    for number, line in enumerate(lines, start=1):
+        word = line.split(" #")[0].strip()
+        if not word or word.startswith("#"):
+            continue
+        origin = f"{path}, read as a list of scenes, line {number}"
+        try:
+            named = _locations(word, path.parent, lists=False)
+        except SourceError as error:
+            raise SourceError(f"{origin}: {error}") from error
+        locations += [replace(location, origin=origin) for location in named]
+    if not locations:
+        raise SourceError(f"the list of scenes {path} names none")
+    return locations
+
+
+def _check_listed(locations: Iterable[SceneLocation]) -> None:
+    """Raise SourceError, which names list and line, where a list names what is not there."""
+    for location in locations:
+        for file in location.files:
+            if location.origin and is_local(file) and not Path(file).exists():
+                raise SourceError(
+                    f"{location.origin}: {file} does not exist", remedy=where_instead(file)
+                )
+
+
+def _matches(pattern: str, folder: Path) -> list[str]:
+    """Return the scenes that match a pattern, sorted; no sidecars, and nothing twice.
+
+    A product's folder stands for what lies in it; any other folder gives way to matches in it.
+    """
+    whole = str(_local(pattern, folder))
+    matches = sorted(path.rstrip(os.sep) for path in glob.glob(whole, recursive=True))  # noqa: PTH207 - ** and escapes
+    wants_stac = pattern.lower().endswith(_STAC)
+    suffixes = tuple(s for s in _SIDECARS if not (wants_stac and s in _STAC))
+    kept = [
+        path for path in dict.fromkeys(matches) if Path(path).is_dir() or not _ends(path, suffixes)
+    ]
+    holders = {str(parent) for path in kept for parent in Path(path).parents}
+    products = {p for p in kept if Path(p).is_dir() and (is_sentinel2(Path(p)) or _landsat(p))}
+    kept = [
+        path
+        for path in kept
+        if not any(str(parent) in products for parent in Path(path).parents)
+        and (path in products or not (Path(path).is_dir() and path in holders))
+    ]
+    for path in kept:
+        _check_text(path)
+    if not kept:
+        only = f"; it matches {len(matches)} files that are not scenes" if matches else ""
+        raise SourceError(
+            f"no scene matches {pattern!r} in {folder}{only}",
+            remedy="check the pattern, ** goes into folders below",
+        )
+    return kept
+
+
+def _landsat(path: str) -> bool:
+    return is_landsat(Path(path))
+
+
+def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
+    return path.lower().endswith(suffixes)
+
+
+def _exists(path: str, folder: Path) -> bool:
+    try:
+        return is_local(path) and _local(path, folder).exists()
+    except OSError:  # too long for a name, as files joined by commas may be
+        return False
+
+
+def _local(path: str, folder: Path) -> Path:
+    return absolute(folder / expanded(path))
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str(_local(path, folder)) if is_local(path) else path
+
+
+# --- STAC -----------------------------------------------------------------------------------------
+
+
+class _ItemMasks:
+    """Which masks of STAC items are used: all of one kind, so that one list of values fits."""
+
+    def __init__(self, mask_bad: Sequence[int], *, wanted: bool) -> None:
+        self._given = tuple(mask_bad)
+        self._wanted = wanted
+        self._values: tuple[int, ...] = ()
+        self._left_out: list[str] = []
+
+    def take(self, name: str, mask: str | None, bad: tuple[int, ...], others: str) -> str | None:
+        """Return the mask if it can be used: its bad values are known, and are those given, if any.
+
+        ``others`` names further masks of the item, of which nothing is known.
+        """
+        if not self._wanted:
+            return None
+        if mask is not None and (not self._given or self._given == bad):
+            self._values = bad
+            return mask
+        if mask is not None or others:
+            self._left_out.append(f"{name} ({mask or others})")
+        return None
+
+    def values(self) -> tuple[int, ...]:
+        """Return the bad values of the masks that were taken."""
+        return self._values
+
+    def report(self) -> None:
+        """Warn of masks that were not used."""
+        if self._left_out:
+            more = len(self._left_out) - 1
+            _log.warning(
+                "a mask of STAC item %s%s is not used, since what is bad in it is not known; "
+                "give it with --mask and --mask-bad",
+                self._left_out[0],
+                f" and of {more} more" if more else "",
+            )
+
+
+def _of_stac(
+    location: SceneLocation,
+    bands: Sequence[str],
+    masks: _ItemMasks,
+    failed: list[FailedScene],
+    on_error: OnError,
+) -> list[SceneLocation]:
+    """Return a scene per item of a STAC file; items that offer none go to ``failed``."""
+    path = location.files[0]
+    scenes: list[SceneLocation] = []
+    try:
+        items = items_of(path)
+    except SourceError as error:
+        if on_error == "fail":
+            raise
+        failed.append(FailedScene(location.name or Path(path).stem, str(error)))
+        return []
+    if location.name and len(items) > 1:
+        raise SourceError(f"{path} has {len(items)} items, which cannot share a name")
+    for item in items:
+        name = location.name or item.name
+        try:
+            scene = scene_of_item(item, bands)
+        except SourceError as error:
+            if on_error == "fail":
+                raise
+            failed.append(FailedScene(name, str(error)))
+            continue
+        mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
+        is_set = len(scene.files) > 1
+        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask))
+    return scenes
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def _masked(scenes: list[SceneSettings], masks: Sequence[str], folder: Path) -> list[SceneSettings]:
+    """Give each scene its mask."""
+    if not masks or not scenes:
+        return scenes
+    if len(masks) not in (1, len(scenes)):
+        raise SourceError(
+            f"{len(masks)} masks for {len(scenes)} scenes",
+            remedy="give one, one each, or one with {name}",
+        )
+    each = list(masks) if len(masks) > 1 else [masks[0]] * len(scenes)
+    return [
+        scene.model_copy(update={"mask": _absolute(mask.replace("{name}", scene.name), folder)})
+        for scene, mask in zip(scenes, each, strict=True)
+    ]
