@@ -134,7 +134,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --patch-size 2", ["--patch-size: patches of 2 pixels are too small"]),
         (f"{INIT} --batch-size 0", ["--batch-size is 0"]),
         (f"{INIT} --min-valid 90", ["--min-valid is 90", "0.9 for 90 %"]),
-        (f"{INIT} --alpha 3", ["--alpha is 3, but it lies between 0 and 1"]),
+        (f"{INIT} --alpha 3", ["--alpha is 3, but it must be between 0 and 1"]),
         (f"{INIT} --classes yes", ["--classes is yes", "absent,present"]),
         (f"{INIT} --classes no,yes --positive yess", ["--positive is 'yess'", "mean 'yes'?"]),
         (f"{INIT} --stride 0", ["--stride is 0"]),
