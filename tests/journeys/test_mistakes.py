@@ -141,7 +141,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --mask scene.tif", ["a mask needs --mask-bad"]),
         (f"{INIT} --labels-per-hour 9", ["--labels-per-hour and --hours go together"]),
         (f"{INIT} --weights imagenet", ["--weights is for a backbone; set --model to resnet18"]),
-        (f"{INIT} --labels mine.gpkg", ["--labels: it is no address of PostgreSQL"]),
+        (f"{INIT} --labels mine.gpkg", ["--labels: it is not an address of PostgreSQL"]),
         ("init new --scene c.nc --source cube --time medain", ["--time is", "mean 'median'?"]),
         ("init new --source synthetic --image-size 1", ["--image-size is 1"]),
         ("run --source synthetic --out new --n-samples -1", ["--n-samples is -1"]),

@@ -78,8 +78,8 @@ def broken(path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("sed", 1, "sed is no setting; did you mean 'seed'?"),
-        ("source.patchsize", 16, "source.patchsize is no setting; did you mean 'patch_size'?"),
+        ("sed", 1, "sed is not a setting; did you mean 'seed'?"),
+        ("source.patchsize", 16, "source.patchsize is not a setting; did you mean 'patch_size'?"),
         ("source.kind", "geotif", "source.kind is 'geotif'; known: 'synthetic', 'geotiff'"),
         ("source.scenes", [], "source.scenes"),
         ("source.scenes.1.name", "a", "two scenes are named 'a'"),
@@ -151,7 +151,7 @@ def test_a_concept_may_be_named_as_a_kind_in_an_error_s_place(kind: str, name: s
         assert error.settings[0].removesuffix(".0") == f"concepts.{name}.{field}"
     error = fault_in({"concepts": {name: whole | {"xyz": 1}}})
     known = ", ".join(properties)
-    assert str(error) == f"owl.toml: concepts.{name}.xyz is no setting; known: {known}"
+    assert str(error) == f"owl.toml: concepts.{name}.xyz is not a setting; known: {known}"
 
 
 @pytest.mark.parametrize("name", WORDS_OF_OURS)
@@ -167,7 +167,7 @@ def test_any_table_may_hold_a_name_that_is_a_word_of_ours(name: str) -> None:
     told = {
         f"concepts.{name}.kind is missing": {"concepts": {name: {}}},
         f"concepts.{name}.kind is 'x'; known: ": {"concepts": {name: {"kind": "x"}}},
-        f"layers.{name}.rounds is no setting; known: path, layer": {
+        f"layers.{name}.rounds is not a setting; known: path, layer": {
             "layers": {name: {"path": "a", "rounds": 1}}
         },
     }
