@@ -79,7 +79,7 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         (f"{INIT} --head forrest", ["did you mean 'forest'?"]),
         (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
         (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
-        (f"{INIT} --bands red,,nir", ["'red,,nir' has nothing between two commas"]),
+        (f"{INIT} --bands red,,nir", ["'red,,nir' has an empty item between its commas"]),
         ("run new --source synthetic", ["--out new"]),
         ("predict Run --device gpu", ["'auto', 'cpu', 'cuda', 'mps'"]),
     ],
