@@ -72,7 +72,7 @@ def named_in_errors(options: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        fault, was_given = error.fault, False
+        fault, remedy, was_given = error.fault, error.remedy, False
         for setting in error.settings:
             key = _known_setting(setting)
             if key is None or not any(name in options for name in SETTINGS[key]):
@@ -83,10 +83,15 @@ def named_in_errors(options: Mapping[str, Any]) -> Iterator[None]:
             if parameter == "patch_size" and "image_size" in given:
                 parameter = "image_size"
             names = "|".join(re.escape(name) for name in (setting, key.rpartition(".")[2]))
-            renamed = re.sub(rf"(?<![\w-])({names})\b", flag(parameter), fault, count=1)
-            fault = renamed if renamed != fault else f"{flag(parameter)}: {fault}"
+            pattern = re.compile(rf"(?<![\w-])({names})\b")
+            if pattern.search(fault):
+                fault = pattern.sub(flag(parameter), fault, count=1)
+            elif pattern.search(remedy):
+                remedy = pattern.sub(flag(parameter), remedy, count=1)
+            else:
+                fault = f"{flag(parameter)}: {fault}"
         if was_given:
-            raise ConfigError(fault, remedy=error.remedy) from error
+            raise ConfigError(fault, remedy=remedy) from error
         raise
 
 

@@ -106,7 +106,10 @@ def _changed(annotation: Any, metadata: Any, value: Any, setting: str, change: C
 
 
 def _is_of(section: type[BaseModel], values: Mapping[str, Any]) -> bool:
-    """Whether the values belong to this section; members of a union differ by their kind."""
+    """Whether the values belong to this section; members of a union differ by their kind.
+
+    Without a kind, which an option may add later, they may belong to any of them.
+    """
     kind = section.model_fields.get("kind")
     has_own_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
-    return not has_own_kind or (kind is not None and values.get("kind") == kind.default)
+    return kind is None or not has_own_kind or values.get("kind", kind.default) == kind.default
