@@ -1,0 +1,178 @@
+"""Other rasters on a scene's grid: the right value at each pixel, and none where there is none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.transform import from_origin
+from rasterio.warp import transform
+from rasters import ORIGIN, UTM, coordinates, write_raster
+
+from owl_geo.errors import LayerError, SourceError
+from owl_geo.ground import raster
+from owl_geo.ground.raster import AlignedRaster, coverage, is_raster, value_shares, values_of
+from owl_geo.types import SceneGrid
+
+GRID = SceneGrid("s", UTM, (10.0, 0.0, ORIGIN[0], 0.0, -10.0, ORIGIN[1]), 32, 32)
+
+
+def rows_and_columns(path: Path, grid: SceneGrid = GRID) -> tuple[Any, Any, Any]:
+    """Read a raster that holds its own rows and columns, on the grid; and where it is valid."""
+    with AlignedRaster(path, grid) as one, AlignedRaster(path, grid, band=2) as two:
+        rows, valid = one.rows(0, grid.height)
+        columns, _ = two.rows(0, grid.height)
+    return rows.astype(int), columns.astype(int), valid
+
+
+def test_on_the_same_grid_the_pixels_are_the_file_s_own(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "r.tif", coordinates(32, 32))
+    rows, columns, valid = rows_and_columns(path)
+    assert valid.all()
+    assert (rows == np.arange(32)[:, None]).all()
+    assert (columns == np.arange(32)).all()
+
+
+def test_coarse_pixels_elsewhere_come_to_the_pixels_whose_centres_they_cover(
+    tmp_path: Path,
+) -> None:
+    # 40 m pixels that begin two scene pixels to the west and north
+    place = from_origin(ORIGIN[0] - 20, ORIGIN[1] + 20, 40, 40)
+    path = write_raster(tmp_path / "r.tif", coordinates(6, 20), transform=place)
+    rows, columns, valid = rows_and_columns(path)
+    expected = (np.arange(32) + 2) // 4
+    assert (valid == (expected < 6)[:, None]).all()  # it ends within the scene
+    assert (rows[valid] == np.broadcast_to(expected[:, None], (32, 32))[valid]).all()
+    assert (columns[valid] == np.broadcast_to(expected, (32, 32))[valid]).all()
+
+
+def test_degrees_come_to_the_pixels_whose_centres_they_cover(tmp_path: Path) -> None:
+    edge = 0.0005
+    west, north = 2.998, 51.452
+    path = write_raster(
+        tmp_path / "r.tif",
+        coordinates(30, 30),
+        crs="EPSG:4326",
+        transform=from_origin(west, north, edge, edge),
+    )
+    rows, columns, valid = rows_and_columns(path)
+    assert valid.all()
+    centres = np.arange(32) * 10 + 5.0
+    x, y = np.meshgrid(ORIGIN[0] + centres, ORIGIN[1] - centres)
+    lon, lat = (np.reshape(v, (32, 32)) for v in transform(UTM, "EPSG:4326", x.ravel(), y.ravel()))
+    assert (columns == np.floor((lon - west) / edge)).all()
+    assert (rows == np.floor((north - lat) / edge)).all()
+
+
+def test_a_window_holds_what_the_whole_does(tmp_path: Path) -> None:
+    place = from_origin(2.9985, 51.4516, 0.0003, 0.0003)
+    path = write_raster(tmp_path / "r.tif", coordinates(40, 40), crs="EPSG:4326", transform=place)
+    with AlignedRaster(path, GRID) as opened:
+        whole, valid = opened.rows(0, 32)
+        for row, col in ((0, 0), (7, 3), (20, 25)):
+            values, part_valid = opened.window(row, col, 5, 7)
+            assert (values == whole[row : row + 5, col : col + 7]).all()
+            assert (part_valid == valid[row : row + 5, col : col + 7]).all()
+
+
+def test_what_is_nodata_or_not_finite_is_not_valid(tmp_path: Path) -> None:
+    values = np.ones((1, 32, 32), dtype="float32")
+    values[0, 0, :4] = [np.nan, np.inf, -np.inf, -9]
+    path = write_raster(tmp_path / "r.tif", values, nodata=-9)
+    with AlignedRaster(path, GRID) as opened:
+        _, valid = opened.rows(0, 32)
+    assert valid.sum() == 32 * 32 - 4
+    assert not valid[0, :4].any()
+
+
+@pytest.mark.parametrize(("along", "share"), [(0, 1.0), (160, 0.5), (320, 0.0), (9999, 0.0)])
+def test_coverage_is_the_share_of_the_scene_s_box(along: int, share: float, tmp_path: Path) -> None:
+    place = from_origin(ORIGIN[0] + along, ORIGIN[1], 10, 10)
+    path = write_raster(tmp_path / "r.tif", coordinates(32, 32), transform=place)
+    assert coverage(path, GRID) == pytest.approx(share)
+
+
+def test_a_raster_whose_rows_run_northwards_has_the_same_extent(tmp_path: Path) -> None:
+    upwards = Affine(10, 0, ORIGIN[0], 0, 10, ORIGIN[1] - 320)
+    path = write_raster(tmp_path / "r.tif", coordinates(32, 32), transform=upwards)
+    assert coverage(path, GRID) == pytest.approx(1.0)
+    rows, columns, valid = rows_and_columns(path)
+    assert valid.all()
+    assert (rows == np.arange(31, -1, -1)[:, None]).all()
+    assert (columns == np.arange(32)).all()
+
+
+def test_a_band_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "r.tif", coordinates(8, 8, 2))
+    with pytest.raises(LayerError, match=r"r\.tif has 2 band"):
+        AlignedRaster(path, GRID, band=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"crs": None}, "no CRS"),
+        ({"transform": Affine.identity()}, "no geotransform"),
+        ({"transform": Affine(10, 0, 1e300, 0, -10, 0)}, "1e.300"),
+        ({"transform": Affine(1, 1, 0, 1, 1, 0)}, "no geotransform"),
+    ],
+    ids=["no CRS", "no geotransform", "beyond the Earth", "a line"],
+)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_raster_without_a_place_is_refused_with_the_reason(
+    options: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    path = write_raster(tmp_path / "r.tif", coordinates(8, 8), **options)
+    with pytest.raises(LayerError, match=reason):
+        AlignedRaster(path, GRID)
+
+
+def test_control_points_are_no_grid(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "r.tif", coordinates(8, 8), transform=Affine.identity())
+    corners = [GroundControlPoint(row, col, col, row) for row in (0, 8) for col in (0, 8)]
+    with rasterio.open(path, "r+") as dataset:
+        dataset.gcps = corners, dataset.crs
+    with pytest.raises(LayerError, match="ground control points"):
+        AlignedRaster(path, GRID)
+
+
+def test_the_values_of_a_raster_are_those_that_are_data(tmp_path: Path) -> None:
+    values = np.array([[[3, 1, 1, 0], [0, 0, 3, 3]]], dtype="uint8")
+    path = write_raster(tmp_path / "r.tif", values, nodata=0)
+    assert values_of(str(path)).tolist() == [1, 3]
+    # shares are of all pixels, those without data too
+    assert value_shares(str(path), (0, 1, 3, 7)) == {0: 0.375, 1: 0.25, 3: 0.375, 7: 0.0}
+
+
+def test_a_large_raster_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster, "_SAMPLE", 16)
+    values = np.kron(np.array([[1, 2], [2, 2]]), np.ones((64, 64)))[None].astype("uint8")
+    path = write_raster(tmp_path / "r.tif", values)
+    assert value_shares(str(path), (1, 2)) == {1: 0.25, 2: 0.75}
+    assert values_of(str(path)).tolist() == [1, 2]
+
+
+def test_what_is_a_raster(tmp_path: Path) -> None:
+    assert is_raster(write_raster(tmp_path / "r.tif", coordinates(8, 8)))
+    text = tmp_path / "t.tif"
+    text.write_text("not an image", encoding="utf-8")
+    assert not is_raster(text)
+    with pytest.raises(LayerError, match="gone"):
+        is_raster(tmp_path / "gone.tif")
+
+
+def test_a_pipe_is_refused_before_anybody_waits_for_it(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes with a name")
+    os.mkfifo(tmp_path / "pipe.tif")
+    for error in (LayerError, SourceError):
+        with pytest.raises(error, match=r"pipe\.tif"):
+            raster.check_is_file(str(tmp_path / "pipe.tif"), error)
+    with pytest.raises(LayerError):
+        is_raster(tmp_path / "pipe.tif")

@@ -1,0 +1,84 @@
+"""Vector files of any quality: what can be mended is, and what cannot is left out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+
+from owl_geo.ground.vector import FARTHEST, UNREADABLE, read_table, reason, repaired
+
+SQUARE = shapely.box(0, 0, 2, 2)
+
+
+def test_what_is_valid_or_missing_or_empty_stays() -> None:
+    line, empty = shapely.LineString([(0, 0), (1, 1)]), shapely.Polygon()
+    result = repaired(np.array([SQUARE, None, line, empty], dtype=object))
+    assert result.tolist() == [SQUARE, None, line, empty]
+
+
+def test_a_ring_that_crosses_itself_becomes_the_ground_that_it_encloses() -> None:
+    bow = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    (mended,) = repaired(np.array([bow], dtype=object))
+    assert mended.is_valid
+    assert mended.area == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("coordinate", [np.nan, np.inf, -np.inf, 2 * FARTHEST, -2 * FARTHEST])
+def test_coordinates_that_are_nowhere_leave_their_geometry_out_alone(coordinate: float) -> None:
+    lost = shapely.Polygon([(0, 0), (coordinate, 1), (1, 1)])
+    point = shapely.Point(coordinate, 0)
+    assert repaired(np.array([lost, SQUARE, point], dtype=object)).tolist() == [None, SQUARE, None]
+
+
+def test_the_array_that_is_given_is_left_as_it_is() -> None:
+    given = np.array([shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])], dtype=object)
+    before = given[0].wkb
+    repaired(given)
+    assert given[0].wkb == before
+
+
+def geojson(path: Path, *rings: list[list[float]]) -> str:
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"number": number},
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        for number, ring in enumerate(rings)
+    ]
+    collection = {"type": "FeatureCollection", "features": features}
+    path.write_text(json.dumps(collection), encoding="utf-8")
+    return str(path)
+
+
+def test_a_ring_that_is_not_closed_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    path = geojson(tmp_path / "a.geojson", closed, closed[:-1])
+    with caplog.at_level(logging.WARNING, logger="owl_geo"):
+        table = read_table(path)
+    assert table["number"].tolist() == [0, 1]
+    assert table.geometry.isna().tolist() == [False, True]
+    assert "a.geojson" in caplog.text
+
+
+def test_columns_can_be_left_unread(tmp_path: Path) -> None:
+    ring = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    assert list(read_table(geojson(tmp_path / "a.geojson", ring), columns=[])) == ["geometry"]
+
+
+def test_a_file_that_is_not_a_layer_raises_what_can_be_caught(tmp_path: Path) -> None:
+    (tmp_path / "a.gpkg").write_bytes(b"SQLite format 3\x00" + b"\xff" * 200)
+    with pytest.raises(UNREADABLE):
+        read_table(str(tmp_path / "a.gpkg"))
+
+
+def test_a_reason_leaves_out_what_gdal_says_to_programmers() -> None:
+    assert reason(RuntimeError("it is broken; set OGR_X to YES.")) == "it is broken"
+    assert reason(RuntimeError("it is broken.")) == "it is broken"

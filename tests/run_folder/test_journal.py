@@ -1,0 +1,146 @@
+"""Rounds on disk: whole or not at all, in order, and whom a batch still waits for."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from owl_geo.errors import RunError
+from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.run_folder.journal import Journal
+from owl_geo.run_folder.paths import METRICS, RECORD, RunPaths
+from owl_geo.run_folder.records import Round
+
+PATCHES = ("s/0/0", "s/0/10", "s/0/20", "s/0/30")
+
+
+def entry(
+    number: int, *, asks: bool = True, team: dict[str, tuple[int, ...]] | None = None
+) -> Round:
+    return Round(
+        number=number,
+        batch_id=f"r-{number:03d}" if asks else None,
+        patch_ids=PATCHES if asks else (),
+        answers_seen=10 * number,
+        metrics=RoundMetrics(number, 10 * number, number, 0.5, 0.75, math.nan, 1.25, 100),
+        audit={PATCHES[0]: math.nan} if asks else {},
+        watched=(0, 1),
+        team=team or {},
+    )
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(RunPaths(tmp_path))
+
+
+def write_batch(folder: Path) -> None:
+    (folder / "batch.gpkg").write_text("a batch", encoding="utf-8")
+
+
+def test_rounds_are_read_back_in_order_and_metrics_follow(journal: Journal, tmp_path: Path) -> None:
+    assert journal.rounds() == []
+    for number in range(11):
+        journal.publish(entry(number), write_batch)
+    read = journal.rounds()
+    assert [one.number for one in read] == list(range(11))
+    assert read[10].metrics.n_labeled == 100
+    assert math.isnan(read[10].audit[PATCHES[0]])
+    assert (tmp_path / "rounds" / "010" / "batch.gpkg").is_file()
+    metrics = pd.read_csv(tmp_path / METRICS)
+    assert metrics["round"].tolist() == list(range(11))
+    assert metrics["test_auc"].tolist() == [0.75] * 11
+
+
+def test_a_round_that_cannot_be_written_is_not_there(journal: Journal, tmp_path: Path) -> None:
+    journal.publish(entry(0), write_batch)
+
+    def fail(folder: Path) -> None:
+        write_batch(folder)
+        raise KeyboardInterrupt
+
+    before = (tmp_path / METRICS).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        journal.publish(entry(1), fail)
+    assert [path.name for path in (tmp_path / "rounds").iterdir()] == ["000"]
+    assert (tmp_path / METRICS).read_bytes() == before
+    journal.publish(entry(1), write_batch)
+    assert len(journal.rounds()) == 2
+
+
+def test_metrics_are_written_only_where_they_say_something_else(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.publish(entry(0), write_batch)
+    before = (tmp_path / METRICS).stat()
+    journal.sync_metrics()
+    after = (tmp_path / METRICS).stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    (tmp_path / METRICS).write_text("edited\n", encoding="utf-8")
+    journal.sync_metrics()
+    assert (tmp_path / METRICS).stat().st_size == before.st_size
+
+
+def test_a_damaged_record_is_named(journal: Journal, tmp_path: Path) -> None:
+    journal.publish(entry(0), write_batch)
+    (tmp_path / "rounds" / "000" / RECORD).write_text("{", encoding="utf-8")
+    with pytest.raises(RunError, match=r"rounds.000.round\.json is damaged"):
+        journal.rounds()
+
+
+def test_a_round_that_is_missing_is_named(journal: Journal, tmp_path: Path) -> None:
+    for number in (0, 1, 2):
+        journal.publish(entry(number), write_batch)
+    (tmp_path / "rounds" / "001").rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="lacks round 001"):
+        journal.rounds()
+
+
+def history(*answers: tuple[str, int], batch_id: str = "r-001") -> pd.DataFrame:
+    """Answers as pairs of annotator and rank in the batch."""
+    return pd.DataFrame(
+        [(name, PATCHES[rank], batch_id) for name, rank in answers],
+        columns=["annotator", "patch_id", "batch_id"],
+    )
+
+
+def waiting(journal: Journal, one: Round, answers: pd.DataFrame) -> list[str]:
+    return [path.name for path in journal.waits(one, answers)]
+
+
+def test_a_batch_for_everybody_waits_for_any_answer_to_it(journal: Journal) -> None:
+    assert waiting(journal, entry(1), history()) == ["batch.gpkg"]
+    assert waiting(journal, entry(1), history(("ana", 0), batch_id="r-000")) == ["batch.gpkg"]
+    assert waiting(journal, entry(1), history(("ana", 0))) == []
+    assert waiting(journal, entry(1, asks=False), history()) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "files"),
+    [
+        ([], ["batch-ana.gpkg", "batch-ben.gpkg"]),
+        ([("ana", 0)], ["batch-ben.gpkg"]),
+        ([("ben", 3)], ["batch-ana.gpkg"]),
+        ([("ana", 2)], ["batch-ben.gpkg"]),  # a patch that both have says nothing of ben
+        ([("ana", 0), ("ben", 3)], []),
+        # somebody who is not of the team answers for whoever has the patch
+        ([("eve", 0)], ["batch-ben.gpkg"]),
+        ([("eve", 2)], []),
+        # and all that ben alone had is answered, by ana
+        ([("ana", 0), ("ana", 3)], []),
+    ],
+)
+def test_a_part_waits_for_its_annotator_or_for_somebody_in_their_place(
+    answers: list[tuple[str, int]], files: list[str], journal: Journal
+) -> None:
+    dealt = entry(1, team={"ana": (0, 1, 2), "ben": (2, 3), "cy": ()})
+    assert waiting(journal, dealt, history(*answers)) == files
+
+
+def test_a_part_that_others_have_too_waits_for_its_annotator(journal: Journal) -> None:
+    dealt = entry(1, team={"ana": (0, 1), "ben": (1,)})
+    assert waiting(journal, dealt, history()) == ["batch-ana.gpkg", "batch-ben.gpkg"]
+    assert waiting(journal, dealt, history(("ana", 1))) == ["batch-ben.gpkg"]
