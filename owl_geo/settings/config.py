@@ -134,7 +134,7 @@ class SceneSettings(Section):
     path: File | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
     files: tuple[File, ...] = _doc((), "single-band files, in place of path")
     names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
-    mask: File | None = _doc(None, "a raster whose bad values lower the valid share, clouds say")
+    mask: File | None = _doc(None, "a raster whose bad values, for example clouds, are invalid")
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class CubeSettings(SourceSection):
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
-    crs: str | None = _doc(None, "the cube's CRS, EPSG:32631 say, in place of what it says itself")
+    crs: str | None = _doc(None, "the cube's CRS in place of its own, for example EPSG:32631")
 
 
 SourceSettings = Annotated[

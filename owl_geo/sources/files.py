@@ -65,7 +65,7 @@ _STORES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
 
 def looks_like_cube(path: str) -> bool:
-    """Say whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
+    """Return whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
     local = is_local(path) and Path(path).is_dir()
     return path.lower().rstrip("/").endswith(_CUBES) or (
         local and any((Path(path) / name).exists() for name in _STORES)
@@ -76,7 +76,7 @@ _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", 
 
 
 def _advice(path: str) -> str:
-    """Say what may be meant by a file that is no raster."""
+    """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
     if path.lower().endswith(_VECTORS):
@@ -141,7 +141,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
         inside = ", ".join(dataset.subdatasets[:3])
-        hint = f"; name one of its subdatasets, {inside} say" if inside else ""
+        hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
         hint = f"; {CUBE}" if looks_like_cube(path) else hint
         raise SourceError(f"{path} has no bands of its own{hint}")
     fault = misplaced(dataset)
@@ -162,14 +162,14 @@ def _check_pixels(band: Band) -> None:
     if not (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all():
         raise SourceError(
             f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
-            f"{band.offset:g} make no values of its pixels; correct them, with gdal_edit.py "
-            "-scale and -offset say"
+            f"{band.offset:g} make no values of its pixels; correct them, for example with "
+            "gdal_edit.py -scale and -offset"
         )
     if band.blocks[0] * band.blocks[1] * dtype.itemsize > _LARGEST_BLOCK:
         height, width = band.blocks
         raise SourceError(
             f"{band.path} stores its pixels in blocks of {width:,} x {height:,}, too large to "
-            "decode; rewrite it, with gdal_translate -co TILED=YES say"
+            "decode; rewrite it, for example with gdal_translate -co TILED=YES"
         )
 
 
@@ -182,8 +182,8 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
         crs_of(crs)
     except CRSError as error:
         raise SourceError(
-            f"{dataset.name} has a CRS that PROJ does not know; assign another, with "
-            "gdal_edit.py -a_srs say"
+            f"{dataset.name} has a CRS that PROJ does not know; assign another, for example with "
+            "gdal_edit.py -a_srs"
         ) from error
     return SceneGrid(
         name=name,
@@ -209,9 +209,9 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:
-    """Whether band ``i`` is a mask, and no fourth band of data, which GDAL gives the same colour.
+    """Return whether band ``i`` is a mask, not a fourth band of data, which GDAL colours alike.
 
-    Whoever described it as something else, near infrared say, meant data.
+    Whoever described it as something else, for example near infrared, meant data.
     """
     described = (dataset.descriptions[i] or "").strip().lower()
     return dataset.colorinterp[i] == ColorInterp.alpha and described in ("", "alpha")
