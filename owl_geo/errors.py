@@ -9,8 +9,9 @@ OwlError
  └── RunError       the run folder and where the run stands
       └── BusyError      another process is at work there
 
-The message says what is wrong, where, and what to do, without a final full stop. The command line
-prints it as ``error: ...`` and exits with 1; everything else is a defect and keeps its traceback.
+The message says what is wrong and where, the remedy what to do, both without a final full stop. The
+command line prints them as ``error: message; remedy`` and exits with 1; everything else is a defect
+and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -21,20 +22,36 @@ from pathlib import Path
 
 
 class OwlError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can mend.
+
+    Args:
+        message: what is wrong, and where.
+        remedy: what to do about it; empty if the message already says so, or nobody can know.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
 
 
 class ConfigError(OwlError):
     """A setting is missing, unknown, or has a value that cannot work.
 
     Args:
-        message: the line.
+        message: what is wrong, and where.
+        remedy: what to do about it.
         settings: the settings that it is about, as owl.toml has them: ``source.patch_size``.
         fault: what is wrong with them, which calls each by the last part of its name.
     """
 
-    def __init__(self, message: str, *, settings: Sequence[str] = (), fault: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, remedy: str = "", settings: Sequence[str] = (), fault: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy)
         self.settings = tuple(settings)
         self.fault = fault
 
@@ -69,13 +86,19 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known word, else the list of known words."""
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'?"`` for the nearest known word, else the list of known words."""
     known = list(dict.fromkeys(str(word) for word in known))
     near = nearest(wrong, known)
     if near is not None:
-        return f"; did you mean {near!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+        return f"did you mean {near!r}?"
+    return f"known: {', '.join(known)}" if known else ""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return a ``suggestion`` as the end of a message: ``"; did you mean 'x'?"``, or nothing."""
+    remedy = suggestion(wrong, known)
+    return f"; {remedy}" if remedy else ""
 
 
 _SHOWN = 80  # characters of a value in a message
@@ -87,16 +110,17 @@ def brief(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def missing_file(path: str | Path) -> str:
-    """Return ``"PATH does not exist; "`` and where to look for it: a like name, or the folder."""
+def where_instead(path: str | Path) -> str:
+    """Return where to look for a file that does not exist: a like name beside it, or the folder."""
     path = Path(path)
     folder = path.absolute().parent
     if not folder.is_dir():
-        return f"{path} does not exist, nor does its folder; check the path"
+        return "its folder does not exist either; check the path"
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError:
         names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "check the name, and the folder you are in"
-    return f"{path} does not exist; {hint}"
+    near = nearest(path.name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    return "check the name, and the folder you are in"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.samplers import ScoreSampler
 from owl_geo.acquisition.selection import RandomState, as_generator
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, suggestion
 from owl_geo.settings.choices import PEERS
 from owl_geo.types import IntArray
 
@@ -123,12 +123,12 @@ def choose_by(
 def check_peer(name: str) -> None:
     """Raise ConfigError for an unknown name, or where scikit-activeml is not installed."""
     if name not in _STRATEGIES:
-        raise ConfigError(f"no strategy {name!r}{did_you_mean(name, _STRATEGIES)}")
+        raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
     try:
         import skactiveml.pool  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"strategy {name!r} needs scikit-activeml; install owl-geo[activeml]"
+            f"strategy {name!r} needs scikit-activeml", remedy="install owl-geo[activeml]"
         ) from error
 
 
@@ -175,8 +175,8 @@ def _epistemic(task: _Task) -> IntArray:
     """Nguyen, Destercke, Hüllermeier 2019."""
     if task.n_classes != 2:
         raise ConfigError(
-            f"strategy 'skactiveml:epistemic' tells two classes apart, not {task.n_classes}; "
-            "choose 'skactiveml:probabilistic'"
+            f"strategy 'skactiveml:epistemic' tells two classes apart, not {task.n_classes}",
+            remedy="choose 'skactiveml:probabilistic'",
         )
     from skactiveml.pool import EpistemicUncertaintySampling
 
@@ -314,7 +314,7 @@ class PeerSampler(ScoreSampler):
     ) -> None:
         super().__init__(weights, measure=measure)
         if name not in _STRATEGIES:
-            raise ConfigError(f"no strategy {name!r}{did_you_mean(name, _STRATEGIES)}")
+            raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
         self.name = name
 
     @property

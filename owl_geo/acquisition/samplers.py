@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.acquisition.spread import Spread
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, suggestion
 from owl_geo.measures.uncertainty import Measure, uncertainty
 from owl_geo.settings.choices import MEASURES, chosen
 from owl_geo.types import IntArray
@@ -359,9 +359,13 @@ def concept_relevance(concepts: pd.DataFrame, weights: Mapping[str, float]) -> S
     relevance = np.ones(len(concepts))
     for name, weight in weights.items():
         if name not in concepts:
-            raise ConfigError(f"no concept {name!r} to weigh{did_you_mean(name, concepts.columns)}")
+            raise ConfigError(
+                f"no concept {name!r} to weigh", remedy=suggestion(name, concepts.columns)
+            )
         if concepts[name].dtype != bool:
-            raise ConfigError(f"concept {name!r} is no yes/no; derive one with equals or below")
+            raise ConfigError(
+                f"concept {name!r} is no yes/no", remedy="derive one with equals or below"
+            )
         relevance *= np.where(concepts[name].to_numpy(), weight, 1.0)
     return relevance
 

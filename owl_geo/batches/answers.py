@@ -121,9 +121,11 @@ def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
         newest = max(run_batches, key=lambda name: run_batches[name].round, default=None)
         known = f"this run's newest is {newest!r}" if newest else "this run has none yet"
         raise BatchError(
-            f"{batch.path} is batch {brief(batch_id)} of another run; {known}; name the run that "
-            "it is of, or bring its answers over with `owl-geo labels export` there and `owl-geo "
-            "labels import` here"
+            f"{batch.path} is batch {brief(batch_id)} of another run; {known}",
+            remedy=(
+                "name the run that it is of, or bring its answers over with `owl-geo labels "
+                "export` there and `owl-geo labels import` here"
+            ),
         )
 
 
@@ -133,7 +135,8 @@ def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
         if not own.all():
             foreign = some(rows["patch_id"][~own].tolist())
             raise BatchError(
-                f"{batch.path}: not among the patches of batch {batch_id!r}: {foreign}; remove them"
+                f"{batch.path}: not among the patches of batch {batch_id!r}: {foreign}",
+                remedy="remove them",
             )
 
 
@@ -160,7 +163,7 @@ def _drawn(batch: BatchFile, polygons: AnyArray, crs: CRS | None) -> AnyArray:
         to_own = transformer(batch.crs, crs)
     except ProjError as error:
         raise BatchError(
-            f"{batch.path}: its CRS {batch.crs.name!r} does not lead to the run's, {crs.name!r}; "
-            "save the batch in the CRS it had"
+            f"{batch.path}: its CRS {batch.crs.name!r} does not lead to the run's, {crs.name!r}",
+            remedy="save the batch in the CRS it had",
         ) from error
     return repaired(shapely.transform(polygons, to_own.transform, interleaved=False))

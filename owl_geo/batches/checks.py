@@ -36,6 +36,6 @@ def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
         return aware.astimezone(UTC).strftime(TIME_FORMAT)
     except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise BatchError(
-            f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, no time; write it"
-            " like 2026-01-31T12:00:00Z or leave it empty"
+            f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, no time",
+            remedy="write it like 2026-01-31T12:00:00Z or leave it empty",
         ) from error

@@ -18,7 +18,7 @@ from pyproj import CRS
 
 from owl_geo import schema
 from owl_geo.disk import gpkg
-from owl_geo.errors import BatchError, brief, did_you_mean, missing_file
+from owl_geo.errors import BatchError, brief, suggestion, where_instead
 
 _log = logging.getLogger("owl_geo")
 
@@ -126,17 +126,18 @@ def read_batch(path: str | Path) -> BatchFile:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name.startswith("SQLITE_BUSY"):
             raise BatchError(
-                f"cannot read {path}: another program is writing to it; let that finish, or save "
-                "and close it there, then try again"
+                f"cannot read {path}: another program is writing to it",
+                remedy="let that finish, or save and close it there, then try again",
             ) from error
         if name == "SQLITE_READONLY_ROLLBACK":
             raise BatchError(
-                f"{path} holds an edit that was cut off; open it once in QGIS, which puts it right"
+                f"{path} holds an edit that was cut off",
+                remedy="open it once in QGIS, which puts it right",
             ) from error
         if getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
             raise BatchError(
-                f"cannot read {path}: a view in it does not come to an end; take the batch as "
-                "owl-geo wrote it"
+                f"cannot read {path}: a view in it does not come to an end",
+                remedy="take the batch as owl-geo wrote it",
             ) from error
         raise BatchError(f"cannot read {path}: {error}") from error
     _check_ids(path, batch.answers["patch_id"])
@@ -157,18 +158,19 @@ _BATCH_WANTED = "name the batch whose path `owl-geo query` printed"
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise BatchError(f"{path} is a folder; name the batch GeoPackage in it")
+            raise BatchError(f"{path} is a folder", remedy="name the batch GeoPackage in it")
         if path.exists() and not path.is_file():  # a pipe, say, that nobody writes to
-            raise BatchError(f"{path} is no file; name a batch GeoPackage")
+            raise BatchError(f"{path} is no file", remedy="name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
         raise BatchError(
-            f"{missing_file(path)}; `owl-geo query` writes a batch and prints its path"
+            f"{path} does not exist",
+            remedy=f"{where_instead(path)}; `owl-geo query` writes a batch and prints its path",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, no GeoPackage; {_BATCH_WANTED}")
+        raise BatchError(f"{path} is {kind}, no GeoPackage", remedy=f"{_BATCH_WANTED}")
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
@@ -176,27 +178,27 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     connection.execute("BEGIN")
     layers = gpkg.layers(connection)
     if layers is None:
-        raise BatchError(f"{path} is an SQLite database, no GeoPackage; {_BATCH_WANTED}")
+        raise BatchError(f"{path} is an SQLite database, no GeoPackage", remedy=f"{_BATCH_WANTED}")
     if schema.BATCH_LAYER not in layers:
         found = f"; it has {', '.join(layers)}" if layers else ""
         raise BatchError(
-            f"{path} has no layer {schema.BATCH_LAYER!r}{found}; {_BATCH_WANTED}, or take "
-            "a table of your own in with `owl-geo labels import`"
+            f"{path} has no layer {schema.BATCH_LAYER!r}{found}",
+            remedy=f"{_BATCH_WANTED}, or take a table of your own in with `owl-geo labels import`",
         )
     kind = connection.execute(
         "SELECT type FROM sqlite_master WHERE name = ?", (schema.BATCH_LAYER,)
     ).fetchone()
     if kind != ("table",):
         raise BatchError(
-            f"{path}: its layer {schema.BATCH_LAYER!r} is no table; take the batch as owl-geo "
-            "wrote it"
+            f"{path}: its layer {schema.BATCH_LAYER!r} is no table",
+            remedy="take the batch as owl-geo wrote it",
         )
     found_columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
     for name in _READ_COLUMNS:
         if name not in found_columns:
-            near = did_you_mean(name, found_columns)
             raise BatchError(
-                f"{path} has no column {name!r} in its layer {schema.BATCH_LAYER!r}{near}"
+                f"{path} has no column {name!r} in its layer {schema.BATCH_LAYER!r}",
+                remedy=suggestion(name, found_columns),
             )
     geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
@@ -250,8 +252,8 @@ def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
                 )
             if len(str(value)) > _LONGEST_TEXT:
                 raise BatchError(
-                    f"{path}: {name} of patch {brief(patch)} has {len(str(value)):,} characters; "
-                    f"shorten it to {_LONGEST_TEXT:,}"
+                    f"{path}: {name} of patch {brief(patch)} has {len(str(value)):,} characters",
+                    remedy=f"shorten it to {_LONGEST_TEXT:,}",
                 )
 
 
@@ -262,7 +264,9 @@ def _check_ids(path: Path, ids: Iterable[object]) -> None:
         raise BatchError(f"{path}: {int(empty.sum())} row(s) have no patch_id")
     twice = column[column.duplicated()].unique()
     if len(twice):
-        raise BatchError(f"{path} has {some(twice.tolist())} twice; keep one row of each patch")
+        raise BatchError(
+            f"{path} has {some(twice.tolist())} twice", remedy="keep one row of each patch"
+        )
 
 
 def some(names: list[str]) -> str:

@@ -104,12 +104,14 @@ def _check(
         raise BatchError(f"{path}: the patches have no column {missing[0]!r}")
     for name in classes:
         if not name.isprintable():
-            raise BatchError(f"the class {name!r} has characters that QGIS cannot show; rename it")
+            raise BatchError(
+                f"the class {name!r} has characters that QGIS cannot show", remedy="rename it"
+            )
     taken = set(schema.RESERVED_COLUMNS)
     for name in concepts:  # SQLite's column names know no upper and lower case
         if name.lower() in taken:
             raise BatchError(
-                f"the concept {name!r} would be a second column of that name; rename it"
+                f"the concept {name!r} would be a second column of that name", remedy="rename it"
             )
         taken.add(name.lower())
     twice = patches["patch_id"][patches["patch_id"].duplicated()]

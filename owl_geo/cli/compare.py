@@ -113,7 +113,7 @@ def compare(
     if source is not None:
         if _SYNTHETIC in sources:
             raise click.UsageError("a run is named 'synthetic' as the source is; write NAME=RUN")
-        sources[_SYNTHETIC] = _generated(out, generator, overwrite).path
+        sources[_SYNTHETIC] = _generated(out, synthetic.Generator(**generator), overwrite).path
     if not any(_has_concepts(path) for path in sources.values()):
         idle = [one.name for one in chosen if one.name in NEEDS_CONCEPTS and one.name != baseline]
         if idle and "baselines" in words:
@@ -169,7 +169,7 @@ def _has_concepts(path: Path) -> bool:
     return bool(Run(path).settings.concepts)
 
 
-def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
+def _generated(out: Path, generator: synthetic.Generator, overwrite: bool) -> Run:
     """Make the run of generated patches, or take the one that is there from before."""
     from owl_geo.errors import RunError
     from owl_geo.run_folder.folder import Run
@@ -178,15 +178,15 @@ def _generated(out: Path, generator: dict[str, Any], overwrite: bool) -> Run:
     from owl_geo.verbs.init import init
 
     place = out / _SYNTHETIC
-    values = synthetic.settings({**generator, "seed": None})
-    with flags.named_in_errors(generator):
+    values = synthetic.settings(generator, seed=None)
+    with flags.named_in_errors(vars(generator)):
         settings = parse(values | {"oracle": {}}, "the options")
     if is_run(place) and not overwrite:
         existing = Run(place)
         if existing.settings.source != settings.source:
             raise RunError(
-                f"{place} was made with other generated patches; choose another OUT, or use "
-                "--overwrite"
+                f"{place} was made with other generated patches",
+                remedy="choose another OUT, or use --overwrite",
             )
         return existing
     return init(place, settings, overwrite=overwrite).run

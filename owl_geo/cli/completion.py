@@ -30,10 +30,12 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     if kind is None:
-        raise OwlError(f"this version of click knows no completion for {shell}; upgrade click")
+        raise OwlError(
+            f"this version of click knows no completion for {shell}", remedy="upgrade click"
+        )
     try:
         script = kind(ctx.find_root().command, {}, "owl-geo", "_OWL_GEO_COMPLETE").source()
     except RuntimeError as error:
-        raise OwlError(f"{error}; take another shell, or a newer one") from error
+        raise OwlError(f"{error}", remedy="take another shell, or a newer one") from error
     click.echo(script.rstrip())
     click.echo(f"# {_WHERE[shell]}")

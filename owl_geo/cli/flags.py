@@ -86,7 +86,7 @@ def named_in_errors(options: Mapping[str, Any]) -> Iterator[None]:
             found = re.sub(rf"(?<![\w-])({names})\b", flag(parameter), fault, count=1)
             fault = found if found != fault else f"{flag(parameter)}: {fault}"
         if was_given:
-            raise ConfigError(fault) from error
+            raise ConfigError(fault, remedy=error.remedy) from error
         raise
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from owl_geo.settings.choices import MODELS
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
-    from owl_geo.sources.unopened import UnopenedSource
+    from owl_geo.sources.unopened import OnError, UnopenedSource
     from owl_geo.types import FailedScene, SceneGrid
     from owl_geo.verbs.init import Summary
 
@@ -50,6 +50,33 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     if not all(word.lstrip("-").isdigit() for word in words):
         raise click.BadParameter("whole numbers joined by commas")
     return tuple(int(word) for word in words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions(opt.LoopOptions, synthetic.Generator):
+    """The options of `init` that become settings; None or empty = not given."""
+
+    source: str  # a kind of source
+    scenes: tuple[str, ...]
+    bands: tuple[str, ...]
+    patch_size: int | None  # pixels
+    stride: int | None  # pixels
+    min_valid: float | None
+    masks: tuple[str, ...]
+    mask_bad: tuple[str, ...]
+    on_error: OnError
+    aoi: str | None
+    time: str | None
+    crs: str | None
+    osm: str | None
+    oracle: str | None
+    oracle_column: str | None
+    oracle_values: tuple[str, ...]
+    oracle_share: float | None
+    classes: tuple[str, ...]
+    positive: str | None
+    labels: str | None
+    config_path: Path | None
 
 
 @click.command(
@@ -147,7 +174,7 @@ def init(
     update: bool,
     dry_run: bool,
     cluster: str | None,
-    **options: Any,
+    **given: Any,
 ) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
@@ -162,14 +189,15 @@ def init(
     why = ""
     if update:
         source = click.get_current_context().get_parameter_source
-        given = [name for name in options if source(name) is not ParameterSource.DEFAULT]
-        if given or overwrite or dry_run:
+        is_given = any(source(name) is not ParameterSource.DEFAULT for name in given)
+        if is_given or overwrite or dry_run:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
         with cluster_.opened(cluster) as workers:
             summary = verb.update(run_path, workers=workers, report=opt.progress)
     else:
+        options = InitOptions(**given)
         values, failed = _settings(options)
-        with flags.named_in_errors(options):
+        with flags.named_in_errors(given):
             settings = owl_toml.parse(values, _origin(options))
         if not dry_run:  # before scenes are opened for a guess
             run_setup.check_free(run_path, overwrite=overwrite)
@@ -181,7 +209,7 @@ def init(
                 run_path,
                 settings,
                 overwrite=overwrite,
-                on_error=options["on_error"],
+                on_error=options.on_error,
                 workers=workers,
                 report=opt.progress,
             )
@@ -189,8 +217,8 @@ def init(
     return _print(summary, run_path, why)
 
 
-def _origin(options: dict[str, Any]) -> str:
-    return f"the options and {options['config_path']}" if options["config_path"] else "the options"
+def _origin(options: InitOptions) -> str:
+    return f"the options and {options.config_path}" if options.config_path else "the options"
 
 
 def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
@@ -310,7 +338,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     return scenes_.exit_code(bool(summary.failed))
 
 
-def _settings(options: dict[str, Any]) -> tuple[dict[str, Any], tuple[FailedScene, ...]]:
+def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, ...]]:
     """Compose the settings: the file of --config first, options over it.
 
     Returns the tables of owl.toml, and what was named as a scene and offers none.
@@ -319,25 +347,25 @@ def _settings(options: dict[str, Any]) -> tuple[dict[str, Any], tuple[FailedScen
     from owl_geo.settings.config import source_sections
     from owl_geo.settings.owl_toml import absolute_paths
 
-    base = _read(options["config_path"]) if options["config_path"] else {}
+    base = _read(options.config_path) if options.config_path else {}
     sections = source_sections()
     sources = {kind: implementation(section.home) for kind, section in sections.items()}
-    kind = options["source"]
+    kind = options.source
     _refuse_others(options, kind, sources)
     if not sections[kind].is_on_earth:
         earthly = next(name for name, section in sections.items() if section.is_on_earth)
         _refuse(options, _OF_EARTH, f"--source {earthly}")
-    named = sources[kind].named(kind, options)
+    named = sources[kind].named(kind, vars(options))
     base = opt.merge(base, absolute_paths(named.tables, Path.cwd()))
     base = opt.merge(base, opt.given(oracle=_oracle(options)))
-    if options["osm"]:
-        base = opt.merge(base, _osm(options["osm"]))
-    classes = options["classes"]
-    positive = options["positive"] or (classes[-1] if classes else None)
+    if options.osm:
+        base = opt.merge(base, _osm(options.osm))
+    classes = options.classes
+    positive = options.positive or (classes[-1] if classes else None)
     over = opt.given(
         classes=classes,
         positive=positive,
-        labels=options["labels"],
+        labels=options.labels,
         **opt.loop_settings(options),
     )
     return opt.merge(base, over), named.failed
@@ -348,39 +376,39 @@ _OF_EARTH = ("osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
 
 
 def _refuse_others(
-    options: dict[str, Any], kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
+    options: InitOptions, kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
 ) -> None:
     """Refuse options of other kinds of source, and what one of this kind does not go with."""
     for other, source in sources.items():
         names = [name for name in source.options if name not in sources[kind].options]
         _refuse(options, names, f"--source {other}")
-    if len(options["scenes"]) > 1 and not sources[kind].takes_many_scenes:
+    if len(options.scenes) > 1 and not sources[kind].takes_many_scenes:
         raise click.UsageError(f"--source {kind} takes one --scene")
-    if options["masks"] and not options["scenes"]:
+    if options.masks and not options.scenes:
         raise click.UsageError("--mask goes with --scene")
 
 
-def _refuse(options: dict[str, Any], names: Sequence[str], where: str) -> None:
+def _refuse(options: InitOptions, names: Sequence[str], where: str) -> None:
     """Refuse options that would be accepted and do nothing."""
     for name in names:
-        if options.get(name) not in (None, ()):
+        if getattr(options, name, None) not in (None, ()):
             raise click.UsageError(f"{flags.flag(name)} goes with {where}")
 
 
-def _oracle(options: dict[str, Any]) -> dict[str, Any]:
-    path, values = options["oracle"], options["oracle_values"]
+def _oracle(options: InitOptions) -> dict[str, Any]:
+    path, values = options.oracle, options.oracle_values
     if not path:
         _refuse(options, ("oracle_column", "oracle_values", "oracle_share"), "--oracle")
         return {}
     path, layer = _layer_of(path)
-    classes = options["classes"]
-    positive = options["positive"] or (classes[-1] if classes else "present")
+    classes = options.classes
+    positive = options.positive or (classes[-1] if classes else "present")
     return opt.given(
         path=_absolute(path),
         layer=layer,
-        column=options["oracle_column"],
+        column=options.oracle_column,
         values={positive: values} if values else None,
-        min_share=options["oracle_share"],
+        min_share=options.oracle_share,
     )
 
 
@@ -403,13 +431,13 @@ def _layer_of(text: str) -> tuple[str, str | None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from owl_geo.errors import ConfigError, missing_file
+    from owl_geo.errors import ConfigError, where_instead
     from owl_geo.settings.owl_toml import absolute_paths, read
 
     try:
         return absolute_paths(read(path), path.parent)
     except FileNotFoundError as error:
-        raise ConfigError(f"--config {missing_file(path)}") from error
+        raise ConfigError(f"--config {path} does not exist", remedy=where_instead(path)) from error
 
 
 def _absolute(path: str) -> str:

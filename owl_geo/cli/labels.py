@@ -43,9 +43,9 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     opened = Run(run_path)
     check_format(path)
     if path.is_dir():
-        raise BatchError(f"{path} is a folder; name a file")
+        raise BatchError(f"{path} is a folder", remedy="name a file")
     if path.exists() and not overwrite:
-        raise BatchError(f"{path} exists; choose another name, or use --overwrite")
+        raise BatchError(f"{path} exists", remedy="choose another name, or use --overwrite")
     store = opened.labels
     table = of_consensus(store.current()) if consensus else store.history().drop(columns="seq")
     footprints = opened.footprints(list(dict.fromkeys(table["patch_id"])))
@@ -98,7 +98,7 @@ def history(
 
     Of an annotator's answers to a patch the newest counts.
     """
-    from owl_geo.errors import RunError, did_you_mean
+    from owl_geo.errors import RunError, suggestion
     from owl_geo.labels import disputed as disputed_of
     from owl_geo.labels import newest_answers
     from owl_geo.run_folder.folder import Run
@@ -118,7 +118,7 @@ def history(
         known = sorted(told["annotator"].unique())
         if annotator not in known:
             raise RunError(
-                f"no answer by {annotator!r} in {run_path}{did_you_mean(annotator, known)}"
+                f"no answer by {annotator!r} in {run_path}", remedy=suggestion(annotator, known)
             )
         shown = shown[shown["annotator"] == annotator]
     if disputed and shown.empty:

@@ -7,6 +7,7 @@ import subprocess  # nosec B404 # only its quoting for Windows
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -297,11 +298,32 @@ def _strategy(_ctx: click.Context, _parameter: click.Parameter, name: str | None
     return name
 
 
-def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """What ``loop_options`` add to a command; None = not given."""
+
+    initial: int | None
+    rounds: int | None
+    batch_size: int | None
+    labels_per_hour: float | None
+    hours: float | None
+    preset: str | None
+    strategy: str | None
+    alpha: str | None  # a number, or ramp
+    start: str | None
+    audit_share: float | None
+    model: str | None
+    weights: str | None
+    frozen: bool | None
+    head: str | None
+    seed: int | None
+
+
+def loop_settings(options: LoopOptions) -> dict[str, Any]:
     """Return the part of owl.toml that ``loop_options`` decide; what was not given stays out."""
-    if options["batch_size"] is not None and options["labels_per_hour"] is not None:
+    if options.batch_size is not None and options.labels_per_hour is not None:
         raise click.UsageError("give --batch-size, or --labels-per-hour and --hours")
-    alpha = options["alpha"]
+    alpha: float | str | None = options.alpha
     if alpha is not None and alpha != "ramp":
         try:
             alpha = float(alpha)
@@ -309,13 +331,13 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
             raise click.BadParameter(
                 f"{alpha!r} is neither a number nor ramp", param_hint="--alpha"
             ) from error
-    strategy = options["strategy"]
+    strategy = options.strategy
     if alpha is not None and strategy is None:
         strategy = "concept"  # the one that has an alpha
     if alpha is not None and strategy != "concept":
         raise click.UsageError("--alpha goes with --strategy concept")
-    weights, head, model = options["weights"], options["head"], options["model"]
-    on_pixels = model is not None and not MODELS[model].on_features and not options["frozen"]
+    weights, head, model = options.weights, options.head, options.model
+    on_pixels = model is not None and not MODELS[model].on_features and not options.frozen
     if head is not None and on_pixels:
         raise click.UsageError(f"--head goes with --frozen; --model {model} has its own last layer")
     if weights not in (None, "none", "imagenet"):
@@ -323,31 +345,31 @@ def loop_settings(options: dict[str, Any]) -> dict[str, Any]:
 
         weights = str(absolute(expanded(weights)))
     over = given(
-        seed=options["seed"],
+        seed=options.seed,
         loop=given(
-            initial=options["initial"],
-            rounds=options["rounds"],
-            batch_size=options["batch_size"],
-            labels_per_hour=options["labels_per_hour"],
-            hours=options["hours"],
+            initial=options.initial,
+            rounds=options.rounds,
+            batch_size=options.batch_size,
+            labels_per_hour=options.labels_per_hour,
+            hours=options.hours,
         ),
         acquisition=given(
             strategy=strategy,
             alpha=alpha,
-            start=options["start"],
-            audit_share=options["audit_share"],
+            start=options.start,
+            audit_share=options.audit_share,
         ),
-        model=given(kind=model, frozen=options["frozen"], head=head, weights=weights),
+        model=given(kind=model, frozen=options.frozen, head=head, weights=weights),
     )
-    if options["preset"] is None:
+    if options.preset is None:
         return over
-    return merge(dict(PRESETS[options["preset"]]), over)
+    return merge(dict(PRESETS[options.preset]), over)
 
 
 def check_folder(path: Path | None) -> None:
     """Raise OwlError where a folder is to be written and a file has its name."""
     if path is not None and path.is_file():
-        raise OwlError(f"{path} is a file; name a folder")
+        raise OwlError(f"{path} is a file", remedy="name a folder")
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def plugin_folder() -> Path:
     for place in (package / "_plugin" / NAME, package.parent / "qgis_plugin" / NAME):
         if (place / "metadata.txt").is_file():
             return place
-    raise OwlError(f"the QGIS plugin is not beside {package}; install owl-geo anew")
+    raise OwlError(f"the QGIS plugin is not beside {package}", remedy="install owl-geo anew")
 
 
 def running_program() -> Path | None:
@@ -139,7 +139,7 @@ def _data_folder() -> Path:
     if sys.platform == "win32":
         appdata = os.environ.get("APPDATA")
         if not appdata:
-            raise OwlError("APPDATA is not set; name the folder with --profiles-path")
+            raise OwlError("APPDATA is not set", remedy="name the folder with --profiles-path")
         return Path(appdata)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
@@ -154,8 +154,8 @@ def _profile(settings: Path, name: str | None) -> Path:
         name = _default_profile(profiles)
     elif known and name not in known:
         raise OwlError(
-            f"QGIS has no profile {name!r} in {profiles}{did_you_mean(name, known)}; "
-            "make it in QGIS first"
+            f"QGIS has no profile {name!r} in {profiles}{did_you_mean(name, known)}",
+            remedy="make it in QGIS first",
         )
     return profiles / name
 
@@ -175,9 +175,9 @@ def _replace(source: Path, target: Path, program: Path | None) -> None:
     ``program`` is left with it, for the plugin to start.
     """
     if target.is_symlink():
-        raise OwlError(f"{target} is a link to {target.readlink()}; remove it first")
+        raise OwlError(f"{target} is a link to {target.readlink()}", remedy="remove it first")
     if target.exists() and not (target / "metadata.txt").is_file():
-        raise OwlError(f"{target} is no QGIS plugin; move it away first")
+        raise OwlError(f"{target} is no QGIS plugin", remedy="move it away first")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=target.parent) as folder:

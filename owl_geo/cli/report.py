@@ -28,5 +28,5 @@ def report(run_path: Path, out: Path | None, overwrite: bool, device: str) -> No
     from owl_geo.reporting.document import report as write
 
     if out is not None and not out.is_dir() and out.suffix.lower() not in (".html", ".htm"):
-        raise OwlError(f"{out} would be HTML; name it {out.with_suffix('.html').name}")
+        raise OwlError(f"{out} would be HTML", remedy=f"name it {out.with_suffix('.html').name}")
     click.echo(write(run_path, out, overwrite=overwrite, device=device, report=opt.progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
 
 _DEFAULT_OUT = Path("owl-run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options(opt.LoopOptions, synthetic.Generator):
+    """The options that become settings of a simulated run; None = not given."""
 
 
 @click.command(
@@ -41,7 +47,7 @@ def run(
     overwrite: bool,
     device: str,
     cluster: str | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Run every round it can.
 
@@ -57,7 +63,7 @@ def run(
     if run_path is None and source is None:
         raise click.UsageError("give either a run folder or --source synthetic")
     if run_path is not None:
-        named = [name for name, value in options.items() if value is not None]
+        named = [name for name, value in given.items() if value is not None]
         if named or out or overwrite:
             flag = flags.flag(named[0]) if named else "--out" if out else "--overwrite"
             raise click.UsageError(
@@ -67,14 +73,14 @@ def run(
 
         opened = Run(run_path)
     else:
-        opened = _synthetic(out or _DEFAULT_OUT, overwrite, options)
+        opened = _synthetic(out or _DEFAULT_OUT, overwrite, _Options(**given))
     if opened.settings.oracle is None:
         ask(opened, device, cluster)
     else:
         _search(opened, device, cluster)
 
 
-def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
+def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
     """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
     from owl_geo.errors import RunError
     from owl_geo.run_folder.folder import Run
@@ -82,16 +88,19 @@ def _synthetic(out: Path, overwrite: bool, options: dict[str, Any]) -> Run:
     from owl_geo.settings.owl_toml import parse
     from owl_geo.verbs.init import init
 
-    values = opt.merge(synthetic.settings(options), opt.loop_settings(options))
-    with flags.named_in_errors(options):
+    values = opt.merge(synthetic.settings(options, options.seed), opt.loop_settings(options))
+    with flags.named_in_errors(vars(options)):
         settings = parse(values | {"oracle": {}}, "the options")
     if is_run(out) and not overwrite:
         existing = Run(out)
         difference = _first_difference(existing.settings, settings)
         if difference:
             raise RunError(
-                f"{out} was made with {difference}; go on with `owl-geo run {opt.quoted(out)}`, "
-                "choose another --out, or start afresh with --overwrite"
+                f"{out} was made with {difference}",
+                remedy=(
+                    f"go on with `owl-geo run {opt.quoted(out)}`, choose another --out, or start "
+                    "afresh with --overwrite"
+                ),
             )
         opt.say(f"Going on with {out}")
         return existing

@@ -49,16 +49,16 @@ def sample_folder() -> Path:
     for place in (package / "_sample", package.parent / "sample_data"):
         if (place / FILES[0]).is_file():
             return place
-    raise OwlError(f"the sample data are not beside {package}; install owl-geo anew")
+    raise OwlError(f"the sample data are not beside {package}", remedy="install owl-geo anew")
 
 
 def _copy(folder: Path) -> None:
     """Copy the files, all or none; raises OwlError where the folder has anything in it."""
     source = sample_folder()
     if folder.is_file():
-        raise OwlError(f"{folder} is a file; name a folder")
+        raise OwlError(f"{folder} is a file", remedy="name a folder")
     if folder.is_dir() and any(folder.iterdir()):
-        raise OwlError(f"{folder} is not empty; name a new folder")
+        raise OwlError(f"{folder} is not empty", remedy="name a new folder")
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,5 +73,5 @@ def _copy(folder: Path) -> None:
                 path.parent.rmdir()
         reason = error.strerror or str(error)
         raise OwlError(
-            f"cannot write {folder}: {reason}; name a folder that you may write"
+            f"cannot write {folder}: {reason}", remedy="name a folder that you may write"
         ) from error

@@ -116,7 +116,9 @@ def status(run_path: Path) -> None:
 
 def _ask_for_password(name: str) -> str:
     if not sys.stdin.isatty():
-        raise RunError(f"{name} needs a password, and nobody can type one; set {PASSWORD}")
+        raise RunError(
+            f"{name} needs a password, and nobody can type one", remedy=f"set {PASSWORD}"
+        )
     typed: str = click.prompt(
         f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
     )

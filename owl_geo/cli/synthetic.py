@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -36,8 +37,18 @@ def generator_options(function: F) -> F:
     return function
 
 
-def settings(options: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """What ``generator_options`` add to a command; None = not given."""
+
+    n_samples: int | None
+    image_size: int | None
+    n_bands: int | None
+    signal: float | None
+
+
+def settings(generator: Generator, seed: int | None) -> dict[str, Any]:
     """Return the source, its concepts and their weights, as owl.toml has them."""
     from owl_geo.sources.synthetic import UnopenedGenerator
 
-    return UnopenedGenerator.named("synthetic", options).tables
+    return UnopenedGenerator.named("synthetic", vars(generator) | {"seed": seed}).tables

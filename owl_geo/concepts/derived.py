@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.concepts import UNKNOWN
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, suggestion
 from owl_geo.settings.config import (
     AboveConcept,
     BelowConcept,
@@ -42,8 +42,8 @@ def check(concepts: Mapping[str, Concept], index: pd.DataFrame) -> None:
         if concept.of not in kinds or concept.of == name:
             above = [other for other in kinds if other != name]
             raise ConfigError(
-                f"concepts.{name}: no concept {concept.of!r} above it"
-                f"{did_you_mean(concept.of, above)}"
+                f"concepts.{name}: no concept {concept.of!r} above it",
+                remedy=suggestion(concept.of, above),
             )
         wanted = "category" if isinstance(concept, EqualsConcept) else "number"
         if kinds[concept.of] != wanted:
@@ -70,8 +70,8 @@ def given(name: str, index: pd.DataFrame) -> AnyArray:
     if name not in index.columns:
         own = [column for column in index.columns if column not in _NOT_CONCEPTS]
         raise ConfigError(
-            f"concepts.{name} is given by the source, but this source gives no such concept"
-            f"{did_you_mean(name, own)}"
+            f"concepts.{name} is given by the source, but this source gives no such concept",
+            remedy=suggestion(name, own),
         )
     column = index[name]
     kind = _kind_of_column(column)

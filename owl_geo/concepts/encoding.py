@@ -96,8 +96,8 @@ class Encoding:
         for column in self.columns:
             if column.concept not in concepts:
                 raise ConfigError(
-                    f"no concept {column.concept!r} in the table, but the pool had it; "
-                    "make the patch index anew"
+                    f"no concept {column.concept!r} in the table, but the pool had it",
+                    remedy="make the patch index anew",
                 )
         matrix = np.empty((len(concepts), len(self.columns)), dtype=np.float32)
         for position, column in enumerate(self.columns):

@@ -44,7 +44,8 @@ def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> flo
     if not touching.any() and not a_part:
         raise LayerError(
             f"{what} covers none of the scenes: it spans {extent} in longitude and latitude, "
-            f"the patches {_pool_text(pool)}; take a layer of the same place"
+            f"the patches {_pool_text(pool)}",
+            remedy="take a layer of the same place",
         )
     share = float(np.concatenate([shares for shares, _ in overlaps]).mean())
     if share < 0.9995:

@@ -32,7 +32,7 @@ def parse(text: str, where: str) -> TagFilter:
     values = tuple(value.strip() for value in rest.split("|")) if equals else ()
     if not key.strip() or "|" in key or "" in values:
         raise ConfigError(
-            f"{where}: {text!r} is no tag filter; write 'key', 'key=value' or 'key=a|b'"
+            f"{where}: {text!r} is no tag filter", remedy="write 'key', 'key=value' or 'key=a|b'"
         )
     return TagFilter(key.strip(), () if values == ("*",) else values)
 

@@ -16,7 +16,7 @@ import shapely
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
-from owl_geo.errors import LayerError, did_you_mean, missing_file
+from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
@@ -57,9 +57,13 @@ def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if settings.layer is not None:
-        raise LayerError(f"{settings.path} is an OSM file and has no layers; leave layer out")
+        raise LayerError(
+            f"{settings.path} is an OSM file and has no layers", remedy="leave layer out"
+        )
     if not keys:
-        raise LayerError(f"{settings.path} is an OSM file; say which tags are wanted of it")
+        raise LayerError(
+            f"{settings.path} is an OSM file", remedy="say which tags are wanted of it"
+        )
     features, box = read_osm(settings.path, keys)
     features = _repaired(features, settings.path)
     if features.empty:
@@ -75,11 +79,16 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         info = pyogrio.read_info(settings.path, layer=layer)
     except UNREADABLE as error:
         if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
-            raise LayerError(missing_file(settings.path)) from error
-        advice = "; it is a raster, which a concept of kind raster takes"
+            raise LayerError(
+                f"{settings.path} does not exist", remedy=where_instead(settings.path)
+            ) from error
         raise LayerError(
-            f"cannot read the layer {_described(settings)}: {reason(error)}"
-            f"{advice if is_raster(settings.path) else '; open it in QGIS to see what it is'}"
+            f"cannot read the layer {_described(settings)}: {reason(error)}",
+            remedy=(
+                "it is a raster, which a concept of kind raster takes"
+                if is_raster(settings.path)
+                else "open it in QGIS to see what it is"
+            ),
         ) from error
     fields = tuple(str(field) for field in info["fields"])
     short = info["driver"] == "ESRI Shapefile"
@@ -91,7 +100,9 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
     raw = _read(settings, layer, sorted(read))
     if raw.crs is None:
-        raise LayerError(f"{_described(settings)} has no CRS; assign one, with ogr2ogr -a_srs say")
+        raise LayerError(
+            f"{_described(settings)} has no CRS", remedy="assign one, with ogr2ogr -a_srs say"
+        )
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
         table |= _tags_within(raw[_OTHER_TAGS], without_field)
@@ -109,16 +120,21 @@ def _layer_name(settings: LayerSettings) -> str:
     if settings.layer is not None:
         names = [name for name, _ in listed]
         if settings.layer not in names:
-            near = did_you_mean(settings.layer, names)
-            raise LayerError(f"{settings.path} has no layer {settings.layer!r}{near}")
+            raise LayerError(
+                f"{settings.path} has no layer {settings.layer!r}",
+                remedy=suggestion(settings.layer, names),
+            )
         return settings.layer
     names = [name for name, kind in listed if kind is not None]
     if not names:
         raise LayerError(f"{settings.path} has no layer with geometry")
     if len(names) > 1:
         raise LayerError(
-            f"{settings.path} has several layers: {', '.join(names)}; name one, as layer in "
-            f"owl.toml or as FILE|layername={names[0]} on the command line"
+            f"{settings.path} has several layers: {', '.join(names)}",
+            remedy=(
+                f"name one, as layer in owl.toml or as FILE|layername={names[0]} on the command "
+                "line"
+            ),
         )
     return names[0]
 

@@ -13,7 +13,7 @@ import osmium
 import shapely
 
 from owl_geo.concepts.extents import Bounds
-from owl_geo.errors import LayerError, missing_file
+from owl_geo.errors import LayerError, where_instead
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
@@ -48,8 +48,8 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     if not Path(path).is_file():
         if Path(path).exists():
             kind = "a folder" if Path(path).is_dir() else "no file"
-            raise LayerError(f"{path} is {kind}; name an OSM extract")
-        raise LayerError(missing_file(path))
+            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
+        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     wanted = tuple(dict.fromkeys(keys))
     reader = _Reader(wanted)
     try:

@@ -44,7 +44,7 @@ def majority(
         if len(codes) == 0:
             continue
         if not np.array_equal(codes, np.trunc(codes)):
-            raise LayerError(f"{path} holds fractions, no classes; set reduce to 'mean'")
+            raise LayerError(f"{path} holds fractions, no classes", remedy="set reduce to 'mean'")
         texts = [names.get(str(int(code)), str(int(code))) for code in codes]
         counts = _counts(values, valid, codes)
         some = counts.any(axis=1)

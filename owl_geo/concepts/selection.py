@@ -12,7 +12,7 @@ from owl_geo.concepts import filters
 from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.osm import is_osm
-from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest
+from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest, suggestion
 from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.types import AnyArray, IntArray
 
@@ -62,8 +62,8 @@ class Selection:
         if missing and len(missing) == len(self.keys):
             near = did_you_mean(missing[0], layer.fields)
             raise LayerError(
-                f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}"
-                "; take an OpenStreetMap extract, or edit the concept's filters"
+                f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}",
+                remedy="take an OpenStreetMap extract, or edit the concept's filters",
             )
 
     def missing(self, layer: Layer) -> list[str]:
@@ -90,7 +90,7 @@ def select(name: str, concept: LayerConcept, layers: Mapping[str, LayerSettings]
     where = f"concepts.{name}"
     if concept.layer not in layers:
         raise ConfigError(
-            f"{where}: no layer {concept.layer!r}{did_you_mean(concept.layer, layers)}"
+            f"{where}: no layer {concept.layer!r}", remedy=suggestion(concept.layer, layers)
         )
     if isinstance(concept, CategoryConcept):
         texts = concept.classes
@@ -99,5 +99,7 @@ def select(name: str, concept: LayerConcept, layers: Mapping[str, LayerSettings]
         texts, column = {"": concept.where}, None
     classes = {label: filters.parse_all(entry, where) for label, entry in texts.items()}
     if is_osm(layers[concept.layer].path) and not all(classes.values()):
-        raise ConfigError(f"{where}: layer {concept.layer!r} is an OSM file; give tag filters")
+        raise ConfigError(
+            f"{where}: layer {concept.layer!r} is an OSM file", remedy="give tag filters"
+        )
     return Selection(name, concept.layer, classes, column)

@@ -81,7 +81,7 @@ def finish_replacing(folder: Path, waiting: str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
-            f"cannot write {folder}: {reason}; the next command there will try again"
+            f"cannot write {folder}: {reason}", remedy="the next command there will try again"
         ) from error
 
 
@@ -177,7 +177,8 @@ def locked(lock_file: Path, busy: str) -> Iterator[None]:
         if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
             raise RunError(
                 f"{lock_file.parent} lies on a drive that cannot lock files, so that two commands "
-                "could spoil each other's work; put it on another drive, a local one say"
+                "could spoil each other's work",
+                remedy="put it on another drive, a local one say",
             ) from error
         reason = error.strerror or error
         raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
@@ -193,7 +194,9 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, BatchError) as error:  # the latter of a folder that is half made
-        raise RunError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
+        raise RunError(
+            f"cannot write {path}: {_reason(error)}", remedy="nothing was changed"
+        ) from error
 
 
 def _reason(error: BaseException) -> str:

@@ -117,7 +117,7 @@ def _check(plan: Plan) -> None:
     for name, path in plan.runs.items():
         run = Run(path)
         if run.truth is None:
-            raise RunError(f"{path} has no oracle; only what is known can be compared on")
+            raise RunError(f"{path} has no oracle", remedy="only what is known can be compared on")
         for contestant in plan.contestants:
             _settings(run, contestant, plan, plan.seeds[0], name)
 
@@ -136,7 +136,9 @@ def _claim(plan: Plan, overwrite: bool) -> None:
     }
     path = plan.folder / PLAN
     if plan.folder.exists() and any(plan.folder.iterdir()) and not path.exists():
-        raise RunError(f"{plan.folder} is not empty and no comparison; choose another place")
+        raise RunError(
+            f"{plan.folder} is not empty and no comparison", remedy="choose another place"
+        )
     kept: dict[str, Any] = {}
     if path.exists() and not overwrite:
         try:
@@ -145,18 +147,19 @@ def _claim(plan: Plan, overwrite: bool) -> None:
                 if kept[part] != record[part]:
                     raise RunError(
                         f"{plan.folder} holds a comparison with another {part.replace('_', ' ')}, "
-                        f"{kept[part]}; choose another place, or use --overwrite"
+                        f"{kept[part]}",
+                        remedy="choose another place, or use --overwrite",
                     )
             for part in ("sources", "strategies"):
                 changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
                 if changed:
                     raise RunError(
-                        f"{plan.folder}: {changed[0]} has changed since; "
-                        "choose another place, or use --overwrite"
+                        f"{plan.folder}: {changed[0]} has changed since",
+                        remedy="choose another place, or use --overwrite",
                     )
                 record[part] = kept[part] | record[part]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path} is damaged; use --overwrite") from error
+            raise RunError(f"{path} is damaged", remedy="use --overwrite") from error
     with disk_errors(plan.folder):
         plan.folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
@@ -244,8 +247,8 @@ def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: s
     for table in _SHARED:
         if table in contestant.over:
             raise ConfigError(
-                f"{contestant.name} changes {table!r}, but all strategies search the same pool; "
-                "take it out"
+                f"{contestant.name} changes {table!r}, but all strategies search the same pool",
+                remedy="take it out",
             )
     base = run.settings_here
     loop: dict[str, Any] = {"batch_size": plan.batch_size, "initial": plan.initial}
@@ -358,7 +361,9 @@ def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
     try:
         tables = pd.concat([pd.read_csv(job.path) for job in jobs], ignore_index=True)
     except (OSError, ValueError) as error:
-        raise RunError(f"a search's records are damaged ({error}); use --overwrite") from error
+        raise RunError(
+            f"a search's records are damaged ({error})", remedy="use --overwrite"
+        ) from error
     full = tables[tables["strategy"] == FULL].rename(columns={"test_auc": "full_auc"})
     records = tables[tables["strategy"] != FULL].merge(
         full[["source", "seed", "full_auc"]], on=["source", "seed"], how="left"

@@ -124,11 +124,15 @@ def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contesta
             found[name] = known[name]
         else:
             near = did_you_mean(name, [*GROUPS, *known])
-            raise ConfigError(f"no strategy or group {name!r}{near}; groups: {', '.join(GROUPS)}")
+            raise ConfigError(
+                f"no strategy or group {name!r}{near}", remedy=f"groups: {', '.join(GROUPS)}"
+            )
     for name, path in own.items():
         taken = name in known or name in (FULL, BOUND)
         if taken or not name.replace("-", "").replace("_", "").isalnum():
-            raise ConfigError(f"{name!r} cannot name a strategy of one's own; choose another word")
+            raise ConfigError(
+                f"{name!r} cannot name a strategy of one's own", remedy="choose another word"
+            )
         try:
             over = owl_toml.read(path)
         except FileNotFoundError as error:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.errors import ConfigError, RunError, did_you_mean
+from owl_geo.errors import ConfigError, RunError, suggestion
 
 BOUND = "clairvoyant"  # the strategy that knows the truth; nothing can find more
 SEARCH = ["source", "strategy", "seed"]
@@ -44,10 +44,10 @@ def checked(records: pd.DataFrame) -> pd.DataFrame:
     for name in COLUMNS:
         if name not in records:
             raise RunError(
-                f"the records have no column {name!r}{did_you_mean(name, records.columns)}"
+                f"the records have no column {name!r}", remedy=suggestion(name, records.columns)
             )
     if records.empty:
-        raise RunError("there are no records; simulate a search first")
+        raise RunError("there are no records", remedy="simulate a search first")
     records = records.sort_values([*SEARCH, "n_labeled"], ignore_index=True)
     if "full_auc" not in records:
         records["full_auc"] = np.nan
@@ -308,4 +308,6 @@ def _paired(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
 def _require(records: pd.DataFrame, baseline: str) -> None:
     known = records["strategy"].unique()
     if baseline not in known:
-        raise ConfigError(f"no records of the baseline {baseline!r}{did_you_mean(baseline, known)}")
+        raise ConfigError(
+            f"no records of the baseline {baseline!r}", remedy=suggestion(baseline, known)
+        )

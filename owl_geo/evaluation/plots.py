@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from owl_geo.disk.atomic import disk_errors
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, suggestion
 from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
@@ -150,7 +150,7 @@ def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> d
     best = [str(name) for name in area.sort_values(ascending=False, kind="stable").index]
     for name in highlight:
         if name not in best:
-            raise ConfigError(f"no records of the strategy {name!r}{did_you_mean(name, best)}")
+            raise ConfigError(f"no records of the strategy {name!r}", remedy=suggestion(name, best))
     references = {
         baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
         BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),

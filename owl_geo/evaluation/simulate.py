@@ -29,7 +29,9 @@ def simulate(
     long work. Raises RunError for a run without an oracle.
     """
     if run.truth is None:
-        raise RunError(f"{run.path} has no oracle; label its batches, or set [oracle] in owl.toml")
+        raise RunError(
+            f"{run.path} has no oracle", remedy="label its batches, or set [oracle] in owl.toml"
+        )
     while not run.is_finished():
         waiting = run.waiting()
         if waiting is not None:

@@ -90,8 +90,8 @@ def set_up(database: Database) -> None:
                 raw.execute("CREATE EXTENSION IF NOT EXISTS postgis")
             except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
                 raise RunError(
-                    f"the server of {database.place} has no PostGIS ({reason(error)}); install it "
-                    "there, postgresql-15-postgis-3 say"
+                    f"the server of {database.place} has no PostGIS ({reason(error)})",
+                    remedy="install it there, postgresql-15-postgis-3 say",
                 ) from None
         find_postgis(connection)
         sql = resources.files("owl_geo.labels").joinpath("store.sql").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def register(
         row = known.fetchone()
         if row is None or list(row[0]) != list(classes):
             raise RunError(
-                f"{database.place} knows run {run_id} with other classes; make another run"
+                f"{database.place} knows run {run_id} with other classes", remedy="make another run"
             )
         if lease_time is not None:
             raw.execute(
@@ -260,9 +260,11 @@ def _knows_role(connection: Connection, name: str) -> bool:
 
 def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
-        raise RunError(f"{name!r} cannot be an annotator; choose a name of 1 to 63 letters")
+        raise RunError(
+            f"{name!r} cannot be an annotator", remedy="choose a name of 1 to 63 letters"
+        )
     if name == ANNOTATORS:
-        raise RunError(f"{name} is the group of all annotators; name one of them")
+        raise RunError(f"{name} is the group of all annotators", remedy="name one of them")
 
 
 def _check_layout(connection: Connection) -> None:
@@ -273,8 +275,8 @@ def _check_layout(connection: Connection) -> None:
     row = raw.execute("SELECT layout FROM owl_geo.version").fetchone()
     if row is not None and int(row[0]) > LAYOUT:
         raise RunError(
-            f"the store was made by a newer owl-geo (layout {row[0]}, this one knows {LAYOUT}); "
-            "upgrade owl-geo"
+            f"the store was made by a newer owl-geo (layout {row[0]}, this one knows {LAYOUT})",
+            remedy="upgrade owl-geo",
         )
 
 
@@ -300,5 +302,5 @@ def find_postgis(connection: Connection) -> None:
     raw = driver(connection)
     row = raw.execute(POSTGIS_SCHEMA.encode()).fetchone()
     if row is None:
-        raise RunError("the database has no PostGIS; run `owl-geo store init RUN`")
+        raise RunError("the database has no PostGIS", remedy="run `owl-geo store init RUN`")
     raw.execute("SELECT set_config('search_path', %s, true)", (f"{row[0]}, pg_catalog",))

@@ -114,15 +114,15 @@ class LabelStore(ABC):
     def layers(self) -> Layers:
         """Return where batches become layers; raises RunError where the store has none."""
         raise RunError(
-            f"the label store {self.place} has no layers to label in; label the batch's file, and "
-            "take it in by `owl-geo ingest`"
+            f"the label store {self.place} has no layers to label in",
+            remedy="label the batch's file, and take it in by `owl-geo ingest`",
         )
 
     def administration(self) -> Administration:
         """Return what whoever runs the store does; raises RunError where there is nothing to do."""
         raise RunError(
-            f"the label store {self.place} has nothing to set up or look after; go on with "
-            "`owl-geo query`"
+            f"the label store {self.place} has nothing to set up or look after",
+            remedy="go on with `owl-geo query`",
         )
 
 

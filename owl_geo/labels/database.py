@@ -63,8 +63,8 @@ class Database:
             import sqlalchemy  # noqa: F401 - both are the extra
         except ImportError as error:
             raise RunError(
-                "labels are in PostgreSQL, for which this installation lacks "
-                f"{error.name}; run pip install 'owl-geo[postgis]'"
+                f"labels are in PostgreSQL, for which this installation lacks {error.name}",
+                remedy="run pip install 'owl-geo[postgis]'",
             ) from error
         self.url = url
         try:
@@ -188,7 +188,7 @@ def forbidden(advice: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise RunError(f"{reason(error)}; {advice}") from None
+        raise RunError(f"{reason(error)}", remedy=f"{advice}") from None
 
 
 def _went_away(error: BaseException | None) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import BatchError, did_you_mean, missing_file
+from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC
 from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
@@ -25,7 +25,7 @@ _FORMATS = (".gpkg", ".csv")
 def check_format(path: Path) -> None:
     """Raise BatchError unless the name ends as a GeoPackage's or a CSV's does."""
     if path.suffix.lower() not in _FORMATS:
-        raise BatchError(f"{path} is neither .gpkg nor .csv; give it one of these endings")
+        raise BatchError(f"{path} is neither .gpkg nor .csv", remedy="give it one of these endings")
 
 
 def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) -> None:
@@ -65,9 +65,9 @@ def read_answers(path: Path) -> pd.DataFrame:
     """
     check_format(path)
     if path.is_dir():
-        raise BatchError(f"{path} is a folder; name the file in it")
+        raise BatchError(f"{path} is a folder", remedy="name the file in it")
     if not path.exists():
-        raise BatchError(missing_file(path))
+        raise BatchError(f"{path} does not exist", remedy=where_instead(path))
     if not path.is_file():
         raise BatchError(f"{path} is no file")
     try:
@@ -77,8 +77,8 @@ def read_answers(path: Path) -> pd.DataFrame:
         raise BatchError(f"{path} cannot be read as answers: {reason}") from error
     for name in _NEEDED:
         if name not in table.columns:
-            near = did_you_mean(name, map(str, table.columns))
-            raise BatchError(f"{path} has no column {name!r}{near}")
+            remedy = suggestion(name, map(str, table.columns))
+            raise BatchError(f"{path} has no column {name!r}", remedy=remedy)
     rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     return pd.DataFrame(texts, dtype=object)  # or None would become not-a-number

@@ -93,8 +93,8 @@ class GeoPackageLabels(LabelStore):
 
     def _not_of_a_team(self) -> RunError:
         return RunError(
-            f"{self.path.parent} keeps its answers in a file; for a team set "
-            f'labels = "{known_addresses()}" at the top of its owl.toml'
+            f"{self.path.parent} keeps its answers in a file",
+            remedy=f'for a team set labels = "{known_addresses()}" at the top of its owl.toml',
         )
 
     def append(

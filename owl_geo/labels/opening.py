@@ -35,6 +35,7 @@ def _check_has_all(store: LabelStore, former: LabelStore, run: AnsweredRun) -> N
     lacking = store.lacks(answers) if answers else []
     if lacking:
         raise RunError(
-            f"{former.place} holds {len(lacking)} answers that {store.place} lacks; run "
-            f"`owl-geo labels import {run.folder} {former.place}`, or move the file away"
+            f"{former.place} holds {len(lacking)} answers that {store.place} lacks",
+            remedy=f"run `owl-geo labels import {run.folder} {former.place}`, or move the file "
+            "away",
         )

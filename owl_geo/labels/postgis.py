@@ -158,8 +158,8 @@ class PostGISLabels(LabelStore):
     def _check_known(self, connection: Connection) -> None:
         if not self._knows_run(connection):
             raise RunError(
-                f"the label store {self.database.place} does not know this run, {self.run_id}; "
-                "run `owl-geo store init RUN`"
+                f"the label store {self.database.place} does not know this run, {self.run_id}",
+                remedy="run `owl-geo store init RUN`",
             )
 
     def _knows_run(self, connection: Connection) -> bool:

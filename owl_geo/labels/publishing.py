@@ -94,7 +94,9 @@ def publish(
 def _check(batch: BatchLayer) -> None:
     for name in (batch.name, *batch.kinds):
         if len(name.encode()) > _LONGEST_NAME:
-            raise RunError(f"{name!r} is too long for PostgreSQL, which takes 63 bytes; rename it")
+            raise RunError(
+                f"{name!r} is too long for PostgreSQL, which takes 63 bytes", remedy="rename it"
+            )
     unknown = set(batch.kinds.values()) - _KINDS
     assert not unknown, unknown
 
@@ -102,7 +104,8 @@ def _check(batch: BatchLayer) -> None:
 def _is_there(raw: Raw, batch: BatchLayer) -> bool:
     if raw.execute("SELECT 1 FROM owl_geo.runs WHERE run_id = %s", (batch.run_id,)).rowcount != 1:
         raise RunError(
-            f"the label store does not know this run, {batch.run_id}; run `owl-geo store init RUN`"
+            f"the label store does not know this run, {batch.run_id}",
+            remedy="run `owl-geo store init RUN`",
         )
     found = raw.execute(
         "SELECT t.patch_id FROM owl_geo.batches b JOIN owl_geo.tasks t USING (batch_id)"
@@ -113,8 +116,8 @@ def _is_there(raw: Raw, batch: BatchLayer) -> bool:
         return False
     if [patch for (patch,) in found] != _patch_ids(batch):
         raise RunError(
-            f"another batch {batch.batch_id} with other patches is in the label store; a copy of "
-            "this run published it, go on there or make another run"
+            f"another batch {batch.batch_id} with other patches is in the label store",
+            remedy="a copy of this run published it, go on there or make another run",
         )
     return True
 

@@ -179,7 +179,8 @@ class HeadLearner:
         ]:
             if now != then:
                 raise RunError(
-                    f"{path} was made for other {what}; restore owl.toml, or make another run"
+                    f"{path} was made for other {what}",
+                    remedy="restore owl.toml, or make another run",
                 )
         self._spec = HeadSpec(**{**asdict(self._spec), "seed": spec.seed})
         self._known = (features, labels)

@@ -170,8 +170,8 @@ class NetworkLearner:
         )
         if not np.isfinite(probabilities).all():
             raise RunError(
-                "the model's probabilities are not finite: training has diverged; lower "
-                "training.learning_rate in owl.toml"
+                "the model's probabilities are not finite: training has diverged",
+                remedy="lower training.learning_rate in owl.toml",
             )
         return probabilities
 
@@ -193,7 +193,8 @@ class NetworkLearner:
             if now != then:
                 raise RunError(
                     f"{path} was made for other settings: {what} was {_text(then)} and now is "
-                    f"{_text(now)}; restore owl.toml, or make another run"
+                    f"{_text(now)}",
+                    remedy="restore owl.toml, or make another run",
                 )
         # dropout is no weight: it may be changed from one round to the next
         self.spec = replace(self.spec, weights=spec.weights)

@@ -39,7 +39,9 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
     if not available.get(name, False):
-        raise ConfigError(f"--device {name}: this machine has no such device; use auto or cpu")
+        raise ConfigError(
+            f"--device {name}: this machine has no such device", remedy="use auto or cpu"
+        )
     return torch.device(name)
 
 

@@ -79,7 +79,9 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, columns=["patch_id", "probability", "uncertainty", "class"])
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise RunError(f"{path} is damaged; run `owl-geo predict` with --overwrite") from error
+        raise RunError(
+            f"{path} is damaged", remedy="run `owl-geo predict` with --overwrite"
+        ) from error
 
 
 def most_probable(table: pd.DataFrame, count: int) -> pd.DataFrame:

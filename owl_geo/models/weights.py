@@ -98,8 +98,8 @@ def _imagenet(kind: str) -> Mapping[str, object]:
         )
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConfigError(
-            f"the imagenet weights of {kind} cannot be had ({_first_line(error)}); give a file by "
-            "model.weights or --weights FILE, or none"
+            f"the imagenet weights of {kind} cannot be had ({_first_line(error)})",
+            remedy="give a file by model.weights or --weights FILE, or none",
         ) from error
     return state
 
@@ -107,8 +107,8 @@ def _imagenet(kind: str) -> Mapping[str, object]:
 def _file(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         raise ConfigError(
-            f"{path}: no such file of weights; give model.weights (--weights) a file, imagenet or "
-            "none"
+            f"{path}: no such file of weights",
+            remedy="give model.weights (--weights) a file, imagenet or none",
         )
     try:
         if path.suffix == ".safetensors":
@@ -116,13 +116,13 @@ def _file(path: Path) -> Mapping[str, object]:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfigError(
-            f"{path} is no plain state dict of torch: it is damaged or would run code when read; "
-            "give a .safetensors file, or a state dict saved by torch.save"
+            f"{path} is no plain state dict of torch: it is damaged or would run code when read",
+            remedy="give a .safetensors file, or a state dict saved by torch.save",
         ) from error
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise ConfigError(
-            f"{path} cannot be read as weights ({_first_line(error)}); give a .safetensors file, "
-            "or a state dict saved by torch.save"
+            f"{path} cannot be read as weights ({_first_line(error)})",
+            remedy="give a .safetensors file, or a state dict saved by torch.save",
         ) from error
     for name in _WITHIN:
         inner = content.get(name) if isinstance(content, Mapping) else None

@@ -69,9 +69,11 @@ def report(
     own = run.path / FILE_NAME
     target = Path(path) if path is not None else own
     if target.is_dir():
-        raise RunError(f"{target} is a folder; name a file in it, {target / FILE_NAME} say")
+        raise RunError(
+            f"{target} is a folder", remedy=f"name a file in it, {target / FILE_NAME} say"
+        )
     if target.exists() and not overwrite and target.resolve() != own.resolve():
-        raise RunError(f"{target} exists; choose another name, or use --overwrite")
+        raise RunError(f"{target} exists", remedy="choose another name, or use --overwrite")
     text = _document(run, device, report)
     with writing_file(target) as partial:
         partial.write_text(text, encoding="utf-8", errors="replace")

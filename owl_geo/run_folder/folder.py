@@ -119,15 +119,16 @@ class Run:
         if source.bands != self.index.statistics.bands:
             raise RunError(
                 f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
-                f"{', '.join(self.index.statistics.bands)}; restore them, or run "
-                f"`owl-geo init {self.path} --update`"
+                f"{', '.join(self.index.statistics.bands)}",
+                remedy=f"restore them, or run `owl-geo init {self.path} --update`",
             )
         known = self.index.record.scenes
         for name, grid in source.grids.items():
             if known.get(name) != grid_record(grid):
                 raise RunError(
                     f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
-                    f"{self.path} was made; restore it, or run `owl-geo init {self.path} --update`"
+                    f"{self.path} was made",
+                    remedy=f"restore it, or run `owl-geo init {self.path} --update`",
                 )
         self._warn_of_changes()
         return source

@@ -98,8 +98,8 @@ class SceneFiles:
             for path in paths:
                 if owl_toml.is_local(path) and not Path(path).exists():
                     raise SourceError(
-                        f"scene {name!r}: {path} does not exist; put it back, or say in "
-                        f"{owl_toml_path} where it is now"
+                        f"scene {name!r}: {path} does not exist",
+                        remedy=f"put it back, or say in {owl_toml_path} where it is now",
                     )
 
 

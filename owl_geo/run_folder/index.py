@@ -48,8 +48,8 @@ class PatchIndex:
             if not moved or self.scenes.changed:
                 raise RunError(
                     f"{self._folder / owl_toml.FILE_NAME}: source, layers, concepts, oracle or "
-                    "evaluation changed since the patch index was made; "
-                    f"run `owl-geo init {self._folder} --update`"
+                    "evaluation changed since the patch index was made",
+                    remedy=f"run `owl-geo init {self._folder} --update`",
                 )
         return self._table(PATCHES, patch_table.read)
 
@@ -81,7 +81,7 @@ class PatchIndex:
             return IndexRecord.read(path)
         except DAMAGE as error:
             raise RunError(
-                f"{path} is damaged; run `owl-geo init {self._folder} --update`"
+                f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
 
     @cached_property
@@ -136,11 +136,13 @@ class PatchIndex:
             return read(path)
         except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise RunError(
-                f"{path} is damaged; run `owl-geo init {self._folder} --update`"
+                f"{path} is damaged", remedy=f"run `owl-geo init {self._folder} --update`"
             ) from error
 
     def _required(self, name: str) -> Path:
         path = self._folder / name
         if not path.exists():
-            raise RunError(f"{path} is missing; run `owl-geo init {self._folder} --update`")
+            raise RunError(
+                f"{path} is missing", remedy=f"run `owl-geo init {self._folder} --update`"
+            )
         return path

@@ -30,11 +30,13 @@ class Journal:
                 rounds.append(Round.from_json(record.read_text(encoding="utf-8")))
             except DAMAGE as error:
                 raise RunError(
-                    f"{record} is damaged ({error}); restore it, or move {folder} away"
+                    f"{record} is damaged ({error})", remedy=f"restore it, or move {folder} away"
                 ) from error
         for number, entry in enumerate(rounds):
             if entry.number != number:
-                raise RunError(f"{rounds_folder} lacks round {number:03d}; restore that folder")
+                raise RunError(
+                    f"{rounds_folder} lacks round {number:03d}", remedy="restore that folder"
+                )
         return rounds
 
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:

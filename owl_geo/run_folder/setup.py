@@ -75,8 +75,9 @@ def update(
     lost = asked[~asked.isin(patches["patch_id"])]
     if len(lost):
         raise RunError(
-            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would not "
-            "exist with these settings; restore stride, scenes and area, or make another run"
+            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would "
+            "not exist with these settings",
+            remedy="restore stride, scenes and area, or make another run",
         )
     files = record_scenes(run.settings_here, grids)
     with run.locked():
@@ -200,25 +201,30 @@ def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise RunError unless a new run may be written at ``path``."""
     if os.path.realpath(path) == str(Path.cwd()):  # Path.resolve breaks on a ring of links
-        raise RunError(f"{path} is the folder you are in; give the run a folder of its own")
+        raise RunError(
+            f"{path} is the folder you are in", remedy="give the run a folder of its own"
+        )
     if not path.exists():
         return
     if not path.is_dir():
         raise RunError(
-            f"{path} is a file; the run needs a folder of its own, which is named first, and "
-            "scenes go with --scene"
+            f"{path} is a file",
+            remedy=(
+                "the run needs a folder of its own, which is named first, and scenes go with "
+                "--scene"
+            ),
         )
     if not any(path.iterdir()):
         return
     if not is_run(path):
-        raise RunError(f"{path} is not empty and no run; choose another place")
+        raise RunError(f"{path} is not empty and no run", remedy="choose another place")
     if not overwrite:
-        raise RunError(f"{path} already holds a run; go on with it, or use --overwrite")
+        raise RunError(f"{path} already holds a run", remedy="go on with it, or use --overwrite")
     for place, people in _answers_by_people(path).items():
         if people:
             raise RunError(
-                f"{place} holds {people} answers by people; --overwrite will not delete them, "
-                "move the folder away"
+                f"{place} holds {people} answers by people",
+                remedy="--overwrite will not delete them, move the folder away",
             )
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
@@ -21,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from owl_geo.errors import did_you_mean
+from owl_geo.errors import suggestion
 from owl_geo.schema import CONSENSUS, LAYOUT_VERSION, RESERVED_COLUMNS, RESERVED_LABELS
 from owl_geo.settings.choices import (
     DIVERSITY,
@@ -58,9 +59,10 @@ class Section(BaseModel):
 class Wrong(ValueError):
     """What a validator finds, with the names of the settings of its section that it is about."""
 
-    def __init__(self, text: str, *settings: str) -> None:
+    def __init__(self, text: str, *settings: str, remedy: str = "") -> None:
         super().__init__(text)
         self.settings = settings
+        self.remedy = remedy
 
 
 class OneOf:
@@ -73,6 +75,11 @@ class OneOf:
         self, _source: Any, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"enum": list(self.choices), "type": "string"}
 
     def _checked(self, name: Any) -> str:
         if isinstance(name, str) and name in self.choices:
@@ -170,7 +177,9 @@ class GeoTiffSettings(SourceSection):
         names = [scene.name for scene in self.scenes]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise ValueError(f"two scenes are named {min(twice)!r}; give them names of their own")
+            raise Wrong(
+                f"two scenes are named {min(twice)!r}", remedy="give them names of their own"
+            )
         if any(scene.mask for scene in self.scenes) and not self.mask_bad:
             raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
         return self
@@ -363,13 +372,17 @@ class ModelSettings(Section):
         backbones = in_words([name for name, choice in MODELS.items() if choice.is_backbone])
         is_backbone = MODELS[self.kind].is_backbone
         if not is_backbone and self.weights != "none":
-            raise Wrong(f"weights is for a backbone; set kind to {backbones}", "weights", "kind")
+            raise Wrong(
+                "weights is for a backbone", "weights", "kind", remedy=f"set kind to {backbones}"
+            )
         if not is_backbone and self.frozen:
-            raise Wrong(f"frozen is for a backbone; set kind to {backbones}", "frozen", "kind")
+            raise Wrong(
+                "frozen is for a backbone", "frozen", "kind", remedy=f"set kind to {backbones}"
+            )
         if self.head != default(HEADS) and not self.on_features:
-            raise ValueError(
-                f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
-                "own last layer"
+            raise Wrong(
+                f"head {self.head!r} is for statistics or a frozen backbone",
+                remedy=f"{self.kind} has its own last layer",
             )
         return self
 
@@ -589,15 +602,16 @@ class Settings(Section):
         yes_no = [n for n, c in self.concepts.items() if c.kind in ("equals", "below", "above")]
         for name in self.acquisition.weights:
             if name not in yes_no:
-                raise ValueError(
-                    f"acquisition.weights.{name} is no yes/no concept{did_you_mean(name, yes_no)}"
+                raise Wrong(
+                    f"acquisition.weights.{name} is no yes/no concept",
+                    remedy=suggestion(name, yes_no),
                 )
         _check_learning(self.model, self.uncertainty, self.reptile)
         if self.oracle is not None:
             for name in self.oracle.values:
                 if name not in self.classes:
-                    raise ValueError(
-                        f"oracle.values.{name} is no class{did_you_mean(name, self.classes)}"
+                    raise Wrong(
+                        f"oracle.values.{name} is no class", remedy=suggestion(name, self.classes)
                     )
             if self.oracle.path is None and not self.source.has_truth:
                 raise ValueError("oracle.path is missing: this source has no truth of its own")
@@ -637,16 +651,20 @@ def _check_learning(
     head = f"the head {model.head!r}"
     if reptile.kind in ("plain", "diverse") and not model.by_gradient:
         heads = in_words([repr(name) for name, choice in HEADS.items() if choice.by_gradient])
-        raise ValueError(
-            f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient steps; "
-            f"use head = {heads}, the cnn or an unfrozen backbone, or reptile.kind = 'auto'"
+        raise Wrong(
+            (
+                f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient "
+                "steps"
+            ),
+            remedy=f"use head = {heads}, the cnn or an unfrozen backbone, or reptile.kind = 'auto'",
         )
     if uncertainty.n_passes and not model.by_gradient:
-        raise ValueError(f"uncertainty.members is dropout, but {head} has none; take ensemble")
+        raise Wrong(f"uncertainty.members is dropout, but {head} has none", remedy="take ensemble")
     if uncertainty.n_passes and model.dropout == 0:
         raise Wrong(
-            "uncertainty.members is dropout, but model.dropout is 0; raise it, or take ensemble",
+            "uncertainty.members is dropout, but model.dropout is 0",
             *("uncertainty.members", "model.dropout"),
+            remedy="raise it, or take ensemble",
         )
     _check_members(model, uncertainty)
 
@@ -668,9 +686,12 @@ def _check_members(model: ModelSettings, uncertainty: UncertaintySettings) -> No
         enough = [name for name in heads if heads[name].implementation.members >= needed]
         remedy += f", or model.head to {in_words(enough)}"
     raise Wrong(
-        f"uncertainty.measure is {uncertainty.measure}, which compares members, but {setting} "
-        f"{name} with uncertainty.members {uncertainty.members} gives {given}; {remedy}",
+        (
+            f"uncertainty.measure is {uncertainty.measure}, which compares members, but "
+            f"{setting} {name} with uncertainty.members {uncertainty.members} gives {given}"
+        ),
         *("uncertainty.measure", "uncertainty.members", setting),
+        remedy=f"{remedy}",
     )
 
 
@@ -687,8 +708,9 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
             raise Wrong(text, "classes")
         _check_name("class", name, "classes")
     if positive not in classes:
-        near = did_you_mean(positive, classes)
-        raise Wrong(f"positive is {positive!r}, no class{near}", "positive")
+        raise Wrong(
+            f"positive is {positive!r}, no class", "positive", remedy=suggestion(positive, classes)
+        )
 
 
 def _check_name(kind: str, name: str, *settings: str) -> None:
@@ -696,12 +718,17 @@ def _check_name(kind: str, name: str, *settings: str) -> None:
     shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}...")
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise Wrong(
-            f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
-            f"{_LONGEST_NAME}; rename it",
+            (
+                f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
+                f"{_LONGEST_NAME}"
+            ),
             *settings,
+            remedy="rename it",
         )
     if "[%" in name or "%]" in name:
-        raise Wrong(f"the {kind} {shown} would be an expression to QGIS; rename it", *settings)
+        raise Wrong(
+            f"the {kind} {shown} would be an expression to QGIS", *settings, remedy="rename it"
+        )
 
 
 def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:
@@ -710,18 +737,18 @@ def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSetti
     for name, concept in concepts.items():
         _check_name("concept", name)
         if name.lower() in RESERVED_COLUMNS:
-            raise ValueError(
-                f"concepts.{name}: the batch has a column of that name; choose another"
+            raise Wrong(
+                f"concepts.{name}: the batch has a column of that name", remedy="choose another"
             )
         twin = next((other for other in kinds if other.lower() == name.lower()), None)
         if twin is not None:
-            raise ValueError(f"concepts.{name} and {twin} differ in case only; rename one")
+            raise Wrong(f"concepts.{name} and {twin} differ in case only", remedy="rename one")
         layer = getattr(concept, "layer", None)
         if layer is not None and layer not in layers:
-            raise ValueError(f"concepts.{name}: no layer {layer!r}{did_you_mean(layer, layers)}")
+            raise Wrong(f"concepts.{name}: no layer {layer!r}", remedy=suggestion(layer, layers))
         of = getattr(concept, "of", None)
         if of is not None and of not in kinds:
-            raise ValueError(
-                f"concepts.{name}: no concept {of!r} above it{did_you_mean(of, kinds)}"
+            raise Wrong(
+                f"concepts.{name}: no concept {of!r} above it", remedy=suggestion(of, kinds)
             )
         kinds[name] = concept.kind

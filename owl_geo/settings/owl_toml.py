@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tomlkit
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from tomlkit.items import Array, Table
 
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, nearest, suggestion
 from owl_geo.schema import LAYOUT_VERSION
-from owl_geo.settings.config import Section, Settings
+from owl_geo.settings.config import OneOf, Section, Settings
 from owl_geo.settings.files import settings_of_files, with_files
 
 FILE_NAME = "owl.toml"
@@ -38,7 +39,7 @@ def parse(data: Mapping[str, Any], where: str) -> Settings:
     except ValidationError as error:
         found = _finding(error)
         raise ConfigError(
-            f"{where}: {found}", settings=found.settings, fault=found.fault
+            f"{where}: {found}", remedy=found.remedy, settings=found.settings, fault=found.fault
         ) from error
 
 
@@ -52,12 +53,15 @@ def load(path: Path) -> Settings:
     try:
         data = read(path)
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist; make a run with `owl-geo init`") from error
+        raise ConfigError(
+            f"{path} does not exist", remedy="make a run with `owl-geo init`"
+        ) from error
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:
         raise ConfigError(
             f"{path} was made by a newer owl-geo (layout {version}, this one knows "
-            f"{LAYOUT_VERSION}); upgrade owl-geo"
+            f"{LAYOUT_VERSION})",
+            remedy="upgrade owl-geo",
         )
     return parse(data, str(path))
 
@@ -71,7 +75,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise ConfigError(no_toml(str(path), error)) from error
+        raise _not_toml(str(path), error) from error
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
     data = _loads(text, str(path))
@@ -87,7 +91,7 @@ def _loads(text: str, where: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ConfigError(f"{where} cannot be read as TOML: it is nested too deep") from error
     except ValueError as error:  # numbers of thousands of digits are one too
-        raise ConfigError(no_toml(where, error)) from error
+        raise _not_toml(where, error, text) from error
 
 
 def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
@@ -133,13 +137,14 @@ _PATHS = frozenset(settings_of_files(Settings))
 _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
 
-def no_toml(where: str, error: Exception) -> str:
-    """Say why a text is no TOML; of a path as Windows writes it, how TOML wants it."""
+def _not_toml(where: str, error: Exception, text: str = "") -> ConfigError:
+    """Return why a text is not TOML, with a remedy where it has a path as Windows writes it."""
     if isinstance(error, IsADirectoryError):
-        return f"{where} is a folder; name a TOML file"
-    text = f"{where} cannot be read as TOML: {error}"
-    backslash = "\\" in str(error) or "hex" in str(error).lower()
-    return f"{text}; {_WINDOWS}" if backslash else text
+        return ConfigError(f"{where} is a folder", remedy="name a TOML file")
+    has_backslash = re.search(r'"[^"\n]*\\', text) is not None
+    return ConfigError(
+        f"{where} cannot be read as TOML: {error}", remedy=_WINDOWS if has_backslash else ""
+    )
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:
@@ -197,7 +202,9 @@ def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
             f"cannot add scenes to source.scenes as it is written: {error}"
         ) from error
     if count != len(tomllib.loads(text)["source"]["scenes"]) + len(scenes):
-        raise ConfigError("cannot add to source.scenes as it is written; use [[source.scenes]]")
+        raise ConfigError(
+            "cannot add to source.scenes as it is written", remedy="use [[source.scenes]]"
+        )
     return added
 
 
@@ -256,11 +263,12 @@ def _holds_models(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What is wrong with which settings; ``str`` is all of it in one line."""
+    """What is wrong with which settings, and what to do; ``str`` is the fault and its place."""
 
     place: str  # the table, or the setting where the fault does not name it
     fault: str
     settings: tuple[str, ...] = ()
+    remedy: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fault}" if self.place else self.fault
@@ -272,17 +280,18 @@ def _finding(error: ValidationError) -> _Finding:
     parts, section = _located(first["loc"])
     place = ".".join(parts)
     if first["type"] == "extra_forbidden":
-        near = did_you_mean(parts[-1], section.model_fields)
-        return _Finding("", f"{place} is no setting{near}")
+        remedy = suggestion(parts[-1], section.model_fields)
+        return _Finding("", f"{place} is no setting", remedy=remedy)
     if first["type"] == "value_error":
         wrong = first["ctx"]["error"]
         about = [".".join([*parts, name]) for name in getattr(wrong, "settings", ())]
-        return _Finding(place, str(wrong), tuple(about or [place]))
+        remedy = getattr(wrong, "remedy", "")
+        return _Finding(place, str(wrong), tuple(about or [place]), remedy)
     if first["type"] == "missing":
-        return _Finding("", f"{place} is missing{_FOR_MISSING.get(place, '')}")
+        return _Finding("", f"{place} is missing", remedy=_FOR_MISSING.get(place, ""))
     if first["type"] == "union_tag_invalid":
-        tags = first["ctx"]["expected_tags"]
-        return _Finding("", f"{place}.kind is {first['ctx']['tag']!r}; known: {tags}")
+        kinds = first["ctx"]["expected_tags"]
+        return _Finding("", f"{place}.kind is {first['ctx']['tag']!r}", remedy=f"known: {kinds}")
     if first["type"] == "union_tag_not_found":
         return _Finding("", f"{place}.kind is missing")
     wanted = first["msg"].removeprefix("Input ").strip()
@@ -290,16 +299,28 @@ def _finding(error: ValidationError) -> _Finding:
     found = repr(first["input"])
     found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
     too_large = first["type"] in ("less_than_equal", "less_than")
-    advice = "; it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
+    remedy = "it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
     if first["type"] == "literal_error" and isinstance(first["input"], str):
-        near = did_you_mean(first["input"], re.findall("'([^']*)'", first["ctx"]["expected"]))
-        advice = near if near.startswith("; did") else ""
-    return _Finding("", f"{place} is {found}, but it {wanted}{advice}", (place,))
+        near = nearest(first["input"], _words(section.model_fields[parts[-1]]))
+        remedy = "" if near is None else f"did you mean {near!r}?"
+    return _Finding("", f"{place} is {found}, but it {wanted}", (place,), remedy)
+
+
+def _words(field: FieldInfo) -> list[str]:
+    """Return the words that a setting may be, if it may be one of some."""
+    chosen = [name for one in field.metadata if isinstance(one, OneOf) for name in one.choices]
+    return chosen or _literals(field.annotation)
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    return [word for part in get_args(annotation) for word in _literals(part)]
 
 
 _SHARES = ("min_valid", "min_share", "audit_share", "test_share", "overlap", "replay")
 _FOR_MISSING = {
-    "source.scenes": "; name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
+    "source.scenes": "name your imagery with --scene FILE, or try `owl-geo sample DIR` first"
 }
 
 

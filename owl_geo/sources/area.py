@@ -35,8 +35,8 @@ class AreaOfInterest:
             layers = pyogrio.list_layers(self.path)[:, 0].tolist()
             if len(layers) > 1:
                 raise SourceError(
-                    f"the area of interest {self.path} has several layers: {', '.join(layers)}; "
-                    "save the one you mean as a file of its own"
+                    f"the area of interest {self.path} has several layers: {', '.join(layers)}",
+                    remedy="save the one you mean as a file of its own",
                 )
             table = read_table(self.path, columns=[], force_2d=True)
         except UNREADABLE as error:
@@ -46,14 +46,16 @@ class AreaOfInterest:
         if not isinstance(table, gpd.GeoDataFrame):
             raise SourceError(f"the area of interest {self.path} has no geometry")
         if table.crs is None:
-            raise SourceError(f"the area of interest {self.path} has no CRS; assign one first")
+            raise SourceError(
+                f"the area of interest {self.path} has no CRS", remedy="assign one first"
+            )
         self._crs: CRS = table.crs
         shapes = repaired(table.geometry.to_numpy())
         area = shapely.union_all([shape for shape in shapes if shape is not None])
         if not area.area > 0:
             raise SourceError(
-                f"the area of interest {self.path} has no polygon ({len(table)} "
-                "features); draw some in QGIS, or leave it out"
+                f"the area of interest {self.path} has no polygon ({len(table)} features)",
+                remedy="draw some in QGIS, or leave it out",
             )
         shapely.prepare(area)
         self._area = area

@@ -210,14 +210,18 @@ def _find(bands: Sequence[Band], word: str, where: str) -> Band:
         return bands[int(word) - 1]
     if several:
         candidates = ", ".join(band.name for band in several)
-        raise SourceError(f"{where}: {word!r} may mean {candidates}; name one of them in full")
+        raise SourceError(
+            f"{where}: {word!r} may mean {candidates}", remedy="name one of them in full"
+        )
     if word.isdecimal():
         raise SourceError(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
     names = [band.name for band in bands] + [band.common for band in bands if band.common]
     band_names = list(dict.fromkeys(names))
     near = nearest(word, band_names)
-    hint = f" did you mean {near!r}?" if near is not None else ""
-    raise SourceError(f"{where} has no band {word!r};{hint} it has {', '.join(band_names)}")
+    hint = "" if near is None else f"did you mean {near!r}? "
+    raise SourceError(
+        f"{where} has no band {word!r}", remedy=f"{hint}it has {', '.join(band_names)}"
+    )
 
 
 def listed(bands: Sequence[Band]) -> str:

@@ -33,8 +33,8 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
         holed = np.flatnonzero(~valid.all(axis=(1, 2)))
         if not valid[holed].any(axis=(1, 2)).all():
             raise SourceError(
-                f"{bands[0].path}: a patch has no valid pixel any more; "
-                "the scene or its mask changed since it was scanned"
+                f"{bands[0].path}: a patch has no valid pixel any more",
+                remedy="the scene or its mask changed since it was scanned",
             )
         if len(holed):
             patches[holed] = fill(patches[holed], valid[holed])

@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SourceError, missing_file
+from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
@@ -49,14 +49,16 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
     Raises SourceError.
     """
     if is_local(path) and not Path(path).exists():
-        raise SourceError(missing_file(path))
+        raise SourceError(f"{path} does not exist", remedy=where_instead(path))
     check_is_file(path, SourceError)
     options = {"num_threads": threads} if threads else {}
     try:
         return rasterio.open(path, **options)
     except UNREADABLE as error:
         reason = str(error).rstrip(".")
-        raise SourceError(f"cannot open {path} as a raster: {reason}; {_advice(path)}") from error
+        raise SourceError(
+            f"cannot open {path} as a raster: {reason}", remedy=_advice(path)
+        ) from error
 
 
 CUBE = "a data cube? add --source cube"
@@ -151,7 +153,9 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:
         if dtype.startswith("complex"):
-            raise SourceError(f"{path} has complex pixels ({dtype}); make real bands of them first")
+            raise SourceError(
+                f"{path} has complex pixels ({dtype})", remedy="make real bands of them first"
+            )
 
 
 def _check_pixels(band: Band) -> None:
@@ -162,14 +166,15 @@ def _check_pixels(band: Band) -> None:
     if not (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all():
         raise SourceError(
             f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
-            f"{band.offset:g} make no values of its pixels; correct them, for example with "
-            "gdal_edit.py -scale and -offset"
+            f"{band.offset:g} make no values of its pixels",
+            remedy="correct them, for example with gdal_edit.py -scale and -offset",
         )
     if band.blocks[0] * band.blocks[1] * dtype.itemsize > _LARGEST_BLOCK:
         height, width = band.blocks
         raise SourceError(
             f"{band.path} stores its pixels in blocks of {width:,} x {height:,}, too large to "
-            "decode; rewrite it, for example with gdal_translate -co TILED=YES"
+            "decode",
+            remedy="rewrite it, for example with gdal_translate -co TILED=YES",
         )
 
 
@@ -182,8 +187,8 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
         crs_of(crs)
     except CRSError as error:
         raise SourceError(
-            f"{dataset.name} has a CRS that PROJ does not know; assign another, for example with "
-            "gdal_edit.py -a_srs"
+            f"{dataset.name} has a CRS that PROJ does not know",
+            remedy="assign another, for example with gdal_edit.py -a_srs",
         ) from error
     return SceneGrid(
         name=name,

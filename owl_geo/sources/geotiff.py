@@ -145,7 +145,7 @@ class GeoTiffSource(TiledSource[FileScene]):
     def _check_scannable(self) -> None:
         if self._lacks_mask:
             raise SourceError(
-                "mask_bad has bad values, but no scene has a mask; name one with --mask"
+                "mask_bad has bad values, but no scene has a mask", remedy="name one with --mask"
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
@@ -189,12 +189,12 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
             if band.number == 1 and _real(band.path) == real_path:  # of both the first band counts
                 others = [other.name for other in scene.bands if other is not band]
                 raise SourceError(
-                    f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}; "
-                    + (
+                    f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}",
+                    remedy=(
                         f"name the others, with --bands {','.join(others)}"
                         if others
                         else "name another file"
-                    )
+                    ),
                 )
     if scene.doubtful:
         others = [band.name for band in scene.bands if band.name not in scene.doubtful]

@@ -27,7 +27,9 @@ class JoinedSource:
                 raise SourceError(f"the {what} differ: {other}, but the model learnt on {one}")
         twice = set(first.grids) & set(second.grids)
         if twice:
-            raise SourceError(f"both sources have a scene {sorted(twice)[0]!r}; give it a name")
+            raise SourceError(
+                f"both sources have a scene {sorted(twice)[0]!r}", remedy="give it a name"
+            )
         self._parts = (first, second)
         self._start = len(first.index)  # of the second
         self._index = pd.concat([first.index, second.index], ignore_index=True)

@@ -95,7 +95,9 @@ def _s2_images(folder: Path) -> dict[str, Path]:
     """Return the finest image of each band, and of the scene classification as ``SCL``."""
     granules = sorted(path for path in folder.glob("GRANULE/*") if path.is_dir())
     if len(granules) != 1:
-        raise SourceError(f"{folder} has {len(granules)} granules; a product of one tile is needed")
+        raise SourceError(
+            f"{folder} has {len(granules)} granules", remedy="a product of one tile is needed"
+        )
     finest: dict[str, tuple[int, Path]] = {}
     for path in sorted((granules[0] / "IMG_DATA").rglob("*.jp2")):
         if match := _S2_IMAGE.search(path.name):
@@ -193,8 +195,8 @@ def landsat(folder: Path) -> Product:
     metadata = sorted(folder.glob("*_MTL.txt"))
     if len(metadata) > 1:
         raise SourceError(
-            f"{folder} holds several Landsat products ({metadata[0].name}, {metadata[1].name}); "
-            "give each a folder of its own"
+            f"{folder} holds several Landsat products ({metadata[0].name}, {metadata[1].name})",
+            remedy="give each a folder of its own",
         )
     stem = metadata[0].name.removesuffix("_MTL.txt")
     groups = _read_mtl(metadata[0])

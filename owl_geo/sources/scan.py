@@ -100,7 +100,8 @@ def check_mask(scene: Scene) -> None:
     if share == 0:
         raise SourceError(
             f"the mask {scene.mask.path} covers nothing of scene {scene.name!r}, which spans "
-            f"{extent_text(scene.grid)} in {crs_text(scene.grid)}; take the mask of this scene"
+            f"{extent_text(scene.grid)} in {crs_text(scene.grid)}",
+            remedy="take the mask of this scene",
         )
     if share < 0.999:
         _log.warning(
@@ -184,8 +185,9 @@ def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
     windows = -(-height // stride) * -(-width // stride)
     if windows > _MOST_WINDOWS:
         raise SourceError(
-            f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} patches, "
-            f"more than {_MOST_WINDOWS:,}; cut it up, or take a larger patch_size or stride"
+            f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} "
+            f"patches, more than {_MOST_WINDOWS:,}",
+            remedy="cut it up, or take a larger patch_size or stride",
         )
 
 

@@ -95,10 +95,12 @@ def distinct_names(locations: Sequence[SceneLocation], taken: Collection[str] = 
     own = Counter(location.name for location in locations if location.name)
     for name, count in own.items():
         if count > 1:
-            raise SourceError(f"two scenes are named {name!r}; give them names of their own")
+            raise SourceError(
+                f"two scenes are named {name!r}", remedy="give them names of their own"
+            )
         if name in taken:
             raise SourceError(
-                f"there is a scene {name!r} already, of another file; write NAME=PATH"
+                f"there is a scene {name!r} already, of another file", remedy="write NAME=PATH"
             )
     fixed = {*own, *taken}
     parts = [_parts(location) for location in locations]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from owl_geo.errors import SourceError, missing_file
+from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, expanded, is_local
 from owl_geo.sources.products import is_landsat, is_sentinel2
@@ -134,7 +134,9 @@ def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
     if glob.has_magic(path):
         matches = _matches(path, folder)
         if name and len(matches) > 1:
-            raise SourceError(f"{word!r}: {len(matches)} scenes cannot share a name; leave it out")
+            raise SourceError(
+                f"{word!r}: {len(matches)} scenes cannot share a name", remedy="leave it out"
+            )
         return [SceneLocation(name or None, (match,)) for match in matches]
     if lists and path.lower().endswith(_LISTS):
         return _of_list(_local(path, folder))  # raises, since it does not exist
@@ -146,7 +148,8 @@ def _check_text(text: str) -> None:
     if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         shown = text.encode(errors="backslashreplace").decode()
         raise SourceError(
-            f"{shown!r} has control characters, or is not UTF-8; rename the file or its folder"
+            f"{shown!r} has control characters, or is not UTF-8",
+            remedy="rename the file or its folder",
         )
 
 
@@ -165,7 +168,7 @@ def _has_name(word: str, folder: Path) -> bool:
 def _of_list(path: Path) -> list[SceneLocation]:
     """Read a list: a word per line, relative to the list; # begins a comment."""
     if path.name.upper().endswith("_MTL.TXT"):
-        raise SourceError(f"{path} is the metadata of a Landsat product; name its folder")
+        raise SourceError(f"{path} is the metadata of a Landsat product", remedy="name its folder")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -192,7 +195,9 @@ def _check_listed(locations: Iterable[SceneLocation]) -> None:
     for location in locations:
         for file in location.files:
             if location.origin and is_local(file) and not Path(file).exists():
-                raise SourceError(f"{location.origin}: {missing_file(file)}")
+                raise SourceError(
+                    f"{location.origin}: {file} does not exist", remedy=where_instead(file)
+                )
 
 
 def _matches(pattern: str, folder: Path) -> list[str]:
@@ -220,8 +225,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     if not kept:
         only = f"; it matches {len(matches)} files that are not scenes" if matches else ""
         raise SourceError(
-            f"no scene matches {pattern!r} in {folder}{only}; check the pattern, ** goes into "
-            "folders below"
+            f"no scene matches {pattern!r} in {folder}{only}",
+            remedy="check the pattern, ** goes into folders below",
         )
     return kept
 
@@ -334,7 +339,8 @@ def _masked(scenes: list[SceneSettings], masks: Sequence[str], folder: Path) -> 
         return scenes
     if len(masks) not in (1, len(scenes)):
         raise SourceError(
-            f"{len(masks)} masks for {len(scenes)} scenes; give one, one each, or one with {{name}}"
+            f"{len(masks)} masks for {len(scenes)} scenes",
+            remedy="give one, one each, or one with {name}",
         )
     each = list(masks) if len(masks) > 1 else [masks[0]] * len(scenes)
     return [

@@ -212,7 +212,7 @@ def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band,
     if wanted:
         return select(first.bands, wanted, f"scene {first.name!r}")
     if first.unusable:
-        raise SourceError(f"{first.unusable[0]}; or name the bands to take")
+        raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
 
 
@@ -236,7 +236,9 @@ def _same_bands(
         if not (by_order and unnamed):
             if wanted:
                 raise
-            raise SourceError(f"{error}; the first scene, {first.name!r}, has it") from error
+            raise SourceError(
+                str(error), remedy=f"the first scene, {first.name!r}, has it"
+            ) from error
         theirs = other.default
     return tuple(replace(band, name=ours.name) for band, ours in zip(theirs, bands, strict=True))
 
@@ -260,15 +262,16 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
         if not same_crs(band.grid.crs, grid.crs):
             raise SourceError(
                 f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
-                f"{crs_text(grid)}; name bands that share a CRS"
+                f"{crs_text(grid)}",
+                remedy="name bands that share a CRS",
             )
         # a coarser grid may begin up to one of its pixels away, as Landsat's 15 m and 30 m bands do
         reach = max(*pixel_size(band.grid), *pixel_size(grid))
         if np.abs(np.subtract(bounds(band.grid), bounds(grid))).max() > 1.001 * reach:
             raise SourceError(
-                f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, "
-                f"{base.path} covers {extent_text(grid)}; the bands of a scene must lie on each "
-                "other"
+                f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, {base.path} covers "
+                f"{extent_text(grid)}",
+                remedy="the bands of a scene must lie on each other",
             )
     return replace(grid, name=name)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from owl_geo.errors import SourceError, did_you_mean
+from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
@@ -57,7 +57,9 @@ class _Asset:
 def items_of(path: str) -> list[Item]:
     """Read the items of a STAC Item or ItemCollection; raises SourceError for anything else."""
     if not is_local(path):
-        raise SourceError(f"{path}: a STAC item is read from this machine only; download it first")
+        raise SourceError(
+            f"{path}: a STAC item is read from this machine only", remedy="download it first"
+        )
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -65,7 +67,7 @@ def items_of(path: str) -> list[Item]:
         raise SourceError(f"cannot read {path} as a STAC item: {reason}") from error
     kind = data.get("type") if isinstance(data, dict) else None
     if kind in ("Catalog", "Collection"):
-        raise SourceError(f"{path} is a STAC {kind}, which has no pixels; name its items")
+        raise SourceError(f"{path} is a STAC {kind}, which has no pixels", remedy="name its items")
     features = data.get("features") if kind == "FeatureCollection" else [data]
     if kind not in ("Feature", "FeatureCollection") or not isinstance(features, list):
         raise SourceError(f"{path} is not a STAC Item or ItemCollection")
@@ -94,7 +96,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     where = f"STAC item {item.name!r} in {item.path}"
     if not data:
         keys = ", ".join(item.assets) or "none"
-        raise SourceError(f"{where} has no asset with bands; its assets: {keys}")
+        raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
     names = _band_names(data)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
@@ -200,7 +202,7 @@ def _with_bands(
         holders = [asset for asset in assets if _holds(asset, names[asset.key], word)]
         if not holders:
             all_names = [name for asset in assets for name in names[asset.key]]
-            raise SourceError(f"{where} has no band {word!r}{did_you_mean(word, all_names)}")
+            raise SourceError(f"{where} has no band {word!r}", remedy=suggestion(word, all_names))
         # a band on its own goes before one in a stack
         best = min(holders, key=lambda asset: len(asset.bands) or 1)
         if not any(asset.key in chosen for asset in holders):

@@ -272,7 +272,8 @@ class _Layout:
         if outside.any():
             raise SourceError(
                 f"the patch index does not fit the scenes: {index['patch_id'][outside].iloc[0]} "
-                "reaches past the edge; the scene was replaced, or patch_size changed"
+                "reaches past the edge",
+                remedy="the scene was replaced, or patch_size changed",
             )
         return cls(index, windows)
 

@@ -69,8 +69,9 @@ def _hold_out_blocks(
     blocks, sizes = np.unique(first, return_counts=True)
     if len(blocks) < 2:
         raise ConfigError(
-            f"evaluation.block_size is {edge} patches, and all {len(windows)} patches lie in one "
-            'block; choose a smaller one, or split = "random"'
+            f"evaluation.block_size is {edge} patches, and all {len(windows)} patches lie in "
+            "one block",
+            remedy='choose a smaller one, or split = "random"',
         )
     order = rng.permutation(len(blocks))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1

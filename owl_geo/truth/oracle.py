@@ -14,7 +14,7 @@ from owl_geo.concepts.osm import is_osm
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as raster_extent
-from owl_geo.errors import ConfigError, LayerError, did_you_mean
+from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import reproject
 from owl_geo.ground.raster import is_raster, values_of
 from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
@@ -72,10 +72,11 @@ def _raster_shares(
     if not oracle.values:
         raise ConfigError(
             f"{path} is a raster: say which of its values mean {_quoted(wanted)}, with "
-            f"--oracle-values or as oracle.values in owl.toml; {_values_there(path)}"
+            "--oracle-values or as oracle.values in owl.toml",
+            remedy=f"{_values_there(path)}",
         )
     if oracle.column is not None:
-        raise ConfigError(f"oracle.column goes with a vector layer; {path} is a raster")
+        raise ConfigError("oracle.column goes with a vector layer", remedy=f"{path} is a raster")
     check_extent(path, raster_extent(path), pool, a_part=a_part)
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
@@ -90,8 +91,8 @@ def _raster_shares(
         if not shares[:, column].any() and not a_part:
             values = " or ".join(oracle.values[name])
             raise LayerError(
-                f"{path}: no pixel of any patch has {values}; {_values_there(path)}; see "
-                f"--oracle-values, or oracle.values.{name} in owl.toml"
+                f"{path}: no pixel of any patch has {values}; {_values_there(path)}",
+                remedy=f"see --oracle-values, or oracle.values.{name} in owl.toml",
             )
     return shares, is_mapped
 
@@ -108,7 +109,8 @@ def _codes(values: tuple[str, ...], path: str) -> list[float]:
         except ValueError as error:
             raise ConfigError(
                 f"{path} is a raster, whose values are numbers, and {value!r} is none; "
-                f"{_values_there(path)}; see --oracle-values, or oracle.values in owl.toml"
+                f"{_values_there(path)}",
+                remedy="see --oracle-values, or oracle.values in owl.toml",
             ) from error
     return codes
 
@@ -167,13 +169,16 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
     if oracle.column is None:
         if oracle.values:
             raise ConfigError(
-                f"which attribute of {oracle.path} holds {' or '.join(_all(oracle))}? Name "
-                f"it with --oracle-column, or as oracle.column; known: {', '.join(layer.fields)}"
+                f"which attribute of {oracle.path} holds {' or '.join(_all(oracle))}? Name it "
+                "with --oracle-column, or as oracle.column",
+                remedy=f"known: {', '.join(layer.fields)}",
             )
         return np.zeros(len(layer.features), dtype=np.int64)
     if oracle.column not in layer.features:
-        near = did_you_mean(oracle.column, layer.fields)
-        raise LayerError(f"{oracle.path} has no attribute {oracle.column!r}{near}")
+        raise LayerError(
+            f"{oracle.path} has no attribute {oracle.column!r}",
+            remedy=suggestion(oracle.column, layer.fields),
+        )
     text = text_of(layer.features[oracle.column])
     codes = np.full(len(text), len(wanted), dtype=np.int64)
     for code, name in enumerate(wanted):
@@ -182,10 +187,9 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
         if not has_value.any():
             seen = sorted(set(text.tolist()))
             raise LayerError(
-                f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; "
-                f"there are {', '.join(map(repr, seen[:_SHOWN]))}"
-                f"{' ...' if len(seen) > _SHOWN else ''}; "
-                "say which with --oracle-values, or oracle.values in owl.toml"
+                f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; there "
+                f"are {', '.join(map(repr, seen[:_SHOWN]))}{' ...' if len(seen) > _SHOWN else ''}",
+                remedy="say which with --oracle-values, or oracle.values in owl.toml",
             )
         codes[has_value] = code
     return codes

@@ -80,8 +80,8 @@ def _add(
     growth = unopened_source(run.settings_here.source).growth
     if growth is None:
         raise RunError(
-            f"{run.path} has a {run.settings.source.kind} source; only to a run on scenes can "
-            "scenes be added"
+            f"{run.path} has a {run.settings.source.kind} source",
+            remedy="only to a run on scenes can scenes be added",
         )
     patches = run.patches  # says so where owl.toml was edited since
     addition = growth.addition(words, masks, on_error, run.path)

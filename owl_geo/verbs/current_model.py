@@ -51,8 +51,8 @@ class CurrentModel:
         answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
         if number < 1 or len(answers.labels) == 0:
             raise RunError(
-                f"{run.path} has no answer to learn from yet; label a batch, "
-                "then `owl-geo ingest` it"
+                f"{run.path} has no answer to learn from yet",
+                remedy="label a batch, then `owl-geo ingest` it",
             )
         if len(np.unique(answers.labels)) == 1:
             only = run.settings.classes[answers.labels[0]]

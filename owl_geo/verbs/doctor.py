@@ -46,8 +46,8 @@ def examine(checks: Iterable[Check]) -> Iterator[Finding]:
         try:
             yield from check()
         except OwlError as error:
-            what, _, remedy = str(error).partition("; ")
-            yield Finding("problem", f"{name}: {what}", remedy or "mend that, then ask again")
+            remedy = error.remedy or "mend that, then ask again"
+            yield Finding("problem", f"{name}: {error.message}", remedy)
         except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks go on
             text = " ".join(f"{type(error).__name__}: {error}".split())
             yield Finding("problem", f"{name}: {text}", _REINSTALL)
@@ -278,8 +278,8 @@ def _lock(run: Run) -> Iterator[Finding]:
         with run.locked():
             pass
     except RunError as error:
-        what, _, remedy = str(error).partition("; ")
-        yield Finding("note" if isinstance(error, BusyError) else "problem", what, remedy)
+        state: State = "note" if isinstance(error, BusyError) else "problem"
+        yield Finding(state, error.message, error.remedy)
         return
     if not was_there:
         (run.path / LOCK).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from owl_geo.batches import IssuedBatch, answers_of, read_batch
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, did_you_mean
+from owl_geo.errors import BatchError, suggestion
 from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -155,8 +155,10 @@ def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
     if len(foreign):
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         scene = str(foreign[0]).rpartition("/")[0].rpartition("/")[0]
-        near = "" if scene in run.grids else did_you_mean(scene, run.grids)
-        raise BatchError(f"{path}: no patch {foreign[0]!r}{more} in {run.path}{near}")
+        raise BatchError(
+            f"{path}: no patch {foreign[0]!r}{more} in {run.path}",
+            remedy="" if scene in run.grids else suggestion(scene, run.grids),
+        )
 
 
 def _round(path: Path, patch_id: str, text: str | None) -> int:

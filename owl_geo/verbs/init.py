@@ -154,7 +154,8 @@ def _check_answers_fit(run: Run, source: PoolSource) -> None:
         if now[name] != before:
             raise RunError(
                 f"{run.path}: {name} cannot change once batches were asked, the model and the "
-                f"answers are for {before}; restore owl.toml, or make another run"
+                f"answers are for {before}",
+                remedy="restore owl.toml, or make another run",
             )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, did_you_mean
+from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, suggestion
 from owl_geo.maps.arrays import read_maps
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction, outputs
@@ -109,7 +109,7 @@ def predict(
     for name in scenes:
         if name not in known:
             raise ConfigError(
-                f"no patch of a scene {name!r} in {run.path}{did_you_mean(name, known)}"
+                f"no patch of a scene {name!r} in {run.path}", remedy=suggestion(name, known)
             )
     with only_one(path):
         folder = PredictionFolder.of(run, model, path)
@@ -139,7 +139,9 @@ def predictions(
     folder = Path(out) if out is not None else run.path / FOLDER
     record = PredictionRecord.read(folder / FILE_NAME)
     if not record.scenes:
-        raise RunError(f"no predictions in {folder}; make them with `owl-geo predict {run.path}`")
+        raise RunError(
+            f"no predictions in {folder}", remedy=f"make them with `owl-geo predict {run.path}`"
+        )
     return {
         name: read_maps(folder, entry["file"], legend_of(run)).assign_attrs(scene=name)
         for name, entry in record.scenes.items()

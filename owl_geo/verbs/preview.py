@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from owl_geo.concepts.osm import SUFFIXES
-from owl_geo.errors import LayerError, OwlError, missing_file
+from owl_geo.errors import LayerError, OwlError, where_instead
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.run_folder import setup as run_setup
@@ -92,7 +92,9 @@ def _check_layers(settings: Settings) -> None:
     """Raise LayerError for a layer, a raster or a truth whose file is missing."""
     for setting, path in settings.named_files("layers", "concepts", "oracle"):
         if owl_toml.is_local(path) and not Path(path).exists():
-            raise LayerError(f"{setting.rpartition('.')[0]}: {missing_file(path)}")
+            raise LayerError(
+                f"{setting.rpartition('.')[0]}: {path} does not exist", remedy=where_instead(path)
+            )
 
 
 def suitable_patch_size(source: SourceSection) -> PatchSize | None:

@@ -22,7 +22,9 @@ def publish(run: Run, entry: Round) -> Publication:
     """
     layers = run.labels.layers()
     if entry.batch_id is None:
-        raise RunError(f"{run.path}: round {entry.number} asked nothing; there is no batch to show")
+        raise RunError(
+            f"{run.path}: round {entry.number} asked nothing", remedy="there is no batch to show"
+        )
     table = _whole(entry, [read_table(path) for path in run.batch_paths(entry).values()])
     settings = run.settings
     names = [*_in_order(table.kinds), LEASE_COLUMN]

@@ -71,8 +71,8 @@ def query(
     if annotators is not None and set(annotators) != set(waits.team):
         whom = " and ".join(waits.team) or "one annotator"
         raise RunError(
-            f"batch {waits.batch_id}, for {whom}, waits for answers; label and ingest it first, "
-            "or leave it with --go-on"
+            f"batch {waits.batch_id}, for {whom}, waits for answers",
+            remedy="label and ingest it first, or leave it with --go-on",
         )
     if overlap is not None and len(waits.team) > 1:
         in_all = set.intersection(*map(set, waits.team.values()))
@@ -126,7 +126,9 @@ def _advance(
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     n_pool = int(search.askable(answers).sum())
     if team is not None and not n_pool:
-        raise RunError(f"{run.path}: every patch is answered; there is nothing left to ask")
+        raise RunError(
+            f"{run.path}: every patch is answered", remedy="there is nothing left to ask"
+        )
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     learner = search.resumed(run.files.model(number - 1) if rounds else None)
     outcome = search.round(learner, answers, number, ask=team is not None)

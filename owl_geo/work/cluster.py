@@ -49,7 +49,7 @@ def opened(where: str | None) -> Iterator[Workers]:
         from distributed import Client
     except ImportError as error:
         raise ClusterError(
-            "a cluster needs Dask distributed; pip install 'owl-geo[cluster]'"
+            "a cluster needs Dask distributed", remedy="pip install 'owl-geo[cluster]'"
         ) from error
     with ExitStack() as stack:
         try:
@@ -62,8 +62,8 @@ def opened(where: str | None) -> Iterator[Workers]:
         except (OSError, TimeoutError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ClusterError(
-                f"no cluster at {where}: {reason}; give local, or a scheduler's address such as "
-                "tcp://10.0.0.5:8786"
+                f"no cluster at {where}: {reason}",
+                remedy="give local, or a scheduler's address such as tcp://10.0.0.5:8786",
             ) from error
         threads = sum(client.nthreads().values())
         _log.info("cluster %s: %d threads", client.scheduler.address, threads)
@@ -90,8 +90,8 @@ def _check_speaks_first(address: str) -> None:
         return
     if not 0 < length < _LONGEST_GREETING:
         raise ClusterError(
-            f"no Dask scheduler answers at {address}, but something else; a scheduler's port is "
-            "usually 8786, and 8787 its web page"
+            f"no Dask scheduler answers at {address}, but something else",
+            remedy="a scheduler's port is usually 8786, and 8787 its web page",
         )
 
 
@@ -149,8 +149,8 @@ class _Call:
             return self._client.scatter(self._function, broadcast=True, hash=False)
         except (OSError, TimeoutError) as error:
             raise ClusterError(
-                f"the cluster at {self._client.scheduler.address} has no worker that answers; "
-                "start one, `dask worker` say, then run the same command again"
+                f"the cluster at {self._client.scheduler.address} has no worker that answers",
+                remedy="start one, `dask worker` say, then run the same command again",
             ) from error
 
     def submit(self, item: Any) -> Future:
@@ -164,16 +164,16 @@ class _Call:
                 return future.result()
             except ImportError as error:  # of what a worker has to load
                 raise ClusterError(
-                    f"a worker of the cluster cannot do its work: {error}; install the same "
-                    "owl-geo there, with the same extras"
+                    f"a worker of the cluster cannot do its work: {error}",
+                    remedy="install the same owl-geo there, with the same extras",
                 ) from error
             except (KilledWorker, CancelledError) as error:
                 # all that held the function may be gone, and with it every task that waits for it
                 _log.warning("a worker of the cluster was lost; its work is done again")
                 if attempt == _ATTEMPTS - 1:
                     raise ClusterError(
-                        "the cluster lost its workers three times in the same piece of work; "
-                        "give them more memory, then run the same command again"
+                        "the cluster lost its workers three times in the same piece of work",
+                        remedy="give them more memory, then run the same command again",
                     ) from error
                 self._sent = self._send()
                 future = self.submit(item)

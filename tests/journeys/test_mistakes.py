@@ -95,7 +95,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
     [
         ("init new", ["--scene FILE", "owl-geo sample"]),
         ("init new --scene scne.tif", ["scne.tif does not exist", "did you mean 'scene.tif'?"]),
-        ("init new --scene no/scene.tif", ["nor does its folder"]),
+        ("init new --scene no/scene.tif", ["its folder does not exist either"]),
         ("init new --scene 'tiles/*.tif'", ["no scene matches", "check the pattern"]),
         ("init new --scene bad.tif", ["bad.tif as a raster", "open it in QGIS"]),
         ("init new --scene area.osm", ["vector layer", "--osm"]),

@@ -93,17 +93,26 @@ def test_the_python_names_in_the_pages_exist(page: str, text: str) -> None:
     ast.parse(text)
 
 
+def text_of(node: ast.expr) -> str:
+    """Return what an expression says, with … where a value comes in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(text_of, node.values))
+    return "…"
+
+
 def messages() -> list[str]:
-    """Return every text in the code, with … where a value comes in."""
+    """Return every text in the code, and every error with its remedy as they are printed."""
     found = []
     for folder in ("owl_geo", "qgis_plugin"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found.append(node.value)
-                elif isinstance(node, ast.JoinedStr):
-                    parts = [n.value if isinstance(n, ast.Constant) else "…" for n in node.values]
-                    found.append("".join(map(str, parts)))
+                if isinstance(node, (ast.Constant, ast.JoinedStr)):
+                    found.append(text_of(node))
+                elif isinstance(node, ast.Call) and node.args:
+                    remedies = [word.value for word in node.keywords if word.arg == "remedy"]
+                    found += [f"{text_of(node.args[0])}; {text_of(one)}" for one in remedies]
     sql = (ROOT / "owl_geo" / "labels" / "store.sql").read_text(encoding="utf-8")
     found += [text.replace("%", "…") for text in re.findall(r"RAISE EXCEPTION '([^']+)'", sql)]
     return [" ".join(text.split()) for text in found]

@@ -57,7 +57,9 @@ def chosen_bands(
             refused = [word for word in settings.bands if word in offer.unusable]
             if not refused:
                 raise
-            raise SourceError(f"{error}; {refused[0]} {offer.unusable[refused[0]]}") from error
+            raise SourceError(
+                str(error), remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
+            ) from error
     stores = [_Store.of(dataset, offer, band) for band in bands]
     bands = tuple(
         replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)

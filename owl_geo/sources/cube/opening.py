@@ -120,7 +120,8 @@ def _engine(path: str) -> str:
         except UNREADABLE:  # one that fails while it guesses takes it for none of its own
             continue
     raise SourceError(
-        f"cannot open {path} as a data cube: xarray knows no such file; it should be Zarr or NetCDF"
+        f"cannot open {path} as a data cube: xarray knows no such file",
+        remedy="it should be Zarr or NetCDF",
     )
 
 

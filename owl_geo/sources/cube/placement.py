@@ -49,7 +49,9 @@ def grid_of(
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
     for dim, n in ((axes.y, height), (axes.x, width)):
         if n < 2:
-            raise SourceError(f"{where}: the axis {dim} has {n} value(s); patches need more pixels")
+            raise SourceError(
+                f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
+            )
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
     if x is None or y is None:
         transform = _geotransform(dataset, axes, mapping, where)
@@ -83,13 +85,14 @@ def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> t
     if off > allowed:
         raise SourceError(
             f"{where}: pixels along {dim} are spaced irregularly, up to {off / abs(step):.3g} "
-            "pixels off; resample the cube to a regular grid first"
+            "pixels off",
+            remedy="resample the cube to a regular grid first",
         )
     units = str(coordinate.attrs.get("units", "")).casefold()
     if units in _RADIANS:
         raise SourceError(
-            f"{where}: the coordinates along {dim} are angles in {units}; "
-            "resample the cube to a map projection first"
+            f"{where}: the coordinates along {dim} are angles in {units}",
+            remedy="resample the cube to a map projection first",
         )
     scale = 1000.0 if units in _KILOMETRES and _in_metres(crs) else 1.0
     return scale * step, scale * (float(values[0]) - step / 2)
@@ -127,8 +130,8 @@ def _geotransform(
                 return a, b, c, d, e, f
     _refuse_curvilinear(dataset, axes, where)
     raise SourceError(
-        f"{where} has no coordinates along {axes.y} and {axes.x}; "
-        "add those of the pixels' centres, for example with assign_coords"
+        f"{where} has no coordinates along {axes.y} and {axes.x}",
+        remedy="add those of the pixels' centres, for example with assign_coords",
     )
 
 
@@ -136,8 +139,8 @@ def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
     for name, coordinate in dataset.coords.items():
         if coordinate.ndim == 2 and set(coordinate.dims) == {axes.y, axes.x}:
             raise SourceError(
-                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}; "
-                "resample the cube to a regular grid first"
+                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}",
+                remedy="resample the cube to a regular grid first",
             )
 
 
@@ -159,7 +162,8 @@ def _crs(
             return CRS.from_user_input(crs)
         except CRSError as error:
             raise SourceError(
-                f"crs is {crs!r}, which is not a CRS; give a code like EPSG:32631, or WKT"
+                f"crs is {crs!r}, which is not a CRS",
+                remedy="give a code like EPSG:32631, or WKT",
             ) from error
     if given is not None and "rioxarray" in sys.modules:
         set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
@@ -170,7 +174,8 @@ def _crs(
             return CRS.from_cf(dict(mapping))
         except (CRSError, KeyError, ValueError, TypeError) as error:
             raise SourceError(
-                f"{where}: its grid mapping is not a CRS ({reason(error)}); {_naming_it(given)}"
+                f"{where}: its grid mapping is not a CRS ({reason(error)})",
+                remedy=_naming_it(given),
             ) from error
     for word in _codes(dataset, variables):
         try:
@@ -182,7 +187,7 @@ def _crs(
     x = axis_coordinate(dataset, axes.x)
     if x is None or is_counting(x.to_numpy()):  # numbers of columns, which lie nowhere
         _refuse_curvilinear(dataset, axes, where)
-    raise SourceError(f"{where} does not say its CRS; {_naming_it(given)}")
+    raise SourceError(f"{where} does not say its CRS", remedy=_naming_it(given))
 
 
 def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:

@@ -129,7 +129,8 @@ class CubeSource(TiledSource["CubeScene"]):
         if self._in_memory:
             raise SourceError(
                 f"the cube {next(iter(self.grids))!r} is in memory, which no other process can "
-                "read; save it as Zarr and open that"
+                "read",
+                remedy="save it as Zarr and open that",
             )
         return super().__reduce__()
 
