@@ -1,89 +1,67 @@
-"""Yes/no concepts made of other concepts, and what kind of value each concept has."""
+"""Yes/no concepts made of other concepts; a missing value is a no."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from owl_geo.concepts import UNKNOWN
-from owl_geo.errors import ConfigError, suggestion
-from owl_geo.settings.config import (
-    AboveConcept,
-    BelowConcept,
-    CategoryConcept,
-    Concept,
-    EqualsConcept,
-    GivenConcept,
-    RasterConcept,
-)
-from owl_geo.types import AnyArray, BoolArray
-
-Derived = EqualsConcept | BelowConcept | AboveConcept
+from owl_geo.concepts.kind import ConceptKind, Values, Work
+from owl_geo.settings.config import AboveConcept, BelowConcept, EqualsConcept
+from owl_geo.types import AnyArray
 
 
-def derive(concept: Derived, values: AnyArray) -> BoolArray:
-    """Return which patches the concept holds for, bool ``(n,)``; a missing value is a no."""
-    if isinstance(concept, EqualsConcept):
-        return np.asarray(values == concept.value, dtype=bool)
-    # comparisons with NaN are false
-    below = isinstance(concept, BelowConcept)
-    return np.asarray(values < concept.value if below else values > concept.value, dtype=bool)
+class Equals(ConceptKind[EqualsConcept]):
+    """Whether a category has a value."""
 
+    compares = "category"
 
-def check(concepts: Mapping[str, Concept], index: pd.DataFrame) -> None:
-    """Raise ConfigError for a derived concept that does not fit the concept it is made of."""
-    kinds: dict[str, str] = {}
-    for name, concept in concepts.items():
-        kinds[name] = _kind_of_value(name, concept, index)
-        if not isinstance(concept, Derived):
-            continue
-        if concept.of not in kinds or concept.of == name:
-            above = [other for other in kinds if other != name]
-            raise ConfigError(
-                f"concepts.{name}: no concept {concept.of!r} above it",
-                remedy=suggestion(concept.of, above),
-            )
-        wanted = "category" if isinstance(concept, EqualsConcept) else "number"
-        if kinds[concept.of] != wanted:
-            raise ConfigError(
-                f"concepts.{name}: {concept.kind} compares a {wanted}, "
-                f"but {concept.of!r} is a {kinds[concept.of]}"
-            )
+    @property
+    def of(self) -> str:
+        """The category."""
+        return self.settings.of
 
-
-def _kind_of_value(name: str, concept: Concept, index: pd.DataFrame) -> str:
-    if isinstance(concept, Derived):
+    def values(self, index: pd.DataFrame) -> Values:
+        """Yes or no."""
         return "yes/no"
-    if isinstance(concept, CategoryConcept):
-        return "category"
-    if isinstance(concept, RasterConcept):
-        return "category" if concept.reduce == "majority" else "number"
-    if isinstance(concept, GivenConcept):
-        return _kind_of_column(given(name, index))
-    return "number"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return where it holds."""
+        return np.asarray(work.columns[self.of] == self.settings.value, dtype=bool)
 
 
-def given(name: str, index: pd.DataFrame) -> AnyArray:
-    """Return the source's own column, as text, float64 or bool; raises ConfigError without one."""
-    if name not in index.columns:
-        own = [column for column in index.columns if column not in _NOT_CONCEPTS]
-        raise ConfigError(
-            f"concepts.{name} is given by the source, but this source gives no such concept",
-            remedy=suggestion(name, own),
-        )
-    column = index[name]
-    kind = _kind_of_column(column)
-    if kind == "category":
-        return np.asarray(column.astype(object).where(column.notna(), UNKNOWN), dtype=object)
-    return np.asarray(column, dtype=bool if kind == "yes/no" else np.float64)
+class Below(ConceptKind[BelowConcept]):
+    """Whether a number is below a value."""
 
+    compares = "number"
 
-def _kind_of_column(column: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(column):
+    @property
+    def of(self) -> str:
+        """The number."""
+        return self.settings.of
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """Yes or no."""
         return "yes/no"
-    return "number" if pd.api.types.is_numeric_dtype(column) else "category"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return where it holds; comparisons with not-a-number are false."""
+        return np.asarray(work.columns[self.of] < self.settings.value, dtype=bool)
 
 
-_NOT_CONCEPTS = frozenset({"patch_id", "scene", "row_off", "col_off", "valid_fraction", "geometry"})
+class Above(ConceptKind[AboveConcept]):
+    """Whether a number is above a value."""
+
+    compares = "number"
+
+    @property
+    def of(self) -> str:
+        """The number."""
+        return self.settings.of
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """Yes or no."""
+        return "yes/no"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return where it holds; comparisons with not-a-number are false."""
+        return np.asarray(work.columns[self.of] > self.settings.value, dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,8 @@ from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.osm import is_osm
 from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest, suggestion
-from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
+from owl_geo.settings.config import LayerSettings
 from owl_geo.types import AnyArray, IntArray
-
-LayerConcept = CategoryConcept | ShareConcept | DistanceConcept
 
 
 @dataclass(frozen=True)
@@ -85,21 +83,22 @@ class Selection:
         return ""
 
 
-def select(name: str, concept: LayerConcept, layers: Mapping[str, LayerSettings]) -> Selection:
-    """Parse what a concept asks; raises ConfigError for a malformed filter or an unknown layer."""
-    where = f"concepts.{name}"
-    if concept.layer not in layers:
-        raise ConfigError(
-            f"{where}: no layer {concept.layer!r}", remedy=suggestion(concept.layer, layers)
-        )
-    if isinstance(concept, CategoryConcept):
-        texts = concept.classes
-        column = concept.column
-    else:
-        texts, column = {"": concept.where}, None
-    classes = {label: filters.parse_all(entry, where) for label, entry in texts.items()}
-    if is_osm(layers[concept.layer].path) and not all(classes.values()):
-        raise ConfigError(
-            f"{where}: layer {concept.layer!r} is an OSM file", remedy="give tag filters"
-        )
-    return Selection(name, concept.layer, classes, column)
+def select(
+    concept: str,
+    layer: str,
+    layers: Mapping[str, LayerSettings],
+    classes: Mapping[str, Sequence[str]],
+    *,
+    column: str | None = None,
+) -> Selection:
+    """Parse what a concept asks of a layer: tag filters by class, or the column of the classes.
+
+    Raises ConfigError for a malformed filter or an unknown layer.
+    """
+    where = f"concepts.{concept}"
+    if layer not in layers:
+        raise ConfigError(f"{where}: no layer {layer!r}", remedy=suggestion(layer, layers))
+    parsed = {name: filters.parse_all(entry, where) for name, entry in classes.items()}
+    if is_osm(layers[layer].path) and not all(parsed.values()):
+        raise ConfigError(f"{where}: layer {layer!r} is an OSM file", remedy="give tag filters")
+    return Selection(concept, layer, parsed, column)

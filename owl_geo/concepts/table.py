@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import shapely
 
-from owl_geo.concepts import UNKNOWN, areas, derived, extents, rasters
-from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.kind import ConceptKind, Values, Work, kinds_of
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.selection import LayerConcept, Selection, select
-from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.settings.config import (
-    Concept,
-    GivenConcept,
-    LayerSettings,
-    RasterConcept,
-)
-from owl_geo.types import AnyArray
+from owl_geo.errors import ConfigError, suggestion
+from owl_geo.ground.windows import PoolWindows
+from owl_geo.settings.config import Concept, LayerSettings
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers
-
-_log = logging.getLogger("owl_geo")
 
 _CLASSES_SHOWN = 12
 
@@ -64,169 +51,49 @@ def concept_table(
     Raises ConfigError for concepts that do not fit together, and LayerError for a layer or raster
     that cannot be read, lacks what the concepts ask of it, or lies elsewhere.
     """
-    derived.check(concepts, index)
-    selections = {
-        name: select(name, concept, layers)
-        for name, concept in concepts.items()
-        if isinstance(concept, LayerConcept)
-    }
-    work = _Work(
+    kinds = kinds_of(concepts, layers)
+    _check(kinds, index)
+    work = Work(
+        index,
         Pool.of(windows),
         layers,
-        selections.values(),
-        a_part,
-        workers or Threads(),
-        kept or KeptLayers(),
+        [kind.selection for kind in kinds.values() if kind.selection is not None],
+        a_part=a_part,
+        workers=workers or Threads(),
+        kept=kept or KeptLayers(),
     )
-    columns: dict[str, AnyArray] = {}
-    for done, (name, concept) in enumerate(concepts.items()):
+    for done, (name, kind) in enumerate(kinds.items()):
         if progress is not None:
-            progress(done, len(concepts))
-        if isinstance(concept, derived.Derived):
-            columns[name] = derived.derive(concept, columns[concept.of])
-        elif isinstance(concept, GivenConcept):
-            columns[name] = derived.given(name, index)
-        elif isinstance(concept, RasterConcept):
-            columns[name] = work.of_raster(concept)
-        else:
-            columns[name] = work.of_layer(concept, selections[name])
+            progress(done, len(kinds))
+        work.columns[name] = kind.column(work)
     if progress is not None:
-        progress(len(concepts), len(concepts))
+        progress(len(kinds), len(kinds))
     series = {
         name: pd.Series(values, index=index.index, dtype=values.dtype)
-        for name, values in columns.items()
+        for name, values in work.columns.items()
     }
     outside = work.untouched() if skip else ()
     return ConceptTable(pd.DataFrame(series, index=index.index), work.coverage, outside)
 
 
-class _Work:
-    """Computes columns over the pool, and keeps the layers that it has read."""
-
-    def __init__(
-        self,
-        pool: Pool,
-        settings: Mapping[str, LayerSettings],
-        selections: Iterable[Selection],
-        a_part: bool,
-        workers: Workers,
-        kept: KeptLayers,
-    ) -> None:
-        self.coverage: dict[str, float] = {}
-        self._a_part = a_part
-        self._workers = workers
-        self._kept = kept
-        self._extents: list[extents.Extent] = []
-        self._pool = pool
-        self._settings = settings
-        self._layers: dict[str, Layer] = {}
-        self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes wanted of it, in order
-        self._selections = list(selections)
-        for selection in self._selections:
-            self._keys.setdefault(selection.layer, {}).update(dict.fromkeys(selection.keys))
-
-    def of_layer(self, concept: LayerConcept, selection: Selection) -> AnyArray:
-        """Return a category as object, a share or a distance as float64, ``(n,)``."""
-        layer = self._layer(selection.layer)
-        crs = layer.features.crs
-        names, geometries, codes = selection.features(layer)
-        if concept.kind == "distance":
-            metres = metres_to_nearest(self._pool.centres_lonlat(), geometries, crs, self._workers)
-            _warn_if_empty(
-                geometries, selection, layer, "feature", "the distance is unknown everywhere"
+def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
+    """Raise ConfigError for a concept that does not fit the concept it is made of."""
+    values: dict[str, Values] = {}
+    for name, kind in kinds.items():
+        values[name] = kind.values(index)
+        if kind.of is None:
+            continue
+        if kind.of not in values or kind.of == name:
+            above = [other for other in values if other != name]
+            raise ConfigError(
+                f"concepts.{name}: no concept {kind.of!r} above it",
+                remedy=suggestion(kind.of, above),
             )
-            return metres
-        flat = shapely.get_dimensions(geometries) == 2
-        polygons = areas.PolygonLayer(geometries[flat], crs, codes[flat])
-        if concept.kind == "share":
-            _warn_if_empty(
-                geometries[flat], selection, layer, "polygon", "the share is 0 everywhere"
+        if kind.compares not in (None, values[kind.of]):
+            raise ConfigError(
+                f"concepts.{name}: {kind.settings.kind} compares a {kind.compares}, "
+                f"but {kind.of!r} is a {values[kind.of]}"
             )
-            return self._pool.fill(0.0, partial(_share, polygons), self._workers, self._pool.parts)
-        _warn_if_empty(geometries[flat], selection, layer, "polygon", f"every patch is {UNKNOWN!r}")
-        largest = partial(_largest, polygons, tuple(names))
-        return self._pool.fill(UNKNOWN, largest, self._workers, self._pool.parts)
-
-    def of_raster(self, concept: RasterConcept) -> AnyArray:
-        """Return the majority as object or the mean as float64, ``(n,)``."""
-        path, band = concept.path, concept.band
-        if path not in self.coverage:
-            self.coverage[path] = self._check(f"raster {path}", rasters.extent(path))
-        # scenes whole: a raster is read in strips as wide as the scene
-        scenes = self._pool.scenes
-        if concept.reduce == "mean":
-            return self._pool.fill(np.nan, partial(_mean, path, band), self._workers, scenes)
-        majority = partial(_majority, path, band, concept.names)
-        return self._pool.fill(UNKNOWN, majority, self._workers, scenes)
-
-    def _layer(self, name: str) -> Layer:
-        if name not in self._layers:
-            layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
-            self.coverage[name] = self._check(f"layer {name!r}", layer.extent)
-            self._layers[name] = layer
-            self._warn_of_missing(name, layer)
-        return self._layers[name]
-
-    def _warn_of_missing(self, name: str, layer: Layer) -> None:
-        """Say once which of the attributes that concepts ask of a layer it has not."""
-        asked = [one for one in self._selections if one.layer == name and one.missing(layer)]
-        partly = [one for one in asked if len(one.missing(layer)) < len(one.keys)]
-        if partly:
-            missing = dict.fromkeys(key for one in partly for key in one.missing(layer))
-            _log.warning(
-                "layer %r has no column %s; filters of %s by them find nothing",
-                name,
-                ", ".join(map(repr, missing)),
-                " and ".join(f"concepts.{one.concept}" for one in partly),
-            )
-
-    def _check(self, what: str, extent: extents.Extent) -> float:
-        self._extents.append(extent)
-        return extents.check(what, extent, self._pool, a_part=self._a_part)
-
-    def untouched(self) -> tuple[str, ...]:
-        """Return the scenes that no layer or raster reaches, none where there is no layer."""
-        if not self._extents:
-            return ()
-        touched = set().union(*(extents.touched_scenes(e, self._pool) for e in self._extents))
-        names = [scene.windows.grid.name for scene in self._pool.scenes]
-        return tuple(name for name in names if name not in touched)
-
-
-# What workers do with a part of the pool; functions of this module, so that they can travel.
-
-
-def _share(polygons: areas.PolygonLayer, windows: Windows) -> AnyArray:
-    return areas.shares(windows.footprints(), polygons.onto(windows)[0])
-
-
-def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Windows) -> AnyArray:
-    labels: AnyArray = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
-    codes = areas.largest_class(windows.footprints(), *polygons.onto(windows), len(names))
-    return np.asarray(labels[codes])
-
-
-def _mean(path: str, band: int, windows: Windows) -> AnyArray:
-    return rasters.mean(path, windows, band=band)
-
-
-def _majority(path: str, band: int, names: Mapping[str, str], windows: Windows) -> AnyArray:
-    return rasters.majority(path, windows, band=band, names=names)
-
-
-def _warn_if_empty(
-    geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
-) -> None:
-    if len(geometries) == 0:
-        _log.warning(
-            "concepts.%s: layer %r has no %s%s; %s%s",
-            selection.concept,
-            selection.layer,
-            kind,
-            f" with {selection}" if selection.keys else "",
-            outcome,
-            selection.meant(layer),
-        )
 
 
 def describe(columns: pd.DataFrame) -> list[str]:

@@ -28,9 +28,9 @@ def value(said: object, concept: Concept) -> str:
 
 def amount(number: float, concept: Concept) -> str:
     """Return a number of a concept with its unit, which the concept's kind tells."""
-    if concept.kind == "distance":
-        return f"{number:,.0f} m"
-    return percent(number) if concept.kind == "share" else f"{number:.4g}"
+    if concept.unit == "%":
+        return percent(number)
+    return f"{number:,.0f} {concept.unit}" if concept.unit else f"{number:.4g}"
 
 
 def percent(share: float) -> str:

@@ -227,8 +227,22 @@ class LayerSettings(Section):
 Where = tuple[str, ...]  # tag filters: "landuse", "landuse=forest", "landuse=forest|wood"
 
 
-class CategoryConcept(Section):
+class ConceptSection(Section):
+    """The table [concepts.NAME] of one kind, and what holds of every concept of that kind.
+
+    A new kind is registered by being a member of ``Concept``. In every kind ``of`` names a concept
+    above it, and ``layer`` a table under [layers].
+    """
+
+    home: ClassVar[str]  # "package.module:name" of its ``concepts.kind.ConceptKind``
+    is_yes_no: ClassVar[bool] = False  # can have a weight
+    unit: ClassVar[str] = ""  # of its numbers: "m", or "%" of a share of 0 to 1
+
+
+class CategoryConcept(ConceptSection):
     """The class with the largest share of the patch's area, `unknown` where nothing lies."""
+
+    home = "owl_geo.concepts.from_layers:Category"
 
     kind: Literal["category"] = "category"
     layer: str = _doc(..., "a name under [layers]")
@@ -242,48 +256,65 @@ class CategoryConcept(Section):
         return self
 
 
-class ShareConcept(Section):
+class ShareConcept(ConceptSection):
     """The share of the patch's area that the layer's polygons cover, 0 to 1."""
+
+    home = "owl_geo.concepts.from_layers:Share"
+    unit = "%"
 
     kind: Literal["share"] = "share"
     layer: str = _doc(..., "a name under [layers]")
     where: Where = _doc((), "tag filters; empty = every feature")
 
 
-class DistanceConcept(Section):
+class DistanceConcept(ConceptSection):
     """Metres from the patch's centre to the nearest feature."""
+
+    home = "owl_geo.concepts.from_layers:Distance"
+    unit = "m"
 
     kind: Literal["distance"] = "distance"
     layer: str = _doc(..., "a name under [layers]")
     where: Where = _doc((), "tag filters; empty = every feature")
 
 
-class EqualsConcept(Section):
+class EqualsConcept(ConceptSection):
     """Yes where a category has this value."""
+
+    home = "owl_geo.concepts.derived:Equals"
+    is_yes_no = True
 
     kind: Literal["equals"] = "equals"
     of: str = _doc(..., "another concept")
     value: str = _doc(..., "the class")
 
 
-class BelowConcept(Section):
+class BelowConcept(ConceptSection):
     """Yes where a number is below the value."""
+
+    home = "owl_geo.concepts.derived:Below"
+    is_yes_no = True
 
     kind: Literal["below"] = "below"
     of: str = _doc(..., "another concept")
     value: float = _doc(..., "the threshold, in that concept's unit")
 
 
-class AboveConcept(Section):
+class AboveConcept(ConceptSection):
     """Yes where a number is above the value."""
+
+    home = "owl_geo.concepts.derived:Above"
+    is_yes_no = True
 
     kind: Literal["above"] = "above"
     of: str = _doc(..., "another concept")
     value: float = _doc(..., "the threshold, in that concept's unit")
 
 
-class RasterConcept(Section):
+class RasterConcept(ConceptSection):
     """The majority class or the mean of another raster within the patch."""
+
+    home = "owl_geo.concepts.from_rasters:OfRaster"
 
     kind: Literal["raster"] = "raster"
     path: File = _doc(..., "any raster, in any CRS")
@@ -292,8 +323,10 @@ class RasterConcept(Section):
     names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
 
 
-class GivenConcept(Section):
+class GivenConcept(ConceptSection):
     """A concept that the source itself gives, as the synthetic one does."""
+
+    home = "owl_geo.concepts.given:Given"
 
     kind: Literal["given"] = "given"
 
@@ -599,7 +632,7 @@ class Settings(Section):
             )
         _check_classes(self.classes, self.positive)
         _check_concepts(self.concepts, self.layers)
-        yes_no = [n for n, c in self.concepts.items() if c.kind in ("equals", "below", "above")]
+        yes_no = [name for name, concept in self.concepts.items() if concept.is_yes_no]
         for name in self.acquisition.weights:
             if name not in yes_no:
                 raise Wrong(

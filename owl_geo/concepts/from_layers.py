@@ -1,0 +1,122 @@
+"""Concepts that vector layers give: a category, a share of the area, a distance."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from owl_geo.concepts import UNKNOWN, areas
+from owl_geo.concepts.distances import metres_to_nearest
+from owl_geo.concepts.kind import ConceptKind, Values, Work
+from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.selection import Selection, select
+from owl_geo.ground.windows import Windows
+from owl_geo.settings.config import CategoryConcept, DistanceConcept, ShareConcept
+from owl_geo.types import AnyArray
+
+_log = logging.getLogger("owl_geo")
+
+
+class Category(ConceptKind[CategoryConcept]):
+    """The class with the largest share of the patch's area, as text."""
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Filters for each class, or the column that names it."""
+        settings = self.settings
+        return select(
+            self.name, settings.layer, self.layers, settings.classes, column=settings.column
+        )
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """A category."""
+        return "category"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return the classes, ``unknown`` where nothing lies."""
+        layer = work.layer(self.selection.layer)
+        names, geometries, codes = self.selection.features(layer)
+        flat = shapely.get_dimensions(geometries) == 2
+        polygons = areas.PolygonLayer(geometries[flat], layer.features.crs, codes[flat])
+        outcome = f"every patch is {UNKNOWN!r}"
+        _warn_if_empty(geometries[flat], self.selection, layer, "polygon", outcome)
+        return work.fill(UNKNOWN, partial(_largest, polygons, tuple(names)))
+
+
+class Share(ConceptKind[ShareConcept]):
+    """The share of the patch's area that polygons cover, 0 to 1."""
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Filters for the polygons."""
+        return select(self.name, self.settings.layer, self.layers, {"": self.settings.where})
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """A number."""
+        return "number"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return the shares."""
+        layer = work.layer(self.selection.layer)
+        _, geometries, codes = self.selection.features(layer)
+        flat = shapely.get_dimensions(geometries) == 2
+        polygons = areas.PolygonLayer(geometries[flat], layer.features.crs, codes[flat])
+        outcome = "the share is 0 everywhere"
+        _warn_if_empty(geometries[flat], self.selection, layer, "polygon", outcome)
+        return work.fill(0.0, partial(_share, polygons))
+
+
+class Distance(ConceptKind[DistanceConcept]):
+    """Metres from the patch's centre to the nearest feature."""
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Filters for the features."""
+        return select(self.name, self.settings.layer, self.layers, {"": self.settings.where})
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """A number."""
+        return "number"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return the metres, not-a-number where there is no feature."""
+        layer = work.layer(self.selection.layer)
+        _, geometries, _ = self.selection.features(layer)
+        centres, crs = work.pool.centres_lonlat(), layer.features.crs
+        metres = metres_to_nearest(centres, geometries, crs, work.workers)
+        outcome = "the distance is unknown everywhere"
+        _warn_if_empty(geometries, self.selection, layer, "feature", outcome)
+        return metres
+
+
+# What workers do with a part of the pool; functions of this module, so that they can travel.
+
+
+def _share(polygons: areas.PolygonLayer, windows: Windows) -> AnyArray:
+    return areas.shares(windows.footprints(), polygons.onto(windows)[0])
+
+
+def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Windows) -> AnyArray:
+    labels: AnyArray = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
+    codes = areas.largest_class(windows.footprints(), *polygons.onto(windows), len(names))
+    return np.asarray(labels[codes])
+
+
+def _warn_if_empty(
+    geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
+) -> None:
+    if len(geometries) == 0:
+        _log.warning(
+            "concepts.%s: layer %r has no %s%s; %s%s",
+            selection.concept,
+            selection.layer,
+            kind,
+            f" with {selection}" if selection.keys else "",
+            outcome,
+            selection.meant(layer),
+        )

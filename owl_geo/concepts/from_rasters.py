@@ -1,0 +1,44 @@
+"""Concepts that another raster gives: its majority class within the patch, or its mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.concepts import UNKNOWN, rasters
+from owl_geo.concepts.kind import ConceptKind, Values, Work
+from owl_geo.ground.windows import Windows
+from owl_geo.settings.config import RasterConcept
+from owl_geo.types import AnyArray
+
+
+class OfRaster(ConceptKind[RasterConcept]):
+    """The majority class as text, or the mean."""
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """A category or a number, as it is reduced."""
+        return "category" if self.settings.reduce == "majority" else "number"
+
+    def column(self, work: Work) -> AnyArray:
+        """Return the majority, or the mean with not-a-number where there is no valid pixel."""
+        path, band = self.settings.path, self.settings.band
+        work.cover(path, f"raster {path}", partial(rasters.extent, path))
+        # scenes whole: a raster is read in strips as wide as the scene
+        if self.settings.reduce == "mean":
+            return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
+        majority = partial(_majority, path, band, self.settings.names)
+        return work.fill(UNKNOWN, majority, scenes_whole=True)
+
+
+# What workers do with a part of the pool; functions of this module, so that they can travel.
+
+
+def _mean(path: str, band: int, windows: Windows) -> AnyArray:
+    return rasters.mean(path, windows, band=band)
+
+
+def _majority(path: str, band: int, names: Mapping[str, str], windows: Windows) -> AnyArray:
+    return rasters.majority(path, windows, band=band, names=names)

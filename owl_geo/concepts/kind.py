@@ -1,0 +1,174 @@
+"""What a kind of concept has to be, and what it is given to compute its values.
+
+Each kind is a table [concepts.NAME] in ``settings.config``, whose ``home`` names a ``ConceptKind``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+import pandas as pd
+
+from owl_geo.concepts import extents
+from owl_geo.concepts.kept import KeptLayers
+from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.pool import Pool
+from owl_geo.concepts.selection import Selection
+from owl_geo.ground.windows import Windows
+from owl_geo.settings.choices import implementation
+from owl_geo.settings.config import ConceptSection, LayerSettings
+from owl_geo.types import AnyArray
+from owl_geo.work.workers import Workers
+
+_log = logging.getLogger("owl_geo")
+
+Values = Literal["category", "number", "yes/no"]
+S = TypeVar("S", bound=ConceptSection)
+
+
+class ConceptKind(Generic[S]):
+    """A declared concept: what it needs, and how its values are computed.
+
+    Args:
+        name: of the concept.
+        settings: as it was declared.
+        layers: all that owl.toml names.
+    """
+
+    compares: Values | None = None  # what values the concept has to have that it is made of
+
+    def __init__(self, name: str, settings: S, layers: Mapping[str, LayerSettings]) -> None:
+        self.name = name
+        self.settings = settings
+        self.layers = layers
+
+    @property
+    def of(self) -> str | None:
+        """The concept that it is made of; None where it is made of none."""
+        return None
+
+    @property
+    def selection(self) -> Selection | None:
+        """What it asks of a layer; None where it reads none.
+
+        Raises ConfigError where that cannot be asked.
+        """
+        return None
+
+    def values(self, index: pd.DataFrame) -> Values:
+        """Return what its values are, for the patches of a source's index; raises ConfigError."""
+        raise NotImplementedError
+
+    def column(self, work: Work) -> AnyArray:
+        """Return the value of every patch, object (text), float64 or bool ``(n,)``.
+
+        Raises ConfigError, or LayerError where a file cannot be read or lies elsewhere.
+        """
+        raise NotImplementedError
+
+
+class Work:
+    """The pool that concepts are computed for, the columns so far, and the layers that were read.
+
+    Args:
+        index: of the source.
+        pool: the windows of its patches.
+        layers: all that owl.toml names.
+        selections: what all concepts ask of them; a layer is read once, for all.
+        a_part: whether the pool is a part of one that may reach further than these patches.
+        workers: who computes.
+        kept: spares the reading of extracts that were read before.
+    """
+
+    def __init__(
+        self,
+        index: pd.DataFrame,
+        pool: Pool,
+        layers: Mapping[str, LayerSettings],
+        selections: Iterable[Selection],
+        *,
+        a_part: bool,
+        workers: Workers,
+        kept: KeptLayers,
+    ) -> None:
+        self.index = index
+        self.pool = pool
+        self.workers = workers
+        self.columns: dict[str, AnyArray] = {}  # of the concepts that are done
+        self.coverage: dict[str, float] = {}  # layer, or path of a raster -> share of the area
+        self._a_part = a_part
+        self._kept = kept
+        self._extents: list[extents.Extent] = []
+        self._settings = layers
+        self._layers: dict[str, Layer] = {}
+        self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes wanted of it, in order
+        self._selections = list(selections)
+        for selection in self._selections:
+            self._keys.setdefault(selection.layer, {}).update(dict.fromkeys(selection.keys))
+
+    def fill(
+        self,
+        default: str | float,
+        compute: Callable[[Windows], AnyArray],
+        *,
+        scenes_whole: bool = False,
+    ) -> AnyArray:
+        """Let workers compute the values of windows; see ``Pool.fill``.
+
+        ``compute`` travels to them: a function of a module, or a ``partial`` of one. Large scenes
+        are cut up, unless it wants ``scenes_whole``.
+        """
+        parts = self.pool.scenes if scenes_whole else self.pool.parts
+        return self.pool.fill(default, compute, self.workers, parts)
+
+    def layer(self, name: str) -> Layer:
+        """Return a layer with all that concepts ask of it; raises LayerError."""
+        if name not in self._layers:
+            layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
+            self.cover(name, f"layer {name!r}", lambda: layer.extent)
+            self._layers[name] = layer
+            self._warn_of_missing(name, layer)
+        return self._layers[name]
+
+    def cover(self, key: str, what: str, extent: Callable[[], extents.Extent]) -> None:
+        """Note how far a file reaches, once by ``key``; ``what`` names it in messages.
+
+        Raises LayerError where it lies elsewhere than the patches.
+        """
+        if key not in self.coverage:
+            reach = extent()
+            self._extents.append(reach)
+            self.coverage[key] = extents.check(what, reach, self.pool, a_part=self._a_part)
+
+    def untouched(self) -> tuple[str, ...]:
+        """Return the scenes that no layer or raster reaches, none where there is no layer."""
+        if not self._extents:
+            return ()
+        touched = set().union(*(extents.touched_scenes(e, self.pool) for e in self._extents))
+        names = [scene.windows.grid.name for scene in self.pool.scenes]
+        return tuple(name for name in names if name not in touched)
+
+    def _warn_of_missing(self, name: str, layer: Layer) -> None:
+        """Say once which of the attributes that concepts ask of a layer it has not."""
+        asked = [one for one in self._selections if one.layer == name and one.missing(layer)]
+        partly = [one for one in asked if len(one.missing(layer)) < len(one.keys)]
+        if partly:
+            missing = dict.fromkeys(key for one in partly for key in one.missing(layer))
+            _log.warning(
+                "layer %r has no column %s; filters of %s by them find nothing",
+                name,
+                ", ".join(map(repr, missing)),
+                " and ".join(f"concepts.{one.concept}" for one in partly),
+            )
+
+
+def kinds_of(
+    concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]
+) -> dict[str, ConceptKind[Any]]:
+    """Return the declared concepts, each as its kind, in the order declared."""
+    return {
+        name: implementation(settings.home)(name, settings, layers)
+        for name, settings in concepts.items()
+    }
