@@ -1,4 +1,4 @@
-# make demo   the main job: a simulated search on synthetic patches
+# make demo   the main job: the sample searched to its end, with a map and a report, into demo/
 # make test   every check: style, types, layers, tests, QGIS and PostGIS included where they can be had
 # make bench  ratios of speed, each against a baseline measured in the same run
 # make fuzz   each entrance for files of strangers, fuzzed for SECONDS=60; what breaks stops it
@@ -15,10 +15,26 @@ QGIS_PYTHON := $(or $(OWL_QGIS_PYTHON),/usr/bin/python3)
 
 .PHONY: demo test bench check docs notebook release fuzz audit qgis postgis chromium clean
 
+# Each command is shown as a user types it. What is there stays: a second call goes on where the
+# first one stopped, or says that everything is done.
 demo: $(VENV)/.installed
-	$(BIN)/owl-geo run --source synthetic --out owl-run
-	@echo
-	@echo "Next: . $(VENV)/bin/activate, then the five minutes of README.md: owl-geo sample first"
+	@set -e; PATH="$(BIN):$$PATH"; \
+	typed() { echo; echo "$$ $$*"; "$$@"; }; \
+	echo "A search from its first batch to its report: 5 x 5 km of invented land with contaminated"; \
+	echo "sites, an OpenStreetMap extract of it, and the truth answering in a person's place."; \
+	if [ -e demo/olinda/landsat.tif ]; then \
+	  echo "demo/ holds one already, which goes on; rm -r demo starts afresh."; \
+	else rm -rf demo; typed owl-geo sample demo --quiet; fi; \
+	[ -e demo/trial/owl.toml ] || typed owl-geo init demo/trial \
+	  --scene demo/scene.tif --patch-size 16 --osm demo/area.osm --oracle demo/truth.gpkg \
+	  --oracle-column class --oracle-values contaminated --oracle-share 0.1; \
+	typed owl-geo run demo/trial; \
+	typed owl-geo predict demo/trial; \
+	typed owl-geo report demo/trial; \
+	echo; \
+	echo "A search on generated patches. Their images are noise by design and only the concepts"; \
+	echo "tell anything, so the test AUC climbs to about 0.76, which is all that can be known."; \
+	typed owl-geo run --source synthetic --out demo/synthetic
 
 test: check qgis postgis chromium
 	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -143,4 +159,4 @@ chromium:
 	fi
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz .fuzz.log
+	rm -rf $(VENV) demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .fuzz .fuzz.log

@@ -1,9 +1,9 @@
-"""The command line: one file per command, errors to exit codes in one place.
+"""The command line: one file per command; errors become exit codes in one place, here.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted,
-143 told to end.
+143 terminated.
 
-Command modules import the core inside their functions, so that ``--help`` costs next to nothing.
+Command modules import the core inside their functions, so that ``--help`` starts fast.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from owl_geo.errors import brief
 
 
 class _InOrder(click.Group):
-    """Names commands in the order in which a search needs them."""
+    """Lists commands in the order in which a search needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -57,7 +57,7 @@ class _InOrder(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", prog_name="owl-geo")
 def cli() -> None:
-    """Tell which patches of satellite imagery to label next."""
+    """Choose which patches of satellite imagery to label next."""
 
 
 COMMANDS = (
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
     0 done, 1 failed, 2 wrong usage, 3 finished but some scenes failed, 130 interrupted (Ctrl-C),
-    143 told to end (SIGTERM).
+    143 terminated (SIGTERM).
     """
     sys.unraisablehook = _without_gdals_text
     with _ending_in_order():
@@ -94,20 +94,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-class _ToldToEnd(BaseException):
-    """SIGTERM: of a scheduler, or a machine that shuts down."""
+class _Terminated(BaseException):
+    """SIGTERM, from a scheduler or a machine that shuts down."""
 
 
 @contextmanager
 def _ending_in_order() -> Iterator[None]:
     """Let SIGTERM clean up as Ctrl-C does; a second one ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():  # where Python has no signals
+    if threading.current_thread() is not threading.main_thread():  # Python has no signals there
         yield
         return
 
     def end(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        raise _ToldToEnd
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, end)
     try:
@@ -117,13 +117,13 @@ def _ending_in_order() -> Iterator[None]:
 
 
 def _without_gdals_text(unraisable: sys.UnraisableHookArgs) -> None:
-    """Leave out that rasterio could not log what GDAL said of a file with broken text in it."""
+    """Suppress rasterio's failure to log a GDAL message about a file with broken text in it."""
     if not str(unraisable.object).startswith("rasterio._env"):
         sys.__unraisablehook__(unraisable)
 
 
-# What a path is to blame for, wherever it is looked at first.
-_OF_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
+# Errors that a path causes, wherever it is used first.
+_PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 
 
 def _run(arguments: list[str]) -> int:
@@ -143,13 +143,13 @@ def _run(arguments: list[str]) -> int:
         return end(f"error: {one_line(error.format_message())}", 1)
     except click.exceptions.Abort:
         return end("stopped; the same command goes on from here", 130)
-    except _ToldToEnd:
+    except _Terminated:
         return end("stopped; the same command goes on from here", 143)
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, for example `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno in _OF_PATHS and error.filename is not None:
+        if error.errno in _PATH_ERRORS and error.filename is not None:
             return end(
                 f"error: {brief(str(error.filename))}: {error.strerror}; choose another path", 1
             )

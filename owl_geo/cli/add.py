@@ -1,4 +1,4 @@
-"""``owl-geo add``: more scenes for a run that there is."""
+"""``owl-geo add``: more scenes for an existing run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from owl_geo.cli import scenes as scenes_
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo add RUN --scene 'tiles/2026-05-*.tif' --on-error skip",
-    short_help="Add scenes to a run; those it has are skipped.",
+    short_help="Add scenes to a run, skipping those it already has.",
 )
 @opt.run_folder
 @scenes_.scene_options
@@ -29,17 +29,17 @@ def add(
     on_error: Literal["fail", "skip"],
     cluster: str | None,
 ) -> int:
-    """Add scenes to a run: tile them and compute their concepts; those it has are skipped.
+    """Add scenes to a run: tile them and compute their concepts. Scenes it has are skipped.
 
-    What the run has stays as it is: patches, answers, rounds, a batch that waits. The next query
-    sees the new patches too. If this is interrupted, the run is as before, or whole at the next
+    Existing patches, answers, rounds and a waiting batch stay as they are. The next query sees the
+    new patches too. If this is interrupted, the run is unchanged, or is completed by the next
     command; the same command goes on.
     """
     from owl_geo.verbs.add import add as add_scenes
     from owl_geo.work import cluster as cluster_
 
     if not scenes:
-        raise click.UsageError("give --scene, as often as you like")
+        raise click.UsageError("give --scene, once or more")
     with cluster_.opened(cluster) as workers:
         added = add_scenes(
             run_path,

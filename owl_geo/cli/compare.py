@@ -1,4 +1,4 @@
-"""``owl-geo compare``: strategies against each other, on what is known."""
+"""``owl-geo compare``: strategies against each other, on known truth."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SYNTHETIC = "synthetic"
 
 
 def _named(text: str, parameter: str) -> tuple[str, Path]:
-    name, found, place = text.partition("=")
-    if not found or not name or not place:
+    name, _, path = text.partition("=")
+    if not name or not path:
         raise click.BadParameter(f"{text!r} is not NAME=PATH", param_hint=parameter)
-    return name, Path(place)
+    return name, Path(path)
 
 
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo compare OUT --run TRIAL --seeds 10 --jobs 4",
-    short_help="Strategies against each other on runs with an oracle.",
+    short_help="Compare strategies on runs with an oracle.",
 )
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
@@ -35,40 +35,48 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
     "runs",
     multiple=True,
     metavar="[NAME=]RUN",
-    help="A run with an oracle, whose settings are the default strategy. Repeat for more.",
+    help="A run with an oracle; its settings are the default strategy. Repeat for more.",
 )
 @click.option("--source", type=click.Choice([_SYNTHETIC]), help="Compare on generated patches too.")
 @click.option(
     "--strategies",
     default="baselines",
     show_default=True,
-    help="Names and groups, joined by commas: baselines, ablations, models, concepts, reptile, "
-    "peers (of scikit-activeml), or one of their names.",
+    help="Comma-separated strategies or groups: baselines, ablations, models, concepts, reptile, "
+    "peers (of scikit-activeml).",
 )
 @click.option(
     "--with",
     "own",
     multiple=True,
     metavar="NAME=FILE.toml",
-    help="A strategy of your own: the tables of owl.toml that differ. Repeat for more.",
+    help="Your own strategy: the tables of owl.toml that differ. Repeat for more.",
 )
-@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Searches.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Searches per strategy and run.",
+)
 @click.option(
     "--first-seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the first search; the others count on from it.",
+    help="Seed of the first search; the others count up from it.",
 )
 @click.option(
     "--budget", type=float, default=0.2, show_default=True, help="Labels, as a share of the pool."
 )
 @click.option("--initial", type=click.IntRange(1), help="Patches of the first batch.  [the run's]")
 @click.option("--batch-size", type=click.IntRange(1), help="Patches per round.  [the run's]")
-@click.option("--baseline", default="random", show_default=True, help="What differences are to.")
+@click.option(
+    "--baseline", default="random", show_default=True, help="The strategy to compare with."
+)
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [one per processor]")
 @click.option("--svg", is_flag=True, help="Draw the plots as SVG too.")
-@click.option("--overwrite", is_flag=True, help="Start afresh where OUT holds a comparison.")
+@click.option("--overwrite", is_flag=True, help="Start afresh if OUT holds a comparison.")
 @synthetic.generator_options
 @opt.common
 def compare(
@@ -91,8 +99,8 @@ def compare(
     """Compare strategies on runs with an oracle, every strategy with every seed.
 
     Writes into OUT: records.csv (a row per round of each search), summary.csv, summary.md, and
-    plots of discovery and learning. A comparison that was stopped goes on; more seeds or
-    strategies may be added to it.
+    plots of discovery and learning. The same command goes on with a stopped comparison; it may
+    name more seeds or strategies.
     """
     from owl_geo.disk.atomic import disk_errors
     from owl_geo.evaluation import compare as comparing
@@ -112,13 +120,15 @@ def compare(
     sources = _runs(runs)
     if source is not None:
         if _SYNTHETIC in sources:
-            raise click.UsageError("a run is named 'synthetic' as the source is; write NAME=RUN")
+            raise click.UsageError(
+                "a run is named 'synthetic', like the source; give it another name with NAME=RUN"
+            )
         sources[_SYNTHETIC] = _generated(out, synthetic.Generator(**generator), overwrite).path
     if not any(_has_concepts(path) for path in sources.values()):
         idle = [one.name for one in chosen if one.name in NEEDS_CONCEPTS and one.name != baseline]
         if idle and "baselines" in words:
             chosen = tuple(one for one in chosen if one.name not in idle or one.name in words)
-            opt.say(f"Left out, since no run has concepts: {', '.join(idle)}")
+            opt.say(f"Left out because no run has concepts: {', '.join(idle)}")
     plan = comparing.Plan(
         folder=out / "work",
         runs=sources,
@@ -148,8 +158,8 @@ def compare(
 
 
 def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
-    """Name each run by what stands before ``=``, else by its folder."""
-    found: dict[str, Path] = {}
+    """Return the runs by name: the text before ``=``, else the name of the folder."""
+    paths: dict[str, Path] = {}
     for text in texts:
         if "=" in text and not Path(text).exists():
             name, path = _named(text, "--run")
@@ -157,10 +167,10 @@ def _runs(texts: tuple[str, ...]) -> dict[str, Path]:
             name, path = Path(text).resolve().name, Path(text)
         if not name.strip(".") or set(name) & set("/\\:"):
             raise click.UsageError(f"{name!r} cannot name a run in OUT; write NAME={path}")
-        if name in found:
+        if name in paths:
             raise click.UsageError(f"two runs are named {name!r}; write NAME=RUN")
-        found[name] = path
-    return found
+        paths[name] = path
+    return paths
 
 
 def _has_concepts(path: Path) -> bool:
@@ -170,23 +180,23 @@ def _has_concepts(path: Path) -> bool:
 
 
 def _generated(out: Path, generator: synthetic.Generator, overwrite: bool) -> Run:
-    """Make the run of generated patches, or take the one that is there from before."""
+    """Make the run of generated patches, or open the one from an earlier comparison."""
     from owl_geo.errors import RunError
     from owl_geo.run_folder.folder import Run
     from owl_geo.run_folder.paths import is_run
     from owl_geo.settings.owl_toml import parse
     from owl_geo.verbs.init import init
 
-    place = out / _SYNTHETIC
+    run_path = out / _SYNTHETIC
     values = synthetic.settings(generator, seed=None)
     with flags.named_in_errors(vars(generator)):
         settings = parse(values | {"oracle": {}}, "the options")
-    if is_run(place) and not overwrite:
-        existing = Run(place)
+    if is_run(run_path) and not overwrite:
+        existing = Run(run_path)
         if existing.settings.source != settings.source:
             raise RunError(
-                f"{place} was made with other generated patches",
+                f"{run_path} was made with other generated patches",
                 remedy="choose another OUT, or use --overwrite",
             )
         return existing
-    return init(place, settings, overwrite=overwrite).run
+    return init(run_path, settings, overwrite=overwrite).run

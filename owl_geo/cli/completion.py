@@ -1,4 +1,4 @@
-"""``owl-geo completion``: names of commands and options at the press of Tab."""
+"""``owl-geo completion``: commands and options completed with the Tab key."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _WHERE = {
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo completion bash",
-    short_help="Print the script that completes words in a shell.",
+    short_help="Print a script for completion with Tab in a shell.",
 )
 @click.argument("shell", type=click.Choice(list(_WHERE)))
 @opt.common
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script by which a shell completes commands and options when Tab is pressed.
+    """Print the script with which a shell completes commands and options when you press Tab.
 
-    The last line of it, a comment, says where to put it. Windows' shells have none; Git Bash has.
+    Its last line, a comment, says where to put it. On Windows, only Git Bash is supported.
     """
     kind = get_completion_class(shell)
     if kind is None:
         raise OwlError(
-            f"this version of click knows no completion for {shell}", remedy="upgrade click"
+            f"this version of click has no completion for {shell}", remedy="upgrade click"
         )
     try:
         script = kind(ctx.find_root().command, {}, "owl-geo", "_OWL_GEO_COMPLETE").source()
     except RuntimeError as error:
-        raise OwlError(f"{error}", remedy="take another shell, or a newer one") from error
+        raise OwlError(f"{error}", remedy="use another shell, or a newer version") from error
     click.echo(script.rstrip())
     click.echo(f"# {_WHERE[shell]}")

@@ -1,4 +1,4 @@
-"""The data cube as `init` offers it."""
+"""The options of `init` for a data cube."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cube_options(function: F) -> F:
-    """Add what decides how a cube is read."""
+    """Add --time and --crs, which decide how a cube is read."""
     for option in reversed(
         (
             click.option(
                 "--time",
                 cls=Advanced,
-                help="Cube: what its dates become: median, mean, min, max, first, last, or stack, "
-                "bands of each.  [median]",
+                help="Cube: how its dates become one: median, mean, min, max, first, last, or "
+                "stack (the bands of every date).  [median]",
             ),
             click.option(
-                "--crs", cls=Advanced, help="Cube: its CRS, EPSG:32631 say, where it names none."
+                "--crs", cls=Advanced, help="Cube: its CRS if it names none, such as EPSG:32631."
             ),
         )
     ):

@@ -1,4 +1,4 @@
-"""Which option decides which setting, so that an error names what was typed."""
+"""Which option sets which setting, so that an error names the option that was typed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 
 from owl_geo.errors import ConfigError
 
-# What options decide, by its place in owl.toml: the parameter of click that holds it, to be named
-# first, and those that speak of it too.
+# By setting of owl.toml, the click parameters that set it; the first is the one that errors name,
+# unless only another was given.
 SETTINGS = {
     "seed": ("seed",),
     "classes": ("classes",),
@@ -58,40 +58,45 @@ SETTINGS = {
 
 
 def flag(parameter: str) -> str:
-    """Return how the command at hand calls a parameter on the command line."""
-    known = {p.name: p.opts[0] for p in click.get_current_context().command.params}
-    return known[parameter]
+    """Return the flag of a parameter of the current command."""
+    flags = {p.name: p.opts[0] for p in click.get_current_context().command.params}
+    return flags[parameter]
 
 
 @contextmanager
 def named_in_errors(options: Mapping[str, Any]) -> Iterator[None]:
-    """Name the option in the ConfigError of a setting that an option made wrong.
+    """Name the option instead of the setting in a ConfigError that an option caused.
 
-    ``options`` are the parameters of the command; of what came from elsewhere the setting is named.
+    ``options`` are the command's parameters. A setting that did not come from them keeps its name.
     """
     try:
         yield
     except ConfigError as error:
-        fault, was_given = error.fault, False
+        fault, remedy, was_given = error.fault, error.remedy, False
         for setting in error.settings:
-            place = _place(setting)
-            if place is None or not any(name in options for name in SETTINGS[place]):
+            key = _known_setting(setting)
+            if key is None or not any(name in options for name in SETTINGS[key]):
                 continue
-            given = [name for name in SETTINGS[place] if options.get(name) not in (None, (), [])]
+            given = [name for name in SETTINGS[key] if options.get(name) not in (None, (), [])]
             was_given |= bool(given)
-            parameter = next(name for name in (*SETTINGS[place], *given) if name in options)
+            parameter = next(name for name in (*SETTINGS[key], *given) if name in options)
             if parameter == "patch_size" and "image_size" in given:
                 parameter = "image_size"
-            names = "|".join(re.escape(name) for name in (setting, place.rpartition(".")[2]))
-            found = re.sub(rf"(?<![\w-])({names})\b", flag(parameter), fault, count=1)
-            fault = found if found != fault else f"{flag(parameter)}: {fault}"
+            names = "|".join(re.escape(name) for name in (setting, key.rpartition(".")[2]))
+            pattern = re.compile(rf"(?<![\w-])({names})\b")
+            if pattern.search(fault):
+                fault = pattern.sub(flag(parameter), fault, count=1)
+            elif pattern.search(remedy):
+                remedy = pattern.sub(flag(parameter), remedy, count=1)
+            else:
+                fault = f"{flag(parameter)}: {fault}"
         if was_given:
-            raise ConfigError(fault, remedy=error.remedy) from error
+            raise ConfigError(fault, remedy=remedy) from error
         raise
 
 
-def _place(setting: str) -> str | None:
-    """Return what an option decides of a setting: itself, or the list or table that it is in."""
+def _known_setting(setting: str) -> str | None:
+    """Return the key of ``SETTINGS`` for a setting: itself, or the list or table that it is in."""
     while setting and setting not in SETTINGS:
         setting = setting.rpartition(".")[0]
     return setting or None

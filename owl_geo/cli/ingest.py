@@ -1,4 +1,4 @@
-"""``owl-geo ingest``: answers into the run."""
+"""``owl-geo ingest``: store answers in the run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.argument(
     "batches", metavar="BATCH...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--annotator", help="Who answered, where the file does not say.  [your login name]")
+@click.option("--annotator", help="Who answered, if the file does not say.  [your login name]")
 @opt.common
 def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> None:
     """Check and store the answers in labelled batches.
 
-    A batch may be answered in parts and ingested as often as you like; the same file twice changes
-    nothing. Files are checked before anything is stored: an error stores nothing.
+    You may label a batch in parts and ingest it repeatedly; the same answers twice change nothing.
+    All files are checked before anything is stored, so an error stores nothing.
     """
     from owl_geo.run_folder.folder import Run
     from owl_geo.verbs.ingest import ingest as take_in
@@ -47,7 +47,7 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
 
 
 def told(done: Ingested) -> str:
-    """Say what became of a file with answers."""
+    """Return in one line what was stored from a file with answers."""
     counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
     return (
         f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
@@ -56,7 +56,7 @@ def told(done: Ingested) -> str:
 
 
 def login_name() -> str:
-    """Who answers, where nobody says."""
+    """Return the name of the user who is logged in, for answers that name no annotator."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from owl_geo.verbs.init import Summary
 
 
-class _SourceKind(click.Choice):  # type: ignore[type-arg] # which it has not before click 8.4
-    """The kinds of source, looked up when one is asked for, so that other commands do not wait."""
+class _SourceKind(click.Choice):  # type: ignore[type-arg] # not generic before click 8.4
+    """The kinds of source, looked up on use, so that other commands do not wait for the import."""
 
     def __init__(self) -> None:
         self.case_sensitive = True
@@ -41,14 +41,14 @@ def _words(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
         return ()
     words = tuple(word.strip() for word in text.split(","))
     if not all(words):
-        raise click.BadParameter(f"{text!r} has nothing between two commas, or at an end")
+        raise click.BadParameter(f"{text!r} has an empty item between its commas")
     return words
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
     words = _words(ctx, parameter, text)
     if not all(word.lstrip("-").isdigit() for word in words):
-        raise click.BadParameter("whole numbers joined by commas")
+        raise click.BadParameter("give whole numbers separated by commas")
     return tuple(int(word) for word in words)
 
 
@@ -94,9 +94,9 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     help="Where patches come from.",
 )
 @scenes_.scene_options
-@click.option("--bands", callback=_words, help="By number, description or common name: B2,B3,nir.")
+@click.option("--bands", callback=_words, help="Numbers, descriptions or common names: B2,B3,nir.")
 @click.option(
-    "--patch-size", type=int, help="Height and width of a patch in pixels.  [32, or what suits]"
+    "--patch-size", type=int, help="Height and width of a patch in pixels.  [chosen for the scene]"
 )
 @click.option(
     "--stride", cls=opt.Advanced, type=int, help="Pixels from patch to patch.  [the patch size]"
@@ -124,13 +124,13 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
 @click.option(
     "--osm",
     shell_complete=opt.files,
-    help="An OSM extract, or FILE|layername=NAME: adds the ready concepts.",
+    help="An OSM extract, or FILE|layername=NAME; adds ready-made concepts.",
 )
 @click.option(
     "--oracle",
     cls=opt.Advanced,
     shell_complete=opt.files,
-    help="Truth that answers in a simulation: polygons, points, a raster; or FILE|layername=NAME.",
+    help="Truth for a simulation: polygons, points or a raster; FILE or FILE|layername=NAME.",
 )
 @click.option(
     "--oracle-column", cls=opt.Advanced, help="The attribute of the truth that holds the class."
@@ -139,15 +139,16 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     "--oracle-values",
     cls=opt.Advanced,
     callback=_words,
-    help="Values of the truth that are positive.",
+    help="Values of the truth that count as positive.",
 )
 @click.option(
-    "--oracle-share", cls=opt.Advanced, type=float, help="Overlap share that makes a class.  [0.5]"
+    "--oracle-share",
+    cls=opt.Advanced,
+    type=float,
+    help="Smallest share of overlap that makes a class.  [0.5]",
 )
-@click.option("--classes", callback=_words, help="The answers.  [absent,present]")
-@click.option(
-    "--positive", cls=opt.Advanced, help="The class that is searched for.  [the last class]"
-)
+@click.option("--classes", callback=_words, help="The possible answers.  [absent,present]")
+@click.option("--positive", cls=opt.Advanced, help="The class to search for.  [the last class]")
 @click.option(
     "--labels",
     cls=opt.Advanced,
@@ -161,11 +162,11 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
-    help="A TOML file with further settings, own concepts say; options win over it.",
+    help="A TOML file with more settings, such as your own concepts; options override it.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a run that no person has labelled.")
-@click.option("--update", is_flag=True, help="Make the index anew after owl.toml was edited.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace a run that nobody has labelled.")
+@click.option("--update", is_flag=True, help="Rebuild the index after owl.toml was edited.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 @opt.cluster
 @opt.common
 def init(
@@ -178,8 +179,8 @@ def init(
 ) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
-    Says how many patches there are and what each concept looks like. After editing sources or
-    concepts in RUN/owl.toml, --update makes the index anew and keeps the answers.
+    Prints how many patches there are and what each concept looks like. After you edit sources or
+    concepts in RUN/owl.toml, --update rebuilds the index and keeps the answers.
     """
     from owl_geo.run_folder import setup as run_setup
     from owl_geo.settings import owl_toml
@@ -199,7 +200,7 @@ def init(
         values, failed = _settings(options)
         with flags.named_in_errors(given):
             settings = owl_toml.parse(values, _origin(options))
-        if not dry_run:  # before scenes are opened for a guess
+        if not dry_run:  # before scenes are opened to choose a patch size
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])
         if dry_run:
@@ -222,7 +223,7 @@ def _origin(options: InitOptions) -> str:
 
 
 def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
-    """Choose a patch size that suits the source where none was given, and say which and why."""
+    """Choose a patch size that suits the source if none was given; return it and the reason."""
     from owl_geo.verbs import preview
 
     if is_given:
@@ -231,7 +232,7 @@ def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
     if size is None:
         return settings, ""
     source = settings.source.model_copy(update={"patch_size": size.pixels})
-    why = f"Patch size: {size.pixels} pixels, {size.why}; --patch-size takes another"
+    why = f"Patch size: {size.pixels} pixels, {size.why}; --patch-size sets another"
     return settings.model_copy(update={"source": source}), why
 
 
@@ -243,7 +244,7 @@ def _preview(
     *,
     overwrite: bool,
 ) -> int:
-    """Say what init would do."""
+    """Print what init would do."""
     from owl_geo.sources.scenes import crs_text
     from owl_geo.verbs import preview as preview_
 
@@ -282,7 +283,7 @@ def _preview(
 
 
 def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
-    """Say what a beginner might wonder at, or miss."""
+    """Print what may surprise a beginner, or what one may have missed."""
     from owl_geo.sources import unopened_source
     from owl_geo.verbs import preview
 
@@ -295,10 +296,10 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: b
     paths = [path for of_scene in source.files.values() for path in of_scene]
     extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
     if extract is not None:
-        again = " (--overwrite makes this run anew)" if is_made else ""
+        again = " (--overwrite replaces this run)" if is_made else ""
         opt.say(
-            f"Note: {extract} lies beside the scene; with --osm {opt.quoted(extract)} it would "
-            f"say where to look{again}"
+            f"Note: {extract} lies beside the scene; --osm {opt.quoted(extract)} would use it to "
+            f"guide the search{again}"
         )
 
 
@@ -339,9 +340,9 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
 
 
 def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, ...]]:
-    """Compose the settings: the file of --config first, options over it.
+    """Compose the settings: the file of --config first, then the options, which override it.
 
-    Returns the tables of owl.toml, and what was named as a scene and offers none.
+    Returns the tables of owl.toml, and the scenes that could not be used.
     """
     from owl_geo.settings.choices import implementation
     from owl_geo.settings.config import source_sections
@@ -371,14 +372,14 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
     return opt.merge(base, over), named.failed
 
 
-# Parameters that mean something for a source that lies on Earth.
+# Parameters that apply only to a source with a location on Earth.
 _OF_EARTH = ("osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
 
 
 def _refuse_others(
     options: InitOptions, kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
 ) -> None:
-    """Refuse options of other kinds of source, and what one of this kind does not go with."""
+    """Refuse options of other kinds of source, and combinations that this kind does not allow."""
     for other, source in sources.items():
         names = [name for name in source.options if name not in sources[kind].options]
         _refuse(options, names, f"--source {other}")
@@ -389,7 +390,7 @@ def _refuse_others(
 
 
 def _refuse(options: InitOptions, names: Sequence[str], where: str) -> None:
-    """Refuse options that would be accepted and do nothing."""
+    """Refuse options that would have no effect."""
     for name in names:
         if getattr(options, name, None) not in (None, ()):
             raise click.UsageError(f"{flags.flag(name)} goes with {where}")
@@ -413,7 +414,7 @@ def _oracle(options: InitOptions) -> dict[str, Any]:
 
 
 def _osm(path: str) -> dict[str, Any]:
-    """Return the ready concepts over one layer, with the weights that they start from."""
+    """Return the tables for ready-made concepts over one layer, with their starting weights."""
     from owl_geo.concepts.preset import osm_preset
 
     path, layer = _layer_of(path)
@@ -425,7 +426,7 @@ def _osm(path: str) -> dict[str, Any]:
 
 
 def _layer_of(text: str) -> tuple[str, str | None]:
-    """Split ``FILE|layername=NAME``, as QGIS writes the layers of a file."""
+    """Split ``FILE|layername=NAME``, the form in which QGIS names a layer of a file."""
     path, _, layer = text.partition("|layername=")
     return path, layer or None
 
@@ -441,7 +442,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _absolute(path: str) -> str:
-    """Make a path hold from anywhere; what is no file of this machine, a URL say, stays."""
+    """Make a path absolute; what is not a file on this machine, such as a URL, stays as it is."""
     from owl_geo.settings.owl_toml import absolute, expanded
 
     local = expanded(path)

@@ -1,4 +1,4 @@
-"""What several commands share: flags, errors, and how progress is shown."""
+"""What commands share: options, errors, and how progress is shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     _Choice = click.Choice[str]
 else:
-    _Choice = click.Choice  # which older versions of click do not subscript
+    _Choice = click.Choice  # not generic in older versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ _HELP_ALL = "owl_geo.help_all"
 
 
 def files(_ctx: click.Context, _parameter: click.Parameter, word: str) -> list[CompletionItem]:
-    """Have the shell complete names of files, for options whose value may be more than a path."""
+    """Let the shell complete file names, for options whose value may be more than a path."""
     return [CompletionItem(word, type="file")]
 
 
@@ -54,30 +54,30 @@ def strategies(_ctx: click.Context, _parameter: click.Parameter, word: str) -> l
 
 
 class OneOf(_Choice):
-    """The type of an option that takes a name which ``settings.choices`` registers."""
+    """The type of an option whose value is a name that ``settings.choices`` registers."""
 
     case_sensitive = True
 
-    def __init__(self, known: Mapping[str, object]) -> None:
-        self._known = known
+    def __init__(self, registered: Mapping[str, object]) -> None:
+        self._registered = registered
 
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # what click only reads
-        """The names of this moment."""
-        return tuple(self._known)
+        """The names that are registered at this moment."""
+        return tuple(self._registered)
 
 
 class Advanced(click.Option):
-    """An option that the help of a command with many shows only on demand."""
+    """An option that a long help shows only with --help-all."""
 
 
-_FEW = 4  # advanced options that a help shows among the others
+_FEW = 4  # how many advanced options --help still shows among the others
 
 
 class Command(click.Command):
-    """A command that turns what a user can mend into one line, and the rest into a traceback.
+    """A command that reports an OwlError as one line; any other error keeps its traceback.
 
-    Where it has many advanced options, --help leaves them out, and --help-all shows them apart.
+    If it has many advanced options, --help leaves them out and --help-all lists them separately.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ class Command(click.Command):
             )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, the advanced ones under a heading of their own or not at all."""
+        """Write the options; many advanced ones go under their own heading, or are left out."""
         if not self._folds:
             super().format_options(ctx, formatter)
             return
@@ -155,7 +155,7 @@ def common(function: F) -> F:
             is_flag=True,
             expose_value=False,
             callback=_keep(_JSON, int),
-            help="Log as JSON, an object per line.",
+            help="Log as JSON, one object per line.",
         ),
         click.option(
             "-q",
@@ -171,7 +171,7 @@ def common(function: F) -> F:
             is_flag=True,
             expose_value=False,
             callback=_keep(_VERBOSITY, int),
-            help="Say more.",
+            help="Print more.",
         ),
     ):
         function = option(function)
@@ -195,7 +195,7 @@ def cluster(function: F) -> F:
         "--cluster",
         cls=Advanced,
         metavar="local|ADDRESS",
-        help="Share out the pool's work: processes here, or a Dask scheduler, tcp://HOST:8786.",
+        help="Distribute the work: to local processes, or to a Dask scheduler, tcp://HOST:8786.",
     )(function)
 
 
@@ -205,7 +205,7 @@ def run_folder(function: F) -> F:
 
 
 def loop_options(function: F) -> F:
-    """Add what decides how many patches are asked, how often, by what rule and with what model."""
+    """Add the options for the size and number of batches, the strategy and the model."""
     for option in reversed(
         (
             click.option(
@@ -219,20 +219,20 @@ def loop_options(function: F) -> F:
                 "--labels-per-hour",
                 cls=Advanced,
                 type=float,
-                help="Annotators' pace, with --hours.",
+                help="The annotators' pace; goes with --hours.",
             ),
             click.option(
                 "--hours",
                 cls=Advanced,
                 type=float,
-                help="Hours per round: pace x hours = batch size.",
+                help="Hours of labelling per round; pace x hours = batch size.",
             ),
             click.option(
                 "--preset",
                 cls=Advanced,
                 type=OneOf(PRESETS),
-                help="tutorial: its CNN on images alone, fixed weights, sum, plain Reptile, "
-                "random start.",
+                help="tutorial: the tutorial's CNN on images alone, fixed weights, sum, plain "
+                "Reptile, random start.",
             ),
             click.option(
                 "--strategy",
@@ -255,34 +255,34 @@ def loop_options(function: F) -> F:
                 "--audit-share",
                 cls=Advanced,
                 type=float,
-                help="Share of a batch drawn at random.  [0.1]",
+                help="Share of each batch drawn at random.  [0.1]",
             ),
             click.option(
                 "--model",
                 cls=Advanced,
                 type=OneOf(MODELS),
-                help=f"What learns.  [{default(MODELS)}]",
+                help=f"The model that learns.  [{default(MODELS)}]",
             ),
             click.option(
                 "--weights",
                 cls=Advanced,
                 shell_complete=files,
-                help="A backbone's first weights: none, imagenet, or a file.",
+                help="A backbone's initial weights: none, imagenet, or a file.",
             ),
             click.option(
                 "--frozen",
                 cls=Advanced,
                 is_flag=True,
                 default=None,
-                help="Only a head on the backbone learns.",
+                help="Train only a head on the backbone.",
             ),
             click.option(
                 "--head",
                 cls=Advanced,
                 type=OneOf(HEADS),
-                help=f"On statistics or frozen features.  [{default(HEADS)}]",
+                help=f"The head on statistics or frozen features.  [{default(HEADS)}]",
             ),
-            click.option("--seed", type=int, help="One seed, the same batches.  [42]"),
+            click.option("--seed", type=int, help="The same seed gives the same batches.  [42]"),
         )
     ):
         function = option(function)
@@ -320,9 +320,9 @@ class LoopOptions:
 
 
 def loop_settings(options: LoopOptions) -> dict[str, Any]:
-    """Return the part of owl.toml that ``loop_options`` decide; what was not given stays out."""
+    """Return the part of owl.toml that ``loop_options`` set, without options not given."""
     if options.batch_size is not None and options.labels_per_hour is not None:
-        raise click.UsageError("give --batch-size, or --labels-per-hour and --hours")
+        raise click.UsageError("give either --batch-size, or --labels-per-hour and --hours")
     alpha: float | str | None = options.alpha
     if alpha is not None and alpha != "ramp":
         try:
@@ -333,7 +333,7 @@ def loop_settings(options: LoopOptions) -> dict[str, Any]:
             ) from error
     strategy = options.strategy
     if alpha is not None and strategy is None:
-        strategy = "concept"  # the one that has an alpha
+        strategy = "concept"  # the only one with an alpha
     if alpha is not None and strategy != "concept":
         raise click.UsageError("--alpha goes with --strategy concept")
     weights, head, model = options.weights, options.head, options.model
@@ -367,18 +367,18 @@ def loop_settings(options: LoopOptions) -> dict[str, Any]:
 
 
 def check_folder(path: Path | None) -> None:
-    """Raise OwlError where a folder is to be written and a file has its name."""
+    """Raise OwlError where a file has the name of the folder to write."""
     if path is not None and path.is_file():
         raise OwlError(f"{path} is a file", remedy="name a folder")
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """Keep what has a value; empty tables and lists count as not given."""
+    """Return the values that were given; None and empty tables and lists are left out."""
     return {name: value for name, value in values.items() if value not in (None, {}, (), [])}
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Lay ``over`` over ``base``, table by table."""
+    """Merge nested tables; values in ``over`` replace those in ``base``."""
     merged = dict(base)
     for name, value in over.items():
         below = merged.get(name)
@@ -388,14 +388,14 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def quoted(path: PurePath) -> str:
-    """Return a path as the shell of this system would take it."""
+    """Return a path quoted for the shell of this system."""
     if sys.platform == "win32":
         return subprocess.list2cmdline([str(path)])
     return shlex.quote(str(path))
 
 
 def end_json(message: str, code: int) -> None:
-    """Say the exit code of a command that was not without faults, where the log is in JSON."""
+    """Log the exit code of a command that had problems, if the log is in JSON."""
     if click.get_current_context().meta.get(_JSON):
         end(message, code, as_json=True)
 
@@ -411,13 +411,13 @@ def is_verbose() -> bool:
 
 
 def say(text: str) -> None:
-    """Print what is nice to know; -q leaves it out."""
+    """Print a line that is not a result; -q suppresses it."""
     if not is_quiet():
         click.echo(text)
 
 
 def progress(work: str) -> Progress | None:
-    """Return a progress callback: a bar on a terminal, a line now and then elsewhere."""
+    """Return a progress callback: a bar on a terminal, a line from time to time elsewhere."""
     if is_quiet():
         return None
     meta = click.get_current_context().meta
@@ -429,14 +429,14 @@ def progress(work: str) -> Progress | None:
 
 def _bar(work: str) -> Progress:
     bar: list[Any] = []
-    begun = time.time()  # which the bar counts by too
+    begun = time.time()  # the bar uses the same clock
 
     def update(done: int, total: int) -> None:
         if total == 0:
             return
         if not bar:
             if time.time() - begun < QUICK or done >= total:
-                return  # a bar that is full at once only flickers
+                return  # a bar that fills up at once only flickers
             bar.append(click.progressbar(length=total, label=work, file=sys.stderr))
             bar[0].start = bar[0].last_eta = begun
             bar[0].__enter__()

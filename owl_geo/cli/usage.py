@@ -7,7 +7,7 @@ import re
 import click
 
 from owl_geo.cli.logs import one_line
-from owl_geo.errors import did_you_mean
+from owl_geo.errors import did_you_mean, nearest
 
 _ARGUMENTS = {
     "run_path": "RUN is the folder that `owl-geo init RUN` makes",
@@ -30,19 +30,22 @@ def _hint(error: click.UsageError, text: str) -> str:
         kind = error.param.type if error.param else None
         given = re.search(r"'([^']*)' is not one of", text)
         if isinstance(kind, click.Choice) and given:
-            near = did_you_mean(given.group(1), [str(choice) for choice in kind.choices])
-            return near if near.startswith("; did") else ""
+            return _did_you_mean(given.group(1), [str(choice) for choice in kind.choices])
         return ""
     if "unexpected extra argument" in text:
         return "; join lists by commas (red,nir), and put a path with spaces in quotes"
     if isinstance(error, click.NoSuchOption) and "ean" not in text:  # an older click
         ctx = error.ctx
         options = [word for one in ctx.command.params for word in one.opts] if ctx else []
-        near = did_you_mean(error.option_name, [word for word in options if word[:2] == "--"])
-        return near if near.startswith("; did") else ""
+        return _did_you_mean(error.option_name, [word for word in options if word[:2] == "--"])
     unknown = re.match(r"No such command '([^']*)'", text)
     if unknown and "ean" not in text and error.ctx is not None:
         group = error.ctx.command
         commands = list(group.commands) if isinstance(group, click.Group) else []
         return did_you_mean(unknown.group(1), commands)
     return ""
+
+
+def _did_you_mean(wrong: str, words: list[str]) -> str:
+    near = nearest(wrong, words)
+    return "" if near is None else f"; did you mean {near!r}?"

@@ -1,1 +1,1 @@
-"""The settings of a run: what there is to set, and owl.toml in and out."""
+"""The settings of a run: what can be set, and reading and writing owl.toml."""

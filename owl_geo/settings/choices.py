@@ -1,8 +1,8 @@
-"""What goes by a name in owl.toml or is written by it: registered here, and typed nowhere else.
+"""Every choice that has a name in owl.toml or on the command line, registered here and only here.
 
-The settings take their types from these tables, the command line its options, the documentation
-its values, and the rooms what a name stands for, by its home. A home is text, imported when it is
-used, so that the settings, which everything imports, import nothing of what they choose.
+These tables give the settings their types, the command line its options, the documentation its
+values, and the other rooms the implementation behind a name, by its home. A home is text that is
+imported on use, so that the settings, which everything imports, do not import what they choose.
 
 The first name of a table is the default.
 """
@@ -22,27 +22,27 @@ class Choice:
     """What a name stands for."""
 
     home: str  # "package.module:name" of its implementation
-    meaning: str = ""  # in a few words, where the name alone does not tell
+    meaning: str = ""  # in a few words, where the name alone is not clear
 
     @property
     def implementation(self) -> Any:
-        """What does the work, imported now."""
+        """The object that does the work, imported now."""
         return implementation(self.home)
 
 
 @dataclass(frozen=True)
 class HeadChoice(Choice):
-    """A head on features; the settings judge by these facts and import no head for it."""
+    """A head on features; the settings check these facts without importing the head."""
 
-    by_gradient: bool = False  # a network that goes on from its weights, not fitted anew
+    by_gradient: bool = False  # a network that goes on from its weights instead of a new fit
 
 
 @dataclass(frozen=True)
 class ModelChoice(Choice):
-    """What the image becomes: features that are computed once, or the input of a network."""
+    """What an image is turned into: features that are computed once, or the input of a network."""
 
     on_features: bool = False  # a head learns on them
-    is_backbone: bool = False  # can be frozen, and start from weights that were learnt elsewhere
+    is_backbone: bool = False  # can be frozen, and can start from weights learnt elsewhere
 
 
 def implementation(home: str) -> Any:
@@ -52,14 +52,14 @@ def implementation(home: str) -> Any:
 
 
 def chosen(choices: Mapping[str, Choice], name: str) -> Any:
-    """Return the implementation of a name, imported now; raises ValueError for an unknown one."""
+    """Return the implementation behind a name, imported now; ValueError for an unknown name."""
     if name not in choices:
         raise ValueError(f"no choice {name!r}{did_you_mean(name, choices)}")
     return choices[name].implementation
 
 
 def default(choices: Mapping[str, Choice]) -> str:
-    """Return the name that is taken where none is given."""
+    """Return the name that is used where none is given."""
     return next(iter(choices))
 
 
@@ -75,7 +75,7 @@ def in_words(names: list[str]) -> str:
 
 
 def unknown_strategy(name: str) -> str | None:
-    """Say that there is no such strategy; None where there is. Of peers their own room knows."""
+    """Return an error message for an unknown strategy, else None; peers are checked elsewhere."""
     if name in STRATEGIES or name.startswith(PEERS):
         return None
     return f"no strategy {name!r}{did_you_mean(name, STRATEGIES)}"
@@ -123,7 +123,7 @@ STRATEGIES: dict[str, Choice] = {
     "relevance": Choice(f"{_STRATEGIES}:relevance", "no model"),
     "random": Choice(f"{_STRATEGIES}:random"),
 }
-PEERS = "skactiveml:"  # a strategy of scikit-activeml is named by this and its own name
+PEERS = "skactiveml:"  # the prefix for a strategy of scikit-activeml
 
 STARTS: dict[str, Choice] = {
     "typical": Choice(f"{_STARTS}:TYPICAL", "of the pool's clusters"),
@@ -132,8 +132,8 @@ STARTS: dict[str, Choice] = {
 }
 
 RELEVANCE: dict[str, Choice] = {
-    "learned": Choice(f"{_RELEVANCE}:LEARNED", "the weights below are where it starts from"),
-    "fixed": Choice(f"{_RELEVANCE}:FIXED", "they stay"),
+    "learned": Choice(f"{_RELEVANCE}:LEARNED", "starts from the weights below"),
+    "fixed": Choice(f"{_RELEVANCE}:FIXED", "keeps them"),
 }
 
 DIVERSITY: dict[str, Choice] = {
@@ -143,7 +143,7 @@ DIVERSITY: dict[str, Choice] = {
     "sample": Choice(f"{_SPREAD}:SAMPLE", "by drawing"),
 }
 
-# What ``predict`` writes; each has the name of its files.
+# What ``predict`` writes; each name is also the name of its files.
 OUTPUTS: dict[str, Choice] = {
     "probability": Choice("owl_geo.maps.probability:ProbabilityMap"),
     "class": Choice("owl_geo.maps.class_map:ClassMap"),

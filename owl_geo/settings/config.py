@@ -1,4 +1,4 @@
-"""The settings of a run: what there is to set, what it means, and what cannot be; frozen.
+"""The settings of a run: what can be set, what it means, and what is refused; frozen.
 
 ``owl_toml`` reads and writes them. Each field's description becomes the comment beside it.
 """
@@ -42,7 +42,7 @@ from owl_geo.settings.choices import (
 from owl_geo.settings.files import File, NamesFile, named_files
 from owl_geo.settings.stores import check_address, known_addresses
 
-_LONGEST_NAME = 200  # characters of a class or concept, which head columns and buttons
+_LONGEST_NAME = 200  # characters in a class's or concept's name, which heads columns and buttons
 
 
 class Section(BaseModel):
@@ -57,7 +57,7 @@ class Section(BaseModel):
 
 
 class Wrong(ValueError):
-    """What a validator finds, with the names of the settings of its section that it is about."""
+    """What a validator finds wrong, with the names of the settings in its section at fault."""
 
     def __init__(self, text: str, *settings: str, remedy: str = "") -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class Wrong(ValueError):
 
 
 class OneOf:
-    """The type of a setting that takes a name of ``choices``; its errors are those of a Literal."""
+    """The type of a setting whose value is a name in ``choices``; it fails as a Literal does."""
 
     def __init__(self, choices: Mapping[str, Choice]) -> None:
         self.choices = choices
@@ -84,7 +84,7 @@ class OneOf:
     def _checked(self, name: Any) -> str:
         if isinstance(name, str) and name in self.choices:
             return name
-        expected = in_words([repr(known) for known in self.choices])
+        expected = in_words([repr(choice) for choice in self.choices])
         raise PydanticKnownError("literal_error", {"expected": expected})
 
 
@@ -93,7 +93,7 @@ def _doc(default: Any, text: str, **constraints: Any) -> Any:
 
 
 def _one_of(choices: Mapping[str, Choice], text: str = "") -> Any:
-    """Return a setting of the type ``OneOf(choices)``, whose comment lists them after ``text``."""
+    """Return a setting of type ``OneOf(choices)``; its comment lists the choices after ``text``."""
     return _doc(default(choices), f"{text}: {listed(choices)}" if text else listed(choices))
 
 
@@ -101,15 +101,15 @@ def _one_of(choices: Mapping[str, Choice], text: str = "") -> Any:
 
 
 class SourceSection(Section):
-    """The table [source] of one kind, and what holds of every source of that kind.
+    """The table [source] of one kind, and what holds for every source of that kind.
 
-    A new kind is registered by being a member of ``SourceSettings``. It has a ``kind``, which is
-    its name, and a ``patch_size``.
+    Adding a class to ``SourceSettings`` registers a new kind. The class has a ``kind``, which is
+    the kind's name, and a ``patch_size``.
     """
 
     home: ClassVar[str]  # "package.module:name" of its ``sources.unopened.UnopenedSource``
     has_truth: ClassVar[bool] = False  # it knows the class of each patch itself
-    is_on_earth: ClassVar[bool] = True  # False: what it has was made up, and lies nowhere
+    is_on_earth: ClassVar[bool] = True  # False: its data are made up and have no location
 
 
 class SyntheticSettings(SourceSection):
@@ -123,7 +123,7 @@ class SyntheticSettings(SourceSection):
     n_samples: int = _doc(500, "patches to generate", ge=1)
     image_size: int = _doc(32, "height and width of a patch in pixels", ge=4, le=2**14)
     n_bands: int = _doc(4, "bands per patch", ge=1)
-    seed: int = _doc(42, "seed of the generator, apart from the run's own", ge=0, lt=2**32)
+    seed: int = _doc(42, "seed of the generator, separate from the run's seed", ge=0, lt=2**32)
     signal: float = _doc(0.0, "0 = images are pure noise, 1 = strong signal in the bands", ge=0)
 
     @property
@@ -139,13 +139,17 @@ class SceneSettings(Section):
         ..., "first part of every patch_id of this scene", min_length=1, max_length=1000
     )
     path: File | None = _doc(None, "a raster, a .SAFE folder, a Landsat folder, a folder of bands")
-    files: tuple[File, ...] = _doc((), "single-band files, in place of path")
-    names: tuple[str, ...] | None = _doc(None, "names of all bands in order, not the files' own")
-    mask: File | None = _doc(None, "a raster whose bad values, for example clouds, are invalid")
+    files: tuple[File, ...] = _doc((), "single-band files, instead of path")
+    names: tuple[str, ...] | None = _doc(
+        None, "names of all bands in order, instead of those in the files"
+    )
+    mask: File | None = _doc(
+        None, "a raster, for example of clouds, whose bad values lower the valid share"
+    )
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out names that are not set: digests of runs that know none stay what they were."""
+        """Leave out ``names`` where it is not set, so that digests of older runs stay the same."""
         values: dict[str, Any] = serialize(self)
         if self.names is None:
             values.pop("names", None)
@@ -154,7 +158,7 @@ class SceneSettings(Section):
     @model_validator(mode="after")
     def _one_place(self) -> SceneSettings:
         if bool(self.path) == bool(self.files):
-            raise ValueError("a scene needs path or files, one of them")
+            raise ValueError("a scene needs either path or files")
         return self
 
 
@@ -178,7 +182,7 @@ class GeoTiffSettings(SourceSection):
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise Wrong(
-                f"two scenes are named {min(twice)!r}", remedy="give them names of their own"
+                f"two scenes are named {min(twice)!r}", remedy="give each a name of its own"
             )
         if any(scene.mask for scene in self.scenes) and not self.mask_bad:
             raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
@@ -200,13 +204,13 @@ class CubeSettings(SourceSection):
     )
     bands: tuple[str, ...] = _doc((), "by number, name or common name; empty = all")
     time: Literal["median", "mean", "min", "max", "first", "last", "stack"] = _doc(
-        "median", "what several dates become, pixel by pixel; stack = bands of each date"
+        "median", "how several dates become one, pixel by pixel; stack = the bands of every date"
     )
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
-    crs: str | None = _doc(None, "the cube's CRS in place of its own, for example EPSG:32631")
+    crs: str | None = _doc(None, "the cube's CRS, for example EPSG:32631, instead of its own")
 
 
 SourceSettings = Annotated[
@@ -214,7 +218,7 @@ SourceSettings = Annotated[
 ]
 
 
-# --- what is known of each patch ------------------------------------------------------------------
+# --- what is known about each patch ---------------------------------------------------------------
 
 
 class LayerSettings(Section):
@@ -240,14 +244,14 @@ class ConceptSection(Section):
 
 
 class CategoryConcept(ConceptSection):
-    """The class with the largest share of the patch's area, `unknown` where nothing lies."""
+    """The class with the largest share of the patch's area, `unknown` where there is none."""
 
     home = "owl_geo.concepts.from_layers:Category"
 
     kind: Literal["category"] = "category"
     layer: str = _doc(..., "a name under [layers]")
-    classes: dict[str, Where] = _doc({}, "class = tag filters, any of which may hold")
-    column: str | None = _doc(None, "the attribute that names the class, in place of classes")
+    classes: dict[str, Where] = _doc({}, "class = tag filters, any of which may match")
+    column: str | None = _doc(None, "the attribute that names the class, instead of classes")
 
     @model_validator(mode="after")
     def _one_way(self) -> CategoryConcept:
@@ -318,13 +322,13 @@ class RasterConcept(ConceptSection):
 
     kind: Literal["raster"] = "raster"
     path: File = _doc(..., "any raster, in any CRS")
-    band: int = _doc(1, "which band of it", ge=1)
+    band: int = _doc(1, "the number of the band to read", ge=1)
     reduce: Literal["majority", "mean"] = _doc("majority", "majority of classes, or mean")
     names: dict[str, str] = _doc({}, "code = name of the class; other codes keep their number")
 
 
 class GivenConcept(ConceptSection):
-    """A concept that the source itself gives, as the synthetic one does."""
+    """A concept that the source itself provides, as the synthetic one does."""
 
     home = "owl_geo.concepts.given:Given"
 
@@ -348,15 +352,15 @@ Concept = Annotated[
 
 
 class OracleSettings(Section):
-    """Ground truth that answers in the annotator's place; only for simulation and comparison."""
+    """Ground truth that answers in the annotator's place; for simulation and comparison only."""
 
     path: File | None = _doc(None, "polygons, points or a class raster; not set = the source's own")
     layer: str | None = _doc(None, "the layer's name in a file of several layers")
     column: str | None = _doc(None, "vector only: the attribute that holds the class")
     values: dict[str, tuple[str, ...]] = _doc({}, "class of the run = values in the truth")
-    min_share: float = _doc(0.5, "overlap share from which a patch has a class", gt=0, le=1)
+    min_share: float = _doc(0.5, "smallest share of overlap that makes a class", gt=0, le=1)
     elsewhere: Literal["absent", "unknown"] = _doc(
-        "absent", "vector only: what a patch without any feature is"
+        "absent", "vector only: what a patch without features counts as"
     )
 
 
@@ -374,9 +378,9 @@ class ModelSettings(Section):
     weights: Annotated[str, NamesFile("none", "imagenet")] = _doc(
         "none", "a backbone's first weights: none (fresh), imagenet (downloaded), or a file"
     )
-    concepts: bool = _doc(True, "true = the model sees the concepts beside the image")
+    concepts: bool = _doc(True, "true = the model sees the concepts as well as the image")
     neighbours: bool = _doc(
-        True, "true = a Gaussian process also learns how alike near patches are"
+        True, "true = a Gaussian process also learns how alike nearby patches are"
     )
     dropout: float = _doc(0.5, "dropout before a network's last layer", ge=0, lt=1)
 
@@ -387,17 +391,17 @@ class ModelSettings(Section):
 
     @property
     def by_gradient(self) -> bool:
-        """Whether it learns by gradient steps, so that a meta-update can move its weights."""
+        """Whether the model learns by gradient steps, so a meta-update can move its weights."""
         return HEADS[self.head].by_gradient or not self.on_features
 
     @property
     def features(self) -> str:
-        """The kind of the features; of a network on pixels, those that distances are told by."""
+        """The kind of features; for a network on pixels, those that distances are measured in."""
         return self.kind if self.on_features else default(MODELS)
 
     @property
     def network(self) -> str:
-        """The name of the network that learns, where one does: a head, or a model kind."""
+        """The name of the network that learns, if one does: a head or a model kind."""
         return self.head if self.on_features else self.kind
 
     @model_validator(mode="after")
@@ -414,14 +418,14 @@ class ModelSettings(Section):
             )
         if self.head != default(HEADS) and not self.on_features:
             raise Wrong(
-                f"head {self.head!r} is for statistics or a frozen backbone",
-                remedy=f"{self.kind} has its own last layer",
+                f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
+                "own last layer"
             )
         return self
 
 
 class UncertaintySettings(Section):
-    """What the model's doubt is measured by."""
+    """How the model's doubt is measured."""
 
     measure: Annotated[str, OneOf(MEASURES)] = _one_of(MEASURES)
     members: Literal["single", "dropout", "ensemble"] = _doc(
@@ -432,12 +436,12 @@ class UncertaintySettings(Section):
 
     @property
     def n_models(self) -> int:
-        """Models that learn side by side: 1, or those of the ensemble."""
+        """How many models learn side by side: 1, or the size of the ensemble."""
         return self.ensemble_size if self.members == "ensemble" else 1
 
     @property
     def n_passes(self) -> int:
-        """Passes with dropout on through each model; 0 = one pass without."""
+        """How many passes go through each model with dropout on; 0 = one pass without dropout."""
         return self.passes if self.members == "dropout" else 0
 
 
@@ -454,8 +458,8 @@ class ReptileSettings(Section):
 
     kind: Literal["auto", "none", "plain", "diverse"] = _doc(
         "auto",
-        "diverse = a task per group of concepts, with replay; auto = plain for what learns by "
-        "gradient steps, else none",
+        "diverse = a task per group of concepts, with replay; auto = plain for models that learn "
+        "by gradient steps, else none",
     )
     inner_lr: float = _doc(0.01, "SGD's learning rate within the update", gt=0, le=1)
     inner_steps: int = _doc(5, "SGD steps on the support set, at most", ge=1)
@@ -475,16 +479,16 @@ class PowersSettings(Section):
 
 
 class AcquisitionSettings(Section):
-    """Which patches to ask next."""
+    """Which patches to ask about next."""
 
     strategy: str = _doc(default(STRATEGIES), listed(STRATEGIES, f"{PEERS}NAME"))
     explore: float | Literal["ramp"] = _doc(
         "ramp",
-        "discovery: least share of a batch for the uncertain; 'ramp' = from 0.6 to 0.1 over rounds",
+        "discovery: smallest share of a batch for the uncertain; 'ramp' = 0.6 to 0.1 over rounds",
     )
     promising: float = _doc(
         0.5,
-        "discovery: below this probability a patch leaves its place to the uncertain",
+        "discovery: a patch below this probability gives way to an uncertain one",
         ge=0,
         le=1,
     )
@@ -503,10 +507,12 @@ class AcquisitionSettings(Section):
     diversity: Annotated[str, OneOf(DIVERSITY)] = _one_of(
         DIVERSITY, "keeps a batch from repeating itself"
     )
-    min_distance: float = _doc(0.0, "metres between two patches of a batch, at least", ge=0)
+    min_distance: float = _doc(
+        0.0, "smallest distance between two patches of a batch, in metres", ge=0
+    )
     candidates: int = _doc(
         250_000,
-        "patches of a larger pool that a round scores, near answers or drawn; 0 = all",
+        "patches that a round scores in a larger pool, near answers or at random; 0 = all",
         ge=0,
     )
     audit_share: float = _doc(
@@ -518,7 +524,7 @@ class AcquisitionSettings(Section):
         for name in ("alpha", "explore"):
             value = getattr(self, name)
             if isinstance(value, float) and not 0 <= value <= 1:
-                raise Wrong(f"{name} is {value:g}, but it lies between 0 and 1", name)
+                raise Wrong(f"{name} is {value:g}, but it must be between 0 and 1", name)
         unknown = unknown_strategy(self.strategy)
         if unknown is not None:
             raise ValueError(unknown)
@@ -534,13 +540,13 @@ class LoopSettings(Section):
     )
     batch_size: int = _doc(10, "patches per round", ge=1)
     labels_per_hour: float | None = _doc(
-        None, "annotators' pace; with hours, the batch size", gt=0, le=1e5
+        None, "annotators' pace; with hours, it sets the batch size", gt=0, le=1e5
     )
     hours: float | None = _doc(None, "hours of labelling per round", gt=0, le=1e4)
 
     @property
     def query_budget(self) -> int:
-        """Patches per round: the batch size, or what the annotators' pace allows."""
+        """The number of patches per round: the batch size, or what the annotators' pace allows."""
         if self.labels_per_hour is not None and self.hours is not None:
             return max(1, round(self.labels_per_hour * self.hours))
         return self.batch_size
@@ -555,23 +561,25 @@ class LoopSettings(Section):
 class TeamSettings(Section):
     """Who labels, where several people share a batch."""
 
-    annotators: tuple[str, ...] = _doc((), "a part of each batch for each; empty = one batch")
-    overlap: float = _doc(0.2, "share of a batch that all of them label, for agreement", ge=0, le=1)
+    annotators: tuple[str, ...] = _doc((), "each gets a part of every batch; empty = one batch")
+    overlap: float = _doc(
+        0.2, "share of a batch that all of them label, to measure agreement", ge=0, le=1
+    )
 
     @model_validator(mode="after")
     def _known_apart(self) -> TeamSettings:
         for name in self.annotators:
             if not name.strip() or name != name.strip() or not name.isprintable():
-                text = f"annotators has {name!r}, which can be no name; take plain words"
-                raise Wrong(text, "annotators")
+                text = f"annotators has {name!r}, which cannot be a name"
+                raise Wrong(text, "annotators", remedy="use plain words")
             if name == CONSENSUS:
-                text = f"annotators has {name!r}, the name of what several decided; take another"
-                raise Wrong(text, "annotators")
+                text = f"annotators has {name!r}, which stands for the label that several agreed on"
+                raise Wrong(text, "annotators", remedy="choose another name")
         folded = Counter(name.casefold() for name in self.annotators)
         for name in self.annotators:
             if folded[name.casefold()] > 1:
-                text = f"annotators has {name!r} twice; give each a name of their own"
-                raise Wrong(text, "annotators")
+                text = f"annotators has {name!r} twice"
+                raise Wrong(text, "annotators", remedy="give each a name of their own")
         return self
 
 
@@ -579,7 +587,7 @@ class EvaluationSettings(Section):
     """The held-out part of the pool, where there is an oracle to judge by."""
 
     test_share: float = _doc(
-        0.2, "share of the patches held out; never asked, never trained on", ge=0, lt=1
+        0.2, "share of the patches held out: never asked about, never trained on", ge=0, lt=1
     )
     split: Literal["random", "blocks"] = _doc("blocks", "blocks = neighbours stay together")
     block_size: int | None = _doc(
@@ -592,13 +600,14 @@ class Settings(Section):
 
     version: Literal[1] = _doc(LAYOUT_VERSION, "layout of the run folder")
     run_id: str = _doc("", "names this run in its batches; do not edit", max_length=200)
-    seed: int = _doc(42, "one seed, the same batches", ge=0, lt=2**32)
+    seed: int = _doc(42, "the same seed gives the same batches", ge=0, lt=2**32)
     classes: tuple[str, ...] = _doc(
         ("absent", "present"), "the answers; the first is the background"
     )
     positive: str = _doc("present", "the class that is searched for")
     labels: str | None = _doc(
-        None, f"{known_addresses()} keeps the answers, without a password; not set = labels.gpkg"
+        None,
+        f"where answers are kept: {known_addresses()}, without a password; not set = labels.gpkg",
     )
     source: SourceSettings
     layers: dict[str, LayerSettings] = {}
@@ -619,7 +628,7 @@ class Settings(Section):
         if labels is None:
             return None
         if not isinstance(labels, str):
-            raise ValueError(f"it is an address in quotes, {known_addresses()}")
+            raise ValueError(f"it must be an address in quotes, {known_addresses()}")
         check_address(labels)
         return labels
 
@@ -627,7 +636,7 @@ class Settings(Section):
     def _names_agree(self) -> Settings:
         if self.patch_size < 4:
             raise Wrong(
-                f"patches of {self.patch_size} pixels are too small: 4 or more a side",
+                f"patches of {self.patch_size} pixels are too small: they need 4 or more a side",
                 "source.patch_size",
             )
         _check_classes(self.classes, self.positive)
@@ -636,7 +645,7 @@ class Settings(Section):
         for name in self.acquisition.weights:
             if name not in yes_no:
                 raise Wrong(
-                    f"acquisition.weights.{name} is no yes/no concept",
+                    f"acquisition.weights.{name} is not a yes/no concept",
                     remedy=suggestion(name, yes_no),
                 )
         _check_learning(self.model, self.uncertainty, self.reptile)
@@ -644,7 +653,8 @@ class Settings(Section):
             for name in self.oracle.values:
                 if name not in self.classes:
                     raise Wrong(
-                        f"oracle.values.{name} is no class", remedy=suggestion(name, self.classes)
+                        f"oracle.values.{name} is not a class",
+                        remedy=suggestion(name, self.classes),
                     )
             if self.oracle.path is None and not self.source.has_truth:
                 raise ValueError("oracle.path is missing: this source has no truth of its own")
@@ -653,14 +663,14 @@ class Settings(Section):
     def named_files(self, *tables: str) -> list[tuple[str, str]]:
         """Return each setting that names a file, as ``layers.osm.path``, and the path in it.
 
-        Of these tables of owl.toml; of all if none are named. A path may be a URL.
+        Only ``tables`` of owl.toml are searched, all of them if none is given. A path may be a URL.
         """
         values = self.model_dump(include=set(tables) if tables else None)
         return named_files(type(self), values)
 
     @property
     def reptile_kind(self) -> Literal["none", "plain", "diverse"]:
-        """The meta-update that is meant by ``reptile.kind``."""
+        """The meta-update that ``reptile.kind`` stands for."""
         if self.reptile.kind == "auto":
             return "plain" if self.model.by_gradient else "none"
         return self.reptile.kind
@@ -672,7 +682,7 @@ class Settings(Section):
 
 
 def source_sections() -> dict[str, type[SourceSection]]:
-    """Return the table [source] of each kind of source, by the name of the kind."""
+    """Return the class of the table [source] for each kind of source, by the kind's name."""
     sections = get_args(Settings.model_fields["source"].annotation)
     return {section.model_fields["kind"].default: section for section in sections}
 
@@ -680,30 +690,27 @@ def source_sections() -> dict[str, type[SourceSection]]:
 def _check_learning(
     model: ModelSettings, uncertainty: UncertaintySettings, reptile: ReptileSettings
 ) -> None:
-    """Refuse what the model at hand would silently ignore."""
+    """Refuse settings that the chosen model would silently ignore."""
     head = f"the head {model.head!r}"
     if reptile.kind in ("plain", "diverse") and not model.by_gradient:
         heads = in_words([repr(name) for name, choice in HEADS.items() if choice.by_gradient])
         raise Wrong(
-            (
-                f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient "
-                "steps"
-            ),
+            f"reptile.kind is {reptile.kind}, but {head} is refitted, not moved by gradient steps",
             remedy=f"use head = {heads}, the cnn or an unfrozen backbone, or reptile.kind = 'auto'",
         )
     if uncertainty.n_passes and not model.by_gradient:
-        raise Wrong(f"uncertainty.members is dropout, but {head} has none", remedy="take ensemble")
+        raise Wrong(f"uncertainty.members is dropout, but {head} has none", remedy="use ensemble")
     if uncertainty.n_passes and model.dropout == 0:
         raise Wrong(
             "uncertainty.members is dropout, but model.dropout is 0",
             *("uncertainty.members", "model.dropout"),
-            remedy="raise it, or take ensemble",
+            remedy="raise it, or use ensemble",
         )
     _check_members(model, uncertainty)
 
 
 def _check_members(model: ModelSettings, uncertainty: UncertaintySettings) -> None:
-    """Refuse a measure that is 0 everywhere, since it compares more members than there are."""
+    """Refuse a measure that compares more members than there are: it would be 0 everywhere."""
     needed: int = MEASURES[uncertainty.measure].implementation.fewest_members
     if needed == 1:
         return
@@ -724,7 +731,7 @@ def _check_members(model: ModelSettings, uncertainty: UncertaintySettings) -> No
             f"{setting} {name} with uncertainty.members {uncertainty.members} gives {given}"
         ),
         *("uncertainty.measure", "uncertainty.members", setting),
-        remedy=f"{remedy}",
+        remedy=remedy,
     )
 
 
@@ -737,12 +744,14 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
         )
     for name in classes:
         if name in RESERVED_LABELS or not name.strip():
-            text = f"{name!r} cannot be a class: the word has a meaning of its own"
+            text = f"{name!r} cannot be a class: the word is reserved"
             raise Wrong(text, "classes")
         _check_name("class", name, "classes")
     if positive not in classes:
         raise Wrong(
-            f"positive is {positive!r}, no class", "positive", remedy=suggestion(positive, classes)
+            f"positive is {positive!r}, which is not a class",
+            "positive",
+            remedy=suggestion(positive, classes),
         )
 
 
@@ -752,20 +761,20 @@ def _check_name(kind: str, name: str, *settings: str) -> None:
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise Wrong(
             (
-                f"the {kind} {shown} is empty, has characters that QGIS cannot show, or more than "
-                f"{_LONGEST_NAME}"
+                f"the {kind} {shown} is empty, has characters that QGIS cannot show, or has more "
+                f"than {_LONGEST_NAME}"
             ),
             *settings,
             remedy="rename it",
         )
     if "[%" in name or "%]" in name:
         raise Wrong(
-            f"the {kind} {shown} would be an expression to QGIS", *settings, remedy="rename it"
+            f"QGIS would take the {kind} {shown} for an expression", *settings, remedy="rename it"
         )
 
 
 def _check_concepts(concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]) -> None:
-    """Each concept refers to a layer that exists, or to a concept of a fitting kind before it."""
+    """Raise ValueError unless each concept refers to an existing layer or an earlier concept."""
     kinds: dict[str, str] = {}
     for name, concept in concepts.items():
         _check_name("concept", name)

@@ -1,4 +1,4 @@
-"""Which settings name files: each says so in its type, and whoever asks goes through here."""
+"""Which settings name files: each says so in its type, and this module finds them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Change = Callable[[str, str], str]  # of a setting and the path in it, to the path to take instead
+Change = Callable[[str, str], str]  # takes a setting and its path, returns the path to use instead
 
 
 class NamesFile:
-    """In the type of a setting: it names a file or folder, or whatever else GDAL opens.
+    """Marks the type of a setting that names a file, a folder or anything else that GDAL opens.
 
     Args:
-        words: values that name no file.
+        words: values that do not name a file.
     """
 
     def __init__(self, *words: str) -> None:
@@ -26,9 +26,9 @@ File = Annotated[str, NamesFile()]
 
 
 def with_files(section: type[BaseModel], values: Mapping[str, Any], change: Change) -> Any:
-    """Return a copy of the plain values of a section in which each file's name is changed.
+    """Return a copy of a section's plain values in which each file's name is changed.
 
-    Values need not be valid; where one is not of the setting's type it stays as it is.
+    The values need not be valid; one that does not have the setting's type stays as it is.
     """
     fields = section.model_fields
     return {
@@ -41,18 +41,18 @@ def with_files(section: type[BaseModel], values: Mapping[str, Any], change: Chan
 
 def named_files(section: type[BaseModel], values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each setting that names a file, as ``layers.osm.path``, and the path in it."""
-    found: list[tuple[str, str]] = []
+    setting_paths: list[tuple[str, str]] = []
 
     def keep(setting: str, path: str) -> str:
-        found.append((setting, path))
+        setting_paths.append((setting, path))
         return path
 
     with_files(section, values, keep)
-    return found
+    return setting_paths
 
 
 def settings_of_files(section: type[BaseModel]) -> Iterator[str]:
-    """Yield the names of the settings of a section, and of the sections in it, that name files."""
+    """Yield the names of all settings in a section and its subsections that name files."""
     for name, field in section.model_fields.items():
         inner = list(_types(field))
         if any(isinstance(one, NamesFile) for one in inner):
@@ -63,7 +63,7 @@ def settings_of_files(section: type[BaseModel]) -> Iterator[str]:
 
 
 def _types(field: FieldInfo) -> Iterator[Any]:
-    """Yield a field's type and all that it is made of."""
+    """Yield a field's type and every type inside it."""
 
     def parts(annotation: Any) -> Iterator[Any]:
         yield annotation
@@ -100,13 +100,16 @@ def _changed(annotation: Any, metadata: Any, value: Any, setting: str, change: C
         if not isinstance(value, Mapping) or not _is_of(annotation, value):
             return value
         return with_files(annotation, value, lambda name, path: change(f"{setting}.{name}", path))
-    for member in inner:  # of a union, of which one fits
+    for member in inner:  # of a union; the value fits one of them
         value = _changed(member, (), value, setting, change)
     return value
 
 
 def _is_of(section: type[BaseModel], values: Mapping[str, Any]) -> bool:
-    """Whether values are those of a section, which a union tells from others by its kind."""
+    """Whether the values belong to this section; members of a union differ by their kind.
+
+    Without a kind, which an option may add later, they may belong to any of them.
+    """
     kind = section.model_fields.get("kind")
-    told_by_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
-    return not told_by_kind or (kind is not None and values.get("kind") == kind.default)
+    has_own_kind = kind is not None and get_args(kind.annotation) == (kind.default,)
+    return kind is None or not has_own_kind or values.get("kind", kind.default) == kind.default

@@ -24,32 +24,35 @@ from owl_geo.settings.files import settings_of_files, with_files
 
 FILE_NAME = "owl.toml"
 
-_MOST_BYTES = 64 * 2**20  # a run of a hundred thousand scenes has less
+_MOST_BYTES = 64 * 2**20  # a run with a hundred thousand scenes needs less
 _DEEPEST = 20  # tables within tables
 _SHOWN = 80  # characters in a message
 
 
 def parse(data: Mapping[str, Any], where: str) -> Settings:
-    """Make settings of plain values; raises ConfigError with one line that names ``where``."""
+    """Make settings from plain values; raises ConfigError with one line that names ``where``."""
     try:
         fault = next(_faults(data, ""), None)
         if fault is not None:
             raise ConfigError(f"{where}: {fault}")
         return Settings.model_validate(data)
     except ValidationError as error:
-        found = _finding(error)
+        finding = _finding(error)
         raise ConfigError(
-            f"{where}: {found}", remedy=found.remedy, settings=found.settings, fault=found.fault
+            f"{where}: {finding}",
+            remedy=finding.remedy,
+            settings=finding.settings,
+            fault=finding.fault,
         ) from error
 
 
 def parse_text(text: str, where: str) -> Settings:
-    """Make settings of TOML; raises ConfigError with one line that names ``where``."""
+    """Make settings from TOML; raises ConfigError with one line that names ``where``."""
     return parse(_loads(text, where), where)
 
 
 def load(path: Path) -> Settings:
-    """Read owl.toml; raises ConfigError where it is missing, no TOML, newer, or senseless."""
+    """Read owl.toml; raises ConfigError where it is missing, malformed, too new or invalid."""
     try:
         data = read(path)
     except FileNotFoundError as error:
@@ -59,7 +62,7 @@ def load(path: Path) -> Settings:
     version = data.get("version")
     if isinstance(version, int) and version > LAYOUT_VERSION:
         raise ConfigError(
-            f"{path} was made by a newer owl-geo (layout {version}, this one knows "
+            f"{path} was made by a newer owl-geo (layout {version}; this one reads up to "
             f"{LAYOUT_VERSION})",
             remedy="upgrade owl-geo",
         )
@@ -67,17 +70,17 @@ def load(path: Path) -> Settings:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read the tables of a TOML file, whatever they mean; raises ConfigError, FileNotFoundError."""
+    """Read a TOML file without checking its settings; raises ConfigError, FileNotFoundError."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
-        text = content.decode("utf-8-sig")  # Notepad adds a mark
+        text = content.decode("utf-8-sig")  # Notepad adds a byte order mark
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         raise _not_toml(str(path), error) from error
     if len(content) > _MOST_BYTES:
-        raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes, and no settings of a run")
+        raise ConfigError(f"{path} is larger than {_MOST_BYTES:,} bytes: it cannot be an owl.toml")
     data = _loads(text, str(path))
     fault = next(_faults(data, ""), None)
     if fault is not None:
@@ -90,41 +93,41 @@ def _loads(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ConfigError(f"{where} cannot be read as TOML: it is nested too deep") from error
-    except ValueError as error:  # numbers of thousands of digits are one too
+    except ValueError as error:  # a number of thousands of digits raises one too
         raise _not_toml(where, error, text) from error
 
 
-def _faults(value: Any, place: str, depth: int = 0) -> Iterator[str]:
-    """Say what is wrong with plain values, whatever they stand for."""
+def _faults(value: Any, setting: str, depth: int = 0) -> Iterator[str]:
+    """Yield what is wrong with plain values, whatever they mean."""
     if depth > _DEEPEST:
-        yield f"{place[:_SHOWN]}... is nested too deep"
+        yield f"{setting[:_SHOWN]}... is nested too deep"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _faults(str(key), f"a name in {place}" if place else "a name")
-            yield from _faults(inner, f"{place}.{key}" if place else str(key), depth + 1)
+            yield from _faults(str(key), f"a name in {setting}" if setting else "a name")
+            yield from _faults(inner, f"{setting}.{key}" if setting else str(key), depth + 1)
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(value):
-            yield from _faults(inner, f"{place}.{number}", depth + 1)
+            yield from _faults(inner, f"{setting}.{number}", depth + 1)
     elif isinstance(value, str):
         if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            hint = f"; {_WINDOWS}" if place.rpartition(".")[2] in _PATHS else ""
-            yield f"{place[:_SHOWN]} has control characters: {value[:_SHOWN]!r}{hint}"
+            hint = f"; {_WINDOWS}" if setting.rpartition(".")[2] in _PATHS else ""
+            yield f"{setting[:_SHOWN]} has control characters: {value[:_SHOWN]!r}{hint}"
     elif isinstance(value, int) and abs(value) >= 2**53:
-        yield f"{place[:_SHOWN]} is out of all bounds"
+        yield f"{setting[:_SHOWN]} is out of bounds"
 
 
-def expanded(place: str) -> Path:
-    """Return a path with a leading ~ resolved, where that stands for a home."""
+def expanded(path: str) -> Path:
+    """Return a path with a leading ~ resolved, where it stands for a home folder."""
     try:
-        return Path(place).expanduser()
-    except RuntimeError:  # ~ and the name of nobody
-        return Path(place)
+        return Path(path).expanduser()
+    except RuntimeError:  # ~ and the name of an unknown user
+        return Path(path)
 
 
 def absolute(path: Path) -> Path:
-    """Return a path that holds from anywhere, without ``.`` and ``..`` in it.
+    """Return an absolute path without ``.`` and ``..`` in it.
 
-    ``..`` stays where it stands behind a link, since it leads elsewhere there.
+    A ``..`` behind a symbolic link is kept, since it leads elsewhere there.
     """
     whole = path.absolute()
     plain = os.path.normpath(whole)
@@ -138,7 +141,7 @@ _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
 
 def _not_toml(where: str, error: Exception, text: str = "") -> ConfigError:
-    """Return why a text is not TOML, with a remedy where it has a path as Windows writes it."""
+    """Return the error for a text that is not TOML, with a remedy where it has a Windows path."""
     if isinstance(error, IsADirectoryError):
         return ConfigError(f"{where} is a folder", remedy="name a TOML file")
     has_backslash = re.search(r'"[^"\n]*\\', text) is not None
@@ -148,14 +151,14 @@ def _not_toml(where: str, error: Exception, text: str = "") -> ConfigError:
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:
-    """Return settings whose relative paths hold from anywhere; in owl.toml they start beside it."""
+    """Return settings with absolute paths; in owl.toml, relative ones start at its ``folder``."""
     return Settings.model_validate(absolute_paths(settings.model_dump(), folder))
 
 
 def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the tables of owl.toml with paths that start at ``folder`` made absolute.
+    """Return the tables of owl.toml with relative paths, which start at ``folder``, made absolute.
 
-    What GDAL opens by other means, a URL or /vsi..., stays as it is.
+    A URL or a /vsi path of GDAL stays as it is.
     """
 
     def whole(_setting: str, path: str) -> str:
@@ -165,13 +168,13 @@ def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return tables
 
 
-def is_local(place: str) -> bool:
-    """Say whether a path is one of this file system, not a URL or one of GDAL's /vsi paths."""
-    return "://" not in place and not place.startswith("/vsi")
+def is_local(path: str) -> bool:
+    """Return whether a path is on this file system, rather than a URL or a /vsi path of GDAL."""
+    return "://" not in path and not path.startswith("/vsi")
 
 
 def dump(settings: Settings) -> str:
-    """Return the settings as TOML with a comment per setting; ``load`` reads the same back."""
+    """Return the settings as TOML with a comment per setting; ``load`` reads them back."""
     document = tomlkit.document()
     document.add(tomlkit.comment("The settings of this run. Edit them, then run the next command."))
     for key, item in _table(settings).items():
@@ -180,9 +183,9 @@ def dump(settings: Settings) -> str:
 
 
 def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
-    """Return the text of owl.toml with more scenes, and all that a person wrote into it.
+    """Return the text of owl.toml with more scenes, keeping everything that a person wrote.
 
-    Raises ConfigError where its scenes are written in a way that cannot be added to.
+    Raises ConfigError where the scenes are written in a form that cannot be extended.
     """
     document = tomlkit.parse(text)
     try:
@@ -209,7 +212,7 @@ def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
 
 
 def _table(section: BaseModel) -> Table:
-    """Turn one section into a TOML table; plain values come before tables, as TOML wants it."""
+    """Turn one section into a TOML table; plain values come before tables, as TOML requires."""
     table = tomlkit.table()
     nested: list[tuple[str, Any]] = []
     fields = type(section).model_fields
@@ -251,7 +254,7 @@ def _table(section: BaseModel) -> Table:
 
 
 def _summary(section: BaseModel) -> str:
-    """Say what a section is: the first sentence of what its class says, in lower case."""
+    """Return what a section is: the first sentence of its docstring, in lower case."""
     text = (type(section).__doc__ or "").partition(".")[0]
     return text[:1].lower() + text[1:]
 
@@ -263,7 +266,7 @@ def _holds_models(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What is wrong with which settings, and what to do; ``str`` is the fault and its place."""
+    """What is wrong with which settings, and what to do; ``str`` gives the place and the fault."""
 
     place: str  # the table, or the setting where the fault does not name it
     fault: str
@@ -275,13 +278,13 @@ class _Finding:
 
 
 def _finding(error: ValidationError) -> _Finding:
-    """Say the first of pydantic's findings: where, what was found, what is wanted."""
+    """Return the first of pydantic's errors: where it is, what is there, and what is wanted."""
     first = error.errors()[0]
     parts, section = _located(first["loc"])
     place = ".".join(parts)
     if first["type"] == "extra_forbidden":
         remedy = suggestion(parts[-1], section.model_fields)
-        return _Finding("", f"{place} is no setting", remedy=remedy)
+        return _Finding("", f"{place} is not a setting", remedy=remedy)
     if first["type"] == "value_error":
         wrong = first["ctx"]["error"]
         about = [".".join([*parts, name]) for name in getattr(wrong, "settings", ())]
@@ -296,18 +299,18 @@ def _finding(error: ValidationError) -> _Finding:
         return _Finding("", f"{place}.kind is missing")
     wanted = first["msg"].removeprefix("Input ").strip()
     wanted = wanted.replace("valid tuple", "list").replace("valid dictionary", "table")
-    found = repr(first["input"])
-    found = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+    given = repr(first["input"])
+    given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}..."
     too_large = first["type"] in ("less_than_equal", "less_than")
-    remedy = "it is a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
+    remedy = "write a share, 0.9 for 90 %" if too_large and first["loc"][-1] in _SHARES else ""
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         near = nearest(first["input"], _words(section.model_fields[parts[-1]]))
         remedy = "" if near is None else f"did you mean {near!r}?"
-    return _Finding("", f"{place} is {found}, but it {wanted}", (place,), remedy)
+    return _Finding("", f"{place} is {given}, but it {wanted}", (place,), remedy)
 
 
 def _words(field: FieldInfo) -> list[str]:
-    """Return the words that a setting may be, if it may be one of some."""
+    """Return the words that a setting accepts; empty if it is not a choice among words."""
     chosen = [name for one in field.metadata if isinstance(one, OneOf) for name in one.choices]
     return chosen or _literals(field.annotation)
 
@@ -325,10 +328,10 @@ _FOR_MISSING = {
 
 
 def _located(loc: Sequence[int | str]) -> tuple[list[str], type[Section]]:
-    """Return the part of pydantic's place that stands in owl.toml, and the section that it ends in.
+    """Return the part of pydantic's location that is in owl.toml, and the section that it ends in.
 
-    Where a setting is a union, pydantic names the member that it tried as well. That part is known
-    by where it stands and not by its name, for a user may call a concept as a kind is called.
+    Where a setting is a union, pydantic also names the member that it tried. That part is known by
+    its position and not by its name, because a user may give a concept the name of a kind.
     """
     parts: list[str] = []
     section: type[Section] = Settings
@@ -350,7 +353,7 @@ def _located(loc: Sequence[int | str]) -> tuple[list[str], type[Section]]:
 
 
 def _members(annotation: Any) -> Iterator[Any]:
-    """Yield the types that a value may have; None is no type where another one is wanted."""
+    """Yield the types that a value may have, leaving out None among others."""
     if get_origin(annotation) is Annotated:
         yield from _members(get_args(annotation)[0])
     elif get_origin(annotation) in (Union, UnionType):

@@ -1,11 +1,11 @@
-"""Settings that go together under one word; each is laid over what a run says."""
+"""Groups of settings that have a name; each is applied on top of a run's own settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# The tutorial's exact method: a CNN from nothing on the image alone, fixed weights, the weighted
+# The tutorial's exact method: a CNN from scratch on the image alone, fixed weights, the weighted
 # sum, plain Reptile, a random start, and nothing else.
 TUTORIAL: Mapping[str, Any] = {
     "model": {

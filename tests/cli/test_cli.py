@@ -125,7 +125,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
         (["query", "nowhere"], "no run folder at nowhere; make one with `owl-geo init`"),
         (["init", "x", "--source", "synthetic", "--n-samples", "0"], "--n-samples is 0"),
         (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
-        (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it lies between"),
+        (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it must be between"),
         (["run", "--source", "synthetic", "--image-size", "3"], "--image-size is 3"),
         (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
         (["init", "x"], "source.scenes is missing"),

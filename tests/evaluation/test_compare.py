@@ -394,7 +394,7 @@ class TestCommand:
             (["--run", "RUN", "--baseline", "rnadom"], 1, "did you mean 'random'"),
             (["--run", "RUN", "--run", "RUN"], 2, "two runs are named 'noise'"),
             (["--run", "../b=nowhere"], 2, "'../b' cannot name a run in OUT"),
-            (["--run", "synthetic=x", "--source", "synthetic"], 2, "as the source is"),
+            (["--run", "synthetic=x", "--source", "synthetic"], 2, "like the source"),
         ],
     )
     def test_mistakes_are_one_line(
@@ -441,7 +441,7 @@ def test_what_needs_concepts_is_left_out_where_there_are_none(tmp_path: Path) ->
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    told = "Left out, since no run has concepts: concepts-only, shuffled\n"
+    told = "Left out because no run has concepts: concepts-only, shuffled\n"
     assert done.stdout.count(told) == 1
     table = done.stdout.replace(told, "")
     assert "shuffled" not in table and "concepts-only" not in table

@@ -158,7 +158,7 @@ def test_an_address_of_no_registered_store_is_refused_by_the_settings(
     monkeypatch.delitem(STORES, "memory")
     with pytest.raises(
         ConfigError,
-        match="no address of PostgreSQL, postgresql://HOST/DB or studio, studio://NAME",
+        match="not an address of PostgreSQL, postgresql://HOST/DB or studio, studio://NAME",
     ):
         Run(run.path)
 

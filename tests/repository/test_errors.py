@@ -41,11 +41,11 @@ def test_a_remedy_survives_the_way_between_processes() -> None:
 @pytest.mark.parametrize(
     ("tables", "message", "remedy"),
     [
-        ({"lop": {}}, "lop is no setting", "did you mean 'loop'?"),
+        ({"lop": {}}, "lop is not a setting", "did you mean 'loop'?"),
         ({"source": {"kind": "geotiff"}}, "source.scenes is missing", "name your imagery"),
         ({"source": {"kind": "x"}}, "source.kind is 'x'", "known: "),
         ({"loop": {"audit_share": 2}}, "it should be", ""),
-        ({"acquisition": {"audit_share": 90}}, "it should be", "it is a share, 0.9 for 90 %"),
+        ({"acquisition": {"audit_share": 90}}, "it should be", "write a share, 0.9 for 90 %"),
         ({"positive": "presen"}, "positive is 'presen'", "did you mean 'present'?"),
     ],
 )

@@ -117,7 +117,7 @@ def test_options_take_the_tables_that_the_settings_take() -> None:
         if isinstance(one, OneOf)
     }
     of_options = {
-        parameter.name: parameter.type._known
+        parameter.name: parameter.type._registered
         for parameter in cli.commands["init"].params
         if isinstance(parameter.type, OneOfAnOption)
     }

@@ -78,12 +78,12 @@ def broken(path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("sed", 1, "sed is no setting; did you mean 'seed'?"),
-        ("source.patchsize", 16, "source.patchsize is no setting; did you mean 'patch_size'?"),
+        ("sed", 1, "sed is not a setting; did you mean 'seed'?"),
+        ("source.patchsize", 16, "source.patchsize is not a setting; did you mean 'patch_size'?"),
         ("source.kind", "geotif", "source.kind is 'geotif'; known: 'synthetic', 'geotiff'"),
         ("source.scenes", [], "source.scenes"),
         ("source.scenes.1.name", "a", "two scenes are named 'a'"),
-        ("source.scenes.0.files", ["x.tif"], "path or files, one of them"),
+        ("source.scenes.0.files", ["x.tif"], "a scene needs either path or files"),
         ("source.mask_bad", [], "a mask needs mask_bad"),
         ("source.min_valid", 0, "source.min_valid is 0, but it should be greater than 0"),
         ("classes", ["one"], "two or more names"),
@@ -94,9 +94,9 @@ def broken(path: str, value: object) -> dict:
         ("concepts.score", {"kind": "given"}, "the batch has a column of that name"),
         ("concepts.Dist", {"kind": "given"}, "concepts.Dist and dist differ in case only"),
         ("concepts.land_cover.column", "x", "either classes or column"),
-        ("acquisition.weights", {"built": 2}, "acquisition.weights.built is no yes/no concept"),
+        ("acquisition.weights", {"built": 2}, "acquisition.weights.built is not a yes/no concept"),
         ("acquisition.weights", {"urban": -1}, "greater than or equal to 0"),
-        ("acquisition.alpha", 1.5, "alpha is 1.5, but it lies between 0 and 1"),
+        ("acquisition.alpha", 1.5, "alpha is 1.5, but it must be between 0 and 1"),
         ("oracle.values", {"mein": ["x"]}, "did you mean 'mine'?"),
         ("oracle.path", None, "oracle.path is missing"),
         ("loop.hours", 2, "labels_per_hour and hours go together"),
@@ -151,7 +151,7 @@ def test_a_concept_may_be_named_as_a_kind_in_an_error_s_place(kind: str, name: s
         assert error.settings[0].removesuffix(".0") == f"concepts.{name}.{field}"
     error = fault_in({"concepts": {name: whole | {"xyz": 1}}})
     known = ", ".join(properties)
-    assert str(error) == f"owl.toml: concepts.{name}.xyz is no setting; known: {known}"
+    assert str(error) == f"owl.toml: concepts.{name}.xyz is not a setting; known: {known}"
 
 
 @pytest.mark.parametrize("name", WORDS_OF_OURS)
@@ -167,7 +167,7 @@ def test_any_table_may_hold_a_name_that_is_a_word_of_ours(name: str) -> None:
     told = {
         f"concepts.{name}.kind is missing": {"concepts": {name: {}}},
         f"concepts.{name}.kind is 'x'; known: ": {"concepts": {name: {"kind": "x"}}},
-        f"layers.{name}.rounds is no setting; known: path, layer": {
+        f"layers.{name}.rounds is not a setting; known: path, layer": {
             "layers": {name: {"path": "a", "rounds": 1}}
         },
     }

@@ -178,7 +178,7 @@ def test_an_extract_beside_the_scene_is_named_and_not_used(tmp_path) -> None:
     for name in ("scene.tif", "area.osm"):
         shutil.copyfile(SAMPLE / name, tmp_path / name)
     done = owl("init", "r", "--scene", "scene.tif", cwd=tmp_path)
-    assert f"{tmp_path / 'area.osm'} lies beside the scene; with --osm" in done.stdout
+    assert f"{tmp_path / 'area.osm'} lies beside the scene; --osm" in done.stdout
     assert Run(tmp_path / "r").settings.concepts == {}
     assert osm_beside(tmp_path / "scene.tif") == tmp_path / "area.osm"
     used = owl("init", "q", "--scene", "scene.tif", "--osm", "area.osm", cwd=tmp_path)
