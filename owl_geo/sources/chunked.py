@@ -24,7 +24,7 @@ class Pixels:
 
     row: int
     col: int
-    # per file: the places of its bands among the chosen ones, and pixels (bands, height, width)
+    # per file: the numbers of its bands among the chosen ones, and pixels (bands, height, width)
     parts: tuple[tuple[tuple[int, ...], AnyArray], ...]
     valid: BoolArray | None  # (height, width); None where every pixel is valid
 

@@ -95,7 +95,7 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
     ``prefix`` the file is one of several: a single band is named ``prefix``, of several bands each
     is named ``prefix_description``.
 
-    Raises SourceError where the file cannot be opened, has no CRS or no place on the map, holds no
+    Raises SourceError where the file cannot be opened, has no CRS, does not lie on the map, has no
     bands of its own, or has complex pixels.
     """
     path = str(path)
@@ -148,7 +148,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         raise SourceError(f"{path} has no bands of its own{hint}")
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
-        fault = f"has no place on the map as a raster; {CUBE}"
+        fault = f"does not lie on the map as a raster; {CUBE}"
     if fault:
         raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:

@@ -288,9 +288,9 @@ class ReaderPool:
             self._inherited.append(self._idle)
             self._lock, self._idle, self._process = threading.Lock(), [], os.getpid()
         with self._lock:
-            for place in reversed(range(len(self._idle))):
-                if name is None or self._idle[place].scene.name == name:
-                    return self._idle.pop(place)
+            for position in reversed(range(len(self._idle))):
+                if name is None or self._idle[position].scene.name == name:
+                    return self._idle.pop(position)
         return None
 
 

@@ -30,7 +30,7 @@ class Group:
     rule: str | None  # None: every date is kept, or there is but one
     dates: tuple[int, ...]  # positions on the time axis in the order the rule wants, () without one
     slab: int  # dates that are read at once
-    places: tuple[int, ...]  # among the chosen bands, date by date
+    numbers: tuple[int, ...]  # of the bands among the chosen ones, date by date
 
     @property
     def per_pixel(self) -> int:
@@ -154,5 +154,5 @@ def _group(
         rule=rule,
         dates=dates[::-1] if rule == "last" else dates,
         slab=max(slab, 1),
-        places=tuple(numbers[i, k] for k in range(kept) for i in members),
+        numbers=tuple(numbers[i, k] for k in range(kept) for i in members),
     )

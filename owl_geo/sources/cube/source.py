@@ -206,7 +206,7 @@ class CubeReader:
                 with np.errstate(over="ignore"):
                     small = np.abs(values.astype(np.float32, copy=False)) <= LARGEST
                 valid = _both(valid, np.all(small, axis=0))
-            parts.append((group.places, values))
+            parts.append((group.numbers, values))
         if valid is not None and valid.all():
             valid = None
         return Pixels(chunk.row, chunk.col, tuple(parts), valid)
