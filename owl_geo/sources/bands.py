@@ -127,35 +127,37 @@ _CODE = re.compile(r"(?:^|[_.-])b\d+[a-z]?(?:$|[_.-])")
 
 
 def doubtful_files(bands: Sequence[Band]) -> tuple[str, ...]:
-    """Return the bands of a folder that may be a mask or a truth and no band, by name.
+    """Return the names of those bands of a folder that may really be a mask or a truth.
 
     Those are rasters of a single band that are not named as bands are, nor as most of the others,
-    while these agree; or whose type none of the others has, 8 bits say.
+    while these agree; or that have a data type none of the others has, for example 8 bits.
     """
-    size = Counter(band.path for band in bands)
+    n_bands = Counter(band.path for band in bands)
     files = list({band.path: band for band in bands}.values())
     if len(files) < 2:
         return ()
     patterns = Counter(_pattern(file) for file in files)
     types = Counter(file.dtype for file in files)
-    found = []
+    doubtful = []
     for file in files:
         pattern = _pattern(file)
         others = patterns - Counter([pattern])
         most, n = others.most_common(1)[0]
-        told = len(files) > 2 or max(size.values()) > 1  # by two alone nobody can tell
+        # of two single bands nobody can tell which is the odd one
+        comparable = len(files) > 2 or max(n_bands.values()) > 1
         is_band = bool(_CODE.search(Path(file.path).stem.casefold()) or common_name(file.name))
-        odd_name = told and pattern != most and 2 * n > len(files) - 1 and not is_band
+        odd_name = comparable and pattern != most and 2 * n > len(files) - 1 and not is_band
         odd_type = types[file.dtype] == 1 and (
-            file.dtype in ("uint8", "int8") or (told and not is_band and pattern not in others)
+            file.dtype in ("uint8", "int8")
+            or (comparable and not is_band and pattern not in others)
         )
-        if size[file.path] == 1 and (odd_name or odd_type):
-            found.append(file.name)
-    return tuple(found)
+        if n_bands[file.path] == 1 and (odd_name or odd_type):
+            doubtful.append(file.name)
+    return tuple(doubtful)
 
 
 def _pattern(band: Band) -> str:
-    """Return the name of a band's file without what counts bands: ``x_B8A_10m`` -> ``x_b#_#m``."""
+    """Return the name of a band's file with its numbers taken out: ``x_B8A_10m`` -> ``x_b#_#m``."""
     stem = re.sub(r"\d+a(?![a-z])", "#", Path(band.path).stem.casefold())
     return re.sub(r"\d+", "#", stem)
 
@@ -176,16 +178,16 @@ def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Ba
     name after ``_`` or ``-``, as a common name, and as a number from 1. A band asked for by its
     common name is called by that name from then on, any other by its own.
 
-    Raises SourceError, which begins with ``where``, for a word that no band or several bands answer
-    to, and for a band named twice.
+    Raises SourceError, which begins with ``where``, for a word that means no band or several, and
+    for a band named twice.
     """
-    found = tuple(_find(bands, word.strip(), where) for word in wanted)
-    twice = [name for name, count in Counter(band.name for band in found).items() if count > 1]
-    places = Counter((band.path, band.number) for band in found)
-    if twice or len(places) < len(found):
-        names = twice or [b.name for b in found if places[b.path, b.number] > 1]
+    selected = tuple(_find(bands, word.strip(), where) for word in wanted)
+    twice = [name for name, count in Counter(band.name for band in selected).items() if count > 1]
+    positions = Counter((band.path, band.number) for band in selected)
+    if twice or len(positions) < len(selected):
+        names = twice or [b.name for b in selected if positions[b.path, b.number] > 1]
         raise SourceError(f"{where}: the band {names[0]!r} is asked for twice")
-    return found
+    return selected
 
 
 def _find(bands: Sequence[Band], word: str, where: str) -> Band:
@@ -207,18 +209,19 @@ def _find(bands: Sequence[Band], word: str, where: str) -> Band:
     if word.isdecimal() and 1 <= int(word) <= len(bands):
         return bands[int(word) - 1]
     if several:
-        names = ", ".join(band.name for band in several)
-        raise SourceError(f"{where}: {word!r} may mean {names}", remedy="name one of them in full")
+        candidates = ", ".join(band.name for band in several)
+        raise SourceError(
+            f"{where}: {word!r} may mean {candidates}", remedy="name one of them in full"
+        )
     if word.isdecimal():
         raise SourceError(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
-    known = list(
-        dict.fromkeys(
-            [band.name for band in bands] + [band.common for band in bands if band.common]
-        )
-    )
-    near = nearest(word, known)
+    names = [band.name for band in bands] + [band.common for band in bands if band.common]
+    band_names = list(dict.fromkeys(names))
+    near = nearest(word, band_names)
     hint = "" if near is None else f"did you mean {near!r}? "
-    raise SourceError(f"{where} has no band {word!r}", remedy=f"{hint}it has {', '.join(known)}")
+    raise SourceError(
+        f"{where} has no band {word!r}", remedy=f"{hint}it has {', '.join(band_names)}"
+    )
 
 
 def listed(bands: Sequence[Band]) -> str:

@@ -83,7 +83,7 @@ class PoolSource(PatchSource, Protocol):
             raise NoSceneLeft(scenes)
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of bands that nobody asked for and that look like none.
+        """Warn of bands that nobody asked for and that do not look like bands.
 
         Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
         """

@@ -14,7 +14,7 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 CHUNK_BYTES = 64 * 2**20
 
 # Values beyond it are taken for missing ones: nothing measures as much, and float32 holds the
-# squares of these and their sums. What programs write for no data, -3.4e38 say, is one.
+# squares of these and their sums. What programs write for no data, such as -3.4e38, is one.
 LARGEST = 1e18
 
 
@@ -24,7 +24,7 @@ class Pixels:
 
     row: int
     col: int
-    # per file: the places of its bands among the chosen ones, and pixels (bands, height, width)
+    # per file: the numbers of its bands among the chosen ones, and pixels (bands, height, width)
     parts: tuple[tuple[tuple[int, ...], AnyArray], ...]
     valid: BoolArray | None  # (height, width); None where every pixel is valid
 

@@ -24,9 +24,9 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
     row, col, size = windows.row_off - pixels.row, windows.col_off - pixels.col, windows.patch_size
     patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
-        for places, values in pixels.parts:
-            for place, plane in zip(places, values, strict=True):
-                patches[:, place] = sliding_window_view(plane, (size, size))[row, col]
+        for numbers, values in pixels.parts:
+            for number, plane in zip(numbers, values, strict=True):
+                patches[:, number] = sliding_window_view(plane, (size, size))[row, col]
     _scale(patches, bands)
     if pixels.valid is not None:
         valid = sliding_window_view(pixels.valid, (size, size))[row, col]

@@ -57,7 +57,7 @@ def open_raster(path: str, threads: str | None = None) -> rasterio.DatasetReader
     except UNREADABLE as error:
         reason = str(error).rstrip(".")
         raise SourceError(
-            f"cannot open {path} as a raster: {reason}", remedy=f"{_advice(path)}"
+            f"cannot open {path} as a raster: {reason}", remedy=_advice(path)
         ) from error
 
 
@@ -67,7 +67,7 @@ _STORES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
 
 def looks_like_cube(path: str) -> bool:
-    """Say whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
+    """Return whether a path is one of NetCDF or Zarr, by its name or by what lies in it."""
     local = is_local(path) and Path(path).is_dir()
     return path.lower().rstrip("/").endswith(_CUBES) or (
         local and any((Path(path) / name).exists() for name in _STORES)
@@ -78,7 +78,7 @@ _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", 
 
 
 def _advice(path: str) -> str:
-    """Say what may be meant by a file that is no raster."""
+    """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
     if path.lower().endswith(_VECTORS):
@@ -95,7 +95,7 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
     ``prefix`` the file is one of several: a single band is named ``prefix``, of several bands each
     is named ``prefix_description``.
 
-    Raises SourceError where the file cannot be opened, has no CRS or no place on the map, holds no
+    Raises SourceError where the file cannot be opened, has no CRS, does not lie on the map, has no
     bands of its own, or has complex pixels.
     """
     path = str(path)
@@ -143,12 +143,12 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
         inside = ", ".join(dataset.subdatasets[:3])
-        hint = f"; name one of its subdatasets, {inside} say" if inside else ""
+        hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
         hint = f"; {CUBE}" if looks_like_cube(path) else hint
         raise SourceError(f"{path} has no bands of its own{hint}")
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
-        fault = f"has no place on the map as a raster; {CUBE}"
+        fault = f"does not lie on the map as a raster; {CUBE}"
     if fault:
         raise SourceError(f"{path} {fault}")
     for dtype in dataset.dtypes:
@@ -167,14 +167,14 @@ def _check_pixels(band: Band) -> None:
         raise SourceError(
             f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
             f"{band.offset:g} make no values of its pixels",
-            remedy="correct them, with gdal_edit.py -scale and -offset say",
+            remedy="correct them, for example with gdal_edit.py -scale and -offset",
         )
     if band.blocks[0] * band.blocks[1] * dtype.itemsize > _LARGEST_BLOCK:
         height, width = band.blocks
         raise SourceError(
             f"{band.path} stores its pixels in blocks of {width:,} x {height:,}, too large to "
             "decode",
-            remedy="rewrite it, with gdal_translate -co TILED=YES say",
+            remedy="rewrite it, for example with gdal_translate -co TILED=YES",
         )
 
 
@@ -188,7 +188,7 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     except CRSError as error:
         raise SourceError(
             f"{dataset.name} has a CRS that PROJ does not know",
-            remedy="assign another, with gdal_edit.py -a_srs say",
+            remedy="assign another, for example with gdal_edit.py -a_srs",
         ) from error
     return SceneGrid(
         name=name,
@@ -214,9 +214,9 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:
-    """Whether band ``i`` is a mask, and no fourth band of data, which GDAL gives the same colour.
+    """Return whether band ``i`` is a mask, not a fourth band of data, which GDAL colours alike.
 
-    Whoever described it as something else, near infrared say, meant data.
+    Whoever described it as something else, for example near infrared, meant data.
     """
     described = (dataset.descriptions[i] or "").strip().lower()
     return dataset.colorinterp[i] == ColorInterp.alpha and described in ("", "alpha")

@@ -27,7 +27,7 @@ _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistak
 
 _log = logging.getLogger("owl_geo")
 
-Place = str | Path | SceneSettings
+SceneOrPath = str | Path | SceneSettings
 
 
 class GeoTiffSource(TiledSource[FileScene]):
@@ -46,8 +46,8 @@ class GeoTiffSource(TiledSource[FileScene]):
         index: the patch index of an earlier scan; with it no scene is scanned.
         progress: called with (windows done, windows in all) during the scan.
         on_error: "skip" leaves out scenes that cannot be read or lack a band; see ``failed``.
-        beside: scenes that these are added to, see ``open_scenes``; then no patch at all is no
-            error.
+        beside: scenes that these are added to, see ``open_scenes``; then it is not an error if
+            there is no patch at all.
 
     A pixel is valid if all chosen bands have data there, none of it beyond 1e18 or not-a-number,
     and the mask does not call it bad. Invalid pixels of a patch get the median of the band over the
@@ -59,7 +59,7 @@ class GeoTiffSource(TiledSource[FileScene]):
 
     def __init__(
         self,
-        scenes: Place | Sequence[Place],
+        scenes: SceneOrPath | Sequence[SceneOrPath],
         *,
         bands: Sequence[str] = (),
         patch_size: int = 32,
@@ -72,10 +72,10 @@ class GeoTiffSource(TiledSource[FileScene]):
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
     ) -> None:
-        places = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
+        several = [scenes] if isinstance(scenes, str | Path | SceneSettings) else scenes
         try:
             settings = GeoTiffSettings(
-                scenes=tuple(_scene_settings(place) for place in places),
+                scenes=tuple(map(_scene_settings, several)),
                 bands=tuple(bands),
                 patch_size=patch_size,
                 stride=stride,
@@ -111,23 +111,23 @@ class GeoTiffSource(TiledSource[FileScene]):
     ) -> None:
         skip = on_error == "skip"
         failed: list[FailedScene] = []
-        found = open_scenes(
+        opened = open_scenes(
             settings.scenes,
             settings.bands,
             settings.mask_bad,
             beside=beside,
             failed=failed if skip else None,
         )
-        has_mask = any(one.mask for one in settings.scenes) or any(one.mask for one in found)
+        has_mask = any(one.mask for one in settings.scenes) or any(one.mask for one in opened)
         self._lacks_mask = bool(settings.mask_bad) and not has_mask and not beside
         self._mask_bad = settings.mask_bad
         self._readers = ReaderPool()
-        tiled = [FileScene(scene, self._readers) for scene in found]
+        tiled = [FileScene(scene, self._readers) for scene in opened]
         super().__init__(tiled, settings, index, progress, skip=skip, may_be_empty=bool(beside))
         self._failed = (*failed, *self._failed)
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of bands that nobody asked for and that look like none.
+        """Warn of bands that nobody asked for and that do not look like bands.
 
         Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
         """
@@ -145,8 +145,7 @@ class GeoTiffSource(TiledSource[FileScene]):
     def _check_scannable(self) -> None:
         if self._lacks_mask:
             raise SourceError(
-                "mask_bad has bad values, but no scene has a mask",
-                remedy="name one, with --mask say",
+                "mask_bad has bad values, but no scene has a mask", remedy="name one with --mask"
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
@@ -185,9 +184,9 @@ class GeoTiffSource(TiledSource[FileScene]):
 def _check_bands(scene: Scene, truth: str | None) -> None:
     mask = scene.mask.path if scene.mask else None
     for path, option in ((truth, "--oracle"), (mask, "--mask")):
-        place = _real(path) if path else None
+        real_path = _real(path) if path else None
         for band in scene.bands:
-            if band.number == 1 and _real(band.path) == place:  # of both the first band counts
+            if band.number == 1 and _real(band.path) == real_path:  # of both the first band counts
                 others = [other.name for other in scene.bands if other is not band]
                 raise SourceError(
                     f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}",
@@ -204,7 +203,7 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
             "scene %r: %s %s of it; name the bands with --bands %s",
             scene.name,
             ", ".join(scene.doubtful),
-            "look like no bands" if several else "looks like no band",
+            "do not look like bands" if several else "does not look like a band",
             ",".join(others),
         )
 
@@ -213,7 +212,7 @@ def _real(path: str) -> str:
     return os.path.realpath(path) if is_local(path) else path
 
 
-def _scene_settings(place: Place) -> SceneSettings:
-    if isinstance(place, SceneSettings):
-        return place
-    return SceneSettings(name=scene_name(place), path=str(place))
+def _scene_settings(scene: SceneOrPath) -> SceneSettings:
+    if isinstance(scene, SceneSettings):
+        return scene
+    return SceneSettings(name=scene_name(scene), path=str(scene))

@@ -1,4 +1,4 @@
-"""Two sources as one, so that what was learnt on one can be said of the other."""
+"""Two sources as one, so that what was learnt on one can be applied to the other."""
 
 from __future__ import annotations
 

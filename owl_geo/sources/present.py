@@ -18,8 +18,8 @@ from owl_geo.types import FloatArray, IntArray, SceneGrid
 class PresentScenes(PoolSource):
     """A PatchSource over a whole index that has the pixels of some scenes only.
 
-    What it says of itself (bands, grids, index) is of all scenes; to ask for pixels of one of the
-    others is a SourceError that says why it has none.
+    Bands, grids and index are those of all scenes; to ask for pixels of a missing one is a
+    SourceError that says why it has none.
 
     Args:
         settings: of the source, with paths that are whole.
@@ -37,13 +37,13 @@ class PresentScenes(PoolSource):
         bands: Sequence[str],
         missing: Mapping[str, str],
     ) -> None:
-        there = [scene.name for scene in settings.scenes if scene.name not in missing]
-        is_there = ~index["scene"].isin(missing).to_numpy()
-        self._positions = np.flatnonzero(is_there)  # in the whole index, of the source's patches
+        present = [scene.name for scene in settings.scenes if scene.name not in missing]
+        is_present = ~index["scene"].isin(missing).to_numpy()
+        self._positions = np.flatnonzero(is_present)  # in the whole index, of the source's patches
         self._source: GeoTiffSource | None = None
-        if there:
+        if present:
             self._source = GeoTiffSource.from_settings(
-                _only(settings, there, bands), index=index[is_there].reset_index(drop=True)
+                _only(settings, present, bands), index=index[is_present].reset_index(drop=True)
             )
         self._patch_size = settings.patch_size
         self._index = index
@@ -129,7 +129,7 @@ def missing_scenes(
             missing[scene.name] = str(error)
             continue
         if source.grids[scene.name] != grids.get(scene.name):
-            missing[scene.name] = "its CRS, place or size is not what it was; restore the scene"
+            missing[scene.name] = "its CRS, extent or size is not what it was; restore the scene"
     return missing
 
 

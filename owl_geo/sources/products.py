@@ -32,13 +32,13 @@ class CloudMask:
 
 @dataclass(frozen=True)
 class Product:
-    """What a place on disk offers: bands, those taken by default, and a mask if it has one."""
+    """What a file or folder offers: bands, those taken by default, and a mask if it has one."""
 
     kind: str
     bands: tuple[Band, ...]
     default: tuple[Band, ...]
     mask: CloudMask | None = None
-    unusable: tuple[str, ...] = ()  # files beside the bands that are none, each with the reason
+    unusable: tuple[str, ...] = ()  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
 
 
@@ -57,7 +57,7 @@ SCL_BAD = (0, 1, 3, 8, 9, 10)
 
 
 def is_sentinel2(folder: Path) -> bool:
-    """Say whether the folder is a Sentinel-2 product (.SAFE)."""
+    """Return whether the folder is a Sentinel-2 product (.SAFE)."""
     return folder.name.upper().endswith(".SAFE") or any(folder.glob("MTD_MSIL*.xml"))
 
 
@@ -181,7 +181,7 @@ _Groups = Mapping[str, Mapping[str, str]]
 
 
 def is_landsat(folder: Path) -> bool:
-    """Say whether the folder holds a Landsat product (``*_MTL.txt``)."""
+    """Return whether the folder holds a Landsat product (``*_MTL.txt``)."""
     return any(folder.glob("*_MTL.txt"))
 
 
@@ -219,7 +219,7 @@ def landsat(folder: Path) -> Product:
             )
     except (KeyError, ValueError, IndexError) as error:
         raise SourceError(
-            f"{metadata[0]} does not say what Landsat Collection 2 says: {error!r}"
+            f"{metadata[0]} lacks what Landsat Collection 2 has in it: {error!r}"
         ) from error
     if not bands:
         raise SourceError(f"{folder} has no band files beside {metadata[0].name}")
@@ -231,7 +231,7 @@ def landsat(folder: Path) -> Product:
 
 
 def _terms(groups: _Groups, code: str, level: int) -> tuple[float, float] | None:
-    """Return scale and offset of a band file, None where the file is no band that has them."""
+    """Return scale and offset of a band file; None for a file that is not a reflective band."""
     if level == 2:
         group, number, kind = (
             (_ST_GROUP, code, "TEMPERATURE")

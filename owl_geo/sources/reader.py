@@ -61,7 +61,7 @@ def block_shape(scene: Scene) -> tuple[int, int]:
 
 
 def always_valid(scene: Scene) -> bool:
-    """Say whether no pixel can be invalid, so that a scan need not read."""
+    """Return whether no pixel can be invalid, so that a scan need not read."""
     return scene.mask is None and not any(map(_may_be_invalid, scene.bands))
 
 
@@ -74,7 +74,7 @@ def _has_bad_values(band: Band) -> bool:
 
 
 def _same_grid(one: SceneGrid, other: SceneGrid) -> bool:
-    """Say whether pixels coincide, to within a thousandth of a pixel over the whole scene."""
+    """Return whether pixels coincide, to within a thousandth of a pixel over the whole scene."""
     if (one.height, one.width) != (other.height, other.width):
         return False
     a, b, _, d, e, _ = np.abs(other.transform).tolist()
@@ -122,14 +122,14 @@ class SceneReader:
         with _gdal():
             for file in self._files:
                 try:
-                    places, values, good = file.read(window, all_bands)
+                    numbers, values, good = file.read(window, all_bands)
                 except UNREADABLE as error:
                     raise SourceError(
                         f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
                         f"{chunk.row + chunk.height} (is the file whole?): "
                         f"{error.__cause__ or error}"
                     ) from error
-                parts.append((places, values))
+                parts.append((numbers, values))
                 valid = _both(valid, good)
             valid = _both(valid, self._unmasked(chunk))
         if valid is not None and valid.all():
@@ -172,7 +172,7 @@ class _BandFile:
         dataset = stack.enter_context(
             open_raster(path, threads if first.driver == "GTiff" else None)
         )
-        # an alpha band that is asked for as data is no mask
+        # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
         if not _same_grid(first.grid, scene.grid):
             grid = scene.grid
@@ -197,7 +197,10 @@ class _BandFile:
     def read(
         self, window: Window, all_bands: bool
     ) -> tuple[tuple[int, ...], AnyArray, BoolArray | None]:
-        """Return places of bands, pixels ``(bands, height, width)`` and validity, None if all."""
+        """Return numbers of the scene's bands, pixels ``(bands, height, width)``, and validity.
+
+        The latter is None where all pixels are valid.
+        """
         bands = self._bands if all_bands else self._tested
         numbers = [band.number for _, band in bands]
         values = (
@@ -285,9 +288,9 @@ class ReaderPool:
             self._inherited.append(self._idle)
             self._lock, self._idle, self._process = threading.Lock(), [], os.getpid()
         with self._lock:
-            for place in reversed(range(len(self._idle))):
-                if name is None or self._idle[place].scene.name == name:
-                    return self._idle.pop(place)
+            for position in reversed(range(len(self._idle))):
+                if name is None or self._idle[position].scene.name == name:
+                    return self._idle.pop(position)
         return None
 
 

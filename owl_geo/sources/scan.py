@@ -137,7 +137,7 @@ def scan(
             _check_size(scene, size, stride)
             fault = off_the_map(scene.grid)
             if fault:
-                raise SourceError(f"scene {scene.name!r} has no place on the map: {fault}")
+                raise SourceError(f"scene {scene.name!r} does not lie on the map: {fault}")
             check(scene)
         except SourceError as error:
             if not skip:

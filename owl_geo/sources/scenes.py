@@ -39,7 +39,7 @@ class SceneDescription:
     bands: tuple[Band, ...]
     default: tuple[Band, ...]  # taken where no bands are asked for
     mask: CloudMask | None
-    unusable: tuple[str, ...]  # files beside the bands that are none, each with the reason
+    unusable: tuple[str, ...]  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
 
     @property
@@ -61,7 +61,7 @@ class Scene:
     grid: SceneGrid
     bands: tuple[Band, ...]
     mask: CloudMask | None
-    doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that look like none
+    doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that do not look like bands
 
 
 def scene_name(path: str | Path) -> str:
@@ -79,7 +79,7 @@ def scene_name(path: str | Path) -> str:
 
 
 def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
-    """Read the headers of a scene and say what it offers.
+    """Read the headers of a scene and return what it offers.
 
     Raises SourceError where nothing there can serve as a scene.
     """
@@ -87,14 +87,14 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         scene = SceneSettings(name=scene_name(scene), path=str(scene))
     product = _product(scene)
     if not product.default:
-        raise SourceError(f"scene {scene.name!r} has no band but an alpha band")
+        raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
     bands = with_common_names(_renamed(product.bands, scene))
-    places = {(band.path, band.number) for band in product.default}
+    by_default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
         kind=product.kind,
         bands=bands,
-        default=tuple(band for band in bands if (band.path, band.number) in places),
+        default=tuple(band for band in bands if (band.path, band.number) in by_default),
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
@@ -212,7 +212,7 @@ def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band,
     if wanted:
         return select(first.bands, wanted, f"scene {first.name!r}")
     if first.unusable:
-        raise SourceError(f"{first.unusable[0]}", remedy="or name the bands to take")
+        raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
 
 
@@ -227,20 +227,20 @@ def _same_bands(
         return bands
     try:
         words = wanted or [band.name for band in bands]
-        found = select(other.bands, words, f"scene {other.name!r}")
+        theirs = select(other.bands, words, f"scene {other.name!r}")
     except SourceError as error:
-        by_place = not wanted and len(other.default) == len(bands)
+        by_order = not wanted and len(other.default) == len(bands)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(
             b.name == f"band_{b.number}" for b in bands
         )
-        if not (by_place and unnamed):
+        if not (by_order and unnamed):
             if wanted:
                 raise
             raise SourceError(
-                f"{error}", remedy=f"the first scene, {first.name!r}, has it"
+                str(error), remedy=f"the first scene, {first.name!r}, has it"
             ) from error
-        found = other.default
-    return tuple(replace(theirs, name=ours.name) for theirs, ours in zip(found, bands, strict=True))
+        theirs = other.default
+    return tuple(replace(band, name=ours.name) for band, ours in zip(theirs, bands, strict=True))
 
 
 def finest(bands: Sequence[Band]) -> SceneGrid:

@@ -70,12 +70,14 @@ def items_of(path: str) -> list[Item]:
         raise SourceError(f"{path} is a STAC {kind}, which has no pixels", remedy="name its items")
     features = data.get("features") if kind == "FeatureCollection" else [data]
     if kind not in ("Feature", "FeatureCollection") or not isinstance(features, list):
-        raise SourceError(f"{path} is no STAC Item or ItemCollection")
+        raise SourceError(f"{path} is not a STAC Item or ItemCollection")
     items = []
     for feature in features:
         assets = feature.get("assets") if isinstance(feature, dict) else None
         if not isinstance(assets, dict) or not isinstance(feature.get("id"), str | int):
-            raise SourceError(f"{path} is no STAC Item or ItemCollection: id or assets are missing")
+            raise SourceError(
+                f"{path} is not a STAC Item or ItemCollection: id or assets are missing"
+            )
         # a slash would end a scene's name within a patch_id that people read
         items.append(Item(path, str(feature["id"]).replace("/", "_") or "item", assets))
     if not items:
@@ -86,15 +88,15 @@ def items_of(path: str) -> list[Item]:
 def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     """Choose an item's assets: those with the wanted bands, else all that are data.
 
-    Data is what has the role "data" or "reflectance", or bands, or a raster's media type, and is no
-    picture, mask or metadata. Raises SourceError where there is none, a wanted band is missing, or
-    one asset holds it with others.
+    Data is what has the role "data" or "reflectance", or bands, or a raster's media type, and is
+    not a picture, a mask or metadata. Raises SourceError where there is none, a wanted band is
+    missing, or one asset holds it with others.
     """
     data = [asset for asset in _assets(item) if not _is_mask(item.assets[asset.key], asset.key)]
     where = f"STAC item {item.name!r} in {item.path}"
     if not data:
-        known = ", ".join(item.assets) or "none"
-        raise SourceError(f"{where} has no asset with bands", remedy=f"there are {known}")
+        keys = ", ".join(item.assets) or "none"
+        raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
     names = _band_names(data)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
@@ -115,7 +117,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
 
 
 def _assets(item: Item) -> list[_Asset]:
-    found = []
+    assets = []
     for key, asset in item.assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             continue
@@ -130,26 +132,26 @@ def _assets(item: Item) -> list[_Asset]:
         if (media and not is_raster) or not (is_data or is_raster):
             continue
         pairs = [_band(band) for band in bands if isinstance(band, dict)]
-        found.append(_Asset(key, place_of(asset["href"], item.path), tuple(pairs)))
-    return found
+        assets.append(_Asset(key, path_of(asset["href"], item.path), tuple(pairs)))
+    return assets
 
 
 def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
-    common = band.get("common_name") or band.get("eo:common_name")
-    known = common_name(str(common)) if common else None
-    return str(band.get("name") or common or ""), known
+    given = band.get("common_name") or band.get("eo:common_name")
+    common = common_name(str(given)) if given else None
+    return str(band.get("name") or given or ""), common
 
 
-def place_of(href: str, item: str) -> str:
-    """Return where an asset lies: relative to its item, ``file://``, or on a server.
+def path_of(href: str, item: str) -> str:
+    """Return the path or URL of an asset: relative to its item, ``file://``, or on a server.
 
     Nothing else that GDAL opens by a name, so that an item cannot bring a description of a dataset
-    in place of one. Raises SourceError for what is no place.
+    in place of one. Raises SourceError for anything else.
     """
     try:
         parts = urlsplit(href)
     except ValueError as error:
-        raise SourceError(f"{item}: the asset {href!r} is no place: {error}") from error
+        raise SourceError(f"{item}: the asset {href!r} cannot be a path: {error}") from error
     if any(ord(character) < 32 for character in unquote(href)):
         raise SourceError(f"{item}: the asset {href!r} has control characters")
     if parts.scheme == "file":
@@ -199,8 +201,8 @@ def _with_bands(
     for word in wanted:
         holders = [asset for asset in assets if _holds(asset, names[asset.key], word)]
         if not holders:
-            known = [name for asset in assets for name in names[asset.key]]
-            raise SourceError(f"{where} has no band {word!r}", remedy=suggestion(word, known))
+            all_names = [name for asset in assets for name in names[asset.key]]
+            raise SourceError(f"{where} has no band {word!r}", remedy=suggestion(word, all_names))
         # a band on its own goes before one in a stack
         best = min(holders, key=lambda asset: len(asset.bands) or 1)
         if not any(asset.key in chosen for asset in holders):
@@ -211,7 +213,7 @@ def _with_bands(
 def _holds(asset: _Asset, names: tuple[str, ...], word: str) -> bool:
     plain, common = unpadded(word), common_name(word)
     own = [*names, *(name for name, _ in asset.bands), *([asset.key] if len(names) == 1 else [])]
-    commons = [known for _, known in asset.bands] or [common_name(asset.key)]
+    commons = [name for _, name in asset.bands] or [common_name(asset.key)]
     return any(unpadded(name) == plain for name in own) or (
         common is not None and common in commons
     )
@@ -230,7 +232,7 @@ def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
     """Return Sentinel-2's scene classification with its bad classes, and any other masks' names."""
     for key, asset in item.assets.items():
         if key.lower() in _SCL_KEYS and isinstance(asset, dict) and asset.get("href"):
-            return place_of(str(asset["href"]), item.path), SCL_BAD, ""
+            return path_of(str(asset["href"]), item.path), SCL_BAD, ""
     others = [
         key
         for key, asset in item.assets.items()

@@ -40,7 +40,7 @@ class TiledSource(PoolSource, Generic[SceneT]):
         index: the patch index of an earlier scan; with it no scene is scanned.
         progress: called with (windows done, windows in all) during the scan.
         skip: whether scenes that cannot be read are left out; ``failed`` names them.
-        may_be_empty: whether no patch at all is no error.
+        may_be_empty: whether the index may be without a patch.
 
     Raises SourceError.
     """
@@ -279,7 +279,7 @@ class _Layout:
 
 
 def one_line(error: ValidationError) -> str:
-    """Say the first of pydantic's findings on a source's arguments as one line."""
+    """Return the first of pydantic's findings on a source's arguments, in one line."""
     first = error.errors()[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])

@@ -49,18 +49,18 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         values = {name: options[name] for name in own}
         failed: tuple[FailedScene, ...] = ()
         if options["scenes"]:
-            found = find_scenes(
+            named = find_scenes(
                 options["scenes"],
                 bands=options["bands"],
                 masks=options["masks"],
                 mask_bad=options["mask_bad"],
                 on_error=options["on_error"],
             )
-            failed = found.failed
-            if failed and not found.scenes:
+            failed = named.failed
+            if failed and not named.scenes:
                 raise NoSceneLeft(failed)
-            values["scenes"] = [scene.model_dump(exclude_none=True) for scene in found.scenes]
-            values["mask_bad"] = options["mask_bad"] or found.mask_bad
+            values["scenes"] = [scene.model_dump(exclude_none=True) for scene in named.scenes]
+            values["mask_bad"] = options["mask_bad"] or named.mask_bad
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return NamedSource({"source": {"kind": kind} | given}, failed)
 
@@ -179,7 +179,7 @@ class _Growth:
 
         mask_bad = self.settings.mask_bad
         has_masks = bool(mask_bad) and any(scene.mask for scene in self.settings.scenes)
-        found = find_scenes(
+        named = find_scenes(
             words,
             bands=self.settings.bands,
             masks=masks,
@@ -188,10 +188,10 @@ class _Growth:
             present=self.settings.scenes,
             on_error=on_error,
         )
-        if any(scene.mask for scene in found.scenes) and not has_masks:
+        if any(scene.mask for scene in named.scenes) and not has_masks:
             raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
-        fresh = self.settings.model_copy(update={"scenes": found.scenes})
-        return Addition(fresh if found.scenes else None, found.present, found.failed)
+        fresh = self.settings.model_copy(update={"scenes": named.scenes})
+        return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
         self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError

@@ -21,7 +21,7 @@ from owl_geo import Run, query
 from owl_geo.disk.file_names import file_names
 from owl_geo.errors import ConfigError, OwlError
 from owl_geo.settings import owl_toml
-from owl_geo.sources.stac import items_of, place_of, scene_of_item
+from owl_geo.sources.stac import items_of, path_of, scene_of_item
 from owl_geo.verbs.prediction_record import PredictionRecord
 
 
@@ -205,7 +205,7 @@ def test_any_type_in_an_asset_is_taken_or_left(value: Any, tmp_path: Path) -> No
 def test_a_link_is_a_file_or_on_a_server_and_nothing_else_that_gdal_opens(
     href: str, tmp_path: Path
 ) -> None:
-    assert place_of(href, str(tmp_path / "item.json")).startswith(str(tmp_path))
+    assert path_of(href, str(tmp_path / "item.json")).startswith(str(tmp_path))
 
 
 # --- what a run remembers -------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_a_record_of_predictions_deletes_nothing_outside(file: str, owl: Owl) ->
     assert PredictionRecord.read(path).scenes == {}
 
 
-def test_a_link_in_the_place_of_a_file_of_the_run_is_not_written_through(owl: Owl) -> None:
+def test_a_link_in_the_path_of_a_file_of_the_run_is_not_written_through(owl: Owl) -> None:
     run = make(owl.folder / "run")
     victim = owl.folder / "victim"
     victim.write_text("mine", encoding="utf-8")

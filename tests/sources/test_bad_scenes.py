@@ -191,7 +191,7 @@ LOCAL = (
 @pytest.mark.parametrize("crs", LOCAL)
 def test_a_crs_that_leads_to_no_place_on_earth_is_refused(crs: str, owl: Owl) -> None:
     path = write_raster(owl.folder / "scene.tif", PIXELS, crs=crs, transform=GRID)
-    assert "has no place on the map: its CRS" in owl.init(path).refusal()
+    assert "does not lie on the map: its CRS" in owl.init(path).refusal()
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

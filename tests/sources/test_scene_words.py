@@ -296,7 +296,7 @@ def test_collections_of_items_and_what_is_none(tmp_path: Path) -> None:
         ({"type": "Catalog"}, "is a STAC Catalog"),
         ({"type": "FeatureCollection", "features": [{"type": "Feature"}]}, "id or assets"),
         ({"type": "FeatureCollection", "features": []}, "no items"),
-        ([1], "is no STAC Item"),
+        ([1], "is not a STAC Item"),
         (item("x", {"t": {"href": "t.jpg", "type": "image/jpeg"}}), "no asset with bands"),
     ]:
         path.write_text(json.dumps(content))

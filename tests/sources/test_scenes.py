@@ -445,7 +445,7 @@ def test_damaged_landsat_products(tmp_path: Path) -> None:
     metadata = next(folder.glob("*_MTL.txt"))
     text = metadata.read_text()
     metadata.write_text(text.replace("SENSOR_ID", "SENSOR"))
-    with pytest.raises(SourceError, match="does not say what Landsat Collection 2 says"):
+    with pytest.raises(SourceError, match="lacks what Landsat Collection 2 has in it"):
         GeoTiffSource(folder)
     metadata.write_text(text)
     (folder / "LT05_other_MTL.txt").write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,13 @@ from pyproj import CRS, Transformer
 from rasters import coordinates, make_landsat, make_safe, write_raster
 from trial_source import TrialSettings, write_patches
 
+import owl_geo
 from owl_geo.errors import SourceError
 from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
+from owl_geo.settings.config import source_sections
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
@@ -211,3 +214,20 @@ def test_streams_may_run_side_by_side_and_stop_early(source: PatchSource) -> Non
 def _reading() -> int:
     """Count the threads that read ahead; those that xarray's stores keep for good do not count."""
     return sum(thread.name.startswith("owl-geo-read") for thread in threading.enumerate())
+
+
+def test_nobody_outside_asks_of_which_kind_a_source_is() -> None:
+    """Settings of one kind are named by the settings and by sources alone, and so is a kind."""
+    package = Path(owl_geo.__file__).parent
+    own = {section.__name__ for section in source_sections().values()}
+    outside = [
+        path
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in ("sources", "settings")
+    ]
+    assert len(outside) > 100
+    for path in outside:
+        text = path.read_text(encoding="utf-8")
+        named = {name for name in own if name in text}
+        assert not named, f"{path} names {named}"
+        assert not re.search(r"source\.kind\s*(==|!=|in\b)", text), path

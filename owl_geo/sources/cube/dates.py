@@ -80,9 +80,9 @@ def _middle(ordered: AnyArray) -> AnyArray:
     low, high = ordered[..., (dates - 1) // 2], ordered[..., dates // 2]
     if np.issubdtype(ordered.dtype, np.inexact) and np.isnan(ordered[..., -1]).any():
         count = dates - np.isnan(ordered).sum(axis=-1)
-        places = np.stack([np.maximum(count - 1, 0) // 2, count // 2], axis=-1)
-        places = np.minimum(places, dates - 1)
-        low, high = np.moveaxis(np.take_along_axis(ordered, places, axis=-1), -1, 0)
+        ranks = np.stack([np.maximum(count - 1, 0) // 2, count // 2], axis=-1)
+        ranks = np.minimum(ranks, dates - 1)
+        low, high = np.moveaxis(np.take_along_axis(ordered, ranks, axis=-1), -1, 0)
     half = np.result_type(ordered.dtype, np.float32).type(0.5)
     middle: AnyArray = low * half + high * half
     return middle
@@ -91,9 +91,9 @@ def _middle(ordered: AnyArray) -> AnyArray:
 def _mean(slabs: Iterable[AnyArray]) -> AnyArray:
     total, count = np.zeros((), dtype=np.float64), np.zeros((), dtype=np.int32)
     for slab in slabs:
-        known = ~np.isnan(slab)
-        total = total + np.where(known, slab, 0).sum(axis=0, dtype=np.float64)
-        count = count + known.sum(axis=0, dtype=np.int32)
+        finite = ~np.isnan(slab)
+        total = total + np.where(finite, slab, 0).sum(axis=0, dtype=np.float64)
+        count = count + finite.sum(axis=0, dtype=np.int32)
     with np.errstate(invalid="ignore"):
         mean: AnyArray = np.true_divide(total, count).astype(np.float32)
     return mean

@@ -58,7 +58,7 @@ class CubeFile:
             self._opened = None
 
 
-def cube_place(cube: object) -> str | xr.DataArray | xr.Dataset:
+def path_or_cube(cube: object) -> str | xr.DataArray | xr.Dataset:
     """Return a path as text and a cube in memory as it is; raises SourceError for anything else."""
     if isinstance(cube, str | Path):
         return str(cube)
@@ -132,7 +132,7 @@ def _is_zarr(path: str) -> bool:
     return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
 
 
-def _zip(path: str) -> Any:  # xarray takes stores of zarr, and does not say so
+def _zip(path: str) -> Any:  # xarray takes a store of zarr, although its types do not allow one
     from zarr.storage import ZipStore
 
     return ZipStore(path, mode="r")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,18 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.bands import Band, select
+from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
-from owl_geo.sources.cube.axes import Axes, CubeDescription, Place, describe_cube
 from owl_geo.sources.cube.dates import any_date, over_dates
-from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, cube_place, reason
+from owl_geo.sources.cube.description import describe_cube
+from owl_geo.sources.cube.groups import Group, chosen_bands
+from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 # The store's chunks are cut up, and decoded more than once, where one with all its dates is larger.
 _BLOCK_BYTES = 4 * CHUNK_BYTES
-
-# Dates that are read at once by rules that need not see all of them together.
-_SLAB = 8
 
 
 class CubeSource(TiledSource["CubeScene"]):
@@ -46,7 +44,7 @@ class CubeSource(TiledSource["CubeScene"]):
         stride: pixels from patch to patch; None = ``patch_size``.
         min_valid: share of valid pixels that a patch needs.
         aoi: a vector file; patches whose centre lies outside its polygons are left out.
-        crs: the CRS, in place of what the cube says; None = rioxarray's or CF's, or EPSG:4326 where
+        crs: the CRS, in place of the cube's own; None = rioxarray's or CF's, or EPSG:4326 where
             the axes are longitude and latitude.
         index: the patch index of an earlier scan; with it the cube is not scanned.
         progress: called with (windows done, windows in all) during the scan.
@@ -76,13 +74,12 @@ class CubeSource(TiledSource["CubeScene"]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
     ) -> None:
-        place = cube_place(cube)
-        called = name or cube_name(place)
-        where = place if isinstance(place, str) else f"the cube {called!r}"
+        cube = path_or_cube(cube)
+        scene = name or cube_name(cube)
         try:
             settings = CubeSettings(
-                path=where,
-                name=called,
+                path=cube if isinstance(cube, str) else f"the cube {scene!r}",
+                name=scene,
                 bands=tuple(bands),
                 time=time,
                 patch_size=patch_size,
@@ -93,7 +90,7 @@ class CubeSource(TiledSource["CubeScene"]):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._open(place, settings, index, progress)
+        self._open(cube, settings, index, progress)
 
     @classmethod
     def from_settings(
@@ -125,7 +122,7 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.crs,
             None if isinstance(cube, str) else cube,
         )
-        scene = CubeScene(self._file, offer.grid, *_chosen(offer, settings, dataset))
+        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset))
         super().__init__([scene], settings, index, progress)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -143,40 +140,13 @@ class CubeSource(TiledSource["CubeScene"]):
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Bands that are stored together, and so read together, from one variable."""
-
-    variable: Hashable
-    axes: Axes
-    dtype: np.dtype[np.generic]
-    span: slice | None  # of the variable's band axis
-    picks: tuple[int, ...]  # places of the bands within the span
-    rule: str | None  # None: every date is kept, or there is but one
-    dates: tuple[int, ...]  # positions on the time axis in the order the rule wants, () without one
-    slab: int  # dates that are read at once
-    places: tuple[int, ...]  # among the chosen bands, date by date
-
-    @property
-    def per_pixel(self) -> int:
-        """Bytes that reading one pixel of these bands takes, on top of the result."""
-        width = 1 if self.span is None else self.span.stop - self.span.start
-        read = max(self.slab, 1) * width * self.dtype.itemsize
-        return read + (0 if self.rule in (None, "median") else 12 * len(self.picks))
-
-    @property
-    def may_be_invalid(self) -> bool:
-        """Whether a pixel can be without a value: integers have nothing to say so with."""
-        return bool(np.issubdtype(self.dtype, np.inexact))
-
-
-@dataclass(frozen=True)
 class CubeScene:
     """A cube as it is read: the chosen bands, and how their pixels are found."""
 
     file: CubeFile
     grid: SceneGrid
     bands: tuple[Band, ...]
-    groups: tuple[_Group, ...]
+    groups: tuple[Group, ...]
 
     @property
     def name(self) -> str:
@@ -236,7 +206,7 @@ class CubeReader:
                 with np.errstate(over="ignore"):
                     small = np.abs(values.astype(np.float32, copy=False)) <= LARGEST
                 valid = _both(valid, np.all(small, axis=0))
-            parts.append((group.places, values))
+            parts.append((group.numbers, values))
         if valid is not None and valid.all():
             valid = None
         return Pixels(chunk.row, chunk.col, tuple(parts), valid)
@@ -259,14 +229,14 @@ class CubeReader:
                 valid = _both(valid, np.all(good, axis=0))
         return None if valid is None or valid.all() else valid
 
-    def _values(self, group: _Group, chunk: Chunk) -> AnyArray:
+    def _values(self, group: Group, chunk: Chunk) -> AnyArray:
         """Return the bands of a group as they are cut: ``(bands, height, width)``."""
         if group.rule is not None:
             return over_dates(group.rule, self._slabs(group, chunk))
         (slab,) = self._slabs(group, chunk)
         return slab.reshape(-1, *slab.shape[2:])
 
-    def _slabs(self, group: _Group, chunk: Chunk) -> Iterator[AnyArray]:
+    def _slabs(self, group: Group, chunk: Chunk) -> Iterator[AnyArray]:
         """Yield ``(dates, bands, height, width)``, some dates at a time."""
         if not group.dates:
             yield self._load(group, chunk, ())
@@ -274,7 +244,7 @@ class CubeReader:
         for start in range(0, len(group.dates), group.slab):
             yield self._load(group, chunk, group.dates[start : start + group.slab])
 
-    def _load(self, group: _Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+    def _load(self, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
         axes = group.axes
         variable = self._dataset.variables[group.variable]
         where: dict[Hashable, slice | int | list[int]] = dict.fromkeys(variable.dims, 0)
@@ -315,119 +285,3 @@ def _run(positions: list[int]) -> slice | list[int]:
     """Return positions as a slice where they follow each other."""
     follow = positions == list(range(positions[0], positions[0] + len(positions)))
     return slice(positions[0], positions[-1] + 1) if follow else positions
-
-
-# --- which bands and dates are read together ------------------------------------------------------
-
-
-def _chosen(
-    offer: CubeDescription, settings: CubeSettings, dataset: xr.Dataset
-) -> tuple[tuple[Band, ...], tuple[_Group, ...]]:
-    """Return the bands as they are called from now on, and the groups that they are read in."""
-    bands = offer.bands
-    if settings.bands:
-        try:
-            bands = select(offer.bands, settings.bands, f"cube {offer.grid.name!r}")
-        except SourceError as error:
-            refused = [word for word in settings.bands if word in offer.unusable]
-            if not refused:
-                raise
-            raise SourceError(
-                f"{error}", remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
-            ) from error
-    stores = [_Store.of(dataset, offer, band) for band in bands]
-    bands = tuple(
-        replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
-    )
-    named: list[Band] = []
-    numbers: dict[tuple[int, int], int] = {}  # (chosen band, date) -> place in the result
-    stacked = [i for i, store in enumerate(stores) if store.dates and settings.time == "stack"]
-    # date by date, each with all its bands; then the bands that have no dates
-    for time in dict.fromkeys(stores[i].axes.time for i in stacked):
-        mine = [i for i in stacked if stores[i].axes.time == time]
-        for k, date in enumerate(stores[mine[0]].date_names):
-            for i in mine:
-                numbers[i, k] = len(named)
-                named.append(replace(bands[i], name=f"{bands[i].name}@{date}", common=None))
-    for i, band in enumerate(bands):
-        if i not in stacked:
-            numbers[i, 0] = len(named)
-            named.append(band)
-    groups: dict[tuple[Hashable, int], list[int]] = {}
-    for i, store in enumerate(stores):
-        groups.setdefault((store.place.variable, store.band_chunk), []).append(i)
-    return tuple(named), tuple(
-        _group([stores[i] for i in members], members, settings.time, numbers)
-        for members in groups.values()
-    )
-
-
-@dataclass(frozen=True)
-class _Store:
-    """How one chosen band is stored."""
-
-    place: Place
-    axes: Axes
-    dtype: np.dtype[np.generic]
-    blocks: tuple[int, int]
-    band_chunk: int  # number of the chunk along the band axis
-    date_chunk: int  # dates in one chunk
-    date: int | None  # the only one there is
-    dates: tuple[int, ...]  # positions in the order of time, where there are several
-    date_names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
-        place = offer.places[band.number - 1]
-        axes = offer.axes[place.variable]
-        variable = dataset.variables[place.variable]
-        chunks = _chunks(variable)
-        dates = None if axes.time is None else offer.dates[axes.time]
-        several = dates is not None and len(dates.positions) > 1
-        return cls(
-            place=place,
-            axes=axes,
-            dtype=np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype,
-            blocks=(chunks.get(axes.y, 1), chunks.get(axes.x, variable.sizes[axes.x])),
-            band_chunk=(place.position or 0) // chunks.get(axes.band, 1),
-            date_chunk=chunks.get(axes.time, 1),
-            date=0 if dates is not None and not several else None,
-            dates=dates.positions if dates is not None and several else (),
-            date_names=dates.names if dates is not None and several else (),
-        )
-
-
-def _chunks(variable: xr.Variable) -> dict[Hashable | None, int]:
-    """Return the sizes of the chunks that are decoded at once, for the axes that say so."""
-    if variable.chunks is not None:
-        sizes = [(dim, max(c)) for dim, c in zip(variable.dims, variable.chunks, strict=True)]
-    else:
-        stored = variable.encoding.get("preferred_chunks") or {}
-        sizes = [(dim, stored[dim]) for dim in variable.dims if isinstance(stored.get(dim), int)]
-    return {dim: max(min(size, variable.sizes[dim]), 1) for dim, size in sizes}
-
-
-def _group(
-    stores: Sequence[_Store], members: Sequence[int], time: str, numbers: dict[tuple[int, int], int]
-) -> _Group:
-    first = stores[0]
-    positions = [store.place.position for store in stores if store.place.position is not None]
-    span = slice(min(positions), max(positions) + 1) if positions else None
-    dates = (first.date,) if first.date is not None else first.dates
-    rule = time if first.dates and time != "stack" else None
-    if rule is None or rule == "median":
-        slab = len(dates)
-    else:
-        slab = min(first.date_chunk * -(-_SLAB // first.date_chunk), len(dates))
-    kept = len(dates) if first.dates and rule is None else 1
-    return _Group(
-        variable=first.place.variable,
-        axes=first.axes,
-        dtype=first.dtype,
-        span=span,
-        picks=tuple(p - min(positions) for p in positions) if positions else (0,),
-        rule=rule,
-        dates=dates[::-1] if rule == "last" else dates,
-        slab=max(slab, 1),
-        places=tuple(numbers[i, k] for k in range(kept) for i in members),
-    )

@@ -769,7 +769,7 @@ def test_bad_arguments_are_one_line(tmp_path: Path) -> None:
         ({"patch_size": 0}, "patch_size"),
         ({"min_valid": 1.5}, "min_valid"),
         ({"time": "modus"}, "'median', 'mean'"),
-        ({"crs": "EPSG:1"}, "crs is 'EPSG:1', which is no CRS"),
+        ({"crs": "EPSG:1"}, "crs is 'EPSG:1', which is not a CRS"),
         ({"patch_size": 64}, "no patch fits"),
     ):
         with pytest.raises(SourceError, match=word) as error:

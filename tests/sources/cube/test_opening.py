@@ -10,7 +10,7 @@ import xarray as xr
 from cubes import cube, write_zarr
 
 from owl_geo.errors import SourceError
-from owl_geo.sources.cube.opening import CubeFile, cube_name, cube_place
+from owl_geo.sources.cube.opening import CubeFile, cube_name, path_or_cube
 
 
 @pytest.mark.parametrize("name", ["notes.nc", "notes.txt", "notes"])
@@ -31,7 +31,7 @@ def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
 
 def test_what_cannot_be_a_cube_is_refused_by_its_type() -> None:
     with pytest.raises(SourceError, match="not list"):
-        cube_place([1])
+        path_or_cube([1])
 
 
 @pytest.mark.parametrize(

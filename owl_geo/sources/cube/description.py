@@ -1,0 +1,180 @@
+"""What a cube offers before any band is chosen: its grid, its bands and its dates."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from owl_geo.errors import SourceError
+from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
+from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.placement import grid_of
+from owl_geo.types import AnyArray, SceneGrid
+
+
+@dataclass(frozen=True)
+class BandPosition:
+    """Where the pixels of a band are found."""
+
+    variable: Hashable
+    along: int | None  # the variable's band axis; None where it has none
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A time axis: positions along it in the order of time, and what the dates are called."""
+
+    positions: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CubeDescription:
+    """What a cube offers, before any band is chosen."""
+
+    grid: SceneGrid
+    bands: tuple[Band, ...]
+    positions: tuple[BandPosition, ...]  # one per band
+    axes: Mapping[Hashable, Axes]  # by variable
+    dates: Mapping[Hashable, Dates]  # by time dimension
+    unusable: Mapping[str, str]  # variables that are not bands, with the reason
+
+
+def describe_cube(
+    dataset: xr.Dataset,
+    name: str,
+    where: str,
+    crs: str | None,
+    given: xr.DataArray | xr.Dataset | None = None,
+) -> CubeDescription:
+    """Return what a cube offers, from its coordinates and attributes alone.
+
+    ``where`` stands for the cube in messages, ``crs`` wins over what the cube says, and ``given``
+    is the object in memory that ``dataset`` was made from, if any.
+
+    Raises SourceError where it has no bands, no regular grid or no CRS.
+    """
+    axes: dict[Hashable, Axes] = {}
+    unusable: dict[str, str] = {}
+    for key, variable in dataset.data_vars.items():
+        own = axes_of(dataset, variable)
+        first = next(iter(axes.values()), None)
+        if isinstance(own, str):
+            unusable[str(key)] = own
+        elif first is not None and (own.y, own.x) != (first.y, first.x):
+            unusable[str(key)] = f"lies on {own.y} and {own.x}, not on {first.y} and {first.x}"
+        else:
+            axes[key] = own
+    if not axes:
+        raise SourceError(_no_bands(where, unusable))
+    main = next(iter(axes.values()))
+    bands, positions = _bands(dataset, axes, where, name)
+    grid = grid_of(dataset, list(axes), main, crs, name, where, given)
+    bands = tuple(replace(band, grid=grid) for band in bands)
+    times = dict.fromkeys(own.time for own in axes.values() if own.time is not None)
+    for time in times:
+        if dataset.sizes[time] == 0:
+            raise SourceError(f"{where} has no dates: its axis {time} is empty")
+    dates = {time: _dates(dataset, time) for time in times}
+    return CubeDescription(grid, bands, positions, axes, dates, unusable)
+
+
+def _no_bands(where: str, unusable: Mapping[str, str]) -> str:
+    if not unusable:
+        return f"{where} has no variables; name the group that has, for example {where}/GROUP"
+    name, why = next(iter(unusable.items()))
+    return f"{where} has no variable that can serve as a band: {name} {why}"
+
+
+# --- dates ----------------------------------------------------------------------------------------
+
+
+def _dates(dataset: xr.Dataset, dim: Hashable) -> Dates:
+    values = next((c.to_numpy() for c in coordinates_along(dataset, dim)), None)
+    if values is None:
+        n = dataset.sizes[dim]
+        return Dates(tuple(range(n)), tuple(str(i + 1) for i in range(n)))
+    order = np.argsort(values, kind="stable")
+    names = [_date(value) for value in values]
+    if len(set(names)) < len(names):  # several on a day
+        names = distinct([_date(value, clock=True) for value in values])
+    return Dates(tuple(order.tolist()), tuple(names[i] for i in order))
+
+
+def _date(value: Any, *, clock: bool = False) -> str:
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value, unit="s" if clock else "D"))
+    if hasattr(value, "strftime"):
+        return str(value.strftime("%Y-%m-%dT%H:%M:%S" if clock else "%Y-%m-%d"))
+    return f"{value:g}" if isinstance(value, np.floating) else str(value)
+
+
+# --- bands ----------------------------------------------------------------------------------------
+
+
+def _bands(
+    dataset: xr.Dataset, axes: Mapping[Hashable, Axes], where: str, name: str
+) -> tuple[tuple[Band, ...], tuple[BandPosition, ...]]:
+    names: list[str] = []
+    positions: list[BandPosition] = []
+    commons: list[str | None] = []
+    for key, own in axes.items():
+        variable = dataset[key]
+        if own.band is None:
+            names.append(str(key))
+            positions.append(BandPosition(key, None))
+            commons.append(_common(variable.attrs.get("common_name"), variable.attrs))
+            continue
+        labels, commons_along = _labels(dataset, variable, own.band)
+        names += [f"{key}_{label}" for label in labels] if len(axes) > 1 else labels
+        positions += [BandPosition(key, number) for number in range(len(labels))]
+        commons += commons_along
+    grid = SceneGrid(name, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 1, 1)  # replaced later
+    bands = [
+        Band(
+            name=word,
+            path=where,
+            number=number,
+            grid=grid,
+            dtype=dataset[position.variable].dtype.name,
+            driver="xarray",
+            blocks=(1, 1),
+            common=common,
+        )
+        for number, (word, position, common) in enumerate(
+            zip(distinct(names), positions, commons, strict=True), start=1
+        )
+    ]
+    return with_common_names(bands), tuple(positions)
+
+
+def _common(word: Any, attributes: Mapping[Any, Any]) -> str | None:
+    for text in (word, attributes.get("long_name")):
+        if isinstance(text, str) and (name := common_name(text)):
+            return name
+    return None
+
+
+def _labels(
+    dataset: xr.Dataset, variable: xr.DataArray, dim: Hashable
+) -> tuple[list[str], list[str | None]]:
+    """Return names and common names along a band axis."""
+    n = variable.sizes[dim]
+    along = {str(c.name): c.to_numpy() for c in coordinates_along(dataset, dim)}
+    named = along.get("common_name")
+    commons = [None if named is None else _common(str(word), {}) for word in _or(named, n)]
+    described = variable.attrs.get("long_name")  # as rioxarray keeps a file's descriptions
+    if isinstance(described, list | tuple) and len(described) == n:
+        return [str(word) for word in described], commons
+    values = along.get(str(dim), next(iter(along.values()), None))
+    if values is None or is_counting(values):
+        return [f"band_{i + 1}" for i in range(n)], commons
+    return [f"{v:g}" if isinstance(v, np.floating) else str(v) for v in values], commons
+
+
+def _or(values: AnyArray | None, n: int) -> Sequence[Any]:
+    return [None] * n if values is None else list(values)

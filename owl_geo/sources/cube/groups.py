@@ -1,0 +1,158 @@
+"""Which bands and dates of a cube are read together, and what each band is called."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from owl_geo.errors import SourceError
+from owl_geo.settings.config import CubeSettings
+from owl_geo.sources.bands import Band, select
+from owl_geo.sources.cube.axes import Axes
+from owl_geo.sources.cube.description import BandPosition, CubeDescription
+
+# Dates that are read at once by rules that need not see all of them together.
+_SLAB = 8
+
+
+@dataclass(frozen=True)
+class Group:
+    """Bands that are stored together, and so read together, from one variable."""
+
+    variable: Hashable
+    axes: Axes
+    dtype: np.dtype[np.generic]
+    span: slice | None  # of the variable's band axis
+    picks: tuple[int, ...]  # positions of the bands within the span
+    rule: str | None  # None: every date is kept, or there is but one
+    dates: tuple[int, ...]  # positions on the time axis in the order the rule wants, () without one
+    slab: int  # dates that are read at once
+    numbers: tuple[int, ...]  # of the bands among the chosen ones, date by date
+
+    @property
+    def per_pixel(self) -> int:
+        """Bytes that reading one pixel of these bands takes, on top of the result."""
+        width = 1 if self.span is None else self.span.stop - self.span.start
+        read = max(self.slab, 1) * width * self.dtype.itemsize
+        return read + (0 if self.rule in (None, "median") else 12 * len(self.picks))
+
+    @property
+    def may_be_invalid(self) -> bool:
+        """Whether a pixel can be without a value; integers cannot."""
+        return bool(np.issubdtype(self.dtype, np.inexact))
+
+
+def chosen_bands(
+    offer: CubeDescription, settings: CubeSettings, dataset: xr.Dataset
+) -> tuple[tuple[Band, ...], tuple[Group, ...]]:
+    """Return the bands as they are called from now on, and the groups that they are read in."""
+    bands = offer.bands
+    if settings.bands:
+        try:
+            bands = select(offer.bands, settings.bands, f"cube {offer.grid.name!r}")
+        except SourceError as error:
+            refused = [word for word in settings.bands if word in offer.unusable]
+            if not refused:
+                raise
+            raise SourceError(
+                str(error), remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
+            ) from error
+    stores = [_Store.of(dataset, offer, band) for band in bands]
+    bands = tuple(
+        replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
+    )
+    named: list[Band] = []
+    numbers: dict[tuple[int, int], int] = {}  # (chosen band, date) -> number in the result
+    stacked = [i for i, store in enumerate(stores) if store.dates and settings.time == "stack"]
+    # date by date, each with all its bands; then the bands that have no dates
+    for time in dict.fromkeys(stores[i].axes.time for i in stacked):
+        mine = [i for i in stacked if stores[i].axes.time == time]
+        for k, date in enumerate(stores[mine[0]].date_names):
+            for i in mine:
+                numbers[i, k] = len(named)
+                named.append(replace(bands[i], name=f"{bands[i].name}@{date}", common=None))
+    for i, band in enumerate(bands):
+        if i not in stacked:
+            numbers[i, 0] = len(named)
+            named.append(band)
+    groups: dict[tuple[Hashable, int], list[int]] = {}
+    for i, store in enumerate(stores):
+        groups.setdefault((store.position.variable, store.band_chunk), []).append(i)
+    return tuple(named), tuple(
+        _group([stores[i] for i in members], members, settings.time, numbers)
+        for members in groups.values()
+    )
+
+
+@dataclass(frozen=True)
+class _Store:
+    """How one chosen band is stored."""
+
+    position: BandPosition
+    axes: Axes
+    dtype: np.dtype[np.generic]
+    blocks: tuple[int, int]
+    band_chunk: int  # number of the chunk along the band axis
+    date_chunk: int  # dates in one chunk
+    date: int | None  # the only one there is
+    dates: tuple[int, ...]  # positions in the order of time, where there are several
+    date_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
+        position = offer.positions[band.number - 1]
+        axes = offer.axes[position.variable]
+        variable = dataset.variables[position.variable]
+        chunks = _chunks(variable)
+        dates = None if axes.time is None else offer.dates[axes.time]
+        several = dates is not None and len(dates.positions) > 1
+        return cls(
+            position=position,
+            axes=axes,
+            dtype=np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype,
+            blocks=(chunks.get(axes.y, 1), chunks.get(axes.x, variable.sizes[axes.x])),
+            band_chunk=(position.along or 0) // chunks.get(axes.band, 1),
+            date_chunk=chunks.get(axes.time, 1),
+            date=0 if dates is not None and not several else None,
+            dates=dates.positions if dates is not None and several else (),
+            date_names=dates.names if dates is not None and several else (),
+        )
+
+
+def _chunks(variable: xr.Variable) -> dict[Hashable | None, int]:
+    """Return the sizes of the chunks that are decoded at once, for the axes that have some."""
+    if variable.chunks is not None:
+        sizes = [(dim, max(c)) for dim, c in zip(variable.dims, variable.chunks, strict=True)]
+    else:
+        stored = variable.encoding.get("preferred_chunks") or {}
+        sizes = [(dim, stored[dim]) for dim in variable.dims if isinstance(stored.get(dim), int)]
+    return {dim: max(min(size, variable.sizes[dim]), 1) for dim, size in sizes}
+
+
+def _group(
+    stores: Sequence[_Store], members: Sequence[int], time: str, numbers: dict[tuple[int, int], int]
+) -> Group:
+    first = stores[0]
+    positions = [store.position.along for store in stores if store.position.along is not None]
+    span = slice(min(positions), max(positions) + 1) if positions else None
+    dates = (first.date,) if first.date is not None else first.dates
+    rule = time if first.dates and time != "stack" else None
+    if rule is None or rule == "median":
+        slab = len(dates)
+    else:
+        slab = min(first.date_chunk * -(-_SLAB // first.date_chunk), len(dates))
+    kept = len(dates) if first.dates and rule is None else 1
+    return Group(
+        variable=first.position.variable,
+        axes=first.axes,
+        dtype=first.dtype,
+        span=span,
+        picks=tuple(p - min(positions) for p in positions) if positions else (0,),
+        rule=rule,
+        dates=dates[::-1] if rule == "last" else dates,
+        slab=max(slab, 1),
+        numbers=tuple(numbers[i, k] for k in range(kept) for i in members),
+    )

@@ -1,0 +1,247 @@
+"""Where a cube lies: its CRS, and the regular grid that its coordinates make."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.projections import GEOGRAPHIC
+from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
+from owl_geo.sources.cube.opening import reason
+from owl_geo.types import SceneGrid
+
+_log = logging.getLogger("owl_geo")
+
+_LONGITUDE = {"lon", "longitude"}
+_LATITUDE = {"lat", "latitude"}
+_CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
+_CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "epsg", "crs")
+_KILOMETRES = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
+_RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
+
+_IRREGULAR = 1e-3  # pixels that a coordinate may be off, over the whole axis
+
+
+def grid_of(
+    dataset: xr.Dataset,
+    variables: Sequence[Hashable],
+    axes: Axes,
+    crs: str | None,
+    name: str,
+    where: str,
+    given: xr.DataArray | xr.Dataset | None,
+) -> SceneGrid:
+    """Return the grid that all variables lie on; see ``describe_cube`` for the arguments.
+
+    Raises SourceError where there is no regular grid or no CRS.
+    """
+    mappings = [_grid_mapping(dataset, dataset[key]) for key in variables]
+    mapping = next((entry for entry in mappings if entry is not None), None)
+    cube_crs = _crs(dataset, variables, axes, crs, where, mapping, given)
+    height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
+    for dim, n in ((axes.y, height), (axes.x, width)):
+        if n < 2:
+            raise SourceError(
+                f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
+            )
+    x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
+    if x is None or y is None:
+        transform = _geotransform(dataset, axes, mapping, where)
+    else:
+        (a, c), (e, f) = _spacing(x, axes.x, cube_crs, where), _spacing(y, axes.y, cube_crs, where)
+        if cube_crs.is_geographic:
+            c = _western(a, c, width, name)
+        transform = (a, 0.0, c, 0.0, e, f)
+    authority = cube_crs.to_authority()
+    code = ":".join(authority) if authority else cube_crs.to_wkt()
+    return SceneGrid(name, code, transform, height, width)
+
+
+def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> tuple[float, float]:
+    """Return the step from pixel to pixel and the outer edge of the first, in units of the CRS."""
+    stored = coordinate.to_numpy()
+    values = stored.astype(np.float64)
+    n = len(values)
+    step = float(values[-1] - values[0]) / (n - 1)
+    regular = np.linspace(values[0], values[-1], n)
+    if not np.isfinite(values).all() or step == 0:
+        raise SourceError(
+            f"{where}: the coordinates along {dim} do not place its pixels on the map"
+        )
+    allowed = _IRREGULAR * abs(step)
+    if stored.dtype.itemsize < 8 and np.issubdtype(stored.dtype, np.inexact):
+        # what single precision cannot tell apart is not irregular
+        rounding = float(np.finfo(stored.dtype).eps) * float(np.abs(values).max())
+        allowed = max(allowed, min(rounding, 0.25 * abs(step)))
+    off = float(np.abs(values - regular).max())
+    if off > allowed:
+        raise SourceError(
+            f"{where}: pixels along {dim} are spaced irregularly, up to {off / abs(step):.3g} "
+            "pixels off",
+            remedy="resample the cube to a regular grid first",
+        )
+    units = str(coordinate.attrs.get("units", "")).casefold()
+    if units in _RADIANS:
+        raise SourceError(
+            f"{where}: the coordinates along {dim} are angles in {units}",
+            remedy="resample the cube to a map projection first",
+        )
+    scale = 1000.0 if units in _KILOMETRES and _in_metres(crs) else 1.0
+    return scale * step, scale * (float(values[0]) - step / 2)
+
+
+def _in_metres(crs: CRS) -> bool:
+    return all(axis.unit_name in ("metre", "meter") for axis in crs.axis_info)
+
+
+def _western(step: float, edge: float, width: int, name: str) -> float:
+    """Move longitudes that count from 0 to 360 to where layers have them."""
+    west, east = sorted((edge, edge + step * width))
+    if west >= 180:
+        return edge - 360
+    if east > 180 and west >= 0:
+        _log.warning(
+            "the cube %r has longitudes up to %.6g; layers east of 180 degrees will not be found, "
+            "give it longitudes from -180 to 180 for that",
+            name,
+            east,
+        )
+    return edge
+
+
+def _geotransform(
+    dataset: xr.Dataset, axes: Axes, mapping: Mapping[str, Any] | None, where: str
+) -> tuple[float, float, float, float, float, float]:
+    """Return the transform that GDAL wrote, for a cube without coordinates of its own."""
+    text = (mapping or {}).get("GeoTransform")
+    if text is not None:
+        words = text.split() if isinstance(text, str) else list(text)
+        if len(words) == 6:
+            c, a, b, f, d, e = (float(word) for word in words)
+            if a * e != b * d:
+                return a, b, c, d, e, f
+    _refuse_curvilinear(dataset, axes, where)
+    raise SourceError(
+        f"{where} has no coordinates along {axes.y} and {axes.x}",
+        remedy="add those of the pixels' centres, for example with assign_coords",
+    )
+
+
+def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
+    for name, coordinate in dataset.coords.items():
+        if coordinate.ndim == 2 and set(coordinate.dims) == {axes.y, axes.x}:
+            raise SourceError(
+                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}",
+                remedy="resample the cube to a regular grid first",
+            )
+
+
+# --- CRS ------------------------------------------------------------------------------------------
+
+
+def _crs(
+    dataset: xr.Dataset,
+    variables: Sequence[Hashable],
+    axes: Axes,
+    crs: str | None,
+    where: str,
+    mapping: Mapping[str, Any] | None,
+    given: xr.DataArray | xr.Dataset | None,
+) -> CRS:
+    """Return the CRS: the one that is asked for, rioxarray's, CF's, or degrees."""
+    if crs is not None:
+        try:
+            return CRS.from_user_input(crs)
+        except CRSError as error:
+            raise SourceError(
+                f"crs is {crs!r}, which is not a CRS",
+                remedy="give a code like EPSG:32631, or WKT",
+            ) from error
+    if given is not None and "rioxarray" in sys.modules:
+        set_by_rioxarray = given.rio.crs  # set_crs leaves no trace in the attributes
+        if set_by_rioxarray is not None:
+            return CRS.from_user_input(set_by_rioxarray.to_wkt())
+    if mapping is not None:
+        try:
+            return CRS.from_cf(dict(mapping))
+        except (CRSError, KeyError, ValueError, TypeError) as error:
+            raise SourceError(
+                f"{where}: its grid mapping is not a CRS ({reason(error)})",
+                remedy=_naming_it(given),
+            ) from error
+    for word in _codes(dataset, variables):
+        try:
+            return CRS.from_user_input(word)
+        except CRSError:
+            continue
+    if _in_degrees(dataset, axes):
+        return CRS.from_user_input(GEOGRAPHIC)
+    x = axis_coordinate(dataset, axes.x)
+    if x is None or is_counting(x.to_numpy()):  # numbers of columns, which lie nowhere
+        _refuse_curvilinear(dataset, axes, where)
+    raise SourceError(f"{where} does not say its CRS", remedy=_naming_it(given))
+
+
+def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:
+    """Return how to name the CRS of a cube in memory, or of a file."""
+    if given is not None:
+        return "name it with crs, for example 'EPSG:32631', or with rio.write_crs of the array"
+    return "name it, for example with --crs EPSG:32631, or with crs in owl.toml"
+
+
+def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any] | None:
+    """Return the attributes of the variable's grid mapping, as CF and rioxarray keep it."""
+    named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
+    words = [str(named).split(":")[0].split()[0]] if named else []
+    for word in [*words, "spatial_ref", "crs"]:
+        if word in dataset.variables and _describes_crs(dataset[word]):
+            return {str(key): value for key, value in dataset[word].attrs.items()}
+    for other in dataset.variables:
+        if dataset[other].ndim == 0 and _describes_crs(dataset[other]):
+            return {str(key): value for key, value in dataset[other].attrs.items()}
+    return None
+
+
+def _describes_crs(variable: xr.DataArray) -> bool:
+    return any(variable.attrs.get(name) for name in _CRS_ATTRIBUTES)
+
+
+def _codes(dataset: xr.Dataset, variables: Sequence[Hashable]) -> Iterator[str | int]:
+    """Yield what may be codes of a CRS, outside any convention: attributes and lone values."""
+    holders = [dataset.attrs, *(dataset[key].attrs for key in variables)]
+    for name in _CRS_CODES:
+        values = [attributes[name] for attributes in holders if name in attributes]
+        if name in dataset.variables and dataset[name].ndim == 0:
+            values.append(dataset[name].to_numpy()[()])
+        for value in values:
+            if isinstance(value, int | np.integer):
+                yield int(value)
+            elif isinstance(value, str):
+                yield value
+
+
+def _in_degrees(dataset: xr.Dataset, axes: Axes) -> bool:
+    """Return whether the axes are longitude and latitude: by name or attributes, and by values."""
+    for dim, names, limits in (
+        (axes.x, _LONGITUDE, (-180.5, 360.5)),
+        (axes.y, _LATITUDE, (-90.5, 90.5)),
+    ):
+        coordinate = axis_coordinate(dataset, dim)
+        if coordinate is None:
+            return False
+        words = {str(dim), str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
+        degrees = str(coordinate.attrs.get("units", "")).casefold().startswith("degrees_")
+        if not (degrees or {word.casefold() for word in words} & names):
+            return False
+        values = coordinate.to_numpy()
+        if not (limits[0] <= values.min() and values.max() <= limits[1]):
+            return False
+    return True
