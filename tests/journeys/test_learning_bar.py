@@ -26,8 +26,8 @@ RANDOM = {"strategy": "random", "start": "random"}
 
 def generated(folder: Path, seed: int = 42) -> Run:
     """The tutorial's 500 patches of noise, of which concepts alone tell the class."""
-    options = dict.fromkeys(synthetic.GENERATOR) | {"seed": seed}
-    settings = parse(synthetic.settings(options) | {"oracle": {}}, "test")
+    generator = synthetic.Generator(**dict.fromkeys(synthetic.GENERATOR))
+    settings = parse(synthetic.settings(generator, seed) | {"oracle": {}}, "test")
     assert (settings.source.n_samples, settings.source.signal) == (500, 0.0)
     return init(folder / f"run-{seed}", settings).run
 
