@@ -83,6 +83,13 @@ def test_values_that_cannot_be_stay_as_they_are(values: dict[str, Any]) -> None:
     assert owl_toml.absolute_paths(values, Path("/run")) == values
 
 
+def test_of_a_source_or_concept_whose_kind_is_said_elsewhere() -> None:
+    values = {"source": {"path": "c.zarr", "aoi": "a.gpkg", "scenes": [{"path": "s.tif"}]}}
+    assert owl_toml.absolute_paths(values, Path("/run")) == {
+        "source": {"path": "/run/c.zarr", "aoi": "/run/a.gpkg", "scenes": [{"path": "/run/s.tif"}]}
+    }
+
+
 def test_a_backslash_in_any_path_is_explained() -> None:
     values = {**SCENES, "model": {"kind": "resnet18", "weights": "C:\new\\weights"}}
     with pytest.raises(ConfigError, match=r"model\.weights has control .*single quotes"):
