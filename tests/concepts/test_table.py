@@ -323,7 +323,7 @@ def test_a_filter_that_finds_nothing_is_told_the_nearest_value(
         ({"x": {"kind": "share", "layer": "b"}}, "concepts.x: no layer 'b'"),
         (
             {"x": {"kind": "share", "layer": "a", "where": ["landuse=|"]}},
-            "concepts.x: 'landuse=|' is no tag filter",
+            "concepts.x: 'landuse=|' is not a tag filter",
         ),
         (
             {

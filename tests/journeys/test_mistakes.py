@@ -351,4 +351,4 @@ def test_a_layer_without_some_columns_is_told_once(made, tmp_path, monkeypatch, 
     assert _run(shlex.split(text)) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "has no column" in line]
     assert len(lines) == 1
-    assert "concepts.land_cover and concepts.dist_industrial by them find nothing" in lines[0]
+    assert "concepts.land_cover and concepts.dist_industrial on it match nothing" in lines[0]
