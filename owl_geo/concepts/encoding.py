@@ -96,7 +96,7 @@ class Encoding:
         for column in self.columns:
             if column.concept not in concepts:
                 raise ConfigError(
-                    f"no concept {column.concept!r} in the table, but the pool had it",
+                    f"the table lacks concept {column.concept!r}, which the pool had",
                     remedy="rebuild the patch index",
                 )
         matrix = np.empty((len(concepts), len(self.columns)), dtype=np.float32)

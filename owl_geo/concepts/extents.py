@@ -51,7 +51,7 @@ def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) 
     if share < 0.9995:
         _log.warning(
             "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
-            "and what lies beyond counts as empty",
+            "and the area beyond counts as empty",
             layer_name,
             100 * share,
             extent,
@@ -69,7 +69,7 @@ def _overlap(extent: Extent, windows: Windows) -> tuple[NDArray[np.float64], Boo
     """Return the share of each window's bounding box in the extent, and whether they touch."""
     west, south, east, north = extent.bounds
     corners = windows.corners_in(extent.crs)
-    reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # the extent's CRS reaches there
+    reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # within the extent's CRS
     corners = np.where(reaches[:, None, None], corners, 0.0)
     if extent.crs.is_geographic:
         # longitudes wrap: move each patch as a whole to the extent's side of the antimeridian

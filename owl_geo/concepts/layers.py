@@ -30,7 +30,7 @@ _DBF_NAME_LENGTH = 10
 
 @dataclass(frozen=True)
 class Layer:
-    """Features, where they may lie, and the attributes that the file offers."""
+    """Features, the rectangle that they may lie in, and the attributes that the file has."""
 
     features: gpd.GeoDataFrame
     extent: Extent
@@ -58,7 +58,7 @@ def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if settings.layer is not None:
         raise LayerError(
-            f"{settings.path} is an OSM file and has no layers", remedy="leave layer out"
+            f"{settings.path} is an OSM file and has no layers", remedy="leave out 'layer'"
         )
     if not keys:
         raise LayerError(f"{settings.path} is an OSM file", remedy="name the tags to read from it")
@@ -83,7 +83,7 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         raise LayerError(
             f"cannot read the layer {_described(settings)}: {reason(error)}",
             remedy=(
-                "it is a raster: use a concept of kind raster"
+                "use a concept of kind raster, since the file is a raster"
                 if is_raster(settings.path)
                 else "open it in QGIS to see what it contains"
             ),
@@ -114,7 +114,10 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 
 
 def _layer_name(settings: LayerSettings) -> str:
-    """Return the layer in the settings, or the file's only one with geometry; or LayerError."""
+    """Return the layer in the settings, or else the file's only one with geometry.
+
+    Raises LayerError where there is no such layer, or several to choose from.
+    """
     listed = [(str(name), kind) for name, kind in pyogrio.list_layers(settings.path)]
     if settings.layer is not None:
         names = [name for name, _ in listed]

@@ -28,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Pool:
-    """n patches, and the same scene by scene."""
+    """n patches, as one table and scene by scene."""
 
     windows: PoolWindows
     scenes: tuple[Part, ...]
@@ -50,7 +50,7 @@ class Pool:
     ) -> AnyArray:
         """Let workers compute the values of each part, ``(k,)``; return all, ``(n,)``.
 
-        With text as the default the array is of type object, with a number float64.
+        The array is of type object if the default is text, and float64 if it is a number.
         """
         kind = object if isinstance(default, str) else np.float64
         values = np.full(len(self), default, dtype=kind)

@@ -39,7 +39,7 @@ _INDUSTRY = (
 
 
 def osm_preset(layer: str = "osm") -> dict[str, Concept]:
-    """Return the four concepts to start from, for an OSM layer of the given name.
+    """Return the four concepts to start with, for an OSM layer of the given name.
 
     These are ``land_cover`` (category) and ``dist_industrial`` (metres), and derived from them
     ``urban`` and ``near_industrial`` (yes/no, nearer than 2 km).

@@ -1,4 +1,4 @@
-"""What another raster says about each patch: majority class, mean, or shares of classes.
+"""Statistics of another raster within each patch: majority class, mean, or shares of classes.
 
 The other raster is sampled at the pixels of the scene; where its own pixels are smaller, at a grid
 refined until each of them is sampled, so that the counts are those of the raster itself.
@@ -34,8 +34,9 @@ def majority(
 ) -> AnyArray:
     """Return the most frequent class in each window as text, object ``(n,)``.
 
-    ``names`` maps codes, as text, to names; other codes stay as they are. ``unknown`` where the
-    raster has no data; the smaller code wins a tie. Raises LayerError for a raster of fractions.
+    ``names`` maps codes, as text, to names; other codes stay as they are. The class is ``unknown``
+    where the raster has no data; the smaller code wins a tie. Raises LayerError for a raster whose
+    values are not whole numbers.
     """
     names = names or {}
     winner = np.full(len(windows), UNKNOWN, dtype=object)
@@ -44,7 +45,10 @@ def majority(
         if len(codes) == 0:
             continue
         if not np.array_equal(codes, np.trunc(codes)):
-            raise LayerError(f"{path} holds fractions, not classes", remedy="set reduce to 'mean'")
+            raise LayerError(
+                f"{path} holds fractions, not classes",
+                remedy="set reduce to 'mean' in owl.toml",
+            )
         texts = [names.get(str(int(code)), str(int(code))) for code in codes]
         counts = _counts(values, valid, codes)
         some = counts.any(axis=1)
@@ -54,7 +58,7 @@ def majority(
 
 
 def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
-    """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN for none.
+    """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN if there are none.
 
     Raises LayerError where the raster cannot be read.
     """
@@ -69,10 +73,10 @@ def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
 def class_shares_of_raster(
     path: str, windows: Windows, values: Sequence[float], *, band: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of each value among a window's valid pixels, and the share of those.
+    """Return the share of each value among a window's valid pixels, and the share of valid pixels.
 
-    float64 ``(n, len(values))``, zeros where no pixel is valid, and ``(n,)``. Raises LayerError
-    where the raster cannot be read.
+    The former is float64 ``(n, len(values))``, with zeros where no pixel is valid, the latter
+    ``(n,)``. Raises LayerError where the raster cannot be read.
     """
     shares = np.zeros((len(windows), len(values)))
     valid_share = np.zeros(len(windows))

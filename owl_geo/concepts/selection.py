@@ -31,8 +31,8 @@ class Selection:
         """The attributes that it needs, each once."""
         if self.column is not None:
             return (self.column,)
-        asked = (part.key for parts in self.classes.values() for part in parts)
-        return tuple(dict.fromkeys(asked))
+        keys = (part.key for parts in self.classes.values() for part in parts)
+        return tuple(dict.fromkeys(keys))
 
     def __str__(self) -> str:
         parts = (str(part) for parts in self.classes.values() for part in parts)
@@ -91,7 +91,7 @@ def select(
     *,
     column: str | None = None,
 ) -> Selection:
-    """Parse what a concept asks of a layer: tag filters by class, or the column of the classes.
+    """Parse what a concept selects from a layer: tag filters by class, or the column of classes.
 
     Raises ConfigError for a malformed filter or an unknown layer.
     """

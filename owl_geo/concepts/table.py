@@ -77,7 +77,7 @@ def concept_table(
 
 
 def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
-    """Raise ConfigError for a concept that does not fit the concept it is made of."""
+    """Raise ConfigError for a concept that does not fit the one it is derived from."""
     values: dict[str, Values] = {}
     for name, kind in kinds.items():
         values[name] = kind.values(index)
@@ -97,7 +97,7 @@ def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
 
 
 def describe(columns: pd.DataFrame) -> list[str]:
-    """Return one line per concept: counts of classes, range of numbers, or share of yes."""
+    """Return one line per concept: the counts of classes, range of numbers, or share of yes."""
     return [f"{name}: {_summary(columns[name])}" for name in columns]
 
 

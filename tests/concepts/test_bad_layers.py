@@ -241,11 +241,11 @@ def test_other_formats_are_refused_where_they_hold_nothing(name: str, owl: Owl) 
 def test_pipes_are_not_waited_for(owl: Owl) -> None:
     os.mkfifo(owl.folder / "pipe.gpkg")
     os.mkfifo(owl.folder / "pipe.osm")
-    assert "is no file" in with_layer(owl, "pipe.gpkg", None).refusal()
+    assert "is not a file" in with_layer(owl, "pipe.gpkg", None).refusal()
     assert "is not a file" in with_layer(owl, "pipe.osm", None).refusal()
     scene = owl.folder / "scene.tif"
     for option in ("--aoi", "--oracle"):
-        assert "is no file" in owl.init(scene, option, owl.folder / "pipe.gpkg").refusal()
+        assert "is not a file" in owl.init(scene, option, owl.folder / "pipe.gpkg").refusal()
 
 
 @pytest.mark.parametrize("option", ["--aoi", "--oracle"])

@@ -138,7 +138,7 @@ def test_osm_errors_are_one_line(tmp_path: Path) -> None:
     empty = write_osm(tmp_path / "empty.osm", SQUARE)
     with pytest.raises(LayerError, match=r"empty\.osm has no features with landuse, natural$"):
         read(empty, "landuse", "natural")
-    with pytest.raises(LayerError, match="say which tags"):
+    with pytest.raises(LayerError, match="name the tags"):
         read(empty)
     with pytest.raises(LayerError, match="has no layers"):
         read_layer(LayerSettings(path=empty, layer="lines"), ["landuse"])
