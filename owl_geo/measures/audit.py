@@ -13,6 +13,8 @@ answered, so targets that are found late count towards the early rounds' draws, 
 draw does not suggest targets that have all been found since. The estimate is the most likely ``L``;
 the interval holds the most probable numbers that together have 95 % if every number was equally
 likely beforehand. It is wide: if n audit answers hold no target, up to 3/n of the pool may be one.
+Where 0 is the most likely number it is hardly ever a likely one, so what people read then is the
+interval's upper end and the probability of 0, never "none".
 """
 
 from __future__ import annotations
@@ -60,11 +62,17 @@ class Answered:
 class TargetsLeft:
     """How many targets are still unanswered, and what the pool's prevalence is."""
 
-    left: Estimate  # targets among the patches unanswered
+    left: Estimate  # targets among the patches unanswered; its value is the most likely number
     n_left: int  # patches unanswered
     n_found: int  # targets answered
     n_answered: int
     n_audit: int  # answers that the estimate rests on
+    chance_of_none: float  # probability that no target is left; not-a-number without an audit
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether only the interval's upper end says something: the likelihood falls from 0 on."""
+        return self.left.value == 0
 
     @property
     def prevalence_left(self) -> Estimate:
@@ -100,10 +108,10 @@ def targets_left(answered: Answered, n_left: int) -> TargetsLeft:
     highest = min([n_left, *(n_askable - since - (drawn - targets)).tolist()])
     if highest < 0 or (len(n_askable) and n_left > n_askable.min()):
         raise ValueError(f"{n_left} patches are left, but {n_askable.min()} could be asked before")
-    left = Estimate(math.nan, 0.0, float(n_left))
+    left, none = Estimate(math.nan, 0.0, float(n_left)), math.nan
     if n_audit:
-        left = _most_likely(drawn, targets, n_askable, since, highest)
-    return TargetsLeft(left, n_left, n_found, len(answered.round), n_audit)
+        left, none = _most_likely(drawn, targets, n_askable, since, highest)
+    return TargetsLeft(left, n_left, n_found, len(answered.round), n_audit, none)
 
 
 def _rounds(answered: Answered) -> tuple[IntArray, IntArray, IntArray, IntArray]:
@@ -120,8 +128,11 @@ def _rounds(answered: Answered) -> tuple[IntArray, IntArray, IntArray, IntArray]
 
 def _most_likely(
     drawn: IntArray, targets: IntArray, n_askable: IntArray, since: IntArray, highest: int
-) -> Estimate:
-    """Maximise the likelihood over 0..highest targets left, and cut the 95 % set."""
+) -> tuple[Estimate, float]:
+    """Maximise the likelihood over 0..highest targets left, and cut the 95 % set.
+
+    The second number is the probability of 0.
+    """
     low, high = 0, highest
     while True:  # the logarithm is concave, so one can close in on the part that matters
         step = max(1, (high - low) // _GRID)
@@ -139,7 +150,8 @@ def _most_likely(
     order = np.argsort(-probability, kind="stable")
     enough = int(np.searchsorted(np.cumsum(probability[order]), 0.95 - 1e-12)) + 1
     inside = grid[order[:enough]]
-    return Estimate(float(grid[order[0]]), float(inside.min()), float(inside.max()))
+    none = float(probability[0]) if grid[0] == 0 else 0.0
+    return Estimate(float(grid[order[0]]), float(inside.min()), float(inside.max())), none
 
 
 def _log_binomial(n: IntArray, k: IntArray) -> NDArray[np.float64]:
@@ -160,7 +172,11 @@ def _scaled(left: Estimate, plus: int, total: int) -> Estimate:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the models were on audit answers that they had not seen."""
+    """How good the models were on audit answers that they had not seen.
+
+    Each share is an estimate of what was left to ask when the audit was drawn, averaged over the
+    rounds: not of the whole pool, whose clear cases a search answers first.
+    """
 
     n: int  # audit answers with a prediction made before the answer
     n_targets: int
@@ -175,9 +191,10 @@ def quality(answered: Answered, *, threshold: float = 0.5, seed: int = 0) -> Qua
     """Measure the predictions that were made of the audit patches before they were answered.
 
     A patch is called a target where its probability reaches ``threshold``. The answers of several
-    rounds, hence of several models, are taken together: it is the quality over the search, and the
-    newest model is usually better. The AUC is not-a-number below five targets or five others.
-    Proportions have Wilson's interval (1927; recommended by Brown, Cai & DasGupta 2001, Stat. Sci.
+    rounds, hence of several models, are taken together: it is the quality over the search, on what
+    was left to ask in each round. The newest model is usually better, and of the whole pool both
+    precision and recall usually are higher. The AUC is not-a-number below five targets or five
+    others. Proportions have Wilson's interval (1927; recommended by Brown, Cai & DasGupta 2001, Stat. Sci.
     16), AUC and Brier score that of 500 bootstrap samples, drawn class by class from ``seed``
     (Efron 1979).
     """
@@ -276,8 +293,7 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
         text = f"too few audit answers to say ({left.n_audit} of at least {FEW})"
         return Hint(text, left.left, stability, False)
     value = left.left
-    count = "about " + _count(value.value) if value.value > 0 else "probably none"
-    text = f"{count} of {left.n_left:,} left ({_count(value.low)} to {_count(value.high)}, 95 %)"
+    text = _how_many(left)
     if math.isnan(stability):
         stable, text = False, f"{text}, and no two models to compare yet"
     else:
@@ -291,6 +307,24 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
     if stable:
         return Hint(f"{text}: too much may be left to stop", value, stability, False)
     return Hint(f"{text}: go on", value, stability, False)
+
+
+def _how_many(left: TargetsLeft) -> str:
+    """Say how many targets are left: the most likely number, or how many there are at most."""
+    low, high = _count(left.left.low), _count(left.left.high)
+    if left.is_bound:
+        none = f"the chance of none is {percent(left.chance_of_none)}"
+        return f"at most {high} of {left.n_left:,} left (95 %; {none})"
+    return f"about {_count(left.left.value)} of {left.n_left:,} left ({low} to {high}, 95 %)"
+
+
+def percent(probability: float) -> str:
+    """Return a probability in whole per cent, never as the certainty that it is not."""
+    if 0 < probability < 0.01:
+        return "below 1 %"
+    if 0.99 < probability < 1:
+        return "above 99 %"
+    return f"{probability:.0%}".replace("%", " %")
 
 
 def _count(number: float) -> str:

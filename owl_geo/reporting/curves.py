@@ -33,6 +33,12 @@ class Curves:
     auc: tuple[float, ...]
     auc_of: str  # what the AUC is measured on
 
+    @property
+    def expected_is_bound(self) -> bool:
+        """Whether random answers would have found at most ``expected``, perhaps far fewer."""
+        share = self.expected
+        return share is not None and share.low < share.high == share.value
+
 
 def curves_of(survey: Survey, now: Status) -> Curves:
     """Return a run's curves; answers that no round has learnt from yet are their last point."""
@@ -65,6 +71,9 @@ def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
             return Estimate(share, share, share), f"chance, by the truth: {share:.1%}"
     if now.left is not None and now.left.n_audit >= FEW:
         share_of = now.left.prevalence
+        if now.left.is_bound:
+            most = Estimate(share_of.high, share_of.low, share_of.high)
+            return most, f"chance, by the audit: at most {share_of.high:.1%}"
         return share_of, f"chance, by the audit: {share_of.value:.1%}, with its 95 % interval"
     return None, ""
 

@@ -17,7 +17,7 @@ from owl_geo import schema
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
-from owl_geo.measures.audit import FEW, Estimate
+from owl_geo.measures.audit import FEW, Estimate, percent
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
 from owl_geo.reporting.facts import facts
@@ -190,7 +190,8 @@ def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
     end, found = curves.labels[-1], curves.found[-1]
     told = f"{found} {run.settings.positive} found with {end} labels."
     if curves.expected is not None and end:
-        told += f" Chance would have found about {curves.expected.value * end:.1f}."
+        about = "at most" if curves.expected_is_bound else "about"
+        told += f" Chance would have found {about} {curves.expected.value * end:.1f}."
     last = "No AUC yet: too few answers of each class."
     if now.model is not None and (said := ranking(run, now.model)):
         last = f"The newest model {said}."
@@ -329,6 +330,16 @@ def _chance(run: Run, now: Status) -> Markup:
     ]
     if left.n_audit < FEW:
         lines.append(f"From {FEW} such answers on, it is said here how many {positive} are left.")
+    elif left.is_bound:
+        lines.append(
+            f"Of all patches, at most {left.prevalence.high:.1%} are {positive}. {left.n_found} "
+            f"are found; at most {left.left.high:,.0f} more are not, and the chance that there "
+            f"are none is {percent(left.chance_of_none)}."
+        )
+        if left.n_found:
+            lines.append(
+                f"So the search has found at least {left.recall.low:.1%} of all there are."
+            )
     elif not math.isnan(left.prevalence.value):
         lines.append(
             f"Of all patches, {_percent(left.prevalence)} are {positive}. {left.n_found} are "
@@ -344,6 +355,10 @@ def _chance(run: Run, now: Status) -> Markup:
         ):
             if not math.isnan(estimate.value):
                 lines.append(f"{name} {_percent(estimate)}.")
+        lines.append(
+            "That is how the rounds' models did on what was left to ask when they chose. A search "
+            "answers the clear cases first, so for the whole pool both shares are usually higher."
+        )
     if now.hint is not None:
         lines.append(f"When to stop: {now.hint.text}.")
     parts = [paragraph(line) for line in lines]

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from owl_geo.batches import count_answers
-from owl_geo.measures.audit import FEW
+from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking
 from owl_geo.run_folder.folder import Run
 from owl_geo.verbs.status import Status
@@ -115,6 +115,12 @@ def _audit(run: Run, now: Status) -> str:
     if now.left.n_audit < FEW:
         counted = "1 answer" if now.left.n_audit == 1 else f"{now.left.n_audit} answers"
         return f"{counted} drawn at random; from {FEW} on they say how many {positive} are left"
+    if now.left.is_bound:
+        return (
+            f"{now.left.n_audit} answers drawn at random; {positive} are at most {share.high:.1%} "
+            f"of the pool, at most {now.left.left.high:,.0f} not found yet "
+            f"(95 %; the chance of none is {percent(now.left.chance_of_none)})"
+        )
     return (
         f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
         f"({share.low:.1%} to {share.high:.1%}), "
@@ -135,7 +141,9 @@ def _quality(now: Status) -> str:
     ):
         if not math.isnan(estimate.value):
             parts.append(f"{name} {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
-    return f"{', '.join(parts)} on {now.quality.n} audit answers" if parts else ""
+    if not parts:
+        return ""
+    return f"{', '.join(parts)} on {now.quality.n} audit answers, of what was left to ask"
 
 
 _FACTORS = 4  # concepts that are named

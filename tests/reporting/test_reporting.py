@@ -225,6 +225,25 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     assert re.match(r"where .+?, present is [\d.]+ times as likely \(odds\)\nwhere ", said)
 
 
+def test_where_chance_drew_no_target_only_bounds_are_stated(tmp_path) -> None:
+    loop, acquisition = {"initial": 30, "batch_size": 30}, {"audit_share": 1.0}
+    run = make(tmp_path / "run", loop=loop, acquisition=acquisition)
+    entry = owl_geo.query(run, device="cpu")
+    (batch,) = run.batch_paths(entry).values()
+    label(batch, dict.fromkeys(entry.patch_ids, "absent"))
+    owl_geo.ingest(run, [batch])
+    now = status(run)
+    assert now.left is not None and now.left.n_left == 50
+    most, share = f"{now.left.left.high:.0f}", f"at most {now.left.left.high / 80:.1%}"
+    audit = dict(facts(run, now))["Audit"]
+    assert f"present are {share} of the pool, at most {most} not found yet (95 %;" in audit
+    page = Page(owl_geo.report(run)).text
+    assert f"Of all patches, {share} are present" in page
+    assert f"at most {most} more are not, and the chance that there are none is" in page
+    assert "about" not in page.partition("What chance says")[2].partition("When to stop")[0]
+    assert f"Chance would have found at most {0.3 * now.left.left.high / 0.8:.1f}" in page
+
+
 def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     run = make(tmp_path / "run", oracle={}, acquisition={"audit_share": 0.5})
     simulate(run)
