@@ -233,7 +233,7 @@ class TestFiles:
                 return os.mkdir, (str(tmp_path / "owned"),)
 
         file = torch_file(tmp_path / "bad.pth", {"conv1.weight": Hostile()})
-        with pytest.raises(ConfigError, match=r"bad\.pth is no plain state dict") as caught:
+        with pytest.raises(ConfigError, match=r"bad\.pth is not a plain state dict") as caught:
             weights.read("resnet18", file, ("red",))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "owned").exists()
@@ -363,7 +363,7 @@ class TestCheckpoint:
         checkpoint.save(path, [checkpoint.build(self.spec(), 0)], self.spec())
         header = json.dumps(asdict(replace(self.spec(), **changes)))
         save_file(load_file(path), str(path), metadata={"owl_geo": header})
-        with pytest.raises(RunError, match=r"m\.safetensors is no model") as caught:
+        with pytest.raises(RunError, match=r"m\.safetensors is not a model") as caught:
             checkpoint.load(path)
         assert "\n" not in str(caught.value)
 
