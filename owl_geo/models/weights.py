@@ -107,7 +107,7 @@ def _imagenet(kind: str) -> Mapping[str, object]:
 def _file(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         raise ConfigError(
-            f"{path} does not exist, so no weights can be read from it",
+            f"there is no weights file {path}",
             remedy="set model.weights (--weights) to a file, imagenet or none",
         )
     try:
