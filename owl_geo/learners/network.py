@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from owl_geo.models import checkpoint, weights
 from owl_geo.models.backbones import calibrate
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.spec import ModelSpec
+from owl_geo.settings.choices import MetaUpdate
 from owl_geo.settings.config import (
     ModelSettings,
     ReptileSettings,
@@ -69,7 +69,7 @@ class NetworkLearner:
         model: ModelSettings,
         training: TrainingSettings,
         reptile: ReptileSettings,
-        meta: Literal["none", "plain", "diverse"],
+        meta: MetaUpdate,
         uncertainty: UncertaintySettings,
         seed: int,
         device: torch.device,
