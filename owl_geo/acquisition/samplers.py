@@ -294,7 +294,7 @@ class DiscoverySampler(ScoreSampler):
         """Score the candidates by probability, weighted by relevance."""
         terms = super().terms(candidates)
         steered = terms.probability * terms.relevance ** (1 - candidates.spent)
-        return Terms(steered, terms.uncertainty, terms.relevance, terms.probability)
+        return replace(terms, score=steered)
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return the probability; ``terms`` weights it by relevance."""
