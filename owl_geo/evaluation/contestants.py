@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.curves import BOUND
 from owl_geo.settings import owl_toml
+from owl_geo.settings.choices import STRATEGY_GROUPS, MetaUpdate
 from owl_geo.settings.presets import TUTORIAL
 
 NEEDS_CONCEPTS = ("concepts-only", "shuffled")  # without concepts they are another's equal
@@ -36,7 +37,7 @@ def _choosing(**acquisition: Any) -> Mapping[str, Any]:
     return {"acquisition": acquisition}
 
 
-_BASELINES = (
+BASELINES = (
     Contestant("default"),
     Contestant("random", _choosing(strategy="random", start="random")),
     Contestant("uncertainty", _choosing(strategy="uncertainty", audit_share=0.0)),
@@ -48,7 +49,7 @@ _BASELINES = (
     Contestant("shuffled", shuffled=True, words="concepts of other patches"),
     Contestant("tutorial", TUTORIAL),
 )
-_ABLATIONS = (
+ABLATIONS = (
     Contestant(
         "no-concept-head",
         {"model": {"concepts": False}},
@@ -68,7 +69,7 @@ _ABLATIONS = (
     Contestant("diverse-cluster", _choosing(diversity="cluster")),
     Contestant("diverse-sample", _choosing(diversity="sample")),
 )
-_MODELS = (
+MODELS = (
     Contestant("forest", {"model": {"head": "forest"}}),
     Contestant("gp", {"model": {"head": "gp"}}, words="Gaussian process alone"),
     Contestant("logistic", {"model": {"head": "logistic"}}),
@@ -82,25 +83,20 @@ _MODELS = (
         "cnn", {"model": {"kind": "cnn", "frozen": False, "head": "committee", "weights": "none"}}
     ),
 )
-_REPTILE = tuple(
+REPTILE = tuple(
     Contestant(f"mlp-reptile-{kind}", {"model": {"head": "mlp"}, "reptile": {"kind": kind}})
-    for kind in ("none", "plain", "diverse")
+    for kind in get_args(MetaUpdate)
 )
-_CONCEPT = (
+CONCEPTS = (
     Contestant("concept-sum", _choosing(strategy="concept")),
     Contestant("concept-product", _choosing(strategy="concept", combine="product")),
     Contestant("concept-ramp", _choosing(strategy="concept", alpha="ramp")),
 )
 
+PEERS = tuple(Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names())
+
 GROUPS: Mapping[str, tuple[Contestant, ...]] = {
-    "baselines": _BASELINES,
-    "ablations": _ABLATIONS,
-    "models": _MODELS,
-    "reptile": _REPTILE,
-    "concepts": _CONCEPT,
-    "peers": tuple(
-        Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names()
-    ),
+    name: group.implementation for name, group in STRATEGY_GROUPS.items()
 }
 
 WORDS: Mapping[str, str] = {BOUND: "a target with each label"} | {

@@ -262,7 +262,7 @@ def test_answers_that_were_not_taken_in_are_told_of(tmp_path: Path) -> None:
     label(run.batch_path(0), dict.fromkeys(first.patch_ids[:4], "absent"))
     ingest = "owl-geo ingest run run/rounds/000/batch.gpkg"
     assert (
-        f"has 4 answers that were not taken in yet: {ingest}\n"
+        f"has 4 answers that are not ingested yet: {ingest}\n"
         in owl(*("query", "run"), cwd=tmp_path).stdout
     )
     assert f"take in what is labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout

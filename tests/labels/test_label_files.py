@@ -127,7 +127,7 @@ def test_a_table_with_semicolons(tmp_path: Path, encoding: str, quote: str) -> N
 def test_no_ties_and_folders_in_the_place_of_files(tmp_path: Path) -> None:
     run = searches.make(tmp_path / "run")
     told = owl("labels", "history", run.path, "--disputed").output
-    assert told == "no patch where labels tie\n"
+    assert told == "no patch has a tie between labels\n"
     (tmp_path / "x.csv").mkdir()
     for verb in ("import", "export"):
         done = owl("labels", verb, run.path, tmp_path / "x.csv")

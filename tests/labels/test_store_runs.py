@@ -73,15 +73,16 @@ def test_a_team_from_nothing_to_the_second_batch(
         f"{Run(path).settings.run_id}; run `owl-geo store init RUN`\n"
     )
     run_id = Run(path).settings.run_id
-    assert owl("store", "init", path).out.startswith(f"{empty.url} knows run {run_id}\n")
+    assert owl("store", "init", path).out.startswith(f"{empty.url} has run {run_id}\n")
     again = owl("store", "init", path, "--lease-minutes", "5", "-q")
-    assert again.out == f"{empty.url} knows run {run_id} before, with 0 answers\n"
+    assert again.out == f"{empty.url} has run {run_id} already, with 0 answers\n"
 
     monkeypatch.setattr("sys.stdin", io.StringIO("typed\ntyped\n"))
     nobody = owl("store", "annotator", path, "never seen")
     assert (nobody.code, nobody.out) == (1, "")
     assert nobody.err == (
-        "error: never seen needs a password, and nobody can type one; set OWL_GEO_NEW_PASSWORD\n"
+        "error: never seen needs a password, but there is no terminal to type it in; "
+        "set OWL_GEO_NEW_PASSWORD\n"
     )
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", server.password)
     added = owl("store", "annotator", path, "ana")

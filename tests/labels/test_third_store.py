@@ -85,9 +85,9 @@ def test_a_store_with_layers_and_administration_of_its_own(
     path = tmp_path / "run"
     assert made(owl, path, "studio://west").out.endswith(f"Next: owl-geo store init {path}\n")
     run_id = Run(path).settings.run_id
-    assert owl("store", "init", path, "-q").out == f"studio://west knows run {run_id}\n"
+    assert owl("store", "init", path, "-q").out == f"studio://west has run {run_id}\n"
     again = owl("store", "init", path, "-q")
-    assert again.out == f"studio://west knows run {run_id} before, with 0 answers\n"
+    assert again.out == f"studio://west has run {run_id} already, with 0 answers\n"
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", "open")
     assert owl("store", "annotator", path, "ana").out == "ana may label in studio://west\n"
 
