@@ -13,9 +13,9 @@ model). ``n_t`` shrinks as patches are answered, so targets found late count tow
 early rounds, and an early lucky draw does not suggest targets that have all been found since. The
 estimate is the most likely ``L``; the interval holds the most probable numbers that together have
 95 % if every number was equally likely beforehand. It is wide: if n audit answers contain no
-target, up to 3/n of the pool may be targets. Where 0 is the most likely
-number, it is rarely a probable one: people are then shown the upper end of the interval and the
-probability of 0, never "none".
+target, up to 3/n of the pool may be targets. Where 0 is the most likely number, it is rarely a
+probable one: people are then shown the upper end of the interval and the probability of 0, never
+"none".
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def quality(answered: Answered, *, threshold: float = 0.5, seed: int = 0) -> Qua
     on what was left to ask in each round. The newest model is usually better, and both precision
     and recall are usually higher over the whole pool. The AUC is not-a-number below five targets or
     others. Proportions have Wilson's interval (1927; recommended by Brown, Cai & DasGupta 2001,
-    Stat. Sci. 16), AUC and Brier score that of 500 bootstrap samples, drawn class by class from ``seed``
-    (Efron 1979).
+    Stat. Sci. 16), AUC and Brier score that of 500 bootstrap samples, drawn class by class from
+    ``seed`` (Efron 1979).
     """
     use = answered.is_audit & np.isfinite(answered.probability)
     is_target = answered.is_target[use]
