@@ -211,7 +211,7 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx", "neither .gpkg nor .csv"),
         (tmp_path, "neither .gpkg nor .csv"),
         (latin, "cannot be read as answers"),
-        (text, "a text file, no GeoPackage"),
+        (text, "a text file, not a GeoPackage"),
         (batch, "no layer 'labels'; it has batch"),
     ):
         done = owl("labels", "import", run.path, path)

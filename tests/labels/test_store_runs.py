@@ -193,7 +193,7 @@ def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
         done = owl(*words)
         assert (done.code, done.out) == (1, "")
         assert done.err == (
-            f"error: {run.path} keeps its answers in a file; for a team set "
+            f"error: {run.path} keeps its answers in a file; for a team, set "
             'labels = "postgresql://HOST/DB" at the top of its owl.toml\n'
         )
     assert run.rounds() == []
