@@ -212,7 +212,7 @@ def test_a_drive_without_locks(name: str, forks: Forks, stages: dict[str, Stage]
     stage = stages[name]
     begin(forks, stage)
     done = forks.run(*stage.arguments, code=NO_LOCKS)
-    assert_one_line(done, "cannot lock files", "put it on another drive")
+    assert_one_line(done, "cannot lock files", "move it to another drive")
     assert_nothing_half_written(forks, stage)
     assert_goes_on(forks, stage)
 
