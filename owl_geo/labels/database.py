@@ -116,7 +116,9 @@ class Database:
                     return task(connection)
             except (sqlalchemy.exc.DBAPIError, psycopg.Error, Lost) as error:
                 if not self._may_return(error) or time.monotonic() + pause > end:
-                    raise RunError(f"cannot {verb} in {self.place}: {_advice(error)}") from None
+                    cause, remedy = _cause_and_remedy(error)
+                    message = f"cannot {verb} in {self.place}: {cause}"
+                    raise RunError(message, remedy=remedy) from None
                 if pause == _FIRST_PAUSE:
                     _log.warning("%s does not answer; trying again", self.place)
             time.sleep(pause)
@@ -188,7 +190,7 @@ def forbidden(advice: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise RunError(f"{reason(error)}", remedy=f"{advice}") from None
+        raise RunError(reason(error), remedy=advice) from None
 
 
 def _went_away(error: BaseException | None) -> bool:
@@ -201,17 +203,18 @@ def _went_away(error: BaseException | None) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith(("57P", "08", "40"))
 
 
-def _advice(error: BaseException) -> str:
+def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
+    """Return what went wrong, and what to do about it if that is known."""
     import psycopg
 
     cause = getattr(error, "orig", None) or error
     message = reason(cause)
     if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-        return "it holds no label store yet; run `owl-geo store init RUN`"
+        return "it holds no label store yet", "run `owl-geo store init RUN`"
     if isinstance(cause, psycopg.errors.LockNotAvailable):
-        return "another program is still storing answers; try again"
+        return "another program is still storing answers", "try again"
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-        return f"{message}; connect as the role that ran `owl-geo store init`"
+        return message, "connect as the role that ran `owl-geo store init`"
     if isinstance(cause, Lost):
-        return f"{message}; set user and password with PGUSER and PGPASSWORD or ~/.pgpass"
-    return message
+        return message, "set user and password with PGUSER and PGPASSWORD or ~/.pgpass"
+    return message, ""

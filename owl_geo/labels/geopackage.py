@@ -204,10 +204,12 @@ class GeoPackageLabels(LabelStore):
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason, remedy = getattr(error, "strerror", None) or str(error), ""
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
-                reason = "another program is writing to it; let that finish and try again"
-            raise RunError(f"cannot {verb} the answers in {self.path}: {reason}") from error
+                reason = "another program is writing to it"
+                remedy = "wait until it is done, then try again"
+            message = f"cannot {verb} the answers in {self.path}: {reason}"
+            raise RunError(message, remedy=remedy) from error
 
 
 def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:

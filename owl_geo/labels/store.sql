@@ -93,7 +93,7 @@ AS $body$
 DECLARE
     me CONSTANT text := session_user;
     word text := lower(btrim(NEW.lease));
-    said text := nullif(NEW.label, '');
+    new_label text := nullif(NEW.label, '');
     remark text := nullif(btrim(NEW.comment), '');
     task record;
     probe record;
@@ -103,7 +103,7 @@ DECLARE
     right_now timestamptz;
     stamp timestamptz;
     newest timestamptz;
-    answering CONSTANT boolean := (said, remark) IS DISTINCT FROM (OLD.label, OLD.comment);
+    answering CONSTANT boolean := (new_label, remark) IS DISTINCT FROM (OLD.label, OLD.comment);
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'answers need the isolation level read committed, this session has %',
@@ -125,9 +125,9 @@ BEGIN
         RAISE EXCEPTION 'only label, comment and lease of patch % can be changed', task.patch_id
             USING ERRCODE = 'OWL03';
     END IF;
-    IF said IS NOT NULL AND said <> ALL (task.classes || ARRAY['unsure', 'skip']) THEN
+    IF new_label IS NOT NULL AND new_label <> ALL (task.classes || ARRAY['unsure', 'skip']) THEN
         RAISE EXCEPTION 'patch % cannot be labelled %; known: %', task.patch_id,
-            quote_literal(said), array_to_string(task.classes || ARRAY['unsure', 'skip'], ', ')
+            quote_literal(new_label), array_to_string(task.classes || ARRAY['unsure', 'skip'], ', ')
             USING ERRCODE = 'OWL03';
     END IF;
 
@@ -178,7 +178,7 @@ BEGIN
 
     -- whoever writes the value that is already there meant to answer, and must learn that it failed
     IF (answering OR NEW.lease IS NOT DISTINCT FROM OLD.lease) AND shown.annotator <> me THEN
-        IF answering AND said IS NULL THEN
+        IF answering AND new_label IS NULL THEN
             RAISE EXCEPTION 'patch % was labelled by %, who alone can take that back',
                 task.patch_id, shown.annotator USING ERRCODE = 'OWL02';
         END IF;
@@ -198,7 +198,7 @@ BEGIN
             task.patch_id, holder, to_char(held_until, 'HH24:MI') USING ERRCODE = 'OWL01';
     END IF;
     IF answering AND (shown.annotator IS DISTINCT FROM me
-        OR (said, remark) IS DISTINCT FROM (shown.label, shown.comment))
+        OR (new_label, remark) IS DISTINCT FROM (shown.label, shown.comment))
     THEN
         -- the annotator's own time counts if it is valid and not in the future; it is never before
         -- that of the answer it replaces, or the older answer would stay the newest
@@ -225,12 +225,12 @@ BEGIN
         END IF;
         INSERT INTO owl_geo.answers
             (run_id, patch_id, label, annotator, labelled_at, moment, batch_id, round, comment, geom)
-            VALUES (task.run_id, task.patch_id, said, me,
+            VALUES (task.run_id, task.patch_id, new_label, me,
                 to_char(stamp, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), stamp, task.batch_id, task.round,
                 remark, task.footprint);
     END IF;
 
-    IF said IS NOT NULL AND said IS DISTINCT FROM OLD.label
+    IF new_label IS NOT NULL AND new_label IS DISTINCT FROM OLD.label
         OR NEW.lease IS DISTINCT FROM OLD.lease AND (word IS NULL OR word = 'release')
     THEN  -- an answered patch needs no lease
         DELETE FROM owl_geo.leases l
