@@ -165,7 +165,7 @@ def _check_file(path: Path) -> None:
     except FileNotFoundError as error:
         raise BatchError(
             f"{path} does not exist",
-            remedy=f"{where_instead(path)}; `owl-geo query` writes a batch and prints its path",
+            remedy=f"{where_instead(path)}; run `owl-geo query`, which prints the path of a batch",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
