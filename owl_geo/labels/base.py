@@ -231,7 +231,9 @@ def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]
     return new
 
 
-def brought(polygons: Iterable[shapely.Polygon], source: CRS, target: CRS) -> list[shapely.Polygon]:
+def reprojected(
+    polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
+) -> list[shapely.Polygon]:
     """Return polygons in another CRS."""
     if source == target:
         return list(polygons)

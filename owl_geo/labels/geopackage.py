@@ -27,8 +27,8 @@ from owl_geo.labels.base import (
     AnsweredRun,
     Appended,
     LabelStore,
-    brought,
     not_stored,
+    reprojected,
 )
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
@@ -137,7 +137,7 @@ class GeoPackageLabels(LabelStore):
             rows = connection.execute(
                 f"SELECT {gpkg.FEATURE_ID}, {geometry} FROM {layer}"  # noqa: S608 - quoted names
             ).fetchall()
-            polygons = brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
+            polygons = reprojected(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
             connection.executemany(
                 f"UPDATE {layer} SET {geometry} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
                 [
@@ -227,7 +227,7 @@ def _insert(
     _, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
     file_crs = gpkg.crs_of(connection, srs_id)
     if file_crs is not None and crs is not None:
-        polygons = brought(polygons, CRS.from_user_input(crs), file_crs)
+        polygons = reprojected(polygons, CRS.from_user_input(crs), file_crs)
     rows = (
         (*(getattr(answer, name) for name in LABELS_COLUMNS), blob)
         for answer, blob in zip(answers, gpkg.to_blobs(polygons, srs_id), strict=True)

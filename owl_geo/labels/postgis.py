@@ -22,8 +22,8 @@ from owl_geo.labels.base import (
     AnsweredRun,
     Appended,
     LabelStore,
-    brought,
     not_stored,
+    reprojected,
 )
 from owl_geo.labels.database import Database
 from owl_geo.labels.sharing import Administration, Layers
@@ -201,7 +201,7 @@ def on_earth(polygons: Sequence[shapely.Polygon], crs: object) -> list[shapely.P
     """Return polygons of ``crs`` in EPSG:4326; unchanged if they have no CRS."""
     if crs is None:
         return list(polygons)
-    return brought(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
+    return reprojected(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
 
 
 # The schema that PostGIS is installed in, quoted: it may not be on the search path.

@@ -18,7 +18,7 @@ import shapely
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
-from owl_geo.labels.base import brought
+from owl_geo.labels.base import reprojected
 from owl_geo.labels.database import SCHEMA, Database, address, driver, reason
 from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.schema import BATCH_COLUMNS_AFTER, EDITABLE_COLUMNS, LEASE_COLUMN
@@ -141,7 +141,7 @@ def _placed(raw: Raw, batch: BatchLayer) -> tuple[int, list[shapely.Polygon]]:
         ).fetchone()
         if row is not None:
             return int(row[0]), list(batch.polygons)
-    return _LON_LAT, brought(batch.polygons, batch.crs, crs_of(GEOGRAPHIC))
+    return _LON_LAT, reprojected(batch.polygons, batch.crs, crs_of(GEOGRAPHIC))
 
 
 def _add_tasks(
@@ -157,7 +157,7 @@ def _add_tasks(
         (batch.batch_id, batch.run_id, batch.round, json.dumps(batch.info), batch.name),
     )
     crs = crs_of(GEOGRAPHIC) if batch.crs is None else batch.crs
-    footprints = brought(batch.polygons, crs, crs_of(GEOGRAPHIC))
+    footprints = reprojected(batch.polygons, crs, crs_of(GEOGRAPHIC))
     column = list(batch.kinds).index("patch_id")
     rows = zip(
         batch.fids,
