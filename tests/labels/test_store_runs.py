@@ -237,7 +237,7 @@ def test_a_run_with_answers_in_the_store_is_not_overwritten_and_can_be_updated(
     answer_all(server, team, layer)
     refused = owl(*words, "--overwrite")
     assert refused.code == 1
-    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people; --overwrite")
+    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people, which --overwrite")
     assert owl("init", run.path, "--update").code == 0
     assert Run(run.path).labels.count() == 20
 
