@@ -251,7 +251,8 @@ def test_a_folder_that_holds_runs_names_them(tmp_path: Path) -> None:
         make(tmp_path / "first" / name)
     error = one_error(owl("query", "first", cwd=tmp_path))
     assert (
-        "no run folder at first, but in it; did you mean 'first/other' or 'first/search'?" in error
+        "no run folder at first, but there is one in it; did you mean 'first/other' or "
+        "'first/search'?" in error
     )
 
 

@@ -120,11 +120,11 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --aoi empty.geojson", ["no polygon", "draw some in QGIS"]),
         (f"{ORACLE} --oracle-column klass --oracle-values x", ["did you mean 'class'?"]),
         (f"{ORACLE} --oracle-column class", ["'clean', 'contaminated'", "--oracle-values"]),
-        (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "known: site, class"]),
-        (f"{STRATA}", ["is a raster: say which of its values mean 'present'", SEVEN]),
+        (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "the file has site, class"]),
+        (f"{STRATA}", ["is a raster", SEVEN, "name the values that mean 'present'"]),
         (f"{STRATA} --oracle-values 99", ["no pixel of any patch has 99", SEVEN]),
-        (f"{STRATA} --oracle-values water", ["'water' is none", SEVEN]),
-        (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial say"]),
+        (f"{STRATA} --oracle-values water", ["'water' is not a number", SEVEN]),
+        (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial"]),
         (f"{INIT} --config wide.toml --stride 9", ["source.min_valid is 90"]),
         (f"{INIT} --config notes.toml", ["notes.toml", "line 1"]),
         (f"{INIT} --config bands", ["bands is a folder; name a TOML file"]),
@@ -153,8 +153,8 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("compare bad.tif --run Run", ["bad.tif is a file; name a folder"]),
         ("query new", ["no run folder at new", "owl-geo init"]),
         ("query rum", ["did you mean 'Run'?"]),
-        ("query Run/owl.toml", ["did you mean 'Run', the run that it lies in?"]),
-        ("status Run/rounds", ["did you mean 'Run', the run that it lies in?"]),
+        ("query Run/owl.toml", ["did you mean 'Run', the run that it is in?"]),
+        ("status Run/rounds", ["did you mean 'Run', the run that it is in?"]),
         ("ingest Run/rounds/000/batch.gpkg Run", ["did you mean 'Run'"]),
         ("ingest Run Run/rounds/000", ["is a folder; name the batch GeoPackage in it"]),
         ("ingest Run Run/rounds/000/bach.gpkg", ["did you mean 'batch.gpkg'?"]),
@@ -185,7 +185,7 @@ def test_a_label_that_is_none(made, monkeypatch, capsys) -> None:
     with editing(Run(made / "Run").batch_path(0)) as connection:
         connection.execute("UPDATE batch SET label = 'yes' WHERE rank = 1")
     line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
-    assert "labelled 'yes', no label of this run; known: absent, present, unsure, skip" in line
+    assert "which is not a label of this run; known: absent, present, unsure, skip" in line
     with editing(Run(made / "Run").batch_path(0)) as connection:
         connection.execute("UPDATE batch SET label = 'Present' WHERE rank = 1")
     line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
@@ -207,7 +207,7 @@ def test_a_batch_of_another_run(made, monkeypatch, capsys) -> None:
     finally:
         shutil.rmtree("Other")
     assert "of another run; this run's newest is" in line
-    assert "name the run that it is of" in line
+    assert "name the run that it belongs to" in line
 
 
 @pytest.mark.parametrize(

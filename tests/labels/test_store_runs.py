@@ -194,7 +194,7 @@ def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
         done = owl(*words)
         assert (done.code, done.out) == (1, "")
         assert done.err == (
-            f"error: {run.path} keeps its answers in a file; for a team set "
+            f"error: {run.path} keeps its answers in a file; for a team, set "
             'labels = "postgresql://HOST/DB" at the top of its owl.toml\n'
         )
     assert run.rounds() == []
@@ -238,7 +238,7 @@ def test_a_run_with_answers_in_the_store_is_not_overwritten_and_can_be_updated(
     answer_all(server, team, layer)
     refused = owl(*words, "--overwrite")
     assert refused.code == 1
-    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people; --overwrite")
+    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people, which --overwrite")
     assert owl("init", run.path, "--update").code == 0
     assert Run(run.path).labels.count() == 20
 

@@ -173,7 +173,7 @@ def test_a_drive_without_locks_is_a_problem_whatever_the_name_of_the_run(
 
     monkeypatch.setattr("owl_geo.disk.atomic.FileLock.acquire", acquire)
     (line,) = problems(examined(path))
-    assert "lies on a drive that cannot lock files" in line
+    assert "is on a drive that cannot lock files" in line
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:
