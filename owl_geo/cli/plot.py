@@ -21,8 +21,8 @@ from owl_geo.cli import options as opt
 def plot(run_path: Path, out: Path | None, device: str) -> None:
     """Draw discovery and learning curves, and maps of answers and of what the model finds likely.
 
-    Each as PNG and SVG. Of many scenes, the four where most was asked have maps. Pictures of the
-    same names are replaced.
+    Each is written as PNG and SVG. If there are many scenes, maps are drawn of the four with the
+    most questions. Pictures of the same names are replaced.
     """
     from owl_geo.reporting.plotting import plot as draw
 

@@ -291,7 +291,7 @@ def held_out_later(
 def truth_table(
     index: pd.DataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
 ) -> pd.DataFrame:
-    """Return the truth in the form that the run keeps; ``held`` has one entry per part of the pool."""
+    """Return the truth as the run keeps it; ``held`` has one entry per part of the pool."""
     held_out, tested = (np.concatenate(part) for part in zip(*held, strict=True))
     return pd.DataFrame(
         {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": tested}

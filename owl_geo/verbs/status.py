@@ -76,7 +76,7 @@ def status(run: AnyRun) -> Status:
 
 
 def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
-    """Return for every answered patch when it was first asked, and whether it was drawn at random."""
+    """Return when each answered patch was first asked, and whether it was drawn at random."""
     first: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
     for entry in asked:
