@@ -291,8 +291,8 @@ def _concepts(survey: Survey, now: Status) -> Markup:
         ]
         parts += [
             paragraph(
-                f"How many times as likely {positive} is there as elsewhere, as odds. The bar is the "
-                "strength, in either direction."
+                f"How many times as likely {positive} is there as elsewhere, as odds. The bar "
+                "shows the strength, in either direction."
             ),
             table("Odds", ("Where", "As given", "After the answers"), rows),
         ]
