@@ -220,7 +220,7 @@ def _auc(row: RoundMetrics) -> str:
 def _likely(survey: Survey) -> Markup:
     title, opinion = "What the model finds likely", survey.opinion
     if not opinion.is_known.any():
-        return section(title, paragraph(f"There is no model yet: {opinion.lacking}."))
+        return section(title, paragraph(f"There are no predictions: {opinion.lacking}."))
     positive, classes = survey.run.settings.positive, survey.run.settings.classes
     learnt = int(survey.labels.isin(classes).sum())
     parts = [paragraph(f"According to a model that has learnt from all {learnt} labels.")]
@@ -344,8 +344,8 @@ def _chance(run: Run, now: Status) -> Markup:
             lines.append(f"So the search has found {_percent(left.recall)} of them all.")
     if now.quality is not None and now.quality.n >= FEW:
         for name, estimate in (
-            (f"Where the model said {positive}, it was right in", now.quality.precision),
-            (f"Of the patches that are {positive}, it had said so of", now.quality.recall),
+            (f"Where the model predicted {positive}, it was right in", now.quality.precision),
+            (f"Of the patches that are {positive}, it had found", now.quality.recall),
         ):
             if not math.isnan(estimate.value):
                 lines.append(f"{name} {_percent(estimate)}.")

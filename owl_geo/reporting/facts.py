@@ -41,7 +41,7 @@ def _answers(now: Status) -> str:
     if not now.labels:
         return "none yet"
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
-    tied = f"; {now.disputed} disputed and due to be asked again" if now.disputed else ""
+    tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
     return f"{sum(now.labels.values())} patches: {counts}{tied}"
 
 

@@ -70,32 +70,32 @@ def opinion(
         lesson = CurrentModel.of(run)
     except OwlError as error:
         return Opinion.none(n, str(error))
-    said = Opinion.none(n, "")
+    result = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
     for table in PredictionFolder.of(run, lesson).tables().values():
         at = positions_of(run.patches, table["patch_id"].tolist())
-        said.probability[at] = table["probability"]
-        said.uncertainty[at] = table["uncertainty"]
-        said.best[at] = table["class"].to_numpy(dtype=object)
+        result.probability[at] = table["probability"]
+        result.uncertainty[at] = table["uncertainty"]
+        result.best[at] = table["class"].to_numpy(dtype=object)
         done[at] = True
     if done.all():
-        return said
-    there = ~run.patches["scene"].isin(list(missing)).to_numpy()
-    if source is None or not (there & ~done).any():
+        return result
+    readable = ~run.patches["scene"].isin(list(missing)).to_numpy()
+    if source is None or not (readable & ~done).any():
         why = "scenes that cannot be read were not scored"
-        return Opinion(said.probability, said.uncertainty, said.best, why)
+        return Opinion(result.probability, result.uncertainty, result.best, why)
     from owl_geo.learners.scoring import pick_device  # torch, which finished maps do not need
 
     search = run.search(pick_device(device), report=report, source=source)
     try:
-        _ask(run, search, lesson, np.flatnonzero(there & ~done), said, report("Scoring"))
+        _ask(run, search, lesson, np.flatnonzero(readable & ~done), result, report("Scoring"))
     except OwlError as error:
         log.warning("not every patch was scored: %s", error)
         why = f"not every patch could be scored: {error}"
     else:
-        scored = int(said.is_known.sum())
+        scored = int(result.is_known.sum())
         why = "" if scored == n else f"the model scored {scored:,} of {n:,} patches"
-    return Opinion(said.probability, said.uncertainty, said.best, why)
+    return Opinion(result.probability, result.uncertainty, result.best, why)
 
 
 def _ask(
@@ -103,15 +103,15 @@ def _ask(
     search: Search,
     lesson: CurrentModel,
     positions: IntArray,
-    said: Opinion,
+    result: Opinion,
     progress: Progress | None,
 ) -> None:
-    """Score patches, at most as many as a round would, and write the result into ``said``."""
+    """Score patches, at most as many as a round would, and write the result into ``result``."""
     learner = lesson.learner(run, search)
     worth = search.worth_scoring(positions, lesson.answers, lesson.number)
     members = search.members(learner, worth, lesson.number, progress)
     means = members.mean(axis=0)
     settings = run.settings
-    said.probability[worth] = means[:, search.positive]
-    said.uncertainty[worth] = uncertainty(members, settings.uncertainty.measure)
-    said.best[worth] = np.array(settings.classes, dtype=object)[means.argmax(axis=1)]
+    result.probability[worth] = means[:, search.positive]
+    result.uncertainty[worth] = uncertainty(members, settings.uncertainty.measure)
+    result.best[worth] = np.array(settings.classes, dtype=object)[means.argmax(axis=1)]

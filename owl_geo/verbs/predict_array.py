@@ -84,11 +84,11 @@ def predict_array(
         a_part=True,
         kept=KeptLayers(run.path / LAYERS),
     ).columns
-    there = pd.concat([source.index, columns], axis=1)[run.patches.columns]
+    new = pd.concat([source.index, columns], axis=1)[run.patches.columns]
     n = len(run.patches)
     search = Search(
         settings,
-        pd.concat([run.patches, there], ignore_index=True),
+        pd.concat([run.patches, new], ignore_index=True),
         JoinedSource(run.source, source),
         run.index.statistics,
         device=pick_device(device),
@@ -98,7 +98,7 @@ def predict_array(
         n_encoded=run.index.parts[0] if settings.model.by_gradient else n,
         n_scaled=n,
     )
-    positions = np.arange(n, n + len(there), dtype=np.int64)
+    positions = np.arange(n, n + len(new), dtype=np.int64)
     learner = model.learner(run, search)
     members = search.members(learner, positions, model.number, report("Predicting"))
     cells = cells_of(windows_of(source).of_scene(_NAME))

@@ -164,7 +164,7 @@ def test_before_any_answer_there_is_a_report_too(asked: bool, tmp_path) -> None:
     if asked:
         owl_geo.query(run, device="cpu")
     page = Page(owl_geo.report(run))
-    assert "There is no model yet" in page.text
+    assert "There are no predictions" in page.text
     assert ("Nothing has been asked yet" in page.text) == (not asked)
     assert len([alt for alt, _ in page.images if " of patch " in alt]) == (6 if asked else 0)
     names = {path.name for path in owl_geo.plot(run)}
