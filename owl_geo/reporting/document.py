@@ -345,7 +345,7 @@ def _chance(run: Run, now: Status) -> Markup:
     if now.quality is not None and now.quality.n >= FEW:
         for name, estimate in (
             (f"Where the model predicted {positive}, it was right in", now.quality.precision),
-            (f"Of the patches that are {positive}, it had found", now.quality.recall),
+            (f"Of the patches that are {positive}, it had recognised", now.quality.recall),
         ):
             if not math.isnan(estimate.value):
                 lines.append(f"{name} {_percent(estimate)}.")
