@@ -266,7 +266,7 @@ def test_answers_that_were_not_taken_in_are_told_of(tmp_path: Path) -> None:
         f"has 4 answers that are not ingested yet: {ingest}\n"
         in owl(*("query", "run"), cwd=tmp_path).stdout
     )
-    assert f"take in what is labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout
+    assert f"ingest what has been labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout
 
 
 def test_what_annotators_should_not_see_is_not_in_what_python_shows_of_a_round(tmp_path) -> None:

@@ -275,7 +275,7 @@ def test_the_good_values_of_a_mask(tmp_path, monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ((0, 8), "no present in the held-out part: the AUC will not be known; try another --seed"),
+        ((0, 8), "no present in the held-out part, so there will be no AUC; try another --seed"),
         ((0, 0), "no patch is present"),
         ((0, 160), "every patch is present"),
     ],
@@ -292,10 +292,10 @@ def test_a_truth_of_one_side(place, said, tmp_path, monkeypatch, capsys) -> None
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ("--initial 200", "a first batch of 200 in a pool of 400: nothing is learnt"),
+        ("--initial 200", "a first batch of 200 in a pool of 400 is large: nothing"),
         ("--batch-size 100000", "a batch of 100000 in a pool of 400"),
-        ("--initial 10 --patch-size 80", "the pool has 4 patches: too little to search"),
-        ("--initial 10 --patch-size 160", "the pool has 1 patch: too little to search"),
+        ("--initial 10 --patch-size 80", "the pool has 4 patches: too few to search"),
+        ("--initial 10 --patch-size 160", "the pool has 1 patch: too few to search"),
     ],
 )
 def test_a_batch_that_is_nearly_all(size, said, tmp_path, monkeypatch, capsys) -> None:
@@ -330,7 +330,7 @@ value = {3}
     [
         (("landuse=farmlnd", "below", 2), "did you mean 'landuse=farmland'?"),
         (("landuse=farmland", "below", 2), "concepts.much holds for 100% of the patches, so it"),
-        (("landuse=farmland", "above", 2), "concepts.much holds nowhere, so it tells little"),
+        (("landuse=farmland", "above", 2), "concepts.much holds for none of the patches, so it"),
     ],
 )
 def test_a_concept_that_tells_little(concept, said, made, tmp_path, monkeypatch, capsys) -> None:

@@ -391,7 +391,7 @@ class TestRunFolder:
     @pytest.mark.parametrize(
         ("before", "after", "said"),
         [
-            ("n_bands = 2", "n_bands = 3", "bands cannot change once batches were asked"),
+            ("n_bands = 2", "n_bands = 3", "bands cannot change once a batch has been made"),
             ('["absent", "present"]', '["no", "present"]', "classes cannot change"),
             ("n_samples = 80", "n_samples = 5", "patches that were in a batch"),
         ],

@@ -238,7 +238,9 @@ def test_a_run_with_answers_in_the_store_is_not_overwritten_and_can_be_updated(
     answer_all(server, team, layer)
     refused = owl(*words, "--overwrite")
     assert refused.code == 1
-    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people, which --overwrite")
+    assert refused.err.startswith(
+        f"error: {team.url} holds 20 answers by people, which --overwrite"
+    )
     assert owl("init", run.path, "--update").code == 0
     assert Run(run.path).labels.count() == 20
 
@@ -516,7 +518,7 @@ def test_a_teams_batch_is_published_as_one(
     answer_all(server, team, layer, "ben")
     told = owl("status", run.path).out
     assert "3 patches labelled by two or more" in told
-    assert "ana and ben: 100% the same on 3" in told
+    assert "ana and ben: agree on 100% of 3" in told
 
 
 def test_the_batch_of_a_team_of_one_is_everybody_s(

@@ -75,7 +75,9 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
     assert owl("init", path, "--update").code == 0
     assert "answers in memory://desk: 2" in owl("doctor", path).out
     again = ("init", path, "--source", "synthetic", "--labels", "memory://desk", "--overwrite")
-    assert refused(owl(*again)).startswith("memory://desk holds 2 answers by people, which --overwrite")
+    assert refused(owl(*again)).startswith(
+        "memory://desk holds 2 answers by people, which --overwrite"
+    )
     assert Run(path).labels.count() == 2
 
 
