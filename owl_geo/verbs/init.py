@@ -252,7 +252,8 @@ def _truth(
     windows = windows_of(source)
     first = parts[0] if parts else len(windows)
     rng = np.random.default_rng([settings.seed, 1])
-    held = [hold_out(windows.take(slice(first)), settings.evaluation, rng)]
+    oldest = windows.take(slice(first))
+    held = [hold_out(oldest, settings.evaluation, rng, labels[:first], settings.positive)]
     for start, stop in pairwise(parts):
         held.append(held_out_later(settings, windows.take(slice(start, stop)), start))
     truth = truth_table(source.index, labels, held)
