@@ -7,15 +7,16 @@ held whole in memory.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
@@ -50,7 +51,9 @@ class AlignedRaster:
             dataset = self._stack.enter_context(open_layer(self.path))
             if band > dataset.count:
                 raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
-            self._dataset = self._aligned(dataset, resampling)
+            self._nodata = usable_nodata(dataset.dtypes[band - 1], dataset.nodatavals[band - 1])
+            self._view = self._aligned(dataset, resampling)
+            self._dataset = dataset
         except UNREADABLE as error:
             self._stack.close()
             raise LayerError(
@@ -60,9 +63,8 @@ class AlignedRaster:
             self._stack.close()
             raise
 
-    def _aligned(
-        self, dataset: rasterio.DatasetReader, resampling: str
-    ) -> rasterio.DatasetReader | WarpedVRT:
+    def _aligned(self, dataset: rasterio.DatasetReader, resampling: str) -> RasterView | None:
+        """Return the raster on the scene's grid; None where it lies on that already."""
         grid = self.grid
         # the raster's own extent, before it is seen through the scene's grid
         self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
@@ -73,21 +75,9 @@ class AlignedRaster:
             and (dataset.height, dataset.width) == (grid.height, grid.width)
         )
         if same_grid:
-            return dataset
-        # tolerance, in pixels: as good as exact, so that a value does not depend on the window
-        # read (GDAL takes no 0)
+            return None
         return self._stack.enter_context(
-            WarpedVRT(
-                dataset,
-                crs=grid.crs,
-                transform=transform,
-                height=grid.height,
-                width=grid.width,
-                resampling=Resampling[resampling],
-                tolerance=1e-6,
-                # without an alpha band, what lies outside the raster would read as 0
-                add_alpha=dataset.nodata is None,
-            )
+            RasterView(dataset, grid, grid.crs, {self.band: self._nodata}, Resampling[resampling])
         )
 
     def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
@@ -101,8 +91,13 @@ class AlignedRaster:
         """Return values and validity of a window that begins at ``row``, ``col``, as ``rows``."""
         window = Window(col, row, width, height)
         try:
-            values = self._dataset.read(self.band, window=window)
-            valid = self._dataset.read_masks(self.band, window=window) != 0
+            if self._view is None:
+                values = self._dataset.read(self.band, window=window)
+                valid = unhidden(self._dataset, self.band, window)
+                if self._nodata is not None:  # beside a mask GDAL forgets it
+                    valid &= values != self._nodata
+            else:
+                (values,), valid = self._view.read([self.band], window)
         except UNREADABLE as error:
             raise LayerError(
                 f"cannot read {self.path}, rows {row} to {row + height}: {error}"
@@ -121,6 +116,140 @@ class AlignedRaster:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+class RasterView:
+    """Some bands of a raster on another grid, with what they declare to be missing.
+
+    Each band's no-data value is its own: a pixel that one band lacks has no part in that band's
+    values, whatever the others hold there. Masks and alpha bands count for all bands. What lies
+    outside the raster is missing. Use it as a context manager.
+
+    Args:
+        dataset: the raster.
+        grid: the other grid.
+        crs: of the grid, as the dataset spells it where it is the same.
+        nodata: the no-data value of each band that is read, None for a band without one.
+        resampling: how values come to the grid.
+        shared: whether a pixel is missing only where all bands of the raster hold ``nodata``, which
+            is one value then.
+        alpha: False where the band that the file colours as alpha is data.
+    """
+
+    def __init__(
+        self,
+        dataset: rasterio.DatasetReader,
+        grid: SceneGrid,
+        crs: str | rasterio.crs.CRS,
+        nodata: Mapping[int, float | None],
+        resampling: Resampling,
+        *,
+        shared: bool = False,
+        alpha: bool = True,
+    ) -> None:
+        self._nodata = nodata
+        self._stack = ExitStack()
+        if ColorInterp.alpha in dataset.colorinterp and not alpha:
+            dataset = self._stack.enter_context(_without_alpha(dataset))
+        self._has_alpha = ColorInterp.alpha in dataset.colorinterp
+        per_dataset = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        self._views = {
+            value: self._warped(dataset, grid, crs, value, resampling, shared)
+            for value in dict.fromkeys(nodata.values())
+        }
+        # GDAL's warper looks at a mask only where there is no no-data value
+        self._mask = (
+            self._warped(dataset, grid, crs, None, resampling, shared=False)
+            if per_dataset and not self._has_alpha and None not in self._views
+            else None
+        )
+
+    def _warped(
+        self,
+        dataset: rasterio.DatasetReader,
+        grid: SceneGrid,
+        crs: str | rasterio.crs.CRS,
+        nodata: float | None,
+        resampling: Resampling,
+        shared: bool,
+    ) -> WarpedVRT:
+        by_alpha = nodata is None or shared
+        return self._stack.enter_context(
+            WarpedVRT(
+                dataset,
+                crs=crs,
+                transform=rasterio.Affine(*grid.transform),
+                height=grid.height,
+                width=grid.width,
+                resampling=resampling,
+                # pixels: as good as exact, so that a value does not depend on the window that is
+                # read (GDAL takes no 0)
+                tolerance=1e-6,
+                src_nodata=nodata,
+                nodata=None if by_alpha else nodata,
+                # without an alpha band, what lies outside the raster would read as 0
+                add_alpha=by_alpha and not self._has_alpha,
+                # else pixels that only some bands lack are blended into values, as if they were
+                # data, and moved off the no-data value
+                UNIFIED_SRC_NODATA="YES" if shared else "NO",
+            )
+        )
+
+    def read(self, bands: Sequence[int], window: Window) -> tuple[AnyArray, BoolArray]:
+        """Return pixels ``(bands, height, width)`` in the file's type, and where all have data."""
+        values, valid = [], np.ones((window.height, window.width), dtype=bool)
+        for band in bands:
+            view = self._views[self._nodata[band]]
+            pixels = view.read(band, window=window)
+            valid &= view.read_masks(band, window=window) != 0
+            if self._mask is not None:
+                valid &= self._mask.read_masks(band, window=window) != 0
+                # where the two agree, nothing of what either leaves out was blended in
+                valid &= self._mask.read(band, window=window) == pixels
+            values.append(pixels)
+        return np.stack(values), valid
+
+    def __enter__(self) -> RasterView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+
+def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
+    """Return the raster with its alpha band as one like the others; GDAL's warper has no option."""
+    with rasterio.MemoryFile(ext=".vrt") as file:
+        rasterio.shutil.copy(dataset, file.name, driver="VRT")
+        text = file.read().decode()
+    return rasterio.open(text.replace("<ColorInterp>Alpha<", "<ColorInterp>Undefined<"))
+
+
+def unhidden(dataset: rasterio.DatasetReader, band: int, window: Window) -> BoolArray:
+    """Return where neither the mask nor the alpha band hides a band, ``(height, width)``.
+
+    GDAL's own mask of a band forgets the alpha band where there is a no-data value.
+    """
+    valid: BoolArray = dataset.read_masks(band, window=window) != 0
+    flags = dataset.mask_flag_enums[band - 1]
+    if ColorInterp.alpha in dataset.colorinterp and MaskFlags.nodata in flags:
+        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        if alpha != band:
+            valid &= dataset.read(alpha, window=window) != 0
+    return valid
+
+
+def usable_nodata(dtype: str, nodata: float | None) -> float | None:
+    """Return a band's no-data value, None where its type cannot hold it (-9999 in uint16)."""
+    if nodata is None or not np.issubdtype(np.dtype(dtype), np.integer):
+        return nodata
+    limits = np.iinfo(dtype)
+    fits = float(nodata).is_integer() and limits.min <= nodata <= limits.max
+    return nodata if fits else None
 
 
 def open_layer(path: str) -> rasterio.DatasetReader:

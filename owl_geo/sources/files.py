@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
+    nodata_of = _shared_nodata(dataset, alpha)
     bands = tuple(
         Band(
             name=names[i],
@@ -127,9 +129,10 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             driver=dataset.driver,
             blocks=dataset.block_shapes[i],
             nodata=dataset.nodatavals[i],
+            nodata_of=nodata_of,
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
-            masked=not set(dataset.mask_flag_enums[i]) <= no_mask,
+            masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
             common=_COLOURS.get(dataset.colorinterp[i]),
         )
@@ -138,6 +141,21 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     for band in bands:
         _check_pixels(band)
     return bands
+
+
+def _shared_nodata(dataset: rasterio.DatasetReader, alpha: Sequence[bool]) -> tuple[int, ...]:
+    """Return the bands of an 8-bit image, where all have one no-data value; else none.
+
+    8 bits leave no value to spare, so that in a single band 0 or 255 is as often dark or bright as
+    missing. There GDAL's rule for a dataset holds, a pixel is missing where all bands are; other
+    types can tell, and a stripe that one detector lost is none of the ground's values.
+    """
+    bands = [i for i in range(dataset.count) if not alpha[i]]
+    values = {dataset.nodatavals[i] for i in bands}
+    is_8_bit = all(dataset.dtypes[i] in ("uint8", "int8") for i in bands)
+    if len(bands) < 2 or len(values) > 1 or None in values or not is_8_bit:
+        return ()
+    return tuple(i + 1 for i in bands)
 
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:

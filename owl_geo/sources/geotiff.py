@@ -25,6 +25,8 @@ from owl_geo.work.progress import Progress
 
 _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
 
+_EDGES = 0.01  # of the pixels of a scene, that some bands lack since they end a little earlier
+
 _log = logging.getLogger("owl_geo")
 
 SceneOrPath = str | Path | SceneSettings
@@ -149,8 +151,34 @@ class GeoTiffSource(TiledSource[FileScene]):
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
-        if not self._mask_bad:
-            return
+        self._tell_partly_missing()
+        if self._mask_bad:
+            self._warn_of_nearly_all_masked(summary)
+
+    def _tell_partly_missing(self) -> None:
+        """Say how many pixels have the no-data value in some bands alone, and what they count as.
+
+        Where they count as missing it is a matter of the edges of most images, and said where it
+        costs more than those.
+        """
+        for name, count in self._readers.partly_missing.items():
+            scene = self.scene(name).scene
+            share = count / (scene.grid.height * scene.grid.width)
+            count_as_data = any(band.nodata_of for band in scene.bands)
+            if count == 0 or (share < _EDGES and not count_as_data):
+                continue
+            _log.warning(
+                "scene %r: %s pixels (%.2g %%) have the no-data value in some bands and not in "
+                "others; they count as %s",
+                name,
+                f"{count:,}",
+                100 * share,
+                "data, as GDAL has it for images of 8 bits"
+                if count_as_data
+                else "missing; if it is a value, take the no-data value from the file",
+            )
+
+    def _warn_of_nearly_all_masked(self, summary: Sequence[SceneSummary]) -> None:
         masked = {}
         for entry in summary:
             mask = self.scene(entry.scene).scene.mask

@@ -223,6 +223,79 @@ def test_a_patch_without_any_valid_pixel_never_counts(tmp_path: Path) -> None:
     assert len(GeoTiffSource(path, patch_size=10, min_valid=1e-9).index) == 1
 
 
+@pytest.mark.parametrize("bands", [(), ("nir",), ("nir", "red")])
+def test_in_8_bits_a_pixel_is_missing_only_where_all_bands_are(
+    bands: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Water is 0 in near infrared; GDAL and QGIS show it."""
+    values = coordinates(20, 40, 4, "uint8") + 1
+    values[3, :, :20] = 0
+    values[:, :10, 30:] = 0
+    names = ("blue", "green", "red", "nir")
+    path = write_raster(tmp_path / "a.tif", values, nodata=0, descriptions=names)
+    source = GeoTiffSource(path, bands=bands, patch_size=10)
+    assert len(source.index) == 7
+    chosen = [names.index(name) for name in bands or names]
+    assert np.array_equal(source.read(["a/0/0"])[0], values[chosen, :10, :10])
+    assert "400 pixels (50 %) have the no-data value in some bands" in caplog.text
+    assert "count as data" in caplog.text
+
+
+def test_in_16_bits_what_a_band_lacks_is_missing_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = coordinates(20, 40, 2) + 1
+    values[1, :, :10] = 0
+    path = write_raster(tmp_path / "a.tif", values, nodata=0)
+    assert len(GeoTiffSource(path, patch_size=10).index) == 6
+    assert "200 pixels (25 %) have the no-data value in some bands" in caplog.text
+    assert "count as missing" in caplog.text
+
+
+def beside_finer_pixels(folder: Path, values: NDArray[Any], **options: Any) -> GeoTiffSource:
+    """Return a scene of 10 m whose second file has pixels of 20 m, 16 x 16 of them."""
+    fine = write_raster(folder / "fine.tif", np.full((1, 32, 32), 9, "uint8"))
+    coarse = write_raster(folder / "coarse.tif", values, pixel=20, **options)
+    settings = SceneSettings(name="a", files=(str(fine), str(coarse)))
+    return GeoTiffSource(settings, patch_size=8)
+
+
+@pytest.mark.parametrize("nodata", [0, 65535, -9999])
+def test_what_one_band_of_a_coarser_stack_lacks_is_missing(nodata: int, tmp_path: Path) -> None:
+    values = np.full((2, 16, 16), 1000, "uint16" if nodata >= 0 else "int16")
+    values[0, :, :4] = nodata
+    source = beside_finer_pixels(tmp_path, values, nodata=nodata)
+    assert len(source.index) == 12
+    assert (source.read(source.index["patch_id"].tolist())[:, 1:] == 1000).all()
+
+
+@pytest.mark.parametrize("kind", ["mask", "alpha", "mask and nodata"])
+def test_masks_of_a_coarser_file_hold_on_the_finer_grid(kind: str, tmp_path: Path) -> None:
+    shown = np.ones((16, 16), bool)
+    shown[:, :4] = False
+    values = np.where(shown, 100, 7)[None].astype("uint16")
+    if kind == "alpha":
+        values = np.concatenate([values, shown[None] * np.uint16(65535)])
+        source = beside_finer_pixels(tmp_path, values, ALPHA="YES")
+    else:
+        options = {"nodata": 0} if kind == "mask and nodata" else {}
+        source = beside_finer_pixels(tmp_path, values, mask=shown, **options)
+    assert len(source.bands) == 2
+    assert len(source.index) == 12
+    assert (source.read(source.index["patch_id"].tolist())[:, 1] == 100).all()
+
+
+def test_coarser_data_that_gdal_takes_for_alpha_stay_data(tmp_path: Path) -> None:
+    values = np.full((4, 16, 16), 100, "uint8")
+    values[3, :, :4] = 0
+    names = ("red", "green", "blue", "nir")
+    source = beside_finer_pixels(tmp_path, values, descriptions=names)
+    assert len(source.index) == 16
+    patches = source.read(source.index["patch_id"].tolist())
+    assert (patches[:, 1:4] == 100).all()
+    assert (patches[::4, 4, :, :7] == 0).all()
+
+
 def test_zero_is_a_value_unless_declared(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((1, 32, 32), np.uint8))
     assert GeoTiffSource(path).index["valid_fraction"].tolist() == [1.0]
