@@ -93,7 +93,10 @@ def extent(path: str) -> Extent:
 def _pixels(
     path: str, windows: Windows, band: int
 ) -> Iterator[tuple[IntArray, AnyArray, BoolArray]]:
-    """Yield positions of windows ``(k,)`` with their pixels and validity, each ``(k, pixels)``."""
+    """Yield positions of windows ``(k,)`` with values and validity, each ``(k, pixels)``.
+
+    Values are scaled and offset as the raster's header says.
+    """
     order = np.argsort(windows.row_off, kind="stable")
     windows = windows.take(order).refined(_refinement(path, windows.grid))
     size = windows.patch_size
@@ -101,13 +104,14 @@ def _pixels(
     at_once = max(_PIXELS_AT_ONCE // size**2, 1)
     with AlignedRaster(path, windows.grid, band=band) as raster:
         for strip in strips(windows, rows_per_strip):
-            values, valid = raster.rows(strip.start, strip.stop)
+            pixels, valid = raster.rows(strip.start, strip.stop)
+            values = raster.scaling.values(pixels)
             views = [sliding_window_view(a, (size, size)) for a in (values, valid)]
             for first in range(strip.first, strip.last, at_once):
                 part = slice(first, min(first + at_once, strip.last))
                 where = windows.row_off[part] - strip.start, windows.col_off[part]
-                pixels, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
-                yield order[part], pixels, are_valid
+                within, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
+                yield order[part], within, are_valid
 
 
 def _refinement(path: str, grid: SceneGrid) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -80,15 +82,21 @@ class AlignedRaster:
             RasterView(dataset, grid, grid.crs, {self.band: self._nodata}, Resampling[resampling])
         )
 
-    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity of pixel rows ``start`` to ``stop``, each ``(rows, width)``.
+    @cached_property
+    def scaling(self) -> Scaling:
+        """How the pixels become values; raises LayerError."""
+        return Scaling.of(self._dataset, self.band)
 
-        Values keep the file's type; a pixel is valid where the raster has data and is finite.
+    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
+        """Return pixels and validity of rows ``start`` to ``stop``, each ``(rows, width)``.
+
+        They are the file's pixels, which ``scaling`` makes values of; a pixel is valid where the
+        raster has data and is finite.
         """
         return self.window(start, 0, stop - start, self.grid.width)
 
     def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity of a window that begins at ``row``, ``col``, as ``rows``."""
+        """Return pixels and validity of a window that begins at ``row``, ``col``, as ``rows``."""
         window = Window(col, row, width, height)
         try:
             if self._view is None:
@@ -116,6 +124,37 @@ class AlignedRaster:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How pixels become values, by what the header says of a band: ``scale * pixel + offset``."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, dataset: rasterio.DatasetReader, band: int) -> Scaling:
+        """Return that of a band; raises LayerError where it makes no values."""
+        scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
+        if not (np.isfinite([scale, offset]).all() and scale != 0):
+            raise LayerError(
+                f"{dataset.name}, band {band}: the scale {scale:g} and the offset {offset:g} make "
+                "no values of its pixels",
+                remedy="correct them, for example with gdal_edit.py -scale and -offset",
+            )
+        return cls(scale, offset)
+
+    def values(self, pixels: AnyArray) -> AnyArray:
+        """Return the values, float64 where the header says other than the pixels themselves.
+
+        They are rounded far below the scale's steps, so that 3 * 0.1 is 0.3 and whole ones compare.
+        """
+        if (self.scale, self.offset) == (1.0, 0.0):
+            return pixels
+        digits = int(np.clip(9 - np.floor(np.log10(abs(self.scale))), 0, 15))
+        values: AnyArray = np.round(pixels * float(self.scale) + self.offset, digits)
+        return values
 
 
 class RasterView:
@@ -328,8 +367,10 @@ def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
 
 def values_of(path: str) -> AnyArray:
     """Return the values that a raster has, ascending; of a sample where it is large."""
+    with open_layer(path) as dataset:
+        scaling = Scaling.of(dataset, 1)
     pixels, valid = _sample(path)
-    return np.unique(pixels[valid])
+    return scaling.values(np.unique(pixels[valid]))
 
 
 def _sample(path: str) -> tuple[AnyArray, BoolArray]:
