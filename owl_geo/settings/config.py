@@ -143,16 +143,26 @@ class SceneSettings(Section):
     names: tuple[str, ...] | None = _doc(
         None, "names of all bands in order, instead of those in the files"
     )
+    scale: tuple[float | Literal["own"], ...] | None = _doc(
+        None,
+        "of all bands in order, or one for all: value = scale * pixel + offset; own = as the "
+        "file says",
+    )
+    offset: tuple[float | Literal["own"], ...] | None = _doc(None, "likewise")
+    nodata: tuple[float | Literal["own"], ...] | None = _doc(
+        None, "likewise, the pixel that means no data"
+    )
     mask: File | None = _doc(
         None, "a raster, for example of clouds, whose bad values lower the valid share"
     )
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out ``names`` where it is not set, so that digests of older runs stay the same."""
+        """Leave out what older runs lack where it is not set, so that their digests stay."""
         values: dict[str, Any] = serialize(self)
-        if self.names is None:
-            values.pop("names", None)
+        for name in ("names", "scale", "offset", "nodata"):
+            if getattr(self, name) is None:
+                values.pop(name, None)
         return values
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,6 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
-    nodata_of = _shared_nodata(dataset, alpha)
     bands = tuple(
         Band(
             name=names[i],
@@ -129,7 +128,6 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             driver=dataset.driver,
             blocks=dataset.block_shapes[i],
             nodata=dataset.nodatavals[i],
-            nodata_of=nodata_of,
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
             masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
@@ -139,23 +137,23 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
         for i in range(dataset.count)
     )
     for band in bands:
-        _check_pixels(band)
-    return bands
+        check_pixels(band)
+    return share_nodata(bands)
 
 
-def _shared_nodata(dataset: rasterio.DatasetReader, alpha: Sequence[bool]) -> tuple[int, ...]:
-    """Return the bands of an 8-bit image, where all have one no-data value; else none.
+def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    """Return all bands of a file with ``nodata_of``: those of an 8-bit image with one such value.
 
     8 bits leave no value to spare, so that in a single band 0 or 255 is as often dark or bright as
     missing. There GDAL's rule for a dataset holds, a pixel is missing where all bands are; other
     types can tell, and a stripe that one detector lost is none of the ground's values.
     """
-    bands = [i for i in range(dataset.count) if not alpha[i]]
-    values = {dataset.nodatavals[i] for i in bands}
-    is_8_bit = all(dataset.dtypes[i] in ("uint8", "int8") for i in bands)
-    if len(bands) < 2 or len(values) > 1 or None in values or not is_8_bit:
-        return ()
-    return tuple(i + 1 for i in bands)
+    data = [band for band in bands if not band.alpha]
+    values = {band.nodata for band in data}
+    is_8_bit = all(band.dtype in ("uint8", "int8") for band in data)
+    shared = len(data) > 1 and len(values) == 1 and None not in values and is_8_bit
+    numbers = tuple(band.number for band in data) if shared else ()
+    return tuple(replace(band, nodata_of=() if band.alpha else numbers) for band in bands)
 
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
@@ -176,7 +174,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
             )
 
 
-def _check_pixels(band: Band) -> None:
+def check_pixels(band: Band) -> None:
     """Raise SourceError where pixels make no values, or cannot be held while they are decoded."""
     terms = np.array([band.scale, band.offset])
     dtype = np.dtype(band.dtype)

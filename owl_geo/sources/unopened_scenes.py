@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from owl_geo.errors import RunError
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (
     Addition,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from owl_geo.sources.base import PatchSource, PoolSource
+
+_log = logging.getLogger("owl_geo")
 
 _SAMPLED = 20  # scenes whose headers are read to choose a patch size
 
@@ -190,7 +193,8 @@ class _Growth:
         )
         if any(scene.mask for scene in named.scenes) and not has_masks:
             raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
-        fresh = self.settings.model_copy(update={"scenes": named.scenes})
+        scenes = _in_units_of(self.settings.scenes, named.scenes)
+        fresh = self.settings.model_copy(update={"scenes": scenes})
         return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
@@ -206,6 +210,27 @@ class _Growth:
     def written(self, text: str, fresh: GeoTiffSettings) -> str:
         """Return the text of owl.toml with the new scenes behind the others."""
         return owl_toml.with_scenes(text, fresh.scenes)
+
+
+def _in_units_of(
+    present: Sequence[SceneSettings], fresh: Sequence[SceneSettings]
+) -> tuple[SceneSettings, ...]:
+    """Return new scenes, their pixels taken as those of STAC items that joined a run before.
+
+    Runs that were made before items' scales were read have plain pixels; reflectance beside them
+    would mean nothing to their models.
+    """
+    from_items = [scene for scene in present if scene.names]
+    scaled = [scene for scene in fresh if scene.scale or scene.offset]
+    if not scaled or not from_items or any(scene.scale or scene.offset for scene in from_items):
+        return tuple(fresh)
+    _log.warning(
+        "the run was made without the scale and offset that STAC items have for their pixels, so "
+        "scene %r%s is read without them too; make another run to have them",
+        scaled[0].name,
+        f" and {len(scaled) - 1} more" if len(scaled) > 1 else "",
+    )
+    return tuple(s.model_copy(update={"scale": None, "offset": None}) for s in fresh)
 
 
 def _no_masks(run_path: Path, *, has_values: bool) -> str:
