@@ -359,6 +359,20 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     return float(max(width, 0.0) * max(height, 0.0) / area)
 
 
+def band_names(path: str) -> list[str]:
+    """Return what the bands of a raster are called, by number where they are not described.
+
+    An alpha band is none. Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with open_layer(path) as dataset:
+        pairs = zip(dataset.descriptions, dataset.colorinterp, strict=True)
+        return [
+            (text or "").strip() or str(number)
+            for number, (text, colour) in enumerate(pairs, start=1)
+            if colour != ColorInterp.alpha
+        ]
+
+
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
     """Return the share of a raster's pixels that has each value, of a sample where it is large."""
     pixels, _ = _sample(path)

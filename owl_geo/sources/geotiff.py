@@ -44,6 +44,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         min_valid: share of valid pixels that a patch needs.
         mask_bad: values of the scenes' masks that make a pixel invalid; empty = the usual cloud
             classes where a product has a mask of its own.
+        mask_bands: numbers of the masks' bands that count, each for itself; empty = the first.
         aoi: a vector file; patches whose centre lies outside its polygons are left out.
         index: the patch index of an earlier scan; with it no scene is scanned.
         progress: called with (windows done, windows in all) during the scan.
@@ -68,6 +69,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         stride: int | None = None,
         min_valid: float = 0.9,
         mask_bad: Sequence[int] = (),
+        mask_bands: Sequence[int] = (),
         aoi: str | Path | None = None,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
@@ -83,6 +85,7 @@ class GeoTiffSource(TiledSource[FileScene]):
                 stride=stride,
                 min_valid=min_valid,
                 mask_bad=tuple(mask_bad),
+                mask_bands=tuple(mask_bands) or None,
                 aoi=None if aoi is None else str(aoi),
             )
         except ValidationError as error:
@@ -117,6 +120,7 @@ class GeoTiffSource(TiledSource[FileScene]):
             settings.scenes,
             settings.bands,
             settings.mask_bad,
+            settings.mask_bands or (),
             beside=beside,
             failed=failed if skip else None,
         )

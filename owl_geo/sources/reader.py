@@ -100,7 +100,7 @@ class SceneReader:
                 _BandFile(scene, path, self._stack)
                 for path in dict.fromkeys(band.path for band in scene.bands)
             ]
-            self._mask = self._open_mask()
+            self._masks = self._open_masks()
             on_error.pop_all()
 
     def pixels(self, chunk: Chunk) -> Pixels:
@@ -143,26 +143,32 @@ class SceneReader:
             valid = None
         return Pixels(chunk.row, chunk.col, tuple(parts), valid)
 
-    def _open_mask(self) -> AlignedRaster | None:
-        if self.scene.mask is None:
-            return None
+    def _open_masks(self) -> list[AlignedRaster]:
+        """Open each band of the mask that counts."""
+        rule = self.scene.mask
+        if rule is None:
+            return []
         try:
-            return self._stack.enter_context(AlignedRaster(self.scene.mask.path, self.scene.grid))
+            return [
+                self._stack.enter_context(AlignedRaster(rule.path, self.scene.grid, band=band))
+                for band in rule.bands or (1,)
+            ]
         except LayerError as error:
             raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
 
     def _unmasked(self, chunk: Chunk) -> BoolArray | None:
         """Return where the mask has no bad value; outside the mask its no-data value counts."""
+        good: BoolArray | None = None
         rule = self.scene.mask
-        if self._mask is None or rule is None:
-            return None
-        try:
-            values, _ = self._mask.window(chunk.row, chunk.col, chunk.height, chunk.width)
-        except LayerError as error:
-            raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
-        good: BoolArray = ~np.isin(values, rule.values)
-        if rule.bits:
-            good &= (values.astype(np.int64) & rule.bits) == 0
+        for mask in self._masks:
+            assert rule is not None
+            try:
+                values, _ = mask.window(chunk.row, chunk.col, chunk.height, chunk.width)
+            except LayerError as error:
+                raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
+            good = _both(good, ~np.isin(values, rule.values))
+            if rule.bits:
+                good = _both(good, (values.astype(np.int64) & rule.bits) == 0)
         return good
 
 

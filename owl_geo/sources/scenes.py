@@ -186,6 +186,7 @@ def open_scenes(
     settings: Sequence[SceneSettings],
     wanted: Sequence[str],
     mask_bad: Sequence[int] = (),
+    mask_bands: Sequence[int] = (),
     *,
     beside: Sequence[SceneSettings] = (),
     failed: list[FailedScene] | None = None,
@@ -200,6 +201,7 @@ def open_scenes(
         settings: the scenes.
         wanted: the bands, by number, description or common name.
         mask_bad: values of masks.
+        mask_bands: of masks that scenes name themselves, the bands that count; empty = the first.
         beside: scenes that these are added to. The first of them decides the bands, and a mask
             that any of them names counts as above; they are not opened otherwise.
         failed: given a list, scenes that cannot serve are put there instead of raising.
@@ -220,7 +222,7 @@ def open_scenes(
             bands = _same_bands(*first, wanted, offer)
             mask = offer.mask
             if scene.mask:
-                mask = CloudMask(scene.mask, values=tuple(mask_bad))
+                mask = CloudMask(scene.mask, values=tuple(mask_bad), bands=tuple(mask_bands))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             doubtful = offer.doubtful if offer is first[0] and not wanted else ()

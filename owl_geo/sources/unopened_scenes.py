@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.errors import RunError
+from owl_geo.errors import LayerError, RunError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources.file_states import file_states, imagery_files
@@ -64,6 +64,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
                 raise NoSceneLeft(failed)
             values["scenes"] = [scene.model_dump(exclude_none=True) for scene in named.scenes]
             values["mask_bad"] = options["mask_bad"] or named.mask_bad
+            chosen = options.get("mask_bands") or _mask_bands(named.scenes)
+            values["mask_bands"] = chosen if options["masks"] else ()
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return NamedSource({"source": {"kind": kind} | given}, failed)
 
@@ -210,6 +212,33 @@ class _Growth:
     def written(self, text: str, fresh: GeoTiffSettings) -> str:
         """Return the text of owl.toml with the new scenes behind the others."""
         return owl_toml.with_scenes(text, fresh.scenes)
+
+
+def _mask_bands(scenes: Sequence[SceneSettings]) -> tuple[int, ...]:
+    """Return the bands of the first scene's mask that count, none where it has only one; say them.
+
+    All do, but of Planet's usable data mask, whose first band says what the others add up to.
+    """
+    from owl_geo.ground.raster import band_names
+
+    mask = next((scene.mask for scene in scenes if scene.mask), None)
+    if mask is None:
+        return ()
+    try:
+        names = band_names(mask)
+    except LayerError:  # whoever opens it says so
+        return ()
+    if len(names) < 2:
+        return ()
+    is_udm2 = names[0].casefold() == "clear" or "udm2" in Path(mask).name.casefold()
+    _log.warning(
+        "the mask %s has %d bands (%s); %s, --mask-bands names others",
+        mask,
+        len(names),
+        ", ".join(names),
+        "the first alone counts" if is_udm2 else "a bad value in any of them counts",
+    )
+    return (1,) if is_udm2 else tuple(range(1, len(names) + 1))
 
 
 def _in_units_of(

@@ -32,6 +32,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import SceneReader
 from owl_geo.sources.scenes import open_scenes
+from owl_geo.sources.unopened_scenes import UnopenedScenes
 from owl_geo.types import IntArray
 
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
@@ -353,6 +354,51 @@ def test_a_fourth_band_that_is_described_is_no_alpha_band(tmp_path: Path) -> Non
     assert source.bands == names
     assert source.index["valid_fraction"].tolist() == [1.0]
     assert np.array_equal(source.read(["a/0/0"])[0], values)
+
+
+def three_kinds_of_cloud(folder: Path) -> tuple[Path, Path]:
+    """Return a scene of 40 x 40 pixels and a mask of 20 m: opaque cloud, cirrus, snow."""
+    mask = np.zeros((3, 20, 20), "uint8")
+    mask[0, :, :5], mask[1, :, 5:10] = 1, 1
+    scene = write_raster(folder / "a.tif", coordinates(40, 40))
+    names = ("opaque", "cirrus", "snow")
+    return scene, write_raster(folder / "mask.tif", mask, pixel=20, descriptions=names)
+
+
+@pytest.mark.parametrize(
+    ("bands", "kept"), [((), 12), ((1,), 12), ((1, 2), 8), ((1, 2, 3), 8), ((3,), 16)]
+)
+def test_the_bands_of_a_mask_that_are_named_count(
+    bands: tuple[int, ...], kept: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, mask = three_kinds_of_cloud(tmp_path)
+    settings = SceneSettings(name="a", path=str(scene), mask=str(mask))
+    source = GeoTiffSource(settings, patch_size=10, mask_bad=[1], mask_bands=bands)
+    assert len(source.index) == kept
+    said = "has 3 bands (opaque, cirrus, snow) and the first alone counts" in caplog.text
+    assert said == (not bands)
+    with pytest.raises(SourceError, match=r"mask\.tif has 3 band\(s\), not 4"):
+        _ = GeoTiffSource(settings, mask_bad=[1], mask_bands=[4], patch_size=10).index
+
+
+def test_all_bands_of_a_mask_count_in_a_new_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, mask = three_kinds_of_cloud(tmp_path)
+    udm2 = write_raster(tmp_path / "x_udm2.tif", np.ones((8, 20, 20), "uint8"), pixel=20)
+    cut = write_raster(tmp_path / "one.tif", np.ones((1, 20, 20), "uint8"), pixel=20)
+
+    def bands(mask: Path, **options: Any) -> object:
+        given = dict.fromkeys(UnopenedScenes.options, ())
+        words = {"scenes": [str(scene)], "masks": [str(mask)], "on_error": "fail"}
+        named = UnopenedScenes.named("geotiff", given | words | options)
+        return named.tables["source"].get("mask_bands")
+
+    assert bands(mask) == (1, 2, 3)
+    assert "a bad value in any of them counts" in caplog.text
+    assert bands(mask, mask_bands=(2,)) == (2,)
+    assert bands(udm2) == (1,)
+    assert bands(cut) is None
 
 
 def test_cloud_mask_in_another_crs_and_pixel_size(tmp_path: Path) -> None:
