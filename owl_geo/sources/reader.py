@@ -15,7 +15,8 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
-from owl_geo.ground.raster import UNREADABLE, AlignedRaster, RasterView, unhidden, usable_nodata
+from owl_geo.ground.raster import UNREADABLE, AlignedRaster
+from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
