@@ -21,6 +21,7 @@ from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster, open_layer
 from owl_geo.ground.raster import extent as bounds_of
+from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
@@ -86,6 +87,15 @@ def class_shares_of_raster(
         for i, value in enumerate(values):
             shares[members, i] = ((pixels == value) & valid).sum(axis=1) / np.maximum(counts, 1)
     return shares, valid_share
+
+
+def is_scaled(path: str, band: int = 1) -> bool:
+    """Return whether a raster's header makes other values of its pixels than they are.
+
+    Raises LayerError if the raster cannot be opened.
+    """
+    with open_layer(path) as dataset:
+        return band <= dataset.count and Scaling.of(dataset, band) != Scaling()
 
 
 def extent(path: str) -> Extent:
