@@ -102,7 +102,7 @@ class IndexRecord:
     parts: tuple[int, ...]  # number of patches at first, and after each addition of scenes
     since: int  # the first round that could choose from today's whole pool
     files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
-    scaled: bool  # whether concepts and truth have the scale and offset of their rasters
+    scaled: bool = True  # whether concepts and truth have the scale and offset of their rasters
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -139,6 +140,24 @@ class GeoTiffSource(TiledSource[FileScene]):
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
+        self._warn_of_mixed_units()
+
+    def _warn_of_mixed_units(self) -> None:
+        """Say where some scenes are scaled and others are integers as stored."""
+        scaled: dict[bool, str] = {}
+        for name in self.grids:
+            bands = self.scene(name).bands
+            if any((band.scale, band.offset) != (1.0, 0.0) for band in bands):
+                scaled.setdefault(True, name)
+            elif all(np.issubdtype(np.dtype(band.dtype), np.integer) for band in bands):
+                scaled.setdefault(False, name)
+        if len(scaled) == 2:
+            _log.warning(
+                "scene %r has scaled values and scene %r pixels as they are stored; if they measure "
+                "the same, set scale and offset of the latter in owl.toml",
+                scaled[True],
+                scaled[False],
+            )
 
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""

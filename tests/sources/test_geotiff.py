@@ -356,6 +356,17 @@ def test_a_fourth_band_that_is_described_is_no_alpha_band(tmp_path: Path) -> Non
     assert np.array_equal(source.read(["a/0/0"])[0], values)
 
 
+def test_scenes_in_other_units_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = coordinates(16, 16, 1)
+    plain = write_raster(tmp_path / "plain.tif", values)
+    scaled = write_raster(tmp_path / "scaled.tif", values, scales=(0.1,))
+    for alike in ([plain], [scaled]):
+        GeoTiffSource(alike, patch_size=16).check_bands()
+    assert not caplog.text
+    GeoTiffSource([plain, scaled], patch_size=16).check_bands()
+    assert "scene 'scaled' has scaled values and scene 'plain' pixels as they are" in caplog.text
+
+
 def three_kinds_of_cloud(folder: Path) -> tuple[Path, Path]:
     """Return a scene of 40 x 40 pixels and a mask of 20 m: opaque cloud, cirrus, snow."""
     mask = np.zeros((3, 20, 20), "uint8")
