@@ -153,8 +153,8 @@ class GeoTiffSource(TiledSource[FileScene]):
                 scaled.setdefault(False, name)
         if len(scaled) == 2:
             _log.warning(
-                "scene %r has scaled values and scene %r pixels as they are stored; if both measure "
-                "one thing, set scale and offset of the latter in owl.toml",
+                "scene %r has scaled values and scene %r pixels as they are stored; if both "
+                "measure one thing, set scale and offset of the latter in owl.toml",
                 scaled[True],
                 scaled[False],
             )
