@@ -64,6 +64,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     min_valid: float | None
     masks: tuple[str, ...]
     mask_bad: tuple[str, ...]
+    mask_bands: tuple[int, ...]
     on_error: OnError
     aoi: str | None
     time: str | None
@@ -113,6 +114,12 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     cls=opt.Advanced,
     callback=_numbers,
     help="Values of the mask that mean invalid: 3,8,9.",
+)
+@click.option(
+    "--mask-bands",
+    cls=opt.Advanced,
+    callback=_numbers,
+    help="Numbers of the mask's bands that count: 1,2.  [all]",
 )
 @scenes_.on_error
 @click.option(

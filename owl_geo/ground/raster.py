@@ -9,20 +9,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, OwlError
 from owl_geo.ground.grid import bounds
+from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
@@ -50,7 +51,9 @@ class AlignedRaster:
             dataset = self._stack.enter_context(open_layer(self.path))
             if band > dataset.count:
                 raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
-            self._dataset = self._aligned(dataset, resampling)
+            self._nodata = usable_nodata(dataset.dtypes[band - 1], dataset.nodatavals[band - 1])
+            self._view = self._aligned(dataset, resampling)
+            self._dataset = dataset
         except UNREADABLE as error:
             self._stack.close()
             raise LayerError(
@@ -60,9 +63,8 @@ class AlignedRaster:
             self._stack.close()
             raise
 
-    def _aligned(
-        self, dataset: rasterio.DatasetReader, resampling: str
-    ) -> rasterio.DatasetReader | WarpedVRT:
+    def _aligned(self, dataset: rasterio.DatasetReader, resampling: str) -> RasterView | None:
+        """Return the raster on the scene's grid; None where it lies on that already."""
         grid = self.grid
         # the raster's own extent, before it is resampled to the scene's grid
         self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
@@ -73,36 +75,35 @@ class AlignedRaster:
             and (dataset.height, dataset.width) == (grid.height, grid.width)
         )
         if same_grid:
-            return dataset
-        # tolerance, in pixels: all but exact, so that a value does not depend on the window that
-        # is read (GDAL does not accept 0)
+            return None
         return self._stack.enter_context(
-            WarpedVRT(
-                dataset,
-                crs=grid.crs,
-                transform=transform,
-                height=grid.height,
-                width=grid.width,
-                resampling=Resampling[resampling],
-                tolerance=1e-6,
-                # without an alpha band, pixels outside the raster would read as 0
-                add_alpha=dataset.nodata is None,
-            )
+            RasterView(dataset, grid, grid.crs, {self.band: self._nodata}, Resampling[resampling])
         )
 
-    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity of pixel rows ``start`` to ``stop``, each ``(rows, width)``.
+    @cached_property
+    def scaling(self) -> Scaling:
+        """How the pixels become values; raises LayerError."""
+        return Scaling.of(self._dataset, self.band)
 
-        Values keep the file's type; a pixel is valid where the raster has data and is finite.
+    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
+        """Return pixels and validity of rows ``start`` to ``stop``, each ``(rows, width)``.
+
+        They are the file's pixels, which ``scaling`` makes values of; a pixel is valid where the
+        raster has data and is finite.
         """
         return self.window(start, 0, stop - start, self.grid.width)
 
     def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity, as ``rows`` does, of a window that starts at a pixel."""
+        """Return pixels and validity, as ``rows`` does, of a window that starts at a pixel."""
         window = Window(col, row, width, height)
         try:
-            values = self._dataset.read(self.band, window=window)
-            valid = self._dataset.read_masks(self.band, window=window) != 0
+            if self._view is None:
+                values = self._dataset.read(self.band, window=window)
+                valid = unhidden(self._dataset, self.band, window)
+                if self._nodata is not None:  # beside a mask GDAL forgets it
+                    valid &= values != self._nodata
+            else:
+                (values,), valid = self._view.read([self.band], window)
         except UNREADABLE as error:
             raise LayerError(
                 f"cannot read {self.path}, rows {row} to {row + height}: {error}"
@@ -191,6 +192,20 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     return float(max(width, 0.0) * max(height, 0.0) / area)
 
 
+def band_names(path: str) -> list[str]:
+    """Return what the bands of a raster are called, by number where they are not described.
+
+    An alpha band is none. Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with open_layer(path) as dataset:
+        pairs = zip(dataset.descriptions, dataset.colorinterp, strict=True)
+        return [
+            (text or "").strip() or str(number)
+            for number, (text, colour) in enumerate(pairs, start=1)
+            if colour != ColorInterp.alpha
+        ]
+
+
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
     """Return the share of a raster's pixels with each value, from a sample if it is large."""
     pixels, _ = _sample(path)
@@ -198,9 +213,11 @@ def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
 
 
 def values_of(path: str) -> AnyArray:
-    """Return the values in a raster, ascending; those of a sample if it is large."""
+    """Return the values that a raster has, ascending; of a sample where it is large."""
+    with open_layer(path) as dataset:
+        scaling = Scaling.of(dataset, 1)
     pixels, valid = _sample(path)
-    return np.unique(pixels[valid])
+    return scaling.values(np.unique(pixels[valid]))
 
 
 def _sample(path: str) -> tuple[AnyArray, BoolArray]:

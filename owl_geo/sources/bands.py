@@ -27,6 +27,9 @@ class Band:
     driver: str  # GDAL's short name of the format
     blocks: tuple[int, int]  # height and width of the file's blocks, in pixels
     nodata: float | None = None
+    # bands of the file that hold nodata together: with data in any of them, a pixel has data;
+    # empty = the band by itself
+    nodata_of: tuple[int, ...] = ()
     scale: float = 1.0
     offset: float = 0.0
     masked: bool = False  # the file has a mask band or an alpha band

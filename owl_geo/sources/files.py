@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,15 +130,30 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             nodata=dataset.nodatavals[i],
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
-            masked=not set(dataset.mask_flag_enums[i]) <= no_mask,
+            masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
             common=_COLOURS.get(dataset.colorinterp[i]),
         )
         for i in range(dataset.count)
     )
     for band in bands:
-        _check_pixels(band)
-    return bands
+        check_pixels(band)
+    return share_nodata(bands)
+
+
+def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    """Return all bands of a file with ``nodata_of``: those of an 8-bit image with one such value.
+
+    8 bits leave no value to spare, so that in a single band 0 or 255 is as often dark or bright as
+    missing. There GDAL's rule for a dataset holds, a pixel is missing where all bands are; other
+    types can tell, and a stripe that one detector lost is none of the ground's values.
+    """
+    data = [band for band in bands if not band.alpha]
+    values = {band.nodata for band in data}
+    is_8_bit = all(band.dtype in ("uint8", "int8") for band in data)
+    shared = len(data) > 1 and len(values) == 1 and None not in values and is_8_bit
+    numbers = tuple(band.number for band in data) if shared else ()
+    return tuple(replace(band, nodata_of=() if band.alpha else numbers) for band in bands)
 
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
@@ -158,7 +174,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
             )
 
 
-def _check_pixels(band: Band) -> None:
+def check_pixels(band: Band) -> None:
     """Raise SourceError where pixels make no values, or cannot be held while they are decoded."""
     terms = np.array([band.scale, band.offset])
     dtype = np.dtype(band.dtype)

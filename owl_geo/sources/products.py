@@ -28,6 +28,7 @@ class CloudMask:
     path: str
     values: tuple[int, ...] = ()
     bits: int = 0
+    bands: tuple[int, ...] = ()  # numbers of those that count; empty = the first
 
 
 @dataclass(frozen=True)

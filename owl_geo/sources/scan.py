@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import coverage
+from owl_geo.ground.raster import band_names, coverage
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
@@ -90,11 +90,15 @@ class _Cut:
 
 
 def check_mask(scene: Scene) -> None:
-    """Warn of a mask that covers a scene partly; raise SourceError for one that lies elsewhere."""
+    """Warn of a mask that counts in part, or covers a scene partly.
+
+    Raises SourceError for one that lies elsewhere.
+    """
     if scene.mask is None:
         return
     try:
         share = coverage(scene.mask.path, scene.grid)
+        names = band_names(scene.mask.path)
     except LayerError as error:
         raise SourceError(f"the mask of scene {scene.name!r}: {error}") from error
     if share == 0:
@@ -102,6 +106,13 @@ def check_mask(scene: Scene) -> None:
             f"the mask {scene.mask.path} covers nothing of scene {scene.name!r}, which spans "
             f"{extent_text(scene.grid)} in {crs_text(scene.grid)}",
             remedy="take the mask of this scene",
+        )
+    if len(names) > 1 and not scene.mask.bands:
+        _log.warning(
+            "the mask %s has %d bands (%s) and the first alone counts; mask_bands names others",
+            scene.mask.path,
+            len(names),
+            ", ".join(names),
         )
     if share < 0.999:
         _log.warning(

@@ -1,6 +1,7 @@
 """From the words that name scenes to the scenes: paths, patterns, lists, STAC items.
 
-Nothing is opened here but lists and STAC files; whether a scene can be read turns out later.
+Nothing is opened here but lists, STAC files, and of STAC items with an offset the pixels that tell
+whether it is in them already. Whether a scene can be read turns out later.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from owl_geo.sources.scene_names import (
     without_repeats,
 )
 from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac_values import settled
 from owl_geo.sources.unopened import OnError
 from owl_geo.types import FailedScene
 
@@ -326,7 +328,8 @@ def _of_stac(
             continue
         mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
         is_set = len(scene.files) > 1
-        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask))
+        values = settled(name, scene.stated)
+        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask, values))
     return scenes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -16,7 +17,7 @@ from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
 from owl_geo.sources.base import NoSceneLeft
-from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.files import CUBE, check_pixels, looks_like_cube, read_bands, share_nodata
 from owl_geo.sources.products import (
     CloudMask,
     Product,
@@ -88,7 +89,7 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     product = _product(scene)
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
-    bands = with_common_names(_renamed(product.bands, scene))
+    bands = with_common_names(_restated(_renamed(product.bands, scene), scene))
     by_default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
@@ -127,6 +128,32 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     return tuple(replace(b, name=name) for b, name in zip(bands, scene.names, strict=True))
 
 
+def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
+    """Give the bands the scale, offset and no-data value that the settings have for them."""
+    bands = as_in_files
+    for word in ("scale", "offset", "nodata"):
+        stated: tuple[float | Literal["own"], ...] | None = getattr(scene, word)
+        if stated is None:
+            continue
+        if len(stated) not in (1, len(bands)):
+            raise SourceError(
+                f"scene {scene.name!r} has {len(bands)} bands, but {len(stated)} values of {word} "
+                "for them"
+            )
+        each = stated if len(stated) == len(bands) else stated * len(bands)
+        bands = tuple(
+            band if value == "own" else replace(band, **{word: value})  # type: ignore[arg-type]
+            for band, value in zip(bands, each, strict=True)
+        )
+    if bands is as_in_files:
+        return bands
+    for band in bands:
+        check_pixels(band)
+    files = dict.fromkeys(band.path for band in bands)
+    by_file = {path: tuple(band for band in bands if band.path == path) for path in files}
+    return tuple(band for path in files for band in share_nodata(by_file[path]))
+
+
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
     return Product(kind, bands, tuple(band for band in bands if not band.alpha))
 
@@ -159,6 +186,7 @@ def open_scenes(
     settings: Sequence[SceneSettings],
     wanted: Sequence[str],
     mask_bad: Sequence[int] = (),
+    mask_bands: Sequence[int] = (),
     *,
     beside: Sequence[SceneSettings] = (),
     failed: list[FailedScene] | None = None,
@@ -173,6 +201,7 @@ def open_scenes(
         settings: the scenes.
         wanted: the bands, by number, description or common name.
         mask_bad: values of masks.
+        mask_bands: of masks that scenes name themselves, the bands that count; empty = the first.
         beside: scenes that these are added to. The first of them decides the bands, and a mask
             that any of them names counts as above; they are not opened otherwise.
         failed: given a list, scenes that cannot serve are put there instead of raising.
@@ -193,7 +222,7 @@ def open_scenes(
             bands = _same_bands(*first, wanted, offer)
             mask = offer.mask
             if scene.mask:
-                mask = CloudMask(scene.mask, values=tuple(mask_bad))
+                mask = CloudMask(scene.mask, values=tuple(mask_bad), bands=tuple(mask_bands))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             doubtful = offer.doubtful if offer is first[0] and not wanted else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,13 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.stac_values import (
+    PixelValues,
+    StatedBands,
+    baseline,
+    offset_is_applied,
+    pixel_values,
+)
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
@@ -34,6 +41,7 @@ class Item:
     path: str  # of the file
     name: str
     assets: Mapping[str, Any]
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class ItemScene:
     mask: str | None  # a raster of classes that are known
     mask_bad: tuple[int, ...]
     other_masks: str  # assets that are masks of unknown values, joined by commas
+    stated: tuple[StatedBands, ...]  # what the item says of the pixels of each file
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class _Asset:
     key: str
     href: str
     bands: tuple[tuple[str, str | None], ...]  # name and common name of each
+    values: tuple[PixelValues, ...]  # of each band, of one where the asset names none
+    applied: bool | None  # whether the offset is in the pixels
 
 
 def items_of(path: str) -> list[Item]:
@@ -78,8 +89,10 @@ def items_of(path: str) -> list[Item]:
             raise SourceError(
                 f"{path} is not a STAC Item or ItemCollection: id or assets are missing"
             )
+        properties = feature.get("properties")
         # a slash would end a scene's name within a patch_id that people read
-        items.append(Item(path, str(feature["id"]).replace("/", "_") or "item", assets))
+        name = str(feature["id"]).replace("/", "_") or "item"
+        items.append(Item(path, name, assets, properties if isinstance(properties, dict) else {}))
     if not items:
         raise SourceError(f"{path} has no items")
     return items
@@ -113,6 +126,16 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
         mask=mask,
         mask_bad=bad,
         other_masks=others,
+        stated=tuple(
+            StatedBands(
+                path=asset.href,
+                names=tuple(name or asset.key for name, _ in asset.bands) or (asset.key,),
+                values=asset.values,
+                applied=asset.applied,
+                baseline=baseline(item.properties),
+            )
+            for asset in chosen
+        ),
     )
 
 
@@ -132,7 +155,10 @@ def _assets(item: Item) -> list[_Asset]:
         if (media and not is_raster) or not (is_data or is_raster):
             continue
         pairs = [_band(band) for band in bands if isinstance(band, dict)]
-        assets.append(_Asset(key, path_of(asset["href"], item.path), tuple(pairs)))
+        values = pixel_values(asset, item.properties, len(pairs) or 1)
+        applied = offset_is_applied(asset, item.properties)
+        href = path_of(asset["href"], item.path)
+        assets.append(_Asset(key, href, tuple(pairs), values, applied))
     return assets
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.errors import RunError
+from owl_geo.errors import LayerError, RunError
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (
     Addition,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from owl_geo.sources.base import PatchSource, PoolSource
+
+_log = logging.getLogger("owl_geo")
 
 _SAMPLED = 20  # scenes whose headers are read to choose a patch size
 
@@ -61,6 +64,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
                 raise NoSceneLeft(failed)
             values["scenes"] = [scene.model_dump(exclude_none=True) for scene in named.scenes]
             values["mask_bad"] = options["mask_bad"] or named.mask_bad
+            chosen = options.get("mask_bands") or _mask_bands(named.scenes)
+            values["mask_bands"] = chosen if options["masks"] else ()
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return NamedSource({"source": {"kind": kind} | given}, failed)
 
@@ -190,7 +195,8 @@ class _Growth:
         )
         if any(scene.mask for scene in named.scenes) and not has_masks:
             raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
-        fresh = self.settings.model_copy(update={"scenes": named.scenes})
+        scenes = _in_units_of(self.settings.scenes, named.scenes)
+        fresh = self.settings.model_copy(update={"scenes": scenes})
         return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
@@ -206,6 +212,54 @@ class _Growth:
     def written(self, text: str, fresh: GeoTiffSettings) -> str:
         """Return the text of owl.toml with the new scenes behind the others."""
         return owl_toml.with_scenes(text, fresh.scenes)
+
+
+def _mask_bands(scenes: Sequence[SceneSettings]) -> tuple[int, ...]:
+    """Return the bands of the first scene's mask that count, none where it has only one; say them.
+
+    All do, but of Planet's usable data mask, whose first band says what the others add up to.
+    """
+    from owl_geo.ground.raster import band_names
+
+    mask = next((scene.mask for scene in scenes if scene.mask), None)
+    if mask is None:
+        return ()
+    try:
+        names = band_names(mask)
+    except LayerError:  # whoever opens it says so
+        return ()
+    if len(names) < 2:
+        return ()
+    is_udm2 = names[0].casefold() == "clear" or "udm2" in Path(mask).name.casefold()
+    _log.warning(
+        "the mask %s has %d bands (%s); %s, --mask-bands names others",
+        mask,
+        len(names),
+        ", ".join(names),
+        "the first alone counts" if is_udm2 else "a bad value in any of them counts",
+    )
+    return (1,) if is_udm2 else tuple(range(1, len(names) + 1))
+
+
+def _in_units_of(
+    present: Sequence[SceneSettings], fresh: Sequence[SceneSettings]
+) -> tuple[SceneSettings, ...]:
+    """Return new scenes, their pixels taken as those of STAC items that joined a run before.
+
+    Runs that were made before items' scales were read have plain pixels; reflectance beside them
+    would mean nothing to their models.
+    """
+    from_items = [scene for scene in present if scene.names]
+    scaled = [scene for scene in fresh if scene.scale or scene.offset]
+    if not scaled or not from_items or any(scene.scale or scene.offset for scene in from_items):
+        return tuple(fresh)
+    _log.warning(
+        "the run was made without the scale and offset that STAC items have for their pixels, so "
+        "scene %r%s is read without them too; make another run to have them",
+        scaled[0].name,
+        f" and {len(scaled) - 1} more" if len(scaled) > 1 else "",
+    )
+    return tuple(s.model_copy(update={"scale": None, "offset": None}) for s in fresh)
 
 
 def _no_masks(run_path: Path, *, has_values: bool) -> str:

@@ -12,7 +12,7 @@ from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm import is_osm
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import class_shares_of_raster
+from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import reproject
@@ -54,6 +54,15 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     )
     labels[~is_mapped] = None
     return labels
+
+
+def scaled_file(oracle: OracleSettings) -> str | None:
+    """Return the truth if it is a raster with a scale or an offset in its header.
+
+    Raises LayerError.
+    """
+    path = oracle.path
+    return path if path is not None and is_raster(path) and is_scaled(path) else None
 
 
 def _own_labels(source: PoolSource, n_classes: int) -> IntArray:

@@ -23,6 +23,7 @@ from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
 from owl_geo.verbs import init as making
+from owl_geo.verbs.older_runs import check_scales
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -87,6 +88,7 @@ def _add(
     addition = growth.addition(words, masks, on_error, run.path)
     if addition.settings is None:
         return _nothing(run, addition, addition.failed)
+    check_scales(run)
     settings = run.settings_here.model_copy(update={"source": addition.settings})
     try:
         source = growth.open(addition.settings, report("Tiling"), on_error)

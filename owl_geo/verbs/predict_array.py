@@ -20,6 +20,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.prediction_folder import legend_of
 from owl_geo.work.progress import Reporter, silent
 
@@ -61,6 +62,7 @@ def predict_array(
     from owl_geo.sources.cube.source import CubeSource
 
     run = Run.of(run)
+    check_scales(run)
     model = CurrentModel.of(run)
     settings = run.settings_here
     tiling = unopened_source(settings.source).tiling

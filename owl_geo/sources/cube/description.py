@@ -12,6 +12,7 @@ import xarray as xr
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.placement import grid_of
 from owl_geo.types import AnyArray, SceneGrid
 
@@ -42,6 +43,14 @@ class CubeDescription:
     axes: Mapping[Hashable, Axes]  # by variable
     dates: Mapping[Hashable, Dates]  # by time dimension
     unusable: Mapping[str, str]  # variables that are not bands, with the reason
+    flags: tuple[str, ...] = ()  # variables that are bands only where they are asked for
+
+    @property
+    def default(self) -> tuple[Band, ...]:
+        """The bands where none are asked for: all but those of flags."""
+        flags = set(self.flags)
+        pairs = zip(self.bands, self.positions, strict=True)
+        return tuple(band for band, position in pairs if str(position.variable) not in flags)
 
 
 def describe_cube(
@@ -80,7 +89,9 @@ def describe_cube(
         if dataset.sizes[time] == 0:
             raise SourceError(f"{where} has no dates: its axis {time} is empty")
     dates = {time: _dates(dataset, time) for time in times}
-    return CubeDescription(grid, bands, positions, axes, dates, unusable)
+    flags = tuple(str(key) for key in axes if holds_flags(dataset[key]))
+    flags = flags if len(flags) < len(axes) else ()
+    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags)
 
 
 def _no_bands(where: str, unusable: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
 
+_log = logging.getLogger("owl_geo")
+
 # The store's chunks are cut up, and decoded more than once, where one with all its dates is larger.
 _BLOCK_BYTES = 4 * CHUNK_BYTES
 
@@ -37,7 +40,7 @@ class CubeSource(TiledSource["CubeScene"]):
         cube: a path (a Zarr folder, a ``.zarr.zip``, a NetCDF file), a URL that xarray opens, or a
             DataArray or Dataset, in memory or lazy (dask).
         name: first part of every patch_id; None = the file's name.
-        bands: by number, name or common name; empty = all.
+        bands: by number, name or common name; empty = all but flags.
         time: what several dates become: median, mean, min, max, first or last, per pixel and band
             over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
         patch_size: height and width of a patch in pixels.
@@ -51,8 +54,10 @@ class CubeSource(TiledSource["CubeScene"]):
 
     Bands are the values of an axis named band, wavelength or variable, or the variables of a
     Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
-    it lies. Values are decoded by the CF conventions (fill value, scale, offset). A pixel is valid
-    if all chosen bands are finite there; holes are filled as GeoTiffSource fills them.
+    it lies. Values are decoded by the CF conventions (fill value, valid range, scale, offset), and
+    the attributes ``nodata`` and ``fill_value`` mark missing ones too. A pixel is valid if all
+    chosen bands are finite there; holes are filled as GeoTiffSource fills them. Variables of flags
+    (``flag_values``, ``flag_masks``, ``flag_meanings``) are bands only where they are asked for.
 
     Pixels are read in the store's own chunks, all dates of one at a time; ``stream`` never holds
     the whole cube. Raises SourceError where the cube cannot be opened, has no regular grid, no CRS
@@ -122,6 +127,7 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.crs,
             None if isinstance(cube, str) else cube,
         )
+        self._flags = () if settings.bands else offer.flags
         scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset))
         super().__init__([scene], settings, index, progress)
 
@@ -133,6 +139,19 @@ class CubeSource(TiledSource["CubeScene"]):
                 remedy="save it as Zarr and open that",
             )
         return super().__reduce__()
+
+    def check_bands(self, truth: str | None = None) -> None:
+        """Say which variables are not taken for bands since they hold flags."""
+        if self._flags:
+            several = len(self._flags) > 1
+            _log.warning(
+                "cube %r: %s %s flags and %s; name %s with --bands to have %s all the same",
+                next(iter(self.grids)),
+                ", ".join(self._flags),
+                "hold" if several else "holds",
+                "are no bands" if several else "is no band",
+                *(("them", "them") if several else ("it", "it")),
+            )
 
     def close(self) -> None:
         """Close the file; it opens again when needed."""
@@ -267,6 +286,8 @@ class CubeReader:
             values = values[:, None]
         elif len(group.picks) != values.shape[1] or list(group.picks) != sorted(group.picks):
             values = values[:, list(group.picks)]
+        if group.missing is not None:
+            return group.missing.marked(values)
         return values.view(np.uint8) if values.dtype == np.bool_ else values
 
     def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:
