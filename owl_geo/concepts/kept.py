@@ -12,7 +12,7 @@ import pyarrow
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
 from owl_geo.settings.config import LayerSettings
 

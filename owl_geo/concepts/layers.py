@@ -15,7 +15,8 @@ import pyogrio
 import shapely
 
 from owl_geo.concepts.extents import Extent
-from owl_geo.concepts.osm import is_osm, read_osm
+from owl_geo.concepts.osm import read_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired

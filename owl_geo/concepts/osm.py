@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import geopandas as gpd
@@ -13,56 +12,34 @@ import osmium
 import shapely
 
 from owl_geo.concepts.extents import Bounds
-from owl_geo.errors import LayerError, where_instead
+from owl_geo.concepts.osm_areas import make_area
+from owl_geo.concepts.osm_files import check_is_map, history
+from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
 
-SUFFIXES = (".osm.pbf", ".osm", ".osm.gz", ".osm.bz2")
-
-# Keys whose closed ways run around something rather than cover it, unless area=yes says otherwise.
-_LINEAR_KEYS = frozenset({"aerialway", "barrier", "highway", "railway", "route"})
-_LINEAR_TAGS = frozenset(
-    {
-        *(("natural", value) for value in ("coastline", "cliff", "ridge", "tree_row", "valley")),
-        *(("man_made", value) for value in ("cutline", "embankment", "pipeline")),
-        *(("power", value) for value in ("line", "minor_line", "cable")),
-        *(("waterway", value) for value in ("river", "stream", "canal", "ditch", "drain")),
-    }
-)
-
-
-def is_osm(path: str) -> bool:
-    """Say whether the file's name is one of an OSM file: .osm.pbf, .osm, .osm.gz or .osm.bz2."""
-    return path.lower().endswith(SUFFIXES)
+_SHOWN = 5  # how many ways and relations a warning names
 
 
 def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds | None]:
     """Read the features that have one of the keys, and the bounding box of the file's header.
 
     The frame is in EPSG:4326 and has one text column per key, missing where a feature lacks it.
-    Closed ways and multipolygon relations are polygons, open ways lines, tagged nodes points. What
-    cannot be assembled is left out and counted in one warning. Node locations are held in memory.
-    Raises LayerError where the file is missing, no OSM file, or cut short.
+    Multipolygon relations and the closed ways that ``osm_areas`` calls areas are polygons, other
+    ways lines, tagged nodes points. Of a line whose nodes are missing in part, what is there is
+    kept; areas of which something is missing or broken are left out; warnings count both. Node
+    locations are held in memory. Raises LayerError where the file is missing, no OSM file, cut
+    short, or a history file.
     """
-    if not Path(path).is_file():
-        if Path(path).exists():
-            kind = "a folder" if Path(path).is_dir() else "no file"
-            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
-        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     wanted = tuple(dict.fromkeys(keys))
-    reader = _Reader(wanted)
+    reader = _Reader(path, wanted)
     try:
-        box = osmium.io.Reader(path, osmium.osm.NOTHING).header().box()
+        box = check_is_map(path).box()
         reader.read(_objects(path, wanted))
+        _warn_of_losses(path, reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
         raise LayerError(f"{path} is no OSM file, or a damaged one: {error}") from error
-    if reader.n_broken:
-        _log.warning(
-            "%s: left out %d ways or relations with broken or incomplete rings",
-            path,
-            reader.n_broken,
-        )
     bounds = (
         (box.bottom_left.lon, box.bottom_left.lat, box.top_right.lon, box.top_right.lat)
         if box.valid()
@@ -74,7 +51,9 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
 def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
     with_key = osmium.filter.KeyFilter(*keys)
     areas = osmium.FileProcessor(path).with_areas(with_key, _WithoutMemberZero())
-    return iter(areas.with_filter(with_key))
+    if path.lower().endswith(".pbf"):
+        areas = areas.with_filter(with_key)  # the header says whether it is a history file
+    return iter(areas)
 
 
 class _WithoutMemberZero:
@@ -86,45 +65,60 @@ class _WithoutMemberZero:
 
 
 class _Reader:
-    """Collects geometries and tags from the stream, and counts what could not be assembled."""
+    """Collects geometries and tags from the stream, and notes what could not be assembled."""
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
+    def __init__(self, path: str, keys: tuple[str, ...]) -> None:
+        self._path = path
         self._keys = keys
         self._points: list[tuple[float, float]] = []
         self._shapes: list[str] = []  # WKB of ways and areas, in hex
         self._point_tags: list[tuple[str | None, ...]] = []
         self._shape_tags: list[tuple[str | None, ...]] = []
-        # (is a way, id) of what should be an area, and of what is; an area of a way comes after
-        # the way, an area of a relation before the relation
-        self._expected: set[tuple[bool, int]] = set()
-        self._assembled: set[tuple[bool, int]] = set()
-        self._n_broken = 0
+        # what should be an area, and of what is one; an area of a way comes after the way, an area
+        # of a relation before the relation or after it
+        self._expected_ways: set[int] = set()
+        self._relations: dict[int, tuple[int, ...]] = {}  # id -> ids of the ways in it
+        self._assembled: set[tuple[bool, int]] = set()  # (is a way, id)
+        self.cut_ways: set[int] = set()  # lines and areas whose nodes are not all in the file
+        self.broken: list[str] = []
         self._wkb = osmium.geom.WKBFactory()
 
     def read(self, objects: Iterator[Any]) -> None:
+        """Take in all objects; raises LayerError where one has several versions."""
+        last = ("", 0)
         for entity in objects:
+            if entity.is_area():
+                self._area(entity)
+                continue
+            this = (entity.type_str(), entity.id)
+            if this == last or not entity.visible:
+                raise history(self._path)
+            last = this
             tags = tuple(entity.tags.get(key) for key in self._keys)
+            if not any(tags):
+                continue
             if entity.is_node():
                 self._node(entity, tags)
             elif entity.is_way():
-                if not entity.is_closed() or self._is_line(entity, tags):
-                    self._shape(self._wkb.create_linestring, entity, tags)
-                else:
-                    self._expected.add((True, entity.id))
-            elif entity.is_area():
-                if entity.from_way() and self._is_line(entity, tags):
-                    continue
-                self._assembled.add((entity.from_way(), entity.orig_id()))
-                self._shape(self._wkb.create_multipolygon, entity, tags)
+                self._way(entity, tags)
             elif entity.tags.get("type") in ("multipolygon", "boundary"):
-                self._expected.add((False, entity.id))
+                ways = (member.ref for member in entity.members if member.type == "w")
+                self._relations[entity.id] = tuple(ways)
 
     @property
-    def n_broken(self) -> int:
-        """Ways and relations without a usable geometry."""
-        return self._n_broken + len(self._expected - self._assembled)
+    def lost_relations(self) -> dict[int, tuple[int, ...]]:
+        """Relations that make no area, with the ways that they are made of."""
+        assembled = {number for is_way, number in self._assembled if not is_way}
+        return {n: ways for n, ways in self._relations.items() if n not in assembled}
+
+    @property
+    def lost_ways(self) -> list[int]:
+        """Closed ways that make no area though all their nodes are there."""
+        assembled = {number for is_way, number in self._assembled if is_way}
+        return sorted(self._expected_ways - assembled - self.cut_ways)
 
     def frame(self) -> gpd.GeoDataFrame:
+        """Return what was collected: points, then lines and areas."""
         shapes = shapely.from_wkb(np.array(self._shapes, dtype=object))
         points = shapely.points(np.array(self._points, dtype=np.float64).reshape(-1, 2))
         rows = self._point_tags + self._shape_tags
@@ -137,26 +131,107 @@ class _Reader:
 
     def _node(self, node: Any, tags: tuple[str | None, ...]) -> None:
         if not node.location.valid():
-            self._n_broken += 1
+            self.broken.append(f"node {node.id}")
             return
         self._points.append((node.location.lon, node.location.lat))
         self._point_tags.append(tags)
 
-    def _shape(self, create: Any, entity: Any, tags: tuple[str | None, ...]) -> None:
-        try:
-            wkb = create(entity)
-        except (osmium.InvalidLocationError, RuntimeError):
-            self._n_broken += 1
+    def _way(self, way: Any, tags: tuple[str | None, ...]) -> None:
+        if way.is_closed() and self._is_area(way, tags):
+            self._expected_ways.add(way.id)
+            if not all(node.location.valid() for node in way.nodes):
+                self.cut_ways.add(way.id)
             return
+        wkb: str | None = None
+        try:
+            wkb = self._wkb.create_linestring(way)
+        except osmium.InvalidLocationError:
+            self.cut_ways.add(way.id)
+            wkb = _pieces(way)
+        except RuntimeError:  # fewer than two places
+            self.broken.append(f"way {way.id}")
+        if wkb is not None:
+            self._add(wkb, tags)
+
+    def _is_area(self, way: Any, tags: tuple[str | None, ...]) -> bool:
+        """Say whether a closed way is an area for somebody who asks for these keys.
+
+        Its ``area`` tag decides, then its tags by these keys: a roundabout around a lawn is a line
+        among roads, and an area among lawns. If they say nothing, as a name, all its tags decide.
+        """
+        said: str | None = way.tags.get("area")
+        if said is not None:
+            return said != "no"
+        by_key = make_area(zip(self._keys, tags, strict=True))
+        return bool(make_area(way.tags) if by_key is None else by_key)
+
+    def _area(self, area: Any) -> None:
+        if area.from_way() and area.orig_id() not in self._expected_ways:
+            return
+        tags = tuple(area.tags.get(key) for key in self._keys)
+        try:
+            wkb = self._wkb.create_multipolygon(area)
+        except (osmium.InvalidLocationError, RuntimeError):
+            return
+        self._assembled.add((area.from_way(), area.orig_id()))
+        self._add(wkb, tags)
+
+    def _add(self, wkb: str, tags: tuple[str | None, ...]) -> None:
         self._shapes.append(wkb)
         self._shape_tags.append(tags)
 
-    def _is_line(self, entity: Any, tags: tuple[str | None, ...]) -> bool:
-        """A closed way is a line if it says so, or if all its wanted tags are linear by nature."""
-        area = entity.tags.get("area")
-        if area in ("yes", "no"):
-            return bool(area == "no")
-        return all(
-            value is None or key in _LINEAR_KEYS or (key, value) in _LINEAR_TAGS
-            for key, value in zip(self._keys, tags, strict=True)
+
+def _pieces(way: Any) -> str | None:
+    """Return what is left of a line between nodes that are missing, as WKB in hex, if anything."""
+    runs: list[list[tuple[float, float]]] = [[]]
+    for node in way.nodes:
+        if node.location.valid():
+            runs[-1].append((node.location.lon, node.location.lat))
+        else:
+            runs.append([])
+    lines = [run for run in runs if len(run) > 1]
+    return shapely.to_wkb(shapely.MultiLineString(lines), hex=True) if lines else None
+
+
+def _warn_of_losses(path: str, reader: _Reader) -> None:
+    """Say which features are missing or incomplete, and why."""
+    ways = _ways_there(path, {way for ways in reader.lost_relations.values() for way in ways})
+    cut = {n for n, members in reader.lost_relations.items() if not ways.issuperset(members)}
+    if reader.cut_ways or cut:
+        _log.warning(
+            "%s lacks parts of %d features, as an extract does that was cut at its border: areas "
+            "among them are left out, and of lines what is there is kept (%s); to have them whole, "
+            "take a larger extract, or cut it with osmium extract --strategy smart",
+            path,
+            len(reader.cut_ways) + len(cut),
+            _named([*(f"way {n}" for n in sorted(reader.cut_ways)), *_relations(cut)]),
         )
+    broken = [
+        *reader.broken,
+        *(f"way {number}" for number in reader.lost_ways),
+        *_relations(reader.lost_relations.keys() - cut),
+    ]
+    if broken:
+        _log.warning(
+            "%s: left out %d ways or relations with broken or incomplete rings (%s)",
+            path,
+            len(broken),
+            _named(broken),
+        )
+
+
+def _ways_there(path: str, wanted: set[int]) -> set[int]:
+    """Return which of the ways the file has, by another look at its ways if any are wanted."""
+    if not wanted:
+        return set()
+    ways = osmium.FileProcessor(path, osmium.osm.WAY)
+    return {way.id for way in ways.with_filter(osmium.filter.IdFilter(wanted))}
+
+
+def _relations(numbers: Iterable[int]) -> list[str]:
+    return [f"relation {number}" for number in sorted(numbers)]
+
+
+def _named(features: list[str]) -> str:
+    more = len(features) - _SHOWN
+    return ", ".join(features[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

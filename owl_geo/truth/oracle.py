@@ -10,7 +10,7 @@ from owl_geo.concepts.areas import PolygonLayer, class_shares
 from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as raster_extent

@@ -1,0 +1,63 @@
+"""Which files are OpenStreetMap's, and which of these hold a map rather than its history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import osmium
+
+from owl_geo.errors import LayerError, where_instead
+
+_PLAIN = (".pbf", ".o5m", ".o5c")
+_TEXT = (".osm", ".opl", ".osh", ".osc")  # may be compressed
+SUFFIXES = (*_PLAIN, *(form + packed for form in _TEXT for packed in ("", ".gz", ".bz2")))
+
+_BEGINNING = 1024  # bytes of an XML file in which its root element is looked for
+
+
+def is_osm(path: str) -> bool:
+    """Say whether a file is one of OpenStreetMap's, by its name: .osm.pbf, .osm.gz, .o5m, .opl ...
+
+    An .xml file is one if it begins like one.
+    """
+    name = path.lower()
+    return name.endswith(SUFFIXES) or (name.endswith(".xml") and _begins_as_osm(Path(path)))
+
+
+def _begins_as_osm(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"<osm" in file.read(_BEGINNING)
+    except OSError:
+        return False
+
+
+def check_is_map(path: str) -> osmium.io.Header:
+    """Return the header of an OSM file that holds one state of the map.
+
+    Raises LayerError where it is missing, or holds changes or several versions of its objects;
+    RuntimeError where it is no OSM file.
+    """
+    if not Path(path).is_file():
+        if Path(path).exists():
+            kind = "a folder" if Path(path).is_dir() else "no file"
+            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
+        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
+    name = path.lower()
+    if ".osc" in name or name.endswith(".o5c"):
+        raise LayerError(
+            f"{path} holds changes to a map, not a map",
+            remedy="apply them to an extract, for example with osmium apply-changes",
+        )
+    header = osmium.io.Reader(path, osmium.osm.NOTHING).header()
+    if header.has_multiple_object_versions or ".osh" in Path(name).suffixes:
+        raise history(path)
+    return header
+
+
+def history(path: str) -> LayerError:
+    """Return the error for a file with several versions of its objects."""
+    return LayerError(
+        f"{path} is a history file: it holds old versions of its objects and deleted ones",
+        remedy=f"take one state of it, with osmium time-filter {path} -o LATEST.osm.pbf",
+    )
