@@ -40,7 +40,7 @@ def check_is_map(path: str) -> osmium.io.Header:
     """
     if not Path(path).is_file():
         if Path(path).exists():
-            kind = "a folder" if Path(path).is_dir() else "no file"
+            kind = "a folder" if Path(path).is_dir() else "not a file"
             raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
         raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     name = path.lower()
