@@ -16,6 +16,9 @@ from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
 from owl_geo.settings.config import LayerSettings
 
+# Counts changes to what is read from the same extract: 2 = closed ways by the rules of osm_areas.
+_READING = 2
+
 
 class KeptLayers:
     """Reads layers, and remembers what it read from OSM extracts.
@@ -25,10 +28,13 @@ class KeptLayers:
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
+        like_before: whether layers that an earlier version kept will do, since what is computed
+            from them joins what was computed then.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, like_before: bool = False) -> None:
         self._folder = folder
+        self._like_before = like_before
         self._used: dict[str, Layer] = {}
 
     def load(self, settings: LayerSettings, keys: Collection[str]) -> Layer:
@@ -37,11 +43,13 @@ class KeptLayers:
         if not is_osm(settings.path) or not path.is_file():
             return load(settings, keys)
         stat = path.stat()
-        identity = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
-        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        identity: list[object] = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
+        name = _digest([*identity, _READING])
         if name not in self._used:
-            kept = self._kept(name)
-            self._used[name] = kept if kept is not None else load(settings, keys)
+            layer = self._kept(name)
+            if layer is None and self._like_before:
+                layer = self._kept(_digest(identity))  # as versions before 2 named it
+            self._used[name] = layer if layer is not None else load(settings, keys)
         return self._used[name]
 
     def write(self, folder: Path) -> None:
@@ -76,3 +84,7 @@ class KeptLayers:
             return Layer(features, extent, tuple(record["fields"]))
         except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
             return None
+
+
+def _digest(identity: list[object]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]

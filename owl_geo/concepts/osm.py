@@ -1,4 +1,4 @@
-"""OpenStreetMap files, read in one stream by libosmium; only the wanted keys are kept."""
+"""OpenStreetMap files, read in one stream by libosmium; only the requested keys are kept."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     Multipolygon relations and the closed ways that ``osm_areas`` calls areas are polygons, other
     ways lines, tagged nodes points. Of a line whose nodes are missing in part, what is there is
     kept; areas of which something is missing or broken are left out; warnings count both. Node
-    locations are held in memory. Raises LayerError where the file is missing, no OSM file, cut
-    short, or a history file.
+    locations are held in memory. Raises LayerError where the file is missing, truncated, not an
+    OSM file, or a history file.
     """
     wanted = tuple(dict.fromkeys(keys))
     reader = _Reader(path, wanted)
@@ -39,7 +39,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
         reader.read(_objects(path, wanted))
         _warn_of_losses(path, reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
-        raise LayerError(f"{path} is no OSM file, or a damaged one: {error}") from error
+        raise LayerError(f"{path} is not an OSM file, or is damaged: {error}") from error
     bounds = (
         (box.bottom_left.lon, box.bottom_left.lat, box.top_right.lon, box.top_right.lat)
         if box.valid()
@@ -57,10 +57,10 @@ def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
 
 
 class _WithoutMemberZero:
-    """Leaves out relations with a member of the number 0, which end libosmium's assembly badly."""
+    """Leaves out relations with a member of id 0, which break libosmium's assembly."""
 
     def relation(self, relation: Any) -> bool:
-        """Say whether to leave it out."""
+        """Return whether to leave the relation out."""
         return any(member.ref == 0 for member in relation.members)
 
 
