@@ -81,7 +81,7 @@ class KeptLayers:
             features = gpd.read_parquet(self._folder / f"{name}.parquet")
             west, south, east, north = record["bounds"]
             extent = Extent(features.crs, (west, south, east, north))
-            return Layer(features, extent, tuple(record["fields"]))
+            return Layer(features, extent, tuple(record["fields"]), is_osm=True)
         except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
             return None
 

@@ -36,6 +36,7 @@ class Layer:
     features: gpd.GeoDataFrame
     extent: Extent
     fields: tuple[str, ...]
+    is_osm: bool = False
 
 
 def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
@@ -68,7 +69,7 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if features.empty:
         raise LayerError(f"{settings.path} has no features with {', '.join(keys)}")
     bounds = tuple(features.total_bounds.tolist()) if box is None else box
-    return Layer(features, Extent(features.crs, bounds), tuple(keys))
+    return Layer(features, Extent(features.crs, bounds), tuple(keys), is_osm=True)
 
 
 def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:

@@ -13,7 +13,7 @@ import shapely
 
 from owl_geo.concepts.extents import Bounds
 from owl_geo.concepts.osm_areas import make_area
-from owl_geo.concepts.osm_files import check_is_map, history
+from owl_geo.concepts.osm_files import as_file, check_is_map, history
 from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
 
@@ -50,7 +50,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
 
 def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
     with_key = osmium.filter.KeyFilter(*keys)
-    areas = osmium.FileProcessor(path).with_areas(with_key, _WithoutMemberZero())
+    areas = osmium.FileProcessor(as_file(path)).with_areas(with_key, _WithoutMemberZero())
     if path.lower().endswith(".pbf"):
         areas = areas.with_filter(with_key)  # the header says whether it is a history file
     return iter(areas)
@@ -159,9 +159,9 @@ class _Reader:
         Its ``area`` tag decides, then its tags by these keys: a roundabout around a lawn is a line
         among roads, and an area among lawns. If they say nothing, as a name, all its tags decide.
         """
-        said: str | None = way.tags.get("area")
-        if said is not None:
-            return said != "no"
+        area: str | None = way.tags.get("area")
+        if area is not None:
+            return area != "no"
         by_key = make_area(zip(self._keys, tags, strict=True))
         return bool(make_area(way.tags) if by_key is None else by_key)
 
@@ -224,7 +224,7 @@ def _ways_there(path: str, wanted: set[int]) -> set[int]:
     """Return which of the ways the file has, by another look at its ways if any are wanted."""
     if not wanted:
         return set()
-    ways = osmium.FileProcessor(path, osmium.osm.WAY)
+    ways = osmium.FileProcessor(as_file(path), osmium.osm.WAY)
     return {way.id for way in ways.with_filter(osmium.filter.IdFilter(wanted))}
 
 

@@ -24,7 +24,7 @@ def make_area(tags: Iterable[tuple[str, str | None]]) -> bool | None:
     itself is not among the rules.
     """
     lifecycle, rules = _rules()
-    known = False
+    has_rule = False
     for key, value in tags:
         before, colon, after = key.partition(":")
         rule = rules.get(after if colon and before in lifecycle else key)
@@ -32,8 +32,8 @@ def make_area(tags: Iterable[tuple[str, str | None]]) -> bool | None:
             continue
         if value != "no" and rule.usual != (value in rule.others):
             return True
-        known = True
-    return False if known else None
+        has_rule = True
+    return False if has_rule else None
 
 
 @cache

@@ -32,11 +32,18 @@ def _begins_as_osm(path: Path) -> bool:
         return False
 
 
+def as_file(path: str) -> osmium.io.File:
+    """Return an OSM file for osmium, which by itself would not know .OSM.PBF and .xml."""
+    name = path.lower()
+    suffix = max((suffix for suffix in SUFFIXES if name.endswith(suffix)), key=len, default=".osm")
+    return osmium.io.File(path, suffix.removeprefix("."))
+
+
 def check_is_map(path: str) -> osmium.io.Header:
     """Return the header of an OSM file that holds one state of the map.
 
     Raises LayerError where it is missing, or holds changes or several versions of its objects;
-    RuntimeError where it is no OSM file.
+    RuntimeError where it is not an OSM file.
     """
     if not Path(path).is_file():
         if Path(path).exists():
@@ -49,7 +56,7 @@ def check_is_map(path: str) -> osmium.io.Header:
             f"{path} holds changes to a map, not a map",
             remedy="apply them to an extract, for example with osmium apply-changes",
         )
-    header = osmium.io.Reader(path, osmium.osm.NOTHING).header()
+    header = osmium.io.Reader(as_file(path), osmium.osm.NOTHING).header()
     if header.has_multiple_object_versions or ".osh" in Path(name).suffixes:
         raise history(path)
     return header
