@@ -8,9 +8,10 @@ import osmium
 
 from owl_geo.errors import LayerError, where_instead
 
-_PLAIN = (".pbf", ".o5m", ".o5c")
-_TEXT = (".osm", ".opl", ".osh", ".osc")  # may be compressed
-SUFFIXES = (*_PLAIN, *(form + packed for form in _TEXT for packed in ("", ".gz", ".bz2")))
+_PACKED = ("", ".gz", ".bz2")
+SUFFIXES = (".pbf", ".o5m", *(form + end for form in (".osm", ".opl") for end in _PACKED))  # maps
+_HISTORIES = (".osh.pbf", *(".osh" + end for end in _PACKED))
+_CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
 
 _BEGINNING = 1024  # bytes of an XML file in which its root element is looked for
 
@@ -21,7 +22,9 @@ def is_osm(path: str) -> bool:
     An .xml file is one if it begins like one.
     """
     name = path.lower()
-    return name.endswith(SUFFIXES) or (name.endswith(".xml") and _begins_as_osm(Path(path)))
+    return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
+        name.endswith(".xml") and _begins_as_osm(Path(path))
+    )
 
 
 def _begins_as_osm(path: Path) -> bool:
@@ -35,7 +38,8 @@ def _begins_as_osm(path: Path) -> bool:
 def as_file(path: str) -> osmium.io.File:
     """Return an OSM file for osmium, which by itself would not know .OSM.PBF and .xml."""
     name = path.lower()
-    suffix = max((suffix for suffix in SUFFIXES if name.endswith(suffix)), key=len, default=".osm")
+    endings = (suffix for suffix in (*SUFFIXES, *_HISTORIES) if name.endswith(suffix))
+    suffix = max(endings, key=len, default=".osm")
     return osmium.io.File(path, suffix.removeprefix("."))
 
 
@@ -51,13 +55,13 @@ def check_is_map(path: str) -> osmium.io.Header:
             raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
         raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     name = path.lower()
-    if ".osc" in name or name.endswith(".o5c"):
+    if name.endswith(_CHANGES):
         raise LayerError(
             f"{path} holds changes to a map, not a map",
             remedy="apply them to an extract, for example with osmium apply-changes",
         )
     header = osmium.io.Reader(as_file(path), osmium.osm.NOTHING).header()
-    if header.has_multiple_object_versions or ".osh" in Path(name).suffixes:
+    if header.has_multiple_object_versions or name.endswith(_HISTORIES):
         raise history(path)
     return header
 
