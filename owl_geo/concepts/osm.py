@@ -199,9 +199,9 @@ def _warn_of_losses(path: str, reader: _Reader) -> None:
     cut = {n for n, members in reader.lost_relations.items() if not ways.issuperset(members)}
     if reader.cut_ways or cut:
         _log.warning(
-            "%s lacks parts of %d features, as an extract does that was cut at its border: areas "
-            "among them are left out, and of lines what is there is kept (%s); to have them whole, "
-            "take a larger extract, or cut it with osmium extract --strategy smart",
+            "%s lacks parts of some features (%d), as an extract does that was cut at its border: "
+            "areas among them are left out, and of lines what is there is kept (%s); to have them "
+            "whole, take a larger extract, or cut it with osmium extract --strategy smart",
             path,
             len(reader.cut_ways) + len(cut),
             _named([*(f"way {n}" for n in sorted(reader.cut_ways)), *_relations(cut)]),

@@ -165,7 +165,9 @@ def test_osm_extracts_that_were_cut_say_what_they_lack(
     ]
     assert features.length[0] == pytest.approx(0.2) and features.length[1] == pytest.approx(0.1)
     (message,) = caplog.messages
-    assert message.startswith(f"{path} lacks parts of 5 features, as an extract does that was cut")
+    assert message.startswith(
+        f"{path} lacks parts of some features (5), as an extract does that was cut"
+    )
     assert "(way 11, way 12, way 13, way 14, relation 20)" in message
 
 
