@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import geopandas as gpd
@@ -13,7 +15,7 @@ import shapely
 
 from owl_geo.concepts.extents import Bounds
 from owl_geo.concepts.osm_areas import make_area
-from owl_geo.concepts.osm_files import as_file, check_is_map, history
+from owl_geo.concepts.osm_files import as_file, check_is_map, history, write_in_order
 from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
 
@@ -33,11 +35,18 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     OSM file, or a history file.
     """
     wanted = tuple(dict.fromkeys(keys))
-    reader = _Reader(path, wanted)
     try:
         box = check_is_map(path).box()
-        reader.read(_objects(path, wanted))
-        _warn_of_losses(path, reader)
+        reader = _Reader(path, wanted)
+        if reader.read(_objects(path, wanted), with_all_nodes=not _has_header(path)):
+            _warn_of_losses(path, path, reader)
+        else:
+            with TemporaryDirectory() as folder:
+                ordered = Path(folder) / "ordered.osm.pbf"
+                write_in_order(path, ordered)
+                reader = _Reader(path, wanted)
+                reader.read(_objects(str(ordered), wanted), with_all_nodes=False)
+                _warn_of_losses(path, str(ordered), reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
         raise LayerError(f"{path} is not an OSM file, or is damaged: {error}") from error
     bounds = (
@@ -51,9 +60,12 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
 def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
     with_key = osmium.filter.KeyFilter(*keys)
     areas = osmium.FileProcessor(as_file(path)).with_areas(with_key, _WithoutMemberZero())
-    if path.lower().endswith(".pbf"):
-        areas = areas.with_filter(with_key)  # the header says whether it is a history file
-    return iter(areas)
+    return iter(areas.with_filter(with_key) if _has_header(path) else areas)
+
+
+def _has_header(path: str) -> bool:
+    """Return whether the file's header says if it is a history, or only its objects do."""
+    return path.lower().endswith(".pbf")
 
 
 class _WithoutMemberZero:
@@ -83,16 +95,21 @@ class _Reader:
         self.broken: list[str] = []
         self._wkb = osmium.geom.WKBFactory()
 
-    def read(self, objects: Iterator[Any]) -> None:
-        """Take in all objects; raises LayerError where one has several versions."""
-        last = ("", 0)
+    def read(self, objects: Iterator[Any], *, with_all_nodes: bool) -> bool:
+        """Take in all objects; return whether nodes precede ways, and ways relations.
+
+        Stops where they do not. Raises LayerError where an object has several versions.
+        """
+        last = (-1, 0)
         for entity in objects:
             if entity.is_area():
                 self._area(entity)
                 continue
-            this = (entity.type_str(), entity.id)
+            this = ("nwr".index(entity.type_str()), entity.id)
             if this == last or not entity.visible:
                 raise history(self._path)
+            if this[0] < last[0] or (this[0] == 1 and last[0] < 0 and with_all_nodes):
+                return False
             last = this
             tags = tuple(entity.tags.get(key) for key in self._keys)
             if not any(tags):
@@ -104,6 +121,7 @@ class _Reader:
             elif entity.tags.get("type") in ("multipolygon", "boundary"):
                 ways = (member.ref for member in entity.members if member.type == "w")
                 self._relations[entity.id] = tuple(ways)
+        return True
 
     @property
     def lost_relations(self) -> dict[int, tuple[int, ...]]:
@@ -193,9 +211,9 @@ def _pieces(way: Any) -> str | None:
     return shapely.to_wkb(shapely.MultiLineString(lines), hex=True) if lines else None
 
 
-def _warn_of_losses(path: str, reader: _Reader) -> None:
-    """Say which features are missing or incomplete, and why."""
-    ways = _ways_there(path, {way for ways in reader.lost_relations.values() for way in ways})
+def _warn_of_losses(path: str, file: str, reader: _Reader) -> None:
+    """Say which features of a path, read from this file, are missing or incomplete, and why."""
+    ways = _ways_there(file, {way for ways in reader.lost_relations.values() for way in ways})
     cut = {n for n, members in reader.lost_relations.items() if not ways.issuperset(members)}
     if reader.cut_ways or cut:
         _log.warning(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import osmium
 
@@ -72,3 +74,29 @@ def history(path: str) -> LayerError:
         f"{path} is a history file: it holds old versions of its objects and deleted ones",
         remedy=f"take one state of it, with osmium time-filter {path} -o LATEST.osm.pbf",
     )
+
+
+def write_in_order(path: str, ordered: Path) -> None:
+    """Copy a map with its nodes first, then ways, then relations, each once.
+
+    Overpass writes other orders, and with ``out geom`` nodes as places within ways. Raises
+    RuntimeError where the map cannot be read.
+    """
+    file = as_file(path)
+    ways: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.WAY)
+    within_ways = {
+        node.ref: (node.location.lon, node.location.lat)
+        for way in ways
+        for node in way.nodes
+        if node.location.valid()
+    }
+    with osmium.SimpleWriter(str(ordered)) as writer:
+        for entities in (osmium.osm.NODE, osmium.osm.WAY, osmium.osm.RELATION):
+            written: set[int] = set()
+            for entity in osmium.FileProcessor(file, entities):
+                if entity.id not in written:
+                    writer.add(entity)
+                    written.add(entity.id)
+            if entities == osmium.osm.NODE:
+                for number in within_ways.keys() - written:
+                    writer.add(osmium.osm.mutable.Node(id=number, location=within_ways[number]))

@@ -190,6 +190,30 @@ def test_osm_all_forms_of_a_file_hold_the_same(tmp_path: Path) -> None:
         assert shapely.equals(found.geometry, wanted.geometry).all()
 
 
+def test_osm_objects_in_overpass_order_are_read_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``out body; >; out skel qt;`` gives nodes after ways, and tagged nodes twice."""
+    body = (
+        osm_node(4, 9, 47.1, landuse="x")
+        + osm_way(10, RING, landuse="forest")
+        + osm_relation(20, [(11, "outer")], landuse="farm")
+        + osm_node(4, 9, 47.1)
+        + SQUARE.replace(osm_node(4, 9, 47.1), "")
+        + osm_way(11, RING)
+        + osm_way(10, RING)
+    )
+    features = read(write_osm(tmp_path / "a.osm", body), "landuse")
+    assert sorted(features["landuse"]) == ["farm", "forest", "x"]
+    assert sorted(features.area.round(9)) == [0, 0.01, 0.01]
+    places = [(1, 9, 47), (2, 9.1, 47), (3, 9.1, 47.1), (1, 9, 47)]
+    within = "".join(f"<nd ref='{n}' lon='{lon}' lat='{lat}'/>" for n, lon, lat in places)
+    way = f"<way id='10'>{within}<tag k='landuse' v='forest'/></way>"  # as out geom has it
+    (polygon,) = read(write_osm(tmp_path / "b.osm", way), "landuse").geometry
+    assert polygon.area == pytest.approx(0.005)
+    assert not caplog.messages
+
+
 def _o5m() -> bytes:
     """The same file in a format that osmium reads and does not write."""
 
