@@ -110,7 +110,7 @@ def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Window
 def _warn_if_empty(
     geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
 ) -> None:
-    """Say that a concept finds nothing, or that values are not in the layer, and which are."""
+    """Log that a concept finds nothing, or that the layer lacks values, and which values it has."""
     if len(geometries) == 0:
         _log.warning(
             "concepts.%s: layer %r has no %s%s%s; %s%s",
@@ -124,7 +124,7 @@ def _warn_if_empty(
         )
         return
     absent = selection.absent(layer)
-    if absent and not layer.is_osm:  # of OSM's many ways to tag a thing a place has but some
+    if absent and not layer.is_osm:  # no extract has all the tags that filters for OSM allow for
         _log.warning(
             "concepts.%s: layer %r has no feature with %s (%s)%s",
             selection.concept,
@@ -136,7 +136,7 @@ def _warn_if_empty(
 
 
 def _instead(selection: Selection, layer: Layer) -> str:
-    """Return what a layer has where it has not what a concept needs, in brackets."""
+    """Return, in brackets, what the layer has in place of what the concept needs."""
     if not selection.keys or selection.column is not None:
         return ""
     _, geometries, _ = selection.features(layer)

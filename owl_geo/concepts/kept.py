@@ -16,7 +16,7 @@ from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
 from owl_geo.settings.config import LayerSettings
 
-# Counts changes to what is read from the same extract: 2 = closed ways by the rules of osm_areas.
+# Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml.
 _READING = 2
 
 
@@ -28,8 +28,8 @@ class KeptLayers:
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
-        like_before: whether layers that an earlier version kept will do, since what is computed
-            from them joins what was computed then.
+        like_before: whether to use layers that an earlier version kept, for values that join
+            those computed by that version.
     """
 
     def __init__(self, folder: Path | None = None, *, like_before: bool = False) -> None:

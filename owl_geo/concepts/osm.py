@@ -29,10 +29,9 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
 
     The frame is in EPSG:4326 and has one text column per key, missing where a feature lacks it.
     Multipolygon relations and the closed ways that ``osm_areas`` calls areas are polygons, other
-    ways lines, tagged nodes points. Of a line whose nodes are missing in part, what is there is
-    kept; areas of which something is missing or broken are left out; warnings count both. Node
-    locations are held in memory. Raises LayerError where the file is missing, truncated, not an
-    OSM file, or a history file.
+    ways lines, tagged nodes points. A line keeps the parts whose nodes are in the file; areas with
+    missing or broken parts are left out; warnings name both. Node locations are held in memory.
+    Raises LayerError where the file is missing, truncated, not an OSM file, or a history file.
     """
     wanted = tuple(dict.fromkeys(keys))
     try:
@@ -172,10 +171,10 @@ class _Reader:
             self._add(wkb, tags)
 
     def _is_area(self, way: Any, tags: tuple[str | None, ...]) -> bool:
-        """Say whether a closed way is an area for somebody who asks for these keys.
+        """Return whether a closed way is an area as far as the requested keys are concerned.
 
-        Its ``area`` tag decides, then its tags by these keys: a roundabout around a lawn is a line
-        among roads, and an area among lawns. If they say nothing, as a name, all its tags decide.
+        Its ``area`` tag decides, then its requested tags: a roundabout around a lawn is a line as a
+        road and an area as grass. If the rules know none of these keys, all its tags decide.
         """
         area: str | None = way.tags.get("area")
         if area is not None:
@@ -200,7 +199,7 @@ class _Reader:
 
 
 def _pieces(way: Any) -> str | None:
-    """Return what is left of a line between nodes that are missing, as WKB in hex, if anything."""
+    """Return the parts of a line between missing nodes as WKB in hex, None if there are none."""
     runs: list[list[tuple[float, float]]] = [[]]
     for node in way.nodes:
         if node.location.valid():
@@ -212,14 +211,14 @@ def _pieces(way: Any) -> str | None:
 
 
 def _warn_of_losses(path: str, file: str, reader: _Reader) -> None:
-    """Say which features of a path, read from this file, are missing or incomplete, and why."""
+    """Log which features of a map, or of its ordered copy, are missing or incomplete, and why."""
     ways = _ways_there(file, {way for ways in reader.lost_relations.values() for way in ways})
     cut = {n for n, members in reader.lost_relations.items() if not ways.issuperset(members)}
     if reader.cut_ways or cut:
         _log.warning(
-            "%s lacks parts of some features (%d), as an extract does that was cut at its border: "
-            "areas among them are left out, and of lines what is there is kept (%s); to have them "
-            "whole, take a larger extract, or cut it with osmium extract --strategy smart",
+            "%s lacks parts of some features (%d), probably because it was cut there: areas are left "
+            "out, lines keep the parts in the file (%s); for whole features use a larger extract, or "
+            "one cut with osmium extract --strategy smart",
             path,
             len(reader.cut_ways) + len(cut),
             _named([*(f"way {n}" for n in sorted(reader.cut_ways)), *_relations(cut)]),
@@ -239,7 +238,7 @@ def _warn_of_losses(path: str, file: str, reader: _Reader) -> None:
 
 
 def _ways_there(path: str, wanted: set[int]) -> set[int]:
-    """Return which of the ways the file has, by another look at its ways if any are wanted."""
+    """Return which of the ways are in the file; reads its ways again unless none are wanted."""
     if not wanted:
         return set()
     ways = osmium.FileProcessor(as_file(path), osmium.osm.WAY)

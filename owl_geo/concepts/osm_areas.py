@@ -18,10 +18,10 @@ class _Rule:
 
 
 def make_area(tags: Iterable[tuple[str, str | None]]) -> bool | None:
-    """Say whether one of the tags makes an area of a closed way; None where the rules know none.
+    """Return whether a tag makes a closed way an area; None where the rules know none of the keys.
 
-    ``tags`` are keys and values; a value may be None where there is no such tag. The tag ``area``
-    itself is not among the rules.
+    ``tags`` are keys and values, None for a tag that the way lacks. The rules leave out the tag
+    ``area`` itself.
     """
     lifecycle, rules = _rules()
     has_rule = False

@@ -1,4 +1,4 @@
-"""Which files are OpenStreetMap's, and which of these hold a map rather than its history."""
+"""Which files are OpenStreetMap files, and which of these hold a map rather than its history."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BEGINNING = 1024  # bytes of an XML file in which its root element is looked fo
 
 
 def is_osm(path: str) -> bool:
-    """Say whether a file is one of OpenStreetMap's, by its name: .osm.pbf, .osm.gz, .o5m, .opl ...
+    """Return whether the name is that of an OSM file: .osm.pbf, .osm.gz, .o5m, .opl, ...
 
-    An .xml file is one if it begins like one.
+    An .xml file is an OSM file if it begins like one.
     """
     name = path.lower()
     return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
@@ -71,15 +71,15 @@ def check_is_map(path: str) -> osmium.io.Header:
 def history(path: str) -> LayerError:
     """Return the error for a file with several versions of its objects."""
     return LayerError(
-        f"{path} is a history file: it holds old versions of its objects and deleted ones",
-        remedy=f"take one state of it, with osmium time-filter {path} -o LATEST.osm.pbf",
+        f"{path} is a history file, with old versions of its objects and deleted ones",
+        remedy=f"extract one state of it with osmium time-filter {path} -o LATEST.osm.pbf",
     )
 
 
 def write_in_order(path: str, ordered: Path) -> None:
-    """Copy a map with its nodes first, then ways, then relations, each once.
+    """Copy a map with nodes first, then ways, then relations, each once.
 
-    Overpass writes other orders, and with ``out geom`` nodes as places within ways. Raises
+    Overpass writes other orders, and with ``out geom`` it writes node locations within ways. Raises
     RuntimeError where the map cannot be read.
     """
     file = as_file(path)

@@ -69,7 +69,7 @@ class Selection:
         return [key for key in self.keys if key not in layer.features.columns]
 
     def absent(self, layer: Layer) -> list[TagFilter]:
-        """Return the values that no feature has though the layer has their attribute, one each."""
+        """Return a filter for each value that no feature has, of attributes that the layer has."""
         return [
             TagFilter(part.key, (value,))
             for part in self._parts(layer)
@@ -118,7 +118,7 @@ def select(
     wanted = (value for parts in parsed.values() for part in parts for value in part.values)
     if is_osm(layers[layer].path) and "null" in map(str.lower, wanted):
         raise ConfigError(
-            f"{where}: layer {layer!r} is an OSM file, where what has no tag is not there",
-            remedy="name the tags that you want",
+            f"{where}: layer {layer!r} is an OSM file, in which a missing tag cannot be looked for",
+            remedy="name the tags that features have",
         )
     return Selection(concept, layer, parsed, column)

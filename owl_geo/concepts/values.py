@@ -1,7 +1,7 @@
-"""Values of attributes, compared with what people type, whatever type a format gives them.
+"""Attribute values compared with what people type, whatever type a format gives them.
 
-GDAL reads a yes/no attribute as bool, as 0 and 1 in floats where some are missing, or as text, and
-dates as dates or as text: what is typed matches all of them alike.
+GDAL reads a yes/no attribute as bool, as text, or, where some are missing, as the floats 0 and 1;
+it reads dates as dates or as text. What is typed matches all of these alike.
 """
 
 from __future__ import annotations

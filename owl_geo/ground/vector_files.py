@@ -1,7 +1,7 @@
 """Vector files of every format: which layers and attributes they have, and their features.
 
-GDAL reads most. GeoParquet is read by geopandas, since GDAL as it comes with pyogrio cannot; and to
-GDAL it is said where a CSV has its coordinates, and where in an archive the one data set lies.
+GDAL reads most of them. GeoParquet is read by geopandas, since pyogrio's GDAL cannot. GDAL has to be
+told which columns of a CSV hold coordinates, and where in an archive the data set is.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _placed(path: str, table: gpd.GeoDataFrame, columns: tuple[str, str]) -> gpd
 
 
 def _in_archive(path: str) -> str:
-    """Return where in a zip archive the data set is, which GDAL finds at its top only.
+    """Return the data set in a zip archive; GDAL itself finds it only at the top.
 
     Raises ValueError where there are several.
     """

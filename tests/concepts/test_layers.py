@@ -166,7 +166,7 @@ def test_osm_extracts_that_were_cut_say_what_they_lack(
     assert features.length[0] == pytest.approx(0.2) and features.length[1] == pytest.approx(0.1)
     (message,) = caplog.messages
     assert message.startswith(
-        f"{path} lacks parts of some features (5), as an extract does that was cut"
+        f"{path} lacks parts of some features (5), probably because it was cut there"
     )
     assert "(way 11, way 12, way 13, way 14, relation 20)" in message
 
@@ -252,7 +252,7 @@ def test_osm_histories_and_changes_are_refused(tmp_path: Path) -> None:
             writer.add(entity)
     renamed = shutil.copy(tmp_path / "a.osh.pbf", tmp_path / "renamed.osm.pbf")
     for path in (twice, with_deleted, named, tmp_path / "a.osh.pbf", renamed):
-        with pytest.raises(LayerError, match=r"is a history file: .* osmium time-filter"):
+        with pytest.raises(LayerError, match=r"is a history file, .* osmium time-filter"):
             read(path, "landuse")
     (tmp_path / "a.osc.gz").write_bytes(b"")
     with pytest.raises(LayerError, match="holds changes to a map, not a map"):
