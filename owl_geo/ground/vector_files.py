@@ -1,7 +1,7 @@
 """Vector files of every format: which layers and attributes they have, and their features.
 
-GDAL reads most of them. GeoParquet is read by geopandas, since pyogrio's GDAL cannot. GDAL has to be
-told which columns of a CSV hold coordinates, and where in an archive the data set is.
+GDAL reads most of them. GeoParquet is read by geopandas, since pyogrio's GDAL cannot. GDAL has to
+be told which columns of a CSV hold coordinates, and where in an archive the data set is.
 """
 
 from __future__ import annotations
