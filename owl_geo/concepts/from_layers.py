@@ -110,13 +110,37 @@ def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Window
 def _warn_if_empty(
     geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
 ) -> None:
+    """Log that a concept finds nothing, or that the layer lacks values, and which values it has."""
     if len(geometries) == 0:
         _log.warning(
-            "concepts.%s: layer %r has no %s%s; %s%s",
+            "concepts.%s: layer %r has no %s%s%s; %s%s",
             selection.concept,
             selection.layer,
             kind,
             f" with {selection}" if selection.keys else "",
+            _instead(selection, layer),
             outcome,
             selection.meant(layer),
         )
+        return
+    absent = selection.absent(layer)
+    if absent and not layer.is_osm:  # no extract has all the tags that filters for OSM allow for
+        _log.warning(
+            "concepts.%s: layer %r has no feature with %s (%s)%s",
+            selection.concept,
+            selection.layer,
+            ", ".join(map(str, absent)),
+            selection.existing(layer),
+            selection.meant(layer),
+        )
+
+
+def _instead(selection: Selection, layer: Layer) -> str:
+    """Return, in brackets, what the layer has in place of what the concept needs."""
+    if not selection.keys or selection.column is not None:
+        return ""
+    _, geometries, _ = selection.features(layer)
+    if len(geometries):
+        return " (those that it has are lines or points)"
+    existing = selection.existing(layer)
+    return f" ({existing})" if existing else ""

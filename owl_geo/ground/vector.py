@@ -1,4 +1,4 @@
-"""Vector files read through GDAL, even with broken rings or invalid coordinates."""
+"""Features of vector files, even with broken rings or invalid coordinates."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from shapely.errors import ShapelyError
 
+from owl_geo.ground import vector_files
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
@@ -24,7 +24,7 @@ UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
 
 
 def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
-    """Read a layer as ``pyogrio.read_dataframe`` does; broken geometries become missing.
+    """Read a layer as ``vector_files.read`` does; broken geometries become missing.
 
     Raises one of ``UNREADABLE``.
     """
@@ -32,12 +32,12 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
         # measured shapes, several types, unclosed rings: either harmless or logged below
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            return pyogrio.read_dataframe(path, **options)
+            return vector_files.read(path, **options)
         except ShapelyError:
             _log.warning(
                 "%s has broken geometries, for example unclosed rings; they are left out", path
             )
-            return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
+            return vector_files.read(path, on_invalid="ignore", **options)
 
 
 def repaired(geometries: AnyArray) -> AnyArray:

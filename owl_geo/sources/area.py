@@ -7,7 +7,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from pyproj import CRS
 
@@ -17,6 +16,7 @@ from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
@@ -32,7 +32,7 @@ class AreaOfInterest:
         self.path = str(path)
         check_is_file(self.path, SourceError)
         try:
-            layers = pyogrio.list_layers(self.path)[:, 0].tolist()
+            layers = [name for name, _ in list_layers(self.path)]
             if len(layers) > 1:
                 raise SourceError(
                     f"the area of interest {self.path} has several layers: {', '.join(layers)}",

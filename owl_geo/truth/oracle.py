@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from owl_geo.concepts.areas import PolygonLayer, class_shares
 from owl_geo.concepts.extents import check as check_extent
-from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled
 from owl_geo.concepts.rasters import extent as raster_extent
+from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import reproject
 from owl_geo.ground.raster import is_raster, values_of
@@ -199,18 +199,18 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
             f"{oracle.path} has no attribute {oracle.column!r}",
             remedy=suggestion(oracle.column, layer.fields),
         )
-    text = text_of(layer.features[oracle.column])
-    codes = np.full(len(text), len(wanted), dtype=np.int64)
+    column = layer.features[oracle.column]
+    codes = np.full(len(column), len(wanted), dtype=np.int64)
     for code, name in enumerate(wanted):
         values = oracle.values.get(name, (name,))
-        has_value = np.isin(text, values)
-        if not has_value.any():
-            present = sorted(set(text.tolist()))
+        of_class = has_value(column, values)
+        if not of_class.any():
+            present = sorted(set(text_of(column).tolist()))
             shown = ", ".join(map(repr, present[:_SHOWN]))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; there "
                 f"are {shown}{' ...' if len(present) > _SHOWN else ''}",
                 remedy="name the values with --oracle-values, or as oracle.values in owl.toml",
             )
-        codes[has_value] = code
+        codes[of_class] = code
     return codes

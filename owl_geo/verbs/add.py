@@ -155,7 +155,7 @@ class _Fresh:
             )
         if not len(source.index):
             return cls(run.patches[:0], None)
-        layers = KeptLayers(run.path / LAYERS)
+        layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = making.concepts_of(
             settings, source, report, workers, layers, skip=True, a_part=True
         )

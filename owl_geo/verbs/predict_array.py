@@ -84,7 +84,7 @@ def predict_array(
         settings.concepts,
         settings.layers,
         a_part=True,
-        kept=KeptLayers(run.path / LAYERS),
+        kept=KeptLayers(run.path / LAYERS, like_before=True),
     ).columns
     new = pd.concat([source.index, columns], axis=1)[run.patches.columns]
     n = len(run.patches)
