@@ -25,6 +25,7 @@ from owl_geo.sources.scene_names import (
 )
 from owl_geo.sources.stac import items_of, scene_of_item
 from owl_geo.sources.unopened import OnError
+from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import FailedScene
 
 _log = logging.getLogger("owl_geo")
@@ -222,12 +223,31 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     ]
     for path in kept:
         _check_text(path)
+    kept = _without_views(kept)
     if not kept:
         only = f"; it matches {len(matches)} files that are not scenes" if matches else ""
         raise SourceError(
             f"no scene matches {pattern!r} in {folder}{only}",
             remedy="check the pattern, ** goes into folders below",
         )
+    return kept
+
+
+def _without_views(paths: list[str]) -> list[str]:
+    """Leave out each VRT that shows nothing but files that match too: its pixels are theirs."""
+    real = {os.path.realpath(path) for path in paths}
+    kept = []
+    for path in paths:
+        shown = (
+            [os.path.realpath(file) for file in sources_of(Path(path))] if is_virtual(path) else []
+        )
+        if shown and real.issuperset(shown):
+            _log.warning("%s shows only files that match too, and is left out", path)
+        elif real.intersection(shown):
+            _log.warning("%s shows files that match too: their ground is there twice", path)
+            kept.append(path)
+        else:
+            kept.append(path)
     return kept
 
 

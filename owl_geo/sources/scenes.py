@@ -14,9 +14,10 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
-from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
+from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
-from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.files import read_bands
+from owl_geo.sources.folders import folder_of_rasters
 from owl_geo.sources.products import (
     CloudMask,
     Product,
@@ -26,8 +27,6 @@ from owl_geo.sources.products import (
     sentinel2,
 )
 from owl_geo.types import FailedScene, SceneGrid
-
-_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,20 @@ class SceneDescription:
     mask: CloudMask | None
     unusable: tuple[str, ...]  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
+    side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
+    left_out: tuple[str, ...] = ()  # files that are not bands by default, and why: a clause each
+
+    def select(self, wanted: Sequence[str]) -> tuple[Band, ...]:
+        """Return the wanted bands; see ``bands.select``.
+
+        One of a side file is meant by its own name alone: neither by a colour nor by a number.
+        """
+        bands = [
+            band
+            for band in self.bands
+            if band.path not in self.side_files or any(_names(word, band) for word in wanted)
+        ]
+        return select(bands, wanted, f"scene {self.name!r}")
 
     @property
     def grid(self) -> SceneGrid:
@@ -98,6 +111,16 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
+        side_files=product.side_files,
+        left_out=product.left_out,
+    )
+
+
+def _names(word: str, band: Band) -> bool:
+    """Return whether a word is a band's name, or the end of it and no band's common name."""
+    plain, name = unpadded(word.strip()), unpadded(band.name)
+    return name == plain or (
+        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}"))
     )
 
 
@@ -113,7 +136,7 @@ def _product(scene: SceneSettings) -> Product:
         return sentinel2(path)
     if is_landsat(path):
         return landsat(path)
-    return _folder(path, scene.mask)
+    return folder_of_rasters(path, scene.mask)
 
 
 def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
@@ -129,30 +152,6 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
     return Product(kind, bands, tuple(band for band in bands if not band.alpha))
-
-
-def _folder(folder: Path, mask: str | None) -> Product:
-    """Take the rasters of a folder for bands, the mask apart.
-
-    A raster that cannot serve does not matter as long as the bands are named.
-    """
-    bands: list[Band] = []
-    unusable: list[str] = []
-    for path in sorted(folder.iterdir()):
-        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
-        if path.suffix.lower() not in _RASTERS or is_mask:
-            continue
-        try:
-            bands += read_bands(path, path.stem)
-        except SourceError as error:
-            unusable.append(str(error))
-    if not bands:
-        reason = unusable[0] if unusable else f"looked for files ending in {', '.join(_RASTERS)}"
-        if looks_like_cube(str(folder)):
-            reason = CUBE
-        raise SourceError(f"{folder} has no rasters to read: {reason}")
-    product = _plain("folder of rasters", tuple(bands))
-    return replace(product, unusable=tuple(unusable), doubtful=doubtful_files(bands))
 
 
 def open_scenes(
@@ -210,7 +209,7 @@ def open_scenes(
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        return select(first.bands, wanted, f"scene {first.name!r}")
+        return first.select(wanted)
     if first.unusable:
         raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
@@ -227,7 +226,7 @@ def _same_bands(
         return bands
     try:
         words = wanted or [band.name for band in bands]
-        theirs = select(other.bands, words, f"scene {other.name!r}")
+        theirs = other.select(words)
     except SourceError as error:
         by_order = not wanted and len(other.default) == len(bands)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(

@@ -117,19 +117,21 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         return list(grids.values()), len(self.settings.scenes)
 
     def notes(self) -> list[str]:
-        """Say where all bands but an alpha band are taken, since that may be data."""
+        """Say which files and bands of the first scene are not taken, since they may be data."""
         from owl_geo.sources.scenes import describe_scene
 
         if self.settings.bands:
             return []
         scene = describe_scene(self.settings.scenes[0])
+        notes = [f"scene {scene.name!r}, {left_out}" for left_out in scene.left_out]
         alpha = next((band for band in scene.bands if band.alpha), None)
         if alpha is None:
-            return []
+            return notes
         numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
         return [
+            *notes,
             f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-            f"data, for example near infrared, name it too: --bands {numbers}"
+            f"data, for example near infrared, name it too: --bands {numbers}",
         ]
 
     # --- opening ----------------------------------------------------------------------------------

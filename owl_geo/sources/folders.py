@@ -1,0 +1,142 @@
+"""A folder of rasters as a scene: which of its files are bands, and which lie beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.grid import bounds
+from owl_geo.ground.projections import same_crs
+from owl_geo.sources.bands import Band, doubtful_files
+from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.products import Product
+from owl_geo.sources.side_files import is_side_file
+from owl_geo.sources.virtual import is_virtual, sources_of
+from owl_geo.types import SceneGrid
+
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
+_SHOWN = 4  # files in a note
+
+
+def folder_of_rasters(folder: Path, mask: str | None) -> Product:
+    """Take the rasters of a folder for bands, the ``mask`` apart.
+
+    Side files, known by their names, are bands only where they are named, and come after the
+    others, so that a band's number counts bands. Of a VRT and the files that it shows only one is
+    taken: the VRT where it puts them side by side, else the files. A raster that cannot serve does
+    not matter as long as the bands are named.
+
+    Raises SourceError where no raster can be read.
+    """
+    rasters = _Rasters()
+    for path in sorted(folder.iterdir()):
+        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
+        if path.suffix.lower() in _RASTERS and not path.name.startswith(".") and not is_mask:
+            rasters.read(path)
+    rasters.leave_out_doubles()
+    if not rasters.bands:
+        reasons = rasters.unusable or rasters.unusable_beside
+        reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
+        if looks_like_cube(str(folder)):
+            reason = CUBE
+        raise SourceError(f"{folder} has no rasters to read: {reason}")
+    return rasters.product()
+
+
+@dataclass
+class _Rasters:
+    """The rasters of one folder."""
+
+    bands: dict[Path, tuple[Band, ...]] = field(default_factory=dict)
+    unusable: dict[Path, str] = field(default_factory=dict)
+    unusable_beside: dict[Path, str] = field(default_factory=dict)  # of side files
+    doubles: dict[Path, str] = field(default_factory=dict)  # left out, and what is taken instead
+
+    def read(self, path: Path) -> None:
+        try:
+            self.bands[path] = read_bands(path, path.stem)
+        except SourceError as error:
+            (self.unusable_beside if is_side_file(path.stem) else self.unusable)[path] = str(error)
+
+    def leave_out_doubles(self) -> None:
+        """Leave out each VRT that shows files of the folder, or the files where they make it up."""
+        real = {os.path.realpath(path): path for path in self.bands}
+        grids = {path: bands[0].grid for path, bands in self.bands.items()}
+        for path in [path for path in self.bands if is_virtual(path)]:
+            named = [real.get(os.path.realpath(source)) for source in sources_of(path)]
+            shown = [file for file in named if file is not None and file != path]
+            if shown and _coincide(grids[file] for file in shown):
+                self._drop([path], f"shows {_listed(file.name for file in shown)}")
+            elif shown:
+                self._drop(shown, f"is part of {path.name}")
+
+    def _drop(self, paths: Collection[Path], why: str) -> None:
+        for path in paths:
+            if self.bands.pop(path, None) is not None:
+                self.doubles[path] = why
+
+    def product(self) -> Product:
+        """Return the bands, with those of side files after the others."""
+        beside = [path for path in self.bands if is_side_file(path.stem)]
+        if len(beside) == len(self.bands):  # nothing else can be meant
+            beside = []
+        ordered = [path for path in self.bands if path not in beside]
+        default = tuple(band for path in ordered for band in self.bands[path] if not band.alpha)
+        extra = tuple(band for path in beside for band in self.bands[path])
+        all_bands = tuple(band for path in ordered for band in self.bands[path])
+        return Product(
+            kind="folder of rasters",
+            bands=(*all_bands, *extra),
+            default=default,
+            unusable=tuple(self.unusable.values()),
+            doubtful=doubtful_files(all_bands),
+            side_files=tuple(str(path) for path in beside),
+            left_out=_left_out({path: self.bands[path] for path in beside}, self.doubles),
+        )
+
+
+def _left_out(
+    beside: Mapping[Path, Sequence[Band]], doubles: Mapping[Path, str]
+) -> tuple[str, ...]:
+    """Say which files of the folder are not among the bands, why, and how to take them."""
+    notes = []
+    if beside:
+        first = next(iter(beside.values()))[0].name
+        notes.append(
+            f"{_listed(path.stem for path in beside)}: named as masks, angles, quality layers or "
+            f"pictures are, and not taken for bands; to take one, name it too: --bands ...,{first}"
+        )
+    by_reason: dict[str, list[Path]] = {}
+    for path, why in doubles.items():
+        by_reason.setdefault(why, []).append(path)
+    notes += [
+        f"{_listed(path.name for path in paths)}: not taken, since it {why}; to take it instead: "
+        f"--scene {paths[0]}"
+        for why, paths in by_reason.items()
+    ]
+    return tuple(notes)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _coincide(grids: Iterable[SceneGrid]) -> bool:
+    """Return whether all grids cover the same ground, to within one of the coarsest pixels."""
+    first, *others = grids
+    for other in others:
+        if not same_crs(first.crs, other.crs):
+            return False
+        reach = max(
+            float(np.hypot(grid.transform[0], grid.transform[3])) for grid in (first, other)
+        )
+        if np.abs(np.subtract(bounds(first), bounds(other))).max() > 1.001 * reach:
+            return False
+    return True
