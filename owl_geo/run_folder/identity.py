@@ -46,8 +46,8 @@ class SceneFiles:
         """What tells each scene's patches and pixels from others, by scene: a digest.
 
         It is of the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
-        interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
-        is not looked at.
+        interest, the scene's grid, and size and time of its files, with those behind a
+        VRT. What lies behind a URL is not looked at.
         """
         identity = unopened_source(self._settings_here.source).identity(self._settings.source)
         shared = [identity.settings, list(self._record.statistics.bands), *identity.shared]

@@ -12,8 +12,11 @@ import xarray as xr
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
 from owl_geo.types import AnyArray, SceneGrid
+
+_SHOWN = 4  # groups in a message
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,12 @@ def describe_cube(
 
 
 def _no_bands(where: str, unusable: Mapping[str, str]) -> str:
+    names = ", ".join(f"{where}/{group}" for group in groups_of(where)[:_SHOWN])
+    ways_out = f"; name one of its groups: {names}" if names else ""
     if not unusable:
-        return f"{where} has no variables; name the group that has, for example {where}/GROUP"
+        return f"{where} has no variables of its own{ways_out}"
     name, why = next(iter(unusable.items()))
-    return f"{where} has no variable that can serve as a band: {name} {why}"
+    return f"{where} has no variable that can serve as a band: {name} {why}{ways_out}"
 
 
 # --- dates ----------------------------------------------------------------------------------------
