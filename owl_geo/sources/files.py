@@ -74,6 +74,7 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
 
@@ -83,8 +84,9 @@ def _advice(path: str) -> str:
         return CUBE
     if path.lower().endswith(_VECTORS):
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
-    if path.lower().endswith(".zip"):
-        return f"unzip it first, or name /vsizip/{path}/FILE"
+    if path.lower().endswith(_ARCHIVES):
+        kind = "vsizip" if path.lower().endswith(".zip") else "vsitar"
+        return f"unpack it and name the folder, or name a raster in it: /{kind}/{path}/FILE"
     return "open it in QGIS to see what it is, or fetch it anew"
 
 
@@ -142,6 +144,8 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
+        if path.lower().endswith(_ARCHIVES):
+            raise SourceError(f"{path} is an archive", remedy=_advice(path))
         inside = ", ".join(dataset.subdatasets[:3])
         hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
         hint = f"; {CUBE}" if looks_like_cube(path) else hint

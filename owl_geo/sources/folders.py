@@ -14,7 +14,7 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import same_crs
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
-from owl_geo.sources.products import Product
+from owl_geo.sources.products import Product, is_product
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import SceneGrid
@@ -44,7 +44,9 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
         reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
         if looks_like_cube(str(folder)):
             reason = CUBE
-        raise SourceError(f"{folder} has no rasters to read: {reason}")
+        inside = [one for one in sorted(folder.iterdir()) if one.is_dir() and is_product(one)]
+        remedy = f"did you mean {str(inside[0])!r}?" if inside else ""
+        raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
     return rasters.product()
 
 

@@ -45,6 +45,25 @@ class Product:
     left_out: tuple[str, ...] = ()  # files that are not bands by default, and why: a clause each
 
 
+def is_product(folder: Path) -> bool:
+    """Return whether a folder is a product that is read as such."""
+    return is_sentinel2(folder) or is_landsat(folder)
+
+
+def product_of(path: Path) -> Path | None:
+    """Return the folder of the product that a file is the metadata of; None of any other file."""
+    name = path.name.casefold()
+    if is_mtl(path) and path.is_file():
+        return path.parent
+    if re.fullmatch(r"mtd_msil\w+\.xml", name) and path.is_file():
+        return path.parent
+    if name == "manifest.safe" and is_sentinel2(path.parent):
+        return path.parent
+    if name == "mtd_tl.xml" and is_sentinel2(path.parents[2]):
+        return path.parents[2]
+    return None
+
+
 # --- Sentinel-2 -----------------------------------------------------------------------------------
 
 # The order of band_id in the metadata, level 2A included although it has no B10.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.config import SceneSettings
-from owl_geo.settings.owl_toml import absolute, expanded, is_local
-from owl_geo.sources.products import is_landsat, is_sentinel2
+from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
+from owl_geo.sources.products import is_product, product_of
 from owl_geo.sources.scene_names import (
     SceneLocation,
     distinct_names,
@@ -124,6 +124,9 @@ def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
                 f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
             )
     if _exists(path, folder) or not is_local(path):
+        product = product_of(_local(path, folder)) if is_local(path) else None
+        if product is not None:
+            return [SceneLocation(name or None, (str(product),))]
         if lists and path.lower().endswith(_LISTS) and is_local(path):
             if name:
                 raise SourceError(f"{word!r}: a list of scenes has no name of its own")
@@ -214,7 +217,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         path for path in dict.fromkeys(matches) if Path(path).is_dir() or not _ends(path, suffixes)
     ]
     holders = {str(parent) for path in kept for parent in Path(path).parents}
-    products = {p for p in kept if Path(p).is_dir() and (is_sentinel2(Path(p)) or _landsat(p))}
+    products = {path for path in kept if Path(path).is_dir() and is_product(Path(path))}
     kept = [
         path
         for path in kept
@@ -251,10 +254,6 @@ def _without_views(paths: list[str]) -> list[str]:
     return kept
 
 
-def _landsat(path: str) -> bool:
-    return is_landsat(Path(path))
-
-
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
     return path.lower().endswith(suffixes)
 
@@ -271,7 +270,7 @@ def _local(path: str, folder: Path) -> Path:
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return str(_local(path, folder)) if is_local(path) else path
+    return whole_path(path, folder)
 
 
 # --- STAC -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
+from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import read_bands
@@ -24,6 +25,7 @@ from owl_geo.sources.products import (
     is_landsat,
     is_sentinel2,
     landsat,
+    product_of,
     sentinel2,
 )
 from owl_geo.types import FailedScene, SceneGrid
@@ -80,6 +82,8 @@ class Scene:
 def scene_name(path: str | Path) -> str:
     """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
     text = str(path)
+    if is_subdataset(text):
+        return f"{scene_name(file_of(text))}_{label_of(text)}".rstrip("_")
     plain = urlsplit(text).path if "://" in text else text
     pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
     if pure.name == "..":  # behind a link
@@ -129,6 +133,7 @@ def _product(scene: SceneSettings) -> Product:
         bands = tuple(band for path in scene.files for band in read_bands(path, Path(path).stem))
         return _plain("single-band files", bands)
     path = Path(scene.path or "")
+    path = product_of(path) or path
     if not path.is_dir():
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)

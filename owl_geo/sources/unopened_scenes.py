@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from owl_geo.errors import RunError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (
     Addition,
@@ -68,9 +69,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
     @property
     def files(self) -> Mapping[str, Sequence[str]]:
-        """Of each scene its raster, its folder or its single-band files, and its mask last."""
+        """Of each scene its raster, its folder or its single-band files, and its mask last.
+
+        Of a raster within a file it is the file.
+        """
         return {
-            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            scene.name: [
+                file_of(path) for path in (scene.path, *scene.files, scene.mask) if path is not None
+            ]
             for scene in self.settings.scenes
         }
 
@@ -82,7 +88,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         """Return what tells the scenes from each other: the entry of each, and its files."""
         scenes = {}
         for written, scene in zip(as_written.scenes, self.settings.scenes, strict=True):
-            states = map(file_states, (scene.path, *scene.files, scene.mask))
+            paths = (scene.path, *scene.files, scene.mask)
+            states = (file_states(None if path is None else file_of(path)) for path in paths)
             scenes[scene.name] = [written.model_dump(mode="json"), *states]
         return Identity(
             settings=as_written.model_dump(mode="json", exclude={"scenes"}),
