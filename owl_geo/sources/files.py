@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     names = _names(dataset, prefix)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
+    bad = _bad_bands(dataset)
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
         Band(
@@ -134,6 +136,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             masked=not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
             common=_COLOURS.get(dataset.colorinterp[i]),
+            bad=i in bad,
         )
         for i in range(dataset.count)
     )
@@ -215,6 +218,14 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
     ]
     names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:
+    """Return the positions of bands that ENVI's list of bad bands (bbl) has with 0."""
+    if dataset.driver != "ENVI":
+        return set()
+    words = re.split(r"[\s,]+", dataset.tags(ns="ENVI").get("bbl", "").strip("{} \n"))
+    return {i for i, word in enumerate(words) if re.fullmatch(r"0+(\.0*)?", word)}
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:

@@ -50,6 +50,23 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
     return rasters.product()
 
 
+def by_default(bands: Sequence[Band]) -> tuple[Band, ...]:
+    """Return the bands but for alpha bands and, where others are left, those that are bad."""
+    data = [band for band in bands if not band.alpha]
+    return tuple(band for band in data if not band.bad) or tuple(data)
+
+
+def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]:
+    """Say which bands are left out since their header calls them bad."""
+    bad = [band.name for band in bands if band.bad and band not in default]
+    if not bad:
+        return ()
+    return (
+        f"{_listed(bad)}: bad by the header's list of bands (bbl), and not taken; to take one, "
+        f"name it too: --bands ...,{bad[0]}",
+    )
+
+
 @dataclass
 class _Rasters:
     """The rasters of one folder."""
@@ -88,9 +105,10 @@ class _Rasters:
         if len(beside) == len(self.bands):  # nothing else can be meant
             beside = []
         ordered = [path for path in self.bands if path not in beside]
-        default = tuple(band for path in ordered for band in self.bands[path] if not band.alpha)
         extra = tuple(band for path in beside for band in self.bands[path])
         all_bands = tuple(band for path in ordered for band in self.bands[path])
+        default = by_default(all_bands)
+        notes = _left_out({path: self.bands[path] for path in beside}, self.doubles)
         return Product(
             kind="folder of rasters",
             bands=(*all_bands, *extra),
@@ -98,7 +116,7 @@ class _Rasters:
             unusable=tuple(self.unusable.values()),
             doubtful=doubtful_files(all_bands),
             side_files=tuple(str(path) for path in beside),
-            left_out=_left_out({path: self.bands[path] for path in beside}, self.doubles),
+            left_out=(*notes, *bad_bands(all_bands, default)),
         )
 
 

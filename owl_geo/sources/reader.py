@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
@@ -333,3 +333,15 @@ class FileScene:
     def reader(self) -> AbstractContextManager[SceneReader]:
         """Lend a reader to one thread."""
         return self.readers.borrow(self.scene)
+
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows; the mask does not matter."""
+        return [band.name for band in self.bands if not self._has_data(band, windows)]
+
+    def _has_data(self, band: Band, windows: Sequence[Chunk]) -> bool:
+        alone = SceneReader(replace(self.scene, bands=(band,), mask=None))
+        try:
+            seen = (alone.valid(window) for window in windows)
+            return any(valid is None or bool(valid.any()) for valid in seen)
+        finally:
+            alone.close()

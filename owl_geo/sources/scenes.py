@@ -18,7 +18,7 @@ from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import read_bands
-from owl_geo.sources.folders import folder_of_rasters
+from owl_geo.sources.folders import bad_bands, by_default, folder_of_rasters
 from owl_geo.sources.products import (
     CloudMask,
     Product,
@@ -106,12 +106,12 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
     bands = with_common_names(_renamed(product.bands, scene))
-    by_default = {(band.path, band.number) for band in product.default}
+    default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
         kind=product.kind,
         bands=bands,
-        default=tuple(band for band in bands if (band.path, band.number) in by_default),
+        default=tuple(band for band in bands if (band.path, band.number) in default),
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
@@ -156,7 +156,8 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
 
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
-    return Product(kind, bands, tuple(band for band in bands if not band.alpha))
+    default = by_default(bands)
+    return Product(kind, bands, default, left_out=bad_bands(bands, default))
 
 
 def open_scenes(
