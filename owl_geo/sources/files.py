@@ -83,6 +83,8 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
+    if ".gti." in Path(path).name.lower():
+        return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
     if path.lower().endswith(_ARCHIVES):

@@ -22,6 +22,7 @@ from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
+from owl_geo.sources.tile_index import read_rightly
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
@@ -172,6 +173,7 @@ class _BandFile:
         dataset = stack.enter_context(
             open_raster(path, threads if first.driver == "GTiff" else None)
         )
+        dataset = read_rightly(dataset, path, stack)
         # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
         if not _same_grid(first.grid, scene.grid):

@@ -67,7 +67,7 @@ def _named(path: Path) -> Iterator[str]:
         text = (element.text or "").strip()
         if element.tag not in _NAMING or text.startswith("<"):
             continue
-        is_relative = element.get("relativeToVRT") == "1" or element.tag == "IndexDataset"
+        is_relative = element.get("relativeToVRT") == "1"
         yield text if is_relative else os.path.abspath(text)  # noqa: PTH100 - a path is not needed
 
 

@@ -85,7 +85,7 @@ def test_a_changed_file_behind_a_virtual_raster_is_noticed(
     if kind == "tile index in XML":
         path = tmp_path / "x.gti"
         path.write_text(
-            "<GDALTileIndexDataset><IndexDataset>tiles.gti.gpkg</IndexDataset>"
+            f"<GDALTileIndexDataset><IndexDataset>{tmp_path}/tiles.gti.gpkg</IndexDataset>"
             "</GDALTileIndexDataset>"
         )
     if kind == "folder":
