@@ -191,8 +191,9 @@ class CubeScene:
         without = set(range(len(self.bands)))
         for window in windows:
             for numbers, values in reader.pixels(window).parts:
-                has_data = np.isfinite(values).any(axis=(1, 2)).tolist()
-                without -= {n for n, has in zip(numbers, has_data, strict=True) if has}
+                for number, plane in zip(numbers, values, strict=True):
+                    if np.isfinite(plane).any():
+                        without.discard(number)
         return [self.bands[number].name for number in sorted(without)]
 
 
