@@ -99,6 +99,7 @@ def find_scenes(
     fresh, present_names = part_by_presence(without_repeats(locations), present)
     if on_error == "fail":
         _check_listed(fresh)
+    _warn_of_views(fresh, present)
     names = distinct_names(fresh, {scene.name for scene in present})
     scenes = [location.settings(name) for location, name in zip(fresh, names, strict=True)]
     scenes = _masked(scenes, masks, folder)
@@ -239,19 +240,29 @@ def _matches(pattern: str, folder: Path) -> list[str]:
 def _without_views(paths: list[str]) -> list[str]:
     """Leave out each VRT that shows nothing but files that match too: its pixels are theirs."""
     real = {os.path.realpath(path) for path in paths}
-    kept = []
-    for path in paths:
-        shown = (
-            [os.path.realpath(file) for file in sources_of(Path(path))] if is_virtual(path) else []
-        )
-        if shown and real.issuperset(shown):
-            _log.warning("%s shows only files that match too, and is left out", path)
-        elif real.intersection(shown):
-            _log.warning("%s shows files that match too: their ground is there twice", path)
-            kept.append(path)
-        else:
-            kept.append(path)
-    return kept
+    views = [path for path in paths if (shown := _shown(path)) and real.issuperset(shown)]
+    for path in views:
+        _log.warning("%s shows only files that match too, and is left out", path)
+    return [path for path in paths if path not in views]
+
+
+def _warn_of_views(fresh: Sequence[SceneLocation], present: Sequence[SceneSettings]) -> None:
+    """Warn of a VRT that shows the file of another scene."""
+    scenes = {file for location in fresh for file in location.identity}
+    scenes |= {os.path.realpath(scene.path) for scene in present if scene.path}
+    for location in fresh:
+        for path in location.files:
+            if scenes.intersection(_shown(path)):
+                _log.warning(
+                    "%s shows files that are scenes too: their ground is there twice", path
+                )
+
+
+def _shown(path: str) -> list[str]:
+    """Return the files that a VRT shows, links resolved; none of any other file."""
+    if not is_local(path) or not is_virtual(path):
+        return []
+    return [os.path.realpath(file) for file in sources_of(Path(path))]
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:

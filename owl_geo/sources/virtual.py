@@ -16,7 +16,6 @@ from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its ty
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
-from owl_geo.disk.gpkg import connect_to_foreign, layers, quoted
 from owl_geo.settings.owl_toml import is_local
 
 _TILE_INDEX = (".gti", ".gti.gpkg")
@@ -73,6 +72,8 @@ def _named(path: Path) -> Iterator[str]:
 
 def _tiles(path: Path) -> Iterator[str]:
     """Yield the files that a raster tile index in a GeoPackage lists."""
+    from owl_geo.disk.gpkg import connect_to_foreign, layers, quoted
+
     try:
         with closing(connect_to_foreign(path)) as connection:
             for layer in layers(connection) or ():

@@ -180,6 +180,19 @@ def test_a_mosaic_stands_for_the_tiles_beside_it(tmp_path: Path) -> None:
     assert source.read(["f/0/0"])[0, 0, 5, [0, 16]].tolist() == [5, 105]
 
 
+def test_a_vrt_named_beside_its_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tile = write(tmp_path, "a.tif")
+    path = stacked(tmp_path, "v.vrt", ["a.tif"])
+    assert len(find_scenes([str(tile), str(path)]).scenes) == 2
+    assert f"{path} shows files that are scenes too" in caplog.text
+    caplog.clear()
+    present = [SceneSettings(name="a", path=str(tile))]
+    assert len(find_scenes([str(path)], present=present).scenes) == 1
+    assert "are scenes too" in caplog.text
+
+
 def test_a_pattern_keeps_a_vrt_that_shows_other_files(tmp_path: Path) -> None:
     write(tmp_path / "tiles", "a.tif")
     write(tmp_path / "elsewhere", "b.tif")
