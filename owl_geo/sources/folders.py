@@ -14,7 +14,7 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import same_crs
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
-from owl_geo.sources.products import Product, is_product
+from owl_geo.sources.products import Product, is_product, lacks_metadata
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import SceneGrid
@@ -109,6 +109,7 @@ class _Rasters:
         all_bands = tuple(band for path in ordered for band in self.bands[path])
         default = by_default(all_bands)
         notes = _left_out({path: self.bands[path] for path in beside}, self.doubles)
+        raw = [note for note in [lacks_metadata(ordered)] if note]
         return Product(
             kind="folder of rasters",
             bands=(*all_bands, *extra),
@@ -116,7 +117,7 @@ class _Rasters:
             unusable=tuple(self.unusable.values()),
             doubtful=doubtful_files(all_bands),
             side_files=tuple(str(path) for path in beside),
-            left_out=(*notes, *bad_bands(all_bands, default)),
+            left_out=(*notes, *raw, *bad_bands(all_bands, default)),
         )
 
 

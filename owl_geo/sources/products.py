@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its types
@@ -42,7 +42,7 @@ class Product:
     unusable: tuple[str, ...] = ()  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
-    left_out: tuple[str, ...] = ()  # files that are not bands by default, and why: a clause each
+    left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
 
 
 def is_product(folder: Path) -> bool:
@@ -53,15 +53,13 @@ def is_product(folder: Path) -> bool:
 def product_of(path: Path) -> Path | None:
     """Return the folder of the product that a file is the metadata of; None of any other file."""
     name = path.name.casefold()
-    if is_mtl(path) and path.is_file():
-        return path.parent
-    if re.fullmatch(r"mtd_msil\w+\.xml", name) and path.is_file():
-        return path.parent
-    if name == "manifest.safe" and is_sentinel2(path.parent):
-        return path.parent
-    if name == "mtd_tl.xml" and is_sentinel2(path.parents[2]):
-        return path.parents[2]
-    return None
+    if is_mtl(path) or name == "manifest.safe" or re.fullmatch(r"mtd_msil\w+\.xml", name):
+        folder = path.parent
+    elif name == "mtd_tl.xml":  # GRANULE/L2A_.../MTD_TL.xml
+        folder = path.absolute().parent.parent.parent
+    else:
+        return None
+    return folder if path.is_file() and is_product(folder) else None
 
 
 # --- Sentinel-2 -----------------------------------------------------------------------------------
@@ -208,6 +206,7 @@ _LEVEL_2_BAND = re.compile(
     r"(?P<product>L(?P<sensor>[COTE])\d\d_L2S[PR]_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT))_S[RT]_B\d+",
     re.IGNORECASE,
 )
+_LEVEL_1_BAND = re.compile(r"L[COTEM]\d\d_L1[A-Z]{2}_\d{6}_\d{8}_\d{8}_.*_B\d+", re.IGNORECASE)
 _SENSORS = {"C": "OLI_TIRS", "O": "OLI", "T": "TM", "E": "ETM"}
 
 _Groups = Mapping[str, Mapping[str, str]]
@@ -227,6 +226,17 @@ def _level_2_product(path: Path) -> str | None:
     """Return the product that a band of level 2 is of, by its name; None of any other file."""
     match = _LEVEL_2_BAND.fullmatch(path.stem)
     return match["product"] if match and path.suffix.casefold() in _GEOTIFF else None
+
+
+def lacks_metadata(paths: Iterable[Path]) -> str:
+    """Say what Landsat bands of level 1 among some files lack without metadata; else nothing."""
+    stem = next((path.stem for path in paths if _LEVEL_1_BAND.fullmatch(path.stem)), None)
+    if stem is None:
+        return ""
+    return (
+        f"{stem} and the other Landsat bands of level 1: read as raw numbers and without a cloud "
+        "mask, since their metadata are missing; put MTL.txt beside them, or give --mask"
+    )
 
 
 def landsat(folder: Path) -> Product:

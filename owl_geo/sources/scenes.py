@@ -43,19 +43,18 @@ class SceneDescription:
     unusable: tuple[str, ...]  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
-    left_out: tuple[str, ...] = ()  # files that are not bands by default, and why: a clause each
+    left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
 
-    def select(self, wanted: Sequence[str]) -> tuple[Band, ...]:
-        """Return the wanted bands; see ``bands.select``.
+    def offered(self, wanted: Sequence[str]) -> tuple[Band, ...]:
+        """Return the bands that the ``wanted`` words may mean.
 
         One of a side file is meant by its own name alone: neither by a colour nor by a number.
         """
-        bands = [
+        return tuple(
             band
             for band in self.bands
             if band.path not in self.side_files or any(_names(word, band) for word in wanted)
-        ]
-        return select(bands, wanted, f"scene {self.name!r}")
+        )
 
     @property
     def grid(self) -> SceneGrid:
@@ -215,7 +214,7 @@ def open_scenes(
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        return first.select(wanted)
+        return select(first.offered(wanted), wanted, f"scene {first.name!r}")
     if first.unusable:
         raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
@@ -232,7 +231,7 @@ def _same_bands(
         return bands
     try:
         words = wanted or [band.name for band in bands]
-        theirs = other.select(words)
+        theirs = select(other.offered(words), words, f"scene {other.name!r}")
     except SourceError as error:
         by_order = not wanted and len(other.default) == len(bands)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(

@@ -281,6 +281,7 @@ def test_landsat_of_level_1_without_metadata_has_no_quality_files_among_its_band
     folder = make_landsat(tmp_path, 1)
     next(folder.glob("*_MTL.txt")).unlink()
     assert not [name for name in bands_of(folder) if "QA" in name]
+    assert any("raw numbers" in note for note in describe_scene(folder).left_out)
 
 
 def test_metadata_of_level_1_that_say_nothing_are_refused(tmp_path: Path) -> None:
