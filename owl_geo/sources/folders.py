@@ -62,8 +62,8 @@ def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]
     if not bad:
         return ()
     return (
-        f"{_listed(bad)}: bad by the header's list of bands (bbl), and not taken; to take one, "
-        f"name it too: --bands ...,{bad[0]}",
+        f"{_listed(bad)} {_are(bad)} not taken, since the header lists bad bands (bbl); to take "
+        f"one, name it too: --bands ...,{bad[0]}",
     )
 
 
@@ -90,9 +90,9 @@ class _Rasters:
             named = [real.get(os.path.realpath(source)) for source in sources_of(path)]
             shown = [file for file in named if file is not None and file != path]
             if shown and _coincide(grids[file] for file in shown):
-                self._drop([path], f"shows {_listed(file.name for file in shown)}")
+                self._drop([path], f"it shows {_listed(file.name for file in shown)}")
             elif shown:
-                self._drop(shown, f"is part of {path.name}")
+                self._drop(shown, f"{path.name} shows the same")
 
     def _drop(self, paths: Collection[Path], why: str) -> None:
         for path in paths:
@@ -129,18 +129,23 @@ def _left_out(
     if beside:
         first = next(iter(beside.values()))[0].name
         notes.append(
-            f"{_listed(path.stem for path in beside)}: named as masks, angles, quality layers or "
-            f"pictures are, and not taken for bands; to take one, name it too: --bands ...,{first}"
+            f"{_listed(path.stem for path in beside)} {_are(beside)} not taken for bands, being "
+            "named as masks, angles, quality layers or pictures are; to take one, name it too: "
+            f"--bands ...,{first}"
         )
     by_reason: dict[str, list[Path]] = {}
     for path, why in doubles.items():
         by_reason.setdefault(why, []).append(path)
     notes += [
-        f"{_listed(path.name for path in paths)}: not taken, since it {why}; to take it instead: "
-        f"--scene {paths[0]}"
+        f"{_listed(path.name for path in paths)} {_are(paths)} not taken: {why}; to take it "
+        f"instead: --scene {paths[0]}"
         for why, paths in by_reason.items()
     ]
     return tuple(notes)
+
+
+def _are(things: Collection[object]) -> str:
+    return "is" if len(things) == 1 else "are"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -234,8 +234,8 @@ def lacks_metadata(paths: Iterable[Path]) -> str:
     if stem is None:
         return ""
     return (
-        f"{stem} and the other Landsat bands of level 1: read as raw numbers and without a cloud "
-        "mask, since their metadata are missing; put MTL.txt beside them, or give --mask"
+        f"{stem} and the other Landsat bands of level 1 are read as raw numbers and without a "
+        "cloud mask, since their metadata are missing; put MTL.txt beside them, or give --mask"
     )
 
 

@@ -130,7 +130,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         if self.settings.bands:
             return []
         scene = describe_scene(self.settings.scenes[0])
-        notes = [f"scene {scene.name!r}, {left_out}" for left_out in scene.left_out]
+        notes = [f"scene {scene.name!r}: {left_out}" for left_out in scene.left_out]
         alpha = next((band for band in scene.bands if band.alpha), None)
         if alpha is None:
             return notes
