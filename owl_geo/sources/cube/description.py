@@ -73,7 +73,7 @@ def describe_cube(
         else:
             axes[key] = own
     if not axes:
-        raise SourceError(_no_bands(where, unusable))
+        raise _no_bands(where, unusable)
     main = next(iter(axes.values()))
     bands, positions = _bands(dataset, axes, where, name)
     grid = grid_of(dataset, list(axes), main, crs, name, where, given)
@@ -86,13 +86,14 @@ def describe_cube(
     return CubeDescription(grid, bands, positions, axes, dates, unusable)
 
 
-def _no_bands(where: str, unusable: Mapping[str, str]) -> str:
+def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:
     names = ", ".join(f"{where}/{group}" for group in groups_of(where)[:_SHOWN])
-    ways_out = f"; name one of its groups: {names}" if names else ""
+    remedy = f"name one of its groups: {names}" if names else ""
     if not unusable:
-        return f"{where} has no variables of its own{ways_out}"
+        return SourceError(f"{where} has no variables of its own", remedy=remedy)
     name, why = next(iter(unusable.items()))
-    return f"{where} has no variable that can serve as a band: {name} {why}{ways_out}"
+    fault = f"{where} has no variable that can serve as a band: {name} {why}"
+    return SourceError(fault, remedy=remedy)
 
 
 # --- dates ----------------------------------------------------------------------------------------
