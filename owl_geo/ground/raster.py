@@ -131,7 +131,7 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
-        fault = misplaced(dataset)
+        fault = misplaced(dataset) or misread(dataset)
     except UNREADABLE as error:
         raise LayerError(f"cannot open the raster {path}: {error}") from error
     if fault:
@@ -170,6 +170,20 @@ def misplaced(dataset: rasterio.DatasetReader) -> str:
     if not is_on_earth:
         return f"has a geotransform that leads off the Earth ({terms}); georeference it first"
     return ""
+
+
+def misread(dataset: rasterio.DatasetReader) -> str:
+    """Say why GDAL does not read a raster rightly, and what to do; empty where it does.
+
+    Before 3.12, a window of a raster tile index that begins where a tile ends reads as missing.
+    """
+    version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
+    if dataset.driver != "GTI" or version >= (3, 12):
+        return ""
+    return (
+        f"is a raster tile index, which GDAL {rasterio.__gdal_version__} reads wrongly where tiles "
+        "end; make a VRT of its tiles, with gdalbuildvrt"
+    )
 
 
 def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:

@@ -35,6 +35,7 @@ class Band:
     masked: bool = False  # the file has a mask band or an alpha band
     alpha: bool = False  # this band is the alpha band
     common: str | None = None  # blue, green, red, nir, swir1, ...
+    bad: bool = False  # its header says that it is not to be used
 
 
 _SENTINEL_2 = {

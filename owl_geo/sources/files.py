@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,7 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
 
@@ -82,10 +84,13 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
+    if ".gti." in Path(path).name.lower():
+        return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
-    if path.lower().endswith(".zip"):
-        return f"unzip it first, or name /vsizip/{path}/FILE"
+    if path.lower().endswith(_ARCHIVES):
+        kind = "vsizip" if path.lower().endswith(".zip") else "vsitar"
+        return f"unpack it and name the folder, or name a raster in it: /{kind}/{path}/FILE"
     return "open it in QGIS to see what it is, or fetch it anew"
 
 
@@ -117,6 +122,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     names = _names(dataset, prefix)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
+    bad = _bad_bands(dataset)
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
         Band(
@@ -133,6 +139,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
             common=_COLOURS.get(dataset.colorinterp[i]),
+            bad=i in bad,
         )
         for i in range(dataset.count)
     )
@@ -158,6 +165,8 @@ def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
+        if path.lower().endswith(_ARCHIVES):
+            raise SourceError(f"{path} is an archive", remedy=_advice(path))
         inside = ", ".join(dataset.subdatasets[:3])
         hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
         hint = f"; {CUBE}" if looks_like_cube(path) else hint
@@ -227,6 +236,14 @@ def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
     ]
     names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:
+    """Return the positions of bands that ENVI's list of bad bands (bbl) has with 0."""
+    if dataset.driver != "ENVI":
+        return set()
+    words = re.split(r"[\s,]+", dataset.tags(ns="ENVI").get("bbl", "").strip("{} \n"))
+    return {i for i, word in enumerate(words) if re.fullmatch(r"0+(\.0*)?", word)}
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:

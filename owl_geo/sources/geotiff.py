@@ -17,6 +17,7 @@ from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.bands import Band
+from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, open_scenes, scene_name
@@ -266,4 +267,5 @@ def _real(path: str) -> str:
 def _scene_settings(scene: SceneOrPath) -> SceneSettings:
     if isinstance(scene, SceneSettings):
         return scene
-    return SceneSettings(name=scene_name(scene), path=str(scene))
+    path = product_of(Path(scene)) or scene
+    return SceneSettings(name=scene_name(path), path=str(path))

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
@@ -23,6 +23,7 @@ from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
+from owl_geo.sources.tile_index import read_rightly
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
@@ -187,6 +188,7 @@ class _BandFile:
         dataset = stack.enter_context(
             open_raster(path, threads if first.driver == "GTiff" else None)
         )
+        dataset = read_rightly(dataset, path, stack)
         self._dataset = dataset
         # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
@@ -381,3 +383,15 @@ class FileScene:
     def reader(self) -> AbstractContextManager[SceneReader]:
         """Lend a reader to one thread."""
         return self.readers.borrow(self.scene)
+
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows; the mask does not matter."""
+        return [band.name for band in self.bands if not self._has_data(band, windows)]
+
+    def _has_data(self, band: Band, windows: Sequence[Chunk]) -> bool:
+        alone = SceneReader(replace(self.scene, bands=(band,), mask=None))
+        try:
+            seen = (alone.valid(window) for window in windows)
+            return any(valid is None or bool(valid.any()) for valid in seen)
+        finally:
+            alone.close()

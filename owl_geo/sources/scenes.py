@@ -15,20 +15,21 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
-from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
+from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
+from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
-from owl_geo.sources.files import CUBE, check_pixels, looks_like_cube, read_bands, share_nodata
+from owl_geo.sources.files import check_pixels, read_bands, share_nodata
+from owl_geo.sources.folders import bad_bands, by_default, folder_of_rasters
 from owl_geo.sources.products import (
     CloudMask,
     Product,
     is_landsat,
     is_sentinel2,
     landsat,
+    product_of,
     sentinel2,
 )
 from owl_geo.types import FailedScene, SceneGrid
-
-_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,19 @@ class SceneDescription:
     mask: CloudMask | None
     unusable: tuple[str, ...]  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
+    side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
+    left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+
+    def offered(self, wanted: Sequence[str]) -> tuple[Band, ...]:
+        """Return the bands that the ``wanted`` words may mean.
+
+        One of a side file is meant by its own name alone: neither by a colour nor by a number.
+        """
+        return tuple(
+            band
+            for band in self.bands
+            if band.path not in self.side_files or any(_names(word, band) for word in wanted)
+        )
 
     @property
     def grid(self) -> SceneGrid:
@@ -68,6 +82,8 @@ class Scene:
 def scene_name(path: str | Path) -> str:
     """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
     text = str(path)
+    if is_subdataset(text):
+        return f"{scene_name(file_of(text))}_{label_of(text)}".rstrip("_")
     plain = urlsplit(text).path if "://" in text else text
     pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
     if pure.name == "..":  # behind a link
@@ -90,15 +106,25 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
     bands = with_common_names(_restated(_renamed(product.bands, scene), scene))
-    by_default = {(band.path, band.number) for band in product.default}
+    default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
         kind=product.kind,
         bands=bands,
-        default=tuple(band for band in bands if (band.path, band.number) in by_default),
+        default=tuple(band for band in bands if (band.path, band.number) in default),
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
+        side_files=product.side_files,
+        left_out=product.left_out,
+    )
+
+
+def _names(word: str, band: Band) -> bool:
+    """Return whether a word is a band's name, or the end of it and no band's common name."""
+    plain, name = unpadded(word.strip()), unpadded(band.name)
+    return name == plain or (
+        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}"))
     )
 
 
@@ -107,6 +133,7 @@ def _product(scene: SceneSettings) -> Product:
         bands = tuple(band for path in scene.files for band in read_bands(path, Path(path).stem))
         return _plain("single-band files", bands)
     path = Path(scene.path or "")
+    path = product_of(path) or path
     if not path.is_dir():
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)
@@ -114,7 +141,7 @@ def _product(scene: SceneSettings) -> Product:
         return sentinel2(path)
     if is_landsat(path):
         return landsat(path)
-    return _folder(path, scene.mask)
+    return folder_of_rasters(path, scene.mask)
 
 
 def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
@@ -155,31 +182,8 @@ def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band
 
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
-    return Product(kind, bands, tuple(band for band in bands if not band.alpha))
-
-
-def _folder(folder: Path, mask: str | None) -> Product:
-    """Take the rasters of a folder for bands, the mask apart.
-
-    A raster that cannot serve does not matter as long as the bands are named.
-    """
-    bands: list[Band] = []
-    unusable: list[str] = []
-    for path in sorted(folder.iterdir()):
-        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
-        if path.suffix.lower() not in _RASTERS or is_mask:
-            continue
-        try:
-            bands += read_bands(path, path.stem)
-        except SourceError as error:
-            unusable.append(str(error))
-    if not bands:
-        reason = unusable[0] if unusable else f"looked for files ending in {', '.join(_RASTERS)}"
-        if looks_like_cube(str(folder)):
-            reason = CUBE
-        raise SourceError(f"{folder} has no rasters to read: {reason}")
-    product = _plain("folder of rasters", tuple(bands))
-    return replace(product, unusable=tuple(unusable), doubtful=doubtful_files(bands))
+    default = by_default(bands)
+    return Product(kind, bands, default, left_out=bad_bands(bands, default))
 
 
 def open_scenes(
@@ -239,7 +243,7 @@ def open_scenes(
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        return select(first.bands, wanted, f"scene {first.name!r}")
+        return select(first.offered(wanted), wanted, f"scene {first.name!r}")
     if first.unusable:
         raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
@@ -256,7 +260,7 @@ def _same_bands(
         return bands
     try:
         words = wanted or [band.name for band in bands]
-        theirs = select(other.bands, words, f"scene {other.name!r}")
+        theirs = select(other.offered(words), words, f"scene {other.name!r}")
     except SourceError as error:
         by_order = not wanted and len(other.default) == len(bands)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(

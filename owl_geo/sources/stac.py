@@ -7,6 +7,8 @@ network is never asked, so a link to another file is not followed.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.stac_values import (
     PixelValues,
     StatedBands,
@@ -29,9 +32,10 @@ from owl_geo.sources.stac_values import (
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
 _MASKS = frozenset({"cloud", "cloud-shadow", "data-mask", "saturation", "snow-ice", "water-mask"})
+_COPY = re.compile(r"_\d+m$|-jp2$")  # ends of the keys of copies: CDSE's, Earth Search's
 _SERVERS = frozenset({"http", "https", "ftp", "gs", "az"})
 _VIRTUAL = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsizip", "/vsitar", "/vsigzip")
-_SCL_KEYS = ("scl", "scl-20m", "scl_20m")
+_SCL_KEYS = ("scl", "scl-20m", "scl_20m", "scl_60m")
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,10 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
     elif wanted:
-        chosen = _with_bands(data, names, wanted, where)
+        finest_first = sorted(data, key=lambda asset: _metres(item, asset))
+        chosen = _with_bands(finest_first, names, wanted, where)
     else:
-        chosen = data
+        chosen = _each_once(item, [a for a in data if not is_side_file(a.key)] or data)
     bands = tuple(name for asset in chosen for name in names[asset.key])
     complete = all(asset.bands for asset in chosen) or len(chosen) > 1
     mask, bad, others = _mask(item)
@@ -160,6 +165,36 @@ def _assets(item: Item) -> list[_Asset]:
         href = path_of(asset["href"], item.path)
         assets.append(_Asset(key, href, tuple(pairs), values, applied))
     return assets
+
+
+def _each_once(item: Item, assets: Sequence[_Asset]) -> list[_Asset]:
+    """Return one asset where several are the same bands at other resolutions or in other formats.
+
+    The finest, and the first of those that are alike.
+    """
+    once: dict[tuple[str, ...], _Asset] = {}
+    for asset in assets:
+        names = tuple(name.casefold() for name, _ in asset.bands if name)
+        same = names or (_COPY.sub("", asset.key.casefold()),)
+        before = once.get(same)
+        if before is None or _metres(item, asset) < _metres(item, before):
+            once[same] = asset
+    return [asset for asset in assets if asset in once.values()]
+
+
+def _metres(item: Item, asset: _Asset) -> float:
+    """Return the size of an asset's pixels as far as it is told; infinite where it is not."""
+    told = item.assets[asset.key]
+    raster = told.get("raster:bands")
+    first = raster[0] if isinstance(raster, list) and raster else {}
+    suffix = re.search(r"_(\d+)m$", asset.key)
+    sizes = (
+        told.get("gsd"),
+        told.get("raster:spatial_resolution"),
+        first.get("spatial_resolution") if isinstance(first, dict) else None,
+        float(suffix[1]) if suffix else None,
+    )
+    return next((float(size) for size in sizes if isinstance(size, int | float)), math.inf)
 
 
 def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -256,9 +291,10 @@ def _is_mask(asset: Mapping[str, Any], key: str) -> bool:
 
 def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
     """Return Sentinel-2's scene classification with its bad classes, and any other masks' names."""
-    for key, asset in item.assets.items():
-        if key.lower() in _SCL_KEYS and isinstance(asset, dict) and asset.get("href"):
-            return path_of(str(asset["href"]), item.path), SCL_BAD, ""
+    by_key = {key.lower(): asset for key, asset in item.assets.items() if isinstance(asset, dict)}
+    for key in _SCL_KEYS:
+        if by_key.get(key, {}).get("href"):
+            return path_of(str(by_key[key]["href"]), item.path), SCL_BAD, ""
     others = [
         key
         for key, asset in item.assets.items()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from owl_geo.settings.config import SourceSection
 from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.subdatasets import with_file
 from owl_geo.sources.file_states import file_states, visible_files
 from owl_geo.types import FailedScene, SceneGrid
 from owl_geo.work.progress import Progress
@@ -221,10 +222,14 @@ def without_paths(table: dict[str, Any]) -> dict[str, Any]:
     """
     table = dict(table)
     for key in ("path", "mask"):
-        if table.get(key) and is_local(table[key]):
-            table[key] = "a file"
-    table["files"] = ["a file" if is_local(f) else f for f in table.get("files", ())]
+        if table.get(key):
+            table[key] = _placeless(table[key])
+    table["files"] = [_placeless(path) for path in table.get("files", ())]
     return table
+
+
+def _placeless(path: str) -> str:
+    return "a file" if is_local(path) else with_file(path, _placeless)
 
 
 def _name_and_path(word: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from owl_geo.errors import LayerError, RunError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (
     Addition,
@@ -73,9 +74,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
     @property
     def files(self) -> Mapping[str, Sequence[str]]:
-        """Of each scene its raster, its folder or its single-band files, and its mask last."""
+        """Of each scene its raster, its folder or its single-band files, and its mask last.
+
+        Of a raster within a file it is the file.
+        """
         return {
-            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            scene.name: [
+                file_of(path) for path in (scene.path, *scene.files, scene.mask) if path is not None
+            ]
             for scene in self.settings.scenes
         }
 
@@ -87,7 +93,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         """Return what tells the scenes from each other: the entry of each, and its files."""
         scenes = {}
         for written, scene in zip(as_written.scenes, self.settings.scenes, strict=True):
-            states = map(file_states, (scene.path, *scene.files, scene.mask))
+            paths = (scene.path, *scene.files, scene.mask)
+            states = (file_states(None if path is None else file_of(path)) for path in paths)
             scenes[scene.name] = [written.model_dump(mode="json"), *states]
         return Identity(
             settings=as_written.model_dump(mode="json", exclude={"scenes"}),
@@ -122,19 +129,21 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         return list(grids.values()), len(self.settings.scenes)
 
     def notes(self) -> list[str]:
-        """Say where all bands but an alpha band are taken, since that may be data."""
+        """Say which files and bands of the first scene are not taken, since they may be data."""
         from owl_geo.sources.scenes import describe_scene
 
         if self.settings.bands:
             return []
         scene = describe_scene(self.settings.scenes[0])
+        notes = [f"scene {scene.name!r}: {left_out}" for left_out in scene.left_out]
         alpha = next((band for band in scene.bands if band.alpha), None)
         if alpha is None:
-            return []
+            return notes
         numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
         return [
+            *notes,
             f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-            f"data, for example near infrared, name it too: --bands {numbers}"
+            f"data, for example near infrared, name it too: --bands {numbers}",
         ]
 
     # --- opening ----------------------------------------------------------------------------------

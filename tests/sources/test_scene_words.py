@@ -329,3 +329,31 @@ def test_two_dots_behind_a_link_lead_where_the_system_says(tmp_path: Path) -> No
         tmp_path / "far",
     ]
     assert [scene.name for scene in found.scenes] == ["a", "far"]
+
+
+def test_side_assets_and_copies_of_bands_are_not_taken_by_default(tmp_path: Path) -> None:
+    def data(name: str, **more: Any) -> dict[str, Any]:
+        return cog(f"{name}.tif", roles=["data"], **more)
+
+    red, nir = [{"name": "B04", "common_name": "red"}], [{"name": "B8A"}]
+    assets = {
+        "AOT_10m": data("aot"),
+        "B04_20m": data("b04_20", **{"eo:bands": red, "gsd": 20}),
+        "B04_10m": data("b04_10", **{"eo:bands": red, "gsd": 10}),
+        "B8A_20m": data("b8a_20", **{"eo:bands": nir}),
+        "B8A_60m": data("b8a_60", **{"eo:bands": nir}),
+        "nir": data("nir"),
+        "nir-jp2": {"href": "nir.jp2", "type": "image/jp2", "roles": ["data"]},
+        "SCL_60m": data("scl_60"),
+        "SCL_20m": data("scl_20"),
+        "sunZenithAngles": data("sza"),
+        "TCI_10m": data("tci", **{"eo:bands": [*red, {"name": "B03"}, {"name": "B02"}]}),
+    }
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item("a", assets)))
+    (scene,) = find_scenes([str(path)]).scenes
+    names = [Path(file).stem for file in scene.files]
+    assert names == ["b04_10", "b8a_20", "nir"]
+    assert Path(scene.mask or "").stem == "scl_20"
+    (named,) = find_scenes([str(path)], bands=["red", "AOT_10m"]).scenes
+    assert [Path(file).stem for file in named.files] == ["b04_10", "aot"]

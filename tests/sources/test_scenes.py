@@ -482,15 +482,15 @@ def test_bands_keep_their_place_when_renamed() -> None:
 @pytest.mark.parametrize(
     ("files", "doubtful"),
     [
-        ({"B02": "uint16", "B03": "uint16", "B8A": "uint16", "cloud_mask": "uint8"}, "cloud_mask"),
-        ({"B02": "uint16", "B03": "uint16", "SCL": "uint8"}, "SCL"),
-        ({"x_B2_10m": "uint16", "x_B3_10m": "uint16", "x_SCL_20m": "uint16"}, "x_SCL_20m"),
+        ({"B02": "uint16", "B03": "uint16", "B8A": "uint16", "classes": "uint8"}, "classes"),
+        ({"B02": "uint16", "B03": "uint16", "SCL": "uint8"}, ""),  # left out, see test_folders
+        ({"x_B2_10m": "uint16", "x_B3_10m": "uint16", "x_truth_20m": "uint16"}, "x_truth_20m"),
         ({"l7_10": "float32", "l7_20": "float32", "l7_70": "int16"}, ""),
         ({"l7_10": "float32", "l7_20": "float32", "strata": "float32"}, "strata"),
         ({"blue": "uint16", "green": "uint16", "nir": "uint16"}, ""),
         ({"blue": "uint8", "green": "uint8", "nir": "uint16"}, ""),
         ({"vv": "float32", "vh": "float32"}, ""),
-        ({"vv": "float32", "mask": "uint8"}, "mask"),
+        ({"vv": "float32", "sites": "uint8"}, "sites"),
         ({"vv": "float32", "vh": "float32", "dem": "int16"}, "dem"),
         ({"one": "uint8"}, ""),
     ],

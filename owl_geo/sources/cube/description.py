@@ -13,8 +13,11 @@ from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
 from owl_geo.sources.cube.missing import holds_flags
+from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
 from owl_geo.types import AnyArray, SceneGrid
+
+_SHOWN = 4  # groups in a message
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def describe_cube(
         else:
             axes[key] = own
     if not axes:
-        raise SourceError(_no_bands(where, unusable))
+        raise _no_bands(where, unusable)
     main = next(iter(axes.values()))
     bands, positions = _bands(dataset, axes, where, name)
     grid = grid_of(dataset, list(axes), main, crs, name, where, given)
@@ -94,11 +97,14 @@ def describe_cube(
     return CubeDescription(grid, bands, positions, axes, dates, unusable, flags)
 
 
-def _no_bands(where: str, unusable: Mapping[str, str]) -> str:
+def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:
+    names = ", ".join(f"{where}/{group}" for group in groups_of(where)[:_SHOWN])
+    remedy = f"name one of its groups: {names}" if names else ""
     if not unusable:
-        return f"{where} has no variables; name the group that has, for example {where}/GROUP"
+        return SourceError(f"{where} has no variables of its own", remedy=remedy)
     name, why = next(iter(unusable.items()))
-    return f"{where} has no variable that can serve as a band: {name} {why}"
+    fault = f"{where} has no variable that can serve as a band: {name} {why}"
+    return SourceError(fault, remedy=remedy)
 
 
 # --- dates ----------------------------------------------------------------------------------------

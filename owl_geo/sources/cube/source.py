@@ -204,6 +204,17 @@ class CubeScene:
         """Lend a reader; they share the open file, which any thread may read."""
         return nullcontext(CubeReader(self))
 
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows."""
+        reader = CubeReader(self)
+        without = set(range(len(self.bands)))
+        for window in windows:
+            for numbers, values in reader.pixels(window).parts:
+                for number, plane in zip(numbers, values, strict=True):
+                    if np.isfinite(plane).any():
+                        without.discard(number)
+        return [self.bands[number].name for number in sorted(without)]
+
 
 class CubeReader:
     """Reads windows of a cube."""
