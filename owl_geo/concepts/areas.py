@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.ground.projections import transformer
+from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, IntArray
 
@@ -169,7 +170,7 @@ def _repaired(geometries: AnyArray) -> AnyArray:
     """Make geometries valid: reprojecting can make a sliver cross itself."""
     geometries = np.array(geometries, dtype=object)
     broken = ~shapely.is_valid(geometries)
-    geometries[broken] = shapely.make_valid(geometries[broken])
+    geometries[broken] = made_valid(geometries[broken])
     return geometries
 
 
