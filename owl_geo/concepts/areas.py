@@ -11,15 +11,19 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import transformer
+from owl_geo.ground.projections import is_in_degrees, transformer, turned
 from owl_geo.ground.vector import made_valid
-from owl_geo.ground.windows import Windows
+from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
 
 _VERTICES_PER_PIECE = 500
-_FAR = 1e30  # beyond every coordinate
+_VERTICES_ALONG, _MOST_NARROW = 100, 100  # of a scene; a narrow one has more along its length
+_LATTICE = 33  # points along each edge of a scene that tell whether it lies in one piece
+_DATUMS = 0.01  # degrees; no two datums are further apart
+
+Bounds = tuple[float, float, float, float]  # least x and y, greatest x and y
 
 
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
@@ -86,27 +90,88 @@ class PolygonLayer:
         return local, self._codes[near]
 
     def near(self, windows: Windows) -> tuple[IntArray, AnyArray]:
-        """Return positions of the polygons near windows, and these in the scene's CRS, ``(k,)``."""
-        to_layer = transformer(windows.crs, self._crs)
+        """Return positions of the polygons near windows, and these in the scene's CRS, ``(k,)``.
+
+        A position may come twice, where a polygon lies on both sides of the antimeridian.
+        """
+        positions, pieces = [], []
+        for west, south, east, north in self._reaches(windows):
+            length = _spacing(west, south, east, north)
+            for turn in (-360.0, 0.0, 360.0) if is_in_degrees(self._crs) else (0.0,):
+                box = shapely.box(west + turn, south, east + turn, north)
+                near = np.sort(self._tree.query(box.buffer(length, join_style="mitre")))
+                local = _cut(self._polygons[near], box.buffer(length, join_style="mitre"))
+                if turn:
+                    local = shapely.transform(local, lambda xy, turn=turn: xy - [turn, 0.0])
+                positions.append(near.astype(np.int64))
+                pieces.append(self._in_scene(local, windows, length))
+        return np.concatenate(positions), np.concatenate(pieces)
+
+    def _reaches(self, windows: Windows) -> list[Bounds]:
+        """Return the rectangles of the layer's CRS in which windows lie: one, or two at its rim.
+
+        West is less than east: where longitudes come round between them, east is beyond 180.
+        """
+        if is_in_degrees(self._crs) and is_in_degrees(windows.crs):
+            west, south, east, north = windows.bounds()
+            return [(west - _DATUMS, south - _DATUMS, east + _DATUMS, north + _DATUMS)]
+        to_layer = transformer(windows.crs, self._crs, windows.place)
         west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
-        across = west > east  # the antimeridian runs through the scene
-        reach = [(west, _FAR), (-_FAR, east)] if across else [(west, east)]
-        near = np.unique(
-            np.concatenate(
-                [self._tree.query(shapely.box(low, south, high, north)) for low, high in reach]
-            )
-        ).astype(np.int64)
-        local = self._polygons[near]
-        length = max(north - south, 360 - west + east if across else east - west) / 100
-        if not across:
-            box = shapely.box(west - length, south - length, east + length, north + length)
-            beyond = ~shapely.within(local, box)
-            local[beyond] = shapely.intersection(local[beyond], box)
-        if self._crs != windows.crs:
-            to_scene = transformer(self._crs, windows.crs)
-            dense = shapely.segmentize(local, length)
-            local = shapely.transform(dense, to_scene.transform, interleaved=False)
-        return near, local
+        if is_in_degrees(self._crs):
+            return [(west, south, east if west < east else east + 360.0, north)]
+        return _sides_of_rim(windows, to_layer) or [(west, south, east, north)]
+
+    def _in_scene(self, polygons: AnyArray, windows: Windows, length: float) -> AnyArray:
+        if self._crs == windows.crs or len(polygons) == 0:
+            return polygons
+        to_scene = transformer(self._crs, windows.crs, windows.place)
+        dense = shapely.segmentize(polygons, length)
+        if not is_in_degrees(windows.crs):
+            return np.asarray(shapely.transform(dense, to_scene.transform, interleaved=False))
+        west, _, east, _ = windows.bounds()
+
+        def bring(points: Points) -> Points:
+            x, y = to_scene.transform(points[:, 0], points[:, 1])
+            # by the turns of the layer where it counts degrees too, else by those of the scene
+            near = points[:, 0] if is_in_degrees(self._crs) else (west + east) / 2
+            return np.stack([turned(x, near), y], axis=-1)
+
+        return np.asarray(shapely.transform(dense, bring))
+
+
+def _cut(polygons: AnyArray, box: shapely.Polygon) -> AnyArray:
+    beyond = ~shapely.within(polygons, box)
+    polygons[beyond] = shapely.intersection(polygons[beyond], box)
+    return polygons
+
+
+def _spacing(west: float, south: float, east: float, north: float) -> float:
+    """Return how far apart vertices may be, so that edges stay straight in another CRS."""
+    narrow, wide = sorted((east - west, north - south))
+    return max(narrow, wide / _MOST_NARROW) / _VERTICES_ALONG
+
+
+def _sides_of_rim(windows: Windows, to_layer: Transformer) -> list[Bounds]:
+    """Return the rectangles on either side, where the rim of the layer's CRS cuts the windows.
+
+    A scene on the antimeridian lies at both ends of a map of the world. Empty where it is in one.
+    """
+    west, south, east, north = windows.bounds()
+    x, y = np.meshgrid(np.linspace(west, east, _LATTICE), np.linspace(south, north, _LATTICE))
+    points = np.stack(to_layer.transform(x.ravel(), y.ravel()), axis=-1)
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) < 2:
+        return []
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    gap = int(np.diff(points[:, 0]).argmax())
+    if np.diff(points[:, 0])[gap] < (points[-1, 0] - points[0, 0]) / 2:
+        return []
+    sides = []
+    for side in (points[: gap + 1], points[gap + 1 :]):
+        low, high = side.min(axis=0), side.max(axis=0)
+        margin = (high - low).max() / 8
+        sides.append((*(low - margin).tolist(), *(high + margin).tolist()))
+    return sides
 
 
 def _shares(

@@ -17,6 +17,7 @@ import shapely
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import is_osm, read_osm
 from owl_geo.errors import LayerError, suggestion, where_instead
+from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
@@ -102,6 +103,12 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if raw.crs is None:
         raise LayerError(
             f"{_described(settings)} has no CRS", remedy="assign one, with ogr2ogr -a_srs say"
+        )
+    fault = leads_nowhere(raw.crs)
+    if fault:
+        raise LayerError(
+            f"{_described(settings)}: {fault}",
+            remedy="assign the right one, for example with ogr2ogr -a_srs",
         )
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
