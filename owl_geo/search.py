@@ -291,11 +291,11 @@ class Search:
             mapped = sampler.needs_features
             candidates = self._candidates(members, answers, pool, number, mapped=mapped)
             terms = sampler.terms(candidates)
-            best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
+            best = sampler.choose(terms[rest], _rows(candidates, rest), wanted, rng)
             uniform = sampler.is_uniform
         batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
         drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
-        return Batch(pool[batch], _rows_of_terms(terms, batch), drawn_at_random)
+        return Batch(pool[batch], terms[batch], drawn_at_random)
 
     def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
         """Return the pool, or the part of a large one that a model is to look at, ascending."""
@@ -474,12 +474,6 @@ def _mixed(
     both = np.empty(len(is_audit), dtype=np.int64)
     both[is_audit], both[~is_audit] = audited, chosen
     return both, is_audit
-
-
-def _rows_of_terms(terms: Terms, rows: IntArray) -> Terms:
-    return Terms(
-        terms.score[rows], terms.uncertainty[rows], terms.relevance[rows], terms.probability[rows]
-    )
 
 
 def _rows(candidates: Candidates, rows: IntArray) -> Candidates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -61,9 +61,16 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Terms:
-    """The score of each candidate and what it is made of, each float64 ``(n,)``."""
+    """The score of each candidate and what it is made of, each float64 ``(n,)``.
+
+    ``schema.WHY_COLUMNS`` names the fields that a batch shows.
+    """
 
     score: Scores
     uncertainty: Scores  # in the measure's unit; not-a-number where no model was asked
     relevance: Scores  # 0 or more, 1 = neutral
     probability: Scores  # of the positive class; not-a-number where no model was asked
+
+    def __getitem__(self, rows: IntArray) -> Terms:
+        """Return the terms of the candidates at ``rows``, ``(k,)``, in that order."""
+        return Terms(**{term.name: getattr(self, term.name)[rows] for term in fields(self)})

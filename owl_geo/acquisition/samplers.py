@@ -293,7 +293,7 @@ class DiscoverySampler(ScoreSampler):
         """Score the candidates by how much they are worth to be found."""
         terms = super().terms(candidates)
         steered = terms.probability * terms.relevance ** (1 - candidates.spent)
-        return Terms(steered, terms.uncertainty, terms.relevance, terms.probability)
+        return replace(terms, score=steered)
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return the probability; ``terms`` weighs it by relevance."""

@@ -21,9 +21,6 @@ _ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last in a dat
 _ALIASES = {
     "patch_id": "Patch",
     "rank": "Rank",
-    "score": "Score",
-    "uncertainty": "Uncertainty",
-    "relevance": "Relevance",
     "label": "Label",
     "lease": "Taken by (take, take over, release)",
     "annotator": "Annotator",
@@ -43,7 +40,8 @@ def batch_style(
     qgis = qml.root()
     qgis.append(_renderer(classes))
     qgis.append(_editors(classes))
-    aliases = {**_ALIASES, "probability": f"Probability of {positive}"}
+    why = {column.name: column.title.format(positive=positive) for column in schema.WHY_COLUMNS}
+    aliases = {**_ALIASES, **why}
     group = ET.SubElement(qgis, "aliases")
     for index, name in enumerate(columns):
         ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
@@ -120,7 +118,7 @@ def _editors(classes: tuple[str, ...]) -> ET.Element:
 
 def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]) -> ET.Element:
     """The form from top to bottom: the answer, why this patch was chosen, where it comes from."""
-    why = [*schema.BATCH_COLUMNS_BEFORE[1:], *concepts]
+    why = [name for name in (*schema.BATCH_COLUMNS_BEFORE[1:], *concepts) if name in columns]
     rest = [name for name in columns if name not in why and name not in answer]
     form = ET.Element("attributeEditorForm")
     groups = {"Answer": answer, "Why this patch": why, "Patch": rest}

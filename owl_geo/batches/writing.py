@@ -15,10 +15,8 @@ from owl_geo.batches.style import batch_style
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
 
-_GIVEN_COLUMNS = (
-    *("patch_id", "score", "uncertainty", "relevance", "probability", "scene", "scene_crs"),
-    "geometry",
-)
+_WHY = tuple(column.name for column in schema.WHY_COLUMNS)
+_GIVEN_COLUMNS = ("patch_id", *_WHY, "scene", "scene_crs", "geometry")
 
 _METADATA_TABLES = """
 CREATE TABLE IF NOT EXISTS gpkg_metadata (
@@ -55,8 +53,8 @@ def write_batch(
 ) -> None:
     """Write ``patches``, the most wanted first, as the layer ``batch`` of a new GeoPackage.
 
-    ``patches`` has the columns patch_id, score, uncertainty, relevance, probability (numbers, NaN
-    becomes null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
+    ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
+    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
     and footprints as geometry. ``annotator`` is whom the file is for. The file appears whole or not
     at all. Raises BatchError where the path exists or cannot be written, or the patches do not make
     a batch.
@@ -137,7 +135,7 @@ def _layout(
         "batch_id": np.full(n, batch_id, dtype=object),
         "round": np.full(n, round_, dtype=np.int64),
     }
-    for name in ("score", "uncertainty", "relevance", "probability"):
+    for name in _WHY:
         columns[name] = patches[name].to_numpy(dtype=np.float64, na_value=np.nan)
     order = (*schema.BATCH_COLUMNS_BEFORE, *concepts, *schema.BATCH_COLUMNS_AFTER)
     data = {name: columns[name] if name in columns else gpkg.typed(patches[name]) for name in order}

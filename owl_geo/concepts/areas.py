@@ -1,7 +1,7 @@
 """How much of each patch polygons cover: exact areas in the CRS of the scene.
 
-A patch that a polygon covers whole costs one test with the polygon prepared; only patches on an
-outline are cut, and against a small piece of the polygon at that.
+A patch that lies wholly within a polygon costs one test against the prepared polygon; only patches
+on an outline are cut, and then only against a small piece of the polygon.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import is_in_degrees, transformer, turned
+from owl_geo.ground.projections import TURNS, is_in_degrees, transformer, turned
 from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
@@ -29,7 +29,7 @@ Bounds = tuple[float, float, float, float]  # least x and y, greatest x and y
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
     """Return the share of each footprint that the polygons cover together, float64 ``(n,)``.
 
-    Both are arrays of shapely geometries in one CRS; what is no polygon covers nothing.
+    Both are arrays of shapely geometries in one CRS; geometries other than polygons cover nothing.
     """
     return class_shares(footprints, polygons, np.zeros(len(polygons), dtype=np.int64), 1)[:, 0]
 
@@ -51,13 +51,13 @@ def class_shares(
 def largest_class(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
 ) -> IntArray:
-    """Return the class with the largest share of each footprint, ``(n,)``, -1 where nothing lies.
+    """Return the class with the largest share of each footprint, ``(n,)``, -1 where there is none.
 
     The smaller code wins a tie.
     """
     winner = np.full(len(footprints), -1, dtype=np.int64)
     patch, code, share = _shares(footprints, polygons, codes, n_classes)
-    # areas differ in their last digits by the order of summing; a tie is a tie all the same
+    # the order of summing changes an area's last digits; rounding keeps a tie a tie
     order = np.lexsort((code, -share.round(9), patch))
     order = order[share[order] > 0]
     best = order[np.unique(patch[order], return_index=True)[1]]
@@ -70,7 +70,7 @@ class PolygonLayer:
 
     Args:
         polygons: shapely geometries ``(m,)``.
-        crs: theirs.
+        crs: their CRS.
         codes: the class of each, ``(m,)``.
     """
 
@@ -81,10 +81,10 @@ class PolygonLayer:
         self._tree = shapely.STRtree(self._polygons)
 
     def onto(self, windows: Windows) -> tuple[AnyArray, IntArray]:
-        """Return the polygons near windows and their codes, each ``(k,)``.
+        """Return the polygons near the windows and their codes, each ``(k,)``.
 
-        The polygons are in the CRS of the windows' scene, and cut to the surroundings. Edges stay
-        as straight as they are in their own CRS: long ones get vertices on the way.
+        The polygons are in the CRS of the windows' scene and clipped to its surroundings. Edges
+        keep the course that they have in their own CRS: long ones get extra vertices.
         """
         near, local = self.near(windows)
         return local, self._codes[near]
@@ -97,10 +97,11 @@ class PolygonLayer:
         positions, pieces = [], []
         for west, south, east, north in self._reaches(windows):
             length = _spacing(west, south, east, north)
-            for turn in (-360.0, 0.0, 360.0) if is_in_degrees(self._crs) else (0.0,):
-                box = shapely.box(west + turn, south, east + turn, north)
-                near = np.sort(self._tree.query(box.buffer(length, join_style="mitre")))
-                local = _cut(self._polygons[near], box.buffer(length, join_style="mitre"))
+            for turn in TURNS if is_in_degrees(self._crs) else TURNS[:1]:
+                low, high = west + turn - length, east + turn + length
+                box = shapely.box(low, south - length, high, north + length)
+                near = np.sort(self._tree.query(box))
+                local = _cut(self._polygons[near], box)
                 if turn:
                     local = shapely.transform(local, lambda xy, turn=turn: xy - [turn, 0.0])
                 positions.append(near.astype(np.int64))
@@ -177,7 +178,7 @@ def _sides_of_rim(windows: Windows, to_layer: Transformer) -> list[Bounds]:
 def _shares(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
 ) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
-    """Return ``(patch, code, share)`` of every class that lies in a patch."""
+    """Return ``(patch, code, share)`` for every class that lies in a patch."""
     parts, owner = _polygon_parts(_repaired(polygons))
     wholes = _Coded(parts, np.asarray(codes, dtype=np.int64)[owner])
     small, owner = _subdivided(parts)
@@ -198,7 +199,7 @@ def _shares_by_key(
 ) -> tuple[IntArray, NDArray[np.float64]]:
     """Return ``patch * n_classes + code``, each once, and the share that goes with it.
 
-    ``wholes`` tell which patches lie within one polygon, ``pieces`` of the same polygons are cut.
+    ``wholes`` show which patches lie within one polygon; other patches are cut against ``pieces``.
     """
     tree = shapely.STRtree(footprints)
     which, patch = tree.query(wholes.polygons, predicate="covers")
@@ -232,7 +233,7 @@ def _areas_of_groups(geometries: AnyArray, first: IntArray) -> NDArray[np.float6
 
 
 def _repaired(geometries: AnyArray) -> AnyArray:
-    """Make geometries valid: reprojecting can make a sliver cross itself."""
+    """Make geometries valid: a sliver may cross itself after reprojection."""
     geometries = np.array(geometries, dtype=object)
     broken = ~shapely.is_valid(geometries)
     geometries[broken] = made_valid(geometries[broken])
@@ -240,7 +241,7 @@ def _repaired(geometries: AnyArray) -> AnyArray:
 
 
 def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
-    """Take simple polygons out of any geometries, and the position each came from."""
+    """Extract simple polygons from any geometries, and the position that each came from."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
     parts, inner = shapely.get_parts(parts, return_index=True)  # multipolygons in a collection
     owner = owner[inner]
@@ -249,7 +250,7 @@ def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
 
 
 def _subdivided(parts: AnyArray) -> tuple[AnyArray, IntArray]:
-    """Halve polygons of many vertices until none is left; returns pieces and their owners."""
+    """Halve polygons of many vertices until none is left; return the pieces and their owners."""
     owner = np.arange(len(parts))
     pieces, owners = [], []
     while len(parts):

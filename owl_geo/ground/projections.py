@@ -1,11 +1,11 @@
-"""Coordinate systems by name and the ways between them, made once however many scenes ask.
+"""Coordinate systems by name and the transformers between them, each made only once.
 
-PROJ takes a fraction of a millisecond for each, which a run of a thousand scenes asks for again and
-again. Both kinds of object may be shared by threads.
+PROJ takes a fraction of a millisecond for each, and a run of a thousand scenes needs them again and
+again. Threads may share both kinds of object.
 
-Between two datums PROJ has many ways, each for some part of the Earth. Where it has none straight
-from one to the other, it takes the numbers as they are, a hundred metres off, although it may know
-both by way of a third, mostly WGS 84. ``best_way`` takes that one; it needs to know where.
+Between two datums, PROJ has many transformations, each for some part of the Earth. Where it has no
+direct one, it keeps the numbers as they are, which may be 200 metres off, although it may know how
+both datums relate to a third, usually WGS 84. ``best_transformation`` goes by way of that one.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
-from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import ProjError
-from pyproj.transformer import TransformerGroup
+from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 GEOGRAPHIC = "EPSG:4326"
+TURNS = (0.0, -360.0, 360.0)  # longitudes of one place may differ by these
 
 Place = tuple[float, float]  # longitude and latitude in degrees, of whatever datum
 
-# Datums by way of which others know each other: WGS 84, ETRS89, NAD83, GDA94, GDA2020, SIRGAS 2000.
+# Datums to which others relate: WGS 84, ETRS89, NAD83, GDA94, GDA2020, SIRGAS 2000.
 _HUBS = (GEOGRAPHIC, "EPSG:4258", "EPSG:4269", "EPSG:4283", "EPSG:7844", "EPSG:4674")
-_BALLPARK = "Ballpark geo"  # graphic or geocentric; a ballpark height does not matter
-_GEOCENTRIC = 2.0  # metres between datums that begin at the middle of the Earth
-_CELL = 0.1  # degrees; places nearer to each other share a way
+_BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not matter
+_GEOCENTRIC = 2.0  # metres between geocentric datums
+_CELL = 0.1  # degrees; places are rounded to it
 
 
 @lru_cache(maxsize=1024)
@@ -45,30 +46,33 @@ def _straight(source: CRS, target: CRS) -> Transformer:
 
 
 def transformer(source: CRS, target: CRS, near: Place | None = None) -> Transformer:
-    """Return the way from one CRS to another, x before y: the best for what is ``near``.
+    """Return the transformer from one CRS to another, x before y, the best for the place ``near``.
 
-    Raises ProjError where none leads from the one to the other.
+    Raises ProjError if there is none.
     """
     if near is None or same_datum(source, target):
         return _straight(source, target)
-    return best_way(source, target, near).transformer
+    return best_transformation(source, target, near).transformer
 
 
 @lru_cache(maxsize=1024)
 def same_datum(one: CRS, other: CRS) -> bool:
-    """Say whether two CRSs number the same places on Earth, in whatever projection."""
+    """Return whether two CRSs share a datum, whatever their projections."""
     return one.geodetic_crs is not None and one.geodetic_crs == other.geodetic_crs
 
 
 @dataclass(frozen=True)
-class Way:
-    """How coordinates come from one CRS to another near a place.
+class Transformation:
+    """How coordinates are transformed from one CRS to another near a place.
 
     Args:
-        transformer: that brings them, x before y.
-        accuracy: of the change of datum, metres; None where PROJ knows no change, or not how good.
-        via: the datum on the way, ``EPSG:4326`` for example; empty where the way is PROJ's own.
-        pipeline: the same for PROJ, axes in the order of the CRSs; empty where it is PROJ's own.
+        source: the CRS of the coordinates.
+        target: the CRS to which they are transformed.
+        near: longitude and latitude of the place, degrees.
+        transformer: the transformer, x before y.
+        accuracy: of the change of datum, metres; None if it is unknown, or no change is known.
+        via: the third datum, such as ``EPSG:4326``; empty if the transformation is PROJ's own.
+        pipeline: in PROJ's words, axes in the order of the CRSs; empty if it is PROJ's own.
     """
 
     source: CRS
@@ -81,7 +85,7 @@ class Way:
 
     @cached_property
     def missing_grids(self) -> tuple[str, ...]:
-        """Files of a better way that are not on this machine; PROJ's network is not asked."""
+        """Grids of a better transformation that are not installed; none is downloaded."""
         lon, lat = self.near
         area = AreaOfInterest(
             max(lon - _CELL, -180),
@@ -91,7 +95,7 @@ class Way:
         )
         stops = [self.source, *([crs_of(self.via)] if self.via else []), self.target]
         better: dict[str, None] = {}
-        for start, end in zip(stops, stops[1:], strict=False):
+        for start, end in pairwise(stops):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # that the best one is missing
                 group = TransformerGroup(start, end, always_xy=True, area_of_interest=area)
@@ -104,11 +108,11 @@ class Way:
 
 
 @lru_cache(maxsize=4096)
-def best_way(source: CRS, target: CRS, near: Place) -> Way:
-    """Return the best way that PROJ knows between two CRSs for what is near a place.
+def best_transformation(source: CRS, target: CRS, near: Place) -> Transformation:
+    """Return the best transformation between two CRSs that PROJ knows for a place.
 
-    Its own, unless that takes the numbers of one datum for those of the other while both are known
-    by way of a third. Raises ProjError where there is none at all.
+    That is PROJ's own choice, unless it would keep the numbers of one datum for the other, and both
+    relate to a third. Raises ProjError if there is none.
     """
     try:
         leg = _leg(source, target, near)
@@ -117,9 +121,9 @@ def best_way(source: CRS, target: CRS, near: Place) -> Way:
     else:
         if leg is None or not leg.is_ballpark:
             accuracy = 0.0 if leg is None else leg.accuracy
-            return Way(source, target, near, _straight(source, target), accuracy)
-    by_hub = next(_ways_by_hubs(source, target, near), None)
-    return by_hub or Way(source, target, near, _straight(source, target), None)
+            return Transformation(source, target, near, _straight(source, target), accuracy)
+    by_hub = next(_by_hubs(source, target, near), None)
+    return by_hub or Transformation(source, target, near, _straight(source, target), None)
 
 
 @dataclass(frozen=True)
@@ -132,24 +136,24 @@ class _Leg:
 
 
 def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _Leg | None:
-    """Return the operation that PROJ takes at a place, None where its coordinates have none.
+    """Return the operation that PROJ chooses at a place, None if the place has no coordinates.
 
-    Raises ProjError where none leads from the one to the other.
+    Raises ProjError if there is none.
     """
     if source.geodetic_crs is None:
         raise ProjError(f"{source.name} lies on no globe")
     if always_xy:
-        way = _straight(source, target)
+        transform = _straight(source, target)
     else:
-        way = Transformer.from_crs(source, target, always_xy=False)
+        transform = Transformer.from_crs(source, target, always_xy=False)
     start = _straight(geodetic_of(source), source).transform(*near)
     swapped = not always_xy and _is_swapped(source)
-    if not np.isfinite(way.transform(*(start[::-1] if swapped else start))).all():
+    if not np.isfinite(transform.transform(*(start[::-1] if swapped else start))).all():
         return None
     try:
-        operation = way.get_last_used_operation()
+        operation = transform.get_last_used_operation()
     except ProjError:  # there is but one
-        operation = way
+        operation = transform
     accuracy = operation.accuracy if operation.accuracy >= 0 else None
     is_ballpark = _BALLPARK in operation.description
     if is_ballpark and _is_geocentric_or_sphere(source) and _is_geocentric_or_sphere(target):
@@ -158,10 +162,10 @@ def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _L
 
 
 def _is_geocentric_or_sphere(crs: CRS) -> bool:
-    """Say whether the numbers of a datum are those of WGS 84 to a metre or two.
+    """Return whether coordinates of a datum are those of WGS 84 to a metre or two.
 
-    Datums on the ellipsoids of WGS 84 and GRS 80 begin at the middle of the Earth; spheres, as of
-    MODIS, are drawn from WGS 84 as it is.
+    Datums on the ellipsoids of WGS 84 and GRS 80 are geocentric. A sphere, as MODIS has it, takes
+    latitudes of WGS 84 as they are.
     """
     ellipsoid = crs.ellipsoid
     if ellipsoid is None:
@@ -173,7 +177,7 @@ def _is_geocentric_or_sphere(crs: CRS) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_in_degrees(crs: CRS) -> bool:
-    """Say whether x is a longitude in degrees from Greenwich, which comes round after 360."""
+    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360."""
     meridian = crs.prime_meridian
     units = {axis.unit_name for axis in crs.axis_info[:2]}
     greenwich = meridian is not None and meridian.longitude == 0
@@ -181,24 +185,24 @@ def is_in_degrees(crs: CRS) -> bool:
 
 
 def turned(lon: NDArray[np.float64], near: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return longitudes in whole turns from where they were, each within 180 degrees of another."""
+    """Return longitudes moved by whole turns, each to within 180 degrees of ``near``."""
     return lon + 360.0 * np.round((near - lon) / 360.0)
 
 
 @lru_cache(maxsize=1024)
 def geodetic_of(crs: CRS) -> CRS:
-    """Return longitudes and latitudes of a CRS's own datum in degrees, of WGS 84 if it has none."""
+    """Return the geographic CRS of a CRS's datum; WGS 84 if that does not count degrees."""
     base = crs.geodetic_crs
     return base if base is not None and is_in_degrees(base) else crs_of(GEOGRAPHIC)
 
 
 def _is_swapped(crs: CRS) -> bool:
-    """Say whether a CRS has y, or the latitude, for its first axis."""
+    """Return whether the first axis of a CRS is y, or latitude."""
     return bool(crs.axis_info) and crs.axis_info[0].direction in ("north", "south")
 
 
-def _ways_by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Way]:
-    """Yield the ways by a third datum whose legs PROJ both knows."""
+def _by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Transformation]:
+    """Yield the transformations by way of a third datum, if PROJ knows both legs."""
     for name in _HUBS:
         hub = crs_of(name)
         if same_datum(source, hub) or same_datum(hub, target):
@@ -215,7 +219,7 @@ def _ways_by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Way]:
         except ProjError:
             continue
         accuracies = [leg.accuracy for leg in known]
-        yield Way(
+        yield Transformation(
             source,
             target,
             near,
@@ -227,7 +231,7 @@ def _ways_by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Way]:
 
 
 def _joined(legs: list[_Leg]) -> str:
-    """Return one pipeline for PROJ that takes the steps of several."""
+    """Return the steps of several operations as one pipeline for PROJ."""
     steps = []
     for leg in legs:
         words = leg.pipeline.split()
@@ -237,7 +241,7 @@ def _joined(legs: list[_Leg]) -> str:
 
 @lru_cache(maxsize=4096)
 def place_of(crs: CRS, x: float, y: float) -> Place | None:
-    """Return about where coordinates of a CRS lie, None where they lie nowhere on Earth."""
+    """Return the place of coordinates to a tenth of a degree, None if they are not on Earth."""
     if crs.geodetic_crs is None:
         return None
     lon, lat = _straight(crs, geodetic_of(crs)).transform(x, y)
@@ -248,27 +252,27 @@ def place_of(crs: CRS, x: float, y: float) -> Place | None:
 
 
 def leads_nowhere(crs: CRS) -> str:
-    """Say why coordinates in a CRS are no places on Earth's map; empty where they are."""
+    """Return why coordinates in a CRS are not places on a map of the Earth; empty if they are."""
     if crs.is_geocentric:
-        return f"its CRS {crs.name!r} has no map, since it is geocentric"
+        return f"its CRS {crs.name!r} is geocentric and has no map plane"
     try:
         _straight(crs, crs_of(GEOGRAPHIC))
     except ProjError:
-        return f"its CRS {crs.name!r} is a local one, or of no place on Earth"
+        return f"its CRS {crs.name!r} is local or not tied to the Earth"
     return ""
 
 
 def same_crs(one: str, other: str) -> bool:
-    """Say whether two codes or WKTs stand for one CRS."""
+    """Return whether two codes or WKTs stand for the same CRS."""
     return one == other or crs_of(one) == crs_of(other)
 
 
 def reproject(
     points: NDArray[np.float64], source: CRS, target: CRS, near: Place | None = None
 ) -> NDArray[np.float64]:
-    """Return points ``(..., 2)``, x before y, in another CRS; infinite where it does not reach.
+    """Return points ``(..., 2)``, x before y, in another CRS; infinite outside its domain.
 
-    By the best way for what is ``near``. Raises ProjError where there is none.
+    By the best transformation for the place ``near``. Raises ProjError if there is none.
     """
     if source == target:
         return points

@@ -1,7 +1,7 @@
-"""Any raster seen through the pixel grid of a scene: masks, concepts, class rasters as truth.
+"""Any raster resampled to the pixel grid of a scene: masks, concepts, class rasters as truth.
 
-The other raster may have its own CRS, extent and pixel size; it is resampled on the fly and never
-held whole in memory.
+The raster may have its own CRS, extent and pixel size; it is resampled on the fly and never held
+in memory as a whole.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import rasterio
+from pyproj import CRS
+from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -22,21 +25,30 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, OwlError
-from owl_geo.ground.grid import bounds
+from owl_geo.ground.grid import bounds, to_xy
+from owl_geo.ground.projections import (
+    TURNS,
+    best_transformation,
+    crs_of,
+    is_in_degrees,
+    leads_nowhere,
+    place_of,
+    same_datum,
+)
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
-# What rasterio raises at a file that is not what it says: its own errors, those of GDAL that it
-# does not translate, and ValueErrors for text that is no UTF-8 and CRSs that are none.
-UNREADABLE = (RasterioError, CPLE_BaseError, ValueError)
-_SAMPLE = 2048  # pixels a side
-_FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit; as in vector.py
+# What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
+# it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
+UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
+_SAMPLE = 2048  # pixels per side
+_FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
 class AlignedRaster:
     """One band of a raster, resampled to the grid of a scene; use it as a context manager.
 
-    Raises LayerError where the file cannot be opened or read, or has no CRS.
+    Raises LayerError if the file cannot be opened or read, or has no CRS.
     """
 
     def __init__(
@@ -50,7 +62,11 @@ class AlignedRaster:
             dataset = self._stack.enter_context(open_layer(self.path))
             if band > dataset.count:
                 raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
-            self._dataset = self._aligned(dataset, resampling)
+            # a scene that reaches beyond 180 degrees sees the raster's west in its east
+            self._turns = _turns(dataset, grid)
+            self._datasets = [
+                self._aligned(dataset, _moved(grid, turn), resampling) for turn in self._turns
+            ]
         except UNREADABLE as error:
             self._stack.close()
             raise LayerError(
@@ -61,11 +77,9 @@ class AlignedRaster:
             raise
 
     def _aligned(
-        self, dataset: rasterio.DatasetReader, resampling: str
+        self, dataset: rasterio.DatasetReader, grid: SceneGrid, resampling: str
     ) -> rasterio.DatasetReader | WarpedVRT:
-        grid = self.grid
-        # the raster's own extent, before it is seen through the scene's grid
-        self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
+        """Return the raster on a grid, as a dataset; raises one of ``UNREADABLE``."""
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -74,9 +88,9 @@ class AlignedRaster:
         )
         if same_grid:
             return dataset
-        # tolerance, in pixels: as good as exact, so that a value does not depend on the window
-        # read (GDAL takes no 0)
-        return self._stack.enter_context(
+        # tolerance, in pixels: practically exact, so that a value does not depend on the window
+        # that is read (GDAL does not accept 0)
+        warped = self._stack.enter_context(
             WarpedVRT(
                 dataset,
                 crs=grid.crs,
@@ -89,6 +103,23 @@ class AlignedRaster:
                 add_alpha=dataset.nodata is None,
             )
         )
+        pipeline = _pipeline(CRS.from_user_input(dataset.crs), grid)
+        if not pipeline:
+            return warped
+        # rasterio has no option for the transformation; GDAL's description of the raster has one
+        text: str = next(iter(warped.tags(ns="xml:VRT").values()))
+        option = f'<Option key="COORDINATE_OPERATION">{pipeline}</Option>'
+        text = text.replace("</TargetSRS>", f"</TargetSRS><Options>{option}</Options>")
+        return self._stack.enter_context(rasterio.open(text))
+
+    @property
+    def bounds_in_scene(self) -> list[tuple[float, float, float, float]]:
+        """The raster's own extent in the scene's CRS; several where longitudes come round."""
+        with open_layer(self.path) as dataset:
+            west, south, east, north = transform_bounds(
+                dataset.crs, self.grid.crs, *extent(dataset)
+            )
+        return [(west - turn, south, east - turn, north) for turn in self._turns]
 
     def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
         """Return values and validity of pixel rows ``start`` to ``stop``, each ``(rows, width)``.
@@ -100,13 +131,22 @@ class AlignedRaster:
     def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
         """Return values and validity of a window that begins at ``row``, ``col``, as ``rows``."""
         window = Window(col, row, width, height)
+        values, valid = self._read(self._datasets[0], window)
+        for dataset in self._datasets[1:]:
+            further, is_there = self._read(dataset, window)
+            values = np.where(valid, values, further)
+            valid |= is_there
+        return values, valid
+
+    def _read(
+        self, dataset: rasterio.DatasetReader | WarpedVRT, window: Window
+    ) -> tuple[AnyArray, BoolArray]:
         try:
-            values = self._dataset.read(self.band, window=window)
-            valid = self._dataset.read_masks(self.band, window=window) != 0
+            values = dataset.read(self.band, window=window)
+            valid = dataset.read_masks(self.band, window=window) != 0
         except UNREADABLE as error:
-            raise LayerError(
-                f"cannot read {self.path}, rows {row} to {row + height}: {error}"
-            ) from error
+            first, last = window.row_off, window.row_off + window.height
+            raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.isfinite(values)
         return values, valid
@@ -123,14 +163,40 @@ class AlignedRaster:
         self._stack.close()
 
 
+def _turns(dataset: rasterio.DatasetReader, grid: SceneGrid) -> list[float]:
+    """Return by how many degrees a scene's longitudes differ from those of the raster, 0 first."""
+    crs = CRS.from_user_input(dataset.crs)
+    if not (is_in_degrees(crs) and is_in_degrees(crs_of(grid.crs))):
+        return [0.0]
+    (west, _, east, _), (least, _, most, _) = bounds(grid), extent(dataset)
+    return [turn for turn in TURNS if west + turn < most and least < east + turn] or [0.0]
+
+
+def _moved(grid: SceneGrid, degrees: float) -> SceneGrid:
+    a, b, c, d, e, f = grid.transform
+    return replace(grid, transform=(a, b, c + degrees, d, e, f)) if degrees else grid
+
+
+def _pipeline(crs: CRS, grid: SceneGrid) -> str:
+    """Return the change of datum from a raster to a scene; empty if PROJ's own choice is best."""
+    scene = crs_of(grid.crs)
+    middle = to_xy(grid, np.array(grid.height / 2), np.array(grid.width / 2))
+    near = place_of(scene, *middle.tolist())
+    if near is None or same_datum(crs, scene):
+        return ""
+    return best_transformation(crs, scene, near).pipeline
+
+
 def open_layer(path: str) -> rasterio.DatasetReader:
-    """Open a raster that has a place; raises LayerError."""
+    """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
     check_is_file(path, LayerError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
         fault = misplaced(dataset)
+        if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
+            fault = f"lies nowhere: {nowhere}; assign the right one first"
     except UNREADABLE as error:
         raise LayerError(f"cannot open the raster {path}: {error}") from error
     if fault:
@@ -140,71 +206,73 @@ def open_layer(path: str) -> rasterio.DatasetReader:
 
 
 def check_is_file(path: str, error: type[OwlError]) -> None:
-    """Raise ``error`` for what is there and is neither file nor folder, as a pipe is."""
+    """Raise ``error`` for a path that exists but is neither file nor folder, such as a pipe."""
     if not is_local(path):
         return
     file = Path(path)
     if file.exists() and not (file.is_file() or file.is_dir()):
-        raise error(f"{path} is no file")  # GDAL would wait for what somebody may write to it
+        raise error(f"{path} is not a file")  # GDAL would wait until somebody writes to it
 
 
 def misplaced(dataset: rasterio.DatasetReader) -> str:
-    """Say why a raster has no place on the map, and what to do; empty where it has one."""
-    warp = "warp it first, with gdalwarp{} say"
+    """Return why a raster is not georeferenced, and what to do; empty if it is georeferenced."""
+    warp = "warp it first, for example with gdalwarp{}"
     if dataset.crs is None and dataset.gcps[0]:
-        return f"has ground control points in place of a grid; {warp.format('')}"
+        return f"has ground control points instead of a grid; {warp.format('')}"
     if dataset.crs is None and dataset.rpcs is not None:
-        return f"has RPCs in place of a grid; {warp.format(' -rpc')}"
+        return f"has RPCs instead of a grid; {warp.format(' -rpc')}"
     if dataset.crs is None:
-        return "has no CRS; assign one, with gdal_edit.py -a_srs say"
+        return "has no CRS; assign one, for example with gdal_edit.py -a_srs"
     transform = dataset.transform
     if transform.is_identity or transform.determinant == 0:
         return (
-            "has a CRS but no place on the map (no geotransform); georeference it first, "
-            "with gdalwarp say"
+            "has a CRS but no position on the map (no geotransform); georeference it first, "
+            "for example with gdalwarp"
         )
     terms = ", ".join(f"{term:g}" for term in tuple(transform)[:6])
     with np.errstate(all="ignore"):
-        leads_somewhere = all(abs(end) < _FARTHEST for end in extent(dataset))  # nan does not
-    if not leads_somewhere:
-        return f"has a geotransform that leads nowhere ({terms}); georeference it first"
+        is_on_earth = all(abs(end) < _FARTHEST for end in extent(dataset))  # False for NaN
+    if not is_on_earth:
+        return f"has a geotransform that leads off the Earth ({terms}); georeference it first"
     return ""
 
 
 def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
-    """Return least x, least y, greatest x, greatest y; rasterio's own mix them up south up."""
+    """Return minimum x and y, then maximum x and y; rasterio's own swaps y in south-up rasters."""
     transform = tuple(dataset.transform)[:6]
     return bounds(SceneGrid("", "", transform, dataset.height, dataset.width))
 
 
 def coverage(path: str | Path, grid: SceneGrid) -> float:
-    """Return the share of a scene's bounding box that a raster's covers, 0 to 1.
+    """Return the share of a scene's bounding box that a raster's bounding box covers, 0 to 1.
 
-    Raises LayerError where the raster cannot be opened or has no CRS.
+    Raises LayerError if the raster cannot be opened or has no CRS.
     """
     with AlignedRaster(path, grid) as raster:
-        covered = raster.bounds_in_scene
+        extents = raster.bounds_in_scene
     left, bottom, right, top = bounds(grid)
-    width = min(right, covered[2]) - max(left, covered[0])
-    height = min(top, covered[3]) - max(bottom, covered[1])
-    area = (right - left) * (top - bottom)
-    return float(max(width, 0.0) * max(height, 0.0) / area)
+    covered = 0.0
+    for west, south, east, north in extents:
+        width = min(right, east) - max(left, west)
+        height = min(top, north) - max(bottom, south)
+        covered += max(width, 0.0) * max(height, 0.0)
+    return min(covered / ((right - left) * (top - bottom)), 1.0)
 
 
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
-    """Return the share of a raster's pixels that has each value, of a sample where it is large."""
+    """Return the share of a raster's pixels with each value, from a sample if it is large."""
     pixels, _ = _sample(path)
     return {value: float((pixels == value).mean()) for value in values}
 
 
 def values_of(path: str) -> AnyArray:
-    """Return the values that a raster has, ascending; of a sample where it is large."""
+    """Return the values in a raster, ascending; those of a sample if it is large."""
     pixels, valid = _sample(path)
     return np.unique(pixels[valid])
 
 
 def _sample(path: str) -> tuple[AnyArray, BoolArray]:
-    """Return the first band, thinned out to at most 2048 x 2048 pixels, and where it has data.
+    """Return the first band, thinned to at most 2048 x 2048 pixels, and where it has data.
 
     Raises LayerError.
     """
@@ -219,9 +287,9 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
 
 
 def is_raster(path: str | Path) -> bool:
-    """Whether GDAL opens the file as a raster; raises LayerError where there is no such file."""
+    """Return whether GDAL opens the file as a raster; raises LayerError if it does not exist."""
     if is_local(str(path)) and not Path(path).exists():
-        raise LayerError(f"no file {path}")
+        raise LayerError(f"{path} does not exist")
     check_is_file(str(path), LayerError)
     try:
         with rasterio.open(path) as dataset:

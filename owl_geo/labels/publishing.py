@@ -21,7 +21,7 @@ from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
 from owl_geo.labels.base import brought
 from owl_geo.labels.database import SCHEMA, Database, address, driver, reason
 from owl_geo.labels.sharing import BatchLayer, Publication
-from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE, EDITABLE_COLUMNS, LEASE_COLUMN
+from owl_geo.schema import BATCH_COLUMNS_AFTER, EDITABLE_COLUMNS, LEASE_COLUMN
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -235,7 +235,6 @@ def _add_view(raw: Raw, batch: BatchLayer, srid: int) -> None:
 
     before = [name for name in batch.kinds if name not in BATCH_COLUMNS_AFTER]
     after = [name for name in BATCH_COLUMNS_AFTER if name in batch.kinds]
-    assert before[: len(BATCH_COLUMNS_BEFORE)] == list(BATCH_COLUMNS_BEFORE)
     view = sql.Identifier(SCHEMA, batch.name)
     raw.execute(
         sql.SQL(_VIEW).format(

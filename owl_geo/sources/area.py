@@ -15,6 +15,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import (
     GEOGRAPHIC,
+    TURNS,
     crs_of,
     is_in_degrees,
     leads_nowhere,
@@ -75,8 +76,8 @@ class AreaOfInterest:
         """Return which windows of a scene have their centre within the area, ``(n,)``."""
         # centres go to the area's CRS, where its edges are straight
         centres = windows.centres_in(self._crs)
-        turns = (-360.0, 0.0, 360.0) if is_in_degrees(self._crs) else (0.0,)
-        inside = [shapely.contains_xy(self._area, centres + [turn, 0.0]) for turn in turns]
+        turns = TURNS if is_in_degrees(self._crs) else TURNS[:1]
+        inside = [shapely.contains_xy(self._area, centres + np.array([turn, 0])) for turn in turns]
         return np.asarray(np.any(inside, axis=0))
 
     def elsewhere(self, grids: Iterable[SceneGrid]) -> str:

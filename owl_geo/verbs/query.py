@@ -23,6 +23,7 @@ from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
+from owl_geo.schema import WHY_COLUMNS
 from owl_geo.search import Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
@@ -219,9 +220,7 @@ def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:
     table = gpd.GeoDataFrame(
         rows, geometry=run.footprints(rows["patch_id"].tolist()).array, crs=run.crs
     )
-    table["score"] = batch.terms.score
-    table["uncertainty"] = batch.terms.uncertainty
-    table["relevance"] = batch.terms.relevance
-    table["probability"] = batch.terms.probability
+    for column in WHY_COLUMNS:
+        table[column.name] = getattr(batch.terms, column.name)
     table["scene_crs"] = [search.source.grids[scene].crs for scene in table["scene"]]
     return table

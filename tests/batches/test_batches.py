@@ -239,6 +239,26 @@ def test_the_style_is_the_layers_default(batch: Path) -> None:
     assert '"score"' not in style.findtext("mapTip")  # by which an audit's patch could be told
 
 
+def test_the_form_names_every_reason_for_the_choice(batch: Path) -> None:
+    with closing(sqlite3.connect(batch)) as connection:
+        (qml,) = connection.execute("SELECT styleQML FROM layer_styles").fetchone()
+    titles = {
+        alias.get("field"): alias.get("name") for alias in ElementTree.fromstring(qml).iter("alias")
+    }
+    reasons = {column.name: column.title for column in schema.WHY_COLUMNS}
+    assert {name: titles[name] for name in reasons} == {
+        **reasons,
+        "probability": "Probability of present",
+    }
+
+
+def test_the_form_of_a_batch_without_a_newer_column() -> None:
+    columns = ["patch_id", "rank", "score", *schema.BATCH_COLUMNS_AFTER]
+    style = ElementTree.fromstring(batch_style(columns, CLASSES, "present", []))
+    shown = [field.get("name") for field in style.iter("attributeEditorField")]
+    assert sorted(shown) == sorted(columns)
+
+
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 
 

@@ -116,7 +116,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --osm area.pbf", ["area.pbf does not exist", "did you mean 'area.osm'?"]),
         (f"{INIT} --osm aera.osm", ["aera.osm does not exist", "did you mean 'area.osm'?"]),
         (f"{INIT} --osm truth.gpkg", ["no column 'landuse'", "OpenStreetMap extract"]),
-        (f"{INIT} --osm scene.tif", ["it is a raster"]),
+        (f"{INIT} --osm scene.tif", ["the file is a raster"]),
         (f"{INIT} --aoi empty.geojson", ["no polygon", "draw some in QGIS"]),
         (f"{ORACLE} --oracle-column klass --oracle-values x", ["did you mean 'class'?"]),
         (f"{ORACLE} --oracle-column class", ["'clean', 'contaminated'", "--oracle-values"]),
@@ -351,4 +351,4 @@ def test_a_layer_without_some_columns_is_told_once(made, tmp_path, monkeypatch, 
     assert _run(shlex.split(text)) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "has no column" in line]
     assert len(lines) == 1
-    assert "concepts.land_cover and concepts.dist_industrial by them find nothing" in lines[0]
+    assert "concepts.land_cover and concepts.dist_industrial on it match nothing" in lines[0]
