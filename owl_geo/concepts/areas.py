@@ -21,7 +21,7 @@ from owl_geo.types import AnyArray, IntArray
 _VERTICES_PER_PIECE = 500
 _VERTICES_ALONG, _MOST_NARROW = 100, 100  # of a scene; a narrow one has more along its length
 _LATTICE = 33  # points along each edge of a scene that tell whether it lies in one piece
-_DATUMS = 0.01  # degrees; no two datums are further apart
+_DATUMS_DEGREES, _DATUMS_METRES = 0.01, 1000.0  # no two datums are further apart
 
 Bounds = tuple[float, float, float, float]  # least x and y, greatest x and y
 
@@ -114,13 +114,15 @@ class PolygonLayer:
         West is less than east: where longitudes come round between them, east is beyond 180.
         """
         if is_in_degrees(self._crs) and is_in_degrees(windows.crs):
-            west, south, east, north = windows.bounds()
-            return [(west - _DATUMS, south - _DATUMS, east + _DATUMS, north + _DATUMS)]
-        to_layer = transformer(windows.crs, self._crs, windows.place)
+            return [_grown(windows.bounds(), _DATUMS_DEGREES)]
+        to_layer = transformer(windows.crs, self._crs)  # PROJ cannot bound a way by a third datum
         west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
         if is_in_degrees(self._crs):
-            return [(west, south, east if west < east else east + 360.0, north)]
-        return _sides_of_rim(windows, to_layer) or [(west, south, east, north)]
+            whole = (west, south, east if west < east else east + 360.0, north)
+            return [_grown(whole, _DATUMS_DEGREES)]
+        sides = _sides_of_rim(windows, to_layer) or [(west, south, east, north)]
+        unit = self._crs.axis_info[0].unit_conversion_factor if self._crs.is_projected else 1.0
+        return [_grown(side, _DATUMS_METRES / unit) for side in sides]
 
     def _in_scene(self, polygons: AnyArray, windows: Windows, length: float) -> AnyArray:
         if self._crs == windows.crs or len(polygons) == 0:
@@ -138,6 +140,11 @@ class PolygonLayer:
             return np.stack([turned(x, near), y], axis=-1)
 
         return np.asarray(shapely.transform(dense, bring))
+
+
+def _grown(box: Bounds, margin: float) -> Bounds:
+    west, south, east, north = box
+    return west - margin, south - margin, east + margin, north + margin
 
 
 def _cut(polygons: AnyArray, box: shapely.Polygon) -> AnyArray:

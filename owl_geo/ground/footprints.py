@@ -44,19 +44,24 @@ def common_crs(grids: Mapping[str, SceneGrid]) -> CRS:
 def footprints(windows: PoolWindows) -> gpd.GeoSeries:
     """Return the polygon of each window by patch_id, ``(n,)``, in the CRS that all scenes share."""
     crs = common_crs(windows.grids)
+    polygons = shapely.polygons(corners_in(windows, crs))
+    return gpd.GeoSeries(polygons, index=pd.Index(windows.ids, name="patch_id"), crs=crs)
+
+
+def corners_in(windows: PoolWindows, crs: CRS) -> Points:
+    """Return the corners of each window in the CRS of their polygons, ``(n, 4, 2)``.
+
+    Windows on the antimeridian stay in one piece: their longitudes go on beyond 180.
+    """
     corners = windows.corners_in(crs)
     if is_in_degrees(crs) and any(crs_of(grid.crs) != crs for grid in windows.grids.values()):
         for positions, of_scene in windows.by_scene():
             corners[positions] = _in_one_piece(corners[positions], of_scene)
-    polygons = shapely.polygons(corners)
-    return gpd.GeoSeries(polygons, index=pd.Index(windows.ids, name="patch_id"), crs=crs)
+    return corners
 
 
 def _in_one_piece(corners: Points, windows: Windows) -> Points:
-    """Return corners in degrees ``(n, 4, 2)``, beyond 180 where windows lie on the antimeridian.
-
-    Their middles are from -180 to 180.
-    """
+    """Return corners in degrees, ``(n, 4, 2)``, around centres from -180 to 180."""
     lon = corners[..., 0]
     if not is_in_degrees(windows.crs):  # else they are as the scene has them, however wide
         lon = turned(lon, lon[:, :1])

@@ -114,11 +114,18 @@ class AlignedRaster:
 
     @property
     def bounds_in_scene(self) -> list[tuple[float, float, float, float]]:
-        """The raster's own extent in the scene's CRS; several where longitudes come round."""
-        with open_layer(self.path) as dataset:
-            west, south, east, north = transform_bounds(
-                dataset.crs, self.grid.crs, *extent(dataset)
-            )
+        """The raster's own extent in the scene's CRS, once per turn of its longitudes.
+
+        Raises LayerError.
+        """
+        try:
+            with open_layer(self.path) as dataset:
+                own = extent(dataset)
+                west, south, east, north = transform_bounds(dataset.crs, self.grid.crs, *own)
+        except UNREADABLE as error:
+            raise LayerError(
+                f"cannot use the raster {self.path} on the grid of scene {self.grid.name!r}: {error}"
+            ) from error
         return [(west - turn, south, east - turn, north) for turn in self._turns]
 
     def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:

@@ -12,10 +12,11 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import transformer
+from owl_geo.ground.projections import is_in_degrees, reproject, turned
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
@@ -232,10 +233,14 @@ def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]
 
 
 def brought(polygons: Iterable[shapely.Polygon], source: CRS, target: CRS) -> list[shapely.Polygon]:
-    """Return polygons in another CRS."""
+    """Return polygons in another CRS, whole where they lie on the antimeridian."""
     if source == target:
         return list(polygons)
-    to_target = transformer(source, target).transform
-    return list(
-        shapely.transform(np.array(list(polygons), dtype=object), to_target, interleaved=False)
-    )
+
+    def bring(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        brought = reproject(points, source, target)
+        if is_in_degrees(target) and not is_in_degrees(source):
+            brought[:, 0] = turned(brought[:, 0], brought[0, 0])
+        return brought
+
+    return [shapely.transform(polygon, bring) for polygon in polygons]
