@@ -124,7 +124,7 @@ class AlignedRaster:
                 west, south, east, north = transform_bounds(dataset.crs, self.grid.crs, *own)
         except UNREADABLE as error:
             raise LayerError(
-                f"cannot use the raster {self.path} on the grid of scene {self.grid.name!r}: {error}"
+                f"cannot compare {self.path} with the grid of scene {self.grid.name!r}: {error}"
             ) from error
         return [(west - turn, south, east - turn, north) for turn in self._turns]
 
