@@ -20,6 +20,7 @@ from owl_geo.types import AnyArray, IntArray
 
 _VERTICES_PER_PIECE = 500
 _VERTICES_ALONG, _MOST_NARROW = 100, 100  # of a scene; a narrow one has more along its length
+_INWARDS = 1 - 1e-7  # two metres from the rim of the Earth
 _LATTICE = 33  # points along each edge of a scene that tell whether it lies in one piece
 _DATUMS_DEGREES, _DATUMS_METRES = 0.01, 1000.0  # no two datums are further apart
 
@@ -129,12 +130,15 @@ class PolygonLayer:
             return polygons
         to_scene = transformer(self._crs, windows.crs, windows.place)
         dense = shapely.segmentize(polygons, length)
-        if not is_in_degrees(windows.crs):
-            return np.asarray(shapely.transform(dense, to_scene.transform, interleaved=False))
         west, _, east, _ = windows.bounds()
 
         def bring(points: Points) -> Points:
             x, y = to_scene.transform(points[:, 0], points[:, 1])
+            beyond = ~(np.isfinite(x) & np.isfinite(y))
+            if beyond.any():  # rounding puts what is on the rim of a map of the world beyond it
+                x[beyond], y[beyond] = to_scene.transform(*(_INWARDS * points[beyond].T))
+            if not is_in_degrees(windows.crs):
+                return np.stack([x, y], axis=-1)
             # by the turns of the layer where it counts degrees too, else by those of the scene
             near = points[:, 0] if is_in_degrees(self._crs) else (west + east) / 2
             return np.stack([turned(x, near), y], axis=-1)

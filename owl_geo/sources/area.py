@@ -12,6 +12,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import (
     GEOGRAPHIC,
@@ -71,9 +72,13 @@ class AreaOfInterest:
             )
         shapely.prepare(area)
         self._area = area
+        self._is_compared = False  # with the first scene that is asked about
 
     def contains_centres(self, windows: Windows) -> BoolArray:
         """Return which windows of a scene have their centre within the area, ``(n,)``."""
+        if not self._is_compared:
+            warn_if_inaccurate(f"the area of interest {self.path}", self._crs, [windows])
+            self._is_compared = True
         # centres go to the area's CRS, where its edges are straight
         centres = windows.centres_in(self._crs)
         turns = TURNS if is_in_degrees(self._crs) else TURNS[:1]
