@@ -6,6 +6,7 @@ on an outline are cut, and then only against a small piece of the polygon.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,8 @@ class PolygonLayer:
         A position may come twice, where a polygon lies on both sides of the antimeridian.
         """
         positions, pieces = [], []
-        for west, south, east, north in self._reaches(windows):
+        for reach in self._reaches(windows):
+            west, south, east, north = reach.box
             length = _spacing(west, south, east, north)
             for turn in TURNS if is_in_degrees(self._crs) else TURNS[:1]:
                 low, high = west + turn - length, east + turn + length
@@ -106,31 +108,35 @@ class PolygonLayer:
                 if turn:
                     local = shapely.transform(local, lambda xy, turn=turn: xy - [turn, 0.0])
                 positions.append(near.astype(np.int64))
-                pieces.append(self._in_scene(local, windows, length))
+                pieces.append(self._in_scene(local, windows, length, reach))
         return np.concatenate(positions), np.concatenate(pieces)
 
-    def _reaches(self, windows: Windows) -> list[Bounds]:
-        """Return the rectangles of the layer's CRS in which windows lie: one, or two at its rim.
+    def _reaches(self, windows: Windows) -> list[_Reach]:
+        """Return the rectangles of the layer's CRS in which windows lie: several at its rim.
 
         West is less than east: where longitudes come round between them, east is beyond 180.
         """
         if is_in_degrees(self._crs) and is_in_degrees(windows.crs):
-            return [_grown(windows.bounds(), _DATUMS_DEGREES)]
+            return [_Reach(_grown(windows.bounds(), _DATUMS_DEGREES))]
         to_layer = transformer(windows.crs, self._crs)  # PROJ cannot bound a way by a third datum
-        west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
         if is_in_degrees(self._crs):
+            west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
             whole = (west, south, east if west < east else east + 360.0, north)
-            return [_grown(whole, _DATUMS_DEGREES)]
-        sides = _sides_of_rim(windows, to_layer) or [(west, south, east, north)]
+            return [_Reach(_grown(whole, _DATUMS_DEGREES))]
         unit = self._crs.axis_info[0].unit_conversion_factor if self._crs.is_projected else 1.0
-        return [_grown(side, _DATUMS_METRES / unit) for side in sides]
+        return [
+            _Reach(_grown(side, _DATUMS_METRES / unit), middle, turn)
+            for box, middle, turn in _half_turns(windows)
+            for side in _sides_of_rim(box, to_layer)
+        ]
 
-    def _in_scene(self, polygons: AnyArray, windows: Windows, length: float) -> AnyArray:
+    def _in_scene(
+        self, polygons: AnyArray, windows: Windows, length: float, reach: _Reach
+    ) -> AnyArray:
         if self._crs == windows.crs or len(polygons) == 0:
             return polygons
         to_scene = transformer(self._crs, windows.crs, windows.place)
         dense = shapely.segmentize(polygons, length)
-        west, _, east, _ = windows.bounds()
 
         def bring(points: Points) -> Points:
             x, y = to_scene.transform(points[:, 0], points[:, 1])
@@ -140,10 +146,33 @@ class PolygonLayer:
             if not is_in_degrees(windows.crs):
                 return np.stack([x, y], axis=-1)
             # by the turns of the layer where it counts degrees too, else by those of the scene
-            near = points[:, 0] if is_in_degrees(self._crs) else (west + east) / 2
-            return np.stack([turned(x, near), y], axis=-1)
+            near = points[:, 0] if is_in_degrees(self._crs) else reach.middle
+            return np.stack([turned(x, near) - reach.turn, y], axis=-1)
 
         return np.asarray(shapely.transform(dense, bring))
+
+
+class _Reach(NamedTuple):
+    """A rectangle of a layer's CRS in which a scene, or a part of it, lies."""
+
+    box: Bounds
+    middle: float = 0.0  # longitude of a part of a scene in degrees, from -180 to 180
+    turn: float = 0.0  # degrees by which this is more than the scene's own
+
+
+def _half_turns(windows: Windows) -> Iterator[tuple[Bounds, float, float]]:
+    """Yield the parts of a scene in degrees that lie from -180 to 180, or all of another scene.
+
+    With each come the longitude of its middle, and by how much it was turned.
+    """
+    west, south, east, north = windows.bounds()
+    if not is_in_degrees(windows.crs):
+        yield (west, south, east, north), 0.0, 0.0
+        return
+    for turn in TURNS:
+        low, high = max(west + turn, -180.0), min(east + turn, 180.0)
+        if low < high:
+            yield (low, south, high, north), (low + high) / 2, turn
 
 
 def _grown(box: Bounds, margin: float) -> Bounds:
@@ -163,24 +192,30 @@ def _spacing(west: float, south: float, east: float, north: float) -> float:
     return max(narrow, wide / _MOST_NARROW) / _VERTICES_ALONG
 
 
-def _sides_of_rim(windows: Windows, to_layer: Transformer) -> list[Bounds]:
-    """Return the rectangles on either side, where the rim of the layer's CRS cuts the windows.
+def _sides_of_rim(box: Bounds, to_layer: Transformer) -> list[Bounds]:
+    """Return the rectangles of the layer's CRS in which a rectangle of a scene lies.
 
-    A scene on the antimeridian lies at both ends of a map of the world. Empty where it is in one.
+    Two where the rim of a map of the world runs through it: it lies at both ends of the map.
     """
-    west, south, east, north = windows.bounds()
+    west, south, east, north = box
     x, y = np.meshgrid(np.linspace(west, east, _LATTICE), np.linspace(south, north, _LATTICE))
     points = np.stack(to_layer.transform(x.ravel(), y.ravel()), axis=-1)
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) < 2:
         return []
     points = points[np.argsort(points[:, 0], kind="stable")]
-    gap = int(np.diff(points[:, 0]).argmax())
-    if np.diff(points[:, 0])[gap] < (points[-1, 0] - points[0, 0]) / 2:
-        return []
+    gaps = np.diff(points[:, 0])
+    gap = int(gaps.argmax())
+    if gaps[gap] < (points[-1, 0] - points[0, 0]) / 2:
+        bounds = to_layer.transform_bounds(*box, densify_pts=21)
+        if np.isfinite(bounds).all():
+            return [bounds]
+        halves = [points]  # a pole that the layer's CRS does not reach
+    else:
+        halves = [points[: gap + 1], points[gap + 1 :]]
     sides = []
-    for side in (points[: gap + 1], points[gap + 1 :]):
-        low, high = side.min(axis=0), side.max(axis=0)
+    for half in halves:
+        low, high = half.min(axis=0), half.max(axis=0)
         margin = (high - low).max() / 8
         sides.append((*(low - margin).tolist(), *(high + margin).tolist()))
     return sides

@@ -18,7 +18,7 @@ import rasterio
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
@@ -151,6 +151,9 @@ class AlignedRaster:
         try:
             values = dataset.read(self.band, window=window)
             valid = dataset.read_masks(self.band, window=window) != 0
+            if dataset.colorinterp[-1] == ColorInterp.alpha:
+                # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
+                valid &= dataset.read(dataset.count, window=window) != 0
         except UNREADABLE as error:
             first, last = window.row_off, window.row_off + window.height
             raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
