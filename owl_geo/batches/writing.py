@@ -51,13 +51,13 @@ def write_batch(
     round: int,
     annotator: str | None = None,
 ) -> None:
-    """Write ``patches``, the most wanted first, as the layer ``batch`` of a new GeoPackage.
+    """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
     ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
     null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. ``annotator`` is whom the file is for. The file appears whole or not
-    at all. Raises BatchError where the path exists or cannot be written, or the patches do not make
-    a batch.
+    and footprints as geometry. ``annotator`` is the person whom the file is for. The file appears
+    whole or not at all. Raises BatchError if the path exists or cannot be written, or if the
+    patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
@@ -89,7 +89,7 @@ def write_batch(
 
 
 def _exists(path: Path) -> str:
-    return f"{path} exists; a batch is never written over, it may hold answers"
+    return f"{path} exists; a batch is never overwritten, since it may hold answers"
 
 
 def _check(
@@ -106,7 +106,7 @@ def _check(
                 f"the class {name!r} has characters that QGIS cannot show", remedy="rename it"
             )
     taken = set(schema.RESERVED_COLUMNS)
-    for name in concepts:  # SQLite's column names know no upper and lower case
+    for name in concepts:  # SQLite's column names are not case-sensitive
         if name.lower() in taken:
             raise BatchError(
                 f"the concept {name!r} would be a second column of that name", remedy="rename it"
@@ -130,7 +130,7 @@ def _layout(
     columns = {
         "rank": np.arange(1, n + 1, dtype=np.int64),
         **unanswered,
-        # here too, for the metadata are lost where another program saves the batch anew
+        # here too, because another program that saves the batch again loses the metadata
         "annotator": np.full(n, annotator, dtype=object),
         "batch_id": np.full(n, batch_id, dtype=object),
         "round": np.full(n, round_, dtype=np.int64),

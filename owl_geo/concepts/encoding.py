@@ -97,7 +97,7 @@ class Encoding:
             if column.concept not in concepts:
                 raise ConfigError(
                     f"the table lacks concept {column.concept!r}, which the pool had",
-                    remedy="rebuild the patch index",
+                    remedy="run `owl-geo init RUN --update`",
                 )
         matrix = np.empty((len(concepts), len(self.columns)), dtype=np.float32)
         for position, column in enumerate(self.columns):

@@ -201,7 +201,7 @@ def test_build_sampler_takes_the_ramp_of_the_round() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "text"),
-    [({"urbann": 2.0}, "did you mean 'urban'"), ({"land_cover": 2.0}, "no yes/no")],
+    [({"urbann": 2.0}, "did you mean 'urban'"), ({"land_cover": 2.0}, "not a yes/no concept")],
 )
 def test_weights_name_yes_no_concepts(weights: dict[str, float], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
