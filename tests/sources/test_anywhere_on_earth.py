@@ -15,7 +15,6 @@ from pyproj import CRS, Geod, Transformer
 
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.ground.footprints import footprints
-from owl_geo.settings.config import GeoTiffSettings
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 
@@ -74,12 +73,7 @@ def test_footprint_values_and_distance_of_a_patch(seed: int, tmp_path: Path) -> 
     ) as dataset:
         dataset.write(values)
         dataset.scales, dataset.offsets = (scale, scale), (offset, offset)
-    scenes = [{"name": "s", "path": str(path)}]
-    source = GeoTiffSource(
-        GeoTiffSettings.model_validate(
-            {"kind": "geotiff", "scenes": scenes, "patch_size": SIZE, "min_valid": 0.01}
-        )
-    )
+    source = GeoTiffSource(str(path), patch_size=SIZE, min_valid=0.01)
     windows = windows_of(source)
     number = int(rng.integers(len(windows)))
     row, col = int(windows.row_off[number]), int(windows.col_off[number])
