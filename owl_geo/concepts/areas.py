@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import TURNS, is_in_degrees, transformer, turned
+from owl_geo.ground.projections import TURNS, is_in_degrees, same_datum, transformer, turned
 from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
@@ -116,16 +116,17 @@ class PolygonLayer:
 
         West is less than east: where longitudes come round between them, east is beyond 180.
         """
+        apart = 0.0 if same_datum(self._crs, windows.crs) else 1.0
         if is_in_degrees(self._crs) and is_in_degrees(windows.crs):
-            return [_Reach(_grown(windows.bounds(), _DATUMS_DEGREES))]
+            return [_Reach(_grown(windows.bounds(), apart * _DATUMS_DEGREES))]
         to_layer = transformer(windows.crs, self._crs)  # PROJ cannot bound a way by a third datum
         if is_in_degrees(self._crs):
             west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
             whole = (west, south, east if west < east else east + 360.0, north)
-            return [_Reach(_grown(whole, _DATUMS_DEGREES))]
+            return [_Reach(_grown(whole, apart * _DATUMS_DEGREES))]
         unit = self._crs.axis_info[0].unit_conversion_factor if self._crs.is_projected else 1.0
         return [
-            _Reach(_grown(side, _DATUMS_METRES / unit), middle, turn)
+            _Reach(_grown(side, apart * _DATUMS_METRES / unit), middle, turn)
             for box, middle, turn in _half_turns(windows)
             for side in _sides_of_rim(box, to_layer)
         ]

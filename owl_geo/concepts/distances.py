@@ -148,7 +148,8 @@ def _edges(geometries: AnyArray, to_lonlat: Callable[[Points], Points]) -> _Edge
     start = np.concatenate([vertices[:-1][joined], points])
     end = np.concatenate([vertices[1:][joined], points])
     owner = np.concatenate([line[1:][joined], len(lines) + np.arange(len(points))])
-    on_earth = np.isfinite(start).all(axis=1) & np.isfinite(end).all(axis=1)
+    latitudes = np.abs([start[:, 1], end[:, 1]]).max(axis=0)
+    on_earth = np.isfinite(start[:, 0]) & np.isfinite(end[:, 0]) & (latitudes <= 90)  # nor is NaN
     start, end, owner = start[on_earth], end[on_earth], owner[on_earth]
     if len(start) == 0:
         return _Edges(start, end, np.empty(0, np.int64), start, np.empty(0))
