@@ -9,12 +9,15 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
 from owl_geo.concepts import UNKNOWN, areas
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.pool import Part
 from owl_geo.concepts.selection import Selection, select
+from owl_geo.ground.projections import best_transformation, geodetic_of, same_datum
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import CategoryConcept, DistanceConcept, ShareConcept
 from owl_geo.types import AnyArray
@@ -88,10 +91,28 @@ class Distance(ConceptKind[DistanceConcept]):
         layer = work.layer(self.selection.layer)
         _, geometries, _ = self.selection.features(layer)
         centres, crs = work.pool.centres_lonlat(), layer.features.crs
-        metres = metres_to_nearest(centres, geometries, crs, work.workers)
+        metres = np.full(len(centres), np.nan)
+        for (datum, _), scenes in _by_datum(work.pool.scenes, crs).items():
+            rows = np.concatenate([scene.positions for scene in scenes])
+            near = scenes[0].windows.place
+            metres[rows] = metres_to_nearest(
+                centres[rows], geometries, crs, work.workers, datum=datum, near=near
+            )
         outcome = "the distance is unknown everywhere"
         _warn_if_empty(geometries, self.selection, layer, "feature", outcome)
         return metres
+
+
+def _by_datum(scenes: Sequence[Part], crs: CRS) -> dict[tuple[CRS, str], list[Part]]:
+    """Return the scenes to which features of a layer come by one change of datum."""
+    groups: dict[tuple[CRS, str], list[Part]] = {}
+    for scene in scenes:
+        datum, near = geodetic_of(scene.windows.crs), scene.windows.place
+        pipeline = ""
+        if near is not None and not same_datum(crs, datum):
+            pipeline = best_transformation(crs, datum, near).pipeline
+        groups.setdefault((datum, pipeline), []).append(scene)
+    return groups
 
 
 # What workers do with a part of the pool; module-level functions, so that they can be pickled.

@@ -18,6 +18,7 @@ from owl_geo.concepts.osm import read_osm
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground import vector_files
+from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
@@ -100,6 +101,12 @@ def _load_table(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         raise LayerError(
             f"{_described(settings)} has no CRS",
             remedy="assign one, for example with ogr2ogr -a_srs",
+        )
+    fault = leads_nowhere(raw.crs)
+    if fault:
+        raise LayerError(
+            f"{_described(settings)}: {fault}",
+            remedy="assign the right one, for example with ogr2ogr -a_srs",
         )
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:

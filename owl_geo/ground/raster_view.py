@@ -65,6 +65,8 @@ class RasterView:
         shared: whether a pixel is missing only where all bands of the raster hold ``nodata``, which
             is one value then.
         alpha: False where the band that the file colours as alpha is data.
+        pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
+            choice.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class RasterView:
         *,
         shared: bool = False,
         alpha: bool = True,
+        pipeline: str = "",
     ) -> None:
         self._nodata = nodata
+        self._pipeline = pipeline
         self._stack = ExitStack()
         if ColorInterp.alpha in dataset.colorinterp and not alpha:
             dataset = self._stack.enter_context(_without_alpha(dataset))
@@ -103,9 +107,9 @@ class RasterView:
         nodata: float | None,
         resampling: Resampling,
         shared: bool,
-    ) -> WarpedVRT:
+    ) -> rasterio.DatasetReader | WarpedVRT:
         by_alpha = nodata is None or shared
-        return self._stack.enter_context(
+        warped = self._stack.enter_context(
             WarpedVRT(
                 dataset,
                 crs=crs,
@@ -125,6 +129,13 @@ class RasterView:
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
             )
         )
+        if not self._pipeline:
+            return warped
+        # rasterio has no option for the transformation; GDAL's description of the raster has one
+        text: str = next(iter(warped.tags(ns="xml:VRT").values()))
+        option = f'<Option key="COORDINATE_OPERATION">{self._pipeline}</Option>'
+        text = text.replace("</TargetSRS>", f"</TargetSRS><Options>{option}</Options>")
+        return self._stack.enter_context(rasterio.open(text))
 
     def read(self, bands: Sequence[int], window: Window) -> tuple[AnyArray, BoolArray]:
         """Return pixels ``(bands, height, width)`` in the file's type, and where all have data."""
@@ -133,6 +144,9 @@ class RasterView:
             view = self._views[self._nodata[band]]
             pixels = view.read(band, window=window)
             valid &= view.read_masks(band, window=window) != 0
+            if view.colorinterp[-1] == ColorInterp.alpha:
+                # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
+                valid &= view.read(view.count, window=window) != 0
             if self._mask is not None:
                 valid &= self._mask.read_masks(band, window=window) != 0
                 # where the two agree, nothing of what either leaves out was blended in
