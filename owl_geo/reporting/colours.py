@@ -32,8 +32,10 @@ class Composite:
         return f"{self.title} ({', '.join(self.names)})"
 
 
-def composites(bands: Sequence[str]) -> tuple[Composite, ...]:
+def composites(bands: Sequence[str], commons: Sequence[str | None] = ()) -> tuple[Composite, ...]:
     """Return how patches are shown: in true colour, and in false colour where bands allow.
+
+    ``commons`` says what each band is, where more is known of any than its name.
 
     True colour is red, green, blue; where one of them is missing or unnamed, the first three bands
     as they stand, or the first alone. False colour is near infrared, red, green, so that vegetation
@@ -41,7 +43,9 @@ def composites(bands: Sequence[str]) -> tuple[Composite, ...]:
     dates the first is shown.
     """
     known: dict[str, int] = {}
-    for place, name in enumerate(common_names([name.partition("@")[0] for name in bands])):
+    if not any(commons):
+        commons = common_names([name.partition("@")[0] for name in bands])
+    for place, name in enumerate(commons):
         if name is not None:
             known.setdefault(name, place)
     found = [_of(bands, ("red", "green", "blue"), known, "True colour")]

@@ -18,6 +18,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
@@ -97,7 +98,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     if not data:
         keys = ", ".join(item.assets) or "none"
         raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
-    names = _band_names(data)
+    names = _band_names(data, item)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
     elif wanted:
@@ -132,13 +133,19 @@ def _assets(item: Item) -> list[_Asset]:
         if (media and not is_raster) or not (is_data or is_raster):
             continue
         pairs = [_band(band) for band in bands if isinstance(band, dict)]
+        if not bands and (of_asset := _band(asset))[1] is not None:
+            pairs = [(key, of_asset[1])]  # as 1.1 allows for an asset of one band
         assets.append(_Asset(key, path_of(asset["href"], item.path), tuple(pairs)))
     return assets
 
 
 def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the name of a band and its common name: by wavelength, or as the item has it."""
     given = band.get("common_name") or band.get("eo:common_name")
     common = common_name(str(given)) if given else None
+    centre = band.get("center_wavelength") or band.get("eo:center_wavelength")
+    if common is None and centre:
+        (common,) = by_wavelength([nanometres(centre, "um")])
     return str(band.get("name") or given or ""), common
 
 
@@ -165,7 +172,7 @@ def path_of(href: str, item: str) -> str:
     return str(plain if plain.exists() else absolute(beside / unquote(href)))
 
 
-def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
+def _band_names(assets: Sequence[_Asset], item: Item) -> dict[str, tuple[str, ...]]:
     """Name the bands of each asset, so that common names are found again and no two are alike.
 
     A band keeps its own name where that is enough to tell its common name, as B04 is for red; else
@@ -173,7 +180,8 @@ def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
     """
     flat = [band for asset in assets for band in asset.bands]
     commons = Counter(common for _, common in flat if common)
-    derived = dict(zip(flat, common_names([name for name, _ in flat]), strict=True))
+    # as it will be found again, by what is then known: the names and the scene's name
+    derived = dict(zip(flat, common_names([name for name, _ in flat], item.name), strict=True))
     names: dict[str, tuple[str, ...]] = {}
     used: set[str] = set()
     for asset in assets:

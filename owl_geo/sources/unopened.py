@@ -23,6 +23,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 S = TypeVar("S", bound=SourceSection)
@@ -68,8 +69,16 @@ class Growth(Protocol[S]):
         cannot join.
         """
 
-    def open(self, fresh: S, progress: Progress | None, on_error: OnError) -> PoolSource:
-        """Open the new scenes alone, with the bands of the others; raises SourceError.
+    def open(
+        self,
+        fresh: S,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
+    ) -> PoolSource:
+        """Open the new scenes alone, with the bands that are known of the others.
+
+        Raises SourceError.
 
         That they have no patch at all is no error.
         """
@@ -185,15 +194,18 @@ class UnopenedSource(ABC, Generic[S]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
+        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open it; see ``sources.open_source``.
+
+        Bands that are ``known``, since a run was made with them, are found again by their names.
 
         With ``on_error="skip"`` scenes that cannot be read or lack a band are left out, where there
         are others; see ``PoolSource.failed``. Raises SourceError.
         """
 
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]] | None:
         """Open the scenes that can be, where not all can; return why not the others, by scene.
 

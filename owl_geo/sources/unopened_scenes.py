@@ -26,6 +26,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _SAMPLED = 20  # scenes whose headers are read to choose a patch size
@@ -139,14 +140,15 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
+        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open the scenes; see ``geotiff.GeoTiffSource``."""
         from owl_geo.sources.geotiff import GeoTiffSource
 
-        return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
+        return GeoTiffSource.from_settings(self.settings, index, progress, on_error, known=known)
 
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]]:
         """Open the scenes that can be, each tried for itself."""
         from owl_geo.sources.present import PresentScenes, missing_scenes
@@ -194,13 +196,17 @@ class _Growth:
         return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
-        self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError
+        self,
+        fresh: GeoTiffSettings,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
     ) -> PoolSource:
         """Open the new scenes beside those of the run."""
         from owl_geo.sources.geotiff import GeoTiffSource
 
         return GeoTiffSource.from_settings(
-            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes
+            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes, known=known
         )
 
     def written(self, text: str, fresh: GeoTiffSettings) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,12 @@ UNREADABLE = (
     *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
     *(EOFError, ArithmeticError, struct.error, zlib.error),
 )
+
+_DECODING: dict[str, Any] = {
+    "cache": False,
+    "decode_coords": "all",
+    "decode_timedelta": False,  # a variable in days is a number
+}
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
@@ -94,15 +102,30 @@ def _open(path: str) -> xr.Dataset:
         with warnings.catch_warnings():
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
-            return xr.open_dataset(
-                _zip(path) if zipped else path,
-                engine="zarr" if zipped or _is_zarr(path) else _engine(path),
-                cache=False,
-                decode_coords="all",
-                decode_timedelta=False,  # a variable in days is a number
-            )
+            if zipped or _is_zarr(path):
+                return _open_zarr(_zip(path) if zipped else path)
+            return xr.open_dataset(path, engine=_engine(path), **_DECODING)
     except UNREADABLE as error:
         raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
+
+
+def _open_zarr(store: Any) -> xr.Dataset:
+    """Open a store; one without consolidated metadata lists its arrays in any order, so by name."""
+    try:
+        return xr.open_dataset(store, engine="zarr", consolidated=True, **_DECODING)
+    except (KeyError, ValueError):
+        dataset = xr.open_dataset(store, engine="zarr", consolidated=False, **_DECODING)
+    coordinates = list(dataset.coords)
+    plain = dataset.reset_coords()
+    indexes = [name for name in coordinates if name in plain.coords]
+    names = sorted((name for name in plain.variables if name not in indexes), key=_by_name)
+    return plain[names].set_coords([name for name in coordinates if name not in indexes])
+
+
+def _by_name(name: Hashable) -> list[tuple[int, str]]:
+    """Sort B2 before B10."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 
 def _engine(path: str) -> str:

@@ -17,6 +17,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
@@ -67,11 +68,12 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
+        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open the cube; see ``source.CubeSource``."""
         from owl_geo.sources.cube.source import CubeSource
 
-        return CubeSource.from_settings(self.settings, index, progress)
+        return CubeSource.from_settings(self.settings, index, progress, known)
 
 
 def name_of_path(path: str) -> str:
