@@ -331,6 +331,8 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     settings = summary.run.settings
     if why:
         opt.say(why)
+    for note in summary.notes:
+        opt.say(f"Note: {note}")
     _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
     step = "query" if settings.oracle is None else "run"
     if store_class(settings.labels).has_administration:

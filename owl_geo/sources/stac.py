@@ -118,7 +118,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
 
 
 def _assets(item: Item) -> list[_Asset]:
-    assets = []
+    found: list[tuple[str, str, list[Mapping[str, Any]]]] = []  # key, path, bands
     for key, asset in item.assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             continue
@@ -132,21 +132,31 @@ def _assets(item: Item) -> list[_Asset]:
             continue
         if (media and not is_raster) or not (is_data or is_raster):
             continue
-        pairs = [_band(band) for band in bands if isinstance(band, dict)]
-        if not bands and (of_asset := _band(asset))[1] is not None:
-            pairs = [(key, of_asset[1])]  # as 1.1 allows for an asset of one band
-        assets.append(_Asset(key, path_of(asset["href"], item.path), tuple(pairs)))
-    return assets
+        described: list[Mapping[str, Any]] = [band for band in bands if isinstance(band, dict)]
+        if not bands and (_given(asset) or _centre(asset)):
+            described = [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
+        found.append((key, path_of(asset["href"], item.path), described))
+    waves = iter(by_wavelength([_centre(band) for _, _, bands in found for band in bands]))
+    return [
+        _Asset(key, href, tuple(_band(band, next(waves)) for band in bands))
+        for key, href, bands in found
+    ]
 
 
-def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return the name of a band and its common name: by wavelength, or as the item has it."""
-    given = band.get("common_name") or band.get("eo:common_name")
-    common = common_name(str(given)) if given else None
+def _band(band: Mapping[str, Any], by_wave: str | None) -> tuple[str, str | None]:
+    """Return the name of a band and its common name: as the item has it, else by wavelength."""
+    given = _given(band)
+    return str(band.get("name") or given or ""), common_name(given) or by_wave
+
+
+def _given(band: Mapping[str, Any]) -> str:
+    return str(band.get("common_name") or band.get("eo:common_name") or "")
+
+
+def _centre(band: Mapping[str, Any]) -> float | None:
+    """Return the centre wavelength in nanometres; items have micrometres."""
     centre = band.get("center_wavelength") or band.get("eo:center_wavelength")
-    if common is None and centre:
-        (common,) = by_wavelength([nanometres(centre, "um")])
-    return str(band.get("name") or given or ""), common
+    return None if centre is None else nanometres(centre, "um")
 
 
 def path_of(href: str, item: str) -> str:

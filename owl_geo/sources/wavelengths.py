@@ -82,13 +82,14 @@ def _give(
     ideal: float,
 ) -> None:
     """Give the name to those bands without one that lie nearest to ``ideal`` within the limits."""
-    distances = {
-        i: abs(centre - ideal)
+    within = {
+        i: centre
         for i, centre in enumerate(centres)
         if centre is not None and names[i] is None and limits[0] <= centre < limits[1]
     }
-    for i, distance in distances.items():
-        if distance == min(distances.values()):
+    nearest = min(within.values(), key=lambda centre: abs(centre - ideal), default=None)
+    for i, centre in within.items():
+        if centre == nearest:
             names[i] = name
 
 
