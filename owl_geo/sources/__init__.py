@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 from owl_geo.settings.choices import implementation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from owl_geo.settings.config import SourceSection
-    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PoolSource
     from owl_geo.sources.unopened import UnopenedSource
     from owl_geo.work.progress import Progress
@@ -32,12 +29,10 @@ def open_source(
     settings: SourceSection,
     index: pd.DataFrame | None = None,
     progress: Progress | None = None,
-    known: Sequence[KnownBand] = (),
 ) -> PoolSource:
     """Open the source that the settings describe.
 
     With ``index``, the patch index that a run keeps, no scene is scanned again; without it
-    ``progress`` is told how the scan goes. Bands that are ``known``, since a run was made with
-    them, are found again by their names, in that order. Raises SourceError.
+    ``progress`` is told how the scan goes. Raises SourceError.
     """
-    return unopened_source(settings).open(index, progress, known=known)
+    return unopened_source(settings).open(index, progress)

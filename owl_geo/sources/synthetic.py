@@ -14,7 +14,6 @@ import pandas as pd
 
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import SyntheticSettings
-from owl_geo.sources.bands import KnownBand
 from owl_geo.sources.base import PoolSource, build_index, positions_of
 from owl_geo.sources.unopened import NamedSource, OnError, UnopenedSource
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
@@ -247,7 +246,6 @@ class UnopenedGenerator(UnopenedSource[SyntheticSettings]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
-        known: Sequence[KnownBand] = (),
     ) -> SyntheticSource:
         """Draw the patches."""
         return SyntheticSource.from_settings(self.settings)

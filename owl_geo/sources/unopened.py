@@ -194,15 +194,20 @@ class UnopenedSource(ABC, Generic[S]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
-        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open it; see ``sources.open_source``.
-
-        Bands that are ``known``, since a run was made with them, are found again by their names.
 
         With ``on_error="skip"`` scenes that cannot be read or lack a band are left out, where there
         are others; see ``PoolSource.failed``. Raises SourceError.
         """
+
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open it for a run that was made with the bands that are ``known``, in that order.
+
+        They are found by what is known of them, whatever ``open`` would take today. Raises
+        SourceError.
+        """
+        return self.open(index)
 
     def open_in_part(
         self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]

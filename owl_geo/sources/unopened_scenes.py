@@ -140,12 +140,17 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
-        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open the scenes; see ``geotiff.GeoTiffSource``."""
         from owl_geo.sources.geotiff import GeoTiffSource
 
-        return GeoTiffSource.from_settings(self.settings, index, progress, on_error, known=known)
+        return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
+
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the scenes with the bands of a run."""
+        from owl_geo.sources.geotiff import GeoTiffSource
+
+        return GeoTiffSource.from_settings(self.settings, index, known=known)
 
     def open_in_part(
         self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]

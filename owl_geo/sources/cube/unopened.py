@@ -68,12 +68,17 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
         on_error: OnError = "fail",
-        known: Sequence[KnownBand] = (),
     ) -> PoolSource:
         """Open the cube; see ``source.CubeSource``."""
         from owl_geo.sources.cube.source import CubeSource
 
-        return CubeSource.from_settings(self.settings, index, progress, known)
+        return CubeSource.from_settings(self.settings, index, progress)
+
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the cube with the bands of a run."""
+        from owl_geo.sources.cube.source import CubeSource
+
+        return CubeSource.from_settings(self.settings, index, known=known)
 
 
 def name_of_path(path: str) -> str:
