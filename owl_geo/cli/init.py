@@ -94,7 +94,9 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     help="Where patches come from.",
 )
 @scenes_.scene_options
-@click.option("--bands", callback=_words, help="Numbers, descriptions or common names: B2,B3,nir.")
+@click.option(
+    "--bands", callback=_words, help="Positions, descriptions or common names: B2,B3,nir."
+)
 @click.option(
     "--patch-size", type=int, help="Height and width of a patch in pixels.  [chosen for the scene]"
 )

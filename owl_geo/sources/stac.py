@@ -18,6 +18,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
@@ -35,6 +36,7 @@ class Item:
     path: str  # of the file
     name: str
     assets: Mapping[str, Any]
+    about: str = ""  # what it says of satellite and sensor
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,18 @@ def items_of(path: str) -> list[Item]:
                 f"{path} is not a STAC Item or ItemCollection: id or assets are missing"
             )
         # a slash would end a scene's name within a patch_id that people read
-        items.append(Item(path, str(feature["id"]).replace("/", "_") or "item", assets))
+        name = str(feature["id"]).replace("/", "_") or "item"
+        items.append(Item(path, name, assets, _about(feature.get("properties"))))
     if not items:
         raise SourceError(f"{path} has no items")
     return items
+
+
+def _about(properties: object) -> str:
+    if not isinstance(properties, Mapping):
+        return ""
+    values = (properties.get(key) for key in ("platform", "constellation", "instruments"))
+    return " ".join(str(value) for value in values if value)
 
 
 def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
@@ -136,17 +146,21 @@ def _assets(item: Item) -> list[_Asset]:
         if not bands and (_given(asset) or _centre(asset)):
             described = [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
         found.append((key, path_of(asset["href"], item.path), described))
-    waves = iter(by_wavelength([_centre(band) for _, _, bands in found for band in bands]))
+    every = [band for _, _, bands in found for band in bands]
+    names = [str(band.get("name") or "") for band in every]
+    waves = by_wavelength([_centre(band) for band in every])
+    codes = by_code(names, sensor_of(names, item.name, item.about))
+    commons = iter([wave or code for wave, code in zip(waves, codes, strict=True)])
     return [
-        _Asset(key, href, tuple(_band(band, next(waves)) for band in bands))
+        _Asset(key, href, tuple(_band(band, next(commons)) for band in bands))
         for key, href, bands in found
     ]
 
 
-def _band(band: Mapping[str, Any], by_wave: str | None) -> tuple[str, str | None]:
-    """Return the name of a band and its common name: as the item has it, else by wavelength."""
+def _band(band: Mapping[str, Any], derived: str | None) -> tuple[str, str | None]:
+    """Return the name of a band and its common name: as the item has it, else as is ``derived``."""
     given = _given(band)
-    return str(band.get("name") or given or ""), common_name(given) or by_wave
+    return str(band.get("name") or given or ""), common_name(given) or derived
 
 
 def _given(band: Mapping[str, Any]) -> str:
