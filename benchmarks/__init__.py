@@ -1,1 +1,1 @@
-"""Speed as ratios: each figure stands beside a baseline that is measured in the same run."""
+"""Speed as ratios: each figure is shown beside a baseline measured in the same run."""

@@ -1,6 +1,6 @@
-"""``python -m benchmarks`` runs those that take minutes, one after the other.
+"""``python -m benchmarks`` runs the benchmarks that take minutes, one after the other.
 
-``learning``, ``candidates`` and the pool of a million patches take longer and are called by name.
+``learning``, ``candidates`` and the pool of a million patches take longer and are run by name.
 """
 
 import tempfile

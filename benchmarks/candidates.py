@@ -1,9 +1,9 @@
-"""What is lost and won when a round scores a part of a large pool.
+"""What is lost and gained when a round scores only part of a large pool.
 
     python -m benchmarks.candidates [--patches 20000] [--seeds 10]
 
-The same search with all patches scored and with a tenth of them, near the answers or drawn at
-random; paired by seed, with 95 % t intervals.
+Runs the same search with all patches scored and with a tenth of them, near the answers or drawn at
+random; results are paired by seed, with 95 % t intervals.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROUNDS, _BATCH = 10, 20
 
 
 def main() -> None:
-    """Print targets found and seconds per round, and the difference between the two ways."""
+    """Print targets found and seconds per round for both ways, and the difference in targets."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.candidates")
     parser.add_argument("--patches", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=10)
@@ -43,14 +43,14 @@ def main() -> None:
         lost = found[0] - found[1]
         half = stats.t.ppf(0.975, len(lost) - 1) * lost.std(ddof=1) / len(lost) ** 0.5
         print(
-            f"  {name:<11} all: {found[0].mean():6.1f} found, {seconds[0].mean():5.2f} s a round; "
+            f"  {name:<11} all: {found[0].mean():6.1f} found, {seconds[0].mean():5.2f} s/round; "
             f"a tenth: {found[1].mean():6.1f} found, {seconds[1].mean():5.2f} s; "
             f"lost {lost.mean():.1f} +- {half:.1f}"
         )
 
 
 def _searched(n: int, seed: int, model: dict[str, str], candidates: int) -> tuple[float, float]:
-    """Return targets found, and the median seconds of a round after the first two."""
+    """Return the targets found, and the median seconds per round after the first two."""
     values = {
         "seed": seed,
         "source": {

@@ -1,9 +1,9 @@
-"""Seconds of a round with many classes and many answers, for every head, on generated patches.
+"""Seconds per round with many classes and many answers, for every head, on generated patches.
 
     python -m benchmarks.classes [--heads gp,forest] [--classes 3,5,30] [--answers 20,151,1000,5000]
 
-A line per head and number of classes: seconds of ``query`` as the answers grow, cross-validation
-over the answers included, and how many times those of two classes that is.
+Prints a line per head and number of classes: the seconds that ``query`` takes as the answers grow,
+including cross-validation over the answers, and how many times as long as with two classes that is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def seconds(head: str, n_classes: int, answers: Sequence[int]) -> list[float]:
-    """Return the seconds of ``query`` after each number of answers, in one growing run."""
+    """Return the seconds that ``query`` takes after each number of answers, in one growing run."""
     names = [f"class{number}" for number in range(n_classes)]
     taken = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Concepts of a pool from a layer of polygons, against one patch after the other."""
+"""Computing a pool's concepts from a layer of polygons, compared with going patch by patch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 
 _EDGE, _SIZE, _POLYGONS = 320, 32, 10_000  # patches along the scene, pixels of a patch
-_NAIVE = 1000  # patches that the naive way is timed on
+_NAIVE = 1000  # patches on which the naive way is timed
 
 
 def main() -> None:
-    """Print patches per second for a category, a share and a distance, by both ways."""
+    """Print patches per second for a category, a share and a distance, computed both ways."""
     side = _EDGE * _SIZE
     grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5.3e6), side, side)
     index = build_index([tile(grid, _SIZE, _SIZE).windows], {})
     windows = PoolWindows.from_index(index, {"s": grid}, _SIZE)
     with tempfile.TemporaryDirectory() as folder:
         layer = make_polygons(Path(folder) / "layer.gpkg", side, _POLYGONS)
-        print(f"Concepts of {len(index):,} patches from {_POLYGONS:,} polygons, patches a second")
+        print(f"Concepts of {len(index):,} patches from {_POLYGONS:,} polygons, patches per second")
         uses = ("forest", "farmland", "residential", "industrial", "reservoir")
         kinds = {
             "category": CategoryConcept(layer="l", classes={u: (f"landuse={u}",) for u in uses}),
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _one_by_one(kind: str, patches: gpd.GeoSeries, layer: Path) -> None:
-    """What a script would do: reproject the layer, then look at every patch with its index."""
+    """Do what a script would: reproject the layer, then query its spatial index for each patch."""
     table = gpd.read_file(layer).to_crs(patches.crs)
     table["geometry"] = table.geometry.make_valid()
     if kind != "category":

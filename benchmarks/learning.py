@@ -1,12 +1,12 @@
-"""Do the strategies find more? Searches on ground truth, 10 seeds each, paired by seed.
+"""Do the strategies find more? Searches against ground truth, 10 seeds each, paired by seed.
 
     python -m benchmarks.learning OUT [--seeds 10] [--jobs 2] [--ablations]
 
-On generated patches with faint signal, and, where OWL_TEST_DATA names a folder that has it, on a
-Landsat scene of North Carolina with four targets. About three quarters of an hour on two
-processors; a command that was stopped goes on. With --ablations instead each part of the default
-alone is switched off, on less, in ten minutes. Prints the tables of ``owl-geo compare`` and draws
-its plots into OUT.
+The searches run on generated patches with a faint signal and, if the folder OWL_TEST_DATA contains
+it, on a Landsat scene of North Carolina with four targets. This takes about three quarters of an
+hour on two processors; an interrupted command resumes where it stopped. With --ablations, each part
+of the default is switched off by itself instead, with less data, in ten minutes. Prints the tables
+of ``owl-geo compare`` and writes its plots to OUT.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--ablations", action="store_true", help="each part alone switched off")
+    parser.add_argument("--ablations", action="store_true", help="switch off one part at a time")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = os.environ.get("OWL_TEST_DATA")
     scene = Path(data) / "north_carolina" if data else None
     if scene is None or not scene.is_dir():
-        print("OWL_TEST_DATA names no folder with north_carolina/: nothing on real imagery")
+        print("there is no north_carolina/ in OWL_TEST_DATA: real imagery is left out")
         scene = None
     (_ablate if options.ablations else _strategies)(options, scene)
 
@@ -51,7 +51,7 @@ def _strategies(options: argparse.Namespace, scene: Path | None) -> None:
     _compare(options, "synthetic", generated, f"baselines,{_PEERS}")
     if scene is not None:
         runs = [f"--run={name}={_made(options.out / name, scene, name)}" for name in _TARGETS]
-        # without concepts the shuffled are the default, and concepts alone are a random choice
+        # without concepts, shuffled equals the default, and concepts-only equals a random choice
         strategies = "default,random,uncertainty,greedy,tutorial,skactiveml:badge"
         _compare(options, "north_carolina", runs, strategies)
 
@@ -69,7 +69,7 @@ def _ablate(options: argparse.Namespace, scene: Path | None) -> None:
 
 
 def _made(folder: Path, scene: Path, target: str) -> Path:
-    """Make the run of one target, unless it is there from before."""
+    """Make the run of one target, unless it already exists."""
     if not folder.exists():
         bands = ",".join(str(scene / f"lsat7_2000_{band}.tif") for band in (10, 20, 30, 40, 50))
         value, share = _TARGETS[target]

@@ -1,10 +1,10 @@
-"""Time and memory of init, query and predict from 10,000 to a million patches.
+"""Time and memory that init, query and predict take for 10,000 to a million patches.
 
     python -m benchmarks.pool [OUT] [--patches 1000000] [--polygons 100000]
 
-One tiled, compressed scene of 4 bands uint16 per size, made in OUT (4 GB for a million patches)
-and kept there for the next time. Each command runs in a process of its own, as people run it: what
-is printed are its wall time, start included, and its peak memory.
+There is one tiled, compressed scene of 4 uint16 bands per size, made in OUT (4 GB for a million
+patches) and kept there for the next time. Each command runs in its own process, as people run it;
+its wall time, including the start, and its peak memory are printed.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def main() -> None:
 
 
 def curve(out: Path, most: int, polygons: int, scratch: Path) -> None:
-    """Measure pools of 10,000 patches, three times as many, and so on up to ``most``.
+    """Measure pools of 10,000 patches, about three times as many, and so on up to ``most``.
 
-    Polygons grow with the patches, so that each size has the same work to do per patch.
+    The number of polygons grows with the patches, so that the work per patch stays the same.
     """
-    print("Commands by size of the pool: seconds of the process, and its peak memory in MB")
+    print("Commands by size of the pool: seconds per process, and its peak memory in MB")
     print(
         f"  {'patches':>9}  {'init':>12}  {'first query':>12}  {'next query':>12}  {'predict':>12}"
     )
@@ -74,7 +74,7 @@ def curve(out: Path, most: int, polygons: int, scratch: Path) -> None:
 
 
 def measured(command: str, *arguments: object) -> tuple[float, float]:
-    """Run a command of owl-geo and return its seconds and its peak memory in MB."""
+    """Run an owl-geo command and return the seconds it took and its peak memory in MB."""
     code = (
         "import sys; from benchmarks.pool import peak; from owl_geo.cli import cli; "
         "cli.main(sys.argv[1:], standalone_mode=False); print(peak())"
@@ -93,9 +93,9 @@ def measured(command: str, *arguments: object) -> tuple[float, float]:
 
 
 def peak() -> float:
-    """Return the most memory that this process has had, in MB."""
+    """Return the peak memory of this process, in MB."""
     status = Path("/proc/self/status")
-    if status.exists():  # where getrusage also counts what the parent had
+    if status.exists():  # on Linux, where getrusage also counts the parent's memory
         (line,) = (row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     import resource
@@ -105,7 +105,7 @@ def peak() -> float:
 
 
 def answer(run: Run) -> None:
-    """Answer the newest batch as an annotator might who finds something in every third patch."""
+    """Answer the newest batch like an annotator who finds a target in every third patch."""
     entry = run.rounds()[-1]
     assert entry.batch_id is not None
     rng = np.random.default_rng(entry.number)

@@ -1,4 +1,4 @@
-"""Patches read through the source, against rasterio's own limit and against the naive way."""
+"""Reading patches through the source, compared with rasterio's own limit and the naive way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main() -> None:
         some = np.random.default_rng(0).permutation(n)[:500]
 
         def ours() -> int:
-            # opened anew, or GDAL's block cache would still hold what the last turn decoded
+            # reopened, because GDAL's block cache would still hold what the last turn decoded
             fresh = GeoTiffSource(path, patch_size=SIZE, index=source.index)
             return sum(len(ids) for ids, _ in fresh.stream())
 

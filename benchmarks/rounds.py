@@ -1,4 +1,4 @@
-"""What a round costs by what learns: fit on 100 answers, score 1,000 patches, choose 10."""
+"""What a round costs with each model: fit on 100 answers, score 1,000 patches, choose 10."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ANSWERS = 100
 
 
 def main() -> None:
-    """Print seconds per round and each as a multiple of the default's."""
+    """Print the seconds per round, and each as a multiple of the default's."""
     print(f"A round on {_ANSWERS} answers and 1,000 patches of 32 x 32 pixels, 4 bands")
     base = 0.0
     for name, over in _MODELS.items():
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _seconds(over: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the seconds for the pool's features, and those of the quicker of two rounds."""
+    """Return the seconds for the pool's features, and for the quicker of two rounds."""
     settings = owl_toml.parse(
         {"source": _SOURCE, "oracle": {}, "evaluation": {"test_share": 0.0}, **over},
         "the benchmark",

@@ -1,11 +1,12 @@
-"""What the default search finds on the sample data, against random choice.
+"""What the default search finds in the sample data, compared with random choice.
 
     python -m benchmarks.sample OUT [--seeds 10] [--jobs 2]
 
-Searches with the truth in the annotator's place, paired by seed, by ``owl-geo compare``; then the
-contaminated patches found after 60 and 100 labels, with 95 % t intervals. ``shuffled`` has the
-concepts of other patches, ``no-concept-head`` a model that does not see them: both say what the
-concepts are worth. About five minutes on two processors; what was stopped goes on.
+Runs ``owl-geo compare``, with the truth in place of an annotator and searches paired by seed, then
+prints the contaminated patches found after 60 and 100 labels, with 95 % t intervals. ``shuffled``
+has the concepts of other patches, ``no-concept-head`` a model that does not see them: both show
+what the concepts are worth. This takes about five minutes on two processors; an interrupted command
+resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main() -> None:
             *("--oracle-column", "class", "--oracle-values", "contaminated"),
             *("--oracle-share", "0.1"),
         )
-    pool = 816  # patches that are not held out; more labels than the last of _LABELS are not asked
+    pool = 816  # patches that are not held out; the budget ends at the last of _LABELS
     _owl_geo(
         *("compare", str(options.out / "compare"), "--run", str(trial), "-q"),
         *("--strategies", _STRATEGIES, "--seeds", str(options.seeds), "--initial", "20"),
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def _found(records: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Return what was found after ``n`` labels, a row per seed and a column per strategy."""
+    """Return the targets found after ``n`` labels, a row per seed and a column per strategy."""
     rows = records[records["n_labeled"] == n]
     return rows.pivot_table(index="seed", columns="strategy", values="positives_found")
 

@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 
 def make_scene(path: Path, side: int, *, bands: int = 4, block: int = 512, seed: int = 0) -> Path:
-    """Write a ``side`` x ``side`` scene whose pixels compress about as real reflectances do."""
+    """Write a ``side`` x ``side`` scene whose pixels compress about as well as reflectances."""
     rng = np.random.default_rng(seed)
     profile = {
         "driver": "GTiff",
@@ -41,10 +41,10 @@ def make_scene(path: Path, side: int, *, bands: int = 4, block: int = 512, seed:
 
 
 def make_polygons(path: Path, side: int, n: int, *, seed: int = 0) -> Path:
-    """Write ``n`` polygons of land use, 12 vertices each, over a scene of ``side`` x ``side``.
+    """Write ``n`` land-use polygons with 12 vertices each over a scene of ``side`` x ``side``.
 
-    In EPSG:4326, as OpenStreetMap has them; however many, they cover about as much of the scene. A
-    file that is there is left alone.
+    They are in EPSG:4326, as in OpenStreetMap, and cover about the same share of the scene whatever
+    their number. An existing file is left alone.
     """
     if path.exists():
         return path
@@ -52,7 +52,7 @@ def make_polygons(path: Path, side: int, n: int, *, seed: int = 0) -> Path:
     extent = side * 10.0  # metres
     centres = rng.uniform(0, extent, (n, 1, 2)) + np.array([500_000, 5_300_000 - extent])
     angle = np.sort(rng.uniform(0, 2 * np.pi, (n, 12)), axis=1)
-    size = 400 * (extent / 327_680) * (100_000 / n) ** 0.5  # metres, so that as much is covered
+    size = 400 * (extent / 327_680) * (100_000 / n) ** 0.5  # metres, for the same share covered
     radius = rng.lognormal(np.log(size), 0.8, (n, 1)) * rng.uniform(0.6, 1.0, (n, 12))
     offsets = radius[:, :, None] * np.stack([np.cos(angle), np.sin(angle)], axis=2)
     use = rng.choice(

@@ -1,4 +1,4 @@
-"""The pool scored by the lightweight CNN, against a plain DataLoader loop of batch 32."""
+"""Scoring a pool with the lightweight CNN, compared with a DataLoader loop of batch size 32."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from owl_geo.models.compiled import WORTH_IT, is_available
 from owl_geo.sources.base import read_at
 from owl_geo.types import FloatArray, IntArray
 
-N, _DRAWN = 2 * WORTH_IT, 10_000  # scored; and drawn, to be scored again and again
+N, _DRAWN = 2 * WORTH_IT, 10_000  # patches scored, and patches drawn, which are scored repeatedly
 
 
 class InMemory(SyntheticSource):
-    """Some synthetic patches again and again, drawn once, so that only the scoring is timed."""
+    """Synthetic patches that are drawn once and repeated, so that only the scoring is timed."""
 
     def __init__(self, n_samples: int) -> None:
         super().__init__(n_samples)
@@ -29,7 +29,7 @@ class InMemory(SyntheticSource):
     def stream(
         self, positions: IntArray | None = None, *, batch_size: int = 256
     ) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield slices of what is in memory; ``positions`` are a range."""
+        """Yield slices of the patches in memory; ``positions`` must be a range."""
         assert positions is not None
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
@@ -37,12 +37,12 @@ class InMemory(SyntheticSource):
 
 
 def main() -> None:
-    """Print the table, and how far the ways are apart."""
+    """Print the table, and how far the results differ."""
     source = InMemory(N)
     spec = checkpoint.ModelSpec("cnn", source.bands, ("absent", "present"), 32, 0.5)
     model = checkpoint.build(spec, seed=0).eval()
     with torch.no_grad():
-        model.network.head.weight *= 20  # as sure of itself as a network that has learnt
+        model.network.head.weight *= 20  # as confident as a trained network
     scores: dict[str, FloatArray] = {}
     everything = np.arange(N)
 

@@ -1,4 +1,4 @@
-"""Timing several ways of doing one thing in turn, so that a drifting machine hits all alike."""
+"""Timing several ways of doing one thing in turn, so that drift affects all of them alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def interleaved(ways: Mapping[str, Callable[[], int]], repeats: int = 5) -> dict
 
 
 def table(title: str, rates: Mapping[str, float], ours: str) -> str:
-    """Return a table of rates, and of what ``ours`` makes of each of them."""
+    """Return a table of rates, each with the speed of ``ours`` as a multiple of it."""
     width = max(map(len, rates))
     lines = [title, f"  {'':<{width}}  patches/s  ours is"]
     for name, rate in rates.items():

@@ -33,10 +33,7 @@ _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
 COLUMNS = {  # of a batch: type and meaning
     "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),
     "rank": ("integer", "the order to label in; patches drawn at random can have any rank"),
-    "score": ("real", "how the strategy rated the patch; empty before there is a model"),
-    "uncertainty": ("real", "how unsure the model is; empty before there is a model"),
-    "relevance": ("real", "how strongly the concepts speak for the patch"),
-    "probability": ("real", "of the class you are searching for; empty before there is a model"),
+    **{column.name: ("real", column.meaning) for column in schema.WHY_COLUMNS},
     "label": ("text", "one of the run's classes, `unsure`, `skip`, or empty if not answered"),
     "annotator": ("text", "who answered"),
     "comment": ("text", "any note by the annotator"),

@@ -1,9 +1,9 @@
 """owl-geo: active learning for rare things in satellite imagery, labelled on the map.
 
-The verbs and the parts, for notebooks and scripts. Everything is imported when it is first used, so
-that ``import owl_geo`` loads neither torch nor rasterio.
+This module offers the verbs and the parts for notebooks and scripts. Everything is imported on
+first use, so that ``import owl_geo`` loads neither torch nor rasterio.
 
-The layers, from top to bottom; imports go down only:
+The layers, from top to bottom; imports only go down:
 
     cli
     reporting

@@ -1,4 +1,4 @@
-"""``python -m owl_geo`` is ``owl-geo``."""
+"""Run ``python -m owl_geo`` as ``owl-geo``."""
 
 from owl_geo.cli import main
 

@@ -1,17 +1,17 @@
-"""The one error tree: everything a user can mend ends as an OwlError with one line to read.
+"""The one tree of errors: everything that a user can fix ends as an OwlError of one line.
 
 OwlError
  ├── ConfigError    owl.toml, or an option that becomes part of it
  ├── SourceError    scenes, bands, masks, the area of interest
  ├── LayerError     layers that concepts, an oracle or an area of interest are made from
- ├── BatchError     a batch GeoPackage that cannot be taken in
+ ├── BatchError     a batch GeoPackage that cannot be ingested
  ├── ClusterError   a cluster that does not answer or loses its workers
- └── RunError       the run folder and where the run stands
-      └── BusyError      another process is at work there
+ └── RunError       the run folder and the state of the run
+      └── BusyError      another process is working there
 
 The message says what is wrong and where, the remedy what to do, both without a final full stop. The
-command line prints them as ``error: message; remedy`` and exits with 1; everything else is a defect
-and keeps its traceback.
+command line prints them as ``error: message; remedy`` and exits with 1; any other exception is a
+defect and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 
 
 class OwlError(Exception):
-    """Base of every error that a user can mend.
+    """Base of every error that a user can fix.
 
     Args:
         message: what is wrong, and where.
-        remedy: what to do about it; empty if the message already says so, or nobody can know.
+        remedy: what to do about it, as an instruction; empty if that is obvious or unknown.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
@@ -44,8 +44,8 @@ class ConfigError(OwlError):
     Args:
         message: what is wrong, and where.
         remedy: what to do about it.
-        settings: the settings that it is about, as owl.toml has them: ``source.patch_size``.
-        fault: what is wrong with them, which calls each by the last part of its name.
+        settings: the settings concerned, as in owl.toml: ``source.patch_size``.
+        fault: what is wrong with them, using only the last part of each name.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LayerError(OwlError):
 
 
 class BatchError(OwlError):
-    """A batch GeoPackage does not fit the run, or holds what is no answer."""
+    """A batch GeoPackage does not fit the run, or holds something that is not an answer."""
 
 
 class ClusterError(OwlError):
@@ -77,17 +77,17 @@ class RunError(OwlError):
 
 
 class BusyError(RunError):
-    """Another process is at work in the folder; the same will do once it is done."""
+    """Another process is working in the folder; the same command will succeed once it is done."""
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is most like a wrong one; None where none is like it."""
+    """Return the known word that is most similar to a wrong one; None if none is similar."""
     near = difflib.get_close_matches(wrong, list(dict.fromkeys(map(str, known))), n=1)
     return near[0] if near else None
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'?"`` for the nearest known word, else the list of known words."""
+    """Return ``"did you mean 'x'?"`` for the most similar known word, else all known words."""
     known = list(dict.fromkeys(str(word) for word in known))
     near = nearest(wrong, known)
     if near is not None:
@@ -96,7 +96,7 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """Return a ``suggestion`` as the end of a message: ``"; did you mean 'x'?"``, or nothing."""
+    """Return a ``suggestion`` as the end of a message: ``"; did you mean 'x'?"``, or ``""``."""
     remedy = suggestion(wrong, known)
     return f"; {remedy}" if remedy else ""
 
@@ -105,17 +105,17 @@ _SHOWN = 80  # characters of a value in a message
 
 
 def brief(value: object) -> str:
-    """Return a value for a message, quoted, its beginning at least."""
+    """Return a value for a message, quoted, and shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def where_instead(path: str | Path) -> str:
-    """Return where to look for a file that does not exist: a like name beside it, or the folder."""
+    """Return a remedy for a file that does not exist: a similar name, or what to check."""
     path = Path(path)
     folder = path.absolute().parent
     if not folder.is_dir():
-        return "its folder does not exist either; check the path"
+        return "check the path, since its folder does not exist either"
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError:

@@ -3,6 +3,8 @@
 The plugin carries a byte-identical copy: the file is the interface between the two, not Python.
 """
 
+from typing import NamedTuple
+
 LAYOUT_VERSION = 1
 
 BATCH_LAYER = "batch"
@@ -16,15 +18,41 @@ CONSENSUS = "consensus"  # the annotator of labels that several annotators' answ
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of labelled_at, in UTC; sorts as text
 
-# Columns before and after the concepts of a batch, in the order of the file.
-BATCH_COLUMNS_BEFORE = (
-    "patch_id",
-    "rank",
-    "score",
-    "uncertainty",
-    "relevance",
-    "probability",
+
+class WhyColumn(NamedTuple):
+    """A column of a batch that says why a patch was chosen: a number, null where there is none.
+
+    The engine's terms have a field of that name. File, form, panel and documentation follow.
+    """
+
+    name: str
+    title: str  # in QGIS's form; {positive} is the class that is searched for
+    in_panel: bool  # whether the panel shows the number as it is
+    meaning: str  # for the documentation
+
+
+WHY_COLUMNS = (
+    # not in the panel: it means nothing for patches drawn at random, and would give them away
+    WhyColumn(
+        "score", "Score", False, "how the strategy rated the patch; empty before there is a model"
+    ),
+    WhyColumn(
+        "uncertainty",
+        "Uncertainty",
+        True,
+        "how unsure the model is; empty before there is a model",
+    ),
+    WhyColumn("relevance", "Relevance", True, "how strongly the concepts speak for the patch"),
+    WhyColumn(  # the panel has a sentence for it
+        "probability",
+        "Probability of {positive}",
+        False,
+        "of the class you are searching for; empty before there is a model",
+    ),
 )
+
+# Columns before and after the concepts of a batch, in the order of the file.
+BATCH_COLUMNS_BEFORE = ("patch_id", "rank", *(column.name for column in WHY_COLUMNS))
 BATCH_COLUMNS_AFTER = (
     "label",
     "annotator",

@@ -1,11 +1,11 @@
-"""A search in memory: learn from the answers, score the pool, choose what to ask next.
+"""A search in memory: learn from the answers, score the pool, choose the next batch.
 
     answers -> learner (Reptile, fit) -> members -> terms -> batch, a part of it drawn at random
 
-It reads pixels and nothing else from disk, and writes nothing but the features it keeps. The run
-folder and the comparison of strategies both go through here, so that what is compared is what is
-used. Every random number is drawn from the run's seed, the round's number and a purpose, so that a
-round which is done again is the same round.
+It reads only pixels from disk, and writes only the features that it keeps. Runs and the comparison
+of strategies both use this code, so that what is compared is what is used. Every random number
+depends on the run's seed, the round's number and a purpose, so that repeating a round gives the
+same result.
 """
 
 from __future__ import annotations
@@ -51,44 +51,44 @@ if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is ope
 
     from owl_geo.features.table import FeatureTable
 
-# What a random number is for; each purpose has a stream of its own in each round.
+# The purposes of random numbers; each purpose has its own stream in each round.
 _WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED, _CANDIDATES = range(9)
 
-_MAP_WIDTH = 8  # principal components; k-means and distances want few
+_MAP_WIDTH = 8  # principal components; k-means and distances work best with few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
-_FOLD_BLOCKS = 50  # blocks of ground that cross-validation parts the answers by
+_FOLD_BLOCKS = 50  # blocks of ground by which cross-validation divides the answers
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What is known so far, as positions in the index."""
+    """The answers so far, as positions in the index."""
 
     positions: IntArray  # patches answered with a class, (n,)
     labels: IntArray  # numbers of their classes, (n,)
     fresh: BoolArray  # which are new since the learner last learnt, (n,)
-    closed: IntArray  # all answered patches, the unsure and skipped too
-    # patches to be asked again, for annotators disagree; the most urgent first
+    closed: IntArray  # all answered patches, including the unsure and skipped
+    # patches that must be labelled again because annotators disagree; the most urgent first
     again: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def none(cls) -> Answers:
-        """Before anything was answered."""
+        """Return no answers, as before the first batch."""
         nothing = np.empty(0, np.int64)
         return cls(nothing, nothing, np.empty(0, bool), nothing)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What is asked in a round, most wanted first; the terms have one row per patch of it."""
+    """The patches to label in a round, most wanted first; the terms have one row per patch."""
 
-    positions: IntArray  # (k,)
+    positions: IntArray  # in the index, (k,)
     terms: Terms
-    audited: BoolArray  # which were drawn at random from all that could be asked, (k,)
+    audited: BoolArray  # which were drawn at random from all patches that may be labelled, (k,)
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """How good the model is on held-out patches; not-a-number where nothing can be said."""
+    """How good the model is on held-out patches; NaN where that is not known."""
 
     auc: float  # ROC AUC of the positive class
     ap: float  # average precision of the positive class
@@ -96,37 +96,37 @@ class TestScores:
 
     @classmethod
     def unknown(cls) -> TestScores:
-        """Of a model that cannot be judged."""
+        """Return the scores of a model that cannot be tested."""
         return cls(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round: what was learnt, what is asked next, and how good the model is."""
+    """The result of a round: what was learnt, the next batch, and how good the model is."""
 
     lesson: Lesson
-    batch: Batch | None  # None where nothing was to be asked
+    batch: Batch | None  # None if no batch was wanted
     test: TestScores | None  # None while there is no answer to learn from
-    seconds: float  # that learning and choosing took; judging the model is not in it
+    seconds: float  # spent on learning and choosing, without testing the model
 
 
 class Search:
     """The pool of one run, and the steps of a round over it.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         patches: the patch index with one column per concept, in the source's order.
         source: the pixels.
-        statistics: of the bands.
+        statistics: statistics of the bands.
         truth: patch_id, label, held_out, tested in index order; None without an oracle.
         device: where networks learn and score.
         keep: a folder for features, or None.
-        scene_ids: tell each scene's patches and pixels from others, for what is kept there.
-        workers: who does the pool's work; threads of this process if none are named.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        scene_ids: for each scene, an id that changes with its patches or pixels, for kept features.
+        workers: what reads and computes over the pool; by default threads of this process.
+        report: takes the name of a long task, and returns the function that reports its progress.
         n_encoded: patches, from the first, that the concepts' encoding is fitted on; None = all.
-        n_scaled: patches, from the first, that features are scaled by; None = all. What is kept of
-            other scenes' features then stays.
+        n_scaled: patches, from the first, that features are scaled by; None = all. The kept
+            features of other scenes then stay valid.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Search:
 
     @cached_property
     def features(self) -> FeatureTable:
-        """The features that the model works on, or spectral statistics for one that has its own."""
+        """The model's features, or spectral statistics for a model that computes its own."""
         from owl_geo.features.table import feature_table
 
         return feature_table(
@@ -183,11 +183,11 @@ class Search:
 
     @property
     def positive(self) -> int:
-        """The number of the class that is searched for."""
+        """The number of the class that the search is for."""
         return self.settings.classes.index(self.settings.positive)
 
     def askable(self, answers: Answers) -> BoolArray:
-        """Which patches may be asked, ``(N,)``: neither answered nor held out."""
+        """Return which patches may be labelled, bool ``(N,)``: neither answered nor held out."""
         free = np.ones(len(self.patches), dtype=bool)
         free[answers.closed] = False
         return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
@@ -212,16 +212,16 @@ class Search:
         )
 
     def resumed(self, before: Path | None) -> Learner:
-        """Return the learner as the round before left it in the file ``before``, if it did."""
+        """Return the learner, restored from the previous round's file ``before`` if it goes on."""
         learner = self.learner()
         if before is not None and learner.goes_on:
             learner.restore(before)
         return learner
 
     def round(self, learner: Learner, answers: Answers, number: int, *, ask: bool) -> Outcome:
-        """Do round ``number``: teach the learner all answers, choose the batch, judge the model.
+        """Do round ``number``: teach the learner all answers, choose the batch, test the model.
 
-        Round 0 learns nothing. Without ``ask`` no batch is chosen.
+        Round 0 learns nothing. Without ``ask``, no batch is chosen.
         """
         started = time.perf_counter()
         lesson = self.learn(learner, answers, number)
@@ -249,16 +249,17 @@ class Search:
         number: int,
         progress: Progress | None = None,
     ) -> FloatArray:
-        """Return what the learner of round ``number`` says; see ``Learner.members``."""
+        """Return the predictions of the learner of round ``number``; see ``Learner.members``."""
         return learner.members(positions, seed=self._seed(number, _SCORE), progress=progress)
 
     def choose(self, learner: Learner, answers: Answers, number: int) -> Batch:
         """Choose the batch of round ``number``; 0 is the first, before there is a model.
 
-        A part of it, ``audit_share``, is drawn uniformly from all that may be asked, and stands
-        among the others in no special order: annotators should not know which it is. What is to be
-        asked again comes first, and takes up to half of the rest. In a pool of more than
-        ``acquisition.candidates``, only so many are scored, see ``near_known``.
+        A part of it, ``audit_share``, is drawn uniformly from all patches that may be labelled, and
+        is mixed among the others at random: annotators should not know which patches these are.
+        Patches that must be labelled again come first, and take up to half of the rest. In a pool
+        of more than ``acquisition.candidates`` patches, only that many are scored; see
+        ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
@@ -291,14 +292,14 @@ class Search:
             mapped = sampler.needs_features
             candidates = self._candidates(members, answers, pool, number, mapped=mapped)
             terms = sampler.terms(candidates)
-            best = sampler.choose(_rows_of_terms(terms, rest), _rows(candidates, rest), wanted, rng)
+            best = sampler.choose(terms[rest], _rows(candidates, rest), wanted, rng)
             uniform = sampler.is_uniform
         batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
         drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
-        return Batch(pool[batch], _rows_of_terms(terms, batch), drawn_at_random)
+        return Batch(pool[batch], terms[batch], drawn_at_random)
 
     def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
-        """Return the pool, or the part of a large one that a model is to look at, ascending."""
+        """Return the pool, or the part of a large one that a model should score, ascending."""
         most = self.settings.acquisition.candidates
         if not 0 < most < len(pool):
             return pool
@@ -306,11 +307,11 @@ class Search:
         return near_known(self._map, answers.positions, pool, most, rng)
 
     def test(self, learner: Learner, number: int) -> TestScores:
-        """Judge the learner on the held-out patches."""
+        """Test the learner on the held-out patches."""
         if self.truth is None:
             return TestScores.unknown()
-        known = self.truth["tested"] & self.truth["label"].notna()
-        positions = np.flatnonzero(known.to_numpy())
+        has_truth = self.truth["tested"] & self.truth["label"].notna()
+        positions = np.flatnonzero(has_truth.to_numpy())
         if len(positions) == 0:
             return TestScores.unknown()
         probabilities = self.members(learner, positions, number).mean(axis=0)
@@ -324,9 +325,9 @@ class Search:
         )
 
     def cross_validated_auc(self, answers: Answers, number: int) -> float:
-        """ROC AUC by spatially blocked cross-validation over the answers.
+        """Return the ROC AUC from spatially blocked cross-validation over the answers.
 
-        Not-a-number below five answers of the positive class or five others: of so few it is noise.
+        NaN with fewer than five answers of the positive class, or five others: it would be noise.
         """
         n_positive = int((answers.labels == self.positive).sum())
         if min(n_positive, len(answers.labels) - n_positive) < FEW_OF_A_CLASS:
@@ -338,8 +339,8 @@ class Search:
             learner = self.learner()
             learner.learn(train, labels, np.ones(len(train), dtype=bool), seed)
             order = np.argsort(test)
-            found = learner.members(test[order], seed=seed).mean(axis=0)
-            return np.asarray(found[np.argsort(order)])
+            probabilities = learner.members(test[order], seed=seed).mean(axis=0)
+            return np.asarray(probabilities[np.argsort(order)])
 
         return blocked_cv_auc(
             fit_predict,
@@ -352,7 +353,7 @@ class Search:
         )
 
     def watched(self, learner: Learner, number: int) -> IntArray:
-        """Return the predicted class of the same up to 1,000 patches in every round, ``(w,)``."""
+        """Return the predicted classes, ``(w,)``, of up to 1,000 patches, the same every round."""
         rng = np.random.default_rng(self._seed(0, _WATCHED))
         positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
         members = self.members(learner, positions, number)
@@ -381,7 +382,7 @@ class Search:
         )
 
     def _relevance(self, answers: Answers) -> Scores:
-        """Of every patch, ``(N,)``."""
+        """Return the relevance of every patch, ``(N,)``."""
         kind: RelevanceKind = chosen(RELEVANCE, self.settings.acquisition.relevance)
         return kind.of(
             Evidence(
@@ -395,11 +396,11 @@ class Search:
 
     @cached_property
     def _map(self) -> FloatArray:
-        """Principal components of the features, float32 ``(N, 8)``: where patches lie to others."""
+        """Principal components of the features, float32 ``(N, 8)``: similar patches are close."""
         from sklearn.decomposition import PCA
 
         values = self.features.values
-        if len(values) < 2:  # one patch varies in nothing
+        if len(values) < 2:  # a single patch has no variance
             return np.zeros((len(values), 1), dtype=np.float32)
         width = min(_MAP_WIDTH, *values.shape)
         flat = PCA(width, random_state=0, svd_solver="covariance_eigh").fit_transform(values)
@@ -407,7 +408,7 @@ class Search:
 
     @cached_property
     def _windows(self) -> PoolWindows:
-        """Where the patches lie."""
+        """The windows of the patches, in the order of the index."""
         return PoolWindows.from_index(self.patches, self.source.grids, self.source.patch_size)
 
     @cached_property
@@ -417,13 +418,13 @@ class Search:
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:
-        """Centres of the patches in edges of a patch, from the middle of all, ``(N, 3)``."""
+        """Centres of the patches relative to their mean, in edge lengths of a patch, ``(N, 3)``."""
         sample = np.linspace(0, len(self.patches) - 1, min(len(self.patches), 100)).astype(int)
         here = self._windows.take(sample)
         ends = [
             windows.centres_on_earth() for windows in (here, here.shifted_down(here.patch_size))
         ]
-        with np.errstate(invalid="ignore"):  # below the last row there may be no Earth
+        with np.errstate(invalid="ignore"):  # the row below the last may not be on Earth
             edge = float(np.nanmedian(np.linalg.norm(ends[1] - ends[0], axis=1)))
         places: FloatArray = ((self._places - self._places.mean(axis=0)) / edge).astype(np.float32)
         return places
@@ -433,13 +434,13 @@ class Search:
         return pd.DataFrame(self.patches[list(self.settings.concepts)])
 
     def _seed(self, number: int, purpose: int) -> int:
-        """Return a seed that depends on the run's seed, the round and the purpose only."""
+        """Return a seed that depends only on the run's seed, the round and the purpose."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
 
 
 def class_numbers(classes: Sequence[str], labels: pd.Series) -> IntArray:
-    """Return the number of each label's class, ``(n,)``; KeyError for a label of no class."""
+    """Return the number of each label's class, ``(n,)``; KeyError if a label is not a class."""
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers[label] for label in labels], dtype=np.int64)
 
@@ -447,7 +448,7 @@ def class_numbers(classes: Sequence[str], labels: pd.Series) -> IntArray:
 def relevance_model(
     settings: Settings, concepts: pd.DataFrame, answers: Answers
 ) -> LearnedRelevance:
-    """Return what the answers say of the concepts ``(N rows)``, from the given weights on."""
+    """Return what the answers say about the concepts (N rows), starting from the given weights."""
     encoded = encode(concepts)
     return learn_relevance(
         concepts,
@@ -460,7 +461,7 @@ def relevance_model(
 
 
 def _share(share: float, count: int, rng: np.random.Generator) -> int:
-    """Return so many of ``count``; what is left of a share is drawn for."""
+    """Return a share of ``count`` as a whole number, rounded up or down at random."""
     exact = share * count
     return int(exact) + int(rng.random() < exact - int(exact))
 
@@ -468,18 +469,12 @@ def _share(share: float, count: int, rng: np.random.Generator) -> int:
 def _mixed(
     chosen: IntArray, audited: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, BoolArray]:
-    """Put the audited at random places among the chosen, whose order stays."""
+    """Insert the audited at random positions among the chosen, whose order stays."""
     is_audit = np.zeros(len(chosen) + len(audited), dtype=bool)
     is_audit[rng.permutation(len(is_audit))[: len(audited)]] = True
     both = np.empty(len(is_audit), dtype=np.int64)
     both[is_audit], both[~is_audit] = audited, chosen
     return both, is_audit
-
-
-def _rows_of_terms(terms: Terms, rows: IntArray) -> Terms:
-    return Terms(
-        terms.score[rows], terms.uncertainty[rows], terms.relevance[rows], terms.probability[rows]
-    )
 
 
 def _rows(candidates: Candidates, rows: IntArray) -> Candidates:

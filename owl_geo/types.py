@@ -20,11 +20,11 @@ class SceneGrid:
 
     ``transform`` holds the six affine terms ``(a, b, c, d, e, f)`` in the order of
     ``rasterio.Affine``: ``x = a*col + b*row + c``, ``y = d*col + e*row + f``, in units of ``crs``.
-    Any invertible transform is allowed: south-up and rotated scenes included.
+    Any invertible transform is allowed, including those of south-up and rotated scenes.
     """
 
     name: str
-    crs: str  # "EPSG:32631", or WKT where the CRS has no authority code
+    crs: str  # "EPSG:32631", or WKT if the CRS has no authority code
     transform: tuple[float, float, float, float, float, float]
     height: int  # rows
     width: int  # columns
@@ -32,7 +32,7 @@ class SceneGrid:
 
 @dataclass(frozen=True)
 class FailedScene:
-    """A scene that was left out, and why, in one line."""
+    """A scene that was left out, and the reason in one line."""
 
     name: str
     reason: str
@@ -44,7 +44,7 @@ class BandStatistics:
 
     bands: tuple[str, ...]
     median: FloatArray
-    scale: FloatArray  # interquartile range / 1.349: the standard deviation of a normal; never 0
+    scale: FloatArray  # interquartile range / 1.349, as for a normal distribution; never 0
     n_patches: int  # size of the sample
     # what each band is: red, nir, ...; None where unknown, empty where only the names tell
     common_names: tuple[str | None, ...] = ()
@@ -55,10 +55,10 @@ class Answer:
     """One annotator's label for one patch."""
 
     patch_id: str
-    label: str | None  # a class, "unsure" or "skip"; None takes the annotator's earlier one back
+    label: str | None  # a class, "unsure" or "skip"; None withdraws the annotator's earlier answer
     annotator: str
     labelled_at: str  # UTC, "2026-01-31T12:00:00Z"
     batch_id: str
     round: int
     comment: str | None = None
-    stamped: bool = True  # False: labelled_at is when it was taken in, the annotator gave no time
+    stamped: bool = True  # False: the annotator gave no time; labelled_at is when it was ingested

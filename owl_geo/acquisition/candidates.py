@@ -1,8 +1,8 @@
-"""What a strategy is told of the patches it may choose from, and what it says of each."""
+"""What a strategy knows about the patches it may choose from, and how it scores each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -19,20 +19,20 @@ def _no_rows() -> FloatArray:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The patches that may be asked, and what is known of those that were answered.
+    """The patches that may be asked, and what is known about the answered ones.
 
-    Raises ValueError where the rows of two fields do not fit together.
+    Raises ValueError if two fields differ in their number of rows.
     """
 
     concepts: pd.DataFrame  # one row per candidate, one column per concept
-    members: NDArray[np.floating] | None = None  # (members, n, classes); None: no model was asked
+    members: NDArray[np.floating] | None = None  # (members, n, classes); None = no model was used
     positive: int = -1  # number of the class that is searched for
     relevance: Scores | None = None  # (n,); None = the product of the sampler's own weights
-    features: FloatArray = field(default_factory=_no_rows)  # (n, d), for batches that differ
-    places: Scores | None = None  # (n, dimensions) in metres, for a distance on the ground
+    features: FloatArray = field(default_factory=_no_rows)  # (n, d), for diverse batches
+    places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
     known_features: FloatArray = field(default_factory=_no_rows)  # (k, d), of answered patches
     known_labels: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # (k,)
-    spent: float = 0.0  # share of the planned rounds that is behind, 0 to 1
+    spent: float = 0.0  # share of the planned rounds that are over, 0 to 1
 
     def __post_init__(self) -> None:
         n = len(self.concepts)
@@ -48,22 +48,29 @@ class Candidates:
 
     @property
     def probability(self) -> Scores:
-        """Of the positive class, ``(n,)``; not-a-number where no model was asked."""
+        """The probability of the positive class, ``(n,)``; not-a-number if no model was used."""
         if self.members is None:
             return np.full(len(self), np.nan)
         return np.asarray(self.members.mean(axis=0)[:, self.positive], dtype=np.float64)
 
     @property
     def one_class_only(self) -> bool:
-        """Whether the answers so far, if any, cannot have taught a model to tell classes apart."""
+        """Whether the answers so far, if any, cannot teach a model to separate classes."""
         return len(np.unique(self.known_labels)) < 2
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The score of each candidate and what it is made of, each float64 ``(n,)``."""
+    """The score of each candidate and what it is made of, each float64 ``(n,)``.
+
+    ``schema.WHY_COLUMNS`` names the fields that a batch shows.
+    """
 
     score: Scores
-    uncertainty: Scores  # in the measure's unit; not-a-number where no model was asked
+    uncertainty: Scores  # in the measure's unit; not-a-number if no model was used
     relevance: Scores  # 0 or more, 1 = neutral
-    probability: Scores  # of the positive class; not-a-number where no model was asked
+    probability: Scores  # of the positive class; not-a-number if no model was used
+
+    def __getitem__(self, rows: IntArray) -> Terms:
+        """Return the terms of the candidates at ``rows``, ``(k,)``, in that order."""
+        return Terms(**{term.name: getattr(self, term.name)[rows] for term in fields(self)})

@@ -1,4 +1,4 @@
-"""Groups of patches that resemble each other."""
+"""Groups of similar patches."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from owl_geo.types import FloatArray, IntArray
 
 
 def k_means(features: FloatArray, count: int, n_init: int, rng: np.random.Generator) -> IntArray:
-    """Return the number of each row's cluster, ``(n,)``; fewer clusters where rows are the same.
+    """Return the number of each row's cluster, ``(n,)``; there are fewer if rows are equal.
 
     Lloyd 1982, the best of ``n_init`` starts by k-means++.
     """
-    from sklearn.cluster import KMeans  # a second to import; most runs never need it
+    from sklearn.cluster import KMeans  # slow to import; most runs never need it
     from sklearn.exceptions import ConvergenceWarning
 
     means = KMeans(count, n_init=n_init, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
-        # patches without a difference are common (open water), and nothing to tell people of
+        # equal patches are common (open water) and do not deserve a warning
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(means.fit_predict(features), dtype=np.int64)

@@ -1,8 +1,8 @@
-"""Models for scikit-activeml that were fitted elsewhere: they look up what is given.
+"""Models for scikit-activeml that were fitted elsewhere and look up given probabilities.
 
-A strategy hands rows to a model and gets probabilities back. Here the last column of each row is
-its number, and the model returns what is given for that number, so that every strategy judges the
-same model and none trains one of its own. Imported only where scikit-activeml is wanted.
+A strategy passes rows to a model and gets probabilities back. Here the last column of each row is
+its number, and the model returns what is given for that number. So all strategies use the same
+model, and none trains its own. Imported only if scikit-activeml is used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GivenProbabilities(SkactivemlClassifier):  # type: ignore[misc]  # untyped
     """Returns the given probabilities ``(n, classes)`` of numbered rows.
 
     With ``embeddings`` it also returns the rows without their numbers, for the strategies that
-    measure distances; they would measure the numbers otherwise.
+    measure distances, which must not include the numbers.
     """
 
     def __init__(self, given: Matrix, embeddings: bool = False) -> None:
@@ -50,10 +50,10 @@ class GivenProbabilities(SkactivemlClassifier):  # type: ignore[misc]  # untyped
 
 
 class GivenFrequencies(ParzenWindowClassifier):  # type: ignore[misc]  # untyped base
-    """Splits the evidence at each numbered row, a count of answers nearby, as is given.
+    """Splits the evidence at each numbered row, a count of answers nearby, by given probabilities.
 
-    A Parzen window (Chapelle 2005) says how much evidence there is, and the given probabilities
-    say of what. The base class is there because the epistemic strategy asks for it.
+    A Parzen window (Chapelle 2005) tells how much evidence there is, and the given probabilities
+    how it is divided among the classes. The epistemic strategy requires the base class.
     """
 
     def __init__(self, given: Matrix, evidence: Matrix) -> None:
@@ -68,7 +68,7 @@ class GivenFrequencies(ParzenWindowClassifier):  # type: ignore[misc]  # untyped
 
 
 class GivenMixture(MixtureModelClassifier):  # type: ignore[misc]  # untyped base
-    """The given probabilities of all candidates, beside a mixture of normals for the density."""
+    """Returns the given probabilities of all candidates; a Gaussian mixture gives the density."""
 
     def __init__(self, given: Matrix, features: Matrix, seed: int) -> None:
         mixture = GaussianMixture(
@@ -79,14 +79,14 @@ class GivenMixture(MixtureModelClassifier):  # type: ignore[misc]  # untyped bas
         self.mixture_model_ = mixture.fit(features)
 
     def predict_proba(self, X: Matrix) -> Matrix:
-        """Return ``(n, classes)``; raises ValueError unless asked for all candidates at once."""
+        """Return ``(n, classes)``; raises ValueError unless called with all candidates at once."""
         if len(X) != len(self.given):
-            raise ValueError(f"asked for {len(X)} rows, but {len(self.given)} are given")
+            raise ValueError(f"called with {len(X)} rows instead of all {len(self.given)}")
         return self.given
 
 
 def evidence(features: Matrix, classes: Matrix, n_classes: int) -> Matrix:
-    """Return how many answers lie near each row, by a Parzen window of mean width, ``(n,)``."""
+    """Return the number of answers near each row, by a Parzen window of mean width, ``(n,)``."""
     window = ParzenWindowClassifier(
         classes=list(range(n_classes)), metric="rbf", metric_dict={"gamma": "mean"}
     )

@@ -1,12 +1,12 @@
-"""Strategies of scikit-activeml, on our probabilities and features, to compare with.
+"""Strategies of scikit-activeml, applied to our probabilities and features for comparison.
 
-They choose from what our model says instead of training another, so a comparison is one of
-strategies. What is missing here cannot be had on these terms: committees need many models (query
-by committee, BALD), expected error reduction retrains one for every candidate, cost embedding
-trains regressors of its own, DropQuery asks about altered patches, strategies for regression need
+They choose by the output of our model instead of training their own, so only strategies are
+compared. Strategies that cannot work this way are missing: committees need many models (query by
+committee, BALD), expected error reduction retrains a model for every candidate, cost embedding
+trains its own regressors, DropQuery scores altered patches, strategies for regression need
 numbers as answers, and QUIRE and expected average precision take minutes on a pool of thousands.
 
-Source: scikit-activeml, Kottke et al. 2021; each strategy's own paper is named beside it.
+Source: scikit-activeml, Kottke et al. 2021; each strategy cites its own paper below.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from owl_geo.errors import ConfigError, suggestion
 from owl_geo.settings.choices import PEERS
 from owl_geo.types import IntArray
 
-_SAMPLE = 500  # rows from which ProbCover's radii are taken
+_SAMPLE = 500  # rows that ProbCover's radii are computed from
 _RADII = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # as quantiles of the distances
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One choice in scikit-activeml's terms: answered patches first, then the candidates."""
+    """A choice in scikit-activeml's terms: answered patches first, then the candidates."""
 
     features: NDArray[np.float64]  # (n, d)
-    classes: NDArray[np.float64]  # (n,), not-a-number where unanswered
+    classes: NDArray[np.float64]  # (n,), not-a-number if unanswered
     probabilities: NDArray[np.float64]  # (n, classes)
     candidates: IntArray  # (m,) rows
     batch_size: int
@@ -59,7 +59,7 @@ class _Task:
 
 
 def peer_names() -> tuple[str, ...]:
-    """Return the names that ``choose_by`` knows; asks for no package."""
+    """Return the names that ``choose_by`` accepts; needs no package."""
     return tuple(_STRATEGIES)
 
 
@@ -76,25 +76,25 @@ def choose_by(
 ) -> IntArray:
     """Return the positions of the candidates that the named strategy chooses, best first, ``(k,)``.
 
-    ``k`` is ``batch_size`` or the number of candidates, whichever is less. The positions differ; a
-    strategy that runs out of wishes is filled up at random.
+    ``k`` is ``batch_size`` or the number of candidates, whichever is less. The positions are
+    distinct; if the strategy chooses too few, the rest are drawn at random.
 
     Args:
         name: one of ``peer_names()``.
-        probabilities: of the candidates, ``(n, classes)``.
-        features: of the candidates, ``(n, d)``; distances are measured as they are, so bring the
-            columns to one scale.
-        labelled_features: of the answered patches, ``(a, d)``; a may be 0.
+        probabilities: class probabilities of the candidates, ``(n, classes)``.
+        features: features of the candidates, ``(n, d)``, with the columns on one scale: distances
+            are computed as they are.
+        labelled_features: features of the answered patches, ``(a, d)``; a may be 0.
         labelled_classes: their class numbers, int64 ``(a,)``.
         batch_size: how many.
-        rng: draws one seed, which decides all else.
-        labelled_probabilities: what the model says of the answered patches, ``(a, classes)``; only
-            ``skactiveml:contrastive`` looks at it. Absent, the answers stand in for it.
+        rng: draws a single seed, which determines everything else.
+        labelled_probabilities: class probabilities of the answered patches, ``(a, classes)``; used
+            only by ``skactiveml:contrastive``. If absent, the answers replace them.
 
     Raises:
-        ConfigError: for an unknown name, where scikit-activeml is not installed, or where the
-            strategy cannot do with this number of classes.
-        ValueError: where shapes do not agree, or rows of probabilities are no distribution.
+        ConfigError: for an unknown name, if scikit-activeml is not installed, or if the strategy
+            does not support this number of classes.
+        ValueError: if shapes do not agree, or if a row of probabilities is not a distribution.
     """
     check_peer(name)
     n, answered = len(features), len(labelled_features)
@@ -121,7 +121,7 @@ def choose_by(
 
 
 def check_peer(name: str) -> None:
-    """Raise ConfigError for an unknown name, or where scikit-activeml is not installed."""
+    """Raise ConfigError for an unknown name, or if scikit-activeml is not installed."""
     if name not in _STRATEGIES:
         raise ConfigError(f"no strategy {name!r}", remedy=suggestion(name, _STRATEGIES))
     try:
@@ -135,7 +135,7 @@ def check_peer(name: str) -> None:
 def _distributions(
     probabilities: NDArray[np.floating], n: int, argument: str
 ) -> NDArray[np.float64]:
-    """Return rows that sum to 1 exactly: float32 is off by more than scikit-activeml forgives."""
+    """Return rows that sum to exactly 1: float32 is off by more than scikit-activeml tolerates."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or len(p) != n:
         raise ValueError(f"{argument} must have the shape ({n}, classes), not {p.shape}")
@@ -175,7 +175,7 @@ def _epistemic(task: _Task) -> IntArray:
     """Nguyen, Destercke, Hüllermeier 2019."""
     if task.n_classes != 2:
         raise ConfigError(
-            f"strategy 'skactiveml:epistemic' tells two classes apart, not {task.n_classes}",
+            f"strategy 'skactiveml:epistemic' separates two classes, not {task.n_classes}",
             remedy="choose 'skactiveml:probabilistic'",
         )
     from skactiveml.pool import EpistemicUncertaintySampling
@@ -220,7 +220,7 @@ def _clue(task: _Task) -> IntArray:
     """Prabhu et al. 2021."""
     from skactiveml.pool import Clue
 
-    # its clusters would draw from the global generator
+    # its clustering would otherwise draw from the global generator
     strategy = Clue(cluster_algo_dict={"random_state": task.seed}, random_state=task.seed)
     return _with_model(task, strategy, "estimator", embeddings=True)
 
@@ -247,14 +247,14 @@ def _typiclust(task: _Task) -> IntArray:
 
 
 def _probcover(task: _Task) -> IntArray:
-    """Yehuda et al. 2022; radii from the pool's distances instead of those of unit vectors."""
+    """Yehuda et al. 2022; radii from the pool's distances instead of those between unit vectors."""
     from skactiveml.pool import ProbCover
     from sklearn.metrics import pairwise_distances
 
     rows = np.random.default_rng(task.seed).permutation(len(task.features))[:_SAMPLE]
     distances = pairwise_distances(task.features[rows])
     radii = np.quantile(distances[np.triu_indices(len(rows), 1)], _RADII)
-    radii[0] = 0.0  # pure in any pool, so that there is always a radius
+    radii[0] = 0.0  # pure in any pool, so that there is always a valid radius
     return task.ask(ProbCover(n_classes=task.n_classes, deltas=radii, random_state=task.seed))
 
 
@@ -298,11 +298,11 @@ def _with_frequencies(task: _Task, strategy: Any) -> IntArray:
 
 
 class PeerSampler(ScoreSampler):
-    """A strategy of scikit-activeml in the place of our own; it chooses and gives no score.
+    """A strategy of scikit-activeml in place of our own; it chooses patches without scoring them.
 
     Args:
         name: one of ``peer_names()``.
-        weights, measure: of the relevance and uncertainty that are shown beside its choice.
+        weights, measure: for the relevance and uncertainty that are shown with its choice.
     """
 
     def __init__(
@@ -319,11 +319,11 @@ class PeerSampler(ScoreSampler):
 
     @property
     def needs_features(self) -> bool:
-        """Always: most of them measure distances."""
+        """Always true: most of these strategies measure distances."""
         return True
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Nothing is scored, so every score is not-a-number."""
+        """Return not-a-number for every candidate: nothing is scored."""
         return np.full(len(relevance), np.nan)
 
     def choose(

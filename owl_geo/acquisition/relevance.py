@@ -1,9 +1,9 @@
-"""Relevance learned from the answers; the weights that were given are where it starts.
+"""Relevance learned from the answers, starting from the given weights.
 
-The fixed relevance multiplies the weights of the concepts that hold, whatever the annotators say.
-Here the same product is the prior of a logistic model of P(positive | concepts), and each answer
-moves it: a weight that was a wrong guess is unlearned, and concepts that nobody weighed, such as
-classes and distances, come in. Images play no part.
+The fixed relevance multiplies the weights of the concepts that hold, whatever the answers are. Here
+the same product is the prior of a logistic model of P(positive | concepts), and each answer updates
+it: a weight that was a wrong guess is unlearned, and concepts without a weight, such as classes and
+distances, gain influence. Images play no part.
 
 Sources: relevance that follows the answers instead of fixed weights, Khan et al. 2026
 (arXiv:2602.17605); logistic regression with a weakly informative prior, Gelman et al. 2008.
@@ -23,22 +23,22 @@ from owl_geo.acquisition.samplers import concept_relevance
 from owl_geo.types import BoolArray, FloatArray, IntArray
 
 PRIOR_SPREAD = 0.5
-"""Standard deviation of a coefficient around what its weight says.
+"""Standard deviation of a coefficient around the log of its weight.
 
 Chosen by the AUC on unanswered patches, over 30 synthetic pools of 500 patches (29 % positive) and
 30 of 2,000 (2 %), after 20 to 300 random answers: below 0.4 a wrong weight is unlearned too slowly,
-above 0.7 weights that are right are given up for chance.
+above 0.7 correct weights are lost to chance.
 """
 
 _INTERCEPT_SPREAD = 2.5
-_LARGEST_LOG_ODDS = 30.0  # e^30: far beyond what answers can tell, and still a finite product
+_LARGEST_LOG_ODDS = 30.0  # e^30 is far beyond what answers can show, and products stay finite
 _NEWTON_STEPS = 50
 _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What relevance may be made of."""
+    """What relevance may be computed from."""
 
     concepts: pd.DataFrame  # the whole pool, one row per patch
     encoded: Callable[[], tuple[FloatArray, Sequence[str]]]  # matrix (n, k), names of its columns
@@ -57,12 +57,12 @@ class RelevanceKind:
 
 @dataclass(frozen=True)
 class Factor:
-    """What one column of the encoded concepts does to the odds that a patch is positive."""
+    """How one column of the encoded concepts changes the odds that a patch is positive."""
 
     name: str
-    prior: float  # the log of the given weight, 0 without one; -inf for a weight of 0
+    prior: float  # log of the given weight: 0 if there is none, -inf for a weight of 0
     coefficient: float  # change of the log-odds per unit of the column, after the answers
-    factor: float  # exp(coefficient): 1 = makes no difference
+    factor: float  # exp(coefficient): 1 = no effect
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class LearnedRelevance:
 
     Attributes:
         names: the columns of the encoded concepts.
-        weights: the factors that were given for the yes/no concepts.
+        weights: the given factors of the yes/no concepts.
         shift: what the answers added to each column's coefficient, float64 ``(k,)``.
         typical: median log-odds over the pool, without the intercept.
-        n_answers: how many answers taught it.
+        n_answers: the number of answers it was fitted on.
     """
 
     names: tuple[str, ...]
@@ -86,18 +86,18 @@ class LearnedRelevance:
     def relevance(self, concepts: pd.DataFrame, matrix: FloatArray) -> Scores:
         """Return how many times higher the odds are than for the pool's median patch, ``(n,)``.
 
-        ``concepts`` and ``matrix`` ``(n, k)`` are rows of the same patches, encoded as the pool
-        was. 1 is neutral, all values are finite, and 0 stands where a concept of weight 0 holds.
-        Raises ConfigError for a weight that fits no concept.
+        ``concepts`` and ``matrix`` ``(n, k)`` are rows of the same patches, encoded like the pool.
+        1 is neutral, all values are finite, and patches where a concept of weight 0 holds get 0.
+        Raises ConfigError for a weight whose concept does not exist.
         """
         log_odds = _prior_log_odds(concepts, self.weights) + matrix @ self.shift - self.typical
         relevance = np.exp(log_odds.clip(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
         return np.where(np.isneginf(log_odds), 0.0, relevance)
 
     def explain(self) -> tuple[Factor, ...]:
-        """Return what each column does to the odds, for people; columns in their order.
+        """Return how each column changes the odds, in the order of the columns.
 
-        A weight whose concept is the same everywhere has no column: it changes no rank.
+        A concept that is the same everywhere has no column: its weight changes no rank.
         """
         factors = []
         for name, shift in zip(self.names, self.shift.tolist(), strict=True):
@@ -117,29 +117,29 @@ def learn_relevance(
     *,
     spread: float = PRIOR_SPREAD,
 ) -> LearnedRelevance:
-    """Fit on the answers and nothing else; the rest of the pool only says what is typical.
+    """Fit on the answers only; the rest of the pool only defines what is typical.
 
     The log-odds are an intercept, plus the log of the weight of each yes/no concept that holds,
-    plus ``matrix @ shift``. ``shift`` is drawn to 0 by a normal prior, so that without answers the
-    ranks are those of ``concept_relevance``, and the more answers there are, the less the weights
-    matter. Patches where a concept of weight 0 holds are never wanted; their answers teach nothing.
+    plus ``matrix @ shift``. A normal prior pulls ``shift`` towards 0, so that without answers the
+    ranks are those of ``concept_relevance``; the more answers there are, the less the weights
+    matter. Patches where a concept of weight 0 holds are never wanted; their answers are ignored.
 
     Args:
         concepts: the whole pool, one row per patch.
         matrix: the same patches encoded, float32 ``(n, k)``.
         names: the columns of ``matrix``.
         weights: factor of the odds where a yes/no concept holds, 0 or more.
-        answered: positions in the pool, int64 ``(a,)``; one position may be given repeatedly.
-        is_positive: whether each of these was of the positive class, ``(a,)``.
-        spread: how far a coefficient may lie from its weight's log, as a standard deviation.
+        answered: positions in the pool, int64 ``(a,)``; a position may occur more than once.
+        is_positive: whether each of these is of the positive class, ``(a,)``.
+        spread: the standard deviation of a coefficient around the log of its weight.
 
     Raises:
-        ConfigError: for a weight that fits no yes/no concept.
-        ValueError: where the shapes do not agree.
+        ConfigError: for a weight whose concept does not exist or is not yes/no.
+        ValueError: if the shapes do not agree.
     """
     if matrix.shape != (len(concepts), len(names)):
         raise ValueError(
-            f"matrix is {matrix.shape}, but it has to be {(len(concepts), len(names))}: "
+            f"matrix is {matrix.shape}, but it must be {(len(concepts), len(names))}: "
             "a row per patch and a column per name"
         )
     if answered.shape != is_positive.shape:
@@ -157,7 +157,7 @@ def learn_relevance(
 
 
 def _prior_log_odds(concepts: pd.DataFrame, weights: Mapping[str, float]) -> Scores:
-    with np.errstate(divide="ignore"):  # weight 0: minus infinity, the patch is never wanted
+    with np.errstate(divide="ignore"):  # a weight of 0: minus infinity, never wanted
         log_odds: Scores = np.log(concept_relevance(concepts, weights))
     return log_odds
 
@@ -177,8 +177,8 @@ def _maximum_a_posteriori(
 ) -> NDArray[np.float64]:
     """Return the shift of each coefficient, ``(k,)``, by Newton's method with halved steps.
 
-    The intercept belongs to the pool's mean patch and has a weak prior at the prevalence among the
-    answers, which one class alone cannot drive to infinity.
+    The intercept applies to the pool's mean patch. It has a weak prior at the prevalence among the
+    answers, so that answers of a single class cannot drive it to infinity.
     """
     if len(positive) == 0:
         return np.zeros(x.shape[1])

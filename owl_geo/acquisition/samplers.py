@@ -1,6 +1,6 @@
-"""Strategies: which patches are worth an annotator's time.
+"""Strategies, which choose the patches that are worth an annotator's time.
 
-A sampler scores the candidates term by term and then chooses; it knows no model and no file.
+A sampler scores the candidates term by term and then chooses; it uses no model and no file itself.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from owl_geo.types import IntArray
 
 
 class Sampler(Protocol):
-    """What a search asks of a strategy."""
+    """What a search requires of a strategy."""
 
-    needs_model: bool  # false: the pool is not read and no model runs
-    is_uniform: bool  # every patch is as likely to be chosen as every other
+    needs_model: bool  # if not, the pool is not read and no model runs
+    is_uniform: bool  # all patches are equally likely to be chosen
 
     @property
     def needs_features(self) -> bool:
-        """Whether it measures how far patches are from each other."""
+        """Whether it measures distances between patches."""
 
     def terms(self, candidates: Candidates) -> Terms:
-        """Score the candidates; raises ValueError where probabilities are needed and missing."""
+        """Score the candidates; raises ValueError if probabilities are needed but missing."""
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
@@ -42,12 +42,12 @@ class Sampler(Protocol):
 
 
 class ScoreSampler:
-    """What the strategies share: terms, a choice of the best by score, and a form for notebooks.
+    """What the strategies share: terms, the choice of the highest scores, and ``query``.
 
     Args:
-        weights: factor by which a patch's relevance grows where the yes/no concept holds.
-        measure: of the uncertainty.
-        spread: how a batch is kept from repeating itself.
+        weights: for each yes/no concept, the factor of a patch's relevance where it holds.
+        measure: the measure of uncertainty.
+        spread: how a batch is made diverse.
     """
 
     needs_model = True
@@ -66,15 +66,15 @@ class ScoreSampler:
 
     @property
     def needs_features(self) -> bool:
-        """Whether it measures how far patches are from each other."""
+        """Whether it measures distances between patches."""
         return self.spread.needs_features
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Make one number of the terms, each ``(n,)``."""
+        """Combine the terms, each ``(n,)``, into one score."""
         raise NotImplementedError
 
     def terms(self, candidates: Candidates) -> Terms:
-        """Score the candidates; raises ValueError where probabilities are needed and missing."""
+        """Score the candidates; raises ValueError if probabilities are needed but missing."""
         relevance = candidates.relevance
         if relevance is None:
             relevance = concept_relevance(candidates.concepts, self.weights)
@@ -82,14 +82,14 @@ class ScoreSampler:
         if candidates.members is not None:
             doubt = uncertainty(candidates.members, self.measure)
         elif self.needs_model:
-            raise ValueError("this strategy needs probabilities, and there are none")
+            raise ValueError("this strategy needs probabilities, but there are none")
         probability = candidates.probability
         return Terms(self.score(doubt, relevance, probability), doubt, relevance, probability)
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
     ) -> IntArray:
-        """Return the positions of the highest scores, equal ones in random order."""
+        """Return the positions of the highest scores, ties in random order."""
         return self.spread.choose(
             terms.score,
             batch_size,
@@ -129,18 +129,18 @@ class ScoreSampler:
         random_state: RandomState = None,
         return_utilities: bool = False,
     ) -> IntArray | tuple[IntArray, Scores]:
-        """Return the positions of the most wanted candidates, best first; scikit-activeml's words.
+        """Return the positions of the best candidates, best first; named as in scikit-activeml.
 
         Args:
             probabilities: class probabilities ``(n, classes)``, or those of several members
-                ``(members, n, classes)``; None where the strategy needs none. The last class is
-                the one that is searched for.
+                ``(members, n, classes)``; None if the strategy needs none. The last class is the
+                one that is searched for.
             concepts: one row per candidate, one column per concept.
             batch_size: how many; a number above n returns all n.
             random_state: seed or generator that breaks ties.
             return_utilities: also return the score of every candidate, ``(n,)``.
 
-        Raises ValueError where the measure of the uncertainty needs more members than there are.
+        Raises ValueError if the measure of uncertainty needs more members than there are.
         """
         if probabilities is not None and np.ndim(probabilities) == 2:
             probabilities = np.asarray(probabilities)[None]
@@ -164,7 +164,7 @@ class ConceptWeightedSampler(ScoreSampler):
     """score = alpha * uncertainty + (1 - alpha) * relevance, both scaled to [0, 1] over the pool.
 
     Args:
-        alpha: 1 = pure uncertainty, 0 = pure relevance, which asks no model.
+        alpha: 1 = pure uncertainty, 0 = pure relevance, which needs no model.
         weights, measure, spread: see ``ScoreSampler``.
     """
 
@@ -178,9 +178,9 @@ class ConceptWeightedSampler(ScoreSampler):
     ) -> None:
         super().__init__(weights, measure=measure, spread=spread)
         if not 0 <= alpha <= 1:
-            raise ConfigError(f"alpha is {alpha:g}, but it lies between 0 and 1")
+            raise ConfigError(f"alpha is {alpha:g}, but it must be between 0 and 1")
         self.alpha = alpha
-        # pure relevance asks no model, so nothing needs to be read
+        # pure relevance needs no model, so nothing is read
         self.needs_model = alpha > 0
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
@@ -212,11 +212,11 @@ class PowerSampler(ScoreSampler):
         super().__init__(weights, measure=measure, spread=spread)
         self.powers = (uncertainty_power, relevance_power, probability_power)
         if min(self.powers) < 0:
-            raise ConfigError(f"the powers are {self.powers}, but none can be negative")
+            raise ConfigError(f"the powers are {self.powers}, but none may be negative")
         self.needs_model = uncertainty_power > 0 or probability_power > 0
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Return the product of the terms' powers."""
+        """Return the product of the powers of the terms."""
         score = np.ones(len(relevance))
         for term, power in zip((uncertainty, relevance, probability), self.powers, strict=True):
             if power > 0:
@@ -225,7 +225,7 @@ class PowerSampler(ScoreSampler):
 
 
 class UncertaintySampler(ConceptWeightedSampler):
-    """Uncertainty alone; relevance is still reported, so that an analyst sees it."""
+    """Uncertainty alone; relevance is still reported, so that the analyst sees it."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class UncertaintySampler(ConceptWeightedSampler):
 
 
 class GreedySampler(PowerSampler):
-    """The most probable, whatever the model is unsure of."""
+    """The most probable patches, however sure the model is."""
 
     def __init__(
         self,
@@ -251,20 +251,21 @@ class GreedySampler(PowerSampler):
 
 
 class DiscoverySampler(ScoreSampler):
-    """Shares a batch between the most probable, to be found, and the most uncertain, to learn from.
+    """Splits a batch between probable patches, to find targets, and uncertain ones, to learn from.
 
-    Most places go to the probable: score = probability * relevance^(1 - spent), where ``spent`` is
-    the share of the planned rounds that is behind, so that prior knowledge steers while the model
-    knows little. At least a share of ``explore`` goes to the uncertain, by uncertainty in place of
-    probability; and so does every place whose best candidate is less probable than ``promising``:
-    once the targets are found, or while the model has no idea of them, the batch turns to learning.
+    Most of the batch are probable patches: score = probability * relevance^(1 - spent), where
+    ``spent`` is the share of the planned rounds that are over, so that prior knowledge steers while
+    the model knows little. At least a share of ``explore`` are uncertain patches, scored with
+    uncertainty in place of probability. Uncertain patches also replace probable ones whose
+    probability is below ``promising``: once the targets are found, or while the model has no idea
+    of them, the batch serves learning.
 
-    While the answers are all of one class, the batch covers the pool instead, by distance from what
-    was answered and by relevance.
+    While all answers are of one class, the batch covers the pool instead, by relevance and distance
+    from the answered patches.
 
     Args:
-        explore: least share of the batch for the uncertain, 0 to 1.
-        promising: the probability from which a patch keeps its place, 0 to 1.
+        explore: minimum share of uncertain patches in the batch, 0 to 1.
+        promising: minimum probability of the probable patches, 0 to 1.
         weights, measure, spread: see ``ScoreSampler``.
     """
 
@@ -280,29 +281,29 @@ class DiscoverySampler(ScoreSampler):
         super().__init__(weights, measure=measure, spread=spread)
         for name, share in (("explore", explore), ("promising", promising)):
             if not 0 <= share <= 1:
-                raise ConfigError(f"{name} is {share:g}, but it lies between 0 and 1")
+                raise ConfigError(f"{name} is {share:g}, but it must be between 0 and 1")
         self.explore = explore
         self.promising = promising
 
     @property
     def needs_features(self) -> bool:
-        """Always: while all answers are of one class, the batch covers the pool."""
+        """Always true: while all answers are of one class, the batch covers the pool."""
         return True
 
     def terms(self, candidates: Candidates) -> Terms:
-        """Score the candidates by how much they are worth to be found."""
+        """Score the candidates by probability, weighted by relevance."""
         terms = super().terms(candidates)
         steered = terms.probability * terms.relevance ** (1 - candidates.spent)
-        return Terms(steered, terms.uncertainty, terms.relevance, terms.probability)
+        return replace(terms, score=steered)
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Return the probability; ``terms`` weighs it by relevance."""
+        """Return the probability; ``terms`` weights it by relevance."""
         return probability
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
     ) -> IntArray:
-        """Return the probable and then the uncertain, each most wanted first."""
+        """Return the probable and then the uncertain patches, each most wanted first."""
         rng = as_generator(random_state)
         count = min(batch_size, len(candidates))
         if candidates.one_class_only and len(candidates.features):
@@ -315,7 +316,7 @@ class DiscoverySampler(ScoreSampler):
                 known=candidates.known_features,
             )
         wanted = self.explore * count
-        # a share of a place is drawn for, or small batches would never explore
+        # the fraction of a patch is decided by chance, or small batches would never explore
         least = int(wanted) + int(rng.random() < wanted - int(wanted))
         features, places = candidates.features, candidates.places
         probable = self.spread.choose(
@@ -334,19 +335,19 @@ class DiscoverySampler(ScoreSampler):
 
 
 class RandomSampler(ScoreSampler):
-    """A uniform draw: the baseline."""
+    """A uniform draw, the baseline."""
 
     needs_model = False
     is_uniform = True
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Nothing is scored, so every score is not-a-number."""
+        """Return not-a-number for every candidate: nothing is scored."""
         return np.full(len(relevance), np.nan)
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
     ) -> IntArray:
-        """Return ``batch_size`` different positions, uniformly."""
+        """Return ``batch_size`` distinct positions, drawn uniformly."""
         order = as_generator(random_state).permutation(len(candidates))
         return order[:batch_size].astype(np.int64)
 
@@ -354,7 +355,7 @@ class RandomSampler(ScoreSampler):
 def concept_relevance(concepts: pd.DataFrame, weights: Mapping[str, float]) -> Scores:
     """Return the product of the weights of the concepts that hold, ``(n,)``; 1 where none does.
 
-    Raises ConfigError for a weight on a concept that is missing or no yes/no.
+    Raises ConfigError for a weight whose concept is missing or not yes/no.
     """
     relevance = np.ones(len(concepts))
     for name, weight in weights.items():
@@ -364,14 +365,15 @@ def concept_relevance(concepts: pd.DataFrame, weights: Mapping[str, float]) -> S
             )
         if concepts[name].dtype != bool:
             raise ConfigError(
-                f"concept {name!r} is no yes/no", remedy="derive one with equals or below"
+                f"concept {name!r} is not a yes/no concept",
+                remedy="derive one with equals or below",
             )
         relevance *= np.where(concepts[name].to_numpy(), weight, 1.0)
     return relevance
 
 
 def unit_range(values: Scores) -> Scores:
-    """Scale to [0, 1] over the pool; where all are equal the term says nothing and becomes 0."""
+    """Scale to [0, 1] over the pool; if all are equal, the term is uninformative and becomes 0."""
     if len(values) == 0:
         return values
     low, high = values.min(), values.max()

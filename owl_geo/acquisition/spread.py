@@ -1,6 +1,6 @@
-"""Batches that do not repeat themselves: different in features, and apart on the ground.
+"""Diverse batches: patches that differ in features and lie apart on the ground.
 
-The best by score often resemble each other, so that the second answer teaches little.
+The patches with the highest scores are often alike, so that the second answer teaches little.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from owl_geo.acquisition.selection import top
 from owl_geo.settings.choices import DIVERSITY, chosen
 from owl_geo.types import FloatArray, IntArray
 
-_SHORTLIST = 5  # times the batch: what clusters are made of
+_SHORTLIST = 5  # clusters are made of this many times the batch
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Ranked:
     """Candidates among which a batch is chosen."""
 
     scores: Scores  # 0 or more, (n,)
-    features: FloatArray  # (n, d); may be without rows where the diversity needs none
+    features: FloatArray  # (n, d); may have no rows if the diversity needs no features
     known: FloatArray | None  # features of answered patches, (k, d)
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """A way to keep a batch from repeating itself; ``settings.choices.DIVERSITY`` names each."""
+    """A way to make a batch diverse; ``settings.choices.DIVERSITY`` gives each its name."""
 
     choose: Callable[[Ranked, int, np.random.Generator], IntArray]  # positions, most wanted first
     needs_features: bool = False
@@ -39,20 +39,20 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Spread:
-    """How a batch is kept from repeating itself."""
+    """How a batch is made diverse."""
 
     diversity: str = "none"
     min_distance: float = 0.0  # metres
 
     @property
     def needs_features(self) -> bool:
-        """Whether distances in features decide."""
+        """Whether it uses distances between features."""
         return self._diversity.needs_features
 
     @property
     def _diversity(self) -> Diversity:
-        found: Diversity = chosen(DIVERSITY, self.diversity)
-        return found
+        diversity: Diversity = chosen(DIVERSITY, self.diversity)
+        return diversity
 
     def choose(
         self,
@@ -68,21 +68,22 @@ class Spread:
         """Return the positions of ``count`` candidates, most wanted first.
 
         ``none`` takes the best. ``sample`` draws without replacement in proportion to the score
-        (Kirsch et al. 2021, arXiv 2106.12059, by Gumbel's trick). ``kmeans++`` draws each next one
-        in proportion to score times squared distance to the nearest so far, as BADGE does (Ash et
-        al. 2020, arXiv 1906.03671) in the space of gradients. ``cluster`` makes ``count`` clusters
-        of the five times as many best and takes the best of each.
+        (Kirsch et al. 2021, arXiv 2106.12059, by Gumbel's trick). ``kmeans++`` draws each patch in
+        proportion to its score times its squared distance from the nearest one chosen, as BADGE
+        does in gradient space (Ash et al. 2020, arXiv 1906.03671). ``cluster`` divides the best
+        ``5 * count`` into ``count`` clusters and takes the best of each.
 
-        With a ``min_distance``, those too near to a better one wait until no others are left.
+        With a ``min_distance``, candidates too near to a better one are used only once no others
+        are left.
 
         Args:
             scores: 0 or more, ``(n,)``.
-            count: how many; above n returns all n.
+            count: how many; a number above n returns all n.
             rng: breaks ties and draws.
-            features: ``(n, d)``; not needed for ``none`` and ``sample``.
-            places: in metres, ``(n, dimensions)``.
-            taken: positions that are chosen already; they are not chosen again.
-            known: features of answered patches, ``(k, d)``, from which ``kmeans++`` keeps away.
+            features: ``(n, d)``; not needed by ``none`` and ``sample``.
+            places: positions in metres, ``(n, dimensions)``.
+            taken: positions that are already chosen; they are not chosen again.
+            known: features of answered patches, ``(k, d)``, which ``kmeans++`` keeps away from.
         """
         taken = np.empty(0, np.int64) if taken is None else taken
         free = np.delete(np.arange(len(scores)), taken)
@@ -109,7 +110,7 @@ class Spread:
         count: int,
         places: Scores,
     ) -> IntArray:
-        """Choose again and again among those that are far enough from all chosen so far."""
+        """Choose repeatedly among the candidates that are far enough from all chosen so far."""
         chosen: list[int] = []
         near = np.zeros(len(places), dtype=bool)
         for position in taken:
@@ -153,8 +154,8 @@ def plus_plus(
 ) -> IntArray:
     """Draw ``count`` rows, each in proportion to weight times squared distance to the nearest.
 
-    k-means++ (Arthur, Vassilvitskii 2007), weighted. Distances count from ``known`` rows too; where
-    there are none, the first is drawn by weight alone. Returns positions, ``(count,)``.
+    k-means++ (Arthur, Vassilvitskii 2007), weighted. The nearest may also be a row of ``known``;
+    without any, the first row is drawn by weight alone. Returns positions, ``(count,)``.
     """
     nearest = np.full(len(weights), np.inf)
     for row in known if known is not None else ():
@@ -163,7 +164,7 @@ def plus_plus(
     free = np.ones(len(weights), dtype=bool)
     for _ in range(min(count, len(weights))):
         chances = np.where(free, weights * np.where(np.isinf(nearest), 1.0, nearest), 0.0)
-        if chances.sum() <= 0:  # all that is left has no weight, or a twin
+        if chances.sum() <= 0:  # all remaining rows have no weight, or equal a chosen one
             chances = free.astype(np.float64)
         drawn = int(rng.choice(len(weights), p=chances / chances.sum()))
         chosen.append(drawn)

@@ -1,4 +1,4 @@
-"""The first batch, before any answer: what to ask when no model can say anything."""
+"""The first batch, chosen before any answer, when no model can help."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from owl_geo.types import FloatArray, IntArray
 
 _COMPONENTS = 8
 _NEIGHBOURS = 20
-_MOST = 50_000  # patches that clusters are made of; more change them little
+_MOST = 50_000  # patches that clusters are made of; more would hardly change them
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """The patches that a first batch may be of."""
+    """The patches that the first batch is chosen from."""
 
     relevance: Scores  # (n,), 0 or more
-    features: Callable[[], FloatArray]  # (n, d), computed where they are asked for
+    features: Callable[[], FloatArray]  # (n, d), computed only if needed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Start:
     """A way to choose the first batch; ``settings.choices.STARTS`` gives each its name."""
 
     choose: Callable[[Unanswered, int, np.random.Generator], IntArray]  # positions
-    is_uniform: bool = False  # every patch is as likely to be chosen as every other
+    is_uniform: bool = False  # all patches are equally likely to be chosen
 
 
 def typical(
@@ -38,15 +38,15 @@ def typical(
 ) -> IntArray:
     """Return the most typical patch of each of ``count`` clusters, ``(count,)``.
 
-    TypiClust (Hacohen et al. 2022, arXiv 2202.02794): k-means on the principal components, and of
-    each cluster the patch whose 20 nearest neighbours in it are nearest. Where relevance differs, a
-    cluster's patches are weighed by it: typicality is multiplied by relevance.
+    TypiClust (Hacohen et al. 2022, arXiv 2202.02794): k-means on the principal components, and
+    from each cluster the patch whose 20 nearest neighbours in it are nearest. Typicality is
+    multiplied by relevance.
 
     Args:
         features: ``(n, d)``.
         relevance: ``(n,)``, 0 or more.
-        count: how many; above n returns all n.
-        rng: of the clusters' start.
+        count: how many; a number above n returns all n.
+        rng: draws the initial clusters.
     """
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
@@ -71,7 +71,7 @@ def typical(
             typicality = 1.0 / np.maximum(distance, 1e-9)
         best = top(typicality * relevance[among[mine]], 1, rng)
         chosen.append(among[mine[best[0]]])
-    short = among[~np.isin(among, chosen)]  # twins in the pool can leave clusters empty
+    short = among[~np.isin(among, chosen)]  # equal patches can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
 

@@ -1,6 +1,6 @@
-"""Which sampler the settings mean, as it stands in a given round.
+"""The sampler that the settings describe, for a given round.
 
-A function per strategy; ``settings.choices.STRATEGIES`` gives each its name.
+There is one function per strategy; ``settings.choices.STRATEGIES`` gives each its name.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Turn:
     """The round that a sampler is made for."""
 
     settings: AcquisitionSettings
-    measure: str  # of the uncertainty
-    number: int  # the first batch that a model chooses is of round 1
-    rounds: int  # that are planned
+    measure: str  # of uncertainty
+    number: int  # 1 = the first batch that a model chooses
+    rounds: int  # planned
 
     @property
     def common(self) -> dict[str, Any]:
-        """What samplers that choose by score take."""
+        """The arguments of samplers that choose by score."""
         settings = self.settings
         return {
             "weights": settings.weights,
@@ -49,12 +49,12 @@ def build_sampler(
     """Build the strategy that owl.toml names.
 
     Args:
-        settings: of the acquisition.
-        measure: of the uncertainty.
-        round_number: the first batch that a model chooses is of round 1.
-        rounds: how many are planned.
+        settings: the settings of the acquisition.
+        measure: the measure of uncertainty.
+        round_number: 1 for the first batch that a model chooses.
+        rounds: the number of planned rounds.
 
-    Raises ConfigError for a strategy of scikit-activeml that is not there.
+    Raises ConfigError for an unknown strategy of scikit-activeml.
     """
     name = settings.strategy
     if name.startswith(PEERS):
@@ -64,19 +64,19 @@ def build_sampler(
 
 
 def check_strategy(name: str) -> None:
-    """Raise ConfigError for a strategy of another package that is not there."""
+    """Raise ConfigError for a strategy of scikit-activeml that is not available."""
     if name.startswith(PEERS):
         check_peer(name)
 
 
 def discovery(turn: Turn) -> Sampler:
-    """The probable and the uncertain share a batch."""
+    """Split a batch between the probable and the uncertain."""
     explore = explore_at(turn.settings.explore, turn.number, turn.rounds)
     return DiscoverySampler(explore, turn.settings.promising, **turn.common)
 
 
 def concept(turn: Turn) -> Sampler:
-    """Uncertainty and relevance, as a weighted sum or as a product of powers."""
+    """Combine uncertainty and relevance, as a weighted sum or as a product of powers."""
     if turn.settings.combine == "product":
         powers = turn.settings.powers
         return PowerSampler(powers.uncertainty, powers.relevance, powers.probability, **turn.common)
@@ -85,22 +85,22 @@ def concept(turn: Turn) -> Sampler:
 
 
 def uncertainty(turn: Turn) -> Sampler:
-    """What the model is least sure of."""
+    """Choose what the model is least sure of."""
     return UncertaintySampler(**turn.common)
 
 
 def greedy(turn: Turn) -> Sampler:
-    """The most probable."""
+    """Choose the most probable."""
     return GreedySampler(**turn.common)
 
 
 def relevance(turn: Turn) -> Sampler:
-    """What the concepts speak for; no model is asked."""
+    """Choose what the concepts favour, without a model."""
     return ConceptWeightedSampler(0.0, **turn.common)
 
 
 def random(turn: Turn) -> Sampler:
-    """A uniform draw; no model is asked."""
+    """Draw uniformly, without a model."""
     return RandomSampler(turn.settings.weights)
 
 
@@ -112,7 +112,7 @@ def alpha_at(alpha: float | Literal["ramp"], round_number: int, rounds: int) -> 
 
 
 def explore_at(explore: float | Literal["ramp"], round_number: int, rounds: int) -> float:
-    """Return the least share for the uncertain; the ramp goes from 0.6 down to 0.1 and stays."""
+    """Return the minimum share of uncertain patches; the ramp falls from 0.6 to 0.1 and stays."""
     if explore == "ramp":
         return 0.1 + 0.5 * (1.0 - min(1.0, round_number / max(rounds, 1)))
     return float(explore)

@@ -1,4 +1,4 @@
-"""The file between the run and the people who label: written once, edited in QGIS, read back."""
+"""The file that goes from the run to annotators and back: written once, edited in QGIS, read."""
 
 from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table

@@ -1,4 +1,4 @@
-"""From the rows of a batch to answers that fit the run, or one line that says why not."""
+"""From the rows of a batch to answers that fit the run, or one line that says why they do not."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from owl_geo.types import Answer, AnyArray
 
 _log = logging.getLogger("owl_geo")
 
-# A footprint counts as edited from this share of its size on; files keep coordinates exactly, but
-# another program may have saved them in another CRS and back.
+# A footprint counts as edited if more than this share of its area changed; files keep coordinates
+# exactly, but another program may have converted them to another CRS and back.
 _EDITED_SHARE = 1e-6
 
-_FUTURE = timedelta(days=1)  # from which a clock is wrong, and not in another time zone
+_FUTURE = timedelta(days=1)  # further ahead, the clock is wrong, not just in another time zone
 
 
 @dataclass(frozen=True)
 class IssuedBatch:
-    """A batch as the run remembers it."""
+    """A batch as recorded in the run."""
 
     round: int
     footprints: gpd.GeoSeries  # indexed by patch_id
@@ -41,10 +41,10 @@ class IssuedBatch:
 
 @dataclass(frozen=True)
 class Notes:
-    """What is worth telling about a batch besides its answers."""
+    """What to report about a batch besides its answers."""
 
     unanswered: int  # rows without a label
-    unstamped: int  # answers that got the time of taking in, for want of one of their own
+    unstamped: int  # answers without a time of their own, which got the time of ingestion
     edited: tuple[str, ...]  # patches whose polygon was moved or redrawn
 
 
@@ -58,11 +58,11 @@ def answers_of(
 ) -> tuple[list[Answer], Notes]:
     """Check a batch against the run and return its answers, in the order of the file.
 
-    A missing ``labelled_at`` becomes ``now`` (aware), a missing annotator the one whose part of a
-    batch it is, else ``default_annotator``; times are kept as UTC to the second, which looks like
-    ``2026-01-31T12:00:00Z``. The round is the run's own. A redrawn polygon is only warned of.
-    Raises BatchError for a batch of another run, a patch that is not of the batch, a label that the
-    run does not know, or a time that is none.
+    A missing ``labelled_at`` becomes ``now`` (aware); a missing annotator becomes the one that the
+    part of the batch is for, or else ``default_annotator``. Times are kept in UTC to the second, as
+    in ``2026-01-31T12:00:00Z``. The round is the one recorded in the run. A redrawn polygon only
+    causes a warning. Raises BatchError for a batch of another run, a patch that is not in the
+    batch, a label that is not one of the run's, or an invalid time.
     """
     rows = batch.answers
     _check_batches(batch, run_batches)
@@ -70,7 +70,7 @@ def answers_of(
     edited = _edited(batch, run_batches)
     if edited:
         _log.warning(
-            "%s: the polygon of %s was edited; the patch's own footprint counts",
+            "%s: the polygon of %s was edited; the original footprint is used",
             batch.path,
             some(edited),
         )
@@ -78,7 +78,7 @@ def answers_of(
     answered = answered.assign(label=answered["label"].map(str))
     pairs = zip(answered["patch_id"], answered["label"], strict=True)
     check_labels(batch.path, pairs, (*classes, *RESERVED_LABELS))
-    taken_in = now.astimezone(UTC).strftime(TIME_FORMAT)
+    ingested_at = now.astimezone(UTC).strftime(TIME_FORMAT)
     answers = []
     for row in answered.itertuples(index=False):
         stamp = utc_time(batch.path, row.patch_id, _text(row.labelled_at))
@@ -87,7 +87,7 @@ def answers_of(
                 patch_id=row.patch_id,
                 label=row.label,
                 annotator=_text(row.annotator) or _text(batch.annotator) or default_annotator,
-                labelled_at=stamp or taken_in,
+                labelled_at=stamp or ingested_at,
                 batch_id=row.batch_id,
                 round=run_batches[row.batch_id].round,
                 comment=_text(row.comment) or None,
@@ -104,8 +104,8 @@ def _warn_of_future(batch: BatchFile, answers: Sequence[Answer], now: datetime) 
     ahead = [answer.patch_id for answer in answers if answer.labelled_at > latest]
     if ahead:
         _log.warning(
-            "%s: labelled_at of %s lies in the future; check that computer's clock: corrections"
-            " at the right time would not count",
+            "%s: labelled_at of %s is in the future; check the clock of the computer that wrote it:"
+            " later corrections would not count",
             *(batch.path, some(ahead)),
         )
 
@@ -119,12 +119,12 @@ def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
         if batch_id in run_batches:
             continue
         newest = max(run_batches, key=lambda name: run_batches[name].round, default=None)
-        known = f"this run's newest is {newest!r}" if newest else "this run has none yet"
+        own = f"this run's newest is {newest!r}" if newest else "this run has none yet"
         raise BatchError(
-            f"{batch.path} is batch {brief(batch_id)} of another run; {known}",
+            f"{batch.path} is batch {brief(batch_id)} of another run; {own}",
             remedy=(
-                "name the run that it is of, or bring its answers over with `owl-geo labels "
-                "export` there and `owl-geo labels import` here"
+                "name the run that it belongs to, or copy its answers with `owl-geo labels export` "
+                "there and `owl-geo labels import` here"
             ),
         )
 
@@ -155,7 +155,7 @@ def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[st
 
 
 def _drawn(batch: BatchFile, polygons: AnyArray, crs: CRS | None) -> AnyArray:
-    """Return the polygons as they were saved, in the run's CRS; None for what is none."""
+    """Return the saved polygons in the run's CRS; None for those that are missing or broken."""
     polygons = repaired(polygons)
     if batch.crs is None or crs is None or batch.crs == crs:
         return polygons
@@ -163,7 +163,8 @@ def _drawn(batch: BatchFile, polygons: AnyArray, crs: CRS | None) -> AnyArray:
         to_own = transformer(batch.crs, crs)
     except ProjError as error:
         raise BatchError(
-            f"{batch.path}: its CRS {batch.crs.name!r} does not lead to the run's, {crs.name!r}",
-            remedy="save the batch in the CRS it had",
+            f"{batch.path}: its CRS {batch.crs.name!r} cannot be converted to the run's, "
+            f"{crs.name!r}",
+            remedy="save the batch in its original CRS",
         ) from error
     return repaired(shapely.transform(polygons, to_own.transform, interleaved=False))

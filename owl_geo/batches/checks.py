@@ -1,4 +1,4 @@
-"""What a file says as answers, checked: labels that the run knows, times that are times."""
+"""Checks of the answers in a file: labels must be the run's, times must be valid."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from owl_geo.errors import BatchError, brief, did_you_mean
 from owl_geo.schema import TIME_FORMAT
 
 
-def check_labels(path: Path, answered: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
-    """Raise BatchError where one of the pairs (patch_id, label) has a label that is not known."""
-    unknown = [(patch, label) for patch, label in answered if label not in known]
+def check_labels(path: Path, answered: Iterable[tuple[str, str]], allowed: Sequence[str]) -> None:
+    """Raise BatchError if one of the pairs (patch_id, label) has a label that is not allowed."""
+    unknown = [(patch, label) for patch, label in answered if label not in allowed]
     if unknown:
         patch, label = unknown[0]
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-        near, shown = did_you_mean(label, known), f" known: {', '.join(known)}"
+        near, shown = did_you_mean(label, allowed), f" known: {', '.join(allowed)}"
         raise BatchError(
-            f"{path}: patch {patch!r} is labelled {brief(label)}, no label of this run{more}"
-            f"{near}{shown if near.endswith('?') else ''}"
+            f"{path}: patch {patch!r} is labelled {brief(label)}, which is not a label of this run"
+            f"{more}{near}{shown if near.endswith('?') else ''}"
         )
 
 
 def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
-    """Return a time of ISO 8601 in UTC to the second; without an offset it is UTC already.
+    """Return an ISO 8601 time in UTC to the second; without an offset it is taken as UTC.
 
-    None for no text. Raises BatchError for a text that is no time.
+    Returns None for a missing or empty text. Raises BatchError for a text that is not a time.
     """
     if not text:
         return None
@@ -36,6 +36,6 @@ def utc_time(path: Path, patch_id: str, text: str | None) -> str | None:
         return aware.astimezone(UTC).strftime(TIME_FORMAT)
     except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise BatchError(
-            f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, no time",
-            remedy="write it like 2026-01-31T12:00:00Z or leave it empty",
+            f"{path}: labelled_at of patch {patch_id!r} is {brief(text)}, which is not a time",
+            remedy="write it like 2026-01-31T12:00:00Z, or leave it empty",
         ) from error

@@ -1,4 +1,4 @@
-"""Read a batch back, also while QGIS still has it open for editing."""
+"""Read a batch back, even while QGIS has it open for editing."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ _LONGEST_TEXT = 10_000  # characters of a value
 
 @dataclass(frozen=True)
 class BatchFile:
-    """What stands in a batch GeoPackage at the moment of reading.
+    """The content of a batch GeoPackage at the moment of reading.
 
     ``answers`` has a row per patch, answered or not: patch_id, label, annotator, comment,
     labelled_at, batch_id (text or None), round, and geometry in ``crs``.
     """
 
     path: Path
-    classes: tuple[str, ...]  # empty where another program saved the batch anew and lost them
+    classes: tuple[str, ...]  # empty if another program saved the batch again and lost them
     positive: str | None
-    annotator: str | None  # whose part of a team's batch it is
+    annotator: str | None  # for whom this part of a team's batch is
     crs: CRS | None
     answers: gpd.GeoDataFrame
 
 
 @dataclass(frozen=True)
 class BatchTable:
-    """All that the run wrote into a batch, in the order of the file, to be shown elsewhere.
+    """Everything that the run wrote into a batch, in the order of the file, for display elsewhere.
 
-    ``kinds`` has every attribute but those that annotators fill in, with its type as SQL calls it:
-    text, bigint, double precision or boolean. ``rows`` are their values, None where null.
+    ``kinds`` has the SQL type of every attribute except those that annotators fill in: text,
+    bigint, double precision or boolean. ``rows`` are their values, None where null.
     """
 
-    info: dict[str, Any]  # what may be answered; see schema.BATCH_INFO_KEYS
+    info: dict[str, Any]  # the batch's metadata; see schema.BATCH_INFO_KEYS
     kinds: dict[str, str]
     fids: list[int]
     rows: list[tuple[object, ...]]
@@ -79,16 +79,16 @@ def read_table(path: Path) -> BatchTable:
                 if name not in own
             }
             names = ", ".join(gpkg.quoted(name) for name in (gpkg.FEATURE_ID, geometry, *kinds))
-            found = connection.execute(
+            rows = connection.execute(
                 f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - quoted names
                 f" ORDER BY {gpkg.FEATURE_ID}"
             ).fetchall()
             return BatchTable(
                 info=_info(connection, path),
                 kinds=kinds,
-                fids=[int(row[0]) for row in found],
-                rows=[_typed(row[2:], kinds) for row in found],
-                polygons=list(gpkg.from_blobs([row[1] for row in found])),
+                fids=[int(row[0]) for row in rows],
+                rows=[_typed(row[2:], kinds) for row in rows],
+                polygons=list(gpkg.from_blobs([row[1] for row in rows])),
                 crs=gpkg.crs_of(connection, srs_id),
             )
     except sqlite3.Error as error:
@@ -96,7 +96,7 @@ def read_table(path: Path) -> BatchTable:
 
 
 def _typed(values: Sequence[object], kinds: Mapping[str, str]) -> tuple[object, ...]:
-    """Return SQLite's numbers as booleans where they are."""
+    """Return the values with SQLite's numbers turned into booleans in boolean columns."""
     return tuple(
         bool(value) if kind == "boolean" and value is not None else value
         for value, kind in zip(values, kinds.values(), strict=True)
@@ -106,38 +106,38 @@ def _typed(values: Sequence[object], kinds: Mapping[str, str]) -> tuple[object, 
 def read_batch(path: str | Path) -> BatchFile:
     """Read a batch GeoPackage without writing to it.
 
-    Warns where it looks like a copy without the ``-wal`` file that has the last answers. Raises
-    BatchError where the file is missing, no batch, damaged or locked, or has a patch twice.
+    Warns if it looks like a copy without the ``-wal`` file that has the last answers. Raises
+    BatchError if the file is missing, not a batch, damaged or locked, or has a patch twice.
     """
     path = Path(path)
     _check_file(path)
     if gpkg.lacks_wal(path):
         _log.warning(
-            "%s was saved by a program that keeps answers in %s-wal, which is not beside it; if it "
-            "was copied while open in QGIS, copy both files and ingest it again",
+            "%s was saved by a program that keeps answers in %s-wal, which is not next to it; if "
+            "it was copied while open in QGIS, copy both files and ingest it again",
             *(path, path.name),
         )
     try:
         with closing(gpkg.connect_to_foreign(path)) as connection:
             batch = _read(connection, path)
-    except UnicodeDecodeError as error:  # in what SQLite says of a damaged file
-        raise BatchError(f"cannot read {path}: its text is no UTF-8") from error
+    except UnicodeDecodeError as error:  # in SQLite's message about a damaged file
+        raise BatchError(f"cannot read {path}: its text is not UTF-8") from error
     except sqlite3.Error as error:
         name = str(getattr(error, "sqlite_errorname", ""))
         if name.startswith("SQLITE_BUSY"):
             raise BatchError(
                 f"cannot read {path}: another program is writing to it",
-                remedy="let that finish, or save and close it there, then try again",
+                remedy="wait until it is done, or save and close the batch there, then try again",
             ) from error
         if name == "SQLITE_READONLY_ROLLBACK":
             raise BatchError(
-                f"{path} holds an edit that was cut off",
-                remedy="open it once in QGIS, which puts it right",
+                f"{path} holds an edit that was interrupted",
+                remedy="open it once in QGIS, which repairs it",
             ) from error
         if getattr(error, "sqlite_errorname", None) == "SQLITE_INTERRUPT":
             raise BatchError(
-                f"cannot read {path}: a view in it does not come to an end",
-                remedy="take the batch as owl-geo wrote it",
+                f"cannot read {path}: a view in it never ends",
+                remedy="use the batch as owl-geo wrote it",
             ) from error
         raise BatchError(f"cannot read {path}: {error}") from error
     _check_ids(path, batch.answers["patch_id"])
@@ -145,7 +145,7 @@ def read_batch(path: str | Path) -> BatchFile:
 
 
 def count_answers(path: Path) -> int:
-    """Return how many patches of a batch have a label; 0 where the file cannot be read."""
+    """Return how many patches of a batch have a label; 0 if the file cannot be read."""
     try:
         return int(read_batch(path).answers["label"].notna().sum())
     except BatchError:
@@ -159,46 +159,46 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise BatchError(f"{path} is a folder", remedy="name the batch GeoPackage in it")
-        if path.exists() and not path.is_file():  # a pipe, say, that nobody writes to
-            raise BatchError(f"{path} is no file", remedy="name a batch GeoPackage")
+        if path.exists() and not path.is_file():  # such as a pipe that nobody writes to
+            raise BatchError(f"{path} is not a file", remedy="name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
         raise BatchError(
             f"{path} does not exist",
-            remedy=f"{where_instead(path)}; `owl-geo query` writes a batch and prints its path",
+            remedy=f"{where_instead(path)}; run `owl-geo query`, which prints the path of a batch",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, no GeoPackage", remedy=f"{_BATCH_WANTED}")
+        raise BatchError(f"{path} is {kind}, not a GeoPackage", remedy=_BATCH_WANTED)
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
-    # one transaction: names, rows and CRS of the same moment, whatever is committed meanwhile
+    # one transaction: names, rows and CRS are those of one moment, whatever is committed meanwhile
     connection.execute("BEGIN")
     layers = gpkg.layers(connection)
     if layers is None:
-        raise BatchError(f"{path} is an SQLite database, no GeoPackage", remedy=f"{_BATCH_WANTED}")
+        raise BatchError(f"{path} is an SQLite database, not a GeoPackage", remedy=_BATCH_WANTED)
     if schema.BATCH_LAYER not in layers:
-        found = f"; it has {', '.join(layers)}" if layers else ""
+        others = f"; it has {', '.join(layers)}" if layers else ""
         raise BatchError(
-            f"{path} has no layer {schema.BATCH_LAYER!r}{found}",
-            remedy=f"{_BATCH_WANTED}, or take a table of your own in with `owl-geo labels import`",
+            f"{path} has no layer {schema.BATCH_LAYER!r}{others}",
+            remedy=f"{_BATCH_WANTED}, or import your own table with `owl-geo labels import`",
         )
     kind = connection.execute(
         "SELECT type FROM sqlite_master WHERE name = ?", (schema.BATCH_LAYER,)
     ).fetchone()
     if kind != ("table",):
         raise BatchError(
-            f"{path}: its layer {schema.BATCH_LAYER!r} is no table",
-            remedy="take the batch as owl-geo wrote it",
+            f"{path}: its layer {schema.BATCH_LAYER!r} is not a table",
+            remedy="use the batch as owl-geo wrote it",
         )
-    found_columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
     for name in _READ_COLUMNS:
-        if name not in found_columns:
+        if name not in columns:
             raise BatchError(
                 f"{path} has no column {name!r} in its layer {schema.BATCH_LAYER!r}",
-                remedy=suggestion(name, found_columns),
+                remedy=suggestion(name, columns),
             )
     geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
@@ -221,7 +221,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
 
 
 def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
-    """Return what the run wrote into the metadata; empty where it is gone."""
+    """Return what the run wrote into the metadata; empty if that is gone."""
     tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_metadata'")
     if tables.fetchone() is None:
         return {}
@@ -230,30 +230,30 @@ def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
         info = {} if row is None else dict(json.loads(row[0]))
         classes = info.setdefault("classes", [])
         if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-            raise TypeError("they are no list of names")
+            raise TypeError("they are not a list of names")
         if not isinstance(info.setdefault("positive", None), str | None):
-            raise TypeError("the positive one is no name")
+            raise TypeError("the positive class is not a name")
     except (TypeError, ValueError, RecursionError) as error:
         raise BatchError(f"{path}: the classes in its metadata are damaged: {error}") from error
     return info
 
 
 def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
-    """Raise BatchError for a value that is no text, or longer than a person would write."""
-    for place, name in enumerate(_TEXT_COLUMNS):
+    """Raise BatchError for a value that is not text, or longer than a person would write."""
+    for column, name in enumerate(_TEXT_COLUMNS):
         for row in rows:
-            value, patch = row[place], row[0]
+            value, patch = row[column], row[0]
             if value is None:
                 continue
-            # other programs may have made numbers of a column that holds nothing else
-            if isinstance(value, bytes) or (place == 0 and not isinstance(value, str)):
+            # other programs may have converted a column to numbers if it holds nothing else
+            if isinstance(value, bytes) or (column == 0 and not isinstance(value, str)):
                 raise BatchError(
-                    f"{path}: {name} of patch {brief(patch)} is {type(value).__name__}, no text"
+                    f"{path}: {name} of patch {brief(patch)} is {type(value).__name__}, not text"
                 )
             if len(str(value)) > _LONGEST_TEXT:
                 raise BatchError(
                     f"{path}: {name} of patch {brief(patch)} has {len(str(value)):,} characters",
-                    remedy=f"shorten it to {_LONGEST_TEXT:,}",
+                    remedy=f"shorten it to {_LONGEST_TEXT:,} characters",
                 )
 
 

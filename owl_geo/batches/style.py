@@ -1,6 +1,6 @@
 """The QGIS style (QML) that a batch carries: colours by label, a drop-down, locked columns.
 
-Built element by element, so that a class may be called anything: quotes, <, & and all.
+It is built element by element, so that a class may be called anything: quotes, <, & and all.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from owl_geo import schema
 from owl_geo.disk import qml
 from owl_geo.disk.gpkg import FEATURE_ID
 
-_VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down spells null
+_VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down stores null
 _NOT_ANSWERED = "(not answered)"
 _BRIGHT = "#FFFFFF"
 _HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
 
-_ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last in a database only
+_ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last one only in a database
 _ALIASES = {
     "patch_id": "Patch",
     "rank": "Rank",
-    "score": "Score",
-    "uncertainty": "Uncertainty",
-    "relevance": "Relevance",
     "label": "Label",
     "lease": "Taken by (take, take over, release)",
     "annotator": "Annotator",
@@ -43,7 +40,8 @@ def batch_style(
     qgis = qml.root()
     qgis.append(_renderer(classes))
     qgis.append(_editors(classes))
-    aliases = {**_ALIASES, "probability": f"Probability of {positive}"}
+    why = {column.name: column.title.format(positive=positive) for column in schema.WHY_COLUMNS}
+    aliases = {**_ALIASES, **why}
     group = ET.SubElement(qgis, "aliases")
     for index, name in enumerate(columns):
         ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
@@ -82,7 +80,7 @@ def _renderer(classes: tuple[str, ...]) -> ET.Element:
         again = position // len(schema.CLASS_COLOURS) if name in classes else 0
         fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
         add(name, name, fill, qml.frame("#000000", 1.2), qml.frame(colours[name], 0.9))
-    # QGIS shows null, and any word it does not know, by the category of the empty value
+    # QGIS shows null, and any value without a category, in the category of the empty value
     add(
         "",
         "not answered",
@@ -94,7 +92,7 @@ def _renderer(classes: tuple[str, ...]) -> ET.Element:
 
 
 def _fill(colour: str, hatch: str) -> ET.Element:
-    """A tint that lets imagery through, or lines where the colours come a second time."""
+    """Return a tint that lets imagery through, or a hatch where the colours repeat."""
     alpha = 50 if hatch == "solid" else 255
     return qml.symbol_layer(
         "SimpleFill", {"color": qml.rgba(colour, alpha), "style": hatch, "outline_style": "no"}
@@ -105,9 +103,10 @@ def _fill(colour: str, hatch: str) -> ET.Element:
 
 
 def _editors(classes: tuple[str, ...]) -> ET.Element:
-    """The drop-down for the label; the other columns get the widget that QGIS finds fitting.
+    """Return the drop-down for the label; QGIS chooses the widgets of the other columns.
 
-    The comment too: QGIS fills a box of several lines with the word NULL, to be typed over.
+    That includes the comment: QGIS fills a multi-line box with the word NULL, which the annotator
+    would have to type over.
     """
     configuration = ET.Element("fieldConfiguration")
     field = ET.SubElement(configuration, "field", name="label")
@@ -119,8 +118,8 @@ def _editors(classes: tuple[str, ...]) -> ET.Element:
 
 
 def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]) -> ET.Element:
-    """The form from top to bottom: the answer, why this patch was chosen, where it comes from."""
-    why = [*schema.BATCH_COLUMNS_BEFORE[1:], *concepts]
+    """Return the form from top to bottom: the answer, why this patch was chosen, its origin."""
+    why = [name for name in (*schema.BATCH_COLUMNS_BEFORE[1:], *concepts) if name in columns]
     rest = [name for name in columns if name not in why and name not in answer]
     form = ET.Element("attributeEditorForm")
     groups = {"Answer": answer, "Why this patch": why, "Patch": rest}
@@ -151,7 +150,7 @@ def _map_tip(positive: str, concepts: Sequence[str]) -> str:
 
 
 def _choices(pairs: Sequence[tuple[str, str]]) -> ET.Element:
-    """The drop-down's entries in order: a list of maps with one (shown, stored) pair each."""
+    """Return the drop-down's entries in order: maps with one (shown, stored) pair each."""
     config = ET.Element("Option", type="Map")
     entries = ET.SubElement(config, "Option", name="map", type="List")
     for shown, stored in pairs:

@@ -15,10 +15,8 @@ from owl_geo.batches.style import batch_style
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
 
-_GIVEN_COLUMNS = (
-    *("patch_id", "score", "uncertainty", "relevance", "probability", "scene", "scene_crs"),
-    "geometry",
-)
+_WHY = tuple(column.name for column in schema.WHY_COLUMNS)
+_GIVEN_COLUMNS = ("patch_id", *_WHY, "scene", "scene_crs", "geometry")
 
 _METADATA_TABLES = """
 CREATE TABLE IF NOT EXISTS gpkg_metadata (
@@ -53,13 +51,13 @@ def write_batch(
     round: int,
     annotator: str | None = None,
 ) -> None:
-    """Write ``patches``, the most wanted first, as the layer ``batch`` of a new GeoPackage.
+    """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
-    ``patches`` has the columns patch_id, score, uncertainty, relevance, probability (numbers, NaN
-    becomes null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. ``annotator`` is whom the file is for. The file appears whole or not
-    at all. Raises BatchError where the path exists or cannot be written, or the patches do not make
-    a batch.
+    ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
+    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
+    and footprints as geometry. ``annotator`` is the person whom the file is for. The file appears
+    whole or not at all. Raises BatchError if the path exists or cannot be written, or if the
+    patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
@@ -91,7 +89,7 @@ def write_batch(
 
 
 def _exists(path: Path) -> str:
-    return f"{path} exists; a batch is never written over, it may hold answers"
+    return f"{path} exists; a batch is never overwritten, since it may hold answers"
 
 
 def _check(
@@ -108,7 +106,7 @@ def _check(
                 f"the class {name!r} has characters that QGIS cannot show", remedy="rename it"
             )
     taken = set(schema.RESERVED_COLUMNS)
-    for name in concepts:  # SQLite's column names know no upper and lower case
+    for name in concepts:  # SQLite's column names are not case-sensitive
         if name.lower() in taken:
             raise BatchError(
                 f"the concept {name!r} would be a second column of that name", remedy="rename it"
@@ -132,12 +130,12 @@ def _layout(
     columns = {
         "rank": np.arange(1, n + 1, dtype=np.int64),
         **unanswered,
-        # here too, for the metadata are lost where another program saves the batch anew
+        # here too, because another program that saves the batch again loses the metadata
         "annotator": np.full(n, annotator, dtype=object),
         "batch_id": np.full(n, batch_id, dtype=object),
         "round": np.full(n, round_, dtype=np.int64),
     }
-    for name in ("score", "uncertainty", "relevance", "probability"):
+    for name in _WHY:
         columns[name] = patches[name].to_numpy(dtype=np.float64, na_value=np.nan)
     order = (*schema.BATCH_COLUMNS_BEFORE, *concepts, *schema.BATCH_COLUMNS_AFTER)
     data = {name: columns[name] if name in columns else gpkg.typed(patches[name]) for name in order}

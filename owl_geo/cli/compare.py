@@ -10,6 +10,7 @@ import click
 
 from owl_geo.cli import flags, synthetic
 from owl_geo.cli import options as opt
+from owl_geo.settings.choices import STRATEGY_GROUPS, listed
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -42,8 +43,7 @@ def _named(text: str, parameter: str) -> tuple[str, Path]:
     "--strategies",
     default="baselines",
     show_default=True,
-    help="Comma-separated strategies or groups: baselines, ablations, models, concepts, reptile, "
-    "peers (of scikit-activeml).",
+    help=f"Comma-separated strategies or groups: {listed(STRATEGY_GROUPS)}.",
 )
 @click.option(
     "--with",

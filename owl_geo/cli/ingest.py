@@ -37,7 +37,7 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     opened = Run(run_path)
     stored = False
     for done in take_in(opened, batches, annotator=annotator or login_name()):
-        click.echo(told(done))
+        click.echo(stored_line(done))
         stored = stored or bool(done.new or done.unchanged)
     if stored:
         opt.say(f"Next: owl-geo query {opt.quoted(run_path)}")
@@ -46,7 +46,7 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
         opt.say(f"Nothing is labelled yet in {names}; save the edits in QGIS first, then try again")
 
 
-def told(done: Ingested) -> str:
+def stored_line(done: Ingested) -> str:
     """Return in one line what was stored from a file with answers."""
     counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
     return (

@@ -1,4 +1,4 @@
-"""``owl-geo plot``: a run's pictures."""
+"""``owl-geo plot``: a run's plots."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from owl_geo.cli import options as opt
     short_help="Draw the run's curves and maps.",
 )
 @opt.run_folder
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [RUN/plots]")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to.  [RUN/plots]")
 @opt.device
 @opt.common
 def plot(run_path: Path, out: Path | None, device: str) -> None:
-    """Draw discovery and learning curves, and maps of answers and of what the model finds likely.
+    """Draw discovery and learning curves, and maps of the answers and of the model's probabilities.
 
-    Each as PNG and SVG. Of many scenes, the four where most was asked have maps. Pictures of the
-    same names are replaced.
+    Writes each as PNG and SVG, replacing files of the same name. If there are many scenes, maps are
+    drawn of the four with the most answers.
     """
     from owl_geo.reporting.plotting import plot as draw
 

@@ -1,4 +1,4 @@
-"""``owl-geo plugin``: the QGIS plugin into a profile, or into a zip."""
+"""``owl-geo plugin``: install the QGIS plugin, or make a zip of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "owl_geo_labeler"
 PROGRAM_FILE = "program.txt"  # in the installed plugin: the owl-geo that Next batch starts
 
 _APPLICATIONS = ("QGIS3", "QGIS4")
-# The oldest time that a zip can hold: the same files make the same zip.
+# The oldest time a zip can hold, so that the same files always make the same zip.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -32,24 +32,24 @@ def plugin() -> None:
 @plugin.command(
     cls=opt.Command,
     epilog="Example: owl-geo plugin install --profile default",
-    short_help="Put the plugin into a QGIS profile.",
+    short_help="Install the plugin in a QGIS profile.",
 )
-@click.option("--profile", help="The user profile of QGIS.  [the one that QGIS starts with]")
+@click.option("--profile", help="The QGIS user profile.  [the one QGIS starts with]")
 @click.option(
     "--profiles-path",
     type=click.Path(path_type=Path),
-    help="As for QGIS itself: the folder that holds the folder `profiles`.",
+    help="The folder that contains the folder `profiles`, as for QGIS itself.",
 )
 @opt.common
 def install(profile: str | None, profiles_path: Path | None) -> None:
-    """Put the plugin into a QGIS profile, in place of the version that is there.
+    """Install the plugin in a QGIS profile, replacing any version already there.
 
-    Without --profiles-path it goes into every QGIS (3 and 4) that this user has started. The plugin
-    is told where this owl-geo lies, so that it finds it in a virtual environment as well.
+    Without --profiles-path, it is installed in every QGIS (3 and 4) that you have started. The path
+    of this owl-geo is stored with the plugin, which then also finds it in a virtual environment.
     """
     source, program = plugin_folder(), running_program()
-    for place in [profiles_path] if profiles_path else settings_folders():
-        target = _profile(place, profile) / "python" / "plugins" / NAME
+    for settings in [profiles_path] if profiles_path else settings_folders():
+        target = _profile(settings, profile) / "python" / "plugins" / NAME
         _replace(source, target, program)
         click.echo(target)
     if program is not None:
@@ -62,7 +62,7 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
     "zip",
     cls=opt.Command,
     epilog="Example: owl-geo plugin zip --out owl_geo_labeler.zip",
-    short_help="Make the zip that QGIS's plugin manager installs.",
+    short_help="Make a zip for QGIS's plugin manager.",
 )
 @click.option(
     "--out",
@@ -73,7 +73,7 @@ def install(profile: str | None, profiles_path: Path | None) -> None:
 )
 @opt.common
 def zip_(out: Path) -> None:
-    """Make the zip that QGIS's plugin manager installs (Install from ZIP), and print its path."""
+    """Make a zip for QGIS's plugin manager (Install from ZIP), and print its path."""
     source = plugin_folder()
     partial = out.with_name(f".{out.name}.partial")
     try:
@@ -91,48 +91,49 @@ def zip_(out: Path) -> None:
 
 
 def plugin_folder() -> Path:
-    """Return where the plugin's files lie: in an installed package or in a checkout."""
+    """Return the folder of the plugin's files, in an installed package or in a checkout."""
     package = Path(__file__).parents[1]
-    for place in (package / "_plugin" / NAME, package.parent / "qgis_plugin" / NAME):
-        if (place / "metadata.txt").is_file():
-            return place
-    raise OwlError(f"the QGIS plugin is not beside {package}", remedy="install owl-geo anew")
+    for folder in (package / "_plugin" / NAME, package.parent / "qgis_plugin" / NAME):
+        if (folder / "metadata.txt").is_file():
+            return folder
+    raise OwlError(f"the QGIS plugin is not beside {package}", remedy="reinstall owl-geo")
 
 
 def running_program() -> Path | None:
-    """Return the absolute path of the ``owl-geo`` that runs, as a file that can be started.
+    """Return the absolute path of the running ``owl-geo``, a file that can be started.
 
-    None where there is no such file, as for ``python -m owl_geo`` of a checkout.
+    None if there is no such file, as with ``python -m owl_geo`` in a checkout.
     """
-    folder = Path(sys.executable).parent  # links are not followed: they make the environment
+    # without following links, which lead out of the environment
+    folder = Path(sys.executable).parent
     if sys.platform == "win32":
-        places = [folder / "owl-geo.exe", folder / "Scripts" / "owl-geo.exe"]
+        programs = [folder / "owl-geo.exe", folder / "Scripts" / "owl-geo.exe"]
     else:
-        places = [folder / "owl-geo"]
+        programs = [folder / "owl-geo"]
         called = Path(sys.argv[0])
         if called.name == "owl-geo":
-            places.insert(0, called.absolute())
-    return next((path for path in places if path.is_file() and os.access(path, os.X_OK)), None)
+            programs.insert(0, called.absolute())
+    return next((path for path in programs if path.is_file() and os.access(path, os.X_OK)), None)
 
 
 def _title(source: Path) -> str:
-    """Return the name that QGIS's list of plugins shows."""
+    """Return the plugin's name in QGIS's list of plugins."""
     metadata = configparser.ConfigParser(interpolation=None)
     metadata.read(source / "metadata.txt", encoding="utf-8")
     return metadata["general"]["name"]
 
 
 def settings_folders() -> list[Path]:
-    """Return QGIS's settings folders of this user: those that exist, else the one of QGIS 3.
+    """Return this user's settings folders of QGIS: those that exist, else the one of QGIS 3.
 
-    Raises OwlError where the system does not say where the user's data lie.
+    Raises OwlError if the system does not tell where the user's data is.
     """
     custom = os.environ.get("QGIS_CUSTOM_CONFIG_PATH")
     if custom:
         return [Path(custom)]
     base = _data_folder() / "QGIS"
-    found = [base / name for name in _APPLICATIONS if (base / name).is_dir()]
-    return found or [base / _APPLICATIONS[0]]
+    existing = [base / name for name in _APPLICATIONS if (base / name).is_dir()]
+    return existing or [base / _APPLICATIONS[0]]
 
 
 def _data_folder() -> Path:
@@ -147,15 +148,15 @@ def _data_folder() -> Path:
 
 
 def _profile(settings: Path, name: str | None) -> Path:
-    """Return the folder of a profile. Raises OwlError for one that QGIS does not have."""
+    """Return the folder of a profile; raises OwlError if QGIS does not have it."""
     profiles = settings / "profiles"
-    known = sorted(path.name for path in profiles.glob("*") if path.is_dir())
+    existing = sorted(path.name for path in profiles.glob("*") if path.is_dir())
     if name is None:
         name = _default_profile(profiles)
-    elif known and name not in known:
+    elif existing and name not in existing:
         raise OwlError(
-            f"QGIS has no profile {name!r} in {profiles}{did_you_mean(name, known)}",
-            remedy="make it in QGIS first",
+            f"QGIS has no profile {name!r} in {profiles}{did_you_mean(name, existing)}",
+            remedy="create the profile in QGIS first",
         )
     return profiles / name
 
@@ -170,14 +171,14 @@ def _default_profile(profiles: Path) -> str:
 
 
 def _replace(source: Path, target: Path, program: Path | None) -> None:
-    """Copy the plugin to its place, whole; the old one goes once the new one is there.
+    """Copy the whole plugin to ``target``; the old one is removed once the new one is complete.
 
-    ``program`` is left with it, for the plugin to start.
+    ``program`` is stored with it, for the plugin to start.
     """
     if target.is_symlink():
         raise OwlError(f"{target} is a link to {target.readlink()}", remedy="remove it first")
     if target.exists() and not (target / "metadata.txt").is_file():
-        raise OwlError(f"{target} is no QGIS plugin", remedy="move it away first")
+        raise OwlError(f"{target} is not a QGIS plugin", remedy="move it away first")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=target.parent) as folder:

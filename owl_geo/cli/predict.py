@@ -1,4 +1,4 @@
-"""``owl-geo predict``: the probability of every patch, as maps."""
+"""``owl-geo predict``: maps of the probability of every patch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from owl_geo.cli import scenes as scenes_
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo predict RUN --on-error skip",
-    short_help="Map what the model says of every patch.",
+    short_help="Map the model's prediction for every patch.",
 )
 @opt.run_folder
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [RUN/predictions]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The folder to write to.  [RUN/predictions]"
+)
 @click.option(
     "--top",
     type=click.IntRange(1),
-    help="Most probable patches in the GeoPackage.  [a tenth of all, 1000 at most]",
+    help="Number of most probable patches in the GeoPackage.  [a tenth of all, 1000 at most]",
 )
-@click.option("--scene", "scenes", multiple=True, metavar="NAME", help="Only it. Repeat for more.")
+@click.option(
+    "--scene", "scenes", multiple=True, metavar="NAME", help="Only this scene. Repeat for more."
+)
 @scenes_.on_error
-@click.option("--overwrite", is_flag=True, help="Do scenes again that are up to date.")
+@click.option("--overwrite", is_flag=True, help="Repeat scenes that are up to date.")
 @opt.device
 @opt.cluster
 @opt.common
@@ -39,11 +43,11 @@ def predict(
     device: str,
     cluster: str | None,
 ) -> int:
-    """Write probability, uncertainty and class of every patch as maps.
+    """Write maps of the probability, uncertainty and class of every patch.
 
-    Per scene a cloud-optimised GeoTIFF of the probability and uncertainty, and one of the class; a
-    VRT over all scenes, and a styled GeoPackage of the most probable patches. The model is what
-    the next query would learn. Finished scenes are not done again until there are new answers.
+    Writes for each scene a cloud-optimised GeoTIFF of probability and uncertainty and one of the
+    class, a VRT over all scenes, and a styled GeoPackage of the most probable patches. The model is
+    the one the next query would learn. Finished scenes are repeated only if there are new answers.
 
     Exit code 3: finished, but some scenes failed.
     """

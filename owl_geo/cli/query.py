@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 1),
-    help="Share of the batch that all of them label, for agreement.  [team.overlap: 0.2]",
+    help="Share of the batch that all annotators label, to measure agreement.  [team.overlap: 0.2]",
 )
-@click.option("--go-on", is_flag=True, help="Ask anew though the last batch waits for answers.")
+@click.option(
+    "--go-on", is_flag=True, help="Write a new batch even if the last one waits for answers."
+)
 @click.option(
     "--to-store",
     is_flag=True,
@@ -51,12 +53,12 @@ def query(
 ) -> None:
     """Write the next batch to label as a GeoPackage and print its path.
 
-    Learns from every answer ingested so far. Until the last batch has an answer, that batch is
-    named again; patches of it that stay unanswered go back to the pool.
+    Learns from all answers ingested so far. As long as the last batch has no answer, its path is
+    printed again; its patches that stay unanswered return to the pool.
 
-    With --annotators the batch is dealt out, and a path is printed for each. It waits until each of
-    them has answered something; --go-on goes on without. With --to-store, where owl.toml names a
-    database, the last line is the address of the batch's layer there.
+    With --annotators, the batch is divided among them, and a path is printed for each. It waits
+    until each of them has answered a patch; --go-on does not wait. With --to-store, if owl.toml
+    names a database, the last line is the address of the batch's layer in it.
     """
     from owl_geo.run_folder.folder import Run
 
@@ -81,9 +83,9 @@ def ask(
     go_on: bool = False,
     to_store: bool = False,
 ) -> None:
-    """Write the next batch, or name what still waits of the last, and print the paths.
+    """Write the next batch, or find the waiting parts of the last one, and print the paths.
 
-    With ``to_store`` it is published as well, if it is not yet.
+    With ``to_store``, the batch is also published unless it already is.
     """
     from owl_geo.batches import count_answers
     from owl_geo.verbs.publish import publish
@@ -93,7 +95,7 @@ def ask(
     if overlap is not None and not (annotators or opened.settings.team.annotators):
         raise click.UsageError("--overlap goes with --annotators")
     if to_store:
-        opened.labels.layers()  # refused before the work, not after it
+        opened.labels.layers()  # refuses before the work, not after it
     waits = not go_on and opened.waiting() is not None
     team = {"annotators": annotators, "overlap": overlap}
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
@@ -115,7 +117,7 @@ def ask(
         if filled and not to_store:
             paths = " ".join(opt.quoted(path) for path in filled)
             opt.say(
-                f"Batch {entry.batch_id} has {sum(filled.values())} answers that were not taken in "
+                f"Batch {entry.batch_id} has {sum(filled.values())} answers that are not ingested "
                 f"yet: owl-geo ingest {opt.quoted(opened.path)} {paths}"
             )
         else:
@@ -126,8 +128,8 @@ def ask(
         files = {name: path for name, path in files.items() if path in waiting}
     else:
         opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
-        for name, places in entry.team.items():
-            opt.say(f"  {name}: {len(places)}")
+        for name, positions in entry.team.items():
+            opt.say(f"  {name}: {len(positions)}")
     for path in files.values():
         click.echo(path)
     if to_store:

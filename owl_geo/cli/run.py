@@ -1,4 +1,4 @@
-"""``owl-geo run``: every round it can."""
+"""``owl-geo run``: all the rounds that can run without a person."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class _Options(opt.LoopOptions, synthetic.Generator):
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo run --source synthetic --out demo --seed 7",
-    short_help="Every round it can: a simulated search to its end.",
+    short_help="Run every possible round of a search.",
 )
 @click.argument("run_path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option("--source", type=click.Choice(["synthetic"]), help="Make a simulated run first.")
-@click.option("--out", type=click.Path(path_type=Path), help="Its run folder.  [owl-run]")
-@click.option("--overwrite", is_flag=True, help="Start afresh where --out holds a run.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder.  [owl-run]")
+@click.option("--overwrite", is_flag=True, help="Start afresh if --out holds a run.")
 @synthetic.generator_options
 @opt.loop_options
 @opt.device
@@ -49,11 +49,11 @@ def run(
     cluster: str | None,
     **given: Any,
 ) -> None:
-    """Run every round it can.
+    """Run every possible round.
 
-    With RUN, goes on with that run folder: to the end where it has an oracle, else up to the next
-    batch to label. With --source synthetic, makes the run first; the same command again goes on
-    where it stopped, and prints the table of a finished run.
+    With RUN, goes on with that run folder: to the end if it has an oracle, else up to the next
+    batch to label. With --source synthetic, makes the run first; the same command continues it
+    later, and prints the table of a finished run.
     """
     if run_path is not None and source is not None:
         raise click.UsageError(
@@ -81,7 +81,7 @@ def run(
 
 
 def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
-    """Open the simulated run at ``out``, or make it; raises RunError where another one is there."""
+    """Open the simulated run at ``out``, or make it; RunError if a different one is there."""
     from owl_geo.errors import RunError
     from owl_geo.run_folder.folder import Run
     from owl_geo.run_folder.paths import is_run
@@ -110,7 +110,7 @@ def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
 
 
 def _first_difference(old: Settings, new: Settings) -> str:
-    """Name the first setting in which two runs differ, as ``seed = 7, not 42``."""
+    """Return the first setting in which two runs differ, such as ``seed = 7, not 42``."""
     before, after = (_flat(s.model_dump(exclude={"run_id"})) for s in (old, new))
     for name in [*before, *(name for name in after if name not in before)]:
         if before.get(name) != after.get(name):
@@ -141,13 +141,13 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
             opened, device=device, workers=workers, on_round=_print_row, report=opt.progress
         )
     last = rounds[-1].metrics
-    found = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
+    summary = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
     if last.positives_found in (0, last.n_labeled):
-        opt.say(f"{found}; the model has seen one class only, so its AUC means nothing")
+        opt.say(f"{summary}; the model has seen only one class, so its AUC means nothing")
     elif math.isnan(last.test_auc):
-        opt.say(f"{found}; test AUC is nan: the held-out patches lack one of the classes")
+        opt.say(f"{summary}; test AUC is nan: the held-out patches lack one of the classes")
     else:
-        opt.say(f"{found}; fitted on all of them, the test AUC is {last.test_auc:.3f}")
+        opt.say(f"{summary}; fitted on all of them, the test AUC is {last.test_auc:.3f}")
     if finished:
         opt.say(f"{opened.path} is finished; nothing was changed")
     else:
@@ -155,7 +155,7 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
 
 
 def _print_row(entry: Round) -> None:
-    """Print the row of a round that asked a batch; before the first one no label was known."""
+    """Print the row of a round that wrote a batch; before the first one, there were no labels."""
     metrics = entry.metrics
     if metrics.n_labeled and entry.batch_id is not None:
         click.echo(f"{metrics.round:>5} | {metrics.n_labeled:>7} | {metrics.test_auc:>8.3f}")

@@ -1,4 +1,4 @@
-"""``owl-geo sample``: a small scene to try everything on."""
+"""``owl-geo sample``: a small scene for trying everything out."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ PATCH_SIZE = 16
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo sample first-search",
-    short_help="A small scene to try everything on, and what to type next.",
+    short_help="Copy a small scene to try everything out.",
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @opt.common
 def sample(folder: Path) -> None:
-    """Put a small scene, a map of what lies there, and the truth into DIR, and say what to type.
+    """Copy a small scene, a map of the area, and the truth into DIR, and show what to type next.
 
-    Made data, 5 by 5 km of no place on Earth, with contaminated sites to be found; and a piece of a
-    real Landsat scene. Nothing that is there is overwritten.
+    The data is made up: 5 by 5 km of an imaginary place with contaminated sites to find. A piece of
+    a real Landsat scene comes with it. Nothing is overwritten.
     """
     _copy(folder)
     scene, osm, truth, readme, _ = (opt.quoted(folder / name) for name in FILES)
     search, trial = opt.quoted(folder / "search"), opt.quoted(folder / "trial")
     click.echo(folder)
-    opt.say(f"What it is and what to look for: {readme}")
+    opt.say(f"What this is and what to look for: {readme}")
     opt.say("Search it yourself, labelling in QGIS:")
     opt.say(f"  owl-geo init {search} --scene {scene} --patch-size {PATCH_SIZE} --osm {osm}")
     opt.say(f"  owl-geo query {search}")
-    opt.say("Or watch a search that the truth answers:")
+    opt.say("Or watch a search whose answers come from the truth:")
     opt.say(
         f"  owl-geo init {trial} --scene {scene} --patch-size {PATCH_SIZE} --osm {osm} "
         f"--oracle {truth} --oracle-column class --oracle-values contaminated --oracle-share 0.1"
@@ -44,16 +44,16 @@ def sample(folder: Path) -> None:
 
 
 def sample_folder() -> Path:
-    """Return where the sample's files lie: in an installed package or in a checkout."""
+    """Return the folder of the sample's files, in an installed package or in a checkout."""
     package = Path(__file__).parents[1]
-    for place in (package / "_sample", package.parent / "sample_data"):
-        if (place / FILES[0]).is_file():
-            return place
-    raise OwlError(f"the sample data are not beside {package}", remedy="install owl-geo anew")
+    for folder in (package / "_sample", package.parent / "sample_data"):
+        if (folder / FILES[0]).is_file():
+            return folder
+    raise OwlError(f"the sample data is not beside {package}", remedy="reinstall owl-geo")
 
 
 def _copy(folder: Path) -> None:
-    """Copy the files, all or none; raises OwlError where the folder has anything in it."""
+    """Copy all files or none; raises OwlError if the folder is not empty."""
     source = sample_folder()
     if folder.is_file():
         raise OwlError(f"{folder} is a file", remedy="name a folder")
@@ -73,5 +73,5 @@ def _copy(folder: Path) -> None:
                 path.parent.rmdir()
         reason = error.strerror or str(error)
         raise OwlError(
-            f"cannot write {folder}: {reason}", remedy="name a folder that you may write"
+            f"cannot write {folder}: {reason}", remedy="name a folder that you can write to"
         ) from error

@@ -1,4 +1,4 @@
-"""Scenes on the command line, as `init` and `add` take them, and what became of them."""
+"""Options for scenes, as `init` and `add` take them, and reports on the scenes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def scene_options(function: F) -> F:
         multiple=True,
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
-        help="A raster, a .SAFE or Landsat folder, a folder of bands; a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE), a STAC item; a cube with --source cube. Repeat for "
+        help="A raster, a .SAFE or Landsat folder, a folder of bands, a pattern in quotes "
+        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; with --source cube, a cube. Repeat for "
         "more scenes.",
     )(function)
 
@@ -42,7 +42,7 @@ def mask_option(function: F) -> F:
         cls=opt.Advanced,
         multiple=True,
         shell_complete=opt.files,
-        help="A cloud mask: one for all, one per scene, or with {name} in it for the scene's name.",
+        help="A cloud mask: one for all, one per scene, or a path with {name} for a scene's name.",
     )(function)
 
 
@@ -54,34 +54,34 @@ def on_error(function: F) -> F:
         type=click.Choice(["fail", "skip"]),
         default="fail",
         show_default=True,
-        help="skip: leave out scenes that cannot be used, name them at the end, exit with 3.",
+        help="skip: leave out scenes that cannot be used, list them at the end, exit with 3.",
     )(function)
 
 
 def say_scenes(lines: Sequence[str]) -> None:
-    """Print a line per scene, but not a thousand."""
+    """Print a line per scene, for the first 20 scenes."""
     click.echo("Scenes:")
     for line in lines[:_SCENES_SHOWN]:
         click.echo(f"  {line}")
     if len(lines) > _SCENES_SHOWN:
-        click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v names them all")
+        click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v lists them all")
 
 
 def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
-    """Print what became of the scenes, and name those that failed."""
+    """Print what became of the scenes, and list those that failed."""
     click.echo(f"Scenes: {done} done, {skipped} skipped, {len(failed)} failed")
     name_failed(failed)
 
 
 def name_failed(failed: Sequence[FailedScene]) -> None:
-    """Warn of each scene that failed, with its reason."""
+    """Warn about each failed scene, with the reason."""
     for scene in failed:
-        named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
-        _log.warning("failed: %s%s", "" if named else f"{scene.name}: ", scene.reason)
+        is_named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
+        _log.warning("failed: %s%s", "" if is_named else f"{scene.name}: ", scene.reason)
 
 
 def exit_code(some_failed: bool) -> int:
-    """Return the exit code of a command that finished; a log in JSON says it, where it is not 0."""
+    """Return the exit code of a finished command; a JSON log shows it unless it is 0."""
     if some_failed:
         opt.end_json("finished, but some scenes failed", FINISHED_BUT)
     return FINISHED_BUT if some_failed else 0

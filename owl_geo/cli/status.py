@@ -12,12 +12,12 @@ from owl_geo.cli import options as opt
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo status RUN",
-    short_help="Where the run stands and what to do next.",
+    short_help="Show where the run stands and what to do next.",
 )
 @opt.run_folder
 @opt.common
 def status(run_path: Path) -> None:
-    """Say where the run stands: answers, prevalence, last metrics, what to do next."""
+    """Show where the run stands: answers, prevalence, last metrics, and what to do next."""
     from owl_geo.reporting.facts import facts
     from owl_geo.run_folder.folder import Run
     from owl_geo.verbs.status import status as status_of

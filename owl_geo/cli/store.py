@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
 
-@click.group(short_help="The label store of a team, in PostGIS.")
+@click.group(short_help="Manage the label store of a team, in PostGIS.")
 def store() -> None:
-    """The label store of a team, in PostGIS: make it, let people label, see who is at work.
+    """Manage the label store of a team, in PostGIS: set it up, let people label, see their work.
 
-    RUN/owl.toml says where it is: labels = "postgresql://HOST/DB". User and password come from
+    RUN/owl.toml names its address: labels = "postgresql://HOST/DB". User and password come from
     PGUSER, PGPASSWORD, ~/.pgpass or a service, never from owl.toml.
     """
 
@@ -32,67 +32,67 @@ def store() -> None:
 @store.command(
     cls=opt.Command,
     epilog="Example: owl-geo store init RUN",
-    short_help="Make the store, and make the run known to it.",
+    short_help="Set up the store, and register the run in it.",
 )
 @opt.run_folder
 @click.option(
     "--lease-minutes",
     type=click.FloatRange(min=0, min_open=True, max=24 * 60),
-    help="How long a patch that someone takes is theirs.  [10]",
+    help="How long a patch is reserved for the person who opens it.  [10]",
 )
 @opt.common
 def init(run_path: Path, lease_minutes: float | None) -> None:
-    """Make the store, or bring it up to date, and make the run known to it.
+    """Set up the store, or bring it up to date, and register the run in it.
 
-    It needs a role with CREATE on the database and CREATEROLE, and PostGIS. What stands in the
-    store stays; --lease-minutes may be changed later.
+    It needs PostGIS, and a role with CREATE on the database and CREATEROLE. Answers in the store
+    are kept; --lease-minutes can be changed later.
     """
     settings, label_store = _open(run_path)
     lease = None if lease_minutes is None else timedelta(minutes=lease_minutes)
     is_new = label_store.administration().set_up(settings.classes, settings.positive, lease)
-    known = "" if is_new else f" before, with {label_store.count()} answers"
-    click.echo(f"{label_store.place} knows run {settings.run_id}{known}")
-    opt.say(f"Next: owl-geo store annotator {opt.quoted(run_path)} NAME, for each who labels")
+    already = "" if is_new else f" already, with {label_store.count()} answers"
+    click.echo(f"{label_store.place} has run {settings.run_id}{already}")
+    opt.say(f"Next: owl-geo store annotator {opt.quoted(run_path)} NAME, for each annotator")
 
 
 @store.command(
     cls=opt.Command,
     epilog="Example: owl-geo store annotator RUN ana",
-    short_help="Let someone label, or no longer.",
+    short_help="Let someone label, or revoke that right.",
 )
 @opt.run_folder
 @click.argument("name")
-@click.option("--revoke", is_flag=True, help="Take the right to label away; answers stay.")
+@click.option("--revoke", is_flag=True, help="Revoke the right to label; answers stay.")
 @opt.common
 def annotator(run_path: Path, name: str, revoke: bool) -> None:
-    """Let someone label, in all runs of the store, under the name of their role.
+    """Let someone label in all runs of the store, under the name of their role.
 
-    A role that is new gets the password in OWL_GEO_NEW_PASSWORD, or what is typed; it leaves this
-    machine as a hash. A role that exists keeps its own.
+    A new role gets the password in OWL_GEO_NEW_PASSWORD, or one that you type; it leaves this
+    machine only as a hash. An existing role keeps its password.
     """
     _, label_store = _open(run_path)
     administration = label_store.administration()
     if revoke:
         administration.revoke_annotator(name)
-        click.echo(f"{name} may no longer label in {label_store.place}; the role is still there")
+        click.echo(f"{name} may no longer label in {label_store.place}; the role still exists")
         return
     password = None
     if not administration.has_account(name):
         password = os.environ.get(PASSWORD) or _ask_for_password(name)
     is_new = administration.add_annotator(name, password)
-    kept = "" if is_new else ", with the password that the role has"
+    kept = "" if is_new else ", with the password the role already has"
     click.echo(f"{name} may label in {label_store.place}{kept}")
 
 
 @store.command(
     cls=opt.Command,
     epilog="Example: owl-geo store status RUN",
-    short_help="Who answered, what is published, who is looking at what.",
+    short_help="Show answers, published batches and reserved patches.",
 )
 @opt.run_folder
 @opt.common
 def status(run_path: Path) -> None:
-    """Say who answered how much, which batches are published, and who is looking at what."""
+    """Show how much each annotator answered, the published batches, and who is looking at what."""
     settings, label_store = _open(run_path)
     administration = label_store.administration()
     label_store.check_ready()
@@ -110,14 +110,15 @@ def status(run_path: Path) -> None:
     click.echo(f"{'Store:':<12}{label_store.place}, run {settings.run_id}")
     click.echo(f"{'Annotators:':<12}{', '.join(people) or 'none yet'}")
     for title, lines in (("Answers", answers), ("Batches", batches), ("Leases", leases)):
-        for place, line in enumerate(lines or ["none"]):
-            click.echo(f"{title + ':' if place == 0 else '':<12}{line}")
+        for number, line in enumerate(lines or ["none"]):
+            click.echo(f"{title + ':' if number == 0 else '':<12}{line}")
 
 
 def _ask_for_password(name: str) -> str:
     if not sys.stdin.isatty():
         raise RunError(
-            f"{name} needs a password, and nobody can type one", remedy=f"set {PASSWORD}"
+            f"{name} needs a password, but there is no terminal to type it in",
+            remedy=f"set {PASSWORD}",
         )
     typed: str = click.prompt(
         f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
@@ -129,5 +130,5 @@ def _open(run_path: Path) -> tuple[Settings, LabelStore]:
     from owl_geo.run_folder.folder import Run
 
     run = Run(run_path)
-    # answers in a file are for the commands that learn to complain of
+    # the commands that learn refuse answers in a file
     return run.settings, run.label_store(check=False)

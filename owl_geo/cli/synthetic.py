@@ -1,4 +1,4 @@
-"""The synthetic source as `run` and `init` offer it."""
+"""Options of the synthetic source, as `run` and `init` offer it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ GENERATOR = ("n_samples", "image_size", "n_bands", "signal")
 
 
 def generator_options(function: F) -> F:
-    """Add what decides the generated patches."""
+    """Add the options that decide the generated patches."""
     for option in reversed(
         (
             click.option(
-                "--n-samples", cls=Advanced, type=int, help="Synthetic: patches to generate.  [500]"
+                "--n-samples", cls=Advanced, type=int, help="Synthetic: number of patches.  [500]"
             ),
             click.option(
                 "--image-size", cls=Advanced, type=int, help="Synthetic: pixels a side.  [32]"
@@ -39,7 +39,7 @@ def generator_options(function: F) -> F:
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """What ``generator_options`` add to a command; None = not given."""
+    """The options that ``generator_options`` adds to a command; None = not given."""
 
     n_samples: int | None
     image_size: int | None
@@ -48,7 +48,7 @@ class Generator:
 
 
 def settings(generator: Generator, seed: int | None) -> dict[str, Any]:
-    """Return the source, its concepts and their weights, as owl.toml has them."""
+    """Return the source, its concepts and their weights as tables of owl.toml."""
     from owl_geo.sources.synthetic import UnopenedGenerator
 
     return UnopenedGenerator.named("synthetic", vars(generator) | {"seed": seed}).tables

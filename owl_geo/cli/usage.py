@@ -1,4 +1,4 @@
-"""What click says of wrong usage, with what was probably meant."""
+"""Click's messages about wrong usage, with what was probably meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARGUMENTS = {
 
 
 def explained(error: click.UsageError) -> str:
-    """Return what is wrong in one line, with a hint where there is one; no full stop."""
+    """Return what is wrong in one line, with a hint if there is one; no full stop."""
     text = one_line(error.format_message())
     hint = _hint(error, text)
     return f"{text}{hint}"
@@ -24,8 +24,8 @@ def explained(error: click.UsageError) -> str:
 
 def _hint(error: click.UsageError, text: str) -> str:
     if isinstance(error, click.MissingParameter):
-        known = _ARGUMENTS.get(str(error.param.name) if error.param else "")
-        return f"; {known}" if known else ""
+        meaning = _ARGUMENTS.get(str(error.param.name) if error.param else "")
+        return f"; {meaning}" if meaning else ""
     if isinstance(error, click.BadParameter):
         kind = error.param.type if error.param else None
         given = re.search(r"'([^']*)' is not one of", text)
@@ -33,7 +33,7 @@ def _hint(error: click.UsageError, text: str) -> str:
             return _did_you_mean(given.group(1), [str(choice) for choice in kind.choices])
         return ""
     if "unexpected extra argument" in text:
-        return "; join lists by commas (red,nir), and put a path with spaces in quotes"
+        return "; join lists with commas (red,nir), and put a path with spaces in quotes"
     if isinstance(error, click.NoSuchOption) and "ean" not in text:  # an older click
         ctx = error.ctx
         options = [word for one in ctx.command.params for word in one.opts] if ctx else []

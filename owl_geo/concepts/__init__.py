@@ -1,3 +1,3 @@
 """From layers to one column per concept; every concept is declared, none is built in."""
 
-UNKNOWN = "unknown"  # the category of a patch of which nothing is known
+UNKNOWN = "unknown"  # the category of a patch about which nothing is known

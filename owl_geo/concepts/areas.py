@@ -1,7 +1,7 @@
 """How much of each patch polygons cover: exact areas in the CRS of the scene.
 
-A patch that a polygon covers whole costs one test with the polygon prepared; only patches on an
-outline are cut, and against a small piece of the polygon at that.
+A patch that lies wholly within a polygon costs one test against the prepared polygon; only patches
+on an outline are cut, and then only against a small piece of the polygon.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FAR = 1e30  # beyond every coordinate
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
     """Return the share of each footprint that the polygons cover together, float64 ``(n,)``.
 
-    Both are arrays of shapely geometries in one CRS; what is no polygon covers nothing.
+    Both are arrays of shapely geometries in one CRS; geometries other than polygons cover nothing.
     """
     return class_shares(footprints, polygons, np.zeros(len(polygons), dtype=np.int64), 1)[:, 0]
 
@@ -46,13 +46,13 @@ def class_shares(
 def largest_class(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
 ) -> IntArray:
-    """Return the class with the largest share of each footprint, ``(n,)``, -1 where nothing lies.
+    """Return the class with the largest share of each footprint, ``(n,)``, -1 where there is none.
 
     The smaller code wins a tie.
     """
     winner = np.full(len(footprints), -1, dtype=np.int64)
     patch, code, share = _shares(footprints, polygons, codes, n_classes)
-    # areas differ in their last digits by the order of summing; a tie is a tie all the same
+    # the order of summing changes an area's last digits; rounding keeps a tie a tie
     order = np.lexsort((code, -share.round(9), patch))
     order = order[share[order] > 0]
     best = order[np.unique(patch[order], return_index=True)[1]]
@@ -65,7 +65,7 @@ class PolygonLayer:
 
     Args:
         polygons: shapely geometries ``(m,)``.
-        crs: theirs.
+        crs: their CRS.
         codes: the class of each, ``(m,)``.
     """
 
@@ -76,16 +76,16 @@ class PolygonLayer:
         self._tree = shapely.STRtree(self._polygons)
 
     def onto(self, windows: Windows) -> tuple[AnyArray, IntArray]:
-        """Return the polygons near windows and their codes, each ``(k,)``.
+        """Return the polygons near the windows and their codes, each ``(k,)``.
 
-        The polygons are in the CRS of the windows' scene, and cut to the surroundings. Edges stay
-        as straight as they are in their own CRS: long ones get vertices on the way.
+        The polygons are in the CRS of the windows' scene and clipped to its surroundings. Edges
+        keep the course that they have in their own CRS: long ones get extra vertices.
         """
         near, local = self.near(windows)
         return local, self._codes[near]
 
     def near(self, windows: Windows) -> tuple[IntArray, AnyArray]:
-        """Return positions of the polygons near windows, and these in the scene's CRS, ``(k,)``."""
+        """Return positions of polygons near windows, and these polygons in the scene's CRS."""
         to_layer = transformer(windows.crs, self._crs)
         west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
         across = west > east  # the antimeridian runs through the scene
@@ -111,7 +111,7 @@ class PolygonLayer:
 def _shares(
     footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_classes: int
 ) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
-    """Return ``(patch, code, share)`` of every class that lies in a patch."""
+    """Return ``(patch, code, share)`` for every class that lies in a patch."""
     parts, owner = _polygon_parts(_repaired(polygons))
     wholes = _Coded(parts, np.asarray(codes, dtype=np.int64)[owner])
     small, owner = _subdivided(parts)
@@ -132,7 +132,7 @@ def _shares_by_key(
 ) -> tuple[IntArray, NDArray[np.float64]]:
     """Return ``patch * n_classes + code``, each once, and the share that goes with it.
 
-    ``wholes`` tell which patches lie within one polygon, ``pieces`` of the same polygons are cut.
+    ``wholes`` show which patches lie within one polygon; other patches are cut against ``pieces``.
     """
     tree = shapely.STRtree(footprints)
     which, patch = tree.query(wholes.polygons, predicate="covers")
@@ -166,7 +166,7 @@ def _areas_of_groups(geometries: AnyArray, first: IntArray) -> NDArray[np.float6
 
 
 def _repaired(geometries: AnyArray) -> AnyArray:
-    """Make geometries valid: reprojecting can make a sliver cross itself."""
+    """Make geometries valid: a sliver may cross itself after reprojection."""
     geometries = np.array(geometries, dtype=object)
     broken = ~shapely.is_valid(geometries)
     geometries[broken] = shapely.make_valid(geometries[broken])
@@ -174,7 +174,7 @@ def _repaired(geometries: AnyArray) -> AnyArray:
 
 
 def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
-    """Take simple polygons out of any geometries, and the position each came from."""
+    """Extract simple polygons from any geometries, and the position that each came from."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
     parts, inner = shapely.get_parts(parts, return_index=True)  # multipolygons in a collection
     owner = owner[inner]
@@ -183,7 +183,7 @@ def _polygon_parts(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
 
 
 def _subdivided(parts: AnyArray) -> tuple[AnyArray, IntArray]:
-    """Halve polygons of many vertices until none is left; returns pieces and their owners."""
+    """Halve polygons of many vertices until none is left; return the pieces and their owners."""
     owner = np.arange(len(parts))
     pieces, owners = [], []
     while len(parts):

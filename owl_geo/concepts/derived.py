@@ -1,4 +1,4 @@
-"""Yes/no concepts made of other concepts; a missing value is a no."""
+"""Yes/no concepts derived from other concepts; a missing value means no."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from owl_geo.types import AnyArray
 
 
 class Equals(ConceptKind[EqualsConcept]):
-    """Whether a category has a value."""
+    """Whether a category equals a value."""
 
     compares = "category"
 
     @property
     def of(self) -> str:
-        """The category."""
+        """The name of the category concept."""
         return self.settings.of
 
     def values(self, index: pd.DataFrame) -> Values:
-        """Yes or no."""
+        """Return ``yes/no``."""
         return "yes/no"
 
     def column(self, work: Work) -> AnyArray:
-        """Return where it holds."""
+        """Return which patches it holds for, bool ``(n,)``."""
         return np.asarray(work.columns[self.of] == self.settings.value, dtype=bool)
 
 
@@ -36,15 +36,15 @@ class Below(ConceptKind[BelowConcept]):
 
     @property
     def of(self) -> str:
-        """The number."""
+        """The name of the number concept."""
         return self.settings.of
 
     def values(self, index: pd.DataFrame) -> Values:
-        """Yes or no."""
+        """Return ``yes/no``."""
         return "yes/no"
 
     def column(self, work: Work) -> AnyArray:
-        """Return where it holds; comparisons with not-a-number are false."""
+        """Return which patches it holds for, bool ``(n,)``; comparisons with NaN are false."""
         return np.asarray(work.columns[self.of] < self.settings.value, dtype=bool)
 
 
@@ -55,13 +55,13 @@ class Above(ConceptKind[AboveConcept]):
 
     @property
     def of(self) -> str:
-        """The number."""
+        """The name of the number concept."""
         return self.settings.of
 
     def values(self, index: pd.DataFrame) -> Values:
-        """Yes or no."""
+        """Return ``yes/no``."""
         return "yes/no"
 
     def column(self, work: Work) -> AnyArray:
-        """Return where it holds; comparisons with not-a-number are false."""
+        """Return which patches it holds for, bool ``(n,)``; comparisons with NaN are false."""
         return np.asarray(work.columns[self.of] > self.settings.value, dtype=bool)

@@ -1,8 +1,8 @@
-"""Metres from points to the nearest feature, right at any latitude.
+"""Metres from points to the nearest feature, correct at any latitude.
 
-The nearest is found in a plane, one local azimuthal equidistant projection per group of points,
-where distances between features and points near its centre are all but true; the metres are then
-those of the geodesic on the ellipsoid between the two.
+The nearest feature is found in a plane, with one local azimuthal equidistant projection per group
+of points, where distances near its centre are almost exact; the metres are then measured along the
+geodesic on the ellipsoid between the two.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from owl_geo.work.workers import Threads, Workers
 _GEOD = Geod(ellps="WGS84")
 _CELL_DEGREES = 1.0
 _METRES_PER_DEGREE = 111_700.0  # at most, along a meridian
-# Edges are straight in the layer's own CRS; with a vertex this often they stay so elsewhere.
+# Edges are straight in the layer's own CRS; vertices this close keep their course elsewhere.
 _EDGE_DEGREES, _EDGE_UNITS = 0.01, 1000.0
 
 
@@ -34,8 +34,8 @@ def metres_to_nearest(
     """Return metres from each point to the nearest of the geometries, float64 ``(n,)``.
 
     ``lonlat`` is ``(n, 2)`` in degrees; geometries may be points, lines and polygons, in any CRS.
-    0 within a polygon; NaN for points that are nowhere on Earth, and everywhere where there is no
-    geometry.
+    The distance is 0 within a polygon, and NaN for points that are not on Earth, or for all points
+    where there are no geometries.
     """
     metres = np.full(len(lonlat), np.nan)
     edge = _EDGE_DEGREES if crs.is_geographic else _EDGE_UNITS
@@ -46,7 +46,7 @@ def metres_to_nearest(
     if len(world) == 0:
         return metres
     middles, radii = _circles(world)
-    # centres beyond a pole, or beyond the disc that a satellite sees, are nowhere
+    # centres beyond a pole, or beyond the disc that a satellite sees, are not on Earth
     on_earth = np.flatnonzero(np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) <= 90))
     cells = [(on_earth[members], lon, lat) for members, lon, lat in _cells(lonlat[on_earth])]
 
@@ -65,7 +65,7 @@ def metres_to_nearest(
 
 
 class _Cell(NamedTuple):
-    """Points, the geometries of which one is nearest to each, and a place in their middle."""
+    """Points, the geometries that may be nearest to one of them, and the centre of the cell."""
 
     lonlat: Points
     geometries: AnyArray
@@ -74,7 +74,7 @@ class _Cell(NamedTuple):
 
 
 def _circles(geometries: AnyArray) -> tuple[Points, NDArray[np.float64]]:
-    """Return a centre (lon, lat) per geometry and metres within which all of it lies."""
+    """Return a centre (lon, lat) per geometry, and a radius in metres that encloses it."""
     west, south, east, north = shapely.bounds(geometries).T
     nearest_equator = np.where(south * north < 0, 0, np.minimum(np.abs(south), np.abs(north)))
     half_width = (east - west) / 2 * np.cos(np.radians(nearest_equator))
@@ -124,12 +124,12 @@ def _nearest_in_plane(cell: _Cell) -> NDArray[np.float64]:
 
 
 def _simple_parts(geometries: AnyArray) -> AnyArray:
-    """Take collections apart, which may hold multi-geometries, which hold simple ones."""
+    """Split collections, which may hold multi-geometries, into simple geometries."""
     return np.asarray(shapely.get_parts(shapely.get_parts(geometries)))
 
 
 def _segments(parts: AnyArray, dimension: IntArray) -> tuple[Points, Points]:
-    """Return start and end of every edge, each ``(m, 2)``; a point is an edge of no length."""
+    """Return start and end of every edge, each ``(m, 2)``; a point is an edge of length 0."""
     rings = shapely.get_rings(parts[dimension == 2])
     lines = np.concatenate([rings, parts[dimension == 1]])
     vertices, line = shapely.get_coordinates(lines, return_index=True)

@@ -1,7 +1,7 @@
 """Concepts as numbers: the matrix that a model of concepts learns from.
 
 An encoding is fitted on the whole pool, so that a patch has the same row in every round, whichever
-patches are still unanswered.
+patches have been answered.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from owl_geo.errors import ConfigError
 from owl_geo.types import FloatArray
 
 _IQR_OF_NORMAL = 1.349
-_FARTHEST = 5.0  # spreads from the median: one stray value must not outvote all concepts
+_FARTHEST = 5.0  # spreads from the median; an outlier must not outweigh all other concepts
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Concepts of n patches as k numbers each."""
+    """The concepts of n patches as k numbers each."""
 
     matrix: FloatArray  # (n, k), finite
     names: tuple[str, ...]  # "urban", "land_cover=water", "dist_industrial missing"
@@ -30,7 +30,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class _Column:
-    """How one column of the matrix is made of one concept."""
+    """How one column of the matrix is computed from one concept."""
 
     concept: str
     kind: str  # "yes/no", "class", "number", "missing"
@@ -47,7 +47,7 @@ class _Column:
 
     @property
     def condition(self) -> str:
-        """Where the column is 1, in words that follow "where"."""
+        """Where the column is 1, worded so that it can follow "where"."""
         if self.kind == "yes/no":
             return f"{self.concept} is yes"
         if self.kind == "class":
@@ -74,7 +74,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What was learned of a pool's concepts; ``encode`` gives patches their rows."""
+    """What was learned from a pool's concepts; ``encode`` gives patches their rows."""
 
     columns: tuple[_Column, ...]
 
@@ -89,15 +89,15 @@ class Encoding:
         return {column.name: column.condition for column in self.columns}
 
     def encode(self, concepts: pd.DataFrame) -> Encoded:
-        """Return the rows of these patches; a class that the pool did not have is all zeros.
+        """Return the rows of these patches; a class that was not in the pool is all zeros.
 
         Raises ConfigError where a concept of the pool is missing.
         """
         for column in self.columns:
             if column.concept not in concepts:
                 raise ConfigError(
-                    f"no concept {column.concept!r} in the table, but the pool had it",
-                    remedy="make the patch index anew",
+                    f"the table lacks concept {column.concept!r}, which the pool had",
+                    remedy="run `owl-geo init RUN --update`",
                 )
         matrix = np.empty((len(concepts), len(self.columns)), dtype=np.float32)
         for position, column in enumerate(self.columns):
@@ -109,13 +109,12 @@ def fit_encoding(pool: pd.DataFrame) -> Encoding:
     """Learn from the whole pool how its concepts become numbers.
 
     A category becomes one column per class, ``unknown`` included; a yes/no is 0 or 1; a number
-    within 0 to 1, such as a share, stays as it is. Any other number is centred at the median and
+    from 0 to 1, such as a share, stays as it is. Any other number is centred at the median and
     divided by the interquartile range / 1.349, after log1p where none is negative: ten metres more
-    mean something close by and nothing at a distance. (On simulated distances log1p gains 0.02 to
-    0.05 of AUC where the odds fade with distance, and gives up as much where they fall in a
-    straight line, which they seldom do.) Missing numbers become 0 and are told by a
-    column of their own. Columns that are the same everywhere are dropped. The order is that of the
-    concepts, and within a category that of the alphabet.
+    matter close by and not far away. (On simulated distances log1p gains 0.02 to 0.05 AUC where
+    the odds fade with distance, and loses as much where they fall linearly, which is rare.)
+    Missing numbers become 0 and are flagged in a column of their own. Constant columns are
+    dropped. Columns follow the order of the concepts, and classes are sorted alphabetically.
     """
     candidates = [column for name in pool for column in _columns_of(str(name), pool[name])]
     return Encoding(tuple(c for c in candidates if _varies(c.values(pool[c.concept]))))
@@ -143,7 +142,7 @@ def _number(name: str, numbers: NDArray[np.float64]) -> _Column:
     if logarithm:
         finite = np.log1p(finite)
     low, centre, high = np.percentile(finite, [25, 50, 75])
-    # more than half of the pool may share one value, and then only the rest has a spread
+    # over half of the pool may share one value; the standard deviation then takes over
     scale = float(high - low) / _IQR_OF_NORMAL or float(finite.std()) or 1.0
     return _Column(name, "number", logarithm=logarithm, centre=float(centre), scale=scale)
 

@@ -1,4 +1,4 @@
-"""Does a layer lie where the patches lie? Extents, compared in the layer's own CRS."""
+"""Does a layer cover the patches? Extents, compared in the layer's own CRS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Bounds = tuple[float, float, float, float]  # west, south, east, north
 
 @dataclass(frozen=True)
 class Extent:
-    """The rectangle, in its own CRS, in which a layer has something to say."""
+    """The rectangle, in the layer's own CRS, that a layer covers."""
 
     crs: CRS
     bounds: Bounds
@@ -32,10 +32,10 @@ class Extent:
         return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
 
 
-def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> float:
+def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> float:
     """Return the share of the patches' area that lies within a layer's extent, 0 to 1.
 
-    ``what`` names the layer in messages. Logs a warning where the share is below 1. Raises
+    ``layer_name`` is used in messages. Logs a warning where the share is below 1. Raises
     LayerError, with both extents in longitude and latitude, where no patch touches the extent,
     unless these patches are ``a_part`` of a pool whose others may.
     """
@@ -43,16 +43,16 @@ def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> flo
     touching = np.concatenate([touches for _, touches in overlaps])
     if not touching.any() and not a_part:
         raise LayerError(
-            f"{what} covers none of the scenes: it spans {extent} in longitude and latitude, "
+            f"{layer_name} covers none of the scenes: it spans {extent} in longitude and latitude, "
             f"the patches {_pool_text(pool)}",
-            remedy="take a layer of the same place",
+            remedy="use a layer that covers the scenes",
         )
     share = float(np.concatenate([shares for shares, _ in overlaps]).mean())
     if share < 0.9995:
         _log.warning(
             "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
-            "and what lies beyond counts as empty",
-            what,
+            "and the area beyond counts as empty",
+            layer_name,
             100 * share,
             extent,
         )
@@ -60,7 +60,7 @@ def check(what: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> flo
 
 
 def touched_scenes(extent: Extent, pool: Pool) -> set[str]:
-    """Return the names of the scenes of which a patch touches the extent."""
+    """Return the names of the scenes with a patch that touches the extent."""
     windows = [scene.windows for scene in pool.scenes]
     return {entry.grid.name for entry in windows if _overlap(extent, entry)[1].any()}
 
@@ -69,10 +69,10 @@ def _overlap(extent: Extent, windows: Windows) -> tuple[NDArray[np.float64], Boo
     """Return the share of each window's bounding box in the extent, and whether they touch."""
     west, south, east, north = extent.bounds
     corners = windows.corners_in(extent.crs)
-    reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # the extent's CRS reaches there
+    reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # within the extent's CRS
     corners = np.where(reaches[:, None, None], corners, 0.0)
     if extent.crs.is_geographic:
-        # degrees go round: bring each patch to the extent's side of the antimeridian, whole
+        # longitudes wrap: move each patch as a whole to the extent's side of the antimeridian
         lon = corners[..., 0]
         lon = lon[:, :1] + _turn(lon - lon[:, :1])
         middle = (west + east) / 2

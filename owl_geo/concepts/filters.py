@@ -16,7 +16,7 @@ from owl_geo.types import BoolArray
 class TagFilter:
     """One filter: a feature passes if its tag ``key`` has one of ``values``.
 
-    Without values any value passes but ``no``: ``building=no`` says that there is no building.
+    Without values, any value but ``no`` passes: ``building=no`` means that there is no building.
     """
 
     key: str
@@ -27,12 +27,12 @@ class TagFilter:
 
 
 def parse(text: str, where: str) -> TagFilter:
-    """Make a filter of its text; raises ConfigError, with ``where`` in it, for a malformed one."""
+    """Parse a filter; raises ConfigError, with ``where`` in its message, for a malformed one."""
     key, equals, rest = text.partition("=")
     values = tuple(value.strip() for value in rest.split("|")) if equals else ()
     if not key.strip() or "|" in key or "" in values:
         raise ConfigError(
-            f"{where}: {text!r} is no tag filter", remedy="write 'key', 'key=value' or 'key=a|b'"
+            f"{where}: {text!r} is not a tag filter", remedy="write 'key', 'key=value' or 'key=a|b'"
         )
     return TagFilter(key.strip(), () if values == ("*",) else values)
 
@@ -45,7 +45,7 @@ def parse_all(texts: Iterable[str], where: str) -> tuple[TagFilter, ...]:
 def matches(features: pd.DataFrame, filters: Sequence[TagFilter]) -> BoolArray:
     """Return bool ``(n,)``: which features pass at least one of the filters.
 
-    No filters at all pass every feature; a filter whose column is not there passes none.
+    Without filters every feature passes; a filter whose column is missing passes none.
     """
     if not filters:
         return np.ones(len(features), dtype=bool)
@@ -64,7 +64,7 @@ def matches(features: pd.DataFrame, filters: Sequence[TagFilter]) -> BoolArray:
 def text_of(column: pd.Series) -> pd.Series:
     """Return a column as text without blanks around it; ``""`` where it is missing.
 
-    Whole numbers read as GDAL's floats, because of gaps between them, become ``5`` and not ``5.0``.
+    Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``.
     """
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")

@@ -1,4 +1,4 @@
-"""Concepts that vector layers give: a category, a share of the area, a distance."""
+"""Concepts computed from vector layers: a category, a share of the area, a distance."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Category(ConceptKind[CategoryConcept]):
 
     @cached_property
     def selection(self) -> Selection:
-        """Filters for each class, or the column that names it."""
+        """The filters of each class, or the column that holds the classes."""
         settings = self.settings
         return select(
             self.name, settings.layer, self.layers, settings.classes, column=settings.column
         )
 
     def values(self, index: pd.DataFrame) -> Values:
-        """A category."""
+        """Return ``category``."""
         return "category"
 
     def column(self, work: Work) -> AnyArray:
-        """Return the classes, ``unknown`` where nothing lies."""
+        """Return the classes, object ``(n,)``; ``unknown`` where there is no polygon."""
         layer = work.layer(self.selection.layer)
         names, geometries, codes = self.selection.features(layer)
         flat = shapely.get_dimensions(geometries) == 2
@@ -53,15 +53,15 @@ class Share(ConceptKind[ShareConcept]):
 
     @cached_property
     def selection(self) -> Selection:
-        """Filters for the polygons."""
+        """The filters that select the polygons."""
         return select(self.name, self.settings.layer, self.layers, {"": self.settings.where})
 
     def values(self, index: pd.DataFrame) -> Values:
-        """A number."""
+        """Return ``number``."""
         return "number"
 
     def column(self, work: Work) -> AnyArray:
-        """Return the shares."""
+        """Return the shares, float64 ``(n,)``."""
         layer = work.layer(self.selection.layer)
         _, geometries, codes = self.selection.features(layer)
         flat = shapely.get_dimensions(geometries) == 2
@@ -76,15 +76,15 @@ class Distance(ConceptKind[DistanceConcept]):
 
     @cached_property
     def selection(self) -> Selection:
-        """Filters for the features."""
+        """The filters that select the features."""
         return select(self.name, self.settings.layer, self.layers, {"": self.settings.where})
 
     def values(self, index: pd.DataFrame) -> Values:
-        """A number."""
+        """Return ``number``."""
         return "number"
 
     def column(self, work: Work) -> AnyArray:
-        """Return the metres, not-a-number where there is no feature."""
+        """Return the metres, float64 ``(n,)``; NaN if there is no feature."""
         layer = work.layer(self.selection.layer)
         _, geometries, _ = self.selection.features(layer)
         centres, crs = work.pool.centres_lonlat(), layer.features.crs
@@ -94,7 +94,7 @@ class Distance(ConceptKind[DistanceConcept]):
         return metres
 
 
-# What workers do with a part of the pool; functions of this module, so that they can travel.
+# What workers do with a part of the pool; module-level functions, so that they can be pickled.
 
 
 def _share(polygons: areas.PolygonLayer, windows: Windows) -> AnyArray:
@@ -102,7 +102,7 @@ def _share(polygons: areas.PolygonLayer, windows: Windows) -> AnyArray:
 
 
 def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Windows) -> AnyArray:
-    labels: AnyArray = np.array([*names, UNKNOWN], dtype=object)  # -1, for nothing, takes the last
+    labels: AnyArray = np.array([*names, UNKNOWN], dtype=object)  # -1, for none, takes the last
     codes = areas.largest_class(windows.footprints(), *polygons.onto(windows), len(names))
     return np.asarray(labels[codes])
 

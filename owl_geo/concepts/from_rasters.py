@@ -1,4 +1,4 @@
-"""Concepts that another raster gives: its majority class within the patch, or its mean."""
+"""Concepts computed from another raster: its majority class within the patch, or its mean."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class OfRaster(ConceptKind[RasterConcept]):
     """The majority class as text, or the mean."""
 
     def values(self, index: pd.DataFrame) -> Values:
-        """A category or a number, as it is reduced."""
+        """Return ``category`` for a majority, ``number`` for a mean."""
         return "category" if self.settings.reduce == "majority" else "number"
 
     def column(self, work: Work) -> AnyArray:
-        """Return the majority, or the mean with not-a-number where there is no valid pixel."""
+        """Return the majority classes, or the means with NaN where no pixel is valid, ``(n,)``."""
         path, band = self.settings.path, self.settings.band
         work.cover(path, f"raster {path}", partial(rasters.extent, path))
-        # scenes whole: a raster is read in strips as wide as the scene
+        # whole scenes: a raster is read in strips as wide as the scene
         if self.settings.reduce == "mean":
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)
         majority = partial(_majority, path, band, self.settings.names)
         return work.fill(UNKNOWN, majority, scenes_whole=True)
 
 
-# What workers do with a part of the pool; functions of this module, so that they can travel.
+# What workers do with a part of the pool; module-level functions, so that they can be pickled.
 
 
 def _mean(path: str, band: int, windows: Windows) -> AnyArray:

@@ -1,4 +1,4 @@
-"""Concepts that the source itself gives, as the synthetic one does."""
+"""Concepts that the source itself provides, as the synthetic source does."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NOT_CONCEPTS = frozenset({"patch_id", "scene", "row_off", "col_off", "valid_fra
 
 
 class Given(ConceptKind[GivenConcept]):
-    """A column of the source's index, of whatever values."""
+    """A column of the source's index, with any type of values."""
 
     def values(self, index: pd.DataFrame) -> Values:
-        """What the column holds; raises ConfigError where the source has no such column."""
+        """Return the type of the column's values; raises ConfigError if there is no such column."""
         column = self._column(index)
         if pd.api.types.is_bool_dtype(column):
             return "yes/no"
         return "number" if pd.api.types.is_numeric_dtype(column) else "category"
 
     def column(self, work: Work) -> AnyArray:
-        """Return the column as text, float64 or bool."""
+        """Return the column as object (text), float64 or bool, ``(n,)``."""
         column, values = self._column(work.index), self.values(work.index)
         if values == "category":
             return np.asarray(column.astype(object).where(column.notna(), UNKNOWN), dtype=object)
@@ -35,8 +35,7 @@ class Given(ConceptKind[GivenConcept]):
         if self.name not in index.columns:
             own = [column for column in index.columns if column not in _NOT_CONCEPTS]
             raise ConfigError(
-                f"concepts.{self.name} is given by the source, but this source gives no such "
-                "concept",
+                f"concepts.{self.name} has kind 'given', but the source provides no such concept",
                 remedy=suggestion(self.name, own),
             )
         return index[self.name]

@@ -1,4 +1,4 @@
-"""Layers of large OSM extracts, kept beside the run after they were read once."""
+"""Layers of large OSM extracts, kept beside the run once they have been read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from owl_geo.settings.config import LayerSettings
 
 
 class KeptLayers:
-    """Reads layers, and remembers what it read of OSM extracts.
+    """Reads layers, and remembers what it read from OSM extracts.
 
-    An extract is read from end to end for a few of its tags, and the features that have them make a
-    small file. Its name follows from path, size and time of the extract, and from the tags.
+    An extract is read from end to end for a few tags, and the features with these tags make a
+    small file. Its name derives from the extract's path, size and time, and from the tags.
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
@@ -32,7 +32,7 @@ class KeptLayers:
         self._used: dict[str, Layer] = {}
 
     def load(self, settings: LayerSettings, keys: Collection[str]) -> Layer:
-        """Read a layer as ``layers.load`` does, from what is kept of it if it is."""
+        """Read a layer as ``layers.load`` does, from the kept file if there is one."""
         path = Path(settings.path)
         if not is_osm(settings.path) or not path.is_file():
             return load(settings, keys)
@@ -45,7 +45,7 @@ class KeptLayers:
         return self._used[name]
 
     def write(self, folder: Path) -> None:
-        """Keep in ``folder`` what was read through here, and nothing else.
+        """Write the layers that were read through here to ``folder``, and nothing else.
 
         Raises OSError or RunError.
         """
@@ -58,7 +58,7 @@ class KeptLayers:
             layer.features.to_parquet(folder / f"{name}.parquet")
             flush(folder / f"{name}.parquet")
             record = {"bounds": layer.extent.bounds, "fields": layer.fields}
-            # the record comes last: with it all is there
+            # the record is written last: if it exists, everything else does
             with writing_file(folder / f"{name}.json") as partial:
                 partial.write_text(json.dumps(record), encoding="utf-8")
         for path in folder.iterdir():

@@ -1,6 +1,6 @@
-"""What a kind of concept has to be, and what it is given to compute its values.
+"""What a kind of concept must provide, and what it is given to compute its values.
 
-Each kind is a table [concepts.NAME] in ``settings.config``, whose ``home`` names a ``ConceptKind``.
+Each kind has a table [concepts.NAME] in ``settings.config``; its ``home`` names a ``ConceptKind``.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class ConceptKind(Generic[S]):
     """A declared concept: what it needs, and how its values are computed.
 
     Args:
-        name: of the concept.
-        settings: as it was declared.
-        layers: all that owl.toml names.
+        name: name of the concept.
+        settings: the concept as declared in owl.toml.
+        layers: all layers that owl.toml declares.
     """
 
-    compares: Values | None = None  # what values the concept has to have that it is made of
+    compares: Values | None = None  # the values that the concept ``of`` must have
 
     def __init__(self, name: str, settings: S, layers: Mapping[str, LayerSettings]) -> None:
         self.name = name
@@ -46,25 +46,25 @@ class ConceptKind(Generic[S]):
 
     @property
     def of(self) -> str | None:
-        """The concept that it is made of; None where it is made of none."""
+        """The name of the concept that this one is derived from; None if there is none."""
         return None
 
     @property
     def selection(self) -> Selection | None:
-        """What it asks of a layer; None where it reads none.
+        """What the concept selects from a layer; None if it reads no layer.
 
-        Raises ConfigError where that cannot be asked.
+        Raises ConfigError for a malformed filter or an unknown layer.
         """
         return None
 
     def values(self, index: pd.DataFrame) -> Values:
-        """Return what its values are, for the patches of a source's index; raises ConfigError."""
+        """Return the type of its values, given a source's index; raises ConfigError."""
         raise NotImplementedError
 
     def column(self, work: Work) -> AnyArray:
         """Return the value of every patch, object (text), float64 or bool ``(n,)``.
 
-        Raises ConfigError, or LayerError where a file cannot be read or lies elsewhere.
+        Raises ConfigError, or LayerError where a file cannot be read or covers none of the patches.
         """
         raise NotImplementedError
 
@@ -73,13 +73,13 @@ class Work:
     """The pool that concepts are computed for, the columns so far, and the layers that were read.
 
     Args:
-        index: of the source.
+        index: the index of the source.
         pool: the windows of its patches.
-        layers: all that owl.toml names.
-        selections: what all concepts ask of them; a layer is read once, for all.
-        a_part: whether the pool is a part of one that may reach further than these patches.
-        workers: who computes.
-        kept: spares the reading of extracts that were read before.
+        layers: all layers that owl.toml declares.
+        selections: what the concepts select from them; each layer is read once for all concepts.
+        a_part: whether the pool is part of a larger one, which may reach beyond these patches.
+        workers: what the computing is shared out to.
+        kept: layers from earlier commands, which need not be read again.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class Work:
         self.index = index
         self.pool = pool
         self.workers = workers
-        self.columns: dict[str, AnyArray] = {}  # of the concepts that are done
+        self.columns: dict[str, AnyArray] = {}  # of the concepts computed so far
         self.coverage: dict[str, float] = {}  # layer, or path of a raster -> share of the area
         self._a_part = a_part
         self._kept = kept
         self._extents: list[extents.Extent] = []
         self._settings = layers
         self._layers: dict[str, Layer] = {}
-        self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes wanted of it, in order
+        self._keys: dict[str, dict[str, None]] = {}  # layer -> attributes needed from it, in order
         self._selections = list(selections)
         for selection in self._selections:
             self._keys.setdefault(selection.layer, {}).update(dict.fromkeys(selection.keys))
@@ -117,14 +117,14 @@ class Work:
     ) -> AnyArray:
         """Let workers compute the values of windows; see ``Pool.fill``.
 
-        ``compute`` travels to them: a function of a module, or a ``partial`` of one. Large scenes
-        are cut up, unless it wants ``scenes_whole``.
+        ``compute`` is pickled, so it must be a module-level function or a ``partial`` of one. Large
+        scenes are split unless ``scenes_whole`` is set.
         """
         parts = self.pool.scenes if scenes_whole else self.pool.parts
         return self.pool.fill(default, compute, self.workers, parts)
 
     def layer(self, name: str) -> Layer:
-        """Return a layer with all that concepts ask of it; raises LayerError."""
+        """Return a layer with every attribute that the concepts need; raises LayerError."""
         if name not in self._layers:
             layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
             self.cover(name, f"layer {name!r}", lambda: layer.extent)
@@ -132,18 +132,18 @@ class Work:
             self._warn_of_missing(name, layer)
         return self._layers[name]
 
-    def cover(self, key: str, what: str, extent: Callable[[], extents.Extent]) -> None:
-        """Note how far a file reaches, once by ``key``; ``what`` names it in messages.
+    def cover(self, key: str, label: str, extent: Callable[[], extents.Extent]) -> None:
+        """Record how much of the patches a file covers, once per ``key``.
 
-        Raises LayerError where it lies elsewhere than the patches.
+        ``label`` names the file in messages. Raises LayerError if it covers none of the patches.
         """
         if key not in self.coverage:
-            reach = extent()
-            self._extents.append(reach)
-            self.coverage[key] = extents.check(what, reach, self.pool, a_part=self._a_part)
+            spanned = extent()
+            self._extents.append(spanned)
+            self.coverage[key] = extents.check(label, spanned, self.pool, a_part=self._a_part)
 
     def untouched(self) -> tuple[str, ...]:
-        """Return the scenes that no layer or raster reaches, none where there is no layer."""
+        """Return the scenes that no layer or raster reaches; empty if no layer was read."""
         if not self._extents:
             return ()
         touched = set().union(*(extents.touched_scenes(e, self.pool) for e in self._extents))
@@ -151,13 +151,13 @@ class Work:
         return tuple(name for name in names if name not in touched)
 
     def _warn_of_missing(self, name: str, layer: Layer) -> None:
-        """Say once which of the attributes that concepts ask of a layer it has not."""
-        asked = [one for one in self._selections if one.layer == name and one.missing(layer)]
-        partly = [one for one in asked if len(one.missing(layer)) < len(one.keys)]
+        """Warn once about the attributes that concepts need and the layer lacks."""
+        lacking = [one for one in self._selections if one.layer == name and one.missing(layer)]
+        partly = [one for one in lacking if len(one.missing(layer)) < len(one.keys)]
         if partly:
             missing = dict.fromkeys(key for one in partly for key in one.missing(layer))
             _log.warning(
-                "layer %r has no column %s; filters of %s by them find nothing",
+                "layer %r has no column %s; filters of %s on it match nothing",
                 name,
                 ", ".join(map(repr, missing)),
                 " and ".join(f"concepts.{one.concept}" for one in partly),
@@ -167,7 +167,7 @@ class Work:
 def kinds_of(
     concepts: Mapping[str, Any], layers: Mapping[str, LayerSettings]
 ) -> dict[str, ConceptKind[Any]]:
-    """Return the declared concepts, each as its kind, in the order declared."""
+    """Return the ``ConceptKind`` of each declared concept, in the order declared."""
     return {
         name: implementation(settings.home)(name, settings, layers)
         for name, settings in concepts.items()

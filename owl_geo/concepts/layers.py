@@ -30,7 +30,7 @@ _DBF_NAME_LENGTH = 10
 
 @dataclass(frozen=True)
 class Layer:
-    """Features, where they may lie, and the attributes that the file offers."""
+    """Features, the rectangle that they may lie in, and the attributes that the file has."""
 
     features: gpd.GeoDataFrame
     extent: Extent
@@ -40,10 +40,10 @@ class Layer:
 def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
     """Read a vector layer: geometries and one column per key, with its CRS.
 
-    Of a GDAL file a key finds the attribute of that name, whatever its case; keys that are not
-    there have no column; ``None`` reads all attributes. An OSM file needs keys, and has a column
-    for each. Invalid polygons are repaired, empty geometries dropped, heights forgotten.
-    Raises LayerError where the layer cannot be read, has no CRS, or holds nothing.
+    In a GDAL file a key matches the attribute of that name, whatever its case; keys without an
+    attribute get no column; ``None`` reads all attributes. An OSM file needs keys, and gets a
+    column for each. Invalid polygons are repaired, empty geometries and heights are dropped.
+    Raises LayerError where the layer cannot be read, has no CRS, or is empty.
     """
     return load(settings, keys).features
 
@@ -58,12 +58,10 @@ def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if settings.layer is not None:
         raise LayerError(
-            f"{settings.path} is an OSM file and has no layers", remedy="leave layer out"
+            f"{settings.path} is an OSM file and has no layers", remedy="leave out 'layer'"
         )
     if not keys:
-        raise LayerError(
-            f"{settings.path} is an OSM file", remedy="say which tags are wanted of it"
-        )
+        raise LayerError(f"{settings.path} is an OSM file", remedy="name the tags to read from it")
     features, box = read_osm(settings.path, keys)
     features = _repaired(features, settings.path)
     if features.empty:
@@ -85,9 +83,9 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         raise LayerError(
             f"cannot read the layer {_described(settings)}: {reason(error)}",
             remedy=(
-                "it is a raster, which a concept of kind raster takes"
+                "use a concept of kind raster, since the file is a raster"
                 if is_raster(settings.path)
-                else "open it in QGIS to see what it is"
+                else "open it in QGIS to see what it contains"
             ),
         ) from error
     fields = tuple(str(field) for field in info["fields"])
@@ -101,7 +99,8 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     raw = _read(settings, layer, sorted(read))
     if raw.crs is None:
         raise LayerError(
-            f"{_described(settings)} has no CRS", remedy="assign one, with ogr2ogr -a_srs say"
+            f"{_described(settings)} has no CRS",
+            remedy="assign one, for example with ogr2ogr -a_srs",
         )
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
@@ -115,7 +114,10 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
 
 
 def _layer_name(settings: LayerSettings) -> str:
-    """Return the layer asked for, or the file's one layer with geometry; raises LayerError."""
+    """Return the layer in the settings, or else the file's only one with geometry.
+
+    Raises LayerError where there is no such layer, or several to choose from.
+    """
     listed = [(str(name), kind) for name, kind in pyogrio.list_layers(settings.path)]
     if settings.layer is not None:
         names = [name for name, _ in listed]
@@ -165,7 +167,7 @@ def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
 
 
 def _tags_within(other_tags: pd.Series, keys: list[str]) -> dict[str, pd.Series]:
-    """Take the keys out of text like ``"power"=>"plant","name"=>"x"``; only those that occur."""
+    """Extract the keys that occur in text like ``"power"=>"plant","name"=>"x"``."""
     columns = {}
     for key in keys:
         tag = other_tags.astype("string").str.extract(
@@ -180,7 +182,7 @@ def _repaired(features: gpd.GeoDataFrame, where: str) -> gpd.GeoDataFrame:
     geometry = repaired(features.geometry.to_numpy())
     lost = int(shapely.is_missing(geometry).sum() - features.geometry.isna().sum())
     if lost:
-        _log.warning("%s: left out %d features whose coordinates are no place", where, lost)
+        _log.warning("%s: left out %d features with invalid coordinates", where, lost)
     features = features.set_geometry(gpd.GeoSeries(geometry, features.index, features.crs))
     kept = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     return features[np.asarray(kept)].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""OpenStreetMap files, read in one stream by libosmium; only the wanted keys are kept."""
+"""OpenStreetMap files, read in one stream by libosmium; only the requested keys are kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("owl_geo")
 
 SUFFIXES = (".osm.pbf", ".osm", ".osm.gz", ".osm.bz2")
 
-# Keys whose closed ways run around something rather than cover it, unless area=yes says otherwise.
+# Keys whose closed ways run around something rather than cover it, unless area=yes is set.
 _LINEAR_KEYS = frozenset({"aerialway", "barrier", "highway", "railway", "route"})
 _LINEAR_TAGS = frozenset(
     {
@@ -33,7 +33,7 @@ _LINEAR_TAGS = frozenset(
 
 
 def is_osm(path: str) -> bool:
-    """Say whether the file's name is one of an OSM file: .osm.pbf, .osm, .osm.gz or .osm.bz2."""
+    """Return whether the name is that of an OSM file: .osm.pbf, .osm, .osm.gz or .osm.bz2."""
     return path.lower().endswith(SUFFIXES)
 
 
@@ -41,13 +41,13 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
     """Read the features that have one of the keys, and the bounding box of the file's header.
 
     The frame is in EPSG:4326 and has one text column per key, missing where a feature lacks it.
-    Closed ways and multipolygon relations are polygons, open ways lines, tagged nodes points. What
-    cannot be assembled is left out and counted in one warning. Node locations are held in memory.
-    Raises LayerError where the file is missing, no OSM file, or cut short.
+    Closed ways and multipolygon relations are polygons, open ways lines, tagged nodes points.
+    Features that cannot be assembled are left out and counted in one warning. Node locations are
+    held in memory. Raises LayerError where the file is missing, truncated or not an OSM file.
     """
     if not Path(path).is_file():
         if Path(path).exists():
-            kind = "a folder" if Path(path).is_dir() else "no file"
+            kind = "a folder" if Path(path).is_dir() else "not a file"
             raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
         raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     wanted = tuple(dict.fromkeys(keys))
@@ -56,7 +56,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
         box = osmium.io.Reader(path, osmium.osm.NOTHING).header().box()
         reader.read(_objects(path, wanted))
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
-        raise LayerError(f"{path} is no OSM file, or a damaged one: {error}") from error
+        raise LayerError(f"{path} is not an OSM file, or is damaged: {error}") from error
     if reader.n_broken:
         _log.warning(
             "%s: left out %d ways or relations with broken or incomplete rings",
@@ -78,10 +78,10 @@ def _objects(path: str, keys: tuple[str, ...]) -> Iterator[Any]:
 
 
 class _WithoutMemberZero:
-    """Leaves out relations with a member of the number 0, which end libosmium's assembly badly."""
+    """Leaves out relations with a member of id 0, which break libosmium's assembly."""
 
     def relation(self, relation: Any) -> bool:
-        """Say whether to leave it out."""
+        """Return whether to leave the relation out."""
         return any(member.ref == 0 for member in relation.members)
 
 
@@ -94,8 +94,8 @@ class _Reader:
         self._shapes: list[str] = []  # WKB of ways and areas, in hex
         self._point_tags: list[tuple[str | None, ...]] = []
         self._shape_tags: list[tuple[str | None, ...]] = []
-        # (is a way, id) of what should be an area, and of what is; an area of a way comes after
-        # the way, an area of a relation before the relation
+        # (is a way, id) of entities that should be areas, and of those that are; the area of a
+        # way comes after the way, that of a relation before the relation
         self._expected: set[tuple[bool, int]] = set()
         self._assembled: set[tuple[bool, int]] = set()
         self._n_broken = 0
@@ -152,7 +152,7 @@ class _Reader:
         self._shape_tags.append(tags)
 
     def _is_line(self, entity: Any, tags: tuple[str | None, ...]) -> bool:
-        """A closed way is a line if it says so, or if all its wanted tags are linear by nature."""
+        """A closed way is a line if tagged area=no, or if all its requested tags are linear."""
         area = entity.tags.get("area")
         if area in ("yes", "no"):
             return bool(area == "no")

@@ -1,4 +1,4 @@
-"""The patches of a pool, shared out to workers scene by scene, and their values gathered again."""
+"""The patches of a pool, handed to workers scene by scene, and their values collected again."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Part:
     """k patches of one scene."""
 
     positions: IntArray  # in the pool, (k,)
-    windows: Windows  # theirs, in this order
+    windows: Windows  # of these patches, in this order
 
 
 @dataclass(frozen=True)
 class Pool:
-    """n patches, and the same scene by scene."""
+    """n patches, as one table and scene by scene."""
 
     windows: PoolWindows
     scenes: tuple[Part, ...]
 
     @classmethod
     def of(cls, windows: PoolWindows) -> Pool:
-        """Split windows into their scenes, in the order in which these first come."""
+        """Split windows by scene, in the order in which the scenes first appear."""
         return cls(windows, tuple(Part(*part) for part in windows.by_scene()))
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Pool:
     ) -> AnyArray:
         """Let workers compute the values of each part, ``(k,)``; return all, ``(n,)``.
 
-        A text as default makes an object array, a number float64.
+        The array is of type object if the default is text, and float64 if it is a number.
         """
         kind = object if isinstance(default, str) else np.float64
         values = np.full(len(self), default, dtype=kind)
@@ -61,7 +61,7 @@ class Pool:
 
     @property
     def parts(self) -> list[Part]:
-        """The scenes, large ones cut up: polygons of all their patches would fill the memory."""
+        """The scenes, large ones split: polygons of all their patches would fill the memory."""
         return [
             Part(scene.positions[rows], scene.windows.take(rows))
             for scene in self.scenes

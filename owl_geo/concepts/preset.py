@@ -1,4 +1,4 @@
-"""The concepts that ``init --osm`` declares: land cover, and how far industry is."""
+"""The concepts that ``init --osm`` declares: land cover, and the distance to industry."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _INDUSTRY = (
 
 
 def osm_preset(layer: str = "osm") -> dict[str, Concept]:
-    """Return the four concepts to start from, for an OSM layer of the given name.
+    """Return the four concepts to start with, for an OSM layer of the given name.
 
-    ``land_cover`` (category), ``dist_industrial`` (metres), and from them ``urban`` and
-    ``near_industrial`` (yes/no, nearer than 2 km).
+    These are ``land_cover`` (category) and ``dist_industrial`` (metres), and derived from them
+    ``urban`` and ``near_industrial`` (yes/no, nearer than 2 km).
     """
     return {
         "land_cover": CategoryConcept(layer=layer, classes=_LAND_COVER),

@@ -1,7 +1,7 @@
-"""What another raster says about each patch: majority class, mean, or shares of classes.
+"""Statistics of another raster within each patch: majority class, mean, or shares of classes.
 
-The other raster is sampled at the pixels of the scene; where its own are smaller, at a grid refined
-until every one of them has its say, so that the counts are those of the raster itself.
+The other raster is sampled at the pixels of the scene; where its own pixels are smaller, at a grid
+refined until each of them is sampled, so that the counts are those of the raster itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000
-_MOST_REFINED = 8  # 64 samples in a pixel of the scene speak for it, however many there are
+_MOST_REFINED = 8  # at most 64 samples represent one pixel of the scene
 
 
 def majority(
@@ -34,8 +34,9 @@ def majority(
 ) -> AnyArray:
     """Return the most frequent class in each window as text, object ``(n,)``.
 
-    ``names`` maps codes, as text, to names; other codes stay as they are. ``unknown`` where the
-    raster has no data; the smaller code wins a tie. Raises LayerError for a raster of fractions.
+    ``names`` maps codes, as text, to names; other codes stay as they are. The class is ``unknown``
+    where the raster has no data; the smaller code wins a tie. Raises LayerError for a raster whose
+    values are not whole numbers.
     """
     names = names or {}
     winner = np.full(len(windows), UNKNOWN, dtype=object)
@@ -44,7 +45,10 @@ def majority(
         if len(codes) == 0:
             continue
         if not np.array_equal(codes, np.trunc(codes)):
-            raise LayerError(f"{path} holds fractions, no classes", remedy="set reduce to 'mean'")
+            raise LayerError(
+                f"{path} holds fractions, not classes",
+                remedy="set reduce to 'mean' in owl.toml",
+            )
         texts = [names.get(str(int(code)), str(int(code))) for code in codes]
         counts = _counts(values, valid, codes)
         some = counts.any(axis=1)
@@ -54,7 +58,7 @@ def majority(
 
 
 def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
-    """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN for none.
+    """Return the mean of the valid pixels in each window, float64 ``(n,)``, NaN if there are none.
 
     Raises LayerError where the raster cannot be read.
     """
@@ -69,10 +73,10 @@ def mean(path: str, windows: Windows, *, band: int = 1) -> NDArray[np.float64]:
 def class_shares_of_raster(
     path: str, windows: Windows, values: Sequence[float], *, band: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of each value among a window's valid pixels, and the share of those.
+    """Return the share of each value among a window's valid pixels, and the share of valid pixels.
 
-    float64 ``(n, len(values))``, zeros where no pixel is valid, and ``(n,)``. Raises LayerError
-    where the raster cannot be read.
+    The former is float64 ``(n, len(values))``, with zeros where no pixel is valid, the latter
+    ``(n,)``. Raises LayerError where the raster cannot be read.
     """
     shares = np.zeros((len(windows), len(values)))
     valid_share = np.zeros(len(windows))
@@ -85,7 +89,7 @@ def class_shares_of_raster(
 
 
 def extent(path: str) -> Extent:
-    """Return the rectangle that a raster spans; raises LayerError where it has no place."""
+    """Return the rectangle that a raster spans; raises LayerError if it is not georeferenced."""
     with open_layer(path) as dataset:
         return Extent(CRS.from_user_input(dataset.crs), bounds_of(dataset))
 
@@ -111,7 +115,7 @@ def _pixels(
 
 
 def _refinement(path: str, grid: SceneGrid) -> int:
-    """Into how many pixels, along an edge, a scene's pixel must be cut to match the raster's."""
+    """Return how many pixels, along an edge, a scene's pixel splits into to match the raster."""
     with open_layer(path) as dataset:
         crs, pixel_area = CRS.from_user_input(dataset.crs), abs(dataset.transform.determinant)
     row, col = grid.height / 2, grid.width / 2
@@ -120,7 +124,7 @@ def _refinement(path: str, grid: SceneGrid) -> int:
     area = abs(np.linalg.det(corners[1:] - corners[0]))  # of a scene's pixel, in the raster's CRS
     if not np.isfinite(area):
         return 1
-    # the slack keeps rasters that differ by a datum's last digits at their own size
+    # the tolerance absorbs differences in a datum's last digits
     return int(np.clip(math.ceil(math.sqrt(area / pixel_area) - 0.05), 1, _MOST_REFINED))
 
 

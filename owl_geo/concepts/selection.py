@@ -1,4 +1,4 @@
-"""Which features of a layer a concept asks for, class by class."""
+"""Which features of a layer a concept selects, class by class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from owl_geo.types import AnyArray, IntArray
 
 @dataclass(frozen=True)
 class Selection:
-    """What one concept asks of its layer: tag filters per class, or the column of the classes."""
+    """What one concept needs from its layer: tag filters per class, or the column of classes."""
 
     concept: str
     layer: str
@@ -28,11 +28,11 @@ class Selection:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The attributes it needs, each once."""
+        """The attributes that it needs, each once."""
         if self.column is not None:
             return (self.column,)
-        asked = (part.key for parts in self.classes.values() for part in parts)
-        return tuple(dict.fromkeys(asked))
+        keys = (part.key for parts in self.classes.values() for part in parts)
+        return tuple(dict.fromkeys(keys))
 
     def __str__(self) -> str:
         parts = (str(part) for parts in self.classes.values() for part in parts)
@@ -41,8 +41,8 @@ class Selection:
     def features(self, layer: Layer) -> tuple[list[str], AnyArray, IntArray]:
         """Return the names of the classes, and geometries ``(m,)`` with their class ``(m,)``.
 
-        A feature that fits several classes comes once for each. Raises LayerError where none of
-        the attributes is there.
+        A feature that fits several classes appears once for each. Raises LayerError where none of
+        the attributes exists.
         """
         self._check_columns(layer)
         geometries = layer.features.geometry.to_numpy()
@@ -61,15 +61,15 @@ class Selection:
             near = did_you_mean(missing[0], layer.fields)
             raise LayerError(
                 f"concepts.{self.concept}: layer {self.layer!r} has no column {missing[0]!r}{near}",
-                remedy="take an OpenStreetMap extract, or edit the concept's filters",
+                remedy="use an OpenStreetMap extract, or edit the concept's filters",
             )
 
     def missing(self, layer: Layer) -> list[str]:
-        """Return the attributes that it needs and the layer has not."""
+        """Return the attributes that it needs and the layer lacks."""
         return [key for key in self.keys if key not in layer.features.columns]
 
     def meant(self, layer: Layer) -> str:
-        """Return ``"; did you mean 'key=value'?"`` for a value that a column has, else nothing."""
+        """Return ``"; did you mean 'key=value'?"`` for a value that a column has, else ``""``."""
         for part in (part for parts in self.classes.values() for part in parts):
             if part.key not in layer.features.columns:
                 continue
@@ -91,7 +91,7 @@ def select(
     *,
     column: str | None = None,
 ) -> Selection:
-    """Parse what a concept asks of a layer: tag filters by class, or the column of the classes.
+    """Parse what a concept selects from a layer: tag filters by class, or the column of classes.
 
     Raises ConfigError for a malformed filter or an unknown layer.
     """

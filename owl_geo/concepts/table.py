@@ -22,11 +22,11 @@ _CLASSES_SHOWN = 12
 
 @dataclass(frozen=True)
 class ConceptTable:
-    """Concepts of all patches, and how far the layers behind them reach."""
+    """The concepts of all patches, and how much of the patches the layers behind them cover."""
 
     columns: pd.DataFrame  # object (text), float64 or bool, in the order declared
     coverage: dict[str, float]  # layer, or path of a raster -> share of the patches' area, 0 to 1
-    outside: tuple[str, ...] = ()  # scenes that no layer reaches, where that was asked
+    outside: tuple[str, ...] = ()  # scenes that no layer reaches, if ``skip`` was set
 
 
 def concept_table(
@@ -44,12 +44,12 @@ def concept_table(
     """Compute the declared concepts for every row of a source's index, which has these windows.
 
     A layer is read once, however many concepts use it; ``progress`` counts concepts. The index may
-    be ``a_part`` of a pool, and then lie beyond a layer. With ``skip``, scenes that lie outside
-    every layer and raster are named in ``outside``; their rows are as if nothing was there.
-    ``workers`` share the work; threads of this process if none are named. ``kept`` spares the
-    reading of extracts that were read before.
+    be ``a_part`` of a pool, and may then lie beyond a layer. With ``skip``, scenes that lie outside
+    every layer and raster are named in ``outside``; their rows are computed as if nothing were
+    there. ``workers`` share the work; by default these are threads of this process. With ``kept``,
+    extracts that were read before are not read again.
     Raises ConfigError for concepts that do not fit together, and LayerError for a layer or raster
-    that cannot be read, lacks what the concepts ask of it, or lies elsewhere.
+    that cannot be read, lacks what the concepts need, or lies elsewhere.
     """
     kinds = kinds_of(concepts, layers)
     _check(kinds, index)
@@ -77,7 +77,7 @@ def concept_table(
 
 
 def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
-    """Raise ConfigError for a concept that does not fit the concept it is made of."""
+    """Raise ConfigError for a concept that does not fit the one it is derived from."""
     values: dict[str, Values] = {}
     for name, kind in kinds.items():
         values[name] = kind.values(index)
@@ -97,7 +97,7 @@ def _check(kinds: Mapping[str, ConceptKind[Any]], index: pd.DataFrame) -> None:
 
 
 def describe(columns: pd.DataFrame) -> list[str]:
-    """Return one line per concept: classes with counts, the range of a number, the share of yes."""
+    """Return one line per concept: the counts of classes, range of numbers, or share of yes."""
     return [f"{name}: {_summary(columns[name])}" for name in columns]
 
 

@@ -1,1 +1,1 @@
-"""Files that appear whole, GeoPackages, QGIS styles, and names that any disk takes."""
+"""Files that appear whole, GeoPackages, QGIS styles, and file names that any disk accepts."""

@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all, and disks that are full, as one line."""
+"""Folders and files that appear whole or not at all, and disk errors as one line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from owl_geo.errors import BatchError, BusyError, RunError
 
 @contextmanager
 def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a folder beside ``target`` to fill, then rename it into place; clean up on any error."""
+    """Yield a folder beside ``target`` to fill, then rename it; clean up after any error."""
     with disk_errors(target):
         target = Path(os.path.realpath(target))  # a link to a folder leads to that folder
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{target.name}.partial-"
         for left_over in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
-            shutil.rmtree(left_over)  # of a process that was killed
+            shutil.rmtree(left_over)  # from a process that was killed
         partial, old = (target.with_name(prefix + secrets.token_hex(4)) for _ in range(2))
         partial.mkdir()
         try:
@@ -46,14 +46,14 @@ def writing_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
-    """Give a folder within ``folder`` to fill with files that replace those of their names.
+    """Yield a folder within ``folder`` to fill with files that replace those of the same names.
 
-    All of them or none: when the block ends the new files get the name ``waiting``, and from then
-    on ``finish_replacing`` brings them to their places, now or after a process was killed.
+    All of them are replaced or none: when the block ends, the folder is renamed to ``waiting``, and
+    from then on ``finish_replacing`` moves the files into place, even after a process was killed.
     """
     with disk_errors(folder):
         partial = folder / f"{waiting}.partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed
         partial.mkdir()
         try:
             yield partial
@@ -67,9 +67,9 @@ def replacing_files(folder: Path, waiting: str) -> Iterator[Path]:
 
 
 def finish_replacing(folder: Path, waiting: str) -> None:
-    """Move the files that wait into their places; those that are there already stay.
+    """Move the waiting files into place; those that were moved before stay.
 
-    Raises RunError where that is not possible now; it may be tried again.
+    Raises RunError if that is not possible now; it may be tried again.
     """
     if not (folder / waiting).is_dir():
         return
@@ -81,17 +81,18 @@ def finish_replacing(folder: Path, waiting: str) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunError(
-            f"cannot write {folder}: {reason}", remedy="the next command there will try again"
+            f"cannot write {folder}: {reason}; the new files are complete, but not all in place",
+            remedy="run a command on it again, which moves the rest",
         ) from error
 
 
 @contextmanager
 def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Give a hidden path beside ``target`` to write to, then rename it, over what was there.
+    """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
-    The suffix is the target's, which tells GDAL the format. With ``shared`` several processes may
-    write the same at once: each writes a file of its own, and what a killed one leaves goes by
-    ``clear_partials``. Raises RunError where the disk is full or the folder cannot be written.
+    The suffix is the target's, because GDAL derives the format from it. With ``shared``, several
+    processes may write the same file at once: each writes its own, and ``clear_partials`` removes
+    what a killed one leaves. Raises RunError if the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
         except BaseException as error:
             partial.unlink(missing_ok=True)
             if shared and isinstance(error, FileNotFoundError) and target.exists():
-                return  # another process has written it, and cleared away ours
+                return  # another process has written the target, and removed our file
             raise
 
 
@@ -114,7 +115,7 @@ _SHARED = "-of-"
 
 
 def clear_partials(folder: Path) -> None:
-    """Remove what killed processes left of ``shared`` files whose place has since been filled."""
+    """Remove unfinished ``shared`` files of killed processes if the target exists by now."""
     for path in folder.glob(f".*.partial{_SHARED}*"):
         stem = path.name[1:].rpartition(f".partial{_SHARED}")[0]
         if (folder / f"{stem}{path.suffix}").exists():
@@ -123,19 +124,19 @@ def clear_partials(folder: Path) -> None:
 
 
 def check_space(folder: Path, n: int) -> None:
-    """Raise OSError where the disk has no ``n`` bytes left: for those who would notice too late."""
+    """Raise OSError if the disk has fewer than ``n`` bytes left, before writing a large file."""
     if shutil.disk_usage(folder).free < n:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def flush(file: Path) -> None:
     """Force a file to the disk; raises OSError."""
-    with file.open("r+b") as handle:  # for Windows, which flushes only what may be written
+    with file.open("r+b") as handle:  # Windows flushes only files that are open for writing
         os.fsync(handle.fileno())
 
 
 def _flush(folder: Path) -> None:
-    """Force a folder's files to the disk before it gets its name."""
+    """Force a folder's files to the disk before the folder is renamed."""
     for path in folder.rglob("*"):
         if path.is_file():
             flush(path)
@@ -145,14 +146,14 @@ def _flush(folder: Path) -> None:
 
 
 def _flush_names(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the system has a way to."""
+    """Force the names in a folder to the disk, where the system can."""
     if os.name == "nt":
         return
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a network drive that has no such way
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network drives cannot
             raise
     finally:
         os.close(number)
@@ -163,10 +164,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def locked(lock_file: Path, busy: str) -> Iterator[None]:
-    """Keep other processes out, by a file; the lock goes when this process does.
+    """Keep other processes out with a lock on a file; it ends with this process.
 
-    Raises BusyError, with the text ``busy``, where another process has it, and RunError where the
-    drive has no locks.
+    Raises BusyError, with the text ``busy``, if another process holds the lock, and RunError if the
+    drive does not support locks.
     """
     lock = FileLock(lock_file)
     try:
@@ -176,9 +177,9 @@ def locked(lock_file: Path, busy: str) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
             raise RunError(
-                f"{lock_file.parent} lies on a drive that cannot lock files, so that two commands "
+                f"{lock_file.parent} is on a drive that cannot lock files, so that two commands "
                 "could spoil each other's work",
-                remedy="put it on another drive, a local one say",
+                remedy="move it to another drive, for example a local one",
             ) from error
         reason = error.strerror or error
         raise RunError(f"cannot write {lock_file.parent}: {reason}") from error
@@ -193,14 +194,12 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a read-only folder into one line."""
     try:
         yield
-    except (OSError, BatchError) as error:  # the latter of a folder that is half made
-        raise RunError(
-            f"cannot write {path}: {_reason(error)}", remedy="nothing was changed"
-        ) from error
+    except (OSError, BatchError) as error:  # a BatchError names the temporary folder
+        raise RunError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the system said; libraries put words of their own around that."""
+    """Return the system's own message, without what libraries add to it."""
     while error.__cause__ is not None:
         error = error.__cause__
     return getattr(error, "strerror", None) or str(error)

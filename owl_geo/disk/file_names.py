@@ -1,4 +1,4 @@
-"""Names of files for scenes, which may be called anything."""
+"""File names for scenes, which may be called anything."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-_UNSAFE = re.compile(r"[^\w.+=-]")  # what some file system or shell refuses, ~ included
-_LONGEST = 120  # bytes; file systems take 255, and suffixes come
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
+_UNSAFE = re.compile(r"[^\w.+=-]")  # what some file system or shell does not accept, even ~
+_LONGEST = 120  # bytes; file systems allow 255, and suffixes are added
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
 
 
 def file_names(scenes: Sequence[str]) -> dict[str, str]:
-    """Return a file name without suffix for each scene, all different, also where case is lost.
+    """Return a file name without suffix for each scene, all different even if case is ignored.
 
-    A plain name stays; another keeps what is plain of it, and gets ``~`` and a digest of the whole.
+    A plain name stays as it is; any other keeps its plain characters, followed by ``~`` and a
+    digest of the whole name.
     """
     folded = Counter(_folded(name) for name in scenes)
     return {

@@ -1,7 +1,7 @@
-"""What batches and labels share of the GeoPackage format: making, opening, geometry blobs.
+"""GeoPackage for batches and labels: creating and opening files, styles, geometry blobs.
 
-Files are made by GDAL, which knows coordinate systems and spatial indexes, and read by the standard
-library's sqlite3, which sees what another program has committed while that program goes on editing.
+Files are created by GDAL, which handles coordinate systems and spatial indexes, and read by the
+standard library's sqlite3, which sees what another program has committed while it is still editing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ FEATURE_ID = "fid"
 GEOMETRY = "geom"
 BUSY_SECONDS = 30  # how long to wait for another program's lock
 
-# Of a file from elsewhere: a batch of a million patches takes half of these steps.
+# Limits for a foreign file: a batch of a million patches takes half of these steps.
 _STEPS_PER_TICK, _MOST_TICKS = 100_000, 400
 _LONGEST_VALUE = 64 * 2**20  # bytes
 
 # Bytes of the envelope in a geometry blob, by the code in bits 1 to 3 of its flags.
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64, 0, 0, 0)
 
-# The table as QGIS itself makes it.
+# The table as QGIS itself creates it.
 _STYLE_TABLE = """
 CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -79,8 +79,8 @@ def create(
 ) -> None:
     """Write ``frame`` as the only layer of a new GeoPackage 1.3; it appears whole or not at all.
 
-    ``finish`` may add tables of its own before the file gets its name. Raises FileExistsError
-    rather than replace a file, OSError where the folder or the disk does not allow it, and
+    ``finish`` may add further tables before the file is renamed to ``path``. Raises FileExistsError
+    rather than replace a file, OSError if the folder or the disk does not allow it, and
     ``sqlite3.Error`` from ``finish``.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
@@ -92,7 +92,7 @@ def create(
                 layer=layer,
                 driver="GPKG",
                 geometry_type="Polygon",
-                dataset_options={"VERSION": "1.3"},  # QGIS 3.22 warns of GDAL's newer default
+                dataset_options={"VERSION": "1.3"},  # QGIS 3.22 warns about GDAL's newer default
                 layer_options={
                     "FID": FEATURE_ID,
                     "GEOMETRY_NAME": GEOMETRY,
@@ -100,7 +100,7 @@ def create(
                 },
             )
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-            # before its reason GDAL quotes the SQL
+            # GDAL quotes the SQL before the reason
             reason = " ".join(str(error).split()).rpartition("failed: ")[2]
             raise OSError(f"{reason} (is the disk full?)") from error
         with closing(connect(made, "rw")) as connection:
@@ -114,7 +114,7 @@ def create(
 
 
 def clear_made(path: Path) -> None:
-    """Remove what killed processes left beside ``path`` on their way to ``create`` it."""
+    """Remove what killed processes left beside ``path`` while they tried to ``create`` it."""
     for folder in path.parent.glob(f".{path.stem}-*"):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -122,7 +122,7 @@ def clear_made(path: Path) -> None:
 def add_style(
     connection: sqlite3.Connection, layer: str, style: str, *, name: str, about: str
 ) -> None:
-    """Make ``style``, a QML, the default with which QGIS opens ``layer``; for ``finish``."""
+    """Store ``style``, a QML, with which QGIS opens ``layer`` by default; for use in ``finish``."""
     connection.execute(_STYLE_TABLE)
     connection.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier)"
@@ -137,7 +137,7 @@ def add_style(
 
 
 def typed(values: pd.Series) -> object:
-    """Return a column as booleans, float64 or text; gaps become null and keep the type."""
+    """Return a column as booleans, float64 or text; missing values become null of that type."""
     filled = values.dropna()
     if len(filled) and filled.map(lambda value: isinstance(value, bool | np.bool_)).all():
         return values.astype("boolean").array
@@ -149,7 +149,7 @@ def typed(values: pd.Series) -> object:
 
 
 def _check_whole(connection: sqlite3.Connection, layer: str, n: int, spatial_index: bool) -> None:
-    """Raise OSError unless GDAL wrote all: on a full disk it may leave off without an error."""
+    """Raise OSError unless GDAL wrote everything: on a full disk it may stop without an error."""
     tables = [layer, *([f"rtree_{layer}_{GEOMETRY}"] if spatial_index else [])]
     try:
         whole = (
@@ -164,11 +164,11 @@ def _check_whole(connection: sqlite3.Connection, layer: str, n: int, spatial_ind
     except sqlite3.DatabaseError:
         whole = False
     if not whole:
-        raise OSError("the file came out incomplete, perhaps the disk is full")
+        raise OSError("the file is incomplete (is the disk full?)")
 
 
 def _publish(made: Path, path: Path) -> None:
-    """Give the finished file its name in one step; another process may try the same."""
+    """Give the finished file its name in one step; another process may be trying the same."""
     try:
         os.link(made, path)
     except FileExistsError:
@@ -182,24 +182,25 @@ def _publish(made: Path, path: Path) -> None:
 def connect(path: Path, mode: str = "ro") -> sqlite3.Connection:
     """Open an existing SQLite file; ``mode`` is SQLite's ``ro`` or ``rw``, which never creates one.
 
-    Not ``immutable``: what QGIS has committed to the ``-wal`` file beside it is seen. Only where
-    there is none that there ought to be; SQLite would make one, or fail where it may not.
+    The file is not opened as ``immutable``, so that what QGIS has committed to the ``-wal`` file
+    beside it is seen, unless a ``-wal`` file should be there and is missing: SQLite would create
+    one, or fail if it may not.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     if mode == "ro" and lacks_wal(path):
         uri += "&immutable=1"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    # what the file's views and triggers say is not ours: they get harmless functions only
+    # the file's views and triggers may be anybody's: they may call only harmless functions
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     return connection
 
 
 def connect_to_foreign(path: Path) -> sqlite3.Connection:
-    """Open a file that anybody may have made, to read from.
+    """Open a file that anybody may have made, for reading.
 
-    A view that never ends is stopped with the ``sqlite3.Error`` "interrupted", and no value is
-    larger than 64 MB.
+    A view that never ends is stopped with the ``sqlite3.Error`` "interrupted", and values may have
+    at most 64 MB.
     """
     connection = connect(path)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
@@ -209,21 +210,21 @@ def connect_to_foreign(path: Path) -> sqlite3.Connection:
 
 
 def lacks_wal(path: Path) -> bool:
-    """Say whether the program that saved last kept changes in a ``-wal`` file that is not there.
+    """Return whether the program that saved last used a ``-wal`` file, which is missing.
 
-    Whoever closes such a file in good order leaves none either. But while it is open, changes stand
-    in that file alone, and a copy of the GeoPackage without it has not got them.
+    A program that closes the GeoPackage properly leaves none either. But while it is open, changes
+    are only in the ``-wal`` file, and a copy of the GeoPackage without it lacks them.
     """
     try:
         with path.open("rb") as file:
             head = file.read(20)
-    except OSError:  # whoever opens it says so
+    except OSError:  # opening the file will report it
         return False
     return head[18:20] == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
 
 
 def foreign_kind(path: Path) -> str | None:
-    """Say what a file is that is no SQLite database ("a zip archive"); None if it is one."""
+    """Return what a file is ("a zip archive") if it is not an SQLite database, else None."""
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith(b"SQLite format 3\x00"):
@@ -237,9 +238,9 @@ def foreign_kind(path: Path) -> str | None:
 
 
 def layers(connection: sqlite3.Connection) -> list[str] | None:
-    """Return the names of the vector layers; None where the database is no GeoPackage."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_contents'")
-    if known.fetchone() is None:
+    """Return the names of the vector layers; None if the database is not a GeoPackage."""
+    contents = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_contents'")
+    if contents.fetchone() is None:
         return None
     rows = connection.execute(
         "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name"
@@ -260,9 +261,9 @@ def geometry_column(connection: sqlite3.Connection, layer: str) -> tuple[str, in
 
 
 def crs_of(connection: sqlite3.Connection, srs_id: int) -> CRS | None:
-    """Return the CRS behind a ``srs_id``; None where the file leaves it undefined.
+    """Return the CRS with a ``srs_id``; None if the file leaves it undefined.
 
-    Raises ``sqlite3.DatabaseError`` where it is none that PROJ knows.
+    Raises ``sqlite3.DatabaseError`` if PROJ does not know it.
     """
     row = connection.execute(
         "SELECT organization, organization_coordsys_id, definition"
@@ -278,11 +279,11 @@ def crs_of(connection: sqlite3.Connection, srs_id: int) -> CRS | None:
         try:
             return CRS.from_user_input(str(definition))
         except CRSError as error:
-            raise sqlite3.DatabaseError(f"its CRS {srs_id} is none that PROJ knows") from error
+            raise sqlite3.DatabaseError(f"PROJ does not know its CRS {srs_id}") from error
 
 
 def quoted(name: str) -> str:
-    """Return a column name as SQL writes it."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -297,7 +298,7 @@ def to_blobs(polygons: Sequence[shapely.Polygon], srs_id: int) -> list[bytes]:
 
 
 def from_blobs(blobs: Sequence[object]) -> NDArray[np.object_]:
-    """Return the geometries of GeoPackage blobs, ``(n,)``; None for what is no geometry."""
+    """Return the geometries of GeoPackage blobs, ``(n,)``; None for those that are not valid."""
     wkb = [
         blob[8 + _ENVELOPE_BYTES[blob[3] >> 1 & 0b111] :]
         if isinstance(blob, bytes) and blob[:2] == b"GP" and len(blob) > 8

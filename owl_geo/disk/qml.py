@@ -1,6 +1,6 @@
-"""What QGIS styles (QML) of different layers share, built element by element.
+"""Elements that the QGIS styles (QML) of different layers share.
 
-Text goes in as element text or attributes, so that a class may be called anything.
+Text is passed as element text or attributes, so that a class may be called anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _VERSION = "3.22.0"  # the oldest QGIS that is supported
 
 
 def root() -> ET.Element:
-    """Return the element that holds a whole style."""
+    """Return the root element of a style."""
     return ET.Element("qgis", version=_VERSION, styleCategories="AllStyleCategories")
 
 
@@ -25,12 +25,12 @@ def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
 
 
 def frame(colour: str, width_mm: float) -> ET.Element:
-    """A line along the inner side of the edge, so that neighbours do not cover each other's."""
+    """Return a line along the inside of the edge, so that neighbours do not cover each other's."""
     return symbol_layer(
         "SimpleLine",
         {
             "line_color": rgba(colour, 255),
-            "line_width": str(2 * width_mm),  # half of it falls outside and is not drawn
+            "line_width": str(2 * width_mm),  # the outer half is not drawn
             "line_width_unit": "MM",
             "joinstyle": "miter",
             "draw_inside_polygon": "1",
@@ -52,7 +52,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 def map_tip(title: str, rows: Mapping[str, str]) -> str:
     """Return a table in HTML for a map tip; ``title`` and the values of ``rows`` are expressions.
 
-    What they give is shown as text: a comment may hold HTML.
+    Their results are escaped and shown as text, since a comment may hold HTML.
     """
     lines = [
         f"<tr><td>{escape(name)}</td><td>[% {_as_text(value)} %]</td></tr>"
@@ -62,18 +62,18 @@ def map_tip(title: str, rows: Mapping[str, str]) -> str:
 
 
 def column(name: str) -> str:
-    """Return a column as an expression of QGIS."""
+    """Return a column as a QGIS expression."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _as_text(expression: str) -> str:
-    """Escape what an expression gives; QGIS has no function for it."""
+    """Return an expression whose result is escaped; QGIS has no function for that."""
     return f"replace(to_string({expression}), map('&', '&amp;', '<', '&lt;', '>', '&gt;'))"
 
 
 def options(values: Mapping[str, str]) -> ET.Element:
-    """A QVariantMap the way QGIS writes it."""
-    found = ET.Element("Option", type="Map")
+    """Return a QVariantMap the way QGIS writes it."""
+    element = ET.Element("Option", type="Map")
     for name, value in values.items():
-        ET.SubElement(found, "Option", name=name, value=value, type="QString")
-    return found
+        ET.SubElement(element, "Option", name=name, value=value, type="QString")
+    return element

@@ -1,1 +1,1 @@
-"""Ground truth, the held-out part, and searches in which the truth answers."""
+"""Simulated searches, in which ground truth answers, and comparisons of strategies by them."""

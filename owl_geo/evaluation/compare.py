@@ -1,8 +1,8 @@
-"""Strategies against each other: the same searches, over and over, with other seeds.
+"""Comparing strategies: the same searches, repeated with different seeds.
 
-A seed decides the held-out part, the first batch and every draw; strategies that share a seed share
-the held-out part, so their differences can be paired. Each search is done in memory, by a process
-of its own, and its records are kept as a file: an interrupted comparison goes on where it stopped.
+A seed determines the held-out part, the first batch and every draw; strategies that share a seed
+share the held-out part, so their differences can be paired. Each search runs in memory, in its own
+process, and its records are saved in a file: an interrupted comparison resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from owl_geo.work.workers import Threads
 PLAN = "compare.json"
 SEARCHES = "searches"
 FEATURES = "features"
-# tables that decide what is searched and judged by, which all strategies share
+# tables that define the pool and how searches are judged, which all strategies share
 _SHARED = ("source", "layers", "concepts", "oracle", "evaluation", "classes", "positive", "seed")
 
 
@@ -51,7 +51,7 @@ class Plan:
     """A comparison: every contestant on every source with every seed."""
 
     folder: Path  # where records are kept
-    runs: Mapping[str, Path]  # source's name = a run folder with an oracle
+    runs: Mapping[str, Path]  # a run folder with an oracle, by the name of the source
     contestants: tuple[Contestant, ...]
     seeds: tuple[int, ...]
     budget: float  # share of the patches that may be asked
@@ -79,22 +79,22 @@ def compare(
     overwrite: bool = False,
     on_done: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Do every search that is not done yet and return the records of all; see ``curves.COLUMNS``.
+    """Do every search that is still missing and return all records; see ``curves.COLUMNS``.
 
     Args:
         plan: what is compared.
-        jobs: processes; each computes with one thread.
-        overwrite: do all searches anew.
-        on_done: told how many searches are done, of how many.
+        jobs: number of processes; each computes with one thread.
+        overwrite: redo all searches.
+        on_done: called with the number of searches done and their total number.
 
-    Raises ConfigError for settings that cannot be, RunError for a run without an oracle, a folder
-    that holds another comparison, or a search that failed; what was done stays.
+    Raises ConfigError for invalid settings, RunError for a run without an oracle, a folder that
+    holds another comparison, or a search that failed; finished searches are kept.
     """
     _check(plan)
     _claim(plan, overwrite)
     todo = [
         _Job(plan, source, contestant, seed)
-        for seed in plan.seeds  # so that a comparison that is stopped has whole seeds
+        for seed in plan.seeds  # outermost, so that an interrupted comparison has complete seeds
         for source in plan.runs
         for contestant in (*plan.contestants, Contestant(FULL))
     ]
@@ -109,23 +109,28 @@ def compare(
 
 
 def _check(plan: Plan) -> None:
-    """Find out before hours of work what cannot work."""
+    """Raise an error for a plan that cannot work, before hours are spent on it."""
     if not 0 < plan.budget <= 1:
-        raise ConfigError(f"the budget is {plan.budget:g}, but it is a share of the pool, 0 to 1")
+        raise ConfigError(
+            f"the budget is {plan.budget:g}, but must be a share of the pool, above 0 and up to 1"
+        )
     if not plan.contestants or not plan.seeds:
-        raise ConfigError("there is nothing to compare: give strategies and seeds")
+        raise ConfigError("there is nothing to compare", remedy="give strategies and seeds")
     for name, path in plan.runs.items():
         run = Run(path)
         if run.truth is None:
-            raise RunError(f"{path} has no oracle", remedy="only what is known can be compared on")
+            raise RunError(
+                f"{path} has no oracle to judge strategies by",
+                remedy="give a run that was made with --oracle",
+            )
         for contestant in plan.contestants:
             _settings(run, contestant, plan, plan.seeds[0], name)
 
 
 def _claim(plan: Plan, overwrite: bool) -> None:
-    """Take the folder for this comparison, or find that it is the one begun there.
+    """Claim the folder for this comparison, or check that it holds the same one.
 
-    More seeds or strategies may be added to a comparison; what each search does may not change.
+    Seeds and strategies may be added to a comparison; what each search does must not change.
     """
     record: dict[str, Any] = {
         "sources": {name: _digest(path) for name, path in plan.runs.items()},
@@ -137,7 +142,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
     path = plan.folder / PLAN
     if plan.folder.exists() and any(plan.folder.iterdir()) and not path.exists():
         raise RunError(
-            f"{plan.folder} is not empty and no comparison", remedy="choose another place"
+            f"{plan.folder} is not empty and is not a comparison", remedy="choose another folder"
         )
     kept: dict[str, Any] = {}
     if path.exists() and not overwrite:
@@ -148,14 +153,14 @@ def _claim(plan: Plan, overwrite: bool) -> None:
                     raise RunError(
                         f"{plan.folder} holds a comparison with another {part.replace('_', ' ')}, "
                         f"{kept[part]}",
-                        remedy="choose another place, or use --overwrite",
+                        remedy="choose another folder, or use --overwrite",
                     )
             for part in ("sources", "strategies"):
                 changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
                 if changed:
                     raise RunError(
                         f"{plan.folder}: {changed[0]} has changed since",
-                        remedy="choose another place, or use --overwrite",
+                        remedy="choose another folder, or use --overwrite",
                     )
                 record[part] = kept[part] | record[part]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -169,7 +174,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
 
 
 def _digest(path: Path) -> str:
-    """Tell whether a run is still the one that was compared on."""
+    """Return a digest that tells whether a run is still the one that was compared."""
     run = Run(path)
     text = run.settings.model_dump_json(exclude={"run_id", "labels"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -197,14 +202,14 @@ def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
 
 
 def _begin(parent: int) -> None:
-    """Use one thread, since there are as many processes as processors; and end with the parent."""
+    """Use one thread, since there is a process per processor, and exit with the parent."""
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def _leave_with(parent: int) -> None:
-    """A parent that is killed cannot tell its processes to stop; they would work on unseen."""
+    """Exit when the parent is gone: a killed parent cannot stop the processes that it started."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -231,24 +236,24 @@ def _do(job: _Job) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with writing_file(path, shared=True) as partial:  # two may compare into one folder
+    with writing_file(path, shared=True) as partial:  # two comparisons may share a folder
         partial.write_text(text, encoding="utf-8")
     clear_partials(path.parent)
 
 
 @lru_cache(maxsize=8)
 def _run(path: Path) -> Run:
-    """Open a run once for all the searches that a process does on it."""
+    """Open a run once for all searches that a process does on it."""
     return Run(path)
 
 
 def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: str) -> Settings:
-    """Lay a contestant over a run's settings; as many rounds as the budget allows."""
+    """Apply a contestant to a run's settings, with as many rounds as the budget allows."""
     for table in _SHARED:
         if table in contestant.over:
             raise ConfigError(
                 f"{contestant.name} changes {table!r}, but all strategies search the same pool",
-                remedy="take it out",
+                remedy="remove that table",
             )
     base = run.settings_here
     loop: dict[str, Any] = {"batch_size": plan.batch_size, "initial": plan.initial}
@@ -264,7 +269,7 @@ def _settings(run: Run, contestant: Contestant, plan: Plan, seed: int, source: s
     values["loop"] |= loop
     settings = owl_toml.parse(values | {"seed": seed}, f"{contestant.name} on {source}")
     n_pool = len(run.patches) - round(len(run.patches) * settings.evaluation.test_share)
-    # rounded, or 27.5 % of 400 would be a little more than 110 and cost another batch
+    # rounded, because 27.5 % of 400 comes to slightly more than 110 and would cost another batch
     left = round(plan.budget * n_pool) - settings.loop.initial
     rounds = max(0, math.ceil(left / settings.loop.query_budget))
     return settings.model_copy(update={"loop": settings.loop.model_copy(update={"rounds": rounds})})
@@ -292,13 +297,13 @@ def _search(job: _Job) -> Search:
         device=torch.device("cpu"),
         keep=job.plan.folder / FEATURES / job.source,
         scene_ids=run.scenes.ids,
-        workers=Threads(1),  # there is a process per processor already
+        workers=Threads(1),  # there is already a process per processor
     )
 
 
 def _records(search: Search) -> Iterator[dict[str, object]]:
-    """Search to the end of the budget; a record per round that has learnt something."""
-    is_positive, known = _truth(search)
+    """Search to the end of the budget; yield a record per round that has learnt something."""
+    is_positive, has_truth = _truth(search)
     answers, learner = Answers.none(), search.learner()
     pool = search.askable(answers)
     targets, size = int((is_positive & pool).sum()), int(pool.sum())
@@ -316,14 +321,14 @@ def _records(search: Search) -> Iterator[dict[str, object]]:
             }
         if outcome.batch is None:
             return
-        answers = _answered(search, answers, outcome.batch.positions, known)
+        answers = _answered(search, answers, outcome.batch.positions, has_truth)
 
 
 def _full(search: Search) -> Iterator[dict[str, object]]:
-    """Fit on the whole pool at once: the quality that labels are counted towards."""
-    is_positive, known = _truth(search)
+    """Fit on the whole pool at once, which gives the quality that searches are measured against."""
+    is_positive, has_truth = _truth(search)
     pool = np.flatnonzero(search.askable(Answers.none()))
-    answers = _answered(search, Answers.none(), pool, known)
+    answers = _answered(search, Answers.none(), pool, has_truth)
     learner: Learner = search.learner()
     search.learn(learner, answers, 1)
     yield {
@@ -339,15 +344,15 @@ def _truth(search: Search) -> tuple[BoolArray, BoolArray]:
     return (label == search.settings.positive).to_numpy(), label.notna().to_numpy()
 
 
-def _answered(search: Search, answers: Answers, batch: IntArray, known: BoolArray) -> Answers:
-    """Let the truth answer; a patch that it does not cover is skipped."""
+def _answered(search: Search, answers: Answers, batch: IntArray, has_truth: BoolArray) -> Answers:
+    """Let the truth answer; patches that it does not cover are skipped."""
     assert search.truth is not None
-    told = batch[known[batch]]
-    labels = class_numbers(search.settings.classes, search.truth["label"].iloc[told])
+    new = batch[has_truth[batch]]
+    labels = class_numbers(search.settings.classes, search.truth["label"].iloc[new])
     return Answers(
-        positions=np.concatenate([answers.positions, told]),
+        positions=np.concatenate([answers.positions, new]),
         labels=np.concatenate([answers.labels, labels]),
-        fresh=np.concatenate([np.zeros(len(answers.positions), bool), np.ones(len(told), bool)]),
+        fresh=np.concatenate([np.zeros(len(answers.positions), bool), np.ones(len(new), bool)]),
         closed=np.concatenate([answers.closed, batch]),
     )
 

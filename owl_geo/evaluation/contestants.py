@@ -1,8 +1,8 @@
-"""What is compared with what: a strategy is a run's own settings with a few laid over.
+"""What is compared: a strategy is a run's own settings with a few of them replaced.
 
 All contestants learn with the same model and start from the same first batch as the run, unless
-what they are says otherwise: ``random`` draws its first batch too, and ``tutorial`` is the
-tutorial's own method throughout.
+their nature says otherwise: ``random`` also draws its first batch at random, and ``tutorial`` uses
+the tutorial's own method throughout.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError, did_you_mean
 from owl_geo.evaluation.curves import BOUND
 from owl_geo.settings import owl_toml
+from owl_geo.settings.choices import STRATEGY_GROUPS, MetaUpdate
 from owl_geo.settings.presets import TUTORIAL
 
-NEEDS_CONCEPTS = ("concepts-only", "shuffled")  # without concepts they are another's equal
-FULL = "full"  # a fit on the whole pool, kept beside the searches
+NEEDS_CONCEPTS = ("concepts-only", "shuffled")  # without concepts they equal another contestant
+FULL = "full"  # a fit on the whole pool, saved beside the searches
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def _choosing(**acquisition: Any) -> Mapping[str, Any]:
     return {"acquisition": acquisition}
 
 
-_BASELINES = (
+BASELINES = (
     Contestant("default"),
     Contestant("random", _choosing(strategy="random", start="random")),
     Contestant("uncertainty", _choosing(strategy="uncertainty", audit_share=0.0)),
@@ -48,7 +49,7 @@ _BASELINES = (
     Contestant("shuffled", shuffled=True, words="concepts of other patches"),
     Contestant("tutorial", TUTORIAL),
 )
-_ABLATIONS = (
+ABLATIONS = (
     Contestant(
         "no-concept-head",
         {"model": {"concepts": False}},
@@ -68,7 +69,7 @@ _ABLATIONS = (
     Contestant("diverse-cluster", _choosing(diversity="cluster")),
     Contestant("diverse-sample", _choosing(diversity="sample")),
 )
-_MODELS = (
+MODELS = (
     Contestant("forest", {"model": {"head": "forest"}}),
     Contestant("gp", {"model": {"head": "gp"}}, words="Gaussian process alone"),
     Contestant("logistic", {"model": {"head": "logistic"}}),
@@ -82,60 +83,57 @@ _MODELS = (
         "cnn", {"model": {"kind": "cnn", "frozen": False, "head": "committee", "weights": "none"}}
     ),
 )
-_REPTILE = tuple(
+REPTILE = tuple(
     Contestant(f"mlp-reptile-{kind}", {"model": {"head": "mlp"}, "reptile": {"kind": kind}})
-    for kind in ("none", "plain", "diverse")
+    for kind in get_args(MetaUpdate)
 )
-_CONCEPT = (
+CONCEPTS = (
     Contestant("concept-sum", _choosing(strategy="concept")),
     Contestant("concept-product", _choosing(strategy="concept", combine="product")),
     Contestant("concept-ramp", _choosing(strategy="concept", alpha="ramp")),
 )
 
+PEERS = tuple(Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names())
+
 GROUPS: Mapping[str, tuple[Contestant, ...]] = {
-    "baselines": _BASELINES,
-    "ablations": _ABLATIONS,
-    "models": _MODELS,
-    "reptile": _REPTILE,
-    "concepts": _CONCEPT,
-    "peers": tuple(
-        Contestant(name, _choosing(strategy=name, audit_share=0.0)) for name in peer_names()
-    ),
+    name: group.implementation for name, group in STRATEGY_GROUPS.items()
 }
 
 WORDS: Mapping[str, str] = {BOUND: "a target with each label"} | {
     one.name: one.words for group in GROUPS.values() for one in group if one.words
 }
-"""What names stand for that do not say it themselves."""
+"""Explanations of the names that do not explain themselves."""
 
 
 def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contestant, ...]:
-    """Return the contestants of these names or groups, each once, and one per file of ``own``.
+    """Return the contestants of these names or groups, each once, and one per file in ``own``.
 
-    A file has the tables of owl.toml that differ. Raises ConfigError for an unknown name or a file
-    that cannot be read.
+    A file holds the tables of owl.toml that differ. Raises ConfigError for an unknown name or a
+    file that cannot be read.
     """
-    known = {one.name: one for group in GROUPS.values() for one in group}
-    found: dict[str, Contestant] = {}
+    predefined = {one.name: one for group in GROUPS.values() for one in group}
+    chosen: dict[str, Contestant] = {}
     for name in names:
         if name in GROUPS:
-            found.update({one.name: one for one in GROUPS[name]})
-        elif name in known:
-            found[name] = known[name]
+            chosen.update({one.name: one for one in GROUPS[name]})
+        elif name in predefined:
+            chosen[name] = predefined[name]
         else:
-            near = did_you_mean(name, [*GROUPS, *known])
+            near = did_you_mean(name, [*GROUPS, *predefined])
             raise ConfigError(
-                f"no strategy or group {name!r}{near}", remedy=f"groups: {', '.join(GROUPS)}"
+                f"there is no strategy or group {name!r}{near}",
+                remedy=f"give a strategy, or one of the groups {', '.join(GROUPS)}",
             )
     for name, path in own.items():
-        taken = name in known or name in (FULL, BOUND)
+        taken = name in predefined or name in (FULL, BOUND)
         if taken or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(
-                f"{name!r} cannot name a strategy of one's own", remedy="choose another word"
+                f"{name!r} cannot name a strategy of your own",
+                remedy="choose another name of letters, digits, - and _",
             )
         try:
             over = owl_toml.read(path)
         except FileNotFoundError as error:
             raise ConfigError(f"{path} does not exist") from error
-        found[name] = Contestant(name, over)
-    return tuple(found.values())
+        chosen[name] = Contestant(name, over)
+    return tuple(chosen.values())

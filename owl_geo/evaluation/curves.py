@@ -1,12 +1,12 @@
 """From the records of simulated searches to curves and numbers, per search and over seeds.
 
-Records are a long table, one row per round of a search, which is a (source, strategy, seed): see
-``COLUMNS``. Between two records a curve is taken to be straight; before the first and after the
-last of a search it is not known (not-a-number), except that without labels nothing is found. So
-budgets need not be ends of rounds, and batches of different sizes can be compared.
+Records are a long table with one row per round of a search, which is a (source, strategy, seed):
+see ``COLUMNS``. A curve is taken to be straight between two records, and unknown (not-a-number)
+before the first and after the last record of a search, except that nothing is found without labels.
+So budgets need not coincide with the ends of rounds, and different batch sizes can be compared.
 
-All intervals are 95 % t intervals over seeds, and not-a-number for a single seed. They say how much
-of a result is luck of the seed on *this* source, not what to expect of another.
+All intervals are 95 % t intervals over seeds, and not-a-number for a single seed. They show how
+much of a result is due to the luck of the seed on *this* source, not what to expect of another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import ConfigError, RunError, suggestion
 
-BOUND = "clairvoyant"  # the strategy that knows the truth; nothing can find more
+BOUND = "clairvoyant"  # the strategy that knows the truth; no other can find more
 SEARCH = ["source", "strategy", "seed"]
 COUNTS = ("seed", "n_labeled", "positives_found", "targets", "pool")
 COLUMNS = (
@@ -38,7 +38,7 @@ COLUMNS = (
 def checked(records: pd.DataFrame) -> pd.DataFrame:
     """Return the records sorted by search and labels, with ``full_auc`` (nan where not given).
 
-    Raises RunError where there are none, a column is missing, a search has two records of the same
+    Raises RunError if there are none, a column is missing, a search has two records with the same
     number of labels, or its counts contradict each other.
     """
     for name in COLUMNS:
@@ -47,7 +47,7 @@ def checked(records: pd.DataFrame) -> pd.DataFrame:
                 f"the records have no column {name!r}", remedy=suggestion(name, records.columns)
             )
     if records.empty:
-        raise RunError("there are no records", remedy="simulate a search first")
+        raise RunError("there are no records", remedy="run a comparison first")
     records = records.sort_values([*SEARCH, "n_labeled"], ignore_index=True)
     if "full_auc" not in records:
         records["full_auc"] = np.nan
@@ -56,9 +56,9 @@ def checked(records: pd.DataFrame) -> pd.DataFrame:
     fixed = records.groupby(SEARCH)[["targets", "pool"]].transform("first")
     changed = (fixed != records[["targets", "pool"]]).any(axis=1)
     for wrong, why in [
-        (double, "is there twice; were two experiments put together?"),
-        (records["positives_found"] > most, "has found more than there is"),
-        (changed, "has another pool than its first round"),
+        (double, "appears twice; were two experiments combined?"),
+        (records["positives_found"] > most, "has found more targets than there are"),
+        (changed, "has a different pool from its first round"),
     ]:
         if wrong.any():
             row = records[wrong].iloc[0]
@@ -70,7 +70,7 @@ def checked(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_bound(records: pd.DataFrame) -> pd.DataFrame:
-    """Return the records and those of a search that finds a target with each label.
+    """Return the records together with those of a search that finds a target with each label.
 
     Its strategy is ``clairvoyant``; it has no model, so its test measures are not-a-number. Records
     that have this strategy already are returned as they are.
@@ -79,7 +79,7 @@ def with_bound(records: pd.DataFrame) -> pd.DataFrame:
         return records
     nothing = dict.fromkeys(["test_auc", "test_ap", "test_ece", "seconds", "full_auc"], np.nan)
     bound = records.assign(strategy=BOUND, **nothing)
-    # the curve bends where all are found, and that need not be the end of a round
+    # the curve bends where all targets are found, which need not be the end of a round
     last = bound.groupby(SEARCH)["n_labeled"].transform("max")
     bend = bound[bound["targets"] < last].assign(n_labeled=lambda rows: rows["targets"])
     bound = pd.concat([bound, bend]).drop_duplicates([*SEARCH, "n_labeled"])
@@ -89,7 +89,7 @@ def with_bound(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def common_end(records: pd.DataFrame) -> pd.Series:
-    """Return per source the largest number of labels that every search of it reached."""
+    """Return for each source the largest number of labels that all of its searches reached."""
     ends = records.groupby(SEARCH)["n_labeled"].max()
     return ends.groupby("source").min()
 
@@ -97,16 +97,17 @@ def common_end(records: pd.DataFrame) -> pd.Series:
 def at_labels(
     records: pd.DataFrame, column: str, labels: Sequence[float] | NDArray[np.floating]
 ) -> pd.DataFrame:
-    """Return a column's value after so many labels: a row per search, a column per number.
+    """Return a column's value after each of these numbers of labels: a row per search.
 
-    Not-a-number outside of what the search recorded; ``positives_found`` starts at 0 of 0.
+    Values are not-a-number outside the range that the search recorded; ``positives_found`` starts
+    at 0 with 0 labels.
     """
     labels = np.asarray(labels, dtype=np.float64)
     values = {}
     for search, part in records.groupby(SEARCH, sort=True):
-        known = part[[column]].notna().to_numpy()[:, 0]
-        x = part["n_labeled"].to_numpy(dtype=np.float64)[known]
-        y = part[column].to_numpy(dtype=np.float64)[known]
+        recorded = part[[column]].notna().to_numpy()[:, 0]
+        x = part["n_labeled"].to_numpy(dtype=np.float64)[recorded]
+        y = part[column].to_numpy(dtype=np.float64)[recorded]
         if column == "positives_found" and (len(x) == 0 or x[0] > 0):
             x, y = np.append(0.0, x), np.append(0.0, y)
         empty = np.full(len(labels), np.nan)
@@ -120,16 +121,16 @@ def curves(records: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the mean curve of each (source, strategy) over seeds with its interval.
 
     Columns: source, strategy, n_labeled, mean, low, high, seeds. ``positives_found`` makes the
-    discovery curve, ``test_auc`` the learning curve. They go from 0 labels to ``common_end``, so
-    that every point of a curve is of the same seeds, as far as they have a value there.
+    discovery curve, ``test_auc`` the learning curve. They run from 0 labels to ``common_end``, so
+    that every point of a curve covers the same seeds, provided they have a value there.
     """
     return _over_seeds(records, column, baseline=None)
 
 
 def difference_curves(records: pd.DataFrame, column: str, baseline: str) -> pd.DataFrame:
-    """Return the mean paired difference to the baseline on the same seeds, as ``curves`` does.
+    """Return the mean paired difference from the baseline on the same seeds, as ``curves`` does.
 
-    Raises ConfigError where no search has the baseline's strategy.
+    Raises ConfigError if no search has the baseline's strategy.
     """
     _require(records, baseline)
     return _over_seeds(records, column, baseline)
@@ -159,15 +160,15 @@ def mean_interval(values: pd.api.typing.SeriesGroupBy) -> pd.DataFrame:
 
 
 def measures(records: pd.DataFrame, budgets: Sequence[float] = (0.05, 0.1, 0.2)) -> pd.DataFrame:
-    """Return what each search reached: a row per (source, strategy, seed), which are the index.
+    """Return what each search achieved, with one row per (source, strategy, seed), the index.
 
-    A budget is a share of the pool in whole labels; b in a column's name is the budget in per cent.
+    A budget is a share of the pool, in whole labels; b in a column name is the budget in per cent.
 
     ============== =================================================================
     found_b        targets found with that many labels
     recall_b       found / targets
-    enrichment_b   (found / labels) / (targets / pool): 1 is what chance gives
-    of_bound_b     found / min(targets, labels): 1 is the best there can be
+    enrichment_b   (found / labels) / (targets / pool): a random search has 1
+    of_bound_b     found / min(targets, labels): 1 is the best possible
     auc_b          test AUC with that many labels
     audc           area under the discovery curve, see ``area_under_discovery``
     auc, ap, ece   test measures at the source's ``common_end``
@@ -199,7 +200,7 @@ def measures(records: pd.DataFrame, budgets: Sequence[float] = (0.05, 0.1, 0.2))
 
 
 def percent(budget: float) -> str:
-    """Return a budget as it stands in column names: 0.05 -> ``5``, 0.025 -> ``2.5``."""
+    """Return a budget as it appears in column names: 0.05 -> ``5``, 0.025 -> ``2.5``."""
     return f"{100 * budget:.6g}"
 
 
@@ -207,13 +208,13 @@ def check_budgets(budgets: Sequence[float]) -> None:
     """Raise ConfigError unless there are budgets and each is a share of the pool."""
     if not budgets or not all(0 < budget <= 1 for budget in budgets):
         raise ConfigError(
-            f"budgets are {', '.join(f'{b:g}' for b in budgets) or 'none'}, but each is a share of "
-            "the pool, above 0 and up to 1"
+            f"budgets are {', '.join(f'{b:g}' for b in budgets) or 'none'}, but each must be a "
+            "share of the pool, above 0 and up to 1"
         )
 
 
 def _each_at(records: pd.DataFrame, column: str, labels: pd.Series) -> pd.Series:
-    """Return each search's value after its own number of labels."""
+    """Return each search's value after the number of labels given for it."""
     grid = np.unique(labels.to_numpy(dtype=np.float64))
     values = at_labels(records, column, grid).reindex(labels.index)
     column_of = np.searchsorted(grid, labels.to_numpy(dtype=np.float64))
@@ -224,8 +225,8 @@ def area_under_discovery(records: pd.DataFrame) -> pd.Series:
     """Return the normalised area under each search's discovery curve, at most 1.
 
     Both the curve of targets found and its bound, min(labels, targets), are integrated by the
-    trapezoid rule from 0 labels to the source's ``common_end``, on the numbers of labels that any
-    search of the source recorded; the area is the ratio of the two. The bound, and so a strategy
+    trapezoid rule from 0 labels to the source's ``common_end``, at the numbers of labels that any
+    search of the source recorded; the result is the ratio of the two. The bound, and so a strategy
     that knows the truth from the first label on, has exactly 1.
     """
     parts = []
@@ -250,9 +251,10 @@ def _trapezoids(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray
 def labels_to(records: pd.DataFrame, share: float = 0.95) -> pd.Series:
     """Return how many labels each search took to reach ``share`` of its ``full_auc``.
 
-    It is the first record whose test AUC is at the mark and whose next one is too, so that one
-    lucky round does not count. Only records up to ``common_end`` are looked at. Infinite where that
-    never was, even if the last record alone is at the mark; not-a-number where ``full_auc`` is.
+    This is the first record whose test AUC reaches that mark and whose successor does too, so that
+    one lucky round does not count. Only records up to ``common_end`` are considered. The result is
+    infinite if there is no such record, even if the last one alone reaches the mark, and
+    not-a-number if ``full_auc`` is.
     """
     records = records[records["n_labeled"] <= records["source"].map(common_end(records))]
     mark = share * records["full_auc"]
@@ -271,9 +273,9 @@ def paired(values: pd.Series, baseline: str) -> pd.DataFrame:
         baseline: the strategy to compare with.
 
     Returns:
-        A row per (source, strategy): mean, low, high (paired t interval of the difference, not a
-        number below two seeds), seeds (in common), won, lost, tied (seeds above, below, at the
-        baseline). A difference of infinities is left out.
+        A row per (source, strategy): mean, low, high (paired t interval of the difference, nan for
+        fewer than two seeds), seeds (in common), won, lost, tied (seeds above, below, equal to the
+        baseline). Differences between infinities are left out.
 
     Raises:
         ConfigError: no search has the baseline's strategy.
@@ -306,8 +308,9 @@ def _paired(values: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def _require(records: pd.DataFrame, baseline: str) -> None:
-    known = records["strategy"].unique()
-    if baseline not in known:
+    strategies = records["strategy"].unique()
+    if baseline not in strategies:
         raise ConfigError(
-            f"no records of the baseline {baseline!r}", remedy=suggestion(baseline, known)
+            f"there are no records of the baseline {baseline!r}",
+            remedy=suggestion(baseline, strategies),
         )

@@ -1,7 +1,7 @@
 """The curves of a comparison as pictures.
 
-Figures are made without pyplot, so no window system is asked for and no global state is left.
-The same records give the same bytes, as long as matplotlib stays the same.
+Figures are made without pyplot, so no window system is needed and no global state is left behind.
+The same records give the same bytes with the same version of matplotlib.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Okabe & Ito 2008, told apart by colour-blind people; its yellow is too pale for a line on white
+# Okabe & Ito 2008, distinguishable with colour blindness; their yellow is too pale on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 REFERENCE = "#555555"
 _OTHER = "#B0B0B0"
 _PNG_DPI = 150
-_LINE_INCHES = 0.15  # height of a name beside the lines
-_MOST = 7  # strategies that are drawn in colour if nobody names them
+_LINE_INCHES = 0.15  # height of a name beside the curves
+_MOST = 7  # strategies that are drawn in colour by default
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Style:
     dashes: str | tuple[int, tuple[float, ...]]
     width: float
     band: bool
-    level: int  # of the drawing order
+    level: int  # position in the drawing order
 
 
 def plot_curves(
@@ -63,22 +63,22 @@ def plot_curves(
     highlight: Sequence[str] = (),
     svg: bool = False,
 ) -> list[Path]:
-    """Draw discovery and learning curve of each source; return the files, ``curves_<source>.png``.
+    """Draw the discovery and learning curves of each source as ``curves_<source>.png``.
 
-    Lines are means over seeds, bands their 95 % t intervals, within what is possible. The
-    clairvoyant bound and the baseline are grey references.
+    Returns the files. Lines are means over seeds, bands their 95 % t intervals, clipped to possible
+    values. The clairvoyant bound and the baseline are grey references.
 
     Args:
         records: rounds of searches, see ``curves.COLUMNS``.
-        folder: is made if it is not there; files of the same name are replaced.
+        folder: created if it does not exist; files of the same name are replaced.
         baseline: the strategy to compare with.
-        highlight: strategies to draw in colour, others are thin and grey; by default all, or the
-            seven that found most where there are more.
+        highlight: strategies to draw in colour; others are thin and grey. By default all, or the
+            seven that found most if there are more.
         svg: also write ``curves_<source>.svg``.
 
     Raises:
         RunError: the records contradict themselves, or the files cannot be written.
-        ConfigError: ``highlight`` names a strategy that is not there.
+        ConfigError: ``highlight`` names a strategy that has no records.
     """
     records = with_bound(checked(records))
     styles = _styles(records, baseline, highlight)
@@ -110,11 +110,11 @@ def plot_differences(
     highlight: Sequence[str] = (),
     svg: bool = False,
 ) -> list[Path]:
-    """Draw how much more than the baseline was found and learnt; return the files.
+    """Draw how much more each strategy found and learnt than the baseline; return the files.
 
-    One picture, ``differences.png``, a column per source: above the targets found, below the test
-    AUC, each as the mean difference to the baseline on the same seeds with its 95 % interval. Where
-    a band holds 0, the seeds do not tell the two apart. Arguments and errors are those of
+    The picture, ``differences.png``, has a column per source: targets found at the top, test AUC
+    below, each as the mean difference from the baseline on the same seeds with its 95 % interval.
+    Where a band includes 0, the seeds do not distinguish the two. Arguments and errors are those of
     ``plot_curves``; a baseline without records is a ConfigError.
     """
     records = checked(records)
@@ -140,17 +140,19 @@ def plot_differences(
                 whole_numbers(axes.yaxis)
             if row == 0:
                 axes.set_title(f"{source}, {_seeds(of_source['seed'].nunique())}", loc="left")
-    figure.suptitle(f"Difference to {baseline}, search by search from the same seed")
+    figure.suptitle(f"Difference from {baseline}, between searches with the same seed")
     return _save(figure, folder, "differences", svg)
 
 
 def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> dict[str, _Style]:
-    """Say how each strategy is drawn, the same on every source."""
+    """Return how each strategy is drawn, the same for every source."""
     area = area_under_discovery(records).groupby("strategy").mean()
     best = [str(name) for name in area.sort_values(ascending=False, kind="stable").index]
     for name in highlight:
         if name not in best:
-            raise ConfigError(f"no records of the strategy {name!r}", remedy=suggestion(name, best))
+            raise ConfigError(
+                f"there are no records of the strategy {name!r}", remedy=suggestion(name, best)
+            )
     references = {
         baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
         BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),
@@ -165,7 +167,7 @@ def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> d
 
 
 def _figure(columns: int, rows: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of so many inches and its panels, row by row."""
+    """Return an empty figure, its size in inches, and its panels, row by row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -181,7 +183,7 @@ def _draw(
     *,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
-    """Draw a panel's lines and bands, and write what it is at the end of each line."""
+    """Draw a panel's lines and bands, with the name of each line at its end."""
     ends: dict[str, tuple[float, float]] = {}
     for name, part in rows[rows["mean"].notna()].groupby("strategy", sort=True):
         style = styles[str(name)]
@@ -210,7 +212,7 @@ def _draw(
 
 
 def whole_numbers(axis: Axis) -> None:
-    """Have an axis of counts mark whole numbers only."""
+    """Make an axis of counts show only whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
@@ -219,17 +221,17 @@ def whole_numbers(axis: Axis) -> None:
 def _write_names(
     axes: Axes, ends: dict[str, tuple[float, float]], styles: dict[str, _Style]
 ) -> None:
-    """Write what they are beside the right edge, moved apart, each tied to the end of its line."""
+    """Write names beside the right edge, moved apart, each connected to the end of its line."""
     names = sorted(ends, key=lambda name: (ends[name][1], name))
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high)  # what is written now must not move it
+    axes.set_ylim(low, high)  # the names must not change the limits
     wanted = np.array([(ends[name][1] - low) / (high - low) for name in names])
     height = axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]  # drawn
     rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]  # in a grid
     gap = _LINE_INCHES / (0.78 * height / rows)
     for name, at in zip(names, _apart(wanted, gap), strict=True):
         style = styles[name]
-        # in annotations the arrow stands for a thin line to where the curve ends
+        # the annotation's arrow is the thin line to the end of the curve
         axes.annotate(
             WORDS.get(name, name),
             xy=ends[name],
@@ -251,9 +253,9 @@ def _write_names(
 
 
 def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """Move ascending positions as little as need be until neighbours are ``gap`` apart.
+    """Move ascending positions as little as possible until neighbours are ``gap`` apart.
 
-    Within [0, 1] as long as there is room for all.
+    They stay within [0, 1] as long as there is room for all.
     """
     from sklearn.isotonic import isotonic_regression
 
@@ -265,7 +267,7 @@ def _apart(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 
 def _save(figure: Figure, folder: Path, name: str, svg: bool) -> list[Path]:
-    """Write the figure as PNG, and as SVG where asked for, without a date."""
+    """Write the figure as PNG, and as SVG if requested, without a date."""
     from matplotlib import rc_context
 
     written = []
@@ -273,14 +275,14 @@ def _save(figure: Figure, folder: Path, name: str, svg: bool) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix in ("png", "svg") if svg else ("png",):
             path = folder / f"{name}.{suffix}"
-            nothing = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(path, dpi=_PNG_DPI, metadata=nothing, facecolor="white")
+            omitted = {"Date": None} if suffix == "svg" else {"Software": None}
+            figure.savefig(path, dpi=_PNG_DPI, metadata=omitted, facecolor="white")
             written.append(path)
     return written
 
 
 def _file_name(source: str) -> str:
-    """Return a source's name with what file systems refuse replaced."""
+    """Return a source's name with the characters that file systems refuse replaced."""
     return re.sub(r"[^\w.-]+", "_", source).strip(".") or "source"
 
 
@@ -289,5 +291,5 @@ def _seeds(count: int) -> str:
 
 
 def _count(value: float) -> str:
-    """A count, or the mean of counts that differ between seeds."""
+    """Format a count, or the mean of counts that differ between seeds."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

@@ -1,4 +1,4 @@
-"""What a comparison of strategies says: one table of numbers, for a terminal, Markdown and CSV."""
+"""The result of a comparison of strategies: one table, for a terminal, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from owl_geo.evaluation.curves import (
 )
 
 WIDTH = 120  # columns of a terminal
-_NAME = 30  # of these for a strategy's name
-_FEWEST_SEEDS = 5  # of which an interval says something
+_NAME = 30  # of which for a strategy's name
+_FEWEST_SEEDS = 5  # with fewer, an interval says too little to be shown
 _NONE = "-"
 
 
@@ -37,10 +37,10 @@ def summary(
     baseline: str = "random",
     budgets: Sequence[float] = (0.05, 0.1, 0.2),
 ) -> pd.DataFrame:
-    """Return one row per (source, strategy) with what it reached, as means over seeds.
+    """Return one row per (source, strategy) with what it achieved, as means over seeds.
 
-    ``records`` are those of ``curves.COLUMNS``; a budget is a share of the pool, and b in a
-    column's name is the budget in per cent.
+    ``records`` have the columns ``curves.COLUMNS``; a budget is a share of the pool, and b in a
+    column name is the budget in per cent.
 
     =================================== =========================================================
     source, strategy, role              role: ``bound``, ``baseline`` or empty
@@ -48,16 +48,16 @@ def summary(
     found_b, recall_b, enrichment_b,    see ``curves.measures``; each with _low and _high, the 95 %
     of_bound_b, audc, auc_b, auc, ap,   t interval over seeds
     ece
-    labels_to_95, reached_95            median over seeds, infinite where most never got there; how
-                                        many did
+    labels_to_95, reached_95            median over seeds, infinite if most never reached it; the
+                                        number of seeds that did
     seconds                             median of the seeds' median round
-    gain_found_b, gain_auc_b            mean difference to the baseline on the same seeds; _low,
+    gain_found_b, gain_auc_b            mean difference from the baseline on the same seeds; _low,
                                         _high (paired t interval), _won, _lost, _tied (seeds)
     =================================== =========================================================
 
     The clairvoyant bound comes first, then the strategies by their area under the discovery curve.
     Raises RunError for records that contradict themselves, ConfigError for a baseline that is not
-    among them or a budget that is no share.
+    among them or a budget that is not a share.
     """
     records = with_bound(checked(records))
     each = measures(records, budgets)
@@ -92,16 +92,16 @@ def _gain_name(column: str, part: str) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the printed table: what stands above it, and how a row of it reads."""
+    """A column of the printed table: its heading, and how the cell of a row is formatted."""
 
     title: str
     cell: Callable[[pd.Series], str]
 
 
 def table(summary: pd.DataFrame) -> str:
-    """Return the summary as aligned text, a block per source, at most ``WIDTH`` columns wide.
+    """Return the summary as aligned text, with a block per source, at most ``WIDTH`` wide.
 
-    What does not fit beside the names is continued below, in further parts of the block.
+    Columns that do not fit beside the names continue below, in further parts of the block.
     """
     parts = []
     for _, rows in summary.groupby("source", sort=True):
@@ -119,7 +119,7 @@ def table(summary: pd.DataFrame) -> str:
 
 
 def markdown(summary: pd.DataFrame) -> str:
-    """Return the summary as Markdown: a heading and one table per source, and a legend."""
+    """Return the summary as Markdown: a heading and a table per source, then a legend."""
     lines = []
     for source, rows in summary.groupby("source", sort=True):
         columns = [["strategy", *(_name(row) for _, row in rows.iterrows())], *_cells(rows)]
@@ -133,10 +133,10 @@ def markdown(summary: pd.DataFrame) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write records or a summary as CSV, whole or not at all; the same numbers, the same bytes.
+    """Write records or a summary as CSV, completely or not at all.
 
-    Six significant digits, ``nan`` and ``inf`` in words. Raises RunError where it cannot be
-    written.
+    The same numbers give the same bytes, with six significant digits and ``nan`` and ``inf``
+    spelled out. Raises RunError if the file cannot be written.
     """
     text = frame.to_csv(index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
     partial = path.with_name(f".{path.name}.partial")
@@ -150,7 +150,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_records(path: Path) -> pd.DataFrame:
-    """Read records that ``write_csv`` wrote; raises RunError where they are none."""
+    """Read records that ``write_csv`` wrote; raises RunError if the file does not hold records."""
     try:
         # names stay text: a strategy may be called "1", a source "nan"
         records = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -167,7 +167,7 @@ def read_records(path: Path) -> pd.DataFrame:
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
-    """Return the columns of a source's table, each its title and a cell per row."""
+    """Return the columns of a source's table, each with its title and a cell per row."""
     return [
         [column.title, *(column.cell(row) for _, row in rows.iterrows())]
         for column in _columns(rows)
@@ -259,12 +259,12 @@ def _headline(rows: pd.DataFrame) -> str:
 
 
 def _count(value: float) -> str:
-    """A count, or the mean of counts that differ between seeds."""
+    """Format a count, or the mean of counts that differ between seeds."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
 def _fitting(columns: list[list[str]], width: int) -> list[list[list[str]]]:
-    """Split columns into groups that are each at most so wide, with two blanks before a column."""
+    """Split columns into groups at most ``width`` wide, with two spaces before each column."""
     groups: list[list[list[str]]] = []
     room = 0
     for column in columns:
@@ -278,18 +278,18 @@ def _fitting(columns: list[list[str]], width: int) -> list[list[list[str]]]:
 
 
 def _legend(summary: pd.DataFrame) -> list[str]:
-    known = summary.loc[summary["role"] == "baseline", "strategy"]
-    baseline = known.iloc[0] if len(known) else "the baseline"
-    told = [name for name in dict.fromkeys(summary["strategy"]) if name in WORDS]
+    baselines = summary.loc[summary["role"] == "baseline", "strategy"]
+    baseline = baselines.iloc[0] if len(baselines) else "the baseline"
+    explained = [name for name in dict.fromkeys(summary["strategy"]) if name in WORDS]
     return [
-        *(f"{name}: {WORDS[name]}." for name in told),
-        "found, gain, recall: when so many per cent of the pool are labelled.",
-        f"±: half of the 95 % t interval over seeds, from {_FEWEST_SEEDS} seeds on.",
-        f"gain: difference to {baseline} on the same seeds;",
+        *(f"{name}: {WORDS[name]}." for name in explained),
+        "found, gain, recall: once that percentage of the pool has been labelled.",
+        f"±: half the width of the 95 % t interval over seeds, shown for {_FEWEST_SEEDS} or more.",
+        f"gain: difference from {baseline} on the same seeds;",
         "w-l-t: seeds won, lost and tied.",
         "AUDC: area under the discovery curve, 1 for the bound.",
-        "enrichment: targets found over those of a random draw, at the budget of recall.",
+        "enrichment: targets found relative to a random draw, at the budget of recall.",
         "AUC (area under the ROC curve), AP (average precision), ECE (expected calibration error):",
-        "on the test part, at the last label.",
-        "to 95 %: median of the labels until the AUC is 95 % of what the whole pool would give.",
+        "on the test part, after the last label.",
+        "to 95 %: median number of labels until the AUC is 95 % of that with all labels.",
     ]

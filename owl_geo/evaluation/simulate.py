@@ -1,4 +1,4 @@
-"""A search in which the ground truth answers in the annotator's place."""
+"""A search in which the ground truth answers in place of an annotator."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def simulate(
     on_round: Callable[[Round], None] | None = None,
     report: Reporter = silent,
 ) -> list[Round]:
-    """Run every round that is still to do and return all rounds; a finished run is left alone.
+    """Run all remaining rounds and return all rounds; a finished run is left alone.
 
-    ``on_round`` is called with each round as it ends, ``report`` with the name of each piece of
-    long work. Raises RunError for a run without an oracle.
+    ``on_round`` is called with each round as it ends, ``report`` with the name of each long piece
+    of work. Raises RunError for a run without an oracle.
     """
     if run.truth is None:
         raise RunError(
-            f"{run.path} has no oracle", remedy="label its batches, or set [oracle] in owl.toml"
+            f"{run.path} has no oracle",
+            remedy="label its batches yourself, or set [oracle] in owl.toml",
         )
     while not run.is_finished():
         waiting = run.waiting()
@@ -46,7 +47,7 @@ def simulate(
 
 
 def run(run: AnyRun, *, device: str = "auto", workers: Workers | None = None) -> list[Round]:
-    """Run every round it can: to the end with an oracle, else up to the next batch to label."""
+    """Run as many rounds as possible: all with an oracle, else up to the next batch to label."""
     opened = Run.of(run)
     if opened.truth is not None:
         return simulate(opened, device=device, workers=workers)
@@ -55,7 +56,7 @@ def run(run: AnyRun, *, device: str = "auto", workers: Workers | None = None) ->
 
 
 def answer(run: Run, entry: Round) -> None:
-    """Answer a batch from the truth; a patch that the truth does not cover is skipped."""
+    """Answer a batch from the truth; patches that the truth does not cover are skipped."""
     assert run.truth is not None and entry.batch_id is not None
     truth = run.truth.set_index("patch_id")["label"]
     now = datetime.now(UTC).strftime(TIME_FORMAT)

@@ -1,3 +1,3 @@
-"""A patch as a row of numbers, computed once for the whole pool and kept."""
+"""Features: each patch as a row of numbers, computed once for the whole pool and kept."""
 
-KEPT_SCENES = "scenes.json"  # what told the scenes apart whose features are kept
+KEPT_SCENES = "scenes.json"  # the ids of the scenes whose features are kept

@@ -1,4 +1,4 @@
-"""Features in the clothes of a patch source, so that networks can learn on them as on pixels."""
+"""Features presented as a patch source, so that networks can learn from them as from pixels."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class FeatureSource:
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The features' names."""
+        """The names of the features."""
         return self._table.names
 
     @property
     def patch_size(self) -> int:
-        """One pixel."""
+        """The size of a patch: one pixel."""
         return 1
 
     @property
     def grids(self) -> Mapping[str, SceneGrid]:
-        """The grids of the pixels' source."""
+        """The grids of the source that the features were computed from."""
         return self._source.grids
 
     @property
     def index(self) -> pd.DataFrame:
-        """The index of the pixels' source."""
+        """The index of the source that the features were computed from."""
         return self._source.index
 
     @property
     def chunk_starts(self) -> IntArray:
-        """Those of the pixels' source."""
+        """The chunk starts of the source that the features were computed from."""
         return self._source.chunk_starts
 
     def read(self, ids: Sequence[str]) -> FloatArray:

@@ -1,8 +1,9 @@
-"""Spectral statistics of a patch: what can be said of it without any learned weights.
+"""Spectral statistics of a patch: features that need no learned weights.
 
-Level, spread, quantiles and texture of each band, and normalised differences of bands: of every two
-where the bands are few, and else the usual indices of those that are known by name: NDVI (Rouse et
-al. 1974), NDWI (McFeeters 1996), MNDWI (Xu 2006), NDMI (Gao 1996), NDTI (van Deventer et al. 1997).
+They are the level, spread, quantiles and texture of each band, and normalised differences of bands:
+of every pair if there are few bands, and otherwise the usual indices of bands with a common name:
+NDVI (Rouse et al. 1974), NDWI (McFeeters 1996), MNDWI (Xu 2006), NDMI (Gao 1996), NDTI (van
+Deventer et al. 1997).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from owl_geo.types import BandStatistics, FloatArray
 
-_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)  # the outer ones tell a part of a patch
+_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)  # the outer ones show a part of a patch
 _INDICES = {
     "ndvi": ("nir", "red"),
     "ndwi": ("green", "nir"),
@@ -23,7 +24,7 @@ _INDICES = {
     "ndmi": ("nir", "swir1"),
     "ndti": ("swir1", "swir2"),
 }
-_MOST_PAIRS = 15  # six bands' worth; more would drown what else is known
+_MOST_PAIRS = 15  # those of six bands; more would drown out the other features
 _FLOOR = 1e-3  # of a band's scale: the logarithm of a perfectly even patch stays finite
 
 
@@ -31,12 +32,12 @@ class SpectralStatistics:
     """Maps patches, float32 ``(n, bands, height, width)``, to features, float32 ``(n, d)``.
 
     Args:
-        bands: names of the bands, for ``names``.
-        common_names: red, nir, ... of each band, None where it has none.
-        statistics: of the bands, in the source's own values.
+        bands: names of the bands, used in ``names``.
+        common_names: the common name of each band (red, nir, ...), None if it has none.
+        statistics: statistics of the bands, in the source's own values.
 
     Attributes:
-        names: what each feature is, ``d`` of them.
+        names: the names of the ``d`` features.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class SpectralStatistics:
         self._pairs = _pairs(bands, common_names)
         per_band = ("mean", "spread", *(f"q{round(100 * q)}" for q in _QUANTILES), "texture")
         self.names = tuple(
-            [f"{band}_{what}" for what in per_band for band in bands]
+            [f"{band}_{statistic}" for statistic in per_band for band in bands]
             + [name for name, _, _ in self._pairs]
         )
 
@@ -66,7 +67,7 @@ class SpectralStatistics:
         ]
         for _, first, second in self._pairs:
             a, b = pixels[:, first], pixels[:, second]
-            # magnitudes below, so that bands which may be negative cannot divide by nothing
+            # dividing by magnitudes, so that bands that may be negative never sum to zero
             size = np.maximum(np.abs(a) + np.abs(b), self._floor[[first, second]].sum())
             columns.append(((a - b) / size).mean(axis=1, keepdims=True))
         return np.concatenate(columns, axis=1).astype(np.float32)
@@ -83,24 +84,24 @@ def _quantiles(pixels: FloatArray) -> NDArray[np.float64]:
     Sorting is several times faster than the partial sorting that NumPy's own quantiles do.
     """
     ordered = np.sort(pixels, axis=2)
-    place = np.array(_QUANTILES) * (pixels.shape[2] - 1)
-    below = np.floor(place).astype(np.int64)
+    rank = np.array(_QUANTILES) * (pixels.shape[2] - 1)
+    below = np.floor(rank).astype(np.int64)
     above = np.minimum(below + 1, pixels.shape[2] - 1)
     low, high = ordered[..., below].astype(np.float64), ordered[..., above]
-    return np.moveaxis(low + (high - low) * (place - below), 2, 0)
+    return np.moveaxis(low + (high - low) * (rank - below), 2, 0)
 
 
 def _pairs(bands: Sequence[str], common_names: Sequence[str | None]) -> list[tuple[str, int, int]]:
     """Return name, first and second band of each normalised difference."""
-    place = {name: number for number, name in enumerate(common_names) if name is not None}
+    band = {name: number for number, name in enumerate(common_names) if name is not None}
     named = {
-        (place[first], place[second]): name
+        (band[first], band[second]): name
         for name, (first, second) in _INDICES.items()
-        if first in place and second in place
+        if first in band and second in band
     }
     every = list(combinations(range(len(bands)), 2))
     if len(every) > _MOST_PAIRS:
         return [(name, *pair) for pair, name in named.items()]
-    # a pair in the other order says the same with another sign
+    # a pair in the other order gives the same value with the opposite sign
     names = {tuple(sorted(pair)): name for pair, name in named.items()}
     return [(names.get((i, j), f"nd_{bands[i]}_{bands[j]}"), i, j) for i, j in every]

@@ -26,19 +26,19 @@ from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers, pieces
 
 _BATCH = 256
-_SAMPLE = 256  # patches that a backbone's batch normalisation is set to
-_SCALED_BY = 100_000  # patches whose quantiles stand for the pool's
+_SAMPLE = 256  # patches that a backbone's batch normalisation is fitted to
+_SCALED_BY = 100_000  # patches whose quantiles represent the pool's
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
-_VERSION = 3  # of what is computed here; a change makes kept features stale
+_VERSION = 3  # of the computation here; a new number makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
 
 
 class Features(Protocol):
-    """Features without any learned weights; ``settings.choices.MODELS`` gives each its name."""
+    """Features that need no learned weights; ``settings.choices.MODELS`` gives each kind a name."""
 
-    names: tuple[str, ...]  # what each feature is, d of them
+    names: tuple[str, ...]  # of the d features
 
     def __init__(
         self,
@@ -46,15 +46,15 @@ class Features(Protocol):
         common_names: Sequence[str | None],
         statistics: BandStatistics,
     ) -> None:
-        """Take names and common names of the bands, None where it has none, and statistics."""
+        """Take the bands' names, common names (None for a band without one) and statistics."""
 
     def __call__(self, patches: FloatArray) -> FloatArray:
-        """Return features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
+        """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of every patch of the index."""
+    """The features of every patch of the index."""
 
     values: FloatArray  # float32 (N, d), each column with median 0 and scale 1, within +-10
     names: tuple[str, ...]
@@ -73,27 +73,27 @@ def feature_table(
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
-    """Return the features that ``model`` works on: a frozen backbone's, else spectral statistics.
+    """Return the features that ``model`` uses: a frozen backbone's, or else spectral statistics.
 
-    Columns are scaled by median and interquartile range over the pool. What is kept are the
-    features before that, scene by scene: neither a scene that joins the pool nor a command that was
-    stopped makes the others be read again.
+    Columns are scaled by median and interquartile range over the pool. Features are kept before
+    scaling, scene by scene: when a scene joins the pool, or a command was stopped, the other scenes
+    are not read again.
 
     Args:
-        source: the pool; what is not kept of it is read once.
-        statistics: of its bands.
-        model: which features.
-        device: where a backbone works.
-        seed: of a backbone's fresh weights.
-        keep: a folder in which features are kept for the next time, or None.
-        scene_ids: tell each scene's patches and pixels from others, for what is kept; of a scene
-            that it lacks nothing is kept.
-        n_scaled: patches, from the first, that columns are scaled by; None = all.
-        workers: who reads and computes; threads of this process if none are named.
-        progress: told how many patches are done.
+        source: the pool; scenes whose features are not kept are read once.
+        statistics: statistics of its bands.
+        model: the model, which decides the features.
+        device: where a backbone runs.
+        seed: seed of a backbone's random weights.
+        keep: a folder that keeps features for the next time, or None.
+        scene_ids: for each scene, an id that changes with its patches or pixels; features of scenes
+            without an id are not kept.
+        n_scaled: number of patches, from the first, that columns are scaled by; None = all.
+        workers: what reads and computes; by default threads of this process.
+        progress: called with the number of patches done.
 
-    Raises ConfigError where a backbone's weights cannot be had, RunError where the disk is full,
-    SourceError where pixels cannot be read.
+    Raises ConfigError if a backbone's weights are not available, RunError if the disk is full,
+    SourceError if pixels cannot be read.
     """
     n = len(source.index) if n_scaled is None else n_scaled
     sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
@@ -112,24 +112,26 @@ def feature_table(
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
     width = None if model.frozen else len(_plain(source, statistics, model).names)
-    found = {name: kept.read(name, len(at), width) for name, at in scenes.items()} if kept else {}
-    missing = {name: at for name, at in scenes.items() if found.get(name) is None}
+    by_scene = (
+        {name: kept.read(name, len(at), width) for name, at in scenes.items()} if kept else {}
+    )
+    missing = {name: at for name, at in scenes.items() if by_scene.get(name) is None}
     if missing:
         embed = _embedder(source, statistics, model, sample, device, seed)
         work = _Piece(source, embed)
         with one_thread_each():
             for name, values in _computed(work, missing, workers or Threads(), progress):
-                found[name] = values
+                by_scene[name] = values
                 if kept is not None:
                     kept.write(name, values)
-    whole = np.concatenate([found.pop(name) for name in scenes])
+    whole = np.concatenate([by_scene.pop(name) for name in scenes])
     if kept is not None:
         kept.forget_others()
     return FeatureTable(_scaled(whole, n), _names(source, statistics, model, whole.shape[1]))
 
 
 def _scenes(source: PatchSource) -> dict[str, IntArray]:
-    """Return the positions of each scene's patches, which stand together in the index."""
+    """Return the positions of each scene's patches, which are adjacent in the index."""
     names = source.index["scene"].to_numpy(dtype=object)
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
     positions = np.split(np.arange(len(names), dtype=np.int64), starts[1:])
@@ -177,7 +179,7 @@ def _names(
 
 
 def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
-    """Return what computes features without any learned weights."""
+    """Return the function that computes features without learned weights."""
     kind: type[Features] = chosen(MODELS, model.features)
     commons = _common_names(source, statistics)
     if statistics.common_names and "nir" not in commons:  # then the narrow one is it
@@ -192,7 +194,7 @@ def _common_names(source: PatchSource, statistics: BandStatistics) -> tuple[str 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Reads a piece of the pool and embeds it; goes to workers whole."""
+    """Reads a piece of the pool and embeds it; pickled and sent to workers."""
 
     source: PatchSource
     embed: Embed
@@ -205,7 +207,7 @@ class _Piece:
 def _computed(
     work: _Piece, scenes: Mapping[str, IntArray], workers: Workers, progress: Progress | None
 ) -> Iterator[tuple[str, FloatArray]]:
-    """Yield the features of each scene as soon as its last patch is done."""
+    """Yield the name and features of each scene as soon as its last patch is done."""
     everything = np.concatenate(list(scenes.values()))
     names = list(scenes)
     ends = np.cumsum([len(at) for at in scenes.values()])
@@ -224,7 +226,7 @@ def _computed(
 
 
 def _scaled(values: FloatArray, n: int) -> FloatArray:
-    """Scale each column by its first n rows, in place; one that does not vary becomes 0."""
+    """Scale each column by its first n rows, in place; a constant column becomes 0."""
     step = -(-n // _SCALED_BY)
     for column in values.T:
         low, median, high = np.quantile(column[:n:step], [0.25, 0.5, 0.75])
@@ -235,7 +237,7 @@ def _scaled(values: FloatArray, n: int) -> FloatArray:
 
 
 def _weights_id(model: ModelSettings) -> list[object]:
-    """Tell a file of weights by its size and time too: it may be replaced under its name."""
+    """Identify a file of weights by size and time too: it may be replaced under the same name."""
     path = Path(model.weights)
     if not path.is_file():
         return [model.weights]
@@ -255,7 +257,7 @@ class _Kept:
         self._suffix = f"-{kind}-{_digest(recipe)}.npy"
 
     def read(self, scene: str, n: int, width: int | None) -> FloatArray | None:
-        """Return the features ``(n, d)`` of a scene, or None where none can be used.
+        """Return the features ``(n, d)`` of a scene, or None if there are none that fit.
 
         ``width`` is d, None where it is not known.
         """
@@ -269,7 +271,7 @@ class _Kept:
         return values if fits and width in (None, values.shape[1]) else None
 
     def write(self, scene: str, values: FloatArray) -> None:
-        """Keep the features of a scene, whole or not at all."""
+        """Write the features of a scene, whole or not at all."""
         if scene not in self._scenes:
             return
         with (
@@ -279,18 +281,18 @@ class _Kept:
             np.save(file, values, allow_pickle=False)
 
     def forget_others(self) -> None:
-        """Remove what is kept of scenes that are no more, or changed, and what was left over.
+        """Remove the features of scenes that are gone or changed, and unfinished files.
 
-        Which scenes it is kept of is written down, for one whose file may be gone the next time.
+        The ids of the scenes are recorded, for scenes whose files may be gone the next time.
         """
         text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
         record = self._folder / KEPT_SCENES
         if self._folder.exists() and not (record.exists() and record.read_text("utf-8") == text):
             with writing_file(record, shared=True) as partial:
                 partial.write_text(text, encoding="utf-8")
-        known = set(self._scenes.values())
+        current = set(self._scenes.values())
         for path in self._folder.glob("*.npy"):
-            if path.name.removeprefix(".").split("-")[0] not in known:
+            if path.name.removeprefix(".").split("-")[0] not in current:
                 path.unlink(missing_ok=True)
         clear_partials(self._folder)
 

@@ -1,1 +1,1 @@
-"""Places on the Earth: grids of windows, footprints, CRSs, and other data laid over them."""
+"""Locations on Earth: grids of windows, footprints, CRSs, and other data laid over them."""

@@ -1,4 +1,4 @@
-"""Where windows lie on the map: their polygons in one CRS, and what of a scene is on Earth."""
+"""Where windows lie on the map: their polygons in one CRS, and which of them are on Earth."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.types import BoolArray, SceneGrid
 
-_LATTICE = 33  # points along each edge of a scene that tell whether all of it is on Earth
+_LATTICE = 33  # points along each edge of a scene, tested to see whether all of it is on Earth
 
 
 def common_crs(grids: Mapping[str, SceneGrid]) -> CRS:
     """Return the CRS that the scenes share, or else EPSG:4326.
 
-    Also where a GeoPackage has no words for theirs, as for one with a rotated pole.
+    EPSG:4326 also replaces a CRS that GeoPackage cannot express, such as one with a rotated pole.
     """
     names = {grid.crs for grid in grids.values()}
     systems = {crs_of(name) for name in names}
@@ -42,30 +42,30 @@ def footprints(windows: PoolWindows) -> gpd.GeoSeries:
 
 
 def off_the_map(grid: SceneGrid) -> str:
-    """Say why nothing of a grid can be found on Earth; empty where its middle or a corner can."""
+    """Return why no part of a grid is on Earth; empty if its centre or one of its corners is."""
     crs = crs_of(grid.crs)
     try:
         if crs.is_geocentric:
-            return f"its CRS {crs.name!r} has no map, since it is geocentric; warp it first"
+            return f"its CRS {crs.name!r} is geocentric and has no map plane; warp it first"
         to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
     except ProjError:
-        return f"its CRS {crs.name!r} is a local one, or of no place on Earth; assign another"
+        return f"its CRS {crs.name!r} is local or not tied to the Earth; assign another"
     row = np.array([0.5, 0.0, 0.0, 1.0, 1.0]) * grid.height
     col = np.array([0.5, 0.0, 1.0, 0.0, 1.0]) * grid.width
     if _have_degrees(to_degrees, to_xy(grid, row, col)).any():
         return ""
     x_min, y_min, x_max, y_max = bounds(grid)
     return (
-        f"its coordinates, x {x_min:g} to {x_max:g} and y {y_min:g} to {y_max:g}, are beyond where "
-        f"its CRS {crs.name!r} holds; correct the one or the other"
+        f"its coordinates, x {x_min:g} to {x_max:g} and y {y_min:g} to {y_max:g}, are beyond the "
+        f"area where its CRS {crs.name!r} is valid; correct the coordinates or the CRS"
     )
 
 
 def on_earth(windows: Windows) -> BoolArray:
     """Return which windows of a scene lie on Earth, ``(n,)``.
 
-    The centre must have a longitude and latitude on Earth, the corners any longitude and latitude:
-    a cell at a pole may reach beyond it. What a satellite sees beside the disc has none.
+    The centre must have a longitude and latitude on Earth, while the corners may have any: a cell
+    at a pole may reach beyond the pole. Points that a satellite sees beside the disc have neither.
     """
     grid = windows.grid
     to_degrees = transformer(windows.crs, crs_of(GEOGRAPHIC))

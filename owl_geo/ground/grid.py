@@ -1,7 +1,7 @@
-"""The pixel grid of a scene as arithmetic: from rows and columns to coordinates.
+"""Arithmetic on the pixel grid of a scene: from rows and columns to coordinates.
 
-Rows and columns are pixels counted from the scene's first row and column, and may be fractions of
-one; coordinates are x before y in the scene's CRS. Nothing here opens a file.
+Rows and columns are pixels counted from the scene's first row and column, and may be fractional;
+coordinates are x before y in the scene's CRS. Nothing here opens a file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from owl_geo.types import SceneGrid
 def to_xy(
     grid: SceneGrid, row: NDArray[np.floating], col: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Return pixel positions as coordinates of the scene's CRS: shape ``(..., 2)`` for x and y."""
+    """Return pixel positions as coordinates in the scene's CRS, ``(..., 2)``, x before y."""
     a, b, c, d, e, f = grid.transform
     return np.stack([a * col + b * row + c, d * col + e * row + f], axis=-1).astype(np.float64)
 
 
 def bounds(grid: SceneGrid) -> tuple[float, float, float, float]:
-    """Return the scene's extent in its own CRS: least x, least y, greatest x, greatest y."""
+    """Return the scene's extent in its own CRS: minimum x and y, then maximum x and y."""
     row = np.array([0.0, 0.0, grid.height, grid.height])
     col = np.array([0.0, grid.width, 0.0, grid.width])
     xy = to_xy(grid, row, col)
@@ -32,7 +32,7 @@ def bounds(grid: SceneGrid) -> tuple[float, float, float, float]:
 
 
 def refined(grid: SceneGrid, factor: int) -> SceneGrid:
-    """Return the grid with each pixel cut into ``factor`` x ``factor``."""
+    """Return the grid with each pixel split into ``factor`` x ``factor`` pixels."""
     a, b, c, d, e, f = grid.transform
     return replace(
         grid,

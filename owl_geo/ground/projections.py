@@ -1,7 +1,7 @@
-"""Coordinate systems by name and the ways between them, made once however many scenes ask.
+"""Coordinate systems by name and the transformers between them, each made only once.
 
-PROJ takes a fraction of a millisecond for each, which a run of a thousand scenes asks for again and
-again. Both kinds of object may be shared by threads.
+PROJ takes a fraction of a millisecond for each, and a run of a thousand scenes needs them again and
+again. Threads may share both kinds of object.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def crs_of(text: str) -> CRS:
 
 @lru_cache(maxsize=1024)
 def transformer(source: CRS, target: CRS) -> Transformer:
-    """Return the way from one CRS to another, x before y."""
+    """Return the transformer from one CRS to another, x before y."""
     return Transformer.from_crs(source, target, always_xy=True)
 
 
 def same_crs(one: str, other: str) -> bool:
-    """Say whether two codes or WKTs stand for one CRS."""
+    """Return whether two codes or WKTs stand for the same CRS."""
     return one == other or crs_of(one) == crs_of(other)
 
 
 def reproject(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
-    """Return points ``(..., 2)``, x before y, in another CRS; infinite where it does not reach."""
+    """Return points ``(..., 2)``, x before y, in another CRS; infinite outside its domain."""
     if source == target:
         return points
     x, y = transformer(source, target).transform(points[..., 0], points[..., 1])

@@ -1,7 +1,7 @@
-"""Any raster seen through the pixel grid of a scene: masks, concepts, class rasters as truth.
+"""Any raster resampled to the pixel grid of a scene: masks, concepts, class rasters as truth.
 
-The other raster may have its own CRS, extent and pixel size; it is resampled on the fly and never
-held whole in memory.
+The raster may have its own CRS, extent and pixel size; it is resampled on the fly and never held
+in memory as a whole.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from owl_geo.ground.grid import bounds
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
-# What rasterio raises at a file that is not what it says: its own errors, those of GDAL that it
-# does not translate, and ValueErrors for text that is no UTF-8 and CRSs that are none.
+# What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
+# it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
 UNREADABLE = (RasterioError, CPLE_BaseError, ValueError)
-_SAMPLE = 2048  # pixels a side
-_FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit; as in vector.py
+_SAMPLE = 2048  # pixels per side
+_FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
 class AlignedRaster:
     """One band of a raster, resampled to the grid of a scene; use it as a context manager.
 
-    Raises LayerError where the file cannot be opened or read, or has no CRS.
+    Raises LayerError if the file cannot be opened or read, or has no CRS.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class AlignedRaster:
         self, dataset: rasterio.DatasetReader, resampling: str
     ) -> rasterio.DatasetReader | WarpedVRT:
         grid = self.grid
-        # the raster's own extent, before it is seen through the scene's grid
+        # the raster's own extent, before it is resampled to the scene's grid
         self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
@@ -74,8 +74,8 @@ class AlignedRaster:
         )
         if same_grid:
             return dataset
-        # tolerance, in pixels: as good as exact, so that a value does not depend on the window
-        # read (GDAL takes no 0)
+        # tolerance, in pixels: all but exact, so that a value does not depend on the window that
+        # is read (GDAL does not accept 0)
         return self._stack.enter_context(
             WarpedVRT(
                 dataset,
@@ -85,7 +85,7 @@ class AlignedRaster:
                 width=grid.width,
                 resampling=Resampling[resampling],
                 tolerance=1e-6,
-                # without an alpha band, what lies outside the raster would read as 0
+                # without an alpha band, pixels outside the raster would read as 0
                 add_alpha=dataset.nodata is None,
             )
         )
@@ -98,7 +98,7 @@ class AlignedRaster:
         return self.window(start, 0, stop - start, self.grid.width)
 
     def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity of a window that begins at ``row``, ``col``, as ``rows``."""
+        """Return values and validity, as ``rows`` does, of a window that starts at a pixel."""
         window = Window(col, row, width, height)
         try:
             values = self._dataset.read(self.band, window=window)
@@ -124,7 +124,7 @@ class AlignedRaster:
 
 
 def open_layer(path: str) -> rasterio.DatasetReader:
-    """Open a raster that has a place; raises LayerError."""
+    """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
     check_is_file(path, LayerError)
     try:
         with warnings.catch_warnings():
@@ -140,47 +140,47 @@ def open_layer(path: str) -> rasterio.DatasetReader:
 
 
 def check_is_file(path: str, error: type[OwlError]) -> None:
-    """Raise ``error`` for what is there and is neither file nor folder, as a pipe is."""
+    """Raise ``error`` for a path that exists but is neither file nor folder, such as a pipe."""
     if not is_local(path):
         return
     file = Path(path)
     if file.exists() and not (file.is_file() or file.is_dir()):
-        raise error(f"{path} is no file")  # GDAL would wait for what somebody may write to it
+        raise error(f"{path} is not a file")  # GDAL would wait until somebody writes to it
 
 
 def misplaced(dataset: rasterio.DatasetReader) -> str:
-    """Say why a raster has no place on the map, and what to do; empty where it has one."""
-    warp = "warp it first, with gdalwarp{} say"
+    """Return why a raster is not georeferenced, and what to do; empty if it is georeferenced."""
+    warp = "warp it first, for example with gdalwarp{}"
     if dataset.crs is None and dataset.gcps[0]:
-        return f"has ground control points in place of a grid; {warp.format('')}"
+        return f"has ground control points instead of a grid; {warp.format('')}"
     if dataset.crs is None and dataset.rpcs is not None:
-        return f"has RPCs in place of a grid; {warp.format(' -rpc')}"
+        return f"has RPCs instead of a grid; {warp.format(' -rpc')}"
     if dataset.crs is None:
-        return "has no CRS; assign one, with gdal_edit.py -a_srs say"
+        return "has no CRS; assign one, for example with gdal_edit.py -a_srs"
     transform = dataset.transform
     if transform.is_identity or transform.determinant == 0:
         return (
-            "has a CRS but no place on the map (no geotransform); georeference it first, "
-            "with gdalwarp say"
+            "has a CRS but no position on the map (no geotransform); georeference it first, "
+            "for example with gdalwarp"
         )
     terms = ", ".join(f"{term:g}" for term in tuple(transform)[:6])
     with np.errstate(all="ignore"):
-        leads_somewhere = all(abs(end) < _FARTHEST for end in extent(dataset))  # nan does not
-    if not leads_somewhere:
-        return f"has a geotransform that leads nowhere ({terms}); georeference it first"
+        is_on_earth = all(abs(end) < _FARTHEST for end in extent(dataset))  # False for NaN
+    if not is_on_earth:
+        return f"has a geotransform that leads off the Earth ({terms}); georeference it first"
     return ""
 
 
 def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
-    """Return least x, least y, greatest x, greatest y; rasterio's own mix them up south up."""
+    """Return minimum x and y, then maximum x and y; rasterio's own swaps y in south-up rasters."""
     transform = tuple(dataset.transform)[:6]
     return bounds(SceneGrid("", "", transform, dataset.height, dataset.width))
 
 
 def coverage(path: str | Path, grid: SceneGrid) -> float:
-    """Return the share of a scene's bounding box that a raster's covers, 0 to 1.
+    """Return the share of a scene's bounding box that a raster's bounding box covers, 0 to 1.
 
-    Raises LayerError where the raster cannot be opened or has no CRS.
+    Raises LayerError if the raster cannot be opened or has no CRS.
     """
     with AlignedRaster(path, grid) as raster:
         covered = raster.bounds_in_scene
@@ -192,19 +192,19 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
 
 
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
-    """Return the share of a raster's pixels that has each value, of a sample where it is large."""
+    """Return the share of a raster's pixels with each value, from a sample if it is large."""
     pixels, _ = _sample(path)
     return {value: float((pixels == value).mean()) for value in values}
 
 
 def values_of(path: str) -> AnyArray:
-    """Return the values that a raster has, ascending; of a sample where it is large."""
+    """Return the values in a raster, ascending; those of a sample if it is large."""
     pixels, valid = _sample(path)
     return np.unique(pixels[valid])
 
 
 def _sample(path: str) -> tuple[AnyArray, BoolArray]:
-    """Return the first band, thinned out to at most 2048 x 2048 pixels, and where it has data.
+    """Return the first band, thinned to at most 2048 x 2048 pixels, and where it has data.
 
     Raises LayerError.
     """
@@ -219,9 +219,9 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
 
 
 def is_raster(path: str | Path) -> bool:
-    """Whether GDAL opens the file as a raster; raises LayerError where there is no such file."""
+    """Return whether GDAL opens the file as a raster; raises LayerError if it does not exist."""
     if is_local(str(path)) and not Path(path).exists():
-        raise LayerError(f"no file {path}")
+        raise LayerError(f"{path} does not exist")
     check_is_file(str(path), LayerError)
     try:
         with rasterio.open(path) as dataset:

@@ -1,4 +1,4 @@
-"""How a scene is cut into windows, and which are read together; nothing here opens a file."""
+"""How a scene is cut into windows, and which ones are read together; nothing here opens a file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from owl_geo.types import IntArray, SceneGrid
 
 @dataclass(frozen=True)
 class Tiling:
-    """How one scene was cut."""
+    """How one scene was cut into windows."""
 
-    windows: Windows  # the whole ones, in row-major order
+    windows: Windows  # those wholly within the scene, in row-major order
     n_partial: int  # windows that start inside the scene and end outside; they are left out
 
 
 def tile(grid: SceneGrid, patch_size: int, stride: int) -> Tiling:
     """Cut a scene into windows of ``patch_size`` pixels every ``stride`` pixels.
 
-    Only whole windows count; windows that would hang over the right or lower edge are counted in
-    ``n_partial``. A window that starts inside a previous overlapping one and reaches past the edge
-    counts too.
+    Only whole windows are kept; those that would reach past the right or lower edge are counted in
+    ``n_partial``, even if they start inside an overlapping window before them.
     """
     rows = np.arange(0, grid.height, stride, dtype=np.int64)
     cols = np.arange(0, grid.width, stride, dtype=np.int64)
@@ -37,7 +36,7 @@ def tile(grid: SceneGrid, patch_size: int, stride: int) -> Tiling:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pixel rows ``start`` to ``stop`` that are read at once, and the patches that lie in them."""
+    """Pixel rows ``start`` to ``stop``, read at once, and the patches that lie in them."""
 
     start: int
     stop: int
@@ -50,7 +49,7 @@ def strips(windows: Windows, rows_per_strip: int) -> Iterator[Strip]:
 
     A strip holds windows that start between two multiples of ``rows_per_strip``, so that with
     block-aligned windows every block is decoded once; a window that crosses a boundary belongs to
-    the strip it starts in. Windows that come in another order are grouped right too, only in more
+    the strip in which it starts. Windows in another order are grouped correctly too, but into more
     strips.
     """
     in_one_column = replace(windows, col_off=np.zeros_like(windows.col_off))
@@ -60,7 +59,7 @@ def strips(windows: Windows, rows_per_strip: int) -> Iterator[Strip]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A rectangle of pixels that is read at once, and the patches that lie in it."""
+    """A rectangle of pixels, read at once, and the patches that lie in it."""
 
     row: int  # first pixel row
     col: int  # first pixel column
@@ -73,8 +72,8 @@ class Chunk:
 def reading_order(windows: Windows, rows: int, cols: int) -> IntArray:
     """Return the order ``(n,)`` in which windows are read: by strip, chunk of columns, row, column.
 
-    A strip is ``rows`` pixels high and a chunk of it ``cols`` pixels wide; a window belongs where
-    it starts. Scenes narrower than ``cols`` come out row by row.
+    A strip is ``rows`` pixels high and a chunk of it ``cols`` pixels wide; a window belongs to the
+    chunk in which it starts. Scenes narrower than ``cols`` are read row by row.
     """
     row_off, col_off = windows.row_off, windows.col_off
     order = np.lexsort((col_off, row_off, col_off // cols, row_off // rows))

@@ -1,4 +1,4 @@
-"""Vector files through GDAL, whatever is in them: broken rings, coordinates that are none."""
+"""Vector files read through GDAL, even with broken rings or invalid coordinates."""
 
 from __future__ import annotations
 
@@ -16,42 +16,44 @@ from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
 
-FARTHEST = 1e12  # no coordinate on Earth is larger, in whatever unit
+FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit
 
-# What GDAL, PROJ and GEOS raise at a file that is not what it says; GDAL's own errors are
-# RuntimeErrors, broken text and types are ValueErrors.
+# What GDAL, PROJ and GEOS raise for a file that is damaged or mislabelled; GDAL's own errors are
+# RuntimeErrors, those for broken text and types are ValueErrors.
 UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
 
 
 def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
-    """Read a layer as ``pyogrio.read_dataframe`` does; geometries that are none become missing.
+    """Read a layer as ``pyogrio.read_dataframe`` does; broken geometries become missing.
 
     Raises one of ``UNREADABLE``.
     """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # measured shapes, several types, unclosed rings: told below, or nothing that matters
+        # measured shapes, several types, unclosed rings: either harmless or logged below
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
             return pyogrio.read_dataframe(path, **options)
         except ShapelyError:
-            _log.warning("%s has broken geometries, unclosed rings say; they are left out", path)
+            _log.warning(
+                "%s has broken geometries, for example unclosed rings; they are left out", path
+            )
             return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
 
 
 def repaired(geometries: AnyArray) -> AnyArray:
     """Return valid geometries ``(n,)``, None for those that are missing or beyond repair.
 
-    Beyond repair is what has coordinates that are not finite, or farther than any on Earth.
+    Geometries are beyond repair if they have coordinates that are not finite or not on Earth.
     """
     valid = np.array(geometries, dtype=object)
     broken = ~(shapely.is_valid(valid) | shapely.is_missing(valid))
     try:
         valid[broken] = shapely.make_valid(valid[broken])
-    except ShapelyError:  # one of them is hopeless
+    except ShapelyError:  # one of them is beyond repair
         for position in np.flatnonzero(broken):
             valid[position] = _mended(valid[position])
-    near = (np.abs(shapely.bounds(valid)) < FARTHEST).all(axis=1)  # nor is not-a-number
-    valid[~(near & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
+    on_earth = (np.abs(shapely.bounds(valid)) < FARTHEST).all(axis=1)  # False for NaN
+    valid[~(on_earth & shapely.is_valid(valid)) & ~shapely.is_empty(valid)] = None
     return valid
 
 
@@ -63,5 +65,5 @@ def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
 
 
 def reason(error: Exception) -> str:
-    """Return why a file cannot be read, for a message: GDAL adds advice for programmers."""
+    """Return why a file cannot be read, without the advice for programmers that GDAL adds."""
     return str(error).split("; ")[0].rstrip(".")

@@ -1,13 +1,13 @@
 """Square windows of scenes as values: what a patch is before its pixels are read.
 
-``Windows`` are those of one scene, ``PoolWindows`` those of many, row by row as an index has them.
-Both hold offsets only and make corners, centres and polygons when asked: a million polygons take
-more memory than all else that a run keeps of a million patches, and follow from two numbers and the
-scene's grid. So they are cheap to keep, and to send to another process.
+``Windows`` are those of one scene, ``PoolWindows`` those of many, row by row as in an index. Both
+hold only offsets, and compute corners, centres and polygons on demand: a million polygons take more
+memory than everything else that a run keeps about a million patches, and follow from two numbers
+and the scene's grid. So windows are cheap to keep, and to send to another process.
 
-Rows and columns are whole pixels, counted from the scene's first row and column, and are given by
-name, so that they cannot change places. Coordinates are x before y, whatever the CRS says of its
-axes, in its units.
+Rows and columns are whole pixels, counted from the scene's first row and column, and are passed by
+keyword, so that they cannot be swapped. Coordinates are x before y, whatever the axis order of the
+CRS, in its units.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from owl_geo.ground.projections import crs_of, metres_from_earth_centre, reproje
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 Points = NDArray[np.float64]  # (..., 2), x before y
-Rows = slice | IntArray | BoolArray  # which of n windows: a part, positions, or a mask
+Rows = slice | IntArray | BoolArray  # which of n windows: a slice, positions, or a mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class Windows:
         col_off: first column of each window, pixels ``(n,)``.
         patch_size: height and width of each window in pixels.
 
-    Raises TypeError for offsets that are not whole numbers, ValueError for offsets that do not
-    match each other, and for windows without a pixel.
+    Raises TypeError for offsets that are not whole numbers, and ValueError for offsets that differ
+    in shape or windows without a pixel.
     """
 
     grid: SceneGrid
@@ -73,7 +73,7 @@ class Windows:
         return replace(self, row_off=self.row_off[rows], col_off=self.col_off[rows])
 
     def refined(self, factor: int) -> Windows:
-        """Return the same squares of ground over pixels cut into ``factor`` x ``factor``."""
+        """Return the same squares of ground, each pixel split into ``factor`` x ``factor``."""
         return Windows(
             refined(self.grid, factor),
             row_off=self.row_off * factor,
@@ -84,7 +84,8 @@ class Windows:
     def corners(self) -> Points:
         """Return the corners of each window in the scene's CRS, ``(n, 4, 2)``.
 
-        Upper left, upper right, lower right, lower left in pixel space, whatever way the map lies.
+        They are upper left, upper right, lower right and lower left in pixel space, however the
+        map is oriented.
         """
         size = self.patch_size
         row = self.row_off[:, None] + np.array([0, 0, size, size])
@@ -92,7 +93,7 @@ class Windows:
         return to_xy(self.grid, row.astype(np.float64), col.astype(np.float64))
 
     def corners_in(self, crs: CRS) -> Points:
-        """Return the corners in another CRS, ``(n, 4, 2)``, infinite where it does not reach."""
+        """Return the corners in another CRS, ``(n, 4, 2)``, infinite outside its domain."""
         return reproject(self.corners(), self.crs, crs)
 
     def centres(self) -> Points:
@@ -101,7 +102,7 @@ class Windows:
         return to_xy(self.grid, self.row_off + half, self.col_off + half)
 
     def centres_in(self, crs: CRS) -> Points:
-        """Return the centres in another CRS, ``(n, 2)``, infinite where it does not reach."""
+        """Return the centres in another CRS, ``(n, 2)``, infinite outside its domain."""
         return reproject(self.centres(), self.crs, crs)
 
     def footprints(self) -> AnyArray:
@@ -109,9 +110,9 @@ class Windows:
         return np.asarray(shapely.polygons(self.corners()))
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """Return the extent of all windows in the scene's CRS: least x and y, greatest x and y.
+        """Return the extent of all windows in the scene's CRS: minimum x and y, maximum x and y.
 
-        Raises ValueError where there is no window.
+        Raises ValueError if there is no window.
         """
         corners = self.corners().reshape(-1, 2)
         (x_min, y_min), (x_max, y_max) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
@@ -120,10 +121,10 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class PoolWindows:
-    """n square windows of many scenes, row by row as an index has them.
+    """n square windows of many scenes, row by row as in an index.
 
     Args:
-        grids: the pixel grid of each scene by name, also of scenes that have no window here.
+        grids: the pixel grid of each scene by name, including scenes that have no window here.
         scene: the scene of each window, as a position in ``grids``, ``(n,)``.
         row_off: first row of each window, pixels of its scene ``(n,)``.
         col_off: first column of each window, pixels of its scene ``(n,)``.
@@ -173,13 +174,13 @@ class PoolWindows:
         return [f"{names[code]}/{row}/{col}" for code, row, col in zip(*columns, strict=True)]
 
     def take(self, rows: Rows) -> PoolWindows:
-        """Return some of the windows, in the order of ``rows``; the grids stay."""
+        """Return some of the windows, in the order of ``rows``; the grids stay the same."""
         return replace(
             self, scene=self.scene[rows], row_off=self.row_off[rows], col_off=self.col_off[rows]
         )
 
     def shifted_down(self, pixels: int) -> PoolWindows:
-        """Return windows ``pixels`` rows further from the first row of their scenes."""
+        """Return the windows moved ``pixels`` rows away from the first row of their scenes."""
         return replace(self, row_off=self.row_off + pixels)
 
     def of_scene(self, name: str) -> Windows:
@@ -189,7 +190,7 @@ class PoolWindows:
     def by_scene(self) -> Iterator[tuple[IntArray, Windows]]:
         """Yield each scene's windows with their positions among these n, each ``(k,)``.
 
-        Scenes come in the order of their first windows; those without one do not.
+        Scenes come in the order of their first windows; scenes without windows are left out.
         """
         grids = list(self.grids.values())
         codes, scenes = pd.factorize(self.scene)
@@ -199,7 +200,7 @@ class PoolWindows:
             yield positions, self._within(grids[scene], positions)
 
     def runs(self) -> Iterator[Windows]:
-        """Yield stretches of windows that follow one another and are of one scene."""
+        """Yield stretches of consecutive windows that belong to one scene."""
         grids = list(self.grids.values())
         starts = np.flatnonzero(np.diff(self.scene, prepend=-1)).tolist()
         for start, stop in zip(starts, [*starts, len(self)][1:], strict=True):
@@ -222,7 +223,8 @@ class PoolWindows:
     def centres_on_earth(self) -> NDArray[np.float64]:
         """Return the centres as x, y and z in metres from the Earth's centre, ``(n, 3)``.
 
-        So windows of scenes in different CRSs can be compared. Infinite where a CRS does not reach.
+        So windows of scenes in different CRSs can be compared. Coordinates outside the domain of a
+        CRS are infinite.
         """
         metres = np.empty((len(self), 3))
         for positions, windows in self.by_scene():
@@ -248,7 +250,7 @@ def parse_patch_id(patch_id: str) -> tuple[str, int, int]:
 
 
 def _whole(name: str, values: ArrayLike) -> IntArray:
-    """Return whole numbers as int64 that cannot be written to."""
+    """Return whole numbers as a read-only int64 array."""
     array = np.asarray(values)
     if not np.issubdtype(array.dtype, np.integer):  # coordinates, perhaps, in place of pixels
         raise TypeError(f"{name} are {array.dtype}, not whole pixels")
@@ -259,7 +261,7 @@ def _whole(name: str, values: ArrayLike) -> IntArray:
 
 def _check(patch_size: int, *columns: IntArray) -> None:
     if patch_size < 1:
-        raise ValueError(f"windows of {patch_size} pixels have none")
+        raise ValueError(f"windows of {patch_size} pixels are empty")
     shapes = {column.shape for column in columns}
     if len(shapes) > 1 or columns[0].ndim != 1:
-        raise ValueError(f"windows have offsets of the shapes {sorted(shapes)}, not of one (n,)")
+        raise ValueError(f"offsets have the shapes {sorted(shapes)}, but must share one shape (n,)")

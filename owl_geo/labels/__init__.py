@@ -1,4 +1,4 @@
-"""The only truth about answers: a store that is appended to and never changed."""
+"""The single source of truth about answers: a store that is appended to and never changed."""
 
 from owl_geo.labels.agreement import Agreement, agreement
 from owl_geo.labels.base import (

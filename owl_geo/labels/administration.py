@@ -1,4 +1,4 @@
-"""A team's store, seen by who runs it: made, opened to annotators, looked at."""
+"""A team's store as its administrator sees it: set up, opened to annotators, inspected."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("owl_geo")
 
 LAYOUT = 1
-ANNOTATORS = "owl_geo_annotator"  # the group role; whoever is in it may label
-_LONGEST_NAME = 63  # bytes of a role's name; PostgreSQL would cut the rest off
+ANNOTATORS = "owl_geo_annotator"  # the group role; its members may label
+_LONGEST_NAME = 63  # bytes of a role's name; PostgreSQL truncates longer ones
 
-# The table as QGIS itself makes it, for styles that layers open with.
+# The table as QGIS itself creates it, for the styles that layers open with.
 _STYLES = """
 CREATE TABLE IF NOT EXISTS public.layer_styles (
     id SERIAL PRIMARY KEY, f_table_catalog varchar, f_table_schema varchar, f_table_name varchar,
@@ -45,43 +45,43 @@ class DatabaseAdministration:
     def set_up(
         self, classes: Sequence[str], positive: str, lease_time: timedelta | None = None
     ) -> bool:
-        """Make the store in the database, and the run known to it; return whether it was new."""
+        """Make the store in the database and register the run; return whether the run was new."""
         set_up(self.database)
         return register(self.database, self.run_id, classes, positive, lease_time)
 
     def has_account(self, name: str) -> bool:
-        """Whether the server has a role of that name, annotator or not."""
+        """Return whether the server has a role of that name, annotator or not."""
         return has_role(self.database, name)
 
     def add_annotator(self, name: str, password: str | None) -> bool:
-        """Let a role label in all runs of the store, and return whether it was made for that."""
+        """Let a role label in all runs of the store, and return whether it was created."""
         return add_annotator(self.database, name, password)
 
     def revoke_annotator(self, name: str) -> None:
-        """Take the right to label from a role; its answers stay, and so does the role."""
+        """Revoke a role's right to label; its answers stay, and so does the role."""
         revoke_annotator(self.database, name)
 
     def annotators(self) -> list[str]:
-        """Return the roles that may label, in order of their names."""
+        """Return the roles that may label, sorted by name."""
         return annotators(self.database)
 
     def state(self) -> StoreState:
-        """Return who answered how much, what is published, and who is looking at what."""
+        """Return how much each annotator answered, the published batches, and the leases."""
         return state(self.database, self.run_id)
 
 
 def set_up(database: Database) -> None:
-    """Make the store in a database, or bring what is there up to date; answers stay.
+    """Make the store in a database, or bring an existing one up to date; answers stay.
 
-    Raises RunError where the role may not, where PostGIS is missing, and where a newer owl-geo
-    made the store.
+    Raises RunError where the role lacks the right, where PostGIS is missing, and where a newer
+    owl-geo made the store.
     """
 
     import psycopg
 
     def make(connection: Connection) -> None:
         raw = driver(connection)
-        # two who do so at once would both find nothing there
+        # without a lock, two that run at once would both try to create everything
         raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('owl_geo', 0))")
         _check_layout(connection)
         act_as_owner(connection)
@@ -91,11 +91,11 @@ def set_up(database: Database) -> None:
             except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
                 raise RunError(
                     f"the server of {database.place} has no PostGIS ({reason(error)})",
-                    remedy="install it there, postgresql-15-postgis-3 say",
+                    remedy="install it there, for example the package postgresql-15-postgis-3",
                 ) from None
         find_postgis(connection)
         sql = resources.files("owl_geo.labels").joinpath("store.sql").read_text(encoding="utf-8")
-        with forbidden("the store is made by a role with CREATE on the database and CREATEROLE"):
+        with forbidden("connect as a role with CREATE on the database and CREATEROLE"):
             raw.execute(sql.encode())
         try:
             with raw.transaction():
@@ -113,9 +113,9 @@ def register(
     positive: str,
     lease_time: timedelta | None = None,
 ) -> bool:
-    """Make a run known to the store, and return whether it was new; its lease time may change.
+    """Register a run with the store, and return whether it was new; its lease time may change.
 
-    Raises RunError where the run stands there with other classes.
+    Raises RunError where the run is registered with other classes.
     """
 
     def make(connection: Connection) -> bool:
@@ -125,11 +125,11 @@ def register(
             " ON CONFLICT DO NOTHING",
             (run_id, list(classes), positive),
         )
-        known = raw.execute("SELECT classes FROM owl_geo.runs WHERE run_id = %s", (run_id,))
-        row = known.fetchone()
+        cursor = raw.execute("SELECT classes FROM owl_geo.runs WHERE run_id = %s", (run_id,))
+        row = cursor.fetchone()
         if row is None or list(row[0]) != list(classes):
             raise RunError(
-                f"{database.place} knows run {run_id} with other classes", remedy="make another run"
+                f"{database.place} has run {run_id} with other classes", remedy="make another run"
             )
         if lease_time is not None:
             raw.execute(
@@ -137,14 +137,14 @@ def register(
             )
         return made.rowcount == 1
 
-    return database.work("make the run known", make)
+    return database.work("register the run", make)
 
 
 def add_annotator(database: Database, name: str, password: str | None) -> bool:
-    """Let a role label here, and return whether it was made for that; ``name`` signs its answers.
+    """Let a role label here, and return whether it was created; ``name`` signs its answers.
 
-    A role that exists keeps its password. That of a new one is hashed before it leaves this
-    machine. Raises RunError, where a new one has no password above all.
+    An existing role keeps its password. That of a new one is hashed before it leaves this
+    machine. Raises RunError, among other cases where a new role has no password.
     """
     _check_name(name)
 
@@ -154,10 +154,10 @@ def add_annotator(database: Database, name: str, password: str | None) -> bool:
         raw = driver(connection)
         is_new = not _knows_role(connection, name)
         role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
-        with forbidden("roles are made by one with CREATEROLE"):
+        with forbidden("connect as a role with CREATEROLE"):
             if is_new:
                 if not password:
-                    raise RunError(f"{name} needs a password, and an empty one does not do")
+                    raise RunError(f"{name} needs a password that is not empty")
                 hashed = raw.pgconn.encrypt_password(
                     password.encode(), name.encode(), b"scram-sha-256"
                 ).decode()
@@ -171,13 +171,13 @@ def add_annotator(database: Database, name: str, password: str | None) -> bool:
 
 
 def has_role(database: Database, name: str) -> bool:
-    """Whether the server has a role of that name, annotator or not."""
+    """Return whether the server has a role of that name, annotator or not."""
     _check_name(name)
     return database.work("look for the role", lambda c: _knows_role(c, name))
 
 
 def revoke_annotator(database: Database, name: str) -> None:
-    """Take the right to label from a role; its answers stay, and so does the role.
+    """Revoke a role's right to label; its answers stay, and so does the role.
 
     Raises RunError where there is no such annotator.
     """
@@ -189,20 +189,20 @@ def revoke_annotator(database: Database, name: str) -> None:
         role, group = sql.Identifier(name), sql.Identifier(ANNOTATORS)
         if name not in _annotators(connection):
             raise RunError(f"{database.place} has no annotator {name!r}")
-        with forbidden("roles are changed by one with CREATEROLE"):
+        with forbidden("connect as a role with CREATEROLE"):
             raw.execute(sql.SQL("REVOKE {} FROM {}").format(group, role))
         raw.execute("DELETE FROM owl_geo.leases WHERE annotator = %s", (name,))
 
-    database.work(f"take the right to label from {name}", revoke)
+    database.work(f"revoke the right to label from {name}", revoke)
 
 
 def annotators(database: Database) -> list[str]:
-    """Return the roles that may label, in order of their names."""
+    """Return the roles that may label, sorted by name."""
     return database.work("look for annotators", _annotators)
 
 
 def state(database: Database, run_id: str) -> StoreState:
-    """Say who answered how much, what is published, and who is looking at what; RunError."""
+    """Return the store's state for a run; raises RunError where the store does not answer."""
 
     def look(connection: Connection) -> StoreState:
         raw = driver(connection)
@@ -227,12 +227,12 @@ def state(database: Database, run_id: str) -> StoreState:
 
 
 _PUBLISHED = """
-WITH said AS (
+WITH newest AS (
     SELECT DISTINCT ON (patch_id, annotator) patch_id, annotator, label
     FROM owl_geo.answers WHERE run_id = %(run)s
     ORDER BY patch_id, annotator, moment DESC, seq DESC
 ), votes AS (
-    SELECT patch_id, count(*) AS n FROM said WHERE label IS NOT NULL GROUP BY patch_id
+    SELECT patch_id, count(*) AS n FROM newest WHERE label IS NOT NULL GROUP BY patch_id
 )
 SELECT b.batch_id, b.layer, count(*), count(*) FILTER (WHERE v.n >= t.wanted)
 FROM owl_geo.batches b
@@ -269,8 +269,8 @@ def _check_name(name: str) -> None:
 
 def _check_layout(connection: Connection) -> None:
     raw = driver(connection)
-    known = raw.execute("SELECT to_regclass('owl_geo.version')").fetchone()
-    if known is None or known[0] is None:
+    version_table = raw.execute("SELECT to_regclass('owl_geo.version')").fetchone()
+    if version_table is None or version_table[0] is None:
         return
     row = raw.execute("SELECT layout FROM owl_geo.version").fetchone()
     if row is not None and int(row[0]) > LAYOUT:
@@ -281,10 +281,10 @@ def _check_layout(connection: Connection) -> None:
 
 
 def act_as_owner(connection: Connection) -> None:
-    """Go on, in this transaction, as the role that owns the store, if there is one.
+    """Continue this transaction as the role that owns the store, if there is one.
 
-    Several people may share that role; what each makes must not be theirs, or ``take_answer``,
-    which has the owner's rights, could not read it.
+    Several people may share that role; what each creates must not belong to them, or
+    ``take_answer``, which has the owner's rights, could not read it.
     """
     from psycopg import sql
 
@@ -298,7 +298,7 @@ def act_as_owner(connection: Connection) -> None:
 
 
 def find_postgis(connection: Connection) -> None:
-    """Put PostGIS on the search path for this transaction, wherever it was installed."""
+    """Put the schema that PostGIS is in on the search path for this transaction."""
     raw = driver(connection)
     row = raw.execute(POSTGIS_SCHEMA.encode()).fetchone()
     if row is None:

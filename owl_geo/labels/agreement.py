@@ -21,7 +21,7 @@ class PairAgreement:
     annotators: tuple[str, str]
     n: int
     same: float  # share of these with the same label
-    kappa: float  # Cohen's; not-a-number where both give one label throughout
+    kappa: float  # Cohen's; not-a-number where both give the same label throughout
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class AnnotatorRecord:
 
     annotator: str
     n_labeled: int  # patches labelled in all
-    # of those with another annotator's label and a consensus, which the own label is part of
+    # over patches with another annotator's label and a consensus, which includes the own label
     confusion: pd.DataFrame  # counts: the annotator's label by the consensus' label
 
     @property
     def n(self) -> int:
-        """Patches that the confusion is counted on."""
+        """The number of patches that the confusion is counted over."""
         return int(self.confusion.to_numpy().sum())
 
     @property
     def same(self) -> float:
-        """Share of them where the annotator says what the consensus says; not-a-number if none."""
+        """Share of them where the annotator agrees with the consensus; not-a-number if none."""
         table = self.confusion
         agreed = sum(int(table.loc[name, name]) for name in table.index if name in table.columns)
         return agreed / self.n if self.n else math.nan
 
     def differences(self) -> list[tuple[str, str, int]]:
-        """Return (own label, the consensus', how often) where they differ, most often first."""
+        """Return (own label, the consensus', count) where they differ, most frequent first."""
         counts = [
             (own, decided, int(n))
             for own, row in self.confusion.iterrows()
@@ -58,9 +58,9 @@ class AnnotatorRecord:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What several annotators' answers to the same patches say of the annotators."""
+    """What several annotators' answers to the same patches say about the annotators."""
 
-    n_shared: int  # patches with labels by two annotators or more
+    n_shared: int  # patches with labels by at least two annotators
     fleiss: float  # Fleiss' kappa over them
     pairs: tuple[PairAgreement, ...]
     annotators: tuple[AnnotatorRecord, ...]
@@ -69,16 +69,16 @@ class Agreement:
 def agreement(history: pd.DataFrame) -> Agreement | None:
     """Compare the annotators' newest labels; None while fewer than two have labelled anything.
 
-    ``unsure`` and ``skip`` count as labels like the others. A consensus that was brought in is no
-    annotator: it agrees with those that it was made of.
+    ``unsure`` and ``skip`` count as labels like the others. An imported consensus is not an
+    annotator: it agrees with those that it was made from.
     """
     history = history[history["annotator"] != CONSENSUS]
     newest = newest_answers(history)
     people = sorted(newest["annotator"].unique())
     if len(people) < 2:
         return None
-    said = newest.pivot(index="patch_id", columns="annotator", values="label")
-    shared = said[said.notna().sum(axis=1) >= 2]
+    by_annotator = newest.pivot(index="patch_id", columns="annotator", values="label")
+    shared = by_annotator[by_annotator.notna().sum(axis=1) >= 2]
     decided = consensus(history).set_index("patch_id")["label"]
     counts = shared.apply(lambda row: row.value_counts(), axis=1).fillna(0)
     return Agreement(
@@ -92,7 +92,7 @@ def agreement(history: pd.DataFrame) -> Agreement | None:
         annotators=tuple(
             AnnotatorRecord(
                 annotator=name,
-                n_labeled=int(said[name].notna().sum()),
+                n_labeled=int(by_annotator[name].notna().sum()),
                 confusion=_confusion(shared[name].dropna(), decided),
             )
             for name in people
@@ -108,5 +108,5 @@ def _pair(shared: pd.DataFrame, one: str, other: str) -> PairAgreement:
 
 
 def _confusion(own: pd.Series, decided: pd.Series) -> pd.DataFrame:
-    known = own[own.index.isin(decided.index)]
-    return pd.crosstab(known.rename("own"), decided.loc[known.index].rename("consensus"))
+    compared = own[own.index.isin(decided.index)]
+    return pd.crosstab(compared.rename("own"), decided.loc[compared.index].rename("consensus"))

@@ -1,4 +1,4 @@
-"""What every label store promises, and how many answers to one patch become one label."""
+"""What every label store guarantees, and how several answers to one patch become one label."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HISTORY_COLUMNS = ("seq", *LABELS_COLUMNS)
 
 @dataclass(frozen=True)
 class Appended:
-    """How many of the given answers were stored, and how many stood there already."""
+    """How many of the given answers were stored, and how many were there already."""
 
     new: int
     unchanged: int
@@ -35,7 +35,7 @@ class Appended:
 class AnsweredRun:
     """The run whose answers a store keeps.
 
-    ``crs`` is that of the footprints that the store is given; None will do to read answers.
+    ``crs`` is that of the footprints passed to the store; None suffices to read answers.
     """
 
     folder: Path
@@ -46,16 +46,16 @@ class AnsweredRun:
 class LabelStore(ABC):
     """All answers of a run, for ever; several processes may append at once.
 
-    An answer is unchanged, and not stored again, where an equal one stands already: same patch,
+    An answer is unchanged, and not stored again, where the store has an equal one: same patch,
     annotator, batch, label, comment and time. One whose time is not the annotator's own
     (``stamped`` is False) is unchanged where it repeats the annotator's newest answer to that patch
-    in that batch. So the same file taken in twice changes nothing.
+    in that batch. Ingesting the same file twice therefore changes nothing.
 
-    A new kind of store implements what is abstract here, and stands in ``settings.stores.STORES``.
+    A new kind of store implements the abstract methods and is listed in ``settings.stores.STORES``.
     """
 
-    has_layers: ClassVar[bool] = False  # whether ``layers`` is there
-    has_administration: ClassVar[bool] = False  # whether ``administration`` is there
+    has_layers: ClassVar[bool] = False  # whether it offers ``layers``
+    has_administration: ClassVar[bool] = False  # whether it offers ``administration``
 
     @classmethod
     @abstractmethod
@@ -63,17 +63,17 @@ class LabelStore(ABC):
         """Return a run's store at the address in its settings, without opening it yet.
 
         ``address`` is None for the store that needs none. Raises RunError where the address cannot
-        be understood, or what this installation lacks is needed.
+        be parsed, or where the store needs a package that is not installed.
         """
 
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where the answers are, for messages: a path, or an address without a password."""
+        """The location of the answers, for messages: a path, or an address without a password."""
 
     @property
     def name(self) -> str:
-        """``place`` in short, where it is clear which run is meant."""
+        """``place`` in short, for use where the run is clear."""
         return self.place
 
     @abstractmethod
@@ -89,7 +89,7 @@ class LabelStore(ABC):
     def history(self) -> pd.DataFrame:
         """Return all answers in order of arrival, numbered by ``seq``: HISTORY_COLUMNS.
 
-        One without a label takes its annotator's earlier answer back. Raises RunError where the
+        One without a label withdraws its annotator's earlier answer. Raises RunError where the
         store cannot be read.
         """
 
@@ -102,26 +102,26 @@ class LabelStore(ABC):
         return len(self.history())
 
     def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Return those of the answers that do not stand in the store."""
+        """Return those of the answers that the store does not have."""
         return not_stored(answers, self.history())
 
-    def check_ready(self) -> None:  # noqa: B027 - most stores are
+    def check_ready(self) -> None:  # noqa: B027 - most stores are ready
         """Raise RunError where something must be done before the store can take answers."""
 
     def reproject(self) -> None:  # noqa: B027 - a store may keep footprints in a CRS of its own
-        """Bring the footprints that are kept to the run's CRS, which has become EPSG:4326."""
+        """Reproject the stored footprints to the run's CRS, which has become EPSG:4326."""
 
     def layers(self) -> Layers:
-        """Return where batches become layers; raises RunError where the store has none."""
+        """Return the store's layers of batches; raises RunError where it offers none."""
         raise RunError(
             f"the label store {self.place} has no layers to label in",
-            remedy="label the batch's file, and take it in by `owl-geo ingest`",
+            remedy="label the batch's file, then read it with `owl-geo ingest`",
         )
 
     def administration(self) -> Administration:
-        """Return what whoever runs the store does; raises RunError where there is nothing to do."""
+        """Return the store's administration; raises RunError where there is none."""
         raise RunError(
-            f"the label store {self.place} has nothing to set up or look after",
+            f"the label store {self.place} has nothing to set up or administer",
             remedy="go on with `owl-geo query`",
         )
 
@@ -129,9 +129,9 @@ class LabelStore(ABC):
 def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a history that count: each annotator's newest answer to each patch.
 
-    Newest by ``labelled_at``, and then by arrival. So a file of last week that arrives after this
-    week's does not undo it; and where a clock was set back, what was said before still counts. An
-    answer without a label takes the annotator's earlier one back.
+    The newest is the latest by ``labelled_at``, then by arrival: a file from last week that arrives
+    after this week's does not undo it, and where a clock was set back, the earlier answer still
+    counts. An answer without a label withdraws the annotator's earlier one.
     """
     newest = _newest(history)
     return newest[newest["label"].notna()].drop(columns="time")
@@ -140,10 +140,10 @@ def newest_answers(history: pd.DataFrame) -> pd.DataFrame:
 def consensus(history: pd.DataFrame) -> pd.DataFrame:
     """Reduce a history to one row per labelled patch: patch_id, label and seq, in order of seq.
 
-    The newest answer of each annotator counts, and of several annotators the majority decides. A
-    patch where labels tie has no row: it is to be asked again, see ``disputed``. If they tie once
-    more after it was asked again, it is ``unsure``. ``seq`` is the latest of the annotators' newest
-    answers to the patch, be it one that takes another back.
+    The newest answer of each annotator counts, and among several annotators the majority decides.
+    A patch where labels tie has no row: it must be labelled again, see ``disputed``. If they tie
+    once more after that, it is ``unsure``. ``seq`` is the latest of the annotators' newest answers
+    to the patch, even if that one withdraws another.
     """
     decided = _decided(history)
     is_open = decided["patch_id"].isin(_open(history, decided))
@@ -151,7 +151,7 @@ def consensus(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def disputed(history: pd.DataFrame) -> list[str]:
-    """Return the patches where labels tie and that are to be asked again, the oldest ties first."""
+    """Return the patches with tied labels that must be labelled again, the oldest ties first."""
     return _open(history, _decided(history))
 
 
@@ -168,8 +168,8 @@ def _newest(history: pd.DataFrame) -> pd.DataFrame:
 def _decided(history: pd.DataFrame) -> pd.DataFrame:
     """Return patch_id, label, seq and whether labels tie, in which case the label is unsure."""
     newest = _newest(history)
-    said = newest[newest["label"].notna()]
-    votes = said.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
+    given = newest[newest["label"].notna()]
+    votes = given.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
     most = votes[votes["votes"] == votes.groupby("patch_id")["votes"].transform("max")]
     tied = most["patch_id"].duplicated(keep=False)
     label = most.assign(label=most["label"].mask(tied, UNSURE), tied=tied)
@@ -179,15 +179,15 @@ def _decided(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:
-    """Return the tied patches that no later batch has asked of anyone since they tied."""
+    """Return the tied patches that no later batch has put to anyone since they tied."""
     tied = decided.loc[decided["tied"], "patch_id"].tolist()
     answers = _timed(history[history["patch_id"].isin(tied)])
-    told = dict(list(answers.groupby("patch_id", sort=False)))
-    return [patch for patch in tied if not _asked_since_tie(told[patch])]
+    of_patch = dict(list(answers.groupby("patch_id", sort=False)))
+    return [patch for patch in tied if not _asked_since_tie(of_patch[patch])]
 
 
 def _asked_since_tie(answers: pd.DataFrame) -> bool:
-    """Whether a batch of its own brought an answer to a patch after its labels had tied."""
+    """Return whether a further batch brought an answer to a patch after its labels had tied."""
     newest: dict[str, tuple[pd.Timestamp, str]] = {}
     batches: set[str] = set()
     has_tied = False
@@ -204,34 +204,36 @@ def _asked_since_tie(answers: pd.DataFrame) -> bool:
 
 
 def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
-    """Return the answers that do not stand in the history or earlier among themselves.
+    """Return the answers that are neither in the history nor earlier in ``answers``.
 
-    ``history`` needs no more than the rows of the answers' patches; see ``LabelStore.append``.
+    ``history`` needs only the rows of the answers' patches; see ``LabelStore.append``.
     """
     equal: set[tuple[object, ...]] = set()
     newest: dict[tuple[str, str, str], tuple[object, object, str]] = {}
 
-    def remember(who: tuple[str, str, str], said: tuple[object, object, str]) -> None:
-        equal.add((*who, *said))
-        if who not in newest or said[2] >= newest[who][2]:
-            newest[who] = said
+    def remember(key: tuple[str, str, str], value: tuple[object, object, str]) -> None:
+        equal.add((*key, *value))
+        if key not in newest or value[2] >= newest[key][2]:
+            newest[key] = value
 
     for row in history.itertuples(index=False):
-        who = (row.patch_id, row.annotator, row.batch_id)
-        remember(who, (row.label, row.comment, row.labelled_at))
+        key = (row.patch_id, row.annotator, row.batch_id)
+        remember(key, (row.label, row.comment, row.labelled_at))
     new = []
     for answer in answers:
-        who = (answer.patch_id, answer.annotator, answer.batch_id)
-        said = (answer.label, answer.comment, answer.labelled_at)
-        repeated = not answer.stamped and who in newest and newest[who][:2] == said[:2]
-        if repeated or (*who, *said) in equal:
+        key = (answer.patch_id, answer.annotator, answer.batch_id)
+        value = (answer.label, answer.comment, answer.labelled_at)
+        repeated = not answer.stamped and key in newest and newest[key][:2] == value[:2]
+        if repeated or (*key, *value) in equal:
             continue
-        remember(who, said)
+        remember(key, value)
         new.append(answer)
     return new
 
 
-def brought(polygons: Iterable[shapely.Polygon], source: CRS, target: CRS) -> list[shapely.Polygon]:
+def reprojected(
+    polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
+) -> list[shapely.Polygon]:
     """Return polygons in another CRS."""
     if source == target:
         return list(polygons)

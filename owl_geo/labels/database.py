@@ -1,4 +1,4 @@
-"""A PostgreSQL database: how it is reached, how long it is waited for, what its errors become.
+"""A PostgreSQL database: its address, how long to wait for it, and errors made readable.
 
 Addresses carry no password. libpq finds one where it always does: PGPASSWORD, PGPASSFILE,
 ``~/.pgpass``, or the service that PGSERVICE or the address names.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("owl_geo")
 
 SCHEMA = "owl_geo"
-RETRY_SECONDS = 30.0  # how long a server that went away is waited for
+RETRY_SECONDS = 30.0  # how long to wait for a server that went away
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
-# So that a cable that was pulled is noticed in half a minute, and a host that is not there at once.
+# Notice an unplugged cable within half a minute, and a missing host at once.
 _PATIENCE = {
     "connect_timeout": "10",
     "keepalives_idle": "30",
@@ -43,13 +43,13 @@ T = TypeVar("T")
 
 
 class Lost(Exception):
-    """The connection broke, or could not be made just now; the work may be done again."""
+    """The connection broke, or could not be made just now; the work may be retried."""
 
 
 class Database:
     """One database, at an address such as ``postgresql://HOST/DB``.
 
-    Raises RunError where the address holds a password or cannot be read, and where the extra
+    Raises RunError where the address holds a password or cannot be parsed, and where the extra
     ``postgis`` is not installed.
     """
 
@@ -60,28 +60,28 @@ class Database:
             raise RunError(f"labels: {error}") from None
         try:
             import psycopg
-            import sqlalchemy  # noqa: F401 - both are the extra
+            import sqlalchemy  # noqa: F401 - both belong to the extra
         except ImportError as error:
             raise RunError(
-                f"labels are in PostgreSQL, for which this installation lacks {error.name}",
+                f"the labels are in PostgreSQL, for which this installation lacks {error.name}",
                 remedy="run pip install 'owl-geo[postgis]'",
             ) from error
         self.url = url
         try:
-            # the scheme's short form is libpq's too
+            # libpq accepts the scheme's short form too
             self._options = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:
-            raise RunError(f"labels is no address that PostgreSQL knows: {reason(error)}") from None
+            raise RunError(f"labels is not a PostgreSQL address: {reason(error)}") from None
         self._reached = False
 
     @property
     def place(self) -> str:
-        """The address for messages."""
+        """The address, for messages."""
         return self.url
 
     @cached_property
     def engine(self) -> Engine:
-        """SQLAlchemy's engine; it keeps one connection, and looks whether that still lives."""
+        """SQLAlchemy's engine; it keeps one connection, and checks that this is still alive."""
         import sqlalchemy
 
         return sqlalchemy.create_engine(
@@ -94,16 +94,16 @@ class Database:
         )
 
     def close(self) -> None:
-        """Close the connection that is kept; the next use makes another."""
+        """Close the connection that is kept open; the next use makes another."""
         if "engine" in self.__dict__:
             self.engine.dispose()
 
-    def work(self, verb: str, what: Callable[[Connection], T]) -> T:
-        """Do ``what`` in one transaction, which must bear to be done again, and return its result.
+    def work(self, verb: str, task: Callable[[Connection], T]) -> T:
+        """Run ``task`` in one transaction, which must be safe to repeat, and return its result.
 
-        Where the server goes away in the middle it is waited for, ``RETRY_SECONDS``; a server that
-        has not answered once is only waited for while it starts. Raises RunError with ``verb``,
-        "read the answers" say, in its one line.
+        If the server goes away in between, it is waited for up to ``RETRY_SECONDS``; one that has
+        never answered is only waited for while it starts. Raises RunError, in one line that
+        contains ``verb``, for example "read the answers".
         """
         import psycopg
         import sqlalchemy
@@ -113,17 +113,19 @@ class Database:
         while True:
             try:
                 with self.engine.begin() as connection:
-                    return what(connection)
+                    return task(connection)
             except (sqlalchemy.exc.DBAPIError, psycopg.Error, Lost) as error:
                 if not self._may_return(error) or time.monotonic() + pause > end:
-                    raise RunError(f"cannot {verb} in {self.place}: {_advice(error)}") from None
+                    cause, remedy = _cause_and_remedy(error)
+                    message = f"cannot {verb} in {self.place}: {cause}"
+                    raise RunError(message, remedy=remedy) from None
                 if pause == _FIRST_PAUSE:
                     _log.warning("%s does not answer; trying again", self.place)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def where(self) -> tuple[str, int, str]:
-        """Return host (or folder of the socket), port and name of the database, as connected."""
+        """Return host (or socket folder), port and name of the connected database."""
 
         def look(connection: Connection) -> tuple[str, int, str]:
             info = driver(connection).info
@@ -143,7 +145,7 @@ class Database:
         return connection
 
     def _may_return(self, error: Exception) -> bool:
-        """Whether the server may be back in a moment."""
+        """Return whether the server may be back in a moment."""
         import psycopg
         import sqlalchemy
 
@@ -153,16 +155,16 @@ class Database:
             return _went_away(error)
         parameters = psycopg.conninfo.make_conninfo(**self._options)  # type: ignore[arg-type]
         answer = psycopg.pq.PGconn.ping(parameters.encode())
-        if answer == psycopg.pq.Ping.OK:  # it is up, and will not have us
+        if answer == psycopg.pq.Ping.OK:  # it is up, and refuses us
             return False
         return self._reached or answer == psycopg.pq.Ping.REJECT
 
 
 def driver(connection: Connection) -> Raw:
-    """Return psycopg's connection behind SQLAlchemy's, for what is composed of names."""
-    found: Raw | None = connection.connection.driver_connection
-    assert found is not None
-    return found
+    """Return psycopg's connection behind SQLAlchemy's, for statements composed from names."""
+    raw: Raw | None = connection.connection.driver_connection
+    assert raw is not None
+    return raw
 
 
 def address(host: str, port: int, name: str, **further: str) -> str:
@@ -175,20 +177,20 @@ def address(host: str, port: int, name: str, **further: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return what PostgreSQL or libpq said, in one line; never the statement or its values."""
-    said = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join(str(said or error).split()).removeprefix("connection failed: ")
+    """Return PostgreSQL's or libpq's message in one line, never the statement or its values."""
+    message = getattr(getattr(error, "diag", None), "message_primary", None)
+    return " ".join(str(message or error).split()).removeprefix("connection failed: ")
 
 
 @contextmanager
 def forbidden(advice: str) -> Iterator[None]:
-    """Turn a missing right into one line that says what to do about it."""
+    """Turn a missing right into a RunError whose remedy is ``advice``."""
     import psycopg
 
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise RunError(f"{reason(error)}", remedy=f"{advice}") from None
+        raise RunError(reason(error), remedy=advice) from None
 
 
 def _went_away(error: BaseException | None) -> bool:
@@ -196,22 +198,23 @@ def _went_away(error: BaseException | None) -> bool:
 
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return False
-    # 57P: the server shuts down, has crashed, or starts; 08: the line is broken; 40: two that had
-    # waited for each other, of whom this one was sent back
+    # 57P: the server shuts down, has crashed, or starts; 08: the connection is broken; 40: a
+    # deadlock, in which this transaction was rolled back
     return error.sqlstate is None or error.sqlstate.startswith(("57P", "08", "40"))
 
 
-def _advice(error: BaseException) -> str:
+def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
+    """Return what went wrong, and what to do about it if that is known."""
     import psycopg
 
     cause = getattr(error, "orig", None) or error
-    said = reason(cause)
+    message = reason(cause)
     if isinstance(cause, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-        return "it holds no label store yet; run `owl-geo store init RUN`"
+        return "it holds no label store yet", "run `owl-geo store init RUN`"
     if isinstance(cause, psycopg.errors.LockNotAvailable):
-        return "another program is storing answers and does not finish; try again"
+        return "another program is still storing answers", "try again"
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-        return f"{said}; connect as the role that ran `owl-geo store init`"
+        return message, "connect as the role that ran `owl-geo store init`"
     if isinstance(cause, Lost):
-        return f"{said}; set user and password by PGUSER and PGPASSWORD or ~/.pgpass"
-    return said
+        return message, "set user and password with PGUSER and PGPASSWORD or ~/.pgpass"
+    return message, ""

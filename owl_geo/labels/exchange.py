@@ -1,4 +1,4 @@
-"""Answers in files that travel: GeoPackage or CSV, out of a run and into another."""
+"""Answers as files for exchange: GeoPackage or CSV, out of one run and into another."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _FORMATS = (".gpkg", ".csv")
 
 
 def check_format(path: Path) -> None:
-    """Raise BatchError unless the name ends as a GeoPackage's or a CSV's does."""
+    """Raise BatchError unless the name ends in .gpkg or .csv."""
     if path.suffix.lower() not in _FORMATS:
-        raise BatchError(f"{path} is neither .gpkg nor .csv", remedy="give it one of these endings")
+        raise BatchError(f"{path} is neither .gpkg nor .csv", remedy="use one of these extensions")
 
 
 def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) -> None:
     """Write answers with the footprints of their patches; the file appears whole or not at all.
 
-    ``answers`` has columns of ``LABELS_COLUMNS``, patch_id among them; ``footprints`` is by
-    patch_id. A GeoPackage has them in the layer ``labels`` and in the footprints' CRS, a CSV as
-    well-known text in EPSG:4326. A file that is there is replaced. Raises BatchError or RunError.
+    ``answers`` has columns of ``LABELS_COLUMNS``, patch_id among them; ``footprints`` is indexed by
+    patch_id. A GeoPackage holds them in the layer ``labels`` in the footprints' CRS, a CSV as
+    well-known text in EPSG:4326. An existing file is replaced. Raises BatchError or RunError.
     """
     check_format(path)
     polygons = footprints.loc[answers["patch_id"]]
     with writing_file(path) as partial:
         if path.suffix.lower() == ".csv":
-            places = polygons.to_crs(GEOGRAPHIC).to_wkt(rounding_precision=9).to_numpy()
-            answers.assign(**{WKT: places}).to_csv(partial, index=False, lineterminator="\n")
+            outlines = polygons.to_crs(GEOGRAPHIC).to_wkt(rounding_precision=9).to_numpy()
+            answers.assign(**{WKT: outlines}).to_csv(partial, index=False, lineterminator="\n")
         else:
             columns = {name: gpkg.typed(answers[name]) for name in answers.columns}
             if "round" in columns:
@@ -52,16 +52,16 @@ def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) 
 def of_consensus(current: pd.DataFrame) -> pd.DataFrame:
     """Return the labels of ``LabelStore.current`` as answers of the annotator ``consensus``.
 
-    So that nobody's name is put under what several decided, and no one agrees with oneself.
+    Thus a joint decision carries no single name, and no annotator is compared with themselves.
     """
     return current[["patch_id", "label"]].assign(annotator=CONSENSUS)
 
 
 def read_answers(path: Path) -> pd.DataFrame:
-    """Read answers of a GeoPackage's layer ``labels``, or of a CSV with a header, as text.
+    """Read answers from a GeoPackage's layer ``labels``, or from a CSV with a header, as text.
 
-    Returns LABELS_COLUMNS, with None where the file has nothing; of these it needs patch_id and
-    label. Others, and footprints, are not looked at. Raises BatchError with one line.
+    Returns LABELS_COLUMNS, with None where the file has no value; patch_id and label are required.
+    Other columns, and footprints, are ignored. Raises BatchError with one line.
     """
     check_format(path)
     if path.is_dir():
@@ -69,7 +69,7 @@ def read_answers(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise BatchError(f"{path} does not exist", remedy=where_instead(path))
     if not path.is_file():
-        raise BatchError(f"{path} is no file")
+        raise BatchError(f"{path} is not a file")
     try:
         table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)
     except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
@@ -81,7 +81,7 @@ def read_answers(path: Path) -> pd.DataFrame:
             raise BatchError(f"{path} has no column {name!r}", remedy=remedy)
     rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
-    return pd.DataFrame(texts, dtype=object)  # or None would become not-a-number
+    return pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _delimiter(header: str) -> str:
-    """Return the semicolon, as spreadsheets write where the comma is in numbers, or the comma."""
+    """Return the delimiter: a semicolon, as spreadsheets write with decimal commas, or a comma."""
     plain = [name.strip().strip('"') for name in header.split(";")]
     return ";" if len(plain) > 1 and any(name in plain for name in _NEEDED) else ","
 
@@ -110,15 +110,15 @@ def _delimiter(header: str) -> str:
 def _read_layer(path: Path) -> pd.DataFrame:
     kind = gpkg.foreign_kind(path)
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, no GeoPackage")
+        raise BatchError(f"{path} is {kind}, not a GeoPackage")
     with closing(gpkg.connect_to_foreign(path)) as connection:
         layers = gpkg.layers(connection) or []
         if LABELS_LAYER not in layers:
             others = f"; it has {', '.join(layers)}" if layers else ""
             raise BatchError(f"{path} has no layer {LABELS_LAYER!r}{others}")
-        # a table cannot be a parameter; its name is the one that was looked for
-        found = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
-        columns = [name for name in LABELS_COLUMNS if name in found]
+        # a table's name cannot be a parameter; this one is a constant
+        present = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
+        columns = [name for name in LABELS_COLUMNS if name in present]
         names = ", ".join(map(gpkg.quoted, columns)) or "NULL"
         rows = connection.execute(
             f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names

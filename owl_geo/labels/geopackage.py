@@ -1,8 +1,8 @@
 """Answers in one GeoPackage, ``labels.gpkg``: opens in any GIS, needs no server.
 
-SQLite gives what the store promises: a transaction is stored whole or not at all, whatever kills
-the process, and a second writer waits for the first. The layer has no spatial index, because its
-triggers call functions that only GDAL's SQLite has.
+SQLite provides what the store guarantees: a transaction is stored whole or not at all, even if the
+process is killed, and a second writer waits for the first. The layer has no spatial index, because
+the index's triggers call functions that only GDAL's SQLite has.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from owl_geo.labels.base import (
     AnsweredRun,
     Appended,
     LabelStore,
-    brought,
     not_stored,
+    reprojected,
 )
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, LABELS_LAYER
@@ -58,10 +58,10 @@ FILE_NAME = "labels.gpkg"  # in the run's folder
 
 
 class GeoPackageLabels(LabelStore):
-    """The label store of a run folder; see ``LabelStore`` for what it promises.
+    """The label store of a run folder; see ``LabelStore`` for what it guarantees.
 
-    ``crs`` is that of the footprints. The file is made by the first ``append``; until then the
-    history is empty. A file in another CRS keeps it: footprints are brought to it.
+    ``crs`` is that of the footprints. The first ``append`` creates the file; until then the
+    history is empty. A file in another CRS keeps it: footprints are reprojected to it.
     """
 
     def __init__(self, path: str | Path, crs: object) -> None:
@@ -84,17 +84,17 @@ class GeoPackageLabels(LabelStore):
         return self.path.name
 
     def layers(self) -> Layers:
-        """Raise RunError: a file has none."""
+        """Raise RunError: a file has no layers for a team."""
         raise self._not_of_a_team()
 
     def administration(self) -> Administration:
-        """Raise RunError: a file needs none."""
+        """Raise RunError: a file needs no administration."""
         raise self._not_of_a_team()
 
     def _not_of_a_team(self) -> RunError:
         return RunError(
             f"{self.path.parent} keeps its answers in a file",
-            remedy=f'for a team set labels = "{known_addresses()}" at the top of its owl.toml',
+            remedy=f'for a team, set labels = "{known_addresses()}" at the top of its owl.toml',
         )
 
     def append(
@@ -109,7 +109,7 @@ class GeoPackageLabels(LabelStore):
             gpkg.clear_made(self.path)
             with self._open() as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                # takes the lock before reading, so that no other process adds what we compare with
+                # lock before reading, so that no other process adds to the history compared with
                 connection.execute("BEGIN IMMEDIATE")
                 new = not_stored(answers, _read(connection))
                 if new:
@@ -119,9 +119,9 @@ class GeoPackageLabels(LabelStore):
         return Appended(new=len(new), unchanged=len(answers) - len(new))
 
     def reproject(self) -> None:
-        """Bring the footprints in the file to ``crs``, in one transaction; answers stay.
+        """Reproject the footprints in the file to ``crs``, in one transaction; answers stay.
 
-        ``crs`` must be EPSG:4326, which every GeoPackage knows. Raises RunError.
+        ``crs`` must be EPSG:4326, which every GeoPackage defines. Raises RunError.
         """
         if not self.path.exists():
             return
@@ -133,13 +133,13 @@ class GeoPackageLabels(LabelStore):
             crs = gpkg.crs_of(connection, srs_id)
             if crs is None or crs == target:
                 return
-            layer, place = gpkg.quoted(LABELS_LAYER), gpkg.quoted(column)
+            layer, geometry = gpkg.quoted(LABELS_LAYER), gpkg.quoted(column)
             rows = connection.execute(
-                f"SELECT {gpkg.FEATURE_ID}, {place} FROM {layer}"  # noqa: S608 - quoted names
+                f"SELECT {gpkg.FEATURE_ID}, {geometry} FROM {layer}"  # noqa: S608 - quoted names
             ).fetchall()
-            polygons = brought(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
+            polygons = reprojected(gpkg.from_blobs([blob for _, blob in rows]), crs, target)
             connection.executemany(
-                f"UPDATE {layer} SET {place} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
+                f"UPDATE {layer} SET {geometry} = ? WHERE {gpkg.FEATURE_ID} = ?",  # noqa: S608 - quoted names
                 [
                     (blob, number)
                     for blob, (number, _) in zip(
@@ -187,12 +187,12 @@ class GeoPackageLabels(LabelStore):
         except (OSError, sqlite3.Error):
             if not self.path.exists():
                 raise
-            # another process was faster; its file serves
+            # another process was faster; its file is used
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Open the file; closing without COMMIT rolls back."""
-        # read and write even to read: what a killed process left half-done must be rolled back
+        """Open the file; closing it without COMMIT rolls back."""
+        # open for writing even to read: what a killed process left half-done must be rolled back
         connection = gpkg.connect(self.path, "rw")
         try:
             yield connection
@@ -204,10 +204,12 @@ class GeoPackageLabels(LabelStore):
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason, remedy = getattr(error, "strerror", None) or str(error), ""
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
-                reason = "another program is writing to it; let that finish and try again"
-            raise RunError(f"cannot {verb} the answers in {self.path}: {reason}") from error
+                reason = "another program is writing to it"
+                remedy = "wait until it is done, then try again"
+            message = f"cannot {verb} the answers in {self.path}: {reason}"
+            raise RunError(message, remedy=remedy) from error
 
 
 def _read(connection: sqlite3.Connection | None) -> pd.DataFrame:
@@ -225,7 +227,7 @@ def _insert(
     _, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
     file_crs = gpkg.crs_of(connection, srs_id)
     if file_crs is not None and crs is not None:
-        polygons = brought(polygons, CRS.from_user_input(crs), file_crs)
+        polygons = reprojected(polygons, CRS.from_user_input(crs), file_crs)
     rows = (
         (*(getattr(answer, name) for name in LABELS_COLUMNS), blob)
         for answer, blob in zip(answers, gpkg.to_blobs(polygons, srs_id), strict=True)

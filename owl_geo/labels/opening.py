@@ -1,4 +1,4 @@
-"""The label store of a run, of whichever kind its settings name."""
+"""The label store of a run, of the kind that its settings name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from owl_geo.types import Answer
 
 
 def store_class(address: str | None) -> type[LabelStore]:
-    """Return the kind of store that ``labels`` of owl.toml names; what it needs is not loaded."""
+    """Return the kind of store that ``labels`` in owl.toml names, without loading its libraries."""
     kind: type[LabelStore] = implementation(store_choice(address).home)
     return kind
 
 
 def open_store(address: str | None, run: AnsweredRun, *, check: bool = True) -> LabelStore:
-    """Return a run's store at ``address``, or in its folder where that is None.
+    """Return a run's store at ``address``, or in its folder if that is None.
 
     Raises RunError where the store is not ready for the run, or lacks answers that were kept in
-    the run's folder before; without ``check`` neither is looked for.
+    the run's folder before; without ``check`` neither is checked.
     """
     store = store_class(address).of_run(address, run)
     if check:
@@ -30,7 +30,7 @@ def open_store(address: str | None, run: AnsweredRun, *, check: bool = True) -> 
 
 
 def _check_has_all(store: LabelStore, former: LabelStore, run: AnsweredRun) -> None:
-    """Raise RunError where the store lacks answers of the one that the run had before."""
+    """Raise RunError where the store lacks answers from the run's former store."""
     answers = [Answer(**row) for row in former.history().drop(columns="seq").to_dict("records")]
     lacking = store.lacks(answers) if answers else []
     if lacking:

@@ -1,8 +1,8 @@
 """Answers in PostGIS: a store that a team shares; see ``store.sql`` for the tables.
 
-An append takes the run's lock in the database before it reads what it compares with, as the
-batches' views do for single answers. So ``seq`` is the order in which answers were committed, two
-programs that store the same do so once, and a transaction that broke off is simply done again.
+An append takes the run's lock in the database before it reads the answers to compare with, as the
+batches' views do for single answers. Hence ``seq`` is the order in which answers were committed,
+two programs that store the same answers do so once, and an aborted transaction is simply repeated.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from owl_geo.labels.base import (
     AnsweredRun,
     Appended,
     LabelStore,
-    brought,
     not_stored,
+    reprojected,
 )
 from owl_geo.labels.database import Database
 from owl_geo.labels.sharing import Administration, Layers
@@ -56,11 +56,11 @@ ORDER BY a.place
 
 
 class PostGISLabels(LabelStore):
-    """The label store of one run in a database; see ``LabelStore`` for what it promises.
+    """The label store of one run in a database; see ``LabelStore`` for what it guarantees.
 
     ``crs`` is that of the footprints; the database keeps them in EPSG:4326. A label may be None
-    there: the annotator took the answer back. Until `owl-geo store init` has made the store and
-    the run known to it, the history is empty and ``append`` an error.
+    there: the annotator withdrew the answer. Until `owl-geo store init` has made the store and
+    registered the run, the history is empty and ``append`` raises RunError.
     """
 
     has_layers = True
@@ -74,7 +74,7 @@ class PostGISLabels(LabelStore):
     @classmethod
     def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
         """Return a run's store in the database at ``address``; see ``Database`` for RunError."""
-        assert address is not None  # it is registered by the scheme of one
+        assert address is not None  # this store is chosen by an address's scheme
         return cls(Database(address), run.run_id, run.crs)
 
     @property
@@ -83,7 +83,7 @@ class PostGISLabels(LabelStore):
         return self.database.place
 
     def layers(self) -> Layers:
-        """Return the views of the database, one a batch."""
+        """Return the views in the database, one per batch."""
         from owl_geo.labels.publishing import DatabaseLayers
 
         return DatabaseLayers(self.database)
@@ -99,7 +99,7 @@ class PostGISLabels(LabelStore):
     ) -> Appended:
         """Store the answers that are new in one transaction; see ``LabelStore``.
 
-        Where the connection is lost it is done again, for half a minute; then RunError.
+        If the connection is lost, it is retried for half a minute; then RunError is raised.
         """
         if not answers:
             return Appended(new=0, unchanged=0)
@@ -128,7 +128,7 @@ class PostGISLabels(LabelStore):
         return Appended(new=len(new), unchanged=len(answers) - len(new))
 
     def lacks(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Return those of the answers that do not stand in the store."""
+        """Return those of the answers that the store does not have."""
         return self.database.work(
             "read the answers",
             lambda connection: not_stored(answers, self._read_if_known(connection, answers)),
@@ -152,7 +152,7 @@ class PostGISLabels(LabelStore):
         return self.database.work("read the answers", count)
 
     def check_ready(self) -> None:
-        """Raise RunError where the database has no store, or one that does not know this run."""
+        """Raise RunError where the database has no store, or the run is not registered there."""
         self.database.work("look for the run", self._check_known)
 
     def _check_known(self, connection: Connection) -> None:
@@ -180,7 +180,7 @@ class PostGISLabels(LabelStore):
     def _read(
         self, connection: Connection, answers: Sequence[Answer] | None = None
     ) -> pd.DataFrame:
-        """Read the history, or the part of it that is about the patches of ``answers``."""
+        """Read the history, or its part about the patches of ``answers``."""
         from sqlalchemy import text
 
         values: dict[str, object] = {"run": self.run_id}
@@ -198,13 +198,13 @@ def _table(rows: Sequence[object]) -> pd.DataFrame:
 
 
 def on_earth(polygons: Sequence[shapely.Polygon], crs: object) -> list[shapely.Polygon]:
-    """Return polygons of ``crs`` in EPSG:4326; as they are where they have none."""
+    """Return polygons of ``crs`` in EPSG:4326; unchanged if they have no CRS."""
     if crs is None:
         return list(polygons)
-    return brought(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
+    return reprojected(polygons, CRS.from_user_input(crs), crs_of(GEOGRAPHIC))
 
 
-# The schema that PostGIS was put into, quoted: the search path may lead elsewhere.
+# The schema that PostGIS is installed in, quoted: it may not be on the search path.
 POSTGIS_SCHEMA = (
     "SELECT quote_ident(n.nspname) FROM pg_catalog.pg_extension e"
     " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis'"

@@ -1,7 +1,7 @@
 """A batch as a layer in the database: a view that QGIS opens styled, and that takes answers.
 
-The view has the columns of the batch GeoPackage, with ``lease`` behind them; what an UPDATE of it
-does is told in ``store.sql``.
+The view has the columns of the batch GeoPackage, followed by ``lease``; ``store.sql`` describes
+what an UPDATE of it does.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import shapely
 from owl_geo.errors import RunError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.administration import ANNOTATORS, act_as_owner, find_postgis
-from owl_geo.labels.base import brought
+from owl_geo.labels.base import reprojected
 from owl_geo.labels.database import SCHEMA, Database, address, driver, reason
 from owl_geo.labels.sharing import BatchLayer, Publication
-from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE, EDITABLE_COLUMNS, LEASE_COLUMN
+from owl_geo.schema import BATCH_COLUMNS_AFTER, EDITABLE_COLUMNS, LEASE_COLUMN
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("owl_geo")
 
-_LONGEST_NAME = 63  # bytes of a name; PostgreSQL would cut the rest off
+_LONGEST_NAME = 63  # bytes of a name; PostgreSQL truncates longer ones
 _LON_LAT = 4326
 _KINDS = {"text", "bigint", "double precision", "boolean"}
 
@@ -68,9 +68,9 @@ def publish(
 ) -> bool:
     """Make the batch a layer of the database, whole or not at all; return whether it is new.
 
-    A batch that is there already stays as it is. The patches in ``shared`` are wanted by
-    ``n_annotators``, each of whom sees their own answers only, the others by one. Raises RunError
-    where the run is not known to the store, or another batch of that name is there.
+    A batch that exists already stays as it is. The patches in ``shared`` need answers from
+    ``n_annotators``, each of whom sees only their own answers, the others from one. Raises RunError
+    where the run is not registered with the store, or another batch of that name exists.
     """
     _check(batch)
 
@@ -95,7 +95,7 @@ def _check(batch: BatchLayer) -> None:
     for name in (batch.name, *batch.kinds):
         if len(name.encode()) > _LONGEST_NAME:
             raise RunError(
-                f"{name!r} is too long for PostgreSQL, which takes 63 bytes", remedy="rename it"
+                f"{name!r} is too long for PostgreSQL, which allows 63 bytes", remedy="rename it"
             )
     unknown = set(batch.kinds.values()) - _KINDS
     assert not unknown, unknown
@@ -107,40 +107,41 @@ def _is_there(raw: Raw, batch: BatchLayer) -> bool:
             f"the label store does not know this run, {batch.run_id}",
             remedy="run `owl-geo store init RUN`",
         )
-    found = raw.execute(
+    rows = raw.execute(
         "SELECT t.patch_id FROM owl_geo.batches b JOIN owl_geo.tasks t USING (batch_id)"
         " WHERE b.batch_id = %s ORDER BY t.fid",
         (batch.batch_id,),
     ).fetchall()
-    if not found:
+    if not rows:
         return False
-    if [patch for (patch,) in found] != _patch_ids(batch):
+    if [patch for (patch,) in rows] != _patch_ids(batch):
         raise RunError(
-            f"another batch {batch.batch_id} with other patches is in the label store",
-            remedy="a copy of this run published it, go on there or make another run",
+            f"another batch {batch.batch_id} with other patches is in the label store; "
+            "a copy of this run published it",
+            remedy="go on with that run, or make another",
         )
     return True
 
 
 def _patch_ids(batch: BatchLayer) -> list[str]:
-    place = list(batch.kinds).index("patch_id")
+    column = list(batch.kinds).index("patch_id")
     pairs = sorted(zip(batch.fids, batch.rows, strict=True), key=lambda pair: pair[0])
-    return [str(row[place]) for _, row in pairs]
+    return [str(row[column]) for _, row in pairs]
 
 
 def _placed(raw: Raw, batch: BatchLayer) -> tuple[int, list[shapely.Polygon]]:
-    """Return the polygons in the batch's CRS where PostGIS knows it, and its number there."""
+    """Return the SRID and the polygons: of the batch's CRS if PostGIS has it, else EPSG:4326."""
     if batch.crs is None:
         return _LON_LAT, list(batch.polygons)
     authority = batch.crs.to_authority()
     if authority is not None and authority[0] == "EPSG":
-        known = raw.execute(
+        row = raw.execute(
             "SELECT srid FROM spatial_ref_sys WHERE auth_name = 'EPSG' AND auth_srid = %s",
             (int(authority[1]),),
         ).fetchone()
-        if known is not None:
-            return int(known[0]), list(batch.polygons)
-    return _LON_LAT, brought(batch.polygons, batch.crs, crs_of(GEOGRAPHIC))
+        if row is not None:
+            return int(row[0]), list(batch.polygons)
+    return _LON_LAT, reprojected(batch.polygons, batch.crs, crs_of(GEOGRAPHIC))
 
 
 def _add_tasks(
@@ -156,8 +157,8 @@ def _add_tasks(
         (batch.batch_id, batch.run_id, batch.round, json.dumps(batch.info), batch.name),
     )
     crs = crs_of(GEOGRAPHIC) if batch.crs is None else batch.crs
-    footprints = brought(batch.polygons, crs, crs_of(GEOGRAPHIC))
-    place = list(batch.kinds).index("patch_id")
+    footprints = reprojected(batch.polygons, crs, crs_of(GEOGRAPHIC))
+    column = list(batch.kinds).index("patch_id")
     rows = zip(
         batch.fids,
         batch.rows,
@@ -174,8 +175,8 @@ def _add_tasks(
                 (
                     batch.batch_id,
                     fid,
-                    row[place],
-                    wanted.get(str(row[place]), 1),
+                    row[column],
+                    wanted.get(str(row[column]), 1),
                     _json(dict(zip(batch.kinds, row, strict=True))),
                     footprint,
                     polygon,
@@ -187,7 +188,7 @@ def _add_tasks(
 
 
 def _json(values: Mapping[str, object]) -> str:
-    """Return values as JSON; infinities go as words, which PostgreSQL reads as numbers."""
+    """Return values as JSON; infinities become words, which PostgreSQL reads as numbers."""
     safe = {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
@@ -195,9 +196,9 @@ def _json(values: Mapping[str, object]) -> str:
     return json.dumps(safe, ensure_ascii=False)
 
 
-# A patch that one annotator is to answer shows the newest answer that stands, whoever gave it. Of
-# one that several are to answer, each sees only what they said themselves. What was taken back is
-# shown to nobody else; a comment without a label is such an answer.
+# A patch that needs one annotator shows the newest valid answer, whoever gave it. For one that
+# needs several, each sees only their own answers. A withdrawn answer is shown to nobody else; a
+# comment without a label counts as withdrawn.
 _VIEW = """
 CREATE VIEW {view} WITH (security_barrier) AS
 SELECT t.fid, t.geom::geometry(Polygon, {srid}) AS geom, {before}, s.label, s.annotator, s.comment,
@@ -235,7 +236,6 @@ def _add_view(raw: Raw, batch: BatchLayer, srid: int) -> None:
 
     before = [name for name in batch.kinds if name not in BATCH_COLUMNS_AFTER]
     after = [name for name in BATCH_COLUMNS_AFTER if name in batch.kinds]
-    assert before[: len(BATCH_COLUMNS_BEFORE)] == list(BATCH_COLUMNS_BEFORE)
     view = sql.Identifier(SCHEMA, batch.name)
     raw.execute(
         sql.SQL(_VIEW).format(
@@ -273,7 +273,7 @@ def _columns(batch: BatchLayer, names: Sequence[str]) -> sql.Composed:
 
 
 def _add_style(raw: Raw, batch: BatchLayer) -> None:
-    """Make the style that with which QGIS opens the layer; without the right to, go without."""
+    """Store the style with which QGIS opens the layer; without the right to, skip it."""
     import psycopg
 
     try:

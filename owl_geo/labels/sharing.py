@@ -1,6 +1,6 @@
 """What a store offers to a team besides keeping answers: batches as layers, and administration.
 
-A store need offer neither; ``LabelStore.layers`` and ``LabelStore.administration`` refuse then.
+Both are optional; ``LabelStore.layers`` and ``LabelStore.administration`` raise without them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pyproj import CRS
 class BatchLayer:
     """A batch on its way into a store.
 
-    ``kinds`` has the SQL type of every attribute but those that annotators fill in, in the order
-    of the file; ``rows`` their values, ``fids`` the features' numbers, ``polygons`` the footprints
-    in ``crs``, all in one order.
+    ``kinds`` has the SQL type of every attribute except those that annotators fill in, in the
+    order of the file; ``rows`` has their values, ``fids`` the features' numbers, ``polygons`` the
+    footprints in ``crs``, all in the same order.
     """
 
     run_id: str
@@ -51,25 +51,25 @@ class Publication:
 
 
 class Layers(Protocol):
-    """Where batches become layers in which people answer, several at once."""
+    """Where batches become layers that several people can label at once."""
 
     def publish(
         self, batch: BatchLayer, *, shared: Collection[str], n_annotators: int
     ) -> Publication:
-        """Make the batch a layer, whole or not at all; one that is there already stays.
+        """Make the batch a layer, whole or not at all; one that exists already stays.
 
-        The patches in ``shared`` are wanted by ``n_annotators``, the others by one. Raises
+        The patches in ``shared`` need answers from ``n_annotators``, the others from one. Raises
         RunError.
         """
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who is looking at a patch, and until when nobody else is given it."""
+    """Who has taken a patch, and until when it is reserved for them."""
 
     patch_id: str
     annotator: str
-    expires_at: datetime  # in UTC, without saying so
+    expires_at: datetime  # in UTC, without a time zone
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,20 @@ class Published:
     batch_id: str
     layer: str
     patches: int
-    answered: int  # patches with as many annotators' answers as are wanted
+    answered: int  # patches with answers from as many annotators as they need
 
 
 @dataclass(frozen=True)
 class StoreState:
-    """What a store holds of one run at a moment."""
+    """What a store holds for one run at one moment."""
 
-    answers: dict[str, int]  # by annotator, most first; taken back and replaced ones included
+    answers: dict[str, int]  # by annotator, most first; includes withdrawn and replaced ones
     batches: tuple[Published, ...]  # oldest first
-    leases: tuple[Lease, ...]  # that have not expired, the longest first
+    leases: tuple[Lease, ...]  # not yet expired, the longest first
 
 
 class Administration(Protocol):
-    """A run's store as seen by whoever runs it: made, opened to annotators, looked at.
+    """A run's store as its administrator sees it: set up, opened to annotators, inspected.
 
     Every method raises RunError where the store does not answer or does not permit it.
     """
@@ -100,23 +100,23 @@ class Administration(Protocol):
     def set_up(
         self, classes: Sequence[str], positive: str, lease_time: timedelta | None = None
     ) -> bool:
-        """Make the store, or bring it up to date, and make the run known; answers stay.
+        """Make the store, or bring it up to date, and register the run; answers stay.
 
-        ``lease_time`` is how long a patch that someone takes is theirs; None leaves it as it is.
+        ``lease_time`` is how long a patch is reserved for whoever takes it; None keeps it as is.
         Returns whether the run was new to the store.
         """
 
     def has_account(self, name: str) -> bool:
-        """Whether somebody of that name can log in to the store, annotator or not."""
+        """Return whether ``name`` can log in to the store, annotator or not."""
 
     def add_annotator(self, name: str, password: str | None) -> bool:
-        """Let ``name`` label, with a new account where it has none; return whether it is new."""
+        """Let ``name`` label, with a new account if there is none; return whether it is new."""
 
     def revoke_annotator(self, name: str) -> None:
-        """Take the right to label away; answers stay."""
+        """Revoke the right to label; answers stay."""
 
     def annotators(self) -> list[str]:
-        """Return who may label, in order of their names."""
+        """Return who may label, sorted by name."""
 
     def state(self) -> StoreState:
-        """Return who answered how much, what is published, and who is looking at what."""
+        """Return how much each annotator answered, the published batches, and the leases."""

@@ -1,9 +1,9 @@
 -- The label store of a team: a schema in any PostgreSQL database that has PostGIS.
--- It may be run again at any time: what stands already stays, answers above all.
+-- It may be run again at any time: what exists stays, above all the answers.
 
 CREATE SCHEMA IF NOT EXISTS owl_geo;
 
--- Tells a program that is older than the store to keep its hands off.
+-- Lets a program that is older than the store refuse to work with it.
 CREATE TABLE IF NOT EXISTS owl_geo.version (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     layout integer NOT NULL
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS owl_geo.runs (
 );
 
 -- Every answer ever given. `labelled_at` is the text that was given, `moment` the time it means:
--- the newest of an annotator counts. A label that is null takes back what the annotator had said.
+-- an annotator's newest answer counts. One with a null label withdraws the annotator's earlier one.
 CREATE TABLE IF NOT EXISTS owl_geo.answers (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id text NOT NULL REFERENCES owl_geo.runs,
@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS owl_geo.batches (
     published_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The patches of published batches. `wanted` is how many annotators are to answer a patch: one, or
--- several who must not see each other's answers. `footprint` is what goes into `answers`.
+-- The patches of published batches. `wanted` is how many annotators a patch needs: one, or several
+-- who must not see each other's answers. `footprint` is the polygon that is stored in `answers`.
 CREATE TABLE IF NOT EXISTS owl_geo.tasks (
     batch_id text NOT NULL REFERENCES owl_geo.batches,
     fid integer NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS owl_geo.tasks (
     UNIQUE (batch_id, patch_id)
 );
 
--- Who is looking at what, of a whole run: a patch may stand in two batches.
+-- Who has taken which patch, per run: a patch may be in two batches.
 CREATE TABLE IF NOT EXISTS owl_geo.leases (
     run_id text NOT NULL REFERENCES owl_geo.runs,
     patch_id text NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS owl_geo.leases (
     PRIMARY KEY (run_id, patch_id, annotator)
 );
 
--- Answers are only ever added, whoever asks, the owner and replication included.
+-- Answers are only ever added, whoever tries to change them, even the owner and replication.
 CREATE OR REPLACE FUNCTION owl_geo.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
@@ -81,9 +81,9 @@ CREATE OR REPLACE TRIGGER answers_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON ow
     FOR EACH STATEMENT EXECUTE FUNCTION owl_geo.refuse_change();
 ALTER TABLE owl_geo.answers ENABLE ALWAYS TRIGGER answers_stay;
 
--- What an UPDATE of a batch's view does. It runs with the owner's rights, so everything in it is
--- named in full, and who asks is `session_user`, which SET ROLE does not change.
--- What the user saw is OLD; what is true now is read again once no one else is storing.
+-- What an UPDATE of a batch's view does. It runs with the owner's rights, so every name in it is
+-- qualified, and the user is `session_user`, which SET ROLE does not change.
+-- OLD is what the user saw; the current state is read again once nobody else is storing.
 CREATE OR REPLACE FUNCTION owl_geo.take_answer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -93,7 +93,7 @@ AS $body$
 DECLARE
     me CONSTANT text := session_user;
     word text := lower(btrim(NEW.lease));
-    said text := nullif(NEW.label, '');
+    new_label text := nullif(NEW.label, '');
     remark text := nullif(btrim(NEW.comment), '');
     task record;
     probe record;
@@ -103,7 +103,7 @@ DECLARE
     right_now timestamptz;
     stamp timestamptz;
     newest timestamptz;
-    answering CONSTANT boolean := (said, remark) IS DISTINCT FROM (OLD.label, OLD.comment);
+    answering CONSTANT boolean := (new_label, remark) IS DISTINCT FROM (OLD.label, OLD.comment);
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'answers need the isolation level read committed, this session has %',
@@ -125,9 +125,9 @@ BEGIN
         RAISE EXCEPTION 'only label, comment and lease of patch % can be changed', task.patch_id
             USING ERRCODE = 'OWL03';
     END IF;
-    IF said IS NOT NULL AND said <> ALL (task.classes || ARRAY['unsure', 'skip']) THEN
+    IF new_label IS NOT NULL AND new_label <> ALL (task.classes || ARRAY['unsure', 'skip']) THEN
         RAISE EXCEPTION 'patch % cannot be labelled %; known: %', task.patch_id,
-            quote_literal(said), array_to_string(task.classes || ARRAY['unsure', 'skip'], ', ')
+            quote_literal(new_label), array_to_string(task.classes || ARRAY['unsure', 'skip'], ', ')
             USING ERRCODE = 'OWL03';
     END IF;
 
@@ -176,9 +176,9 @@ BEGIN
             DO UPDATE SET batch_id = EXCLUDED.batch_id, expires_at = EXCLUDED.expires_at;
     END IF;
 
-    -- who wrote what stood there already wanted to answer too, and learns that it was in vain
+    -- whoever writes the value that is already there meant to answer, and must learn that it failed
     IF (answering OR NEW.lease IS NOT DISTINCT FROM OLD.lease) AND shown.annotator <> me THEN
-        IF answering AND said IS NULL THEN
+        IF answering AND new_label IS NULL THEN
             RAISE EXCEPTION 'patch % was labelled by %, who alone can take that back',
                 task.patch_id, shown.annotator USING ERRCODE = 'OWL02';
         END IF;
@@ -198,10 +198,10 @@ BEGIN
             task.patch_id, holder, to_char(held_until, 'HH24:MI') USING ERRCODE = 'OWL01';
     END IF;
     IF answering AND (shown.annotator IS DISTINCT FROM me
-        OR (said, remark) IS DISTINCT FROM (shown.label, shown.comment))
+        OR (new_label, remark) IS DISTINCT FROM (shown.label, shown.comment))
     THEN
-        -- a time of one's own counts if it is one and has come; never before what it replaces, or
-        -- the older answer would stay the newest
+        -- the annotator's own time counts if it is valid and not in the future; it is never before
+        -- that of the answer it replaces, or the older answer would stay the newest
         stamp := right_now;
         IF NEW.labelled_at IS DISTINCT FROM OLD.labelled_at
             AND NEW.labelled_at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$'
@@ -225,14 +225,14 @@ BEGIN
         END IF;
         INSERT INTO owl_geo.answers
             (run_id, patch_id, label, annotator, labelled_at, moment, batch_id, round, comment, geom)
-            VALUES (task.run_id, task.patch_id, said, me,
+            VALUES (task.run_id, task.patch_id, new_label, me,
                 to_char(stamp, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), stamp, task.batch_id, task.round,
                 remark, task.footprint);
     END IF;
 
-    IF said IS NOT NULL AND said IS DISTINCT FROM OLD.label
+    IF new_label IS NOT NULL AND new_label IS DISTINCT FROM OLD.label
         OR NEW.lease IS DISTINCT FROM OLD.lease AND (word IS NULL OR word = 'release')
-    THEN  -- what is answered needs no lease
+    THEN  -- an answered patch needs no lease
         DELETE FROM owl_geo.leases l
             WHERE l.run_id = task.run_id AND l.patch_id = task.patch_id AND l.annotator = me;
     END IF;
@@ -242,10 +242,10 @@ BEGIN
 END
 $body$;
 
--- Nobody gives a table of their own a trigger that has the owner's rights.
+-- So that nobody can give a table of their own a trigger with the owner's rights.
 REVOKE ALL ON FUNCTION owl_geo.take_answer(), owl_geo.refuse_change() FROM PUBLIC;
 
--- The annotators of all stores on this server, one group; where each may label is what is granted.
+-- The annotators of all stores on this server, in one group; grants decide where each may label.
 DO $body$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'owl_geo_annotator') THEN

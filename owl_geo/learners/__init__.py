@@ -1,1 +1,1 @@
-"""What learns from the answers and scores the pool; the loop knows them by one protocol."""
+"""Learners, which learn from the answers and score the pool, behind one protocol."""

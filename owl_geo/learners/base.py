@@ -1,4 +1,4 @@
-"""What a learner is given, what it says, and what it must be able to do."""
+"""What a learner is given, what it returns, and what it must be able to do."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from owl_geo.work.workers import Workers
 
 @dataclass(frozen=True)
 class Material:
-    """What any learner may look at, all of it in the order of the index."""
+    """What any learner may use; arrays are in the order of the index."""
 
     source: PatchSource
     workers: Workers
     statistics: BandStatistics
     concepts: FloatArray  # float32 (N, k), encoded and scaled; k may be 0
-    places: FloatArray  # float32 (N, dimensions), where patches lie to each other, in patches
+    places: FloatArray  # float32 (N, dimensions), relative positions in units of a patch
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What came of one call of ``learn``; nats, not-a-number where there is nothing to say."""
+    """The losses of one call of ``learn``, in nats; not-a-number if there is none."""
 
     train_loss: float
     meta_query_loss: float
 
 
 class Learner(Protocol):
-    """A model of whatever kind, as samplers and the loop see it."""
+    """A model of any kind, as samplers and the loop see it."""
 
-    goes_on: bool  # learning starts from what was learnt before, so that is to be restored first
+    goes_on: bool  # learning continues from earlier weights, so these must be restored first
 
     def learn(
         self,
@@ -47,17 +47,17 @@ class Learner(Protocol):
         """Fit on all answered patches, each ``(n,)``.
 
         Args:
-            positions: of the patches in the index, in any order.
-            labels: numbers of their classes.
+            positions: the positions of the patches in the index, in any order.
+            labels: their class numbers.
             fresh: which answers are new since the last call.
-            seed: of every random number drawn.
-            progress: told how far the fit is.
+            seed: the seed of every random number drawn.
+            progress: called as the fit proceeds.
         """
 
     def members(
         self, positions: IntArray, *, seed: int, progress: Progress | None = None
     ) -> FloatArray:
-        """Return probabilities, float32 ``(members, n, classes)``, of patches at SORTED positions.
+        """Return probabilities, float32 ``(members, n, classes)``, of patches at sorted positions.
 
         The mean over the members is the prediction; where they differ, the model is unsure.
         """
@@ -66,7 +66,8 @@ class Learner(Protocol):
         """Write one safetensors file with the spec in its header; raises OSError."""
 
     def restore(self, path: Path) -> None:
-        """Take over what ``save`` wrote.
+        """Load what ``save`` wrote.
 
-        Raises RunError where the file is missing, damaged, foreign, or made for another search.
+        Raises RunError if the file is missing or damaged, is not a model of owl-geo, or was made
+        for another search.
         """

@@ -1,4 +1,4 @@
-"""Which learner the settings mean."""
+"""The learner that the settings describe."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def build_learner(
     """Build the learner that owl.toml describes, before it has learnt anything.
 
     Args:
-        settings: of the run.
+        settings: the settings of the run.
         material: the pool.
-        table: gives the features of the pool; called only for a model that works on them.
-        seed: of a network's initial weights.
+        table: returns the features of the pool; called only for a model that uses them.
+        seed: the seed of a network's initial weights.
         device: where a network learns and scores.
     """
     if not settings.model.by_gradient:

@@ -1,4 +1,4 @@
-"""A head on kept features as a learner: fitted anew from all answers, in a second or two."""
+"""A head on stored features as a learner: refitted on all answers, in a second or two."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _CHUNK = 4096  # candidates at a time
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What a head was fitted for; it travels in the file's header."""
+    """What a head was fitted for, kept in the header of its file."""
 
     head: str
     features: tuple[str, ...]
     n_concepts: int
     n_places: int
     classes: tuple[str, ...]
-    members: int  # heads of the ensemble; 1 is none
+    members: int  # heads of the ensemble; 1 means no ensemble
     seed: int
 
 
 class _Heads:
-    """The fitted heads of an ensemble, or the one; maps rows to members, as a head does."""
+    """The fitted heads of an ensemble, or the only head; maps rows to members, as a head does."""
 
     def __init__(self, heads: Sequence[Head]) -> None:
         self._heads = heads
@@ -48,27 +48,27 @@ class _Heads:
     def __call__(self, rows: FloatArray) -> FloatArray:
         if len(self._heads) == 1:
             return self._heads[0](rows)
-        # a member of the ensemble is a whole head, whatever it is made of
+        # a member of the ensemble is a whole head, however many members that has
         return np.stack([head(rows).mean(axis=0) for head in self._heads])
 
 
 class HeadLearner:
-    """Fits a head of scikit-learn on features and concepts; it remembers nothing but the answers.
+    """Fits a head of scikit-learn on features and concepts; it remembers only the answers.
 
-    An ensemble is so many heads, the first on all answers and the others each on as many drawn
-    with replacement (bagging, Breiman 1996).
+    In an ensemble, the first head is fitted on all answers, and each of the others on as many
+    answers drawn with replacement (bagging, Breiman 1996).
 
-    What is saved are the answered patches' features and labels: the fit is quick and the same from
-    the same seed, and no library's inner state has to be kept.
+    Only the features and labels of the answered patches are saved: the fit is quick and
+    reproducible from the seed, so no internal state of a library needs to be stored.
 
     Args:
-        table: of features of every patch.
-        concepts: float32 ``(N, k)``, encoded and scaled; not looked at unless ``model.concepts``.
-        places: float32 ``(N, 3)``, in patches; not looked at unless ``model.neighbours``.
+        table: the features of every patch.
+        concepts: float32 ``(N, k)``, encoded and scaled; ignored unless ``model.concepts``.
+        places: float32 ``(N, 3)``, in units of a patch; ignored unless ``model.neighbours``.
         classes: names of the classes, in the order of their numbers.
-        model: which head.
+        model: names the head.
         uncertainty: one head, or an ensemble.
-        workers: who applies the head to the pool; threads of this process if none are named.
+        workers: apply the head to the pool; threads of this process by default.
     """
 
     goes_on = False
@@ -84,7 +84,7 @@ class HeadLearner:
         uncertainty: UncertaintySettings,
         workers: Workers | None = None,
     ) -> None:
-        assert not model.by_gradient  # as networks do
+        assert not model.by_gradient  # networks are learnt by another learner
         self._table = table
         self._concepts = concepts if model.concepts else concepts[:, :0]
         self._places = places if model.neighbours else places[:, :0]
@@ -99,7 +99,7 @@ class HeadLearner:
             members=uncertainty.n_models,
             seed=0,
         )
-        self._known = (self._rows(np.empty(0, np.int64)), np.empty(0, np.int64))
+        self._answers = (self._rows(np.empty(0, np.int64)), np.empty(0, np.int64))
         self._fitted: _Heads | None = None
 
     def learn(
@@ -110,15 +110,15 @@ class HeadLearner:
         seed: int,
         progress: Progress | None = None,
     ) -> Lesson:
-        """Fit on all answers, in the order of the index so that their history does not matter."""
+        """Fit on all answers, sorted by the index so that the order of arrival has no effect."""
         order = np.argsort(positions)
-        self._known = (self._rows(positions[order]), labels[order])
+        self._answers = (self._rows(positions[order]), labels[order])
         self._spec = HeadSpec(**{**asdict(self._spec), "seed": seed})
         self._fitted = None
         if len(labels) == 0:
             return Lesson(math.nan, math.nan)
-        said = self._heads(progress)(self._known[0]).mean(axis=0)
-        of_truth = said[np.arange(len(labels)), labels[order]]
+        probabilities = self._heads(progress)(self._answers[0]).mean(axis=0)
+        of_truth = probabilities[np.arange(len(labels)), labels[order]]
         return Lesson(float(-np.log(np.maximum(of_truth, 1e-7)).mean()), math.nan)
 
     def members(
@@ -126,64 +126,64 @@ class HeadLearner:
     ) -> FloatArray:
         """Return float32 ``(members, n, classes)`` of patches at sorted positions; see ``Learner``.
 
-        ``seed`` is not needed: a fitted head draws nothing.
+        ``seed`` is ignored: a fitted head draws no random numbers.
         """
         heads = self._heads()
         starts = range(0, max(len(positions), 1), _CHUNK)
         rows = (self._rows(positions[start : start + _CHUNK]) for start in starts)
-        found = []
-        for start, said in zip(starts, self._workers.map(heads, rows), strict=True):
-            found.append(said)
+        chunks = []
+        for start, chunk in zip(starts, self._workers.map(heads, rows), strict=True):
+            chunks.append(chunk)
             if progress is not None:
-                progress(start + said.shape[1], len(positions))
-        return np.concatenate(found, axis=1)
+                progress(start + chunk.shape[1], len(positions))
+        return np.concatenate(chunks, axis=1)
 
     def save(self, path: Path) -> None:
         """Write the answers' features and labels, and the spec; raises OSError."""
-        features, labels = self._known
+        features, labels = self._answers
         try:
             save_file(
                 {"features": torch.from_numpy(features), "labels": torch.from_numpy(labels)},
                 str(path),
                 metadata={"owl_geo": json.dumps(asdict(self._spec))},
             )
-        except SafetensorError as error:  # what the operating system said, in another class
+        except SafetensorError as error:  # an error of the operating system in another class
             raise OSError(str(error)) from error
         path.chmod(0o644)
 
     def restore(self, path: Path) -> None:
-        """Take over the answers of a file; raises RunError where it is not for this search."""
+        """Load the answers of a file; raises RunError if it was not made for this search."""
         try:
             with safe_open(str(path), framework="np") as file:
                 fields = json.loads((file.metadata() or {})["owl_geo"])
                 features, labels = file.get_tensor("features"), file.get_tensor("labels")
             lists = {name: tuple(fields[name]) for name in ("features", "classes")}
             spec = HeadSpec(**{**fields, **lists})
-            np.random.SeedSequence([spec.seed])  # raises for what is no seed
+            np.random.SeedSequence([spec.seed])  # raises for a bad seed
             width = len(spec.features) + spec.n_concepts + spec.n_places
             fits = labels.ndim == 1 and features.shape == (len(labels), width)
             if not fits or features.dtype != np.float32 or labels.dtype != np.int64:
-                raise ValueError("features and labels do not belong together")
+                raise ValueError("features and labels do not match")
             if not np.isfinite(features).all():
                 raise ValueError("a feature is not finite")
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(spec.classes):
-                raise ValueError("a label is of no class")
+                raise ValueError("a label belongs to no class")
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise RunError(f"{path} is no model of owl-geo, or is damaged: {reason}") from error
+            raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
         for what, now, then in [
             ("classes", self._spec.classes, spec.classes),
             ("features", self._spec.features, spec.features),
-            ("the number of concept columns", self._spec.n_concepts, spec.n_concepts),
+            ("concept columns", self._spec.n_concepts, spec.n_concepts),
             ("neighbours", self._spec.n_places, spec.n_places),
         ]:
             if now != then:
                 raise RunError(
-                    f"{path} was made for other {what}",
+                    f"{path} was made for different {what}",
                     remedy="restore owl.toml, or make another run",
                 )
         self._spec = HeadSpec(**{**asdict(self._spec), "seed": spec.seed})
-        self._known = (features, labels)
+        self._answers = (features, labels)
         self._fitted = None
 
     def _rows(self, positions: IntArray) -> FloatArray:
@@ -203,7 +203,7 @@ class HeadLearner:
         return self._fitted
 
     def _fit(self, member: int) -> Head:
-        features, labels = self._known
+        features, labels = self._answers
         seed = self._spec.seed
         if member and len(labels):
             rng = np.random.default_rng([seed, member])

@@ -1,4 +1,4 @@
-"""Which answers make up the tasks of a meta-update, when the tasks are to differ in concepts."""
+"""Divides answers into the tasks of a meta-update, so that the tasks differ in their concepts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MAX_GROUPS = 4
 
 
 def concept_groups(concepts: FloatArray, seed: int) -> IntArray:
-    """Return a group number per patch, ``(n,)``: at most 4 groups of like concepts.
+    """Return a group number per patch, ``(n,)``: at most 4 groups with similar concepts.
 
-    ``concepts`` is float32 ``(n, k)``, encoded and scaled. Up to 4 different rows are the groups
-    themselves, more are grouped by k-means. Without concepts there is one group.
+    ``concepts`` is float32 ``(n, k)``, encoded and scaled. Up to 4 distinct rows are
+    groups of their own; more are grouped by k-means. Without concepts there is one group.
     """
     if concepts.shape[1] == 0 or len(concepts) == 0:
         return np.zeros(len(concepts), dtype=np.int64)
@@ -32,24 +32,26 @@ def diverse(
 ) -> MetaBatch:
     """Return one task per group of concepts, with replayed earlier answers in each support set.
 
-    A random half of the fresh answers is parted by group into the support sets; the other half is
-    the query set. ``replay``, 0 to below 1, is the share of earlier answers in a support set; they
-    are drawn class by class in turn, so that the rare class is not forgotten, and are as many as
-    there are where the share asks for more. One group without replay is plain Reptile.
+    A random half of the fresh answers is split by group into the support sets; the other half is
+    the query set. ``replay``, from 0 to below 1, is the share of earlier answers in a support set.
+    They are drawn from each class in turn, so that the rare class is not forgotten; if there are
+    too few for the share, all are used. One group without replay is plain Reptile.
 
     After Khan et al., 2026, arXiv 2602.17605, who make meta-batches diverse in concepts and replay
     answers from a core and a reservoir. This is a simplification: a search has few earlier answers,
-    so all of them are the core that is drawn from, and there is no reservoir.
+    so all of them form the core to draw from, and there is no reservoir.
 
     Args:
-        fresh: which of the answers are new, ``(n,)``.
+        fresh: whether each answer is new, ``(n,)``.
         labels: class numbers, ``(n,)``.
-        groups: group numbers, ``(n,)``, as ``concept_groups`` gives them.
-        replay: see above; ValueError where it is not within 0 to below 1.
-        seed: of the draws.
+        groups: group numbers, ``(n,)``, as returned by ``concept_groups``.
+        replay: see above.
+        seed: the seed of the draws.
+
+    Raises ValueError if ``replay`` is below 0, or 1 or more.
     """
     if not 0 <= replay < 1:
-        raise ValueError(f"replay is {replay:g}, but a share lies within 0 to below 1")
+        raise ValueError(f"replay is {replay:g}, but it must be at least 0 and below 1")
     plain = halves(np.flatnonzero(fresh), seed)
     (support,) = plain.supports
     earlier = np.flatnonzero(~fresh)

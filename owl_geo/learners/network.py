@@ -1,4 +1,4 @@
-"""Torch networks over pixels as a learner: one, one with dropout on, or an ensemble."""
+"""Torch networks as a learner: a single one, one with dropout active, or an ensemble."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from owl_geo.models import checkpoint, weights
 from owl_geo.models.backbones import calibrate
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.spec import ModelSpec
+from owl_geo.settings.choices import MetaUpdate
 from owl_geo.settings.config import (
     ModelSettings,
     ReptileSettings,
@@ -32,31 +32,31 @@ from owl_geo.sources.base import read_at
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.work.progress import Progress, part_of
 
-# What a random number is for; each purpose has a stream of its own for each member.
+# What random numbers are for; each purpose has its own stream for each member.
 _META, _FIT, _GROUPS = range(3)
 
-_SAMPLE = 256  # patches that batch normalisation is set to
+_SAMPLE = 256  # patches that batch normalisation is calibrated on
 
 
 class NetworkLearner:
-    """Learns by gradient steps and goes on from the weights it has: Reptile, then a fit on all.
+    """Learns by gradient steps from its current weights: Reptile first, then a fit on all answers.
 
-    Members are one pass, several passes with dropout on, or networks that differ in initial weights
-    and in the order of the answers, as ``uncertainty.members`` says.
+    Its members are one pass, several passes with dropout active, or networks that differ in their
+    initial weights and in the order of the answers, depending on ``uncertainty.members``.
 
     Args:
         material: the pool.
         classes: names of the classes, in the order of their numbers.
-        model: which network, whether it sees the concepts, its dropout, a backbone's first weights.
-        training: of the fit on all answers.
-        reptile: of the meta-update on fresh answers.
-        meta: whether there is one, and how its tasks are made.
-        uncertainty: the members.
-        seed: of the initial weights.
-        device: where it learns and scores.
+        model: the network, whether it sees the concepts, its dropout, a backbone's first weights.
+        training: settings of the fit on all answers.
+        reptile: settings of the meta-update on fresh answers.
+        meta: whether there is a meta-update, and how its tasks are made.
+        uncertainty: what its members are.
+        seed: the seed of the initial weights.
+        device: where the networks learn and score.
 
-    Weights from elsewhere are read when they are first needed, hence never by a learner that is
-    restored; ConfigError then where they cannot be had.
+    Pretrained weights are read when they are first needed, so never by a restored learner. Reading
+    them raises ConfigError if they cannot be loaded.
     """
 
     goes_on = True
@@ -69,7 +69,7 @@ class NetworkLearner:
         model: ModelSettings,
         training: TrainingSettings,
         reptile: ReptileSettings,
-        meta: Literal["none", "plain", "diverse"],
+        meta: MetaUpdate,
         uncertainty: UncertaintySettings,
         seed: int,
         device: torch.device,
@@ -104,7 +104,7 @@ class NetworkLearner:
         seed: int,
         progress: Progress | None = None,
     ) -> Lesson:
-        """Move each network by Reptile on the fresh answers, then fit it on all; ``Learner``."""
+        """Move each network by Reptile on the fresh answers, then fit it on all answers."""
         models = self._networks()
         if len(positions) == 0:
             return Lesson(math.nan, math.nan)
@@ -152,11 +152,13 @@ class NetworkLearner:
     ) -> FloatArray:
         """Return float32 ``(members, n, classes)`` of patches at sorted positions; see ``Learner``.
 
-        Raises RunError where a probability is not finite, since training has diverged, and
-        ValueError for positions that do not grow.
+        Raises RunError if a probability is not finite because training has diverged, and ValueError
+        if the positions are not strictly ascending.
         """
         if (np.diff(positions) <= 0).any():
-            raise ValueError("positions must grow: the pool is streamed in the order of the index")
+            raise ValueError(
+                "positions must ascend: the pool is streamed in the order of the index"
+            )
         probabilities = predict_members(
             self._networks(),
             self._material.source,
@@ -180,7 +182,7 @@ class NetworkLearner:
         checkpoint.save(path, self._networks(), self.spec)
 
     def restore(self, path: Path) -> None:
-        """Take over the networks of a file; raises RunError where they are not for this search."""
+        """Load the networks of a file; raises RunError if they were not made for this search."""
         models, spec = checkpoint.load(path)
         for what, now, then in [
             ("model.kind", self.spec.kind, spec.kind),
@@ -192,18 +194,18 @@ class NetworkLearner:
         ]:
             if now != then:
                 raise RunError(
-                    f"{path} was made for other settings: {what} was {_text(then)} and now is "
+                    f"{path} was made for different settings: {what} was {_text(then)} and is now "
                     f"{_text(now)}",
                     remedy="restore owl.toml, or make another run",
                 )
-        # dropout is no weight: it may be changed from one round to the next
+        # dropout is not part of the weights: it may change from one round to the next
         self.spec = replace(self.spec, weights=spec.weights)
         for model in models:
             model.network.dropout.p = self.spec.dropout
         self._models = models
 
     def _networks(self) -> tuple[PatchModel, ...]:
-        """Return the networks; the first call builds them, unless they were restored."""
+        """Return the networks; the first call builds them unless they were restored."""
         if not self._models:
             self._models = self._build()
         return self._models
@@ -228,7 +230,7 @@ class NetworkLearner:
         return models
 
     def _sample(self) -> FloatArray:
-        """Patches of the pool that batch normalisation is set to, ``(n, bands, h, w)``."""
+        """Return patches of the pool to calibrate batch normalisation on, ``(n, bands, h, w)``."""
         n = len(self._material.source.index)
         chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
         return read_at(self._material.source, chosen)
@@ -243,7 +245,7 @@ class NetworkLearner:
 
 
 def _stream(seed: int, member: int, purpose: int) -> int:
-    """Return a seed that depends on the seed, the member and the purpose only."""
+    """Return a seed that depends only on the seed, the member and the purpose."""
     return int(np.random.SeedSequence([seed, member, purpose]).generate_state(1)[0])
 
 

@@ -16,12 +16,12 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Reptile:
-    """Adapt to a support set, then go a part of the way: theta += meta_lr * (adapted - theta).
+    """Adapt to a support set, then move part of the way: theta += meta_lr * (adapted - theta).
 
     Args:
         inner_lr: learning rate of the inner SGD; the inner step that is passed in uses it.
         meta_lr: step towards the adapted weights, 0 to 1.
-        inner_steps: inner steps at most.
+        inner_steps: number of inner steps.
     """
 
     inner_lr: float = 0.01
@@ -36,7 +36,7 @@ class Reptile:
         return adapted
 
     def move(self, theta: Weights, adapted: Weights) -> dict[str, Tensor]:
-        """Return the meta-updated weights; names that only one of the two has are an error."""
+        """Return the meta-updated weights; raises ValueError if the two differ in their names."""
         if theta.keys() != adapted.keys():
             raise ValueError("theta and the adapted weights have different names")
         return {
@@ -45,12 +45,12 @@ class Reptile:
 
 
 def mean_weights(adapted: Sequence[Weights]) -> dict[str, Tensor]:
-    """Return the mean over tasks: where the paper's batched version moves to.
+    """Return the mean over tasks, towards which the paper's batched version moves.
 
-    Tasks that adapted different names, and no task at all, are an error.
+    Raises ValueError if the tasks have different names, or if there is no task.
     """
     if not adapted or any(weights.keys() != adapted[0].keys() for weights in adapted):
-        raise ValueError("a mean needs one task or more, all with the same names")
+        raise ValueError("a mean needs at least one task, and the same names in each")
     return {
         name: torch.stack([weights[name] for weights in adapted]).mean(dim=0) for name in adapted[0]
     }

@@ -1,4 +1,4 @@
-"""From the pool to probabilities, piece by piece: memory does not grow with the patches' pixels."""
+"""Scores a pool piece by piece, so that memory does not grow with the number of pixels."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers, pieces
 
-_BATCH = 64  # patches at a time; larger batches fall out of a CPU's cache
-_BATCH_ON_GPU = 2048  # and smaller ones leave a GPU idle
+_BATCH = 64  # patches at a time; larger batches do not fit a CPU's cache
+_BATCH_ON_GPU = 2048  # smaller batches leave a GPU idle
 _READERS = 4  # threads that read for a GPU
 
-# Dropout draws from torch's one generator, so two threads of a process must take turns.
+# Dropout draws from torch's only generator, so the threads of a process must take turns.
 _DRAWING = Lock()
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu``, ``cuda``, ``mps``; raises ConfigError if missing."""
+    """Return the device for ``auto``, ``cpu``, ``cuda``, ``mps``; ConfigError if missing."""
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        return torch.device(next(kind for kind, is_here in available.items() if is_here))
     if not available.get(name, False):
         raise ConfigError(
             f"--device {name}: this machine has no such device", remedy="use auto or cpu"
@@ -81,22 +81,22 @@ def predict_members(
 
     The members are the networks of a deep ensemble (Lakshminarayanan, Pritzel, Blundell: Simple and
     Scalable Predictive Uncertainty Estimation using Deep Ensembles, 2017), one for a single model;
-    with ``passes`` they are that many samples of each network with its dropout on, drawn from
+    with ``passes`` they are that many samples of each network with dropout active, drawn from
     ``seed`` (Gal, Ghahramani: Dropout as a Bayesian Approximation, 2016).
 
     The pool is read once, whatever the number of members, and each network embeds a patch once:
-    dropout stands behind the embedding, so only it and the last layer are repeated. Nothing but
-    dropout is random; batch normalisation stays as it is.
+    dropout follows the embedding, so only dropout and the last layer are repeated. Only dropout is
+    random; batch normalisation is unchanged.
 
     On a CPU each worker reads and scores its own pieces on one thread, so that decoding and
     convolutions never wait for each other; a large pool is scored by a compiled network where
-    OpenVINO is installed. For a GPU threads of this process read ahead, whatever the workers,
+    OpenVINO is installed. For a GPU, threads of this process read ahead whatever ``workers`` is,
     copies are asynchronous, and convolutions run in half precision.
     """
     score = _Scorer(tuple(models), source, passes, seed, device, n=len(positions))
     parts = pieces(positions, source.chunk_starts)
     firsts = np.searchsorted(positions, [part[0] for part in parts])
-    known = [
+    concept_parts = [
         None if concepts is None else concepts[first : first + len(part)]
         for first, part in zip(firsts, parts, strict=True)
     ]
@@ -105,19 +105,19 @@ def predict_members(
     with ExitStack() as stack:
         if device.type == "cpu":
             stack.enter_context(one_thread_each())
-            found = (workers or Threads()).map(score, list(zip(parts, known, strict=True)))
+            scored = (workers or Threads()).map(score, list(zip(parts, concept_parts, strict=True)))
         else:
-            found = score.read_ahead(parts, known)
-        for said in found:
-            result[:, done : done + said.shape[1]] = said
-            done += said.shape[1]
+            scored = score.read_ahead(parts, concept_parts)
+        for members in scored:
+            result[:, done : done + members.shape[1]] = members
+            done += members.shape[1]
             if progress is not None:
                 progress(done, len(positions))
     return result
 
 
 class _Scorer:
-    """Scores pieces of a pool; goes to workers whole."""
+    """Scores pieces of a pool; sent to workers as a whole."""
 
     def __init__(
         self,
@@ -132,8 +132,8 @@ class _Scorer:
         self._passes = passes
         self._seed = seed
         self._device = device
-        layout = torch.channels_last  # what convolutions compute in anyway, on CPU and GPU
-        # copies, since the layout and dropout that suit scoring do not suit who owns the models
+        layout = torch.channels_last  # the layout convolutions use internally, on CPU and GPU
+        # copies, since the owner of the models needs another layout and dropout than scoring does
         self._models = tuple(
             copy.deepcopy(model).to(device).to(memory_format=layout).eval() for model in models
         )
@@ -152,17 +152,17 @@ class _Scorer:
         return len(self._models) * max(self._passes, 1)
 
     def __call__(self, item: tuple[IntArray, FloatArray | None]) -> FloatArray:
-        """Read and score a piece: positions, and its concepts; returns its members."""
+        """Read and score a piece, given as positions and concepts; return its members."""
         positions, concepts = item
         batches = self._source.stream(positions, batch_size=_BATCH)
         return self._scored((patches for _, patches in batches), positions, concepts)
 
     def read_ahead(
-        self, parts: Sequence[IntArray], known: Sequence[FloatArray | None]
+        self, parts: Sequence[IntArray], concept_parts: Sequence[FloatArray | None]
     ) -> Iterator[FloatArray]:
-        """Score the pieces here, on a GPU, while threads read the next ones."""
+        """Score the pieces in this thread, on a GPU, while others read the next ones."""
         pixels = Threads(_READERS).map(lambda part: read_at(self._source, part), parts)
-        for part, patches, concepts in zip(parts, pixels, known, strict=True):
+        for part, patches, concepts in zip(parts, pixels, concept_parts, strict=True):
             starts = range(0, len(part), _BATCH_ON_GPU)
             batches = (patches[start : start + _BATCH_ON_GPU] for start in starts)
             yield self._scored(batches, part, concepts)
@@ -175,14 +175,14 @@ class _Scorer:
             for patches in batches:
                 for features, parts in zip(self._embedded(patches), embedded, strict=True):
                     parts.append(features)
-            known = None if concepts is None else self._to_device(concepts)
+            tensor = None if concepts is None else self._to_device(concepts)
             with self._dropout(int(positions[0])):
-                said = [
-                    self._classified(model, torch.cat(parts), known)
+                members = [
+                    self._classified(model, torch.cat(parts), tensor)
                     for model, parts in zip(self._models, embedded, strict=True)
                 ]
-        found: FloatArray = torch.cat(said).cpu().numpy()
-        return found
+        result: FloatArray = torch.cat(members).cpu().numpy()
+        return result
 
     def _embedded(self, patches: FloatArray) -> Iterator[Tensor]:
         """Yield each network's features ``(n, d)``."""
@@ -198,25 +198,25 @@ class _Scorer:
 
     def _to_device(self, values: FloatArray) -> Tensor:
         tensor = torch.from_numpy(values)
-        if self._device.type == "cuda":  # a pinned copy goes on while the GPU computes
+        if self._device.type == "cuda":  # a pinned copy proceeds while the GPU computes
             tensor = tensor.pin_memory()
         layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
         return tensor.to(self._device, non_blocking=True, memory_format=layout)
 
-    def _classified(self, model: PatchModel, features: Tensor, known: Tensor | None) -> Tensor:
+    def _classified(self, model: PatchModel, features: Tensor, concepts: Tensor | None) -> Tensor:
         """Return ``(passes, n, classes)``."""
         repeats = max(self._passes, 1)
         parts = []
         for start in range(0, len(features), _BATCH):
             rows = slice(start, start + _BATCH)
-            concepts = None if known is None else known[rows].repeat(repeats, 1)
-            logits = model.classify(features[rows].repeat(repeats, 1), concepts)
+            own = None if concepts is None else concepts[rows].repeat(repeats, 1)
+            logits = model.classify(features[rows].repeat(repeats, 1), own)
             parts.append(torch.softmax(logits, dim=1).view(repeats, -1, logits.shape[1]))
         return torch.cat(parts, dim=1)
 
     @contextmanager
     def _dropout(self, first: int) -> Iterator[None]:
-        """Give dropout random numbers of the piece's own, whoever scores it and whenever."""
+        """Give dropout random numbers of the piece's own, whichever worker scores it and when."""
         if self._passes == 0:
             yield
             return
@@ -226,7 +226,7 @@ class _Scorer:
 
 
 class _Embed(nn.Module):
-    """The part of a model that no dropout touches, as a module of its own."""
+    """The part of a model before its dropout, as a separate module."""
 
     def __init__(self, model: PatchModel) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""Fit a model on the answered patches, and let Reptile move it as new answers arrive.
+"""Fits a model on the answered patches, and updates it by Reptile as new answers arrive.
 
-Both work on parameters only. Buffers (band statistics, the statistics of batch normalisation) stay
-as they are in the meta-update: an average of two normalisation states is the state of no data.
-Each fit starts a new Adam: moments gathered before the meta-update describe weights that are gone,
-and a run that is resumed then needs nothing but the weights.
+Both change parameters only. The meta-update leaves buffers (band statistics, the statistics of
+batch normalisation) alone: the average of two normalisation states describes no data. Each fit
+starts a new Adam: moments gathered before the meta-update describe weights that no longer exist,
+and a resumed run then needs only the weights.
 
-A backbone's trunk takes a tenth of either learning rate (``PatchModel.rates``).
+A backbone's trunk learns at a tenth of either learning rate (``PatchModel.rates``).
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from owl_geo.settings.config import TrainingSettings
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress
 
-_RIDGE = 0.5  # the usual penalty of a logistic regression: half the squared weights
+_RIDGE = 0.5  # the usual penalty of a logistic regression is half the squared weights
 
 
 @dataclass(frozen=True)
 class MetaBatch:
-    """The tasks of one meta-update, as positions among the patches that are passed in."""
+    """The tasks of one meta-update, as positions among the patches passed in."""
 
     supports: Sequence[IntArray]  # one support set per task
-    query: IntArray  # in no support set
+    query: IntArray  # not in any support set
 
 
 def fit(
@@ -51,14 +51,14 @@ def fit(
 ) -> float:
     """Train in place with Adam on cross-entropy; return the mean loss of the last epoch.
 
-    Where the model sees concepts, its weights for them start each time from a logistic regression
-    on the concepts alone, and Adam goes on from there. Of a few dozen patches a network learns
-    every image by heart before the few weights of the concepts have moved, and no error is left
-    for them to learn from.
+    If the model sees concepts, each fit starts its weights for them from a logistic regression on
+    the concepts alone, and Adam continues from there. With a few dozen patches, a network learns
+    every image by heart before the few weights of the concepts have moved, which leaves them no
+    error to learn from.
 
     ``images`` is float32 ``(n, bands, height, width)``, ``labels`` int64 ``(n,)`` of class numbers,
-    ``concepts`` float32 ``(n, n_concepts)`` where the model knows any; ``progress`` is told of
-    epochs. Without patches or epochs nothing happens and the loss is not-a-number.
+    ``concepts`` float32 ``(n, n_concepts)`` if the model sees any; ``progress`` counts epochs.
+    Without patches or epochs, nothing happens and the loss is not-a-number.
     """
     n = len(labels)
     if n == 0 or settings.epochs == 0:
@@ -110,11 +110,11 @@ def meta_update(
 ) -> float:
     """Move the model by one Reptile step; return the query loss.
 
-    The inner SGD adapts theta to each support set of ``batch`` on its own. The query set judges the
-    weights adapted to each, before theta moves towards their mean; the loss is the mean over the
-    tasks. Without a ``batch`` the patches are one task (``halves``). Where there is no support set
-    or no query set, nothing moves, and the loss is not-a-number. Where a task has diverged, so that
-    the loss is not finite, nothing moves either.
+    The inner SGD adapts theta to each support set of ``batch`` separately. The adapted weights are
+    evaluated on the query set before theta moves towards their mean; the loss is the mean over the
+    tasks. Without a ``batch``, the patches are one task (``halves``). Without a support set or a
+    query set, the weights stay as they are and the loss is not-a-number. They also stay if a task
+    has diverged, so that the loss is not finite.
     """
     batch = halves(np.arange(len(labels)), seed) if batch is None else batch
     supports = [support for support in batch.supports if len(support)]
@@ -145,9 +145,9 @@ def meta_update(
 
 
 def halves(positions: IntArray, seed: int) -> MetaBatch:
-    """Return one task: a random half of the patches to adapt to, the other half to judge by.
+    """Return one task: a random half of the patches to adapt to, and the other half as query set.
 
-    Fewer than two patches leave the support set empty.
+    With fewer than two patches, the support set is empty.
     """
     order = np.random.default_rng(seed).permutation(positions)
     support, query = np.split(order, [len(positions) // 2])
@@ -156,7 +156,7 @@ def halves(positions: IntArray, seed: int) -> MetaBatch:
 
 @dataclass(frozen=True)
 class _Examples:
-    """Answered patches on the device they are learnt on."""
+    """Answered patches on the device where the model learns."""
 
     images: Tensor
     labels: Tensor
@@ -175,27 +175,27 @@ class _Examples:
     def loss(self, model: PatchModel, weights: Weights, positions: IntArray) -> Tensor:
         """Return the mean cross-entropy of the model, with these weights, on some examples."""
         chosen = torch.from_numpy(positions).to(self.images.device)
-        known = None if self.concepts is None else self.concepts[chosen]
-        logits = functional_call(model, dict(weights), (self.images[chosen], known))
+        concepts = None if self.concepts is None else self.concepts[chosen]
+        logits = functional_call(model, dict(weights), (self.images[chosen], concepts))
         return cross_entropy(logits, self.labels[chosen])
 
 
 def _start_from_concepts(model: PatchModel, concepts: Tensor, labels: Tensor) -> None:
-    """Set the concepts' columns of the last layer, and its bias, as if there were no image."""
+    """Set the last layer's bias and its columns for concepts as if there were no image."""
     head = model.network.head
     n, width = concepts.shape
     start = torch.zeros(head.out_features, width + 1, device=concepts.device, requires_grad=True)
-    known = torch.cat([concepts, concepts.new_ones(n, 1)], dim=1)
+    with_ones = torch.cat([concepts, concepts.new_ones(n, 1)], dim=1)
     optimizer = torch.optim.LBFGS([start], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()
         penalty = _RIDGE * start.square().sum() / n
-        loss = cross_entropy(known @ start.T, labels) + penalty
+        loss = cross_entropy(with_ones @ start.T, labels) + penalty
         torch.autograd.backward(loss)
         return float(loss.detach())
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch's gap
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch lacks the type
     with torch.no_grad():
         head.weight[:, head.in_features - width :] = start[:, :width]
         head.bias.copy_(start[:, width])
@@ -209,7 +209,7 @@ def _sgd_step(
     lr: float,
     rates: dict[str, float],
 ) -> Weights:
-    """One plain SGD step on the whole support set; the model's own parameters are not touched."""
+    """Return weights after one plain SGD step on the support set; the model is left unchanged."""
     leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
     loss = data.loss(model, leaves, support)
     gradients = torch.autograd.grad(loss, list(leaves.values()))

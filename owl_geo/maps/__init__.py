@@ -1,1 +1,1 @@
-"""What is said of patches, as maps: cloud-optimised GeoTIFFs, mosaics, a GeoPackage, arrays."""
+"""Predictions for patches as maps: cloud-optimised GeoTIFFs, mosaics, a GeoPackage, arrays."""

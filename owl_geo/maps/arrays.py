@@ -1,4 +1,4 @@
-"""Maps of patches as arrays that know where they lie, for notebooks."""
+"""Maps of patches as georeferenced arrays, for notebooks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def to_dataarray(values: AnyArray, grid: SceneGrid, bands: Sequence[str]) -> xarray.DataArray:
     """Return ``values`` ``(bands, height, width)`` with the coordinates of their grid.
 
-    Dimensions are band, y and x, with the centres of the cells as ``x`` and ``y``; on a rotated
-    grid, whose rows are no lines of equal y, as ``xc`` and ``yc`` over both. The CRS and the
-    transform stand in ``spatial_ref``, where CF conventions and rioxarray look for them.
+    Dimensions are band, y and x, with the cell centres as ``x`` and ``y``; on a rotated grid, whose
+    rows are not lines of equal y, they are ``xc`` and ``yc`` over both dimensions. The CRS and the
+    transform are in ``spatial_ref``, where CF conventions and rioxarray look for them.
     """
     import xarray
 
@@ -70,13 +70,13 @@ def _centres(grid: SceneGrid, crs: CRS) -> dict[str, tuple[object, AnyArray, dic
 
 
 def read_maps(folder: Path, file: str, legend: Legend) -> xarray.Dataset:
-    """Read the maps of a scene: probability and uncertainty in float32, class in uint8, and others.
+    """Read the maps of a scene: probability and uncertainty as float32, class as uint8, and others.
 
-    Each is a DataArray ``(y, x)`` with coordinates and CRS; where no patch lies, not-a-number, and
-    255 as class. Raises RunError where a file is missing or damaged.
+    Each is a DataArray ``(y, x)`` with coordinates and CRS. Cells without a patch are not-a-number,
+    and 255 in the class map. Raises RunError if a file is missing or damaged.
     """
     files = {output.name: _read(output.path(folder, file)) for output in cell_maps()}
-    grid = next(grid for _, grid in files.values())  # all have the same
+    grid = next(grid for _, grid in files.values())  # all files share one grid
     return _maps({name: values for name, (values, _) in files.items()}, grid, legend)
 
 
@@ -94,13 +94,13 @@ def _read(path: Path) -> tuple[AnyArray, SceneGrid]:
 
 
 def maps_of(prediction: ScenePrediction, legend: Legend) -> xarray.Dataset:
-    """Return what ``predict`` would write and ``read_maps`` read, without files between."""
+    """Return what ``predict`` would write and ``read_maps`` read, without writing files."""
     arrays = {output.name: output.array(prediction, legend) for output in cell_maps()}
     return _maps(arrays, prediction.cells.grid, legend)
 
 
 def _maps(arrays: Mapping[str, AnyArray], grid: SceneGrid, legend: Legend) -> xarray.Dataset:
-    """Put the bands of all maps side by side."""
+    """Combine the bands of all maps into one dataset."""
     import xarray
 
     maps = xarray.Dataset()

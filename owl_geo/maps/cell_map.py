@@ -1,4 +1,4 @@
-"""An output that is a raster: a cloud-optimised GeoTIFF per scene, and a mosaic over all scenes."""
+"""Outputs that are rasters: a cloud-optimised GeoTIFF per scene, and a mosaic over all scenes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from owl_geo.types import AnyArray
 
 
 class CellMap(Output):
-    """What is made of the cells' means: subclasses say the bands, the values and the style.
+    """A map computed from the means of cells: subclasses define bands, values and style.
 
-    A cell has the mean over the patches that cover it, of the probability of each class and of the
-    uncertainty.
+    Each cell has the mean, over the patches that cover it, of the probability of each class and of
+    the uncertainty.
     """
 
-    bands: tuple[str, ...]  # names of the bands, which arrays have too
+    bands: tuple[str, ...]  # names of the bands, also used for arrays
     dtype: str
-    nodata: float  # of cells where no patch lies
-    resampling: Resampling  # of the overviews
+    nodata: float  # value of cells without a patch
+    resampling: Resampling  # for the overviews
 
     def values(self, means: NDArray[np.float64], legend: Legend) -> AnyArray:
-        """Return the bands ``(bands, rows, width)`` of means ``(classes + 1, rows, width)``.
+        """Return the bands ``(bands, rows, width)`` for means ``(classes + 1, rows, width)``.
 
-        The last of the means is the uncertainty; all are not-a-number where no patch lies.
+        The last mean is the uncertainty; all are not-a-number in cells without a patch.
         """
         raise NotImplementedError
 
@@ -45,7 +45,7 @@ class CellMap(Output):
         return None
 
     def attributes(self, legend: Legend) -> Mapping[str, Mapping[str, Any]]:
-        """Return what is to be said of a band's array, by band."""
+        """Return the attributes of each band's array, by band."""
         return {}
 
     def path(self, folder: Path, file: str) -> Path:
@@ -73,7 +73,7 @@ class CellMap(Output):
         )
 
     def forget_scene(self, folder: Path, file: str) -> None:
-        """Delete the GeoTIFF, its style, and what the mosaic has beside it."""
+        """Delete the GeoTIFF, its style, and the warped VRT that the mosaic keeps beside it."""
         path = self.path(folder, file)
         for suffix in (".tif", ".tif.aux.xml", ".qml", ".vrt"):
             path.with_name(file + suffix).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ class CellMap(Output):
     def _strips(
         self, prediction: ScenePrediction, legend: Legend
     ) -> Iterator[tuple[int, AnyArray]]:
-        """Yield a first row and the values ``(bands, rows, width)`` from there, top to bottom."""
+        """Yield strips from top to bottom: a first row and its values ``(bands, rows, width)``."""
         columns = np.column_stack([prediction.probabilities, prediction.uncertainty])
         for row, part in means(prediction.cells, columns):
             yield row, self.values(part, legend).astype(self.dtype, copy=False)

@@ -17,7 +17,7 @@ from owl_geo.types import AnyArray
 
 
 class ClassMap(CellMap):
-    """Numbers of classes as uint8, with their names and colours; 255 where no patch lies."""
+    """Class numbers as uint8, with names and colours; 255 in cells without a patch."""
 
     bands = ("class",)
     dtype = "uint8"

@@ -34,8 +34,8 @@ class RasterKind:
     bands: Sequence[str]
     dtype: str
     nodata: float
-    resampling: Resampling  # of the overviews
-    categories: Sequence[str] | None = None  # names of the classes, where it holds their numbers
+    resampling: Resampling  # for the overviews
+    categories: Sequence[str] | None = None  # class names, if the map holds class numbers
 
 
 def write_map(
@@ -47,23 +47,23 @@ def write_map(
     style: str,
     tags: Mapping[str, str],
 ) -> None:
-    """Write a map of one scene, whole, over what was there, with overviews and statistics.
+    """Write a complete map of one scene, with overviews and statistics, replacing any existing one.
 
-    Numbers of classes have a colour table, and the classes' names stand in the ``.aux.xml``.
+    A map of class numbers has a colour table, and the class names are in the ``.aux.xml``.
 
     Args:
-        path: of the GeoTIFF.
-        grid: of the cells.
-        strips: from top to bottom, a first row and the values ``(bands, rows, width)`` from there.
+        path: the GeoTIFF to write.
+        grid: the grid of the cells.
+        strips: from top to bottom, a first row and its values ``(bands, rows, width)``.
         kind: what the values are.
-        style: of QGIS, which is put beside the file.
-        tags: what else is to be said in the file's header.
+        style: the QGIS style that is put beside the file.
+        tags: further entries for the file's header.
 
-    Raises RunError where the disk is full or the folder cannot be written, ValueError for more
-    than 255 classes.
+    Raises RunError if the disk is full or the folder cannot be written, ValueError for more than
+    255 classes.
     """
     if kind.categories is not None and len(kind.categories) > NO_CLASS:
-        raise ValueError(f"{len(kind.categories)} classes do not fit into uint8")
+        raise ValueError(f"{len(kind.categories)} classes do not fit in uint8")
     with ExitStack() as stack:
         partial = stack.enter_context(writing_file(path))
         check_space(path.parent, _bytes(grid, kind))
@@ -76,20 +76,20 @@ def write_map(
         _optimise(plain, partial, kind.resampling)
         _beside(partial).unlink(missing_ok=True)
     write_text(path.with_suffix(".qml"), style)
-    # a GeoTIFF has no place for the names of classes, nor words for every CRS
+    # a GeoTIFF cannot hold class names, nor describe every CRS
     crs = None if _knows_its_crs(path) else grid.crs
     if crs is not None or kind.categories is not None:
         write_text(_beside(path), _further(crs, kind.categories))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole; raises RunError."""
+    """Write a complete text file; raises RunError."""
     with writing_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def category_names(classes: Sequence[str]) -> ET.Element:
-    """Return the names of classes as GDAL's XML files have them, in the order of their numbers."""
+    """Return class names as they appear in GDAL's XML files, in the order of their numbers."""
     names = ET.Element("CategoryNames")
     for name in classes:
         ET.SubElement(names, "Category").text = name
@@ -97,7 +97,7 @@ def category_names(classes: Sequence[str]) -> ET.Element:
 
 
 def _bytes(grid: SceneGrid, kind: RasterKind) -> int:
-    """Return what a map may take while it is made: a plain file, then an optimised one."""
+    """Return the space that making a map may take: for a plain file, then an optimised one."""
     tiles = math.ceil(grid.height / _TILE) * math.ceil(grid.width / _TILE)
     per_pixel = np.dtype(kind.dtype).itemsize * len(kind.bands)
     return int(tiles * _TILE**2 * per_pixel * 2.4)  # overviews add a third
@@ -135,19 +135,19 @@ def _describe(dataset: Any, kind: RasterKind, tags: Mapping[str, str]) -> None:
 
 
 def _optimise(plain: Path, path: Path, resampling: Resampling) -> None:
-    """Turn a plain GeoTIFF into a cloud-optimised one; raises OSError where it came out broken."""
+    """Turn a plain GeoTIFF into a cloud-optimised one; raises OSError if the result is broken."""
     rasterio.shutil.copy(
         plain,
         path,
         driver="COG",
         COMPRESS="DEFLATE",
-        PREDICTOR="YES",  # for floats the third, which separates exponents from mantissas
+        PREDICTOR="YES",  # predictor 3 for floats, which separates exponents from mantissas
         BLOCKSIZE=_TILE,
         OVERVIEW_RESAMPLING=resampling.name.upper(),
         STATISTICS="YES",
         BIGTIFF="IF_SAFER",
     )
-    with rasterio.open(path) as dataset:  # on a full disk GDAL may leave off without an error
+    with rasterio.open(path) as dataset:  # on a full disk GDAL may stop without an error
         for _, window in dataset.block_windows():
             dataset.read(window=window)
 
@@ -162,7 +162,7 @@ def _beside(path: Path) -> Path:
 
 
 def _further(crs: str | None, classes: Sequence[str] | None) -> str:
-    """Return what GDAL reads beside a file: a CRS, with x before y, and names of classes."""
+    """Return what GDAL reads beside a file: a CRS, with x before y, and class names."""
     root = ET.Element("PAMDataset")
     if crs is not None:
         text = CRS.from_user_input(crs).to_wkt()

@@ -1,4 +1,4 @@
-"""One virtual raster over the maps of all scenes, in whatever CRS each of them is."""
+"""One virtual raster over the maps of all scenes, whatever CRS each of them has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from owl_geo.maps.style import class_colours
 from owl_geo.types import SceneGrid
 
 _GEOGRAPHIC = "EPSG:4326"
-_NEAR = 1e-3  # of a cell: what may be off without being seen
+_NEAR = 1e-3  # of a cell: an offset too small to matter
 _TYPES = {"float32": "Float32", "uint8": "Byte"}
 
 
@@ -42,7 +42,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The grid of the mosaic: square to its axes, north up."""
+    """The grid of the mosaic: aligned with its axes, north up."""
 
     crs: str
     left: float
@@ -51,7 +51,7 @@ class _Frame:
     y_edge: float
 
     def window(self, box: Box) -> tuple[float, float, float, float]:
-        """Return first column, first row, columns and rows of a box, in cells and parts of them."""
+        """Return first column, first row, columns and rows of a box, in fractional cells."""
         left, bottom, right, top = box
         return (
             (left - self.left) / self.x_edge,
@@ -61,7 +61,7 @@ class _Frame:
         )
 
     def fits(self, box: Box) -> bool:
-        """Whether a box begins and ends with whole cells, to within a thousandth of one."""
+        """Whether a box starts and ends on cell boundaries, to within a thousandth of a cell."""
         return all(abs(term - round(term)) < _NEAR for term in self.window(box))
 
 
@@ -74,14 +74,14 @@ def write_mosaic(
 ) -> None:
     """Write a VRT over ``rasters``, with relative paths and a QGIS ``style`` beside it.
 
-    All rasters have the same bands; ``categories`` are the names of the classes, where rasters hold
-    their numbers.
-    The mosaic has the smallest cells among its parts, half as large where their grids do not meet,
-    so that no patch falls between two cells. Its CRS is the rasters' own where they share one, else
-    EPSG:4326. A raster that does not fit, being in another CRS, rotated, south up, or shifted,
-    takes part by a warped VRT beside it, each cell of which has the value at its centre.
+    All rasters have the same bands; ``categories`` are the class names, if the rasters hold class
+    numbers. The cells are as small as the smallest among the rasters, or half as large where the
+    grids do not line up, so that no patch falls between two cells. The CRS is the rasters' own if
+    they share one, else EPSG:4326. A raster that does not fit, because it is in another CRS,
+    rotated, south up or shifted, is included through a warped VRT beside it, each cell of which has
+    the value at its centre.
 
-    Raises RunError where the disk is full or the folder cannot be written.
+    Raises RunError if the disk is full or the folder cannot be written.
     """
     grids = [_grid(raster) for raster in rasters]
     frame = _frame(grids)
@@ -136,7 +136,7 @@ def _cell_edges(grid: SceneGrid, crs: str) -> tuple[float, float]:
 
 
 def _part(path: Path, grid: SceneGrid, frame: _Frame) -> _Part:
-    """Return the raster as it is, or the warped VRT that is made beside it."""
+    """Return the raster itself, or a warped VRT that is made beside it."""
     box = _box(grid, frame.crs)
     warped = path.with_suffix(".vrt")
     col, row, cols, rows = frame.window(box)
@@ -206,13 +206,13 @@ def _mosaic(
             )
             ET.SubElement(source, "SrcRect", _rect(0, 0, part.width, part.height))
             ET.SubElement(source, "DstRect", _rect(*part.cells))
-            # what one scene does not know must not cover what another does
+            # nodata in one scene must not cover data in another
             ET.SubElement(source, "NODATA").text = f"{nodata:g}"
     return root
 
 
 def _axes(crs: str) -> str:
-    """Say which axes of the CRS x and y are: GDAL's own order is the authority's."""
+    """Return which axes of the CRS x and y are, since GDAL defaults to the authority's order."""
     axes = CRS.from_user_input(crs).axis_info
     north_first = bool(axes) and axes[0].direction in ("north", "south")
     return "2,1" if north_first else "1,2"

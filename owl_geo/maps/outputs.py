@@ -1,6 +1,6 @@
 """What ``predict`` writes: each output is registered in ``settings.choices.OUTPUTS`` by its name.
 
-Outside this room nobody knows which outputs there are.
+Code outside this package does not know which outputs exist.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ class Legend:
     """What the numbers of a prediction mean."""
 
     classes: Sequence[str]
-    positive: str  # the one that is searched for
-    tags: Mapping[str, str] = field(default_factory=dict)  # what else stands in files' headers
+    positive: str  # the class that is searched for
+    tags: Mapping[str, str] = field(default_factory=dict)  # further entries in files' headers
 
     @property
     def number(self) -> int:
-        """Of the class that is searched for."""
+        """The number of the class that is searched for."""
         return list(self.classes).index(self.positive)
 
 
 @dataclass(frozen=True)
 class ScenePrediction:
-    """What a model says of the n patches of one scene."""
+    """What a model predicts for the n patches of one scene."""
 
-    cells: Cells  # that the patches fill
+    cells: Cells  # the cells that the patches fill
     probabilities: FloatArray  # float32 (n, classes)
     uncertainty: FloatArray  # float32 (n,)
 
 
 @dataclass(frozen=True)
 class FinishedScenes:
-    """All scenes that were predicted by one model, for what is made over all of them."""
+    """All scenes that one model has predicted, for outputs that cover all of them."""
 
-    files: Sequence[str]  # names of the scenes' files, without a suffix
+    files: Sequence[str]  # names of the scenes' files, without the suffix
     legend: Legend
     best: Callable[[], gpd.GeoDataFrame]  # the most probable patches, see ``patches.write_patches``
     concepts: Sequence[str]  # columns of these patches
@@ -54,39 +54,39 @@ class FinishedScenes:
 class Output:
     """One of the things that ``predict`` writes into its folder.
 
-    It has files per scene, files over all scenes, or both; every file appears whole. What raises
-    RunError does so where the disk is full or the folder cannot be written.
+    It has files per scene, files over all scenes, or both; no file is ever left half-written.
+    Methods raise RunError if the disk is full or the folder cannot be written.
 
     Args:
-        name: of its files.
+        name: the name of its files.
     """
 
-    is_shown = False  # the command ends with its path
+    is_shown = False  # whether the command prints its path at the end
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def scene_files(self, folder: Path, file: str) -> tuple[Path, ...]:
-        """Return the files that a scene has when it is finished."""
+        """Return the files of a finished scene."""
         return ()
 
     def write_scene(
         self, folder: Path, file: str, prediction: ScenePrediction, legend: Legend
     ) -> None:
-        """Write the files of a scene over what was there; raises RunError."""
+        """Write the files of a scene, replacing existing ones; raises RunError."""
 
     def forget_scene(self, folder: Path, file: str) -> None:
-        """Delete the files of a scene, and what lies beside them; raises OSError."""
+        """Delete the files of a scene and those beside them; raises OSError."""
 
     def whole(self, folder: Path) -> Path:
         """Return the file over all scenes."""
         raise NotImplementedError
 
     def write_whole(self, folder: Path, scenes: FinishedScenes) -> None:
-        """Write the file over all scenes, over what was there; raises RunError."""
+        """Write the file over all scenes, replacing an existing one; raises RunError."""
         raise NotImplementedError
 
 
 def outputs() -> dict[str, Output]:
-    """Return every output by its name, in the order in which they are written."""
+    """Return all outputs by name, in the order in which they are written."""
     return {name: choice.implementation(name) for name, choice in OUTPUTS.items()}

@@ -1,4 +1,4 @@
-"""What a model says of patches, as tables: every patch of a scene, and the most probable of all."""
+"""Predictions as tables: every patch of a scene, and the most probable patches of all scenes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Frames(Output):
 
 
 def table_path(folder: Path, file: str) -> Path:
-    """Return where all that is said of the patches of a scene is kept."""
+    """Return the file that holds the predictions for all patches of a scene."""
     return folder / "patches" / f"{file}.parquet"
 
 
@@ -58,8 +58,8 @@ def write_table(
 ) -> None:
     """Write patch_id, probability, uncertainty and class of each patch as Parquet.
 
-    ``probabilities`` is ``(n, classes)``, ``uncertainty`` ``(n,)``. Raises RunError where the disk
-    is full or the folder cannot be written.
+    ``probabilities`` is ``(n, classes)``, ``uncertainty`` ``(n,)``. Raises RunError if the disk is
+    full or the folder cannot be written.
     """
     names = np.array(classes, dtype=object)
     table = pd.DataFrame(
@@ -75,7 +75,7 @@ def write_table(
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read what ``write_table`` wrote; raises RunError where it is missing or damaged."""
+    """Read what ``write_table`` wrote; raises RunError if it is missing or damaged."""
     try:
         return pd.read_parquet(path, columns=["patch_id", "probability", "uncertainty", "class"])
     except (OSError, ValueError, pyarrow.ArrowException) as error:
@@ -85,7 +85,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def most_probable(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return the ``count`` rows of the highest probability, highest first, ties as they stand."""
+    """Return the ``count`` rows of highest probability, highest first, ties in their order."""
     order = np.argsort(-table["probability"].to_numpy(), kind="stable")[:count]
     return table.iloc[order].reset_index(drop=True)
 
@@ -95,10 +95,10 @@ def write_patches(
 ) -> None:
     """Write patches, the most probable first, as the layer ``predictions`` of a GeoPackage.
 
-    ``patches`` has patch_id, probability, uncertainty, class, label (None where nobody answered),
-    a column per name in ``concepts``, scene, scene_crs, and footprints. It opens styled in QGIS and
-    replaces what was there. A concept whose name is a column's already gets ``_`` behind it.
-    Raises RunError where the disk is full or the folder cannot be written.
+    ``patches`` has patch_id, probability, uncertainty, class, label (None where nobody answered), a
+    column per name in ``concepts``, scene, scene_crs, and footprints. The file opens styled in QGIS
+    and replaces an existing one. A concept that has the name of another column gets ``_`` appended.
+    Raises RunError if the disk is full or the folder cannot be written.
     """
     columns: dict[str, object] = {"rank": np.arange(1, len(patches) + 1, dtype=np.int64)}
     for name in ("probability", "uncertainty"):
@@ -132,7 +132,7 @@ def write_patches(
 
 
 def _free_names(concepts: Sequence[str]) -> dict[str, str]:
-    """Return the column of each concept; SQLite's names know no upper and lower case."""
+    """Return the column name of each concept; names in SQLite are case-insensitive."""
     taken = {*_BEFORE, *_AFTER, gpkg.FEATURE_ID, gpkg.GEOMETRY}
     names = {}
     for concept in concepts:

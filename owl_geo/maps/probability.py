@@ -16,7 +16,7 @@ from owl_geo.types import AnyArray
 
 
 class ProbabilityMap(CellMap):
-    """Two bands of float32; not-a-number where no patch lies."""
+    """Two bands of float32; not-a-number in cells without a patch."""
 
     is_shown = True
     bands = ("probability", "uncertainty")
@@ -25,13 +25,13 @@ class ProbabilityMap(CellMap):
     resampling = Resampling.average
 
     def values(self, means: NDArray[np.float64], legend: Legend) -> AnyArray:
-        """Return the positive class's mean and that of the uncertainty."""
+        """Return the means of the positive class's probability and of the uncertainty."""
         return means[[legend.number, -1]]
 
     def style(self, legend: Legend) -> str:
-        """Return a ramp over the probability."""
+        """Return a colour ramp over the probability."""
         return probability_style()
 
     def attributes(self, legend: Legend) -> Mapping[str, Mapping[str, Any]]:
-        """Say of which class the probability is."""
+        """Return which class the probability refers to."""
         return {"probability": {"long_name": f"probability of {legend.positive}"}}

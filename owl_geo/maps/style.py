@@ -1,4 +1,4 @@
-"""QGIS styles (QML) of predictions: a ramp for the probability, the classes' colours, frames."""
+"""QGIS styles (QML) for predictions: a ramp for the probability, class colours, frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET  # nosec B405 # only to write
 from owl_geo import schema
 from owl_geo.disk import qml
 
-# Viridis (van der Walt, Smith 2015): even steps for all eyes, and in print.
+# Viridis (van der Walt, Smith 2015): even steps for everyone's eyes, and in print.
 RAMP = (
     (0.0, "#440154"),
     (0.2, "#414487"),
@@ -19,17 +19,17 @@ RAMP = (
     (1.0, "#FDE725"),
 )
 _OPACITY = "0.7"  # imagery shows through
-_MOST = 1.001  # a probability rounded up to more than 1 belongs to the last step
+_MOST = 1.001  # so that a probability rounded up to more than 1 falls in the last step
 
 
 def class_colours(classes: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Return red, green and blue of each class, the same as in a batch."""
+    """Return red, green and blue for each class, the same colours as in a batch."""
     colours = schema.label_colours(tuple(classes))
     return [qml.rgb(colours[name]) for name in classes]
 
 
 def probability_style() -> str:
-    """Return the QML of a raster whose first band is a probability."""
+    """Return the QML for a raster whose first band is a probability."""
     renderer = ET.Element(
         "rasterrenderer",
         type="singlebandpseudocolor",
@@ -56,7 +56,7 @@ def probability_style() -> str:
 
 
 def class_style(classes: Sequence[str]) -> str:
-    """Return the QML of a raster that holds numbers of classes."""
+    """Return the QML for a raster of class numbers."""
     renderer = ET.Element(
         "rasterrenderer",
         type="paletted",
@@ -83,7 +83,7 @@ def _raster(renderer: ET.Element) -> str:
 
 
 def patches_style(columns: Sequence[str], positive: str, concepts: Sequence[str]) -> str:
-    """Return the QML of patches with these ``columns``: frames coloured by the probability."""
+    """Return the QML for patches with these ``columns``: frames coloured by the probability."""
     root = qml.root()
     renderer = ET.SubElement(
         root,
@@ -108,7 +108,8 @@ def patches_style(columns: Sequence[str], positive: str, concepts: Sequence[str]
             render="true",
         )
         symbol = ET.SubElement(symbols, "symbol", name=str(number), type="fill", alpha="1")
-        # by the lower end of the step: the upper one of the last is the yellow of unsure in a batch
+        # coloured by the lower end of the step: the upper end of the last is the yellow that
+        # marks unsure patches in a batch
         symbol.extend([qml.frame("#000000", 0.9), qml.frame(RAMP[number][1], 0.6)])
     aliases = {
         "patch_id": "Patch",

@@ -1,1 +1,1 @@
-"""Numbers about models and answers: uncertainty, quality, agreement, and what is left to find."""
+"""Measures of models and answers: uncertainty, quality, agreement, and what is left to find."""

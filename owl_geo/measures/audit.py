@@ -1,18 +1,21 @@
-"""What the random share of the batches says of the whole pool: targets left, quality, when to stop.
+"""What the random share of the batches tells about the pool: targets left, quality, when to stop.
 
-A strategy asks what it likes, so its answers say nothing of the rest. Part of each batch is
-therefore drawn uniformly at random from the patches that could then be asked: the audit.
+A strategy chooses its patches, so their answers tell nothing about the rest. Part of each batch is
+therefore drawn uniformly at random from all patches that could be asked at that time: the audit.
 
-How many targets are left. Let ``L`` be the targets among the patches unanswered now. When round t
-drew its ``a_t`` audit patches from ``n_t`` askable ones, these held ``L + s_t`` targets, where
-``s_t``, the targets answered since, is known. The number of targets drawn then is hypergeometric
-whatever the strategy had chosen before, so the product of these probabilities over the rounds is a
-likelihood of ``L`` (a partial one: Cox 1975, Biometrika 62: 269-276; what the strategy found by
-choice is left out, as it says nothing without trust in the model). ``n_t`` shrinks by what was
-answered, so targets that are found late count towards the early rounds' draws, and an early lucky
-draw does not suggest targets that have all been found since. The estimate is the most likely ``L``;
-the interval holds the most probable numbers that together have 95 % if every number was equally
-likely beforehand. It is wide: if n audit answers hold no target, up to 3/n of the pool may be one.
+How many targets are left: Let ``L`` be the number of targets among the patches not answered now.
+When round t drew its ``a_t`` audit patches from ``n_t`` candidates, these contained ``L + s_t``
+targets, where ``s_t``, the number of targets answered since, is known. The number of targets drawn
+is then hypergeometric, whatever the strategy had chosen before, so the product of these
+probabilities over the rounds is a likelihood of ``L`` (a partial one: Cox 1975, Biometrika 62:
+269-276; the targets that the strategy chose are left out, as using them would mean trusting the
+model). ``n_t`` shrinks as patches are answered, so targets found late count towards the draws of
+early rounds, and an early lucky draw does not suggest targets that have all been found since. The
+estimate is the most likely ``L``; the interval holds the most probable numbers that together have
+95 % if every number was equally likely beforehand. It is wide: if n audit answers contain no
+target, up to 3/n of the pool may be targets. Where 0 is the most likely number, it is rarely a
+probable one: people are then shown the upper end of the interval and the probability of 0, never
+"none".
 """
 
 from __future__ import annotations
@@ -28,17 +31,17 @@ from owl_geo.measures.kappa import cohen_kappa
 from owl_geo.measures.metrics import expected_calibration_error, roc_auc
 from owl_geo.types import BoolArray, IntArray
 
-FEW = 20  # audit answers below which nothing is claimed
+FEW = 20  # audit answers below which no estimate is shown
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
 FEW_OF_A_CLASS = 5  # targets, or others, below which an AUC is noise
 _RESAMPLES = 500
-_GRID = 2000  # numbers of targets that are tried at once
-_NATS = 25.0  # what is e^-25 times as likely as the best is not looked at
+_GRID = 2000  # numbers of targets that are evaluated at once
+_NATS = 25.0  # numbers less likely than e^-25 times the best are ignored
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval; not-a-number where nothing can be said."""
+    """A number and its 95 % interval; not-a-number if it is undefined."""
 
     value: float
     low: float
@@ -47,24 +50,30 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Answered:
-    """Every patch answered so far, one entry each, ``(n,)``."""
+    """All patches answered so far, one entry each, ``(n,)``."""
 
-    round: IntArray  # of the batch in which it was asked
+    round: IntArray  # whose batch asked the patch
     n_askable: IntArray  # patches that could be asked when that batch was drawn
     is_audit: BoolArray  # drawn uniformly at random from these
-    is_target: BoolArray  # unsure and skip are no targets: nobody could say that they are
-    probability: NDArray[np.floating]  # of a target, by that round's model; nan before one
+    is_target: BoolArray  # unsure and skip do not count as targets
+    probability: NDArray[np.floating]  # of a target, by that round's model; nan if there was none
 
 
 @dataclass(frozen=True)
 class TargetsLeft:
-    """How many targets are still unanswered, and what the pool's prevalence is."""
+    """How many targets are not answered yet, and the prevalence in the pool."""
 
-    left: Estimate  # targets among the patches unanswered
-    n_left: int  # patches unanswered
+    left: Estimate  # targets among the patches without an answer; value: the most likely number
+    n_left: int  # patches without an answer
     n_found: int  # targets answered
     n_answered: int
     n_audit: int  # answers that the estimate rests on
+    chance_of_none: float  # probability that no target is left; not-a-number without an audit
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether only the interval's upper end says something: the likelihood falls from 0 on."""
+        return self.left.value == 0
 
     @property
     def prevalence_left(self) -> Estimate:
@@ -78,7 +87,7 @@ class TargetsLeft:
 
     @property
     def recall(self) -> Estimate:
-        """Share of all targets that are found."""
+        """Share of all targets that have been found."""
         left = self.left
         low, high = (self._share_found(value) for value in (left.high, left.low))
         return Estimate(self._share_found(left.value), low, high)
@@ -91,42 +100,45 @@ class TargetsLeft:
 def targets_left(answered: Answered, n_left: int) -> TargetsLeft:
     """Estimate how many of the ``n_left`` unanswered patches are targets.
 
-    The method is the module's. The interval holds for one look, at a moment chosen beforehand; of
-    the intervals after every round of a search, one or the other misses the truth more often.
-    Raises ValueError where more patches are left than could be asked before.
+    The module's docstring describes the method. The interval is valid for a single look at a moment
+    chosen beforehand; if you look after every round, some interval will miss the truth more often.
+    Raises ValueError if more patches are left than could be asked before.
     """
     drawn, targets, n_askable, since = _rounds(answered)
     n_audit, n_found = int(drawn.sum()), int(answered.is_target.sum())
     highest = min([n_left, *(n_askable - since - (drawn - targets)).tolist()])
     if highest < 0 or (len(n_askable) and n_left > n_askable.min()):
         raise ValueError(f"{n_left} patches are left, but {n_askable.min()} could be asked before")
-    left = Estimate(math.nan, 0.0, float(n_left))
+    left, none = Estimate(math.nan, 0.0, float(n_left)), math.nan
     if n_audit:
-        left = _most_likely(drawn, targets, n_askable, since, highest)
-    return TargetsLeft(left, n_left, n_found, len(answered.round), n_audit)
+        left, none = _most_likely(drawn, targets, n_askable, since, highest)
+    return TargetsLeft(left, n_left, n_found, len(answered.round), n_audit, none)
 
 
 def _rounds(answered: Answered) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Return per round with an audit: patches drawn, targets among them, askable, targets since."""
+    """Return per audited round: patches drawn, targets drawn, patches askable, targets since."""
     rounds, first = np.unique(answered.round[answered.is_audit], return_index=True)
     at = np.searchsorted(rounds, answered.round[answered.is_audit])
     drawn = np.bincount(at, minlength=len(rounds))
     hits = answered.is_target[answered.is_audit]
     targets = np.bincount(at, weights=hits, minlength=len(rounds)).astype(np.int64)
-    found = np.sort(answered.round[answered.is_target])
-    since = len(found) - np.searchsorted(found, rounds)
+    target_rounds = np.sort(answered.round[answered.is_target])
+    since = len(target_rounds) - np.searchsorted(target_rounds, rounds)
     return drawn, targets, answered.n_askable[answered.is_audit][first], since
 
 
 def _most_likely(
     drawn: IntArray, targets: IntArray, n_askable: IntArray, since: IntArray, highest: int
-) -> Estimate:
-    """Maximise the likelihood over 0..highest targets left, and cut the 95 % set."""
+) -> tuple[Estimate, float]:
+    """Maximise the likelihood over 0 to ``highest`` targets left, and find the 95 % set.
+
+    The second number is the probability of 0.
+    """
     low, high = 0, highest
-    while True:  # the logarithm is concave, so one can close in on the part that matters
+    while True:  # the logarithm is concave, so the search can close in on the peak
         step = max(1, (high - low) // _GRID)
         grid = np.unique(np.append(np.arange(low, high, step), high))
-        held = grid[:, None] + since  # targets among the askable of each round
+        held = grid[:, None] + since  # targets among the candidates of each round
         log = _log_binomial(held, targets) + _log_binomial(n_askable - held, drawn - targets)
         likelihood = log.sum(axis=1)
         near = np.flatnonzero(likelihood > likelihood.max() - _NATS)
@@ -139,11 +151,12 @@ def _most_likely(
     order = np.argsort(-probability, kind="stable")
     enough = int(np.searchsorted(np.cumsum(probability[order]), 0.95 - 1e-12)) + 1
     inside = grid[order[:enough]]
-    return Estimate(float(grid[order[0]]), float(inside.min()), float(inside.max()))
+    none = float(probability[0]) if grid[0] == 0 else 0.0
+    return Estimate(float(grid[order[0]]), float(inside.min()), float(inside.max())), none
 
 
 def _log_binomial(n: IntArray, k: IntArray) -> NDArray[np.float64]:
-    """Logarithm of n over k, for whole numbers; minus infinity where k > n."""
+    """Return the logarithm of n over k, for whole numbers; minus infinity where k > n."""
     from scipy.special import gammaln
 
     possible = n >= k
@@ -160,26 +173,31 @@ def _scaled(left: Estimate, plus: int, total: int) -> Estimate:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the models were on audit answers that they had not seen."""
+    """How good the models were on audit answers that they had not seen.
+
+    Each share is an estimate of what was left to ask when the audit was drawn, averaged over the
+    rounds: not of the whole pool, whose clear cases a search answers first.
+    """
 
     n: int  # audit answers with a prediction made before the answer
     n_targets: int
-    precision: Estimate  # share of targets among the patches called targets; Wilson interval
-    recall: Estimate  # share of the targets called targets; Wilson interval
+    precision: Estimate  # share of targets among the patches predicted as such; Wilson interval
+    recall: Estimate  # share of the targets that are predicted as such; Wilson interval
     auc: Estimate  # ROC AUC; bootstrap interval
     brier: Estimate  # mean squared error of the probability; bootstrap interval
     ece: float  # expected calibration error; biased upwards in small samples, so no interval
 
 
 def quality(answered: Answered, *, threshold: float = 0.5, seed: int = 0) -> Quality:
-    """Measure the predictions that were made of the audit patches before they were answered.
+    """Measure the predictions made for the audit patches before they were answered.
 
-    A patch is called a target where its probability reaches ``threshold``. The answers of several
-    rounds, hence of several models, are taken together: it is the quality over the search, and the
-    newest model is usually better. The AUC is not-a-number below five targets or five others.
-    Proportions have Wilson's interval (1927; recommended by Brown, Cai & DasGupta 2001, Stat. Sci.
-    16), AUC and Brier score that of 500 bootstrap samples, drawn class by class from ``seed``
-    (Efron 1979).
+    A patch is predicted to be a target if its probability reaches ``threshold``. The answers of
+    several rounds, and so of several models, are pooled: this is the quality over the whole search,
+    on what was left to ask in each round. The newest model is usually better, and both precision
+    and recall are usually higher over the whole pool. The AUC is not-a-number below five targets or
+    others. Proportions have Wilson's interval (1927; recommended by Brown, Cai & DasGupta 2001,
+    Stat. Sci. 16), AUC and Brier score that of 500 bootstrap samples, drawn class by class from
+    ``seed`` (Efron 1979).
     """
     use = answered.is_audit & np.isfinite(answered.probability)
     is_target = answered.is_target[use]
@@ -200,7 +218,7 @@ def quality(answered: Answered, *, threshold: float = 0.5, seed: int = 0) -> Qua
 
 
 def wilson(successes: int, n: int) -> Estimate:
-    """Return a proportion with Wilson's 95 % score interval; not-a-number where n is 0."""
+    """Return a proportion with Wilson's 95 % score interval; not-a-number if n is 0."""
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan)
     z2 = 1.959964**2
@@ -225,7 +243,7 @@ def _bootstrap(
     probability: NDArray[np.float64],
     seed: int,
 ) -> Estimate:
-    """Return the measure and the middle 95 % of it over resampled answers."""
+    """Return the measure and its central 95 % over resampled answers."""
     value = measure(is_target, probability)
     if math.isnan(value) or len(is_target) < 2:
         return Estimate(value, math.nan, math.nan)
@@ -244,9 +262,9 @@ def _bootstrap(
 def prediction_stability(previous: IntArray, current: IntArray) -> float:
     """Return Cohen's kappa between two models' predicted classes of the same patches, ``(n,)``.
 
-    1 = nothing changed, 0 = no more agreement than chance would make (Cohen 1960); its use to stop
-    a search is by Bloodgood & Vijay-Shanker 2009, CoNLL. It is 1 where both models predict one and
-    the same class throughout, not-a-number without patches. Raises ValueError where the lengths
+    1 = nothing changed, 0 = no more agreement than by chance (Cohen 1960). Bloodgood and
+    Vijay-Shanker (2009, CoNLL) use it to stop a search. It is 1 if both models predict the same
+    single class everywhere, and not-a-number without patches. Raises ValueError if the lengths
     differ.
     """
     kappa = cohen_kappa(previous.tolist(), current.tolist())
@@ -255,20 +273,20 @@ def prediction_stability(previous: IntArray, current: IntArray) -> float:
 
 @dataclass(frozen=True)
 class Hint:
-    """What an analyst may be told about stopping."""
+    """Advice for the analyst about stopping."""
 
     text: str  # one sentence, without a full stop
     targets_left: Estimate
-    prediction_stability: float  # kappa of the last two models; not-a-number where there is one
+    prediction_stability: float  # kappa of the last two models; not-a-number if there is only one
     may_stop: bool
 
 
 def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
-    """Say whether it is time to think of stopping.
+    """Say whether it is time to consider stopping.
 
-    It is where the predictions no longer change (kappa of 0.99 or more) and where, by the careful
-    end of the interval, at least the share ``wanted`` of all targets is found. Stable predictions
-    alone are not enough: a model that never saw a kind of target is stable too.
+    It is time if the predictions no longer change (kappa of 0.99 or more) and if, by the lower end
+    of the interval, at least the share ``wanted`` of all targets has been found. Stable predictions
+    alone are not enough: a model that has never seen a kind of target is stable too.
     """
     if left.n_left == 0:
         return Hint("every patch is answered: nothing is left to ask", left.left, stability, True)
@@ -276,8 +294,7 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
         text = f"too few audit answers to say ({left.n_audit} of at least {FEW})"
         return Hint(text, left.left, stability, False)
     value = left.left
-    count = "about " + _count(value.value) if value.value > 0 else "probably none"
-    text = f"{count} of {left.n_left:,} left ({_count(value.low)} to {_count(value.high)}, 95 %)"
+    text = _how_many(left)
     if math.isnan(stability):
         stable, text = False, f"{text}, and no two models to compare yet"
     else:
@@ -291,6 +308,24 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
     if stable:
         return Hint(f"{text}: too much may be left to stop", value, stability, False)
     return Hint(f"{text}: go on", value, stability, False)
+
+
+def _how_many(left: TargetsLeft) -> str:
+    """Say how many targets are left: the most likely number, or how many there are at most."""
+    low, high = _count(left.left.low), _count(left.left.high)
+    if left.is_bound:
+        none = f"the chance of none is {percent(left.chance_of_none)}"
+        return f"at most {high} of {left.n_left:,} left (95 %; {none})"
+    return f"about {_count(left.left.value)} of {left.n_left:,} left ({low} to {high}, 95 %)"
+
+
+def percent(probability: float) -> str:
+    """Return a probability in whole per cent, never as the certainty that it is not."""
+    if 0 < probability < 0.01:
+        return "below 1 %"
+    if 0.99 < probability < 1:
+        return "above 99 %"
+    return f"{probability:.0%}".replace("%", " %")
 
 
 def _count(number: float) -> str:

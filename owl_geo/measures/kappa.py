@@ -11,12 +11,12 @@ from owl_geo.types import IntArray
 
 
 def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
-    """Return Cohen's kappa of two raters' labels of the same things, ``(n,)`` each.
+    """Return Cohen's kappa of two raters' labels of the same items, ``(n,)`` each.
 
-    1 = always the same, 0 = no more agreement than chance would make, from how often each gives
-    each label (Cohen 1960, Educational and Psychological Measurement 20). Not-a-number for no
-    things, and where both give one and the same label throughout. Raises ValueError where the
-    lengths differ.
+    1 = always the same, 0 = no more agreement than by chance, given how often each rater uses each
+    label (Cohen 1960, Educational and Psychological Measurement 20). Not-a-number without items,
+    or if both raters give the same single label everywhere. Raises ValueError if the lengths
+    differ.
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} labels by one rater, {len(second)} by the other")
@@ -29,12 +29,12 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
 
 
 def fleiss_kappa(votes: IntArray) -> float:
-    """Return Fleiss' kappa of ``(things, labels)`` counts: how many raters gave which label.
+    """Return Fleiss' kappa of ``(items, labels)`` counts: how many raters gave which label.
 
-    Who the raters were may differ from thing to thing, and how many too: a thing counts by the
-    pairs of its raters that agree, as in Fleiss 1971, Psychological Bulletin 76, whose kappa this
-    is where the number is the same throughout. Things with fewer than two raters are left out.
-    Not-a-number where none are left, or all votes are for one label.
+    The raters and their number may differ between items: an item counts by the share of pairs of
+    its raters that agree, as in Fleiss 1971, Psychological Bulletin 76; if every item has the same
+    number of raters, this is exactly his kappa. Items with fewer than two raters are left out.
+    Not-a-number if none are left, or if all votes are for one label.
     """
     votes = votes[votes.sum(axis=1) >= 2]
     if len(votes) == 0:

@@ -1,8 +1,8 @@
-"""How unsure a model is of a patch, from the class probabilities of its members.
+"""How unsure a model is about a patch, from the class probabilities of its members.
 
-A model has one member or several: passes with dropout on, or the models of an ensemble. Their mean
-is the prediction; entropy, margin and least confidence look at it alone, mutual information at
-where the members differ.
+A model has one member or several: passes with dropout active, or the models of an ensemble. Their
+mean is the prediction. Entropy, margin and least confidence depend on this mean alone, mutual
+information on how the members differ.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Members = NDArray[np.floating]  # probabilities (members, n, classes)
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of doubt; ``settings.choices.MEASURES`` gives each its name."""
+    """A measure of uncertainty; ``settings.choices.MEASURES`` gives each its name."""
 
     of: Callable[[Members], NDArray[np.float64]]  # of each patch, (n,), 0 or more
-    greatest: Callable[[int], float]  # the most that it can be among so many classes, 2 or more
-    fewest_members: int = 1  # with fewer it is 0 everywhere
+    greatest: Callable[[int], float]  # the maximum for a number of classes, 2 or more
+    fewest_members: int = 1  # with fewer, it is 0 everywhere
 
 
 def uncertainty(members: Members, measure: str = "entropy") -> NDArray[np.float64]:
-    """Return how unsure the members are of each patch, ``(n,)``, each 0 or more.
+    """Return how unsure the members are about each patch, ``(n,)``, 0 or more.
 
     Args:
         members: probabilities ``(members, n, classes)``.
         measure: ``entropy`` and ``mutual_information`` in nats, ``margin`` as 1 - (the most
             probable class - the second), ``least_confidence`` as 1 - the most probable class.
 
-    Raises ValueError for what is no distribution, and for an unknown measure.
+    Raises ValueError if a row is not a distribution, or for an unknown measure.
     """
     p = np.asarray(members, dtype=np.float64)
     if p.ndim != 3:
@@ -46,9 +46,9 @@ def uncertainty(members: Members, measure: str = "entropy") -> NDArray[np.float6
 
 
 def greatest(measure: str, n_classes: int) -> float:
-    """Return the most that a measure can be among so many classes, 2 or more.
+    """Return the maximum of a measure for this number of classes, 2 or more.
 
-    For ``mutual_information`` that takes as many members as classes, each sure of another one.
+    ``mutual_information`` reaches it if there are as many members as classes, each sure of another.
     """
     implemented: Measure = chosen(MEASURES, measure)
     return implemented.greatest(n_classes)
@@ -57,8 +57,8 @@ def greatest(measure: str, n_classes: int) -> float:
 def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the entropy of each row in nats, ``(n,)``, from probabilities ``(n, classes)``.
 
-    Shannon, 1948. 0 where the model is sure, log(classes) where it knows nothing. Raises ValueError
-    for what is no distribution: negative, not finite, or not summing to 1.
+    Shannon, 1948. 0 if the model is sure, log(classes) if it knows nothing. Raises ValueError if
+    probabilities are negative, not finite, or do not sum to 1.
     """
     p = _checked(probabilities)
     logarithm = np.log(np.where(p > 0, p, 1.0))  # 0 * log(0) counts as 0
@@ -69,7 +69,7 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
 def margin(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return 1 - (the most probable class - the second), ``(n,)``.
 
-    Scheffer, Decomain, Wrobel, 2001. 1 where two classes are equally probable. Raises ValueError
+    Scheffer, Decomain, Wrobel, 2001. 1 if two classes are equally probable. Raises ValueError
     as ``entropy`` does.
     """
     p = np.sort(_checked(probabilities), axis=1)
@@ -89,8 +89,8 @@ def least_confidence(probabilities: NDArray[np.floating]) -> NDArray[np.float64]
 def mutual_information(members: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the entropy of the mean minus the mean of the entropies, in nats, ``(n,)``.
 
-    BALD (Houlsby et al. 2011): what an answer would teach about the model, 0 where the members
-    agree, however unsure each may be. ``members`` is ``(members, n, classes)``; raises ValueError
+    BALD (Houlsby et al. 2011): what an answer would teach about the model. It is 0 if the members
+    agree, however unsure each is. ``members`` is ``(members, n, classes)``; raises ValueError
     as ``entropy`` does.
     """
     p = np.asarray(members, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How good a model is where there is no ground truth: cross-validation over the answered patches.
+"""How good a model is without ground truth: cross-validation over the answered patches.
 
 Whole blocks of ground are left out at a time, since neighbours of the training patches would
 flatter the model (Roberts et al. 2017, Ecography 40: 913-929). ``ground.blocks`` makes the blocks.
@@ -15,7 +15,7 @@ from owl_geo.measures.metrics import roc_auc
 from owl_geo.types import BoolArray, IntArray
 from owl_geo.work.progress import Progress
 
-# (positions to fit on, their class numbers, positions to judge) -> probabilities (n, classes)
+# (positions to fit on, their class numbers, positions to predict) -> probabilities (n, classes)
 FitPredict = Callable[[IntArray, IntArray, IntArray], NDArray[np.floating]]
 
 
@@ -30,27 +30,27 @@ def blocked_cv_auc(
     positive: int = 1,
     progress: Progress | None = None,
 ) -> float:
-    """Return the ROC AUC of predictions for patches whose block the model was not fitted on.
+    """Return the ROC AUC of predictions for patches in blocks that the model was not fitted on.
 
-    The predictions of all folds are pooled into one AUC. A fold whose training part has one class
-    only teaches nothing and is left out. Not-a-number where fewer than two blocks hold answers, or
-    where the pooled predictions are of one class.
+    The predictions of all folds are pooled into one AUC. A fold whose training part has only
+    one class teaches nothing and is left out. Not-a-number if fewer than two blocks hold answers,
+    or if the pooled predictions are of one class.
 
-    It is the AUC among the *answered* patches. Which patches are answered is a strategy's choice,
-    not chance: a strategy that asks what the model is unsure of leaves the easy patches out, and
-    the same model would score higher on the whole pool. Compare it between rounds of one search,
-    not between strategies; what is to hold for the pool needs answers drawn at random (``audit``).
+    It is the AUC among the *answered* patches. These are a strategy's choice, not chance: a
+    strategy that asks about patches of which the model is unsure leaves out the easy ones, and the
+    same model would score higher on the whole pool. Compare it between rounds of one search, not
+    between strategies; an estimate for the pool needs answers drawn at random (``audit``).
 
     Args:
         fit_predict: fits on ``(positions, labels)`` and returns the probabilities ``(n, classes)``
-            of the positions it is given third.
+            for its third argument.
         positions: the answered patches as positions in the pool, int64 ``(n,)``.
         labels: their class numbers, int64 ``(n,)``.
         blocks: the block of ground each of them lies in, int64 ``(n,)``.
-        n_folds: how many parts; never more than there are blocks.
-        seed: decides which blocks go together.
-        positive: number of the class that is searched for.
-        progress: told how many folds are done.
+        n_folds: the number of folds; never more than there are blocks.
+        seed: decides which blocks share a fold.
+        positive: the number of the class that is searched for.
+        progress: called after each fold.
 
     Raises:
         ValueError: the lengths differ, or ``n_folds`` is below 2.
@@ -58,7 +58,7 @@ def blocked_cv_auc(
     if not len(positions) == len(labels) == len(blocks):
         raise ValueError(
             f"{len(positions)} positions, {len(labels)} labels, {len(blocks)} blocks: "
-            "one of each is needed per patch"
+            "there must be one of each per patch"
         )
     is_positive: BoolArray = labels == positive
     folds = block_folds(is_positive, blocks, n_folds, seed)
@@ -67,9 +67,9 @@ def blocked_cv_auc(
     n_made = int(folds.max(initial=-1)) + 1
     for fold in range(n_made):
         out = folds == fold
-        known = labels[~out]
-        if out.any() and (known == positive).any() and (known != positive).any():
-            predicted = fit_predict(positions[~out], known, positions[out])
+        taught = labels[~out]
+        if out.any() and (taught == positive).any() and (taught != positive).any():
+            predicted = fit_predict(positions[~out], taught, positions[out])
             probability[out] = predicted[:, positive]
             judged |= out
         if progress is not None:
@@ -78,14 +78,14 @@ def blocked_cv_auc(
 
 
 def block_folds(is_positive: BoolArray, blocks: IntArray, n_folds: int, seed: int) -> IntArray:
-    """Return a fold for each patch, int64 ``(n,)``; the patches of a block share theirs.
+    """Return a fold for each patch, int64 ``(n,)``; the patches of a block share one.
 
     Blocks are dealt out one by one, those with the most positives first, each to the fold that has
-    the fewest positives, and among equal ones the fewest patches. So every fold has both classes as
-    long as there are blocks enough of both. Raises ValueError where ``n_folds`` is below 2.
+    the fewest positives and, among equals, the fewest patches. So every fold has both classes if
+    there are enough blocks of both. Raises ValueError if ``n_folds`` is below 2.
     """
     if n_folds < 2:
-        raise ValueError(f"n_folds is {n_folds}, but there is nothing to cross below 2")
+        raise ValueError(f"n_folds is {n_folds}, but it must be at least 2")
     names, block = np.unique(blocks, return_inverse=True)
     size = np.bincount(block, minlength=len(names))
     positives = np.bincount(block, weights=is_positive, minlength=len(names)).astype(np.int64)
@@ -95,7 +95,7 @@ def block_folds(is_positive: BoolArray, blocks: IntArray, n_folds: int, seed: in
     load = np.zeros((n_folds, 2), dtype=np.int64)  # positives and patches of each fold
     fold_of = np.zeros(len(names), dtype=np.int64)
     for each in order.tolist():
-        # a block without positives goes where patches are few, whatever positives are there
+        # a block without positives goes where patches are few, regardless of positives
         key = (load[:, 1], load[:, 0]) if positives[each] else (load[:, 0], load[:, 1])
         fold_of[each] = np.lexsort(key)[0]
         load[fold_of[each]] += positives[each], size[each]

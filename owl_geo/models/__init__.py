@@ -1,1 +1,1 @@
-"""Classifiers of patches, and how they are built, kept and read back."""
+"""Classifiers of patches: how they are built, saved and loaded."""

@@ -1,4 +1,4 @@
-"""Backbones of torchvision for patches of any size and any number of bands.
+"""Torchvision's backbones, for patches of any size and any number of bands.
 
 ResNet-18: He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2016, arXiv
 1512.03385. EfficientNet-B0: Tan, Le: EfficientNet, 2019, arXiv 1905.11946.
@@ -28,7 +28,8 @@ _BATCH = 64  # patches at a time
 class Architecture:
     """A network of torchvision; ``settings.choices.MODELS`` gives each its name."""
 
-    make: Callable[[int], tuple[nn.Module, int]]  # for so many bands; without its last layer, width
+    # number of bands -> network without its last layer, width of its output
+    make: Callable[[int], tuple[nn.Module, int]]
     first_convolution: str  # its name in the state dict
     imagenet: Callable[[], Any]  # torchvision's weights
 
@@ -39,29 +40,28 @@ class Architecture:
 
 
 def architecture(kind: str) -> Architecture:
-    """Return the backbone of a name; raises ValueError for what is none."""
-    known = {name: choice for name, choice in MODELS.items() if choice.is_backbone}
-    if kind not in known:
-        raise ValueError(f"no backbone {kind!r}{did_you_mean(kind, known)}")
-    found: Architecture = known[kind].implementation
-    return found
+    """Return the backbone of this name; raises ValueError if there is none."""
+    backbones = {name: choice for name, choice in MODELS.items() if choice.is_backbone}
+    if kind not in backbones:
+        raise ValueError(f"no backbone {kind!r}{did_you_mean(kind, backbones)}")
+    backbone: Architecture = backbones[kind].implementation
+    return backbone
 
 
 class Backbone(PatchNetwork):
     """A network of torchvision whose first convolution takes ``n_bands`` bands.
 
-    Takes standardised float32 ``(n, n_bands, height, width)`` of any size, with ``n_concepts`` also
-    ``(n, n_concepts)``, and returns logits ``(n, n_classes)``. Raises ValueError for an unknown
-    kind.
+    Takes standardised float32 ``(n, n_bands, height, width)`` of any size, and ``(n, n_concepts)``
+    if there are concepts; returns logits ``(n, n_classes)``. Raises ValueError for an unknown kind.
 
     Patches whose shorter side is below 64 pixels are enlarged bilinearly. Both backbones halve the
-    image five times: of 8 pixels nothing but padding would be left after the third, and filters
-    that were learnt on photographs look for edges some pixels wide. At 64 the last map is 2 x 2.
+    image five times: 8 pixels would leave only padding after the third time, and filters learnt on
+    photographs look for edges several pixels wide. With 64 pixels, the last map is 2 x 2.
 
-    The trunk stays in eval mode even in training: its weights learn, but batch normalisation keeps
-    the statistics it was given (see ``calibrate``) and no residual branch is dropped. An active
-    learner has a few dozen answers, chosen because they are unusual; means and variances over
-    batches of a few of them are noise, and differ from those of the pool that is scored next.
+    The trunk stays in eval mode even during training: its weights learn, but batch normalisation
+    keeps the statistics it was given (see ``calibrate``), and no residual branch is dropped. An
+    active learner has a few dozen answers, chosen because they are unusual; means and variances
+    over small batches of them are noise, and differ from those of the pool that is scored next.
     """
 
     is_calibrated = True
@@ -78,27 +78,27 @@ class Backbone(PatchNetwork):
         self.trunk.eval()
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the pooled features, ``(n, 512)`` for resnet18, ``(n, 1280)`` for the other."""
+        """Return pooled features: ``(n, 512)`` of resnet18, ``(n, 1280)`` of efficientnet_b0."""
         return cast(Tensor, self.trunk(enlarged(x)))
 
     def train(self, mode: bool = True) -> Backbone:
-        """Set the mode of all but the trunk, which stays in eval mode."""
+        """Set the mode of every layer except the trunk, which stays in eval mode."""
         super().train(mode)
         self.trunk.eval()
         return self
 
     def load_trunk(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put in the weights that ``weights.read`` gave."""
+        """Load the weights that ``weights.read`` returned."""
         self.trunk.load_state_dict(tensors)
 
 
 def make_trunk(kind: str, n_bands: int) -> tuple[nn.Module, int]:
-    """Return a fresh network without its classification layer, and the width of what it returns."""
+    """Return a fresh network without its classification layer, and the width of its output."""
     return architecture(kind).make(n_bands)
 
 
 def _resnet18(n_bands: int) -> tuple[nn.Module, int]:
-    from torchvision import models  # a second to import, and the lightweight CNN needs none of it
+    from torchvision import models  # slow to import, and not needed by the CNN
 
     resnet = models.resnet18()
     width = resnet.fc.in_features
@@ -134,7 +134,7 @@ EFFICIENTNET_B0 = Architecture(_efficientnet_b0, "features.0.0", _efficientnet_b
 
 
 def _for_bands(convolution: nn.Conv2d, n_bands: int) -> nn.Conv2d:
-    """Return a convolution like the given one, for ``n_bands`` bands, with weights of its own."""
+    """Return a convolution like the given one, but for ``n_bands`` bands and with fresh weights."""
     wider = nn.Conv2d(
         n_bands,
         convolution.out_channels,
@@ -143,13 +143,13 @@ def _for_bands(convolution: nn.Conv2d, n_bands: int) -> nn.Conv2d:
         padding=cast(tuple[int, int], convolution.padding),
         bias=False,
     )
-    nn.init.kaiming_normal_(wider.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's
+    nn.init.kaiming_normal_(wider.weight, mode="fan_out", nonlinearity="relu")  # as in torchvision
     return wider
 
 
 def enlarged(x: Tensor) -> Tensor:
-    """Return patches whose shorter side is at least 64 pixels, in the same aspect ratio."""
-    height, width = (int(edge) for edge in x.shape[-2:])  # numbers, also where it is traced
+    """Return patches whose shorter side is at least 64 pixels, with the same aspect ratio."""
+    height, width = (int(edge) for edge in x.shape[-2:])  # plain numbers, even when traced
     shorter = min(height, width)
     if shorter >= _MIN_SIDE:
         return x
@@ -158,13 +158,13 @@ def enlarged(x: Tensor) -> Tensor:
 
 
 def calibrate(model: nn.Module, images: FloatArray, device: torch.device) -> None:
-    """Set the statistics of every batch normalisation to those of a sample of the pool, for good.
+    """Set the statistics of every batch normalisation permanently to those of a sample of the pool.
 
-    ``images`` is float32 ``(n, bands, height, width)``. Statistics from photographs, or from a
-    product in other units, say little about standardised bands of this pool; the weights stay
+    ``images`` is float32 ``(n, bands, height, width)``. Statistics of photographs, or of a product
+    in other units, do not fit the standardised bands of this pool; the weights are unchanged
     (Li et al.: Revisiting Batch Normalization for Practical Domain Adaptation, 2016, arXiv
-    1603.04779). Fresh weights need it too: without it nothing is normalised at all. A model without
-    batch normalisation, and an empty sample, change nothing.
+    1603.04779). Fresh weights need this too: without it, nothing is normalised at all. Nothing
+    happens if the model has no batch normalisation, or if the sample is empty.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
     if not layers or len(images) == 0:
@@ -175,9 +175,9 @@ def calibrate(model: nn.Module, images: FloatArray, device: torch.device) -> Non
         layer.reset_running_stats()
         layer.momentum = None  # the plain mean over all batches
         layer.train()
-    # nothing is normalised after the embedding, which asks for no concepts
+    # nothing is normalised after the embedding, which needs no concepts
     embed = getattr(model, "embed", model)
-    parts = max(1, round(len(images) / _BATCH))  # of nearly one size, so that each weighs the same
+    parts = max(1, round(len(images) / _BATCH))  # of nearly equal size, hence equal weight
     with torch.inference_mode():
         for part in torch.tensor_split(torch.from_numpy(images), parts):
             embed(part.to(device))

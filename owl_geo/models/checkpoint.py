@@ -1,7 +1,7 @@
-"""A model on disk: weights as safetensors, and beside them all that is needed to build it again.
+"""A model on disk: weights as safetensors, with everything needed to rebuild the model.
 
-A model is one network or an ensemble; the tensors of each are named after its number, ``0.``,
-``1.``, ... Nothing is pickled, so a file from elsewhere cannot run code.
+A model is one network or an ensemble; the tensor names of each start with its number, ``0.``,
+``1.``, ... Nothing is pickled, so a file from someone else cannot run code.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from owl_geo.models.standardize import Standardize
 from owl_geo.models.weights import Pretrained
 from owl_geo.types import BandStatistics
 
-MAX_MEMBERS = 32  # an ensemble of more is no ensemble but a damaged header
+MAX_MEMBERS = 32  # more than this means that the header is damaged
 
 _TRUNK_RATE = 0.1  # of the learning rate
 
 
 class PatchModel(nn.Module):
-    """A network behind the standardisation of its bands, so that it takes the source's own values.
+    """A network preceded by standardisation of its bands, so that it takes the source's own values.
 
-    Takes float32 ``(n, bands, height, width)``, with concepts also ``(n, n_concepts)``, and returns
-    logits ``(n, classes)``.
+    Takes float32 ``(n, bands, height, width)``, and ``(n, n_concepts)`` if there are concepts;
+    returns logits ``(n, classes)``.
     """
 
     def __init__(self, standardize: Standardize, network: PatchNetwork) -> None:
@@ -48,7 +48,7 @@ class PatchModel(nn.Module):
         return self.network.embed(cast(Tensor, self.standardize(x)))
 
     def classify(self, features: Tensor, concepts: Tensor | None = None) -> Tensor:
-        """Return logits ``(n, classes)`` of features that ``embed`` gave, and concepts."""
+        """Return logits ``(n, classes)`` from concepts and the features that ``embed`` returned."""
         return self.network.classify(features, concepts)
 
     def forward(self, x: Tensor, concepts: Tensor | None = None) -> Tensor:
@@ -56,15 +56,15 @@ class PatchModel(nn.Module):
 
     @property
     def n_classes(self) -> int:
-        """How many classes the model tells apart."""
+        """The number of classes."""
         return self.network.head.out_features
 
     def rates(self) -> dict[str, float]:
-        """Return the share of the learning rate that each parameter takes.
+        """Return the share of the learning rate that applies to each parameter.
 
-        A backbone's trunk takes a tenth, all else the whole. What it has learnt elsewhere should
-        move less than a head that knows nothing; and fresh ones, whose batch normalisation is held
-        still as well, diverge at rates that suit the head.
+        It is a tenth for a backbone's trunk, and 1 for everything else. Pretrained weights should
+        move less than those of a head that starts from scratch; a fresh trunk, whose batch
+        normalisation is fixed too, diverges at rates that suit the head.
         """
         return {
             name: _TRUNK_RATE if name.startswith("network.trunk.") else 1.0
@@ -73,10 +73,10 @@ class PatchModel(nn.Module):
 
 
 def build(spec: ModelSpec, seed: int, pretrained: Pretrained | None = None) -> PatchModel:
-    """Build one network with fresh weights drawn from ``seed``; the global generator is left alone.
+    """Build a network with fresh weights drawn from ``seed``; the global generator is unaffected.
 
-    ``pretrained`` replaces the trunk's weights. The first layer standardises the bands, by
-    statistics that ``set_statistics`` puts in. Raises ValueError for an unknown kind.
+    ``pretrained`` replaces the trunk's weights. The first layer standardises the bands with the
+    statistics that ``set_statistics`` sets. Raises ValueError for an unknown kind.
     """
     with seeded(seed, torch.device("cpu")):
         network = network_kind(spec.kind).for_spec(spec)
@@ -91,12 +91,12 @@ def member_seed(seed: int, member: int) -> int:
 
 
 def set_statistics(model: PatchModel, statistics: BandStatistics) -> None:
-    """Put the pool's band statistics into the model's first layer."""
+    """Set the band statistics of the model's first layer to those of the pool."""
     model.standardize.set(statistics)
 
 
 def save(path: Path, models: Sequence[PatchModel], spec: ModelSpec) -> None:
-    """Write weights, buffers and the spec; raises OSError where the disk does not allow it."""
+    """Write weights, buffers and the spec; raises OSError if the disk does not allow it."""
     assert len(models) == spec.members
     tensors = {
         f"{number}.{name}": value.detach().cpu().contiguous()
@@ -105,17 +105,20 @@ def save(path: Path, models: Sequence[PatchModel], spec: ModelSpec) -> None:
     }
     try:
         save_file(tensors, str(path), metadata={"owl_geo": json.dumps(asdict(spec))})
-    except SafetensorError as error:  # what the operating system said, in another class
+    except SafetensorError as error:  # an error of the operating system in another class
         raise OSError(str(error)) from error
-    path.chmod(0o644)  # save_file makes it the owner's alone, unlike all that lies beside it
+    path.chmod(0o644)  # save_file makes it readable by the owner only, unlike its neighbours
 
 
 def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
-    """Read a model's networks back; raises RunError where the file is missing, damaged, foreign."""
+    """Load a model's networks.
+
+    Raises RunError if the file is missing or damaged, or is not a model of owl-geo.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {})["owl_geo"]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         spec = _spec(json.loads(header))
         models = tuple(build(spec, seed=0) for _ in range(spec.members))
         nn.ModuleList(models).load_state_dict(tensors)
@@ -129,7 +132,7 @@ def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
         RuntimeError,
     ) as error:
         reason = " ".join(str(error).split())
-        raise RunError(f"{path} is no model of owl-geo, or is damaged: {reason}") from error
+        raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
     return models, spec
 
 

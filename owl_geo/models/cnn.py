@@ -1,4 +1,4 @@
-"""The lightweight convolutional network, small enough to train in seconds on a laptop."""
+"""A lightweight convolutional network, small enough to train in seconds on a laptop."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from owl_geo.models.network import PatchNetwork
 from owl_geo.models.spec import ModelSpec
 
-MIN_IMAGE_SIZE = 4  # two poolings halve the patch twice
+MIN_IMAGE_SIZE = 4  # the two poolings each halve the patch
 _HIDDEN = 128
 
 
 class SimpleCNN(PatchNetwork):
     """Two 3 x 3 convolutions (32, 64 channels), ReLU and pooling after each, and a hidden layer.
 
-    Takes float32 ``(n, n_bands, image_size, image_size)``, with ``n_concepts`` also
-    ``(n, n_concepts)``, and returns logits ``(n, n_classes)``. Raises ValueError for patches of
-    fewer than 4 pixels a side.
+    Takes float32 ``(n, n_bands, image_size, image_size)``, and ``(n, n_concepts)`` if there are
+    concepts; returns logits ``(n, n_classes)``. Raises ValueError for patches of fewer than 4
+    pixels a side.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SimpleCNN(PatchNetwork):
 
     @classmethod
     def for_spec(cls, spec: ModelSpec) -> SimpleCNN:
-        """Build it with fresh weights."""
+        """Build the network with fresh weights."""
         size = (len(spec.bands), len(spec.classes), spec.patch_size)
         return cls(*size, spec.dropout, spec.n_concepts)
 

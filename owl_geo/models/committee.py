@@ -1,6 +1,6 @@
-"""Two heads that judge together, each as one member: a Gaussian process and a forest.
+"""Two heads as the members of one: a Gaussian process and a forest.
 
-The process is smooth and can be told what belongs together, the trees pick the few features that
+The process is smooth and knows which columns belong together; the trees pick the few features that
 matter.
 """
 

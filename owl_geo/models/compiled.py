@@ -1,8 +1,8 @@
-"""A network compiled for this processor, by OpenVINO where it is installed.
+"""A network compiled for this processor by OpenVINO, if that is installed.
 
-OpenVINO fuses convolution, activation and pooling, and lays weights out for the processor's
-registers. It computes in float32 here, whatever it would choose: reduced precision would make ranks
-depend on the processor.
+OpenVINO fuses convolution, activation and pooling, and arranges weights for the processor's
+registers. It is made to compute in float32: reduced precision would make ranks depend on the
+processor.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from torch import nn
 from owl_geo.types import FloatArray
 from owl_geo.work.workers import processors
 
-# Patches from which on a second or two of compiling come back.
+# Number of patches from which compiling, which takes a second or two, pays off.
 WORTH_IT = 50_000
 
 
 def is_available() -> bool:
-    """Whether OpenVINO is installed; ``pip install 'owl-geo[fast]'`` does."""
+    """Whether OpenVINO is installed, as by ``pip install 'owl-geo[fast]'``."""
     return find_spec("openvino") is not None
 
 
 class Compiled:
     """A module from patches ``(n, bands, height, width)`` to ``(n, d)``, both float32 NumPy arrays.
 
-    Compiled where it is first called, in each process once; threads may call it side by side, each
-    then computes on one processor. Travels to other processes as the module.
+    It is compiled on its first call, once per process. Threads may call it at the same time; each
+    call then computes on one processor. It is sent to other processes uncompiled.
     """
 
     _compiled: Any
@@ -62,7 +62,7 @@ class Compiled:
         import openvino
 
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # tracing warns of what is constant by intent
+            warnings.simplefilter("ignore")  # tracing warns about intended constants
             graph = openvino.convert_model(
                 self._module,
                 example_input=torch.zeros(2, *self._shape),

@@ -1,4 +1,4 @@
-"""A backbone that learns nothing any more, for features that are computed once and kept."""
+"""A backbone that does not learn, for features that are computed once and stored."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def frozen_embedder(
 
     Args:
         kind: the backbone's name; ``resnet18`` has d = 512, ``efficientnet_b0`` 1280.
-        common_names: of each band; None for a band that has none.
+        common_names: the common name of each band; None for a band that has none.
         weights: as in ``weights.read``.
-        statistics: of the bands; the embedder takes the source's own values.
-        sample: patches of the pool, ``(n, bands, h, w)``, that batch normalisation is set to; see
+        statistics: the statistics of the bands; the embedder takes the source's own values.
+        sample: patches of the pool, ``(n, bands, h, w)``, to calibrate batch normalisation on; see
             ``backbones.calibrate``. None keeps the statistics that came with the weights.
-        seed: of fresh weights, where ``weights`` is ``none``.
-        device: where the embedder works; None is the CPU.
+        seed: the seed of fresh weights, if ``weights`` is ``none``.
+        device: where the embedder runs; None means the CPU.
 
     Raises ConfigError as ``weights.read`` does.
     """

@@ -1,4 +1,4 @@
-"""A Gaussian process as a head (Rasmussen and Williams 2006), whose kernel is a sum."""
+"""A Gaussian process (Rasmussen and Williams 2006) as a head; its kernel is a sum."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from threadpoolctl import threadpool_limits
 from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
 
-_MOST = 600  # answers a Gaussian process is fitted on; its work grows with their cube
-_TUNED_ON = 150  # answers its kernel is chosen on
+_MOST = 600  # answers that the process is fitted on; the time grows with their cube
+_TUNED_ON = 150  # answers that its kernel is chosen on
 
 
 def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
-    """Fit a process that tells two classes apart, or one for each class against all others."""
-    from sklearn.exceptions import ConvergenceWarning  # a second to import
+    """Fit a process that separates two classes, or one per class against all others."""
+    from sklearn.exceptions import ConvergenceWarning  # takes a second to import
     from sklearn.gaussian_process import GaussianProcessClassifier
 
     from owl_geo.models.kernel import kernel
 
     rng = np.random.default_rng(seed)
-    n_classes = len(np.unique(labels))  # each has an answer among those that are drawn
+    n_classes = len(np.unique(labels))  # each has an answer among those drawn
     taken = _balanced(labels, max(_MOST, n_classes), rng)
     tuned = taken[_balanced(labels[taken], max(_TUNED_ON, n_classes), rng)]
     rows = table[taken].astype(np.float64)
     model = GaussianProcessClassifier(kernel(columns), random_state=seed % 2**32)
-    # Threads take longer than they save on matrices this small, and their number would decide the
-    # last bits of a fit, and so perhaps a batch.
+    # On matrices this small, threads cost more time than they save, and their number would affect
+    # the last bits of a fit, and so perhaps a batch.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # a bound that is reached is as good a kernel as the answers can tell
+        # a kernel at one of its bounds is as good as the answers allow
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[tuned].astype(np.float64), labels[tuned])
         if len(tuned) < len(taken):
@@ -45,9 +45,9 @@ def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, see
 
 
 def _one_against_rest(kernels: Sequence[Any], rows: NDArray[Any], labels: IntArray) -> Predict:
-    """Fit a process a class with the kernel that was chosen for it.
+    """Fit one process per class, with the kernel that was chosen for it.
 
-    scikit-learn tunes a kernel for each class but does not take them back to fit more answers.
+    scikit-learn tunes a kernel for each class, but cannot reuse these to fit more answers.
     """
     from sklearn.gaussian_process import GaussianProcessClassifier
 

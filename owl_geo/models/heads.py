@@ -1,8 +1,8 @@
-"""Small probabilistic classifiers on features: fitted anew from all answers, in a moment.
+"""Small probabilistic classifiers on features, which are quickly refitted on all answers.
 
 Each head is fitted on features, concepts and places side by side and returns the probabilities of
-one or more members, whose mean is the prediction. ``settings.choices.HEADS`` gives each its name;
-nothing heavy is imported before one is fitted, since the settings ask how many members it has.
+one or more members, whose mean is the prediction. ``settings.choices.HEADS`` gives each its name.
+Nothing heavy is imported before one is fitted, since the settings look up how many members it has.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ class Columns:
 
     features: int
     concepts: int = 0
-    places: int = 0  # where the patch lies, in patches
+    places: int = 0  # where the patch lies, in units of a patch
 
     @property
     def width(self) -> int:
-        """Of the table."""
+        """The number of columns."""
         return self.features + self.concepts + self.places
 
     @property
     def without_places(self) -> int:
-        """How many columns come before the places."""
+        """The number of columns before the places."""
         return self.features + self.concepts
 
 
-# Given a table (n, width), labels, what its columns are and a seed, returns what maps (m, width) to
-# (members, m, classes present).
+# (table (n, width), labels, meaning of its columns, seed) -> function from (m, width) to
+# (members, m, classes present)
 Predict = Callable[[FloatArray], NDArray[np.floating[Any]]]
 Fit = Callable[[FloatArray, IntArray, Columns, int], Predict]
 
 
 @dataclass(frozen=True)
 class HeadKind:
-    """A way to make a head of answers of two classes or more, numbered from 0 without a gap."""
+    """A way to fit a head on answers of two or more classes, numbered from 0 without gaps."""
 
     fit: Fit
     members: int  # of the fitted head
@@ -69,17 +69,17 @@ def fit(
 ) -> Head:
     """Fit a head on the answered patches.
 
-    While all answers are of one class there is nothing to tell apart: the head then gives every
+    While all answers are of one class, there is nothing to separate: the head then gives every
     patch the same probabilities, by Laplace's rule of succession.
 
     Args:
         kind: a name of ``settings.choices.HEADS`` that is not fitted by gradient steps. Only the
-            Gaussian process, alone or in the committee, looks at the places.
+            Gaussian process, alone or in the committee, uses the places.
         table: scaled features, concepts and places, ``(n, columns.width)``.
         labels: class numbers, ``(n,)``.
-        columns: of the table.
+        columns: the meaning of the table's columns.
         n_classes: how many classes there are, answered or not.
-        seed: of the trees, and of the draw where a Gaussian process takes not all answers.
+        seed: the seed of the trees, and of the draw if a Gaussian process does not use all answers.
 
     Raises ValueError for an unknown kind.
     """
@@ -101,7 +101,7 @@ class _Constant:
 
 
 class _Fitted:
-    """Gives the classes that have no answer yet a probability of 0."""
+    """A head that gives the classes without an answer a probability of 0."""
 
     def __init__(
         self, predict: Predict, members: int, *, present: IntArray, n_classes: int

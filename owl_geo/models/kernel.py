@@ -1,4 +1,4 @@
-"""What a Gaussian process takes for alike: features, concepts, and the ground."""
+"""What makes patches similar for a Gaussian process: features, concepts, and the ground."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from owl_geo.models.heads import Columns
 
-_REACH = (2.0, (0.7, 8.0))  # patches over which neighbours are alike: to start with, and bounds
+# Patches over which neighbours are similar: the first value, and its bounds.
+_REACH = (2.0, (0.7, 8.0))
 
 
 def kernel(columns: Columns) -> Any:
-    """A smooth function of features and concepts, plus one of the concepts, plus one of the ground.
+    """Return the sum of a kernel of features and concepts, one of concepts, and one of the ground.
 
-    Each has an amplitude of its own, found by the marginal likelihood: where the image says
-    nothing, the first is turned down and the concepts are not drowned in noise; and where targets
-    lie together (Tobler's first law, 1970), what is known next door counts, as in kriging.
+    Each has its own amplitude, found by the marginal likelihood. If the image is uninformative, the
+    first shrinks and the concepts are not drowned in noise; if targets are clustered (Tobler's
+    first law, 1970), the answers nearby count, as in kriging.
     """
 
     def part(first: int, last: int, reach: float, bounds: tuple[float, float]) -> Any:

@@ -9,7 +9,7 @@ _C = 0.1  # inverse strength of the penalty; features have scale 1
 
 
 def _logistic(table: FloatArray, labels: IntArray, columns: Columns, _seed: int) -> Predict:
-    from sklearn.linear_model import LogisticRegression  # a second to import
+    from sklearn.linear_model import LogisticRegression  # takes a second to import
 
     seen = columns.without_places
     model = LogisticRegression(C=_C, max_iter=1000).fit(table[:, :seen], labels)

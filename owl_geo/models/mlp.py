@@ -1,4 +1,4 @@
-"""A small network on features that are computed once: a head that learns by gradient steps."""
+"""A head that learns by gradient steps: a small network on features that are computed once."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class FeatureMLP(PatchNetwork):
 
     @classmethod
     def for_spec(cls, spec: ModelSpec) -> FeatureMLP:
-        """Build it with fresh weights; the bands are the features."""
+        """Build the network with fresh weights; the bands are the features."""
         return cls(len(spec.bands), len(spec.classes), spec.dropout, spec.n_concepts)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the hidden layer, ``(n, 64)``."""
+        """Return the hidden layer's activations, ``(n, 64)``."""
         return torch.relu(self.hidden(x.flatten(1)))

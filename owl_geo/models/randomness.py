@@ -1,4 +1,4 @@
-"""Torch's own generator, borrowed and put back: dropout and initial weights draw from it."""
+"""Seeds torch's own generator, from which dropout and initial weights draw, and restores it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Fork torch's generators and seed the forks; what the caller had comes back at the end."""
+    """Fork torch's generators and seed the forks; the caller's state is restored at the end."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

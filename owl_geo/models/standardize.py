@@ -1,4 +1,4 @@
-"""Bands on a common scale, as the first layer of a model so that it travels with the weights."""
+"""Puts bands on a common scale: the first layer of a model, saved with the weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(1, n_bands, 1, 1))
 
     def set(self, statistics: BandStatistics) -> None:
-        """Take over the statistics of the pool."""
+        """Set the statistics to those of the pool."""
         self.median.copy_(torch.from_numpy(statistics.median).view_as(self.median))
         self.scale.copy_(torch.from_numpy(statistics.scale).view_as(self.scale))
 

@@ -1,4 +1,4 @@
-"""How many threads torch computes with: a number that results depend on in their last digits."""
+"""The number of threads that torch computes with, which affects the last digits of results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let threads that begin within compute alone; what holds for the caller comes back.
+    """Let each thread started in this context compute alone; restores the setting at the end.
 
-    Torch hands its number of threads on to every thread that begins. So it is set here, by whoever
-    hands out the work, and not by those who do it: they would set it for what is trained next, too.
+    A new thread inherits torch's number of threads. So the number is set here, by whoever hands out
+    the work, and not by the workers, which would also set it for whatever is trained next.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""Weights that were learnt elsewhere: torchvision's, or a file's, fitted to the bands at hand.
+"""Pretrained weights, of torchvision or from a file, fitted to the bands of the run.
 
-Bands are matched by common name, never by position. Of a file, two layouts name their bands by
-their number: 3 are red, green, blue (torchvision's, and Sentinel-2's B4, B3, B2 as TorchGeo gives
-them), and 13 are Sentinel-2's B1 to B12 with B8A after B8, as TorchGeo gives them. Any other number
-must be the number of bands at hand, and is taken in their order.
+Bands are matched by common name, never by position. Two layouts of a file are recognised by their
+number of bands: 3 are red, green, blue (torchvision; in TorchGeo, Sentinel-2's B4, B3, B2), and 13
+are Sentinel-2's B1 to B12 with B8A after B8 (TorchGeo). Any other number must equal the number of
+bands of the run; the file's bands are then taken in the same order.
 """
 
 from __future__ import annotations
@@ -41,30 +41,30 @@ _SENTINEL_2 = (
 )
 _LAYOUTS = {len(names): names for names in (_RGB, _SENTINEL_2)}
 
-# what the trunk is called within larger models, outermost first in any order
+# what larger models call the trunk; any of these may be nested in any order
 _PREFIXES = ("module.", "model.", "backbone.", "encoder_q.", "encoder.")
-_WITHIN = ("state_dict", "model")  # where training programs put the weights in their checkpoints
-_COUNTER = "num_batches_tracked"  # old files have none; without momentum it decides nothing
+_WITHIN = ("state_dict", "model")  # where training programs keep the weights in their checkpoints
+_COUNTER = "num_batches_tracked"  # old files lack it; without momentum it has no effect
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The weights of a trunk whose first convolution takes the bands at hand."""
+    """The weights of a trunk whose first convolution takes the bands of the run."""
 
-    origin: str  # "imagenet", or the file's name and the beginning of its SHA-256
+    origin: str  # "imagenet", or the file's name and the start of its SHA-256
     tensors: dict[str, Tensor]
 
 
 def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrained | None:
-    """Return weights for a backbone over these bands; None for ``none``, fresh weights.
+    """Return weights for a backbone over these bands; None for ``none``, which means fresh weights.
 
     Args:
         kind: the backbone's name.
-        weights: ``none``, ``imagenet`` (torchvision's own download), or a file: .safetensors, or a
-            state dict as torch writes it, read without executing anything.
-        common_names: of each band at hand; None for a band that has none.
+        weights: ``none``, ``imagenet`` (downloaded by torchvision), or a file: .safetensors, or
+            a state dict saved by torch, which is read without executing anything.
+        common_names: the common name of each band of the run; None for a band that has none.
 
-    Raises ConfigError where the weights cannot be had, or are no weights of this backbone.
+    Raises ConfigError if the weights cannot be loaded, or do not belong to this backbone.
     """
     if weights == "none":
         return None
@@ -78,13 +78,13 @@ def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrai
 
 
 def widened(filters: Tensor, theirs: Sequence[str | None], ours: Sequence[str | None]) -> Tensor:
-    """Return filters ``(out, ours, h, w)`` for our bands, made of those ``(out, theirs, h, w)``.
+    """Return filters ``(out, ours, h, w)`` for our bands, made from ``(out, theirs, h, w)``.
 
-    A band takes the filters of the band of the same common name, any other the mean over all of
-    theirs. All are scaled by theirs / ours, so that the sum over the bands, and with it the
-    activation, keeps its magnitude.
+    A band takes the filters of the band with the same common name, or the mean over all of theirs
+    if there is none. All are scaled by theirs / ours, so that the sum over the bands, and therefore
+    the activation, keeps its magnitude.
     """
-    columns = {name: filters[:, place] for place, name in enumerate(theirs) if name is not None}
+    columns = {name: filters[:, band] for band, name in enumerate(theirs) if name is not None}
     mean = filters.mean(dim=1)
     chosen = [mean if name is None else columns.get(name, mean) for name in ours]
     return torch.stack(chosen, dim=1) * (len(theirs) / len(ours))
@@ -98,8 +98,8 @@ def _imagenet(kind: str) -> Mapping[str, object]:
         )
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConfigError(
-            f"the imagenet weights of {kind} cannot be had ({_first_line(error)})",
-            remedy="give a file by model.weights or --weights FILE, or none",
+            f"the imagenet weights of {kind} cannot be loaded ({_first_line(error)})",
+            remedy="set model.weights (--weights) to a file, or to none",
         ) from error
     return state
 
@@ -107,8 +107,8 @@ def _imagenet(kind: str) -> Mapping[str, object]:
 def _file(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         raise ConfigError(
-            f"{path}: no such file of weights",
-            remedy="give model.weights (--weights) a file, imagenet or none",
+            f"there is no weights file {path}",
+            remedy="set model.weights (--weights) to a file, imagenet or none",
         )
     try:
         if path.suffix == ".safetensors":
@@ -116,7 +116,7 @@ def _file(path: Path) -> Mapping[str, object]:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfigError(
-            f"{path} is no plain state dict of torch: it is damaged or would run code when read",
+            f"{path} is not a plain state dict of torch: it is damaged or would run code",
             remedy="give a .safetensors file, or a state dict saved by torch.save",
         ) from error
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
@@ -128,31 +128,32 @@ def _file(path: Path) -> Mapping[str, object]:
         inner = content.get(name) if isinstance(content, Mapping) else None
         content = inner if isinstance(inner, Mapping) else content
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} holds a {type(content).__name__}, no state dict of weights")
+        raise ConfigError(f"{path} holds a {type(content).__name__}, not a state dict of weights")
     return content
 
 
 def _fitted(
     kind: str, state: Mapping[str, object], common_names: Sequence[str | None], where: str
 ) -> dict[str, Tensor]:
-    """Pick what the trunk has, and only that; the file's classification layer stays behind."""
-    found = {_stripped(str(name)): value for name, value in state.items()}
+    """Return only the tensors that the trunk has; the file's classification layer is left out."""
+    stored = {_stripped(str(name)): value for name, value in state.items()}
     with torch.device("meta"):  # names and shapes only
         trunk, _ = make_trunk(kind, len(common_names))
     first = f"{architecture(kind).first_convolution}.weight"
     tensors: dict[str, Tensor] = {}
     for name, wanted in trunk.state_dict().items():
-        value = found.get(name)
+        value = stored.get(name)
         if value is None and name.endswith(_COUNTER):
             value = torch.zeros((), dtype=wanted.dtype)
         if not isinstance(value, Tensor):
-            raise ConfigError(f"{where}: no weights of {kind}, {name} is missing")
+            raise ConfigError(f"{where}: these are not weights of {kind}: {name} is missing")
         value = value.to(wanted.dtype)
         if name == first:
             value = _for_our_bands(value, wanted.shape, common_names, f"{where}: {name}")
         if value.shape != wanted.shape:
             raise ConfigError(
-                f"{where}: no weights of {kind}, {name} is {_size(value)}, not {_size(wanted)}"
+                f"{where}: these are not weights of {kind}: "
+                f"{name} is {_size(value)}, not {_size(wanted)}"
             )
         if not torch.isfinite(value).all():
             raise ConfigError(f"{where}: {name} holds values that are not finite")
@@ -164,13 +165,13 @@ def _for_our_bands(
     filters: Tensor, wanted: torch.Size, ours: Sequence[str | None], where: str
 ) -> Tensor:
     if filters.dim() != 4 or (filters.shape[0], *filters.shape[2:]) != (wanted[0], *wanted[2:]):
-        return filters  # the caller says what is wrong with the shape
+        return filters  # the caller reports what is wrong with the shape
     count = filters.shape[1]
     if count in _LAYOUTS:
         return widened(filters, _LAYOUTS[count], ours)
     if count != len(ours):
         raise ConfigError(
-            f"{where} takes {count} bands, and only 3 (red, green, blue), 13 (Sentinel-2) or the "
+            f"{where} takes {count} bands, but only 3 (red, green, blue), 13 (Sentinel-2) or the "
             f"{len(ours)} of this run can be matched"
         )
     return filters

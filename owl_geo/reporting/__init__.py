@@ -1,1 +1,1 @@
-"""Pictures of a run, and its report as one HTML file, for those who do not run commands."""
+"""Pictures of a run, and its report as a single HTML file, for people who do not run commands."""

@@ -1,4 +1,4 @@
-"""Bands as colours: which to show as red, green and blue, and how dark and bright."""
+"""Bands as colours: which to show as red, green and blue, and how to stretch them."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ _FALSE = (("nir", "red", "green"), ("nir08", "red", "green"), ("swir1", "nir", "
 
 @dataclass(frozen=True)
 class Composite:
-    """Three bands that are shown as red, green and blue; one band thrice is grey."""
+    """Three bands shown as red, green and blue; the same band three times gives grey."""
 
     title: str  # "True colour"
-    bands: tuple[int, int, int]  # their places among the run's bands
-    names: tuple[str, ...]  # of the bands, each once
+    bands: tuple[int, int, int]  # their positions among the run's bands
+    names: tuple[str, ...]  # of the bands, without repeats
 
     def __str__(self) -> str:
         return f"{self.title} ({', '.join(self.names)})"
 
 
 def composites(bands: Sequence[str], commons: Sequence[str | None] = ()) -> tuple[Composite, ...]:
-    """Return how patches are shown: in true colour, and in false colour where bands allow.
+    """Return how patches are shown: in true colour, and in false colour where the bands allow it.
 
     ``commons`` says what each band is, where more is known of any than its name.
 
-    True colour is red, green, blue; where one of them is missing or unnamed, the first three bands
-    as they stand, or the first alone. False colour is near infrared, red, green, so that vegetation
-    is red; without these names it is the last three bands, if there are more than three. Of several
-    dates the first is shown.
+    True colour is red, green, blue; where one of them is missing or unnamed, it is the first three
+    bands, or the first alone if there are fewer. False colour is near infrared, red, green, which
+    makes vegetation red; without these names it is the last three bands, if there are more than
+    three. If there are several dates, the first is shown.
     """
-    known: dict[str, int] = {}
+    by_name: dict[str, int] = {}
     if not any(commons):
         commons = common_names([name.partition("@")[0] for name in bands])
-    for place, name in enumerate(commons):
+    for number, name in enumerate(commons):
         if name is not None:
-            known.setdefault(name, place)
-    found = [_of(bands, ("red", "green", "blue"), known, "True colour")]
-    found += [_of(bands, names, known, "False colour") for names in _FALSE]
-    true, false = found[0], next((one for one in found[1:] if one is not None), None)
+            by_name.setdefault(name, number)
+    true = _of(bands, ("red", "green", "blue"), by_name, "True colour")
+    false_ones = (_of(bands, names, by_name, "False colour") for names in _FALSE)
+    false = next((one for one in false_ones if one is not None), None)
     n = len(bands)
     if true is None:
         true = _shown(bands, (0, 1, 2) if n > 2 else (0, 0, 0), "First bands" if n > 2 else "Grey")
@@ -60,29 +60,29 @@ def composites(bands: Sequence[str], commons: Sequence[str | None] = ()) -> tupl
 
 
 def _of(
-    bands: Sequence[str], names: Sequence[str], known: dict[str, int], title: str
+    bands: Sequence[str], names: Sequence[str], by_name: dict[str, int], title: str
 ) -> Composite | None:
-    if not all(name in known for name in names):
+    if not all(name in by_name for name in names):
         return None
-    red, green, blue = (known[name] for name in names)
+    red, green, blue = (by_name[name] for name in names)
     return _shown(bands, (red, green, blue), title)
 
 
-def _shown(bands: Sequence[str], places: tuple[int, int, int], title: str) -> Composite:
-    names = tuple(dict.fromkeys(bands[place] for place in places))
-    return Composite(title, places, names)
+def _shown(bands: Sequence[str], numbers: tuple[int, int, int], title: str) -> Composite:
+    names = tuple(dict.fromkeys(bands[number] for number in numbers))
+    return Composite(title, numbers, names)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The values that are shown as black and as full brightness, per band, each ``(bands,)``."""
+    """The values shown as black and as full brightness for each band, each ``(bands,)``."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
     @classmethod
     def of_pixels(cls, values: FloatArray) -> Stretch:
-        """From the 2nd to the 98th percentile of ``values`` ``(bands, ...)``; nan is left out."""
+        """Return the 2nd to 98th percentiles of ``values`` ``(bands, ...)``, ignoring nan."""
         flat = values.reshape(len(values), -1)
         flat = flat[:, np.isfinite(flat).all(axis=0)]
         if flat.shape[1] == 0:
@@ -92,20 +92,20 @@ class Stretch:
 
     @classmethod
     def of_statistics(cls, statistics: BandStatistics) -> Stretch:
-        """The same range, if the pool's pixels are normal about the median; nothing is read."""
+        """Return the same range for pixels distributed normally about the median, reading none."""
         median, scale = (
             values.astype(np.float64) for values in (statistics.median, statistics.scale)
         )
         return cls(median - _TAIL * scale, median + _TAIL * scale)
 
     def widened(self, other: Stretch) -> Stretch:
-        """Return the range that holds both."""
+        """Return the range that covers both."""
         return Stretch(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
     def to_rgb(self, values: FloatArray, bands: Sequence[int]) -> RgbArray:
-        """Show three bands of ``values`` ``(bands, height, width)``: uint8 ``(height, width, 3)``.
+        """Return three bands of ``values`` ``(bands, h, w)`` as colours, uint8 ``(h, w, 3)``.
 
-        What is not finite becomes 0.
+        Values that are not finite become 0.
         """
         chosen = np.moveaxis(values[list(bands)], 0, -1).astype(np.float64)
         low, high = self.low[list(bands)], self.high[list(bands)]
@@ -116,22 +116,22 @@ class Stretch:
 
 
 def as_seen(image: AnyArray, grid: SceneGrid) -> AnyArray:
-    """Turn an image ``(height, width, ...)`` of a scene so that north is up and east right.
+    """Mirror an image ``(height, width, ...)`` of a scene so that north is up and east right.
 
-    As far as mirroring does: a scene that lies askew stays askew.
+    A rotated scene stays rotated.
     """
     down, right = reads_down(grid)
     return image[:: 1 if down else -1, :: 1 if right else -1]
 
 
 def reads_down(grid: SceneGrid) -> tuple[bool, bool]:
-    """Whether rows of the scene go south and columns east, as on most."""
+    """Whether rows of the scene run south and columns east, as in most scenes."""
     a, _, _, _, e, _ = grid.transform
     return e <= 0, a >= 0
 
 
 def png(image: RgbArray) -> bytes:
-    """Return an image as PNG, pixel by pixel as it is."""
+    """Return an image as a PNG file, with its pixels unchanged."""
     from PIL import Image
 
     file = io.BytesIO()

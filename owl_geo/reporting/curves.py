@@ -1,4 +1,4 @@
-"""How a search went, round by round: what was found for the labels, and how well it ranks."""
+"""How a search went, round by round: targets found per label, and how well the model ranks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ _WIDTH, _HEIGHT = 5.2, 3.4  # inches
 class Curves:
     """The points of both curves."""
 
-    labels: tuple[int, ...]  # patches answered with a class, from 0 on
-    found: tuple[int, ...]  # of these, targets
-    expected: Estimate | None  # share of targets in the pool, which random answers would have
-    expected_by: str  # how that is known
+    labels: tuple[int, ...]  # patches answered with a class, starting at 0
+    found: tuple[int, ...]  # targets among them
+    expected: Estimate | None  # share of targets in the pool, which a random search would find
+    expected_by: str  # where that share comes from
     auc_labels: tuple[int, ...]
     auc: tuple[float, ...]
     auc_of: str  # what the AUC is measured on
 
+    @property
+    def expected_is_bound(self) -> bool:
+        """Whether random answers would have found at most ``expected``, perhaps far fewer."""
+        share = self.expected
+        return share is not None and share.low < share.high == share.value
+
 
 def curves_of(survey: Survey, now: Status) -> Curves:
-    """Return a run's curves; answers that no round has learnt from yet are their last point."""
+    """Return a run's curves; answers that no round has learnt from yet give the last point."""
     run = survey.run
     rows = [entry.metrics for entry in run.rounds()]
     points = {0: 0} | {row.n_labeled: row.positives_found for row in rows}
@@ -59,12 +65,15 @@ def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
     truth, positive = survey.run.truth, survey.run.settings.positive
     if truth is not None:
         asked = truth[~truth["held_out"]]
-        known = asked["label"].dropna()
-        if len(known):
-            share = float((known == positive).mean())
+        labels = asked["label"].dropna()
+        if len(labels):
+            share = float((labels == positive).mean())
             return Estimate(share, share, share), f"chance, by the truth: {share:.1%}"
     if now.left is not None and now.left.n_audit >= FEW:
         share_of = now.left.prevalence
+        if now.left.is_bound:
+            most = Estimate(share_of.high, share_of.low, share_of.high)
+            return most, f"chance, by the audit: at most {share_of.high:.1%}"
         return share_of, f"chance, by the audit: {share_of.value:.1%}, with its 95 % interval"
     return None, ""
 
@@ -74,21 +83,21 @@ def _auc(rows: Sequence[RoundMetrics]) -> tuple[tuple[int, ...], tuple[float, ..
         ("test_auc", "on held-out patches"),
         ("cv_auc", "cross-validated"),
     ):
-        known = [row for row in rows if not math.isnan(getattr(row, name))]
-        if known:
-            values = tuple(float(getattr(row, name)) for row in known)
-            return tuple(row.n_labeled for row in known), values, of
+        measured = [row for row in rows if not math.isnan(getattr(row, name))]
+        if measured:
+            values = tuple(float(getattr(row, name)) for row in measured)
+            return tuple(row.n_labeled for row in measured), values, of
     return (), (), ""
 
 
 def discovery(curves: Curves, positive: str) -> Figure:
-    """Draw the targets found against the labels spent, and what chance would have found."""
+    """Draw the targets found against the labels spent, and what a random search would find."""
     with drawing():
         made, axes = figure(_WIDTH, _HEIGHT)
         axes.set_title(f"Discovery: {shortened(positive)} found", loc="left")
         _frame(axes, "patches labelled", "found")
         if len(curves.labels) < 2:
-            _say(axes, "nothing is labelled yet")
+            _say(axes, "nothing has been labelled yet")
             return made
         end = curves.labels[-1]
         if curves.expected is not None:
@@ -100,7 +109,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
             label = curves.expected_by
             ends = [0, share.value * end]
             axes.plot([0, end], ends, color=REFERENCE, linestyle=(0, (6, 2)), label=label)
-        found = f"this search: {curves.found[-1]} found with {end} labels"
+        found_label = f"this search: {curves.found[-1]} found with {end} labels"
         axes.plot(
             curves.labels,
             curves.found,
@@ -108,7 +117,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
             marker="o",
             markersize=4,
             linewidth=1.9,
-            label=found,
+            label=found_label,
             clip_on=False,  # the last point lies on the edge
         )
         axes.set_xlim(0, end)
@@ -145,7 +154,7 @@ def learning(curves: Curves) -> Figure:
 
 
 def _legend(made: Figure) -> None:
-    """Say below the panel, where no line can run, what its lines are."""
+    """Put the legend below the panel, where it cannot cover a line."""
     made.legend(loc="outside lower left", frameon=False, fontsize=9)
 
 

@@ -1,4 +1,4 @@
-"""``owl-geo report``: a run as one HTML file, for those who decide what happens next."""
+"""``owl-geo report``: a run as one HTML file, for people who decide what happens next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from owl_geo import schema
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import RunError
 from owl_geo.labels.base import newest_answers
-from owl_geo.measures.audit import FEW, Estimate
+from owl_geo.measures.audit import FEW, Estimate, percent
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
 from owl_geo.reporting.facts import facts
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 FILE_NAME = "report.html"
 _TOP = 20  # patches in the table of the most probable
 _GALLERY = 12  # patches in a gallery
-_COMMENTS = 20  # the newest are shown
-_SCENES = 20  # that the settings name
+_COMMENTS = 20  # newest comments that are shown
+_SCENES = 20  # scenes that the settings list
 
 
 def report(
@@ -51,26 +51,27 @@ def report(
     device: str = "auto",
     report: Reporter = silent,
 ) -> Path:
-    """Write a run's report, one HTML file that holds its pictures too, and return its path.
+    """Write a run's report, one HTML file that includes its pictures, and return its path.
 
-    It needs no answers: a run before its first batch has a report as well. Scenes that cannot be
-    read are named, and their pictures missing.
+    No answers are needed: a run has a report even before its first batch. Scenes that cannot be
+    read are named, and their pictures are missing.
 
     Args:
         run: the run, or its folder.
         path: the file; None = ``report.html`` in the run's folder, which is always replaced.
         overwrite: replace another file that exists.
-        device: where a network works.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        device: where a network runs.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
 
-    Raises RunError where the run is damaged, the file exists or cannot be written.
+    Raises RunError if the run is damaged, or the file exists or cannot be written.
     """
     run = Run.of(run)
     own = run.path / FILE_NAME
     target = Path(path) if path is not None else own
     if target.is_dir():
         raise RunError(
-            f"{target} is a folder", remedy=f"name a file in it, {target / FILE_NAME} say"
+            f"{target} is a folder", remedy=f"name a file in it, such as {target / FILE_NAME}"
         )
     if target.exists() and not overwrite and target.resolve() != own.resolve():
         raise RunError(f"{target} exists", remedy="choose another name, or use --overwrite")
@@ -112,12 +113,12 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     lines = [
         f"{now.patches:,} patches of {size} x {size} pixels in "
         f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(run.index.statistics.bands)}. "
-        f"Searched for: {run.settings.positive}, as against {', '.join(others)}."
+        f"Searched for: {run.settings.positive}, as opposed to {', '.join(others)}."
     ]
     if run.truth is not None:
         lines.append("Answers come from known truth: this is a simulated search.")
     if not run.settings.source.is_on_earth:
-        lines.append("The patches are generated; they lie nowhere on Earth.")
+        lines.append("The patches are generated and have no location on Earth.")
     parts = [paragraph(" ".join(lines)), paragraph(f"Folder: {run.path.resolve()}", "note")]
     for scene, why in list(survey.missing.items())[:MOST_SCENES]:
         parts.append(paragraph(f"Scene {scene} cannot be read: {why}.", "note"))
@@ -140,12 +141,12 @@ def _standing(run: Run, now: Status) -> Markup:
 def _answers(survey: Survey) -> Markup:
     parts = []
     if len(survey.labels) == 0 and not survey.waiting:
-        parts.append(paragraph("Nothing was asked yet."))
+        parts.append(paragraph("Nothing has been asked yet."))
     more = len(survey.run.grids) - len(survey.scenes)
     if more > 0:
         parts.append(
             paragraph(
-                f"The {len(survey.scenes)} scenes where most was asked; {more} are not shown."
+                f"The {len(survey.scenes)} scenes with the most questions; {more} are not shown."
             )
         )
     for scene in survey.scenes:
@@ -157,15 +158,15 @@ def _answers(survey: Survey) -> Markup:
 
 
 def _counts(survey: Survey, scene: str) -> str:
-    """Say in words what a map of answers shows."""
+    """Describe in words what a map of answers shows."""
     at = survey.positions([str(name) for name in survey.labels.index])
     here = (survey.run.patches["scene"].iloc[at] == scene).to_numpy()
     counts = survey.labels[here].value_counts()
-    said = [f"{n} {label}" for label, n in counts.items()]
+    phrases = [f"{n} {label}" for label, n in counts.items()]
     open_ = survey.positions(list(survey.waiting))
     waiting = int((survey.run.patches["scene"].iloc[open_] == scene).sum())
-    said += [f"{waiting} asked and not answered"] * bool(waiting)
-    return f"{', '.join(said)}." if said else "No answers."
+    phrases += [f"{waiting} asked but not answered"] * bool(waiting)
+    return f"{', '.join(phrases)}." if phrases else "No answers."
 
 
 def _map(figure: Figure, alt: str, caption: str) -> Markup:
@@ -178,7 +179,7 @@ def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
     rows = [
         (
             str(entry.number),
-            str(len(entry.patch_ids)) if entry.batch_id is not None else "none, a last fit",
+            str(len(entry.patch_ids)) if entry.batch_id is not None else "none (final fit)",
             str(entry.metrics.n_labeled),
             str(entry.metrics.positives_found),
             _auc(entry.metrics),
@@ -187,25 +188,27 @@ def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
     ]
     if not rows:
         return _NOTHING
-    end, found = curves.labels[-1], curves.found[-1]
-    told = f"{found} {run.settings.positive} found with {end} labels."
+    end = curves.labels[-1]
+    summary = f"{curves.found[-1]} {run.settings.positive} found with {end} labels."
     if curves.expected is not None and end:
-        told += f" Chance would have found about {curves.expected.value * end:.1f}."
-    last = "No AUC yet: too few answers of each class."
-    if now.model is not None and (said := ranking(run, now.model)):
-        last = f"The newest model {said}."
+        about = "at most" if curves.expected_is_bound else "about"
+        expected = f"{about} {curves.expected.value * end:.1f}"
+        summary += f" A random search would have found {expected}."
+    quality = "No AUC yet: too few answers of each class."
+    if now.model is not None and (ranks := ranking(run, now.model)):
+        quality = f"The newest model {ranks}."
     drawn = [
-        (discovery(curves, run.settings.positive), f"Discovery curve. {told}"),
-        (learning(curves), f"Learning curve. {last}"),
+        (discovery(curves, run.settings.positive), f"Discovery curve. {summary}"),
+        (learning(curves), f"Learning curve. {quality}"),
     ]
     pictures = [
         tag("figure", image(rendered(figure, "svg"), "svg+xml", alt)) for figure, alt in drawn
     ]
-    head = ("Round", "Asked", "Labels known", "Found", "AUC")
+    head = ("Round", "Asked", "Labels", "Found", "AUC")
     numbers = table("Round by round", head, rows, numbers=range(5))
     return section(
         "How the search went",
-        paragraph(f"{told} {last}"),
+        paragraph(f"{summary} {quality}"),
         tag("div", *pictures, class_="pair"),
         tag("details", tag("summary", "The same in numbers"), numbers),
     )
@@ -217,44 +220,44 @@ def _auc(row: RoundMetrics) -> str:
 
 
 def _likely(survey: Survey) -> Markup:
-    title, said = "What the model finds likely", survey.opinion
-    if not said.is_known.any():
-        return section(title, paragraph(f"No model can say anything yet: {said.lacking}."))
+    title, opinion = "What the model finds likely", survey.opinion
+    if not opinion.is_known.any():
+        return section(title, paragraph(f"There are no predictions: {opinion.lacking}."))
     positive, classes = survey.run.settings.positive, survey.run.settings.classes
     learnt = int(survey.labels.isin(classes).sum())
-    parts = [paragraph(f"By a model that has learnt all {learnt} labels.")]
-    parts += [paragraph(f"Note: {said.lacking}.", "note")] if said.lacking else []
+    parts = [paragraph(f"According to a model that has learnt from all {learnt} labels.")]
+    parts += [paragraph(f"Note: {opinion.lacking}.", "note")] if opinion.lacking else []
     for scene in survey.scenes:
         here = survey.of_scene(scene)
-        known = here[said.is_known[here]]
-        sure = int((said.probability[known] >= 0.5).sum())
+        scored = here[opinion.is_known[here]]
+        likely = int((opinion.probability[scored] >= 0.5).sum())
         alt = (
-            f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {sure:,} of "
-            f"{len(known):,} patches."
+            f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {likely:,} of "
+            f"{len(scored):,} patches."
         )
-        caption = "Answered patches included. Numbers are the ranks of the table below."
+        caption = "Answered patches are included. Numbers are the ranks in the table below."
         parts.append(_map(likely_map(survey, scene), alt, caption))
     best = survey.most_probable(_TOP).tolist()
     if best:
         rows = []
-        for rank, place in enumerate(best, start=1):
-            patch = str(survey.run.patches["patch_id"].iloc[place])
-            where = str(place_of(survey, place))
-            shown = f"{said.probability[place]:.3f}"
+        for rank, position in enumerate(best, start=1):
+            patch = str(survey.run.patches["patch_id"].iloc[position])
+            where = str(place_of(survey, position))
+            shown = f"{opinion.probability[position]:.3f}"
             rows.append((str(rank), patch, shown, where) if where else (str(rank), patch, shown))
         head = ("Rank", "Patch", "Probability", "Longitude, latitude")[: len(rows[0])]
-        caption = f"Most probably {positive}, and not yet answered"
+        caption = f"Most probably {positive}, not yet answered"
         parts.append(table(caption, head, rows, numbers=(0, 2)))
     return section(title, *parts)
 
 
 def _patches(survey: Survey) -> Markup:
-    """The gallery: the surest and the most doubtful, or what is asked before there is a model."""
+    """The gallery: the surest and most doubtful patches, or, without a model, those asked now."""
     positive = survey.run.settings.positive
     surest = survey.most_probable(_GALLERY)
     doubtful = survey.most_doubtful(2 * _GALLERY)
     doubtful = doubtful[~np.isin(doubtful, surest)][:_GALLERY]
-    shown = [(f"Most probably {positive}", surest), ("Most in doubt, apart from these", doubtful)]
+    shown = [(f"Most probably {positive}", surest), ("Most in doubt, except these", doubtful)]
     if not survey.opinion.is_known.any():
         shown = [("Asked now", survey.positions(list(survey.waiting[:_GALLERY])))]
     shown = [(title, at) for title, at in shown if len(at)]
@@ -263,9 +266,9 @@ def _patches(survey: Survey) -> Markup:
     pixels = pixels_of(survey, list(chain.from_iterable(at.tolist() for _, at in shown)))
     how = " and ".join(str(one) for one in survey.composites)
     measure = survey.run.settings.uncertainty.measure.replace("_", " ")
-    lines = [paragraph(f"Not yet answered. Shown in {how}, all patches equally stretched.")]
+    lines = [paragraph(f"Not yet answered. Shown in {how}, all with the same stretch.")]
     if survey.opinion.is_known.any():
-        note = f"A number is the probability. Doubt is the {measure}, as a share of the greatest."
+        note = f"The number is the probability. Doubt is the {measure}, as a share of its maximum."
         lines.append(paragraph(note, "note"))
     parts = [joined([tag("h3", title), gallery(survey, at, pixels)]) for title, at in shown]
     return section("Patches to look at", *lines, *parts)
@@ -290,8 +293,8 @@ def _concepts(survey: Survey, now: Status) -> Markup:
         ]
         parts += [
             paragraph(
-                f"How many times as likely {positive} is there as elsewhere, in odds. The bar is "
-                "the strength, up or down."
+                f"How many times as likely {positive} is there as elsewhere, as odds. The bar "
+                "shows the strength, in either direction."
             ),
             table("Odds", ("Where", "As given", "After the answers"), rows),
         ]
@@ -304,8 +307,9 @@ def _concepts(survey: Survey, now: Status) -> Markup:
     head = ("Where", "Patches", f"{positive} among answers", "Model's mean")
     parts += [
         paragraph(
-            "The pool by each concept's values, with what was answered there and the model's mean "
-            "probability. Most answers were chosen, not drawn: no share is an estimate."
+            "The pool by each concept's values, with the answers there and the model's mean "
+            "probability. Most answered patches were chosen, not drawn at random, so the shares "
+            "are not estimates."
         ),
         table("By concept", head, parted, numbers=(1,)),
     ]
@@ -318,45 +322,62 @@ def _bar(share: float) -> Markup:
 
 
 def _chance(run: Run, now: Status) -> Markup:
-    """What the answers to patches drawn at random tell, in words."""
+    """What the answers to patches drawn at random show, in words."""
     positive = run.settings.positive
     if now.left is None:
         return _NOTHING
     left = now.left
     lines = [
-        f"{left.n_audit} of the answers are to patches that were drawn at random, without asking "
-        "the model. They alone say what holds for all patches."
+        f"{left.n_audit} of the answers are for patches that were drawn at random, regardless of "
+        "the model. Only they show what holds for all patches."
     ]
     if left.n_audit < FEW:
-        lines.append(f"From {FEW} such answers on, it is said here how many {positive} are left.")
+        lines.append(
+            f"Once there are {FEW} such answers, this section estimates how many {positive} are "
+            "left."
+        )
+    elif left.is_bound:
+        lines.append(
+            f"Of all patches, at most {left.prevalence.high:.1%} are {positive}. {left.n_found} "
+            f"have been found; at most {left.left.high:,.0f} more are left, and the chance that "
+            f"none is left is {percent(left.chance_of_none)}."
+        )
+        if left.n_found:
+            lines.append(
+                f"So the search has found at least {left.recall.low:.1%} of all there are."
+            )
     elif not math.isnan(left.prevalence.value):
         lines.append(
-            f"Of all patches, {_percent(left.prevalence)} are {positive}. {left.n_found} are "
-            f"found; about {left.left.value:,.0f} more are not, somewhere between "
+            f"Of all patches, {_percent(left.prevalence)} are {positive}. {left.n_found} have been "
+            f"found; about {left.left.value:,.0f} more are left, somewhere between "
             f"{left.left.low:,.0f} and {left.left.high:,.0f}."
         )
         if not math.isnan(left.recall.value):
-            lines.append(f"So the search has found {_percent(left.recall)} of all there are.")
+            lines.append(f"So the search has found {_percent(left.recall)} of them all.")
     if now.quality is not None and now.quality.n >= FEW:
         for name, estimate in (
-            (f"Where the model said {positive}, it was right in", now.quality.precision),
-            (f"Of the patches that are {positive}, it had said so of", now.quality.recall),
+            (f"Where the model predicted {positive}, it was right in", now.quality.precision),
+            (f"Of the patches that are {positive}, it had recognised", now.quality.recall),
         ):
             if not math.isnan(estimate.value):
                 lines.append(f"{name} {_percent(estimate)}.")
+        lines.append(
+            "That is how the rounds' models did on what was left to ask when they chose. A search "
+            "answers the clear cases first, so for the whole pool both shares are usually higher."
+        )
     if now.hint is not None:
         lines.append(f"When to stop: {now.hint.text}.")
     parts = [paragraph(line) for line in lines]
     if left.n_audit >= FEW:
-        parts.append(paragraph("Ranges hold the truth in 95 of 100 cases like this.", "note"))
-    return section("What chance says", *parts)
+        parts.append(paragraph("Ranges contain the truth in 95 of 100 cases like this.", "note"))
+    return section("What the random audit says", *parts)
 
 
 def _percent(estimate: Estimate) -> str:
-    said = f"{estimate.value:.1%}"
+    share = f"{estimate.value:.1%}"
     if math.isnan(estimate.low):
-        return said
-    return f"{said} ({estimate.low:.1%} to {estimate.high:.1%})"
+        return share
+    return f"{share} ({estimate.low:.1%} to {estimate.high:.1%})"
 
 
 def _people(survey: Survey, now: Status) -> Markup:
@@ -368,7 +389,7 @@ def _people(survey: Survey, now: Status) -> Markup:
         differs = ", ".join(f"{own} for {other} {n}" for own, other, n in one.differences()[:3])
         same = f"{one.same:.0%} of {one.n}" if one.n else "-"
         rows.append((one.annotator, f"{one.n_labeled}", same, differs or "-"))
-    head = ("Annotator", "Labelled", "As the consensus", "Differs most")
+    head = ("Annotator", "Labelled", "Agrees with the consensus", "Differs most")
     parts = [table("Annotators", head, rows, numbers=(1,))]
     if team.pairs:
         pairs = [
@@ -391,13 +412,13 @@ def _kappa(value: float) -> str:
 
 def _comments(survey: Survey) -> Markup:
     newest = newest_answers(survey.history)
-    said = newest[newest["comment"].notna() & (newest["comment"] != "")]
-    if len(said) == 0:
+    commented = newest[newest["comment"].notna() & (newest["comment"] != "")]
+    if len(commented) == 0:
         return _NOTHING
-    said = said.sort_values("seq", ascending=False)[:_COMMENTS]
+    commented = commented.sort_values("seq", ascending=False)[:_COMMENTS]
     rows = [
         (str(row.patch_id), str(row.label), str(row.annotator), str(row.comment))
-        for row in said.itertuples(index=False)
+        for row in commented.itertuples(index=False)
     ]
     return section("Comments", table("The newest", ("Patch", "Label", "By", "Comment"), rows))
 
@@ -415,12 +436,12 @@ def _settings(run: Run) -> Markup:
         ("Seed", str(settings.seed)),
     ]
     entries = [joined([tag("dt", name), tag("dd", text)]) for name, text in matter]
-    # what is as it always is says nothing; where answers are kept is nobody else's business
+    # defaults say nothing; where answers are kept is nobody else's business
     changed = settings.model_dump(
         mode="json", exclude_defaults=True, exclude_none=True, exclude={"labels", "run_id"}
     )
     scenes = changed.get("source", {}).get("scenes", [])
-    cut = f"# and {len(scenes) - _SCENES} scenes more\n" if len(scenes) > _SCENES else ""
+    cut = f"# and {len(scenes) - _SCENES} more scenes\n" if len(scenes) > _SCENES else ""
     if cut:
         changed["source"]["scenes"] = scenes[:_SCENES]
     return section(

@@ -1,4 +1,4 @@
-"""Where a run stands, in words: the same on the command line and in the report."""
+"""Where a run stands, in words, for the command line and the report alike."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import shlex
 from pathlib import Path
 
 from owl_geo.batches import count_answers
-from owl_geo.measures.audit import FEW
+from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking
 from owl_geo.run_folder.folder import Run
 from owl_geo.verbs.status import Status
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:
-    """Return (name, text) of all that there is to say; a text may have several lines."""
+    """Return every fact as (name, text); a text may have several lines."""
     all_of_them = [
         ("Run", f"{run.path}, {run.settings.source.kind} source"),
         ("Patches", _patches(now)),
@@ -41,26 +41,26 @@ def _answers(now: Status) -> str:
     if not now.labels:
         return "none yet"
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
-    tied = f"; {now.disputed} disputed, to be asked again" if now.disputed else ""
+    tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
     return f"{sum(now.labels.values())} patches: {counts}{tied}"
 
 
 def _truth(run: Run) -> str:
-    """Say how many of all that can be found are found, where the truth is known."""
+    """Say how many of the targets have been found, where the truth is known."""
     if run.truth is None:
         return ""
     positive = run.settings.positive
-    there = run.truth[~run.truth["held_out"] & (run.truth["label"] == positive)]["patch_id"]
+    targets = run.truth[~run.truth["held_out"] & (run.truth["label"] == positive)]["patch_id"]
     labels = run.labels.current().set_index("patch_id")["label"]
-    found = int((labels.reindex(there) == positive).sum())
-    return f"{found} of the {len(there)} {positive} in the pool are found"
+    n_found = int((labels.reindex(targets) == positive).sum())
+    return f"{n_found} of the {len(targets)} {positive} in the pool have been found"
 
 
-_CONFUSIONS = 3  # of each annotator that are named
+_CONFUSIONS = 3  # confusions that are named per annotator
 
 
 def _team(now: Status) -> str:
-    """Say how far the annotators agree, and what each says where the consensus differs."""
+    """Say how far the annotators agree, and how each differs from the consensus."""
     team = now.agreement
     if team is None:
         return ""
@@ -71,21 +71,21 @@ def _team(now: Status) -> str:
     for one in team.annotators:
         line = f"{one.annotator}: {one.n_labeled} labelled"
         if one.n:
-            line += f", {one.same:.0%} of {one.n} as the consensus"
+            line += f", agrees with the consensus on {one.same:.0%} of {one.n}"
             named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
             line += f" ({', '.join(named)})" if named else ""
         lines.append(line)
     for pair in team.pairs:
         cohen = _kappa("Cohen's", pair.kappa)
         lines.append(
-            f"{' and '.join(pair.annotators)}: {pair.same:.0%} the same on {pair.n}, {cohen}"
+            f"{' and '.join(pair.annotators)}: agree on {pair.same:.0%} of {pair.n}, {cohen}"
         )
     return "\n".join(lines)
 
 
 def _kappa(whose: str, value: float) -> str:
     if math.isnan(value):
-        return f"{whose} kappa unknown, all one label"
+        return f"{whose} kappa unknown, since there is only one label"
     return f"{whose} kappa {value:.2f}"
 
 
@@ -97,16 +97,16 @@ def _model(run: Run, now: Status) -> str:
     decided = sum(n for label, n in now.labels.items() if label in run.settings.classes)
     if decided > model.n_labeled:
         text += f", not yet on the {decided - model.n_labeled} since then"
-    said = ranking(run, model)
-    if said:
-        return f"{text}; {said}"
+    ranks = ranking(run, model)
+    if ranks:
+        return f"{text}; {ranks}"
     if run.settings.oracle is not None:
-        return f"{text}; no AUC, since the held-out patches have one class only"
+        return f"{text}; no AUC, since the held-out patches have only one class"
     return f"{text}; too few answers of each class for an AUC"
 
 
 def _audit(run: Run, now: Status) -> str:
-    """Say what the patches that chance drew tell of the whole pool."""
+    """Say what the patches drawn at random show about the whole pool."""
     if now.left is None:
         return ""
     share, positive = now.left.prevalence, run.settings.positive
@@ -114,7 +114,14 @@ def _audit(run: Run, now: Status) -> str:
         return ""
     if now.left.n_audit < FEW:
         counted = "1 answer" if now.left.n_audit == 1 else f"{now.left.n_audit} answers"
-        return f"{counted} drawn at random; from {FEW} on they say how many {positive} are left"
+        needed = f"{FEW} are needed to estimate how many {positive} are left"
+        return f"{counted} drawn at random; {needed}"
+    if now.left.is_bound:
+        return (
+            f"{now.left.n_audit} answers drawn at random; {positive} are at most {share.high:.1%} "
+            f"of the pool, at most {now.left.left.high:,.0f} not found yet "
+            f"(95 %; the chance of none is {percent(now.left.chance_of_none)})"
+        )
     return (
         f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
         f"({share.low:.1%} to {share.high:.1%}), "
@@ -124,7 +131,7 @@ def _audit(run: Run, now: Status) -> str:
 
 
 def _quality(now: Status) -> str:
-    """Say how good the predictions were for patches that chance drew, before they were answered."""
+    """Say how good the predictions were for randomly drawn patches before they were answered."""
     if now.quality is None or now.quality.n < FEW:
         return ""
     parts = []
@@ -135,14 +142,16 @@ def _quality(now: Status) -> str:
     ):
         if not math.isnan(estimate.value):
             parts.append(f"{name} {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
-    return f"{', '.join(parts)} on {now.quality.n} audit answers" if parts else ""
+    if not parts:
+        return ""
+    return f"{', '.join(parts)} on {now.quality.n} audit answers, of what was left to ask"
 
 
 _FACTORS = 4  # concepts that are named
 
 
 def _concepts(run: Run, now: Status) -> str:
-    """Say what the answers so far make of the concepts."""
+    """Say what the answers so far show about the concepts."""
     if not follows_answers(run) or not now.relevance:
         return ""
     return odds(run, now.relevance[:_FACTORS])
@@ -157,15 +166,15 @@ def _next(run: Run, now: Status) -> str:
             return f"label the layer that {query} --to-store names, then {query}"
         filled = [_quoted(path) for path in now.waiting if count_answers(path)]
         if filled:
-            return f"take in what is labelled: owl-geo ingest {here} {' '.join(filled)}"
+            return f"ingest what has been labelled: owl-geo ingest {here} {' '.join(filled)}"
         return f"label {' and '.join(batches)}, then owl-geo ingest {here} {' '.join(batches)}"
     if now.next_step == "nothing":
-        return "nothing, the search is finished"
+        return "nothing, the search has finished"
     if not now.askable:
         return "nothing, every patch is answered"
     return f"owl-geo {now.next_step} {here}"
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as a shell would take it."""
+    """Return a path quoted for a shell."""
     return shlex.quote(str(path))

@@ -1,4 +1,4 @@
-"""How figures are drawn and turned into files: without pyplot, without a trace of the moment."""
+"""How figures are drawn and turned into files: without pyplot, and without timestamps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Format = Literal["png", "svg", "jpg"]
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Take names as they are, dollar signs too, and be silent about letters no font has."""
+    """Draw names literally, dollar signs included, and ignore characters that no font has."""
     from matplotlib import rc_context
 
     plain = {
@@ -36,7 +36,7 @@ def drawing() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of so many inches with one panel."""
+    """Return an empty figure with one panel; ``width`` and ``height`` are in inches."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
@@ -44,7 +44,7 @@ def figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def shortened(name: str, most: int = 32) -> str:
-    """Return a name that leaves room for others; the page beside the picture has all of it."""
+    """Return a name cut to ``most`` characters; the page beside the picture has it in full."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
@@ -54,7 +54,7 @@ def rendered(picture: Figure, kind: Format) -> bytes:
     options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08}
     if kind == "jpg":
         options["pil_kwargs"] = {"quality": _JPEG_QUALITY, "optimize": True}
-    else:  # without what they would write of the moment and of the program
+    else:  # without the date and the program's version
         options["metadata"] = {"Date": None} if kind == "svg" else {"Software": None}
     with drawing():
         picture.savefig(file, format=kind, dpi=_DPI, facecolor="white", **options)

@@ -1,4 +1,4 @@
-"""Patches as small pictures, each with what is known of it."""
+"""Patches as small pictures, each with what is known about it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from owl_geo.reporting.survey import Survey, log
 from owl_geo.reporting.words import percent, value
 from owl_geo.types import FloatArray, IntArray
 
-_CONCEPTS = 8  # of a patch that are named
+_CONCEPTS = 8  # concepts that are shown per patch
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a patch lies: degrees, or not-a-number for generated patches, which lie nowhere."""
+    """Where a patch lies, in degrees; nan for generated patches, which have no location."""
 
     lon: float
     lat: float
@@ -42,12 +42,12 @@ def place_of(survey: Survey, position: int) -> Place:
 
 
 def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]:
-    """Read patches, by position in the index; those of scenes that cannot be read are left out."""
+    """Read patches, by position in the index, leaving out scenes that cannot be read."""
     patches = survey.run.patches
     wanted = [
-        place
-        for place in dict.fromkeys(positions)
-        if patches["scene"].iloc[place] not in survey.missing
+        position
+        for position in dict.fromkeys(positions)
+        if patches["scene"].iloc[position] not in survey.missing
     ]
     if survey.source is None or not wanted:
         return {}
@@ -62,14 +62,14 @@ def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]
 def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray]) -> Markup:
     """Return the patches in the order given, as a list of pictures with their captions.
 
-    All are stretched alike: over what is usual in the pool, and what is usual in ``pixels``.
+    All have the same stretch, which covers the usual values of the pool and of ``pixels``.
     """
     stretch = Stretch.of_statistics(survey.run.index.statistics)
-    if pixels:  # what is searched for may be brighter than all that is usual, and must not be white
+    if pixels:  # targets may be brighter than is usual in the pool, and must not all be white
         stretch = stretch.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
     items = [
-        _item(survey, rank, place, pixels.get(place), stretch)
-        for rank, place in enumerate(positions.tolist(), start=1)
+        _item(survey, rank, position, pixels.get(position), stretch)
+        for rank, position in enumerate(positions.tolist(), start=1)
     ]
     return tag("ol", *items, class_="gallery")
 
@@ -77,7 +77,7 @@ def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray
 def _item(
     survey: Survey, rank: int, position: int, pixels: FloatArray | None, stretch: Stretch
 ) -> Markup:
-    run, said = survey.run, survey.opinion
+    run, opinion = survey.run, survey.opinion
     row = run.patches.iloc[position]
     name = str(row["patch_id"])
     chips = [tag("p", "The scene cannot be read.", class_="small")]
@@ -93,14 +93,14 @@ def _item(
             for how in survey.composites
         ]
     lines = []
-    if math.isfinite(said.probability[position]):
-        of_it = f"{run.settings.positive} {said.probability[position]:.2f}"
+    if math.isfinite(opinion.probability[position]):
+        probability = f"{run.settings.positive} {opinion.probability[position]:.2f}"
         most = greatest(run.settings.uncertainty.measure, len(run.settings.classes))
-        doubt = f"doubt {percent(said.uncertainty[position] / most)}"
-        told = joined([f"{rank}. {of_it}, ", tag("span", doubt, class_="whole")])
-        lines.append(tag("p", told, class_="what"))
+        doubt = f"doubt {percent(opinion.uncertainty[position] / most)}"
+        heading = joined([f"{rank}. {probability}, ", tag("span", doubt, class_="whole")])
+        lines.append(tag("p", heading, class_="what"))
         if len(run.settings.classes) > 2:
-            lines.append(tag("p", f"most probably {said.best[position]}", class_="small"))
+            lines.append(tag("p", f"most probably {opinion.best[position]}", class_="small"))
     else:
         lines.append(tag("p", f"{rank}.", class_="what"))
     concepts = [

@@ -1,4 +1,4 @@
-"""What answers and model say of each concept's values, for people who know the concepts."""
+"""What the answers and the model say about each concept's values, for people who know them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from owl_geo.reporting.words import amount
 from owl_geo.settings.config import Concept
 from owl_geo.types import BoolArray
 
-_MOST = 6  # categories of a concept that are named, the most frequent
+_MOST = 6  # categories that are shown per concept, the most frequent first
 
 
 @dataclass(frozen=True)
 class Group:
-    """The patches where a concept has one value, or one of a range."""
+    """The patches where a concept has one value, or a value in one range."""
 
     name: str  # "land_cover = urban"
     patches: int
     answered: int  # with a class
     positive: int  # of these
-    probability: float  # mean over the patches that the model was asked of; nan = of none
+    probability: float  # mean over the patches that the model scored; nan if it scored none
 
 
 def groups(survey: Survey) -> list[Group]:
-    """Split the pool by each concept in turn, and say what is known of each part.
+    """Split the pool by each concept in turn, and count what is known about each part.
 
-    Categories and yes/no concepts by value, numbers into thirds. It shows what goes together, not
-    what causes what: concepts overlap.
+    Categories and yes/no concepts are split by value, numbers into thirds. The groups show
+    association, not causes: concepts overlap.
     """
     run = survey.run
     labels = survey.labels[survey.labels.isin(run.settings.classes)]
@@ -40,22 +40,22 @@ def groups(survey: Survey) -> list[Group]:
     answered, positive = (np.zeros(len(run.patches), dtype=bool) for _ in range(2))
     answered[at] = True
     positive[at] = (labels == run.settings.positive).to_numpy()
-    said = survey.opinion.probability
-    found = []
+    probability = survey.opinion.probability
+    result = []
     for concept, declared in run.settings.concepts.items():
         for name, members in _parts(concept, declared, run.patches[concept]):
-            known = said[members]
-            known = known[np.isfinite(known)]
-            found.append(
+            scores = probability[members]
+            scores = scores[np.isfinite(scores)]
+            result.append(
                 Group(
                     name,
                     int(members.sum()),
                     int((members & answered).sum()),
                     int((members & positive).sum()),
-                    float(known.mean()) if len(known) else math.nan,
+                    float(scores.mean()) if len(scores) else math.nan,
                 )
             )
-    return found
+    return result
 
 
 def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple[str, BoolArray]]:
@@ -68,10 +68,10 @@ def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple
             yield f"{concept} = {value}", (column == value).to_numpy(dtype=bool)
         return
     values = column.to_numpy(dtype=np.float64)
-    known = values[np.isfinite(values)]
-    if len(known) == 0:
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
         return
-    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    low, high = np.quantile(finite, [1 / 3, 2 / 3])
     low_, high_ = amount(low, declared), amount(high, declared)
     yield f"{concept} up to {low_}", values <= low
     if high > low:

@@ -1,7 +1,7 @@
-"""Maps of a scene in its own pixels: what was asked and answered, and what the model says.
+"""Maps of a scene in its own pixels: what was asked and answered, and what the model predicts.
 
-A scene is drawn as its file has it, mirrored where north would be below, and never warped; so it
-does not matter what CRS it has, or that generated patches have none to speak of.
+A scene is drawn in the pixels of its file, mirrored where north would point down, and never warped;
+so it does not matter what CRS it has, or that generated patches have no meaningful one.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 _WIDTH = 6.5  # inches
 _LOWEST, _HIGHEST = 2.0, 9.0  # inches of the map itself
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-_OUTLINED = 7.0  # points from which on a patch is drawn as the square that it is
+_OUTLINED = 7.0  # points; a patch at least this large is drawn as a square
 _RANKED = 20  # most probable patches that are numbered, as in the report's table
-_CELLS = 2000  # along an edge; more are thinned out
-_BARE = "#D9D9D9"  # where there is no picture
+_CELLS = 2000  # along an edge; larger rasters are thinned out
+_BARE = "#D9D9D9"  # shown where there are no pixels
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Kind:
 
 
 def answers_map(survey: Survey, scene: str) -> Figure:
-    """Draw a scene with its answers, coloured and shaped by label, and what waits for one."""
+    """Draw a scene with its answers, coloured and shaped by label, and the unanswered patches."""
     with drawing():
         grid = survey.run.grids[scene]
         made, axes = _canvas(grid)
@@ -60,7 +60,7 @@ def answers_map(survey: Survey, scene: str) -> Figure:
             _legend(made, kinds)
             axes.set_title(shortened(scene, 60), loc="left")
         else:
-            axes.set_title(f"{shortened(scene)}: nothing was asked here yet", loc="left")
+            axes.set_title(f"{shortened(scene)}: nothing has been asked here yet", loc="left")
     return made
 
 
@@ -97,8 +97,8 @@ def likely_map(survey: Survey, scene: str) -> Figure:
             )
             _number(axes, survey, scene)
         _finish(axes, survey, scene)
-        nothing = "" if len(at) else ": the model was not asked here"
-        axes.set_title(f"{shortened(scene)}{nothing}", loc="left")
+        note = "" if len(at) else ": the model has not scored this scene"
+        axes.set_title(f"{shortened(scene)}{note}", loc="left")
     return made
 
 
@@ -130,18 +130,18 @@ def _background(axes: Axes, survey: Survey, scene: str, *, grey: bool) -> None:
 
 
 def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
-    """Yield what is drawn, from below to above: the class that is searched for comes last."""
+    """Yield what is drawn, from bottom to top: the class that is searched for comes last."""
     settings = survey.run.settings
     colours = schema.label_colours(settings.classes)
     at = survey.positions([str(name) for name in survey.labels.index])
     here = (survey.run.patches["scene"].iloc[at] == scene).to_numpy()
-    at, said = at[here], survey.labels.to_numpy(dtype=object)[here]
+    at, labels = at[here], survey.labels.to_numpy(dtype=object)[here]
     markers = {
         name: _MARKERS[number % len(_MARKERS)] for number, name in enumerate(settings.classes)
     } | {schema.UNSURE: "*", schema.SKIP: "x"}
     others = (schema.SKIP, schema.UNSURE, *settings.classes)
     for name in sorted(others, key=lambda name: name == settings.positive):
-        yield _Kind(name, colours[name], markers[name], at[said == name])
+        yield _Kind(name, colours[name], markers[name], at[labels == name])
     for title, ids, marker in (
         ("disputed", survey.disputed, "d"),
         ("asked, not answered", survey.waiting, "s"),
@@ -152,7 +152,7 @@ def _kinds(survey: Survey, scene: str) -> Iterator[_Kind]:
 
 
 def _draw(axes: Axes, survey: Survey, grid: SceneGrid, kind: _Kind) -> None:
-    """Draw patches as squares where these are large enough to see, and a mark on each."""
+    """Draw a mark on each patch, and its outline where it is large enough to see."""
     from matplotlib.collections import PolyCollection
 
     size = survey.run.settings.patch_size
@@ -244,7 +244,7 @@ def _raster(
 
 
 def _number(axes: Axes, survey: Survey, scene: str) -> None:
-    """Write their ranks beside the most probable patches that are not answered."""
+    """Write the rank beside each of the most probable unanswered patches."""
     from matplotlib.patheffects import withStroke
 
     patches, size = survey.run.patches, survey.run.settings.patch_size
@@ -267,7 +267,7 @@ def _number(axes: Axes, survey: Survey, scene: str) -> None:
 
 
 def _finish(axes: Axes, survey: Survey, scene: str) -> None:
-    """Set the limits, so that north is up where mirroring does it, and draw a scale bar."""
+    """Set the limits so that north is up, as far as mirroring allows, and draw a scale bar."""
     grid = survey.run.grids[scene]
     down, right = reads_down(grid)
     axes.set_xlim((0, grid.width) if right else (grid.width, 0))

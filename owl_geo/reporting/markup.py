@@ -1,4 +1,4 @@
-"""HTML by functions: what is text is escaped, whoever wrote it."""
+"""HTML built by functions: text is always escaped, whoever wrote it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VOID = frozenset({"meta", "img", "br"})
 
 
 class Markup(str):
-    """A string that is HTML already; every other string is text and gets escaped."""
+    """A string that is already HTML; every other string is text and is escaped."""
 
     __slots__ = ()
 
@@ -28,38 +28,37 @@ def tag(name: str, /, *children: str, **attributes: str | int | None) -> Markup:
 
 
 def joined(parts: Iterable[str]) -> Markup:
-    """Return parts one behind the other, each escaped unless it is markup."""
+    """Return the parts joined together, each escaped unless it is markup."""
     return Markup("".join(_escaped(part) for part in parts))
 
 
 def _escaped(part: str) -> str:
     if isinstance(part, Markup):
         return part
-    # characters that no font shows and that may turn the line round or hide what follows
+    # invisible characters may reverse the direction of a line or hide what follows
     return escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in part))
 
 
 def table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()
 ) -> Markup:
-    """Return a table whose first column names the row; ``numbers`` are columns set to the right.
+    """Return a table whose first column names the row; columns in ``numbers`` are right-aligned.
 
-    On a narrow screen each row becomes a block of its own, with the names of the columns before the
-    values.
+    On a narrow screen each row becomes a separate block, with the column names before the values.
     """
     body = []
     for row in rows:
         cells = []
-        for place, (name, value) in enumerate(zip(head, row, strict=True)):
-            kind = "number" if place in numbers else None
-            if place == 0:
+        for column, (name, value) in enumerate(zip(head, row, strict=True)):
+            kind = "number" if column in numbers else None
+            if column == 0:
                 cells.append(tag("th", value, scope="row", class_=kind))
             else:
                 cells.append(tag("td", value, class_=kind, data_name=name))
         body.append(tag("tr", *cells))
     names = [
-        tag("th", name, scope="col", class_="number" if place in numbers else None)
-        for place, name in enumerate(head)
+        tag("th", name, scope="col", class_="number" if column in numbers else None)
+        for column, name in enumerate(head)
     ]
     return tag(
         "table",
@@ -70,6 +69,6 @@ def table(
 
 
 def image(data: bytes, kind: str, alt: str, **attributes: str | int | None) -> Markup:
-    """Return an image that stands in the page itself; ``kind`` is png, jpeg or svg+xml."""
+    """Return an image embedded in the page; ``kind`` is png, jpeg or svg+xml."""
     text = base64.b64encode(data).decode("ascii")
     return tag("img", src=f"data:image/{kind};base64,{text}", alt=alt, **attributes)

@@ -1,4 +1,4 @@
-"""What the model says of the pool at this moment, for pictures: from the maps, or asked anew."""
+"""What the current model predicts for the pool, for pictures: from the maps, or computed anew."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ log = logging.getLogger("owl_geo")
 
 @dataclass(frozen=True)
 class Opinion:
-    """Per patch of the index ``(N,)``; not-a-number where the model was not asked."""
+    """What the model predicts for each patch of the index ``(N,)``; nan for patches not scored."""
 
     probability: FloatArray  # of the positive class
     uncertainty: FloatArray  # in the measure of the run's settings
-    best: NDArray[np.object_]  # the most probable class; None where the model was not asked
-    lacking: str  # why nothing, or not everything, was asked; empty where nothing is lacking
+    best: NDArray[np.object_]  # the most probable class; None for patches not scored
+    lacking: str  # why not all patches were scored; empty if they were
 
     @property
     def is_known(self) -> BoolArray:
-        """Of which patches the model was asked."""
+        """Which patches the model has scored, bool ``(N,)``."""
         return np.isfinite(self.probability)
 
     @classmethod
     def none(cls, n: int, why: str) -> Opinion:
-        """Of ``n`` patches, where no model can be asked."""
+        """Return the opinion on ``n`` patches where there is no model, and ``why``."""
         unknown = np.full(n, np.nan, dtype=np.float32)
         return cls(unknown, unknown.copy(), np.full(n, None, dtype=object), why)
 
@@ -51,50 +51,51 @@ def opinion(
     device: str = "auto",
     report: Reporter = silent,
 ) -> Opinion:
-    """Return what the model says that the next query would learn, of as much as is quick to ask.
+    """Return what the next query's model predicts, for as many patches as is quick to score.
 
-    What ``owl-geo predict`` has left is taken where it is of the same answers. Of the rest, no more
-    patches are scored than a round would look at (``acquisition.candidates``). Where there is
-    nothing to learn from, or pixels cannot be read, the answer says why and holds nothing else.
+    Predictions of ``owl-geo predict`` are used if they are based on the same answers. Of the other
+    patches, no more are scored than a round would consider (``acquisition.candidates``). If there
+    is nothing to learn from, or pixels cannot be read, the result only says why.
 
     Args:
         run: the run.
         source: its pixels; None where they cannot be read.
         missing: scenes that the source lacks.
-        device: where a network works.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        device: where a network runs.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
     """
     n = len(run.patches)
     try:
         lesson = CurrentModel.of(run)
     except OwlError as error:
         return Opinion.none(n, str(error))
-    said = Opinion.none(n, "")
+    result = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
     for table in PredictionFolder.of(run, lesson).tables().values():
         at = positions_of(run.patches, table["patch_id"].tolist())
-        said.probability[at] = table["probability"]
-        said.uncertainty[at] = table["uncertainty"]
-        said.best[at] = table["class"].to_numpy(dtype=object)
+        result.probability[at] = table["probability"]
+        result.uncertainty[at] = table["uncertainty"]
+        result.best[at] = table["class"].to_numpy(dtype=object)
         done[at] = True
     if done.all():
-        return said
-    there = ~run.patches["scene"].isin(list(missing)).to_numpy()
-    if source is None or not (there & ~done).any():
-        why = "the model was not asked of scenes that cannot be read"
-        return Opinion(said.probability, said.uncertainty, said.best, why)
+        return result
+    readable = ~run.patches["scene"].isin(list(missing)).to_numpy()
+    if source is None or not (readable & ~done).any():
+        why = "scenes that cannot be read were not scored"
+        return Opinion(result.probability, result.uncertainty, result.best, why)
     from owl_geo.learners.scoring import pick_device  # torch, which finished maps do not need
 
     search = run.search(pick_device(device), report=report, source=source)
     try:
-        _ask(run, search, lesson, np.flatnonzero(there & ~done), said, report("Scoring"))
+        _ask(run, search, lesson, np.flatnonzero(readable & ~done), result, report("Scoring"))
     except OwlError as error:
-        log.warning("the model was not asked: %s", error)
-        why = f"the model could not be asked of every patch: {error}"
+        log.warning("not every patch was scored: %s", error)
+        why = f"not every patch could be scored: {error}"
     else:
-        known = int(said.is_known.sum())
-        why = "" if known == n else f"the model was asked of {known:,} of {n:,} patches"
-    return Opinion(said.probability, said.uncertainty, said.best, why)
+        scored = int(result.is_known.sum())
+        why = "" if scored == n else f"the model scored {scored:,} of {n:,} patches"
+    return Opinion(result.probability, result.uncertainty, result.best, why)
 
 
 def _ask(
@@ -102,15 +103,15 @@ def _ask(
     search: Search,
     lesson: CurrentModel,
     positions: IntArray,
-    said: Opinion,
+    result: Opinion,
     progress: Progress | None,
 ) -> None:
-    """Score patches, at most as many as a round would, into ``said``."""
+    """Score patches, at most as many as a round would, and write the result into ``result``."""
     learner = lesson.learner(run, search)
     worth = search.worth_scoring(positions, lesson.answers, lesson.number)
     members = search.members(learner, worth, lesson.number, progress)
     means = members.mean(axis=0)
     settings = run.settings
-    said.probability[worth] = means[:, search.positive]
-    said.uncertainty[worth] = uncertainty(members, settings.uncertainty.measure)
-    said.best[worth] = np.array(settings.classes, dtype=object)[means.argmax(axis=1)]
+    result.probability[worth] = means[:, search.positive]
+    result.uncertainty[worth] = uncertainty(members, settings.uncertainty.measure)
+    result.best[worth] = np.array(settings.classes, dtype=object)[means.argmax(axis=1)]

@@ -1,10 +1,10 @@
-"""The frame of the report: one HTML file that needs nothing else, for screen, phone and paper."""
+"""The frame of the report: one self-contained HTML file, for screen, phone and paper."""
 
 from __future__ import annotations
 
 from owl_geo.reporting.markup import Markup, joined, tag
 
-# No script and nothing from elsewhere, even if something found a way past the escaping.
+# No scripts and no external content, even if something got past the escaping.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """

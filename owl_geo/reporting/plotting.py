@@ -34,16 +34,17 @@ def plot(
     """Draw a run's pictures as PNG and SVG; return the files.
 
     ``discovery`` and ``learning`` are its curves. ``map_<scene>`` shows batches and answers over
-    the scene, ``likely_<scene>`` what the model says; of many scenes the four where most was asked.
-    Pictures of the same names are replaced.
+    the scene, ``likely_<scene>`` what the model predicts; if there are many scenes, only the four
+    with the most questions are drawn. Pictures of the same names are replaced.
 
     Args:
         run: the run, or its folder; it may have no answers yet.
-        out: a folder, made if it is not there; None = ``plots`` in the run's folder.
-        device: where a network works.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        out: a folder, created if it does not exist; None = ``plots`` in the run's folder.
+        device: where a network runs.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
 
-    Raises RunError where the run is damaged, or the files cannot be written.
+    Raises RunError if the run is damaged, or the files cannot be written.
     """
     run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER

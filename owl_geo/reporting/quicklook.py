@@ -1,4 +1,4 @@
-"""A scene at a glance: few pixels of it, read through the overviews that its files have."""
+"""A scene at a glance: a coarse version of it, read through the overviews of its files."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from owl_geo.sources.files import open_raster
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 EDGE = 1000  # pixels along the longer edge of a quicklook
-_MOST_PIXELS = 2**24  # that are read where there are no overviews to read through
+_MOST_PIXELS = 2**24  # pixels that are read where there are no overviews
 
 
 @dataclass(frozen=True)
 class Quicklook:
-    """A scene, made smaller."""
+    """A scene at reduced size."""
 
     grid: SceneGrid  # of the whole scene, in its own pixels
-    values: FloatArray  # (bands asked for, height, width); not-a-number where there are no data
+    values: FloatArray  # (requested bands, height, width); not-a-number where there are no data
 
 
 def quicklook(
     source: PoolSource, scene: str, bands: Sequence[int], positions: IntArray, edge: int = EDGE
 ) -> Quicklook:
-    """Read a scene so small that its longer edge has ``edge`` pixels, or as it is if smaller.
+    """Read a scene, reduced so that its longer edge has at most ``edge`` pixels.
 
-    Of files, the whole extent is read through GDAL, which takes overviews where there are some and
-    the mean of the pixels. Anything else (a cube, generated patches) shows its patches: all, or, of
-    more than 16 million pixels, a regular part, each of which stands for its surroundings.
+    For files, the whole extent is read through GDAL, which uses overviews if there are any, and
+    averages pixels. Any other source (a cube, generated patches) shows its patches: all of them,
+    or, beyond 16 million pixels, a regular sample in which each patch stands for its surroundings.
 
     Args:
         source: the run's pixels.
-        scene: its name.
-        bands: places of the bands to read; they come in this order.
-        positions: of the scene's patches in the source's index, ascending.
-        edge: pixels.
+        scene: the name of the scene.
+        bands: positions of the bands to read; they are returned in this order.
+        positions: positions of the scene's patches in the source's index, ascending.
+        edge: length of the longer edge in pixels.
 
-    Raises SourceError where the pixels cannot be read.
+    Raises SourceError if the pixels cannot be read.
     """
     grid = source.grids[scene]
     height, width = _shape(grid, edge)
     rasters = source.raster_bands(scene)
     if rasters:
-        of_bands = [_overview(rasters[place], grid, height, width) for place in bands]
+        of_bands = [_overview(rasters[number], grid, height, width) for number in bands]
         return Quicklook(grid, np.stack(of_bands))
     return Quicklook(grid, _from_patches(source, grid, bands, positions, height, width))
 
@@ -64,11 +64,12 @@ def _shape(grid: SceneGrid, edge: int) -> tuple[int, int]:
 
 def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArray:
     """Read one band over the scene's extent, ``(height, width)``, not-a-number for no data."""
-    # nodata that only the product knows of must not be averaged with data
-    told = band.nodata is not None and not np.isnan(band.nodata)
+    # a nodata value that only the product defines must not be averaged with data
+    has_nodata = band.nodata is not None and not np.isnan(band.nodata)
     try:
         with open_raster(band.path) as dataset:
-            how = Resampling.nearest if told and dataset.nodata is None else Resampling.average
+            unmarked = has_nodata and dataset.nodata is None
+            how = Resampling.nearest if unmarked else Resampling.average
             if _same_extent(band.grid, grid):
                 shape = (height, width)
                 pixels = dataset.read(band.number, out_shape=shape, resampling=how, masked=True)
@@ -76,18 +77,18 @@ def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArra
                 pixels = _warped(dataset, band, grid, height, width, how)
     except RasterioError as error:
         raise SourceError(
-            f"scene {grid.name!r}: cannot read {band.path} (is the file whole?): "
+            f"scene {grid.name!r}: cannot read {band.path} (is the file complete?): "
             f"{error.__cause__ or error}"
         ) from error
     with np.errstate(over="ignore", invalid="ignore"):
         raw = pixels.astype(np.float32).filled(np.nan)
         values = raw * band.scale + band.offset
-    there = np.isfinite(values) & (raw != band.nodata) if told else np.isfinite(values)
-    return np.where(there, values, np.nan).astype(np.float32)
+    valid = np.isfinite(values) & (raw != band.nodata) if has_nodata else np.isfinite(values)
+    return np.where(valid, values, np.nan).astype(np.float32)
 
 
 def _same_extent(one: SceneGrid, other: SceneGrid) -> bool:
-    """Whether two grids cover the same ground, be their pixels as large as they may."""
+    """Whether two grids cover the same ground, whatever the size of their pixels."""
     corners = [
         to_xy(grid, np.array([0.0, 0.0, grid.height]), np.array([0.0, grid.width, 0.0]))
         for grid in (one, other)
@@ -104,7 +105,7 @@ def _warped(
     width: int,
     resampling: Resampling,
 ) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.generic]]:
-    """Read a band that covers other ground than the scene; overviews are of no use here."""
+    """Read a band whose extent differs from the scene's; overviews are of no use here."""
     to_scene = rasterio.Affine(*grid.transform)
     coarse = to_scene @ rasterio.Affine.scale(grid.width / width, grid.height / height)
     with WarpedVRT(
@@ -131,7 +132,7 @@ def _from_patches(
     height: int,
     width: int,
 ) -> FloatArray:
-    """Put patches where they lie, and the nearest of those that are read where others lie."""
+    """Place the patches that are read where they lie, and fill the rest from the nearest."""
     size = source.patch_size
     every = max(1, -(-len(positions) * size**2 // _MOST_PIXELS))
     read = positions[::every]
@@ -157,7 +158,7 @@ def _from_patches(
 
 
 def _spread(image: FloatArray) -> FloatArray:
-    """Give each pixel without a value that of the nearest one that has one."""
+    """Give each pixel without a value the value of the nearest pixel that has one."""
     from scipy.ndimage import distance_transform_edt
 
     empty = np.isnan(image[0])

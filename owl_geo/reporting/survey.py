@@ -1,4 +1,4 @@
-"""Everything that the pictures and the report of a run say, gathered once."""
+"""Everything that the pictures and the report of a run show, gathered once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from owl_geo.work.progress import Reporter, silent
 
 log = logging.getLogger("owl_geo")
 
-MOST_SCENES = 4  # that maps are drawn of
+MOST_SCENES = 4  # scenes for which maps are drawn
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A run at one moment: answers, what the model says, and pixels to show."""
+    """A run at one moment: its answers, what the model predicts, and pixels to show."""
 
     run: Run
     history: pd.DataFrame  # of the answers, see ``LabelStore.history``
@@ -41,7 +41,7 @@ class Survey:
 
     @classmethod
     def of(cls, run: Run, *, device: str = "auto", report: Reporter = silent) -> Survey:
-        """Gather it; raises RunError or ConfigError where the run's folder is damaged."""
+        """Gather the data; raises RunError or ConfigError if the run's folder is damaged."""
         history = run.labels.history()
         labels = consensus(history).set_index("patch_id")["label"]
         rounds = run.rounds()
@@ -71,23 +71,23 @@ class Survey:
         return self.run.pool(self.labels.rename_axis("patch_id").reset_index())
 
     def positions(self, ids: list[str]) -> IntArray:
-        """Return where patches stand in the index; raises RunError for one that it lacks."""
-        found = self._ids.get_indexer(pd.Index(ids, dtype=object))
-        if (found < 0).any():
-            unknown = ids[int(np.argmax(found < 0))]
-            raise RunError(f"{self.run.path} has an answer to {unknown!r}, which its index lacks")
-        return np.asarray(found, dtype=np.int64)
+        """Return the positions of patches in the index; raises RunError for one that it lacks."""
+        positions = self._ids.get_indexer(pd.Index(ids, dtype=object))
+        if (positions < 0).any():
+            unknown = ids[int(np.argmax(positions < 0))]
+            raise RunError(f"{self.run.path} has an answer for {unknown!r}, which its index lacks")
+        return np.asarray(positions, dtype=np.int64)
 
     @cached_property
     def _ids(self) -> pd.Index:
         return pd.Index(self.run.patches["patch_id"], dtype=object)
 
     def most_probable(self, count: int) -> IntArray:
-        """Return positions of the most probable patches not yet answered, the best first."""
+        """Return positions of the most probable unanswered patches, the most probable first."""
         return self._best(self.opinion.probability, count)
 
     def most_doubtful(self, count: int) -> IntArray:
-        """Return positions of the patches not yet answered that the model doubts most."""
+        """Return positions of the unanswered patches that the model doubts most."""
         return self._best(self.opinion.uncertainty, count)
 
     def _best(self, scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]], n: int) -> IntArray:
@@ -96,14 +96,15 @@ class Survey:
 
     @cached_property
     def scenes(self) -> tuple[str, ...]:
-        """The scenes that maps are drawn of: those where most was answered or is asked."""
-        told = [*self.labels.index, *self.disputed, *self.waiting]
+        """The scenes for which maps are drawn: those with the most answers and questions."""
+        patches = [*self.labels.index, *self.disputed, *self.waiting]
         scene = self.run.patches["scene"]
         sizes = scene.value_counts(sort=False)
-        counts = scene.iloc[self.positions(told)].value_counts() if told else pd.Series(dtype=int)
+        asked_scenes = scene.iloc[self.positions(patches)] if patches else scene[:0]
+        counts = asked_scenes.value_counts()
         asked = counts.reindex(sizes.index, fill_value=0)
         order = np.lexsort((-sizes.to_numpy(), -asked.to_numpy()))
-        return tuple(str(sizes.index[place]) for place in sorted(order[:MOST_SCENES]))
+        return tuple(str(sizes.index[number]) for number in sorted(order[:MOST_SCENES]))
 
     def of_scene(self, scene: str) -> IntArray:
         """Return positions of a scene's patches, ascending."""
@@ -114,7 +115,7 @@ class Survey:
         return {}
 
     def quicklook(self, scene: str) -> Quicklook | None:
-        """Return a scene at a glance in the first composite's bands, None where it is lost."""
+        """Return a scene at a glance in the first composite's bands; None if it cannot be read."""
         if scene not in self._quicklooks:
             self._quicklooks[scene] = self._read_quicklook(scene)
         return self._quicklooks[scene]

@@ -1,4 +1,4 @@
-"""Numbers as people say them: of concepts, of what answers make of them, of how a model ranks."""
+"""Numbers in words: values of concepts, what the answers say about them, how a model ranks."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from owl_geo.settings.choices import RELEVANCE, chosen
 from owl_geo.settings.config import Concept
 
 
-def value(said: object, concept: Concept) -> str:
-    """Return a concept's value of one patch with its unit, "unknown" where it is missing."""
-    if isinstance(said, bool | np.bool_):
-        return "yes" if said else "no"
-    if pd.isna(said):
+def value(raw: object, concept: Concept) -> str:
+    """Return a concept's value for one patch with its unit, "unknown" if it is missing."""
+    if isinstance(raw, bool | np.bool_):
+        return "yes" if raw else "no"
+    if pd.isna(raw):
         return "unknown"
-    if isinstance(said, float | np.floating):
-        return amount(float(said), concept)
-    return str(said)
+    if isinstance(raw, float | np.floating):
+        return amount(float(raw), concept)
+    return str(raw)
 
 
 def amount(number: float, concept: Concept) -> str:
-    """Return a number of a concept with its unit, which the concept's kind tells."""
+    """Return a concept's number with its unit, which depends on the concept's kind."""
     if concept.unit == "%":
         return percent(number)
     return f"{number:,.0f} {concept.unit}" if concept.unit else f"{number:.4g}"
 
 
 def percent(share: float) -> str:
-    """Return a share of 0 to 1 in per cent, without decimals."""
+    """Return a share from 0 to 1 in per cent, without decimals."""
     return f"{100 * share:.0f} %"
 
 
 def conditions(run: Run) -> dict[str, str]:
-    """Return in words where each column of a run's encoded concepts counts, by its name."""
+    """Return in words where each column of a run's encoded concepts applies, by column name."""
     return fit_encoding(run.index.concepts).conditions
 
 
 def follows_answers(run: Run) -> bool:
-    """Whether what the answers say of the concepts decides which patches are asked."""
+    """Whether what the answers say about the concepts decides which patches are asked."""
     kind: RelevanceKind = chosen(RELEVANCE, run.settings.acquisition.relevance)
     return kind.follows_answers
 
 
 def odds(run: Run, factors: tuple[Factor, ...]) -> str:
-    """Say what the answers make of the concepts, a line for each in the order given."""
+    """Say what the answers show about the concepts, one line for each in the order given."""
     where = conditions(run)
     (condition, times), *others = [(where[one.name], f"{one.factor:.2g} times") for one in factors]
     first = f"where {condition}, {run.settings.positive} is {times} as likely (odds)"
@@ -58,7 +58,7 @@ def odds(run: Run, factors: tuple[Factor, ...]) -> str:
 
 
 def ranking(run: Run, row: RoundMetrics) -> str:
-    """Say how well a round's model ranks; empty where that is not known."""
+    """Say how well a round's model ranks; empty if that is not known."""
     auc, of = auc_of(row)
     if math.isnan(auc):
         return ""
@@ -72,7 +72,7 @@ def ranking(run: Run, row: RoundMetrics) -> str:
 
 
 def auc_of(row: RoundMetrics) -> tuple[float, str]:
-    """Return the AUC of a round's model and on what it was measured; not-a-number = unknown."""
+    """Return the AUC of a round's model, nan if unknown, and how it was measured."""
     if not math.isnan(row.test_auc):
         return row.test_auc, "on held-out patches"
     return row.cv_auc, "cross-validated"

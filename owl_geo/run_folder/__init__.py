@@ -1,1 +1,1 @@
-"""The run on disk: its folder, how it is made, and how it is told from others."""
+"""The run on disk: its folder, how it is created, and how changes to it are detected."""

@@ -1,7 +1,7 @@
-"""The run folder: everything of one search, on disk, so that any process can go on from there.
+"""The run folder: everything about one search, on disk, so that any process can go on with it.
 
-Each file has one writer and appears whole: the folder itself and every round are written beside
-their place and renamed into it. Answers are the only thing that is appended to.
+Each file has one writer and appears whole: the folder itself and every round are written under a
+temporary name and then renamed. Only the answers are appended to.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ ORACLE = "oracle"  # the annotator's name in simulated answers
 
 
 class Run:
-    """A run folder, opened; raises ConfigError or RunError where it is none.
+    """A run folder, opened; raises ConfigError or RunError if it is not a run.
 
-    Its trades are ``files``, where each file lies; ``index``, what was computed of the pool;
-    ``scenes``, whether its files are what they were; ``journal``, the rounds; and ``labels``.
+    Its parts are ``files``, the paths; ``index``, what was computed from the pool; ``scenes``, the
+    scenes' files and whether they changed; ``journal``, the rounds; and ``labels``, the answers.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -63,19 +63,19 @@ class Run:
 
     @classmethod
     def of(cls, run: AnyRun) -> Run:
-        """Return a run that is given, or open that of a folder."""
+        """Return the run itself if one is given, or else open the run in a folder."""
         return run if isinstance(run, Run) else cls(run)
 
     @cached_property
     def settings_here(self) -> Settings:
-        """The settings with relative paths made to start at the run's folder."""
+        """The settings with relative paths resolved from the run's folder."""
         return owl_toml.from_folder(self.settings, self.path)
 
     # --- the pool ---------------------------------------------------------------------------------
 
     @cached_property
     def index(self) -> PatchIndex:
-        """What was computed of the pool when the run was made."""
+        """What was computed from the pool when the run was made."""
         return PatchIndex(self.path, self.settings, self.settings_here)
 
     @property
@@ -85,17 +85,17 @@ class Run:
 
     @property
     def truth(self) -> pd.DataFrame | None:
-        """What is known of each patch; see ``PatchIndex.truth``."""
+        """What is known about each patch; see ``PatchIndex.truth``."""
         return self.index.truth
 
     @property
     def grids(self) -> dict[str, SceneGrid]:
-        """The pixel grid of each scene as it was indexed."""
+        """The pixel grid of each scene when it was indexed."""
         return self.index.grids
 
     @property
     def crs(self) -> CRS:
-        """The CRS of the footprints: the scenes' own where they share one, else EPSG:4326."""
+        """The CRS of the footprints: the scenes' own if they share one, else EPSG:4326."""
         return self.index.crs
 
     def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
@@ -104,15 +104,15 @@ class Run:
 
     @property
     def scenes(self) -> SceneFiles:
-        """The scenes' files, and whether they are what they were."""
+        """The scenes' files, and whether they changed."""
         return self.index.scenes
 
     @cached_property
     def source(self) -> PoolSource:
-        """The patches' pixels; the stored index spares another scan of the scenes.
+        """The patches' pixels; with the stored index, scenes need not be scanned again.
 
-        Warns of scenes whose files have changed. Raises RunError where a scene is not the one that
-        was indexed, by its header, and SourceError where its file is gone.
+        Warns about scenes whose files have changed. Raises RunError if a scene's header is not that
+        of the scene that was indexed, and SourceError if its file is gone.
         """
         index = self.patches
         self.scenes.check_there(self.path / owl_toml.FILE_NAME)
@@ -120,16 +120,16 @@ class Run:
         source = unopened_source(self.settings_here.source).open_again(index, bands)
         if source.bands != self.index.statistics.bands:
             raise RunError(
-                f"the source's bands are {', '.join(source.bands)}, {self.path} was made for "
+                f"the source's bands are {', '.join(source.bands)}, but {self.path} was made for "
                 f"{', '.join(self.index.statistics.bands)}",
                 remedy=f"restore them, or run `owl-geo init {self.path} --update`",
             )
-        known = self.index.record.scenes
+        indexed = self.index.record.scenes
         for name, grid in source.grids.items():
-            if known.get(name) != grid_record(grid):
+            if indexed.get(name) != grid_record(grid):
                 raise RunError(
-                    f"scene {name!r} was replaced: its CRS, place or size is not what it was when "
-                    f"{self.path} was made",
+                    f"scene {name!r} was replaced: its CRS, position or size is not what it was "
+                    f"when {self.path} was made",
                     remedy=f"restore it, or run `owl-geo init {self.path} --update`",
                 )
         self._warn_of_changes()
@@ -138,9 +138,9 @@ class Run:
     def _warn_of_changes(self) -> None:
         for name in self.scenes.changed:
             log.warning(
-                "scene %r changed since %s was made: its pixels are read anew, but its patches, "
-                "their concepts and the statistics of the bands are those of before; restore it, "
-                "or run `owl-geo init %s --update`",
+                "scene %r changed since %s was made: its pixels are read again, but its patches, "
+                "their concepts and the statistics of the bands are the old ones; restore it, or "
+                "run `owl-geo init %s --update`",
                 *(name, self.path, self.path),
             )
 
@@ -152,29 +152,29 @@ class Run:
         return self.label_store()
 
     def label_store(self, crs: CRS | None = None, *, check: bool = True) -> LabelStore:
-        """Open the store that owl.toml names; see ``open_store``, also for ``check`` and RunError.
+        """Open the store that owl.toml names; ``open_store`` explains ``check`` and RunError.
 
-        ``crs`` is that of the footprints, in place of the run's own.
+        ``crs`` is the CRS of the footprints, instead of the run's own.
         """
         owner = AnsweredRun(self.path, self.settings.run_id, self.crs if crs is None else crs)
         return open_store(self.settings.labels, owner, check=check)
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
-        """What all answers say, as the search knows it; fresh is what came after ``seen``."""
+        """Return the answers as positions in the index; those after ``seen`` are fresh."""
         current = consensus(history)
-        known = current[current["label"].isin(self.settings.classes)]
+        labelled = current[current["label"].isin(self.settings.classes)]
         return Answers(
-            positions=positions_of(self.patches, known["patch_id"].tolist()),
-            labels=class_numbers(self.settings.classes, known["label"]),
-            fresh=(known["seq"] > seen).to_numpy(),
+            positions=positions_of(self.patches, labelled["patch_id"].tolist()),
+            labels=class_numbers(self.settings.classes, labelled["label"]),
+            fresh=(labelled["seq"] > seen).to_numpy(),
             closed=positions_of(self.patches, current["patch_id"].tolist()),
             again=positions_of(self.patches, disputed(history)),
         )
 
     def pool(self, current: pd.DataFrame) -> BoolArray:
-        """Which patches may be asked, ``(n,)`` over the index: not answered, and not held out.
+        """Return which patches may be labelled, bool ``(n,)``: neither answered nor held out.
 
-        ``current`` is what the label store says at this moment.
+        ``current`` has the labels in the store at this moment.
         """
         free: BoolArray = ~self.patches["patch_id"].isin(current["patch_id"]).to_numpy()
         return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
@@ -182,30 +182,30 @@ class Run:
     # --- rounds -----------------------------------------------------------------------------------
 
     def rounds(self) -> list[Round]:
-        """Return every round on disk, oldest first; raises RunError where one is damaged."""
+        """Return every round on disk, oldest first; raises RunError if one is damaged."""
         return self.journal.rounds()
 
     def batch_path(self, number: int) -> Path:
-        """The batch GeoPackage of a round that was not dealt out to a team."""
+        """Return the batch GeoPackage of a round that was not divided among a team."""
         return self.files.batch(number)
 
     def batch_paths(self, entry: Round) -> dict[str | None, Path]:
-        """The files of a round's batch by annotator; see ``RunPaths.batches``."""
+        """Return the files of a round's batch by annotator; see ``RunPaths.batches``."""
         return self.files.batches(entry)
 
     def waiting(self) -> Round | None:
-        """Return the last round if it asked a batch and answers have not arrived; see ``waits``."""
+        """Return the last round if its batch waits for answers, else None; see ``waits``."""
         rounds = self.rounds()
         return rounds[-1] if rounds and self.waits(rounds[-1]) else None
 
     def waits(self, entry: Round) -> list[Path]:
-        """Return which files of a round's batch wait for an answer; see ``Journal.waits``."""
+        """Return the files of a round's batch that wait for answers; see ``Journal.waits``."""
         return self.journal.waits(entry, self.labels.history())
 
     def is_finished(self) -> bool:
-        """Whether the last fit is done, and the budget of rounds, perhaps raised since, is spent.
+        """Return whether the last fit is done, and the budget of rounds in owl.toml is spent.
 
-        Only a search that an oracle answers ends; people stop when they have found enough.
+        Only a search with an oracle ends; people stop when they have found enough.
         """
         rounds = self.rounds()
         if self.settings.oracle is None or not rounds or rounds[-1].batch_id is not None:
@@ -213,7 +213,7 @@ class Run:
         return not self.budget_is_left(rounds)
 
     def budget_is_left(self, rounds: Sequence[Round]) -> bool:
-        """Whether a search with an oracle has another batch to ask."""
+        """Return whether a search with an oracle has another batch to label."""
         asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
 
@@ -224,7 +224,7 @@ class Run:
         report: Reporter = silent,
         source: PatchSource | None = None,
     ) -> Search:
-        """The search over this run's pool, in memory; ``source`` in place of the run's own."""
+        """Return the search over this run's pool, in memory; ``source`` replaces the run's own."""
         return Search(
             self.settings_here,
             self.patches,
@@ -236,22 +236,22 @@ class Run:
             scene_ids=self.scenes.ids,
             workers=workers,
             report=report,
-            # the inputs of a model that goes on from round to round must stay
+            # a model that goes on from round to round needs the same inputs
             n_encoded=self.index.parts[0] if self.settings.model.by_gradient else None,
         )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from adding a round; the lock goes when this process does.
+        """Keep other processes from adding a round; the lock ends with this process.
 
-        Raises RunError where another process has it.
+        Raises RunError if another process holds it.
         """
         busy = f"another owl-geo is working on {self.path}; wait until it is done, then try again"
         with locked(self.path / LOCK, busy):
             yield
 
     def _finish_addition(self) -> None:
-        """Put an addition of scenes in place that was decided when its process was killed."""
+        """Finish an addition of scenes whose process was killed after all files were written."""
         if (self.path / WAITING).is_dir():
             with self.locked():
                 finish_replacing(self.path, WAITING)

@@ -1,4 +1,4 @@
-"""What tells a run's settings and scenes from others: digests that say when to compute again."""
+"""Digests of a run's settings and scenes, which show when something must be computed again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from owl_geo.sources.file_states import GONE, FileRecord, changes, record_files
 
 
 class SceneFiles:
-    """The files of a run's scenes: where they lie, and whether they are what they were.
+    """The files of a run's scenes: where they are, and whether they changed.
 
     Args:
-        settings: of the run.
-        settings_here: the same with whole paths.
-        record: what was known when the index was made.
+        settings: settings of the run.
+        settings_here: the same with absolute paths.
+        record: what was recorded when the index was made.
         features: the folder in which features are kept.
     """
 
@@ -38,20 +38,20 @@ class SceneFiles:
 
     @property
     def paths(self) -> dict[str, list[str]]:
-        """Where the files of each scene lie; see ``scene_paths``."""
+        """The paths of each scene's files; see ``scene_paths``."""
         return scene_paths(self._settings_here, self._record.grids)
 
     @cached_property
     def ids(self) -> dict[str, str]:
-        """What tells each scene's patches and pixels from others, by scene: a digest.
+        """For each scene, a digest that changes with its patches or pixels.
 
-        It is of the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
-        interest, the scene's grid, and size and time of its files. What lies behind a URL or a VRT
-        is not looked at.
+        It covers the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
+        interest, the scene's grid, and the size and time of its files. Data behind a URL or a VRT
+        is not checked.
         """
         identity = unopened_source(self._settings_here.source).identity(self._settings.source)
         shared = [identity.settings, list(self._record.statistics.bands), *identity.shared]
-        # a source that says nothing of a scene of its own has one only
+        # a source that does not list its scenes has only one
         scenes: dict[str, Sequence[Any]] = {name: [] for name in self._record.grids}
         scenes.update(identity.scenes)
         ids = {
@@ -62,9 +62,9 @@ class SceneFiles:
         return {**ids, **self._kept_ids(gone)}
 
     def _kept_ids(self, gone: Sequence[str]) -> dict[str, str]:
-        """Return what told scenes apart when features were last kept, for those without a file.
+        """Return the ids from when features were last kept, for scenes whose files are gone.
 
-        What was computed of a scene serves although its file is gone, until there is another.
+        The features of such a scene remain usable until it has another file.
         """
         if not gone:
             return {}
@@ -76,37 +76,37 @@ class SceneFiles:
 
     @cached_property
     def changed(self) -> dict[str, str]:
-        """The scenes whose files are others than when the index was made: a digest of what is new.
+        """The scenes whose files changed since the index was made, each with a digest of changes.
 
-        Moved or copied files are the same. Of a scene that is gone, or that an older version made,
-        nothing is said.
+        Moved or copied files are the same. Scenes that are gone, and runs of older versions that
+        recorded no files, are left out.
         """
         changed = {}
         for name, paths in self.paths.items():
             records = self._record.files.get(name, [])
             try:
                 differences = [changes(*both) for both in zip(paths, records, strict=False)]
-            except OSError:  # whoever opens it says so
+            except OSError:  # opening the file will report it
                 continue
             if any(differences) or (records and len(records) != len(paths)):
                 changed[name] = digest_of([differences, len(paths)])
         return changed
 
     def check_there(self, owl_toml_path: Path) -> None:
-        """Raise SourceError where a file of a scene is gone."""
+        """Raise SourceError if a file of a scene is gone."""
         for name, paths in self.paths.items():
             for path in paths:
                 if owl_toml.is_local(path) and not Path(path).exists():
                     raise SourceError(
                         f"scene {name!r}: {path} does not exist",
-                        remedy=f"put it back, or say in {owl_toml_path} where it is now",
+                        remedy=f"put it back, or set its new path in {owl_toml_path}",
                     )
 
 
 def fingerprint(settings: Settings, *, places: bool = True) -> str:
     """Return a digest of the settings that decide the patch index, truth and held-out part.
 
-    Without ``places`` it does not matter where on this machine the scenes lie.
+    Without ``places`` it does not depend on where on this machine the scenes are.
     """
     decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
     if places:
@@ -118,7 +118,7 @@ def fingerprint(settings: Settings, *, places: bool = True) -> str:
 
 
 def scene_paths(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:
-    """Return where the files of each of the scenes lie; nothing of a source that has no files."""
+    """Return the paths of each scene's files; empty for a source without files."""
     files = unopened_source(settings.source).files
     return {name: list(paths) for name, paths in files.items() if name in names}
 
@@ -126,9 +126,9 @@ def scene_paths(settings: Settings, names: Collection[str]) -> dict[str, list[st
 def record_scenes(
     settings: Settings, names: Collection[str]
 ) -> Mapping[str, list[list[FileRecord]]]:
-    """Return what tells later whether the files of each scene changed, path by path.
+    """Return records that show later whether the files of each scene changed, path by path.
 
-    ``settings`` have whole paths. Raises SourceError.
+    ``settings`` must have absolute paths. Raises SourceError.
     """
     files_in = unopened_source(settings.source).files_in
     records = {}
@@ -142,5 +142,5 @@ def record_scenes(
 
 
 def digest_of(values: list[Any]) -> str:
-    """Return a short digest of values that JSON can hold."""
+    """Return a short digest of values that can be stored as JSON."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

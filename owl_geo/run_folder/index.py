@@ -27,9 +27,9 @@ from owl_geo.types import BandStatistics, SceneGrid
 
 
 class PatchIndex:
-    """All that was computed of the pool when the run was made; each file is read when asked for.
+    """Everything that was computed from the pool when the run was made; files are read on demand.
 
-    Raises RunError where a file is missing or damaged.
+    Raises RunError if a file is missing or damaged.
     """
 
     def __init__(self, folder: Path, settings: Settings, settings_here: Settings) -> None:
@@ -41,7 +41,7 @@ class PatchIndex:
     def patches(self) -> pd.DataFrame:
         """One row per patch with one column per concept, in the source's reading order.
 
-        Raises RunError where owl.toml has since been edited in a way that would make another one.
+        Raises RunError if owl.toml has since been edited so that the index would be different.
         """
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
@@ -55,12 +55,12 @@ class PatchIndex:
 
     @cached_property
     def windows(self) -> PoolWindows:
-        """Where the patches lie, a window per row of ``patches``."""
+        """The windows of the patches, one per row of ``patches``."""
         return PoolWindows.from_index(self.patches, self.grids, self._settings.patch_size)
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:
-        """patch_id, label (None where the truth does not say), held_out and tested, in index order.
+        """patch_id, label (None if not known), held_out and tested, in the order of the index.
 
         None for a run without an oracle.
         """
@@ -75,7 +75,7 @@ class PatchIndex:
 
     @cached_property
     def record(self) -> IndexRecord:
-        """What index.json says."""
+        """The content of index.json."""
         path = self._required(INDEX)
         try:
             return IndexRecord.read(path)
@@ -86,40 +86,40 @@ class PatchIndex:
 
     @cached_property
     def scenes(self) -> SceneFiles:
-        """The scenes' files, and whether they are what they were."""
+        """The scenes' files, and whether they changed."""
         return SceneFiles(self._settings, self._settings_here, self.record, self._folder / FEATURES)
 
     @property
     def grids(self) -> dict[str, SceneGrid]:
-        """The pixel grid of each scene as it was indexed."""
+        """The pixel grid of each scene when it was indexed."""
         return self.record.grids
 
     @cached_property
     def crs(self) -> CRS:
-        """The CRS of the footprints: the scenes' own where they share one, else EPSG:4326."""
+        """The CRS of the footprints: the scenes' own if they share one, else EPSG:4326."""
         return common_crs(self.grids)
 
     @property
     def statistics(self) -> BandStatistics:
-        """The band statistics that models standardise by."""
+        """The band statistics with which models standardise their inputs."""
         return self.record.statistics
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """How many patches the pool had when it was made, and after each addition of scenes.
+        """The number of patches when the pool was made, and after each addition of scenes.
 
-        The patches of an addition stand behind all others in the index.
+        The patches of an addition come after all others in the index.
         """
         return self.record.parts or (len(self.patches),)
 
     @property
     def since(self) -> int:
-        """The first round that could ask of the whole pool of today; scenes may be added later."""
+        """The first round that could choose from today's whole pool; scenes may be added later."""
         return self.record.since
 
     @property
     def made_for(self) -> dict[str, Any] | None:
-        """Bands, classes and patch size that the run was made for; None where that is lost."""
+        """Bands, classes and patch size that the run was made for; None if that is lost."""
         try:
             made_for = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))["made_for"]
             return {name: made_for[name] for name in ("bands", "classes", "patch_size")}

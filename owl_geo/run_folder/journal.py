@@ -1,4 +1,4 @@
-"""The rounds of a run on disk: each is there whole or not at all, and metrics.csv follows them."""
+"""The rounds of a run on disk: each appears whole or not at all, and metrics.csv follows them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Journal:
         self._paths = paths
 
     def rounds(self) -> list[Round]:
-        """Return every round on disk, oldest first; raises RunError where one is damaged."""
+        """Return every round on disk, oldest first; raises RunError if one is damaged."""
         rounds_folder = self._paths.folder / ROUNDS
         rounds = []
         for folder in sorted(rounds_folder.glob("[0-9]*")):
@@ -40,9 +40,9 @@ class Journal:
         return rounds
 
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
-        """Put a round into its place, whole: ``write`` fills a folder that is then renamed.
+        """Write a round as a whole: ``write`` fills a folder that is then renamed.
 
-        Raises RunError where the disk is full or the folder cannot be written.
+        Raises RunError if the disk is full or the folder cannot be written.
         """
         with writing_folder(self._paths.round_folder(entry.number)) as partial:
             write(partial)
@@ -50,7 +50,7 @@ class Journal:
         self.sync_metrics()
 
     def sync_metrics(self) -> None:
-        """Make metrics.csv say what the rounds say; a file that already does is left alone."""
+        """Make metrics.csv match the rounds; a file that already does is left alone."""
         text = to_csv(entry.metrics for entry in self.rounds())
         path = self._paths.folder / METRICS
         if path.exists() and path.read_text(encoding="utf-8") == text:
@@ -59,10 +59,11 @@ class Journal:
             partial.write_text(text, encoding="utf-8")
 
     def waits(self, entry: Round, history: pd.DataFrame) -> list[Path]:
-        """Return which files of a round's batch wait for their first answer.
+        """Return the files of a round's batch that wait for their first answer.
 
-        A part of a team's batch waits until its annotator has answered something, or somebody who
-        is not of the team a patch of it, or all of it that is nobody else's is answered.
+        A part of a team's batch waits until its annotator has answered something, somebody outside
+        the team has answered one of its patches, or every patch that is only in this part has an
+        answer.
         """
         if entry.batch_id is None:
             return []

@@ -1,6 +1,6 @@
-"""patches.parquet: the patch index as GeoParquet, written by parts and read back without polygons.
+"""patches.parquet: the patch index as GeoParquet, written in parts and read back without polygons.
 
-The polygons are there for QGIS and for people; owl-geo makes those that it needs of the windows.
+The polygons are for QGIS and for people; owl-geo makes those that it needs from the windows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
 
 GEOMETRY = "geometry"
-_ROWS = 100_000  # a row group; bounds the memory for polygons
+_ROWS = 100_000  # per row group; this bounds the memory for polygons
 _POLYGON = np.dtype(  # well-known binary, little-endian: one ring of five points
     [("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4"), ("xy", "<f8", (5, 2))]
 )
@@ -27,8 +27,8 @@ _POLYGON = np.dtype(  # well-known binary, little-endian: one ring of five point
 def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
     """Write the index as GeoParquet 1.0 with the footprints in the CRS that the scenes share.
 
-    ``windows`` are those of the patches, row by row.
-    Raises OSError where the disk is full or the folder cannot be written.
+    ``windows`` are the windows of the patches, row by row. Raises OSError if the disk is full or
+    the folder cannot be written.
     """
     crs = common_crs(windows.grids)
     plain = pa.Schema.from_pandas(patches, preserve_index=False)

@@ -1,4 +1,4 @@
-"""Where each file of a run lies, and which folder is a run."""
+"""Where each file of a run is, and which folder is a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECORD = "round.json"
 FEATURES = "features"
 LAYERS = "layers"
 LOCK = ".lock"
-WAITING = ".adding"  # files of an addition that is decided and not yet in place
+WAITING = ".adding"  # complete files of an addition, not yet moved into place
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class RunPaths:
     folder: Path
 
     def round_folder(self, number: int) -> Path:
-        """Where round ``number`` lies, or will."""
+        """Return the folder of round ``number``, which need not exist yet."""
         return self.folder / ROUNDS / f"{number:03d}"
 
     def batch(self, number: int) -> Path:
-        """The batch GeoPackage of a round that was not dealt out to a team."""
+        """Return the batch GeoPackage of a round that was not divided among a team."""
         return self.round_folder(number) / BATCH
 
     def batches(self, entry: Round) -> dict[str | None, Path]:
-        """The files of a round's batch by annotator; under None the one for everybody.
+        """Return the files of a round's batch by annotator; the one for everybody is under None.
 
-        Whoever gets nothing of a batch that is smaller than the team has no file.
+        If the batch is smaller than the team, annotators without a patch have no file.
         """
         if not entry.team:
             return {None: self.batch(entry.number)}
@@ -54,33 +54,33 @@ class RunPaths:
         }
 
     def model(self, number: int) -> Path:
-        """The model that chose the batch of a round."""
+        """Return the file of the model that chose the batch of a round."""
         return self.round_folder(number) / MODEL
 
 
 def is_run(path: Path) -> bool:
-    """Whether the folder holds a run."""
+    """Return whether the folder holds a run."""
     return (path / owl_toml.FILE_NAME).is_file()
 
 
 def no_run(path: Path) -> str | None:
-    """Return why ``path`` is no run folder, and which run may be meant; None where it is one.
+    """Return why ``path`` is not a run folder, and which run may be meant; None if it is one.
 
-    A run may lie around the path, in it, or beside it under a like name.
+    A run may be in a folder above the path, in the path, or next to it under a similar name.
     """
     if is_run(path):
         return None
     around, inside = _run_around(path), _runs_in(path)
     if path.is_dir() and not around and not inside:
-        return None  # whoever reads its owl.toml says what is missing
+        return None  # reading its owl.toml will report what is missing
     if around is not None:
-        # as the user would write it: the path given, cut short
+        # as the user would write it: the given path, shortened
         levels = path.absolute().parents.index(around)
         meant = path.parents[levels] if levels < len(path.parents) else around
-        return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it lies in?"
+        return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it is in?"
     if inside:
-        named = " or ".join(repr(str(path / name)) for name in inside[:3])
-        return f"no run folder at {path}, but in it; did you mean {named}?"
+        candidates = " or ".join(repr(str(path / name)) for name in inside[:3])
+        return f"no run folder at {path}, but there is one in it; did you mean {candidates}?"
     runs = _runs_in(path.absolute().parent)
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
@@ -96,5 +96,5 @@ def _runs_in(folder: Path) -> list[str]:
 
 
 def _run_around(path: Path) -> Path | None:
-    """Return the run that a file or folder lies in; a run of its own is no part of another."""
+    """Return the run that a file or folder is in; a run itself is not part of another."""
     return next((parent for parent in path.absolute().parents if is_run(parent)), None)

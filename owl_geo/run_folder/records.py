@@ -1,4 +1,4 @@
-"""What a run writes down as JSON, its rounds and its index, and checks when it reads that back."""
+"""What a run stores as JSON, its rounds and its index, with checks when it is read back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from owl_geo.types import BandStatistics, SceneGrid
 
 T = TypeVar("T")
 
-# What JSON that is damaged, or somebody else's, raises where its values are taken apart.
+# What reading the values of damaged or foreign JSON raises.
 DAMAGE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
     CRSError,
@@ -29,19 +29,19 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Round:
-    """What one round asked, and what was known when it did."""
+    """The batch of one round, and what was known when it was chosen."""
 
     number: int  # 0 is the first batch, before there is a model
-    batch_id: str | None  # None: a last fit on all answers, nothing asked
+    batch_id: str | None  # None: a last fit on all answers, without a batch
     patch_ids: tuple[str, ...]  # the batch, most wanted first
-    answers_seen: int  # sequence number of the newest answer that the model knows
+    answers_seen: int  # sequence number of the newest answer that the model was fitted to
     metrics: RoundMetrics
-    # patches drawn at random: what the model gave them, nan = no model; annotators need not see it
+    # patches drawn at random: their probability, NaN without a model; annotators need not see it
     audit: Mapping[str, float] = field(repr=False)
     watched: tuple[int, ...] = field(
         repr=False
-    )  # predicted classes of the patches that are followed
-    # by annotator, which of patch_ids are in that part; empty for a batch that was not dealt out
+    )  # predicted classes of the patches that are followed from round to round
+    # by annotator, the positions in patch_ids of their part; empty for an undivided batch
     team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -54,13 +54,13 @@ class Round:
             "patch_ids": list(self.patch_ids),
             "audit": {name: None if math.isnan(p) else p for name, p in self.audit.items()},
             "watched": list(self.watched),
-            "team": {name: list(places) for name, places in self.team.items()},
+            "team": {name: list(ranks) for name, ranks in self.team.items()},
         }
         return json.dumps(values, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Round:
-        """Read round.json back; raises one of ``DAMAGE`` for what it is not."""
+        """Read round.json back; raises one of ``DAMAGE`` for anything else."""
         values = json.loads(text)
         batch_id = values["batch_id"]
         return cls(
@@ -74,17 +74,17 @@ class Round:
             },
             watched=_watched(values["watched"]),
             team={
-                name: tuple(_typed(place, int) for place in places)
-                for name, places in _typed(values.get("team", {}), dict).items()
+                name: tuple(_typed(rank, int) for rank in ranks)
+                for name, ranks in _typed(values.get("team", {}), dict).items()
             },
         )
 
 
 def _watched(value: object) -> tuple[int, ...]:
-    """Return the class numbers, also of a round that an older version wrote as one digit each.
+    """Return the class numbers, even if an older version wrote them as one string of digits.
 
-    Where it had more than ten classes its digits cannot be told apart again; they are then more
-    than there are patches, and the next round compares nothing with them.
+    With more than ten classes such digits are ambiguous; there are then more of them than patches,
+    and the next round does not compare itself with them.
     """
     if isinstance(value, str):
         return tuple(int(digit) for digit in value)
@@ -93,26 +93,26 @@ def _watched(value: object) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class IndexRecord:
-    """What index.json says of the patch index."""
+    """What index.json records about the patch index."""
 
     made_from: str  # digest of the settings that it was made from
-    made_from_elsewhere: str | None  # the same wherever the files lie; older runs lack it
-    scenes: Mapping[str, Sequence[Any]]  # each scene's grid as ``grid_record`` wrote it
+    made_from_elsewhere: str | None  # the same wherever the files are; older runs lack it
+    scenes: Mapping[str, Sequence[Any]]  # each scene's grid as ``grid_record`` returned it
     statistics: BandStatistics
-    parts: tuple[int, ...]  # patches at first, and after each addition of scenes
-    since: int  # the first round that could ask of the whole pool of today
-    files: Mapping[str, list[list[FileRecord]]]  # what the files of each scene were, path by path
+    parts: tuple[int, ...]  # number of patches at first, and after each addition of scenes
+    since: int  # the first round that could choose from today's whole pool
+    files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
-        """Read it, checked; raises one of ``DAMAGE``."""
+        """Read and check the file; raises one of ``DAMAGE``."""
         values = json.loads(path.read_text(encoding="utf-8"))
         scenes = _typed(values["scenes"], dict)
         for name, scene in scenes.items():
             grid_of(name, scene)
         return cls(
             made_from=values["made_from"],
-            # runs that were made before the following were kept lack them
+            # older runs lack the following
             made_from_elsewhere=values.get("made_from_elsewhere"),
             scenes=scenes,
             statistics=_statistics(values["statistics"]),
@@ -123,7 +123,7 @@ class IndexRecord:
 
     @cached_property
     def grids(self) -> dict[str, SceneGrid]:
-        """The pixel grid of each scene as it was indexed."""
+        """The pixel grid of each scene when it was indexed."""
         return {name: grid_of(name, scene) for name, scene in self.scenes.items()}
 
 
@@ -132,18 +132,18 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     terms = {name: np.array(values[name], dtype=np.float32) for name in ("median", "scale")}
     for name, numbers in terms.items():
         if numbers.shape != (len(bands),) or not np.isfinite(numbers).all():
-            raise ValueError(f"{name} is not one number a band")
+            raise ValueError(f"{name} is not one number per band")
     commons = tuple(_typed(name, str) if name else None for name in values.get("common_names", ()))
     if commons and len(commons) != len(bands):
-        raise ValueError("common_names are not one a band")
+        raise ValueError("common_names are not one per band")
     n_patches = _typed(values["n_patches"], int)
     return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:
-    """Return the grid that ``grid_record`` wrote down; raises one of ``DAMAGE``."""
+    """Return the grid from what ``grid_record`` returned; raises one of ``DAMAGE``."""
     crs, a, b, c, d, e, f, height, width = record
-    crs_of(_typed(crs, str))  # raises where it is none
+    crs_of(_typed(crs, str))  # raises if it is not a CRS
     transform = (float(a), float(b), float(c), float(d), float(e), float(f))
     if not np.isfinite(transform).all():
         raise ValueError("a transform is not finite")
@@ -151,12 +151,12 @@ def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:
 
 
 def grid_record(grid: SceneGrid) -> list[Any]:
-    """Return what tells whether a scene is still the one that was indexed, as JSON keeps it."""
+    """Return the grid as JSON values, to compare later with that of the scene's file."""
     return [grid.crs, *grid.transform, grid.height, grid.width]
 
 
 def _typed(value: object, kind: type[T]) -> T:
     """Return the value if it is of this kind; raises TypeError."""
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{str(value)[:80]!r} is no {kind.__name__}")
+        raise TypeError(f"{str(value)[:80]!r} is not of type {kind.__name__}")
     return value

@@ -1,4 +1,4 @@
-"""The run folder when it is made, and when its patch index is made anew."""
+"""Creating a run folder, rebuilding its patch index, and adding scenes to it."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ def update(
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
-    Raises RunError where a patch that was asked or answered would no longer exist.
+    Raises RunError if a patch that was in a batch or has an answer would no longer exist.
     """
-    asked = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
+    chosen = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
     answered = run.label_store(common_crs(grids), check=False).history()["patch_id"]
-    asked = pd.concat([asked, answered])
-    lost = asked[~asked.isin(patches["patch_id"])]
+    used = pd.concat([chosen, answered])
+    lost = used[~used.isin(patches["patch_id"])]
     if len(lost):
         raise RunError(
-            f"{run.path}: {lost.nunique()} patches that were asked, {lost.iloc[0]} say, would "
-            "not exist with these settings",
+            f"{run.path}: {lost.nunique()} patches that were in a batch, for example "
+            f"{lost.iloc[0]}, would not exist with these settings",
             remedy="restore stride, scenes and area, or make another run",
         )
     files = record_scenes(run.settings_here, grids)
@@ -100,18 +100,18 @@ def extend(
     grids: Mapping[str, SceneGrid],
     truth: pd.DataFrame | None,
 ) -> Run:
-    """Put scenes that were added into the run folder, all files at once; the caller has its lock.
+    """Add scenes to the run folder, all files at once; the caller must hold its lock.
 
     Args:
-        run: as it was.
-        settings: with the new scenes.
-        text: owl.toml that says them.
-        patches: all rows, the old ones first and as they were.
-        grids: of all scenes.
+        run: the run before the addition.
+        settings: the settings with the new scenes.
+        text: the owl.toml with the new scenes.
+        patches: all rows, the old ones first and unchanged.
+        grids: grids of all scenes.
         truth: all rows too; None without an oracle.
 
-    Band statistics stay, since models are bound to them. Raises RunError; then the run is as
-    before.
+    Band statistics stay, since models depend on them. Raises RunError, and the run is then
+    unchanged.
     """
     growth = _Growth(run.index.parts, run.index.since)
     if len(patches) > len(run.patches):
@@ -130,22 +130,22 @@ def extend(
 
 @dataclass(frozen=True)
 class _Growth:
-    """How the pool came to be: see ``Run.parts`` and ``Run.pool_since``."""
+    """How the pool grew; see ``PatchIndex.parts`` and ``PatchIndex.since``."""
 
     parts: tuple[int, ...] = ()
     since: int = 0
 
 
 def _growth_kept(run: Run, ids: pd.Series) -> _Growth:
-    """Return what stays true of the pool's growth when the index is made anew."""
+    """Return what remains true about the pool's growth when the index is rebuilt."""
     growth = growth_before(run, ids)
     return _Growth(since=len(run.rounds())) if growth is None else _Growth(*growth)
 
 
 def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | None:
-    """Return ``Run.parts`` and ``Run.pool_since`` where the index has these patches, else None.
+    """Return ``PatchIndex.parts`` and ``since`` if the index has these patches, else None.
 
-    Looks at the files alone, whatever owl.toml says now; a damaged one is what an update mends.
+    Reads only the files, whatever owl.toml says now; an update repairs damaged ones.
     """
     try:
         before = pd.read_parquet(run.path / PATCHES, columns=["patch_id"])["patch_id"]
@@ -191,7 +191,7 @@ def _write_index(
 
 
 def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
-    """Return what answers and models are bound to, as JSON keeps it."""
+    """Return the settings that answers and models depend on, as JSON values."""
     return {
         "bands": list(bands),
         "classes": list(settings.classes),
@@ -210,29 +210,26 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not path.is_dir():
         raise RunError(
             f"{path} is a file",
-            remedy=(
-                "the run needs a folder of its own, which is named first, and scenes go with "
-                "--scene"
-            ),
+            remedy="name a folder for the run first, and give scenes with --scene",
         )
     if not any(path.iterdir()):
         return
     if not is_run(path):
-        raise RunError(f"{path} is not empty and no run", remedy="choose another place")
+        raise RunError(f"{path} is not empty and not a run", remedy="choose another folder")
     if not overwrite:
         raise RunError(f"{path} already holds a run", remedy="go on with it, or use --overwrite")
     for place, people in _answers_by_people(path).items():
         if people:
             raise RunError(
-                f"{place} holds {people} answers by people",
-                remedy="--overwrite will not delete them, move the folder away",
+                f"{place} holds {people} answers by people, which --overwrite does not delete",
+                remedy="move the folder away",
             )
 
 
 def _answers_by_people(path: Path) -> dict[str, int]:
-    """Count the answers of a run that no program gave, by where they are kept.
+    """Count the answers of a run that people gave, by the place of the store that keeps them.
 
-    Of a run whose owl.toml cannot be read, a store elsewhere is not known.
+    If the run's owl.toml cannot be read, a store outside the folder is not counted.
     """
     try:
         run = Run(path)
@@ -249,9 +246,9 @@ def _answers_by_people(path: Path) -> dict[str, int]:
 
 
 def _stores(run: Run, crs: CRS | None) -> dict[str, LabelStore]:
-    """Return the stores that hold answers of a run, by place; ``crs`` is of the footprints.
+    """Return the stores that hold answers of a run, by place; ``crs`` is that of the footprints.
 
-    Besides the store that owl.toml names, the one in the folder, which may have been named before.
+    These are the store that owl.toml names and the one in the folder, which may be an earlier one.
     """
     owner = AnsweredRun(run.path, run.settings.run_id, crs)
     stores = (open_store(address, owner, check=False) for address in (None, run.settings.labels))

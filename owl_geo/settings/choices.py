@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from owl_geo.errors import did_you_mean
 
@@ -86,6 +86,7 @@ _STARTS = "owl_geo.acquisition.start"
 _STRATEGIES = "owl_geo.acquisition.strategies"
 _RELEVANCE = "owl_geo.acquisition.relevance"
 _SPREAD = "owl_geo.acquisition.spread"
+_CONTESTANTS = "owl_geo.evaluation.contestants"
 
 MEASURES: dict[str, Choice] = {
     "entropy": Choice(f"{_MEASURES}:ENTROPY"),
@@ -125,6 +126,16 @@ STRATEGIES: dict[str, Choice] = {
 }
 PEERS = "skactiveml:"  # the prefix for a strategy of scikit-activeml
 
+# What ``compare --strategies`` takes besides the names of strategies.
+STRATEGY_GROUPS: dict[str, Choice] = {
+    "baselines": Choice(f"{_CONTESTANTS}:BASELINES"),
+    "ablations": Choice(f"{_CONTESTANTS}:ABLATIONS"),
+    "models": Choice(f"{_CONTESTANTS}:MODELS"),
+    "reptile": Choice(f"{_CONTESTANTS}:REPTILE"),
+    "concepts": Choice(f"{_CONTESTANTS}:CONCEPTS"),
+    "peers": Choice(f"{_CONTESTANTS}:PEERS", "of scikit-activeml"),
+}
+
 STARTS: dict[str, Choice] = {
     "typical": Choice(f"{_STARTS}:TYPICAL", "of the pool's clusters"),
     "relevance": Choice(f"{_STARTS}:RELEVANCE", "the most relevant"),
@@ -142,6 +153,9 @@ DIVERSITY: dict[str, Choice] = {
     "kmeans++": Choice(f"{_SPREAD}:PLUS_PLUS"),
     "sample": Choice(f"{_SPREAD}:SAMPLE", "by drawing"),
 }
+
+# How the tasks of a meta-update are made; none = there is no meta-update.
+MetaUpdate = Literal["none", "plain", "diverse"]
 
 # What ``predict`` writes; each name is also the name of its files.
 OUTPUTS: dict[str, Choice] = {

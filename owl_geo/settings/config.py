@@ -34,6 +34,7 @@ from owl_geo.settings.choices import (
     STARTS,
     STRATEGIES,
     Choice,
+    MetaUpdate,
     default,
     in_words,
     listed,
@@ -456,7 +457,7 @@ class TrainingSettings(Section):
 class ReptileSettings(Section):
     """The meta-update after each answered batch (Nichol, Achiam, Schulman 2018)."""
 
-    kind: Literal["auto", "none", "plain", "diverse"] = _doc(
+    kind: Literal["auto", MetaUpdate] = _doc(
         "auto",
         "diverse = a task per group of concepts, with replay; auto = plain for models that learn "
         "by gradient steps, else none",
@@ -669,7 +670,7 @@ class Settings(Section):
         return named_files(type(self), values)
 
     @property
-    def reptile_kind(self) -> Literal["none", "plain", "diverse"]:
+    def reptile_kind(self) -> MetaUpdate:
         """The meta-update that ``reptile.kind`` stands for."""
         if self.reptile.kind == "auto":
             return "plain" if self.model.by_gradient else "none"

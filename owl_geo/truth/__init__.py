@@ -1,1 +1,1 @@
-"""What is known of each patch beforehand, and which patches are held out to judge models by."""
+"""The truth about each patch, if it is known, and which patches are held out to test models."""

@@ -1,4 +1,4 @@
-"""Which patches are held out to judge a model by.
+"""Which patches are held out to test a model on.
 
 Neighbouring patches resemble each other, so a random split flatters a model (Roberts et al. 2017,
 Ecography 40: 913-929). Scenes are therefore held out in square blocks.
@@ -14,17 +14,17 @@ from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.config import EvaluationSettings
 from owl_geo.types import BoolArray, IntArray
 
-_BLOCKS = 50  # about as many by default: enough to draw a fifth from, few enough to be wide
+_BLOCKS = 50  # by default about as many: enough to draw a fifth of them, few enough to be wide
 
 
 def hold_out(
     windows: PoolWindows, settings: EvaluationSettings, rng: np.random.Generator
 ) -> tuple[BoolArray, BoolArray]:
-    """Return which patches are held out and which of these are for testing, each ``(n,)``.
+    """Return which patches are held out and which of these are for testing, each bool ``(n,)``.
 
-    With overlapping patches, those that reach into a held-out block from outside are held out but
-    not tested: to train on them would be to train on test pixels. Raises ConfigError where all
-    patches lie in one block.
+    If patches overlap, those that reach into a held-out block from outside are held out but not
+    tested: training on them would be training on test pixels. Raises ConfigError if all patches lie
+    in one block.
     """
     n = len(windows)
     wanted = round(n * settings.test_share)
@@ -41,10 +41,10 @@ def hold_out_more(
     settings: EvaluationSettings,
     rng: np.random.Generator,
 ) -> tuple[BoolArray, BoolArray]:
-    """Return the same for scenes that join a pool of ``n_before`` patches, whose part stays.
+    """Return the same for scenes that join a pool of ``n_before`` patches, which stay as they are.
 
-    ``windows`` are those of the new patches only. Each of their blocks is held out by chance, with
-    the probability ``test_share``: a scene may be too small for a fixed number of blocks.
+    ``windows`` are those of the new patches only. Each of their blocks is held out with the
+    probability ``test_share``: a scene may be too small for a fixed number of blocks.
     """
     n = len(windows)
     if settings.split == "random" or settings.test_share == 0:
@@ -71,7 +71,7 @@ def _hold_out_blocks(
         raise ConfigError(
             f"evaluation.block_size is {edge} patches, and all {len(windows)} patches lie in "
             "one block",
-            remedy='choose a smaller one, or split = "random"',
+            remedy='choose a smaller block_size, or set split = "random"',
         )
     order = rng.permutation(len(blocks))
     enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
@@ -80,7 +80,7 @@ def _hold_out_blocks(
 
 
 def _in_blocks(windows: PoolWindows, pixels: int, drawn: IntArray) -> tuple[BoolArray, BoolArray]:
-    """Return which patches reach into one of the blocks, and which lie in them whole."""
+    """Return which patches reach into one of the blocks, and which lie wholly within them."""
     last = windows.patch_size - 1
     corners: BoolArray = np.stack(
         [

@@ -23,16 +23,16 @@ from owl_geo.types import AnyArray, BoolArray, IntArray
 
 Shares = NDArray[np.float64]
 
-_SHOWN = 20  # values of a truth in a message
+_SHOWN = 20  # how many values of a truth a message lists
 
 
 def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False) -> AnyArray:
-    """Return the true class of each patch, object ``(n,)``, None where the truth does not say.
+    """Return the true class of each patch, object ``(n,)``, None where it is not known.
 
-    A patch has the class with the largest overlap share, if that reaches ``min_share``; else it is
-    of the first class, the background. Raises ConfigError or LayerError for a truth that cannot be
-    read, lies elsewhere, or lacks the column or values asked for; patches that are ``a_part`` of a
-    pool may lie beyond it, and need not have any of the values.
+    A patch has the class with the largest overlap share, if that reaches ``min_share``, and
+    otherwise the first class, the background. Raises ConfigError or LayerError for a truth that
+    cannot be read, covers none of the patches, or lacks the column or values in the settings;
+    patches that are ``a_part`` of a pool may lie beyond it, and need not have any of the values.
     """
     oracle = settings.oracle
     assert oracle is not None
@@ -59,7 +59,10 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
 def _own_labels(source: PoolSource, n_classes: int) -> IntArray:
     labels = source.labels
     if labels is None:
-        raise ConfigError("oracle.path is missing: this source has no truth of its own")
+        raise ConfigError(
+            "oracle.path is missing, and this source has no truth of its own",
+            remedy="set oracle.path in owl.toml",
+        )
     if labels.max() >= n_classes:
         raise ConfigError(f"the source has {labels.max() + 1} classes, the run only {n_classes}")
     return labels
@@ -68,15 +71,20 @@ def _own_labels(source: PoolSource, n_classes: int) -> IntArray:
 def _raster_shares(
     oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
 ) -> tuple[Shares, BoolArray]:
-    """Return each class's share among a patch's valid truth pixels, and where there are any."""
+    """Return each class's share of a patch's valid truth pixels, and whether there are any."""
     if not oracle.values:
         raise ConfigError(
-            f"{path} is a raster: say which of its values mean {_quoted(wanted)}, with "
-            "--oracle-values or as oracle.values in owl.toml",
-            remedy=f"{_values_there(path)}",
+            f"{path} is a raster, and oracle.values is missing; {_values_there(path)}",
+            remedy=(
+                f"name the values that mean {_quoted(wanted)}, with --oracle-values or as "
+                "oracle.values in owl.toml"
+            ),
         )
     if oracle.column is not None:
-        raise ConfigError("oracle.column goes with a vector layer", remedy=f"{path} is a raster")
+        raise ConfigError(
+            f"oracle.column needs a vector layer, but {path} is a raster",
+            remedy="leave out oracle.column",
+        )
     check_extent(path, raster_extent(path), pool, a_part=a_part)
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
@@ -92,7 +100,7 @@ def _raster_shares(
             values = " or ".join(oracle.values[name])
             raise LayerError(
                 f"{path}: no pixel of any patch has {values}; {_values_there(path)}",
-                remedy=f"see --oracle-values, or oracle.values.{name} in owl.toml",
+                remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
     return shares, is_mapped
 
@@ -108,15 +116,15 @@ def _codes(values: tuple[str, ...], path: str) -> list[float]:
             codes.append(float(value))
         except ValueError as error:
             raise ConfigError(
-                f"{path} is a raster, whose values are numbers, and {value!r} is none; "
+                f"{path} is a raster, whose values are numbers, and {value!r} is not a number; "
                 f"{_values_there(path)}",
-                remedy="see --oracle-values, or oracle.values in owl.toml",
+                remedy="correct --oracle-values, or oracle.values in owl.toml",
             ) from error
     return codes
 
 
 def _values_there(path: str) -> str:
-    """Say which values a raster has."""
+    """Return which values a raster has, for a message."""
     values = values_of(path)
     if len(values) == 0:
         return "it has no data"
@@ -133,12 +141,15 @@ def _quoted(words: list[str]) -> str:
 def _vector_shares(
     oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
 ) -> tuple[Shares, BoolArray]:
-    """Return each class's share of a patch's area; a point counts as the whole patch it lies in."""
+    """Return each class's share of a patch's area; a point counts as its whole patch."""
     keys = [oracle.column] if oracle.column else []
     if is_osm(path) and not keys:
         raise ConfigError(
-            f"{path} is an OSM file: say which tags mean {_quoted(wanted)}, with "
-            "--oracle-column landuse --oracle-values industrial say"
+            f"{path} is an OSM file, and oracle.column is missing",
+            remedy=(
+                f"name the tags that mean {_quoted(wanted)}, for example with "
+                "--oracle-column landuse --oracle-values industrial"
+            ),
         )
     layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
     check_extent(path, layer.extent, pool, a_part=a_part)
@@ -152,7 +163,7 @@ def _vector_shares(
     shares, is_mapped = np.zeros((len(pool), len(wanted))), np.zeros(len(pool), dtype=bool)
     for part in pool.parts:
         windows, footprints = part.windows, part.windows.footprints()
-        # a last column for features of other classes: they say that somebody looked there
+        # a last column for features of other classes: they show that the patch was mapped
         of_part = class_shares(footprints, *polygons.onto(windows), len(wanted) + 1)
         in_scene = shapely.points(reproject(shapely.get_coordinates(points), crs, windows.crs))
         patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
@@ -165,13 +176,13 @@ def _vector_shares(
 
 
 def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
-    """Return the number of each feature's class within ``wanted``, its length for any other."""
+    """Return each feature's class as a position in ``wanted``, its length for any other class."""
     if oracle.column is None:
         if oracle.values:
             raise ConfigError(
-                f"which attribute of {oracle.path} holds {' or '.join(_all(oracle))}? Name it "
-                "with --oracle-column, or as oracle.column",
-                remedy=f"known: {', '.join(layer.fields)}",
+                f"oracle.column is missing: it names the attribute of {oracle.path} that holds "
+                f"{' or '.join(_all(oracle))}; the file has {', '.join(layer.fields)}",
+                remedy="name one of them with --oracle-column, or as oracle.column in owl.toml",
             )
         return np.zeros(len(layer.features), dtype=np.int64)
     if oracle.column not in layer.features:
@@ -185,11 +196,12 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
         values = oracle.values.get(name, (name,))
         has_value = np.isin(text, values)
         if not has_value.any():
-            seen = sorted(set(text.tolist()))
+            present = sorted(set(text.tolist()))
+            shown = ", ".join(map(repr, present[:_SHOWN]))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; there "
-                f"are {', '.join(map(repr, seen[:_SHOWN]))}{' ...' if len(seen) > _SHOWN else ''}",
-                remedy="say which with --oracle-values, or oracle.values in owl.toml",
+                f"are {shown}{' ...' if len(present) > _SHOWN else ''}",
+                remedy="name the values with --oracle-values, or as oracle.values in owl.toml",
             )
         codes[has_value] = code
     return codes

@@ -1,1 +1,1 @@
-"""What can be done with a run: a file per thing, named as its command is."""
+"""What can be done with a run: one module per command, named after it."""

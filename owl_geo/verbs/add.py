@@ -1,4 +1,4 @@
-"""Scenes that are added to a run: tiled and computed for themselves, put behind those it has."""
+"""Adding scenes to a run: they are tiled and computed on their own, then appended."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from owl_geo.work.workers import Workers
 
 @dataclass(frozen=True)
 class Added:
-    """What became of the scenes that were to be added."""
+    """What happened to each scene that was to be added."""
 
     run: Run
-    done: tuple[str, ...]  # names of the scenes that are new
-    skipped: tuple[str, ...]  # of those that the run had already
+    done: tuple[str, ...]  # names of the new scenes
+    skipped: tuple[str, ...]  # names of the scenes that the run already had
     failed: tuple[FailedScene, ...]
-    patches: int  # that are new
-    scenes: list[str]  # a line per new scene
-    concepts: list[str]  # a line per concept, of the new patches
+    patches: int  # number of new patches
+    scenes: list[str]  # one line per new scene
+    concepts: list[str]  # one line per concept, about the new patches
 
 
 def add(
@@ -50,20 +50,20 @@ def add(
     workers: Workers | None = None,
     report: Reporter = silent,
 ) -> Added:
-    """Add scenes to a run, named as ``find_scenes`` has it; those it has already are skipped.
+    """Add scenes to a run, named as for ``find_scenes``; scenes that it already has are skipped.
 
-    Patches, concepts, and with an oracle the truth and the held-out part, are computed for the new
-    scenes alone and put behind the others. What the run has stays: patches, band statistics,
-    answers, rounds, a batch that waits. The next query sees all patches. Either all new files are
-    in place or none: a process that is killed leaves the run as it was, or the next command that
-    opens it puts the rest in place.
+    Patches and concepts, and with an oracle the truth and the held-out part, are computed for the
+    new scenes alone and appended. What the run already has stays: patches, band statistics,
+    answers, rounds, a batch that is waiting for answers. The next query considers all patches.
+    Either all new files are put in place or none: if the process is killed, the run is left as it
+    was, or the next command that opens it completes the change.
 
-    With ``on_error="skip"`` scenes that cannot be read, lack a band or lie outside every layer are
-    left out and named. ``workers`` compute the concepts; threads of this process if none are
-    named.
+    With ``on_error="skip"``, scenes that cannot be read, lack a band or lie outside every layer are
+    left out and named. ``workers`` compute the concepts; the default is threads of this process.
 
-    Raises RunError where the run is no run on scenes, or its owl.toml was edited since; SourceError
-    where a scene cannot be added, or all fail; LayerError, ConfigError. Then nothing is changed.
+    Raises RunError where the run is not on scenes, or its owl.toml has been edited since;
+    SourceError where a scene cannot be added, or all fail; LayerError, ConfigError. The run is then
+    unchanged.
     """
     run = Run(path)
     with run.locked():
@@ -81,10 +81,10 @@ def _add(
     growth = unopened_source(run.settings_here.source).growth
     if growth is None:
         raise RunError(
-            f"{run.path} has a {run.settings.source.kind} source",
-            remedy="only to a run on scenes can scenes be added",
+            f"{run.path} has a {run.settings.source.kind} source, which cannot grow",
+            remedy="make a new run on scenes with `owl-geo init --scene`",
         )
-    patches = run.patches  # says so where owl.toml was edited since
+    patches = run.patches  # raises RunError where owl.toml has been edited since
     addition = growth.addition(words, masks, on_error, run.path)
     if addition.settings is None:
         return _nothing(run, addition, addition.failed)
@@ -121,7 +121,7 @@ def _add(
 
 
 def _nothing(run: Run, addition: Addition[Any], failed: tuple[FailedScene, ...]) -> Added:
-    """Return that nothing was added; raises SourceError where that is since all failed."""
+    """Return a result without new scenes; raises SourceError if every scene failed."""
     if failed and not addition.present:
         raise NoSceneLeft(failed)
     return Added(run, (), addition.present, failed, 0, [], [])
@@ -129,7 +129,7 @@ def _nothing(run: Run, addition: Addition[Any], failed: tuple[FailedScene, ...])
 
 @dataclass(frozen=True)
 class _Fresh:
-    """The patches of new scenes, computed for themselves."""
+    """The patches of the new scenes, computed on their own."""
 
     patches: pd.DataFrame
     truth: pd.DataFrame | None
@@ -144,14 +144,14 @@ class _Fresh:
         workers: Workers | None,
         report: Reporter,
     ) -> _Fresh:
-        """Compute concepts and truth of a source of the new scenes alone, and of its settings.
+        """Compute concepts and truth for a source that holds only the new scenes.
 
-        Raises SourceError, LayerError.
+        ``settings`` are the run's, with that source. Raises SourceError, LayerError.
         """
         source.check_bands(settings.oracle.path if settings.oracle else None)
         if source.bands != run.index.statistics.bands:
             raise SourceError(
-                f"the new scenes give the bands {', '.join(source.bands)}, the run has "
+                f"the new scenes have the bands {', '.join(source.bands)}, but the run has "
                 f"{', '.join(run.index.statistics.bands)}"
             )
         if not len(source.index):

@@ -1,7 +1,7 @@
-"""Which model is meant by what a run says of patches now, and what all of that depends on.
+"""The model behind everything that a run currently says about patches, and what it depends on.
 
-It is the one that the next round would learn from the answers of this moment, so that maps,
-pictures and the next batch say the same. Nothing of it is kept, and no round is written.
+It is the model that the next round would learn from the current answers, so that maps, pictures and
+the next batch agree. It is not saved, and no round is written.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("owl_geo")
 
-_VERSION = 1  # of what is computed of a model; a change makes finished scenes stale
+_VERSION = 1  # of what is computed from a model; changing it makes finished scenes stale
 
 
 @dataclass(frozen=True)
 class CurrentModel:
-    """Which model is meant, without having learnt it yet."""
+    """A description of the current model, which has not been learnt yet."""
 
-    number: int  # of the round whose model it is: the next, or the last where no answer is new
-    is_new: bool  # has not been learnt by any round
+    number: int  # the round that it belongs to: the next, or the last if no answer is new
+    is_new: bool  # no round has learnt it
     answers: Answers
     labels: pd.Series  # the newest label of each answered patch, by patch_id
-    digest: str  # of all that the maps depend on
+    digest: str  # of everything that the maps depend on
 
     @classmethod
     def of(cls, run: Run) -> CurrentModel:
@@ -56,7 +56,7 @@ class CurrentModel:
             )
         if len(np.unique(answers.labels)) == 1:
             only = run.settings.classes[answers.labels[0]]
-            log.warning("every answer so far is %s: the maps can tell nothing apart", only)
+            log.warning("every answer so far is %s: the maps cannot tell patches apart", only)
         return cls(
             number,
             is_new,
@@ -66,7 +66,7 @@ class CurrentModel:
         )
 
     def learner(self, run: Run, search: Search) -> Learner:
-        """Learn it as the round would, or take over what the round has learnt."""
+        """Learn the model as the round would, or load what the round has learnt."""
         learner = search.learner()
         if learner.goes_on and not self.is_new:
             learner.restore(run.files.model(self.number))
@@ -77,8 +77,8 @@ class CurrentModel:
 
 
 def _digest(run: Run, current: pd.DataFrame, answers: Answers, number: int) -> str:
-    """Digest answers, settings, patches, the model before, and what changed of the pixels that are
-    learnt from; a round that is written since then and learnt from the same changes nothing.
+    """Digest answers, settings, patches, the previous model, and changes to the pixels of answered
+    patches; a round that is written later and learns from the same does not change the digest.
     """
     digest = hashlib.sha256(f"{_VERSION} {number}\n".encode())
     decisive = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}

@@ -1,7 +1,7 @@
-"""What is wrong with this installation, or with a run: one check after the other, each for itself.
+"""What is wrong with this installation, or with a run: a series of independent checks.
 
 A check that breaks is a finding too, never a traceback. Nothing heavy is imported before the check
-that is about it, so that whoever prints findings as they come says something at once.
+that concerns it, so that whoever prints findings as they arrive has something to show at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ State = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and what to do about it; the latter empty where nothing is to do."""
+    """What one check found, and what to do about it, which is empty if there is nothing to do."""
 
     state: State
     what: str
@@ -41,23 +41,23 @@ Check = tuple[str, Callable[[], Iterable[Finding]]]
 
 
 def examine(checks: Iterable[Check]) -> Iterator[Finding]:
-    """Run checks one by one and yield what they find; one that breaks is a problem of its own."""
+    """Run checks one by one and yield what they find; a check that breaks is itself a problem."""
     for name, check in checks:
         try:
             yield from check()
         except OwlError as error:
-            remedy = error.remedy or "mend that, then ask again"
+            remedy = error.remedy or "fix that, then run the check again"
             yield Finding("problem", f"{name}: {error.message}", remedy)
-        except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks go on
+        except Exception as error:  # noqa: BLE001 - whatever is broken, the other checks must run
             text = " ".join(f"{type(error).__name__}: {error}".split())
             yield Finding("problem", f"{name}: {text}", _REINSTALL)
 
 
-_REINSTALL = "install owl-geo anew, in an environment of its own"
+_REINSTALL = "reinstall owl-geo in an environment of its own"
 _OLDEST = (3, 11)
 _LITTLE, _NO_SPACE = 2e9, 1e8  # bytes
 
-# By the name of the package: the module that has to load.
+# The module that has to load, by the name of its package.
 _PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -79,7 +79,7 @@ _EXTRAS = {
     "activeml": (("skactiveml",), "--strategy skactiveml:NAME"),
     "cluster": (("distributed",), "--cluster"),
     "fast": (("openvino",), "scoring networks faster on a CPU"),
-    "postgis": (("sqlalchemy", "psycopg"), "answers in a database of the team"),
+    "postgis": (("sqlalchemy", "psycopg"), "answers in a team's database"),
 }
 _RASTER_DRIVERS = {
     "GTiff": "GeoTIFF",
@@ -139,12 +139,12 @@ def _gdal() -> Iterator[Finding]:
         drivers = env.drivers()
     for driver, use in _RASTER_DRIVERS.items():
         if driver not in drivers:
-            yield Finding("problem", f"GDAL has no driver {driver}, for {use}", _WHEELS)
-    found = [driver for driver in _RASTER_DRIVERS if driver in drivers]
-    yield Finding("ok", f"GDAL {rasterio.__gdal_version__} with {', '.join(found)}")
+            yield Finding("problem", f"GDAL lacks the {driver} driver, needed for {use}", _WHEELS)
+    available = [driver for driver in _RASTER_DRIVERS if driver in drivers]
+    yield Finding("ok", f"GDAL {rasterio.__gdal_version__} with {', '.join(available)}")
 
 
-_WHEELS = "take rasterio and pyogrio from PyPI or conda-forge, both from one of them"
+_WHEELS = "install rasterio and pyogrio from the same place, either PyPI or conda-forge"
 
 
 def _geopackage() -> Iterator[Finding]:
@@ -154,26 +154,30 @@ def _geopackage() -> Iterator[Finding]:
     if "w" in pyogrio.list_drivers().get("GPKG", ""):
         yield Finding("ok", f"GeoPackages can be written, GDAL {number}")
     else:
-        yield Finding("problem", f"GDAL {number} of pyogrio writes no GeoPackage", _WHEELS)
+        yield Finding("problem", f"pyogrio's GDAL {number} cannot write GeoPackages", _WHEELS)
 
 
 def _proj() -> Iterator[Finding]:
-    """Check pyproj's copy of PROJ and rasterio's; variables lead both astray."""
-    led = [name for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA") if os.environ.get(name)]
-    astray = f"unset {' and '.join(led)}, which lead to the data of another program"
+    """Check pyproj's copy of PROJ and rasterio's; environment variables can mislead both."""
+    misleading = [name for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA") if os.environ.get(name)]
+    unset = f"unset {' and '.join(misleading)}, to use the data that came with the packages"
     import pyproj
     from rasterio.warp import transform
 
     try:
         pyproj.Transformer.from_crs(32632, 4326).transform(500_000.0, 5_000_000.0)
         transform("EPSG:32632", "EPSG:4326", [500_000.0], [5_000_000.0])
-    except Exception as error:  # noqa: BLE001 - both libraries have trees of errors of their own
+    except Exception as error:  # noqa: BLE001 - each library has its own hierarchy of errors
         text = " ".join(str(error).split())
-        yield Finding("problem", f"PROJ cannot transform: {text}", astray if led else _REINSTALL)
+        remedy = unset if misleading else _REINSTALL
+        yield Finding("problem", f"PROJ cannot transform: {text}", remedy)
         return
     yield Finding("ok", f"PROJ {pyproj.proj_version_str}, data in {pyproj.datadir.get_data_dir()}")
-    if led:
-        yield Finding("note", f"{' and '.join(led)} set, and it works", f"if it stops: {astray}")
+    if misleading:
+        names = " and ".join(misleading)
+        yield Finding(
+            "note", f"PROJ works although the environment sets {names}", f"if that changes, {unset}"
+        )
 
 
 def _cubes() -> Iterator[Finding]:
@@ -193,7 +197,7 @@ def _gpu() -> Iterator[Finding]:
     if torch.cuda.is_available():
         yield Finding("ok", f"GPU: {torch.cuda.get_device_name(0)}")
     elif torch.backends.mps.is_available():
-        yield Finding("ok", "GPU: Apple's, as --device mps")
+        yield Finding("ok", "GPU: Apple, used with --device mps")
     else:
         yield Finding("ok", "no GPU; the default model needs none")
 
@@ -211,7 +215,7 @@ def _extra(name: str, modules: tuple[str, ...], use: str) -> Iterator[Finding]:
 
 def _folder(folder: Path, variable: str = "") -> Iterator[Finding]:
     """Check that a folder can be written and has room."""
-    elsewhere = f"set {variable} to another" if variable else "make it writable, or move it"
+    elsewhere = f"set {variable} to another folder" if variable else "make it writable, or move it"
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"owl")
@@ -222,9 +226,9 @@ def _folder(folder: Path, variable: str = "") -> Iterator[Finding]:
         return
     room = f"{free / 1e9:.1f} GB free in {folder}"
     if free < _NO_SPACE:
-        yield Finding("problem", room, f"make room, or {elsewhere}")
+        yield Finding("problem", room, f"free some space, or {elsewhere}")
     elif free < _LITTLE:
-        yield Finding("note", room, "make room before a large run")
+        yield Finding("note", room, "free some space before a large run")
     else:
         yield Finding("ok", f"{room}, writable")
 
@@ -233,14 +237,14 @@ def _folder(folder: Path, variable: str = "") -> Iterator[Finding]:
 
 
 def run_checks(path: Path) -> Iterator[Check]:
-    """Return the checks of a run folder; the later ones only if its settings can be read."""
+    """Return the checks of a run folder; later ones only if its settings can be read."""
     opened: list[Run] = []
 
     def settings() -> Iterator[Finding]:
         from owl_geo.run_folder.folder import Run
 
         opened.append(Run(path))
-        yield Finding("ok", f"{path}: owl.toml reads well")
+        yield Finding("ok", f"{path}: owl.toml can be read")
 
     yield "settings", settings
     if path.is_dir():
@@ -257,15 +261,16 @@ def run_checks(path: Path) -> Iterator[Check]:
 
 
 def _partial(path: Path) -> Iterator[Finding]:
-    found = list(path.rglob(".*.partial*"))
-    found += list(path.absolute().parent.glob(f".{path.absolute().name}.partial-*"))
-    if not found:
-        yield Finding("ok", "nothing half written lies around")
-    for place in sorted(found):
+    partials = list(path.rglob(".*.partial*"))
+    partials += list(path.absolute().parent.glob(f".{path.absolute().name}.partial-*"))
+    if not partials:
+        yield Finding("ok", "there are no half-written files")
+    for partial_path in sorted(partials):
         yield Finding(
             "note",
-            f"{place} was left by a command that was killed, or is being written now",
-            "it harms nothing; delete it when no owl-geo runs",
+            f"{partial_path} was left by a command that was killed, or is being written now; it "
+            "does no harm",
+            "delete it when no owl-geo is running",
         )
 
 
@@ -283,13 +288,13 @@ def _lock(run: Run) -> Iterator[Finding]:
         return
     if not was_there:
         (run.path / LOCK).unlink(missing_ok=True)
-    yield Finding("ok", "no other owl-geo works on it")
+    yield Finding("ok", "no other owl-geo is working on it")
 
 
 def _index(run: Run) -> Iterator[Finding]:
     patches, bands = len(run.patches), ", ".join(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
-        update = f"owl-geo init {run.path} --update"
+        update = f"run owl-geo init {run.path} --update"
         yield Finding("problem", f"truth.parquet has {len(run.truth)} rows, not {patches}", update)
     yield Finding("ok", f"{patches} patches, bands {bands}")
 
@@ -298,44 +303,43 @@ def _scenes(run: Run) -> Iterator[Finding]:
     from owl_geo.settings import owl_toml
 
     toml = run.path / owl_toml.FILE_NAME
-    places = run.scenes.paths
     missing = [
-        (name, place)
-        for name, own in places.items()
-        for place in own
-        if owl_toml.is_local(place) and not Path(place).exists()
+        (name, file)
+        for name, files in run.scenes.paths.items()
+        for file in files
+        if owl_toml.is_local(file) and not Path(file).exists()
     ]
-    for name, place in missing:
-        remedy = f"put it back, or say in {toml} where it is now"
-        yield Finding("problem", f"scene {name!r}: {place} does not exist", remedy)
+    for name, file in missing:
+        remedy = f"put it back, or give its new path in {toml}"
+        yield Finding("problem", f"scene {name!r}: {file} does not exist", remedy)
     for name in run.scenes.changed:
         yield Finding(
             "problem",
-            f"scene {name!r} changed since the run was made",
-            f"restore it, or owl-geo init {run.path} --update",
+            f"scene {name!r} has changed since the run was made",
+            f"restore it, or run owl-geo init {run.path} --update",
         )
     if not missing and not run.scenes.changed:
         bands = run.source.bands  # opens every header
         yield Finding(
-            "ok", f"scenes are there and unchanged: {len(run.grids)}, bands: {len(bands)}"
+            "ok", f"all scenes are present and unchanged: {len(run.grids)}, bands: {len(bands)}"
         )
 
 
 def _layers(run: Run) -> Iterator[Finding]:
-    """Check what only making the index anew would need."""
+    """Check the files that are needed only to rebuild the index."""
     from owl_geo.settings import owl_toml
 
-    here = run.settings_here
-    places = [path for _, path in here.named_files("layers", "concepts", "oracle")]
-    missing = [p for p in places if owl_toml.is_local(p) and not Path(p).exists()]
-    for place in missing:
+    named = run.settings_here.named_files("layers", "concepts", "oracle")
+    files = [path for _, path in named]
+    missing = [file for file in files if owl_toml.is_local(file) and not Path(file).exists()]
+    for file in missing:
         yield Finding(
             "note",
-            f"{place} does not exist; its concepts are kept in the run",
+            f"{file} does not exist; its concepts are kept in the run",
             "put it back before `owl-geo init --update` or `owl-geo add`",
         )
-    if places and not missing:
-        yield Finding("ok", f"layers, rasters and truth are there: {len(places)}")
+    if files and not missing:
+        yield Finding("ok", f"all layers, rasters and truth are present: {len(files)}")
 
 
 def _answers(run: Run) -> Iterator[Finding]:
@@ -346,8 +350,9 @@ def _answers(run: Run) -> Iterator[Finding]:
         first = history["patch_id"][unknown].iloc[0]
         yield Finding(
             "problem",
-            f"{int(unknown.sum())} answers are for patches that the index lacks, {first} say",
-            "restore source in owl.toml as it was",
+            f"{int(unknown.sum())} answers are for patches that the index lacks, for example "
+            f"{first}",
+            "restore the original source in owl.toml",
         )
 
 
@@ -356,11 +361,11 @@ def _rounds(run: Run) -> Iterator[Finding]:
     for entry in rounds:
         if entry.batch_id is None:
             continue
-        for place in run.batch_paths(entry).values():
-            if not place.exists():
+        for path in run.batch_paths(entry).values():
+            if not path.exists():
                 yield Finding(
                     "note",
-                    f"{place} is missing; answers that were ingested are kept",
-                    "restore it if it has answers that were not",
+                    f"{path} is missing; answers that were ingested are kept",
+                    "restore it if it held answers that were not ingested",
                 )
-    yield Finding("ok", f"rounds, their records whole: {len(rounds)}")
+    yield Finding("ok", f"all records of rounds are complete: {len(rounds)}")

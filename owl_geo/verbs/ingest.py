@@ -1,4 +1,4 @@
-"""Answered batches into the run: checked first, all of them, then kept for ever."""
+"""Taking answered batches into the run: all are checked first, then kept for good."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
 
-IMPORTED = "import"  # the batch of answers that are brought in from elsewhere
+IMPORTED = "import"  # the batch id of answers that come from elsewhere
 
 log = logging.getLogger("owl_geo")
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of one batch file."""
+    """What was taken in from one batch file."""
 
     path: Path
     counts: dict[str, int]  # answers in the file by label
     unanswered: int
     new: int
-    unchanged: int  # stored before
+    unchanged: int  # already stored
 
 
 def ingest(
     run: AnyRun, paths: Sequence[str | os.PathLike[str]], *, annotator: str
 ) -> list[Ingested]:
-    """Check every batch file, then store their answers; twice the same file changes nothing.
+    """Check every batch file, then store the answers; ingesting a file twice changes nothing.
 
-    ``run`` may be its folder; ``annotator`` stands in where a file names none. Raises BatchError,
-    with nothing stored, where any of the files cannot be taken in whole.
+    ``run`` may be the run's folder; ``annotator`` is used where a file names none. Raises
+    BatchError, with nothing stored, if any of the files cannot be taken in completely.
     """
     run = Run.of(run)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
@@ -70,11 +70,11 @@ def ingest(
     ]
     done = []
     for path, answers, notes in checked:
-        stood = run.labels.history()["seq"].max()  # not-a-number before the first
+        last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
         appended = run.labels.append(answers, footprints)
         if appended.new:
             history = run.labels.history()
-            _warn_of_old(path, history, history[~(history["seq"] <= stood)])
+            _warn_of_old(path, history, history[~(history["seq"] <= last_seq)])
         counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
         done.append(
             Ingested(
@@ -89,34 +89,35 @@ def ingest(
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
-    """Say which new answers change nothing, since later ones stand in the history already."""
-    told_by = ["patch_id", "annotator"]
-    rows = new.merge(newest_answers(history), on=told_by, suffixes=("", "_that_counts"))
+    """Warn of new answers that have no effect because the history already has later ones."""
+    answerer = ["patch_id", "annotator"]
+    rows = new.merge(newest_answers(history), on=answerer, suffixes=("", "_that_counts"))
     old = rows[
         (rows["seq"] != rows["seq_that_counts"]) & (rows["label"] != rows["label_that_counts"])
     ]
     if len(old):
         log.warning(
-            "%s: %d answers do not count, %s say: the same annotator answered otherwise, and by "
-            "labelled_at later; if that is not so, check the clocks of the computers",
+            "%s: %d answers do not count, for example %s: the same annotator has another answer "
+            "with a later labelled_at; if that is wrong, check the clocks of the computers",
             *(path, len(old), some(old["patch_id"].tolist())),
         )
 
 
 def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
-    """Bring in answers that are no batch of this run: exported ones, or a table of one's own.
+    """Import answers that are not a batch of this run: an export, or a table of your own.
 
-    A row without a label and a time is unanswered; one without a label at a time takes back what
-    its annotator said before. ``run`` may be its folder; ``annotator`` stands in where the file
-    names none. Raises BatchError, with nothing stored, where a patch or a label is not of this run.
+    A row with neither a label nor a time is unanswered; a row with a time but no label withdraws
+    the annotator's earlier answer. ``run`` may be the run's folder; ``annotator`` is used where the
+    file names none. Raises BatchError, with nothing stored, where a patch or a label does not
+    belong to this run.
     """
     run, path = Run.of(run), Path(path)
     rows = read_answers(path)
     answered = rows[rows["label"].notna() | rows["labelled_at"].notna()]
     _check_known(run, path, answered["patch_id"])
-    said = answered[answered["label"].notna()]
-    known = (*run.settings.classes, *RESERVED_LABELS)
-    check_labels(path, zip(said["patch_id"], said["label"], strict=True), known)
+    labelled = answered[answered["label"].notna()]
+    allowed = (*run.settings.classes, *RESERVED_LABELS)
+    check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)
     rounds = {entry.batch_id: entry.number for entry in run.rounds()}
     now = datetime.now(UTC).strftime(TIME_FORMAT)
     answers = []
@@ -136,9 +137,9 @@ def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str)
             )
         )
     footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
-    # unchecked, for answers of a labels.gpkg that a store still lacks come in this way
+    # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
     appended = run.label_store(check=False).append(answers, footprints)
-    counts = said["label"].value_counts()
+    counts = labelled["label"].value_counts()
     return Ingested(
         path=path,
         counts={str(label): int(n) for label, n in counts.items()},
@@ -162,8 +163,10 @@ def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
 
 
 def _round(path: Path, patch_id: str, text: str | None) -> int:
-    """Return the round that a file gives; 0 where it gives none."""
+    """Return the round that the file gives, or 0 if it gives none."""
     try:
         return int(float(text or 0))
     except (ValueError, OverflowError) as error:
-        raise BatchError(f"{path}: round of patch {patch_id!r} is {text!r}, no number") from error
+        raise BatchError(
+            f"{path}: the round of patch {patch_id!r} is {text!r}, which is not a number"
+        ) from error

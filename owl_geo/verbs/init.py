@@ -1,4 +1,4 @@
-"""Make a run: open the source, tile it, compute the concepts and the truth, write the folder."""
+"""Making a run: open the source, tile it, compute the concepts and the truth, write the folder."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ from owl_geo.work.workers import Workers
 
 _log = logging.getLogger("owl_geo")
 
-_FEW = 20  # patches in which nothing need be searched for
-_MANY = 100  # patches of a batch that is large, if it is more than a tenth of the pool
-_NEARLY_ALL = 0.8  # of the patches: a concept that holds in more tells little
+_FEW = 20  # patches: a smaller pool is not worth searching
+_MANY = 100  # patches: a larger batch is too large, if it is more than a tenth of the pool
+_NEARLY_ALL = 0.8  # of the patches: a concept that holds for more says little
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a new run holds, for people to read."""
+    """What a new run contains, for people to read."""
 
     run: Run
     bands: tuple[str, ...]
-    crs: str  # of the footprints: a code, or a name where it has none
-    scenes: list[str]  # a line per scene
-    concepts: list[str]  # a line per concept
+    crs: str  # of the footprints: a code, or its name if it has no code
+    scenes: list[str]  # one line per scene
+    concepts: list[str]  # one line per concept
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
-    truth: list[str]  # a line per class, and the held-out part; empty without an oracle
+    truth: list[str]  # a line for the pool and one for the held-out part; empty without an oracle
     failed: tuple[FailedScene, ...] = ()  # scenes that were left out
     notes: tuple[str, ...] = ()  # what the model does without
 
@@ -84,14 +84,14 @@ def init(
     workers: Workers | None = None,
     report: Reporter = silent,
 ) -> Summary:
-    """Make a run folder at ``path``, whole or not at all.
+    """Make a run folder at ``path``, completely or not at all.
 
     ``settings`` may be a mapping with the tables of owl.toml; ``report`` is given the name of each
-    piece of work and returns what is told how it goes on. With ``on_error="skip"`` scenes that
-    cannot be read, lack a band, or lie outside every layer are left out of the run, and named in
-    the summary. ``workers`` compute the concepts; threads of this process if none are named.
+    piece of work and returns a function that is called as it progresses. With ``on_error="skip"``,
+    scenes that cannot be read, lack a band, or lie outside every layer are left out of the run and
+    named in the summary. ``workers`` compute the concepts; the default is threads of this process.
 
-    Raises ConfigError, SourceError, LayerError or RunError; then nothing is left behind.
+    Raises ConfigError, SourceError, LayerError or RunError, and then leaves nothing behind.
     """
     path = Path(path)
     if not isinstance(settings, Settings):
@@ -117,25 +117,25 @@ def init(
 
 
 def _warn_of_size(loop: LoopSettings, made: _Index) -> None:
-    """Warn of a pool too small to search, and of batches that leave nothing to learn between."""
+    """Warn of a pool that is too small to search, and of batches too large to learn from often."""
     n = len(made.patches) - (0 if made.truth is None else int(made.truth["held_out"].sum()))
     if n < _FEW:
         _log.warning(
-            "the pool has %s: too little to search; take a smaller --patch-size, or more scenes",
+            "the pool has %s: too few to search; use a smaller --patch-size, or more scenes",
             "1 patch" if n == 1 else f"{n} patches",
         )
         return
     for what, size in (("first batch", loop.initial), ("batch", loop.query_budget)):
         if size > max(_MANY, n / 10):
             _log.warning(
-                "a %s of %d in a pool of %d: nothing is learnt while so many are labelled; "
-                "%s takes fewer",
+                "a %s of %d in a pool of %d is large: nothing is learnt until it is labelled; "
+                "use a smaller %s",
                 *(what, size, n, "--initial" if what == "first batch" else "--batch-size"),
             )
 
 
 def update(path: Path, *, workers: Workers | None = None, report: Reporter = silent) -> Summary:
-    """Make the patch index of a run again after its owl.toml was edited; answers stay.
+    """Rebuild the patch index of a run after its owl.toml was edited; answers are kept.
 
     Raises as ``init`` does, and RunError where an answered patch would no longer exist.
     """
@@ -149,16 +149,16 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
 
 
 def _check_answers_fit(run: Run, source: PoolSource) -> None:
-    """Raise RunError where the answers so far are for other bands, classes or patches."""
+    """Raise RunError where the existing answers are for other bands, classes or patches."""
     made_for = run.index.made_for
-    if not run.rounds() or made_for is None:  # a lost record of it is what update mends
+    if not run.rounds() or made_for is None:  # the update restores a record that was lost
         return
     now = run_setup.made_for(run.settings, source.bands)
     for name, before in made_for.items():
         if now[name] != before:
             raise RunError(
-                f"{run.path}: {name} cannot change once batches were asked, the model and the "
-                f"answers are for {before}",
+                f"{run.path}: {name} cannot change once a batch has been made, because the model "
+                f"and the answers are for {before}",
                 remedy="restore owl.toml, or make another run",
             )
 
@@ -171,7 +171,7 @@ def _make_index(
     on_error: OnError = "fail",
     before: Run | None = None,
 ) -> _Index:
-    """Tile and compute all; ``before`` is the run whose index this is to replace."""
+    """Tile the source and compute everything; ``before`` is the run whose index is replaced."""
     source = unopened_source(settings.source).open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
@@ -185,17 +185,18 @@ def _make_index(
 
 
 def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
-    """Warn of yes/no concepts that are the same nearly everywhere."""
+    """Warn of yes/no concepts that have the same value nearly everywhere."""
     for name in columns.select_dtypes(bool):
         share = float(columns[name].mean())
         of = getattr(concepts[str(name)], "of", None)
         if share == 0 and of is not None and columns[of].isna().all():
-            continue  # that is said of the concept it is of
+            continue  # the concept that it derives from is warned of instead
         if share > _NEARLY_ALL or share == 0:
             _log.warning(
-                "concepts.%s holds %s, so it tells little; change it in owl.toml, or leave it out",
+                "concepts.%s holds for %s of the patches, so it says little; change it in "
+                "owl.toml, or leave it out",
                 name,
-                f"for {share:.0%} of the patches" if share else "nowhere",
+                f"{share:.0%}" if share else "none",
             )
 
 
@@ -231,13 +232,13 @@ def concepts_of(
 
 
 def with_concepts(index: pd.DataFrame, columns: pd.DataFrame) -> pd.DataFrame:
-    """Return the patch index as the run keeps it."""
+    """Return the patch index in the form that the run keeps."""
     own = ["patch_id", "scene", "row_off", "col_off", "valid_fraction"]
     return pd.concat([index[own], columns], axis=1)
 
 
 def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
-    """Return the settings with the good scenes only."""
+    """Return the settings without the scenes that failed."""
     source = unopened_source(settings.source).without({scene.name for scene in failed})
     return settings.model_copy(update={"source": source})
 
@@ -245,9 +246,9 @@ def _without(settings: Settings, failed: Sequence[FailedScene]) -> Settings:
 def _truth(
     settings: Settings, source: PoolSource, parts: Sequence[int] = ()
 ) -> pd.DataFrame | None:
-    """Return patch_id, label, held_out and tested for a run with an oracle.
+    """Return patch_id, label, held_out and tested for a run with an oracle, else None.
 
-    Of a pool that came to be in ``parts``, each has the held-out patches that it was given then.
+    If the pool grew in ``parts``, each part keeps the held-out patches that it had at the time.
     """
     if settings.oracle is None:
         return None
@@ -264,13 +265,13 @@ def _truth(
 
 
 def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
-    """Warn where a model cannot be judged: the held-out part, or all, is of one side only."""
-    known = truth[truth["label"].notna()]
-    is_positive = known["label"] == positive
-    tested = is_positive[known["tested"]]
+    """Warn where a model cannot be judged: the pool or the held-out part is all of one kind."""
+    labelled = truth[truth["label"].notna()]
+    is_positive = labelled["label"] == positive
+    tested = is_positive[labelled["tested"]]
     if not is_positive.any():
         _log.warning(
-            "no patch is %s: none has enough of the truth; try a smaller --oracle-share or "
+            "no patch is %s: the truth covers too little of each; try a smaller --oracle-share or "
             "--patch-size",
             positive,
         )
@@ -278,7 +279,7 @@ def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
         _log.warning("every patch is %s: there is nothing to search for", positive)
     elif len(tested) and tested.nunique() < 2:
         _log.warning(
-            "%s in the held-out part: the AUC will not be known; try another --seed",
+            "%s in the held-out part, so there will be no AUC; try another --seed",
             f"nothing but {positive}" if tested.any() else f"no {positive}",
         )
 
@@ -286,7 +287,7 @@ def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
 def held_out_later(
     settings: Settings, windows: PoolWindows, n_before: int
 ) -> tuple[BoolArray, BoolArray]:
-    """Return which patches that join ``n_before`` others are held out, and which of them tested."""
+    """Return which of the patches added to ``n_before`` others are held out, and which tested."""
     rng = np.random.default_rng([settings.seed, 1, n_before])
     return hold_out_more(windows, n_before, settings.evaluation, rng)
 
@@ -294,7 +295,7 @@ def held_out_later(
 def truth_table(
     index: pd.DataFrame, labels: AnyArray, held: Sequence[tuple[BoolArray, BoolArray]]
 ) -> pd.DataFrame:
-    """Return the truth as the run keeps it; ``held`` is by part of the pool."""
+    """Return the truth as the run keeps it; ``held`` has one entry per part of the pool."""
     held_out, tested = (np.concatenate(part) for part in zip(*held, strict=True))
     return pd.DataFrame(
         {"patch_id": index["patch_id"], "label": labels, "held_out": held_out, "tested": tested}
@@ -302,8 +303,8 @@ def truth_table(
 
 
 def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
-    """Name a run by what defines it, so that one seed gives the same batches, names included."""
-    # where answers are kept says nothing of what is asked
+    """Name a run by what defines it, so that the same seed gives the same batches and names."""
+    # where answers are kept does not change what is asked
     digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id", "labels"}).encode())
     digest.update("\n".join(patches["patch_id"]).encode())
     return digest.hexdigest()[:8]

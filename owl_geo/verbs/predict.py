@@ -1,6 +1,6 @@
-"""What the model says of every patch, as maps: a scene at a time, and the whole at the end.
+"""What the model predicts for every patch, as maps: scene by scene, then all scenes together.
 
-Which model that is, ``current_model`` says; what is written of it, ``maps.outputs``.
+``current_model`` defines which model that is, and ``maps.outputs`` what is written.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
     from owl_geo.learners.base import Learner
 
-_FEWEST_FRAMES, _MOST_FRAMES = 20, 1000  # patches that are listed where nobody says how many
+_FEWEST_FRAMES, _MOST_FRAMES = 20, 1000  # patches that are listed by default
 
 OnError = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of each scene, and where the maps are."""
+    """What happened to each scene, and where the maps are."""
 
     done: tuple[str, ...]
-    skipped: tuple[str, ...]  # were up to date
-    failed: Mapping[str, str]  # scene: why
+    skipped: tuple[str, ...]  # already up to date
+    failed: Mapping[str, str]  # the reason by scene
     folder: Path
 
     @property
@@ -80,42 +80,44 @@ def predict(
 ) -> Summary:
     """Write the probability, uncertainty and class of every patch of a run as maps.
 
-    A scene that was finished before, from the same answers, settings and patches, is left alone.
-    The mosaics and the GeoPackage hold the scenes that were made from the same.
+    A scene that was finished earlier from the same answers, settings and patches is left alone. The
+    mosaics and the GeoPackage hold the scenes that were made from the current ones.
 
     Args:
         run: the run, or its folder.
         out: where the maps go; None = ``predictions`` in the run's folder.
-        top: patches in the GeoPackage, the most probable ones; None = a tenth of all, 20 at least
-            and 1,000 at most.
-        scenes: names of the scenes to do; empty = all.
-        on_error: what a scene that cannot be read does: ``fail`` raises, ``skip`` goes on and
-            reports it. What is finished stays.
-        overwrite: do finished scenes again.
-        device: where a network works.
-        workers: who does the pool's work; threads of this process if none are named.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        top: number of most probable patches in the GeoPackage; None = a tenth of all, but at least
+            20 and at most 1,000.
+        scenes: names of the scenes to predict; empty = all.
+        on_error: what happens if a scene cannot be read: ``fail`` raises, ``skip`` continues and
+            reports it. Finished scenes are kept.
+        overwrite: redo finished scenes.
+        device: where a network runs.
+        workers: who does the pool's work; None = threads of this process.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
 
-    Raises RunError while there is no answer to learn from, where another process writes there, or
-    the disk is full; SourceError where pixels cannot be read that the model is to learn from.
+    Raises RunError if there is no answer to learn from, another process is writing there, or the
+    disk is full; SourceError if pixels that the model learns from cannot be read.
     """
     if top is not None and top < 1:
-        raise ConfigError(f"--top is {top}, but one patch is the least")
+        raise ConfigError(f"--top is {top}, but must be at least 1")
     run = Run.of(run)
     model = CurrentModel.of(run)
     if top is None:
         top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     path = Path(out) if out is not None else run.path / FOLDER
-    known = list(run.patches["scene"].unique())
+    with_patches = list(run.patches["scene"].unique())
     for name in scenes:
-        if name not in known:
+        if name not in with_patches:
             raise ConfigError(
-                f"no patch of a scene {name!r} in {run.path}", remedy=suggestion(name, known)
+                f"{run.path} has no patches in a scene {name!r}",
+                remedy=suggestion(name, with_patches),
             )
     with only_one(path):
         folder = PredictionFolder.of(run, model, path)
-        folder.forget(set(folder.record.scenes) - set(known))
-        wanted = [name for name in known if not scenes or name in scenes]
+        folder.forget(set(folder.record.scenes) - set(with_patches))
+        wanted = [name for name in with_patches if not scenes or name in scenes]
         todo = [name for name in wanted if overwrite or not folder.is_finished(name)]
         failed = _predict(folder, todo, on_error, device, workers, report) if todo else {}
         folder.write_whole(top, changed=bool(todo))
@@ -133,15 +135,16 @@ def predictions(
     """Read the maps that ``predict`` wrote, by scene.
 
     Each has the DataArrays ``probability``, ``uncertainty`` and ``class`` over y and x, with the
-    coordinates of the cells' centres and the CRS. A scene that was left out of the last call is as
-    an earlier one made it. Raises RunError where there are none, or a file is damaged.
+    coordinates of the cell centres and the CRS. A scene that the last call left out is as an
+    earlier call wrote it. Raises RunError if there are none, or a file is damaged.
     """
     run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER
     record = PredictionRecord.read(folder / FILE_NAME)
     if not record.scenes:
         raise RunError(
-            f"no predictions in {folder}", remedy=f"make them with `owl-geo predict {run.path}`"
+            f"there are no predictions in {folder}",
+            remedy=f"make them with `owl-geo predict {run.path}`",
         )
     return {
         name: read_maps(folder, entry["file"], legend_of(run)).assign_attrs(scene=name)
@@ -157,7 +160,7 @@ def _predict(
     workers: Workers | None,
     report: Reporter,
 ) -> dict[str, str]:
-    """Do the scenes one after the other and return those that failed, with the reasons."""
+    """Predict the scenes one by one and return those that failed, with the reasons."""
     from owl_geo.learners.scoring import pick_device
 
     folder.forget_whole()
@@ -169,15 +172,15 @@ def _predict(
         search = run.search(pick_device(device), workers, report, source)
         try:
             learner = folder.model.learner(run, search)
-        except SourceError as error:  # left out or not, it holds what the model learns from
+        except SourceError as error:  # the model learns from the scene, so it cannot be skipped
             raise SourceError(f"the model cannot be learnt: {error}") from error
         where = run.patches.groupby("scene", sort=False).indices  # sorted positions
         total, done = sum(len(where[name]) for name in todo), 0
         progress = report("Predicting")
         for name in todo:
-            told = None if progress is None else partial(_tell, progress, done, total)
+            scene_progress = None if progress is None else partial(_tell, progress, done, total)
             try:
-                _predict_scene(folder, name, search, learner, where[name], told)
+                _predict_scene(folder, name, search, learner, where[name], scene_progress)
             except SourceError as error:
                 if on_error == "fail":
                     raise
@@ -205,8 +208,11 @@ def _predict_scene(
 
 
 def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
-    """Open those of a run's scenes that there are; return the source and why not the others, by
-    scene. Raises OwlError where the source as a whole cannot be opened."""
+    """Open the scenes of a run that can be read.
+
+    Returns the source, and for each scene that it lacks the reason. Raises OwlError where the
+    source as a whole cannot be opened.
+    """
     try:
         return run.source, {}
     except OwlError:

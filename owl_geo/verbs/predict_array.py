@@ -1,4 +1,4 @@
-"""What the model of a run says of imagery that is not in the run, as arrays for notebooks."""
+"""What a run's model predicts for imagery that is not in the run, as arrays for notebooks."""
 
 from __future__ import annotations
 
@@ -42,19 +42,21 @@ def predict_array(
     """Return probability, uncertainty and class of every patch of ``imagery``.
 
     The model is the one that the run's next query would learn, and features, concepts and bands are
-    scaled as in the run, so that a pool and its neighbour are judged alike. The run is not changed.
+    scaled as in the run, so that the run's pool and other imagery are judged alike. The run is not
+    changed.
 
     Args:
         run: the run, or its folder.
-        imagery: with the run's bands by name, x and y, perhaps dates; see ``CubeSource``.
-        time: what several dates become, see ``CubeSource``.
-        crs: of the imagery, in place of what it says itself.
-        device: where a network works.
-        report: given the name of each piece of long work, returns what is told how far it is.
+        imagery: has the run's bands by name, x and y, and optionally dates; see ``CubeSource``.
+        time: how several dates are combined; see ``CubeSource``.
+        crs: CRS of the imagery, replacing its own.
+        device: where a network runs.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
 
     The result has ``probability`` and ``uncertainty`` as float32 and ``class`` as uint8, each
-    ``(y, x)`` with one cell per patch, coordinates of the cells' centres and the CRS. Raises
-    RunError while there is no answer to learn from, SourceError where the imagery does not fit.
+    ``(y, x)`` with one cell per patch, the coordinates of the cell centres and the CRS. Raises
+    RunError if there is no answer to learn from, SourceError if the imagery does not fit the run.
     """
     from owl_geo.learners.scoring import pick_device
     from owl_geo.sources.cube.source import CubeSource
@@ -83,11 +85,11 @@ def predict_array(
         a_part=True,
         kept=KeptLayers(run.path / LAYERS),
     ).columns
-    there = pd.concat([source.index, columns], axis=1)[run.patches.columns]
+    new = pd.concat([source.index, columns], axis=1)[run.patches.columns]
     n = len(run.patches)
     search = Search(
         settings,
-        pd.concat([run.patches, there], ignore_index=True),
+        pd.concat([run.patches, new], ignore_index=True),
         JoinedSource(run.source, source),
         run.index.statistics,
         device=pick_device(device),
@@ -97,7 +99,7 @@ def predict_array(
         n_encoded=run.index.parts[0] if settings.model.by_gradient else n,
         n_scaled=n,
     )
-    positions = np.arange(n, n + len(there), dtype=np.int64)
+    positions = np.arange(n, n + len(new), dtype=np.int64)
     learner = model.learner(run, search)
     members = search.members(learner, positions, model.number, report("Predicting"))
     cells = cells_of(windows_of(source).of_scene(_NAME))

@@ -1,4 +1,4 @@
-"""The folder that ``predict`` writes: what is finished in it, and what is made of that."""
+"""The folder that ``predict`` writes: its finished scenes, and what is made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from owl_geo.sources.base import positions_of
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
 
-FOLDER = "predictions"  # in the run's, unless another is named
+FOLDER = "predictions"  # in the run's folder, unless another is named
 
 
 def legend_of(run: Run) -> Legend:
@@ -35,7 +35,7 @@ def legend_of(run: Run) -> Legend:
 
 @dataclass(frozen=True)
 class PredictionFolder:
-    """A run's predictions in a folder, as the model that is meant now sees them."""
+    """A folder of a run's predictions, compared with what the current model would predict."""
 
     path: Path
     run: Run
@@ -44,7 +44,7 @@ class PredictionFolder:
 
     @classmethod
     def of(cls, run: Run, model: CurrentModel, path: Path | None = None) -> PredictionFolder:
-        """Open the folder at ``path``, None = the run's own; it need not be there yet."""
+        """Open the folder at ``path``, None = the run's own; it need not exist yet."""
         path = run.path / FOLDER if path is None else path
         return cls(path, run, model, PredictionRecord.read(path / FILE_NAME))
 
@@ -55,11 +55,11 @@ class PredictionFolder:
 
     @cached_property
     def files(self) -> dict[str, str]:
-        """The name of each scene's files, without a suffix."""
+        """The name of each scene's files, without the suffix."""
         return file_names(self.scenes)
 
     def is_finished(self, scene: str) -> bool:
-        """Whether the scene was finished from what is meant now, and its files are there."""
+        """Whether the scene was finished from the current model and pixels, and its files exist."""
         file, entry = self.files[scene], self.record.scenes.get(scene)
         if entry is None or entry != {"file": file, "made_from": self.made_from(scene)}:
             return False
@@ -67,15 +67,15 @@ class PredictionFolder:
         return all(path.exists() for path in [*paths, table_path(self.path, file)])
 
     def made_from(self, scene: str) -> str:
-        """Return a digest of all that the scene's maps depend on, also of pixels that changed."""
+        """Return a digest of all that the scene's maps depend on, including changed pixels."""
         return self.model.digest + self.run.scenes.changed.get(scene, "")
 
     def write_scene(
         self, scene: str, patch_ids: Sequence[str], prediction: ScenePrediction
     ) -> None:
-        """Write all that is said of a scene and note that it is finished; raises RunError.
+        """Write a scene's predictions and record that it is finished; raises RunError.
 
-        ``patch_ids`` are those of the prediction's rows.
+        ``patch_ids`` belong to the rows of the prediction.
         """
         file, legend = self.files[scene], legend_of(self.run)
         write_table(
@@ -92,7 +92,7 @@ class PredictionFolder:
         self.record.write()
 
     def forget(self, scenes: Collection[str]) -> None:
-        """Delete what was said of scenes that it is no longer true of; raises RunError."""
+        """Delete predictions that are out of date; raises RunError."""
         for name in set(scenes) & set(self.record.scenes):
             file = self.record.scenes.pop(name)["file"]
             self.record.write()
@@ -102,13 +102,13 @@ class PredictionFolder:
                 table_path(self.path, file).unlink(missing_ok=True)
 
     def forget_whole(self) -> None:
-        """Delete what is made over all scenes, before it is a mixture of old and new."""
+        """Delete what is made over all scenes, before it becomes a mixture of old and new."""
         with disk_errors(self.path):
             for output in outputs().values():
                 output.whole(self.path).unlink(missing_ok=True)
 
     def write_whole(self, top: int, *, changed: bool) -> None:
-        """Write what is made over all finished scenes, unless it is there; raises RunError.
+        """Write what is made over all finished scenes, unless it is up to date; raises RunError.
 
         ``top`` patches are listed as the most probable; ``changed`` is whether a scene was redone.
         """
@@ -131,9 +131,9 @@ class PredictionFolder:
         self.record.write()
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return what is said of each patch of the finished scenes, by scene.
+        """Return the predictions for each patch of the finished scenes, by scene.
 
-        Columns are those of ``maps.patches.read_table``. Raises RunError where a file is damaged.
+        Columns are those of ``maps.patches.read_table``. Raises RunError if a file is damaged.
         """
         return {
             name: read_table(table_path(self.path, self.files[name]))
@@ -160,13 +160,13 @@ class PredictionFolder:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing predictions there; labelling goes on meanwhile.
+    """Keep other processes from writing predictions there; labelling can go on meanwhile.
 
-    What a killed process left half-made is cleared away. Raises RunError.
+    What a killed process left unfinished is removed. Raises RunError.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    busy = f"another owl-geo writes predictions into {folder}; wait until it is done"
+    busy = f"another owl-geo is writing predictions into {folder}; wait until it has finished"
     with locked(folder / ".lock", busy):
         for left_over in [*folder.glob("*/.scratch-*"), *folder.glob("..*.partial-*")]:
             shutil.rmtree(left_over, ignore_errors=True)

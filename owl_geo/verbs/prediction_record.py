@@ -15,7 +15,7 @@ FILE_NAME = "predictions.json"
 
 @dataclass
 class PredictionRecord:
-    """What predictions.json says: of each finished scene its file and what it was made from."""
+    """The content of predictions.json: each finished scene's file and what it was made from."""
 
     path: Path
     scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class PredictionRecord:
 
     @classmethod
     def read(cls, path: Path) -> PredictionRecord:
-        """Read it; a damaged one is none, and its scenes are done again."""
+        """Read the record; a damaged one counts as empty, so that its scenes are redone."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             scenes = {
@@ -31,17 +31,17 @@ class PredictionRecord:
                 for name, entry in values["scenes"].items()
             }
             if any(not _is_own(entry["file"]) for entry in scenes.values()):
-                raise ValueError("a file lies elsewhere")  # and must not be deleted
+                raise ValueError("a file is outside the folder")  # and must not be deleted
             return cls(path, scenes, str(values["whole"]))
         except DAMAGE:
             return cls(path)
 
     def write(self) -> None:
-        """Write it whole; raises RunError."""
+        """Write the whole record; raises RunError."""
         values = {"whole": self.whole, "scenes": self.scenes}
         write_text(self.path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
 def _is_own(file: str) -> bool:
-    """Whether a file's name leads to nothing outside the folder of predictions."""
+    """Whether a file's name stays within the folder of predictions."""
     return bool(file) and file.isprintable() and not set(file) & set("/\\:") and file[0] != "."

@@ -1,6 +1,6 @@
-"""What can be said of a run before it is made: its patches, a patch size that suits, disk and time.
+"""What is known about a run before it is made: its patches, a suitable patch size, disk and time.
 
-Only headers are read, no pixels, and nothing is written.
+Only headers are read, not pixels, and nothing is written.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from owl_geo.types import SceneGrid
 
 _USUAL = 32
 _SMALLEST, _LARGEST = 16, 64
-_FEWEST = 100  # patches that make a search, ten a side
-_FINE, _COARSE = 5.0, 30.0  # metres of a pixel between which 32 pixels are 160 to 960 m
+_FEWEST = 100  # patches that are worth searching, ten a side
+_FINE, _COARSE = 5.0, 30.0  # metres per pixel between which 32 pixels span 160 to 960 m
 _METRES_PER_DEGREE = 111_320.0
 
-# Measured on two processors without a GPU, pools of 10,000 to a million patches of 32 x 32 pixels
-# in four bands, four concepts of a layer (benchmarks/pool.py): seconds to begin with, and per patch
-# or per value of a pixel.
+# Measured on two processors without a GPU, with pools of 10,000 to a million patches of 32 x 32
+# pixels in four bands and four concepts from a layer (benchmarks/pool.py): seconds at the start,
+# and seconds per patch or per pixel value.
 _INIT = (2.0, 33e-6)
 _FIRST_QUERY = (6.5, 12e-9)
 _PREDICT = (5.0, 12e-6)
 _ROUND_BYTES = 400_000  # a batch and a model
-_INDEX_BYTES = 60  # of a patch: its row in the index, and in the predictions
+_INDEX_BYTES = 60  # per patch: its row in the index, and in the predictions
 
 
 @dataclass(frozen=True)
 class PatchSize:
-    """A patch size that suits the scenes, and why."""
+    """A patch size that suits the scenes, and the reason."""
 
     pixels: int
     why: str
@@ -48,20 +48,20 @@ class PatchSize:
 
 @dataclass(frozen=True)
 class Preview:
-    """A run that is not made yet."""
+    """A run that has not been made yet."""
 
     grids: Mapping[str, SceneGrid]
     bands: tuple[str, ...]
-    n_patches: int  # at most; clouds and missing data are not looked for
+    n_patches: int  # at most, since clouds and missing data are not looked for
     patch_size: int
-    n_bytes: int  # of the run folder after the planned rounds, about
-    seconds: Mapping[str, float]  # by command, about
+    n_bytes: int  # approximate size of the run folder after the planned rounds
+    seconds: Mapping[str, float]  # approximate, by command
 
 
 def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Preview:
-    """Look at what ``init`` would do with the same arguments.
+    """Return what ``init`` would do with the same arguments.
 
-    Raises ConfigError, SourceError, LayerError or RunError where that is sure to fail.
+    Raises ConfigError, SourceError, LayerError or RunError where ``init`` is certain to fail.
     """
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
@@ -98,11 +98,11 @@ def _check_layers(settings: Settings) -> None:
 
 
 def suitable_patch_size(source: SourceSection) -> PatchSize | None:
-    """Return 32 pixels, or what suits a source better; scenes are opened for their grids.
+    """Return 32 pixels, or a size that suits the source better; scenes are opened for their grids.
 
-    32 is kept for pixels of 5 to 30 m; finer ones get 64, coarser ones 16. Where that makes fewer
-    than a hundred patches it is 16. None where the source has a patch size of its own, or nothing
-    can be opened: whoever opens it next says what is wrong.
+    The size is 32 for pixels of 5 to 30 m, 64 for finer ones and 16 for coarser ones. It is also 16
+    where the pool would otherwise have fewer than a hundred patches. Returns None where the source
+    has a patch size of its own, or nothing can be opened: whoever opens it next reports why.
     """
     try:
         grids, n_scenes = unopened_source(source).sample_grids()
@@ -124,7 +124,7 @@ def _patches(grids: Sequence[SceneGrid], size: int) -> int:
 
 
 def pixel_metres(grid: SceneGrid) -> float:
-    """Return the edge of a pixel in metres, about, in whatever unit the CRS is."""
+    """Return the approximate edge of a pixel in metres, whatever the unit of the CRS."""
     width, height = pixel_size(grid)
     crs = crs_of(grid.crs)
     if crs.is_geographic:
@@ -137,14 +137,14 @@ def pixel_metres(grid: SceneGrid) -> float:
 
 
 def length(metres: float) -> str:
-    """Return a length for people: ``10 m``, ``0.5 m``, ``1.2 km``."""
+    """Return a length for people to read: ``10 m``, ``0.5 m``, ``1.2 km``."""
     if metres >= 1000:
         return f"{metres / 1000:.3g} km"
     return f"{metres:.3g} m"
 
 
 def unit_note(grids: Mapping[str, SceneGrid]) -> str:
-    """Say it where a CRS is not in metres, which is fine; empty where all are."""
+    """Return a note where a CRS is not in metres, which is fine; empty where all are."""
     for grid in grids.values():
         crs = crs_of(grid.crs)
         if crs.is_geographic:

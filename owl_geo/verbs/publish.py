@@ -1,4 +1,4 @@
-"""A round's batch into the store that a team shares, where it becomes a layer."""
+"""Putting a round's batch into the store that a team shares, where it becomes a layer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_INFO_ANNOTATOR, LEASE_COLU
 
 
 def publish(run: Run, entry: Round) -> Publication:
-    """Make the batch of a round a layer of the store; one that is there already stays.
+    """Make the batch of a round a layer of the store; a layer that already exists is kept.
 
-    Of a team's batch the patches in all parts are wanted by all, and the others by whoever comes
-    first: leases share them out while people label. Raises RunError, where the run's store has no
-    layers above all.
+    In a team's batch, the patches in all parts are for everyone to label, and the others for
+    whoever gets there first: leases share them out while people label. Raises RunError, for example
+    where the run's store has no layers.
     """
     layers = run.labels.layers()
     if entry.batch_id is None:
         raise RunError(
-            f"{run.path}: round {entry.number} asked nothing", remedy="there is no batch to show"
+            f"{run.path}: round {entry.number} asked nothing, so it has no batch",
+            remedy="run `owl-geo query` to make one",
         )
     table = _whole(entry, [read_table(path) for path in run.batch_paths(entry).values()])
     settings = run.settings
@@ -44,24 +45,24 @@ def publish(run: Run, entry: Round) -> Publication:
 
 
 def _shared(entry: Round) -> set[str]:
-    """Return the patches that everybody of a team is to label."""
-    parts = [set(places) for places in entry.team.values()]
-    return {entry.patch_ids[place] for place in set.intersection(*parts)} if parts else set()
+    """Return the patches that everyone in a team is to label."""
+    parts = [set(numbers) for numbers in entry.team.values()]
+    return {entry.patch_ids[number] for number in set.intersection(*parts)} if parts else set()
 
 
 def _whole(entry: Round, parts: Sequence[BatchTable]) -> BatchTable:
-    """Return the batch that was dealt out into parts, ranked as a whole."""
+    """Return the whole batch that was dealt out in parts, ranked again as one."""
     if not entry.team:
         return parts[0]
     columns = list(parts[0].kinds)
     patch_id, rank = columns.index("patch_id"), columns.index("rank")
-    found = {
+    by_patch = {
         row[patch_id]: (row, polygon)
         for part in parts
         for row, polygon in zip(part.rows, part.polygons, strict=True)
     }
     ranked = [
-        (*found[patch][0][:rank], number, *found[patch][0][rank + 1 :])
+        (*by_patch[patch][0][:rank], number, *by_patch[patch][0][rank + 1 :])
         for number, patch in enumerate(entry.patch_ids, start=1)
     ]
     return replace(
@@ -69,10 +70,10 @@ def _whole(entry: Round, parts: Sequence[BatchTable]) -> BatchTable:
         info={name: v for name, v in parts[0].info.items() if name != BATCH_INFO_ANNOTATOR},
         fids=list(range(1, len(ranked) + 1)),
         rows=ranked,
-        polygons=[found[patch][1] for patch in entry.patch_ids],
+        polygons=[by_patch[patch][1] for patch in entry.patch_ids],
     )
 
 
 def _in_order(kinds: Collection[str]) -> list[str]:
-    """Return the columns as the file has them, those that annotators fill in included."""
+    """Return the columns in the order of the file, including those that annotators fill in."""
     return [name for name in kinds if name not in BATCH_COLUMNS_AFTER] + list(BATCH_COLUMNS_AFTER)

@@ -1,7 +1,7 @@
-"""One round of the search on disk: learn from the answers, choose what to ask, write it down.
+"""One round of the search on disk: learn from the answers, choose what to ask, write the batch.
 
-Answers come in by ``ingest``, at another time and in another process; all that the two share is the
-run folder. What a round does with the answers is told in ``search``.
+Answers arrive through ``ingest``, at another time and in another process; the two share only the
+run folder. ``search`` describes what a round does with the answers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
+from owl_geo.schema import WHY_COLUMNS
 from owl_geo.search import Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
@@ -31,7 +32,7 @@ from owl_geo.work.workers import Workers
 
 log = logging.getLogger("owl_geo")
 
-_DEALING = 100  # what the random numbers are for; others than those of ``search``
+_DEALING = 100  # the purpose of the random numbers, distinct from those in ``search``
 
 
 def query(
@@ -46,25 +47,26 @@ def query(
 ) -> Round:
     """Choose and write the next batch; return its round.
 
-    Until the last batch has an answer, from each annotator that has a part of it, that batch is
-    returned again, unless told to ``go_on``.
+    The last batch is returned again until every annotator who has a part of it has answered, unless
+    ``go_on`` is set.
 
     Args:
         run: the run, or its folder.
         device: where networks learn and score.
-        workers: who do the pool's work; threads of this process if none are named.
-        report: given the name of each piece of long work, returns what is told how far it is.
-        annotators: who get a part of the batch each, in place of ``team.annotators`` in owl.toml.
-        overlap: share of the batch that all of them get, in place of ``team.overlap``.
-        go_on: ask anew although nobody, or not everybody, has answered yet.
+        workers: who does the pool's work; None = threads of this process.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
+        annotators: who gets a part of the batch, replacing ``team.annotators`` in owl.toml.
+        overlap: share of the batch that all of them get, replacing ``team.overlap``.
+        go_on: make a new batch although nobody, or not everybody, has answered yet.
 
-    Raises RunError when every patch is answered, or the batch that waits is for others than
-    ``annotators``; ConfigError where the names or the overlap make no team.
+    Raises RunError if every patch is answered, or the batch that is waiting is for people other
+    than ``annotators``; ConfigError if the names or the overlap do not make a valid team.
     """
     run = Run.of(run)
     team = _team(run, annotators, overlap)
     with run.locked():
-        run.journal.sync_metrics()  # a process that was killed may not have come to it
+        run.journal.sync_metrics()  # a process that was killed may not have got that far
         waits = None if go_on else run.waiting()
         if waits is None:
             return _advance(run, device, workers, report, team)
@@ -78,8 +80,8 @@ def query(
         in_all = set.intersection(*map(set, waits.team.values()))
         if len(in_all) != n_shared(len(waits.patch_ids), overlap):
             log.warning(
-                "%d of %d patches of batch %s, which waits, are for all; --overlap counts from "
-                "the next batch on",
+                "%d of the %d patches in batch %s, which is waiting, are for everyone; --overlap "
+                "takes effect with the next batch",
                 *(len(in_all), len(waits.patch_ids), waits.batch_id),
             )
     return waits
@@ -103,7 +105,7 @@ def conclude(
     workers: Workers | None = None,
     report: Reporter = silent,
 ) -> Round:
-    """Fit and measure once more on all answers, without asking anything."""
+    """Fit and measure once more on all answers, without making a batch."""
     with run.locked():
         return _advance(run, device, workers, report, None)
 
@@ -115,8 +117,8 @@ def _advance(
     report: Reporter,
     team: TeamSettings | None,
 ) -> Round:
-    """Do a round; without a team, not even an empty one, it asks nothing."""
-    from owl_geo.learners import scoring  # torch, which a batch that waits does not need
+    """Do a round; it makes no batch if ``team`` is None (an empty team still gets one)."""
+    from owl_geo.learners import scoring  # imports torch, which a waiting batch does not need
 
     started = time.perf_counter()
     rounds = run.rounds()
@@ -127,7 +129,8 @@ def _advance(
     n_pool = int(search.askable(answers).sum())
     if team is not None and not n_pool:
         raise RunError(
-            f"{run.path}: every patch is answered", remedy="there is nothing left to ask"
+            f"{run.path}: every patch is answered, so there is nothing left to ask",
+            remedy="map the result with `owl-geo predict`",
         )
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     learner = search.resumed(run.files.model(number - 1) if rounds else None)
@@ -136,7 +139,7 @@ def _advance(
     batch_id = f"{run.settings.run_id}-{number:03d}" if batch is not None else None
     has_learnt = len(answers.labels) > 0
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
-    # of another pool, other patches are watched
+    # a pool that has changed since has other patches to watch
     same_pool = bool(rounds) and rounds[-1].number >= run.index.since
     last_watched = rounds[-1].watched if same_pool else ()
     by_hand = has_learnt and run.truth is None
@@ -194,22 +197,22 @@ def _advance(
 def _parts(
     run: Run, history: pd.DataFrame, asked: tuple[str, ...], team: TeamSettings, number: int
 ) -> dict[str, tuple[int, ...]]:
-    """Deal a batch out to the team; return by annotator which of ``asked`` are theirs."""
+    """Deal a batch out to the team; return each annotator's share as positions in ``asked``."""
     if not team.annotators:
         return {}
     newest = newest_answers(history)
     answered_by = newest[newest["patch_id"].isin(asked)].groupby("patch_id")["annotator"].agg(set)
     rng = np.random.default_rng([run.settings.seed, number, _DEALING])
     parts = dealt(asked, team.annotators, team.overlap, rng, answered_by.to_dict())
-    place = {patch: number for number, patch in enumerate(asked)}
-    return {name: tuple(place[patch] for patch in part) for name, part in parts.items()}
+    position = {patch: number for number, patch in enumerate(asked)}
+    return {name: tuple(position[patch] for patch in part) for name, part in parts.items()}
 
 
 def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
     """Return the patches that were drawn at random, with the model's probability for each."""
     return {
-        asked[place]: float(batch.terms.probability[place])
-        for place in np.flatnonzero(batch.audited)
+        asked[position]: float(batch.terms.probability[position])
+        for position in np.flatnonzero(batch.audited)
     }
 
 
@@ -219,9 +222,7 @@ def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:
     table = gpd.GeoDataFrame(
         rows, geometry=run.footprints(rows["patch_id"].tolist()).array, crs=run.crs
     )
-    table["score"] = batch.terms.score
-    table["uncertainty"] = batch.terms.uncertainty
-    table["relevance"] = batch.terms.relevance
-    table["probability"] = batch.terms.probability
+    for column in WHY_COLUMNS:
+        table[column.name] = getattr(batch.terms, column.name)
     table["scene_crs"] = [search.source.grids[scene].crs for scene in table["scene"]]
     return table

@@ -1,4 +1,4 @@
-"""Where a run stands, what the random part of its batches says of the rest, and what to do next."""
+"""Where a run stands, what its random audit says about the rest, and what to do next."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Status:
     asked: int  # patches in all batches
     labels: dict[str, int]  # answered patches by label, the most frequent first
     model: RoundMetrics | None  # of the newest model that has seen labels
-    left: TargetsLeft | None  # by the audit; None while nothing of it is answered
+    left: TargetsLeft | None  # estimated from the audit; None while none of it is answered
     quality: Quality | None  # of the predictions for the audit's patches
     hint: Hint | None  # whether to stop
-    relevance: tuple[Factor, ...]  # what the answers say of the concepts, the strongest first
-    agreement: Agreement | None  # between annotators; None while one alone has labelled
+    relevance: tuple[Factor, ...]  # what the answers say about the concepts, strongest first
+    agreement: Agreement | None  # between annotators; None while only one has labelled
     disputed: int  # patches where annotators' labels tie, which are asked again
-    waiting: tuple[Path, ...]  # files of the last batch that wait for their first answer
+    waiting: tuple[Path, ...]  # files of the last batch that have no answers yet
     next_step: Literal["query", "label", "run", "nothing"]
 
 
 def status(run: AnyRun) -> Status:
-    """Read where a run stands; raises RunError or ConfigError where its folder is damaged."""
+    """Return where a run stands; raises RunError or ConfigError where its folder is damaged."""
     run = Run.of(run)
     rounds = run.rounds()
     history = run.labels.history()
@@ -76,24 +76,24 @@ def status(run: AnyRun) -> Status:
 
 
 def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
-    """Say of every answered patch when it was asked first, and whether chance had drawn it."""
+    """Return when each answered patch was first asked, and whether it was drawn at random."""
     first: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
     for entry in asked:
         for patch in entry.patch_ids:
             first.setdefault(patch, entry)
-        # a draw from a pool that has grown since says nothing of what was added
+        # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
-    known = current[current["patch_id"].isin(first.keys())]
-    patches = known["patch_id"].tolist()
-    # one that was drawn, went unanswered and was asked again still is what chance drew
+    answered = current[current["patch_id"].isin(first.keys())]
+    patches = answered["patch_id"].tolist()
+    # a patch that was drawn, left unanswered and asked again still counts as drawn at random
     entries = [drawn.get(patch, first[patch]) for patch in patches]
     return Answered(
         round=np.array([entry.number for entry in entries], dtype=np.int64),
         n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
         is_audit=np.array([patch in drawn for patch in patches], dtype=bool),
-        is_target=(known["label"] == run.settings.positive).to_numpy(dtype=bool),
+        is_target=(answered["label"] == run.settings.positive).to_numpy(dtype=bool),
         probability=np.array(
             [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
         ),

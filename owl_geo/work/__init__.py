@@ -1,1 +1,1 @@
-"""Who does the pool's work, threads or a cluster, and what is told of its progress."""
+"""Who does the pool's work, threads or a cluster, and how its progress is reported."""

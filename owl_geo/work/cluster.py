@@ -1,4 +1,4 @@
-"""The pool's work on a cluster, by Dask distributed: any of its deployments, or processes here."""
+"""The pool's work on a Dask cluster: any deployment, or processes on this machine."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ R = TypeVar("R")
 
 _log = logging.getLogger("owl_geo")
 
-_AHEAD = 4  # items per thread of the cluster that are under way at once
-_ATTEMPTS = 3  # at an item whose workers are lost
-_PATIENCE = 60  # seconds that a scheduler is waited for
-_GREETING = 10.0  # seconds for its first word
+_AHEAD = 4  # items in progress at once, per thread of the cluster
+_ATTEMPTS = 3  # tries per item when its workers are lost
+_PATIENCE = 60  # seconds to wait for a scheduler
+_GREETING = 10.0  # seconds to wait for the scheduler's greeting
 _LONGEST_GREETING = 2**20  # bytes
 
 
 @contextmanager
 def opened(where: str | None) -> Iterator[Workers]:
-    """Give the workers at ``where``, until the end of the block.
+    """Provide the workers at ``where`` until the end of the block.
 
     Args:
         where: None for threads of this process; ``local`` for a process per processor; or the
-            address of a Dask scheduler, ``tcp://10.0.0.5:8786`` say, whose workers have owl-geo
-            installed and see the scenes under the same paths.
+            address of a Dask scheduler, for example ``tcp://10.0.0.5:8786``, whose workers have
+            owl-geo installed and see the scenes under the same paths.
 
     Raises ClusterError where Dask is missing or the scheduler does not answer.
     """
@@ -63,7 +63,7 @@ def opened(where: str | None) -> Iterator[Workers]:
             reason = " ".join(str(error).split())
             raise ClusterError(
                 f"no cluster at {where}: {reason}",
-                remedy="give local, or a scheduler's address such as tcp://10.0.0.5:8786",
+                remedy="use local, or a scheduler's address such as tcp://10.0.0.5:8786",
             ) from error
         threads = sum(client.nthreads().values())
         _log.info("cluster %s: %d threads", client.scheduler.address, threads)
@@ -71,37 +71,38 @@ def opened(where: str | None) -> Iterator[Workers]:
 
 
 def _check_speaks_first(address: str) -> None:
-    """Raise ClusterError where something listens at a ``tcp://`` address that is no scheduler.
+    """Raise ClusterError where whatever listens at a ``tcp://`` address is not a scheduler.
 
-    A scheduler greets whoever connects, with the length of its greeting first. Dask's client takes
-    whatever comes for such a length, and waits for what does not speak first, as a web server.
+    A scheduler greets every client, sending the length of its greeting first. Dask's client takes
+    whatever arrives for such a length, and waits for a server that never speaks first, such as a
+    web server.
     """
-    scheme, _, place = address.rpartition("://")
-    host, _, port = place.rpartition(":")
+    scheme, _, host_and_port = address.rpartition("://")
+    host, _, port = host_and_port.rpartition(":")
     if scheme not in ("", "tcp") or not host or not port.isdigit():
-        return  # the client knows more kinds of address, and says what is wrong with one
+        return  # the client accepts other kinds of address, and reports those it cannot use
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_GREETING) as there:
-            length = int.from_bytes(there.recv(8, socket.MSG_WAITALL), "little")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_GREETING) as server:
+            length = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "little")
     except TimeoutError:
         length = 0
     except OSError:
-        _log.warning("nothing answers at %s yet; waiting, %d seconds at most", address, _PATIENCE)
+        _log.warning("nothing answers at %s yet; waiting up to %d seconds", address, _PATIENCE)
         return
     if not 0 < length < _LONGEST_GREETING:
         raise ClusterError(
-            f"no Dask scheduler answers at {address}, but something else",
-            remedy="a scheduler's port is usually 8786, and 8787 its web page",
+            f"what answers at {address} is not a Dask scheduler",
+            remedy="give the scheduler's port, usually 8786, not that of its web page, 8787",
         )
 
 
 @contextmanager
 def local_cluster(n: int) -> Iterator[LocalCluster]:
-    """Start ``n`` processes of this machine as a cluster, until the end of the block."""
+    """Run ``n`` processes on this machine as a cluster until the end of the block."""
     import dask
     from distributed import LocalCluster
 
-    # Dask would set OMP_NUM_THREADS, in this process too: what it trains would differ by that
+    # Dask would set OMP_NUM_THREADS, in this process too, which changes what it trains
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": {}}),
         LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster,
@@ -110,7 +111,7 @@ def local_cluster(n: int) -> Iterator[LocalCluster]:
 
 
 class DaskWorkers:
-    """Workers of a Dask cluster; a worker that is lost changes nothing in what comes out."""
+    """Workers of a Dask cluster; losing a worker does not change the results."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -118,7 +119,7 @@ class DaskWorkers:
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """Yield results in order; the function is sent once to each worker.
 
-        Raises ClusterError where an item's workers are lost again and again.
+        Raises ClusterError where an item's workers are lost repeatedly.
         """
         call = _Call(self._client, function)
         running: deque[tuple[T, Future]] = deque()
@@ -143,14 +144,14 @@ class _Call:
         self._sent = self._send()
 
     def _send(self) -> Future:
-        """Send the function to every worker, once there is one."""
+        """Send the function to every worker, waiting until there is one."""
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
             return self._client.scatter(self._function, broadcast=True, hash=False)
         except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"the cluster at {self._client.scheduler.address} has no worker that answers",
-                remedy="start one, `dask worker` say, then run the same command again",
+                remedy="start one, for example with `dask worker`, then run the command again",
             ) from error
 
     def submit(self, item: Any) -> Future:
@@ -162,18 +163,18 @@ class _Call:
         for attempt in range(_ATTEMPTS):
             try:
                 return future.result()
-            except ImportError as error:  # of what a worker has to load
+            except ImportError as error:  # raised while a worker loads the function
                 raise ClusterError(
                     f"a worker of the cluster cannot do its work: {error}",
                     remedy="install the same owl-geo there, with the same extras",
                 ) from error
             except (KilledWorker, CancelledError) as error:
-                # all that held the function may be gone, and with it every task that waits for it
-                _log.warning("a worker of the cluster was lost; its work is done again")
+                # the lost workers may have held the only copies of the function
+                _log.warning("the cluster lost a worker; its work is being redone")
                 if attempt == _ATTEMPTS - 1:
                     raise ClusterError(
-                        "the cluster lost its workers three times in the same piece of work",
-                        remedy="give them more memory, then run the same command again",
+                        "the cluster lost its workers three times during the same piece of work",
+                        remedy="give them more memory, then run the command again",
                     ) from error
                 self._sent = self._send()
                 future = self.submit(item)
@@ -181,7 +182,7 @@ class _Call:
 
 
 def _applied(function: Callable[[T], R], item: T) -> R:
-    if "torch" in sys.modules:  # as among threads, so that not a bit differs
+    if "torch" in sys.modules:  # one thread, as in ``Threads``, so that results are identical
         sys.modules["torch"].set_num_threads(1)
     with threadpool_limits(1):
         return function(item)

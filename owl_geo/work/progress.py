@@ -1,13 +1,13 @@
-"""How long work tells how far it is: what it calls, and who decides what is shown."""
+"""How long-running work reports its progress: what it calls, and who decides what is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# Called with (done, total) while long work goes on.
+# Called with (done, total) while work is in progress.
 Progress = Callable[[int, int], None]
 
-# Given the name of a piece of work, returns what is called as it goes on.
+# Given the name of a piece of work, returns the function to call as it progresses.
 Reporter = Callable[[str], Progress | None]
 
 
@@ -17,7 +17,7 @@ def silent(_work: str) -> Progress | None:
 
 
 def part_of(progress: Progress | None, number: int, n_parts: int) -> Progress | None:
-    """Report on part ``number``, from 0, of ``n_parts`` that take equally long as on the whole."""
+    """Report part ``number`` (from 0) of ``n_parts`` equally long parts as part of the whole."""
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, n_parts * total)

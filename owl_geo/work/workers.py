@@ -1,7 +1,7 @@
-"""The pool's work, shared out: the same pieces whoever does them, the results in order.
+"""The pool's work, divided into pieces that are the same whoever does them, with results in order.
 
-What comes out must not depend on who worked: pieces follow the pool and never the number of
-workers, and linear algebra within a piece runs on one thread.
+Results must not depend on who did the work: pieces follow the pool and never the number of workers,
+and linear algebra within a piece runs on one thread.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _MOST_THREADS = 8  # each holds pixels of its own
-# Patches of a piece: fewer are not worth reading a file's blocks for, or handing out at all.
+# Patches per piece: fewer do not justify reading a file's blocks, or handing out a piece at all.
 _LARGE, _SMALL = 2048, 64
-_ENOUGH = 16  # pieces to share out, where the pool has so many
+_ENOUGH = 16  # pieces to hand out, if the pool is large enough
 
 
 class Workers(Protocol):
     """Whoever does a piece of work: threads of this process, or a cluster."""
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield ``function(item)`` of each item, in the order of the items.
+        """Yield ``function(item)`` for each item, in the order of the items.
 
-        The function goes to every worker once and may be large; items are many and small. An error
-        in one of them is raised here, and what was not begun is given up.
+        The function is sent to every worker once and may be large; items are many and small. An
+        error in one of them is raised here, and work that has not started is abandoned.
         """
 
 
 class Threads:
-    """Threads of this process, as many as it may use processors, or ``n``."""
+    """Threads of this process: ``n``, or one per available processor, up to eight."""
 
     def __init__(self, n: int | None = None) -> None:
         self._n = n or min(processors(), _MOST_THREADS)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield results in order; at most one more item than threads waits to be taken."""
+        """Yield results in order; at most one more item than there are threads is in progress."""
         running: deque[Future[R]] = deque()
         with threadpool_limits(1), ThreadPoolExecutor(self._n, "owl-geo-work") as pool:
             try:
@@ -61,8 +61,8 @@ class Threads:
 def pieces(positions: IntArray, chunk_starts: IntArray) -> list[IntArray]:
     """Cut ascending positions of an index where reading moves on to other blocks.
 
-    Neighbouring chunks go together until a piece has 2,048 patches or more. A pool that would make
-    only a few such pieces is cut evenly instead: reading it is the lesser part of the work.
+    Neighbouring chunks are joined until a piece has at least 2,048 patches. A pool that would give
+    only a few such pieces is cut evenly instead: reading it is the smaller part of the work.
     """
     n = len(positions)
     if n < _ENOUGH * _LARGE:
@@ -78,7 +78,7 @@ def pieces(positions: IntArray, chunk_starts: IntArray) -> list[IntArray]:
 
 
 def processors() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

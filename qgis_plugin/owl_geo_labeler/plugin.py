@@ -101,6 +101,8 @@ class OwlGeoPlugin(QObject):
             self._iface.unregisterCustomDropHandler(self._drop)
             for action in self._actions:
                 self._iface.removePluginMenu(_MENU, action)
+                if action.parent() is self._iface.mainWindow():  # the dock keeps its own
+                    action.deleteLater()
             self._actions.clear()
             self._iface.removeDockWidget(self.dock)
             self.dock.deleteLater()

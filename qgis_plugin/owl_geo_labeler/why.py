@@ -38,13 +38,10 @@ def why_lines(
             share=f"{float(probability):.0%}", positive=positive
         )
     lines.append((translate("OwlGeo", "The model"), says))
-    for name, title in (
-        ("uncertainty", translate("OwlGeo", "Uncertainty")),
-        ("relevance", translate("OwlGeo", "Relevance")),
-    ):
-        value = why.get(name)
-        if value is not None:
-            lines.append((title, f"{float(value):.3g}"))
+    for column in schema.WHY_COLUMNS:
+        value = why.get(column.name)
+        if column.in_panel and value is not None:
+            lines.append((translate("OwlGeo", column.title), f"{float(value):.3g}"))
     for name in why:
         if name not in schema.BATCH_COLUMNS_BEFORE:
             lines.append((name.replace("_", " "), _concept(why[name], name in distances)))

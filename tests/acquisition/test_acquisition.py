@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from owl_geo import ConceptWeightedSampler, RandomSampler, UncertaintySampler, entropy
-from owl_geo.acquisition.candidates import Candidates
+from owl_geo.acquisition.candidates import Candidates, Terms
 from owl_geo.acquisition.samplers import (
     DiscoverySampler,
     GreedySampler,
@@ -20,6 +22,7 @@ from owl_geo.acquisition.samplers import (
 from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.strategies import alpha_at, build_sampler
 from owl_geo.errors import ConfigError
+from owl_geo.schema import WHY_COLUMNS
 from owl_geo.settings.config import AcquisitionSettings
 
 WEIGHTS = {"urban": 2.0, "near_industrial": 3.0}
@@ -33,6 +36,10 @@ SAMPLERS = [
     GreedySampler(WEIGHTS),
     DiscoverySampler(0.2, 0.5, WEIGHTS),
 ]
+
+
+def test_a_batch_can_show_each_term_of_a_score() -> None:
+    assert [column.name for column in WHY_COLUMNS] == [term.name for term in fields(Terms)]
 
 
 def pool(n: int, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
@@ -194,7 +201,7 @@ def test_build_sampler_takes_the_ramp_of_the_round() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "text"),
-    [({"urbann": 2.0}, "did you mean 'urban'"), ({"land_cover": 2.0}, "no yes/no")],
+    [({"urbann": 2.0}, "did you mean 'urban'"), ({"land_cover": 2.0}, "not a yes/no concept")],
 )
 def test_weights_name_yes_no_concepts(weights: dict[str, float], text: str) -> None:
     with pytest.raises(ConfigError, match=text):

@@ -146,7 +146,7 @@ def test_it_needs_a_model_and_sensible_shares() -> None:
     given = candidates([0.5, 0.5], members=None)
     with pytest.raises(ValueError, match="needs probabilities"):
         DiscoverySampler().terms(given)
-    with pytest.raises(ConfigError, match=r"explore is 1\.5, but it lies between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"explore is 1\.5, but it must be between 0 and 1"):
         DiscoverySampler(1.5)
     with pytest.raises(ConfigError, match="promising is -1"):
         DiscoverySampler(0.1, -1)

@@ -151,7 +151,7 @@ def test_other_programs_find_the_classes_in_the_metadata(batch: Path) -> None:
 
 def test_a_batch_is_never_written_over(batch: Path) -> None:
     before = batch.read_bytes()
-    with pytest.raises(BatchError, match=r"batch\.gpkg exists; a batch is never written over"):
+    with pytest.raises(BatchError, match=r"batch\.gpkg exists; a batch is never overwritten"):
         written(batch)
     assert batch.read_bytes() == before
 
@@ -239,6 +239,26 @@ def test_the_style_is_the_layers_default(batch: Path) -> None:
     assert '"score"' not in style.findtext("mapTip")  # by which an audit's patch could be told
 
 
+def test_the_form_names_every_reason_for_the_choice(batch: Path) -> None:
+    with closing(sqlite3.connect(batch)) as connection:
+        (qml,) = connection.execute("SELECT styleQML FROM layer_styles").fetchone()
+    titles = {
+        alias.get("field"): alias.get("name") for alias in ElementTree.fromstring(qml).iter("alias")
+    }
+    reasons = {column.name: column.title for column in schema.WHY_COLUMNS}
+    assert {name: titles[name] for name in reasons} == {
+        **reasons,
+        "probability": "Probability of present",
+    }
+
+
+def test_the_form_of_a_batch_without_a_newer_column() -> None:
+    columns = ["patch_id", "rank", "score", *schema.BATCH_COLUMNS_AFTER]
+    style = ElementTree.fromstring(batch_style(columns, CLASSES, "present", []))
+    shown = [field.get("name") for field in style.iter("attributeEditorField")]
+    assert sorted(shown) == sorted(columns)
+
+
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 
 
@@ -316,7 +336,7 @@ os.kill(os.getpid(), 9)
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
 def test_an_edit_that_was_cut_off_is_said_and_left_to_qgis(batch: Path) -> None:
     subprocess.run([sys.executable, "-c", CUT_OFF, str(batch)], check=False)
-    with pytest.raises(BatchError, match="holds an edit that was cut off; open it once in QGIS"):
+    with pytest.raises(BatchError, match="an edit that was interrupted; open it once in QGIS"):
         read_batch(batch)
 
 
@@ -346,11 +366,11 @@ def no_batch(tmp_path: Path, kind: str) -> Path:
     ("kind", "message"),
     [
         ("missing", "does not exist"),
-        ("text", "is a text file, no GeoPackage"),
-        ("zip", "is a zip archive, no GeoPackage"),
-        ("empty", "is an empty file, no GeoPackage"),
+        ("text", "is a text file, not a GeoPackage"),
+        ("zip", "is a zip archive, not a GeoPackage"),
+        ("empty", "is an empty file, not a GeoPackage"),
         ("folder", "is a folder"),
-        ("sqlite", "is an SQLite database, no GeoPackage"),
+        ("sqlite", "is an SQLite database, not a GeoPackage"),
         ("truncated", "cannot read .*malformed"),
         ("layer", "has no layer 'batch'; it has patches"),
     ],
@@ -458,11 +478,20 @@ def test_now_may_be_of_any_zone(batch: Path) -> None:
             "patches of batch 'run-001': 'x/1', 'x/2', 'x/3' and 3 more; rem",
         ),
         ("SET label = 'Present' WHERE rank = 2", "'scene/0/32'.*'Present'.*did you mean 'present'"),
-        ("SET label = 'present ' WHERE rank = 2", "'present ', no label"),
-        ("SET label = 'x' WHERE rank < 4", "'x', no label of this run .and 2 more.; known: absent"),
-        ("SET label = 'skip', labelled_at = 'today'", "'scene/0/0' is 'today', no time"),
-        ("SET label = 'skip', labelled_at = '9999-12-31T23:00:00-05:00'", "-05:00', no time"),
-        ("SET label = 'skip', labelled_at = '0001-01-01T00:00:00+05:00'", "no time"),
+        ("SET label = 'present ' WHERE rank = 2", "'present ', which is not a label"),
+        (
+            "SET label = 'x' WHERE rank < 4",
+            "'x', which is not a label.* .and 2 more.; known: absent",
+        ),
+        (
+            "SET label = 'skip', labelled_at = 'today'",
+            "'scene/0/0' is 'today', .*not a time",
+        ),
+        (
+            "SET label = 'skip', labelled_at = '9999-12-31T23:00:00-05:00'",
+            "-05:00', .*not a time",
+        ),
+        ("SET label = 'skip', labelled_at = '0001-01-01T00:00:00+05:00'", "not a time"),
     ],
 )
 def test_what_does_not_fit_the_run_is_refused(batch: Path, statement: str, message: str) -> None:

@@ -246,7 +246,7 @@ def test_a_thousand_scenes_are_no_thousand_lines(tmp_path) -> None:
     for number in range(22):
         write_raster(tmp_path / f"{number:02}.tif", np.ones((1, 8, 8), dtype="uint16"))
     made = owl("init", "r", "--scene", "*.tif", "--patch-size", "8", "-v", cwd=tmp_path)
-    assert "  and 2 more; -v names them all" in made.stdout.splitlines()
+    assert "  and 2 more; -v lists them all" in made.stdout.splitlines()
     seen = re.findall(
         r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info: scene (\d+): 1 patches, [\d.]+ s$",
         made.stderr,

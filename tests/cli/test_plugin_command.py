@@ -149,7 +149,7 @@ def test_an_unknown_profile_and_a_foreign_folder_are_refused(
     (foreign / "notes.txt").touch()
     with pytest.raises(SystemExit, match="1"):
         main([*command, "default"])
-    assert capsys.readouterr().err.startswith(f"error: {foreign} is no QGIS plugin")
+    assert capsys.readouterr().err.startswith(f"error: {foreign} is not a QGIS plugin")
     assert (foreign / "notes.txt").exists()
 
 

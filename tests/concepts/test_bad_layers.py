@@ -93,7 +93,7 @@ BAD_OSM: dict[str, tuple[str, str | bytes]] = {
 @pytest.mark.parametrize("name", BAD_OSM)
 def test_a_broken_extract_is_refused_in_one_line(name: str, owl: Owl) -> None:
     file, content = BAD_OSM[name]
-    assert "is no OSM file, or a damaged one" in with_layer(owl, file, content).refusal()
+    assert "is not an OSM file, or is damaged" in with_layer(owl, file, content).refusal()
 
 
 @pytest.mark.parametrize(
@@ -241,11 +241,11 @@ def test_other_formats_are_refused_where_they_hold_nothing(name: str, owl: Owl) 
 def test_pipes_are_not_waited_for(owl: Owl) -> None:
     os.mkfifo(owl.folder / "pipe.gpkg")
     os.mkfifo(owl.folder / "pipe.osm")
-    assert "is no file" in with_layer(owl, "pipe.gpkg", None).refusal()
-    assert "is no file" in with_layer(owl, "pipe.osm", None).refusal()
+    assert "is not a file" in with_layer(owl, "pipe.gpkg", None).refusal()
+    assert "is not a file" in with_layer(owl, "pipe.osm", None).refusal()
     scene = owl.folder / "scene.tif"
     for option in ("--aoi", "--oracle"):
-        assert "is no file" in owl.init(scene, option, owl.folder / "pipe.gpkg").refusal()
+        assert "is not a file" in owl.init(scene, option, owl.folder / "pipe.gpkg").refusal()
 
 
 @pytest.mark.parametrize("option", ["--aoi", "--oracle"])

@@ -27,7 +27,7 @@ def test_parse(text: str, wanted: TagFilter) -> None:
 
 @pytest.mark.parametrize("text", ["", "=forest", "landuse=", "landuse=a||b", "a|b", "a|b=c", " "])
 def test_a_malformed_filter_is_named(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^concepts\.x: .* is no tag filter; write 'key'"):
+    with pytest.raises(ConfigError, match=r"^concepts\.x: .* is not a tag filter; write 'key'"):
         filters.parse(text, "concepts.x")
 
 

@@ -138,7 +138,7 @@ def test_osm_errors_are_one_line(tmp_path: Path) -> None:
     empty = write_osm(tmp_path / "empty.osm", SQUARE)
     with pytest.raises(LayerError, match=r"empty\.osm has no features with landuse, natural$"):
         read(empty, "landuse", "natural")
-    with pytest.raises(LayerError, match="say which tags"):
+    with pytest.raises(LayerError, match="name the tags"):
         read(empty)
     with pytest.raises(LayerError, match="has no layers"):
         read_layer(LayerSettings(path=empty, layer="lines"), ["landuse"])
@@ -146,7 +146,7 @@ def test_osm_errors_are_one_line(tmp_path: Path) -> None:
         read(tmp_path / "none.osm.pbf", "landuse")
     for name in ("text.osm", "text.osm.pbf", "text.osm.gz", "text.osm.bz2"):
         (tmp_path / name).write_text("no map at all\n")
-        with pytest.raises(LayerError, match=r"is no OSM file, or a damaged one") as caught:
+        with pytest.raises(LayerError, match=r"is not an OSM file, or is damaged") as caught:
             read(tmp_path / name, "landuse")
         assert name in str(caught.value) and "\n" not in str(caught.value)
 

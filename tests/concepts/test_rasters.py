@@ -102,7 +102,7 @@ def test_small_strips_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     fractions = raster(tmp_path / "a.tif", np.full((30, 30), 0.5, "float32"), 10)
-    with pytest.raises(LayerError, match="holds fractions, no classes"):
+    with pytest.raises(LayerError, match="holds fractions, not classes"):
         rasters.majority(fractions, WINDOWS)
     with pytest.raises(LayerError, match="1 band"):
         rasters.mean(fractions, WINDOWS, band=2)

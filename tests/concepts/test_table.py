@@ -323,7 +323,7 @@ def test_a_filter_that_finds_nothing_is_told_the_nearest_value(
         ({"x": {"kind": "share", "layer": "b"}}, "concepts.x: no layer 'b'"),
         (
             {"x": {"kind": "share", "layer": "a", "where": ["landuse=|"]}},
-            "concepts.x: 'landuse=|' is no tag filter",
+            "concepts.x: 'landuse=|' is not a tag filter",
         ),
         (
             {
@@ -345,7 +345,7 @@ def test_a_filter_that_finds_nothing_is_told_the_nearest_value(
         ),
         (
             {"flagg": {"kind": "given"}},
-            "concepts.flagg is given by the source, but this source gives no such concept; "
+            "concepts.flagg has kind 'given', but the source provides no such concept; "
             "did you mean 'flag'?",
         ),
     ],

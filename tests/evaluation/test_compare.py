@@ -228,7 +228,7 @@ class TestGoingOn:
 
     def test_a_folder_of_something_else_is_spared(self, runs, tmp_path: Path) -> None:
         (tmp_path / "thesis.txt").write_text("years of work")
-        with pytest.raises(RunError, match="not empty and no comparison"):
+        with pytest.raises(RunError, match="not empty and is not a comparison"):
             compare(plan(tmp_path, runs), overwrite=True)
         assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -236,7 +236,7 @@ class TestGoingOn:
 class TestWhatCannotBe:
     @pytest.mark.parametrize("budget", [0.0, 1.5, -1.0])
     def test_a_budget_is_a_share(self, budget: float, runs, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="it is a share of the pool"):
+        with pytest.raises(ConfigError, match="must be a share of the pool"):
             compare(plan(tmp_path / "c", runs, budget=budget))
         assert not (tmp_path / "c").exists()
 
@@ -291,7 +291,7 @@ class TestContestants:
         (mine,) = contestants([], {"mine": file})
         assert mine == Contestant("mine", {"acquisition": {"explore": 0.5}})
         for name in ("greedy", "full", "clairvoyant", "../x", ""):
-            with pytest.raises(ConfigError, match="cannot name a strategy of one's own"):
+            with pytest.raises(ConfigError, match="cannot name a strategy of your own"):
                 contestants([], {name: file})
         file.write_text("[acquisition\n")
         with pytest.raises(ConfigError, match="cannot be read as TOML"):

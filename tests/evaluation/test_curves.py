@@ -147,10 +147,10 @@ def test_records_that_contradict_themselves() -> None:
     for wrong, message in [
         (good.drop(columns="targets"), "no column 'targets'"),
         (good.iloc[:0], "no records"),
-        (pd.concat([good, good]), "here, a, seed 0, 10 labels: is there twice"),
-        (good.assign(positives_found=[1, 21]), "20 labels: has found more than there is"),
-        (good.assign(positives_found=[11, 12]), "10 labels: has found more than there is"),
-        (good.assign(pool=[200, 190]), "20 labels: has another pool"),
+        (pd.concat([good, good]), "here, a, seed 0, 10 labels: appears twice"),
+        (good.assign(positives_found=[1, 21]), "20 labels: has found more targets than there"),
+        (good.assign(positives_found=[11, 12]), "10 labels: has found more targets than there"),
+        (good.assign(pool=[200, 190]), "20 labels: has a different pool"),
     ]:
         with pytest.raises(RunError, match=message):
             curves.checked(wrong)

@@ -425,7 +425,7 @@ def test_a_scene_without_a_usable_patch_is_done_too(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "words", "options", "said"),
     [
-        ("synthetic", ["b.tif"], {}, "only to a run on scenes"),
+        ("synthetic", ["b.tif"], {}, "which cannot grow; make a new run"),
         ("geotiff", ["b=elsewhere.tif", "a=other.tif"], {}, "a scene 'a' already"),
         ("geotiff", ["{b}"], {"masks": ["m.tif"]}, "made without mask_bad"),
     ],

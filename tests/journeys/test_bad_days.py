@@ -212,7 +212,7 @@ def test_a_drive_without_locks(name: str, forks: Forks, stages: dict[str, Stage]
     stage = stages[name]
     begin(forks, stage)
     done = forks.run(*stage.arguments, code=NO_LOCKS)
-    assert_one_line(done, "cannot lock files", "put it on another drive")
+    assert_one_line(done, "cannot lock files", "move it to another drive")
     assert_nothing_half_written(forks, stage)
     assert_goes_on(forks, stage)
 
@@ -473,7 +473,7 @@ def test_a_journal_that_was_left_behind(which: str, forks: Forks, stages: dict[s
     assert Path(f"{forks.folder / which}-journal").exists()
     done = forks.run(*stage.arguments)
     if which == BATCH:
-        assert_one_line(done, "holds an edit that was cut off; open it once in QGIS")
+        assert_one_line(done, "holds an edit that was interrupted; open it once in QGIS")
         with closing(sqlite3.connect(forks.folder / which)) as another_program:
             another_program.execute("SELECT count(*) FROM batch").fetchall()
     assert_goes_on(forks, stage)
@@ -501,7 +501,7 @@ def test_a_clock_that_was_set_back(forks: Forks, stages: dict[str, Stage]) -> No
     relabel(forks.folder / BATCH, patch, "absent", "2026-03-01T10:05:00Z")
     late = forks.run(*stage.arguments)
     assert late.code == 0 and "1 new, 5 known before" in late.out
-    assert late.err.startswith(f"warning: {BATCH}: 1 answers do not count, '{patch}' say: the same")
+    assert late.err.startswith(f"warning: {BATCH}: 1 answers do not count, for example '{patch}'")
     assert late.err.count("\n") == 1
     current = Run(run).labels.current().set_index("patch_id")["label"]
     assert current[patch] == "present"
@@ -517,7 +517,7 @@ def test_a_clock_that_is_ahead(forks: Forks, stages: dict[str, Stage]) -> None:
     relabel(forks.folder / BATCH, patch, "absent", "2199-03-01T12:00:00Z")
     done = forks.run("ingest", "run", BATCH)
     assert done.code == 0 and "6 new" in done.out
-    assert done.err.startswith(f"warning: {BATCH}: labelled_at of '{patch}' lies in the future")
+    assert done.err.startswith(f"warning: {BATCH}: labelled_at of '{patch}' is in the future")
     assert "clock" in done.err and done.err.count("\n") == 1
 
 

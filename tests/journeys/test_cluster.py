@@ -202,7 +202,7 @@ def test_query_on_a_cluster_by_the_command_line(
 def test_no_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE", 1)
     with (
-        pytest.raises(ClusterError, match=r"no cluster at tcp://127.0.0.1:9: .*; give local, or"),
+        pytest.raises(ClusterError, match=r"no cluster at tcp://127.0.0.1:9: .*; use local, or"),
         cluster.opened("tcp://127.0.0.1:9"),
     ):
         pass
@@ -258,7 +258,7 @@ def test_what_listens_and_is_no_scheduler_is_one_line(
         thread = threading.Thread(target=answer)
         thread.start()
         with (
-            pytest.raises(ClusterError, match=f"no Dask scheduler answers at {address}, but some"),
+            pytest.raises(ClusterError, match=f"what answers at {address} is not a Dask"),
             cluster.opened(address),
         ):
             pass

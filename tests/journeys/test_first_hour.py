@@ -251,7 +251,8 @@ def test_a_folder_that_holds_runs_names_them(tmp_path: Path) -> None:
         make(tmp_path / "first" / name)
     error = one_error(owl("query", "first", cwd=tmp_path))
     assert (
-        "no run folder at first, but in it; did you mean 'first/other' or 'first/search'?" in error
+        "no run folder at first, but there is one in it; did you mean 'first/other' or "
+        "'first/search'?" in error
     )
 
 
@@ -262,10 +263,10 @@ def test_answers_that_were_not_taken_in_are_told_of(tmp_path: Path) -> None:
     label(run.batch_path(0), dict.fromkeys(first.patch_ids[:4], "absent"))
     ingest = "owl-geo ingest run run/rounds/000/batch.gpkg"
     assert (
-        f"has 4 answers that were not taken in yet: {ingest}\n"
+        f"has 4 answers that are not ingested yet: {ingest}\n"
         in owl(*("query", "run"), cwd=tmp_path).stdout
     )
-    assert f"take in what is labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout
+    assert f"ingest what has been labelled: {ingest}\n" in owl("status", "run", cwd=tmp_path).stdout
 
 
 def test_what_annotators_should_not_see_is_not_in_what_python_shows_of_a_round(tmp_path) -> None:

@@ -119,7 +119,7 @@ def test_a_file_that_is_replaced_is_noticed(
     with caplog.at_level(logging.WARNING, logger="owl_geo"):
         _ = run.source
     assert "scene 'trial' changed since" in caplog.text
-    assert problems(path) == ["scene 'trial' changed since the run was made"]
+    assert problems(path) == ["scene 'trial' has changed since the run was made"]
     owl_geo.predict(run)
     assert features(run) != kept
     assert problems(init.update(path).run.path) == []
@@ -143,7 +143,7 @@ def test_the_index_is_made_anew_after_an_edit(path: Path) -> None:
 
 def test_it_cannot_grow(path: Path, archive: Path) -> None:
     before = (path / "owl.toml").read_bytes()
-    with pytest.raises(RunError, match="has a trial source; only to a run on scenes") as refused:
+    with pytest.raises(RunError, match="has a trial source, which cannot grow") as refused:
         owl_geo.add(path, [str(archive)])
     assert "\n" not in str(refused.value)
     assert (path / "owl.toml").read_bytes() == before
@@ -151,7 +151,7 @@ def test_it_cannot_grow(path: Path, archive: Path) -> None:
 
 def test_it_has_no_truth_of_its_own(archive: Path, registered: None) -> None:
     values = {"source": {"kind": "trial", "path": str(archive)}, "oracle": {}}
-    with pytest.raises(ConfigError, match=r"oracle\.path is missing: this source has no truth"):
+    with pytest.raises(ConfigError, match=r"oracle\.path is missing, and this source has no"):
         owl_geo.init(archive.parent / "run", values)
 
 
@@ -173,7 +173,7 @@ def test_the_command_line_takes_it(archive: Path, tmp_path: Path) -> None:
     checked = owl("doctor", "run", cwd=tmp_path)
     assert checked.stdout.splitlines()[-1] == "no problems", checked.stdout
     added = owl("add", "run", "--scene", "patches.npz", cwd=tmp_path)
-    assert "only to a run on scenes can scenes be added" in one_error(added)
+    assert "which cannot grow; make a new run on scenes" in one_error(added)
     write_patches(archive, seed=1)
     updated = owl("init", "run", "--update", cwd=tmp_path)
     assert updated.returncode == 0, updated.stderr

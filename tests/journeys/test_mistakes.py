@@ -75,7 +75,7 @@ SEVEN = "it has 0, 1, 2, 3, 4, 5, 6"
         ("query Run --annotator ana", ["--annotators"]),
         ("query", ["RUN is the folder that `owl-geo init RUN` makes"]),
         ("ingest Run/rounds/000/batch.gpkg", ["the run comes first, then its batch"]),
-        (f"{INIT} --bands red nir", ["join lists by commas"]),
+        (f"{INIT} --bands red nir", ["join lists with commas"]),
         (f"{INIT} --head forrest", ["did you mean 'forest'?"]),
         (f"{INIT} --strategy uncertanty", ["did you mean 'uncertainty'?"]),
         (f"{INIT} --patch-size 10m", ["--patch-size", "'10m'"]),
@@ -116,15 +116,15 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --osm area.pbf", ["area.pbf does not exist", "did you mean 'area.osm'?"]),
         (f"{INIT} --osm aera.osm", ["aera.osm does not exist", "did you mean 'area.osm'?"]),
         (f"{INIT} --osm truth.gpkg", ["no column 'landuse'", "OpenStreetMap extract"]),
-        (f"{INIT} --osm scene.tif", ["it is a raster"]),
+        (f"{INIT} --osm scene.tif", ["the file is a raster"]),
         (f"{INIT} --aoi empty.geojson", ["no polygon", "draw some in QGIS"]),
         (f"{ORACLE} --oracle-column klass --oracle-values x", ["did you mean 'class'?"]),
         (f"{ORACLE} --oracle-column class", ["'clean', 'contaminated'", "--oracle-values"]),
-        (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "known: site, class"]),
-        (f"{STRATA}", ["is a raster: say which of its values mean 'present'", SEVEN]),
+        (f"{ORACLE} --oracle-values contaminated", ["--oracle-column", "the file has site, class"]),
+        (f"{STRATA}", ["is a raster", SEVEN, "name the values that mean 'present'"]),
         (f"{STRATA} --oracle-values 99", ["no pixel of any patch has 99", SEVEN]),
-        (f"{STRATA} --oracle-values water", ["'water' is none", SEVEN]),
-        (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial say"]),
+        (f"{STRATA} --oracle-values water", ["'water' is not a number", SEVEN]),
+        (f"{INIT} --oracle area.osm", ["--oracle-column landuse --oracle-values industrial"]),
         (f"{INIT} --config wide.toml --stride 9", ["source.min_valid is 90"]),
         (f"{INIT} --config notes.toml", ["notes.toml", "line 1"]),
         (f"{INIT} --config bands", ["bands is a folder; name a TOML file"]),
@@ -147,14 +147,14 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("run --source synthetic --out new --n-samples -1", ["--n-samples is -1"]),
         ("compare new --source synthetic --n-bands 0", ["--n-bands is 0"]),
         ("query Run --annotators ana,Ana --go-on", ["--annotators has 'ana' twice"]),
-        ("report Run --out r.pdf", ["r.pdf would be HTML; name it r.html"]),
+        ("report Run --out r.pdf", ["r.pdf must be an HTML file; name it r.html"]),
         ("plot Run --out bad.tif", ["bad.tif is a file; name a folder"]),
         ("predict Run --out bad.tif", ["bad.tif is a file; name a folder"]),
         ("compare bad.tif --run Run", ["bad.tif is a file; name a folder"]),
         ("query new", ["no run folder at new", "owl-geo init"]),
         ("query rum", ["did you mean 'Run'?"]),
-        ("query Run/owl.toml", ["did you mean 'Run', the run that it lies in?"]),
-        ("status Run/rounds", ["did you mean 'Run', the run that it lies in?"]),
+        ("query Run/owl.toml", ["did you mean 'Run', the run that it is in?"]),
+        ("status Run/rounds", ["did you mean 'Run', the run that it is in?"]),
         ("ingest Run/rounds/000/batch.gpkg Run", ["did you mean 'Run'"]),
         ("ingest Run Run/rounds/000", ["is a folder; name the batch GeoPackage in it"]),
         ("ingest Run Run/rounds/000/bach.gpkg", ["did you mean 'batch.gpkg'?"]),
@@ -185,7 +185,7 @@ def test_a_label_that_is_none(made, monkeypatch, capsys) -> None:
     with editing(Run(made / "Run").batch_path(0)) as connection:
         connection.execute("UPDATE batch SET label = 'yes' WHERE rank = 1")
     line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
-    assert "labelled 'yes', no label of this run; known: absent, present, unsure, skip" in line
+    assert "which is not a label of this run; known: absent, present, unsure, skip" in line
     with editing(Run(made / "Run").batch_path(0)) as connection:
         connection.execute("UPDATE batch SET label = 'Present' WHERE rank = 1")
     line = error("ingest Run Run/rounds/000/batch.gpkg", made, monkeypatch, capsys, 1)
@@ -207,7 +207,7 @@ def test_a_batch_of_another_run(made, monkeypatch, capsys) -> None:
     finally:
         shutil.rmtree("Other")
     assert "of another run; this run's newest is" in line
-    assert "name the run that it is of" in line
+    assert "name the run that it belongs to" in line
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_the_good_values_of_a_mask(tmp_path, monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ((0, 8), "no present in the held-out part: the AUC will not be known; try another --seed"),
+        ((0, 8), "no present in the held-out part, so there will be no AUC; try another --seed"),
         ((0, 0), "no patch is present"),
         ((0, 160), "every patch is present"),
     ],
@@ -292,10 +292,10 @@ def test_a_truth_of_one_side(place, said, tmp_path, monkeypatch, capsys) -> None
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ("--initial 200", "a first batch of 200 in a pool of 400: nothing is learnt"),
+        ("--initial 200", "a first batch of 200 in a pool of 400 is large: nothing"),
         ("--batch-size 100000", "a batch of 100000 in a pool of 400"),
-        ("--initial 10 --patch-size 80", "the pool has 4 patches: too little to search"),
-        ("--initial 10 --patch-size 160", "the pool has 1 patch: too little to search"),
+        ("--initial 10 --patch-size 80", "the pool has 4 patches: too few to search"),
+        ("--initial 10 --patch-size 160", "the pool has 1 patch: too few to search"),
     ],
 )
 def test_a_batch_that_is_nearly_all(size, said, tmp_path, monkeypatch, capsys) -> None:
@@ -330,7 +330,7 @@ value = {3}
     [
         (("landuse=farmlnd", "below", 2), "did you mean 'landuse=farmland'?"),
         (("landuse=farmland", "below", 2), "concepts.much holds for 100% of the patches, so it"),
-        (("landuse=farmland", "above", 2), "concepts.much holds nowhere, so it tells little"),
+        (("landuse=farmland", "above", 2), "concepts.much holds for none of the patches, so it"),
     ],
 )
 def test_a_concept_that_tells_little(concept, said, made, tmp_path, monkeypatch, capsys) -> None:
@@ -351,4 +351,4 @@ def test_a_layer_without_some_columns_is_told_once(made, tmp_path, monkeypatch, 
     assert _run(shlex.split(text)) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "has no column" in line]
     assert len(lines) == 1
-    assert "concepts.land_cover and concepts.dist_industrial by them find nothing" in lines[0]
+    assert "concepts.land_cover and concepts.dist_industrial on it match nothing" in lines[0]

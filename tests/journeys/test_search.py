@@ -346,7 +346,7 @@ class TestRunFolder:
             make(tmp_path / "r")
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "thesis.txt").write_text("years of work")
-        with pytest.raises(RunError, match="not empty and no run"):
+        with pytest.raises(RunError, match="not empty and not a run"):
             init(tmp_path / "full", searches.settings(), overwrite=True)
         assert (tmp_path / "full" / "thesis.txt").exists()
 
@@ -391,9 +391,9 @@ class TestRunFolder:
     @pytest.mark.parametrize(
         ("before", "after", "said"),
         [
-            ("n_bands = 2", "n_bands = 3", "bands cannot change once batches were asked"),
+            ("n_bands = 2", "n_bands = 3", "bands cannot change once a batch has been made"),
             ('["absent", "present"]', '["no", "present"]', "classes cannot change"),
-            ("n_samples = 80", "n_samples = 5", "patches that were asked"),
+            ("n_samples = 80", "n_samples = 5", "patches that were in a batch"),
         ],
     )
     def test_an_update_keeps_to_what_the_model_knows(self, tmp_path, before, after, said) -> None:

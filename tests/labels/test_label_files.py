@@ -127,7 +127,7 @@ def test_a_table_with_semicolons(tmp_path: Path, encoding: str, quote: str) -> N
 def test_no_ties_and_folders_in_the_place_of_files(tmp_path: Path) -> None:
     run = searches.make(tmp_path / "run")
     told = owl("labels", "history", run.path, "--disputed").output
-    assert told == "no patch where labels tie\n"
+    assert told == "no patch has a tie between labels\n"
     (tmp_path / "x.csv").mkdir()
     for verb in ("import", "export"):
         done = owl("labels", verb, run.path, tmp_path / "x.csv")
@@ -178,11 +178,11 @@ def test_what_was_known_before_the_search_is_learnt(tmp_path: Path) -> None:
         ("patch_id,lable\n{0},present\n", "no column 'label'; did you mean 'lable'?"),
         (
             "patch_id,label\n{0},presnt\n",
-            "is labelled 'presnt', no label of this run; did you mean",
+            "is labelled 'presnt', which is not a label of this run; did you mean",
         ),
         ("patch_id,label\nelsewhere/0/0,present\n", "no patch 'elsewhere/0/0'"),
         ("patch_id,label\n,present\n", "1 row(s) with an answer have no patch_id"),
-        ("patch_id,label,labelled_at\n{0},present,yesterday\n", "'yesterday', no time"),
+        ("patch_id,label,labelled_at\n{0},present,yesterday\n", "'yesterday', which is not a time"),
         ("patch_id,label,round\n{0},present,first\n", "round of patch"),
         ("", "no column 'patch_id'"),
         ("patch_id,label\n{0},present,and\n", "line 2 has 3 values, the header 2"),
@@ -211,7 +211,7 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx", "neither .gpkg nor .csv"),
         (tmp_path, "neither .gpkg nor .csv"),
         (latin, "cannot be read as answers"),
-        (text, "a text file, no GeoPackage"),
+        (text, "a text file, not a GeoPackage"),
         (batch, "no layer 'labels'; it has batch"),
     ):
         done = owl("labels", "import", run.path, path)

@@ -73,15 +73,16 @@ def test_a_team_from_nothing_to_the_second_batch(
         f"{Run(path).settings.run_id}; run `owl-geo store init RUN`\n"
     )
     run_id = Run(path).settings.run_id
-    assert owl("store", "init", path).out.startswith(f"{empty.url} knows run {run_id}\n")
+    assert owl("store", "init", path).out.startswith(f"{empty.url} has run {run_id}\n")
     again = owl("store", "init", path, "--lease-minutes", "5", "-q")
-    assert again.out == f"{empty.url} knows run {run_id} before, with 0 answers\n"
+    assert again.out == f"{empty.url} has run {run_id} already, with 0 answers\n"
 
     monkeypatch.setattr("sys.stdin", io.StringIO("typed\ntyped\n"))
     nobody = owl("store", "annotator", path, "never seen")
     assert (nobody.code, nobody.out) == (1, "")
     assert nobody.err == (
-        "error: never seen needs a password, and nobody can type one; set OWL_GEO_NEW_PASSWORD\n"
+        "error: never seen needs a password, but there is no terminal to type it in; "
+        "set OWL_GEO_NEW_PASSWORD\n"
     )
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", server.password)
     added = owl("store", "annotator", path, "ana")
@@ -193,7 +194,7 @@ def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
         done = owl(*words)
         assert (done.code, done.out) == (1, "")
         assert done.err == (
-            f"error: {run.path} keeps its answers in a file; for a team set "
+            f"error: {run.path} keeps its answers in a file; for a team, set "
             'labels = "postgresql://HOST/DB" at the top of its owl.toml\n'
         )
     assert run.rounds() == []
@@ -237,7 +238,9 @@ def test_a_run_with_answers_in_the_store_is_not_overwritten_and_can_be_updated(
     answer_all(server, team, layer)
     refused = owl(*words, "--overwrite")
     assert refused.code == 1
-    assert refused.err.startswith(f"error: {team.url} holds 20 answers by people; --overwrite")
+    assert refused.err.startswith(
+        f"error: {team.url} holds 20 answers by people, which --overwrite"
+    )
     assert owl("init", run.path, "--update").code == 0
     assert Run(run.path).labels.count() == 20
 
@@ -515,7 +518,7 @@ def test_a_teams_batch_is_published_as_one(
     answer_all(server, team, layer, "ben")
     told = owl("status", run.path).out
     assert "3 patches labelled by two or more" in told
-    assert "ana and ben: 100% the same on 3" in told
+    assert "ana and ben: agree on 100% of 3" in told
 
 
 def test_the_batch_of_a_team_of_one_is_everybody_s(

@@ -41,8 +41,8 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
     assert made(owl, path, "memory://desk").out.endswith(f"Next: owl-geo query {path}\n")
 
     no_layers = (
-        "the label store memory://desk has no layers to label in; label the batch's file, and "
-        "take it in by `owl-geo ingest`"
+        "the label store memory://desk has no layers to label in; label the batch's file, then "
+        "read it with `owl-geo ingest`"
     )
     assert refused(owl("query", path, "--to-store")) == no_layers
     assert Run(path).rounds() == []  # before the work, not after it
@@ -53,7 +53,7 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
     for words in (("init",), ("annotator", "ana"), ("annotator", "ana", "--revoke"), ("status",)):
         name, *further = words
         assert refused(owl("store", name, path, *further)) == (
-            "the label store memory://desk has nothing to set up or look after; go on with "
+            "the label store memory://desk has nothing to set up or administer; go on with "
             "`owl-geo query`"
         )
 
@@ -75,7 +75,9 @@ def test_a_store_that_only_keeps_answers(tmp_path: Path, owl: Owl) -> None:
     assert owl("init", path, "--update").code == 0
     assert "answers in memory://desk: 2" in owl("doctor", path).out
     again = ("init", path, "--source", "synthetic", "--labels", "memory://desk", "--overwrite")
-    assert refused(owl(*again)).startswith("memory://desk holds 2 answers by people; --overwrite")
+    assert refused(owl(*again)).startswith(
+        "memory://desk holds 2 answers by people, which --overwrite"
+    )
     assert Run(path).labels.count() == 2
 
 
@@ -85,9 +87,9 @@ def test_a_store_with_layers_and_administration_of_its_own(
     path = tmp_path / "run"
     assert made(owl, path, "studio://west").out.endswith(f"Next: owl-geo store init {path}\n")
     run_id = Run(path).settings.run_id
-    assert owl("store", "init", path, "-q").out == f"studio://west knows run {run_id}\n"
+    assert owl("store", "init", path, "-q").out == f"studio://west has run {run_id}\n"
     again = owl("store", "init", path, "-q")
-    assert again.out == f"studio://west knows run {run_id} before, with 0 answers\n"
+    assert again.out == f"studio://west has run {run_id} already, with 0 answers\n"
     monkeypatch.setenv("OWL_GEO_NEW_PASSWORD", "open")
     assert owl("store", "annotator", path, "ana").out == "ana may label in studio://west\n"
 

@@ -351,7 +351,7 @@ class TestFile:
         path = tmp_path / "m"
         if content is not None:
             path.write_bytes(content)
-        assert "is no model of owl-geo, or is damaged" in self.one_line(path)
+        assert "is not a model of owl-geo, or is damaged" in self.one_line(path)
 
     def test_a_file_that_was_cut_off(self, tmp_path: Path) -> None:
         path = self.saved(tmp_path / "m")
@@ -404,11 +404,11 @@ class TestFile:
     @pytest.mark.parametrize(
         ("other", "said"),
         [
-            ({"classes": ("no", "yes")}, "other classes"),
-            ({"names": ("a", "b", "c", "x")}, "other features"),
-            ({"columns": 3}, "the number of concept columns"),
-            ({"concepts": False}, "the number of concept columns"),
-            ({"neighbours": False}, "other neighbours"),
+            ({"classes": ("no", "yes")}, "different classes"),
+            ({"names": ("a", "b", "c", "x")}, "different features"),
+            ({"columns": 3}, "different concept columns"),
+            ({"concepts": False}, "different concept columns"),
+            ({"neighbours": False}, "different neighbours"),
         ],
     )
     def test_a_model_of_another_search(self, other: dict, said: str, tmp_path: Path) -> None:

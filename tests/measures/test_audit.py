@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
 from owl_geo.measures.audit import (
     Answered,
     Estimate,
     TargetsLeft,
     hint,
+    percent,
     prediction_stability,
     quality,
     targets_left,
@@ -90,6 +92,29 @@ def test_no_target_among_the_audit_answers_leaves_three_in_n() -> None:
     assert left.high / 99_700 == pytest.approx(3 / 300, rel=0.02)
 
 
+def test_none_is_never_promised_where_it_is_merely_the_most_likely_number() -> None:
+    left = targets_left(answered((1020, 20, 0, 0, 0)), 1000)
+    likelihood = hypergeom(1020, np.arange(1001), 20).pmf(0)
+    likelihood /= likelihood.sum()
+    assert left.is_bound
+    assert left.chance_of_none == pytest.approx(likelihood[0])
+    assert left.left.high == np.searchsorted(np.cumsum(likelihood), 0.95) == 134
+    text = "at most 134 of 1,000 left (95 %; the chance of none is 2 %), predictions stable"
+    assert hint(left, 1.0).text.startswith(text)
+    found = targets_left(answered((1020, 20, 1, 0, 0)), 1000)
+    assert not found.is_bound
+    assert hint(found, 1.0).text.startswith("about 50 of 1,000 left (")
+    assert found.chance_of_none == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [(0, "0 %"), (0.004, "below 1 %"), (0.02, "2 %"), (0.996, "above 99 %"), (1, "100 %")],
+)
+def test_a_chance_is_never_rounded_to_certainty(probability: float, text: str) -> None:
+    assert percent(probability) == text
+
+
 def test_everything_drawn_leaves_nothing_to_guess() -> None:
     whole = targets_left(answered((50, 30, 2, 0, 0), (20, 20, 1, 0, 0)), 0)
     assert whole.left == Estimate(0, 0, 0)
@@ -127,7 +152,9 @@ def test_without_an_audit_nothing_is_known() -> None:
 
 
 def test_prevalence_and_recall_follow_from_what_is_left() -> None:
-    left = TargetsLeft(Estimate(10, 0, 30), n_left=900, n_found=10, n_answered=100, n_audit=50)
+    left = TargetsLeft(
+        Estimate(10, 0, 30), n_left=900, n_found=10, n_answered=100, n_audit=50, chance_of_none=0.0
+    )
     assert left.prevalence == Estimate(0.02, 0.01, 0.04)
     assert left.prevalence_left == Estimate(10 / 900, 0, 30 / 900)
     assert left.recall == Estimate(0.5, 0.25, 1)
@@ -159,6 +186,33 @@ def test_quality_is_of_audit_answers_with_a_prediction() -> None:
     assert math.isnan(nothing.precision.value)
     assert math.isnan(nothing.brier.value)
     assert math.isnan(nothing.ece)
+
+
+def test_quality_holds_for_what_was_left_to_ask() -> None:
+    """Its ranges hold how the model did on each round's rest, averaged, not on the whole pool."""
+    rng = np.random.default_rng(3)
+    of_the_rest, of_the_pool = [], []
+    for _ in range(100):
+        is_target = rng.random(2000) < 0.3
+        score = 2 * is_target + rng.normal(size=2000)
+        probability = 1 / (1 + np.exp(-(2 * score - 2 + math.log(0.3 / 0.7))))
+        called = probability >= 0.5
+        left, drawn, rest = np.arange(2000), [], []
+        for _ in range(16):  # five at random in each round, then the 45 most probable
+            rest.append(((called & is_target)[left].mean(), is_target[left].mean()))
+            audit = rng.permutation(left)[:5]
+            others = np.setdiff1d(left, audit)
+            drawn.extend(audit.tolist())
+            left = others[np.argsort(probability[others])[:-45]]
+        recall = quality(
+            predicted(probability[drawn], is_target[drawn], np.ones(len(drawn), dtype=bool))
+        ).recall
+        hits, targets = np.array(rest).sum(axis=0)
+        of_the_rest.append(recall.low <= hits / targets <= recall.high)
+        pool = (called & is_target).sum() / is_target.sum()
+        of_the_pool.append(recall.low <= pool <= recall.high)
+    assert np.mean(of_the_rest) >= 0.9
+    assert np.mean(of_the_pool) < 0.9  # which is why nothing is claimed of the pool
 
 
 def test_quality_has_intervals_that_a_seed_repeats() -> None:
@@ -224,7 +278,7 @@ def test_stability_is_agreement_beyond_chance() -> None:
 
 
 def left_of(value: float, high: float, *, found: int = 200, n_audit: int = 600) -> TargetsLeft:
-    return TargetsLeft(Estimate(value, 0, high), 2700, found, 1000, n_audit)
+    return TargetsLeft(Estimate(value, 0, high), 2700, found, 1000, n_audit, 0.2)
 
 
 def test_the_hint_is_one_honest_sentence() -> None:
@@ -237,8 +291,8 @@ def test_the_hint_is_one_honest_sentence() -> None:
     assert good.prediction_stability == 0.994
     wide = hint(left_of(0, 150), 1.0)
     assert wide.text == (
-        "probably none of 2,700 left (0 to 150, 95 %), predictions stable (kappa 1.00): "
-        "too much may be left to stop"
+        "at most 150 of 2,700 left (95 %; the chance of none is 20 %), "
+        "predictions stable (kappa 1.00): too much may be left to stop"
     )
     assert not wide.may_stop
     moving = hint(left_of(3, 14), 0.9899)
@@ -250,7 +304,7 @@ def test_the_hint_is_one_honest_sentence() -> None:
     few = hint(left_of(0, 14, n_audit=7), 1.0)
     assert few.text == "too few audit answers to say (7 of at least 20)"
     assert not few.may_stop
-    done = hint(TargetsLeft(Estimate(0, 0, 0), 0, 3, 50, 50), math.nan)
+    done = hint(TargetsLeft(Estimate(0, 0, 0), 0, 3, 50, 50, 1.0), math.nan)
     assert done.may_stop
 
 

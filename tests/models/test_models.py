@@ -92,7 +92,7 @@ class TestNetworks:
     @pytest.mark.parametrize("width", [None, 1, 3])
     def test_concepts_must_be_those_it_was_built_for(self, width: int | None) -> None:
         model = SimpleCNN(1, 2, image_size=8, n_concepts=2)
-        with pytest.raises(ValueError, match="knows 2 concepts"):
+        with pytest.raises(ValueError, match="takes 2 concepts"):
             model(torch.zeros(1, 1, 8, 8), None if width is None else torch.zeros(1, width))
 
     def test_training_mode_leaves_the_trunk_alone(self) -> None:
@@ -233,7 +233,7 @@ class TestFiles:
                 return os.mkdir, (str(tmp_path / "owned"),)
 
         file = torch_file(tmp_path / "bad.pth", {"conv1.weight": Hostile()})
-        with pytest.raises(ConfigError, match=r"bad\.pth is no plain state dict") as caught:
+        with pytest.raises(ConfigError, match=r"bad\.pth is not a plain state dict") as caught:
             weights.read("resnet18", file, ("red",))
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "owned").exists()
@@ -247,7 +247,7 @@ class TestFiles:
         (tmp_path / "text.pth").write_text("not weights")
         (tmp_path / "text.safetensors").write_text("not weights")
         cases = {
-            "absent.pth": "no such file",
+            "absent.pth": "no weights file .*absent",
             "text.pth": "text.pth",
             "text.safetensors": "text.safetensors cannot be read as weights",
             torch_file(tmp_path / "list.pth", [1, 2]): "holds a list",
@@ -271,7 +271,7 @@ class TestFiles:
     def test_imagenet_that_cannot_be_had_says_what_to_do(self, tmp_path, monkeypatch) -> None:
         (tmp_path / "file").touch()  # nothing can be downloaded into a folder below it
         monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file" / "below"))
-        with pytest.raises(ConfigError, match=r"imagenet weights of resnet18 .* --weights FILE"):
+        with pytest.raises(ConfigError, match=r"weights of resnet18 .* \(--weights\) to a file"):
             weights.read("resnet18", "imagenet", ("red",))
 
     def test_imagenet_is_torchvisions_own(self, tmp_path, monkeypatch) -> None:
@@ -363,7 +363,7 @@ class TestCheckpoint:
         checkpoint.save(path, [checkpoint.build(self.spec(), 0)], self.spec())
         header = json.dumps(asdict(replace(self.spec(), **changes)))
         save_file(load_file(path), str(path), metadata={"owl_geo": header})
-        with pytest.raises(RunError, match=r"m\.safetensors is no model") as caught:
+        with pytest.raises(RunError, match=r"m\.safetensors is not a model") as caught:
             checkpoint.load(path)
         assert "\n" not in str(caught.value)
 

@@ -297,8 +297,15 @@ def test_five_thousand_patches(opened, press, labels, plugin):
 
 
 def test_unloading_leaves_nothing_behind(plugin, iface, batch):
+    def its_actions():
+        QTest.qWait(20)  # Qt deletes what deleteLater names when it comes back to its events
+        return [action.text() for action in iface.window.findChildren(QAction)]
+
+    loaded = its_actions()
     plugin.open(batch("binary"))
     plugin.unload()
     assert iface.menu == []
     assert iface.drops == []
+    assert not any(text.startswith("Open batch") for text in its_actions())
     plugin.initGui()
+    assert sorted(its_actions()) == sorted(loaded)

@@ -136,7 +136,7 @@ def test_maps_say_in_words_what_they_show(corners: Run, page: Page) -> None:
         for name, count in counts.items():
             assert f"{count} {name}" in alt
         open_ = sum(patch.startswith(scene) for patch in waiting)
-        assert (f"{open_} asked and not answered" in alt) == (open_ > 0)
+        assert (f"{open_} asked but not answered" in alt) == (open_ > 0)
 
 
 def test_it_takes_what_predict_has_left(corners: Run, tmp_path, monkeypatch) -> None:
@@ -155,7 +155,7 @@ def test_of_a_large_pool_no_more_is_asked_than_a_round_would(tmp_path) -> None:
     opinion = Survey.of(run).opinion
     known = int(opinion.is_known.sum())
     assert 50 < known <= 100
-    assert opinion.lacking == f"the model was asked of {known} of 432 patches"
+    assert opinion.lacking == f"the model scored {known} of 432 patches"
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -164,8 +164,8 @@ def test_before_any_answer_there_is_a_report_too(asked: bool, tmp_path) -> None:
     if asked:
         owl_geo.query(run, device="cpu")
     page = Page(owl_geo.report(run))
-    assert "No model can say anything yet" in page.text
-    assert ("Nothing was asked yet" in page.text) == (not asked)
+    assert "There are no predictions" in page.text
+    assert ("Nothing has been asked yet" in page.text) == (not asked)
     assert len([alt for alt, _ in page.images if " of patch " in alt]) == (6 if asked else 0)
     names = {path.name for path in owl_geo.plot(run)}
     assert names == {
@@ -209,13 +209,13 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     simulate(run)
     now, text = status(run), Page(owl_geo.report(run)).text
     assert now.left is not None and now.left.n_audit >= 20
-    assert f"{now.left.prevalence.value:.1%}" in text.partition("What chance says")[2]
+    assert f"{now.left.prevalence.value:.1%}" in text.partition("What the random audit says")[2]
     assert f"{now.left.n_found} are found" in text
     truth = run.truth[~run.truth["held_out"]].set_index("patch_id")["label"]
     of_all = f"{now.labels['present']} of the {(truth == 'present').sum()} present in the pool"
     assert f"{of_all} are found" in text
-    assert "As the consensus" not in text  # there is one annotator alone
-    assert "Ranges hold the truth" in text
+    assert "Agrees with the consensus" not in text  # there is one annotator alone
+    assert "Ranges contain the truth" in text
     said = dict(facts(run, now))["Concepts"]
     for factor in now.relevance:
         assert f"x {factor.factor:.2g}" in text
@@ -225,16 +225,37 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     assert re.match(r"where .+?, present is [\d.]+ times as likely \(odds\)\nwhere ", said)
 
 
+def test_where_chance_drew_no_target_only_bounds_are_stated(tmp_path) -> None:
+    loop, acquisition = {"initial": 30, "batch_size": 30}, {"audit_share": 1.0}
+    run = make(tmp_path / "run", loop=loop, acquisition=acquisition)
+    entry = owl_geo.query(run, device="cpu")
+    (batch,) = run.batch_paths(entry).values()
+    label(batch, dict.fromkeys(entry.patch_ids, "absent"))
+    owl_geo.ingest(run, [batch])
+    now = status(run)
+    assert now.left is not None and now.left.n_left == 50
+    most, share = f"{now.left.left.high:.0f}", f"at most {now.left.left.high / 80:.1%}"
+    audit = dict(facts(run, now))["Audit"]
+    assert f"present are {share} of the pool, at most {most} not found yet (95 %;" in audit
+    page = Page(owl_geo.report(run)).text
+    assert f"Of all patches, {share} are present" in page
+    assert f"at most {most} more are left, and the chance that none is left is" in page
+    assert (
+        "about" not in page.partition("What the random audit says")[2].partition("When to stop")[0]
+    )
+    assert f"A random search would have found at most {0.3 * now.left.left.high / 0.8:.1f}" in page
+
+
 def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     run = make(tmp_path / "run", oracle={}, acquisition={"audit_share": 0.5})
     simulate(run)
     now, text = status(run), Page(owl_geo.report(run)).text
     assert now.left is not None and 0 < now.left.n_audit < 20
     said = dict(facts(run, now))
-    assert "from 20 on they say how many present are left" in said["Audit"]
+    assert "20 are needed to estimate how many present are left" in said["Audit"]
     assert "Quality" not in said
     assert "From 20 such answers on" in text
-    assert "Ranges hold the truth" not in text
+    assert "Ranges contain the truth" not in text
     assert "Of all patches" not in text and "When the model said" not in text
 
 
@@ -262,7 +283,7 @@ def test_labels_that_no_round_has_learnt_from_are_told(tmp_path) -> None:
     run = answered(tmp_path / "run", rounds=2)
     said = dict(facts(run, status(run)))["Model"]
     assert said.startswith("round 1, fitted on 12 labels, not yet on the 6 since then; ")
-    assert "By a model that has learnt all 18 labels." in Page(owl_geo.report(run)).text
+    assert "a model that has learnt from all 18 labels." in Page(owl_geo.report(run)).text
     owl_geo.query(run, device="cpu")
     assert dict(facts(run, status(run)))["Model"].startswith("round 2, fitted on 18 labels; ")
 

@@ -52,6 +52,13 @@ def test_every_name_leads_to_something(setting: str) -> None:
         assert choice.implementation is not None
 
 
+def test_the_help_of_compare_names_every_group_of_strategies() -> None:
+    (option,) = (one for one in cli.commands["compare"].params if one.name == "strategies")
+    for name, group in choices.STRATEGY_GROUPS.items():
+        assert name in option.help
+        assert all(contestant.name for contestant in group.implementation)
+
+
 def test_an_unknown_name_is_refused_by_a_room_too() -> None:
     with pytest.raises(ValueError, match="no choice 'entropi'; did you mean 'entropy'"):
         choices.chosen(choices.MEASURES, "entropi")

@@ -64,9 +64,9 @@ def test_pipes_devices_and_links_in_a_circle_are_not_waited_for(owl: Owl) -> Non
     os.mkfifo(owl.folder / "pipe.tif")
     (owl.folder / "one.tif").symlink_to(owl.folder / "other.tif")
     (owl.folder / "other.tif").symlink_to(owl.folder / "one.tif")
-    assert "is no file" in owl.init(owl.folder / "pipe.tif").refusal()
+    assert "is not a file" in owl.init(owl.folder / "pipe.tif").refusal()
     assert "does not exist" in owl.init(owl.folder / "one.tif").refusal()
-    assert "is no file" in owl.init("/dev/null").refusal()
+    assert "is not a file" in owl.init("/dev/null").refusal()
 
 
 @pytest.mark.parametrize("size", [10**6, 10**9])

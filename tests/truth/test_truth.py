@@ -115,23 +115,23 @@ def test_a_class_raster(tmp_path) -> None:
     assert found[3, 5] is None
     found = labels({"path": path, "values": {"present": ["7"]}, "min_share": 0.4})
     assert np.argwhere(found == "present").tolist() == [[0, 0], [1, 0]]
-    with pytest.raises(ConfigError, match=r"say which of its values mean 'present'.*it has 3, 7"):
+    with pytest.raises(ConfigError, match=r"it has 3, 7; name the values that mean 'present'"):
         labels({"path": path})
-    with pytest.raises(ConfigError, match=r"oracle\.column goes with a vector layer"):
+    with pytest.raises(ConfigError, match=r"oracle\.column needs a vector layer"):
         labels({"path": path, "values": {"present": ["7"]}, "column": "class"})
     with pytest.raises(LayerError, match="no pixel of any patch has 99"):
         labels({"path": path, "values": {"present": ["99"]}})
 
 
 def test_a_truth_that_cannot_serve(tmp_path) -> None:
-    with pytest.raises(LayerError, match="no file"):
+    with pytest.raises(LayerError, match="does not exist"):
         labels({"path": str(tmp_path / "missing.gpkg")})
     path = layer(tmp_path / "t.gpkg", [square(0, 0, 1, 1)], kind=["gold"])
     with pytest.raises(LayerError, match="did you mean 'kind'"):
         labels({"path": path, "column": "kinds", "values": {"present": ["gold"]}})
     with pytest.raises(LayerError, match="no feature has kind = coal; there are 'gold'"):
         labels({"path": path, "column": "kind", "values": {"present": ["coal"]}})
-    with pytest.raises(ConfigError, match=r"which attribute of .* holds gold\?"):
+    with pytest.raises(ConfigError, match=r"that holds gold; the file has kind"):
         labels({"path": path, "values": {"present": ["gold"]}})
     far = layer(tmp_path / "far.gpkg", [shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
     with pytest.raises(LayerError, match="covers none of the scenes"):

@@ -108,13 +108,13 @@ def test_a_missing_scene(run: Path) -> None:
     (run.parent / "s.tif").unlink()
     (line,) = problems(examined(run))
     assert "scene 's'" in line
-    assert "s.tif does not exist; put it back, or say in" in line
+    assert "s.tif does not exist; put it back, or give its new path in" in line
 
 
 def test_a_changed_scene(run: Path) -> None:
     write_raster(run.parent / "s.tif", np.ones((2, 64, 64), dtype="uint16"))
     (line,) = problems(examined(run))
-    assert "changed since the run was made; restore it, or owl-geo init" in line
+    assert "has changed since the run was made; restore it, or run owl-geo init" in line
 
 
 def test_a_broken_owl_toml(run: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_drive_without_locks_is_a_problem_whatever_the_name_of_the_run(
 
     monkeypatch.setattr("owl_geo.disk.atomic.FileLock.acquire", acquire)
     (line,) = problems(examined(path))
-    assert "lies on a drive that cannot lock files" in line
+    assert "is on a drive that cannot lock files" in line
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:

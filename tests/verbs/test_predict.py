@@ -216,7 +216,7 @@ def test_two_at_once_do_not_meet_and_labelling_goes_on(tmp_path) -> None:
     run = answered(tmp_path / "run")
     folder = predict(run).folder
     with FileLock(folder / ".lock"):
-        with pytest.raises(OwlError, match="another owl-geo writes predictions into"):
+        with pytest.raises(OwlError, match="another owl-geo is writing predictions into"):
             predict(run)
         answer(run)
     with run.locked():
