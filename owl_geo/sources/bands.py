@@ -39,7 +39,8 @@ class Band:
     common: str | None = None  # blue, green, red, nir, swir1, ...
     wavelength: float | None = None  # centre, in nanometres
     width: float | None = None  # full width at half maximum, in nanometres
-    shown: str | None = None  # the colour that the file shows it in, where it tells nothing better
+    colour: str | None = None  # in which the file shows it
+    shown: str | None = None  # the same, where the file tells nothing better
     about: str = ""  # what the file's metadata say of satellite and sensor
 
 
@@ -47,6 +48,8 @@ _COMMON = frozenset({*SENTINEL_2.values(), "pan", "thermal"})
 _ALIASES = {
     "aerosol": "coastal",
     "coastalaerosol": "coastal",
+    "coastalblue": "coastal",
+    "ultrablue": "coastal",
     "nearinfrared": "nir",
     "nirnarrow": "nir08",
     "panchromatic": "pan",
@@ -254,10 +257,12 @@ def like_known(
             band = matches[0]
         elif words:
             band = _find(bands, words[i], where, are_positions=are_positions)
+            _check_unchanged(bands, band, one, where)
         elif len(same) == 1:
             band = same[0]
         else:
             band = _find(bands, one.name, where, are_positions=False)
+            _check_unchanged(bands, band, one, where)
         if band not in same and band.name != one.common and _differs(band, one.common):
             raise SourceError(
                 f"{where}: its {band.name} is {band.common}, {one.name} of the other scenes is "
@@ -267,6 +272,29 @@ def like_known(
         chosen.append(replace(band, name=one.name, common=one.common or band.common))
     _check_once(chosen, where)
     return tuple(chosen)
+
+
+def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: str) -> None:
+    """Raise SourceError where a run took another band for one of a common name.
+
+    Runs that did not write down what their bands are took the colour in which a band is shown for
+    what it is, and any code with a zero in front for one of Sentinel-2.
+    """
+    common = common_name(one.name)
+    if one.common is not None or common is None:
+        return
+
+    (same,) = (other for other in bands if (other.path, other.number) == (band.path, band.number))
+    padded = [other for other in bands if re.search(r"b0[1-9]$", other.name.casefold())]
+    taken = [other for other in bands if other.colour == common] or [
+        other for other in padded if SENTINEL_2.get(code_in(other.name) or "") == common
+    ]
+    if taken and same not in taken:
+        raise SourceError(
+            f"{where}: {common} is {same.name}, but the run may have been made with "
+            f"{taken[0].name}",
+            remedy="run `owl-geo init RUN --update`, or make another run",
+        )
 
 
 def _of_common_name(bands: Sequence[Band], common: str | None) -> list[Band]:

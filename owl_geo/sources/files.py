@@ -142,6 +142,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             alpha=alpha[i],
             wavelength=waves[i],
             width=widths[i],
+            colour=_COLOURS.get(dataset.colorinterp[i]),
             shown=colours[i],
             about=about,
         )

@@ -48,6 +48,8 @@ _NUMBER = r"(\d+(?:\.\d+)?)"
 _IN_TEXT = re.compile(
     rf"(?<![\d.]){_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?\s*({'|'.join(_UNITS)})s?\b", re.IGNORECASE
 )
+# What is given for a wavelength, and is not light of it.
+_NO_BAND = re.compile(r"optical (?:depth|thickness)|\bao[td]\b", re.IGNORECASE)
 
 
 def by_wavelength(
@@ -125,7 +127,7 @@ def wavelength_in(text: str) -> float | None:
     ``B4, central wavelength 665 nm`` -> 665; of a range, ``0.63 - 0.69 µm``, the middle.
     """
     found = _IN_TEXT.search(text)
-    if found is None:
+    if found is None or _NO_BAND.search(text):
         return None
     first, second, unit = found.groups()
     centre = float(first) if second is None else (float(first) + float(second)) / 2

@@ -217,6 +217,38 @@ def test_a_run_of_before_goes_by_its_names(tmp_path: Path) -> None:
     assert source.read(["s/0/0"])[0, :, 0, 0].tolist() == [30, 10]
 
 
+@pytest.mark.parametrize(
+    ("descriptions", "words", "taken"),
+    [
+        (("B08", "B04", "B03"), ["red"], "red is B04, but the run may have been made with B08"),
+        (
+            tuple(f"sur_refl_b0{i}" for i in range(1, 5)),
+            ["red"],
+            "red is sur_refl_b01, but the run may have been made with sur_refl_b04",
+        ),
+        (("B02", "B03", "B04"), ["red"], None),
+        ((), ["red"], None),
+    ],
+)
+def test_a_run_that_took_another_band_for_red_is_not_gone_on_with(
+    descriptions: tuple[str, ...], words: list[str], taken: str | None, tmp_path: Path
+) -> None:
+    n = len(descriptions) or 3
+    path = numbered(tmp_path / "s.tif", n, descriptions, dtype="uint8" if n == 3 else "uint16")
+    if taken is None and descriptions:
+        path = numbered(tmp_path / "s.tif", n, descriptions, dtype="uint16")
+    run = _init(tmp_path / "run", path, bands=words)
+    index = run.path / "index.json"
+    record = json.loads(index.read_text(encoding="utf-8"))
+    del record["statistics"]["common_names"]  # as it was before
+    index.write_text(json.dumps(record), encoding="utf-8")
+    if taken is None:
+        assert Run(run.path).source.bands == ("red",)
+        return
+    with pytest.raises(SourceError, match=taken):
+        _ = Run(run.path).source
+
+
 def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> None:
     note = "nothing tells which of the 7 bands are red, near infrared and so on"
     path = numbered(tmp_path / "s.tif", 7, dtype="uint16")

@@ -70,6 +70,7 @@ def test_no_band_has_a_name_that_does_not_fit(centres: list[float]) -> None:
         ("band 5 (845-885 nm)", 865),
         ("10 m", None),
         ("B4", None),
+        ("aerosol optical thickness at 550 nm", None),
         ("500 numbers", None),
         ("3 nm", None),
     ],

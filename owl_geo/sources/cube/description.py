@@ -14,7 +14,7 @@ from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
 from owl_geo.sources.cube.placement import grid_of
 from owl_geo.sources.sensors import SENSOR_TAG
-from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres
+from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
 from owl_geo.types import AnyArray, SceneGrid
 
 _WAVELENGTHS = {
@@ -184,7 +184,7 @@ def _wavelength(variable: xr.DataArray) -> float | None:
     for coordinate in variable.coords.values():
         if coordinate.ndim == 0 and _is_wavelength(coordinate):
             return nanometres(coordinate.item(), coordinate.attrs.get("units"))
-    return None
+    return wavelength_in(str(variable.attrs.get("long_name", "")))
 
 
 def _wavelengths(dataset: xr.Dataset, variable: xr.DataArray, dim: Hashable) -> list[float | None]:

@@ -128,5 +128,8 @@ def test_wavelengths_and_the_satellite_in_attributes() -> None:
     assert [b.common for b in CubeSource(dataset, patch_size=16).known_bands] == [None, None]
     dataset.attrs["platform"] = "LANDSAT_8"
     assert [b.common for b in CubeSource(dataset, patch_size=16).known_bands] == ["red", "nir"]
+    dataset["B4"].attrs["long_name"] = "BOA reflectance at spectral band b03 560.0 nm"
+    assert [b.common for b in CubeSource(dataset, patch_size=16).known_bands] == ["green", "nir"]
+    dataset["B4"].attrs.clear()
     dataset["B5"].attrs |= {"wavelength": 1609.0, "wavelength_units": "nm"}
     assert [b.common for b in CubeSource(dataset, patch_size=16).known_bands] == ["red", "swir1"]
