@@ -110,7 +110,7 @@ _LANDSAT_BAND = re.compile(r"s[rt]_b\d+", re.IGNORECASE)
 
 _CODE = re.compile(r"b0*(\d+)([a-z]?)")
 _SIGNS = (  # by the names of bands
-    ("modis", re.compile(r"sur_refl_b\d\d|nadir_reflectance_band\d", re.IGNORECASE)),
+    ("modis", re.compile(r"sur_refl_b\d\d(?:_1)?|nadir_reflectance_band\d", re.IGNORECASE)),
     ("oli", re.compile(r"sr_b6|st_b10", re.IGNORECASE)),
     ("tm", re.compile(r"st_b6", re.IGNORECASE)),
 )
@@ -169,7 +169,8 @@ def code_in(name: str) -> str | None:
 
     What stands in brackets or behind a comma explains the code: ``B4, central wavelength 665 nm``.
     """
-    last = re.split(r"[_\-. ]", re.split(r"[,(]", name)[0].strip())[-1].casefold()
+    plain = re.sub(r"(?<=sur_refl_b\d\d)_1$", "", re.split(r"[,(]", name)[0].strip().casefold())
+    last = re.split(r"[_\-. ]", plain)[-1]
     if re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE):
         last = last.replace("band", "b")
     code = _CODE.fullmatch(last)

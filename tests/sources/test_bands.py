@@ -15,7 +15,7 @@ from rasters import make_landsat, make_safe, write_raster
 import owl_geo
 from owl_geo import Run
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import described
+from owl_geo.sources.bands import KnownBand, described, like_known
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import describe_scene
 
@@ -247,6 +247,18 @@ def test_a_run_that_took_another_band_for_red_is_not_gone_on_with(
         return
     with pytest.raises(SourceError, match=taken):
         _ = Run(run.path).source
+
+
+def test_a_product_of_a_run_of_before_has_the_bands_it_had(tmp_path: Path) -> None:
+    for folder, code in (
+        (make_landsat(tmp_path, sensor="TM"), "B3"),
+        (make_landsat(tmp_path), "B4"),
+        (make_safe(tmp_path), "B04"),
+    ):
+        bands = describe_scene(folder).bands
+        (band,) = like_known(bands, [KnownBand("red")], ["red"], "scene 's'")
+        assert band.name == "red"
+        assert code in Path(band.path).stem
 
 
 def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> None:
