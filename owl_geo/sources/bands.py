@@ -119,16 +119,22 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
         sensor = sensor_of(names, *about, *texts)
     codes = by_code(names, sensor)
     commons = [
-        wave or (word if fits(word, _centre(band)) else None)
-        if word != "pan" and _centre(band)
-        else word or band.common or code
-        for wave, word, band, code in zip(waves, words, bands, codes, strict=True)
+        _common(band, wave, word, code)
+        for band, wave, word, code in zip(bands, waves, words, codes, strict=True)
     ]
     spoken = {band.path for band, common in zip(bands, commons, strict=True) if common}
     return tuple(
         replace(band, common=common or (None if band.path in spoken else band.shown))
         for band, common in zip(bands, commons, strict=True)
     )
+
+
+def _common(band: Band, wave: str | None, word: str | None, code: str | None) -> str | None:
+    """Return what a band is, by its wavelength, its description and its code."""
+    centre = _centre(band)
+    if centre is None or word == "pan":
+        return word or band.common or code
+    return wave or (word if fits(word, centre) else None)
 
 
 def _centre(band: Band) -> float | None:
@@ -283,7 +289,6 @@ def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: s
     common = common_name(one.name)
     if one.common is not None or common is None:
         return
-
     (same,) = (other for other in bands if (other.path, other.number) == (band.path, band.number))
     padded = [other for other in bands if re.search(r"b0[1-9]$", other.name.casefold())]
     taken = [other for other in bands if other.colour == common] or [
@@ -376,7 +381,9 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
         matches = [band for band in bands if rule(band) and not _differs_from_word(band, common)]
         if len(matches) == 1:
             by_common_name = rule in (rules[3], rules[5])
-            return replace(matches[0], name=common) if by_common_name and common else matches[0]
+            if by_common_name and common:
+                return replace(matches[0], name=common, common=common)
+            return matches[0]
         several = several or matches
     if word.isdecimal() and 1 <= int(word) <= len(bands):  # among numbers that are names
         return bands[int(word) - 1]

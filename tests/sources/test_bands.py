@@ -163,6 +163,15 @@ def test_two_landsats_and_a_sentinel_2_have_the_same_bands(tmp_path: Path) -> No
     assert reopened.known_bands == source.known_bands
 
 
+def test_a_narrow_near_infrared_serves_where_there_is_no_other(tmp_path: Path) -> None:
+    narrow = numbered(tmp_path / "one.tif", 2, ("red", "nir08"))
+    both = numbered(tmp_path / "two.tif", 3, ("nir08", "nir", "red"))
+    assert value(narrow, "nir") == value(narrow, "nir08") == 20
+    source = GeoTiffSource([narrow, both], bands=["nir"], patch_size=32)
+    assert source.read(["one/0/0", "two/0/0"])[:, 0, 0, 0].tolist() == [20, 20]
+    assert [band.common for band in source.known_bands] == ["nir"]
+
+
 def test_a_number_means_the_same_band_of_scenes_in_another_order(tmp_path: Path) -> None:
     one = numbered(tmp_path / "one.tif", 3, ("a", "b", "c"))
     two = numbered(tmp_path / "two.tif", 3, ("c", "b", "a"))
