@@ -135,7 +135,11 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     for name, numbers in terms.items():
         if numbers.shape != (len(bands),) or not np.isfinite(numbers).all():
             raise ValueError(f"{name} is not one number per band")
-    return BandStatistics(bands, terms["median"], terms["scale"], _typed(values["n_patches"], int))
+    commons = tuple(_typed(name, str) if name else None for name in values.get("common_names", ()))
+    if commons and len(commons) != len(bands):
+        raise ValueError("common_names are not one per band")
+    n_patches = _typed(values["n_patches"], int)
+    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

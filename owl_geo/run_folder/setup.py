@@ -197,6 +197,7 @@ def _write_index(
             "median": statistics.median.tolist(),
             "scale": statistics.scale.tolist(),
             "n_patches": statistics.n_patches,
+            **({"common_names": statistics.common_names} if statistics.common_names else {}),
         },
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

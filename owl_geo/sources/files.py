@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.bands import Band, distinct
+from owl_geo.sources.sensors import SENSOR_TAG
+from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
 from owl_geo.types import SceneGrid
 
 _COLOURS = {
@@ -33,6 +36,7 @@ _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
 _ENTIRE_BUT_ALPHA = {*_ENTIRE, MaskFlags.alpha, MaskFlags.per_dataset}
 
 
+_WIDEST = 2000.0  # nm; GDAL 3.10 takes ENVI's widths for those of its wavelengths' unit
 _PROCESS = os.getpid()
 _LARGEST_BLOCK = 2**30  # bytes
 
@@ -119,7 +123,11 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
 def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Band, ...]:
     _check(dataset, path)
     grid = _grid(dataset, Path(path).stem)
-    names = _names(dataset, prefix)
+    waves = [_wavelength(dataset, i) for i in range(1, dataset.count + 1)]
+    widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
+    colours = _colours(dataset, by_wavelength(waves, widths))
+    names = _names(dataset, colours, prefix)
+    about = _about(dataset)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
     bad = _bad_bands(dataset)
@@ -138,8 +146,12 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             offset=dataset.offsets[i],
             masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
-            common=_COLOURS.get(dataset.colorinterp[i]),
             bad=i in bad,
+            wavelength=waves[i],
+            width=widths[i],
+            colour=_COLOURS.get(dataset.colorinterp[i]),
+            shown=colours[i],
+            about=about,
         )
         for i in range(dataset.count)
     )
@@ -224,14 +236,16 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     )
 
 
-def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
+def _names(
+    dataset: rasterio.DatasetReader, colours: Sequence[str | None], prefix: str
+) -> list[str]:
     """Return one name per band, all different."""
     if prefix and dataset.count == 1:
         return [prefix]
     names = [
-        (text or "").strip() or _COLOURS.get(colour) or _numbered(i, colour)
-        for i, (text, colour) in enumerate(
-            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
+        (text or "").strip() or colour or _numbered(i, shown)
+        for i, (text, colour, shown) in enumerate(
+            zip(dataset.descriptions, colours, dataset.colorinterp, strict=True), start=1
         )
     ]
     names = distinct(names)
@@ -244,6 +258,61 @@ def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:
         return set()
     words = re.split(r"[\s,]+", dataset.tags(ns="ENVI").get("bbl", "").strip("{} \n"))
     return {i for i, word in enumerate(words) if re.fullmatch(r"0+(\.0*)?", word)}
+
+
+def _colours(dataset: rasterio.DatasetReader, by_wave: Sequence[str | None]) -> list[str | None]:
+    """Return the colours in which the bands are shown, as far as they say what the bands are.
+
+    Any image of three bands may be shown in red, green and blue, one in false colour too: GDAL
+    writes so of its own accord, and so do ENVI's default bands. They count where a file says
+    nothing else, or the same.
+    """
+    colours = [_COLOURS.get(colour) for colour in dataset.colorinterp]
+    if any(by_wave):
+        return [
+            colour if colour == wave else None
+            for colour, wave in zip(colours, by_wave, strict=True)
+        ]
+    texts = [(text or "").strip() for text in dataset.descriptions]
+    says_nothing = all(
+        text.casefold() in ("", "alpha", colour or "") or _is_position(text, i)
+        for i, (text, colour) in enumerate(zip(texts, colours, strict=True), start=1)
+    )
+    return colours if says_nothing else [None] * len(colours)
+
+
+def _is_position(text: str, number: int) -> bool:
+    """Return whether a description only counts, as programs write it: ``Band 1``."""
+    return bool(re.fullmatch(rf"(?:band|layer|channel)[ _]?0*{number}", text.casefold()))
+
+
+def _wavelength(dataset: rasterio.DatasetReader, i: int) -> float | None:
+    """Return the centre wavelength of band ``i`` in nanometres, None where the file has none.
+
+    GDAL's own way of saying it goes before what formats and programs write among a band's tags.
+    """
+    micrometres = dataset.tags(i, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")
+    if micrometres is not None:
+        return nanometres(micrometres, "um")
+    tags = {key.casefold(): value for key, value in dataset.tags(i).items()}
+    unit = next((tags[key] for key in UNIT_TAGS if key in tags), None)
+    values = (nanometres(tags[key], unit) for key in WAVELENGTH_TAGS if key in tags)
+    return next((value for value in values if value is not None), None)
+
+
+def _width(dataset: rasterio.DatasetReader, i: int) -> float | None:
+    """Return the full width at half maximum of band ``i`` in nanometres, None where unknown."""
+    try:
+        width = 1000 * float(dataset.tags(i, ns="IMAGERY").get("FWHM_UM", "nan"))
+    except ValueError:
+        return None
+    return width if 0 < width < _WIDEST else None
+
+
+def _about(dataset: rasterio.DatasetReader) -> str:
+    """Return what the file's tags say of satellite and sensor."""
+    tags = {**dataset.tags(), **dataset.tags(ns="ENVI"), **dataset.tags(ns="IMAGERY")}
+    return " ".join(value for key, value in tags.items() if SENSOR_TAG.search(key))
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:

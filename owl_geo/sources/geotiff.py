@@ -16,7 +16,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
@@ -92,7 +92,7 @@ class GeoTiffSource(TiledSource[FileScene]):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._open(settings, index, progress, on_error, beside)
+        self._open(settings, index, progress, on_error, beside, ())
 
     @classmethod
     def from_settings(
@@ -102,10 +102,11 @@ class GeoTiffSource(TiledSource[FileScene]):
         progress: Progress | None = None,
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
+        known: Sequence[KnownBand] = (),
     ) -> GeoTiffSource:
         """Open the source that owl.toml describes."""
         source = cls.__new__(cls)
-        source._open(settings, index, progress, on_error, beside)
+        source._open(settings, index, progress, on_error, beside, known)
         return source
 
     def _open(
@@ -115,6 +116,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         progress: Progress | None,
         on_error: Literal["fail", "skip"],
         beside: Sequence[SceneSettings],
+        known: Sequence[KnownBand],
     ) -> None:
         skip = on_error == "skip"
         failed: list[FailedScene] = []
@@ -123,6 +125,7 @@ class GeoTiffSource(TiledSource[FileScene]):
             settings.bands,
             settings.mask_bad,
             settings.mask_bands or (),
+            known=known,
             beside=beside,
             failed=failed if skip else None,
         )

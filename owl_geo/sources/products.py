@@ -18,8 +18,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import Band, sentinel2_name
+from owl_geo.sources.bands import Band, unpadded
 from owl_geo.sources.files import read_bands
+from owl_geo.sources.sensors import SENTINEL_2
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def sentinel2(folder: Path) -> Product:
                     nodata=radiometry.nodata,
                     scale=1.0 / radiometry.quantification,
                     offset=radiometry.offsets.get(code, 0.0) / radiometry.quantification,
-                    common=sentinel2_name(code),
+                    common=SENTINEL_2.get(unpadded(code)),
                 )
             )
     mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,15 @@ from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
-from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
+from owl_geo.sources.bands import (
+    Band,
+    KnownBand,
+    common_name,
+    like_known,
+    select,
+    unpadded,
+    with_common_names,
+)
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
 from owl_geo.sources.folders import bad_bands, by_default, folder_of_rasters
@@ -105,7 +114,8 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     product = _product(scene)
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
-    bands = with_common_names(_restated(_renamed(product.bands, scene), scene))
+    name = Path(scene.path or "").name
+    bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
     default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
@@ -152,7 +162,9 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
         raise SourceError(
             f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
         )
-    return tuple(replace(b, name=name) for b, name in zip(bands, scene.names, strict=True))
+    return tuple(
+        replace(band, name=name, shown=None) for band, name in zip(bands, scene.names, strict=True)
+    )
 
 
 def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
@@ -192,44 +204,51 @@ def open_scenes(
     mask_bad: Sequence[int] = (),
     mask_bands: Sequence[int] = (),
     *,
+    known: Sequence[KnownBand] = (),
     beside: Sequence[SceneSettings] = (),
     failed: list[FailedScene] | None = None,
 ) -> tuple[Scene, ...]:
     """Choose the bands of all scenes.
 
-    Without ``wanted``, all scenes give what the first gives by default. ``mask_bad`` are the bad
-    values of the masks that scenes name themselves; where none does, they replace the rule for the
-    masks that come with the products.
+    Without ``wanted``, all scenes give what the first gives by default. Bands that are ``known``,
+    since a run was made with them, are found again by that, whatever a scene would give today.
+    ``mask_bad`` are the bad values of the masks that scenes name themselves; where none does, they
+    replace the rule for the masks that come with the products.
 
     Args:
         settings: the scenes.
         wanted: the bands, by number, description or common name.
         mask_bad: values of masks.
         mask_bands: of masks that scenes name themselves, the bands that count; empty = the first.
-        beside: scenes that these are added to. The first of them decides the bands, and a mask
-            that any of them names counts as above; they are not opened otherwise.
+        known: the bands that were chosen before; empty = they are chosen now.
+        beside: scenes that these are added to. The first of them decides the bands if none are
+            known, and a mask that any of them names counts as above; they are not opened otherwise.
         failed: given a list, scenes that cannot serve are put there instead of raising.
 
     Raises SourceError where a scene lacks a band that the others have, or its files do not lie on
     each other; with ``failed``, where that leaves none, or the first of ``beside`` cannot be read.
     """
-    first = None
-    if beside:
-        offer = describe_scene(beside[0])
-        first = offer, _first_choice(offer, wanted)
+    chosen = _Choice((beside or settings)[0].name, known)
+    if beside and not known:
+        first = describe_scene(beside[0])
+        chosen = _Choice.of(first, _first_choice(first, wanted))
     own_masks = any(scene.mask for scene in (*beside, *settings))
     scenes = []
     for scene in settings:
         try:
             offer = describe_scene(scene)
-            first = first or (offer, _first_choice(offer, wanted))
-            bands = _same_bands(*first, wanted, offer)
+            doubtful: tuple[str, ...] = ()
+            if chosen.bands:
+                bands = _same_bands(chosen, wanted, offer)
+            else:
+                bands = _first_choice(offer, wanted)
+                chosen = _Choice.of(offer, bands)
+                doubtful = () if wanted else offer.doubtful
             mask = offer.mask
             if scene.mask:
                 mask = CloudMask(scene.mask, values=tuple(mask_bad), bands=tuple(mask_bands))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
-            doubtful = offer.doubtful if offer is first[0] and not wanted else ()
             grid = _common_grid(offer.name, bands)
             scenes.append(Scene(offer.name, grid, bands, mask, doubtful))
         except SourceError as error:
@@ -249,31 +268,40 @@ def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band,
     return first.default
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """The bands that all scenes give, and the scene that decided so."""
+
+    scene: str
+    bands: Sequence[KnownBand]
+
+    @classmethod
+    def of(cls, first: SceneDescription, bands: Sequence[Band]) -> _Choice:
+        return cls(first.name, [KnownBand(band.name, band.common) for band in bands])
+
+
 def _same_bands(
-    first: SceneDescription,
-    bands: tuple[Band, ...],
-    wanted: Sequence[str],
-    other: SceneDescription,
+    chosen: _Choice, wanted: Sequence[str], other: SceneDescription
 ) -> tuple[Band, ...]:
-    """Return the bands of another scene that stand for those of the first, under their names."""
-    if other is first:
-        return bands
+    """Return the bands of another scene that stand for those chosen, under their names."""
     try:
-        words = wanted or [band.name for band in bands]
-        theirs = select(other.offered(words), words, f"scene {other.name!r}")
+        words = [*wanted, *(band.name for band in chosen.bands)]
+        return like_known(other.offered(words), chosen.bands, wanted, f"scene {other.name!r}")
     except SourceError as error:
-        by_order = not wanted and len(other.default) == len(bands)
+        names = [band.name for band in chosen.bands]
+        by_order = not wanted and len(other.default) == len(names)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(
-            b.name == f"band_{b.number}" for b in bands
+            re.fullmatch(r"band_\d+", name) for name in names
         )
-        if not (by_order and unnamed):
-            if wanted:
-                raise
-            raise SourceError(
-                str(error), remedy=f"the first scene, {first.name!r}, has it"
-            ) from error
-        theirs = other.default
-    return tuple(replace(band, name=ours.name) for band, ours in zip(theirs, bands, strict=True))
+        if by_order and unnamed:
+            return tuple(
+                replace(band, name=name) for band, name in zip(other.default, names, strict=True)
+            )
+        if wanted or chosen.scene == other.name:
+            raise
+        raise SourceError(
+            str(error), remedy=f"the first scene, {chosen.scene!r}, has it"
+        ) from error
 
 
 def finest(bands: Sequence[Band]) -> SceneGrid:

@@ -20,6 +20,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.stac_values import (
     PixelValues,
@@ -28,6 +29,7 @@ from owl_geo.sources.stac_values import (
     offset_is_applied,
     pixel_values,
 )
+from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
@@ -46,6 +48,12 @@ class Item:
     name: str
     assets: Mapping[str, Any]
     properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """What the item says of satellite and sensor."""
+        keys = ("platform", "constellation", "instruments")
+        return " ".join(str(self.properties[key]) for key in keys if self.properties.get(key))
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     if not data:
         keys = ", ".join(item.assets) or "none"
         raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
-    names = _band_names(data)
+    names = _band_names(data, item)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
     elif wanted:
@@ -145,7 +153,7 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
 
 
 def _assets(item: Item) -> list[_Asset]:
-    assets = []
+    found: list[tuple[str, str, list[Mapping[str, Any]]]] = []  # key, path, bands
     for key, asset in item.assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             continue
@@ -159,12 +167,25 @@ def _assets(item: Item) -> list[_Asset]:
             continue
         if (media and not is_raster) or not (is_data or is_raster):
             continue
-        pairs = [_band(band) for band in bands if isinstance(band, dict)]
-        values = pixel_values(asset, item.properties, len(pairs) or 1)
-        applied = offset_is_applied(asset, item.properties)
-        href = path_of(asset["href"], item.path)
-        assets.append(_Asset(key, href, tuple(pairs), values, applied))
-    return assets
+        described: list[Mapping[str, Any]] = [band for band in bands if isinstance(band, dict)]
+        if not bands and (_given(asset) or _centre(asset)):
+            described = [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
+        found.append((key, path_of(asset["href"], item.path), described))
+    every = [band for _, _, bands in found for band in bands]
+    names = [str(band.get("name") or "") for band in every]
+    waves = by_wavelength([_centre(band) for band in every])
+    codes = by_code(names, sensor_of(names, item.name, item.about))
+    commons = iter([wave or code for wave, code in zip(waves, codes, strict=True)])
+    return [
+        _Asset(
+            key,
+            href,
+            tuple(_band(band, next(commons)) for band in bands),
+            pixel_values(item.assets[key], item.properties, len(bands) or 1),
+            offset_is_applied(item.assets[key], item.properties),
+        )
+        for key, href, bands in found
+    ]
 
 
 def _each_once(item: Item, assets: Sequence[_Asset]) -> list[_Asset]:
@@ -183,24 +204,34 @@ def _each_once(item: Item, assets: Sequence[_Asset]) -> list[_Asset]:
 
 
 def _metres(item: Item, asset: _Asset) -> float:
-    """Return the size of an asset's pixels as far as it is told; infinite where it is not."""
-    told = item.assets[asset.key]
-    raster = told.get("raster:bands")
+    """Return the size of an asset's pixels as the item states it; infinite if it does not."""
+    stated = item.assets[asset.key]
+    raster = stated.get("raster:bands")
     first = raster[0] if isinstance(raster, list) and raster else {}
     suffix = re.search(r"_(\d+)m$", asset.key)
     sizes = (
-        told.get("gsd"),
-        told.get("raster:spatial_resolution"),
+        stated.get("gsd"),
+        stated.get("raster:spatial_resolution"),
         first.get("spatial_resolution") if isinstance(first, dict) else None,
         float(suffix[1]) if suffix else None,
     )
     return next((float(size) for size in sizes if isinstance(size, int | float)), math.inf)
 
 
-def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
-    given = band.get("common_name") or band.get("eo:common_name")
-    common = common_name(str(given)) if given else None
-    return str(band.get("name") or given or ""), common
+def _band(band: Mapping[str, Any], derived: str | None) -> tuple[str, str | None]:
+    """Return the name of a band and its common name: as the item has it, else as is ``derived``."""
+    given = _given(band)
+    return str(band.get("name") or given or ""), common_name(given) or derived
+
+
+def _given(band: Mapping[str, Any]) -> str:
+    return str(band.get("common_name") or band.get("eo:common_name") or "")
+
+
+def _centre(band: Mapping[str, Any]) -> float | None:
+    """Return the centre wavelength in nanometres; items have micrometres."""
+    centre = band.get("center_wavelength") or band.get("eo:center_wavelength")
+    return None if centre is None else nanometres(centre, "um")
 
 
 def path_of(href: str, item: str) -> str:
@@ -226,7 +257,7 @@ def path_of(href: str, item: str) -> str:
     return str(plain if plain.exists() else absolute(beside / unquote(href)))
 
 
-def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
+def _band_names(assets: Sequence[_Asset], item: Item) -> dict[str, tuple[str, ...]]:
     """Name the bands of each asset, so that common names are found again and no two are alike.
 
     A band keeps its own name where that is enough to tell its common name, as B04 is for red; else
@@ -234,7 +265,8 @@ def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
     """
     flat = [band for asset in assets for band in asset.bands]
     commons = Counter(common for _, common in flat if common)
-    derived = dict(zip(flat, common_names([name for name, _ in flat]), strict=True))
+    # as it will be found again, by what is then known: the names and the scene's name
+    derived = dict(zip(flat, common_names([name for name, _ in flat], item.name), strict=True))
     names: dict[str, tuple[str, ...]] = {}
     used: set[str] = set()
     for asset in assets:

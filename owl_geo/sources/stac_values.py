@@ -16,8 +16,9 @@ import numpy as np
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.raster import UNREADABLE
-from owl_geo.sources.bands import sentinel2_name
+from owl_geo.sources.bands import unpadded
 from owl_geo.sources.files import open_raster
+from owl_geo.sources.sensors import SENTINEL_2
 
 _log = logging.getLogger("owl_geo")
 
@@ -193,7 +194,7 @@ class _StatedBand:
             (self.file.baseline or 0.0) >= _WITH_OFFSET
             and self.file.applied is None
             and (self.stated.scale, self.stated.offset) == ("own", "own")
-            and sentinel2_name(self.name) is not None
+            and unpadded(self.name) in SENTINEL_2
         )
 
     @property

@@ -24,6 +24,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 S = TypeVar("S", bound=SourceSection)
@@ -69,8 +70,16 @@ class Growth(Protocol[S]):
         cannot join.
         """
 
-    def open(self, fresh: S, progress: Progress | None, on_error: OnError) -> PoolSource:
-        """Open the new scenes alone, with the bands of the others; raises SourceError.
+    def open(
+        self,
+        fresh: S,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
+    ) -> PoolSource:
+        """Open the new scenes alone, with the bands that are known of the others.
+
+        Raises SourceError.
 
         That they have no patch at all is no error.
         """
@@ -193,8 +202,16 @@ class UnopenedSource(ABC, Generic[S]):
         are others; see ``PoolSource.failed``. Raises SourceError.
         """
 
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open it for a run that was made with the bands that are ``known``, in that order.
+
+        They are found by what is known of them, whatever ``open`` would take today. Raises
+        SourceError.
+        """
+        return self.open(index)
+
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]] | None:
         """Open the scenes that can be, where not all can; return why not the others, by scene.
 

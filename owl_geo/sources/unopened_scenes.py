@@ -28,6 +28,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _log = logging.getLogger("owl_geo")
@@ -159,8 +160,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
         return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
 
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the scenes with the bands of a run."""
+        from owl_geo.sources.geotiff import GeoTiffSource
+
+        return GeoTiffSource.from_settings(self.settings, index, known=known)
+
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]]:
         """Open the scenes that can be, each tried for itself."""
         from owl_geo.sources.present import PresentScenes, missing_scenes
@@ -209,13 +216,17 @@ class _Growth:
         return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
-        self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError
+        self,
+        fresh: GeoTiffSettings,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
     ) -> PoolSource:
         """Open the new scenes beside those of the run."""
         from owl_geo.sources.geotiff import GeoTiffSource
 
         return GeoTiffSource.from_settings(
-            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes
+            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes, known=known
         )
 
     def written(self, text: str, fresh: GeoTiffSettings) -> str:

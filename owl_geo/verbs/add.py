@@ -18,6 +18,7 @@ from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.truth.oracle import truth_labels
@@ -91,7 +92,9 @@ def _add(
     check_scales(run)
     settings = run.settings_here.model_copy(update={"source": addition.settings})
     try:
-        source = growth.open(addition.settings, report("Tiling"), on_error)
+        source = growth.open(
+            addition.settings, report("Tiling"), on_error, known_bands(run.index.statistics)
+        )
         fresh = _Fresh.of(run, settings, source, on_error, workers, report)
     except NoSceneLeft as error:
         if on_error == "fail":

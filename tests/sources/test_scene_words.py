@@ -255,6 +255,43 @@ def test_wanted_bands_choose_the_assets(
     assert GeoTiffSource(scene, bands=words, mask_bad=(3,)).bands == bands
 
 
+@pytest.mark.parametrize(
+    ("assets", "properties", "names"),
+    [
+        (  # 1.1, the properties of a band at its asset
+            {"a": {"eo:common_name": "red"}, "b": {"eo:center_wavelength": 0.842}},
+            {},
+            ("red", "nir"),
+        ),
+        (
+            {
+                "a": {"eo:bands": [{"name": "x", "center_wavelength": 0.865}]},
+                "b": {"bands": [{"name": "y", "eo:center_wavelength": 0.655}]},
+            },
+            {},
+            ("nir", "red"),
+        ),
+        (
+            {"a": {"bands": [{"name": "SR_B4"}]}, "b": {"bands": [{"name": "SR_B5"}]}},
+            {"platform": "landsat-8"},
+            ("red", "nir"),
+        ),
+        (
+            {"a": {"bands": [{"name": "SR_B4"}]}, "b": {"bands": [{"name": "SR_B5"}]}},
+            {},
+            ("SR_B4", "SR_B5"),
+        ),
+    ],
+)
+def test_an_item_says_what_bands_are_in_any_of_its_ways(
+    assets: dict[str, Any], properties: dict[str, Any], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    told = {key: cog(f"{key}.tif") | asset for key, asset in assets.items()}
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item("x", told) | {"properties": properties}))
+    assert find_scenes([str(path)]).scenes[0].names == names
+
+
 def test_a_band_that_an_item_lacks_is_named(stac: Path) -> None:
     with pytest.raises(SourceError, match=r"STAC item 'S2B_1' .* has no band 'swir1'"):
         find_scenes([str(stac)], bands=["swir1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,16 @@ from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_count
 from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
+from owl_geo.sources.sensors import SENSOR_TAG
+from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
 from owl_geo.types import AnyArray, SceneGrid
 
 _SHOWN = 4  # groups in a message
+_WAVELENGTHS = {
+    *WAVELENGTH_TAGS,
+    "radiation_wavelength",
+    "sensor_band_central_radiation_wavelength",
+}
 
 
 @dataclass(frozen=True)
@@ -139,17 +146,20 @@ def _bands(
     names: list[str] = []
     positions: list[BandPosition] = []
     commons: list[str | None] = []
+    waves: list[float | None] = []
     for key, own in axes.items():
         variable = dataset[key]
         if own.band is None:
             names.append(str(key))
             positions.append(BandPosition(key, None))
             commons.append(_common(variable.attrs.get("common_name"), variable.attrs))
+            waves.append(_wavelength(variable))
             continue
         labels, commons_along = _labels(dataset, variable, own.band)
         names += [f"{key}_{label}" for label in labels] if len(axes) > 1 else labels
         positions += [BandPosition(key, number) for number in range(len(labels))]
         commons += commons_along
+        waves += _wavelengths(dataset, variable, own.band)
     grid = SceneGrid(name, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 1, 1)  # replaced later
     bands = [
         Band(
@@ -161,12 +171,50 @@ def _bands(
             driver="xarray",
             blocks=(1, 1),
             common=common,
+            wavelength=wave,
         )
-        for number, (word, position, common) in enumerate(
-            zip(distinct(names), positions, commons, strict=True), start=1
+        for number, (word, position, common, wave) in enumerate(
+            zip(distinct(names), positions, commons, waves, strict=True), start=1
         )
     ]
-    return with_common_names(bands), tuple(positions)
+    return with_common_names(bands, *_about(dataset, axes), name), tuple(positions)
+
+
+def _about(dataset: xr.Dataset, keys: Iterable[Hashable]) -> list[str]:
+    """Return what attributes say of satellite and sensor."""
+    tables = (dataset.attrs, *(dataset[key].attrs for key in keys))
+    return [
+        str(value)
+        for table in tables
+        for key, value in table.items()
+        if SENSOR_TAG.search(str(key)) and isinstance(value, str)
+    ]
+
+
+def _wavelength(variable: xr.DataArray) -> float | None:
+    """Return the centre wavelength of a variable in nanometres, by attribute or CF's coordinate."""
+    for key in WAVELENGTH_TAGS:
+        if key in variable.attrs:
+            unit = next((variable.attrs[k] for k in UNIT_TAGS if k in variable.attrs), None)
+            return nanometres(variable.attrs[key], unit)
+    for coordinate in variable.coords.values():
+        if coordinate.ndim == 0 and _is_wavelength(coordinate):
+            return nanometres(coordinate.item(), coordinate.attrs.get("units"))
+    return wavelength_in(str(variable.attrs.get("long_name", "")))
+
+
+def _wavelengths(dataset: xr.Dataset, variable: xr.DataArray, dim: Hashable) -> list[float | None]:
+    """Return the centre wavelengths along a band axis, where a coordinate has them."""
+    for coordinate in coordinates_along(dataset, dim):
+        if _is_wavelength(coordinate):
+            unit = coordinate.attrs.get("units")
+            return [nanometres(value, unit) for value in coordinate.to_numpy()]
+    return [None] * variable.sizes[dim]
+
+
+def _is_wavelength(coordinate: xr.DataArray) -> bool:
+    words = (str(coordinate.name), str(coordinate.attrs.get("standard_name", "")))
+    return any(word.casefold().removesuffix("s") in _WAVELENGTHS for word in words)
 
 
 def _common(word: Any, attributes: Mapping[Any, Any]) -> str | None:

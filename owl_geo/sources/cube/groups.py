@@ -10,7 +10,7 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import CubeSettings
-from owl_geo.sources.bands import Band, select
+from owl_geo.sources.bands import Band, KnownBand, like_known, select
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
 from owl_geo.sources.cube.missing import Missing
@@ -49,13 +49,25 @@ class Group:
 
 
 def chosen_bands(
-    offer: CubeDescription, settings: CubeSettings, dataset: xr.Dataset
+    offer: CubeDescription,
+    settings: CubeSettings,
+    dataset: xr.Dataset,
+    known: Sequence[KnownBand] = (),
 ) -> tuple[tuple[Band, ...], tuple[Group, ...]]:
-    """Return the bands as they are called from now on, and the groups that they are read in."""
+    """Return the bands as they are called from now on, and the groups that they are read in.
+
+    Bands that are ``known``, since a run was made with them, are those, in their order.
+    """
     bands = offer.default
-    if settings.bands:
+    if settings.bands or known:
+        where = f"cube {offer.grid.name!r}"
         try:
-            bands = select(offer.bands, settings.bands, f"cube {offer.grid.name!r}")
+            if not known:
+                bands = select(offer.bands, settings.bands, where)
+            elif settings.time == "stack":
+                bands = like_known(offer.bands, _undated(known), (), where)
+            else:
+                bands = like_known(offer.bands, known, settings.bands, where)
         except SourceError as error:
             refused = [word for word in settings.bands if word in offer.unusable]
             if not refused:
@@ -88,6 +100,12 @@ def chosen_bands(
         _group([stores[i] for i in members], members, settings.time, numbers)
         for members in groups.values()
     )
+
+
+def _undated(known: Sequence[KnownBand]) -> list[KnownBand]:
+    """Return the bands that those of every date come from: ``B4@2021-05-01`` from ``B4``."""
+    names = dict.fromkeys(band.name.rpartition("@")[0] or band.name for band in known)
+    return [KnownBand(name) for name in names]
 
 
 @dataclass(frozen=True)

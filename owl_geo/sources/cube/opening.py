@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +24,12 @@ UNREADABLE = (
     *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
     *(EOFError, ArithmeticError, struct.error, zlib.error),
 )
+
+_DECODING: dict[str, Any] = {
+    "cache": False,
+    "decode_coords": "all",
+    "decode_timedelta": False,  # a variable in days is a number
+}
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
@@ -100,14 +108,9 @@ def _open(path: str) -> xr.Dataset:
         with warnings.catch_warnings():
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
-            return xr.open_dataset(
-                _zip(file) if _is_zip(file) else file,
-                engine=_engine_of(file),
-                group=group,
-                cache=False,
-                decode_coords="all",
-                decode_timedelta=False,  # a variable in days is a number
-            )
+            if _is_zip(file) or _is_zarr(file):
+                return _open_zarr(_zip(file) if _is_zip(file) else file, group)
+            return xr.open_dataset(file, engine=_engine(file), group=group, **_DECODING)
     except UNREADABLE as error:
         others = groups_of(file) if group is not None else []
         if others and group not in others:
@@ -149,6 +152,26 @@ def _is_zip(path: str) -> bool:
 
 def _engine_of(path: str) -> str:
     return "zarr" if _is_zip(path) or _is_zarr(path) else _engine(path)
+
+
+def _open_zarr(store: Any, group: str | None) -> xr.Dataset:
+    """Open a store; one without consolidated metadata lists its arrays in any order, so by name."""
+    options = {**_DECODING, "engine": "zarr", "group": group}
+    try:
+        return xr.open_dataset(store, consolidated=True, **options)
+    except (KeyError, ValueError):
+        dataset = xr.open_dataset(store, consolidated=False, **options)
+    coordinates = list(dataset.coords)
+    plain = dataset.reset_coords()
+    indexes = [name for name in coordinates if name in plain.coords]
+    names = sorted((name for name in plain.variables if name not in indexes), key=_by_name)
+    return plain[names].set_coords([name for name in coordinates if name not in indexes])
+
+
+def _by_name(name: Hashable) -> list[tuple[int, str]]:
+    """Sort B2 before B10."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 
 def _engine(path: str) -> str:

@@ -17,7 +17,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
@@ -51,6 +51,7 @@ class CubeSource(TiledSource["CubeScene"]):
             the axes are longitude and latitude.
         index: the patch index of an earlier scan; with it the cube is not scanned.
         progress: called with (windows done, windows in all) during the scan.
+        known: bands of a source that this is to be like, found by name in place of ``bands``.
 
     Bands are the values of an axis named band, wavelength or variable, or the variables of a
     Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
@@ -78,6 +79,7 @@ class CubeSource(TiledSource["CubeScene"]):
         crs: str | None = None,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
+        known: Sequence[KnownBand] = (),
     ) -> None:
         cube = path_or_cube(cube)
         scene = name or cube_name(cube)
@@ -95,7 +97,7 @@ class CubeSource(TiledSource["CubeScene"]):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._open(cube, settings, index, progress)
+        self._open(cube, settings, index, progress, known)
 
     @classmethod
     def from_settings(
@@ -103,10 +105,11 @@ class CubeSource(TiledSource["CubeScene"]):
         settings: CubeSettings,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
+        known: Sequence[KnownBand] = (),
     ) -> CubeSource:
         """Open the source that owl.toml describes."""
         source = cls.__new__(cls)
-        source._open(settings.path, settings, index, progress)
+        source._open(settings.path, settings, index, progress, known)
         return source
 
     def _open(
@@ -115,6 +118,7 @@ class CubeSource(TiledSource["CubeScene"]):
         settings: CubeSettings,
         index: pd.DataFrame | None,
         progress: Progress | None,
+        known: Sequence[KnownBand],
     ) -> None:
         """Open a cube; of one in memory the path of the settings is what messages call it."""
         self._file = CubeFile(cube)
@@ -128,7 +132,7 @@ class CubeSource(TiledSource["CubeScene"]):
             None if isinstance(cube, str) else cube,
         )
         self._flags = () if settings.bands else offer.flags
-        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset))
+        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset, known))
         super().__init__([scene], settings, index, progress)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
@@ -74,6 +75,12 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         from owl_geo.sources.cube.source import CubeSource
 
         return CubeSource.from_settings(self.settings, index, progress)
+
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the cube with the bands of a run."""
+        from owl_geo.sources.cube.source import CubeSource
+
+        return CubeSource.from_settings(self.settings, index, known=known)
 
 
 def name_of_path(path: str) -> str:
