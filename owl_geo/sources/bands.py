@@ -111,7 +111,8 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
 
     ``texts`` are what may name the sensor, such as the name of the scene.
     """
-    names = [band.name for band in bands]
+    # without the file's name, which stands before that of a band in a folder of several files
+    names = [band.name.removeprefix(f"{Path(band.path).stem}_") for band in bands]
     words = [described(name) for name in names]
     waves = by_wavelength(
         [None if word == "pan" else _centre(band) for band, word in zip(bands, words, strict=True)],

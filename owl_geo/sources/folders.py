@@ -129,8 +129,8 @@ def _left_out(
     if beside:
         first = next(iter(beside.values()))[0].name
         notes.append(
-            f"{_listed(path.stem for path in beside)} {_are(beside)} not taken for bands, being "
-            "named as masks, angles, quality layers or pictures are; to take one, name it too: "
+            f"{_listed(path.stem for path in beside)} {_are(beside)} left out: by name, a mask, "
+            "angles, a quality layer or a picture; to use one as a band, name it too: "
             f"--bands ...,{first}"
         )
     by_reason: dict[str, list[Path]] = {}

@@ -128,6 +128,17 @@ def test_quality_layers_of_several_bands_are_not_bands(tmp_path: Path) -> None:
 # --- virtual rasters of the files beside them -----------------------------------------------------
 
 
+def test_a_single_image_beside_its_quality_layer_tells_what_its_bands_are(tmp_path: Path) -> None:
+    names = ("coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir")
+    image = write_raster(tmp_path / "x_SR_8b_clip.tif", coordinates(32, 32, 8), descriptions=names)
+    write(tmp_path, "x_udm2_clip.tif", 8, "uint8")
+    bands = {band.common: band.name for band in describe_scene(tmp_path).default if band.common}
+    assert {"blue", "green", "red", "nir"} <= set(bands)
+    assert bands["red"] == f"{image.stem}_red"
+    (scene,) = open_scenes([SceneSettings(name="s", path=str(tmp_path))], ["red", "nir"])
+    assert [band.number for band in scene.bands] == [6, 8]
+
+
 def test_a_stack_of_the_files_beside_it_is_not_taken_twice(tmp_path: Path) -> None:
     names = ["B02.tif", "B03.tif", "B04.tif"]
     for name in names:
