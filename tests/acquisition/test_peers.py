@@ -95,7 +95,7 @@ class TestEveryPeer:
 
     def test_more_than_two_classes(self, name: str) -> None:
         if name == "skactiveml:epistemic":
-            with pytest.raises(ConfigError, match="two classes apart, not 4"):
+            with pytest.raises(ConfigError, match="separates two classes, not 4"):
                 choose(name, task(classes=4))
         else:
             assert len(set(choose(name, task(classes=4)))) == 8

@@ -102,7 +102,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init new --scene truth.gpkg", ["vector layer", "--oracle"]),
         ("init new --scene cube.nc", ["a data cube? add --source cube"]),
         ("init new --scene cube.zarr", ["a data cube? add --source cube"]),
-        ("init new --scene bad.zip", ["unzip it first", "/vsizip/"]),
+        ("init new --scene bad.zip", ["unpack it and name the folder", "/vsizip/"]),
         ("init new --scene notes.txt", ["notes.txt, read as a list of scenes, line 1:"]),
         ("init new --scene bands --oracle bands/truth.tif", ["'truth'", "--bands B2,B3,B4"]),
         ("init new --scene bands/B2.tif --mask bands/B2.tif --mask-bad 0", ["file of --mask"]),
