@@ -100,6 +100,7 @@ def init(
     run_setup.check_free(path, overwrite=overwrite)
     check_strategy(settings.acquisition.strategy)
     made = _make_index(settings, report, workers, on_error=on_error)
+    _check_weights(settings.model, made.statistics)
     _warn_of_size(settings.loop, made)
     settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
@@ -182,6 +183,16 @@ def _make_index(
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
     return _Index(source, patches, statistics, truth, table.coverage, source.failed, kept)
+
+
+def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
+    """Raise ConfigError if a file holds other weights than this model's; round 0 loads them."""
+    if model.weights in ("none", "imagenet"):
+        return
+    from owl_geo.models import weights  # torch, which takes seconds
+
+    commons = statistics.common_names or common_names(statistics.bands)
+    weights.read(model.kind, model.weights, commons)
 
 
 def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
