@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rioxarray  # noqa: F401 - gives xarray its rio
 import xarray as xr
 import zarr
 from layouts import (
@@ -150,7 +149,7 @@ def odc_stac(folder: Path) -> Made:
     y, x = _centres()
     data = xr.Dataset()
     read = []
-    for number, name in enumerate(("red", "green", "blue", "nir")):
+    for number, name in enumerate(("blue", "green", "nir", "red")):
         values, plane = _dates(number, 0)
         data[name] = (("time", "y", "x"), values, {"nodata": 0, "grid_mapping": "spatial_ref"})
         read.append(plane)
@@ -184,7 +183,9 @@ def _spatial_ref() -> xr.DataArray:
     x, y = ORIGIN
     text = PyprojCRS.from_user_input(CRS).to_wkt()
     attributes = {"spatial_ref": text, "crs_wkt": text, "GeoTransform": f"{x} 10 0 {y} 0 -10"}
-    return xr.DataArray(np.int32(32632), attrs={"grid_mapping_name": "transverse_mercator", **attributes})
+    return xr.DataArray(
+        np.int32(32632), attrs={"grid_mapping_name": "transverse_mercator", **attributes}
+    )
 
 
 # --- stackstac ------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ def _tiff(folder: Path) -> Path:
         folder / "s2.tif",
         np.stack([with_hole(number, 0) for number in range(3)]),
         nodata=0,
-        descriptions=("red", "green", "nir"),
+        descriptions=("green", "nir", "red"),
         scales=(1e-4,) * 3,
         offsets=(-0.1,) * 3,
     )
@@ -246,9 +247,11 @@ def rioxarray_netcdf(folder: Path) -> Made:
 
 def rioxarray_zarr(folder: Path) -> Made:
     """Open a file with rioxarray, decoded and each band a variable, and save it as Zarr."""
+    import rioxarray  # noqa: F401 - gives a dataset its rio
+
     path = _tiff(folder)
     with xr.open_dataset(path, engine="rasterio", mask_and_scale=True) as data:
-        named = data["band_data"].to_dataset(dim="band").rename({1: "red", 2: "green", 3: "nir"})
+        named = data["band_data"].to_dataset(dim="band").rename({1: "green", 2: "nir", 3: "red"})
         for name in named:
             named[name].attrs.pop("long_name", None)
         named.drop_encoding().rio.write_crs(CRS).to_zarr(folder / "s2.zarr", zarr_format=2)
@@ -269,7 +272,11 @@ def cf_projected(folder: Path) -> Made:
         data[name] = (("y", "x"), pixels, {"_FillValue": np.int16(-32767), **attributes})
         read.append(Plane(pixels, north_up(_PIXEL), 1e-4, 0.01, hole()))
     flags = {"flag_values": np.array([0, 1], "uint8"), "flag_meanings": "clear cloud"}
-    data["quality"] = (("y", "x"), np.zeros((SIZE, SIZE), "uint8"), {"grid_mapping": "crs", **flags})
+    data["quality"] = (
+        ("y", "x"),
+        np.zeros((SIZE, SIZE), "uint8"),
+        {"grid_mapping": "crs", **flags},
+    )
     data = data.assign_coords(
         y=("y", y / 1000, {"standard_name": "projection_y_coordinate", "units": "km"}),
         x=("x", x / 1000, {"standard_name": "projection_x_coordinate", "units": "km"}),
@@ -279,7 +286,9 @@ def cf_projected(folder: Path) -> Made:
     return Made(str(path), tuple(read))
 
 
-def _degrees(folder: Path, west: float, *, told: dict[str, Any], missing: NDArray[np.bool_]) -> Made:
+def _degrees(
+    folder: Path, west: float, *, told: dict[str, Any], missing: NDArray[np.bool_]
+) -> Made:
     """Write a variable on longitude and latitude, its south up."""
     step = 0.01
     lat = 46.0 + step * (np.arange(SIZE) + 0.5)
@@ -346,7 +355,7 @@ CUBE_STORES = (
     Layout(
         "odc-stac, saved as Zarr",
         odc_stac,
-        {name: name for name in ("red", "green", "blue", "nir")},
+        {name: name for name in ("blue", "green", "nir", "red")},
         values=_MEDIAN,
         missing="the attribute `nodata`",
         position=_CENTRES,
@@ -373,7 +382,7 @@ CUBE_STORES = (
     Layout(
         "rioxarray, saved as NetCDF",
         rioxarray_netcdf,
-        {"red": "red", "green": "green", "nir": "nir"},
+        {"green": "green", "nir": "nir", "red": "red"},
         values="by `scale_factor` and `add_offset`",
         missing="the attribute `_FillValue`",
         position=_CENTRES,
@@ -382,7 +391,7 @@ CUBE_STORES = (
     Layout(
         "rioxarray, decoded, saved as Zarr",
         rioxarray_zarr,
-        {"red": "red", "green": "green", "nir": "nir"},
+        {"green": "green", "nir": "nir", "red": "red"},
         missing="NaN",
         position=_CENTRES,
         options=_CUBE,

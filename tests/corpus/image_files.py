@@ -105,7 +105,7 @@ def rgb_with_alpha(folder: Path) -> Made:
 
 # --- HLS ------------------------------------------------------------------------------------------
 
-_S30 = {"B02": "blue", "B03": "green", "B04": "red", "B8A": "nir08", "B11": "swir1", "B12": "swir2"}
+_S30 = {"B02": "blue", "B03": "green", "B04": "red", "B11": "swir1", "B12": "swir2", "B8A": "nir08"}
 _L30 = {"B02": "blue", "B03": "green", "B04": "red", "B05": "nir", "B06": "swir1", "B07": "swir2"}
 
 
@@ -197,10 +197,10 @@ bbl = {1, 1, 1, 0, 1}
 default bands = {5, 3, 2}
 """
 _ENVI_BANDS = {
-    "490 Nanometers": "blue",
-    "560 Nanometers": "green",
-    "665 Nanometers": "red",
-    "842 Nanometers": "nir",
+    "490.0 Nanometers": "blue",
+    "560.0 Nanometers": "green",
+    "665.0 Nanometers": "red",
+    "842.0 Nanometers": "nir",
 }
 
 
@@ -261,7 +261,6 @@ def geotessera(folder: Path) -> Made:
     return Made(str(path), first[:3])
 
 
-_FOLDER = "the files' names"
 _SIDE = "the file's no-data value; quality layers beside are no bands"
 
 IMAGE_FILES = (

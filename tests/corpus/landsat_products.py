@@ -18,25 +18,22 @@ Groups = Mapping[str, Mapping[str, object]]
 
 
 def product(folder: Path, *, stem: str, form: str, files: tuple[int, ...]) -> Made:
-    """Write a product with bands 1 to 7 or those of the scanner; ``files`` are the bands read.
+    """Write a product with its quality layers; ``files`` are the numbers of the bands to be read.
 
     Scale and offset differ from band to band, so that none is mixed up.
     """
     level = 2 if "_L2" in stem else 1
     sensor = _SENSORS[stem[:2]]
     prefix = "SR_B" if level == 2 else "B"
-    numbers = {"MSS": files[:1] if not files else _scanner(stem), "TM": (1, 2, 3, 4, 5, 7)}.get(
-        sensor, (1, 2, 3, 4, 5, 7) if sensor == "ETM" else (1, 2, 3, 4, 5, 6, 7)
-    )
+    numbers = _numbers(stem, sensor)
     dtype = "uint8" if sensor == "MSS" else "uint16"
     metres = 60 if sensor == "MSS" else 30
     place = folder / stem
-    nodata = {"nodata": 0}
     paths = {}
     for number in numbers:
         pixels = coded(number, dtype)
         pixels[hole()] = 0
-        paths[number] = write(place / f"{stem}_{prefix}{number}.TIF", pixels, metres, **nodata)
+        paths[number] = write(place / f"{stem}_{prefix}{number}.TIF", pixels, metres, nodata=0)
     quality = np.where(cloud(), 0b1000 | 1 << 6, 1 << 6).astype("uint16")
     quality[hole()] = 1
     qa = write(place / f"{stem}_QA_PIXEL.TIF", quality, metres, nodata=1)
@@ -63,8 +60,11 @@ def product(folder: Path, *, stem: str, form: str, files: tuple[int, ...]) -> Ma
     )
 
 
-def _scanner(stem: str) -> tuple[int, ...]:
-    return (4, 5, 6, 7) if stem[2:4] in ("01", "02", "03") else (1, 2, 3, 4)
+def _numbers(stem: str, sensor: str) -> tuple[int, ...]:
+    """Return the reflective bands; the scanner's count from 4 on Landsat 1 to 3."""
+    if sensor == "MSS":
+        return (4, 5, 6, 7) if stem[2:4] in ("01", "02", "03") else (1, 2, 3, 4)
+    return (1, 2, 3, 4, 5, 7) if sensor in ("TM", "ETM") else (1, 2, 3, 4, 5, 6, 7)
 
 
 def _terms(number: int, level: int, sensor: str) -> tuple[float, float]:
@@ -73,9 +73,7 @@ def _terms(number: int, level: int, sensor: str) -> tuple[float, float]:
     return (2.2e-03, -0.01) if sensor == "MSS" else (2.0e-05, -0.1 - number / 1000)
 
 
-def _groups(
-    terms: Mapping[int, tuple[float, float]], level: int, sensor: str, stem: str
-) -> Groups:
+def _groups(terms: Mapping[int, tuple[float, float]], level: int, sensor: str, stem: str) -> Groups:
     rescaling = {f"REFLECTANCE_MULT_BAND_{n}": scale for n, (scale, _) in terms.items()} | {
         f"REFLECTANCE_ADD_BAND_{n}": offset for n, (_, offset) in terms.items()
     }
@@ -140,9 +138,7 @@ def _layout(what: str, stem: str, form: str, bands: dict[str, str]) -> Layout:
 
 
 def _named(prefix: str, first: int) -> dict[str, str]:
-    return {
-        f"{prefix}{first + i}": name for i, name in enumerate(("blue", "green", "red", "nir"))
-    }
+    return {f"{prefix}{first + i}": name for i, name in enumerate(("blue", "green", "red", "nir"))}
 
 
 _L1_3 = {"B4": "green", "B5": "red", "B7": "nir"}
@@ -165,9 +161,9 @@ LANDSAT = (
         *("Landsat 7 L2", "LE07_L2SP_193029_20100715_20200823_02_T1", "xml"), _named("SR_B", 1)
     ),
     _layout("Landsat 8 L2", f"LC08_{_OLI}", "json", _named("SR_B", 2)),
-    _layout(
-        *("Landsat 8 L1", "LC08_L1TP_193029_20230715_20230722_02_T1", "xml"), _named("B", 2)
+    _layout(*("Landsat 8 L1", "LC08_L1TP_193029_20230715_20230722_02_T1", "xml"), _named("B", 2)),
+    *(
+        _layout("Landsat 9 L2", f"LC09_{_OLI}", form, _named("SR_B", 2))
+        for form in ("txt", "xml", "json")
     ),
-    *(_layout("Landsat 9 L2", f"LC09_{_OLI}", form, _named("SR_B", 2)) for form in
-      ("txt", "xml", "json")),
 )

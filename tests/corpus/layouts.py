@@ -78,10 +78,13 @@ class Made:
         """The plane with the smallest pixels, on whose grid the scene is read."""
         return min(self.planes, key=lambda plane: abs(plane.transform.a))
 
+    def is_coarse(self, number: int) -> bool:
+        """Return whether a band has larger pixels than the scene."""
+        return abs(self.planes[number].transform.a) > abs(self.grid.transform.a)
+
     def missing_at(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
         """Return whether pixels are missing in any band on the scene's own grid, or masked."""
-        size = abs(self.grid.transform.a)
-        own = [plane for plane in self.planes if abs(plane.transform.a) == size]
+        own = [plane for i, plane in enumerate(self.planes) if not self.is_coarse(i)]
         missing: NDArray[np.bool_] = np.any([p.missing_at(x, y) for p in (*own, *self.masks)], 0)
         return missing
 

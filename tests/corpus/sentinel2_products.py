@@ -1,4 +1,4 @@
-"""Sentinel-2 products (.SAFE) by processing baseline, as the Copernicus Data Space hands them out."""
+"""Sentinel-2 products (.SAFE) by processing baseline, as Copernicus hands them out."""
 
 from __future__ import annotations
 
@@ -136,9 +136,7 @@ def _layout(
     has_offset = baseline >= "04.00"
     return Layout(
         name=f"Sentinel-2 L{level}, baseline {baseline} ({since})",
-        make=partial(
-            safe, level=level, baseline=baseline, satellite=satellite, bands=tuple(bands)
-        ),
+        make=partial(safe, level=level, baseline=baseline, satellite=satellite, bands=tuple(bands)),
         bands=bands,
         values=f"{REFLECTANCE}; " + ("the offset applied" if has_offset else "no offset"),
         missing="0" if level == "1C" else "0, and SCL classes 0, 1, 3, 8, 9, 10",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def _picture(folder: Path) -> Path:
 
 def _read(files: dict[str, Path], scale: float, offset: float) -> tuple[Any, ...]:
     return tuple(
-        plane for path in files.values() for plane in planes(path, scale=scale, offset=offset, nodata=0)
+        plane
+        for path in files.values()
+        for plane in planes(path, scale=scale, offset=offset, nodata=0)
     )
 
 
@@ -88,7 +91,9 @@ def earth_search(folder: Path) -> Made:
     }
     # darker than what an offset that is still to be taken off leaves
     for number, path in enumerate(files.values()):
-        write(path, np.where(with_hole(number, 0) > 0, with_hole(number, 0) - 995, 0).astype("uint16"))
+        write(
+            path, np.where(with_hole(number, 0) > 0, with_hole(number, 0) - 995, 0).astype("uint16")
+        )
     assets["scl"] = _asset(_classes(folder))
     assets["visual"] = _asset(_picture(folder), roles=["visual"])
     properties = {"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "05.09"}
@@ -142,8 +147,8 @@ def version_1_1_stack(folder: Path) -> Made:
     ]
     scene = _write_item(folder, "1.1.0", {"image": _asset(path, bands=bands, nodata=0)}, {})
     read = planes(path, nodata=0)
-    scaled = (type(p)(p.pixels, p.transform, s, 0.0, p.missing) for p, s in zip(read, scales))
-    return Made(scene, tuple(scaled))
+    scaled = tuple(replace(plane, scale=s) for plane, s in zip(read, scales, strict=True))
+    return Made(scene, scaled)
 
 
 def landsat(folder: Path) -> Made:

@@ -1,4 +1,4 @@
-"""Every layout of the corpus: the run has what the file says, in bands, position, value, validity."""
+"""A run has what the files say: the bands, positions, values and valid pixels of each layout."""
 
 from __future__ import annotations
 
@@ -99,7 +99,6 @@ def test_a_common_name_means_the_right_band(layout: Layout, corpus: Corpus) -> N
         pytest.skip("no band of it has a common name")
     settings = case.run.settings_here.source.model_copy(update={"bands": tuple(commons)})
     source = unopened_source(settings).open()
-    assert source.bands == tuple(commons)
     (patch,) = source.read(case.ids[-1:])
     _check_values(case, len(case.ids) - 1, patch, list(commons.values()))
 
@@ -117,13 +116,13 @@ def test_patches_lie_where_the_file_has_them(layout: Layout, corpus: Corpus) -> 
         for down, across in corners
     ]
     footprints = [from_run.transform(*ring.exterior.coords.xy) for ring in table.geometry]
+    if table.crs.is_geographic:  # layers are looked for there
+        assert table.total_bounds[0] >= -180 and table.total_bounds[2] <= 180
     metres = _pixel_in_metres(case.made)
     for number, footprint in enumerate(footprints):
         lon, lat = np.array(footprint)[:, :4]
         for right_lon, right_lat in right[4 * number : 4 * number + 4]:
-            off = Geod(ellps="WGS84").inv(
-                lon, lat, np.full(4, right_lon), np.full(4, right_lat)
-            )[2]
+            off = Geod(ellps="WGS84").inv(lon, lat, np.full(4, right_lon), np.full(4, right_lat))[2]
             assert np.min(off) < 0.001 * metres
     assert {scene.rsplit("/", 2)[0] for scene in case.ids} == set(case.run.grids)
 
@@ -148,8 +147,10 @@ def _check_values(case: Case, number: int, patch: FloatArray, planes: list[int])
         right = case.made.planes[plane].values_at(x, y)
         known = valid & np.isfinite(right)
         assert known.sum() > 0.5 * valid.sum()
+        # what lies between pixels is rounded to a number that the file's type can hold
+        off = 0.51 if case.made.is_coarse(plane) else 0.02
         step = abs(case.made.planes[plane].scale)  # between neighbours in a row
-        np.testing.assert_allclose(patch[band][known], right[known], rtol=2e-6, atol=0.02 * step)
+        np.testing.assert_allclose(patch[band][known], right[known], rtol=2e-6, atol=off * step)
 
 
 @each_layout
