@@ -137,6 +137,62 @@ def _files(stem: str, bands: dict[str, str]) -> dict[str, str | None]:
     return {f"{stem}.{code}": name for code, name in bands.items()}
 
 
+# --- other sensors, and exports -------------------------------------------------------------------
+
+_SINUSOIDAL = "+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs"
+_MODIS = {
+    **{"sur_refl_b01": "red", "sur_refl_b02": "nir", "sur_refl_b03": "blue"},
+    **{"sur_refl_b04": "green", "sur_refl_b06": "swir1", "sur_refl_b07": "swir2"},
+}
+_ASTER = {"B01": "green", "B02": "red", "B3N": "nir"}
+
+
+def modis(folder: Path) -> Made:
+    """Write surface reflectance of MOD09A1 as GeoTIFF, on the globe's sinusoidal grid."""
+    pixels = np.stack([with_hole(i, -28672, "int16") for i in range(len(_MODIS))])
+    metres = 463.312716527917
+    path = write(
+        folder / "MOD09A1.A2023161.h18v04.061.tif",
+        pixels,
+        crs=_SINUSOIDAL,
+        transform=Affine(metres, 0, 741_300.0, 0, -metres, 5_100_000.0),
+        nodata=-28672,
+        descriptions=tuple(_MODIS),
+    )
+    return Made(str(path), planes(path, nodata=-28672), crs=_SINUSOIDAL)
+
+
+def aster(folder: Path) -> Made:
+    """Write the visible bands of ASTER, whose third is near infrared."""
+    pixels = np.stack([with_hole(i, 0, "uint8") for i in range(3)])
+    path = folder / "AST_L1T_00306152023102845.tif"
+    write(path, pixels, 15.0, nodata=0, descriptions=tuple(_ASTER))
+    return Made(str(path), planes(path, nodata=0))
+
+
+def earth_engine(folder: Path) -> Made:
+    """Write an export of Earth Engine: numbers without padding, NaN where it is masked."""
+    bands = {"B2": "blue", "B3": "green", "B4": "red", "B8": "nir"}
+    pixels = np.stack([with_hole(i, math.nan, "float64") for i in range(4)])
+    path = write(folder / "export.tif", pixels, descriptions=tuple(bands))
+    return Made(str(path), planes(path, nodata=math.nan))
+
+
+_BROWSER = "2023-06-15-00_00_2023-06-15-23_59_Sentinel-2_L2A_{}_(Raw)"
+
+
+def copernicus_browser(folder: Path) -> Made:
+    """Write a download of the Copernicus Browser: a file per band, and the mask of the data."""
+    place = folder / "Browser_images"
+    read = []
+    for number, code in enumerate(("B02", "B03", "B04", "B08")):
+        path = write(place / f"{_BROWSER.format(code)}.tiff", with_hole(number, 0), nodata=0)
+        read += planes(path, nodata=0)
+    name = _BROWSER.format("dataMask")
+    write(place / f"{name}.tiff", (~hole()).astype("uint8"))
+    return Made(str(place), tuple(read))
+
+
 # --- Sentinel-2 as files --------------------------------------------------------------------------
 
 
@@ -310,6 +366,23 @@ IMAGE_FILES = (
         missing="the files' no-data value; SCL, AOT, TCI and previews are no bands",
         position="the grid of the finest chosen band; coarser bands bilinear",
     ),
+    Layout(
+        "Copernicus Browser download",
+        copernicus_browser,
+        {
+            _BROWSER.format(code): common
+            for code, common in (("B02", "blue"), ("B03", "green"), ("B04", "red"), ("B08", "nir"))
+        },
+        missing="the files' no-data value; dataMask is no band",
+    ),
+    Layout(
+        "Earth Engine export",
+        earth_engine,
+        {"B2": "blue", "B3": "green", "B4": "red", "B8": "nir"},
+        missing="NaN",
+    ),
+    Layout("MODIS MOD09A1 as GeoTIFF", modis, _MODIS),
+    Layout("ASTER L1T as GeoTIFF", aster, _ASTER),
     Layout(
         "Files with the VRT that stacks them",
         stack_with_vrt,

@@ -9,7 +9,21 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from layouts import REFLECTANCE, Layout, Made, cloud, coded, hole, mask, planes, write
+from layouts import (
+    ORIGIN,
+    REFLECTANCE,
+    SIZE,
+    Layout,
+    Made,
+    cloud,
+    coded,
+    hole,
+    mask,
+    planes,
+    with_hole,
+    write,
+)
+from rasterio import Affine
 
 SUN = 31.25  # degrees above the horizon
 _SENSORS = {"LM": "MSS", "LT": "TM", "LE": "ETM", "LC": "OLI_TIRS", "LO": "OLI"}
@@ -57,6 +71,31 @@ def product(folder: Path, *, stem: str, form: str, files: tuple[int, ...]) -> Ma
             )
         ),
         (mask(qa, cloud()),),
+    )
+
+
+def with_panchromatic(folder: Path) -> Made:
+    """Write a product of level 1 whose panchromatic band lies half of its pixels off the others."""
+    stem = "LC09_L1TP_193029_20230715_20230722_02_T1"
+    place = folder / stem
+    x, y = ORIGIN
+    pan = write(place / f"{stem}_B8.TIF", with_hole(8, 0), 15, nodata=0)
+    red = write(
+        place / f"{stem}_B4.TIF",
+        coded(4, size=SIZE // 2 + 1),
+        transform=Affine(30, 0, x - 7.5, 0, -30, y + 7.5),
+        nodata=0,
+    )
+    terms = {number: _terms(number, 1, "OLI_TIRS") for number in (4, 8)}
+    _write_metadata(place / f"{stem}_MTL.txt", "txt", _groups(terms, 1, "OLI_TIRS", stem))
+    height = math.sin(math.radians(SUN))
+    return Made(
+        str(place),
+        tuple(
+            plane
+            for path, (scale, offset) in zip((pan, red), (terms[8], terms[4]), strict=True)
+            for plane in planes(path, scale=scale / height, offset=offset / height, nodata=0)
+        ),
     )
 
 
@@ -165,5 +204,14 @@ LANDSAT = (
     *(
         _layout("Landsat 9 L2", f"LC09_{_OLI}", form, _named("SR_B", 2))
         for form in ("txt", "xml", "json")
+    ),
+    Layout(
+        name="Landsat 9 L1, with the panchromatic band",
+        make=with_panchromatic,
+        bands={"B8": "pan", "B4": "red"},
+        values=f"top-of-atmosphere {REFLECTANCE}",
+        missing="0",
+        position="the grid of the finest chosen band, half a pixel off the others",
+        options=("--bands", "B8,B4"),
     ),
 )
