@@ -286,15 +286,11 @@ def cf_projected(folder: Path) -> Made:
     return Made(str(path), tuple(read))
 
 
-def _degrees(
-    folder: Path, west: float, *, told: dict[str, Any], missing: NDArray[np.bool_]
-) -> Made:
-    """Write a variable on longitude and latitude, its south up."""
-    step = 0.01
-    lat = 46.0 + step * (np.arange(SIZE) + 0.5)
-    lon = west + step * (np.arange(SIZE) + 0.5)
-    pixels = coded(1, "int16")
-    pixels[missing] = -1
+def _degrees(folder: Path, grid: Affine, told: dict[str, Any]) -> Made:
+    """Write a variable on longitude and latitude, with -1 where it is missing."""
+    steps = np.arange(SIZE) + 0.5
+    lon, lat = grid.c + grid.a * steps, grid.f + grid.e * steps
+    pixels = with_hole(1, -1, "int16")
     data = xr.Dataset(
         {"ndvi": (("time", "lat", "lon"), pixels[None], told)},
         coords={
@@ -306,19 +302,25 @@ def _degrees(
     )
     path = folder / "cf.nc"
     data.to_netcdf(path, engine="h5netcdf")
-    transform = Affine(step, 0, west, 0, step, 46.0)
-    return Made(str(path), (Plane(pixels, transform, missing=missing),), crs="EPSG:4326")
+    return Made(str(path), (Plane(pixels, grid, missing=hole()),), crs="EPSG:4326")
 
 
 def cf_degrees(folder: Path) -> Made:
-    """Write longitudes from -180 to 180 and a missing_value."""
-    return _degrees(folder, 9.0, told={"missing_value": np.int16(-1)}, missing=hole())
+    """Write longitudes from -180 to 180 and a missing_value, the first row in the south."""
+    south_up = Affine(0.01, 0, 9.0, 0, 0.01, 46.0)
+    return _degrees(folder, south_up, {"missing_value": np.int16(-1)})
 
 
 def cf_360(folder: Path) -> Made:
     """Write longitudes from 0 to 360, west of Greenwich, and a range of valid values."""
     told = {"valid_range": np.array([0, 30000], "int16")}
-    return _degrees(folder, 300.0, told=told, missing=hole())
+    return _degrees(folder, Affine(0.01, 0, 300.0, 0, 0.01, 46.0), told)
+
+
+def whole_globe(folder: Path) -> Made:
+    """Write the globe as climate models have it: the first pixel's centre lies on Greenwich."""
+    globe = Affine(7.5, 0, -3.75, 0, -3.75, 90.0)
+    return _degrees(folder, globe, {"missing_value": np.int16(-1)})
 
 
 _S2 = {"b02": "blue", "b03": "green", "b04": "red", "b08": "nir"}
@@ -410,7 +412,7 @@ CUBE_STORES = (
         cf_degrees,
         {"ndvi": None},
         missing="`missing_value`",
-        position="coordinates are pixel centres",
+        position=_CENTRES,
         options=_CUBE,
     ),
     Layout(
@@ -418,7 +420,15 @@ CUBE_STORES = (
         cf_360,
         {"ndvi": None},
         missing="outside `valid_range`",
-        position="turned to -180 to 180",
+        position="turned to -180 to 180 where all lie beyond 180",
+        options=_CUBE,
+    ),
+    Layout(
+        "CF NetCDF of the globe, its first centre on Greenwich",
+        whole_globe,
+        {"ndvi": None},
+        missing="`missing_value`",
+        position=_CENTRES,
         options=_CUBE,
     ),
 )
