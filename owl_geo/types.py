@@ -46,6 +46,8 @@ class BandStatistics:
     median: FloatArray
     scale: FloatArray  # interquartile range / 1.349, as for a normal distribution; never 0
     n_patches: int  # size of the sample
+    # what each band is: red, nir, ...; None where unknown, empty where only the names tell
+    common_names: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -179,31 +179,30 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     layers = gpkg.layers(connection)
     if layers is None:
         raise BatchError(f"{path} is an SQLite database, not a GeoPackage", remedy=_BATCH_WANTED)
-    if schema.BATCH_LAYER not in layers:
+    layer = _batch_layer(connection, layers)
+    if layer is None:
         others = f"; it has {', '.join(layers)}" if layers else ""
         raise BatchError(
             f"{path} has no layer {schema.BATCH_LAYER!r}{others}",
             remedy=f"{_BATCH_WANTED}, or import your own table with `owl-geo labels import`",
         )
-    kind = connection.execute(
-        "SELECT type FROM sqlite_master WHERE name = ?", (schema.BATCH_LAYER,)
-    ).fetchone()
+    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (layer,)).fetchone()
     if kind != ("table",):
         raise BatchError(
-            f"{path}: its layer {schema.BATCH_LAYER!r} is not a table",
+            f"{path}: its layer {layer!r} is not a table",
             remedy="use the batch as owl-geo wrote it",
         )
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(batch)")]
+    columns = _columns(connection, layer)
     for name in _READ_COLUMNS:
         if name not in columns:
             raise BatchError(
-                f"{path} has no column {name!r} in its layer {schema.BATCH_LAYER!r}",
+                f"{path} has no column {name!r} in its layer {layer!r}",
                 remedy=suggestion(name, columns),
             )
-    geometry, srs_id = gpkg.geometry_column(connection, schema.BATCH_LAYER)
+    geometry, srs_id = gpkg.geometry_column(connection, layer)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
     rows = connection.execute(
-        f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - names are quoted
+        f"SELECT {names} FROM {gpkg.quoted(layer)}"  # noqa: S608 - names are quoted
     ).fetchall()
     _check_text(path, rows)
     table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)
@@ -218,6 +217,18 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         crs=crs,
         answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
     )
+
+
+def _batch_layer(connection: sqlite3.Connection, layers: Sequence[str]) -> str | None:
+    """Return the layer that is a batch: an export from QGIS may have another name."""
+    if schema.BATCH_LAYER in layers:
+        return schema.BATCH_LAYER
+    exported = [name for name in layers if not set(_READ_COLUMNS) - set(_columns(connection, name))]
+    return exported[0] if len(exported) == 1 else None
+
+
+def _columns(connection: sqlite3.Connection, layer: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({gpkg.quoted(layer)})")]
 
 
 def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:

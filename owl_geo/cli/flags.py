@@ -26,6 +26,7 @@ SETTINGS = {
     "source.stride": ("stride",),
     "source.min_valid": ("min_valid",),
     "source.mask_bad": ("mask_bad", "masks"),
+    "source.mask_bands": ("mask_bands", "masks"),
     "source.aoi": ("aoi",),
     "source.time": ("time",),
     "source.crs": ("crs",),

@@ -64,6 +64,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     min_valid: float | None
     masks: tuple[str, ...]
     mask_bad: tuple[str, ...]
+    mask_bands: tuple[int, ...]
     on_error: OnError
     aoi: str | None
     time: str | None
@@ -94,7 +95,9 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     help="Where patches come from.",
 )
 @scenes_.scene_options
-@click.option("--bands", callback=_words, help="Numbers, descriptions or common names: B2,B3,nir.")
+@click.option(
+    "--bands", callback=_words, help="Positions, descriptions or common names: B2,B3,nir."
+)
 @click.option(
     "--patch-size", type=int, help="Height and width of a patch in pixels.  [chosen for the scene]"
 )
@@ -113,6 +116,12 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     cls=opt.Advanced,
     callback=_numbers,
     help="Values of the mask that mean invalid: 3,8,9.",
+)
+@click.option(
+    "--mask-bands",
+    cls=opt.Advanced,
+    callback=_numbers,
+    help="Numbers of the mask's bands that count: 1,2.  [all]",
 )
 @scenes_.on_error
 @click.option(
@@ -331,6 +340,8 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     settings = summary.run.settings
     if why:
         opt.say(why)
+    for note in summary.notes:
+        opt.say(f"Note: {note}")
     _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
     step = "query" if settings.oracle is None else "run"
     if store_class(settings.labels).has_administration:

@@ -6,19 +6,26 @@ on an outline are cut, and then only against a small piece of the polygon.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import transformer
-from owl_geo.ground.windows import Windows
+from owl_geo.ground.projections import TURNS, is_in_degrees, same_datum, transformer, turned
+from owl_geo.ground.vector import made_valid
+from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
 
 _VERTICES_PER_PIECE = 500
-_FAR = 1e30  # beyond every coordinate
+_VERTICES_ALONG, _MOST_NARROW = 100, 100  # of a scene; a narrow one has more along its length
+_INWARDS = 1 - 1e-7  # two metres from the rim of the Earth
+_LATTICE = 33  # points along each edge of a scene that tell whether it lies in one piece
+_DATUMS_DEGREES, _DATUMS_METRES = 0.01, 1000.0  # no two datums are further apart
+
+Bounds = tuple[float, float, float, float]  # least x and y, greatest x and y
 
 
 def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
@@ -85,27 +92,134 @@ class PolygonLayer:
         return local, self._codes[near]
 
     def near(self, windows: Windows) -> tuple[IntArray, AnyArray]:
-        """Return positions of polygons near windows, and these polygons in the scene's CRS."""
-        to_layer = transformer(windows.crs, self._crs)
-        west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
-        across = west > east  # the antimeridian runs through the scene
-        reach = [(west, _FAR), (-_FAR, east)] if across else [(west, east)]
-        near = np.unique(
-            np.concatenate(
-                [self._tree.query(shapely.box(low, south, high, north)) for low, high in reach]
-            )
-        ).astype(np.int64)
-        local = self._polygons[near]
-        length = max(north - south, 360 - west + east if across else east - west) / 100
-        if not across:
-            box = shapely.box(west - length, south - length, east + length, north + length)
-            beyond = ~shapely.within(local, box)
-            local[beyond] = shapely.intersection(local[beyond], box)
-        if self._crs != windows.crs:
-            to_scene = transformer(self._crs, windows.crs)
-            dense = shapely.segmentize(local, length)
-            local = shapely.transform(dense, to_scene.transform, interleaved=False)
-        return near, local
+        """Return positions of the polygons near windows, and these in the scene's CRS, ``(k,)``.
+
+        A position may come twice, where a polygon lies on both sides of the antimeridian.
+        """
+        positions, pieces = [], []
+        for reach in self._reaches(windows):
+            west, south, east, north = reach.box
+            length = _spacing(west, south, east, north)
+            for turn in TURNS if is_in_degrees(self._crs) else TURNS[:1]:
+                low, high = west + turn - length, east + turn + length
+                box = shapely.box(low, south - length, high, north + length)
+                near = np.sort(self._tree.query(box))
+                local = _cut(self._polygons[near], box)
+                if turn:
+                    local = shapely.transform(local, lambda xy, turn=turn: xy - [turn, 0.0])
+                positions.append(near.astype(np.int64))
+                pieces.append(self._in_scene(local, windows, length, reach))
+        return np.concatenate(positions), np.concatenate(pieces)
+
+    def _reaches(self, windows: Windows) -> list[_Reach]:
+        """Return the rectangles of the layer's CRS in which windows lie: several at its rim.
+
+        West is less than east: where longitudes come round between them, east is beyond 180.
+        """
+        apart = 0.0 if same_datum(self._crs, windows.crs) else 1.0
+        if is_in_degrees(self._crs) and is_in_degrees(windows.crs):
+            return [_Reach(_grown(windows.bounds(), apart * _DATUMS_DEGREES))]
+        to_layer = transformer(windows.crs, self._crs)  # PROJ cannot bound a way by a third datum
+        if is_in_degrees(self._crs):
+            west, south, east, north = to_layer.transform_bounds(*windows.bounds(), densify_pts=21)
+            whole = (west, south, east if west < east else east + 360.0, north)
+            return [_Reach(_grown(whole, apart * _DATUMS_DEGREES))]
+        unit = self._crs.axis_info[0].unit_conversion_factor if self._crs.is_projected else 1.0
+        return [
+            _Reach(_grown(side, apart * _DATUMS_METRES / unit), middle, turn)
+            for box, middle, turn in _half_turns(windows)
+            for side in _sides_of_rim(box, to_layer)
+        ]
+
+    def _in_scene(
+        self, polygons: AnyArray, windows: Windows, length: float, reach: _Reach
+    ) -> AnyArray:
+        if self._crs == windows.crs or len(polygons) == 0:
+            return polygons
+        to_scene = transformer(self._crs, windows.crs, windows.place)
+        dense = shapely.segmentize(polygons, length)
+
+        def bring(points: Points) -> Points:
+            x, y = to_scene.transform(points[:, 0], points[:, 1])
+            beyond = ~(np.isfinite(x) & np.isfinite(y))
+            if beyond.any():  # rounding puts what is on the rim of a map of the world beyond it
+                x[beyond], y[beyond] = to_scene.transform(*(_INWARDS * points[beyond].T))
+            if not is_in_degrees(windows.crs):
+                return np.stack([x, y], axis=-1)
+            # by the turns of the layer where it counts degrees too, else by those of the scene
+            near = points[:, 0] if is_in_degrees(self._crs) else reach.middle
+            return np.stack([turned(x, near) - reach.turn, y], axis=-1)
+
+        return np.asarray(shapely.transform(dense, bring))
+
+
+class _Reach(NamedTuple):
+    """A rectangle of a layer's CRS in which a scene, or a part of it, lies."""
+
+    box: Bounds
+    middle: float = 0.0  # longitude of a part of a scene in degrees, from -180 to 180
+    turn: float = 0.0  # degrees by which this is more than the scene's own
+
+
+def _half_turns(windows: Windows) -> Iterator[tuple[Bounds, float, float]]:
+    """Yield the parts of a scene in degrees that lie from -180 to 180, or all of another scene.
+
+    With each come the longitude of its middle, and by how much it was turned.
+    """
+    west, south, east, north = windows.bounds()
+    if not is_in_degrees(windows.crs):
+        yield (west, south, east, north), 0.0, 0.0
+        return
+    for turn in TURNS:
+        low, high = max(west + turn, -180.0), min(east + turn, 180.0)
+        if low < high:
+            yield (low, south, high, north), (low + high) / 2, turn
+
+
+def _grown(box: Bounds, margin: float) -> Bounds:
+    west, south, east, north = box
+    return west - margin, south - margin, east + margin, north + margin
+
+
+def _cut(polygons: AnyArray, box: shapely.Polygon) -> AnyArray:
+    beyond = ~shapely.within(polygons, box)
+    polygons[beyond] = shapely.intersection(polygons[beyond], box)
+    return polygons
+
+
+def _spacing(west: float, south: float, east: float, north: float) -> float:
+    """Return how far apart vertices may be, so that edges stay straight in another CRS."""
+    narrow, wide = sorted((east - west, north - south))
+    return max(narrow, wide / _MOST_NARROW) / _VERTICES_ALONG
+
+
+def _sides_of_rim(box: Bounds, to_layer: Transformer) -> list[Bounds]:
+    """Return the rectangles of the layer's CRS in which a rectangle of a scene lies.
+
+    Two where the rim of a map of the world runs through it: it lies at both ends of the map.
+    """
+    west, south, east, north = box
+    x, y = np.meshgrid(np.linspace(west, east, _LATTICE), np.linspace(south, north, _LATTICE))
+    points = np.stack(to_layer.transform(x.ravel(), y.ravel()), axis=-1)
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) < 2:
+        return []
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    gaps = np.diff(points[:, 0])
+    gap = int(gaps.argmax())
+    if gaps[gap] < (points[-1, 0] - points[0, 0]) / 2:
+        bounds = to_layer.transform_bounds(*box, densify_pts=21)
+        if np.isfinite(bounds).all():
+            return [bounds]
+        halves = [points]  # a pole that the layer's CRS does not reach
+    else:
+        halves = [points[: gap + 1], points[gap + 1 :]]
+    sides = []
+    for half in halves:
+        low, high = half.min(axis=0), half.max(axis=0)
+        margin = (high - low).max() / 8
+        sides.append((*(low - margin).tolist(), *(high + margin).tolist()))
+    return sides
 
 
 def _shares(
@@ -169,7 +283,7 @@ def _repaired(geometries: AnyArray) -> AnyArray:
     """Make geometries valid: a sliver may cross itself after reprojection."""
     geometries = np.array(geometries, dtype=object)
     broken = ~shapely.is_valid(geometries)
-    geometries[broken] = shapely.make_valid(geometries[broken])
+    geometries[broken] = made_valid(geometries[broken])
     return geometries
 
 

@@ -11,6 +11,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.pool import LON_LAT, Pool
 from owl_geo.errors import LayerError
+from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.projections import transformer
 from owl_geo.ground.windows import Windows
 from owl_geo.types import BoolArray
@@ -47,6 +48,7 @@ def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) 
             f"the patches {_pool_text(pool)}",
             remedy="use a layer that covers the scenes",
         )
+    warn_if_inaccurate(layer_name, extent.crs, [scene.windows for scene in pool.scenes])
     share = float(np.concatenate([shares for shares, _ in overlaps]).mean())
     if share < 0.9995:
         _log.warning(
@@ -79,6 +81,8 @@ def _overlap(extent: Extent, windows: Windows) -> tuple[NDArray[np.float64], Boo
         centre = lon.mean(axis=1, keepdims=True)
         corners[..., 0] = lon - centre + middle + _turn(centre - middle)
     low, high = corners.min(axis=1), corners.max(axis=1)
+    if extent.crs.is_geographic and east - west > 360 - 1e-6:  # all around: no edge to cross
+        west, east = low[:, 0].min(), high[:, 0].max()
     sides = np.minimum(high, [east, north]) - np.maximum(low, [west, south])
     touches = reaches & (sides >= 0).all(axis=1)
     shares = sides.clip(min=0).prod(axis=1) / (high - low).prod(axis=1, where=reaches[:, None])

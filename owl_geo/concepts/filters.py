@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from owl_geo.concepts.values import has_value, is_given
 from owl_geo.errors import ConfigError
 from owl_geo.types import BoolArray
 
@@ -16,7 +17,8 @@ from owl_geo.types import BoolArray
 class TagFilter:
     """One filter: a feature passes if its tag ``key`` has one of ``values``.
 
-    Without values, any value but ``no`` passes: ``building=no`` means that there is no building.
+    Without values, any value but ``no`` (or false) passes: ``building=no`` means that there is no
+    building. How values are compared, ``values.has_value`` says.
     """
 
     key: str
@@ -53,19 +55,6 @@ def matches(features: pd.DataFrame, filters: Sequence[TagFilter]) -> BoolArray:
     for wanted in filters:
         if wanted.key not in features.columns:
             continue
-        text = text_of(features[wanted.key])
-        if wanted.values:
-            passed |= text.isin(wanted.values).to_numpy()
-        else:
-            passed |= ~text.isin(("", "no")).to_numpy()
+        column = features[wanted.key]
+        passed |= has_value(column, wanted.values) if wanted.values else is_given(column)
     return passed
-
-
-def text_of(column: pd.Series) -> pd.Series:
-    """Return a column as text without blanks around it; ``""`` where it is missing.
-
-    Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``.
-    """
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    return column.astype("string").fillna("").str.strip()

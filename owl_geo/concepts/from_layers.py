@@ -9,12 +9,15 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
 from owl_geo.concepts import UNKNOWN, areas
 from owl_geo.concepts.distances import metres_to_nearest
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.concepts.layers import Layer
+from owl_geo.concepts.pool import Part
 from owl_geo.concepts.selection import Selection, select
+from owl_geo.ground.projections import best_transformation, geodetic_of, same_datum
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import CategoryConcept, DistanceConcept, ShareConcept
 from owl_geo.types import AnyArray
@@ -88,10 +91,28 @@ class Distance(ConceptKind[DistanceConcept]):
         layer = work.layer(self.selection.layer)
         _, geometries, _ = self.selection.features(layer)
         centres, crs = work.pool.centres_lonlat(), layer.features.crs
-        metres = metres_to_nearest(centres, geometries, crs, work.workers)
+        metres = np.full(len(centres), np.nan)
+        for (datum, _), scenes in _by_datum(work.pool.scenes, crs).items():
+            rows = np.concatenate([scene.positions for scene in scenes])
+            near = scenes[0].windows.place
+            metres[rows] = metres_to_nearest(
+                centres[rows], geometries, crs, work.workers, datum=datum, near=near
+            )
         outcome = "the distance is unknown everywhere"
         _warn_if_empty(geometries, self.selection, layer, "feature", outcome)
         return metres
+
+
+def _by_datum(scenes: Sequence[Part], crs: CRS) -> dict[tuple[CRS, str], list[Part]]:
+    """Return the scenes to which features of a layer come by one change of datum."""
+    groups: dict[tuple[CRS, str], list[Part]] = {}
+    for scene in scenes:
+        datum, near = geodetic_of(scene.windows.crs), scene.windows.place
+        pipeline = ""
+        if near is not None and not same_datum(crs, datum):
+            pipeline = best_transformation(crs, datum, near).pipeline
+        groups.setdefault((datum, pipeline), []).append(scene)
+    return groups
 
 
 # What workers do with a part of the pool; module-level functions, so that they can be pickled.
@@ -110,13 +131,37 @@ def _largest(polygons: areas.PolygonLayer, names: Sequence[str], windows: Window
 def _warn_if_empty(
     geometries: AnyArray, selection: Selection, layer: Layer, kind: str, outcome: str
 ) -> None:
+    """Log that a concept finds nothing, or that the layer lacks values, and which values it has."""
     if len(geometries) == 0:
         _log.warning(
-            "concepts.%s: layer %r has no %s%s; %s%s",
+            "concepts.%s: layer %r has no %s%s%s; %s%s",
             selection.concept,
             selection.layer,
             kind,
             f" with {selection}" if selection.keys else "",
+            _instead(selection, layer),
             outcome,
             selection.meant(layer),
         )
+        return
+    absent = selection.absent(layer)
+    if absent and not layer.is_osm:  # no extract has all the tags that filters for OSM allow for
+        _log.warning(
+            "concepts.%s: layer %r has no feature with %s (%s)%s",
+            selection.concept,
+            selection.layer,
+            ", ".join(map(str, absent)),
+            selection.existing(layer),
+            selection.meant(layer),
+        )
+
+
+def _instead(selection: Selection, layer: Layer) -> str:
+    """Return, in brackets, what the layer has in place of what the concept needs."""
+    if not selection.keys or selection.column is not None:
+        return ""
+    _, geometries, _ = selection.features(layer)
+    if len(geometries):
+        return " (those that it has are lines or points)"
+    existing = selection.existing(layer)
+    return f" ({existing})" if existing else ""

@@ -22,6 +22,11 @@ class OfRaster(ConceptKind[RasterConcept]):
         """Return ``category`` for a majority, ``number`` for a mean."""
         return "category" if self.settings.reduce == "majority" else "number"
 
+    def scaled_file(self) -> str | None:
+        """Return the raster if its header has a scale or an offset for the band."""
+        path, band = self.settings.path, self.settings.band
+        return path if rasters.is_scaled(path, band) else None
+
     def column(self, work: Work) -> AnyArray:
         """Return the majority classes, or the means with NaN where no pixel is valid, ``(n,)``."""
         path, band = self.settings.path, self.settings.band

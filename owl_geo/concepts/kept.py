@@ -12,9 +12,12 @@ import pyarrow
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
 from owl_geo.settings.config import LayerSettings
+
+# Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml.
+_READING = 2
 
 
 class KeptLayers:
@@ -25,10 +28,13 @@ class KeptLayers:
 
     Args:
         folder: where earlier commands kept layers; None = nowhere yet.
+        like_before: whether to use layers that an earlier version kept, for values that join
+            those computed by that version.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, like_before: bool = False) -> None:
         self._folder = folder
+        self._like_before = like_before
         self._used: dict[str, Layer] = {}
 
     def load(self, settings: LayerSettings, keys: Collection[str]) -> Layer:
@@ -37,11 +43,13 @@ class KeptLayers:
         if not is_osm(settings.path) or not path.is_file():
             return load(settings, keys)
         stat = path.stat()
-        identity = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
-        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        identity: list[object] = [settings.path, stat.st_size, stat.st_mtime_ns, sorted(keys)]
+        name = _digest([*identity, _READING])
         if name not in self._used:
-            kept = self._kept(name)
-            self._used[name] = kept if kept is not None else load(settings, keys)
+            layer = self._kept(name)
+            if layer is None and self._like_before:
+                layer = self._kept(_digest(identity))  # as versions before 2 named it
+            self._used[name] = layer if layer is not None else load(settings, keys)
         return self._used[name]
 
     def write(self, folder: Path) -> None:
@@ -73,6 +81,10 @@ class KeptLayers:
             features = gpd.read_parquet(self._folder / f"{name}.parquet")
             west, south, east, north = record["bounds"]
             extent = Extent(features.crs, (west, south, east, north))
-            return Layer(features, extent, tuple(record["fields"]))
+            return Layer(features, extent, tuple(record["fields"]), is_osm=True)
         except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
             return None
+
+
+def _digest(identity: list[object]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]

@@ -61,6 +61,13 @@ class ConceptKind(Generic[S]):
         """Return the type of its values, given a source's index; raises ConfigError."""
         raise NotImplementedError
 
+    def scaled_file(self) -> str | None:
+        """Return the raster with a scale or an offset in its header, if the concept has one.
+
+        Runs that were made before these were read have other values of it. Raises LayerError.
+        """
+        return None
+
     def column(self, work: Work) -> AnyArray:
         """Return the value of every patch, object (text), float64 or bool ``(n,)``.
 

@@ -1,4 +1,4 @@
-"""Vector layers as tables: OSM files through libosmium, everything else through GDAL."""
+"""Vector layers as tables: OSM files through libosmium, all others as ``vector_files`` does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 
 from owl_geo.concepts.extents import Extent
-from owl_geo.concepts.osm import is_osm, read_osm
+from owl_geo.concepts.osm import read_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import LayerError, suggestion, where_instead
+from owl_geo.ground import vector_files
+from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
@@ -35,15 +37,16 @@ class Layer:
     features: gpd.GeoDataFrame
     extent: Extent
     fields: tuple[str, ...]
+    is_osm: bool = False
 
 
 def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
     """Read a vector layer: geometries and one column per key, with its CRS.
 
-    In a GDAL file a key matches the attribute of that name, whatever its case; keys without an
-    attribute get no column; ``None`` reads all attributes. An OSM file needs keys, and gets a
-    column for each. Invalid polygons are repaired, empty geometries and heights are dropped.
-    Raises LayerError where the layer cannot be read, has no CRS, or is empty.
+    A key matches the attribute of that name, whatever its case; keys without an attribute get no
+    column; ``None`` reads all attributes. An OSM file needs keys, and gets a column for each.
+    Invalid polygons are repaired, empty geometries and heights are dropped. Raises LayerError where
+    the layer cannot be read, has no CRS, or is empty.
     """
     return load(settings, keys).features
 
@@ -52,7 +55,7 @@ def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     """Read a layer as ``read_layer`` does, with its extent and the names of its attributes."""
     if is_osm(settings.path):
         return _load_osm(settings, keys)
-    return _load_gdal(settings, keys)
+    return _load_table(settings, keys)
 
 
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
@@ -67,14 +70,14 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     if features.empty:
         raise LayerError(f"{settings.path} has no features with {', '.join(keys)}")
     bounds = tuple(features.total_bounds.tolist()) if box is None else box
-    return Layer(features, Extent(features.crs, bounds), tuple(keys))
+    return Layer(features, Extent(features.crs, bounds), tuple(keys), is_osm=True)
 
 
-def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+def _load_table(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     check_is_file(settings.path, LayerError)
     try:
         layer = _layer_name(settings)
-        info = pyogrio.read_info(settings.path, layer=layer)
+        offered = vector_files.attributes(settings.path, layer)
     except UNREADABLE as error:
         if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
             raise LayerError(
@@ -88,11 +91,8 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
                 else "open it in QGIS to see what it contains"
             ),
         ) from error
-    fields = tuple(str(field) for field in info["fields"])
-    short = info["driver"] == "ESRI Shapefile"
-    columns = {key: _field_of(key, fields, short) for key in fields if keys is None} | {
-        key: _field_of(key, fields, short) for key in keys or ()
-    }
+    fields = offered.names
+    columns = {key: _field_of(key, offered) for key in (fields if keys is None else keys)}
     field_of = {key: field for key, field in columns.items() if field is not None}
     without_field = [key for key in columns if key not in field_of]
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
@@ -101,6 +101,12 @@ def _load_gdal(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         raise LayerError(
             f"{_described(settings)} has no CRS",
             remedy="assign one, for example with ogr2ogr -a_srs",
+        )
+    fault = leads_nowhere(raw.crs)
+    if fault:
+        raise LayerError(
+            f"{_described(settings)}: {fault}",
+            remedy="assign the right one, for example with ogr2ogr -a_srs",
         )
     table = {key: raw[field] for key, field in field_of.items()}
     if _OTHER_TAGS in raw:
@@ -118,7 +124,7 @@ def _layer_name(settings: LayerSettings) -> str:
 
     Raises LayerError where there is no such layer, or several to choose from.
     """
-    listed = [(str(name), kind) for name, kind in pyogrio.list_layers(settings.path)]
+    listed = vector_files.list_layers(settings.path)
     if settings.layer is not None:
         names = [name for name, _ in listed]
         if settings.layer not in names:
@@ -129,7 +135,10 @@ def _layer_name(settings: LayerSettings) -> str:
         return settings.layer
     names = [name for name, kind in listed if kind is not None]
     if not names:
-        raise LayerError(f"{settings.path} has no layer with geometry")
+        raise LayerError(
+            f"{settings.path} has no layer with geometry",
+            remedy="name its columns lon and lat, or WKT" if _is_csv(settings.path) else "",
+        )
     if len(names) > 1:
         raise LayerError(
             f"{settings.path} has several layers: {', '.join(names)}",
@@ -139,6 +148,10 @@ def _layer_name(settings: LayerSettings) -> str:
             ),
         )
     return names[0]
+
+
+def _is_csv(path: str) -> bool:
+    return path.lower().endswith((".csv", ".tsv"))
 
 
 def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDataFrame:
@@ -155,13 +168,13 @@ def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDat
         ) from error
 
 
-def _field_of(key: str, fields: tuple[str, ...], short: bool) -> str | None:
+def _field_of(key: str, offered: vector_files.Attributes) -> str | None:
     """Find the attribute that a key names: exactly, in another case, or cut to a DBF's length."""
-    if key in fields:
+    if key in offered.names:
         return key
-    folded = {field.lower(): field for field in fields}
+    folded = {field.lower(): field for field in offered.names}
     field = folded.get(key.lower())
-    if field is None and short:
+    if field is None and offered.are_cut:
         field = folded.get(key.lower()[:_DBF_NAME_LENGTH])
     return field
 

@@ -21,6 +21,7 @@ from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import AlignedRaster, open_layer
 from owl_geo.ground.raster import extent as bounds_of
+from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
@@ -88,6 +89,15 @@ def class_shares_of_raster(
     return shares, valid_share
 
 
+def is_scaled(path: str, band: int = 1) -> bool:
+    """Return whether a raster's header makes other values of its pixels than they are.
+
+    Raises LayerError if the raster cannot be opened.
+    """
+    with open_layer(path) as dataset:
+        return band <= dataset.count and Scaling.of(dataset, band) != Scaling()
+
+
 def extent(path: str) -> Extent:
     """Return the rectangle that a raster spans; raises LayerError if it is not georeferenced."""
     with open_layer(path) as dataset:
@@ -97,7 +107,10 @@ def extent(path: str) -> Extent:
 def _pixels(
     path: str, windows: Windows, band: int
 ) -> Iterator[tuple[IntArray, AnyArray, BoolArray]]:
-    """Yield positions of windows ``(k,)`` with their pixels and validity, each ``(k, pixels)``."""
+    """Yield positions of windows ``(k,)`` with values and validity, each ``(k, pixels)``.
+
+    Values are scaled and offset as the raster's header says.
+    """
     order = np.argsort(windows.row_off, kind="stable")
     windows = windows.take(order).refined(_refinement(path, windows.grid))
     size = windows.patch_size
@@ -105,13 +118,14 @@ def _pixels(
     at_once = max(_PIXELS_AT_ONCE // size**2, 1)
     with AlignedRaster(path, windows.grid, band=band) as raster:
         for strip in strips(windows, rows_per_strip):
-            values, valid = raster.rows(strip.start, strip.stop)
+            pixels, valid = raster.rows(strip.start, strip.stop)
+            values = raster.scaling.values(pixels)
             views = [sliding_window_view(a, (size, size)) for a in (values, valid)]
             for first in range(strip.first, strip.last, at_once):
                 part = slice(first, min(first + at_once, strip.last))
                 where = windows.row_off[part] - strip.start, windows.col_off[part]
-                pixels, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
-                yield order[part], pixels, are_valid
+                within, are_valid = (view[where].reshape(len(where[0]), -1) for view in views)
+                yield order[part], within, are_valid
 
 
 def _refinement(path: str, grid: SceneGrid) -> int:

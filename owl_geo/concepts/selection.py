@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from owl_geo.concepts import filters
+from owl_geo.concepts import filters, values
 from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest, suggestion
 from owl_geo.settings.config import LayerSettings
 from owl_geo.types import AnyArray, IntArray
@@ -47,7 +47,7 @@ class Selection:
         self._check_columns(layer)
         geometries = layer.features.geometry.to_numpy()
         if self.column is not None:
-            text = filters.text_of(layer.features[self.column])
+            text = values.text_of(layer.features[self.column])
             named = (text != "").to_numpy()
             codes, names = pd.factorize(text[named], sort=True)
             return list(names), geometries[named], codes
@@ -68,19 +68,33 @@ class Selection:
         """Return the attributes that it needs and the layer lacks."""
         return [key for key in self.keys if key not in layer.features.columns]
 
+    def absent(self, layer: Layer) -> list[TagFilter]:
+        """Return a filter for each value that no feature has, of attributes that the layer has."""
+        return [
+            TagFilter(part.key, (value,))
+            for part in self._parts(layer)
+            for value in part.values
+            if not filters.matches(layer.features, [TagFilter(part.key, (value,))]).any()
+        ]
+
+    def existing(self, layer: Layer) -> str:
+        """Return the values of the attributes that it needs: ``"landuse is farm, forest"``."""
+        keys = dict.fromkeys(part.key for part in self._parts(layer))
+        return "; ".join(f"{key} is {values.shown(layer.features[key])}" for key in keys)
+
     def meant(self, layer: Layer) -> str:
         """Return ``"; did you mean 'key=value'?"`` for a value that a column has, else ``""``."""
-        for part in (part for parts in self.classes.values() for part in parts):
-            if part.key not in layer.features.columns:
-                continue
-            values = [
-                value for value in filters.text_of(layer.features[part.key]).unique() if value
-            ]
-            for wanted in part.values:
-                near = nearest(wanted, values)
-                if near is not None:
-                    return f"; did you mean {f'{part.key}={near}'!r}?"
+        for part in self.absent(layer):
+            texts = values.text_of(layer.features[part.key]).unique()
+            near = nearest(part.values[0], [text for text in texts if text])
+            if near is not None:
+                return f"; did you mean {f'{part.key}={near}'!r}?"
         return ""
+
+    def _parts(self, layer: Layer) -> list[TagFilter]:
+        """Return the filters by attributes that the layer has."""
+        parts = (part for parts in self.classes.values() for part in parts)
+        return [part for part in parts if part.key in layer.features.columns]
 
 
 def select(
@@ -101,4 +115,10 @@ def select(
     parsed = {name: filters.parse_all(entry, where) for name, entry in classes.items()}
     if is_osm(layers[layer].path) and not all(parsed.values()):
         raise ConfigError(f"{where}: layer {layer!r} is an OSM file", remedy="give tag filters")
+    wanted = (value for parts in parsed.values() for part in parts for value in part.values)
+    if is_osm(layers[layer].path) and "null" in map(str.lower, wanted):
+        raise ConfigError(
+            f"{where}: layer {layer!r} is an OSM file, in which a missing tag cannot be looked for",
+            remedy="name the tags that features have",
+        )
     return Selection(concept, layer, parsed, column)

@@ -195,7 +195,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, BatchError) as error:  # a BatchError names the temporary folder
-        raise RunError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
+        raise RunError(f"cannot write {path}: {_reason(error)} (nothing was changed)") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -280,7 +280,10 @@ def _search(job: _Job) -> Search:
     settings = _settings(run, job.contestant, job.plan, job.seed, job.source)
     assert run.truth is not None
     rng = np.random.default_rng([job.seed, 1])
-    held_out, test = hold_out(run.index.windows, settings.evaluation, rng)
+    labels = run.truth["label"].to_numpy(dtype=object)
+    held_out, test = hold_out(
+        run.index.windows, settings.evaluation, rng, labels, settings.positive
+    )
     truth = run.truth.assign(held_out=held_out, tested=test)
     patches = run.patches
     if job.contestant.shuffled:

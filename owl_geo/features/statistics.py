@@ -73,6 +73,11 @@ class SpectralStatistics:
         return np.concatenate(columns, axis=1).astype(np.float32)
 
 
+def has_no_index(bands: Sequence[str], common_names: Sequence[str | None]) -> bool:
+    """Return whether bands too many for every pair of them have no usual index either."""
+    return len(bands) > 1 and not _pairs(bands, common_names)
+
+
 def _quantiles(pixels: FloatArray) -> NDArray[np.float64]:
     """Return quantiles of the last axis, ``(q, n, bands)``, linear between the two nearest values.
 

@@ -97,18 +97,24 @@ def feature_table(
     """
     n = len(source.index) if n_scaled is None else n_scaled
     sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
+    commons = _common_names(source, statistics)
     recipe: dict[str, object] = {
         "version": _VERSION,
         "bands": source.bands,
         "scale": statistics.scale.tolist(),
     }
+    if commons != common_names(source.bands):
+        recipe["common_names"] = commons
     if model.frozen:
         recipe["weights"] = _weights_id(model)
         recipe["seed"] = seed
         recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
-    by_scene = {name: kept.read(name, len(at)) for name, at in scenes.items()} if kept else {}
+    width = None if model.frozen else len(_plain(source, statistics, model).names)
+    by_scene = (
+        {name: kept.read(name, len(at), width) for name, at in scenes.items()} if kept else {}
+    )
     missing = {name: at for name, at in scenes.items() if by_scene.get(name) is None}
     if missing:
         embed = _embedder(source, statistics, model, sample, device, seed)
@@ -140,10 +146,10 @@ def _embedder(
     device: torch.device,
     seed: int,
 ) -> Embed:
-    commons = common_names(source.bands)
     if not model.frozen:
         return _plain(source, statistics, model)
     patches = read_at(source, sample)
+    commons = _common_names(source, statistics)
     backbone = frozen_embedder(
         model.kind, commons, model.weights, statistics, patches, seed=seed, device=device
     )
@@ -175,7 +181,15 @@ def _names(
 def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
     """Return the function that computes features without learned weights."""
     kind: type[Features] = chosen(MODELS, model.features)
-    return kind(source.bands, common_names(source.bands), statistics)
+    commons = _common_names(source, statistics)
+    if statistics.common_names and "nir" not in commons:  # then the narrow one is it
+        commons = tuple("nir" if name == "nir08" else name for name in commons)
+    return kind(source.bands, commons, statistics)
+
+
+def _common_names(source: PatchSource, statistics: BandStatistics) -> tuple[str | None, ...]:
+    """Return what the bands are; of a run that has not written it down, what their names say."""
+    return statistics.common_names or common_names(source.bands)
 
 
 @dataclass(frozen=True)
@@ -242,8 +256,11 @@ class _Kept:
         self._scenes = {name: _digest([name, scene_id]) for name, scene_id in scene_ids.items()}
         self._suffix = f"-{kind}-{_digest(recipe)}.npy"
 
-    def read(self, scene: str, n: int) -> FloatArray | None:
-        """Return the features ``(n, d)`` of a scene, or None if there are none that fit."""
+    def read(self, scene: str, n: int, width: int | None) -> FloatArray | None:
+        """Return the features ``(n, d)`` of a scene, or None if there are none that fit.
+
+        ``width`` is d, None where it is not known.
+        """
         if scene not in self._scenes:
             return None
         try:
@@ -251,7 +268,7 @@ class _Kept:
         except (OSError, ValueError, EOFError):
             return None
         fits = values.ndim == 2 and len(values) == n and values.dtype == np.float32
-        return values if fits else None
+        return values if fits and width in (None, values.shape[1]) else None
 
     def write(self, scene: str, values: FloatArray) -> None:
         """Write the features of a scene, whole or not at all."""

@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError, ProjError
+from pyproj.exceptions import CRSError
 
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.projections import (
+    GEOGRAPHIC,
+    crs_of,
+    is_in_degrees,
+    leads_nowhere,
+    transformer,
+    turned,
+)
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.types import BoolArray, SceneGrid
 
@@ -37,19 +44,38 @@ def common_crs(grids: Mapping[str, SceneGrid]) -> CRS:
 def footprints(windows: PoolWindows) -> gpd.GeoSeries:
     """Return the polygon of each window by patch_id, ``(n,)``, in the CRS that all scenes share."""
     crs = common_crs(windows.grids)
-    polygons = shapely.polygons(windows.corners_in(crs))
+    polygons = shapely.polygons(corners_in(windows, crs))
     return gpd.GeoSeries(polygons, index=pd.Index(windows.ids, name="patch_id"), crs=crs)
+
+
+def corners_in(windows: PoolWindows, crs: CRS) -> Points:
+    """Return the corners of each window in the CRS of their polygons, ``(n, 4, 2)``.
+
+    Windows on the antimeridian stay in one piece: their longitudes go on beyond 180.
+    """
+    corners = windows.corners_in(crs)
+    if is_in_degrees(crs) and any(crs_of(grid.crs) != crs for grid in windows.grids.values()):
+        for positions, of_scene in windows.by_scene():
+            corners[positions] = _in_one_piece(corners[positions], of_scene)
+    return corners
+
+
+def _in_one_piece(corners: Points, windows: Windows) -> Points:
+    """Return corners in degrees, ``(n, 4, 2)``, around centres from -180 to 180."""
+    lon = corners[..., 0]
+    if not is_in_degrees(windows.crs):  # else they are as the scene has them, however wide
+        lon = turned(lon, lon[:, :1])
+    middle = lon.mean(axis=1, keepdims=True)
+    return np.stack([lon + turned(middle, 0.0) - middle, corners[..., 1]], axis=-1)
 
 
 def off_the_map(grid: SceneGrid) -> str:
     """Return why no part of a grid is on Earth; empty if its centre or one of its corners is."""
     crs = crs_of(grid.crs)
-    try:
-        if crs.is_geocentric:
-            return f"its CRS {crs.name!r} is geocentric and has no map plane; warp it first"
-        to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
-    except ProjError:
-        return f"its CRS {crs.name!r} is local or not tied to the Earth; assign another"
+    fault = leads_nowhere(crs)
+    if fault:
+        return f"{fault}; {'warp it first' if crs.is_geocentric else 'assign another'}"
+    to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
     row = np.array([0.5, 0.0, 0.0, 1.0, 1.0]) * grid.height
     col = np.array([0.5, 0.0, 1.0, 0.0, 1.0]) * grid.width
     if _have_degrees(to_degrees, to_xy(grid, row, col)).any():

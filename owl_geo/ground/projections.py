@@ -2,17 +2,36 @@
 
 PROJ takes a fraction of a millisecond for each, and a run of a thousand scenes needs them again and
 again. Threads may share both kinds of object.
+
+Between two datums, PROJ has many transformations, each for some part of the Earth. Where it has no
+direct one, it keeps the numbers as they are, which may be 200 metres off, although it may know how
+both datums relate to a third, usually WGS 84. ``best_transformation`` goes by way of that one.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 GEOGRAPHIC = "EPSG:4326"
+TURNS = (0.0, -360.0, 360.0)  # longitudes of one place may differ by these
+
+Place = tuple[float, float]  # longitude and latitude in degrees, of whatever datum
+
+# Datums to which others relate: WGS 84, ETRS89, NAD83, GDA94, GDA2020, SIRGAS 2000.
+_HUBS = (GEOGRAPHIC, "EPSG:4258", "EPSG:4269", "EPSG:4283", "EPSG:7844", "EPSG:4674")
+_BALLPARK = "Ballpark geo"  # geographic or geocentric offset; heights do not matter
+_GEOCENTRIC = 2.0  # metres between geocentric datums
+_CELL = 0.1  # degrees; places are rounded to it
 
 
 @lru_cache(maxsize=1024)
@@ -22,9 +41,225 @@ def crs_of(text: str) -> CRS:
 
 
 @lru_cache(maxsize=1024)
-def transformer(source: CRS, target: CRS) -> Transformer:
-    """Return the transformer from one CRS to another, x before y."""
+def _straight(source: CRS, target: CRS) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
+
+
+def transformer(source: CRS, target: CRS, near: Place | None = None) -> Transformer:
+    """Return the transformer from one CRS to another, x before y, the best for the place ``near``.
+
+    Raises ProjError if there is none.
+    """
+    if near is None or same_datum(source, target):
+        return _straight(source, target)
+    return best_transformation(source, target, near).transformer
+
+
+@lru_cache(maxsize=1024)
+def same_datum(one: CRS, other: CRS) -> bool:
+    """Return whether two CRSs share a datum, whatever their projections."""
+    return one.geodetic_crs is not None and one.geodetic_crs == other.geodetic_crs
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """How coordinates are transformed from one CRS to another near a place.
+
+    Args:
+        source: the CRS of the coordinates.
+        target: the CRS to which they are transformed.
+        near: longitude and latitude of the place, degrees.
+        transformer: the transformer, x before y.
+        accuracy: of the change of datum, metres; None if it is unknown, or no change is known.
+        via: the third datum, such as ``EPSG:4326``; empty if the transformation is PROJ's own.
+        pipeline: in PROJ's words, axes in the order of the CRSs; empty if it is PROJ's own.
+    """
+
+    source: CRS
+    target: CRS
+    near: Place
+    transformer: Transformer
+    accuracy: float | None
+    via: str = ""
+    pipeline: str = ""
+
+    @cached_property
+    def missing_grids(self) -> tuple[str, ...]:
+        """Grids of a better transformation that are not installed; none is downloaded."""
+        lon, lat = self.near
+        area = AreaOfInterest(
+            max(lon - _CELL, -180),
+            max(lat - _CELL, -90),
+            min(lon + _CELL, 180),
+            min(lat + _CELL, 90),
+        )
+        stops = [self.source, *([crs_of(self.via)] if self.via else []), self.target]
+        better: dict[str, None] = {}
+        for start, end in pairwise(stops):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # that the best one is missing
+                group = TransformerGroup(start, end, always_xy=True, area_of_interest=area)
+            for operation in group.unavailable_operations[:1]:
+                if self.accuracy is None or 0 <= operation.accuracy < self.accuracy:
+                    better.update(
+                        (grid.short_name, None) for grid in operation.grids if not grid.available
+                    )
+        return tuple(better)
+
+
+@lru_cache(maxsize=4096)
+def best_transformation(source: CRS, target: CRS, near: Place) -> Transformation:
+    """Return the best transformation between two CRSs that PROJ knows for a place.
+
+    That is PROJ's own choice, unless it would keep the numbers of one datum for the other, and both
+    relate to a third. Raises ProjError if there is none.
+    """
+    try:
+        leg = _leg(source, target, near)
+    except ProjError:
+        leg = None
+    else:
+        if leg is None or not leg.is_ballpark:
+            accuracy = 0.0 if leg is None else leg.accuracy
+            return Transformation(source, target, near, _straight(source, target), accuracy)
+    by_hub = next(_by_hubs(source, target, near), None)
+    return by_hub or Transformation(source, target, near, _straight(source, target), None)
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """One operation of PROJ, in the order of the axes that was asked for."""
+
+    pipeline: str
+    accuracy: float | None
+    is_ballpark: bool
+
+
+def _leg(source: CRS, target: CRS, near: Place, *, always_xy: bool = True) -> _Leg | None:
+    """Return the operation that PROJ chooses at a place, None if the place has no coordinates.
+
+    Raises ProjError if there is none.
+    """
+    if source.geodetic_crs is None:
+        raise ProjError(f"{source.name} lies on no globe")
+    if always_xy:
+        transform = _straight(source, target)
+    else:
+        transform = Transformer.from_crs(source, target, always_xy=False)
+    start = _straight(geodetic_of(source), source).transform(*near)
+    swapped = not always_xy and _is_swapped(source)
+    if not np.isfinite(transform.transform(*(start[::-1] if swapped else start))).all():
+        return None
+    try:
+        operation = transform.get_last_used_operation()
+    except ProjError:  # there is but one
+        operation = transform
+    accuracy = operation.accuracy if operation.accuracy >= 0 else None
+    is_ballpark = _BALLPARK in operation.description
+    if is_ballpark and _is_geocentric_or_sphere(source) and _is_geocentric_or_sphere(target):
+        return _Leg(operation.definition, _GEOCENTRIC, is_ballpark=False)
+    return _Leg(operation.definition, accuracy, is_ballpark)
+
+
+def _is_geocentric_or_sphere(crs: CRS) -> bool:
+    """Return whether coordinates of a datum are those of WGS 84 to a metre or two.
+
+    Datums on the ellipsoids of WGS 84 and GRS 80 are geocentric. A sphere, as MODIS has it, takes
+    latitudes of WGS 84 as they are.
+    """
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is None:
+        return False
+    flattening = ellipsoid.inverse_flattening
+    as_wgs84 = ellipsoid.semi_major_metre == 6_378_137 and abs(flattening - 298.2572) < 1e-3
+    return as_wgs84 or flattening == 0
+
+
+@lru_cache(maxsize=1024)
+def is_in_degrees(crs: CRS) -> bool:
+    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360."""
+    meridian = crs.prime_meridian
+    units = {axis.unit_name for axis in crs.axis_info[:2]}
+    greenwich = meridian is not None and meridian.longitude == 0
+    return crs.is_geographic and units == {"degree"} and greenwich
+
+
+def turned(lon: NDArray[np.float64], near: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return longitudes moved by whole turns, each to within 180 degrees of ``near``."""
+    return lon + 360.0 * np.round((near - lon) / 360.0)
+
+
+@lru_cache(maxsize=1024)
+def geodetic_of(crs: CRS) -> CRS:
+    """Return the geographic CRS of a CRS's datum; WGS 84 if that does not count degrees."""
+    base = crs.geodetic_crs
+    return base if base is not None and is_in_degrees(base) else crs_of(GEOGRAPHIC)
+
+
+def _is_swapped(crs: CRS) -> bool:
+    """Return whether the first axis of a CRS is y, or latitude."""
+    return bool(crs.axis_info) and crs.axis_info[0].direction in ("north", "south")
+
+
+def _by_hubs(source: CRS, target: CRS, near: Place) -> Iterator[Transformation]:
+    """Yield the transformations by way of a third datum, if PROJ knows both legs."""
+    for name in _HUBS:
+        hub = crs_of(name)
+        if same_datum(source, hub) or same_datum(hub, target):
+            continue
+        try:
+            legs = [_leg(source, hub, near), _leg(hub, target, near)]
+            known = [leg for leg in legs if leg is not None and not leg.is_ballpark]
+            if len(known) < len(legs):
+                continue
+            in_their_order = [
+                _leg(source, hub, near, always_xy=False),
+                _leg(hub, target, near, always_xy=False),
+            ]
+        except ProjError:
+            continue
+        accuracies = [leg.accuracy for leg in known]
+        yield Transformation(
+            source,
+            target,
+            near,
+            Transformer.from_pipeline(_joined(known)),
+            None if None in accuracies else sum(filter(None, accuracies)),
+            name,
+            _joined([leg for leg in in_their_order if leg is not None]),
+        )
+
+
+def _joined(legs: list[_Leg]) -> str:
+    """Return the steps of several operations as one pipeline for PROJ."""
+    steps = []
+    for leg in legs:
+        words = leg.pipeline.split()
+        steps += words[1:] if words[0] == "proj=pipeline" else ["step", *words]
+    return " ".join(f"+{word}" for word in ["proj=pipeline", *steps])
+
+
+@lru_cache(maxsize=4096)
+def place_of(crs: CRS, x: float, y: float) -> Place | None:
+    """Return the place of coordinates to a tenth of a degree, None if they are not on Earth."""
+    if crs.geodetic_crs is None:
+        return None
+    lon, lat = _straight(crs, geodetic_of(crs)).transform(x, y)
+    if not (np.isfinite(lon) and np.isfinite(lat)):
+        return None
+    lon = (lon + 180) % 360 - 180
+    return round(lon / _CELL) * _CELL, float(np.clip(round(lat / _CELL) * _CELL, -90, 90))
+
+
+def leads_nowhere(crs: CRS) -> str:
+    """Return why coordinates in a CRS are not places on a map of the Earth; empty if they are."""
+    if crs.is_geocentric:
+        return f"its CRS {crs.name!r} is geocentric and has no map plane"
+    try:
+        _straight(crs, crs_of(GEOGRAPHIC))
+    except ProjError:
+        return f"its CRS {crs.name!r} is local or not tied to the Earth"
+    return ""
 
 
 def same_crs(one: str, other: str) -> bool:
@@ -32,11 +267,16 @@ def same_crs(one: str, other: str) -> bool:
     return one == other or crs_of(one) == crs_of(other)
 
 
-def reproject(points: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
-    """Return points ``(..., 2)``, x before y, in another CRS; infinite outside its domain."""
+def reproject(
+    points: NDArray[np.float64], source: CRS, target: CRS, near: Place | None = None
+) -> NDArray[np.float64]:
+    """Return points ``(..., 2)``, x before y, in another CRS; infinite outside its domain.
+
+    By the best transformation for the place ``near``. Raises ProjError if there is none.
+    """
     if source == target:
         return points
-    x, y = transformer(source, target).transform(points[..., 0], points[..., 1])
+    x, y = transformer(source, target, near).transform(points[..., 0], points[..., 1])
     return np.stack([x, y], axis=-1)
 
 

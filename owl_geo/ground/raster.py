@@ -9,26 +9,39 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import rasterio
+from pyproj import CRS
+from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, OwlError
-from owl_geo.ground.grid import bounds
+from owl_geo.ground.grid import bounds, to_xy
+from owl_geo.ground.projections import (
+    TURNS,
+    best_transformation,
+    crs_of,
+    is_in_degrees,
+    leads_nowhere,
+    place_of,
+    same_datum,
+)
+from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
-UNREADABLE = (RasterioError, CPLE_BaseError, ValueError)
+UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
 _SAMPLE = 2048  # pixels per side
 _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
@@ -50,7 +63,13 @@ class AlignedRaster:
             dataset = self._stack.enter_context(open_layer(self.path))
             if band > dataset.count:
                 raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
-            self._dataset = self._aligned(dataset, resampling)
+            self._nodata = usable_nodata(dataset.dtypes[band - 1], dataset.nodatavals[band - 1])
+            self._dataset = dataset
+            # a scene that reaches beyond 180 degrees sees the raster's west in its east
+            self._turns = _turns(dataset, grid)
+            self._views = [
+                self._aligned(dataset, _moved(grid, turn), resampling) for turn in self._turns
+            ]
         except UNREADABLE as error:
             self._stack.close()
             raise LayerError(
@@ -61,11 +80,9 @@ class AlignedRaster:
             raise
 
     def _aligned(
-        self, dataset: rasterio.DatasetReader, resampling: str
-    ) -> rasterio.DatasetReader | WarpedVRT:
-        grid = self.grid
-        # the raster's own extent, before it is resampled to the scene's grid
-        self.bounds_in_scene = transform_bounds(dataset.crs, grid.crs, *extent(dataset))
+        self, dataset: rasterio.DatasetReader, grid: SceneGrid, resampling: str
+    ) -> RasterView | None:
+        """Return the raster on a grid, None if that is its own; raises one of ``UNREADABLE``."""
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -73,40 +90,64 @@ class AlignedRaster:
             and (dataset.height, dataset.width) == (grid.height, grid.width)
         )
         if same_grid:
-            return dataset
-        # tolerance, in pixels: all but exact, so that a value does not depend on the window that
-        # is read (GDAL does not accept 0)
+            return None
+        nodata = {self.band: self._nodata}
+        pipeline = _pipeline(CRS.from_user_input(dataset.crs), grid)
         return self._stack.enter_context(
-            WarpedVRT(
-                dataset,
-                crs=grid.crs,
-                transform=transform,
-                height=grid.height,
-                width=grid.width,
-                resampling=Resampling[resampling],
-                tolerance=1e-6,
-                # without an alpha band, pixels outside the raster would read as 0
-                add_alpha=dataset.nodata is None,
-            )
+            RasterView(dataset, grid, grid.crs, nodata, Resampling[resampling], pipeline=pipeline)
         )
 
-    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity of pixel rows ``start`` to ``stop``, each ``(rows, width)``.
+    @property
+    def bounds_in_scene(self) -> list[tuple[float, float, float, float]]:
+        """The raster's own extent in the scene's CRS, once per turn of its longitudes.
 
-        Values keep the file's type; a pixel is valid where the raster has data and is finite.
+        Raises LayerError.
+        """
+        try:
+            with open_layer(self.path) as dataset:
+                own = extent(dataset)
+                west, south, east, north = transform_bounds(dataset.crs, self.grid.crs, *own)
+        except UNREADABLE as error:
+            raise LayerError(
+                f"cannot compare {self.path} with the grid of scene {self.grid.name!r}: {error}"
+            ) from error
+        return [(west - turn, south, east - turn, north) for turn in self._turns]
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """How the pixels become values; raises LayerError."""
+        return Scaling.of(self._dataset, self.band)
+
+    def rows(self, start: int, stop: int) -> tuple[AnyArray, BoolArray]:
+        """Return pixels and validity of rows ``start`` to ``stop``, each ``(rows, width)``.
+
+        They are the file's pixels, which ``scaling`` makes values of; a pixel is valid where the
+        raster has data and is finite.
         """
         return self.window(start, 0, stop - start, self.grid.width)
 
     def window(self, row: int, col: int, height: int, width: int) -> tuple[AnyArray, BoolArray]:
-        """Return values and validity, as ``rows`` does, of a window that starts at a pixel."""
+        """Return pixels and validity of a window that begins at ``row``, ``col``, as ``rows``."""
         window = Window(col, row, width, height)
+        values, valid = self._read(self._views[0], window)
+        for view in self._views[1:]:
+            further, is_there = self._read(view, window)
+            values = np.where(valid, values, further)
+            valid |= is_there
+        return values, valid
+
+    def _read(self, view: RasterView | None, window: Window) -> tuple[AnyArray, BoolArray]:
         try:
-            values = self._dataset.read(self.band, window=window)
-            valid = self._dataset.read_masks(self.band, window=window) != 0
+            if view is None:
+                values = self._dataset.read(self.band, window=window)
+                valid = unhidden(self._dataset, self.band, window)
+                if self._nodata is not None:  # GDAL ignores it beside a mask
+                    valid &= values != self._nodata
+            else:
+                (values,), valid = view.read([self.band], window)
         except UNREADABLE as error:
-            raise LayerError(
-                f"cannot read {self.path}, rows {row} to {row + height}: {error}"
-            ) from error
+            first, last = window.row_off, window.row_off + window.height
+            raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.isfinite(values)
         return values, valid
@@ -123,6 +164,30 @@ class AlignedRaster:
         self._stack.close()
 
 
+def _turns(dataset: rasterio.DatasetReader, grid: SceneGrid) -> list[float]:
+    """Return by how many degrees a scene's longitudes differ from those of the raster, 0 first."""
+    crs = CRS.from_user_input(dataset.crs)
+    if not (is_in_degrees(crs) and is_in_degrees(crs_of(grid.crs))):
+        return [0.0]
+    (west, _, east, _), (least, _, most, _) = bounds(grid), extent(dataset)
+    return [turn for turn in TURNS if west + turn < most and least < east + turn] or [0.0]
+
+
+def _moved(grid: SceneGrid, degrees: float) -> SceneGrid:
+    a, b, c, d, e, f = grid.transform
+    return replace(grid, transform=(a, b, c + degrees, d, e, f)) if degrees else grid
+
+
+def _pipeline(crs: CRS, grid: SceneGrid) -> str:
+    """Return the change of datum from a raster to a scene; empty if PROJ's own choice is best."""
+    scene = crs_of(grid.crs)
+    middle = to_xy(grid, np.array(grid.height / 2), np.array(grid.width / 2))
+    near = place_of(scene, *middle.tolist())
+    if near is None or same_datum(crs, scene):
+        return ""
+    return best_transformation(crs, scene, near).pipeline
+
+
 def open_layer(path: str) -> rasterio.DatasetReader:
     """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
     check_is_file(path, LayerError)
@@ -130,7 +195,9 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
-        fault = misplaced(dataset)
+        fault = misplaced(dataset) or misread(dataset)
+        if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
+            fault = f"lies nowhere: {nowhere}; assign the right one first"
     except UNREADABLE as error:
         raise LayerError(f"cannot open the raster {path}: {error}") from error
     if fault:
@@ -171,6 +238,20 @@ def misplaced(dataset: rasterio.DatasetReader) -> str:
     return ""
 
 
+def misread(dataset: rasterio.DatasetReader) -> str:
+    """Say why GDAL does not read a raster rightly, and what to do; empty where it does.
+
+    Before 3.12, a window of a raster tile index that begins where a tile ends reads as missing.
+    """
+    version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
+    if dataset.driver != "GTI" or version >= (3, 12):
+        return ""
+    return (
+        f"is a raster tile index, which GDAL {rasterio.__gdal_version__} reads wrongly where tiles "
+        "end; make a VRT of its tiles, with gdalbuildvrt"
+    )
+
+
 def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
     """Return minimum x and y, then maximum x and y; rasterio's own swaps y in south-up rasters."""
     transform = tuple(dataset.transform)[:6]
@@ -183,12 +264,28 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     Raises LayerError if the raster cannot be opened or has no CRS.
     """
     with AlignedRaster(path, grid) as raster:
-        covered = raster.bounds_in_scene
+        extents = raster.bounds_in_scene
     left, bottom, right, top = bounds(grid)
-    width = min(right, covered[2]) - max(left, covered[0])
-    height = min(top, covered[3]) - max(bottom, covered[1])
-    area = (right - left) * (top - bottom)
-    return float(max(width, 0.0) * max(height, 0.0) / area)
+    covered = 0.0
+    for west, south, east, north in extents:
+        width = min(right, east) - max(left, west)
+        height = min(top, north) - max(bottom, south)
+        covered += max(width, 0.0) * max(height, 0.0)
+    return min(covered / ((right - left) * (top - bottom)), 1.0)
+
+
+def band_names(path: str) -> list[str]:
+    """Return what the bands of a raster are called, by number where they are not described.
+
+    An alpha band is none. Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with open_layer(path) as dataset:
+        pairs = zip(dataset.descriptions, dataset.colorinterp, strict=True)
+        return [
+            (text or "").strip() or str(number)
+            for number, (text, colour) in enumerate(pairs, start=1)
+            if colour != ColorInterp.alpha
+        ]
 
 
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
@@ -198,9 +295,11 @@ def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
 
 
 def values_of(path: str) -> AnyArray:
-    """Return the values in a raster, ascending; those of a sample if it is large."""
+    """Return the values that a raster has, ascending; of a sample where it is large."""
+    with open_layer(path) as dataset:
+        scaling = Scaling.of(dataset, 1)
     pixels, valid = _sample(path)
-    return np.unique(pixels[valid])
+    return scaling.values(np.unique(pixels[valid]))
 
 
 def _sample(path: str) -> tuple[AnyArray, BoolArray]:

@@ -1,4 +1,4 @@
-"""Vector files read through GDAL, even with broken rings or invalid coordinates."""
+"""Features of vector files, even with broken rings or invalid coordinates."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from shapely.errors import ShapelyError
 
-from owl_geo.types import AnyArray
+from owl_geo.ground import vector_files
+from owl_geo.types import AnyArray, BoolArray
 
 _log = logging.getLogger("owl_geo")
 
@@ -24,7 +24,7 @@ UNREADABLE = (RuntimeError, ValueError, OSError, ShapelyError)
 
 
 def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
-    """Read a layer as ``pyogrio.read_dataframe`` does; broken geometries become missing.
+    """Read a layer as ``vector_files.read`` does; broken geometries become missing.
 
     Raises one of ``UNREADABLE``.
     """
@@ -32,12 +32,12 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
         # measured shapes, several types, unclosed rings: either harmless or logged below
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            return pyogrio.read_dataframe(path, **options)
+            return vector_files.read(path, **options)
         except ShapelyError:
             _log.warning(
                 "%s has broken geometries, for example unclosed rings; they are left out", path
             )
-            return pyogrio.read_dataframe(path, on_invalid="ignore", **options)
+            return vector_files.read(path, on_invalid="ignore", **options)
 
 
 def repaired(geometries: AnyArray) -> AnyArray:
@@ -47,8 +47,10 @@ def repaired(geometries: AnyArray) -> AnyArray:
     """
     valid = np.array(geometries, dtype=object)
     broken = ~(shapely.is_valid(valid) | shapely.is_missing(valid))
+    nowhere = np.flatnonzero(broken)[_have_no_place(valid[broken])]
+    valid[nowhere], broken[nowhere] = None, False  # a repair would drop the coordinate alone
     try:
-        valid[broken] = shapely.make_valid(valid[broken])
+        valid[broken] = made_valid(valid[broken])
     except ShapelyError:  # one of them is beyond repair
         for position in np.flatnonzero(broken):
             valid[position] = _mended(valid[position])
@@ -57,9 +59,27 @@ def repaired(geometries: AnyArray) -> AnyArray:
     return valid
 
 
+def _have_no_place(geometries: AnyArray) -> BoolArray:
+    """Return which geometries have a coordinate that is not finite, ``(n,)``."""
+    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+    lost = np.zeros(len(geometries), dtype=bool)
+    lost[owner[~np.isfinite(coordinates).all(axis=1)]] = True
+    return lost
+
+
+def made_valid(geometries: Any) -> Any:
+    """Return geometries (one, or an array) that are valid: what any part covers stays covered.
+
+    The other repair of GEOS, along the lines, takes what two parts cover for a hole.
+
+    Raises ShapelyError for a geometry that is beyond repair.
+    """
+    return shapely.make_valid(geometries, method="structure")
+
+
 def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
     try:
-        return shapely.make_valid(geometry)
+        return made_valid(geometry)
     except ShapelyError:
         return None
 

@@ -22,7 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS
 
 from owl_geo.ground.grid import refined, to_xy
-from owl_geo.ground.projections import crs_of, metres_from_earth_centre, reproject
+from owl_geo.ground.projections import (
+    Place,
+    crs_of,
+    metres_from_earth_centre,
+    place_of,
+    reproject,
+)
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 Points = NDArray[np.float64]  # (..., 2), x before y
@@ -92,9 +98,15 @@ class Windows:
         col = self.col_off[:, None] + np.array([0, size, size, 0])
         return to_xy(self.grid, row.astype(np.float64), col.astype(np.float64))
 
+    @property
+    def place(self) -> Place | None:
+        """Longitude and latitude of the scene's centre, roughly; None if it is not on Earth."""
+        row, col = np.array(self.grid.height / 2), np.array(self.grid.width / 2)
+        return place_of(self.crs, *to_xy(self.grid, row, col).tolist())
+
     def corners_in(self, crs: CRS) -> Points:
         """Return the corners in another CRS, ``(n, 4, 2)``, infinite outside its domain."""
-        return reproject(self.corners(), self.crs, crs)
+        return reproject(self.corners(), self.crs, crs, self.place)
 
     def centres(self) -> Points:
         """Return the centre of each window in the scene's CRS, ``(n, 2)``."""
@@ -103,7 +115,7 @@ class Windows:
 
     def centres_in(self, crs: CRS) -> Points:
         """Return the centres in another CRS, ``(n, 2)``, infinite outside its domain."""
-        return reproject(self.centres(), self.crs, crs)
+        return reproject(self.centres(), self.crs, crs, self.place)
 
     def footprints(self) -> AnyArray:
         """Return the polygon of each window in the scene's CRS, shapely objects ``(n,)``."""

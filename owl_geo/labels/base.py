@@ -12,10 +12,11 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import transformer
+from owl_geo.ground.projections import is_in_degrees, reproject, turned
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
@@ -234,10 +235,14 @@ def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]
 def reprojected(
     polygons: Iterable[shapely.Polygon], source: CRS, target: CRS
 ) -> list[shapely.Polygon]:
-    """Return polygons in another CRS."""
+    """Return polygons in another CRS, in one piece where they lie on the antimeridian."""
     if source == target:
         return list(polygons)
-    to_target = transformer(source, target).transform
-    return list(
-        shapely.transform(np.array(list(polygons), dtype=object), to_target, interleaved=False)
-    )
+
+    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        moved = reproject(points, source, target)
+        if is_in_degrees(target) and not is_in_degrees(source):
+            moved[:, 0] = turned(moved[:, 0], moved[0, 0])
+        return moved
+
+    return [shapely.transform(polygon, move) for polygon in polygons]

@@ -10,11 +10,13 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import BatchError, suggestion, where_instead
-from owl_geo.ground.projections import GEOGRAPHIC
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.labels.base import reprojected
 from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
@@ -39,7 +41,8 @@ def write_answers(path: Path, answers: pd.DataFrame, footprints: gpd.GeoSeries) 
     polygons = footprints.loc[answers["patch_id"]]
     with writing_file(path) as partial:
         if path.suffix.lower() == ".csv":
-            outlines = polygons.to_crs(GEOGRAPHIC).to_wkt(rounding_precision=9).to_numpy()
+            in_degrees = reprojected(polygons.array, footprints.crs, crs_of(GEOGRAPHIC))
+            outlines = shapely.to_wkt(np.array(in_degrees, dtype=object), rounding_precision=9)
             answers.assign(**{WKT: outlines}).to_csv(partial, index=False, lineterminator="\n")
         else:
             columns = {name: gpkg.typed(answers[name]) for name in answers.columns}

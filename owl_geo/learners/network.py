@@ -93,7 +93,7 @@ class NetworkLearner:
             n_concepts=material.concepts.shape[1] if model.concepts else 0,
             members=uncertainty.n_models,
             weights=self._weights,
-            common_names=common_names(source.bands),
+            common_names=material.statistics.common_names or common_names(source.bands),
         )
 
     def learn(

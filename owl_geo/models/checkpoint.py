@@ -117,9 +117,10 @@ def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            header = (file.metadata() or {})["owl_geo"]
+            header = json.loads((file.metadata() or {})["owl_geo"])
+            _refuse_answers(path, header)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        spec = _spec(json.loads(header))
+        spec = _spec(header)
         models = tuple(build(spec, seed=0) for _ in range(spec.members))
         nn.ModuleList(models).load_state_dict(tensors)
     except (
@@ -134,6 +135,16 @@ def load(path: Path) -> tuple[tuple[PatchModel, ...], ModelSpec]:
         reason = " ".join(str(error).split())
         raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
     return models, spec
+
+
+def _refuse_answers(path: Path, header: object) -> None:
+    """Raise RunError for the file of a head that is fitted anew each round: it has no weights."""
+    if isinstance(header, dict) and "head" in header:
+        raise RunError(
+            f"{path} was made with model.head = {header['head']!r}, which has no weights to go on "
+            "from",
+            remedy="restore model.head in owl.toml, or make another run",
+        )
 
 
 def _spec(fields: dict[str, object]) -> ModelSpec:

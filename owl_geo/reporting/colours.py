@@ -32,8 +32,10 @@ class Composite:
         return f"{self.title} ({', '.join(self.names)})"
 
 
-def composites(bands: Sequence[str]) -> tuple[Composite, ...]:
+def composites(bands: Sequence[str], commons: Sequence[str | None] = ()) -> tuple[Composite, ...]:
     """Return how patches are shown: in true colour, and in false colour where the bands allow it.
+
+    ``commons`` says what each band is, where more is known of any than its name.
 
     True colour is red, green, blue; where one of them is missing or unnamed, it is the first three
     bands, or the first alone if there are fewer. False colour is near infrared, red, green, which
@@ -41,7 +43,9 @@ def composites(bands: Sequence[str]) -> tuple[Composite, ...]:
     three. If there are several dates, the first is shown.
     """
     by_name: dict[str, int] = {}
-    for number, name in enumerate(common_names([name.partition("@")[0] for name in bands])):
+    if not any(commons):
+        commons = common_names([name.partition("@")[0] for name in bands])
+    for number, name in enumerate(commons):
         if name is not None:
             by_name.setdefault(name, number)
     true = _of(bands, ("red", "green", "blue"), by_name, "True colour")

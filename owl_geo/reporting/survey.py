@@ -62,7 +62,8 @@ class Survey:
     @cached_property
     def composites(self) -> tuple[Composite, ...]:
         """How pixels are shown."""
-        return composites(self.run.index.statistics.bands)
+        statistics = self.run.index.statistics
+        return composites(statistics.bands, statistics.common_names)
 
     @cached_property
     def askable(self) -> BoolArray:

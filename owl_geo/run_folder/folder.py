@@ -29,7 +29,8 @@ from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.sources import open_source
+from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, positions_of
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
@@ -115,7 +116,8 @@ class Run:
         """
         index = self.patches
         self.scenes.check_there(self.path / owl_toml.FILE_NAME)
-        source = open_source(self.settings_here.source, index=index)
+        bands = known_bands(self.index.statistics)
+        source = unopened_source(self.settings_here.source).open_again(index, bands)
         if source.bands != self.index.statistics.bands:
             raise RunError(
                 f"the source's bands are {', '.join(source.bands)}, but {self.path} was made for "

@@ -46,8 +46,8 @@ class SceneFiles:
         """For each scene, a digest that changes with its patches or pixels.
 
         It covers the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
-        interest, the scene's grid, and the size and time of its files. Data behind a URL or a VRT
-        is not checked.
+        interest, the scene's grid, and the size and time of its files and of those behind a
+        VRT. Data behind a URL is not checked.
         """
         identity = unopened_source(self._settings_here.source).identity(self._settings.source)
         shared = [identity.settings, list(self._record.statistics.bands), *identity.shared]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from owl_geo.ground.footprints import common_crs
+from owl_geo.ground.footprints import common_crs, corners_in
 from owl_geo.ground.windows import PoolWindows
 
 GEOMETRY = "geometry"
@@ -45,7 +45,7 @@ def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
         for start in range(0, max(len(patches), 1), _ROWS):
             rows = slice(start, start + _ROWS)
             table = pa.Table.from_pandas(patches.iloc[rows], schema=plain, preserve_index=False)
-            polygons = _wkb(windows.take(rows).corners_in(crs))
+            polygons = _wkb(corners_in(windows.take(rows), crs))
             writer.write_table(table.append_column(GEOMETRY, polygons).cast(schema))
 
 

@@ -102,6 +102,7 @@ class IndexRecord:
     parts: tuple[int, ...]  # number of patches at first, and after each addition of scenes
     since: int  # the first round that could choose from today's whole pool
     files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
+    scaled: bool = True  # whether concepts and truth have the scale and offset of their rasters
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
@@ -119,6 +120,7 @@ class IndexRecord:
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),
             since=_typed(values.get("since", 0), int),
             files=_typed(values.get("files", {}), dict),
+            scaled=values.get("scaled") is True,
         )
 
     @cached_property
@@ -133,7 +135,11 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     for name, numbers in terms.items():
         if numbers.shape != (len(bands),) or not np.isfinite(numbers).all():
             raise ValueError(f"{name} is not one number per band")
-    return BandStatistics(bands, terms["median"], terms["scale"], _typed(values["n_patches"], int))
+    commons = tuple(_typed(name, str) if name else None for name in values.get("common_names", ()))
+    if commons and len(commons) != len(bands):
+        raise ValueError("common_names are not one per band")
+    n_patches = _typed(values["n_patches"], int)
+    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

@@ -124,7 +124,17 @@ def extend(
     files = {**run.index.record.files, **of_fresh}
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
-        _write_index(folder, settings, patches, grids, run.index.statistics, truth, growth, files)
+        _write_index(
+            folder,
+            settings,
+            patches,
+            grids,
+            run.index.statistics,
+            truth,
+            growth,
+            files,
+            scaled=run.index.record.scaled,
+        )
     return Run(run.path)
 
 
@@ -166,6 +176,8 @@ def _write_index(
     truth: pd.DataFrame | None,
     growth: _Growth,
     files: Mapping[str, list[list[FileRecord]]],
+    *,
+    scaled: bool = True,
 ) -> None:
     windows = PoolWindows.from_index(patches, grids, settings.patch_size)
     patch_table.write(folder / PATCHES, patches, windows)
@@ -178,12 +190,14 @@ def _write_index(
         "parts": list(growth.parts) or [len(patches)],
         "since": growth.since,
         "files": files,
+        "scaled": scaled,
         "scenes": {name: grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),
             "median": statistics.median.tolist(),
             "scale": statistics.scale.tolist(),
             "n_patches": statistics.n_patches,
+            **({"common_names": statistics.common_names} if statistics.common_names else {}),
         },
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -144,16 +144,26 @@ class SceneSettings(Section):
     names: tuple[str, ...] | None = _doc(
         None, "names of all bands in order, instead of those in the files"
     )
+    scale: tuple[float | Literal["own"], ...] | None = _doc(
+        None,
+        "of all bands in order, or one for all: value = scale * pixel + offset; own = as the "
+        "file says",
+    )
+    offset: tuple[float | Literal["own"], ...] | None = _doc(None, "likewise")
+    nodata: tuple[float | Literal["own"], ...] | None = _doc(
+        None, "likewise, the pixel that means no data"
+    )
     mask: File | None = _doc(
         None, "a raster, for example of clouds, whose bad values lower the valid share"
     )
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out ``names`` where it is not set, so that digests of older runs stay the same."""
+        """Leave out what older runs lack where it is not set, so that their digests stay."""
         values: dict[str, Any] = serialize(self)
-        if self.names is None:
-            values.pop("names", None)
+        for name in ("names", "scale", "offset", "nodata"):
+            if getattr(self, name) is None:
+                values.pop(name, None)
         return values
 
     @model_validator(mode="after")
@@ -175,7 +185,18 @@ class GeoTiffSettings(SourceSection):
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
+    mask_bands: tuple[Annotated[int, Field(ge=1)], ...] | None = _doc(
+        None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
+    )
     aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+
+    @model_serializer(mode="wrap")
+    def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older runs lack where it is not set, so that their digests stay."""
+        values: dict[str, Any] = serialize(self)
+        if self.mask_bands is None:
+            values.pop("mask_bands", None)
+        return values
 
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:

@@ -21,6 +21,7 @@ from owl_geo.errors import ConfigError, nearest, suggestion
 from owl_geo.schema import LAYOUT_VERSION
 from owl_geo.settings.config import OneOf, Section, Settings
 from owl_geo.settings.files import settings_of_files, with_files
+from owl_geo.settings.subdatasets import is_subdataset, with_file
 
 FILE_NAME = "owl.toml"
 
@@ -158,19 +159,26 @@ def from_folder(settings: Settings, folder: Path) -> Settings:
 def absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the tables of owl.toml with relative paths, which start at ``folder``, made absolute.
 
-    A URL or a /vsi path of GDAL stays as it is.
+    A URL or a /vsi path of GDAL stays as it is; of a subdataset the path within is made absolute.
     """
 
     def whole(_setting: str, path: str) -> str:
-        return str(absolute(folder / expanded(path))) if is_local(path) else path
+        return whole_path(path, folder)
 
     tables: dict[str, Any] = with_files(Settings, values, whole)
     return tables
 
 
+def whole_path(path: str, folder: Path) -> str:
+    """Return a path that starts at a folder made absolute, also that within a subdataset."""
+    if is_local(path):
+        return str(absolute(folder / expanded(path)))
+    return with_file(path, lambda file: whole_path(file, folder))
+
+
 def is_local(path: str) -> bool:
-    """Return whether a path is on this file system, rather than a URL or a /vsi path of GDAL."""
-    return "://" not in path and not path.startswith("/vsi")
+    """Return whether a path is on this file system, and not a URL or a name of GDAL's own."""
+    return "://" not in path and not path.startswith("/vsi") and not is_subdataset(path)
 
 
 def dump(settings: Settings) -> str:

@@ -7,16 +7,24 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from pyproj import CRS
 
 from owl_geo.errors import SourceError
+from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.projections import (
+    GEOGRAPHIC,
+    TURNS,
+    crs_of,
+    is_in_degrees,
+    leads_nowhere,
+    transformer,
+)
 from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
+from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
@@ -32,7 +40,7 @@ class AreaOfInterest:
         self.path = str(path)
         check_is_file(self.path, SourceError)
         try:
-            layers = pyogrio.list_layers(self.path)[:, 0].tolist()
+            layers = [name for name, _ in list_layers(self.path)]
             if len(layers) > 1:
                 raise SourceError(
                     f"the area of interest {self.path} has several layers: {', '.join(layers)}",
@@ -49,6 +57,11 @@ class AreaOfInterest:
             raise SourceError(
                 f"the area of interest {self.path} has no CRS", remedy="assign one first"
             )
+        fault = leads_nowhere(table.crs)
+        if fault:
+            raise SourceError(
+                f"the area of interest {self.path}: {fault}", remedy="assign the right one first"
+            )
         self._crs: CRS = table.crs
         shapes = repaired(table.geometry.to_numpy())
         area = shapely.union_all([shape for shape in shapes if shape is not None])
@@ -59,12 +72,18 @@ class AreaOfInterest:
             )
         shapely.prepare(area)
         self._area = area
+        self._is_compared = False  # with the first scene that is asked about
 
     def contains_centres(self, windows: Windows) -> BoolArray:
         """Return which windows of a scene have their centre within the area, ``(n,)``."""
+        if not self._is_compared:
+            warn_if_inaccurate(f"the area of interest {self.path}", self._crs, [windows])
+            self._is_compared = True
         # centres go to the area's CRS, where its edges are straight
-        inside: BoolArray = shapely.contains_xy(self._area, windows.centres_in(self._crs))
-        return inside
+        centres = windows.centres_in(self._crs)
+        turns = TURNS if is_in_degrees(self._crs) else TURNS[:1]
+        inside = [shapely.contains_xy(self._area, centres + np.array([turn, 0])) for turn in turns]
+        return np.asarray(np.any(inside, axis=0))
 
     def elsewhere(self, grids: Iterable[SceneGrid]) -> str:
         """Return the extents of the area and of the scenes, for a message."""

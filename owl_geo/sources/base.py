@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand, known_by_name
 from owl_geo.types import AnyArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 
@@ -68,6 +68,11 @@ class PoolSource(PatchSource, Protocol):
     labels: IntArray | None = None  # the class of each patch, ``(n,)``, where the source knows it
 
     @property
+    def known_bands(self) -> tuple[KnownBand, ...]:
+        """The bands by name, in their order, with what is known of each."""
+        return known_by_name(self.bands)
+
+    @property
     def failed(self) -> tuple[FailedScene, ...]:
         """Scenes that were left out, and why; always empty unless errors are skipped."""
         return ()
@@ -107,6 +112,12 @@ class NoSceneLeft(SourceError):
         super().__init__(
             f"all {len(failed)} scenes failed; the first: {first}" if several else first
         )
+
+
+def known_bands_of(source: PatchSource) -> tuple[KnownBand, ...]:
+    """Return the bands of a source with what is known of each; by their names, if nothing else."""
+    known: tuple[KnownBand, ...] | None = getattr(source, "known_bands", None)
+    return known_by_name(source.bands) if known is None else known
 
 
 def build_index(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -67,6 +68,9 @@ class ChunkedScene(Protocol):
 
     def reader(self) -> AbstractContextManager[ChunkReader]:
         """Lend a reader to one thread."""
+
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows; the mask does not matter."""
 
 
 def chunk_shape(

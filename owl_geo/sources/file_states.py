@@ -2,17 +2,20 @@
 
 A copy has another time and the same bytes, so the time alone says little; and to read a scene from
 end to end would take as long as to learn from it. So a file is recorded by its size and a digest of
-its beginning, its end and blocks in between. What lies behind a URL or a VRT is not looked at.
+its beginning, its end and blocks in between. The files that a VRT or a raster tile index shows
+count with it; what lies behind a URL is not looked at.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.sources.virtual import files_behind, is_virtual
 
 GONE: list[list[Any]] = [["gone"]]
 
@@ -30,7 +33,8 @@ FileRecord = tuple[str, int, int, str]
 def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
     """Return size and time of a file, or with its name of each in a folder; nothing of a URL.
 
-    Not ``whole`` looks at what stands in the folder itself: a store may have a million chunks.
+    Those of the files behind a virtual raster follow. Not ``whole`` looks at what stands in the
+    folder itself: a store may have a million chunks.
     """
     if path is None or not is_local(path):
         return []
@@ -40,24 +44,26 @@ def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
         if top.is_dir():
             entries = top.rglob("*") if whole else top.iterdir()
             files = sorted(f for f in entries if f.is_file() or not whole)
-        states = [(file, file.stat()) for file in files]
+        names = [(str(file.relative_to(top)), file) for file in files]
+        if whole:
+            names += [(_name(file, top), file) for file in _behind(files)]
+        states = [(name, file.stat()) for name, file in names]
     except OSError:  # whoever opens it says so
         return GONE
-    return [
-        [str(file.relative_to(top)), state.st_size, state.st_mtime_ns] for file, state in states
-    ]
+    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
 
 
 def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[FileRecord]:
     """Return what tells later whether a file changed, or of a folder those of ``files_in``.
 
-    Nothing of a URL. Raises OSError.
+    The files behind a virtual raster follow. Nothing of a URL. Raises OSError.
     """
     if not is_local(path):
         return []
     top = Path(path)
     records = []
-    for file in files_in(top) if top.is_dir() else [top]:
+    files = list(files_in(top)) if top.is_dir() else [top]
+    for file in (*files, *_behind(files)):
         state = file.stat()
         digest = _digest(file, state.st_size)
         records.append((_name(file, top), state.st_size, state.st_mtime_ns, digest))
@@ -68,7 +74,7 @@ def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
     """Return new records of the files that are not as they were recorded; raises OSError."""
     changed = []
     for name, size, time, digest in records:
-        file = Path(path) / name
+        file = _file(Path(path), name)
         state = file.stat()
         if (state.st_size, state.st_mtime_ns) == (size, time):
             continue
@@ -98,8 +104,26 @@ def imagery_files(folder: Path) -> Iterator[Path]:
             yield file
 
 
+def _behind(files: Sequence[Path]) -> list[Path]:
+    """Return the files behind the virtual rasters among some files, without these themselves."""
+    behind = {file: None for one in files if is_virtual(one) for file in files_behind(one)}
+    known = {os.path.realpath(file) for file in files} if behind else set()
+    return [file for file in behind if os.path.realpath(file) not in known]
+
+
 def _name(file: Path, top: Path) -> str:
-    return "" if file == top else file.relative_to(top).as_posix()
+    """Return what a file is called in the records of ``top``: relative to it, or to its folder."""
+    if file == top:
+        return ""
+    base = top if top.is_dir() else top.parent
+    return file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
+
+
+def _file(top: Path, name: str) -> Path:
+    """Return the file that is called ``name`` in the records of ``top``."""
+    if not name:
+        return top
+    return (top if top.is_dir() else top.parent) / name
 
 
 def _digest(file: Path, size: int) -> str:

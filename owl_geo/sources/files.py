@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,8 @@ from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.bands import Band, distinct
+from owl_geo.sources.sensors import SENSOR_TAG
+from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
 from owl_geo.types import SceneGrid
 
 _COLOURS = {
@@ -31,6 +36,7 @@ _ENTIRE = {MaskFlags.all_valid, MaskFlags.nodata}
 _ENTIRE_BUT_ALPHA = {*_ENTIRE, MaskFlags.alpha, MaskFlags.per_dataset}
 
 
+_WIDEST = 2000.0  # nm; GDAL 3.10 takes ENVI's widths for those of its wavelengths' unit
 _PROCESS = os.getpid()
 _LARGEST_BLOCK = 2**30  # bytes
 
@@ -74,6 +80,7 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
 
@@ -81,10 +88,13 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
+    if ".gti." in Path(path).name.lower():
+        return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
-    if path.lower().endswith(".zip"):
-        return f"unzip it first, or name /vsizip/{path}/FILE"
+    if path.lower().endswith(_ARCHIVES):
+        kind = "vsizip" if path.lower().endswith(".zip") else "vsitar"
+        return f"unpack it and name the folder, or name a raster in it: /{kind}/{path}/FILE"
     return "open it in QGIS to see what it is, or fetch it anew"
 
 
@@ -113,9 +123,14 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
 def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Band, ...]:
     _check(dataset, path)
     grid = _grid(dataset, Path(path).stem)
-    names = _names(dataset, prefix)
+    waves = [_wavelength(dataset, i) for i in range(1, dataset.count + 1)]
+    widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
+    colours = _colours(dataset, by_wavelength(waves, widths))
+    names = _names(dataset, colours, prefix)
+    about = _about(dataset)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
+    bad = _bad_bands(dataset)
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
         Band(
@@ -129,19 +144,41 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             nodata=dataset.nodatavals[i],
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
-            masked=not set(dataset.mask_flag_enums[i]) <= no_mask,
+            masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
             alpha=alpha[i],
-            common=_COLOURS.get(dataset.colorinterp[i]),
+            bad=i in bad,
+            wavelength=waves[i],
+            width=widths[i],
+            colour=_COLOURS.get(dataset.colorinterp[i]),
+            shown=colours[i],
+            about=about,
         )
         for i in range(dataset.count)
     )
     for band in bands:
-        _check_pixels(band)
-    return bands
+        check_pixels(band)
+    return share_nodata(bands)
+
+
+def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    """Return all bands of a file with ``nodata_of``: those of an 8-bit image with one such value.
+
+    8 bits leave no value to spare, so that in a single band 0 or 255 is as often dark or bright as
+    missing. There GDAL's rule for a dataset holds, a pixel is missing where all bands are; other
+    types can tell, and a stripe that one detector lost is none of the ground's values.
+    """
+    data = [band for band in bands if not band.alpha]
+    values = {band.nodata for band in data}
+    is_8_bit = all(band.dtype in ("uint8", "int8") for band in data)
+    shared = len(data) > 1 and len(values) == 1 and None not in values and is_8_bit
+    numbers = tuple(band.number for band in data) if shared else ()
+    return tuple(replace(band, nodata_of=() if band.alpha else numbers) for band in bands)
 
 
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
+        if path.lower().endswith(_ARCHIVES):
+            raise SourceError(f"{path} is an archive", remedy=_advice(path))
         inside = ", ".join(dataset.subdatasets[:3])
         hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
         hint = f"; {CUBE}" if looks_like_cube(path) else hint
@@ -158,7 +195,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
             )
 
 
-def _check_pixels(band: Band) -> None:
+def check_pixels(band: Band) -> None:
     """Raise SourceError where pixels make no values, or cannot be held while they are decoded."""
     terms = np.array([band.scale, band.offset])
     dtype = np.dtype(band.dtype)
@@ -199,18 +236,83 @@ def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
     )
 
 
-def _names(dataset: rasterio.DatasetReader, prefix: str) -> list[str]:
+def _names(
+    dataset: rasterio.DatasetReader, colours: Sequence[str | None], prefix: str
+) -> list[str]:
     """Return one name per band, all different."""
     if prefix and dataset.count == 1:
         return [prefix]
     names = [
-        (text or "").strip() or _COLOURS.get(colour) or _numbered(i, colour)
-        for i, (text, colour) in enumerate(
-            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
+        (text or "").strip() or colour or _numbered(i, shown)
+        for i, (text, colour, shown) in enumerate(
+            zip(dataset.descriptions, colours, dataset.colorinterp, strict=True), start=1
         )
     ]
     names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:
+    """Return the positions of bands that ENVI's list of bad bands (bbl) has with 0."""
+    if dataset.driver != "ENVI":
+        return set()
+    words = re.split(r"[\s,]+", dataset.tags(ns="ENVI").get("bbl", "").strip("{} \n"))
+    return {i for i, word in enumerate(words) if re.fullmatch(r"0+(\.0*)?", word)}
+
+
+def _colours(dataset: rasterio.DatasetReader, by_wave: Sequence[str | None]) -> list[str | None]:
+    """Return the colours in which the bands are shown, as far as they say what the bands are.
+
+    Any image of three bands may be shown in red, green and blue, one in false colour too: GDAL
+    writes so of its own accord, and so do ENVI's default bands. They count where a file says
+    nothing else, or the same.
+    """
+    colours = [_COLOURS.get(colour) for colour in dataset.colorinterp]
+    if any(by_wave):
+        return [
+            colour if colour == wave else None
+            for colour, wave in zip(colours, by_wave, strict=True)
+        ]
+    texts = [(text or "").strip() for text in dataset.descriptions]
+    says_nothing = all(
+        text.casefold() in ("", "alpha", colour or "") or _is_position(text, i)
+        for i, (text, colour) in enumerate(zip(texts, colours, strict=True), start=1)
+    )
+    return colours if says_nothing else [None] * len(colours)
+
+
+def _is_position(text: str, number: int) -> bool:
+    """Return whether a description only counts, as programs write it: ``Band 1``."""
+    return bool(re.fullmatch(rf"(?:band|layer|channel)[ _]?0*{number}", text.casefold()))
+
+
+def _wavelength(dataset: rasterio.DatasetReader, i: int) -> float | None:
+    """Return the centre wavelength of band ``i`` in nanometres, None where the file has none.
+
+    GDAL's own way of saying it goes before what formats and programs write among a band's tags.
+    """
+    micrometres = dataset.tags(i, ns="IMAGERY").get("CENTRAL_WAVELENGTH_UM")
+    if micrometres is not None:
+        return nanometres(micrometres, "um")
+    tags = {key.casefold(): value for key, value in dataset.tags(i).items()}
+    unit = next((tags[key] for key in UNIT_TAGS if key in tags), None)
+    values = (nanometres(tags[key], unit) for key in WAVELENGTH_TAGS if key in tags)
+    return next((value for value in values if value is not None), None)
+
+
+def _width(dataset: rasterio.DatasetReader, i: int) -> float | None:
+    """Return the full width at half maximum of band ``i`` in nanometres, None where unknown."""
+    try:
+        width = 1000 * float(dataset.tags(i, ns="IMAGERY").get("FWHM_UM", "nan"))
+    except ValueError:
+        return None
+    return width if 0 < width < _WIDEST else None
+
+
+def _about(dataset: rasterio.DatasetReader) -> str:
+    """Return what the file's tags say of satellite and sensor."""
+    tags = {**dataset.tags(), **dataset.tags(ns="ENVI"), **dataset.tags(ns="IMAGERY")}
+    return " ".join(value for key, value in tags.items() if SENSOR_TAG.search(key))
 
 
 def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -15,7 +16,8 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
+from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, open_scenes, scene_name
@@ -24,6 +26,8 @@ from owl_geo.types import FailedScene
 from owl_geo.work.progress import Progress
 
 _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
+
+_EDGES = 0.01  # of the pixels of a scene, that some bands lack since they end a little earlier
 
 _log = logging.getLogger("owl_geo")
 
@@ -42,6 +46,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         min_valid: share of valid pixels that a patch needs.
         mask_bad: values of the scenes' masks that make a pixel invalid; empty = the usual cloud
             classes where a product has a mask of its own.
+        mask_bands: numbers of the masks' bands that count, each for itself; empty = the first.
         aoi: a vector file; patches whose centre lies outside its polygons are left out.
         index: the patch index of an earlier scan; with it no scene is scanned.
         progress: called with (windows done, windows in all) during the scan.
@@ -66,6 +71,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         stride: int | None = None,
         min_valid: float = 0.9,
         mask_bad: Sequence[int] = (),
+        mask_bands: Sequence[int] = (),
         aoi: str | Path | None = None,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
@@ -81,11 +87,12 @@ class GeoTiffSource(TiledSource[FileScene]):
                 stride=stride,
                 min_valid=min_valid,
                 mask_bad=tuple(mask_bad),
+                mask_bands=tuple(mask_bands) or None,
                 aoi=None if aoi is None else str(aoi),
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._open(settings, index, progress, on_error, beside)
+        self._open(settings, index, progress, on_error, beside, ())
 
     @classmethod
     def from_settings(
@@ -95,10 +102,11 @@ class GeoTiffSource(TiledSource[FileScene]):
         progress: Progress | None = None,
         on_error: Literal["fail", "skip"] = "fail",
         beside: Sequence[SceneSettings] = (),
+        known: Sequence[KnownBand] = (),
     ) -> GeoTiffSource:
         """Open the source that owl.toml describes."""
         source = cls.__new__(cls)
-        source._open(settings, index, progress, on_error, beside)
+        source._open(settings, index, progress, on_error, beside, known)
         return source
 
     def _open(
@@ -108,6 +116,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         progress: Progress | None,
         on_error: Literal["fail", "skip"],
         beside: Sequence[SceneSettings],
+        known: Sequence[KnownBand],
     ) -> None:
         skip = on_error == "skip"
         failed: list[FailedScene] = []
@@ -115,6 +124,8 @@ class GeoTiffSource(TiledSource[FileScene]):
             settings.scenes,
             settings.bands,
             settings.mask_bad,
+            settings.mask_bands or (),
+            known=known,
             beside=beside,
             failed=failed if skip else None,
         )
@@ -133,6 +144,24 @@ class GeoTiffSource(TiledSource[FileScene]):
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
+        self._warn_of_mixed_units()
+
+    def _warn_of_mixed_units(self) -> None:
+        """Say where some scenes are scaled and others are integers as stored."""
+        scaled: dict[bool, str] = {}
+        for name in self.grids:
+            bands = self.scene(name).bands
+            if any((band.scale, band.offset) != (1.0, 0.0) for band in bands):
+                scaled.setdefault(True, name)
+            elif all(np.issubdtype(np.dtype(band.dtype), np.integer) for band in bands):
+                scaled.setdefault(False, name)
+        if len(scaled) == 2:
+            _log.warning(
+                "scene %r has scaled values and scene %r pixels as they are stored; if both "
+                "measure one thing, set scale and offset of the latter in owl.toml",
+                scaled[True],
+                scaled[False],
+            )
 
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""
@@ -149,8 +178,34 @@ class GeoTiffSource(TiledSource[FileScene]):
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:
-        if not self._mask_bad:
-            return
+        self._tell_partly_missing()
+        if self._mask_bad:
+            self._warn_of_nearly_all_masked(summary)
+
+    def _tell_partly_missing(self) -> None:
+        """Say how many pixels have the no-data value in some bands alone, and what they count as.
+
+        Where they count as missing it is a matter of the edges of most images, and said where it
+        costs more than those.
+        """
+        for name, count in self._readers.partly_missing.items():
+            scene = self.scene(name).scene
+            share = count / (scene.grid.height * scene.grid.width)
+            count_as_data = any(band.nodata_of for band in scene.bands)
+            if count == 0 or (share < _EDGES and not count_as_data):
+                continue
+            _log.warning(
+                "scene %r: %s pixels (%.2g %%) have the no-data value in some bands and not in "
+                "others; they count as %s",
+                name,
+                f"{count:,}",
+                100 * share,
+                "data, as GDAL has it for images of 8 bits"
+                if count_as_data
+                else "missing; if it is a value, take the no-data value from the file",
+            )
+
+    def _warn_of_nearly_all_masked(self, summary: Sequence[SceneSummary]) -> None:
         masked = {}
         for entry in summary:
             mask = self.scene(entry.scene).scene.mask
@@ -215,4 +270,5 @@ def _real(path: str) -> str:
 def _scene_settings(scene: SceneOrPath) -> SceneSettings:
     if isinstance(scene, SceneSettings):
         return scene
-    return SceneSettings(name=scene_name(scene), path=str(scene))
+    path = product_of(Path(scene)) or scene
+    return SceneSettings(name=scene_name(path), path=str(path))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import GeoTiffSettings
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
 from owl_geo.sources.base import PoolSource, positions_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
@@ -25,7 +25,7 @@ class PresentScenes(PoolSource):
         settings: of the source, with paths that are whole.
         index: the patch index of all scenes.
         grids: the pixel grid of each scene, as it was indexed.
-        bands: names of the bands.
+        bands: with what is known of each.
         missing: scenes that are left out, and the reason of each.
     """
 
@@ -34,7 +34,7 @@ class PresentScenes(PoolSource):
         settings: GeoTiffSettings,
         index: pd.DataFrame,
         grids: Mapping[str, SceneGrid],
-        bands: Sequence[str],
+        bands: Sequence[KnownBand],
         missing: Mapping[str, str],
     ) -> None:
         present = [scene.name for scene in settings.scenes if scene.name not in missing]
@@ -43,18 +43,25 @@ class PresentScenes(PoolSource):
         self._source: GeoTiffSource | None = None
         if present:
             self._source = GeoTiffSource.from_settings(
-                _only(settings, present, bands), index=index[is_present].reset_index(drop=True)
+                _only(settings, present),
+                index=index[is_present].reset_index(drop=True),
+                known=bands,
             )
         self._patch_size = settings.patch_size
         self._index = index
         self._grids = dict(grids)
-        self._bands = tuple(bands)
+        self._known_bands = tuple(bands)
         self._missing = dict(missing)
 
     @property
     def bands(self) -> tuple[str, ...]:
         """Names of the bands."""
-        return self._bands
+        return tuple(band.name for band in self._known_bands)
+
+    @property
+    def known_bands(self) -> tuple[KnownBand, ...]:
+        """The bands with what is known of each."""
+        return self._known_bands
 
     @property
     def patch_size(self) -> int:
@@ -114,7 +121,7 @@ def missing_scenes(
     settings: GeoTiffSettings,
     index: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
-    bands: Sequence[str],
+    bands: Sequence[KnownBand],
 ) -> dict[str, str]:
     """Open each scene by itself and return those that cannot be, with the reason of each.
 
@@ -124,7 +131,9 @@ def missing_scenes(
     for scene in settings.scenes:
         mine = index[index["scene"] == scene.name].reset_index(drop=True)
         try:
-            source = GeoTiffSource.from_settings(_only(settings, [scene.name], bands), index=mine)
+            source = GeoTiffSource.from_settings(
+                _only(settings, [scene.name]), index=mine, known=bands
+            )
         except SourceError as error:
             missing[scene.name] = str(error)
             continue
@@ -133,7 +142,6 @@ def missing_scenes(
     return missing
 
 
-def _only(settings: GeoTiffSettings, names: Sequence[str], bands: Sequence[str]) -> GeoTiffSettings:
+def _only(settings: GeoTiffSettings, names: Sequence[str]) -> GeoTiffSettings:
     scenes = tuple(scene for scene in settings.scenes if scene.name in names)
-    # without a choice of bands the first scene decides, and that may be a missing one
-    return settings.model_copy(update={"scenes": scenes, "bands": settings.bands or tuple(bands)})
+    return settings.model_copy(update={"scenes": scenes})

@@ -6,9 +6,10 @@ pixels, the value of missing pixels, common band names, and a cloud mask.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its types
@@ -17,8 +18,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse as parse_xml
 
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import Band, sentinel2_name
+from owl_geo.sources.bands import Band, unpadded
 from owl_geo.sources.files import read_bands
+from owl_geo.sources.sensors import SENTINEL_2
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class CloudMask:
     path: str
     values: tuple[int, ...] = ()
     bits: int = 0
+    bands: tuple[int, ...] = ()  # numbers of those that count; empty = the first
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,25 @@ class Product:
     mask: CloudMask | None = None
     unusable: tuple[str, ...] = ()  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
+    side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
+    left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+
+
+def is_product(folder: Path) -> bool:
+    """Return whether a folder is a product that is read as such."""
+    return is_sentinel2(folder) or is_landsat(folder)
+
+
+def product_of(path: Path) -> Path | None:
+    """Return the folder of the product that a file is the metadata of; None of any other file."""
+    name = path.name.casefold()
+    if is_mtl(path) or name == "manifest.safe" or re.fullmatch(r"mtd_msil\w+\.xml", name):
+        folder = path.parent
+    elif name == "mtd_tl.xml":  # GRANULE/L2A_.../MTD_TL.xml
+        folder = path.absolute().parent.parent.parent
+    else:
+        return None
+    return folder if path.is_file() and is_product(folder) else None
 
 
 # --- Sentinel-2 -----------------------------------------------------------------------------------
@@ -83,7 +105,7 @@ def sentinel2(folder: Path) -> Product:
                     nodata=radiometry.nodata,
                     scale=1.0 / radiometry.quantification,
                     offset=radiometry.offsets.get(code, 0.0) / radiometry.quantification,
-                    common=sentinel2_name(code),
+                    common=SENTINEL_2.get(unpadded(code)),
                 )
             )
     mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None
@@ -160,7 +182,7 @@ def _s2_code(physical: str) -> str:
 _OLI = "coastal blue green red nir swir1 swir2 pan cirrus thermal"
 _TM = "blue green red nir swir1 thermal swir2 pan"
 _MSS = "green red rededge1 nir"
-# Common names by sensor, from band 1.
+# Common names by sensor, from band 1; of MSS on Landsat 1 to 3 from band 4.
 _LANDSAT = {
     "OLI_TIRS": _OLI.split(),
     "OLI": _OLI.split(),
@@ -172,17 +194,51 @@ _LANDSAT_DEFAULT = ("blue", "green", "red", "nir")
 # QA_PIXEL: fill, dilated cloud, cirrus, cloud, cloud shadow.
 _QA_BITS = 0b11111
 _LANDSAT_FILL = 0.0
+_GEOTIFF = (".tif", ".tiff")
 
 _SR_GROUP = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
 _ST_GROUP = "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"
 _TOA_GROUP = "LEVEL1_RADIOMETRIC_RESCALING"
 
+# Scale and offset of every product of level 2 in Collection 2, by the kind of its bands: the USGS
+# gives them in its Science Product Guides, and each product's metadata repeats them.
+_LEVEL_2_TERMS = {"SR": (2.75e-05, -0.2), "ST": (0.00341802, 149.0)}
+# LC08_L2SP_193029_20200715_20200912_02_T1_SR_B4: the product, its sensor and its band
+_LEVEL_2_BAND = re.compile(
+    r"(?P<product>L(?P<sensor>[COTE])\d\d_L2S[PR]_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT))_S[RT]_B\d+",
+    re.IGNORECASE,
+)
+_LEVEL_1_BAND = re.compile(r"L[COTEM]\d\d_L1[A-Z]{2}_\d{6}_\d{8}_\d{8}_.*_B\d+", re.IGNORECASE)
+_SENSORS = {"C": "OLI_TIRS", "O": "OLI", "T": "TM", "E": "ETM"}
+
 _Groups = Mapping[str, Mapping[str, str]]
 
 
 def is_landsat(folder: Path) -> bool:
-    """Return whether the folder holds a Landsat product (``*_MTL.txt``)."""
-    return any(folder.glob("*_MTL.txt"))
+    """Return whether the folder holds a Landsat product: its metadata, or its bands of level 2."""
+    return any(is_mtl(path) or _level_2_product(path) for path in folder.iterdir())
+
+
+def is_mtl(path: Path) -> bool:
+    """Return whether a file is the metadata of a Landsat product, in any of its three forms."""
+    return path.name.upper().endswith(("_MTL.TXT", "_MTL.XML", "_MTL.JSON"))
+
+
+def _level_2_product(path: Path) -> str | None:
+    """Return the product that a band of level 2 is of, by its name; None of any other file."""
+    match = _LEVEL_2_BAND.fullmatch(path.stem)
+    return match["product"] if match and path.suffix.casefold() in _GEOTIFF else None
+
+
+def lacks_metadata(paths: Iterable[Path]) -> str:
+    """Say what Landsat bands of level 1 among some files lack without metadata; else nothing."""
+    stem = next((path.stem for path in paths if _LEVEL_1_BAND.fullmatch(path.stem)), None)
+    if stem is None:
+        return ""
+    return (
+        f"{stem} and the other Landsat bands of level 1 are read as raw numbers and without a "
+        "cloud mask, since their metadata are missing; put MTL.txt beside them, or give --mask"
+    )
 
 
 def landsat(folder: Path) -> Product:
@@ -190,44 +246,87 @@ def landsat(folder: Path) -> Product:
 
     Bands of level 2 become surface reflectance, its ``ST`` band kelvin; bands of level 1 become
     top-of-atmosphere reflectance, with the sun's height at the scene's centre taken into account.
+    The metadata are MTL.txt, MTL.xml or MTL.json, the first that says something of the image;
+    level 2 of Collection 2 does without, since its terms are always the same.
+
     Raises SourceError where the metadata or the images are missing or damaged.
     """
-    metadata = sorted(folder.glob("*_MTL.txt"))
-    if len(metadata) > 1:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    metadata = [path for path in files if is_mtl(path)]
+    stems = {path.name[: path.name.upper().rindex("_MTL.")] for path in metadata}
+    stems |= {product for path in files if (product := _level_2_product(path)) is not None}
+    if len({stem.upper() for stem in stems}) > 1:
+        one, other, *_ = sorted(stems)
         raise SourceError(
-            f"{folder} holds several Landsat products ({metadata[0].name}, {metadata[1].name})",
+            f"{folder} holds several Landsat products ({one}, {other})",
             remedy="give each a folder of its own",
         )
-    stem = metadata[0].name.removesuffix("_MTL.txt")
-    groups = _read_mtl(metadata[0])
-    level = 2 if any(folder.glob(f"{stem}_SR_B*.TIF")) else 1
+    stem = min(stems)
+    images = {
+        path.stem[len(stem) + 1 :].upper(): path
+        for path in files
+        if path.suffix.casefold() in _GEOTIFF and path.stem.upper().startswith(f"{stem}_".upper())
+    }
+    level = 2 if any(code.startswith(("SR_B", "ST_B")) for code in images) else 1
+    source, groups = _metadata(metadata) or (folder, _level_2_groups(stem, images))
     try:
         names = _LANDSAT[groups["IMAGE_ATTRIBUTES"]["SENSOR_ID"]]
+        first = _first_band(groups, level)
         bands = []
-        for path in sorted(folder.glob(f"{stem}_*.TIF"), key=_band_order):
-            code = path.stem.removeprefix(f"{stem}_")
+        for code in sorted(images, key=_band_order):
             terms = _terms(groups, code, level)
             if terms is None:
                 continue
-            (band,) = read_bands(path, prefix=code)
+            (band,) = read_bands(images[code], prefix=code)
             number = int(code.rpartition("B")[2])
             scale, offset = terms
             bands.append(
                 replace(
-                    band, scale=scale, offset=offset, nodata=_LANDSAT_FILL, common=names[number - 1]
+                    band,
+                    scale=scale,
+                    offset=offset,
+                    nodata=_LANDSAT_FILL,
+                    common=names[number - first],
                 )
             )
     except (KeyError, ValueError, IndexError) as error:
         raise SourceError(
-            f"{metadata[0]} lacks what Landsat Collection 2 has in it: {error!r}"
+            f"{source} lacks what Landsat Collection 2 has in it: {error!r}",
+            remedy=f"fetch {stem}_MTL.txt of the product anew and put it beside the bands",
         ) from error
     if not bands:
-        raise SourceError(f"{folder} has no band files beside {metadata[0].name}")
-    quality = folder / f"{stem}_QA_PIXEL.TIF"
-    mask = CloudMask(str(quality), bits=_QA_BITS) if quality.exists() else None
+        raise SourceError(f"{folder} has no band files beside {source.name}")
+    quality = images.get("QA_PIXEL")
+    mask = CloudMask(str(quality), bits=_QA_BITS) if quality is not None else None
     default = tuple(band for band in bands if band.common in _LANDSAT_DEFAULT)
     kind = f"Landsat Collection 2 level {level}"
     return Product(kind, tuple(bands), default or tuple(bands), mask)
+
+
+def _level_2_groups(stem: str, images: Mapping[str, Path]) -> _Groups:
+    """Return what metadata of level 2 would say of the bands: it is the same for every product."""
+    match = _LEVEL_2_BAND.fullmatch(f"{stem}_SR_B1")
+    groups: dict[str, dict[str, str]] = {_SR_GROUP: {}, _ST_GROUP: {}}
+    groups["IMAGE_ATTRIBUTES"] = {"SENSOR_ID": _SENSORS[match["sensor"].upper()] if match else ""}
+    for code in images:
+        kind, _, number = code.partition("_B")
+        if kind in _LEVEL_2_TERMS and number.isdecimal():
+            scale, offset = _LEVEL_2_TERMS[kind]
+            group, term, band = (
+                (_ST_GROUP, "TEMPERATURE", code)
+                if kind == "ST"
+                else (_SR_GROUP, "REFLECTANCE", number)
+            )
+            groups[group][f"{term}_MULT_BAND_{band}"] = repr(scale)
+            groups[group][f"{term}_ADD_BAND_{band}"] = repr(offset)
+    return groups
+
+
+def _first_band(groups: _Groups, level: int) -> int:
+    """Return the number of the sensor's first band: 1, but 4 of MSS on Landsat 1 to 3."""
+    if level == 2 or groups["IMAGE_ATTRIBUTES"]["SENSOR_ID"] != "MSS":
+        return 1
+    return 1 if "REFLECTANCE_MULT_BAND_1" in groups[_TOA_GROUP] else 4
 
 
 def _terms(groups: _Groups, code: str, level: int) -> tuple[float, float] | None:
@@ -252,14 +351,31 @@ def _terms(groups: _Groups, code: str, level: int) -> tuple[float, float] | None
     return scale / height, offset / height
 
 
-def _band_order(path: Path) -> tuple[bool, int, str]:
+def _band_order(code: str) -> tuple[bool, int, str]:
     """Sort B2 before B10, and surface temperature after reflectance."""
-    digits = re.search(r"B(\d+)$", path.stem)
-    return "_ST_" in path.name, int(digits[1]) if digits else 0, path.name
+    digits = re.search(r"B(\d+)$", code)
+    return code.startswith("ST_"), int(digits[1]) if digits else 0, code
 
 
-def _read_mtl(path: Path) -> dict[str, dict[str, str]]:
-    """Return the key-value pairs of each group of a metadata file."""
+def _metadata(files: Sequence[Path]) -> tuple[Path, _Groups] | None:
+    """Return the first of a product's metadata files that says something, and what it says.
+
+    None where none does. Raises SourceError where the only one cannot be read.
+    """
+    for path in sorted(files, key=lambda path: _FORMS.index(path.suffix.casefold())):
+        try:
+            groups = _READERS[path.suffix.casefold()](path)
+        except SourceError:
+            if len(files) == 1:
+                raise
+            continue
+        if groups:
+            return path, groups
+    return None
+
+
+def _read_text(path: Path) -> dict[str, dict[str, str]]:
+    """Return the key-value pairs of each group of MTL.txt."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -273,3 +389,31 @@ def _read_mtl(path: Path) -> dict[str, dict[str, str]]:
         elif key != "END_GROUP" and value:
             group[key] = value.strip('"')
     return groups
+
+
+def _read_xml(path: Path) -> dict[str, dict[str, str]]:
+    """Return the key-value pairs of each group of MTL.xml."""
+    try:
+        root = parse_xml(path).getroot()
+    except (OSError, ParseError, DefusedXmlException, ValueError) as error:
+        raise SourceError(f"cannot read the metadata {path}: {error!r}") from error
+    groups = () if root is None else root
+    return {group.tag: {one.tag: (one.text or "").strip() for one in group} for group in groups}
+
+
+def _read_json(path: Path) -> dict[str, dict[str, str]]:
+    """Return the key-value pairs of each group of MTL.json."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"cannot read the metadata {path}: {error}") from error
+    groups = data.get("LANDSAT_METADATA_FILE", data) if isinstance(data, dict) else {}
+    return {
+        str(name): {str(key): str(value) for key, value in group.items()}
+        for name, group in (groups.items() if isinstance(groups, dict) else ())
+        if isinstance(group, dict)
+    }
+
+
+_READERS = {".txt": _read_text, ".xml": _read_xml, ".json": _read_json}
+_FORMS = tuple(_READERS)

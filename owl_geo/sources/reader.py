@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import rasterio
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground.raster import UNREADABLE, AlignedRaster
+from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
+from owl_geo.sources.tile_index import read_rightly
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 
 # GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
@@ -100,7 +102,7 @@ class SceneReader:
                 _BandFile(scene, path, self._stack)
                 for path in dict.fromkeys(band.path for band in scene.bands)
             ]
-            self._mask = self._open_mask()
+            self._masks = self._open_masks()
             on_error.pop_all()
 
     def pixels(self, chunk: Chunk) -> Pixels:
@@ -110,6 +112,13 @@ class SceneReader:
     def valid(self, chunk: Chunk) -> BoolArray | None:
         """Read only what validity depends on: ``(height, width)``, None where all is valid."""
         return self._read(chunk, all_bands=False).valid
+
+    def take_partly_missing(self) -> int:
+        """Return how many pixels ``valid`` saw since the last call that only some bands lack."""
+        count = sum(file.partly_missing for file in self._files)
+        for file in self._files:
+            file.partly_missing = 0
+        return count
 
     def close(self) -> None:
         """Close the files."""
@@ -136,26 +145,32 @@ class SceneReader:
             valid = None
         return Pixels(chunk.row, chunk.col, tuple(parts), valid)
 
-    def _open_mask(self) -> AlignedRaster | None:
-        if self.scene.mask is None:
-            return None
+    def _open_masks(self) -> list[AlignedRaster]:
+        """Open each band of the mask that counts."""
+        rule = self.scene.mask
+        if rule is None:
+            return []
         try:
-            return self._stack.enter_context(AlignedRaster(self.scene.mask.path, self.scene.grid))
+            return [
+                self._stack.enter_context(AlignedRaster(rule.path, self.scene.grid, band=band))
+                for band in rule.bands or (1,)
+            ]
         except LayerError as error:
             raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
 
     def _unmasked(self, chunk: Chunk) -> BoolArray | None:
         """Return where the mask has no bad value; outside the mask its no-data value counts."""
+        good: BoolArray | None = None
         rule = self.scene.mask
-        if self._mask is None or rule is None:
-            return None
-        try:
-            values, _ = self._mask.window(chunk.row, chunk.col, chunk.height, chunk.width)
-        except LayerError as error:
-            raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
-        good: BoolArray = ~np.isin(values, rule.values)
-        if rule.bits:
-            good &= (values.astype(np.int64) & rule.bits) == 0
+        for mask in self._masks:
+            assert rule is not None
+            try:
+                values, _ = mask.window(chunk.row, chunk.col, chunk.height, chunk.width)
+            except LayerError as error:
+                raise SourceError(f"the mask of scene {self.scene.name!r}: {error}") from error
+            good = _both(good, ~np.isin(values, rule.values))
+            if rule.bits:
+                good = _both(good, (values.astype(np.int64) & rule.bits) == 0)
         return good
 
 
@@ -164,6 +179,7 @@ class _BandFile:
 
     def __init__(self, scene: Scene, path: str, stack: ExitStack) -> None:
         self.path = path
+        self.partly_missing = 0  # pixels so far that some of the chosen bands lack, and not others
         self._bands = [(i, band) for i, band in enumerate(scene.bands) if band.path == path]
         self._tested = [(i, band) for i, band in self._bands if _has_bad_values(band)]
         first = self._bands[0][1]
@@ -172,27 +188,26 @@ class _BandFile:
         dataset = stack.enter_context(
             open_raster(path, threads if first.driver == "GTiff" else None)
         )
+        dataset = read_rightly(dataset, path, stack)
+        self._dataset = dataset
         # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
+        self._shared = first.nodata_of
+        self._view: RasterView | None = None
         if not _same_grid(first.grid, scene.grid):
-            grid = scene.grid
-            dataset = stack.enter_context(
-                WarpedVRT(
+            # the dataset's CRS, which the others share, as it is spelled in the file
+            nodata = {b.number: usable_nodata(b.dtype, b.nodata) for _, b in self._bands}
+            self._view = stack.enter_context(
+                RasterView(
                     dataset,
-                    crs=dataset.crs,
-                    transform=rasterio.Affine(*grid.transform),
-                    height=grid.height,
-                    width=grid.width,
-                    resampling=Resampling.bilinear,
-                    tolerance=1e-6,  # pixels: as good as exact; GDAL takes no 0
-                    src_nodata=first.nodata,
-                    nodata=first.nodata,
-                    # without an alpha band, what lies outside the file would read as 0
-                    add_alpha=first.nodata is None and not first.masked,
+                    scene.grid,
+                    dataset.crs,
+                    nodata,
+                    Resampling.bilinear,
+                    shared=bool(self._shared),
+                    alpha=self._masked,
                 )
             )
-            self._masked = self._masked or first.nodata is None
-        self._dataset = dataset
 
     def read(
         self, window: Window, all_bands: bool
@@ -201,6 +216,14 @@ class _BandFile:
 
         The latter is None where all pixels are valid.
         """
+        if self._view is not None:
+            # of a mask, or of where the file ends, any band tells
+            bands = self._bands if all_bands else self._tested or self._bands[:1]
+            values, valid = self._view.read([band.number for _, band in bands], window)
+            good: BoolArray | None = valid
+            for (_, band), pixels in zip(bands, values, strict=True):
+                good = _both(good, _measured(band, pixels))
+            return tuple(i for i, _ in bands), values, good
         bands = self._bands if all_bands else self._tested
         numbers = [band.number for _, band in bands]
         values = (
@@ -208,39 +231,64 @@ class _BandFile:
             if numbers
             else np.empty((0, window.height, window.width), dtype=np.uint8)
         )
-        valid: BoolArray | None = None
+        good = self._with_data([band for _, band in bands], values, window, count=not all_bands)
         for (_, band), pixels in zip(bands, values, strict=True):
-            valid = _both(valid, _good_values(band, pixels))
+            good = _both(good, _measured(band, pixels))
         if self._masked:
-            masks = self._dataset.read_masks(self._mask_numbers(), window=window)
-            valid = _both(valid, (masks != 0).all(axis=0))
-        return tuple(i for i, _ in bands), values, valid
+            for number in self._mask_numbers():
+                good = _both(good, unhidden(self._dataset, number, window))
+        return tuple(i for i, _ in bands), values, good
+
+    def _with_data(
+        self, bands: Sequence[Band], values: AnyArray, window: Window, *, count: bool
+    ) -> BoolArray | None:
+        """Return where pixels are not no-data, None where none can be: all bands, or any of some.
+
+        ``count`` adds to ``partly_missing``.
+        """
+        each = [_has_data(band, pixels) for band, pixels in zip(bands, values, strict=True)]
+        some = [good for good in each if good is not None]
+        if not some:
+            return None
+        every: BoolArray = np.logical_and.reduce(some)
+        if len(some) < 2 and not self._shared:
+            return every
+        any_band: BoolArray = np.logical_or.reduce(some)
+        others = [n for n in self._shared if n not in {band.number for band in bands}]
+        if others and not any_band.all():
+            more = self._dataset.read(others, window=window) != bands[0].nodata
+            any_band |= more.any(axis=0)
+        if count and len(some) == len(each):
+            self.partly_missing += int((any_band & ~every).sum())
+        return any_band if self._shared else every
 
     def _mask_numbers(self) -> list[int]:
         """Return bands whose masks matter: one where the file's bands share a mask."""
         numbers = [band.number for _, band in self._bands]
         flags = self._dataset.mask_flag_enums[numbers[0] - 1]
-        return numbers[:1] if rasterio.enums.MaskFlags.per_dataset in flags else numbers
+        # no-data values were looked at already; what is left is the alpha band, or a shared mask
+        return numbers[:1] if {MaskFlags.per_dataset, MaskFlags.nodata} & set(flags) else numbers
 
 
-def _good_values(band: Band, pixels: AnyArray) -> BoolArray | None:
-    """Return where pixels are not no-data and no value is beyond ``LARGEST``; None if all are."""
-    good: BoolArray | None = None
-    if np.issubdtype(pixels.dtype, np.inexact):
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = pixels.astype(np.float32, copy=False)
-            if (band.scale, band.offset) != (1.0, 0.0):
-                values = values * np.float32(band.scale) + np.float32(band.offset)
-            good = np.abs(values) <= LARGEST  # no not-a-number is
-    if band.nodata is not None and not np.isnan(band.nodata):
-        if np.issubdtype(pixels.dtype, np.integer):
-            # a value that the type cannot hold (-9999 in uint16) marks no pixel
-            limits = np.iinfo(pixels.dtype)
-            if not (band.nodata.is_integer() and limits.min <= band.nodata <= limits.max):
-                return good
-            good = _both(good, pixels != pixels.dtype.type(int(band.nodata)))
-        else:
-            good = _both(good, pixels != pixels.dtype.type(band.nodata))
+def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:
+    """Return where no value is beyond ``LARGEST`` or not-a-number; None where none can be."""
+    if not np.issubdtype(pixels.dtype, np.inexact):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = pixels.astype(np.float32, copy=False)
+        if (band.scale, band.offset) != (1.0, 0.0):
+            values = values * np.float32(band.scale) + np.float32(band.offset)
+        good: BoolArray = np.abs(values) <= LARGEST  # no not-a-number is
+    return good
+
+
+def _has_data(band: Band, pixels: AnyArray) -> BoolArray | None:
+    """Return where pixels are not the no-data value of the band; None where it marks none."""
+    nodata = usable_nodata(pixels.dtype.name, band.nodata)
+    if nodata is None or np.isnan(nodata):
+        return None
+    integers = np.issubdtype(pixels.dtype, np.integer)
+    good: BoolArray = pixels != pixels.dtype.type(int(nodata) if integers else nodata)
     return good
 
 
@@ -262,6 +310,7 @@ class ReaderPool:
         self._idle: list[SceneReader] = []  # the last used comes last
         self._inherited: list[list[SceneReader]] = []
         self._process = os.getpid()
+        self.partly_missing: Counter[str] = Counter()  # see SceneReader.take_partly_missing
 
     @contextmanager
     def borrow(self, scene: Scene) -> Iterator[SceneReader]:
@@ -271,6 +320,7 @@ class ReaderPool:
             yield reader
         finally:
             with self._lock:
+                self.partly_missing[scene.name] += reader.take_partly_missing()
                 self._idle.append(reader)
                 spare = self._idle.pop(0) if len(self._idle) > _IDLE_READERS else None
             if spare is not None:
@@ -333,3 +383,15 @@ class FileScene:
     def reader(self) -> AbstractContextManager[SceneReader]:
         """Lend a reader to one thread."""
         return self.readers.borrow(self.scene)
+
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows; the mask does not matter."""
+        return [band.name for band in self.bands if not self._has_data(band, windows)]
+
+    def _has_data(self, band: Band, windows: Sequence[Chunk]) -> bool:
+        alone = SceneReader(replace(self.scene, bands=(band,), mask=None))
+        try:
+            seen = (alone.valid(window) for window in windows)
+            return any(valid is None or bool(valid.any()) for valid in seen)
+        finally:
+            alone.close()

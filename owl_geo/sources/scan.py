@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import coverage
+from owl_geo.ground.raster import band_names, coverage
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
@@ -28,6 +28,8 @@ from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
 
+_FEW = 5  # bands in a message, scenes that are looked at for one
+_LONGEST = 1000  # characters of the bands to choose in a message
 _MOST_WINDOWS = 20_000_000  # of a scene; each takes some hundred bytes
 
 
@@ -90,11 +92,15 @@ class _Cut:
 
 
 def check_mask(scene: Scene) -> None:
-    """Warn of a mask that covers a scene partly; raise SourceError for one that lies elsewhere."""
+    """Warn of a mask that counts in part, or covers a scene partly.
+
+    Raises SourceError for one that lies elsewhere.
+    """
     if scene.mask is None:
         return
     try:
         share = coverage(scene.mask.path, scene.grid)
+        names = band_names(scene.mask.path)
     except LayerError as error:
         raise SourceError(f"the mask of scene {scene.name!r}: {error}") from error
     if share == 0:
@@ -102,6 +108,13 @@ def check_mask(scene: Scene) -> None:
             f"the mask {scene.mask.path} covers nothing of scene {scene.name!r}, which spans "
             f"{extent_text(scene.grid)} in {crs_text(scene.grid)}",
             remedy="take the mask of this scene",
+        )
+    if len(names) > 1 and not scene.mask.bands:
+        _log.warning(
+            "the mask %s has %d bands (%s) and the first alone counts; mask_bands names others",
+            scene.mask.path,
+            len(names),
+            ", ".join(names),
         )
     if share < 0.999:
         _log.warning(
@@ -174,7 +187,8 @@ def scan(
     if not kept and failed:
         raise NoSceneLeft(failed)
     if not may_be_empty and not any(entry.kept for entry in summary):
-        raise SourceError(_why_empty(scenes, summary, size, min_valid, area))
+        bands = _bands_without_data(cut, size)
+        raise SourceError(_why_empty(scenes, summary, size, min_valid, area, bands))
     index = build_index(kept, {"valid_fraction": np.concatenate(valid_fraction)})
     return Scan(index, tuple(summary), tuple(failed))
 
@@ -234,6 +248,7 @@ def _why_empty(
     size: int,
     min_valid: float,
     area: AreaOfInterest | None,
+    without_data: Sequence[str],
 ) -> str:
     if not any(entry.windows for entry in summary):
         grids = [scene.grid for scene in scenes]
@@ -247,9 +262,42 @@ def _why_empty(
     invalid = sum(entry.invalid for entry in summary)
     if area is not None and not invalid:
         return f"no patch has its centre in the area: {area.elsewhere(s.grid for s in scenes)}"
+    if without_data:
+        return _why_bands(scenes, without_data)
     best = max(entry.best_valid for entry in summary)
     return (
         f"no patch is valid enough: {invalid} windows were dropped, the best of them has "
         f"{best:.1%} valid pixels, min_valid asks for {min_valid:.1%}; lower it, or look at the "
         "no-data value and the mask"
+    )
+
+
+def _bands_without_data(cut: Sequence[_Cut], size: int) -> list[str]:
+    """Return the bands that no window of any of the first scenes has data in."""
+    without: list[str] | None = None
+    for part in [part for part in cut if len(part.inside)][:_FEW]:
+        windows = list(chunks(part.inside, *part.scene.chunk_shape(size)))
+        try:
+            of_scene = part.scene.bands_without_data(windows)
+        except SourceError:
+            continue
+        without = [name for name in of_scene if without is None or name in without]
+        if not without:
+            break
+    return without or []
+
+
+def _why_bands(scenes: Sequence[ChunkedScene], without_data: Sequence[str]) -> str:
+    """Say that bands have no data, and how to choose the others, if there are any."""
+    shown = ", ".join(without_data[:_FEW])
+    more = len(without_data) - _FEW
+    shown += f" and {more} more" if more > 0 else ""
+    others = [band.name for band in scenes[0].bands if band.name not in without_data]
+    if not others:
+        return f"no patch is valid: no band has data ({shown}); look at the no-data value"
+    have = "have" if len(without_data) > 1 else "has"
+    names = ",".join(others)
+    return (
+        f"no patch is valid: {shown} {have} no data anywhere; leave out what is empty by design: "
+        f"--bands {names if len(names) <= _LONGEST else '... with the other ' + str(len(others))}"
     )

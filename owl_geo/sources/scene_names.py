@@ -14,6 +14,7 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.scenes import scene_name
+from owl_geo.sources.stac_values import PixelValues, columns
 
 _log = logging.getLogger("owl_geo")
 
@@ -27,6 +28,7 @@ class SceneLocation:
     is_set: bool = False  # several files
     bands: tuple[str, ...] = ()  # names of the bands, where a STAC item gives them
     mask: str | None = None
+    values: tuple[PixelValues, ...] = ()  # of each band, where a STAC item gives them
     origin: str = ""  # the line of a list that names it
 
     @property
@@ -36,10 +38,11 @@ class SceneLocation:
 
     def settings(self, name: str) -> SceneSettings:
         """The scene under a name of its own."""
-        names = self.bands or None
-        if self.is_set:
-            return SceneSettings(name=name, files=self.files, names=names, mask=self.mask)
-        return SceneSettings(name=name, path=self.files[0], names=names, mask=self.mask)
+        place = {"files": self.files} if self.is_set else {"path": self.files[0]}
+        return SceneSettings.model_validate(
+            {"name": name, **place, "names": self.bands or None, "mask": self.mask}
+            | dict(columns(self.values))
+        )
 
 
 def without_repeats(locations: Iterable[SceneLocation]) -> list[SceneLocation]:

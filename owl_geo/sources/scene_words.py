@@ -1,6 +1,7 @@
 """From the words that name scenes to the scenes: paths, patterns, lists, STAC items.
 
-Nothing is opened here but lists and STAC files; whether a scene can be read turns out later.
+Nothing is opened here but lists, STAC files, and of STAC items with an offset the pixels that tell
+whether it is in them already. Whether a scene can be read turns out later.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.config import SceneSettings
-from owl_geo.settings.owl_toml import absolute, expanded, is_local
-from owl_geo.sources.products import is_landsat, is_sentinel2
+from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
+from owl_geo.sources.products import is_product, product_of
 from owl_geo.sources.scene_names import (
     SceneLocation,
     distinct_names,
@@ -24,7 +25,9 @@ from owl_geo.sources.scene_names import (
     without_repeats,
 )
 from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac_values import settled
 from owl_geo.sources.unopened import OnError
+from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import FailedScene
 
 _log = logging.getLogger("owl_geo")
@@ -98,6 +101,7 @@ def find_scenes(
     fresh, present_names = part_by_presence(without_repeats(locations), present)
     if on_error == "fail":
         _check_listed(fresh)
+    _warn_of_views(fresh, present)
     names = distinct_names(fresh, {scene.name for scene in present})
     scenes = [location.settings(name) for location, name in zip(fresh, names, strict=True)]
     scenes = _masked(scenes, masks, folder)
@@ -123,6 +127,9 @@ def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
                 f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
             )
     if _exists(path, folder) or not is_local(path):
+        product = product_of(_local(path, folder)) if is_local(path) else None
+        if product is not None:
+            return [SceneLocation(name or None, (str(product),))]
         if lists and path.lower().endswith(_LISTS) and is_local(path):
             if name:
                 raise SourceError(f"{word!r}: a list of scenes has no name of its own")
@@ -213,7 +220,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         path for path in dict.fromkeys(matches) if Path(path).is_dir() or not _ends(path, suffixes)
     ]
     holders = {str(parent) for path in kept for parent in Path(path).parents}
-    products = {p for p in kept if Path(p).is_dir() and (is_sentinel2(Path(p)) or _landsat(p))}
+    products = {path for path in kept if Path(path).is_dir() and is_product(Path(path))}
     kept = [
         path
         for path in kept
@@ -222,6 +229,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     ]
     for path in kept:
         _check_text(path)
+    kept = _without_views(kept)
     if not kept:
         only = f"; it matches {len(matches)} files that are not scenes" if matches else ""
         raise SourceError(
@@ -231,8 +239,32 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     return kept
 
 
-def _landsat(path: str) -> bool:
-    return is_landsat(Path(path))
+def _without_views(paths: list[str]) -> list[str]:
+    """Leave out each VRT that shows nothing but files that match too: its pixels are theirs."""
+    real = {os.path.realpath(path) for path in paths}
+    views = [path for path in paths if (shown := _shown(path)) and real.issuperset(shown)]
+    for path in views:
+        _log.warning("%s shows only files that match too, and is left out", path)
+    return [path for path in paths if path not in views]
+
+
+def _warn_of_views(fresh: Sequence[SceneLocation], present: Sequence[SceneSettings]) -> None:
+    """Warn of a VRT that shows the file of another scene."""
+    scenes = {file for location in fresh for file in location.identity}
+    scenes |= {os.path.realpath(scene.path) for scene in present if scene.path}
+    for location in fresh:
+        for path in location.files:
+            if scenes.intersection(_shown(path)):
+                _log.warning(
+                    "%s shows files that are scenes too: their ground is there twice", path
+                )
+
+
+def _shown(path: str) -> list[str]:
+    """Return the files that a VRT shows, links resolved; none of any other file."""
+    if not is_local(path) or not is_virtual(path):
+        return []
+    return [os.path.realpath(file) for file in sources_of(Path(path))]
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:
@@ -251,7 +283,7 @@ def _local(path: str, folder: Path) -> Path:
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return str(_local(path, folder)) if is_local(path) else path
+    return whole_path(path, folder)
 
 
 # --- STAC -----------------------------------------------------------------------------------------
@@ -326,7 +358,8 @@ def _of_stac(
             continue
         mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
         is_set = len(scene.files) > 1
-        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask))
+        values = settled(name, scene.stated)
+        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask, values))
     return scenes
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -14,20 +16,29 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
-from owl_geo.sources.bands import Band, doubtful_files, select, with_common_names
+from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
+from owl_geo.sources.bands import (
+    Band,
+    KnownBand,
+    common_name,
+    like_known,
+    select,
+    unpadded,
+    with_common_names,
+)
 from owl_geo.sources.base import NoSceneLeft
-from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.files import check_pixels, read_bands, share_nodata
+from owl_geo.sources.folders import bad_bands, by_default, folder_of_rasters
 from owl_geo.sources.products import (
     CloudMask,
     Product,
     is_landsat,
     is_sentinel2,
     landsat,
+    product_of,
     sentinel2,
 )
 from owl_geo.types import FailedScene, SceneGrid
-
-_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,19 @@ class SceneDescription:
     mask: CloudMask | None
     unusable: tuple[str, ...]  # files beside the bands that cannot be read, with the reason
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
+    side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
+    left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+
+    def offered(self, wanted: Sequence[str]) -> tuple[Band, ...]:
+        """Return the bands that the ``wanted`` words may mean.
+
+        One of a side file is meant by its own name alone: neither by a colour nor by a number.
+        """
+        return tuple(
+            band
+            for band in self.bands
+            if band.path not in self.side_files or any(_names(word, band) for word in wanted)
+        )
 
     @property
     def grid(self) -> SceneGrid:
@@ -67,6 +91,8 @@ class Scene:
 def scene_name(path: str | Path) -> str:
     """Return the name of the scene at a path: file stem, or folder name without ``.SAFE``."""
     text = str(path)
+    if is_subdataset(text):
+        return f"{scene_name(file_of(text))}_{label_of(text)}".rstrip("_")
     plain = urlsplit(text).path if "://" in text else text
     pure = PurePosixPath(plain) if not is_local(text) else absolute(Path(plain))
     if pure.name == "..":  # behind a link
@@ -88,16 +114,27 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
     product = _product(scene)
     if not product.default:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
-    bands = with_common_names(_renamed(product.bands, scene))
-    by_default = {(band.path, band.number) for band in product.default}
+    name = Path(scene.path or "").name
+    bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
+    default = {(band.path, band.number) for band in product.default}
     return SceneDescription(
         name=scene.name,
         kind=product.kind,
         bands=bands,
-        default=tuple(band for band in bands if (band.path, band.number) in by_default),
+        default=tuple(band for band in bands if (band.path, band.number) in default),
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
+        side_files=product.side_files,
+        left_out=product.left_out,
+    )
+
+
+def _names(word: str, band: Band) -> bool:
+    """Return whether a word is a band's name, or the end of it and no band's common name."""
+    plain, name = unpadded(word.strip()), unpadded(band.name)
+    return name == plain or (
+        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}"))
     )
 
 
@@ -106,6 +143,7 @@ def _product(scene: SceneSettings) -> Product:
         bands = tuple(band for path in scene.files for band in read_bands(path, Path(path).stem))
         return _plain("single-band files", bands)
     path = Path(scene.path or "")
+    path = product_of(path) or path
     if not path.is_dir():
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)
@@ -113,7 +151,7 @@ def _product(scene: SceneSettings) -> Product:
         return sentinel2(path)
     if is_landsat(path):
         return landsat(path)
-    return _folder(path, scene.mask)
+    return folder_of_rasters(path, scene.mask)
 
 
 def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
@@ -124,79 +162,93 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
         raise SourceError(
             f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
         )
-    return tuple(replace(b, name=name) for b, name in zip(bands, scene.names, strict=True))
+    return tuple(
+        replace(band, name=name, shown=None) for band, name in zip(bands, scene.names, strict=True)
+    )
+
+
+def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
+    """Give the bands the scale, offset and no-data value that the settings have for them."""
+    bands = as_in_files
+    for word in ("scale", "offset", "nodata"):
+        stated: tuple[float | Literal["own"], ...] | None = getattr(scene, word)
+        if stated is None:
+            continue
+        if len(stated) not in (1, len(bands)):
+            raise SourceError(
+                f"scene {scene.name!r} has {len(bands)} bands, but {len(stated)} values of {word} "
+                "for them"
+            )
+        each = stated if len(stated) == len(bands) else stated * len(bands)
+        bands = tuple(
+            band if value == "own" else replace(band, **{word: value})  # type: ignore[arg-type]
+            for band, value in zip(bands, each, strict=True)
+        )
+    if bands is as_in_files:
+        return bands
+    for band in bands:
+        check_pixels(band)
+    files = dict.fromkeys(band.path for band in bands)
+    by_file = {path: tuple(band for band in bands if band.path == path) for path in files}
+    return tuple(band for path in files for band in share_nodata(by_file[path]))
 
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
-    return Product(kind, bands, tuple(band for band in bands if not band.alpha))
-
-
-def _folder(folder: Path, mask: str | None) -> Product:
-    """Take the rasters of a folder for bands, the mask apart.
-
-    A raster that cannot serve does not matter as long as the bands are named.
-    """
-    bands: list[Band] = []
-    unusable: list[str] = []
-    for path in sorted(folder.iterdir()):
-        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
-        if path.suffix.lower() not in _RASTERS or is_mask:
-            continue
-        try:
-            bands += read_bands(path, path.stem)
-        except SourceError as error:
-            unusable.append(str(error))
-    if not bands:
-        reason = unusable[0] if unusable else f"looked for files ending in {', '.join(_RASTERS)}"
-        if looks_like_cube(str(folder)):
-            reason = CUBE
-        raise SourceError(f"{folder} has no rasters to read: {reason}")
-    product = _plain("folder of rasters", tuple(bands))
-    return replace(product, unusable=tuple(unusable), doubtful=doubtful_files(bands))
+    default = by_default(bands)
+    return Product(kind, bands, default, left_out=bad_bands(bands, default))
 
 
 def open_scenes(
     settings: Sequence[SceneSettings],
     wanted: Sequence[str],
     mask_bad: Sequence[int] = (),
+    mask_bands: Sequence[int] = (),
     *,
+    known: Sequence[KnownBand] = (),
     beside: Sequence[SceneSettings] = (),
     failed: list[FailedScene] | None = None,
 ) -> tuple[Scene, ...]:
     """Choose the bands of all scenes.
 
-    Without ``wanted``, all scenes give what the first gives by default. ``mask_bad`` are the bad
-    values of the masks that scenes name themselves; where none does, they replace the rule for the
-    masks that come with the products.
+    Without ``wanted``, all scenes give what the first gives by default. Bands that are ``known``,
+    since a run was made with them, are found again by that, whatever a scene would give today.
+    ``mask_bad`` are the bad values of the masks that scenes name themselves; where none does, they
+    replace the rule for the masks that come with the products.
 
     Args:
         settings: the scenes.
         wanted: the bands, by number, description or common name.
         mask_bad: values of masks.
-        beside: scenes that these are added to. The first of them decides the bands, and a mask
-            that any of them names counts as above; they are not opened otherwise.
+        mask_bands: of masks that scenes name themselves, the bands that count; empty = the first.
+        known: the bands that were chosen before; empty = they are chosen now.
+        beside: scenes that these are added to. The first of them decides the bands if none are
+            known, and a mask that any of them names counts as above; they are not opened otherwise.
         failed: given a list, scenes that cannot serve are put there instead of raising.
 
     Raises SourceError where a scene lacks a band that the others have, or its files do not lie on
     each other; with ``failed``, where that leaves none, or the first of ``beside`` cannot be read.
     """
-    first = None
-    if beside:
-        offer = describe_scene(beside[0])
-        first = offer, _first_choice(offer, wanted)
+    chosen = _Choice((beside or settings)[0].name, known)
+    if beside and not known:
+        first = describe_scene(beside[0])
+        chosen = _Choice.of(first, _first_choice(first, wanted))
     own_masks = any(scene.mask for scene in (*beside, *settings))
     scenes = []
     for scene in settings:
         try:
             offer = describe_scene(scene)
-            first = first or (offer, _first_choice(offer, wanted))
-            bands = _same_bands(*first, wanted, offer)
+            doubtful: tuple[str, ...] = ()
+            if chosen.bands:
+                bands = _same_bands(chosen, wanted, offer)
+            else:
+                bands = _first_choice(offer, wanted)
+                chosen = _Choice.of(offer, bands)
+                doubtful = () if wanted else offer.doubtful
             mask = offer.mask
             if scene.mask:
-                mask = CloudMask(scene.mask, values=tuple(mask_bad))
+                mask = CloudMask(scene.mask, values=tuple(mask_bad), bands=tuple(mask_bands))
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
-            doubtful = offer.doubtful if offer is first[0] and not wanted else ()
             grid = _common_grid(offer.name, bands)
             scenes.append(Scene(offer.name, grid, bands, mask, doubtful))
         except SourceError as error:
@@ -210,37 +262,46 @@ def open_scenes(
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        return select(first.bands, wanted, f"scene {first.name!r}")
+        return select(first.offered(wanted), wanted, f"scene {first.name!r}")
     if first.unusable:
         raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """The bands that all scenes give, and the scene that decided so."""
+
+    scene: str
+    bands: Sequence[KnownBand]
+
+    @classmethod
+    def of(cls, first: SceneDescription, bands: Sequence[Band]) -> _Choice:
+        return cls(first.name, [KnownBand(band.name, band.common) for band in bands])
+
+
 def _same_bands(
-    first: SceneDescription,
-    bands: tuple[Band, ...],
-    wanted: Sequence[str],
-    other: SceneDescription,
+    chosen: _Choice, wanted: Sequence[str], other: SceneDescription
 ) -> tuple[Band, ...]:
-    """Return the bands of another scene that stand for those of the first, under their names."""
-    if other is first:
-        return bands
+    """Return the bands of another scene that stand for those chosen, under their names."""
     try:
-        words = wanted or [band.name for band in bands]
-        theirs = select(other.bands, words, f"scene {other.name!r}")
+        words = [*wanted, *(band.name for band in chosen.bands)]
+        return like_known(other.offered(words), chosen.bands, wanted, f"scene {other.name!r}")
     except SourceError as error:
-        by_order = not wanted and len(other.default) == len(bands)
+        names = [band.name for band in chosen.bands]
+        by_order = not wanted and len(other.default) == len(names)
         unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(
-            b.name == f"band_{b.number}" for b in bands
+            re.fullmatch(r"band_\d+", name) for name in names
         )
-        if not (by_order and unnamed):
-            if wanted:
-                raise
-            raise SourceError(
-                str(error), remedy=f"the first scene, {first.name!r}, has it"
-            ) from error
-        theirs = other.default
-    return tuple(replace(band, name=ours.name) for band, ours in zip(theirs, bands, strict=True))
+        if by_order and unnamed:
+            return tuple(
+                replace(band, name=name) for band, name in zip(other.default, names, strict=True)
+            )
+        if wanted or chosen.scene == other.name:
+            raise
+        raise SourceError(
+            str(error), remedy=f"the first scene, {chosen.scene!r}, has it"
+        ) from error
 
 
 def finest(bands: Sequence[Band]) -> SceneGrid:

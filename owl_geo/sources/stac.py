@@ -7,9 +7,11 @@ network is never asked, so a link to another file is not followed.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,13 +20,24 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.sensors import by_code, sensor_of
+from owl_geo.sources.side_files import is_side_file
+from owl_geo.sources.stac_values import (
+    PixelValues,
+    StatedBands,
+    baseline,
+    offset_is_applied,
+    pixel_values,
+)
+from owl_geo.sources.wavelengths import by_wavelength, nanometres
 
 _RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/jpx")
 _PICTURES = frozenset({"visual", "thumbnail", "overview", "preview", "tilejson", "metadata"})
 _MASKS = frozenset({"cloud", "cloud-shadow", "data-mask", "saturation", "snow-ice", "water-mask"})
+_COPY = re.compile(r"_\d+m$|-jp2$")  # ends of the keys of copies: CDSE's, Earth Search's
 _SERVERS = frozenset({"http", "https", "ftp", "gs", "az"})
 _VIRTUAL = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsizip", "/vsitar", "/vsigzip")
-_SCL_KEYS = ("scl", "scl-20m", "scl_20m")
+_SCL_KEYS = ("scl", "scl-20m", "scl_20m", "scl_60m")
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,13 @@ class Item:
     path: str  # of the file
     name: str
     assets: Mapping[str, Any]
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """What the item says of satellite and sensor."""
+        keys = ("platform", "constellation", "instruments")
+        return " ".join(str(self.properties[key]) for key in keys if self.properties.get(key))
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,7 @@ class ItemScene:
     mask: str | None  # a raster of classes that are known
     mask_bad: tuple[int, ...]
     other_masks: str  # assets that are masks of unknown values, joined by commas
+    stated: tuple[StatedBands, ...]  # what the item says of the pixels of each file
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,8 @@ class _Asset:
     key: str
     href: str
     bands: tuple[tuple[str, str | None], ...]  # name and common name of each
+    values: tuple[PixelValues, ...]  # of each band, of one where the asset names none
+    applied: bool | None  # whether the offset is in the pixels
 
 
 def items_of(path: str) -> list[Item]:
@@ -78,8 +101,10 @@ def items_of(path: str) -> list[Item]:
             raise SourceError(
                 f"{path} is not a STAC Item or ItemCollection: id or assets are missing"
             )
+        properties = feature.get("properties")
         # a slash would end a scene's name within a patch_id that people read
-        items.append(Item(path, str(feature["id"]).replace("/", "_") or "item", assets))
+        name = str(feature["id"]).replace("/", "_") or "item"
+        items.append(Item(path, name, assets, properties if isinstance(properties, dict) else {}))
     if not items:
         raise SourceError(f"{path} has no items")
     return items
@@ -97,13 +122,14 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
     if not data:
         keys = ", ".join(item.assets) or "none"
         raise SourceError(f"{where} has no asset with bands", remedy=f"its assets: {keys}")
-    names = _band_names(data)
+    names = _band_names(data, item)
     if wanted and all(word.isdecimal() for word in wanted) and len(data) == 1:
         chosen = data
     elif wanted:
-        chosen = _with_bands(data, names, wanted, where)
+        finest_first = sorted(data, key=lambda asset: _metres(item, asset))
+        chosen = _with_bands(finest_first, names, wanted, where)
     else:
-        chosen = data
+        chosen = _each_once(item, [a for a in data if not is_side_file(a.key)] or data)
     bands = tuple(name for asset in chosen for name in names[asset.key])
     complete = all(asset.bands for asset in chosen) or len(chosen) > 1
     mask, bad, others = _mask(item)
@@ -113,11 +139,21 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
         mask=mask,
         mask_bad=bad,
         other_masks=others,
+        stated=tuple(
+            StatedBands(
+                path=asset.href,
+                names=tuple(name or asset.key for name, _ in asset.bands) or (asset.key,),
+                values=asset.values,
+                applied=asset.applied,
+                baseline=baseline(item.properties),
+            )
+            for asset in chosen
+        ),
     )
 
 
 def _assets(item: Item) -> list[_Asset]:
-    assets = []
+    found: list[tuple[str, str, list[Mapping[str, Any]]]] = []  # key, path, bands
     for key, asset in item.assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             continue
@@ -131,15 +167,71 @@ def _assets(item: Item) -> list[_Asset]:
             continue
         if (media and not is_raster) or not (is_data or is_raster):
             continue
-        pairs = [_band(band) for band in bands if isinstance(band, dict)]
-        assets.append(_Asset(key, path_of(asset["href"], item.path), tuple(pairs)))
-    return assets
+        described: list[Mapping[str, Any]] = [band for band in bands if isinstance(band, dict)]
+        if not bands and (_given(asset) or _centre(asset)):
+            described = [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
+        found.append((key, path_of(asset["href"], item.path), described))
+    every = [band for _, _, bands in found for band in bands]
+    names = [str(band.get("name") or "") for band in every]
+    waves = by_wavelength([_centre(band) for band in every])
+    codes = by_code(names, sensor_of(names, item.name, item.about))
+    commons = iter([wave or code for wave, code in zip(waves, codes, strict=True)])
+    return [
+        _Asset(
+            key,
+            href,
+            tuple(_band(band, next(commons)) for band in bands),
+            pixel_values(item.assets[key], item.properties, len(bands) or 1),
+            offset_is_applied(item.assets[key], item.properties),
+        )
+        for key, href, bands in found
+    ]
 
 
-def _band(band: Mapping[str, Any]) -> tuple[str, str | None]:
-    given = band.get("common_name") or band.get("eo:common_name")
-    common = common_name(str(given)) if given else None
-    return str(band.get("name") or given or ""), common
+def _each_once(item: Item, assets: Sequence[_Asset]) -> list[_Asset]:
+    """Return one asset where several are the same bands at other resolutions or in other formats.
+
+    The finest, and the first of those that are alike.
+    """
+    once: dict[tuple[str, ...], _Asset] = {}
+    for asset in assets:
+        names = tuple(name.casefold() for name, _ in asset.bands if name)
+        same = names or (_COPY.sub("", asset.key.casefold()),)
+        before = once.get(same)
+        if before is None or _metres(item, asset) < _metres(item, before):
+            once[same] = asset
+    return [asset for asset in assets if asset in once.values()]
+
+
+def _metres(item: Item, asset: _Asset) -> float:
+    """Return the size of an asset's pixels as the item states it; infinite if it does not."""
+    stated = item.assets[asset.key]
+    raster = stated.get("raster:bands")
+    first = raster[0] if isinstance(raster, list) and raster else {}
+    suffix = re.search(r"_(\d+)m$", asset.key)
+    sizes = (
+        stated.get("gsd"),
+        stated.get("raster:spatial_resolution"),
+        first.get("spatial_resolution") if isinstance(first, dict) else None,
+        float(suffix[1]) if suffix else None,
+    )
+    return next((float(size) for size in sizes if isinstance(size, int | float)), math.inf)
+
+
+def _band(band: Mapping[str, Any], derived: str | None) -> tuple[str, str | None]:
+    """Return the name of a band and its common name: as the item has it, else as is ``derived``."""
+    given = _given(band)
+    return str(band.get("name") or given or ""), common_name(given) or derived
+
+
+def _given(band: Mapping[str, Any]) -> str:
+    return str(band.get("common_name") or band.get("eo:common_name") or "")
+
+
+def _centre(band: Mapping[str, Any]) -> float | None:
+    """Return the centre wavelength in nanometres; items have micrometres."""
+    centre = band.get("center_wavelength") or band.get("eo:center_wavelength")
+    return None if centre is None else nanometres(centre, "um")
 
 
 def path_of(href: str, item: str) -> str:
@@ -165,7 +257,7 @@ def path_of(href: str, item: str) -> str:
     return str(plain if plain.exists() else absolute(beside / unquote(href)))
 
 
-def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
+def _band_names(assets: Sequence[_Asset], item: Item) -> dict[str, tuple[str, ...]]:
     """Name the bands of each asset, so that common names are found again and no two are alike.
 
     A band keeps its own name where that is enough to tell its common name, as B04 is for red; else
@@ -173,7 +265,8 @@ def _band_names(assets: Sequence[_Asset]) -> dict[str, tuple[str, ...]]:
     """
     flat = [band for asset in assets for band in asset.bands]
     commons = Counter(common for _, common in flat if common)
-    derived = dict(zip(flat, common_names([name for name, _ in flat]), strict=True))
+    # as it will be found again, by what is then known: the names and the scene's name
+    derived = dict(zip(flat, common_names([name for name, _ in flat], item.name), strict=True))
     names: dict[str, tuple[str, ...]] = {}
     used: set[str] = set()
     for asset in assets:
@@ -230,9 +323,10 @@ def _is_mask(asset: Mapping[str, Any], key: str) -> bool:
 
 def _mask(item: Item) -> tuple[str | None, tuple[int, ...], str]:
     """Return Sentinel-2's scene classification with its bad classes, and any other masks' names."""
-    for key, asset in item.assets.items():
-        if key.lower() in _SCL_KEYS and isinstance(asset, dict) and asset.get("href"):
-            return path_of(str(asset["href"]), item.path), SCL_BAD, ""
+    by_key = {key.lower(): asset for key, asset in item.assets.items() if isinstance(asset, dict)}
+    for key in _SCL_KEYS:
+        if by_key.get(key, {}).get("href"):
+            return path_of(str(by_key[key]["href"]), item.path), SCL_BAD, ""
     others = [
         key
         for key, asset in item.assets.items()

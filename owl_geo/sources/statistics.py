@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from owl_geo.sources.base import PatchSource, read_at
+from owl_geo.sources.base import PatchSource, known_bands_of, read_at
 from owl_geo.types import BandStatistics
 
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
@@ -28,7 +28,11 @@ def band_statistics(
     scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
     scale = np.where(scale > 0, scale, 1.0)
     return BandStatistics(
-        source.bands, median.astype(np.float32), scale.astype(np.float32), len(chosen)
+        source.bands,
+        median.astype(np.float32),
+        scale.astype(np.float32),
+        len(chosen),
+        tuple(band.common for band in known_bands_of(source)),
     )
 
 

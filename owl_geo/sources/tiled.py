@@ -14,7 +14,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk, chunks
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
 from owl_geo.sources.base import NoSceneLeft, PoolSource, positions_of, read_at
 from owl_geo.sources.chunked import ChunkedScene, Pixels
 from owl_geo.sources.cutting import cut
@@ -60,6 +60,7 @@ class TiledSource(PoolSource, Generic[SceneT]):
         self._failed: tuple[FailedScene, ...] = ()
         self._tiled = {scene.name: scene for scene in scenes}
         self._bands = tuple(band.name for band in scenes[0].bands)
+        self._known_bands = tuple(KnownBand(band.name, band.common) for band in scenes[0].bands)
         self._tiling = settings
         self._progress = progress
         self._area = AreaOfInterest(settings.aoi) if settings.aoi and index is None else None
@@ -72,6 +73,11 @@ class TiledSource(PoolSource, Generic[SceneT]):
     def bands(self) -> tuple[str, ...]:
         """Names of the bands, in the order of the second axis of ``read``."""
         return self._bands
+
+    @property
+    def known_bands(self) -> tuple[KnownBand, ...]:
+        """The same bands with what is known of each."""
+        return self._known_bands
 
     @property
     def patch_size(self) -> int:
@@ -127,8 +133,8 @@ class TiledSource(PoolSource, Generic[SceneT]):
         return np.concatenate([[0], np.flatnonzero(moves) + 1])
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travel as settings and index: another process opens the files for itself."""
-        return _reopened, (type(self), self._tiling, self.index)
+        """Travel as settings, index and bands: another process opens the files for itself."""
+        return _reopened, (type(self), self._tiling, self.index, self._known_bands)
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
@@ -223,8 +229,10 @@ class TiledSource(PoolSource, Generic[SceneT]):
                     yield _collect(pieces, bands, windows, which)
 
 
-def _reopened(kind: Any, settings: object, index: pd.DataFrame) -> TiledSource[Any]:
-    source: TiledSource[Any] = kind.from_settings(settings, index=index)
+def _reopened(
+    kind: Any, settings: object, index: pd.DataFrame, known: Sequence[KnownBand]
+) -> TiledSource[Any]:
+    source: TiledSource[Any] = kind.from_settings(settings, index=index, known=known)
     return source
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from owl_geo.settings.config import SourceSection
 from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.subdatasets import with_file
 from owl_geo.sources.file_states import file_states, visible_files
 from owl_geo.types import FailedScene, SceneGrid
 from owl_geo.work.progress import Progress
@@ -23,6 +24,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 S = TypeVar("S", bound=SourceSection)
@@ -68,8 +70,16 @@ class Growth(Protocol[S]):
         cannot join.
         """
 
-    def open(self, fresh: S, progress: Progress | None, on_error: OnError) -> PoolSource:
-        """Open the new scenes alone, with the bands of the others; raises SourceError.
+    def open(
+        self,
+        fresh: S,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
+    ) -> PoolSource:
+        """Open the new scenes alone, with the bands that are known of the others.
+
+        Raises SourceError.
 
         That they have no patch at all is no error.
         """
@@ -192,8 +202,16 @@ class UnopenedSource(ABC, Generic[S]):
         are others; see ``PoolSource.failed``. Raises SourceError.
         """
 
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open it for a run that was made with the bands that are ``known``, in that order.
+
+        They are found by what is known of them, whatever ``open`` would take today. Raises
+        SourceError.
+        """
+        return self.open(index)
+
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]] | None:
         """Open the scenes that can be, where not all can; return why not the others, by scene.
 
@@ -221,10 +239,14 @@ def without_paths(table: dict[str, Any]) -> dict[str, Any]:
     """
     table = dict(table)
     for key in ("path", "mask"):
-        if table.get(key) and is_local(table[key]):
-            table[key] = "a file"
-    table["files"] = ["a file" if is_local(f) else f for f in table.get("files", ())]
+        if table.get(key):
+            table[key] = _placeless(table[key])
+    table["files"] = [_placeless(path) for path in table.get("files", ())]
     return table
+
+
+def _placeless(path: str) -> str:
+    return "a file" if is_local(path) else with_file(path, _placeless)
 
 
 def _name_and_path(word: str) -> tuple[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.errors import RunError
+from owl_geo.errors import LayerError, RunError
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (
     Addition,
@@ -26,7 +28,10 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
+
+_log = logging.getLogger("owl_geo")
 
 _SAMPLED = 20  # scenes whose headers are read to choose a patch size
 
@@ -61,6 +66,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
                 raise NoSceneLeft(failed)
             values["scenes"] = [scene.model_dump(exclude_none=True) for scene in named.scenes]
             values["mask_bad"] = options["mask_bad"] or named.mask_bad
+            chosen = options.get("mask_bands") or _mask_bands(named.scenes)
+            values["mask_bands"] = chosen if options["masks"] else ()
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return NamedSource({"source": {"kind": kind} | given}, failed)
 
@@ -68,9 +75,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
     @property
     def files(self) -> Mapping[str, Sequence[str]]:
-        """Of each scene its raster, its folder or its single-band files, and its mask last."""
+        """Of each scene its raster, its folder or its single-band files, and its mask last.
+
+        Of a raster within a file it is the file.
+        """
         return {
-            scene.name: [p for p in (scene.path, *scene.files, scene.mask) if p is not None]
+            scene.name: [
+                file_of(path) for path in (scene.path, *scene.files, scene.mask) if path is not None
+            ]
             for scene in self.settings.scenes
         }
 
@@ -82,7 +94,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         """Return what tells the scenes from each other: the entry of each, and its files."""
         scenes = {}
         for written, scene in zip(as_written.scenes, self.settings.scenes, strict=True):
-            states = map(file_states, (scene.path, *scene.files, scene.mask))
+            paths = (scene.path, *scene.files, scene.mask)
+            states = (file_states(None if path is None else file_of(path)) for path in paths)
             scenes[scene.name] = [written.model_dump(mode="json"), *states]
         return Identity(
             settings=as_written.model_dump(mode="json", exclude={"scenes"}),
@@ -117,19 +130,21 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         return list(grids.values()), len(self.settings.scenes)
 
     def notes(self) -> list[str]:
-        """Say where all bands but an alpha band are taken, since that may be data."""
+        """Say which files and bands of the first scene are not taken, since they may be data."""
         from owl_geo.sources.scenes import describe_scene
 
         if self.settings.bands:
             return []
         scene = describe_scene(self.settings.scenes[0])
+        notes = [f"scene {scene.name!r}: {left_out}" for left_out in scene.left_out]
         alpha = next((band for band in scene.bands if band.alpha), None)
         if alpha is None:
-            return []
+            return notes
         numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
         return [
+            *notes,
             f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-            f"data, for example near infrared, name it too: --bands {numbers}"
+            f"data, for example near infrared, name it too: --bands {numbers}",
         ]
 
     # --- opening ----------------------------------------------------------------------------------
@@ -145,8 +160,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
         return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
 
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the scenes with the bands of a run."""
+        from owl_geo.sources.geotiff import GeoTiffSource
+
+        return GeoTiffSource.from_settings(self.settings, index, known=known)
+
     def open_in_part(
-        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[str]
+        self, index: pd.DataFrame, grids: Mapping[str, SceneGrid], bands: Sequence[KnownBand]
     ) -> tuple[PoolSource, Mapping[str, str]]:
         """Open the scenes that can be, each tried for itself."""
         from owl_geo.sources.present import PresentScenes, missing_scenes
@@ -190,22 +211,75 @@ class _Growth:
         )
         if any(scene.mask for scene in named.scenes) and not has_masks:
             raise RunError(_no_masks(run_path, has_values=bool(mask_bad)))
-        fresh = self.settings.model_copy(update={"scenes": named.scenes})
+        scenes = _in_units_of(self.settings.scenes, named.scenes)
+        fresh = self.settings.model_copy(update={"scenes": scenes})
         return Addition(fresh if named.scenes else None, named.present, named.failed)
 
     def open(
-        self, fresh: GeoTiffSettings, progress: Progress | None, on_error: OnError
+        self,
+        fresh: GeoTiffSettings,
+        progress: Progress | None,
+        on_error: OnError,
+        known: Sequence[KnownBand],
     ) -> PoolSource:
         """Open the new scenes beside those of the run."""
         from owl_geo.sources.geotiff import GeoTiffSource
 
         return GeoTiffSource.from_settings(
-            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes
+            fresh, progress=progress, on_error=on_error, beside=self.settings.scenes, known=known
         )
 
     def written(self, text: str, fresh: GeoTiffSettings) -> str:
         """Return the text of owl.toml with the new scenes behind the others."""
         return owl_toml.with_scenes(text, fresh.scenes)
+
+
+def _mask_bands(scenes: Sequence[SceneSettings]) -> tuple[int, ...]:
+    """Return the bands of the first scene's mask that count, none where it has only one; say them.
+
+    All do, but of Planet's usable data mask, whose first band says what the others add up to.
+    """
+    from owl_geo.ground.raster import band_names
+
+    mask = next((scene.mask for scene in scenes if scene.mask), None)
+    if mask is None:
+        return ()
+    try:
+        names = band_names(mask)
+    except LayerError:  # whoever opens it says so
+        return ()
+    if len(names) < 2:
+        return ()
+    is_udm2 = names[0].casefold() == "clear" or "udm2" in Path(mask).name.casefold()
+    _log.warning(
+        "the mask %s has %d bands (%s); %s, --mask-bands names others",
+        mask,
+        len(names),
+        ", ".join(names),
+        "the first alone counts" if is_udm2 else "a bad value in any of them counts",
+    )
+    return (1,) if is_udm2 else tuple(range(1, len(names) + 1))
+
+
+def _in_units_of(
+    present: Sequence[SceneSettings], fresh: Sequence[SceneSettings]
+) -> tuple[SceneSettings, ...]:
+    """Return new scenes, their pixels taken as those of STAC items that joined a run before.
+
+    Runs that were made before items' scales were read have plain pixels; reflectance beside them
+    would mean nothing to their models.
+    """
+    from_items = [scene for scene in present if scene.names]
+    scaled = [scene for scene in fresh if scene.scale or scene.offset]
+    if not scaled or not from_items or any(scene.scale or scene.offset for scene in from_items):
+        return tuple(fresh)
+    _log.warning(
+        "the run was made without the scale and offset that STAC items have for their pixels, so "
+        "scene %r%s is read without them too; make another run to have them",
+        scaled[0].name,
+        f" and {len(scaled) - 1} more" if len(scaled) > 1 else "",
+    )
+    return tuple(s.model_copy(update={"scale": None, "offset": None}) for s in fresh)
 
 
 def _no_masks(run_path: Path, *, has_values: bool) -> str:

@@ -6,26 +6,56 @@ Ecography 40: 913-929). Scenes are therefore held out in square blocks.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+import pandas as pd
 
 from owl_geo.errors import ConfigError
 from owl_geo.ground.blocks import block_edge, block_of
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.config import EvaluationSettings
-from owl_geo.types import BoolArray, IntArray
+from owl_geo.types import AnyArray, BoolArray, IntArray
 
+_DRAWS = 100
 _BLOCKS = 50  # by default about as many: enough to draw a fifth of them, few enough to be wide
 
 
 def hold_out(
-    windows: PoolWindows, settings: EvaluationSettings, rng: np.random.Generator
+    windows: PoolWindows,
+    settings: EvaluationSettings,
+    rng: np.random.Generator,
+    labels: AnyArray | None = None,
+    positive: str = "",
 ) -> tuple[BoolArray, BoolArray]:
     """Return which patches are held out and which of these are for testing, each bool ``(n,)``.
+
+    ``labels`` is the truth, object ``(n,)``, None where it is unknown. With it, the draw is
+    repeated until both the tested patches and the pool have some that are ``positive`` and some
+    that are not, up to 100 times; if that never happens, the first draw counts.
 
     If patches overlap, those that reach into a held-out block from outside are held out but not
     tested: training on them would be training on test pixels. Raises ConfigError if all patches lie
     in one block.
     """
+    first = _draw(windows, settings, rng)
+    if labels is None:
+        return first
+    further = (_draw(windows, settings, rng) for _ in range(_DRAWS - 1))
+    draws = itertools.chain([first], further)
+    known = pd.notna(labels)
+    kinds = known & (labels == positive), known & (labels != positive)
+
+    def tells_apart(drawn: tuple[BoolArray, BoolArray]) -> bool:
+        held_out, tested = drawn
+        return all((part & kind).any() for part in (tested, ~held_out) for kind in kinds)
+
+    return next((drawn for drawn in draws if tells_apart(drawn)), first)
+
+
+def _draw(
+    windows: PoolWindows, settings: EvaluationSettings, rng: np.random.Generator
+) -> tuple[BoolArray, BoolArray]:
     n = len(windows)
     wanted = round(n * settings.test_share)
     if settings.split == "random" or wanted == 0:

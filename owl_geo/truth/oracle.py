@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from owl_geo.concepts.areas import PolygonLayer, class_shares
 from owl_geo.concepts.extents import check as check_extent
-from owl_geo.concepts.filters import text_of
 from owl_geo.concepts.layers import Layer, load
-from owl_geo.concepts.osm import is_osm
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import class_shares_of_raster
+from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled
 from owl_geo.concepts.rasters import extent as raster_extent
+from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
-from owl_geo.ground.projections import reproject
+from owl_geo.ground.projections import is_in_degrees, reproject, turned
 from owl_geo.ground.raster import is_raster, values_of
+from owl_geo.ground.windows import Points, Windows
 from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
@@ -54,6 +56,15 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     )
     labels[~is_mapped] = None
     return labels
+
+
+def scaled_file(oracle: OracleSettings) -> str | None:
+    """Return the truth if it is a raster with a scale or an offset in its header.
+
+    Raises LayerError.
+    """
+    path = oracle.path
+    return path if path is not None and is_raster(path) and is_scaled(path) else None
 
 
 def _own_labels(source: PoolSource, n_classes: int) -> IntArray:
@@ -165,7 +176,7 @@ def _vector_shares(
         windows, footprints = part.windows, part.windows.footprints()
         # a last column for features of other classes: they show that the patch was mapped
         of_part = class_shares(footprints, *polygons.onto(windows), len(wanted) + 1)
-        in_scene = shapely.points(reproject(shapely.get_coordinates(points), crs, windows.crs))
+        in_scene = shapely.points(_in_scene(shapely.get_coordinates(points), crs, windows))
         patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
         of_part[patch, owner[point]] = 1.0
         shares[part.positions] = of_part[:, :-1]
@@ -173,6 +184,15 @@ def _vector_shares(
     if oracle.elsewhere == "absent":
         is_mapped[:] = True
     return shares, is_mapped
+
+
+def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:
+    """Return points ``(n, 2)`` of a layer in the CRS of the windows' scene, on its side of 180."""
+    local = reproject(points, crs, windows.crs, windows.place).copy()
+    if is_in_degrees(windows.crs):
+        west, _, east, _ = windows.bounds()
+        local[:, 0] = turned(local[:, 0], (west + east) / 2)
+    return local
 
 
 def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
@@ -190,18 +210,18 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
             f"{oracle.path} has no attribute {oracle.column!r}",
             remedy=suggestion(oracle.column, layer.fields),
         )
-    text = text_of(layer.features[oracle.column])
-    codes = np.full(len(text), len(wanted), dtype=np.int64)
+    column = layer.features[oracle.column]
+    codes = np.full(len(column), len(wanted), dtype=np.int64)
     for code, name in enumerate(wanted):
         values = oracle.values.get(name, (name,))
-        has_value = np.isin(text, values)
-        if not has_value.any():
-            present = sorted(set(text.tolist()))
+        of_class = has_value(column, values)
+        if not of_class.any():
+            present = sorted(set(text_of(column).tolist()))
             shown = ", ".join(map(repr, present[:_SHOWN]))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; there "
                 f"are {shown}{' ...' if len(present) > _SHOWN else ''}",
                 remedy="name the values with --oracle-values, or as oracle.values in owl.toml",
             )
-        codes[has_value] = code
+        codes[of_class] = code
     return codes

@@ -18,11 +18,13 @@ from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
 from owl_geo.verbs import init as making
+from owl_geo.verbs.older_runs import check_scales
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -87,9 +89,12 @@ def _add(
     addition = growth.addition(words, masks, on_error, run.path)
     if addition.settings is None:
         return _nothing(run, addition, addition.failed)
+    check_scales(run)
     settings = run.settings_here.model_copy(update={"source": addition.settings})
     try:
-        source = growth.open(addition.settings, report("Tiling"), on_error)
+        source = growth.open(
+            addition.settings, report("Tiling"), on_error, known_bands(run.index.statistics)
+        )
         fresh = _Fresh.of(run, settings, source, on_error, workers, report)
     except NoSceneLeft as error:
         if on_error == "fail":
@@ -153,7 +158,7 @@ class _Fresh:
             )
         if not len(source.index):
             return cls(run.patches[:0], None)
-        layers = KeptLayers(run.path / LAYERS)
+        layers = KeptLayers(run.path / LAYERS, like_before=True)
         table = making.concepts_of(
             settings, source, report, workers, layers, skip=True, a_part=True
         )

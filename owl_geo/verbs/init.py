@@ -19,6 +19,7 @@ from owl_geo.acquisition.strategies import check_strategy
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
 from owl_geo.errors import RunError
+from owl_geo.features.statistics import has_no_index
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
@@ -27,9 +28,11 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import (
     Concept,
     LoopSettings,
+    ModelSettings,
     Settings,
 )
 from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
@@ -58,6 +61,7 @@ class Summary:
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
     truth: list[str]  # a line for the pool and one for the held-out part; empty without an oracle
     failed: tuple[FailedScene, ...] = ()  # scenes that were left out
+    notes: tuple[str, ...] = ()  # what the model does without
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,8 @@ def _truth(
     windows = windows_of(source)
     first = parts[0] if parts else len(windows)
     rng = np.random.default_rng([settings.seed, 1])
-    held = [hold_out(windows.take(slice(first)), settings.evaluation, rng)]
+    oldest = windows.take(slice(first))
+    held = [hold_out(oldest, settings.evaluation, rng, labels[:first], settings.positive)]
     for start, stop in pairwise(parts):
         held.append(held_out_later(settings, windows.take(slice(start, stop)), start))
     truth = truth_table(source.index, labels, held)
@@ -318,6 +323,19 @@ def _summary(run: Run, made: _Index) -> Summary:
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,
+        notes=_notes(run.settings.model, made.statistics),
+    )
+
+
+def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
+    """Say it where features lack the indices, since nothing tells which band is which."""
+    commons = statistics.common_names or common_names(statistics.bands)
+    if model.kind != model.features or model.frozen or not has_no_index(statistics.bands, commons):
+        return ()
+    return (
+        f"nothing tells which of the {len(commons)} bands are red, near infrared and so on, so "
+        "there are no indices such as NDVI; descriptions of the bands, or names of the scene in "
+        "owl.toml, would tell",
     )
 
 

@@ -22,6 +22,7 @@ from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import known_bands
 from owl_geo.sources.base import PoolSource
 from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
@@ -216,7 +217,7 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
         return run.source, {}
     except OwlError:
         part = unopened_source(run.settings_here.source).open_in_part(
-            run.patches, run.grids, run.index.statistics.bands
+            run.patches, run.grids, known_bands(run.index.statistics)
         )
         if part is None:
             raise

@@ -17,9 +17,11 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
+from owl_geo.sources.bands import known_bands
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.prediction_folder import legend_of
 from owl_geo.work.progress import Reporter, silent
 
@@ -61,6 +63,7 @@ def predict_array(
     from owl_geo.sources.cube.source import CubeSource
 
     run = Run.of(run)
+    check_scales(run)
     model = CurrentModel.of(run)
     settings = run.settings_here
     tiling = unopened_source(settings.source).tiling
@@ -70,10 +73,10 @@ def predict_array(
     source = CubeSource(
         imagery,
         name=_NAME,
-        bands=run.index.statistics.bands,
         time=time,
         patch_size=settings.patch_size,
         crs=crs,
+        known=known_bands(run.index.statistics),
         **like_run,
     )
     columns = concept_table(
@@ -82,7 +85,7 @@ def predict_array(
         settings.concepts,
         settings.layers,
         a_part=True,
-        kept=KeptLayers(run.path / LAYERS),
+        kept=KeptLayers(run.path / LAYERS, like_before=True),
     ).columns
     new = pd.concat([source.index, columns], axis=1)[run.patches.columns]
     n = len(run.patches)

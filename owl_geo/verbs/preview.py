@@ -11,7 +11,7 @@ from math import cos, radians
 from pathlib import Path
 from statistics import median
 
-from owl_geo.concepts.osm import SUFFIXES
+from owl_geo.concepts.osm_files import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, where_instead
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer

@@ -405,6 +405,21 @@ def test_a_copy_saved_by_another_program_is_read(batch: Path, tmp_path: Path) ->
     assert len(found.answers) == 6
 
 
+def test_a_batch_exported_under_another_layer_name_is_read(batch: Path, tmp_path: Path) -> None:
+    change(batch, "UPDATE batch SET label = 'present', annotator = 'ana' WHERE rank = 2")
+    exported = tmp_path / "exported.gpkg"
+    table = gpd.read_file(batch, layer="batch")
+    table.to_file(exported, layer="my answers", driver="GPKG")
+    chosen_patches(2).to_file(exported, layer="notes", driver="GPKG")
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(read_batch(exported).answers.drop(columns="geometry")),
+        pd.DataFrame(read_batch(batch).answers.drop(columns="geometry")),
+    )
+    table.to_file(exported, layer="once more", driver="GPKG")
+    with pytest.raises(BatchError, match="no layer 'batch'; it has my answers, notes, once more"):
+        read_batch(exported)
+
+
 @given(st.lists(st.floats(-1e7, 1e7), min_size=4, max_size=4), st.sampled_from([0, 4326, 100000]))
 def test_geometry_blobs_come_back(box: list[float], srs_id: int) -> None:
     polygon = shapely.box(*box)

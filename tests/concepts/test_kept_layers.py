@@ -84,6 +84,24 @@ def test_it_is_read_again_where_it_changed_or_is_damaged(
     assert len(readings) == 4
 
 
+def test_what_an_older_version_kept_serves_only_to_go_on_as_before(
+    tmp_path: Path, extract: Path, readings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, folder = LayerSettings(path=str(extract)), tmp_path / "kept"
+    stat = extract.stat()
+    older = kept._digest([str(extract), stat.st_size, stat.st_mtime_ns, ["landuse"]])
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "_digest", lambda identity: older)
+        first = KeptLayers()
+        first.load(settings, ["landuse"])
+        first.write(folder)
+    assert [path.stem for path in folder.glob("*.json")] == [older]
+    KeptLayers(folder, like_before=True).load(settings, ["landuse"])
+    assert len(readings) == 1
+    KeptLayers(folder).load(settings, ["landuse"])
+    assert len(readings) == 2
+
+
 def test_a_run_keeps_what_it_read(tmp_path: Path, extract: Path, readings: list[str]) -> None:
     pixels = np.ones((1, 64, 64), np.uint8)
     scene = rasters.write_raster(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import logging
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
@@ -72,57 +73,190 @@ def test_osm_relations_have_holes(tmp_path: Path) -> None:
     assert features.geometry[0].area == pytest.approx(0.01 - 0.0002)
 
 
+def shape_of(tmp_path: Path, *asked: str, **tags: str) -> str:
+    path = write_osm(tmp_path / "a.osm", SQUARE + osm_way(10, RING, **tags))
+    (kind,) = kinds(read(path, *(asked or tags)))
+    return kind
+
+
 @pytest.mark.parametrize(
-    ("tags", "kind"),
+    "tag",
     [
-        ({"barrier": "fence"}, "LineString"),
-        ({"barrier": "fence", "landuse": "industrial"}, "Polygon"),
-        ({"barrier": "hedge", "area": "yes"}, "Polygon"),
-        ({"landuse": "forest", "area": "no"}, "LineString"),
-        ({"waterway": "stream"}, "LineString"),
-        ({"waterway": "dock"}, "Polygon"),
+        *("railway=station", "railway=platform", "railway=roundhouse", "railway=turntable"),
+        *("highway=services", "highway=rest_area", "highway=platform", "aerialway=station"),
+        *("public_transport=platform", "waterway=dock", "waterway=dam", "power=substation"),
+        *("aeroway=apron", "natural=bay", "man_made=pier", "barrier=hedge", "leisure=park"),
+        *("boundary=administrative", "disused:railway=station", "building:part=yes"),
     ],
 )
-def test_osm_closed_ways_cover_only_what_is_areal(
-    tmp_path: Path, tags: dict[str, str], kind: str
-) -> None:
-    path = write_osm(tmp_path / "a.osm", SQUARE + osm_way(10, RING, **tags))
-    assert kinds(read(path, "barrier", "landuse", "waterway")) == [kind]
+def test_osm_closed_ways_that_are_areas(tmp_path: Path, tag: str) -> None:
+    key, value = tag.split("=")
+    assert shape_of(tmp_path, **{key: value}) == "Polygon"
+    assert shape_of(tmp_path, key, **{key: value, "area": "no"}) == "LineString"
 
 
-def test_osm_bad_rings_are_left_out_and_counted(
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("railway=rail", "highway=residential", "highway=pedestrian", "aerialway=gondola"),
+        *("aeroway=taxiway", "aeroway=runway", "natural=arete", "natural=coastline"),
+        *("waterway=river", "power=line", "barrier=fence", "leisure=track", "indoor=wall"),
+        *("man_made=pipeline", "junction=roundabout", "route=ferry", "disused:railway=rail"),
+        *("building=no", "name=Ring"),
+    ],
+)
+def test_osm_closed_ways_that_are_lines(tmp_path: Path, tag: str) -> None:
+    key, value = tag.split("=")
+    assert shape_of(tmp_path, **{key: value}) == "LineString"
+    assert shape_of(tmp_path, key, **{key: value, "area": "yes"}) == "Polygon"
+
+
+def test_osm_closed_ways_are_what_the_requested_tags_make_of_them(tmp_path: Path) -> None:
+    lawn = {"highway": "residential", "landuse": "grass", "name": "Ring"}
+    assert shape_of(tmp_path, "highway", **lawn) == "LineString"
+    assert shape_of(tmp_path, "landuse", **lawn) == "Polygon"
+    assert shape_of(tmp_path, "highway", "landuse", **lawn) == "Polygon"
+    assert shape_of(tmp_path, "name", **lawn) == "Polygon"  # says nothing, so that all tags count
+
+
+def test_osm_bad_rings_are_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = (
         SQUARE
         + osm_way(10, (1, 2, 4, 3, 1), landuse="bow")
-        + osm_way(11, (1, 2, 99), landuse="node missing")
         + osm_way(12, (1, 2, 1), landuse="two points")
         + osm_way(13, RING, landuse="good")
-        + osm_relation(20, [(77, "outer")], landuse="way missing")
+        + osm_way(14, (1, 2, 3))
+        + osm_relation(20, [(14, "outer")], landuse="not closed")
     )
     path = write_osm(tmp_path / "a.osm", body)
     with caplog.at_level(logging.WARNING, "owl_geo"):
         features = read(path, "landuse")
     assert features["landuse"].tolist() == ["good"]
     assert caplog.messages == [
-        f"{path}: left out 4 ways or relations with broken or incomplete rings"
+        f"{path}: left out 3 ways or relations with broken or incomplete rings "
+        "(way 10, way 12, relation 20)"
     ]
 
 
-def test_osm_compressed_and_binary_files_hold_the_same(tmp_path: Path) -> None:
+def test_osm_extracts_that_were_cut_say_what_they_lack(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = (
+        SQUARE
+        + osm_way(10, (1, 2, 3))
+        + osm_way(11, (1, 2, 99, 3, 4), landuse="line in two pieces")
+        + osm_way(12, (1, 2, 99, 98), landuse="line that goes on")
+        + osm_way(13, (99, 1, 98), landuse="one node")
+        + osm_way(14, (1, 2, 99, 1), landuse="area")
+        + osm_way(15, RING, landuse="whole")
+        + osm_relation(20, [(10, "outer"), (77, "outer")], landuse="half an area")
+        + osm_relation(21, [(15, "outer")], natural="whole")
+    )
+    path = write_osm(tmp_path / "a.osm", body)
+    with caplog.at_level(logging.WARNING, "owl_geo"):
+        features = read(path, "landuse", "natural")
+    assert features["landuse"].fillna("").tolist() == [
+        "line in two pieces",
+        "line that goes on",
+        "",
+        "whole",
+    ]
+    assert features.length[0] == pytest.approx(0.2) and features.length[1] == pytest.approx(0.1)
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"{path} lacks parts of some features (5), probably because it was cut there"
+    )
+    assert "(way 11, way 12, way 13, way 14, relation 20)" in message
+
+
+def test_osm_all_forms_of_a_file_hold_the_same(tmp_path: Path) -> None:
     body = SQUARE + osm_node(5, 9.05, 47.2, landuse="x") + osm_way(10, RING, landuse="forest")
     plain = Path(write_osm(tmp_path / "a.osm", body))
     (tmp_path / "a.osm.gz").write_bytes(gzip.compress(plain.read_bytes()))
     (tmp_path / "a.osm.bz2").write_bytes(bz2.compress(plain.read_bytes()))
-    with osmium.SimpleWriter(str(tmp_path / "a.osm.pbf")) as writer:
-        for entity in osmium.FileProcessor(str(plain)):
-            writer.add(entity)
+    (tmp_path / "export.xml").write_bytes(plain.read_bytes())
+    for name in ("a.osm.pbf", "a.pbf", "a.opl", "A.OPL.gz"):
+        with osmium.SimpleWriter(str(tmp_path / name.lower())) as writer:
+            for entity in osmium.FileProcessor(str(plain)):
+                writer.add(entity)
+        (tmp_path / name.lower()).rename(tmp_path / name)
+    (tmp_path / "a.o5m").write_bytes(_o5m())
     wanted = read(plain, "landuse")
-    for name in ("a.osm.gz", "a.osm.bz2", "a.osm.pbf"):
-        found = read(tmp_path / name, "landuse")
-        assert found["landuse"].tolist() == wanted["landuse"].tolist()
+    for path in sorted(tmp_path.iterdir()):
+        found = read(path, "landuse")
+        assert found["landuse"].tolist() == wanted["landuse"].tolist(), path
         assert shapely.equals(found.geometry, wanted.geometry).all()
+
+
+def test_osm_objects_in_overpass_order_are_read_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``out body; >; out skel qt;`` gives nodes after ways, and tagged nodes twice."""
+    body = (
+        osm_node(4, 9, 47.1, landuse="x")
+        + osm_way(10, RING, landuse="forest")
+        + osm_relation(20, [(11, "outer")], landuse="farm")
+        + osm_node(4, 9, 47.1)
+        + SQUARE.replace(osm_node(4, 9, 47.1), "")
+        + osm_way(11, RING)
+        + osm_way(10, RING)
+    )
+    features = read(write_osm(tmp_path / "a.osm", body), "landuse")
+    assert sorted(features["landuse"]) == ["farm", "forest", "x"]
+    assert sorted(features.area.round(9)) == [0, 0.01, 0.01]
+    places = [(1, 9, 47), (2, 9.1, 47), (3, 9.1, 47.1), (1, 9, 47)]
+    within = "".join(f"<nd ref='{n}' lon='{lon}' lat='{lat}'/>" for n, lon, lat in places)
+    way = f"<way id='10'>{within}<tag k='landuse' v='forest'/></way>"  # as out geom has it
+    (polygon,) = read(write_osm(tmp_path / "b.osm", way), "landuse").geometry
+    assert polygon.area == pytest.approx(0.005)
+    assert not caplog.messages
+
+
+def _o5m() -> bytes:
+    """The same file in a format that osmium reads and does not write."""
+
+    def number(value: int) -> bytes:
+        parts = [value & 0x7F]
+        while value := value >> 7:
+            parts.append(value & 0x7F)
+        return bytes([part | 0x80 for part in parts[:-1]] + parts[-1:])
+
+    def delta(value: int) -> bytes:
+        return number(value << 1 if value >= 0 else (-value << 1) - 1)
+
+    def dataset(kind: int, content: bytes) -> bytes:
+        return bytes([kind]) + number(len(content)) + content
+
+    nodes, last = b"", (0, 0)
+    places = [(9, 47, b""), (9.1, 47, b""), (9.1, 47.1, b""), (9, 47.1, b"")]
+    for lon, lat, tags in [*places, (9.05, 47.2, b"\0landuse\0x\0")]:
+        x, y = round(lon * 1e7), round(lat * 1e7)
+        nodes += dataset(0x10, delta(1) + b"\0" + delta(x - last[0]) + delta(y - last[1]) + tags)
+        last = x, y
+    refs = b"".join(map(delta, (1, 1, 1, 1, -3)))
+    way = delta(10) + b"\0" + number(len(refs)) + refs + b"\0landuse\0forest\0"
+    return b"\xff\xe0\x04o5m2" + nodes + b"\xff" + dataset(0x11, way) + b"\xfe"
+
+
+def test_osm_histories_and_changes_are_refused(tmp_path: Path) -> None:
+    moved = SQUARE + osm_node(4, 9, 47.2)
+    way = osm_way(10, RING, landuse="forest")
+    twice = write_osm(tmp_path / "twice.osm", moved + way)
+    gone = osm_way(11, (), landuse="farm").replace("<way ", "<way visible='false' ")
+    with_deleted = write_osm(tmp_path / "deleted.osm", SQUARE + way + gone)
+    named = Path(write_osm(tmp_path / "a.osm", SQUARE + way)).rename(tmp_path / "a.osh")
+    with osmium.SimpleWriter(str(tmp_path / "a.osh.pbf")) as writer:
+        for entity in osmium.FileProcessor(twice):
+            writer.add(entity)
+    renamed = shutil.copy(tmp_path / "a.osh.pbf", tmp_path / "renamed.osm.pbf")
+    for path in (twice, with_deleted, named, tmp_path / "a.osh.pbf", renamed):
+        with pytest.raises(LayerError, match=r"is a history file, .* osmium time-filter"):
+            read(path, "landuse")
+    (tmp_path / "a.osc.gz").write_bytes(b"")
+    with pytest.raises(LayerError, match="holds changes to a map, not a map"):
+        read(tmp_path / "a.osc.gz", "landuse")
 
 
 def test_osm_extent_is_the_headers_or_that_of_the_features(tmp_path: Path) -> None:

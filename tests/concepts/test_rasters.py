@@ -13,6 +13,7 @@ from scene_windows import windows_at
 
 from owl_geo.concepts import rasters
 from owl_geo.errors import LayerError
+from owl_geo.ground.raster import values_of
 from owl_geo.types import AnyArray
 
 SCENE = scene(3, 3)  # 30 x 30 pixels of 10 m, patches of 10
@@ -57,6 +58,32 @@ def test_pixels_without_data_do_not_count(tmp_path: Path) -> None:
     shares, valid = rasters.class_shares_of_raster(path, WINDOWS, [7])
     assert shares[:, 0] == pytest.approx([0] + [1] * 8)
     assert valid == pytest.approx([0, 0.4] + [1] * 7)
+
+
+def test_values_are_scaled_and_offset_as_the_header_says(tmp_path: Path) -> None:
+    """Slope in tenths: 250 * 0.1 - 5 is 20; and 3 * 0.1 is no fraction of a hundred millionth."""
+    pixels = np.full((30, 30), 250, "int16")
+    pixels[:, 20:] = 53
+    pixels[:10] = -1
+    path = raster(tmp_path / "a.tif", pixels, 10, scales=(0.1,), offsets=(-5.0,), nodata=-1)
+    means = rasters.mean(path, WINDOWS)
+    assert np.isnan(means[:3]).all() and means[3:] == pytest.approx([20, 20, 0.3] * 2)
+    shares, valid = rasters.class_shares_of_raster(path, WINDOWS, [20.0, 0.3, 250.0])
+    assert shares[3:].tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 0]] * 2
+    assert valid.tolist() == [0] * 3 + [1] * 6
+    assert values_of(path).tolist() == [0.3, 20.0]
+    pixels[10:, 20:] = 80
+    path = raster(tmp_path / "b.tif", pixels, 10, scales=(0.1,), offsets=(-5.0,), nodata=-1)
+    assert rasters.majority(path, WINDOWS, names={"20": "steep"}).tolist() == [
+        *["unknown"] * 3,
+        *["steep", "steep", "3"] * 2,
+    ]
+
+
+def test_a_scale_that_makes_no_values_is_refused(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", np.ones((30, 30), "int16"), 10, scales=(0.0,))
+    with pytest.raises(LayerError, match=r"a\.tif, band 1: the scale 0"):
+        rasters.mean(path, WINDOWS)
 
 
 @pytest.mark.parametrize("at_once", [300, 8_000_000])

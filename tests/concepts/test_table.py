@@ -231,12 +231,37 @@ def test_nothing_matches(halves: dict[str, str], caplog: pytest.LogCaptureFixtur
     assert columns["metres"].isna().all() and not columns["near"].any()
     assert (columns["share"] == 0).all() and (columns["cover"] == "unknown").all()
     assert caplog.messages == [
-        "concepts.metres: layer 'a' has no feature with landuse=industrial, building=factory; "
-        "the distance is unknown everywhere",
-        "concepts.share: layer 'a' has no polygon with landuse=industrial, building=factory; "
-        "the share is 0 everywhere",
-        "concepts.cover: layer 'a' has no polygon with landuse=sea; every patch is 'unknown'",
+        "concepts.metres: layer 'a' has no feature with landuse=industrial, building=factory "
+        "(landuse is forest; building is yes); the distance is unknown everywhere",
+        "concepts.share: layer 'a' has no polygon with landuse=industrial, building=factory "
+        "(landuse is forest; building is yes); the share is 0 everywhere",
+        "concepts.cover: layer 'a' has no polygon with landuse=sea (landuse is forest); "
+        "every patch is 'unknown'",
     ]
+
+
+def test_values_that_no_feature_has_are_told_with_those_that_exist(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_layer(tmp_path / "a.gpkg", [WEST_HALF] * 2, use=["wood", "farm"], n=[1, 2])
+    share = {"kind": "share", "layer": "a", "where": ["use=wood|quary", "n=3"]}
+    assert compute({"x": share}, {"a": path}).columns["x"].any()
+    assert caplog.messages[-1] == (
+        "concepts.x: layer 'a' has no feature with use=quary, n=3 (use is farm, wood; n is 1, 2)"
+    )
+
+
+def test_lines_of_the_tag_that_was_typed_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = shapely.LineString([ORIGIN, (ORIGIN[0] + 400, ORIGIN[1] - 400)])
+    path = write_layer(tmp_path / "a.gpkg", [line], railway=["rail"])
+    share = {"kind": "share", "layer": "a", "where": ["railway=rail"]}
+    assert not compute({"x": share}, {"a": path}).columns["x"].any()
+    assert caplog.messages[-1] == (
+        "concepts.x: layer 'a' has no polygon with railway=rail (those that it has are lines or "
+        "points); the share is 0 everywhere"
+    )
 
 
 def test_points_cover_no_area(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -192,6 +193,23 @@ class TestTable:
         feature_table(source, statistics_of(2), PLAIN, **given)
         feature_table(source, statistics_of(2, scale=3.0), PLAIN, **given)
         assert len(list(tmp_path.glob("*.npy"))) == 2
+
+    def test_what_bands_are_known_to_be_is_part_of_what_is_kept(self, tmp_path: Path) -> None:
+        source = SyntheticSource(60, 8, 7)
+        given = {"device": CPU, "seed": 1, "keep": tmp_path, "scene_ids": {"synthetic": "a"}}
+        plain = statistics_of(7)
+        unknown = feature_table(source, plain, PLAIN, **given)
+        assert not {"ndvi", "ndwi"} & set(unknown.names)
+        # of these names alone nothing is known: features that were kept before still count
+        as_before = replace(plain, common_names=(None,) * 7)
+        assert feature_table(source, as_before, PLAIN, **given).names == unknown.names
+        assert len(list(tmp_path.glob("*.npy"))) == 1
+        for near in ("nir", "nir08"):  # the narrow one is the near infrared where it is alone
+            told = replace(plain, common_names=("green", "red", near, *[None] * 4))
+            known = feature_table(source, told, PLAIN, **given)
+            assert known.names == (*unknown.names, "ndvi", "ndwi")
+            assert known.values.shape == (60, len(known.names))
+        assert len(list(tmp_path.glob("*.npy"))) == 3
 
     @pytest.mark.parametrize(
         "damage",

@@ -176,3 +176,97 @@ def test_a_pipe_is_refused_before_anybody_waits_for_it(tmp_path: Path) -> None:
             raster.check_is_file(str(tmp_path / "pipe.tif"), error)
     with pytest.raises(LayerError):
         is_raster(tmp_path / "pipe.tif")
+
+
+# --- what is missing, on another grid -------------------------------------------------------------
+
+COARSE = from_origin(*ORIGIN, 20, 20)
+LEFT = np.arange(32) < 12  # columns of the grid above six of the coarse pixels
+HOLED = np.where(np.arange(16) < 6, 0, 1000) * np.ones((16, 1))
+
+
+def seen(path: Path, **options: Any) -> tuple[Any, Any]:
+    with AlignedRaster(path, GRID, **options) as opened:
+        return opened.rows(0, GRID.height)
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("nodata", [0, 65535])
+def test_what_one_band_lacks_is_missing_whatever_the_other_holds(
+    nodata: int, resampling: str, tmp_path: Path
+) -> None:
+    holed = np.where(HOLED == 0, nodata, HOLED)
+    values = np.stack([holed, np.full((16, 16), 2000)]).astype("uint16")
+    path = write_raster(tmp_path / "r.tif", values, transform=COARSE, nodata=nodata)
+    values, valid = seen(path, resampling=resampling)
+    assert not valid[:, :11].any()
+    assert valid[:, 12:].all()
+    assert (values[valid] == 1000).all()
+    _, valid = seen(path, band=2, resampling=resampling)
+    assert valid.all()
+
+
+def test_each_band_of_a_virtual_raster_has_nodata_of_its_own(tmp_path: Path) -> None:
+    first = np.where(HOLED == 0, 65535, HOLED)[None].astype("uint16")
+    write_raster(tmp_path / "a.tif", first, transform=COARSE, nodata=65535)
+    write_raster(tmp_path / "b.tif", HOLED[None, :, ::-1].astype("uint16"), transform=COARSE)
+    bands = "".join(
+        f'<VRTRasterBand dataType="UInt16" band="{i}"><NoDataValue>{nodata}</NoDataValue>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for i, (name, nodata) in enumerate((("a.tif", 65535), ("b.tif", 0)), start=1)
+    )
+    x, y = ORIGIN
+    path = tmp_path / "both.vrt"
+    path.write_text(
+        f'<VRTDataset rasterXSize="16" rasterYSize="16"><SRS>{UTM}</SRS>'
+        f"<GeoTransform>{x},20,0,{y},0,-20</GeoTransform>{bands}</VRTDataset>",
+        encoding="utf-8",
+    )
+    for band, missing in ((1, LEFT), (2, LEFT[::-1])):
+        values, valid = seen(path, band=band)
+        assert (valid == ~missing).all()
+        assert (values[valid] == 1000).all()
+
+
+@pytest.mark.parametrize("transform", [COARSE, from_origin(*ORIGIN, 10, 10)], ids=["20 m", "10 m"])
+@pytest.mark.parametrize("kind", ["alpha", "alpha and nodata", "mask", "mask and nodata"])
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+def test_what_a_mask_or_an_alpha_band_hides_is_missing(
+    kind: str, resampling: str, transform: Affine, tmp_path: Path
+) -> None:
+    coarse = transform is COARSE
+    shown = np.ones((16, 16), bool) if coarse else np.ones((32, 32), bool)
+    shown[:, : 6 if coarse else 12] = False
+    values = np.where(shown, 100, 7).astype("uint8")
+    options: dict[str, Any] = {"nodata": 50} if "nodata" in kind else {}
+    if "nodata" in kind:
+        values[:, -2 if coarse else -4 :] = 50
+    if "alpha" in kind:
+        values = np.stack([values, np.where(shown, 255, 0).astype("uint8")])
+        options["ALPHA"] = "YES"
+    else:
+        values, options["mask"] = values[None], shown
+    path = write_raster(tmp_path / "r.tif", values, transform=transform, **options)
+    values, valid = seen(path, resampling=resampling)
+    assert not valid[:, :11].any()
+    assert valid[:, 13:27].all()
+    assert valid[:, 29:].any() == ("nodata" not in kind)
+    assert (values[valid] == 100).all()
+
+
+def test_a_nodata_value_beyond_the_type_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "r.vrt"
+    write_raster(tmp_path / "r.tif", HOLED[None].astype("uint16"), transform=COARSE)
+    x, y = ORIGIN
+    path.write_text(
+        f'<VRTDataset rasterXSize="16" rasterYSize="16"><SRS>{UTM}</SRS>'
+        f"<GeoTransform>{x},20,0,{y},0,-20</GeoTransform>"
+        '<VRTRasterBand dataType="UInt16" band="1"><NoDataValue>-9999</NoDataValue><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">r.tif</SourceFilename><SourceBand>1</SourceBand>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>",
+        encoding="utf-8",
+    )
+    values, valid = seen(path)
+    assert valid.all()
+    assert (np.unique(values) == [0, 1000]).all()

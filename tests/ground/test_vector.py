@@ -28,6 +28,33 @@ def test_a_ring_that_crosses_itself_becomes_the_ground_that_it_encloses() -> Non
     assert mended.area == pytest.approx(2.0)
 
 
+RINGED = shapely.Polygon(
+    shapely.box(0, 0, 10, 10).exterior,
+    [shapely.box(2, 2, 6, 6).exterior, shapely.box(4, 4, 8, 8).exterior],
+)
+
+
+@pytest.mark.parametrize(
+    ("broken", "area"),
+    [
+        (shapely.MultiPolygon([shapely.box(0, 0, 2, 2), shapely.box(1, 1, 3, 3)]), 7),
+        (shapely.MultiPolygon([shapely.box(0, 0, 4, 4), shapely.box(1, 1, 2, 2)]), 16),
+        (shapely.MultiPolygon([SQUARE, SQUARE, SQUARE]), 4),
+        (RINGED, 100 - 28),
+        (shapely.MultiPolygon([RINGED, shapely.box(9, 9, 12, 12)]), 100 - 28 + 8),
+        (shapely.GeometryCollection([shapely.MultiPolygon([SQUARE, SQUARE])]), 4),
+    ],
+    ids=["overlap", "within", "thrice", "holes overlap", "hole and overlap", "collection"],
+)
+def test_what_several_parts_cover_is_covered_and_holes_stay_holes(
+    broken: shapely.Geometry, area: float
+) -> None:
+    assert not broken.is_valid
+    (mended,) = repaired(np.array([broken], dtype=object))
+    assert mended.is_valid
+    assert mended.area == pytest.approx(area)
+
+
 @pytest.mark.parametrize("coordinate", [np.nan, np.inf, -np.inf, 2 * FARTHEST, -2 * FARTHEST])
 def test_coordinates_that_are_nowhere_leave_their_geometry_out_alone(coordinate: float) -> None:
     lost = shapely.Polygon([(0, 0), (coordinate, 1), (1, 1)])

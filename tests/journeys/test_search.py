@@ -476,7 +476,7 @@ class TestRunFolder:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(atomic.os, "fsync", full)
-        with pytest.raises(RunError, match="No space left on device; nothing was changed"):
+        with pytest.raises(RunError, match=r"No space left on device .nothing was changed"):
             query(run)
         monkeypatch.undo()
         monkeypatch.setattr(checkpoint, "save_file", failing_to_save)
@@ -486,3 +486,43 @@ class TestRunFolder:
         monkeypatch.undo()
         assert list((run.path / "rounds").iterdir()) == []
         assert query(run).number == 0
+
+
+# --- edits of owl.toml ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (
+            {"head": "committee"},
+            {"head": "mlp"},
+            "was made with model.head = 'committee', which has no weights to go on from; "
+            "restore model.head in owl.toml, or make another run",
+        ),
+        ({"head": "mlp"}, {"head": "committee"}, None),
+        ({"head": "committee"}, {"head": "logistic"}, None),
+        (
+            {"head": "mlp"},
+            {"kind": "cnn"},
+            "was made for different settings: model.kind was mlp and is now cnn; "
+            "restore owl.toml, or make another run",
+        ),
+    ],
+)
+def test_another_model_in_the_middle_of_a_search(tmp_path, before, after, line) -> None:
+    run = make(tmp_path / "run", oracle={}, model=before, loop={"rounds": 1})
+    simulate(run)
+    done = len(run.rounds())
+    values = over(run.settings.model_dump(mode="json"), loop={"rounds": 3})
+    values["model"] = after
+    edited = searches.owl_toml.dump(searches.owl_toml.parse(values, "test"))
+    (run.path / "owl.toml").write_text(edited)
+    if line is None:
+        simulate(Run(run.path))
+        assert len(Run(run.path).rounds()) > done
+    else:
+        with pytest.raises(RunError) as error:
+            simulate(Run(run.path))
+        assert str(error.value) == f"{run.files.model(done - 1)} {line}"
+        assert len(Run(run.path).rounds()) == done

@@ -118,6 +118,15 @@ def test_bands_become_colours_by_their_names(bands, shown) -> None:
     assert [(one.title, one.bands) for one in composites(bands)] == shown
 
 
+def test_bands_become_colours_by_what_is_known_of_them() -> None:
+    """Landsat's B8 is panchromatic, whatever its name may be taken for."""
+    shown = composites(("B2", "B3", "B4", "B8"), ("blue", "green", "red", "pan"))
+    assert [(one.title, one.bands) for one in shown] == [
+        ("True colour", (2, 1, 0)),
+        ("Last bands", (3, 2, 1)),
+    ]
+
+
 def test_two_per_cent_at_either_end_are_black_and_white() -> None:
     values = np.arange(1000, dtype=np.float32).reshape(1, 20, 50)
     image = Stretch.of_pixels(values).to_rgb(values, (0, 0, 0))

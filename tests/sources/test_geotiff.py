@@ -32,6 +32,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import SceneReader
 from owl_geo.sources.scenes import open_scenes
+from owl_geo.sources.unopened_scenes import UnopenedScenes
 from owl_geo.types import IntArray
 
 BLOCKS = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
@@ -223,6 +224,79 @@ def test_a_patch_without_any_valid_pixel_never_counts(tmp_path: Path) -> None:
     assert len(GeoTiffSource(path, patch_size=10, min_valid=1e-9).index) == 1
 
 
+@pytest.mark.parametrize("bands", [(), ("nir",), ("nir", "red")])
+def test_in_8_bits_a_pixel_is_missing_only_where_all_bands_are(
+    bands: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Water is 0 in near infrared; GDAL and QGIS show it."""
+    values = coordinates(20, 40, 4, "uint8") + 1
+    values[3, :, :20] = 0
+    values[:, :10, 30:] = 0
+    names = ("blue", "green", "red", "nir")
+    path = write_raster(tmp_path / "a.tif", values, nodata=0, descriptions=names)
+    source = GeoTiffSource(path, bands=bands, patch_size=10)
+    assert len(source.index) == 7
+    chosen = [names.index(name) for name in bands or names]
+    assert np.array_equal(source.read(["a/0/0"])[0], values[chosen, :10, :10])
+    assert "400 pixels (50 %) have the no-data value in some bands" in caplog.text
+    assert "count as data" in caplog.text
+
+
+def test_in_16_bits_what_a_band_lacks_is_missing_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = coordinates(20, 40, 2) + 1
+    values[1, :, :10] = 0
+    path = write_raster(tmp_path / "a.tif", values, nodata=0)
+    assert len(GeoTiffSource(path, patch_size=10).index) == 6
+    assert "200 pixels (25 %) have the no-data value in some bands" in caplog.text
+    assert "count as missing" in caplog.text
+
+
+def beside_finer_pixels(folder: Path, values: NDArray[Any], **options: Any) -> GeoTiffSource:
+    """Return a scene of 10 m whose second file has pixels of 20 m, 16 x 16 of them."""
+    fine = write_raster(folder / "fine.tif", np.full((1, 32, 32), 9, "uint8"))
+    coarse = write_raster(folder / "coarse.tif", values, pixel=20, **options)
+    settings = SceneSettings(name="a", files=(str(fine), str(coarse)))
+    return GeoTiffSource(settings, patch_size=8)
+
+
+@pytest.mark.parametrize("nodata", [0, 65535, -9999])
+def test_what_one_band_of_a_coarser_stack_lacks_is_missing(nodata: int, tmp_path: Path) -> None:
+    values = np.full((2, 16, 16), 1000, "uint16" if nodata >= 0 else "int16")
+    values[0, :, :4] = nodata
+    source = beside_finer_pixels(tmp_path, values, nodata=nodata)
+    assert len(source.index) == 12
+    assert (source.read(source.index["patch_id"].tolist())[:, 1:] == 1000).all()
+
+
+@pytest.mark.parametrize("kind", ["mask", "alpha", "mask and nodata"])
+def test_masks_of_a_coarser_file_hold_on_the_finer_grid(kind: str, tmp_path: Path) -> None:
+    shown = np.ones((16, 16), bool)
+    shown[:, :4] = False
+    values = np.where(shown, 100, 7)[None].astype("uint16")
+    if kind == "alpha":
+        values = np.concatenate([values, shown[None] * np.uint16(65535)])
+        source = beside_finer_pixels(tmp_path, values, ALPHA="YES")
+    else:
+        options = {"nodata": 0} if kind == "mask and nodata" else {}
+        source = beside_finer_pixels(tmp_path, values, mask=shown, **options)
+    assert len(source.bands) == 2
+    assert len(source.index) == 12
+    assert (source.read(source.index["patch_id"].tolist())[:, 1] == 100).all()
+
+
+def test_coarser_data_that_gdal_takes_for_alpha_stay_data(tmp_path: Path) -> None:
+    values = np.full((4, 16, 16), 100, "uint8")
+    values[3, :, :4] = 0
+    names = ("red", "green", "blue", "nir")
+    source = beside_finer_pixels(tmp_path, values, descriptions=names)
+    assert len(source.index) == 16
+    patches = source.read(source.index["patch_id"].tolist())
+    assert (patches[:, 1:4] == 100).all()
+    assert (patches[::4, 4, :, :7] == 0).all()
+
+
 def test_zero_is_a_value_unless_declared(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((1, 32, 32), np.uint8))
     assert GeoTiffSource(path).index["valid_fraction"].tolist() == [1.0]
@@ -280,6 +354,62 @@ def test_a_fourth_band_that_is_described_is_no_alpha_band(tmp_path: Path) -> Non
     assert source.bands == names
     assert source.index["valid_fraction"].tolist() == [1.0]
     assert np.array_equal(source.read(["a/0/0"])[0], values)
+
+
+def test_scenes_in_other_units_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = coordinates(16, 16, 1)
+    plain = write_raster(tmp_path / "plain.tif", values)
+    scaled = write_raster(tmp_path / "scaled.tif", values, scales=(0.1,))
+    for alike in ([plain], [scaled]):
+        GeoTiffSource(alike, patch_size=16).check_bands()
+    assert not caplog.text
+    GeoTiffSource([plain, scaled], patch_size=16).check_bands()
+    assert "scene 'scaled' has scaled values and scene 'plain' pixels as they are" in caplog.text
+
+
+def three_kinds_of_cloud(folder: Path) -> tuple[Path, Path]:
+    """Return a scene of 40 x 40 pixels and a mask of 20 m: opaque cloud, cirrus, snow."""
+    mask = np.zeros((3, 20, 20), "uint8")
+    mask[0, :, :5], mask[1, :, 5:10] = 1, 1
+    scene = write_raster(folder / "a.tif", coordinates(40, 40))
+    names = ("opaque", "cirrus", "snow")
+    return scene, write_raster(folder / "mask.tif", mask, pixel=20, descriptions=names)
+
+
+@pytest.mark.parametrize(
+    ("bands", "kept"), [((), 12), ((1,), 12), ((1, 2), 8), ((1, 2, 3), 8), ((3,), 16)]
+)
+def test_the_bands_of_a_mask_that_are_named_count(
+    bands: tuple[int, ...], kept: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, mask = three_kinds_of_cloud(tmp_path)
+    settings = SceneSettings(name="a", path=str(scene), mask=str(mask))
+    source = GeoTiffSource(settings, patch_size=10, mask_bad=[1], mask_bands=bands)
+    assert len(source.index) == kept
+    said = "has 3 bands (opaque, cirrus, snow) and the first alone counts" in caplog.text
+    assert said == (not bands)
+    with pytest.raises(SourceError, match=r"mask\.tif has 3 band\(s\), not 4"):
+        _ = GeoTiffSource(settings, mask_bad=[1], mask_bands=[4], patch_size=10).index
+
+
+def test_all_bands_of_a_mask_count_in_a_new_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, mask = three_kinds_of_cloud(tmp_path)
+    udm2 = write_raster(tmp_path / "x_udm2.tif", np.ones((8, 20, 20), "uint8"), pixel=20)
+    cut = write_raster(tmp_path / "one.tif", np.ones((1, 20, 20), "uint8"), pixel=20)
+
+    def bands(mask: Path, **options: Any) -> object:
+        given = dict.fromkeys(UnopenedScenes.options, ())
+        words = {"scenes": [str(scene)], "masks": [str(mask)], "on_error": "fail"}
+        named = UnopenedScenes.named("geotiff", given | words | options)
+        return named.tables["source"].get("mask_bands")
+
+    assert bands(mask) == (1, 2, 3)
+    assert "a bad value in any of them counts" in caplog.text
+    assert bands(mask, mask_bands=(2,)) == (2,)
+    assert bands(udm2) == (1,)
+    assert bands(cut) is None
 
 
 def test_cloud_mask_in_another_crs_and_pixel_size(tmp_path: Path) -> None:

@@ -255,6 +255,43 @@ def test_wanted_bands_choose_the_assets(
     assert GeoTiffSource(scene, bands=words, mask_bad=(3,)).bands == bands
 
 
+@pytest.mark.parametrize(
+    ("assets", "properties", "names"),
+    [
+        (  # 1.1, the properties of a band at its asset
+            {"a": {"eo:common_name": "red"}, "b": {"eo:center_wavelength": 0.842}},
+            {},
+            ("red", "nir"),
+        ),
+        (
+            {
+                "a": {"eo:bands": [{"name": "x", "center_wavelength": 0.865}]},
+                "b": {"bands": [{"name": "y", "eo:center_wavelength": 0.655}]},
+            },
+            {},
+            ("nir", "red"),
+        ),
+        (
+            {"a": {"bands": [{"name": "SR_B4"}]}, "b": {"bands": [{"name": "SR_B5"}]}},
+            {"platform": "landsat-8"},
+            ("red", "nir"),
+        ),
+        (
+            {"a": {"bands": [{"name": "SR_B4"}]}, "b": {"bands": [{"name": "SR_B5"}]}},
+            {},
+            ("SR_B4", "SR_B5"),
+        ),
+    ],
+)
+def test_an_item_says_what_bands_are_in_any_of_its_ways(
+    assets: dict[str, Any], properties: dict[str, Any], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    told = {key: cog(f"{key}.tif") | asset for key, asset in assets.items()}
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item("x", told) | {"properties": properties}))
+    assert find_scenes([str(path)]).scenes[0].names == names
+
+
 def test_a_band_that_an_item_lacks_is_named(stac: Path) -> None:
     with pytest.raises(SourceError, match=r"STAC item 'S2B_1' .* has no band 'swir1'"):
         find_scenes([str(stac)], bands=["swir1"])
@@ -329,3 +366,31 @@ def test_two_dots_behind_a_link_lead_where_the_system_says(tmp_path: Path) -> No
         tmp_path / "far",
     ]
     assert [scene.name for scene in found.scenes] == ["a", "far"]
+
+
+def test_side_assets_and_copies_of_bands_are_not_taken_by_default(tmp_path: Path) -> None:
+    def data(name: str, **more: Any) -> dict[str, Any]:
+        return cog(f"{name}.tif", roles=["data"], **more)
+
+    red, nir = [{"name": "B04", "common_name": "red"}], [{"name": "B8A"}]
+    assets = {
+        "AOT_10m": data("aot"),
+        "B04_20m": data("b04_20", **{"eo:bands": red, "gsd": 20}),
+        "B04_10m": data("b04_10", **{"eo:bands": red, "gsd": 10}),
+        "B8A_20m": data("b8a_20", **{"eo:bands": nir}),
+        "B8A_60m": data("b8a_60", **{"eo:bands": nir}),
+        "nir": data("nir"),
+        "nir-jp2": {"href": "nir.jp2", "type": "image/jp2", "roles": ["data"]},
+        "SCL_60m": data("scl_60"),
+        "SCL_20m": data("scl_20"),
+        "sunZenithAngles": data("sza"),
+        "TCI_10m": data("tci", **{"eo:bands": [*red, {"name": "B03"}, {"name": "B02"}]}),
+    }
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item("a", assets)))
+    (scene,) = find_scenes([str(path)]).scenes
+    names = [Path(file).stem for file in scene.files]
+    assert names == ["b04_10", "b8a_20", "nir"]
+    assert Path(scene.mask or "").stem == "scl_20"
+    (named,) = find_scenes([str(path)], bands=["red", "AOT_10m"]).scenes
+    assert [Path(file).stem for file in named.files] == ["b04_10", "aot"]

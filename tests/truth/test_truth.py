@@ -171,6 +171,28 @@ def test_overlapping_patches_do_not_leak_into_the_test() -> None:
     assert free.max() == 0
 
 
+@pytest.mark.parametrize("split", ["blocks", "random"])
+def test_rare_targets_are_held_out_and_left_to_find(split: str) -> None:
+    index = grid_index(40, 40)
+    settings = EvaluationSettings(split=split, block_size=5 if split == "blocks" else None)
+    truth = np.full(1600, "absent", dtype=object)
+    truth[[0, 820, 1599]] = "present"  # in three of 64 blocks
+    truth[1] = None
+    blind = 0
+    for seed in range(40):
+        pool = pool_at(index, 8)
+        first = hold_out(pool, settings, np.random.default_rng(seed))
+        held, test = hold_out(pool, settings, np.random.default_rng(seed), truth, "present")
+        found = [(truth[part] == "present").any() for part in (first[1], ~first[0])]
+        assert {"absent", "present"} <= set(truth[test]) & set(truth[~held])
+        assert all(found) == bool((held == first[0]).all())  # a good draw stays what it was
+        blind += not all(found)
+    assert blind > 5
+    lonely = np.where(np.arange(1600) == 7, "present", "absent").astype(object)
+    only, _ = hold_out(pool, settings, np.random.default_rng(0), lonely, "present")
+    assert (only == hold_out(pool, settings, np.random.default_rng(0))[0]).all()
+
+
 def test_a_random_split_and_none_at_all() -> None:
     index = grid_index(10, 10)
     settings = EvaluationSettings(split="random")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rasters import ORIGIN, coordinates, make_safe, write_raster
 
 from owl_geo import Run, add, init
 from owl_geo.errors import RunError
+from owl_geo.verbs.init import update
 
 SIZE = 8  # pixels; a scene of 32 pixels has 16 patches
 CLEAR, CLOUD = 1, 3
@@ -61,6 +63,25 @@ def test_a_mask_joins_no_run_whose_scenes_were_given_none(
         add(run.path, [str(folder / "b.tif")], masks=[str(folder / "b_mask.tif")])
     assert (run.path / "owl.toml").read_text(encoding="utf-8") == before
     assert len(Run(run.path).patches) == len(run.patches)
+
+
+def test_scaled_values_do_not_join_those_of_a_run_made_without_the_scale(folder: Path) -> None:
+    slope = write_raster(
+        folder / "slope.tif", np.full((1, 32, 64), 250, "int16"), scales=(0.1,), offsets=(-5.0,)
+    )
+    concept = {"kind": "raster", "path": str(slope), "reduce": "mean"}
+    scenes = [{"name": "a", "path": str(folder / "a.tif")}]
+    source = {"kind": "geotiff", "patch_size": SIZE, "scenes": scenes}
+    run = init(folder / "run", {"source": source, "concepts": {"slope": concept}}).run
+    assert (run.patches["slope"] == 20).all()
+    record = json.loads((run.path / "index.json").read_text(encoding="utf-8"))
+    del record["scaled"]  # as older versions wrote it
+    (run.path / "index.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(RunError, match=r"made without the scale and offset .*slope\.tif"):
+        add(run.path, [str(folder / "b.tif")])
+    update(run.path)
+    add(run.path, [str(folder / "b.tif")])
+    assert (Run(run.path).patches["slope"] == 20).all()
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -38,8 +38,9 @@ def axes_of(dataset: xr.Dataset, variable: xr.DataArray) -> Axes | str:
         return f"has complex pixels ({variable.dtype}); make real bands of them first"
     roles: dict[str, Hashable] = {}
     others = []
+    stated = _spatial_dimensions(dataset, variable)
     for dim in variable.dims:
-        role = _role(dataset, dim)
+        role = stated.get(dim) or _role(dataset, dim)
         if role is None:
             others.append(dim)
         elif role in roles:
@@ -56,6 +57,18 @@ def axes_of(dataset: xr.Dataset, variable: xr.DataArray) -> Axes | str:
                 "nor band; choose one of them, or rename it band"
             )
     return Axes(roles["y"], roles["x"], roles.get("time"), roles.get("band"))
+
+
+def _spatial_dimensions(dataset: xr.Dataset, variable: xr.DataArray) -> dict[Hashable, str]:
+    """Return the dimensions that GeoZarr's attributes call y and x, none without them."""
+    for attributes in (variable.attrs, dataset.attrs):
+        nested = attributes.get("geo:proj")
+        names = attributes.get("spatial:dimensions") or (
+            nested.get("spatial_dimensions") if isinstance(nested, dict) else None
+        )
+        if isinstance(names, list | tuple) and len(names) >= 2:
+            return {names[-2]: "y", names[-1]: "x"}
+    return {}
 
 
 def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:

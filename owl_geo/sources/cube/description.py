@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,19 @@ import xarray as xr
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.missing import holds_flags
+from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
+from owl_geo.sources.sensors import SENSOR_TAG
+from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
 from owl_geo.types import AnyArray, SceneGrid
+
+_SHOWN = 4  # groups in a message
+_WAVELENGTHS = {
+    *WAVELENGTH_TAGS,
+    "radiation_wavelength",
+    "sensor_band_central_radiation_wavelength",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,14 @@ class CubeDescription:
     axes: Mapping[Hashable, Axes]  # by variable
     dates: Mapping[Hashable, Dates]  # by time dimension
     unusable: Mapping[str, str]  # variables that are not bands, with the reason
+    flags: tuple[str, ...] = ()  # variables that are bands only where they are asked for
+
+    @property
+    def default(self) -> tuple[Band, ...]:
+        """The bands where none are asked for: all but those of flags."""
+        flags = set(self.flags)
+        pairs = zip(self.bands, self.positions, strict=True)
+        return tuple(band for band, position in pairs if str(position.variable) not in flags)
 
 
 def describe_cube(
@@ -70,7 +89,7 @@ def describe_cube(
         else:
             axes[key] = own
     if not axes:
-        raise SourceError(_no_bands(where, unusable))
+        raise _no_bands(where, unusable)
     main = next(iter(axes.values()))
     bands, positions = _bands(dataset, axes, where, name)
     grid = grid_of(dataset, list(axes), main, crs, name, where, given)
@@ -80,14 +99,19 @@ def describe_cube(
         if dataset.sizes[time] == 0:
             raise SourceError(f"{where} has no dates: its axis {time} is empty")
     dates = {time: _dates(dataset, time) for time in times}
-    return CubeDescription(grid, bands, positions, axes, dates, unusable)
+    flags = tuple(str(key) for key in axes if holds_flags(dataset[key]))
+    flags = flags if len(flags) < len(axes) else ()
+    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags)
 
 
-def _no_bands(where: str, unusable: Mapping[str, str]) -> str:
+def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:
+    names = ", ".join(f"{where}/{group}" for group in groups_of(where)[:_SHOWN])
+    remedy = f"name one of its groups: {names}" if names else ""
     if not unusable:
-        return f"{where} has no variables; name the group that has, for example {where}/GROUP"
+        return SourceError(f"{where} has no variables of its own", remedy=remedy)
     name, why = next(iter(unusable.items()))
-    return f"{where} has no variable that can serve as a band: {name} {why}"
+    fault = f"{where} has no variable that can serve as a band: {name} {why}"
+    return SourceError(fault, remedy=remedy)
 
 
 # --- dates ----------------------------------------------------------------------------------------
@@ -122,17 +146,20 @@ def _bands(
     names: list[str] = []
     positions: list[BandPosition] = []
     commons: list[str | None] = []
+    waves: list[float | None] = []
     for key, own in axes.items():
         variable = dataset[key]
         if own.band is None:
             names.append(str(key))
             positions.append(BandPosition(key, None))
             commons.append(_common(variable.attrs.get("common_name"), variable.attrs))
+            waves.append(_wavelength(variable))
             continue
         labels, commons_along = _labels(dataset, variable, own.band)
         names += [f"{key}_{label}" for label in labels] if len(axes) > 1 else labels
         positions += [BandPosition(key, number) for number in range(len(labels))]
         commons += commons_along
+        waves += _wavelengths(dataset, variable, own.band)
     grid = SceneGrid(name, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 1, 1)  # replaced later
     bands = [
         Band(
@@ -144,12 +171,50 @@ def _bands(
             driver="xarray",
             blocks=(1, 1),
             common=common,
+            wavelength=wave,
         )
-        for number, (word, position, common) in enumerate(
-            zip(distinct(names), positions, commons, strict=True), start=1
+        for number, (word, position, common, wave) in enumerate(
+            zip(distinct(names), positions, commons, waves, strict=True), start=1
         )
     ]
-    return with_common_names(bands), tuple(positions)
+    return with_common_names(bands, *_about(dataset, axes), name), tuple(positions)
+
+
+def _about(dataset: xr.Dataset, keys: Iterable[Hashable]) -> list[str]:
+    """Return what attributes say of satellite and sensor."""
+    tables = (dataset.attrs, *(dataset[key].attrs for key in keys))
+    return [
+        str(value)
+        for table in tables
+        for key, value in table.items()
+        if SENSOR_TAG.search(str(key)) and isinstance(value, str)
+    ]
+
+
+def _wavelength(variable: xr.DataArray) -> float | None:
+    """Return the centre wavelength of a variable in nanometres, by attribute or CF's coordinate."""
+    for key in WAVELENGTH_TAGS:
+        if key in variable.attrs:
+            unit = next((variable.attrs[k] for k in UNIT_TAGS if k in variable.attrs), None)
+            return nanometres(variable.attrs[key], unit)
+    for coordinate in variable.coords.values():
+        if coordinate.ndim == 0 and _is_wavelength(coordinate):
+            return nanometres(coordinate.item(), coordinate.attrs.get("units"))
+    return wavelength_in(str(variable.attrs.get("long_name", "")))
+
+
+def _wavelengths(dataset: xr.Dataset, variable: xr.DataArray, dim: Hashable) -> list[float | None]:
+    """Return the centre wavelengths along a band axis, where a coordinate has them."""
+    for coordinate in coordinates_along(dataset, dim):
+        if _is_wavelength(coordinate):
+            unit = coordinate.attrs.get("units")
+            return [nanometres(value, unit) for value in coordinate.to_numpy()]
+    return [None] * variable.sizes[dim]
+
+
+def _is_wavelength(coordinate: xr.DataArray) -> bool:
+    words = (str(coordinate.name), str(coordinate.attrs.get("standard_name", "")))
+    return any(word.casefold().removesuffix("s") in _WAVELENGTHS for word in words)
 
 
 def _common(word: Any, attributes: Mapping[Any, Any]) -> str | None:

@@ -10,9 +10,10 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import CubeSettings
-from owl_geo.sources.bands import Band, select
+from owl_geo.sources.bands import Band, KnownBand, like_known, select
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
+from owl_geo.sources.cube.missing import Missing
 
 # Dates that are read at once by rules that need not see all of them together.
 _SLAB = 8
@@ -31,12 +32,14 @@ class Group:
     dates: tuple[int, ...]  # positions on the time axis in the order the rule wants, () without one
     slab: int  # dates that are read at once
     numbers: tuple[int, ...]  # of the bands among the chosen ones, date by date
+    missing: Missing | None  # values that stand for none
 
     @property
     def per_pixel(self) -> int:
         """Bytes that reading one pixel of these bands takes, on top of the result."""
         width = 1 if self.span is None else self.span.stop - self.span.start
         read = max(self.slab, 1) * width * self.dtype.itemsize
+        read *= 1 if self.missing is None else 2  # once more while values are marked
         return read + (0 if self.rule in (None, "median") else 12 * len(self.picks))
 
     @property
@@ -46,13 +49,25 @@ class Group:
 
 
 def chosen_bands(
-    offer: CubeDescription, settings: CubeSettings, dataset: xr.Dataset
+    offer: CubeDescription,
+    settings: CubeSettings,
+    dataset: xr.Dataset,
+    known: Sequence[KnownBand] = (),
 ) -> tuple[tuple[Band, ...], tuple[Group, ...]]:
-    """Return the bands as they are called from now on, and the groups that they are read in."""
-    bands = offer.bands
-    if settings.bands:
+    """Return the bands as they are called from now on, and the groups that they are read in.
+
+    Bands that are ``known``, since a run was made with them, are those, in their order.
+    """
+    bands = offer.default
+    if settings.bands or known:
+        where = f"cube {offer.grid.name!r}"
         try:
-            bands = select(offer.bands, settings.bands, f"cube {offer.grid.name!r}")
+            if not known:
+                bands = select(offer.bands, settings.bands, where)
+            elif settings.time == "stack":
+                bands = like_known(offer.bands, _undated(known), (), where)
+            else:
+                bands = like_known(offer.bands, known, settings.bands, where)
         except SourceError as error:
             refused = [word for word in settings.bands if word in offer.unusable]
             if not refused:
@@ -87,6 +102,12 @@ def chosen_bands(
     )
 
 
+def _undated(known: Sequence[KnownBand]) -> list[KnownBand]:
+    """Return the bands that those of every date come from: ``B4@2021-05-01`` from ``B4``."""
+    names = dict.fromkeys(band.name.rpartition("@")[0] or band.name for band in known)
+    return [KnownBand(name) for name in names]
+
+
 @dataclass(frozen=True)
 class _Store:
     """How one chosen band is stored."""
@@ -100,6 +121,7 @@ class _Store:
     date: int | None  # the only one there is
     dates: tuple[int, ...]  # positions in the order of time, where there are several
     date_names: tuple[str, ...]
+    missing: Missing | None
 
     @classmethod
     def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
@@ -109,16 +131,20 @@ class _Store:
         chunks = _chunks(variable)
         dates = None if axes.time is None else offer.dates[axes.time]
         several = dates is not None and len(dates.positions) > 1
+        dtype = np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype
+        n_bands = 1 if axes.band is None else variable.sizes[axes.band]
+        missing = Missing.of(variable, n_bands)
         return cls(
             position=position,
             axes=axes,
-            dtype=np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype,
+            dtype=dtype if missing is None else missing.dtype(dtype),
             blocks=(chunks.get(axes.y, 1), chunks.get(axes.x, variable.sizes[axes.x])),
             band_chunk=(position.along or 0) // chunks.get(axes.band, 1),
             date_chunk=chunks.get(axes.time, 1),
             date=0 if dates is not None and not several else None,
             dates=dates.positions if dates is not None and several else (),
             date_names=dates.names if dates is not None and several else (),
+            missing=missing,
         )
 
 
@@ -155,4 +181,5 @@ def _group(
         dates=dates[::-1] if rule == "last" else dates,
         slab=max(slab, 1),
         numbers=tuple(numbers[i, k] for k in range(kept) for i in members),
+        missing=None if first.missing is None else first.missing.of_bands(positions),
     )

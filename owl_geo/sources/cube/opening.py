@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import xarray as xr
 
-from owl_geo.errors import SourceError
-from owl_geo.sources.cube.unopened import name_of_path
+from owl_geo.errors import SourceError, suggestion
+from owl_geo.settings.owl_toml import is_local
+from owl_geo.sources.cube.unopened import file_and_group, name_of_path
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
 UNREADABLE = (
     *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ImportError),
     *(EOFError, ArithmeticError, struct.error, zlib.error),
 )
+
+_DECODING: dict[str, Any] = {
+    "cache": False,
+    "decode_coords": "all",
+    "decode_timedelta": False,  # a variable in days is a number
+}
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 
@@ -86,23 +95,83 @@ def _own_name(cube: xr.DataArray | xr.Dataset) -> str | None:
 
 
 def _open(path: str) -> xr.Dataset:
-    local = "://" not in path
-    if local and not Path(path).exists():
-        raise SourceError(f"{path} does not exist")
-    zipped = local and path.lower().endswith(".zip")
+    file, group = file_and_group(path)
+    local = is_local(file)
+    if local and not Path(file).exists():
+        raise SourceError(f"{file} does not exist")
+    if local and Path(file).is_dir() and not _is_zarr(file):
+        raise SourceError(
+            f"cannot open {file} as a data cube: it is a folder without Zarr's metadata",
+            remedy="name a Zarr store or a NetCDF file in it",
+        )
     try:
         with warnings.catch_warnings():
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
-            return xr.open_dataset(
-                _zip(path) if zipped else path,
-                engine="zarr" if zipped or _is_zarr(path) else _engine(path),
-                cache=False,
-                decode_coords="all",
-                decode_timedelta=False,  # a variable in days is a number
-            )
+            if _is_zip(file) or _is_zarr(file):
+                return _open_zarr(_zip(file) if _is_zip(file) else file, group)
+            return xr.open_dataset(file, engine=_engine(file), group=group, **_DECODING)
     except UNREADABLE as error:
+        others = groups_of(file) if group is not None else []
+        if others and group not in others:
+            raise SourceError(
+                f"{file} has no group {group!r} with variables",
+                remedy=suggestion(str(group), others),
+            ) from error
         raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
+
+
+def groups_of(path: str) -> list[str]:
+    """Return the groups of a file or store whose variables have rows and columns, sorted.
+
+    None of a cube in memory, and of one that cannot be read by groups.
+    """
+    if is_local(path) and not Path(path).exists():
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            groups = xr.open_groups(
+                _zip(path) if _is_zip(path) else path,
+                engine=_engine_of(path),
+                decode_cf=False,
+            )
+    except (*UNREADABLE, SourceError):
+        return []
+    names = []
+    for name, dataset in groups.items():
+        if any(variable.ndim >= 2 for variable in dataset.data_vars.values()):
+            names.append(name.strip("/"))
+        dataset.close()
+    return sorted(name for name in names if name)
+
+
+def _is_zip(path: str) -> bool:
+    return is_local(path) and path.lower().endswith(".zip")
+
+
+def _engine_of(path: str) -> str:
+    return "zarr" if _is_zip(path) or _is_zarr(path) else _engine(path)
+
+
+def _open_zarr(store: Any, group: str | None) -> xr.Dataset:
+    """Open a store; one without consolidated metadata lists its arrays in any order, so by name."""
+    options = {**_DECODING, "engine": "zarr", "group": group}
+    try:
+        return xr.open_dataset(store, consolidated=True, **options)
+    except (KeyError, ValueError):
+        dataset = xr.open_dataset(store, consolidated=False, **options)
+    coordinates = list(dataset.coords)
+    plain = dataset.reset_coords()
+    indexes = [name for name in coordinates if name in plain.coords]
+    names = sorted((name for name in plain.variables if name not in indexes), key=_by_name)
+    return plain[names].set_coords([name for name in coordinates if name not in indexes])
+
+
+def _by_name(name: Hashable) -> list[tuple[int, str]]:
+    """Sort B2 before B10."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 
 def _engine(path: str) -> str:
@@ -126,9 +195,9 @@ def _engine(path: str) -> str:
 
 
 def _is_zarr(path: str) -> bool:
-    plain = urlsplit(path).path if "://" in path else path
-    if plain.lower().rstrip("/").endswith(".zarr"):
-        return True
+    plain = (urlsplit(path).path if "://" in path else path).lower()
+    if plain.rstrip("/").endswith(".zarr") or ("://" in path and ".zarr/" in plain):
+        return True  # of a URL a group may follow, which is a folder where the store is one
     return "://" not in path and any((Path(path) / name).exists() for name in _ZARR_FILES)
 
 

@@ -16,6 +16,12 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.projections import GEOGRAPHIC
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import reason
+from owl_geo.sources.cube.transforms import (
+    Transform,
+    edge_by_bounds,
+    first_edge,
+    stated_transform,
+)
 from owl_geo.types import SceneGrid
 
 _log = logging.getLogger("owl_geo")
@@ -23,7 +29,7 @@ _log = logging.getLogger("owl_geo")
 _LONGITUDE = {"lon", "longitude"}
 _LATITUDE = {"lat", "latitude"}
 _CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
-_CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "epsg", "crs")
+_CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
 _KILOMETRES = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
@@ -52,17 +58,62 @@ def grid_of(
             raise SourceError(
                 f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
             )
-    x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
-    if x is None or y is None:
-        transform = _geotransform(dataset, axes, mapping, where)
-    else:
-        (a, c), (e, f) = _spacing(x, axes.x, cube_crs, where), _spacing(y, axes.y, cube_crs, where)
-        if cube_crs.is_geographic:
-            c = _western(a, c, width, name)
-        transform = (a, 0.0, c, 0.0, e, f)
+    transform = _transform(dataset, variables, axes, mapping, cube_crs, where)
+    if cube_crs.is_geographic:
+        a, b, c, d, e, f = transform
+        transform = (a, b, _western(a, c, width), d, e, f)
     authority = cube_crs.to_authority()
     code = ":".join(authority) if authority else cube_crs.to_wkt()
     return SceneGrid(name, code, transform, height, width)
+
+
+def _transform(
+    dataset: xr.Dataset,
+    variables: Sequence[Hashable],
+    axes: Axes,
+    mapping: Mapping[str, Any] | None,
+    crs: CRS,
+    where: str,
+) -> Transform:
+    """Return the transform from coordinates and attributes; what is more explicit wins.
+
+    Logs a warning where they disagree by more than centres and corners do.
+    """
+    stated = stated_transform(dataset, variables, axes, mapping)
+    x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
+    if stated and (x is None or y is None or (_counts(x) and _counts(y))):
+        return stated
+    if x is None or y is None:
+        _refuse_curvilinear(dataset, axes, where)
+        raise SourceError(
+            f"{where} has no coordinates along {axes.y} and {axes.x}",
+            remedy="add those of the pixels' centres, for example with assign_coords",
+        )
+    edges = []
+    for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
+        step, edge = _spacing(coordinate, dim, crs, where)
+        by_bounds = edge_by_bounds(dataset, coordinate, step)
+        if by_bounds is not None:
+            edge = by_bounds
+        elif stated:
+            by_terms = first_edge(step, edge, *(stated[term] for term in along))
+            if by_terms is None:
+                _log.warning(
+                    "%s: its attributes put the pixels along %s elsewhere than its coordinates, "
+                    "with steps of %.6g and %.6g; the coordinates are used, as pixel centres",
+                    where,
+                    dim,
+                    stated[along[0]],
+                    step,
+                )
+            edge = edge if by_terms is None else by_terms
+        edges.append((step, edge))
+    (a, c), (e, f) = edges
+    return a, 0.0, c, 0.0, e, f
+
+
+def _counts(coordinate: xr.DataArray) -> bool:
+    return is_counting(coordinate.to_numpy())
 
 
 def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> tuple[float, float]:
@@ -102,37 +153,9 @@ def _in_metres(crs: CRS) -> bool:
     return all(axis.unit_name in ("metre", "meter") for axis in crs.axis_info)
 
 
-def _western(step: float, edge: float, width: int, name: str) -> float:
-    """Move longitudes that count from 0 to 360 to where layers have them."""
-    west, east = sorted((edge, edge + step * width))
-    if west >= 180:
-        return edge - 360
-    if east > 180 and west >= 0:
-        _log.warning(
-            "the cube %r has longitudes up to %.6g; layers east of 180 degrees will not be found, "
-            "give it longitudes from -180 to 180 for that",
-            name,
-            east,
-        )
-    return edge
-
-
-def _geotransform(
-    dataset: xr.Dataset, axes: Axes, mapping: Mapping[str, Any] | None, where: str
-) -> tuple[float, float, float, float, float, float]:
-    """Return the transform that GDAL wrote, for a cube without coordinates of its own."""
-    text = (mapping or {}).get("GeoTransform")
-    if text is not None:
-        words = text.split() if isinstance(text, str) else list(text)
-        if len(words) == 6:
-            c, a, b, f, d, e = (float(word) for word in words)
-            if a * e != b * d:
-                return a, b, c, d, e, f
-    _refuse_curvilinear(dataset, axes, where)
-    raise SourceError(
-        f"{where} has no coordinates along {axes.y} and {axes.x}",
-        remedy="add those of the pixels' centres, for example with assign_coords",
-    )
+def _western(step: float, edge: float, width: int) -> float:
+    """Return the edge of longitudes that all lie beyond 180 where maps have them, below 0."""
+    return edge - 360 if min(edge, edge + step * width) >= 180 else edge
 
 
 def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
@@ -214,9 +237,14 @@ def _describes_crs(variable: xr.DataArray) -> bool:
     return any(variable.attrs.get(name) for name in _CRS_ATTRIBUTES)
 
 
-def _codes(dataset: xr.Dataset, variables: Sequence[Hashable]) -> Iterator[str | int]:
-    """Yield what may be codes of a CRS, outside any convention: attributes and lone values."""
+def _codes(
+    dataset: xr.Dataset, variables: Sequence[Hashable]
+) -> Iterator[str | int | dict[str, Any]]:
+    """Yield what may describe a CRS without a grid mapping: GeoZarr's attributes, lone values."""
     holders = [dataset.attrs, *(dataset[key].attrs for key in variables)]
+    for nested in [attributes.get("geo:proj") for attributes in holders]:
+        if isinstance(nested, Mapping):
+            holders.append({f"proj:{key}": value for key, value in nested.items()})
     for name in _CRS_CODES:
         values = [attributes[name] for attributes in holders if name in attributes]
         if name in dataset.variables and dataset[name].ndim == 0:
@@ -224,7 +252,7 @@ def _codes(dataset: xr.Dataset, variables: Sequence[Hashable]) -> Iterator[str |
         for value in values:
             if isinstance(value, int | np.integer):
                 yield int(value)
-            elif isinstance(value, str):
+            elif isinstance(value, str | dict):
                 yield value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, KnownBand
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
@@ -25,6 +26,8 @@ from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_o
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
+
+_log = logging.getLogger("owl_geo")
 
 # The store's chunks are cut up, and decoded more than once, where one with all its dates is larger.
 _BLOCK_BYTES = 4 * CHUNK_BYTES
@@ -37,7 +40,7 @@ class CubeSource(TiledSource["CubeScene"]):
         cube: a path (a Zarr folder, a ``.zarr.zip``, a NetCDF file), a URL that xarray opens, or a
             DataArray or Dataset, in memory or lazy (dask).
         name: first part of every patch_id; None = the file's name.
-        bands: by number, name or common name; empty = all.
+        bands: by number, name or common name; empty = all but flags.
         time: what several dates become: median, mean, min, max, first or last, per pixel and band
             over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
         patch_size: height and width of a patch in pixels.
@@ -48,11 +51,14 @@ class CubeSource(TiledSource["CubeScene"]):
             the axes are longitude and latitude.
         index: the patch index of an earlier scan; with it the cube is not scanned.
         progress: called with (windows done, windows in all) during the scan.
+        known: bands of a source that this is to be like, found by name in place of ``bands``.
 
     Bands are the values of an axis named band, wavelength or variable, or the variables of a
     Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
-    it lies. Values are decoded by the CF conventions (fill value, scale, offset). A pixel is valid
-    if all chosen bands are finite there; holes are filled as GeoTiffSource fills them.
+    it lies. Values are decoded by the CF conventions (fill value, valid range, scale, offset), and
+    the attributes ``nodata`` and ``fill_value`` mark missing ones too. A pixel is valid if all
+    chosen bands are finite there; holes are filled as GeoTiffSource fills them. Variables of flags
+    (``flag_values``, ``flag_masks``, ``flag_meanings``) are bands only where they are asked for.
 
     Pixels are read in the store's own chunks, all dates of one at a time; ``stream`` never holds
     the whole cube. Raises SourceError where the cube cannot be opened, has no regular grid, no CRS
@@ -73,6 +79,7 @@ class CubeSource(TiledSource["CubeScene"]):
         crs: str | None = None,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
+        known: Sequence[KnownBand] = (),
     ) -> None:
         cube = path_or_cube(cube)
         scene = name or cube_name(cube)
@@ -90,7 +97,7 @@ class CubeSource(TiledSource["CubeScene"]):
             )
         except ValidationError as error:
             raise SourceError(one_line(error)) from error
-        self._open(cube, settings, index, progress)
+        self._open(cube, settings, index, progress, known)
 
     @classmethod
     def from_settings(
@@ -98,10 +105,11 @@ class CubeSource(TiledSource["CubeScene"]):
         settings: CubeSettings,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
+        known: Sequence[KnownBand] = (),
     ) -> CubeSource:
         """Open the source that owl.toml describes."""
         source = cls.__new__(cls)
-        source._open(settings.path, settings, index, progress)
+        source._open(settings.path, settings, index, progress, known)
         return source
 
     def _open(
@@ -110,6 +118,7 @@ class CubeSource(TiledSource["CubeScene"]):
         settings: CubeSettings,
         index: pd.DataFrame | None,
         progress: Progress | None,
+        known: Sequence[KnownBand],
     ) -> None:
         """Open a cube; of one in memory the path of the settings is what messages call it."""
         self._file = CubeFile(cube)
@@ -122,7 +131,8 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.crs,
             None if isinstance(cube, str) else cube,
         )
-        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset))
+        self._flags = () if settings.bands else offer.flags
+        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset, known))
         super().__init__([scene], settings, index, progress)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -133,6 +143,19 @@ class CubeSource(TiledSource["CubeScene"]):
                 remedy="save it as Zarr and open that",
             )
         return super().__reduce__()
+
+    def check_bands(self, truth: str | None = None) -> None:
+        """Say which variables are not taken for bands since they hold flags."""
+        if self._flags:
+            several = len(self._flags) > 1
+            _log.warning(
+                "cube %r: %s %s flags and %s; name %s with --bands to have %s all the same",
+                next(iter(self.grids)),
+                ", ".join(self._flags),
+                "hold" if several else "holds",
+                "are no bands" if several else "is no band",
+                *(("them", "them") if several else ("it", "it")),
+            )
 
     def close(self) -> None:
         """Close the file; it opens again when needed."""
@@ -184,6 +207,17 @@ class CubeScene:
     def reader(self) -> AbstractContextManager[CubeReader]:
         """Lend a reader; they share the open file, which any thread may read."""
         return nullcontext(CubeReader(self))
+
+    def bands_without_data(self, windows: Sequence[Chunk]) -> list[str]:
+        """Return the bands that have no data anywhere in the windows."""
+        reader = CubeReader(self)
+        without = set(range(len(self.bands)))
+        for window in windows:
+            for numbers, values in reader.pixels(window).parts:
+                for number, plane in zip(numbers, values, strict=True):
+                    if np.isfinite(plane).any():
+                        without.discard(number)
+        return [self.bands[number].name for number in sorted(without)]
 
 
 class CubeReader:
@@ -267,6 +301,8 @@ class CubeReader:
             values = values[:, None]
         elif len(group.picks) != values.shape[1] or list(group.picks) != sorted(group.picks):
             values = values[:, list(group.picks)]
+        if group.missing is not None:
+            return group.missing.marked(values)
         return values.view(np.uint8) if values.dtype == np.bool_ else values
 
     def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from owl_geo.settings.config import CubeSettings
-from owl_geo.settings.owl_toml import absolute
+from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import Identity, OnError, UnopenedSource, without_paths
 from owl_geo.types import SceneGrid
@@ -17,6 +17,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.bands import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
@@ -31,7 +32,8 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
     def files(self) -> Mapping[str, Sequence[str]]:
         """The file or the store."""
         settings = self.settings
-        return {settings.name or name_of_path(settings.path): [settings.path]}
+        file, _ = file_and_group(settings.path)
+        return {settings.name or name_of_path(settings.path): [file]}
 
     def files_in(self, folder: Path) -> Iterator[Path]:
         """Return the metadata of a store, whose chunks may be a million."""
@@ -40,7 +42,8 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
     def identity(self, as_written: CubeSettings) -> Identity:
         """Return what tells the cube from others: of a store, what stands in the folder itself."""
         settings = self.settings
-        states = [file_states(settings.path, whole=False), file_states(settings.aoi)]
+        file, _ = file_and_group(settings.path)
+        states = [file_states(file, whole=False), file_states(settings.aoi)]
         return Identity(as_written.model_dump(mode="json"), states, {})
 
     def anywhere(self) -> dict[str, Any]:
@@ -73,6 +76,12 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
 
         return CubeSource.from_settings(self.settings, index, progress)
 
+    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+        """Open the cube with the bands of a run."""
+        from owl_geo.sources.cube.source import CubeSource
+
+        return CubeSource.from_settings(self.settings, index, known=known)
+
 
 def name_of_path(path: str) -> str:
     """Return the name of a cube's file or URL without its suffixes, ``cube`` if nothing is left."""
@@ -81,3 +90,17 @@ def name_of_path(path: str) -> str:
     while (stem := Path(name).stem) and Path(name).suffix.lower() in _SUFFIXES:
         name = stem
     return name or "cube"
+
+
+def file_and_group(path: str) -> tuple[str, str | None]:
+    """Part the path of a group within a file, ``cube.nc/measurements``, into file and group.
+
+    A group of a Zarr folder is a folder itself, and the path of anything that exists, or is not on
+    this machine, stays whole: its group is None.
+    """
+    if not is_local(path) or Path(path).exists():
+        return path, None
+    for parent in Path(path).parents:
+        if parent.is_file():
+            return str(parent), Path(path).relative_to(parent).as_posix()
+    return path, None

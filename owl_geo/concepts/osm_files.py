@@ -1,0 +1,102 @@
+"""Which files are OpenStreetMap files, and which of these hold a map rather than its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import osmium
+
+from owl_geo.errors import LayerError, where_instead
+
+_PACKED = ("", ".gz", ".bz2")
+SUFFIXES = (".pbf", ".o5m", *(form + end for form in (".osm", ".opl") for end in _PACKED))  # maps
+_HISTORIES = (".osh.pbf", *(".osh" + end for end in _PACKED))
+_CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
+
+_BEGINNING = 1024  # bytes of an XML file in which its root element is looked for
+
+
+def is_osm(path: str) -> bool:
+    """Return whether the name is that of an OSM file: .osm.pbf, .osm.gz, .o5m, .opl, ...
+
+    An .xml file is an OSM file if it begins like one.
+    """
+    name = path.lower()
+    return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
+        name.endswith(".xml") and _begins_as_osm(Path(path))
+    )
+
+
+def _begins_as_osm(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"<osm" in file.read(_BEGINNING)
+    except OSError:
+        return False
+
+
+def as_file(path: str) -> osmium.io.File:
+    """Return an OSM file for osmium, which by itself would not know .OSM.PBF and .xml."""
+    name = path.lower()
+    endings = (suffix for suffix in (*SUFFIXES, *_HISTORIES) if name.endswith(suffix))
+    suffix = max(endings, key=len, default=".osm")
+    return osmium.io.File(path, suffix.removeprefix("."))
+
+
+def check_is_map(path: str) -> osmium.io.Header:
+    """Return the header of an OSM file that holds one state of the map.
+
+    Raises LayerError where it is missing, or holds changes or several versions of its objects;
+    RuntimeError where it is not an OSM file.
+    """
+    if not Path(path).is_file():
+        if Path(path).exists():
+            kind = "a folder" if Path(path).is_dir() else "not a file"
+            raise LayerError(f"{path} is {kind}", remedy="name an OSM extract")
+        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
+    name = path.lower()
+    if name.endswith(_CHANGES):
+        raise LayerError(
+            f"{path} holds changes to a map, not a map",
+            remedy="apply them to an extract, for example with osmium apply-changes",
+        )
+    header = osmium.io.Reader(as_file(path), osmium.osm.NOTHING).header()
+    if header.has_multiple_object_versions or name.endswith(_HISTORIES):
+        raise history(path)
+    return header
+
+
+def history(path: str) -> LayerError:
+    """Return the error for a file with several versions of its objects."""
+    return LayerError(
+        f"{path} is a history file, with old versions of its objects and deleted ones",
+        remedy=f"extract one state of it with osmium time-filter {path} -o LATEST.osm.pbf",
+    )
+
+
+def write_in_order(path: str, ordered: Path) -> None:
+    """Copy a map with nodes first, then ways, then relations, each once.
+
+    Overpass writes other orders, and with ``out geom`` it writes node locations within ways. Raises
+    RuntimeError where the map cannot be read.
+    """
+    file = as_file(path)
+    ways: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.WAY)
+    within_ways = {
+        node.ref: (node.location.lon, node.location.lat)
+        for way in ways
+        for node in way.nodes
+        if node.location.valid()
+    }
+    with osmium.SimpleWriter(str(ordered)) as writer:
+        for entities in (osmium.osm.NODE, osmium.osm.WAY, osmium.osm.RELATION):
+            written: set[int] = set()
+            for entity in osmium.FileProcessor(file, entities):
+                if entity.id not in written:
+                    writer.add(entity)
+                    written.add(entity.id)
+            if entities == osmium.osm.NODE:
+                for number in within_ways.keys() - written:
+                    writer.add(osmium.osm.mutable.Node(id=number, location=within_ways[number]))

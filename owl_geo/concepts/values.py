@@ -1,0 +1,152 @@
+"""Attribute values compared with what people type, whatever type a format gives them.
+
+GDAL reads a yes/no attribute as bool, as text, or, where some are missing, as the floats 0 and 1;
+it reads dates as dates or as text. What is typed matches all of these alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from numbers import Number
+
+import numpy as np
+import pandas as pd
+
+from owl_geo.types import AnyArray, BoolArray
+
+_YES_OR_NO = {
+    **dict.fromkeys(("true", "yes", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "f", "n", "0"), False),
+}
+_PAIRS = ({"true", "false"}, {"yes", "no"}, {"0", "1"})  # what columns of yes and no consist of
+_INTEGER = re.compile(r"[+-]?\d+")
+_REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?(?P<time>[T ].+)?")
+_FLOAT32 = 6e-8  # by how much a number in 32 bits may differ from what was written
+_EXACT = 2.0**53  # whole numbers below it are exact as floats
+_SHOWN = 8
+
+
+def has_value(column: pd.Series, wanted: Collection[str]) -> BoolArray:
+    """Return bool ``(n,)``: which values are one of those that were typed.
+
+    Text has to be the same. Numbers are compared as numbers, so that ``5.0`` is 5; ``true``,
+    ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a date without
+    a time matches every moment of that day; ``null`` matches what is missing.
+    """
+    text = text_of(column)
+    matching = np.array(text.isin(wanted), dtype=bool)
+    numbers, flags = _numbers(column), _flags(column, text)
+    for typed in wanted:
+        if typed.lower() == "null":
+            matching |= np.asarray(text == "", dtype=bool)
+        if flags is not None and typed.lower() in _YES_OR_NO:
+            matching |= flags == _YES_OR_NO[typed.lower()]
+        if numbers is not None:
+            matching |= _equals(numbers, typed)
+        if _DATE.fullmatch(typed):
+            matching |= _on(column, text, typed)
+    return matching
+
+
+def is_given(column: pd.Series) -> BoolArray:
+    """Return bool ``(n,)``: which values are neither missing nor ``no`` (or false)."""
+    text = text_of(column)
+    flags = _flags(column, text)
+    given = np.array(~text.isin(("", "no")), dtype=bool)
+    return given if flags is None else given & (flags != False)  # noqa: E712 - may be None
+
+
+def text_of(column: pd.Series) -> pd.Series:
+    """Return a column as text without blanks around it; ``""`` where it is missing.
+
+    Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``.
+    """
+    if pd.api.types.is_float_dtype(column):
+        present = column.dropna()
+        if (present % 1 == 0).all() and (present.abs() < _EXACT).all():
+            column = column.astype("Int64")
+    return column.astype("string").fillna("").str.strip()
+
+
+def shown(column: pd.Series) -> str:
+    """Return the values of a column for a message, the most frequent ones of many."""
+    counts = text_of(column).value_counts()
+    values = [str(value) for value in counts.index if value != ""]
+    more = len(values) - _SHOWN
+    rest = f" and {more} more" if more > 0 else ""
+    return ", ".join(sorted(values[:_SHOWN])) + rest if values else "no value at all"
+
+
+def _numbers(column: pd.Series) -> pd.Series | None:
+    """Return a column of numbers, whatever holds them; None where it has others."""
+    if pd.api.types.is_bool_dtype(column):
+        return None
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    present = column.dropna()
+    if column.dtype == object and len(present) and present.map(_is_number).all():
+        return pd.to_numeric(column.astype("Float64"))  # decimals, and integers with gaps
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool | np.bool_)
+
+
+def _flags(column: pd.Series, text: pd.Series) -> AnyArray | None:
+    """Return True, False or None for each value, where a column has nothing but yes and no."""
+    lower = text.str.lower()
+    kinds = set(lower.unique()) - {""}
+    words = ({"0", "1"},) if _numbers(column) is not None else _PAIRS
+    if not kinds or not any(kinds <= pair for pair in words):
+        return None
+    return np.array([_YES_OR_NO.get(word) for word in lower], dtype=object)
+
+
+def _equals(numbers: pd.Series, typed: str) -> BoolArray:
+    if _INTEGER.fullmatch(typed):
+        equal = numbers == int(typed)
+    elif _REAL.fullmatch(typed):
+        number = float(typed)
+        # a share of 0.1 in 32 bits is not the 0.1 in 64 bits; a whole number is
+        near = 0.0 if number.is_integer() else abs(number) * _FLOAT32
+        equal = (numbers.astype("Float64") - number).abs() <= near
+    else:
+        return np.zeros(len(numbers), dtype=bool)
+    return np.asarray(equal.fillna(False), dtype=bool)
+
+
+def _on(column: pd.Series, text: pd.Series, typed: str) -> BoolArray:
+    """Return which moments are the one typed, or are of the day typed."""
+    wanted = _moment(typed)
+    if wanted is None:
+        return np.zeros(len(text), dtype=bool)
+    values = column.map(_iso, na_action="ignore") if column.dtype == object else text
+    moments = {value: _moment(value) for value in values.dropna().unique()}
+    whole_day = "T" not in wanted
+    same = {
+        value
+        for value, moment in moments.items()
+        if moment is not None and (moment.split("T")[0] if whole_day else moment) == wanted
+    }
+    return np.asarray(values.isin(same), dtype=bool)
+
+
+def _iso(value: object) -> str:
+    return str(value).strip()
+
+
+def _moment(text: str) -> str | None:
+    """Return a moment in ISO 8601, in UTC if it has an offset; only the day if it has no time."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is not None:
+        moment = moment.tz_convert("UTC").tz_localize(None)
+    return str(moment.isoformat() if match["time"] else moment.date().isoformat())

@@ -1,0 +1,197 @@
+"""Bands of a raster on another grid, and what its header says of their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from owl_geo.errors import LayerError
+from owl_geo.types import AnyArray, BoolArray, SceneGrid
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How pixels become values, by what the header says of a band: ``scale * pixel + offset``."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, dataset: rasterio.DatasetReader, band: int) -> Scaling:
+        """Return that of a band; raises LayerError where it makes no values."""
+        scale, offset = dataset.scales[band - 1], dataset.offsets[band - 1]
+        if not (np.isfinite([scale, offset]).all() and scale != 0):
+            raise LayerError(
+                f"{dataset.name}, band {band}: the scale {scale:g} and the offset {offset:g} make "
+                "no values of its pixels",
+                remedy="correct them, for example with gdal_edit.py -scale and -offset",
+            )
+        return cls(scale, offset)
+
+    def values(self, pixels: AnyArray) -> AnyArray:
+        """Return the values, float64 where the header says other than the pixels themselves.
+
+        They are rounded far below the scale's steps, so that 3 * 0.1 is 0.3 and whole ones compare.
+        """
+        if (self.scale, self.offset) == (1.0, 0.0):
+            return pixels
+        digits = int(np.clip(9 - np.floor(np.log10(abs(self.scale))), 0, 15))
+        values: AnyArray = np.round(pixels * float(self.scale) + self.offset, digits)
+        return values
+
+
+class RasterView:
+    """Some bands of a raster on another grid, with what they declare to be missing.
+
+    Each band's no-data value is its own: a pixel that one band lacks has no part in that band's
+    values, whatever the others hold there. Masks and alpha bands count for all bands. What lies
+    outside the raster is missing. Use it as a context manager.
+
+    Args:
+        dataset: the raster.
+        grid: the other grid.
+        crs: of the grid, as the dataset spells it where it is the same.
+        nodata: the no-data value of each band that is read, None for a band without one.
+        resampling: how values come to the grid.
+        shared: whether a pixel is missing only where all bands of the raster hold ``nodata``, which
+            is one value then.
+        alpha: False where the band that the file colours as alpha is data.
+        pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
+            choice.
+    """
+
+    def __init__(
+        self,
+        dataset: rasterio.DatasetReader,
+        grid: SceneGrid,
+        crs: str | rasterio.crs.CRS,
+        nodata: Mapping[int, float | None],
+        resampling: Resampling,
+        *,
+        shared: bool = False,
+        alpha: bool = True,
+        pipeline: str = "",
+    ) -> None:
+        self._nodata = nodata
+        self._pipeline = pipeline
+        self._stack = ExitStack()
+        if ColorInterp.alpha in dataset.colorinterp and not alpha:
+            dataset = self._stack.enter_context(_without_alpha(dataset))
+        self._has_alpha = ColorInterp.alpha in dataset.colorinterp
+        per_dataset = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        self._views = {
+            value: self._warped(dataset, grid, crs, value, resampling, shared)
+            for value in dict.fromkeys(nodata.values())
+        }
+        # GDAL's warper looks at a mask only where there is no no-data value
+        self._mask = (
+            self._warped(dataset, grid, crs, None, resampling, shared=False)
+            if per_dataset and not self._has_alpha and None not in self._views
+            else None
+        )
+
+    def _warped(
+        self,
+        dataset: rasterio.DatasetReader,
+        grid: SceneGrid,
+        crs: str | rasterio.crs.CRS,
+        nodata: float | None,
+        resampling: Resampling,
+        shared: bool,
+    ) -> rasterio.DatasetReader | WarpedVRT:
+        by_alpha = nodata is None or shared
+        warped = self._stack.enter_context(
+            WarpedVRT(
+                dataset,
+                crs=crs,
+                transform=rasterio.Affine(*grid.transform),
+                height=grid.height,
+                width=grid.width,
+                resampling=resampling,
+                # pixels: as good as exact, so that a value does not depend on the window that is
+                # read (GDAL takes no 0)
+                tolerance=1e-6,
+                src_nodata=nodata,
+                nodata=None if by_alpha else nodata,
+                # without an alpha band, what lies outside the raster would read as 0
+                add_alpha=by_alpha and not self._has_alpha,
+                # else pixels that only some bands lack are blended into values, as if they were
+                # data, and moved off the no-data value
+                UNIFIED_SRC_NODATA="YES" if shared else "NO",
+            )
+        )
+        if not self._pipeline:
+            return warped
+        # rasterio has no option for the transformation; GDAL's description of the raster has one
+        text: str = next(iter(warped.tags(ns="xml:VRT").values()))
+        option = f'<Option key="COORDINATE_OPERATION">{self._pipeline}</Option>'
+        text = text.replace("</TargetSRS>", f"</TargetSRS><Options>{option}</Options>")
+        return self._stack.enter_context(rasterio.open(text))
+
+    def read(self, bands: Sequence[int], window: Window) -> tuple[AnyArray, BoolArray]:
+        """Return pixels ``(bands, height, width)`` in the file's type, and where all have data."""
+        values, valid = [], np.ones((window.height, window.width), dtype=bool)
+        for band in bands:
+            view = self._views[self._nodata[band]]
+            pixels = view.read(band, window=window)
+            valid &= view.read_masks(band, window=window) != 0
+            if view.colorinterp[-1] == ColorInterp.alpha:
+                # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
+                valid &= view.read(view.count, window=window) != 0
+            if self._mask is not None:
+                valid &= self._mask.read_masks(band, window=window) != 0
+                # where the two agree, nothing of what either leaves out was blended in
+                valid &= self._mask.read(band, window=window) == pixels
+            values.append(pixels)
+        return np.stack(values), valid
+
+    def __enter__(self) -> RasterView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+
+def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
+    """Return the raster with its alpha band as one like the others; GDAL's warper has no option."""
+    with rasterio.MemoryFile(ext=".vrt") as file:
+        rasterio.shutil.copy(dataset, file.name, driver="VRT")
+        text = file.read().decode()
+    return rasterio.open(text.replace("<ColorInterp>Alpha<", "<ColorInterp>Undefined<"))
+
+
+def unhidden(dataset: rasterio.DatasetReader, band: int, window: Window) -> BoolArray:
+    """Return where neither the mask nor the alpha band hides a band, ``(height, width)``.
+
+    GDAL's own mask of a band forgets the alpha band where there is a no-data value.
+    """
+    valid: BoolArray = dataset.read_masks(band, window=window) != 0
+    flags = dataset.mask_flag_enums[band - 1]
+    if ColorInterp.alpha in dataset.colorinterp and MaskFlags.nodata in flags:
+        alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        if alpha != band:
+            valid &= dataset.read(alpha, window=window) != 0
+    return valid
+
+
+def usable_nodata(dtype: str, nodata: float | None) -> float | None:
+    """Return a band's no-data value, None where its type cannot hold it (-9999 in uint16)."""
+    if nodata is None or not np.issubdtype(np.dtype(dtype), np.integer):
+        return nodata
+    limits = np.iinfo(dtype)
+    fits = float(nodata).is_integer() and limits.min <= nodata <= limits.max
+    return nodata if fits else None

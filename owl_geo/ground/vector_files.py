@@ -1,0 +1,242 @@
+"""Vector files of every format: which layers and attributes they have, and their features.
+
+GDAL reads most of them. GeoParquet is read by geopandas, since pyogrio's GDAL cannot. GDAL has to
+be told which columns of a CSV hold coordinates, and where in an archive the data set is.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyogrio
+import shapely
+
+_PARQUET = (".parquet", ".geoparquet", ".pq")
+_CSV = (".csv", ".tsv")
+_OSM = (".osm", ".pbf")
+_IN_ARCHIVES = (
+    *_OSM,
+    ".shp",
+    ".gpkg",
+    ".geojson",
+    ".json",
+    ".geojsonl",
+    ".fgb",
+    ".kml",
+    ".gml",
+    ".tab",
+)
+
+_DEGREES = (
+    ("longitude", "latitude"),
+    ("lon", "lat"),
+    ("long", "lat"),
+    ("lng", "lat"),
+    ("decimallongitude", "decimallatitude"),
+)
+_COORDINATES = (*_DEGREES, ("x", "y"), ("easting", "northing"))
+_WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The names of a layer's attributes.
+
+    Args:
+        names: in the file's order; a part of a nested one is called ``names.primary``.
+        are_cut: whether the format cuts names to ten letters.
+    """
+
+    names: tuple[str, ...]
+    are_cut: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What to tell GDAL to open a file."""
+
+    path: str
+    options: dict[str, str] = field(default_factory=dict)
+    degrees: tuple[str, str] | None = None  # the columns of a CSV with longitudes and latitudes
+
+
+def list_layers(path: str) -> list[tuple[str, str | None]]:
+    """Return the layers' names and types of geometry, None for a table without geometry.
+
+    Raises what ``vector.UNREADABLE`` names.
+    """
+    if _is_parquet(path):
+        return [(Path(path).stem, "Unknown")]
+    source = _source(path)
+    if source.options:  # of a CSV, which has one layer
+        layer = str(pyogrio.list_layers(source.path)[0][0])
+        geometry = pyogrio.read_info(source.path, **source.options)["geometry_type"]
+        return [(layer, None if geometry is None else str(geometry))]
+    layers = [(str(name), kind) for name, kind in pyogrio.list_layers(source.path)]
+    if path.lower().endswith(".gpx"):  # always lists all five kinds of layers
+        full = [
+            (name, kind)
+            for name, kind in layers
+            if pyogrio.read_info(source.path, layer=name, force_feature_count=True)["features"]
+        ]
+        return full or layers
+    return layers
+
+
+def attributes(path: str, layer: str) -> Attributes:
+    """Return the attributes of a layer; raises what ``vector.UNREADABLE`` names."""
+    if _is_parquet(path):
+        return Attributes(tuple(_names(_schema(path))))
+    source = _source(path)
+    info = pyogrio.read_info(source.path, layer=layer, **source.options)
+    return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
+
+
+def read(path: str, *, columns: list[str] | None = None, **options: Any) -> gpd.GeoDataFrame:
+    """Read a layer, with all attributes or some, as ``pyogrio.read_dataframe`` does.
+
+    Raises what ``vector.UNREADABLE`` names.
+    """
+    if _is_parquet(path):
+        return _read_parquet(path, columns)
+    source = _source(path)
+    table = pyogrio.read_dataframe(source.path, columns=columns, **options, **source.options)
+    if source.degrees is not None:
+        return _placed(path, table, source.degrees)
+    return table
+
+
+def _source(path: str) -> _Source:
+    name, file = path.lower(), Path(path)
+    if not file.is_file():
+        return _Source(path)
+    if name.endswith(_CSV):
+        return _csv(path)
+    if name.endswith(".gz"):
+        return _Source(f"/vsigzip/{file.absolute()}")
+    if name.endswith(".zip"):
+        return _Source(_in_archive(path))
+    return _Source(path)
+
+
+def _csv(path: str) -> _Source:
+    """Return how to read a CSV; types follow from all of its rows, not from the first ones."""
+    by_name = {str(name).strip().lower(): str(name) for name in pyogrio.read_info(path)["fields"]}
+    options = {"AUTODETECT_TYPE": "YES", "AUTODETECT_SIZE_LIMIT": "0"}
+    for name in _WKT:
+        if name in by_name:
+            return _Source(path, options | {"GEOM_POSSIBLE_NAMES": by_name[name]})
+    for x, y in _COORDINATES:
+        if x in by_name and y in by_name:
+            names = {"X_POSSIBLE_NAMES": by_name[x], "Y_POSSIBLE_NAMES": by_name[y]}
+            degrees = (by_name[x], by_name[y]) if (x, y) in _DEGREES else None
+            return _Source(path, options | names, degrees)
+    return _Source(path, options)
+
+
+def _placed(path: str, table: gpd.GeoDataFrame, columns: tuple[str, str]) -> gpd.GeoDataFrame:
+    """Return the points of a CSV in EPSG:4326; raises ValueError where they are not in degrees."""
+    x, y = columns
+    if table.geometry.isna().any():
+        text = pyogrio.read_dataframe(path, columns=[x, y], read_geometry=False).fillna("")
+        unread = table.geometry.isna() & (text[x] != "") & (text[y] != "")
+        if unread.any():
+            row = text[unread].iloc[0]
+            raise ValueError(f"{x} {row[x]!r} and {y} {row[y]!r} are not degrees")
+    west, south, east, north = table.total_bounds
+    if min(west, south) < -360 or east > 360 or south < -90 or north > 90:
+        raise ValueError(f"its columns {x} and {y} are not in degrees")
+    return table if table.crs is not None else table.set_crs("EPSG:4326")
+
+
+def _in_archive(path: str) -> str:
+    """Return the data set in a zip archive; GDAL itself finds it only at the top.
+
+    Raises ValueError where there are several.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [PurePosixPath(name) for name in archive.namelist()]
+    except zipfile.BadZipFile as error:
+        raise ValueError("it is not a zip archive, or is damaged") from error
+    files = [file for file in files if file.parts[:1] != ("__MACOSX",) and file.name[:2] != "._"]
+    inside = {file for file in files if file.suffix.lower() in _IN_ARCHIVES}
+    databases = {p for file in files for p in (file, *file.parents) if p.suffix.lower() == ".gdb"}
+    inside = {file for file in inside if databases.isdisjoint(file.parents)} | databases
+    folders = {file.parent for file in inside}
+    if len(folders) > 1:
+        names = ", ".join(sorted(map(str, inside)))
+        raise ValueError(f"the archive holds several data sets: {names}. Unpack it and name one")
+    if any(file.suffix.lower() in _OSM for file in inside):
+        raise ValueError("the archive holds an OSM file. Unpack it and name that")
+    if not inside or (folders == {PurePosixPath(".")} and not databases):
+        return path
+    (folder,) = folders
+    within = inside.pop() if len(inside) == 1 else folder
+    return f"/vsizip/{Path(path).absolute()}/{within}"
+
+
+def _is_parquet(path: str) -> bool:
+    if path.lower().endswith(_PARQUET):
+        return True
+    return Path(path).is_dir() and next(Path(path).rglob("*.parquet"), None) is not None
+
+
+def _schema(path: str) -> pa.Schema:
+    """Return the schema of a GeoParquet file or folder; raises ValueError where it is none."""
+    try:
+        schema = pyarrow.dataset.dataset(path, format="parquet").schema
+    except pa.ArrowException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    if b"geo" not in (schema.metadata or {}):
+        raise ValueError(
+            "it is a Parquet file without GeoParquet's metadata, which say where its geometries are"
+        )
+    return schema
+
+
+def _names(schema: pa.Schema) -> list[str]:
+    geometries = json.loads(schema.metadata[b"geo"])["columns"]
+    return _leaves(entry for entry in schema if entry.name not in geometries)
+
+
+def _leaves(fields: Iterable[pa.Field], before: str = "") -> list[str]:
+    """Return the names of attributes, ``names.primary`` for a part of a nested one."""
+    names = []
+    for entry in fields:
+        name = before + entry.name
+        if pa.types.is_struct(entry.type):
+            names += _leaves(entry.type.fields, f"{name}.")
+        elif not pa.types.is_binary(entry.type):
+            names.append(name)
+    return names
+
+
+def _read_parquet(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
+    schema = _schema(path)
+    names = _names(schema) if columns is None else columns
+    column_of = {name: name if name in schema.names else name.split(".")[0] for name in names}
+    geometry = json.loads(schema.metadata[b"geo"])["primary_column"]
+    try:
+        table = gpd.read_parquet(path, columns=[*dict.fromkeys(column_of.values()), geometry])
+    except pa.ArrowException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
+    flat = shapely.force_2d(table.geometry.to_numpy())
+    return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
+
+
+def _part(column: pd.Series, name: str, column_name: str) -> pd.Series:
+    """Return a part of a nested attribute, or the attribute itself where it is not nested."""
+    for key in name.removeprefix(column_name).split(".")[1:]:
+        column = column.map(lambda value, key=key: value.get(key) if value is not None else None)
+    return column

@@ -1,0 +1,165 @@
+"""Which values of a cube stand for none, where that is said otherwise than xarray decodes it.
+
+xarray knows ``_FillValue`` and ``missing_value`` of the CF conventions. Open Data Cube and odc-stac
+write ``nodata``, EOPF and others ``fill_value``, readers of rasters ``nodatavals``; and CF has
+valid ranges besides. All of them speak of values as they are stored, before scale and offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from owl_geo.types import AnyArray, BoolArray
+
+_NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value")
+_FLAGS = ("flag_values", "flag_masks", "flag_meanings")
+_FLAG_NAMES = ("status_flag", "quality_flag")  # CF's standard names end in them
+_EOPF = "_eopf_attrs"  # what EOPF's products say once more, some of them only there
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Values of a variable that stand for none, in the units in which xarray hands them out."""
+
+    values: tuple[tuple[float, ...], ...]  # for each band of the variable, or once for all
+    least: float = -np.inf
+    greatest: float = np.inf
+    tolerance: float = 0.0  # a quarter of the step between stored values, where these are scaled
+
+    @classmethod
+    def of(cls, variable: xr.Variable, n_bands: int) -> Missing | None:
+        """Return what a variable says, None where it says nothing; ``n_bands`` along its axis."""
+        if not np.issubdtype(variable.dtype, np.number):
+            return None
+        attributes = _attributes(variable)
+        scale = _number(variable.encoding.get("scale_factor"), 1.0)
+        offset = _number(variable.encoding.get("add_offset"), 0.0)
+        scaled = (scale, offset) != (1.0, 0.0)
+        # of Zarr 3, what was never written reads as this; 0 may be no more than its default
+        never_written = _number(variable.encoding.get("fill_value"), 0.0)
+        if never_written and "fill_value" not in attributes:
+            attributes = {**attributes, "fill_value": never_written}
+        each = _declared(attributes, n_bands)
+        least, greatest = _valid_range(attributes)
+        if scaled and not _is_unpacked(attributes, variable):
+            least, greatest = sorted((least * scale + offset, greatest * scale + offset))
+        if not any(each) and not np.isfinite([least, greatest]).any():
+            return None
+        return cls(
+            values=tuple(tuple(value * scale + offset for value in values) for values in each),
+            least=least,
+            greatest=greatest,
+            tolerance=abs(scale) / 4 if scaled else 0.0,
+        )
+
+    def of_bands(self, positions: Sequence[int]) -> Missing:
+        """Return the same for some of the variable's bands, in this order."""
+        if len(self.values) == 1:
+            return self
+        return replace(self, values=tuple(self.values[position] for position in positions))
+
+    def dtype(self, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+        """Return the type that holds values of ``dtype`` and not-a-number."""
+        if np.issubdtype(dtype, np.inexact):
+            return dtype
+        return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)  # as xarray has it
+
+    def marked(self, values: AnyArray) -> AnyArray:
+        """Return ``(dates, bands, height, width)`` with not-a-number for what is missing."""
+        bad = np.zeros(values.shape, dtype=bool)
+        reach = self.tolerance
+        for band, missing in enumerate(self.values):
+            part: Any = slice(None) if len(self.values) == 1 else band
+            for value in missing:
+                bad[:, part] |= _near(values[:, part], value, reach)
+        if np.isfinite(self.least):
+            bad |= values < self.least - reach
+        if np.isfinite(self.greatest):
+            bad |= values > self.greatest + reach
+        marked = values.astype(self.dtype(values.dtype))
+        marked[bad] = np.nan
+        return marked
+
+
+def holds_flags(variable: xr.DataArray) -> bool:
+    """Return whether the values are codes of states, by CF's attributes, so that none is a band."""
+    attributes = _attributes(variable.variable)
+    standard_name = str(attributes.get("standard_name", ""))
+    return any(name in attributes for name in _FLAGS) or standard_name.endswith(_FLAG_NAMES)
+
+
+def _attributes(variable: xr.Variable) -> Mapping[str, Any]:
+    more = variable.attrs.get(_EOPF)
+    return {**(more if isinstance(more, Mapping) else {}), **variable.attrs}
+
+
+def _declared(attributes: Mapping[str, Any], n_bands: int) -> list[tuple[float, ...]]:
+    """Return the values that stand for none, for each band where they differ, else once."""
+    each: list[list[float]] = [[] for _ in range(n_bands)]
+    for name in _NODATA:
+        numbers = _numbers(attributes.get(name))
+        if len(numbers) not in (1, n_bands):
+            continue
+        for band, own in enumerate(each):
+            value = numbers[band % len(numbers)]
+            if np.isfinite(value):
+                own.append(value)
+    unique = [tuple(dict.fromkeys(own)) for own in each]
+    return unique[:1] if len(set(unique)) == 1 else unique
+
+
+def _valid_range(attributes: Mapping[str, Any]) -> tuple[float, float]:
+    both = _numbers(attributes.get("valid_range"))
+    least, greatest = both if len(both) == 2 else (-np.inf, np.inf)
+    least = _number(attributes.get("valid_min"), least)
+    greatest = _number(attributes.get("valid_max"), greatest)
+    return (least, greatest) if least <= greatest else (-np.inf, np.inf)
+
+
+def _is_unpacked(attributes: Mapping[str, Any], variable: xr.Variable) -> bool:
+    """Return whether a valid range is in the units of values, although they are stored as integers.
+
+    By the NetCDF user guide it is where its type is that of the scale, and not of what is stored.
+    """
+    stored = variable.encoding.get("dtype")
+    if stored is None or not np.issubdtype(np.dtype(stored), np.integer):
+        return False
+    limits = [attributes.get(name) for name in ("valid_range", "valid_min", "valid_max")]
+    given = [np.asarray(limit) for limit in limits if limit is not None]
+    return all(np.issubdtype(limit.dtype, np.floating) for limit in given)
+
+
+def _near(values: AnyArray, value: float, reach: float) -> BoolArray:
+    if reach:
+        near: BoolArray = np.abs(values - value) <= reach
+        return near
+    if np.issubdtype(values.dtype, np.integer):
+        limits = np.iinfo(values.dtype)
+        if not (value.is_integer() and limits.min <= value <= limits.max):
+            return np.zeros(values.shape, dtype=bool)
+        equal: BoolArray = values == int(value)
+        return equal
+    with np.errstate(over="ignore"):
+        same: BoolArray = values == values.dtype.type(value)
+    return same
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Return the numbers of an attribute, none where it holds anything else."""
+    if value is None or isinstance(value, bool):
+        return ()
+    items = value if isinstance(value, list | tuple) else np.atleast_1d(np.asarray(value)).tolist()
+    try:
+        return tuple(float(item) for item in items)
+    except (TypeError, ValueError):
+        return ()
+
+
+def _number(value: Any, default: float) -> float:
+    numbers = _numbers(value)
+    return numbers[0] if len(numbers) == 1 and not np.isnan(numbers[0]) else default

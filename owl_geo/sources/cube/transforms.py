@@ -1,0 +1,118 @@
+"""Where the attributes of a cube put its pixels, apart from its coordinates.
+
+Coordinates are those of the pixels' centres by convention, but some writers store corners. What
+states the corner of the first pixel is more explicit: GeoZarr's ``spatial:transform``, the
+``transform`` of rasterio and odc, GDAL's ``GeoTransform``, and CF's bounds of a coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from owl_geo.sources.cube.axes import Axes
+
+Transform = tuple[float, float, float, float, float, float]  # a, b, c, d, e, f as in SceneGrid
+
+_SAME = 0.05  # pixels
+_SAME_STEP = 1e-3  # of a pixel, over one pixel
+
+
+def stated_transform(
+    dataset: xr.Dataset,
+    variables: Sequence[Hashable],
+    axes: Axes,
+    mapping: Mapping[str, Any] | None,
+) -> Transform | None:
+    """Return the transform that attributes state, None if they state none."""
+    holders = [*(dataset[key].attrs for key in variables), dataset.attrs]
+    shape = dataset.sizes[axes.y], dataset.sizes[axes.x]
+    for terms in _stated(holders, mapping or {}, shape):
+        a, b, _, d, e, _ = terms
+        in_this_order = (a == 0) == (e == 0)  # in GDAL's order only one of them would be 0
+        if np.isfinite(terms).all() and a * e != b * d and in_this_order:
+            return terms
+    return None
+
+
+def _stated(
+    holders: Sequence[Mapping[Any, Any]], mapping: Mapping[str, Any], shape: tuple[int, int]
+) -> Iterator[Transform]:
+    for attributes in holders:
+        terms = _six(attributes.get("spatial:transform"))
+        if terms and attributes.get("spatial:transform_type", "affine") == "affine":
+            yield _from_centres(terms) if _is_node(attributes) else terms
+        nested = attributes.get("geo:proj")
+        if isinstance(nested, Mapping) and (terms := _six(nested.get("transform"))):
+            yield terms
+        for name in ("proj:transform", "transform"):
+            if terms := _six(attributes.get(name)):
+                yield terms
+    if terms := _six(mapping.get("GeoTransform")):
+        c, a, b, f, d, e = terms
+        yield a, b, c, d, e, f
+    for attributes in holders:
+        box = attributes.get("spatial:bbox")
+        if (
+            isinstance(box, list | tuple | np.ndarray)
+            and len(box) == 4
+            and not _is_node(attributes)
+        ):
+            west, south, east, north = (float(side) for side in box)
+            height, width = shape
+            yield (east - west) / width, 0.0, west, 0.0, (south - north) / height, north
+
+
+def _six(value: Any) -> Transform | None:
+    """Return six numbers from a list, an array or text; the last row of nine is left out."""
+    words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list | tuple | np.ndarray) or len(words) not in (6, 9):
+        return None
+    try:
+        a, b, c, d, e, f = (float(word) for word in words[:6])
+    except (TypeError, ValueError):
+        return None
+    return a, b, c, d, e, f
+
+
+def _is_node(attributes: Mapping[Any, Any]) -> bool:
+    """Return whether positions are those of the pixels' centres, as of a grid's nodes."""
+    return attributes.get("spatial:registration") == "node"
+
+
+def _from_centres(terms: Transform) -> Transform:
+    a, b, c, d, e, f = terms
+    return a, b, c - (a + b) / 2, d, e, f - (d + e) / 2
+
+
+def first_edge(step: float, edge: float, stated_step: float, stated_edge: float) -> float | None:
+    """Return the outer edge of the first pixel along an axis, None if two statements disagree.
+
+    ``edge`` follows from coordinates taken as centres, ``stated_edge`` from attributes. If these
+    are half a pixel apart, the coordinates are those of corners. Whole pixels apart, a part was
+    cut out of the cube and kept the attributes of the whole.
+    """
+    if abs(stated_step - step) > _SAME_STEP * abs(step):
+        return None
+    apart = (stated_edge - edge) / step
+    if abs(apart - round(apart)) < _SAME:
+        return edge
+    if abs(apart + 0.5) < _SAME:
+        return edge - step / 2
+    if abs(apart % 1 - 0.5) < _SAME:
+        return edge + step / 2
+    return None
+
+
+def edge_by_bounds(dataset: xr.Dataset, coordinate: xr.DataArray, step: float) -> float | None:
+    """Return the outer edge of the first pixel by CF's bounds, None if there are none."""
+    name = coordinate.attrs.get("bounds") or coordinate.encoding.get("bounds")
+    if name not in dataset.variables or dataset[name].shape != (coordinate.size, 2):
+        return None
+    low, high = np.sort(dataset[name].to_numpy()[0].astype(np.float64)).tolist()
+    if abs((high - low) - abs(step)) > _SAME * abs(step):
+        return None
+    return float(low if step > 0 else high)

@@ -1,0 +1,168 @@
+"""A folder of rasters as a scene: which of its files are bands, and which lie beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.grid import bounds
+from owl_geo.ground.projections import same_crs
+from owl_geo.sources.bands import Band, doubtful_files
+from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
+from owl_geo.sources.products import Product, is_product, lacks_metadata
+from owl_geo.sources.side_files import is_side_file
+from owl_geo.sources.virtual import is_virtual, sources_of
+from owl_geo.types import SceneGrid
+
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
+_SHOWN = 4  # files in a note
+
+
+def folder_of_rasters(folder: Path, mask: str | None) -> Product:
+    """Take the rasters of a folder for bands, the ``mask`` apart.
+
+    Side files, known by their names, are bands only where they are named, and come after the
+    others, so that a band's number counts bands. Of a VRT and the files that it shows only one is
+    taken: the VRT where it puts them side by side, else the files. A raster that cannot serve does
+    not matter as long as the bands are named.
+
+    Raises SourceError where no raster can be read.
+    """
+    rasters = _Rasters()
+    for path in sorted(folder.iterdir()):
+        is_mask = mask is not None and path.resolve() == Path(mask).resolve()
+        if path.suffix.lower() in _RASTERS and not path.name.startswith(".") and not is_mask:
+            rasters.read(path)
+    rasters.leave_out_doubles()
+    if not rasters.bands:
+        reasons = rasters.unusable or rasters.unusable_beside
+        reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
+        if looks_like_cube(str(folder)):
+            reason = CUBE
+        inside = [one for one in sorted(folder.iterdir()) if one.is_dir() and is_product(one)]
+        remedy = f"did you mean {str(inside[0])!r}?" if inside else ""
+        raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
+    return rasters.product()
+
+
+def by_default(bands: Sequence[Band]) -> tuple[Band, ...]:
+    """Return the bands but for alpha bands and, where others are left, those that are bad."""
+    data = [band for band in bands if not band.alpha]
+    return tuple(band for band in data if not band.bad) or tuple(data)
+
+
+def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]:
+    """Say which bands are left out since their header calls them bad."""
+    bad = [band.name for band in bands if band.bad and band not in default]
+    if not bad:
+        return ()
+    return (
+        f"{_listed(bad)} {_are(bad)} not taken, since the header lists bad bands (bbl); to take "
+        f"one, name it too: --bands ...,{bad[0]}",
+    )
+
+
+@dataclass
+class _Rasters:
+    """The rasters of one folder."""
+
+    bands: dict[Path, tuple[Band, ...]] = field(default_factory=dict)
+    unusable: dict[Path, str] = field(default_factory=dict)
+    unusable_beside: dict[Path, str] = field(default_factory=dict)  # of side files
+    doubles: dict[Path, str] = field(default_factory=dict)  # left out, and what is taken instead
+
+    def read(self, path: Path) -> None:
+        try:
+            self.bands[path] = read_bands(path, path.stem)
+        except SourceError as error:
+            (self.unusable_beside if is_side_file(path.stem) else self.unusable)[path] = str(error)
+
+    def leave_out_doubles(self) -> None:
+        """Leave out each VRT that shows files of the folder, or the files where they make it up."""
+        real = {os.path.realpath(path): path for path in self.bands}
+        grids = {path: bands[0].grid for path, bands in self.bands.items()}
+        for path in [path for path in self.bands if is_virtual(path)]:
+            named = [real.get(os.path.realpath(source)) for source in sources_of(path)]
+            shown = [file for file in named if file is not None and file != path]
+            if shown and _coincide(grids[file] for file in shown):
+                self._drop([path], f"it shows {_listed(file.name for file in shown)}")
+            elif shown:
+                self._drop(shown, f"{path.name} shows the same")
+
+    def _drop(self, paths: Collection[Path], why: str) -> None:
+        for path in paths:
+            if self.bands.pop(path, None) is not None:
+                self.doubles[path] = why
+
+    def product(self) -> Product:
+        """Return the bands, with those of side files after the others."""
+        beside = [path for path in self.bands if is_side_file(path.stem)]
+        if len(beside) == len(self.bands):  # nothing else can be meant
+            beside = []
+        ordered = [path for path in self.bands if path not in beside]
+        extra = tuple(band for path in beside for band in self.bands[path])
+        all_bands = tuple(band for path in ordered for band in self.bands[path])
+        default = by_default(all_bands)
+        notes = _left_out({path: self.bands[path] for path in beside}, self.doubles)
+        raw = [note for note in [lacks_metadata(ordered)] if note]
+        return Product(
+            kind="folder of rasters",
+            bands=(*all_bands, *extra),
+            default=default,
+            unusable=tuple(self.unusable.values()),
+            doubtful=doubtful_files(all_bands),
+            side_files=tuple(str(path) for path in beside),
+            left_out=(*notes, *raw, *bad_bands(all_bands, default)),
+        )
+
+
+def _left_out(
+    beside: Mapping[Path, Sequence[Band]], doubles: Mapping[Path, str]
+) -> tuple[str, ...]:
+    """Say which files of the folder are not among the bands, why, and how to take them."""
+    notes = []
+    if beside:
+        first = next(iter(beside.values()))[0].name
+        notes.append(
+            f"{_listed(path.stem for path in beside)} {_are(beside)} not taken for bands, being "
+            "named as masks, angles, quality layers or pictures are; to take one, name it too: "
+            f"--bands ...,{first}"
+        )
+    by_reason: dict[str, list[Path]] = {}
+    for path, why in doubles.items():
+        by_reason.setdefault(why, []).append(path)
+    notes += [
+        f"{_listed(path.name for path in paths)} {_are(paths)} not taken: {why}; to take it "
+        f"instead: --scene {paths[0]}"
+        for why, paths in by_reason.items()
+    ]
+    return tuple(notes)
+
+
+def _are(things: Collection[object]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _coincide(grids: Iterable[SceneGrid]) -> bool:
+    """Return whether all grids cover the same ground, to within one of the coarsest pixels."""
+    first, *others = grids
+    for other in others:
+        if not same_crs(first.crs, other.crs):
+            return False
+        reach = max(
+            float(np.hypot(grid.transform[0], grid.transform[3])) for grid in (first, other)
+        )
+        if np.abs(np.subtract(bounds(first), bounds(other))).max() > 1.001 * reach:
+            return False
+    return True

@@ -1,0 +1,137 @@
+"""Longitudes from 0 to 360 and from -180 to 180 name one place, whoever uses which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from pyproj import CRS
+
+from owl_geo.concepts import rasters
+from owl_geo.concepts.areas import PolygonLayer, shares
+from owl_geo.concepts.distances import metres_to_nearest
+from owl_geo.concepts.extents import Extent
+from owl_geo.concepts.extents import check as check_extent
+from owl_geo.concepts.pool import LON_LAT, Pool
+from owl_geo.ground.footprints import footprints
+from owl_geo.ground.raster import coverage
+from owl_geo.ground.tiling import tile
+from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.sources.area import AreaOfInterest
+from owl_geo.types import SceneGrid
+
+AMERICA = shapely.box(-120, -40, -60, 40)
+AFRICA = shapely.box(-15, -30, 45, 30)  # across Greenwich
+
+
+def world(first: float, pixel: float = 2.5) -> Windows:
+    """The whole world in patches of 10 degrees, whose first pixel's edge is at a longitude."""
+    grid = SceneGrid("w", "EPSG:4326", (pixel, 0, first, 0, -pixel, 90), 72, 144)
+    return tile(grid, 4, 4).windows
+
+
+def expected(windows: Windows, *places: shapely.Polygon) -> np.ndarray:
+    """Shares of patches by points within them, none of which lies on an outline."""
+    step = (np.arange(16) + 0.5) / 16
+    corners = windows.corners()
+    lon = corners[:, 0, :1] + step * (corners[:, 1, :1] - corners[:, 0, :1])
+    lat = corners[:, 0, 1:] + step * (corners[:, 3, 1:] - corners[:, 0, 1:])
+    lon = (lon + 180) % 360 - 180
+    x, y = np.broadcast_arrays(lon[:, None, :], lat[:, :, None])
+    return shapely.contains_xy(shapely.union_all(places), x, y).mean(axis=(1, 2))
+
+
+@pytest.fixture(params=[-180.0, 0.0, -1.25, -100.0], ids=lambda west: f"from {west:g}")
+def windows(request: pytest.FixtureRequest) -> Windows:
+    return world(request.param)
+
+
+@pytest.mark.parametrize("turn", [0, 360])
+def test_shares_of_a_world_in_degrees(windows: Windows, turn: int) -> None:
+    places = [AMERICA, AFRICA]
+    stored = [shapely.transform(place, lambda xy: xy + np.array([turn, 0])) for place in places]
+    layer = PolygonLayer(np.array(stored), LON_LAT, np.zeros(2, dtype=np.int64))
+    found = shares(windows.footprints(), layer.onto(windows)[0])
+    assert found == pytest.approx(expected(windows, *places), abs=1e-9)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4269", "EPSG:3857"])
+def test_shares_of_a_world_by_layers_in_another_crs(windows: Windows, crs: str) -> None:
+    stored = gpd.GeoSeries([AMERICA, AFRICA], crs=4326).segmentize(0.1).to_crs(crs)
+    layer = PolygonLayer(stored.to_numpy(), CRS.from_user_input(crs), np.zeros(2, dtype=np.int64))
+    found = shares(windows.footprints(), layer.onto(windows)[0])
+    assert found == pytest.approx(expected(windows, AMERICA, AFRICA), abs=1e-3)
+
+
+def test_distances_and_extents_of_a_world(windows: Windows) -> None:
+    centres = windows.centres_in(LON_LAT)[::13]
+    usual = np.stack([(centres[:, 0] + 180) % 360 - 180, centres[:, 1]], axis=-1)
+    stored = np.array([AMERICA, shapely.transform(AFRICA, lambda xy: xy + np.array([360, 0]))])
+    found = metres_to_nearest(centres, stored, LON_LAT)
+    assert (found == 0).tolist() == shapely.intersects_xy(
+        shapely.union(AMERICA, AFRICA), usual
+    ).tolist()
+    assert found == pytest.approx(metres_to_nearest(usual, np.array([AMERICA, AFRICA]), LON_LAT))
+    pool = Pool.of(
+        PoolWindows(
+            {"w": windows.grid},
+            scene=np.zeros(len(windows), dtype=np.int64),
+            row_off=windows.row_off,
+            col_off=windows.col_off,
+            patch_size=windows.patch_size,
+        )
+    )
+    for west in (-180.0, 0.0):
+        assert check_extent("it", Extent(LON_LAT, (west, -90, west + 360, 90)), pool) == 1
+
+
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_rasters_of_a_world(windows: Windows, west: float, tmp_path: Path) -> None:
+    lon = (west + np.arange(144) * 2.5 + 1.25 + 180) % 360 - 180
+    values = np.broadcast_to(lon, (72, 144)).astype("float32")
+    options = {"driver": "GTiff", "height": 72, "width": 144, "count": 1, "dtype": "float32"}
+    path = str(tmp_path / "lon.tif")
+    place = rasterio.Affine(2.5, 0, west, 0, -2.5, 90)
+    with rasterio.open(path, "w", crs="EPSG:4326", transform=place, **options) as dataset:
+        dataset.write(values, 1)
+    pixels = windows.corners()[:, 0, 0][:, None] + 2.5 * np.arange(4) + 1.25
+    true = ((pixels + 180) % 360 - 180).mean(axis=1)
+    # half a pixel at most where the pixels of the two do not meet
+    seam = ((pixels + 180) % 360 - 180).std(axis=1) > 10
+    found = rasters.mean(path, windows)
+    assert found[~seam] == pytest.approx(true[~seam], abs=1.3)
+    assert coverage(path, windows.grid) == pytest.approx(1)
+
+
+def test_an_area_of_interest_on_either_side(windows: Windows, tmp_path: Path) -> None:
+    path = tmp_path / "aoi.gpkg"
+    gpd.GeoDataFrame(geometry=[AMERICA], crs=4326).to_file(path)
+    inside = AreaOfInterest(path).contains_centres(windows)
+    centres = windows.centres()
+    usual = np.stack([(centres[:, 0] + 180) % 360 - 180, centres[:, 1]], axis=-1)
+    assert inside.tolist() == shapely.contains_xy(AMERICA, usual).tolist() and inside.any()
+
+
+def test_footprints_across_the_antimeridian_stay_in_one_piece() -> None:
+    grids = {
+        name: SceneGrid(name, f"EPSG:{code}", (10, 0, x, 0, -10, 8_120_000), 64, 64)
+        for name, code, x in (("west", 32760, 819_200.0), ("east", 32701, 180_000.0))
+    }
+    n = [len(tile(grid, 32, 32).windows) for grid in grids.values()]
+    windows = tile(grids["west"], 32, 32).windows
+    pool = PoolWindows(
+        grids,
+        scene=np.repeat([0, 1], n),
+        row_off=np.tile(windows.row_off, 2),
+        col_off=np.tile(windows.col_off, 2),
+        patch_size=32,
+    )
+    bounds = footprints(pool).bounds
+    assert (bounds.minx < 180).all() and ((bounds.minx < -179) | (bounds.maxx > 179)).all()
+    assert (bounds.maxx - bounds.minx).max() < 0.01
+    middles = (bounds.minx + bounds.maxx) / 2
+    assert middles.between(-180, 180).all()

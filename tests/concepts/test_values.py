@@ -1,0 +1,139 @@
+"""What is typed matches an attribute whatever type a format gives it."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from concept_pools import box, write_layer
+
+from owl_geo.concepts import filters
+from owl_geo.concepts.layers import load
+from owl_geo.concepts.values import has_value, is_given, shown, text_of
+from owl_geo.settings.config import LayerSettings
+
+YES = ("true", "TRUE", "yes", "1")
+NO = ("false", "False", "no", "0")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([True, False, None], dtype=object),
+        pd.Series([True, False, None], dtype="boolean"),
+        pd.Series([1.0, 0.0, np.nan]),
+        pd.Series([1, 0, None], dtype="Int64"),
+        pd.Series(["True", "False", None], dtype=object),
+        pd.Series(["true", "false", ""]),
+        pd.Series(["yes", "no", None], dtype=object),
+        pd.Series(["1", "0", None], dtype=object),
+    ],
+)
+def test_yes_and_no(column: pd.Series) -> None:
+    for typed in YES:
+        assert has_value(column, [typed]).tolist() == [True, False, False], typed
+    for typed in NO:
+        assert has_value(column, [typed]).tolist() == [False, True, False], typed
+    assert is_given(column).tolist() == [True, False, False]
+    assert has_value(column, ["null"]).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([5, 60, 0]),
+        pd.Series([5.0, 60.0, np.nan]),
+        pd.Series([5, 60, None], dtype="Int64"),
+        pd.Series([Decimal(5), Decimal("60.0"), None], dtype=object),
+    ],
+)
+def test_integers(column: pd.Series) -> None:
+    for typed in ("5", "5.0", "05", "+5", "5e0"):
+        assert has_value(column, [typed]).tolist() == [True, False, False], typed
+    assert has_value(column, ["yes", "true", "5.5", "x", "50"]).tolist() == [False] * 3
+    assert is_given(column).tolist()[:2] == [True, True]
+
+
+def test_codes_that_are_text_are_no_numbers() -> None:
+    codes = pd.Series(["05", "5", "112"])
+    assert has_value(codes, ["5"]).tolist() == [False, True, False]
+    assert has_value(codes, ["05"]).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("bits", ["float32", "float64"])
+def test_reals(bits: str) -> None:
+    column = pd.Series([0.1, 2.5, 16777217, np.nan], dtype=bits)
+    assert has_value(column, ["0.1"]).tolist() == [True, False, False, False]
+    assert has_value(column, ["2.50"]).tolist() == [False, True, False, False]
+    assert has_value(column, ["0.1000001"]).tolist() == [False] * 4
+    assert not has_value(column.astype("float64"), ["16777218"]).any()
+    assert is_given(column).tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.to_datetime(["2024-05-01 10:00", "2024-05-02 00:00", None])),
+        pd.Series(pd.to_datetime(["2024-05-01 10:00", "2024-05-02 00:00", None])).dt.tz_localize(
+            "UTC"
+        ),
+        pd.Series(["2024-05-01T12:00:00+02:00", "2024-05-02", None], dtype=object),
+        pd.Series(["2024/05/01 10:00:00", "2024/05/02", None], dtype=object),
+        pd.Series(
+            [datetime.datetime(2024, 5, 1, 10), datetime.date(2024, 5, 2), None], dtype=object
+        ),
+    ],
+)
+def test_dates(column: pd.Series) -> None:
+    for typed in ("2024-05-01", "2024/05/01", "2024-05-01T10:00:00Z", "2024-05-01 10:00"):
+        assert has_value(column, [typed]).tolist() == [True, False, False], typed
+    assert has_value(column, ["2024-05-02"]).tolist() == [False, True, False]
+    assert not has_value(column, ["2024-05-03", "2024-13-01", "2024-05-01T10:01"]).any()
+    assert is_given(column).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".gdb", ".kml", ".geojsonl"])
+def test_every_format_means_the_same(tmp_path: Path, suffix: str) -> None:
+    columns = {
+        "flag": pd.array([True, False, None], dtype="boolean"),
+        "n": pd.array([5, 60, None], dtype="Int64"),
+        "part": [0.1, 2.5, np.nan],
+        "use": ["farm", "wood", None],
+        "since": pd.to_datetime(["2024-05-01 10:00", "2024-05-02 00:00", None]),
+    }
+    boxes = [box(0, column, 1, 1) for column in range(3)]
+    layer = load(
+        LayerSettings(path=write_layer(tmp_path / f"a{suffix}", boxes, "EPSG:4326", **columns)),
+        None,
+    )
+    for key, typed in {
+        "flag": "true",
+        "n": "5",
+        "part": "0.1",
+        "use": "farm",
+        "since": "2024-05-01",
+    }.items():
+        passed = filters.matches(layer.features, [filters.TagFilter(key, (typed,))])
+        assert passed.tolist() == [True, False, False], key
+        missing = filters.matches(layer.features, [filters.TagFilter(key, ("null",))])
+        assert missing.tolist() == [False, False, True], key
+        given = filters.matches(layer.features, [filters.TagFilter(key)])
+        assert given.tolist() == [True, key != "flag", False], key
+
+
+def test_text_of_numbers_beyond_what_integers_hold() -> None:
+    assert text_of(pd.Series([1e300, np.nan])).tolist() == ["1e+300", ""]
+    assert text_of(pd.Series([5.0, np.nan])).tolist() == ["5", ""]
+
+
+def test_values_are_shown_the_most_frequent_ones_of_many() -> None:
+    assert shown(pd.Series(["b", "a", None, "b"])) == "a, b"
+    assert shown(pd.Series([None, ""], dtype=object)) == "no value at all"
+    many = [f"v{number:02}" for number in range(20)]
+    assert shown(pd.Series([*many, "z", "z"])) == (
+        "v00, v01, v02, v03, v04, v05, v06, z and 13 more"
+    )

@@ -1,0 +1,190 @@
+"""Every format that people keep vector layers in gives the same features, or a reason why not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from owl_geo.ground.vector import UNREADABLE
+from owl_geo.ground.vector_files import attributes, list_layers, read
+
+SQUARES = [shapely.box(9 + west, 47, 9.05 + west, 47.1) for west in (0.0, 0.1)]
+FRAME = gpd.GeoDataFrame({"use": ["farm", "wood"]}, geometry=SQUARES, crs="EPSG:4326")
+DRIVERS = {".gdb": "OpenFileGDB", ".geojsonl": "GeoJSONSeq", ".kml": "LIBKML", ".kmz": "LIBKML"}
+
+
+def features(path: Path) -> gpd.GeoDataFrame:
+    ((layer, _),) = list_layers(str(path))
+    assert "use" in attributes(str(path), layer).names
+    return read(str(path), layer=layer, columns=["use"], force_2d=True)
+
+
+def are_squares(found: gpd.GeoDataFrame) -> bool:
+    """A file geodatabase rounds coordinates to billionths."""
+    differences = shapely.symmetric_difference(found.geometry.to_numpy(), SQUARES)
+    return bool((shapely.area(differences) < 1e-8).all())
+
+
+def write(path: Path, frame: gpd.GeoDataFrame = FRAME) -> Path:
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_file(path, driver=DRIVERS.get(path.suffix))
+    return path
+
+
+def zipped(path: Path, files: dict[str, Path]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, file in files.items():
+            archive.write(file, name)
+    return path
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gdb", ".kml", ".kmz", ".parquet"],
+)
+def test_formats(tmp_path: Path, suffix: str) -> None:
+    found = features(write(tmp_path / f"a{suffix}")).sort_values("use")
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert are_squares(found)
+    assert found.crs.is_geographic
+
+
+def test_archives(tmp_path: Path) -> None:
+    write(tmp_path / "a.shp")
+    shapes = {file.name: file for file in tmp_path.glob("a.*")}
+    write(tmp_path / "b.gdb")
+    database = {f"x/b.gdb/{file.name}": file for file in (tmp_path / "b.gdb").iterdir()}
+    geojson = write(tmp_path / "c.geojson")
+    (tmp_path / "c.geojson.gz").write_bytes(gzip.compress(geojson.read_bytes()))
+    nested = {f"my data/{name}": file for name, file in shapes.items()}
+    apple = {f"__MACOSX/my data/._{name}": file for name, file in shapes.items()}
+    for path in (
+        zipped(tmp_path / "top.zip", shapes),
+        zipped(tmp_path / "top.shp.zip", shapes),
+        zipped(tmp_path / "nested.zip", nested | apple),
+        zipped(tmp_path / "one.zip", {"a/b/c.geojson": geojson}),
+        zipped(tmp_path / "database.zip", database),
+        tmp_path / "c.geojson.gz",
+    ):
+        found = features(path)
+        assert found["use"].tolist() == ["farm", "wood"], path
+        assert are_squares(found), path
+    two = zipped(tmp_path / "two.zip", {"a/1.geojson": geojson, "b/2.geojson": geojson})
+    with pytest.raises(UNREADABLE, match=r"several data sets: a/1\.geojson, b/2\.geojson"):
+        list_layers(str(two))
+    with pytest.raises(UNREADABLE, match="holds an OSM file"):
+        list_layers(str(zipped(tmp_path / "osm.zip", {"a.osm.pbf": geojson})))
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4")
+    with pytest.raises(UNREADABLE, match="not a zip archive, or is damaged"):
+        list_layers(str(tmp_path / "cut.zip"))
+
+
+def test_geoparquet_as_overture_has_it(tmp_path: Path) -> None:
+    """Nested attributes, a bounding box for each feature, no CRS because it is the usual one."""
+    frame = FRAME.to_crs("OGC:CRS84").assign(names=[{"primary": "x", "common": None}, None])
+    path = tmp_path / "a.parquet"
+    frame.to_parquet(path, write_covering_bbox=True, schema_version="1.1.0")
+    table = pq.read_table(path)
+    geo = json.loads(table.schema.metadata[b"geo"])
+    del geo["columns"]["geometry"]["crs"]
+    pq.write_table(table.replace_schema_metadata({b"geo": json.dumps(geo).encode()}), path)
+    names = attributes(str(path), "a").names
+    assert names[:3] == ("use", "names.primary", "names.common")
+    found = read(str(path), columns=["names.primary", "use"])
+    assert found["names.primary"].fillna("").tolist() == ["x", ""]
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert found.crs == "OGC:CRS84"
+    assert are_squares(found)
+    parts = tmp_path / "parts"
+    for name in ("theme=a", "theme=b"):
+        (parts / name).mkdir(parents=True)
+        shutil.copy(path, parts / name / "0.parquet")
+    assert len(read(str(parts), columns=[])) == 4
+    geo["columns"]["geometry"]["crs"] = None
+    pq.write_table(table.replace_schema_metadata({b"geo": json.dumps(geo).encode()}), path)
+    assert read(str(path), columns=[]).crs is None
+
+
+def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    FRAME.to_parquet(path, geometry_encoding="geoarrow", schema_version="1.1.0")
+    assert attributes(str(path), "a").names == ("use",)
+    assert are_squares(read(str(path)))
+    FRAME.assign(centre=FRAME.geometry.representative_point()).to_parquet(path)
+    assert attributes(str(path), "a").names == ("use",)
+    assert are_squares(read(str(path)))
+
+
+def test_parquet_that_is_no_layer(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pq.read_table(write(path)).replace_schema_metadata(None), path)
+    with pytest.raises(UNREADABLE, match="without GeoParquet's metadata"):
+        attributes(str(path), "a")
+    path.write_bytes(b"PAR1 cut PAR1")
+    with pytest.raises(UNREADABLE):
+        read(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "use,lon,lat\nfarm,9.5,47.1\nwood,9.6,47.2\n,,\n",
+        "\ufeffLONGITUDE;LATITUDE;use\n9.5;47.1;farm\n9.6;47.2;wood\n",
+        "use;lon;lat\nfarm;9,5;47,1\nwood;9,6;47,2\n",
+        "use,decimalLatitude,decimalLongitude\nfarm,47.1,9.5\nwood,47.2,9.6\n",
+    ],
+)
+def test_csv_of_longitudes_and_latitudes(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    found = features(tmp_path / "a.csv")[:2]
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert found.geometry.x.tolist() == [9.5, 9.6] and found.geometry.y.tolist() == [47.1, 47.2]
+    assert found.crs == "EPSG:4326"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("lon,lat\n9.5,47.1\nabc,47.2\n", "lon 'abc' and lat '47.2' are not degrees"),
+        ("lon,lat\n9°30'E,47.1\n", "are not degrees"),
+        ("lon,lat\n500000,5200000\n", "columns lon and lat are not in degrees"),
+    ],
+)
+def test_csv_of_something_else_than_degrees(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UNREADABLE, match=why):
+        read(str(tmp_path / "a.csv"))
+
+
+def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
+    rows = "".join(f'{use};"{shape.wkt}"\n' for use, shape in zip("ab", SQUARES, strict=True))
+    (tmp_path / "a.csv").write_text("use;geometry\n" + rows)
+    found = features(tmp_path / "a.csv")
+    assert are_squares(found) and found.crs is None
+    (tmp_path / "b.csv").write_text("use,x,y\na,500000,5200000\n")
+    assert features(tmp_path / "b.csv").crs is None
+    (tmp_path / "c.csv").write_text("use,size\na,5\n")
+    assert list_layers(str(tmp_path / "c.csv")) == [("c", None)]
+
+
+def test_types_in_a_csv_follow_from_all_its_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{number},9.5,47.1\n" for number in range(200_000))
+    (tmp_path / "a.csv").write_text(f"use,lon,lat\n{rows}wood,9.5,47.1\n05,9.5,47.1\n")
+    assert features(tmp_path / "a.csv")["use"].tolist()[-3:] == ["199999", "wood", "05"]
+
+
+def test_gpx_has_the_layers_that_are_not_empty(tmp_path: Path) -> None:
+    points = FRAME.rename(columns={"use": "name"}).set_geometry(FRAME.representative_point())
+    points.to_file(tmp_path / "a.gpx", driver="GPX")
+    assert [name for name, _ in list_layers(str(tmp_path / "a.gpx"))] == ["waypoints"]
+    assert read(str(tmp_path / "a.gpx"), layer="waypoints")["name"].tolist() == ["farm", "wood"]

@@ -1,0 +1,141 @@
+"""Missing values of cubes, as those who write cubes declare them; and flags, which are no bands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from cubes import cube, write_netcdf, write_zarr
+from numpy.typing import NDArray
+
+from owl_geo.sources.cube.source import CubeSource
+
+SIZE = 8
+MISSING = 200  # where the last eight columns have no value on any date
+
+
+def dates(missing: Any = MISSING, dtype: str = "uint16") -> NDArray[Any]:
+    """Three dates of one band, 1000 everywhere, another third missing on each; 8 x 32 pixels."""
+    values = np.full((3, 1, SIZE, 4 * SIZE), 1000, dtype)
+    for k in range(3):
+        values[k, 0, :, k * SIZE : (k + 1) * SIZE] = missing
+    values[..., 3 * SIZE :] = missing
+    return values
+
+
+def read(source: CubeSource) -> NDArray[Any]:
+    return source.read(source.index["patch_id"].tolist())
+
+
+def opened(array: xr.DataArray, how: str, folder: Path) -> CubeSource:
+    """Return a source of the cube: by its path, or opened with xarray, decoded or raw."""
+    path = write_netcdf(folder / "cube.nc", array) if how == "netcdf" else folder / "cube.zarr"
+    if how != "netcdf":
+        write_zarr(path, array, zarr_format=3 if "3" in how else 2)
+    if "memory" not in how:
+        return CubeSource(path, patch_size=SIZE)
+    raw = xr.open_zarr(path, mask_and_scale="decoded" in how, consolidated=False)
+    return CubeSource(raw.set_coords("crs"), patch_size=SIZE)
+
+
+@pytest.mark.parametrize("how", ["netcdf", "zarr 2", "zarr 3", "memory raw", "memory decoded"])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"nodata": MISSING},
+        {"fill_value": MISSING},
+        {"nodatavals": [MISSING]},
+        {"missing_value": MISSING},
+        {"valid_range": [300, 2000]},
+        {"valid_min": 300},
+        {"_eopf_attrs": {"fill_value": MISSING}},
+    ],
+    ids=lambda attributes: next(iter(attributes)),
+)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_what_is_declared_missing_has_no_part_in_a_median(
+    attributes: dict[str, Any], how: str, scaled: bool, tmp_path: Path
+) -> None:
+    if how == "netcdf" and "_eopf_attrs" in attributes:
+        pytest.skip("NetCDF has no nested attributes")
+    array = cube(dates())
+    if "missing_value" in attributes:  # of the type of what is stored
+        attributes = {"missing_value": np.uint16(MISSING)}
+    scale = {"scale_factor": 0.0001, "add_offset": -0.1} if scaled else {}
+    array.attrs |= attributes | scale
+    source = opened(array, how, tmp_path)
+    assert len(source.index) == 3
+    assert read(source) == pytest.approx(0 if scaled else 1000, abs=1e-6)
+
+
+def test_a_valid_range_may_be_in_the_units_of_values() -> None:
+    """By the NetCDF user guide, where it has the type of the scale."""
+    array = cube(dates())
+    array.attrs |= {"scale_factor": 0.001, "add_offset": 0.0, "valid_range": np.array([0.3, 2.0])}
+    source = CubeSource(array, patch_size=SIZE)
+    assert len(source.index) == 3
+    assert read(source) == pytest.approx(1)
+
+
+def test_each_band_may_have_a_value_of_its_own() -> None:
+    values = np.full((2, SIZE, 3 * SIZE), 7, "int32")
+    values[0, :, :SIZE], values[1, :, SIZE : 2 * SIZE] = -1, -2
+    values[0, :, 2 * SIZE :] = -2  # which is none of the first band's
+    array = cube(values)
+    array.attrs["nodatavals"] = (-1.0, -2.0)
+    for bands, left in (((), [2]), (("B3",), [0, 2]), (("B3", "B2"), [2])):
+        source = CubeSource(array, bands=bands, patch_size=SIZE)
+        assert (source.index["col_off"] // SIZE).tolist() == left
+
+
+@pytest.mark.parametrize("nodata", ["NaN", np.nan, None, "none", [], 70000, 0.5, True])
+def test_what_no_pixel_can_be_marks_nothing(nodata: Any) -> None:
+    array = cube(dates())
+    array.attrs["nodata"] = nodata
+    source = CubeSource(array, time="first", patch_size=SIZE)
+    assert len(source.index) == 4
+
+
+def test_what_zarr_3_reads_where_nothing_was_written_is_missing(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"zarr_format": 3, "consolidated": False}
+    path = write_zarr(tmp_path / "cube.zarr", cube(dates()[0]), **options)
+    group = zarr.open_group(path)
+    whole = group["reflectance"]
+    assert isinstance(whole, zarr.Array)
+    attributes = dict(whole.attrs)
+    more: dict[str, Any] = {"dimension_names": ["band", "y", "x"], "attributes": attributes}
+    fresh = group.create_array(
+        "reflectance", shape=whole.shape, dtype="uint16", chunks=(1, SIZE, SIZE), fill_value=65535,
+        overwrite=True, **more,
+    )  # fmt: skip
+    fresh[:, :, SIZE:] = 1000
+    assert len(CubeSource(path, patch_size=SIZE).index) == 3
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"flag_values": [0, 1, 2], "flag_meanings": "land cloud water"},
+        {"flag_masks": [1, 2], "flag_meanings": "cloud shadow"},
+        {"standard_name": "surface_reflectance status_flag"},
+    ],
+    ids=["values", "masks", "standard name"],
+)
+def test_flags_are_bands_only_where_they_are_asked_for(
+    attributes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    values = cube(dates()[0]).isel(band=0, drop=True)
+    flags = values.copy(data=np.ones(values.shape, "uint8"))
+    flags.attrs = {"grid_mapping": "crs", **attributes}
+    dataset = xr.Dataset({"red": values, "SCL": flags})
+    source = CubeSource(dataset, patch_size=SIZE)
+    source.check_bands()
+    assert source.bands == ("red",)
+    assert "SCL holds flags and is no band; name it with --bands" in caplog.text
+    assert CubeSource(dataset, bands=("SCL", "red"), patch_size=SIZE).bands == ("SCL", "red")
+    # a cube of nothing else is read for what it is
+    assert CubeSource(dataset[["SCL"]], patch_size=SIZE).bands == ("SCL",)

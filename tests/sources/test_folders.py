@@ -1,0 +1,322 @@
+"""Which files of a folder are its scene: bands, side files, and virtual rasters of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from rasterio.transform import from_origin
+from rasterio.vrt import WarpedVRT
+from rasters import ORIGIN, UTM, coordinates, make_landsat, write_raster
+
+from owl_geo.errors import SourceError
+from owl_geo.settings.config import SceneSettings
+from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.scene_words import find_scenes
+from owl_geo.sources.scenes import describe_scene, open_scenes
+from owl_geo.sources.side_files import is_side_file
+
+
+def bands_of(folder: Path) -> list[str]:
+    return [band.name for band in describe_scene(folder).default]
+
+
+def write(folder: Path, name: str, bands: int = 1, dtype: str = "uint16", size: int = 32) -> Path:
+    return write_raster(folder / name, coordinates(size, size, bands, dtype), pixel=320 / size)
+
+
+def stacked(folder: Path, name: str, files: list[str], *, size: int = 32) -> Path:
+    """Write a VRT with a band per file, as gdalbuildvrt -separate does."""
+    x, y = ORIGIN
+    bands = "".join(
+        f'<VRTRasterBand dataType="UInt16" band="{i}"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{file}</SourceFilename><SourceBand>1</SourceBand>'
+        "</SimpleSource></VRTRasterBand>"
+        for i, file in enumerate(files, start=1)
+    )
+    path = folder / name
+    path.write_text(
+        f'<VRTDataset rasterXSize="{size}" rasterYSize="{size}"><SRS>{UTM}</SRS>'
+        f"<GeoTransform>{x},10,0,{y},0,-10</GeoTransform>{bands}</VRTDataset>"
+    )
+    return path
+
+
+# --- side files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        *("TCI", "T31UFS_20240101_SCL_20m", "CLD", "CLP", "sunAzimuthAngles", "viewZenithMean"),
+        *("dataMask", "preview", "L2A_PVI", "MSK_CLASSI_B00", "MSK_CLDPRB_20m", "QA60"),
+        *("HLS.S30.T10SEG.2021.v2.0.Fmask", "HLS.S30.SZA", "x_SR_QA_AEROSOL", "LC08_ST_ATRAN"),
+        *("20240101_3B_udm2_clip", "20240101_DN_udm", "SENTINEL2A_CLM_R1", "S_SAT_R2"),
+        *("ENMAP01-L2A-QL_VNIR", "ENMAP01-L2A-QL_QUALITY_CIRRUS", "cloud_mask", "AOT_10m"),
+    ],
+)
+def test_side_files_are_known_by_name(stem: str) -> None:
+    assert is_side_file(stem)
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        *("B02", "x_B8A_20m", "nir", "aerosol", "coastal_aerosol", "thermal", "cirrus", "lsat7_20"),
+        *("cloud_free_B04", "SENTINEL2B_FRE_B8", "sat_image", "AnalyticMS_SR_8b_clip", "dem"),
+        *("LC08_ST_B10", "vv", "ndvi", "pan", "SPECTRAL_IMAGE", "visual_red", "10m"),
+    ],
+)
+def test_bands_are_not_taken_for_side_files(stem: str) -> None:
+    assert not is_side_file(stem)
+
+
+def test_side_files_are_bands_only_where_they_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "s2"
+    for name in ("B02", "B03", "B04"):
+        write(folder, f"{name}.tif")
+    write(folder, "AOT.tif", size=16)
+    write(folder, "SCL.tif", dtype="uint8", size=16)
+    write(folder, "TCI.tif", 3, "uint8")
+    scene = describe_scene(folder)
+    assert [band.name for band in scene.default] == ["B02", "B03", "B04"]
+    assert scene.doubtful == ()
+    assert any("AOT, SCL, TCI" in note and "--bands" in note for note in scene.left_out)
+    assert GeoTiffSource(folder, bands=("1", "SCL")).bands == ("B02", "SCL")
+    assert GeoTiffSource(folder, bands=("TCI_red", "b3")).bands == ("TCI_red", "B03")
+    by_colour = open_scenes([SceneSettings(name="s2", path=str(folder))], ["red", "blue"])
+    assert [Path(band.path).name for band in by_colour[0].bands] == ["B04.tif", "B02.tif"]
+
+
+def test_side_files_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    folder = tmp_path / "s2"
+    write(folder, "B02.tif")
+    write(folder, "B03.tif")
+    write_raster(folder / "preview.tif", coordinates(7, 9, 3, "uint8"), crs="EPSG:4326", pixel=1)
+    write_raster(folder / "x_udm2.tif", coordinates(8, 8, 1, "uint8"), crs=None)
+    (folder / "quicklook.jp2").write_text("not a raster")
+    assert GeoTiffSource(folder).bands == ("B02", "B03")
+
+
+def test_what_macos_leaves_beside_files_is_not_a_raster(tmp_path: Path) -> None:
+    write(tmp_path / "f", "B02.tif")
+    (tmp_path / "f" / "._B02.tif").write_bytes(b"\0\5\x16\7")
+    assert GeoTiffSource(tmp_path / "f").bands == ("B02",)
+
+
+def test_a_folder_of_side_files_alone_is_taken_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "f", "TCI.tif", 3, "uint8")
+    assert bands_of(tmp_path / "f") == ["TCI_red", "TCI_green", "TCI_blue"]
+
+
+def test_quality_layers_of_several_bands_are_not_bands(tmp_path: Path) -> None:
+    stem = "20240101_100000_00_2400_3B"
+    write(tmp_path / "planet", f"{stem}_AnalyticMS_SR_8b_clip.tif", 8)
+    write(tmp_path / "planet", f"{stem}_udm2_clip.tif", 8, "uint8")
+    assert len(bands_of(tmp_path / "planet")) == 8
+    write(tmp_path / "enmap", "ENMAP01-L2A-SPECTRAL_IMAGE.TIF", 20, "int16")
+    write(tmp_path / "enmap", "ENMAP01-L2A-QL_PIXELMASK.TIF", 20, "uint8")
+    write(tmp_path / "enmap", "ENMAP01-L2A-QL_SWIR.TIF", 3, "uint8")
+    assert bands_of(tmp_path / "enmap") == [
+        f"ENMAP01-L2A-SPECTRAL_IMAGE_band_{i}" for i in range(1, 21)
+    ]
+
+
+# --- virtual rasters of the files beside them -----------------------------------------------------
+
+
+def test_a_stack_of_the_files_beside_it_is_not_taken_twice(tmp_path: Path) -> None:
+    names = ["B02.tif", "B03.tif", "B04.tif"]
+    for name in names:
+        write(tmp_path / "f", name)
+    path = stacked(tmp_path / "f", "stack.vrt", names)
+    stacked(tmp_path / "f", "stack_of_stack.vrt", ["stack.vrt"])
+    scene = describe_scene(tmp_path / "f")
+    assert [band.name for band in scene.bands] == ["B02", "B03", "B04"]
+    assert any(
+        note.startswith("stack.vrt is not taken: it shows B02.tif") for note in scene.left_out
+    )
+    assert len(describe_scene(path).bands) == 3  # asked for by itself
+
+
+def test_a_vrt_that_turns_a_file_round_is_not_taken_twice(tmp_path: Path) -> None:
+    x, y = ORIGIN
+    south_up = rasterio.Affine(10, 0, x, 0, 10, y - 320)
+    path = write_raster(tmp_path / "f" / "x.tiff", coordinates(32, 32, 4), transform=south_up)
+    north_up = from_origin(x, y, 10, 10)
+    with (
+        rasterio.open(path) as dataset,
+        WarpedVRT(dataset, transform=north_up, width=32, height=32) as turned,
+    ):
+        rasterio.shutil.copy(turned, tmp_path / "f" / "x.vrt", driver="VRT")
+    assert len(describe_scene(tmp_path / "f").bands) == 4
+    found = find_scenes([str(tmp_path / "f" / "*")])
+    assert [scene.path for scene in found.scenes] == [str(path)]
+
+
+def test_a_mosaic_stands_for_the_tiles_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    x, y = ORIGIN
+    parts = ""
+    for i in range(2):
+        write_raster(
+            folder / f"B02_{i}.tif",
+            coordinates(32, 16, 1) + np.uint16(100 * i),
+            transform=from_origin(x + 160 * i, y, 10, 10),
+        )
+        parts += (
+            f'<SimpleSource><SourceFilename relativeToVRT="1">B02_{i}.tif</SourceFilename>'
+            '<SourceBand>1</SourceBand><SrcRect xOff="0" yOff="0" xSize="16" ySize="32"/>'
+            f'<DstRect xOff="{16 * i}" yOff="0" xSize="16" ySize="32"/></SimpleSource>'
+        )
+    (folder / "B02.vrt").write_text(
+        f'<VRTDataset rasterXSize="32" rasterYSize="32"><SRS>{UTM}</SRS>'
+        f"<GeoTransform>{x},10,0,{y},0,-10</GeoTransform>"
+        f'<VRTRasterBand dataType="UInt16" band="1">{parts}</VRTRasterBand></VRTDataset>'
+    )
+    source = GeoTiffSource(folder)
+    assert source.bands == ("B02",)
+    assert source.read(["f/0/0"])[0, 0, 5, [0, 16]].tolist() == [5, 105]
+
+
+def test_a_vrt_named_beside_its_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tile = write(tmp_path, "a.tif")
+    path = stacked(tmp_path, "v.vrt", ["a.tif"])
+    assert len(find_scenes([str(tile), str(path)]).scenes) == 2
+    assert f"{path} shows files that are scenes too" in caplog.text
+    caplog.clear()
+    present = [SceneSettings(name="a", path=str(tile))]
+    assert len(find_scenes([str(path)], present=present).scenes) == 1
+    assert "are scenes too" in caplog.text
+
+
+def test_a_pattern_keeps_a_vrt_that_shows_other_files(tmp_path: Path) -> None:
+    write(tmp_path / "tiles", "a.tif")
+    write(tmp_path / "elsewhere", "b.tif")
+    stacked(tmp_path / "tiles", "b.vrt", ["../elsewhere/b.tif"])
+    found = find_scenes([str(tmp_path / "tiles" / "*")])
+    assert [scene.name for scene in found.scenes] == ["a", "b"]
+    assert [scene.name for scene in find_scenes([str(tmp_path / "tiles" / "*.vrt")]).scenes] == [
+        "b"
+    ]
+
+
+# --- Landsat --------------------------------------------------------------------------------------
+
+
+def _as_xml(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        key, _, value = (part.strip().strip('"') for part in line.partition("="))
+        if key == "GROUP":
+            lines.append(f"<{value}>")
+        elif key == "END_GROUP":
+            lines.append(f"</{value}>")
+        elif value:
+            lines.append(f"<{key}>{value}</{key}>")
+    return "\n".join(lines)
+
+
+def _as_json(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        key, _, value = (part.strip().strip('"') for part in line.partition("="))
+        if key == "GROUP":
+            lines.append(f'"{value}": {{')
+        elif key == "END_GROUP":
+            lines[-1] = lines[-1].rstrip(",")
+            lines.append("},")
+        elif value:
+            lines.append(f'"{key}": "{value}",')
+    return "{" + "\n".join(lines).rstrip(",") + "}"
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("form", ["txt", "xml", "json", "lower case"])
+def test_each_form_of_landsat_metadata_says_the_same(level: int, form: str, tmp_path: Path) -> None:
+    folder = make_landsat(tmp_path, level)
+    expected = GeoTiffSource(folder)
+    patch = expected.read([f"{folder.name}/32/0"])
+    (metadata,) = folder.glob("*_MTL.txt")
+    text = metadata.read_text()
+    if form == "xml":
+        metadata.with_suffix(".xml").write_text(_as_xml(text))
+    elif form == "json":
+        metadata.with_suffix(".json").write_text(_as_json(text))
+    if form in ("xml", "json"):
+        metadata.unlink()
+    if form == "lower case":
+        for path in folder.glob("*.TIF"):
+            path.rename(path.with_suffix(".tif"))
+    source = GeoTiffSource(folder)
+    assert source.bands == expected.bands
+    assert np.array_equal(source.read([f"{folder.name}/32/0"]), patch)
+    assert describe_scene(folder).mask is not None
+
+
+@pytest.mark.parametrize("left", ["nothing", "files that say nothing"])
+def test_landsat_of_level_2_does_without_metadata(left: str, tmp_path: Path) -> None:
+    folder = make_landsat(tmp_path)
+    (metadata,) = folder.glob("*_MTL.txt")
+    metadata.unlink()
+    if left != "nothing":
+        metadata.with_suffix(".xml").write_text("<LANDSAT_METADATA_FILE/>")
+        metadata.with_suffix(".json").write_text("{}")
+    source = GeoTiffSource(folder)
+    assert source.bands == ("SR_B2", "SR_B3", "SR_B4", "SR_B5")
+    pixels = np.array([2, 3, 4, 5]) * 1000.0 + 40
+    patch = source.read([f"{folder.name}/32/0"])[0]
+    assert patch[:, 8, 0] == pytest.approx(2.75e-05 * pixels - 0.2, abs=1e-6)
+    assert describe_scene(folder).mask is not None
+    heat = GeoTiffSource(folder, bands=("thermal",)).read([f"{folder.name}/32/0"])[0]
+    assert heat[0, 8, 0] == pytest.approx(10_040 * 0.00341802 + 149)
+
+
+def test_landsat_of_level_1_without_metadata_has_no_quality_files_among_its_bands(
+    tmp_path: Path,
+) -> None:
+    folder = make_landsat(tmp_path, 1)
+    next(folder.glob("*_MTL.txt")).unlink()
+    assert not [name for name in bands_of(folder) if "QA" in name]
+    assert any("raw numbers" in note for note in describe_scene(folder).left_out)
+
+
+def test_metadata_of_level_1_that_say_nothing_are_refused(tmp_path: Path) -> None:
+    folder = make_landsat(tmp_path, 1)
+    next(folder.glob("*_MTL.txt")).write_text("")
+    with pytest.raises(SourceError, match=r"lacks what Landsat .*; fetch LC08_.*_MTL.txt"):
+        GeoTiffSource(folder)
+
+
+@pytest.mark.parametrize("first", [1, 4])
+def test_the_multispectral_scanner_counts_from_4_on_landsat_1_to_3(
+    first: int, tmp_path: Path
+) -> None:
+    stem = "LM01_L1TP_212030_19730601_20200909_02_T2"
+    terms = ""
+    for number in range(first, first + 4):
+        pixels = np.full((1, 32, 32), 10 * number, np.uint8)
+        write_raster(tmp_path / stem / f"{stem}_B{number}.TIF", pixels, pixel=60)
+        terms += f"REFLECTANCE_MULT_BAND_{number} = 0.002\nREFLECTANCE_ADD_BAND_{number} = 0\n"
+    (tmp_path / stem / f"{stem}_MTL.txt").write_text(
+        'GROUP = IMAGE_ATTRIBUTES\nSENSOR_ID = "MSS"\nSUN_ELEVATION = 30\n'
+        "END_GROUP = IMAGE_ATTRIBUTES\nGROUP = LEVEL1_RADIOMETRIC_RESCALING\n"
+        f"{terms}END_GROUP = LEVEL1_RADIOMETRIC_RESCALING\nEND\n"
+    )
+    source = GeoTiffSource(tmp_path / stem, bands=("green", "red", "nir"))
+    patch = source.read([f"{stem}/0/0"])[0, :, 0, 0]
+    assert patch == pytest.approx(np.array([first, first + 1, first + 3]) * 0.04)
+
+
+def test_a_mask_in_a_folder_counts_although_it_is_a_side_file(tmp_path: Path) -> None:
+    write(tmp_path / "f", "B02.tif")
+    mask = write(tmp_path / "f", "SCL.tif", dtype="uint8")
+    scene = SceneSettings(name="s", path=str(tmp_path / "f"), mask=str(mask))
+    source = GeoTiffSource(scene, mask_bad=[0, 1, 2, 3], min_valid=0.1)
+    assert source.bands == ("B02",)
+    assert source.index["valid_fraction"].tolist() == [28 / 32]

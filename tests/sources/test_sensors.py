@@ -1,0 +1,67 @@
+"""A code of a band means something only together with its sensor."""
+
+from __future__ import annotations
+
+import pytest
+
+from owl_geo.sources.sensors import by_code, sensor_of
+
+
+def b(*numbers: int, width: int = 1) -> tuple[str, ...]:
+    return tuple(f"B{number:0{width}d}" for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("names", "texts", "sensor"),
+    [
+        (b(2, 3, 4, 8, width=2), (), "sentinel2"),
+        (b(2, 3, 4, 8), (), "sentinel2"),
+        ((*b(2, 3, 4, 5, 6, 7, 8, 11, 12, width=2), "B8A"), (), "sentinel2"),
+        (b(2, 3, 4, 5, 6, 7, 8, 11, 12), (), "sentinel2"),  # Landsat has no B12
+        (b(2, 3, 4, 8), ("LC08_L1TP_198030_20210601_20210608_02_T1",), "oli"),
+        (b(1, 2, 3, 4, 5, 7), ("LE07_L2SP_198030",), "tm"),
+        (b(1, 2, 3, 4), ("Sentinel-2A MSI",), "sentinel2"),
+        (b(1, 2, 3, 4), ("LANDSAT_5 TM",), "tm"),
+        (b(1, 2, 3, 4, 5, 6, 7), (), None),  # Landsat, nobody knows which
+        (("SR_B1", "SR_B5", "SR_B6"), (), "oli"),
+        (("SR_B4", "SR_B5"), (), None),
+        (("SR_B4", "SR_B5"), ("l8_2021",), "oli"),
+        (b(4, 5), ("l8_2021",), None),
+        (("sur_refl_b01", "sur_refl_b02"), (), "modis"),
+        (("sur_refl_b01_1", "sur_refl_b02_1"), (), "modis"),
+        (("Nadir_Reflectance_Band1",), (), "modis"),
+        (b(0, 1, 2, 3), (), None),  # Pleiades
+        (b(1, 2, 3, 4), (), None),  # SPOT
+        (("B01", "B02", "B3N", "B04", "B08"), (), "aster"),
+        (b(*range(4, 10), width=2), (), None),  # ASTER's shortwave infrared
+        (b(*range(1, 13)), (), None),  # VENuS
+        (b(*range(1, 13)), ("VENUS-XS_20180201",), "venus"),
+        (b(*range(1, 17), width=2), (), None),  # AHI
+        (b(*range(1, 7), width=2), (), None),  # AHI's reflective bands
+        (b(*range(1, 7), width=2), ("HS_H09_20230101",), "ahi"),
+        (("HLS.L30.T31TFL.B05", "HLS.L30.T31TFL.B04"), (), "oli"),
+        (("HLS.S30.T31TFL.B05", "HLS.S30.T31TFL.B04"), (), "sentinel2"),
+        (b(1, 2), ("raster of the master plan",), None),
+        (b(4, 5), ("landsat-8 and sentinel-2 fused",), None),
+    ],
+)
+def test_which_sensor(names: tuple[str, ...], texts: tuple[str, ...], sensor: str | None) -> None:
+    assert sensor_of(names, *texts) == sensor
+
+
+@pytest.mark.parametrize(
+    ("sensor", "names", "commons"),
+    [
+        ("modis", [f"sur_refl_b0{i}" for i in range(1, 5)], ("red", "nir", "blue", "green")),
+        ("modis", ["sur_refl_b02_1"], ("nir",)),
+        ("aster", ["B01", "B02", "B3N", "B08"], ("green", "red", "nir", None)),
+        ("oli", ["SR_B5", "B8", "band_4"], ("nir", "pan", None)),
+        ("tm", ["SR_B5", "B4"], ("swir1", "nir")),
+        ("sentinel2", ["x_B08", "B8A, central wavelength 865 nm"], ("nir", "nir08")),
+        (None, ["B08", "B04"], (None, None)),
+    ],
+)
+def test_what_codes_mean(
+    sensor: str | None, names: list[str], commons: tuple[str | None, ...]
+) -> None:
+    assert by_code(names, sensor) == commons
