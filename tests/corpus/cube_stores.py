@@ -153,6 +153,8 @@ def odc_stac(folder: Path) -> Made:
         values, plane = _dates(number, 0)
         data[name] = (("time", "y", "x"), values, {"nodata": 0, "grid_mapping": "spatial_ref"})
         read.append(plane)
+    classes = np.full((3, SIZE, SIZE), 4, "uint8")
+    data["scl"] = (("time", "y", "x"), classes, {"nodata": 0, "grid_mapping": "spatial_ref"})
     axis = {"units": "metre", "crs": CRS}
     data = data.assign_coords(
         time=_DAYS,
@@ -359,7 +361,7 @@ CUBE_STORES = (
         odc_stac,
         {name: name for name in ("blue", "green", "nir", "red")},
         values=_MEDIAN,
-        missing="the attribute `nodata`",
+        missing="the attribute `nodata`; `scl` is no band",
         position=_CENTRES,
         options=_CUBE,
     ),

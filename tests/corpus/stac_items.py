@@ -213,7 +213,7 @@ STAC_ITEMS = (
     Layout(
         "STAC 1.0 item of Landsat Collection 2",
         landsat,
-        {"red": "red", "nir08": "nir08"},
+        {"OLI_B4": "red", "nir08": "nir08"},
         values=f"surface {REFLECTANCE}, by the item's scale and offset",
         missing="the item's no-data value; QA_PIXEL is no band",
     ),
