@@ -292,9 +292,9 @@ def _bands_of(layout: Any) -> str:
         + (f" {common}" if common not in (None, name) else "")
         for name, common in layout.bands.items()
     ]
-    if len(bands) <= _MANY_BANDS:
-        return ", ".join(bands)
-    return f"{len(bands)} bands, {bands[0]} to {bands[-1]}"
+    many = f"{len(bands)} bands, {bands[0]} to {bands[-1]}"
+    text = ", ".join(bands) if len(bands) <= _MANY_BANDS else many
+    return f"{text}; with `--bands`" if "--bands" in layout.options else text
 
 
 def notebook() -> str:

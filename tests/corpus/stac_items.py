@@ -172,6 +172,22 @@ def landsat(folder: Path) -> Made:
     return Made(scene, _read(files, 2.75e-05, -0.2))
 
 
+_NAIP = {"Red": "red", "Green": "green", "Blue": "blue", "NIR": "nir"}
+
+
+def naip(folder: Path) -> Made:
+    """Write an item of NAIP: four bands of 8 bits in one asset, whose file has no names."""
+    pixels = np.stack([coded(i, "uint8") for i in range(4)])
+    path = write(folder / "m_3808960.tif", pixels, 0.6, photometric="RGB")
+    bands = [{"name": name, "common_name": common} for name, common in _NAIP.items()]
+    assets = {
+        "image": _asset(path, **{"eo:bands": bands}),
+        "thumbnail": {"href": "./preview.jpg", "type": "image/jpeg", "roles": ["thumbnail"]},
+        "metadata": {"href": "./m_3808960.txt", "type": "text/plain", "roles": ["metadata"]},
+    }
+    return Made(_write_item(folder, "1.0.0", assets, {"gsd": 0.6}), planes(path))
+
+
 _MISSING = "the item's no-data value, and SCL classes 0, 1, 3, 8, 9, 10"
 
 STAC_ITEMS = (
@@ -210,6 +226,7 @@ STAC_ITEMS = (
         values=f"{REFLECTANCE}, by the scale of each band",
         missing="the item's no-data value",
     ),
+    Layout("STAC 1.0 item of NAIP", naip, _NAIP, missing="nothing: 0 is black"),
     Layout(
         "STAC 1.0 item of Landsat Collection 2",
         landsat,
