@@ -12,6 +12,7 @@ import html
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,9 @@ from owl_geo.settings.config import OneOf, Section, Settings
 
 DOCS = Path(__file__).parent
 _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)
+
+_LONG_PREFIX = 20  # characters that band names may share without being shortened
+_MANY_BANDS = 8
 
 COLUMNS = {  # of a batch: type and meaning
     "patch_id": ("text", "the patch: its scene, and the row and column of its corner, in pixels"),
@@ -252,6 +256,47 @@ def _home(name: str) -> str:
     return str(getattr(owl_geo, name).__module__)
 
 
+def formats() -> str:
+    """Return what is read how, from the layouts that the tests make and compare."""
+    parts = []
+    for family, layouts in _families().items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for layout in layouts:
+            cells = (_bands_of(layout), layout.values, layout.missing, layout.position)
+            alike.setdefault(cells, []).append(layout.name)
+        rows = [("<br>".join(names), *cells) for cells, names in alike.items()]
+        head = ("layout", "bands", "values", "missing", "position")
+        parts += [f"## {family}", _table(head, rows)]
+    return "\n\n".join(parts)
+
+
+def _families() -> dict[str, tuple[Any, ...]]:
+    """Return the layouts of the tests' corpus, by family."""
+    corpus = str(DOCS.parent / "tests" / "corpus")
+    sys.path.insert(0, corpus)
+    try:
+        from registry import FAMILIES
+    finally:
+        sys.path.remove(corpus)
+    return dict(FAMILIES)
+
+
+def _bands_of(layout: Any) -> str:
+    """Return the bands of a layout with their common names; of many the first and the last."""
+    first, last = min(layout.bands), max(layout.bands)  # which share what all do
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    cut = max(first.rfind(mark, 0, shared) for mark in "_.") + 1
+    cut = cut if cut > _LONG_PREFIX else 0
+    bands = [
+        _code(f"…{name[cut:]}" if cut else name)
+        + (f" {common}" if common not in (None, name) else "")
+        for name, common in layout.bands.items()
+    ]
+    many = f"{len(bands)} bands, {bands[0]} to {bands[-1]}"
+    text = ", ".join(bands) if len(bands) <= _MANY_BANDS else many
+    return f"{text}; with `--bands`" if "--bands" in layout.options else text
+
+
 def notebook() -> str:
     """Return the executed notebook as a page: its text, code, output and figures."""
     cells = json.loads((DOCS / "example.ipynb").read_text(encoding="utf-8"))["cells"]
@@ -304,6 +349,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "colours": colours,
     "commands": commands,
     "common-options": common_options,
+    "formats": formats,
     "labels-columns": labels_columns,
     "notebook": notebook,
     "python": python,

@@ -45,6 +45,7 @@ class Band:
     colour: str | None = None  # in which the file shows it
     shown: str | None = None  # the same, where the file tells nothing better
     about: str = ""  # what the file's metadata say of satellite and sensor
+    description: str = ""  # the file's own, where the name begins with that of the file
     bad: bool = False  # its header says that it is not to be used
 
 
@@ -111,9 +112,8 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
 
     ``texts`` are what may name the sensor, such as the name of the scene.
     """
-    # without the file's name, which stands before that of a band in a folder of several files
-    names = [band.name.removeprefix(f"{Path(band.path).stem}_") for band in bands]
-    words = [described(name) for name in names]
+    names = [band.name for band in bands]
+    words = [described(band.description or band.name) for band in bands]
     waves = by_wavelength(
         [None if word == "pan" else _centre(band) for band, word in zip(bands, words, strict=True)],
         [band.width for band in bands],
@@ -375,6 +375,7 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
     rules: tuple[Callable[[Band], bool], ...] = (
         lambda band: _without_spaces(band.name) == _without_spaces(word),
         lambda band: unpadded(band.name) == plain,
+        lambda band: unpadded(band.description) == plain,
         lambda band: unpadded(band.name).endswith((f"_{plain}", f"-{plain}")),
         lambda band: common is not None and band.common == common and not band.alpha,
         lambda band: unpadded(re.split(r"[,(]", band.name)[0].strip()) == plain,
@@ -385,7 +386,7 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
     for rule in rules:
         matches = [band for band in bands if rule(band) and not _differs_from_word(band, common)]
         if len(matches) == 1:
-            by_common_name = rule in (rules[3], rules[5])
+            by_common_name = rule in (rules[4], rules[6])
             if by_common_name and common:
                 return replace(matches[0], name=common, common=common)
             return matches[0]

@@ -152,6 +152,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             colour=_COLOURS.get(dataset.colorinterp[i]),
             shown=colours[i],
             about=about,
+            description=(dataset.descriptions[i] or "").strip() if prefix else "",
         )
         for i in range(dataset.count)
     )

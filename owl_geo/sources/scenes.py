@@ -163,7 +163,8 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
             f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
         )
     return tuple(
-        replace(band, name=name, shown=None) for band, name in zip(bands, scene.names, strict=True)
+        replace(band, name=name, shown=None, description="")
+        for band, name in zip(bands, scene.names, strict=True)
     )
 
 

@@ -169,7 +169,9 @@ def code_in(name: str) -> str | None:
 
     What stands in brackets or behind a comma explains the code: ``B4, central wavelength 665 nm``.
     """
-    plain = re.sub(r"(?<=sur_refl_b\d\d)_1$", "", re.split(r"[,(]", name)[0].strip().casefold())
+    plain = re.sub(
+        r"(?<=sur_refl_b\d\d)_1$", "", re.split(r"[,(]", name)[0].strip(" _-").casefold()
+    )
     last = re.split(r"[_\-. ]", plain)[-1]
     if re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE):
         last = last.replace("band", "b")

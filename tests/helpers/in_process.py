@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -33,8 +34,17 @@ def owl(capsys: pytest.CaptureFixture[str]) -> Iterator[Owl]:
         out, err = capsys.readouterr()
         return Done(code, out, err)
 
-    yield run
-    for name in ("owl_geo", None):  # what show_log put there writes into a stream that is gone
-        log = logging.getLogger(name)
-        log.handlers = [h for h in log.handlers if "owl_geo" not in type(h).__module__]
-    logging.getLogger("owl_geo").propagate = True
+    with without_log():
+        yield run
+
+
+@contextmanager
+def without_log() -> Iterator[None]:
+    """Take away what commands put into the log: it writes into a stream that is gone."""
+    try:
+        yield
+    finally:
+        for name in ("owl_geo", None):
+            log = logging.getLogger(name)
+            log.handlers = [h for h in log.handlers if "owl_geo" not in type(h).__module__]
+        logging.getLogger("owl_geo").propagate = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from registry import LAYOUTS
 
 import owl_geo
 from owl_geo.cli import cli
@@ -180,3 +182,20 @@ def test_the_layers_are_told_as_they_are_held() -> None:
     held = contracts["importlinter"]["contracts"][0]["layers"]
     told = re.findall(r"^    ([a-z_ |]+)$", owl_geo.__doc__ or "", flags=re.MULTILINE)
     assert told == held
+
+
+def test_the_page_of_formats_has_every_layout_that_is_tested() -> None:
+    assert "<!-- generated: formats -->" in PAGES["docs/reference/formats.md"]
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None and spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    text = hooks.GENERATORS["formats"]()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    cells = [row[0].removeprefix("| ") for row in rows if row[1] not in ("bands", "---")]
+    names = [name for cell in cells for name in cell.split("<br>")]
+    assert sorted(names) == sorted({layout.name for layout in LAYOUTS})
+    assert len(names) == len(LAYOUTS)
+    assert {len(row) for row in rows} == {5}
+    for layout in LAYOUTS:
+        assert layout.values and layout.missing and layout.position, layout.name

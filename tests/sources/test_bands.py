@@ -278,3 +278,17 @@ def test_bands_that_nothing_tells_apart_are_said(tmp_path: Path, owl: Owl) -> No
     six = numbered(tmp_path / "six.tif", 6, dtype="uint16")  # of six, every pair is compared
     done = owl("init", tmp_path / "six", "--scene", six, "--patch-size", 8)
     assert "nothing tells" not in done.out + done.err
+
+
+def test_bands_of_a_stack_in_a_folder_are_what_it_describes(tmp_path: Path) -> None:
+    names = ("coastal_blue", "blue", "green_i", "green")
+    numbered(tmp_path / "order" / "3B_AnalyticMS_SR_8b_clip.tif", 4, names)
+    assert commons(tmp_path / "order") == ["coastal", "blue", None, "green"]
+    assert [value(tmp_path / "order", word) for word in names] == [10, 20, 30, 40]
+
+
+def test_what_stands_in_brackets_behind_a_code_hides_no_code(tmp_path: Path) -> None:
+    for number, code in enumerate(("B02", "B03", "B08"), start=1):
+        values = np.full((1, 32, 32), number, "uint16")
+        write_raster(tmp_path / "s" / f"2023-06-15_Sentinel-2_L2A_{code}_(Raw).tiff", values)
+    assert [value(tmp_path / "s", word) for word in ("blue", "green", "nir")] == [1, 2, 3]

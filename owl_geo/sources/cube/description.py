@@ -16,6 +16,7 @@ from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
 from owl_geo.sources.sensors import SENSOR_TAG
+from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
 from owl_geo.types import AnyArray, SceneGrid
 
@@ -53,14 +54,14 @@ class CubeDescription:
     axes: Mapping[Hashable, Axes]  # by variable
     dates: Mapping[Hashable, Dates]  # by time dimension
     unusable: Mapping[str, str]  # variables that are not bands, with the reason
-    flags: tuple[str, ...] = ()  # variables that are bands only where they are asked for
+    flags: tuple[str, ...] = ()  # names of bands that hold flags, and
+    quality: tuple[str, ...] = ()  # of those named as masks are: neither is taken unasked
 
     @property
     def default(self) -> tuple[Band, ...]:
-        """The bands where none are asked for: all but those of flags."""
-        flags = set(self.flags)
-        pairs = zip(self.bands, self.positions, strict=True)
-        return tuple(band for band, position in pairs if str(position.variable) not in flags)
+        """The bands where none are asked for: all but flags, masks and quality layers."""
+        beside = {*self.flags, *self.quality}
+        return tuple(band for band in self.bands if band.name not in beside)
 
 
 def describe_cube(
@@ -99,9 +100,14 @@ def describe_cube(
         if dataset.sizes[time] == 0:
             raise SourceError(f"{where} has no dates: its axis {time} is empty")
     dates = {time: _dates(dataset, time) for time in times}
-    flags = tuple(str(key) for key in axes if holds_flags(dataset[key]))
-    flags = flags if len(flags) < len(axes) else ()
-    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags)
+    flagged = {key for key in axes if holds_flags(dataset[key])}
+    pairs = list(zip(bands, positions, strict=True))
+    flags = tuple(band.name for band, position in pairs if position.variable in flagged)
+    flags = flags if len(flags) < len(bands) else ()
+    others = [band.name for band in bands if band.name not in flags]
+    quality = tuple(name for name in others if is_side_file(name))
+    quality = quality if len(quality) < len(others) else ()
+    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags, quality)
 
 
 def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:

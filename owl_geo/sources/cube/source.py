@@ -40,7 +40,7 @@ class CubeSource(TiledSource["CubeScene"]):
         cube: a path (a Zarr folder, a ``.zarr.zip``, a NetCDF file), a URL that xarray opens, or a
             DataArray or Dataset, in memory or lazy (dask).
         name: first part of every patch_id; None = the file's name.
-        bands: by number, name or common name; empty = all but flags.
+        bands: by number, name or common name; empty = all but flags and masks.
         time: what several dates become: median, mean, min, max, first or last, per pixel and band
             over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
         patch_size: height and width of a patch in pixels.
@@ -58,7 +58,8 @@ class CubeSource(TiledSource["CubeScene"]):
     it lies. Values are decoded by the CF conventions (fill value, valid range, scale, offset), and
     the attributes ``nodata`` and ``fill_value`` mark missing ones too. A pixel is valid if all
     chosen bands are finite there; holes are filled as GeoTiffSource fills them. Variables of flags
-    (``flag_values``, ``flag_masks``, ``flag_meanings``) are bands only where they are asked for.
+    (``flag_values``, ``flag_masks``, ``flag_meanings``), and what is named as masks and quality
+    layers are, are bands only where they are asked for.
 
     Pixels are read in the store's own chunks, all dates of one at a time; ``stream`` never holds
     the whole cube. Raises SourceError where the cube cannot be opened, has no regular grid, no CRS
@@ -131,7 +132,9 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.crs,
             None if isinstance(cube, str) else cube,
         )
-        self._flags = () if settings.bands else offer.flags
+        unasked = not settings.bands
+        self._flags = offer.flags if unasked else ()
+        self._quality = offer.quality if unasked else ()
         scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset, known))
         super().__init__([scene], settings, index, progress)
 
@@ -145,17 +148,21 @@ class CubeSource(TiledSource["CubeScene"]):
         return super().__reduce__()
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Say which variables are not taken for bands since they hold flags."""
-        if self._flags:
-            several = len(self._flags) > 1
-            _log.warning(
-                "cube %r: %s %s flags and %s; name %s with --bands to have %s all the same",
-                next(iter(self.grids)),
-                ", ".join(self._flags),
-                "hold" if several else "holds",
-                "are no bands" if several else "is no band",
-                *(("them", "them") if several else ("it", "it")),
-            )
+        """Say what is not taken for bands since it holds flags, or is named as masks are."""
+        for names, one, many in (
+            (self._flags, "holds flags", "hold flags"),
+            (self._quality, "is named as a mask is", "are named as masks are"),
+        ):
+            if names:
+                several = len(names) > 1
+                _log.warning(
+                    "cube %r: %s %s and %s; name %s with --bands to have %s all the same",
+                    next(iter(self.grids)),
+                    ", ".join(names),
+                    many if several else one,
+                    "are no bands" if several else "is no band",
+                    *(("them", "them") if several else ("it", "it")),
+                )
 
     def close(self) -> None:
         """Close the file; it opens again when needed."""

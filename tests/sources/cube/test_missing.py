@@ -139,3 +139,18 @@ def test_flags_are_bands_only_where_they_are_asked_for(
     assert CubeSource(dataset, bands=("SCL", "red"), patch_size=SIZE).bands == ("SCL", "red")
     # a cube of nothing else is read for what it is
     assert CubeSource(dataset[["SCL"]], patch_size=SIZE).bands == ("SCL",)
+
+
+def test_what_is_named_as_a_mask_is_a_band_only_where_it_is_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = cube(dates()[0]).isel(band=0, drop=True)
+    dataset = xr.Dataset({"red": values, "scl": values, "qa_pixel": values})
+    source = CubeSource(dataset, patch_size=SIZE)
+    source.check_bands()
+    assert source.bands == ("red",)
+    assert "scl, qa_pixel are named as masks are and are no bands; name them" in caplog.text
+    assert CubeSource(dataset, bands=("scl",), patch_size=SIZE).bands == ("scl",)
+    assert CubeSource(dataset[["scl"]], patch_size=SIZE).bands == ("scl",)
+    along = cube(np.ones((2, SIZE, SIZE), "float32"), bands=("B04", "SCL"))
+    assert CubeSource(along, patch_size=SIZE).bands == ("B04",)
