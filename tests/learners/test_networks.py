@@ -151,7 +151,7 @@ class TestMembers:
 
     def test_positions_must_grow(self) -> None:
         one, _ = taught(material())
-        with pytest.raises(ValueError, match="must grow"):
+        with pytest.raises(ValueError, match="must ascend"):
             one.members(np.array([3, 1]), seed=0)
 
     def test_diverged_training_is_one_line(self) -> None:
