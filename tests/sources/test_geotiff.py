@@ -242,6 +242,25 @@ def test_in_8_bits_a_pixel_is_missing_only_where_all_bands_are(
     assert "count as data" in caplog.text
 
 
+@pytest.mark.parametrize("is_coarse", [False, True])
+def test_an_alpha_band_leaves_zero_in_one_band_a_value(is_coarse: bool, tmp_path: Path) -> None:
+    """As QGIS and gdalwarp write aerial images: nodata 0, and an alpha band besides."""
+    values = np.full((4, 16, 16), 100, "uint8")
+    values[0, :, 4:8] = 0  # dark in red
+    values[3, :, :4] = 0  # hidden
+    options = {"nodata": 0, "photometric": "rgb", "alpha": "yes"}
+    if is_coarse:
+        source = beside_finer_pixels(tmp_path, values, **options)
+    else:
+        path = write_raster(tmp_path / "a.tif", values, **options)
+        source = GeoTiffSource(path, patch_size=4)
+    assert len(source.index) == 12
+    patches = source.read(source.index["patch_id"].tolist())[:, -3:]
+    assert (patches[:, 1:] == 100).all()
+    assert (patches[::3, 0, :, :3] == 0).all()
+    assert (patches[2::3, 0] == 100).all()
+
+
 def test_in_16_bits_what_a_band_lacks_is_missing_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
