@@ -420,8 +420,8 @@ def test_all_bands_of_a_mask_count_in_a_new_run(
 
     def bands(mask: Path, **options: Any) -> object:
         given = dict.fromkeys(UnopenedScenes.options, ())
-        words = {"scenes": [str(scene)], "masks": [str(mask)], "on_error": "fail"}
-        named = UnopenedScenes.named("geotiff", given | words | options)
+        words = {"scenes": [str(scene)], "masks": [str(mask)], "mask_bad": (1,)}
+        named = UnopenedScenes.named("geotiff", given | words | {"on_error": "fail"} | options)
         return named.tables["source"].get("mask_bands")
 
     assert bands(mask) == (1, 2, 3)
