@@ -67,6 +67,23 @@ def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]
     )
 
 
+def quality_bands(default: Sequence[Band]) -> tuple[Band, ...]:
+    """Return the bands of a stack that are named as masks, quality layers and pictures are.
+
+    None where that is all of them. Earth Engine, for example, exports SCL, QA60 and MSK_CLDPRB
+    among an image's bands.
+    """
+    beside = tuple(band for band in default if is_side_file(band.description or band.name))
+    return beside if len(beside) < len(default) else ()
+
+
+def without_quality(beside: Sequence[Band]) -> tuple[str, ...]:
+    """Say which bands of a stack are left out since they are named as side files are."""
+    if not beside:
+        return ()
+    return (_by_name([band.name for band in beside], beside[0].name),)
+
+
 @dataclass
 class _Rasters:
     """The rasters of one folder."""
@@ -128,11 +145,7 @@ def _left_out(
     notes = []
     if beside:
         first = next(iter(beside.values()))[0].name
-        notes.append(
-            f"{_listed(path.stem for path in beside)} {_are(beside)} left out: by name, a mask, "
-            "angles, a quality layer or a picture; to use one as a band, name it too: "
-            f"--bands ...,{first}"
-        )
+        notes.append(_by_name([path.stem for path in beside], first))
     by_reason: dict[str, list[Path]] = {}
     for path, why in doubles.items():
         by_reason.setdefault(why, []).append(path)
@@ -142,6 +155,13 @@ def _left_out(
         for why, paths in by_reason.items()
     ]
     return tuple(notes)
+
+
+def _by_name(names: Sequence[str], first: str) -> str:
+    return (
+        f"{_listed(names)} {_are(names)} left out: by name, a mask, angles, a quality layer or a "
+        f"picture; to use one as a band, name it too: --bands ...,{first}"
+    )
 
 
 def _are(things: Collection[object]) -> str:
