@@ -733,14 +733,16 @@ def test_a_mask_elsewhere_is_refused_and_one_in_part_warned_of(
         transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
     )
 
-    def source(mask: Path) -> GeoTiffSource:
+    def source(mask: Path, bad: int = 7) -> GeoTiffSource:
         settings = SceneSettings(name="s", path=str(scene), mask=str(mask))
-        return GeoTiffSource(settings, patch_size=8, mask_bad=[7])
+        return GeoTiffSource(settings, patch_size=8, mask_bad=[bad])
 
     with pytest.raises(SourceError, match=r"far\.tif covers nothing of scene 's'"):
         _ = source(far).index
     assert len(source(half).index) == 4
-    assert "half.tif covers 50 % of scene 's'" in caplog.text
+    assert "half.tif covers 50 % of scene 's'; beyond it every pixel counts as clear" in caplog.text
+    assert len(source(half, bad=0).index) == 2
+    assert "beyond it every pixel counts as bad" in caplog.text
 
 
 def test_an_area_of_interest_of_several_layers_is_refused(tmp_path: Path) -> None:
