@@ -44,7 +44,11 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
         reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
         if looks_like_cube(str(folder)):
             reason = CUBE
-        inside = [one for one in sorted(folder.iterdir()) if one.is_dir() and is_product(one)]
+        folders = [one for one in sorted(folder.iterdir()) if one.is_dir()]
+        # a folder per resolution, for example, as a public bucket of Sentinel-2 has them
+        inside = [one for one in folders if is_product(one)] or [
+            one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
+        ]
         remedy = f"did you mean {str(inside[0])!r}?" if inside else ""
         raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
     return rasters.product()

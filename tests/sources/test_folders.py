@@ -128,6 +128,14 @@ def test_what_macos_leaves_beside_files_is_not_a_raster(tmp_path: Path) -> None:
     assert GeoTiffSource(tmp_path / "f").bands == ("B02",)
 
 
+def test_folders_of_rasters_within_a_folder_are_suggested(tmp_path: Path) -> None:
+    for name in ("R10m", "R20m"):
+        (tmp_path / "L2A" / name).mkdir(parents=True)
+        write(tmp_path / "L2A" / name, "B04.tif")
+    with pytest.raises(SourceError, match=r"has no rasters to read.*did you mean '.*R10m'\?"):
+        describe_scene(tmp_path / "L2A")
+
+
 def test_a_folder_of_side_files_alone_is_taken_as_it_is(tmp_path: Path) -> None:
     write(tmp_path / "f", "TCI.tif", 3, "uint8")
     assert bands_of(tmp_path / "f") == ["TCI_red", "TCI_green", "TCI_blue"]
