@@ -274,6 +274,15 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
     return min(covered / ((right - left) * (top - bottom)), 1.0)
 
 
+def beyond(path: str) -> float:
+    """Return the value that a raster's first band reads as beyond the raster: no data, else 0.
+
+    Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with open_layer(path) as dataset:
+        return usable_nodata(dataset.dtypes[0], dataset.nodatavals[0]) or 0.0
+
+
 def band_names(path: str) -> list[str]:
     """Return what the bands of a raster are called, by number where they are not described.
 

@@ -174,13 +174,20 @@ def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
     return rasterio.open(text.replace("<ColorInterp>Alpha<", "<ColorInterp>Undefined<"))
 
 
-def unhidden(dataset: rasterio.DatasetReader, band: int, window: Window) -> BoolArray:
+def unhidden(
+    dataset: rasterio.DatasetReader, band: int, window: Window, *, by_nodata: bool = True
+) -> BoolArray:
     """Return where neither the mask nor the alpha band hides a band, ``(height, width)``.
 
-    GDAL's own mask of a band forgets the alpha band where there is a no-data value.
+    GDAL's own mask of a band forgets the alpha band where there is a no-data value; it is then made
+    of this value alone, and does not count without ``by_nodata``.
     """
-    valid: BoolArray = dataset.read_masks(band, window=window) != 0
     flags = dataset.mask_flag_enums[band - 1]
+    valid: BoolArray
+    if by_nodata or set(flags) != {MaskFlags.nodata}:
+        valid = dataset.read_masks(band, window=window) != 0
+    else:
+        valid = np.ones((window.height, window.width), dtype=bool)
     if ColorInterp.alpha in dataset.colorinterp and MaskFlags.nodata in flags:
         alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
         if alpha != band:

@@ -85,12 +85,17 @@ def common_name(word: str) -> str | None:
     return plain if plain in _COMMON else None
 
 
+# Pixel size and period, as MODIS' products have them before a colour.
+_PIXELS_AND_DAYS = re.compile(r"\b\d+\s?k?m\b|\b\d+ days?\b", re.IGNORECASE)
+
+
 def described(text: str) -> str | None:
     """Return the common name that a description gives: ``Red band``, ``B4 (Red)``, ``B4 - Red``.
 
-    None where it gives none, or several.
+    ``250m 16 days red reflectance`` is red. None where it gives none, or several.
     """
     names = set()
+    text = _PIXELS_AND_DAYS.sub("", text)
     for part in (text, *re.split(r"[(),:/]|\s-\s", text)):
         words = re.split(r"[\s_-]+", part.strip().casefold())
         plain = [word for word in words if word not in _FILLERS and code_in(word) is None]

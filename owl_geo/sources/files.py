@@ -19,6 +19,7 @@ from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
@@ -244,13 +245,21 @@ def _names(
     if prefix and dataset.count == 1:
         return [prefix]
     names = [
-        (text or "").strip() or colour or _numbered(i, shown)
+        (text or "").strip() or _variable(dataset, i) or colour or _numbered(i, shown)
         for i, (text, colour, shown) in enumerate(
             zip(dataset.descriptions, colours, dataset.colorinterp, strict=True), start=1
         )
     ]
     names = distinct(names)
     return [f"{prefix}_{name}" for name in names] if prefix else names
+
+
+def _variable(dataset: rasterio.DatasetReader, i: int) -> str:
+    """Return the variable of NetCDF that band ``i`` of a subdataset is, empty for anything else.
+
+    Else red and near infrared of one file would both be called ``band_1``, as if they were one.
+    """
+    return dataset.tags(i).get("NETCDF_VARNAME", "") if is_subdataset(dataset.name) else ""
 
 
 def _bad_bands(dataset: rasterio.DatasetReader) -> set[int]:

@@ -44,7 +44,11 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
         reason = next(iter(reasons.values()), f"looked for files ending in {', '.join(_RASTERS)}")
         if looks_like_cube(str(folder)):
             reason = CUBE
-        inside = [one for one in sorted(folder.iterdir()) if one.is_dir() and is_product(one)]
+        folders = [one for one in sorted(folder.iterdir()) if one.is_dir()]
+        # a folder per resolution, for example, as a public bucket of Sentinel-2 has them
+        inside = [one for one in folders if is_product(one)] or [
+            one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
+        ]
         remedy = f"did you mean {str(inside[0])!r}?" if inside else ""
         raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
     return rasters.product()
@@ -65,6 +69,23 @@ def bad_bands(bands: Sequence[Band], default: Sequence[Band]) -> tuple[str, ...]
         f"{_listed(bad)} {_are(bad)} not taken, since the header lists bad bands (bbl); to take "
         f"one, name it too: --bands ...,{bad[0]}",
     )
+
+
+def quality_bands(default: Sequence[Band]) -> tuple[Band, ...]:
+    """Return the bands of a stack that are named as masks, quality layers and pictures are.
+
+    None where that is all of them. Earth Engine, for example, exports SCL, QA60 and MSK_CLDPRB
+    among an image's bands.
+    """
+    beside = tuple(band for band in default if is_side_file(band.description or band.name))
+    return beside if len(beside) < len(default) else ()
+
+
+def without_quality(beside: Sequence[Band]) -> tuple[str, ...]:
+    """Say which bands of a stack are left out since they are named as side files are."""
+    if not beside:
+        return ()
+    return (_by_name([band.name for band in beside], beside[0].name),)
 
 
 @dataclass
@@ -128,11 +149,7 @@ def _left_out(
     notes = []
     if beside:
         first = next(iter(beside.values()))[0].name
-        notes.append(
-            f"{_listed(path.stem for path in beside)} {_are(beside)} left out: by name, a mask, "
-            "angles, a quality layer or a picture; to use one as a band, name it too: "
-            f"--bands ...,{first}"
-        )
+        notes.append(_by_name([path.stem for path in beside], first))
     by_reason: dict[str, list[Path]] = {}
     for path, why in doubles.items():
         by_reason.setdefault(why, []).append(path)
@@ -142,6 +159,13 @@ def _left_out(
         for why, paths in by_reason.items()
     ]
     return tuple(notes)
+
+
+def _by_name(names: Sequence[str], first: str) -> str:
+    return (
+        f"{_listed(names)} {_are(names)} left out: by name, a mask, angles, a quality layer or a "
+        f"picture; to use one as a band, name it too: --bands ...,{first}"
+    )
 
 
 def _are(things: Collection[object]) -> str:

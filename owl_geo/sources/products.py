@@ -32,6 +32,10 @@ class CloudMask:
     bits: int = 0
     bands: tuple[int, ...] = ()  # numbers of those that count; empty = the first
 
+    def is_bad(self, value: float) -> bool:
+        """Return whether a pixel with this value is bad; one that is not finite is not."""
+        return math.isfinite(value) and (value in self.values or bool(int(value) & self.bits))
+
 
 @dataclass(frozen=True)
 class Product:

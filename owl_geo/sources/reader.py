@@ -236,7 +236,8 @@ class _BandFile:
             good = _both(good, _measured(band, pixels))
         if self._masked:
             for number in self._mask_numbers():
-                good = _both(good, unhidden(self._dataset, number, window))
+                # no-data values were looked at above, by their own rule
+                good = _both(good, unhidden(self._dataset, number, window, by_nodata=False))
         return tuple(i for i, _ in bands), values, good
 
     def _with_data(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import band_names, coverage
+from owl_geo.ground.raster import band_names, beyond, coverage
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
@@ -118,10 +118,11 @@ def check_mask(scene: Scene) -> None:
         )
     if share < 0.999:
         _log.warning(
-            "the mask %s covers %.3g %% of scene %r; beyond it every pixel counts as clear",
+            "the mask %s covers %.3g %% of scene %r; beyond it every pixel counts as %s",
             scene.mask.path,
             100 * share,
             scene.name,
+            "bad" if scene.mask.is_bad(beyond(scene.mask.path)) else "clear",
         )
 
 

@@ -28,7 +28,13 @@ from owl_geo.sources.bands import (
 )
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
-from owl_geo.sources.folders import bad_bands, by_default, folder_of_rasters
+from owl_geo.sources.folders import (
+    bad_bands,
+    by_default,
+    folder_of_rasters,
+    quality_bands,
+    without_quality,
+)
 from owl_geo.sources.products import (
     CloudMask,
     Product,
@@ -116,17 +122,19 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
     name = Path(scene.path or "").name
     bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
-    default = {(band.path, band.number) for band in product.default}
+    positions = {(band.path, band.number) for band in product.default}
+    default = tuple(band for band in bands if (band.path, band.number) in positions)
+    beside = quality_bands(default)
     return SceneDescription(
         name=scene.name,
         kind=product.kind,
         bands=bands,
-        default=tuple(band for band in bands if (band.path, band.number) in default),
+        default=tuple(band for band in default if band not in beside),
         mask=product.mask,
         unusable=product.unusable,
         doubtful=product.doubtful,
         side_files=product.side_files,
-        left_out=product.left_out,
+        left_out=(*product.left_out, *without_quality(beside)),
     )
 
 

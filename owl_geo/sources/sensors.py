@@ -109,6 +109,7 @@ _SHORT = {"oli": r"l[89]", "tm": r"l[457]"}
 _LANDSAT_BAND = re.compile(r"s[rt]_b\d+", re.IGNORECASE)
 
 _CODE = re.compile(r"b0*(\d+)([a-z]?)")
+_APPEEARS = re.compile(r"_doy\d{7,}(?:_aid\d+)?$")  # ends the names of its files: date and area
 _SIGNS = (  # by the names of bands
     ("modis", re.compile(r"sur_refl_b\d\d(?:_1)?|nadir_reflectance_band\d", re.IGNORECASE)),
     ("oli", re.compile(r"sr_b6|st_b10", re.IGNORECASE)),
@@ -172,6 +173,7 @@ def code_in(name: str) -> str | None:
     plain = re.sub(
         r"(?<=sur_refl_b\d\d)_1$", "", re.split(r"[,(]", name)[0].strip(" _-").casefold()
     )
+    plain = _APPEEARS.sub("", plain)
     last = re.split(r"[_\-. ]", plain)[-1]
     if re.fullmatch(r"nadir_reflectance_band\d", name.strip(), re.IGNORECASE):
         last = last.replace("band", "b")

@@ -26,11 +26,12 @@ _SIDE = frozenset(
         *("sza", "saa", "vza", "vaa", "angle", "angles"),
     )
 )
-_QUALITY = frozenset({"ql", "qa", "qa60", "bqa", "quality"})
+_QUALITY = frozenset({"ql", "qa", "qc", "qa10", "qa20", "qa60", "bqa", "quality"})
 _PARTS = re.compile(r"[\s_.-]+")
 _CODE = re.compile(r"b\d+[a-z]?")
 _RESOLUTION = re.compile(r"\d+m")
 _THEIA = re.compile(r"_(?:sat|iab|atb)_r\d$")
+_MODIS = re.compile(r"sur_refl_(?!b\d)[a-z]")  # sur_refl_state_500m, sur_refl_szen
 
 
 def is_side_file(stem: str) -> bool:
@@ -43,7 +44,8 @@ def is_side_file(stem: str) -> bool:
     parts = [part for part in _PARTS.split(plain) if part and not _RESOLUTION.fullmatch(part)]
     if not parts:
         return False
-    if parts[0] == "msk" or _THEIA.search(plain):  # MSK_CLASSI_B00 of Sentinel-2 has a code too
+    # MSK_CLASSI_B00 of Sentinel-2 has a code too
+    if parts[0] == "msk" or _THEIA.search(plain) or _MODIS.search(plain):
         return True
     if any(_CODE.fullmatch(part) for part in parts):
         return False
@@ -52,7 +54,8 @@ def is_side_file(stem: str) -> bool:
     # aerosol alone is the common name of a band, and so is the last part of many a band's name
     if common_name(parts[-1]) or common_name(plain):
         return False
-    return any(
+    # Digital Earth Australia's "other attributes": oa_nbart_contiguity
+    return parts[0] == "oa" or any(
         part in _SIDE or part.endswith("mask") or "zenith" in part or "azimuth" in part
         for part in parts
     )

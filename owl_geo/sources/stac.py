@@ -127,7 +127,8 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
         chosen = data
     elif wanted:
         finest_first = sorted(data, key=lambda asset: _metres(item, asset))
-        chosen = _with_bands(finest_first, names, wanted, where)
+        sensor = sensor_of([asset.key for asset in data], item.name)
+        chosen = _with_bands(finest_first, names, wanted, where, sensor)
     else:
         chosen = _each_once(item, [a for a in data if not is_side_file(a.key)] or data)
     bands = tuple(name for asset in chosen for name in names[asset.key])
@@ -288,11 +289,16 @@ def _with_bands(
     names: Mapping[str, tuple[str, ...]],
     wanted: Sequence[str],
     where: str,
+    sensor: str | None,
 ) -> list[_Asset]:
     """Return the assets that hold the wanted bands, each once, in the order of the bands."""
     chosen: dict[str, _Asset] = {}
     for word in wanted:
-        holders = [asset for asset in assets if _holds(asset, names[asset.key], word)]
+        holders = [asset for asset in assets if _holds(asset, names[asset.key], word, sensor)]
+        ends = (f"_{unpadded(word)}", f"-{unpadded(word)}")
+        ending = [a for a in assets if any(unpadded(n).endswith(ends) for n in names[a.key])]
+        if not holders and len(ending) == 1:  # red of nbart_red
+            holders = ending
         if not holders:
             all_names = [name for asset in assets for name in names[asset.key]]
             raise SourceError(f"{where} has no band {word!r}", remedy=suggestion(word, all_names))
@@ -303,10 +309,11 @@ def _with_bands(
     return list(chosen.values())
 
 
-def _holds(asset: _Asset, names: tuple[str, ...], word: str) -> bool:
+def _holds(asset: _Asset, names: tuple[str, ...], word: str, sensor: str | None) -> bool:
     plain, common = unpadded(word), common_name(word)
     own = [*names, *(name for name, _ in asset.bands), *([asset.key] if len(names) == 1 else [])]
-    commons = [name for _, name in asset.bands] or [common_name(asset.key)]
+    by_key = (common_name(asset.key), *by_code([asset.key], sensor))
+    commons = [name for _, name in asset.bands] or by_key
     return any(unpadded(name) == plain for name in own) or (
         common is not None and common in commons
     )

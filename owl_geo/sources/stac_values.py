@@ -210,7 +210,11 @@ class _StatedBand:
     def settled(self, applied: bool) -> PixelValues:
         """Return how the pixels become values, where the offset is in them already or not."""
         if self.is_inferred:
-            return self.stated if applied else replace(self.stated, scale=1.0, offset=_OFFSET)
+            if applied:
+                return self.stated
+            # Sentinel-2's no-data value is 0; with the offset it would pass for data
+            nodata = 0.0 if self.stated.nodata == "own" else self.stated.nodata
+            return replace(self.stated, scale=1.0, offset=_OFFSET, nodata=nodata)
         return replace(self.stated, offset=0.0) if applied and self.added else self.stated
 
 

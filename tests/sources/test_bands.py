@@ -128,6 +128,8 @@ def test_tags_that_name_the_satellite(tmp_path: Path) -> None:
         ("Surface reflectance NIR", "nir"),
         ("SWIR 1 (B11)", "swir1"),
         ("Band 4 red", "red"),
+        ("250m 16 days NIR reflectance", "nir"),
+        ("NIR 2", None),  # WorldView's second one
         ("vegetation red edge", None),
         ("red and nir", None),
         ("x_red", None),

@@ -14,6 +14,7 @@ from rasters import ORIGIN, UTM, coordinates, make_landsat, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import SceneSettings
+from owl_geo.sources.bands import known_by_name
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_words import find_scenes
 from owl_geo.sources.scenes import describe_scene, open_scenes
@@ -56,6 +57,8 @@ def stacked(folder: Path, name: str, files: list[str], *, size: int = 32) -> Pat
         *("HLS.S30.T10SEG.2021.v2.0.Fmask", "HLS.S30.SZA", "x_SR_QA_AEROSOL", "LC08_ST_ATRAN"),
         *("20240101_3B_udm2_clip", "20240101_DN_udm", "SENTINEL2A_CLM_R1", "S_SAT_R2"),
         *("ENMAP01-L2A-QL_VNIR", "ENMAP01-L2A-QL_QUALITY_CIRRUS", "cloud_mask", "AOT_10m"),
+        *("oa_nbart_contiguity", "250m 16 days VI Quality", "TCI_R", "QA10", "QC_500m"),
+        *("MOD09A1.061_sur_refl_state_500m_doy2021177_aid0001", "sur_refl_day_of_year"),
     ],
 )
 def test_side_files_are_known_by_name(stem: str) -> None:
@@ -68,6 +71,7 @@ def test_side_files_are_known_by_name(stem: str) -> None:
         *("B02", "x_B8A_20m", "nir", "aerosol", "coastal_aerosol", "thermal", "cirrus", "lsat7_20"),
         *("cloud_free_B04", "SENTINEL2B_FRE_B8", "sat_image", "AnalyticMS_SR_8b_clip", "dem"),
         *("LC08_ST_B10", "vv", "ndvi", "pan", "SPECTRAL_IMAGE", "visual_red", "10m"),
+        *("MOD09A1.061_sur_refl_b01_doy2021177_aid0001", "nbart_red", "oa_B04"),
     ],
 )
 def test_bands_are_not_taken_for_side_files(stem: str) -> None:
@@ -91,6 +95,23 @@ def test_side_files_are_bands_only_where_they_are_named(tmp_path: Path) -> None:
     assert [Path(band.path).name for band in by_colour[0].bands] == ["B04.tif", "B02.tif"]
 
 
+def test_quality_layers_within_a_stack_are_bands_only_where_they_are_named(tmp_path: Path) -> None:
+    """As Earth Engine exports all bands of an image, and MODIS' products have them."""
+    names = ("B4", "B8", "SCL", "MSK_CLDPRB", "QA60")
+    path = write_raster(tmp_path / "a.tif", coordinates(8, 8, 5), descriptions=names)
+    scene = describe_scene(path)
+    assert [band.name for band in scene.default] == ["B4", "B8"]
+    assert scene.left_out[0].startswith("SCL, MSK_CLDPRB, QA60 are left out: by name, a mask")
+    assert scene.left_out[0].endswith("--bands ...,SCL")
+    assert GeoTiffSource(path, bands=["QA60", "2"], patch_size=4).bands == ("QA60", "B8")
+    known = known_by_name(names)  # of a run that was made with all of them
+    (again,) = open_scenes([SceneSettings(name="a", path=str(path))], (), known=known)
+    assert [band.name for band in again.bands] == list(names)
+    # an image of nothing else is read for what it is
+    masks = write_raster(tmp_path / "m.tif", coordinates(8, 8, 2), descriptions=("SCL", "QA60"))
+    assert [band.name for band in describe_scene(masks).default] == ["SCL", "QA60"]
+
+
 def test_side_files_are_no_reason_to_refuse(tmp_path: Path) -> None:
     folder = tmp_path / "s2"
     write(folder, "B02.tif")
@@ -105,6 +126,14 @@ def test_what_macos_leaves_beside_files_is_not_a_raster(tmp_path: Path) -> None:
     write(tmp_path / "f", "B02.tif")
     (tmp_path / "f" / "._B02.tif").write_bytes(b"\0\5\x16\7")
     assert GeoTiffSource(tmp_path / "f").bands == ("B02",)
+
+
+def test_folders_of_rasters_within_a_folder_are_suggested(tmp_path: Path) -> None:
+    for name in ("R10m", "R20m"):
+        (tmp_path / "L2A" / name).mkdir(parents=True)
+        write(tmp_path / "L2A" / name, "B04.tif")
+    with pytest.raises(SourceError, match=r"has no rasters to read.*did you mean '.*R10m'\?"):
+        describe_scene(tmp_path / "L2A")
 
 
 def test_a_folder_of_side_files_alone_is_taken_as_it_is(tmp_path: Path) -> None:

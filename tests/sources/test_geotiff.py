@@ -242,6 +242,25 @@ def test_in_8_bits_a_pixel_is_missing_only_where_all_bands_are(
     assert "count as data" in caplog.text
 
 
+@pytest.mark.parametrize("is_coarse", [False, True])
+def test_an_alpha_band_leaves_zero_in_one_band_a_value(is_coarse: bool, tmp_path: Path) -> None:
+    """As QGIS and gdalwarp write aerial images: nodata 0, and an alpha band besides."""
+    values = np.full((4, 16, 16), 100, "uint8")
+    values[0, :, 4:8] = 0  # dark in red
+    values[3, :, :4] = 0  # hidden
+    options = {"nodata": 0, "photometric": "rgb", "alpha": "yes"}
+    if is_coarse:
+        source = beside_finer_pixels(tmp_path, values, **options)
+    else:
+        path = write_raster(tmp_path / "a.tif", values, **options)
+        source = GeoTiffSource(path, patch_size=4)
+    assert len(source.index) == 12
+    patches = source.read(source.index["patch_id"].tolist())[:, -3:]
+    assert (patches[:, 1:] == 100).all()
+    assert (patches[::3, 0, :, :3] == 0).all()
+    assert (patches[2::3, 0] == 100).all()
+
+
 def test_in_16_bits_what_a_band_lacks_is_missing_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -401,8 +420,8 @@ def test_all_bands_of_a_mask_count_in_a_new_run(
 
     def bands(mask: Path, **options: Any) -> object:
         given = dict.fromkeys(UnopenedScenes.options, ())
-        words = {"scenes": [str(scene)], "masks": [str(mask)], "on_error": "fail"}
-        named = UnopenedScenes.named("geotiff", given | words | options)
+        words = {"scenes": [str(scene)], "masks": [str(mask)], "mask_bad": (1,)}
+        named = UnopenedScenes.named("geotiff", given | words | {"on_error": "fail"} | options)
         return named.tables["source"].get("mask_bands")
 
     assert bands(mask) == (1, 2, 3)
@@ -714,14 +733,16 @@ def test_a_mask_elsewhere_is_refused_and_one_in_part_warned_of(
         transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
     )
 
-    def source(mask: Path) -> GeoTiffSource:
+    def source(mask: Path, bad: int = 7) -> GeoTiffSource:
         settings = SceneSettings(name="s", path=str(scene), mask=str(mask))
-        return GeoTiffSource(settings, patch_size=8, mask_bad=[7])
+        return GeoTiffSource(settings, patch_size=8, mask_bad=[bad])
 
     with pytest.raises(SourceError, match=r"far\.tif covers nothing of scene 's'"):
         _ = source(far).index
     assert len(source(half).index) == 4
-    assert "half.tif covers 50 % of scene 's'" in caplog.text
+    assert "half.tif covers 50 % of scene 's'; beyond it every pixel counts as clear" in caplog.text
+    assert len(source(half, bad=0).index) == 2
+    assert "beyond it every pixel counts as bad" in caplog.text
 
 
 def test_an_area_of_interest_of_several_layers_is_refused(tmp_path: Path) -> None:

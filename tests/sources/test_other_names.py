@@ -52,10 +52,13 @@ def test_a_subdataset_is_a_scene_from_its_words_to_its_pixels(
     netcdf(tmp_path / "f.nc")
     found = find_scenes(['NETCDF:"f.nc":red', "NETCDF:f.nc:nir"], folder=tmp_path)
     assert [scene.name for scene in found.scenes] == ["f_red", "f_nir"]
-    source = GeoTiffSource(found.scenes, patch_size=16)
+    red, nir = (GeoTiffSource(scene, patch_size=16) for scene in found.scenes)
     monkeypatch.chdir("/")
-    assert source.read(["f_red/16/0"])[0, 0, 3].tolist() == [19.0] * 16
-    assert source.read(["f_nir/16/0"])[0, 0, 3].tolist() == list(range(16))
+    assert (red.bands, nir.bands) == (("red",), ("nir",))
+    assert red.read(["f_red/16/0"])[0, 0, 3].tolist() == [19.0] * 16
+    assert nir.read(["f_nir/16/0"])[0, 0, 3].tolist() == list(range(16))
+    with pytest.raises(SourceError, match="no band 'red'"):  # two bands are not two scenes of one
+        GeoTiffSource(found.scenes, patch_size=16)
 
 
 def test_a_run_of_a_subdataset_opens_from_anywhere_and_notices_changes(

@@ -292,6 +292,31 @@ def test_an_item_says_what_bands_are_in_any_of_its_ways(
     assert find_scenes([str(path)]).scenes[0].names == names
 
 
+@pytest.mark.parametrize(
+    ("name", "keys", "taken"),
+    [
+        ("HLS.L30.T31TFL.2021152T103000.v2.0", ("B04", "B05", "Fmask"), ("B05", "B04")),
+        ("ga_ls8c_ard_3-1-0", ("nbart_red", "nbart_nir", "oa_fmask"), ("nbart_nir", "nbart_red")),
+    ],
+)
+def test_common_names_find_assets_that_say_no_bands(
+    name: str, keys: tuple[str, ...], taken: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As the catalogues of HLS and of Digital Earth Australia have them."""
+    path = tmp_path / "item.json"
+    path.write_text(json.dumps(item(name, {key: cog(f"{key}.tif") for key in keys})))
+    (scene,) = find_scenes([str(path)], bands=["nir", "red"]).scenes
+    assert scene.names == taken
+
+
+def test_a_common_name_that_several_assets_end_in_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "item.json"
+    keys = ("nbar_red", "nbart_red")
+    path.write_text(json.dumps(item("ga", {key: cog(f"{key}.tif") for key in keys})))
+    with pytest.raises(SourceError, match="has no band 'red'"):
+        find_scenes([str(path)], bands=["red"])
+
+
 def test_a_band_that_an_item_lacks_is_named(stac: Path) -> None:
     with pytest.raises(SourceError, match=r"STAC item 'S2B_1' .* has no band 'swir1'"):
         find_scenes([str(stac)], bands=["swir1"])

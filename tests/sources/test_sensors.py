@@ -30,6 +30,7 @@ def b(*numbers: int, width: int = 1) -> tuple[str, ...]:
         (("sur_refl_b01", "sur_refl_b02"), (), "modis"),
         (("sur_refl_b01_1", "sur_refl_b02_1"), (), "modis"),
         (("Nadir_Reflectance_Band1",), (), "modis"),
+        (("MYD09A1.061_sur_refl_b02_doy2021177000000_aid0001",), (), "modis"),
         (b(0, 1, 2, 3), (), None),  # Pleiades
         (b(1, 2, 3, 4), (), None),  # SPOT
         (("B01", "B02", "B3N", "B04", "B08"), (), "aster"),
@@ -54,6 +55,7 @@ def test_which_sensor(names: tuple[str, ...], texts: tuple[str, ...], sensor: st
     [
         ("modis", [f"sur_refl_b0{i}" for i in range(1, 5)], ("red", "nir", "blue", "green")),
         ("modis", ["sur_refl_b02_1"], ("nir",)),
+        ("modis", ["MOD09A1.061_sur_refl_b02_doy2021177_aid0001"], ("nir",)),
         ("aster", ["B01", "B02", "B3N", "B08"], ("green", "red", "nir", None)),
         ("oli", ["SR_B5", "B8", "band_4"], ("nir", "pan", None)),
         ("tm", ["SR_B5", "B4"], ("swir1", "nir")),

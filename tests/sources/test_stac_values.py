@@ -128,6 +128,8 @@ def test_an_item_without_an_offset_has_that_of_its_baseline(
     assert not caplog.text
     assert mean_of(after) == (pytest.approx(2000, abs=9), 12)
     assert "STAC item after says no offset; 1000 is taken from its pixels" in caplog.text
+    bare = write_item(tmp_path, "bare", 3000, {}, {"s2:processing_baseline": "05.09"})
+    assert mean_of(bare) == (pytest.approx(2000, abs=9), 12)  # 0 is missing, stated or not
     harmonised = write_item(tmp_path, "low", 500, {}, {"s2:processing_baseline": "05.09"}, nodata=0)
     assert mean_of(harmonised)[0] == pytest.approx(500, abs=9)
     assert "nothing is taken from them" in caplog.text

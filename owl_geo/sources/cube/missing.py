@@ -17,7 +17,8 @@ import xarray as xr
 from owl_geo.types import AnyArray, BoolArray
 
 _NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value")
-_FLAGS = ("flag_values", "flag_masks", "flag_meanings")
+_FLAGS = ("flag_values", "flag_masks", "flag_meanings", "flags_definition")  # CF, Open Data Cube
+_LIMITS = ("valid_range", "valid_min", "valid_max")
 _FLAG_NAMES = ("status_flag", "quality_flag")  # CF's standard names end in them
 _EOPF = "_eopf_attrs"  # what EOPF's products say once more, some of them only there
 
@@ -36,7 +37,7 @@ class Missing:
         """Return what a variable says, None where it says nothing; ``n_bands`` along its axis."""
         if not np.issubdtype(variable.dtype, np.number):
             return None
-        attributes = _attributes(variable)
+        attributes = _as_unsigned(_attributes(variable), variable)
         scale = _number(variable.encoding.get("scale_factor"), 1.0)
         offset = _number(variable.encoding.get("add_offset"), 0.0)
         scaled = (scale, offset) != (1.0, 0.0)
@@ -98,6 +99,26 @@ def _attributes(variable: xr.Variable) -> Mapping[str, Any]:
     return {**(more if isinstance(more, Mapping) else {}), **variable.attrs}
 
 
+def _as_unsigned(attributes: Mapping[str, Any], variable: xr.Variable) -> Mapping[str, Any]:
+    """Return attributes in the type of a variable that is stored signed and read unsigned.
+
+    NetCDF's ``_Unsigned`` makes 255 of a stored -1, and of attributes; xarray sees to the pixels
+    and to CF's fill values.
+    """
+    if str(variable.encoding.get("_Unsigned", "")).casefold() != "true":
+        return attributes
+    n_values = 2 ** (8 * np.dtype(variable.encoding.get("dtype", variable.dtype)).itemsize)
+    numbers = {
+        name: np.asarray(attributes[name]) for name in (*_NODATA, *_LIMITS) if name in attributes
+    }
+    wrapped = {
+        name: number.astype(np.int64) % n_values
+        for name, number in numbers.items()
+        if np.issubdtype(number.dtype, np.integer)
+    }
+    return {**attributes, **wrapped}
+
+
 def _declared(attributes: Mapping[str, Any], n_bands: int) -> list[tuple[float, ...]]:
     """Return the values that stand for none, for each band where they differ, else once."""
     each: list[list[float]] = [[] for _ in range(n_bands)]
@@ -129,7 +150,7 @@ def _is_unpacked(attributes: Mapping[str, Any], variable: xr.Variable) -> bool:
     stored = variable.encoding.get("dtype")
     if stored is None or not np.issubdtype(np.dtype(stored), np.integer):
         return False
-    limits = [attributes.get(name) for name in ("valid_range", "valid_min", "valid_max")]
+    limits = [attributes.get(name) for name in _LIMITS]
     given = [np.asarray(limit) for limit in limits if limit is not None]
     return all(np.issubdtype(limit.dtype, np.floating) for limit in given)
 

@@ -20,7 +20,7 @@ MISSING = 200  # where the last eight columns have no value on any date
 
 def dates(missing: Any = MISSING, dtype: str = "uint16") -> NDArray[Any]:
     """Three dates of one band, 1000 everywhere, another third missing on each; 8 x 32 pixels."""
-    values = np.full((3, 1, SIZE, 4 * SIZE), 1000, dtype)
+    values = np.full((3, 1, SIZE, 4 * SIZE), 1000).astype(dtype)
     for k in range(3):
         values[k, 0, :, k * SIZE : (k + 1) * SIZE] = missing
     values[..., 3 * SIZE :] = missing
@@ -81,6 +81,19 @@ def test_a_valid_range_may_be_in_the_units_of_values() -> None:
     assert read(source) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("declared", [{"valid_min": 0, "valid_max": -6}, {"nodata": -1}])
+def test_values_stored_as_signed_and_read_as_unsigned_are_declared_so(
+    declared: dict[str, int], tmp_path: Path
+) -> None:
+    """By NetCDF's _Unsigned, a stored -1 is 255, and -6 is 250."""
+    array = cube(dates(255, "uint8").astype("int8"))
+    array.values[array.values != -1] = np.int8(-56)  # 200
+    array.attrs |= {"_Unsigned": "true", **{key: np.int8(n) for key, n in declared.items()}}
+    source = CubeSource(write_netcdf(tmp_path / "cube.nc", array), patch_size=SIZE)
+    assert len(source.index) == 3
+    assert (read(source) == 200).all()
+
+
 def test_each_band_may_have_a_value_of_its_own() -> None:
     values = np.full((2, SIZE, 3 * SIZE), 7, "int32")
     values[0, :, :SIZE], values[1, :, SIZE : 2 * SIZE] = -1, -2
@@ -122,8 +135,9 @@ def test_what_zarr_3_reads_where_nothing_was_written_is_missing(tmp_path: Path) 
         {"flag_values": [0, 1, 2], "flag_meanings": "land cloud water"},
         {"flag_masks": [1, 2], "flag_meanings": "cloud shadow"},
         {"standard_name": "surface_reflectance status_flag"},
+        {"flags_definition": '{"contiguous": {"bits": [0], "values": {"1": true}}}'},
     ],
-    ids=["values", "masks", "standard name"],
+    ids=["values", "masks", "standard name", "Open Data Cube"],
 )
 def test_flags_are_bands_only_where_they_are_asked_for(
     attributes: dict[str, Any], caplog: pytest.LogCaptureFixture
