@@ -67,6 +67,8 @@ class RasterView:
         alpha: False where the band that the file colours as alpha is data.
         pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
             choice.
+        shift: what to add to the raster's x, whole turns of longitudes beyond 180 degrees, which
+            GDAL does not find from a projected grid.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class RasterView:
         shared: bool = False,
         alpha: bool = True,
         pipeline: str = "",
+        shift: float = 0.0,
     ) -> None:
         self._nodata = nodata
+        self._shift = shift
         self._pipeline = pipeline
         self._stack = ExitStack()
         if ColorInterp.alpha in dataset.colorinterp and not alpha:
@@ -113,6 +117,7 @@ class RasterView:
             WarpedVRT(
                 dataset,
                 crs=crs,
+                src_transform=_shifted(dataset.transform, self._shift) if self._shift else None,
                 transform=rasterio.Affine(*grid.transform),
                 height=grid.height,
                 width=grid.width,
@@ -164,6 +169,11 @@ class RasterView:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return rasterio.Affine(a, b, c + shift, d, e, f)
 
 
 def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
