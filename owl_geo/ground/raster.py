@@ -106,6 +106,7 @@ class AlignedRaster:
                 Resampling[resampling],
                 pipeline=pipeline,
                 shift=0.0 if in_degrees else -turn,
+                is_cut=len(self._turns) > 1 and not in_degrees,
             )
         )
 

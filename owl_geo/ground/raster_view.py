@@ -69,6 +69,8 @@ class RasterView:
             choice.
         shift: what to add to the raster's x, whole turns of longitudes beyond 180 degrees, which
             GDAL does not find from a projected grid.
+        is_cut: whether the raster ends within the grid, at 180 degrees, where GDAL would leave out
+            some columns, since it looks for the pixels that it needs at every sixth place or so.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class RasterView:
         alpha: bool = True,
         pipeline: str = "",
         shift: float = 0.0,
+        is_cut: bool = False,
     ) -> None:
         self._nodata = nodata
+        self._sampling = {"SAMPLE_GRID": "YES", "SAMPLE_STEPS": "ALL"} if is_cut else {}
         self._shift = shift
         self._pipeline = pipeline
         self._stack = ExitStack()
@@ -132,6 +136,7 @@ class RasterView:
                 # else pixels that only some bands lack are blended into values, as if they were
                 # data, and moved off the no-data value
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
+                **self._sampling,
             )
         )
         if not self._pipeline:

@@ -115,6 +115,8 @@ def test_rasters_of_a_world(windows: Windows, west: float, tmp_path: Path) -> No
         ("EPSG:3857", 15, 45, -360),
         ("EPSG:32701", -180, -17, 0),
         ("EPSG:32701", -180, -17, 360),
+        ("EPSG:3031", -180, -75, 0),
+        ("EPSG:3031", -180, -75, 360),
     ],
 )
 def test_rasters_in_degrees_on_a_projected_scene(
