@@ -33,6 +33,7 @@ from owl_geo.ground.projections import (
     is_in_degrees,
     leads_nowhere,
     place_of,
+    reproject,
     same_datum,
 )
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
@@ -67,9 +68,7 @@ class AlignedRaster:
             self._dataset = dataset
             # a scene that reaches beyond 180 degrees sees the raster's west in its east
             self._turns = _turns(dataset, grid)
-            self._views = [
-                self._aligned(dataset, _moved(grid, turn), resampling) for turn in self._turns
-            ]
+            self._views = [self._aligned(dataset, turn, resampling) for turn in self._turns]
         except UNREADABLE as error:
             self._stack.close()
             raise LayerError(
@@ -80,9 +79,14 @@ class AlignedRaster:
             raise
 
     def _aligned(
-        self, dataset: rasterio.DatasetReader, grid: SceneGrid, resampling: str
+        self, dataset: rasterio.DatasetReader, turn: float, resampling: str
     ) -> RasterView | None:
-        """Return the raster on a grid, None if that is its own; raises one of ``UNREADABLE``."""
+        """Return the raster on the grid, None if that is its own; raises one of ``UNREADABLE``.
+
+        A grid in degrees is turned to the raster's longitudes, else the raster to PROJ's.
+        """
+        in_degrees = is_in_degrees(crs_of(self.grid.crs))
+        grid = _moved(self.grid, turn) if in_degrees else self.grid
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -94,7 +98,16 @@ class AlignedRaster:
         nodata = {self.band: self._nodata}
         pipeline = _pipeline(CRS.from_user_input(dataset.crs), grid)
         return self._stack.enter_context(
-            RasterView(dataset, grid, grid.crs, nodata, Resampling[resampling], pipeline=pipeline)
+            RasterView(
+                dataset,
+                grid,
+                grid.crs,
+                nodata,
+                Resampling[resampling],
+                pipeline=pipeline,
+                shift=0.0 if in_degrees else -turn,
+                is_cut=len(self._turns) > 1 and not in_degrees,
+            )
         )
 
     @property
@@ -106,6 +119,11 @@ class AlignedRaster:
         try:
             with open_layer(self.path) as dataset:
                 own = extent(dataset)
+                if not is_in_degrees(crs_of(self.grid.crs)) and any(self._turns):
+                    return [
+                        transform_bounds(dataset.crs, self.grid.crs, *_within_180(own, turn))
+                        for turn in self._turns
+                    ]
                 west, south, east, north = transform_bounds(dataset.crs, self.grid.crs, *own)
         except UNREADABLE as error:
             raise LayerError(
@@ -167,10 +185,33 @@ class AlignedRaster:
 def _turns(dataset: rasterio.DatasetReader, grid: SceneGrid) -> list[float]:
     """Return by how many degrees a scene's longitudes differ from those of the raster, 0 first."""
     crs = CRS.from_user_input(dataset.crs)
-    if not (is_in_degrees(crs) and is_in_degrees(crs_of(grid.crs))):
+    if not is_in_degrees(crs):
         return [0.0]
-    (west, _, east, _), (least, _, most, _) = bounds(grid), extent(dataset)
+    if is_in_degrees(crs_of(grid.crs)):
+        west, _, east, _ = bounds(grid)
+    else:
+        west, east = _longitudes(grid, crs)
+    least, _, most, _ = extent(dataset)
     return [turn for turn in TURNS if west + turn < most and least < east + turn] or [0.0]
+
+
+def _longitudes(grid: SceneGrid, crs: CRS) -> tuple[float, float]:
+    """Return the least and the greatest longitude of a projected scene, from -180 to 180.
+
+    They are a degree too wide, since places between those that are looked at may lie beyond.
+    """
+    row, col = np.meshgrid(np.linspace(0, grid.height, 9), np.linspace(0, grid.width, 9))
+    lon = reproject(to_xy(grid, row.ravel(), col.ravel()), crs_of(grid.crs), crs)[:, 0]
+    if not np.isfinite(lon).all() or np.ptp(lon) > 180:  # across the antimeridian, or round a pole
+        return -180.0, 180.0
+    return max(lon.min() - 1, -180.0), min(lon.max() + 1, 180.0)
+
+
+def _within_180(
+    own: tuple[float, float, float, float], turn: float
+) -> tuple[float, float, float, float]:
+    west, south, east, north = own
+    return max(west - turn, -180.0), south, min(east - turn, 180.0), north
 
 
 def _moved(grid: SceneGrid, degrees: float) -> SceneGrid:

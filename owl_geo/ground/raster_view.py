@@ -67,6 +67,10 @@ class RasterView:
         alpha: False where the band that the file colours as alpha is data.
         pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
             choice.
+        shift: what to add to the raster's x, whole turns of longitudes beyond 180 degrees, which
+            GDAL does not find from a projected grid.
+        is_cut: whether the raster ends within the grid, at 180 degrees, where GDAL would leave out
+            some columns, since it looks for the pixels that it needs at every sixth place or so.
     """
 
     def __init__(
@@ -80,8 +84,12 @@ class RasterView:
         shared: bool = False,
         alpha: bool = True,
         pipeline: str = "",
+        shift: float = 0.0,
+        is_cut: bool = False,
     ) -> None:
         self._nodata = nodata
+        self._sampling = {"SAMPLE_GRID": "YES", "SAMPLE_STEPS": "ALL"} if is_cut else {}
+        self._shift = shift
         self._pipeline = pipeline
         self._stack = ExitStack()
         if ColorInterp.alpha in dataset.colorinterp and not alpha:
@@ -113,6 +121,7 @@ class RasterView:
             WarpedVRT(
                 dataset,
                 crs=crs,
+                src_transform=_shifted(dataset.transform, self._shift) if self._shift else None,
                 transform=rasterio.Affine(*grid.transform),
                 height=grid.height,
                 width=grid.width,
@@ -127,6 +136,7 @@ class RasterView:
                 # else pixels that only some bands lack are blended into values, as if they were
                 # data, and moved off the no-data value
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
+                **self._sampling,
             )
         )
         if not self._pipeline:
@@ -164,6 +174,11 @@ class RasterView:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return rasterio.Affine(a, b, c + shift, d, e, f)
 
 
 def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:

@@ -123,6 +123,8 @@ def _source(path: str) -> _Source:
         return _csv(path)
     if name.endswith(".gz"):
         return _Source(f"/vsigzip/{file.absolute()}")
+    if name.endswith(".kmz"):
+        return _Source(_in_kmz(path))
     if name.endswith(".zip"):
         return _Source(_in_archive(path))
     return _Source(path)
@@ -156,6 +158,19 @@ def _placed(path: str, table: gpd.GeoDataFrame, columns: tuple[str, str]) -> gpd
     if min(west, south) < -360 or east > 360 or south < -90 or north > 90:
         raise ValueError(f"its columns {x} and {y} are not in degrees")
     return table if table.crs is not None else table.set_crs("EPSG:4326")
+
+
+def _in_kmz(path: str) -> str:
+    """Return the only KML of a KMZ, whose attributes GDAL reads only where it opens the KML.
+
+    Several are linked, and GDAL follows the links. Raises ValueError where the file is no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = [name for name in archive.namelist() if name.lower().endswith(".kml")]
+    except zipfile.BadZipFile as error:
+        raise ValueError("it is not a KMZ archive, or is damaged") from error
+    return f"/vsizip/{Path(path).absolute()}/{inside[0]}" if len(inside) == 1 else path
 
 
 def _in_archive(path: str) -> str:

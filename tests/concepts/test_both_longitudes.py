@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 from owl_geo.concepts import rasters
 from owl_geo.concepts.areas import PolygonLayer, shares
@@ -105,6 +105,35 @@ def test_rasters_of_a_world(windows: Windows, west: float, tmp_path: Path) -> No
     found = rasters.mean(path, windows)
     assert found[~seam] == pytest.approx(true[~seam], abs=1.3)
     assert coverage(path, windows.grid) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat", "turn"),
+    [
+        ("EPSG:32615", -93, 45, 0),
+        ("EPSG:32615", -93, 45, 360),
+        ("EPSG:3857", 15, 45, -360),
+        ("EPSG:32701", -180, -17, 0),
+        ("EPSG:32701", -180, -17, 360),
+        ("EPSG:3031", -180, -75, 0),
+        ("EPSG:3031", -180, -75, 360),
+    ],
+)
+def test_rasters_in_degrees_on_a_projected_scene(
+    crs: str, lon: float, lat: float, turn: float, tmp_path: Path
+) -> None:
+    x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(lon, lat)
+    grid = SceneGrid("s", crs, (10, 0, x - 640, 0, -10, y + 640), 128, 128)
+    windows = tile(grid, 16, 16).windows
+    middle, options = lon + turn, {"count": 1, "dtype": "float32", "height": 400, "width": 800}
+    place = rasterio.Affine(2e-4, 0, middle - 0.08, 0, -1e-4, lat + 0.02)
+    path = str(tmp_path / "lon.tif")
+    values = np.broadcast_to((np.arange(800) + 0.5) * 2e-4 - 0.08, (400, 800)).astype("float32")
+    with rasterio.open(path, "w", driver="GTiff", crs=4326, transform=place, **options) as dataset:
+        dataset.write(values, 1)
+    true = (windows.centres_in(LON_LAT)[:, 0] - lon + 180) % 360 - 180
+    assert rasters.mean(path, windows) == pytest.approx(true, abs=2e-4)
+    assert coverage(path, grid) == pytest.approx(1, abs=0.01)
 
 
 def test_an_area_of_interest_on_either_side(windows: Windows, tmp_path: Path) -> None:

@@ -59,6 +59,19 @@ def test_formats(tmp_path: Path, suffix: str) -> None:
     assert found.crs.is_geographic
 
 
+def test_kmz_of_one_kml(tmp_path: Path) -> None:
+    """As Google Earth and ``zip`` make it: GDAL by itself would lose the attributes."""
+    found = features(zipped(tmp_path / "a.kmz", {"doc.kml": write(tmp_path / "a.kml")}))
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert are_squares(found)
+
+
+def test_kmz_that_is_no_archive(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.kml").rename(tmp_path / "a.kmz")
+    with pytest.raises(UNREADABLE, match="not a KMZ archive"):
+        list_layers(str(path))
+
+
 def test_archives(tmp_path: Path) -> None:
     write(tmp_path / "a.shp")
     shapes = {file.name: file for file in tmp_path.glob("a.*")}
