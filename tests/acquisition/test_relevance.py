@@ -131,7 +131,7 @@ class TestEncoding:
         row = encoding.encode(other).matrix[0]
         assert row[:2].tolist() == [0, 0]
         assert np.isfinite(row).all()
-        with pytest.raises(ConfigError, match="no concept 'd'"):
+        with pytest.raises(ConfigError, match="lacks concept 'd'"):
             encoding.encode(other[["cover"]])
 
     def test_without_patches_or_concepts_there_are_no_columns(self) -> None:
