@@ -17,7 +17,7 @@ from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels.base import reprojected
-from owl_geo.schema import CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
+from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _NEEDED = ("patch_id", "label")
@@ -118,7 +118,10 @@ def _read_layer(path: Path) -> pd.DataFrame:
         layers = gpkg.layers(connection) or []
         if LABELS_LAYER not in layers:
             others = f"; it has {', '.join(layers)}" if layers else ""
-            raise BatchError(f"{path} has no layer {LABELS_LAYER!r}{others}")
+            raise BatchError(
+                f"{path} has no layer {LABELS_LAYER!r}{others}",
+                remedy="use `owl-geo ingest` for a batch" if BATCH_LAYER in layers else "",
+            )
         # a table's name cannot be a parameter; this one is a constant
         present = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
         columns = [name for name in LABELS_COLUMNS if name in present]

@@ -212,7 +212,7 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
         (tmp_path, "neither .gpkg nor .csv"),
         (latin, "cannot be read as answers"),
         (text, "a text file, not a GeoPackage"),
-        (batch, "no layer 'labels'; it has batch"),
+        (batch, "no layer 'labels'; it has batch; use `owl-geo ingest` for a batch"),
     ):
         done = owl("labels", "import", run.path, path)
         assert done.exit_code == 1 and says in done.output, done.output
