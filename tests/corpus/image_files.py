@@ -317,7 +317,7 @@ def geotessera(folder: Path) -> Made:
     return Made(str(path), first[:3])
 
 
-_SIDE = "the file's no-data value; quality layers beside are no bands"
+_SIDE = "the file's no-data value; quality layers next to it are not bands"
 
 IMAGE_FILES = (
     Layout(
@@ -350,20 +350,20 @@ IMAGE_FILES = (
         hls_s30,
         _files("HLS.S30.T32TNT.2023166T103629.v2.0", _S30),
         values=f"{REFLECTANCE}, by the file's scale",
-        missing="the file's no-data value; Fmask and angles are no bands",
+        missing="the file's no-data value; Fmask and angles are not bands",
     ),
     Layout(
         "HLS L30",
         hls_l30,
         _files("HLS.L30.T32TNT.2023166T100629.v2.0", _L30),
         values=f"{REFLECTANCE}, by the file's scale",
-        missing="the file's no-data value; Fmask and angles are no bands",
+        missing="the file's no-data value; Fmask and angles are not bands",
     ),
     Layout(
         "Sentinel-2 COGs in a folder",
         cog_folder,
         {"B02": "blue", "B03": "green", "B04": "red", "B8A": "nir08"},
-        missing="the files' no-data value; SCL, AOT, TCI and previews are no bands",
+        missing="the files' no-data value; SCL, AOT, TCI and previews are not bands",
         position="the grid of the finest chosen band; coarser bands bilinear",
     ),
     Layout(
@@ -373,7 +373,7 @@ IMAGE_FILES = (
             _BROWSER.format(code): common
             for code, common in (("B02", "blue"), ("B03", "green"), ("B04", "red"), ("B08", "nir"))
         },
-        missing="the files' no-data value; dataMask is no band",
+        missing="the files' no-data value; dataMask is not a band",
     ),
     Layout(
         "Earth Engine export",
@@ -387,7 +387,7 @@ IMAGE_FILES = (
         "Files with the VRT that stacks them",
         stack_with_vrt,
         {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir"},
-        missing="the files' no-data value; the VRT is no second set of bands",
+        missing="the files' no-data value; the VRT is not read as further bands",
     ),
     Layout(
         "ENVI with wavelengths",
@@ -404,7 +404,7 @@ IMAGE_FILES = (
         "AlphaEarth Foundations tile, south up",
         alphaearth,
         {f"A{i:02}": None for i in range(64)},
-        position="as the file says, its first row in the south; the VRT beside is not read twice",
+        position="as the file says, its first row in the south; the VRT next to it is not read as well",
     ),
     Layout(
         "TESSERA tile exported by geotessera",

@@ -232,6 +232,6 @@ STAC_ITEMS = (
         landsat,
         {"OLI_B4": "red", "nir08": "nir08"},
         values=f"surface {REFLECTANCE}, by the item's scale and offset",
-        missing="the item's no-data value; QA_PIXEL is no band",
+        missing="the item's no-data value; QA_PIXEL is not a band",
     ),
 )
