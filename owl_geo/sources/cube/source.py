@@ -148,19 +148,19 @@ class CubeSource(TiledSource["CubeScene"]):
         return super().__reduce__()
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Say what is not taken for bands since it holds flags, or is named as masks are."""
+        """Warn of variables that are left out, since they hold flags or are named like masks."""
         for names, one, many in (
             (self._flags, "holds flags", "hold flags"),
-            (self._quality, "is named as a mask is", "are named as masks are"),
+            (self._quality, "is named like a mask", "are named like masks"),
         ):
             if names:
                 several = len(names) > 1
                 _log.warning(
-                    "cube %r: %s %s and %s; name %s with --bands to have %s all the same",
+                    "cube %r: %s %s and %s; name %s with --bands to use %s",
                     next(iter(self.grids)),
                     ", ".join(names),
                     many if several else one,
-                    "are no bands" if several else "is no band",
+                    "are not bands" if several else "is not a band",
                     *(("them", "them") if several else ("it", "it")),
                 )
 

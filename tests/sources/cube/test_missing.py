@@ -1,4 +1,4 @@
-"""Missing values of cubes, as those who write cubes declare them; and flags, which are no bands."""
+"""Missing values of cubes, as those who write cubes declare them; and flags, which are not bands."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_flags_are_bands_only_where_they_are_asked_for(
     source = CubeSource(dataset, patch_size=SIZE)
     source.check_bands()
     assert source.bands == ("red",)
-    assert "SCL holds flags and is no band; name it with --bands" in caplog.text
+    assert "SCL holds flags and is not a band; name it with --bands" in caplog.text
     assert CubeSource(dataset, bands=("SCL", "red"), patch_size=SIZE).bands == ("SCL", "red")
     # a cube of nothing else is read for what it is
     assert CubeSource(dataset[["SCL"]], patch_size=SIZE).bands == ("SCL",)
@@ -163,7 +163,7 @@ def test_what_is_named_as_a_mask_is_a_band_only_where_it_is_asked_for(
     source = CubeSource(dataset, patch_size=SIZE)
     source.check_bands()
     assert source.bands == ("red",)
-    assert "scl, qa_pixel are named as masks are and are no bands; name them" in caplog.text
+    assert "scl, qa_pixel are named like masks and are not bands; name them" in caplog.text
     assert CubeSource(dataset, bands=("scl",), patch_size=SIZE).bands == ("scl",)
     assert CubeSource(dataset[["scl"]], patch_size=SIZE).bands == ("scl",)
     along = cube(np.ones((2, SIZE, SIZE), "float32"), bands=("B04", "SCL"))
