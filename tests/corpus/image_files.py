@@ -404,7 +404,7 @@ IMAGE_FILES = (
         "AlphaEarth Foundations tile, south up",
         alphaearth,
         {f"A{i:02}": None for i in range(64)},
-        position="as the file says, its first row in the south; the VRT next to it is not read as well",
+        position="as the file says, its first row in the south; the VRT next to it is left out",
     ),
     Layout(
         "TESSERA tile exported by geotessera",

@@ -1,4 +1,4 @@
-"""Missing values of cubes, as those who write cubes declare them; and flags, which are not bands."""
+"""Missing values of cubes, as those who write cubes declare them; and flags, which are no data."""
 
 from __future__ import annotations
 
