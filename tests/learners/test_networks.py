@@ -337,11 +337,11 @@ class TestRestoring:
         [
             (
                 {"classes": ("absent", "mine")},
-                "classes was absent, present and now is absent, mine",
+                "classes was absent, present and is now absent, mine",
             ),
-            ({"model": {"kind": "resnet18"}}, r"model\.kind was cnn and now is resnet18"),
-            ({"model": {"concepts": True}}, "concepts it sees was 0 and now is 2"),
-            ({"uncertainty": ENSEMBLE}, "size of the ensemble was 1 and now is 3"),
+            ({"model": {"kind": "resnet18"}}, r"model\.kind was cnn and is now resnet18"),
+            ({"model": {"concepts": True}}, "concepts it sees was 0 and is now 2"),
+            ({"uncertainty": ENSEMBLE}, "size of the ensemble was 1 and is now 3"),
         ],
     )
     def test_what_was_made_for_another_search(self, change, message, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ class TestRestoring:
 
     def test_other_patches(self, tmp_path: Path) -> None:
         learner(material(20)).save(tmp_path / "m.safetensors")
-        with pytest.raises(RunError, match="patch_size was 8 and now is 12"):
+        with pytest.raises(RunError, match="patch_size was 8 and is now 12"):
             learner(material(20, size=12)).restore(tmp_path / "m.safetensors")
 
     def test_damaged_or_missing(self, tmp_path: Path) -> None:
