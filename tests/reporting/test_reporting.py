@@ -210,10 +210,10 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     now, text = status(run), Page(owl_geo.report(run)).text
     assert now.left is not None and now.left.n_audit >= 20
     assert f"{now.left.prevalence.value:.1%}" in text.partition("What the random audit says")[2]
-    assert f"{now.left.n_found} are found" in text
+    assert f"{now.left.n_found} have been found" in text
     truth = run.truth[~run.truth["held_out"]].set_index("patch_id")["label"]
     of_all = f"{now.labels['present']} of the {(truth == 'present').sum()} present in the pool"
-    assert f"{of_all} are found" in text
+    assert f"{of_all} have been found" in text
     assert "Agrees with the consensus" not in text  # there is one annotator alone
     assert "Ranges contain the truth" in text
     said = dict(facts(run, now))["Concepts"]
@@ -231,7 +231,7 @@ def test_where_chance_drew_no_target_only_bounds_are_stated(tmp_path) -> None:
     entry = owl_geo.query(run, device="cpu")
     (batch,) = run.batch_paths(entry).values()
     label(batch, dict.fromkeys(entry.patch_ids, "absent"))
-    owl_geo.ingest(run, [batch])
+    owl_geo.ingest(run, [batch], annotator="ana")
     now = status(run)
     assert now.left is not None and now.left.n_left == 50
     most, share = f"{now.left.left.high:.0f}", f"at most {now.left.left.high / 80:.1%}"
@@ -240,9 +240,8 @@ def test_where_chance_drew_no_target_only_bounds_are_stated(tmp_path) -> None:
     page = Page(owl_geo.report(run)).text
     assert f"Of all patches, {share} are present" in page
     assert f"at most {most} more are left, and the chance that none is left is" in page
-    assert (
-        "about" not in page.partition("What the random audit says")[2].partition("When to stop")[0]
-    )
+    audited = page.partition("What the random audit says")[2].partition("When to stop")[0]
+    assert "about" not in audited
     assert f"A random search would have found at most {0.3 * now.left.left.high / 0.8:.1f}" in page
 
 
@@ -254,7 +253,7 @@ def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     said = dict(facts(run, now))
     assert "20 are needed to estimate how many present are left" in said["Audit"]
     assert "Quality" not in said
-    assert "From 20 such answers on" in text
+    assert "Once there are 20 such answers" in text
     assert "Ranges contain the truth" not in text
     assert "Of all patches" not in text and "When the model said" not in text
 
