@@ -118,7 +118,7 @@ def test_a_file_for_each_annotator(tmp_path: Path) -> None:
         assert again.output == done.output
     other = owl("query", run.path, "--annotators", "ana,ben", "--overlap", 0.5)
     assert "2 of the 10 patches in batch" in other.output
-    assert "--overlap counts from the next batch on" in other.output
+    assert "--overlap takes effect with the next" in other.output
 
 
 def test_owl_toml_may_name_the_team_and_one_seed_deals_the_same(tmp_path: Path) -> None:
