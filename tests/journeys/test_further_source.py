@@ -151,7 +151,7 @@ def test_it_cannot_grow(path: Path, archive: Path) -> None:
 
 def test_it_has_no_truth_of_its_own(archive: Path, registered: None) -> None:
     values = {"source": {"kind": "trial", "path": str(archive)}, "oracle": {}}
-    with pytest.raises(ConfigError, match=r"oracle\.path is missing, and this source has no"):
+    with pytest.raises(ConfigError, match=r"oracle\.path is missing: this source has no"):
         owl_geo.init(archive.parent / "run", values)
 
 
