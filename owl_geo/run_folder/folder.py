@@ -30,7 +30,7 @@ from owl_geo.search import Answers, Search, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.bands import known_bands
+from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, positions_of
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent

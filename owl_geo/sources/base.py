@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
-from owl_geo.sources.bands import Band, KnownBand, known_by_name
+from owl_geo.sources.band_choice import KnownBand, known_by_name
+from owl_geo.sources.bands import Band
 from owl_geo.types import AnyArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 

@@ -16,7 +16,8 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
-from owl_geo.sources.bands import Band, KnownBand
+from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.bands import Band
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask

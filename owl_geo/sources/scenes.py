@@ -17,15 +17,8 @@ from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
-from owl_geo.sources.bands import (
-    Band,
-    KnownBand,
-    common_name,
-    like_known,
-    select,
-    unpadded,
-    with_common_names,
-)
+from owl_geo.sources.band_choice import KnownBand, like_known, select
+from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
 from owl_geo.sources.folders import (

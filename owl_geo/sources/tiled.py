@@ -14,7 +14,8 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk, chunks
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.bands import Band, KnownBand
+from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.bands import Band
 from owl_geo.sources.base import NoSceneLeft, PoolSource, positions_of, read_at
 from owl_geo.sources.chunked import ChunkedScene, Pixels
 from owl_geo.sources.cutting import cut

@@ -24,7 +24,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.sources.bands import KnownBand
+    from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 S = TypeVar("S", bound=SourceSection)

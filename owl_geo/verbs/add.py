@@ -18,7 +18,7 @@ from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.bands import known_bands
+from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.truth.oracle import truth_labels

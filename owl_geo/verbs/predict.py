@@ -22,7 +22,7 @@ from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
-from owl_geo.sources.bands import known_bands
+from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import PoolSource
 from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel

@@ -17,7 +17,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
-from owl_geo.sources.bands import known_bands
+from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
 from owl_geo.verbs.current_model import CurrentModel

@@ -15,7 +15,8 @@ from rasters import make_landsat, make_safe, write_raster
 import owl_geo
 from owl_geo import Run
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import KnownBand, described, like_known
+from owl_geo.sources.band_choice import KnownBand, like_known
+from owl_geo.sources.bands import described
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import describe_scene
 

@@ -13,7 +13,8 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import SceneSettings
-from owl_geo.sources.bands import Band, common_name, select, unpadded, with_common_names
+from owl_geo.sources.band_choice import select
+from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import describe_scene, open_scenes, scene_name
 from owl_geo.types import SceneGrid

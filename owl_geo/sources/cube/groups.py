@@ -10,7 +10,8 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import CubeSettings
-from owl_geo.sources.bands import Band, KnownBand, like_known, select
+from owl_geo.sources.band_choice import KnownBand, like_known, select
+from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
 from owl_geo.sources.cube.missing import Missing

@@ -17,7 +17,8 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
-from owl_geo.sources.bands import Band, KnownBand
+from owl_geo.sources.band_choice import KnownBand
+from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube

@@ -15,7 +15,7 @@ from rasters import coordinates
 
 import owl_geo
 from owl_geo.errors import SourceError
-from owl_geo.sources.bands import KnownBand
+from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.types import AnyArray
 
