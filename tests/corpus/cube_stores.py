@@ -330,23 +330,20 @@ _MEDIAN = "as stored; the median of the dates"
 _CENTRES = "coordinates are pixel centres"
 
 CUBE_STORES = (
-    Layout(
-        "EOPF Zarr, a group of Sentinel-2 L2A",
-        eopf,
-        _S2,
-        values=f"{REFLECTANCE}, by `scale_factor` and `add_offset`",
-        missing="the attribute `fill_value`",
-        position=_CENTRES,
-        options=_CUBE,
-    ),
-    Layout(
-        "EOPF in Zarr 3",
-        eopf_zarr_3,
-        _S2,
-        values=f"{REFLECTANCE}, by `scale_factor` and `add_offset`",
-        missing="the attribute `fill_value`",
-        position=_CENTRES,
-        options=_CUBE,
+    *(
+        Layout(
+            name,
+            maker,
+            _S2,
+            values=f"{REFLECTANCE}, by `scale_factor` and `add_offset`",
+            missing="the attribute `fill_value`",
+            position=_CENTRES,
+            options=_CUBE,
+        )
+        for name, maker in (
+            ("EOPF Zarr, a group of Sentinel-2 L2A", eopf),
+            ("EOPF in Zarr 3", eopf_zarr_3),
+        )
     ),
     Layout(
         "GeoZarr, `proj:` and `spatial:` without coordinates",

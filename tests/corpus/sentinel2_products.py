@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from layouts import REFLECTANCE, Layout, Made, cloud, mask, planes, with_hole, write_jp2
+from rasters import S2_XML
 
 METRES = {
     **{"B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20, "B07": 20, "B08": 10},
@@ -20,27 +21,6 @@ COMMON = {
 LEVEL_2A = {code: name for code, name in COMMON.items() if code != "B10"}
 DEFAULT = {code: COMMON[code] for code in ("B02", "B03", "B04", "B08")}
 _IDS = {code: number for number, code in enumerate(METRES)}
-
-_XML = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
-<n1:Level-{level}_User_Product xmlns:n1="https://psd-{psd}.sentinel2.eo.esa.int/PSD/x.xsd">
-  <n1:General_Info>
-    <Product_Info><PROCESSING_BASELINE>{baseline}</PROCESSING_BASELINE></Product_Info>
-    <Product_Image_Characteristics>
-      <Special_Values>
-        <SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT>
-        <SPECIAL_VALUE_INDEX>0</SPECIAL_VALUE_INDEX>
-      </Special_Values>
-      <Special_Values>
-        <SPECIAL_VALUE_TEXT>SATURATED</SPECIAL_VALUE_TEXT>
-        <SPECIAL_VALUE_INDEX>65535</SPECIAL_VALUE_INDEX>
-      </Special_Values>
-      {quantification}
-      {offsets}
-      <Spectral_Information_List>{spectral}</Spectral_Information_List>
-    </Product_Image_Characteristics>
-  </n1:General_Info>
-</n1:Level-{level}_User_Product>
-"""
 
 
 def safe(
@@ -113,7 +93,7 @@ def _metadata(level: str, baseline: str) -> str:
         for code, number in _IDS.items()
         if baseline >= "04.00"
     )
-    return _XML.format(
+    return S2_XML.format(
         level=level,
         psd=15 if baseline >= "05.11" else 14,
         baseline=baseline,

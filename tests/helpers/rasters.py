@@ -70,8 +70,8 @@ _S2_IDS = {
     )
 }
 
-_S2_XML = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
-<n1:Level-{level}_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/x.xsd">
+S2_XML = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+<n1:Level-{level}_User_Product xmlns:n1="https://psd-{psd}.sentinel2.eo.esa.int/PSD/x.xsd">
   <n1:General_Info>
     <Product_Info><PROCESSING_BASELINE>{baseline}</PROCESSING_BASELINE></Product_Info>
     <Product_Image_Characteristics>
@@ -124,7 +124,8 @@ def make_safe(
     quantity = "QUANTIFICATION_VALUE" if level == "1C" else "BOA_QUANTIFICATION_VALUE"
     offset = "RADIO_ADD_OFFSET" if level == "1C" else "BOA_ADD_OFFSET"
     has_offsets = baseline >= "04.00"
-    text = _S2_XML.format(
+    text = S2_XML.format(
+        psd=14,
         level=level,
         baseline=baseline,
         quantification=f'<{quantity} unit="none">10000</{quantity}>',
