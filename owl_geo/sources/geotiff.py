@@ -130,8 +130,10 @@ class GeoTiffSource(TiledSource[FileScene]):
             beside=beside,
             failed=failed if skip else None,
         )
-        has_mask = any(one.mask for one in settings.scenes) or any(one.mask for one in opened)
+        names_mask = any(one.mask for one in settings.scenes)
+        has_mask = names_mask or any(one.mask for one in opened)
         self._lacks_mask = bool(settings.mask_bad) and not has_mask and not beside
+        self._lacks_mask_bands = bool(settings.mask_bands) and not names_mask and not beside
         self._mask_bad = settings.mask_bad
         self._readers = ReaderPool()
         tiled = [FileScene(scene, self._readers) for scene in opened]
@@ -176,6 +178,11 @@ class GeoTiffSource(TiledSource[FileScene]):
         if self._lacks_mask:
             raise SourceError(
                 "mask_bad has bad values, but no scene has a mask", remedy="name one with --mask"
+            )
+        if self._lacks_mask_bands:
+            raise SourceError(
+                "mask_bands counts bands of a mask, but no scene names a mask",
+                remedy="name one with --mask",
             )
 
     def _look_at(self, summary: Sequence[SceneSummary]) -> None:

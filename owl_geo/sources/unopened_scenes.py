@@ -66,10 +66,10 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
                 raise NoSceneLeft(failed)
             values["scenes"] = [scene.model_dump(exclude_none=True) for scene in named.scenes]
             values["mask_bad"] = options["mask_bad"] or named.mask_bad
-            chosen = options.get("mask_bands") or ()
-            if not chosen and values["mask_bad"]:  # else whoever checks the settings asks for them
-                chosen = _mask_bands(named.scenes)
-            values["mask_bands"] = chosen if options["masks"] else ()
+            values["mask_bands"] = options.get("mask_bands") or ()
+            # without bad values, whoever checks the settings asks for these first
+            if options["masks"] and values["mask_bad"] and not values["mask_bands"]:
+                values["mask_bands"] = _mask_bands(named.scenes)
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return NamedSource({"source": {"kind": kind} | given}, failed)
 

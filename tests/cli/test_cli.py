@@ -180,10 +180,14 @@ def test_a_layer_of_a_file_is_named_as_qgis_does(tmp_path) -> None:
     assert "land_cover: urban: 16 (100.0 %)" in done.stdout
 
 
-def test_bad_values_without_a_mask_are_not_ignored(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [("--mask-bad", "no scene has a mask"), ("--mask-bands", "no scene names a mask")],
+)
+def test_what_is_said_of_a_mask_that_is_not_there_is_not_ignored(tmp_path, option, line) -> None:
     write_raster(tmp_path / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
-    done = owl("init", "r", "--scene", "s.tif", "--mask-bad", "3", cwd=tmp_path)
-    assert "no scene has a mask" in one_error(done)
+    done = owl("init", "r", "--scene", "s.tif", option, "3", cwd=tmp_path)
+    assert line in one_error(done)
     assert not (tmp_path / "r").exists()
 
 
