@@ -272,12 +272,14 @@ def formats() -> str:
 
 def _families() -> dict[str, tuple[Any, ...]]:
     """Return the layouts of the tests' corpus, by family."""
-    corpus = str(DOCS.parent / "tests" / "corpus")
-    sys.path.insert(0, corpus)
+    tests = DOCS.parent / "tests"
+    folders = [str(tests / "helpers"), str(tests / "corpus")]
+    before = list(sys.path)
+    sys.path[:0] = folders
     try:
         from registry import FAMILIES
     finally:
-        sys.path.remove(corpus)
+        sys.path[:] = before
     return dict(FAMILIES)
 
 
