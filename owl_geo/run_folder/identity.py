@@ -108,7 +108,7 @@ def fingerprint(settings: Settings, *, places: bool = True) -> str:
 
     Without ``places`` it does not depend on where on this machine the scenes are.
     """
-    decisive = {"seed", "classes", "source", "layers", "concepts", "oracle", "evaluation"}
+    decisive = {"seed", "classes", "source", "views", "layers", "concepts", "oracle", "evaluation"}
     if places:
         text = settings.model_dump_json(include=decisive)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -189,6 +189,11 @@ class GeoTiffSettings(SourceSection):
         None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
     )
     aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
+    same_ground: Literal["best", "first", "keep"] = _doc(
+        "best",
+        "ground that several scenes show: once, from the one that shows it best (valid share, then "
+        "the newest date) or from the first; keep = in the pool from each, asked once",
+    )
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -196,6 +201,8 @@ class GeoTiffSettings(SourceSection):
         values: dict[str, Any] = serialize(self)
         if self.mask_bands is None:
             values.pop("mask_bands", None)
+        if self.same_ground == "best":
+            values.pop("same_ground", None)
         return values
 
     @model_validator(mode="after")
@@ -238,6 +245,23 @@ class CubeSettings(SourceSection):
 SourceSettings = Annotated[
     SyntheticSettings | GeoTiffSettings | CubeSettings, Field(discriminator="kind")
 ]
+
+
+class ViewSettings(Section):
+    """Further rasters of the pool's ground, such as an earlier date, read on the patches' grid."""
+
+    scenes: tuple[SceneSettings, ...] = _doc(..., "the rasters", min_length=1)
+    bands: tuple[str, ...] = _doc((), "by number, description or common name; empty = all")
+    mask_bad: tuple[int, ...] = _doc((), "values of the scenes' mask that make a pixel invalid")
+    mask_bands: tuple[Annotated[int, Field(ge=1)], ...] | None = _doc(
+        None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
+    )
+
+    @model_validator(mode="after")
+    def _masks_have_values(self) -> ViewSettings:
+        if any(scene.mask for scene in self.scenes) and not self.mask_bad:
+            raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
+        return self
 
 
 # --- what is known about each patch ---------------------------------------------------------------
@@ -632,6 +656,7 @@ class Settings(Section):
         f"where answers are kept: {known_addresses()}, without a password; not set = labels.gpkg",
     )
     source: SourceSettings
+    views: dict[str, ViewSettings] = {}
     layers: dict[str, LayerSettings] = {}
     concepts: dict[str, Concept] = {}
     acquisition: AcquisitionSettings = AcquisitionSettings()
@@ -643,6 +668,14 @@ class Settings(Section):
     reptile: ReptileSettings = ReptileSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     oracle: OracleSettings | None = None
+
+    @model_serializer(mode="wrap")
+    def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the views where there are none, so that the digests of older runs stay."""
+        values: dict[str, Any] = serialize(self)
+        if not self.views:
+            values.pop("views", None)
+        return values
 
     @field_validator("labels", mode="before")
     @classmethod
