@@ -34,6 +34,7 @@ from owl_geo.acquisition.start import Start, Unanswered
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.ground.blocks import ground_blocks
+from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.measures.audit import FEW_OF_A_CLASS
@@ -127,6 +128,7 @@ class Search:
         n_encoded: patches, from the first, that the concepts' encoding is fitted on; None = all.
         n_scaled: patches, from the first, that features are scaled by; None = all. The kept
             features of other scenes then stay valid.
+        places_once: whether no two patches show one place; else that is looked for.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class Search:
         report: Reporter = silent,
         n_encoded: int | None = None,
         n_scaled: int | None = None,
+        places_once: bool = False,
     ) -> None:
         self.settings = settings
         self.patches = patches
@@ -157,6 +160,7 @@ class Search:
         self._report = report
         self._n_encoded = n_encoded
         self._n_scaled = n_scaled
+        self._places_once = places_once
 
     @cached_property
     def features(self) -> FeatureTable:
@@ -187,10 +191,8 @@ class Search:
         return self.settings.classes.index(self.settings.positive)
 
     def askable(self, answers: Answers) -> BoolArray:
-        """Return which patches may be labelled, bool ``(N,)``: neither answered nor held out."""
-        free = np.ones(len(self.patches), dtype=bool)
-        free[answers.closed] = False
-        return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
+        """Return which patches may be labelled, bool ``(N,)``; see ``askable``."""
+        return askable(self.patches, self._shared, self.truth, answers.closed, answers.again)
 
     def learner(self) -> Learner:
         """Return a learner that has learnt nothing."""
@@ -349,13 +351,15 @@ class Search:
             blocks[answers.positions],
             seed=seed,
             positive=self.positive,
+            overlaps=SharedGround(self._windows.take(answers.positions)).overlaps(),
             progress=self._report("Cross-validation"),
         )
 
     def watched(self, learner: Learner, number: int) -> IntArray:
         """Return the predicted classes, ``(w,)``, of up to 1,000 patches, the same every round."""
         rng = np.random.default_rng(self._seed(0, _WATCHED))
-        positions = np.sort(rng.permutation(len(self.patches))[:_WATCHED_PATCHES])
+        order = rng.permutation(len(self.patches))
+        positions = np.sort(order[self._shows_each_place_once[order]][:_WATCHED_PATCHES])
         members = self.members(learner, positions, number)
         return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
 
@@ -412,6 +416,18 @@ class Search:
         return PoolWindows.from_index(self.patches, self.source.grids, self.source.patch_size)
 
     @cached_property
+    def _shared(self) -> SharedGround | None:
+        """Which patches show the same place; None where none do."""
+        return None if self._places_once else SharedGround(self._windows)
+
+    @cached_property
+    def _shows_each_place_once(self) -> BoolArray:
+        """Which patches to count so that no place counts twice, ``(N,)``."""
+        if self._shared is None:
+            return np.ones(len(self.patches), dtype=bool)
+        return self._shared.once(_best_first(self.patches))
+
+    @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
         return self._windows.centres_on_earth()
@@ -437,6 +453,44 @@ class Search:
         """Return a seed that depends only on the run's seed, the round and the purpose."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def askable(
+    patches: pd.DataFrame,
+    shared: SharedGround | None,
+    truth: pd.DataFrame | None,
+    closed: IntArray,
+    again: IntArray,
+) -> BoolArray:
+    """Return which patches of a pool may be labelled, bool ``(N,)``.
+
+    They are neither answered nor held out, nor do they show a place that has an answer under
+    another name. Each place is there once: from the patch that must be labelled again if there is
+    one, or else from the one with the most valid pixels.
+
+    Args:
+        patches: the patch index.
+        shared: which of its patches show the same place; None if none do.
+        truth: with ``held_out``, in index order; None without an oracle.
+        closed: positions of all answered patches.
+        again: positions of those that must be labelled again.
+    """
+    free = np.ones(len(patches), dtype=bool)
+    free[closed] = False
+    if truth is not None:
+        free &= ~truth["held_out"].to_numpy()
+    if shared is None or len(shared.crowded) == 0:
+        return free
+    free &= ~shared.shown_with(closed)
+    rank = _best_first(patches)
+    rank[again] = -2.0
+    rank[~free] = 2.0  # behind all that are, so that they keep none of these out
+    return free & shared.once(rank)
+
+
+def _best_first(patches: pd.DataFrame) -> Scores:
+    """Return a rank by which the patch with the most valid pixels comes first, ``(N,)``."""
+    return np.asarray(-patches["valid_fraction"].to_numpy(dtype=np.float64))
 
 
 def class_numbers(classes: Sequence[str], labels: pd.Series) -> IntArray:

@@ -268,6 +268,8 @@ def _preview(
     model = settings.model.kind
     if not MODELS[model].on_features:
         times = f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+    elsewhere = sum(n for _, n in now.places.values())
+    twice = f"; {elsewhere:,} more show places seen in another scene" if elsewhere else ""
     sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
     click.echo("Dry run: nothing is written")
     for name, text in [
@@ -277,13 +279,15 @@ def _preview(
         ("Bands", f"{len(now.bands)}: {', '.join(now.bands)}"),
         (
             "Patches",
-            f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}",
+            f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}{twice}",
         ),
         ("Concepts", made or "none; --osm FILE or --config FILE adds some"),
         ("Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"),
         ("Time", f"about: {times}"),
     ]:
         click.echo(f"{name + ':':<10}{text}")
+    if elsewhere:
+        scenes_.say_places(now.places)
     if why:
         opt.say(why)
     _say_notes(settings, now.grids, is_made=False)

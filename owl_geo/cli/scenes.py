@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -65,6 +65,16 @@ def say_scenes(lines: Sequence[str]) -> None:
         click.echo(f"  {line}")
     if len(lines) > _SCENES_SHOWN:
         click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v lists them all")
+
+
+def say_places(places: Mapping[str, tuple[int, int]]) -> None:
+    """Print how many places each scene gives, where some show the same."""
+    say_scenes(
+        [
+            f"{name}: {gives:,} places" + (f", {others:,} seen in another scene" if others else "")
+            for name, (gives, others) in places.items()
+        ]
+    )
 
 
 def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:

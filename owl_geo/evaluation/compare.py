@@ -301,6 +301,7 @@ def _search(job: _Job) -> Search:
         keep=job.plan.folder / FEATURES / job.source,
         scene_ids=run.scenes.ids,
         workers=Threads(1),  # there is already a process per processor
+        places_once=run.index.record.places_once,
     )
 
 

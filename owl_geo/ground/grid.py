@@ -22,6 +22,13 @@ def to_xy(
     return np.stack([a * col + b * row + c, d * col + e * row + f], axis=-1).astype(np.float64)
 
 
+def pixel_of(grid: SceneGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return coordinates ``(..., 2)`` as pixel positions, ``(..., 2)``, row before column."""
+    a, b, c, d, e, f = grid.transform
+    x, y = xy[..., 0] - c, xy[..., 1] - f
+    return np.stack([a * y - d * x, e * x - b * y], axis=-1) / (a * e - b * d)
+
+
 def bounds(grid: SceneGrid) -> tuple[float, float, float, float]:
     """Return the scene's extent in its own CRS: minimum x and y, then maximum x and y."""
     row = np.array([0.0, 0.0, grid.height, grid.height])

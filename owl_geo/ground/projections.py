@@ -280,9 +280,14 @@ def reproject(
     return np.stack([x, y], axis=-1)
 
 
-def metres_from_earth_centre(points: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
-    """Return points ``(n, 2)``, x before y, as x, y and z in metres from the Earth's centre."""
+def metres_from_earth_centre(
+    points: NDArray[np.float64], crs: CRS, near: Place | None = None
+) -> NDArray[np.float64]:
+    """Return points ``(n, 2)``, x before y, as x, y and z in metres from the Earth's centre.
+
+    By the best transformation for the place ``near``, or else the one that PROJ prefers.
+    """
     on_ellipsoid = crs_of("EPSG:4979")
-    lon, lat = transformer(crs, on_ellipsoid).transform(points[:, 0], points[:, 1])
+    lon, lat = transformer(crs, on_ellipsoid, near).transform(points[:, 0], points[:, 1])
     to_metres = transformer(on_ellipsoid, crs_of("EPSG:4978"))
     return np.stack(to_metres.transform(lon, lat, np.zeros(len(points))), axis=1)

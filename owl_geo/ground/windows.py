@@ -191,6 +191,24 @@ class PoolWindows:
             self, scene=self.scene[rows], row_off=self.row_off[rows], col_off=self.col_off[rows]
         )
 
+    def joined(self, other: PoolWindows) -> PoolWindows:
+        """Return these windows and behind them others of the same size.
+
+        Scenes of one name must have one grid. Raises ValueError for other sizes.
+        """
+        if other.patch_size != self.patch_size:
+            raise ValueError(f"windows of {self.patch_size} and of {other.patch_size} pixels")
+        grids = {**self.grids, **other.grids}
+        position = {name: number for number, name in enumerate(grids)}
+        scene = np.array([position[name] for name in other.grids], dtype=np.int64)[other.scene]
+        return PoolWindows(
+            grids,
+            scene=np.concatenate([self.scene, scene]),
+            row_off=np.concatenate([self.row_off, other.row_off]),
+            col_off=np.concatenate([self.col_off, other.col_off]),
+            patch_size=self.patch_size,
+        )
+
     def shifted_down(self, pixels: int) -> PoolWindows:
         """Return the windows moved ``pixels`` rows away from the first row of their scenes."""
         return replace(self, row_off=self.row_off + pixels)

@@ -28,6 +28,7 @@ def blocked_cv_auc(
     seed: int = 0,
     *,
     positive: int = 1,
+    overlaps: tuple[IntArray, IntArray] | None = None,
     progress: Progress | None = None,
 ) -> float:
     """Return the ROC AUC of predictions for patches in blocks that the model was not fitted on.
@@ -50,6 +51,8 @@ def blocked_cv_auc(
         n_folds: the number of folds; never more than there are blocks.
         seed: decides which blocks share a fold.
         positive: the number of the class that is searched for.
+        overlaps: pairs of the answered patches that share ground, each ``(k,)``, numbers from 0 to
+            n - 1; a model is not fitted on what shares ground with a patch that it is tested on.
         progress: called after each fold.
 
     Raises:
@@ -65,11 +68,14 @@ def blocked_cv_auc(
     probability = np.full(len(labels), np.nan)
     judged = np.zeros(len(labels), dtype=bool)
     n_made = int(folds.max(initial=-1)) + 1
+    one, other = overlaps or (np.empty(0, np.int64), np.empty(0, np.int64))
     for fold in range(n_made):
         out = folds == fold
-        taught = labels[~out]
+        fit = ~out
+        fit[one[out[other]]] = fit[other[out[one]]] = False
+        taught = labels[fit]
         if out.any() and (taught == positive).any() and (taught != positive).any():
-            predicted = fit_predict(positions[~out], taught, positions[out])
+            predicted = fit_predict(positions[fit], taught, positions[out])
             probability[out] = predicted[:, positive]
             judged |= out
         if progress is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 from pyproj import CRS
 
@@ -26,7 +27,7 @@ from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
-from owl_geo.search import Answers, Search, class_numbers
+from owl_geo.search import Answers, Search, askable, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
@@ -172,12 +173,12 @@ class Run:
         )
 
     def pool(self, current: pd.DataFrame) -> BoolArray:
-        """Return which patches may be labelled, bool ``(n,)``: neither answered nor held out.
+        """Return which patches may be labelled, bool ``(n,)``; see ``search.askable``.
 
         ``current`` has the labels in the store at this moment.
         """
-        free: BoolArray = ~self.patches["patch_id"].isin(current["patch_id"]).to_numpy()
-        return free & ~self.truth["held_out"].to_numpy() if self.truth is not None else free
+        closed = np.flatnonzero(self.patches["patch_id"].isin(current["patch_id"]))
+        return askable(self.patches, self.index.shared, self.truth, closed, closed[:0])
 
     # --- rounds -----------------------------------------------------------------------------------
 
@@ -238,6 +239,7 @@ class Run:
             report=report,
             # a model that goes on from round to round needs the same inputs
             n_encoded=self.index.parts[0] if self.settings.model.by_gradient else None,
+            places_once=self.index.record.places_once,
         )
 
     @contextmanager

@@ -15,6 +15,7 @@ from pyproj import CRS
 
 from owl_geo.errors import RunError
 from owl_geo.ground.footprints import common_crs, footprints
+from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.identity import SceneFiles, fingerprint
@@ -57,6 +58,21 @@ class PatchIndex:
     def windows(self) -> PoolWindows:
         """The windows of the patches, one per row of ``patches``."""
         return PoolWindows.from_index(self.patches, self.grids, self._settings.patch_size)
+
+    @cached_property
+    def shared(self) -> SharedGround | None:
+        """Which of the patches show the same place; None where none do."""
+        return None if self.record.places_once else SharedGround(self.windows)
+
+    @cached_property
+    def ids_before(self) -> pd.Index:
+        """The ids of the stored index, whatever owl.toml says now; none if the file is lost."""
+        try:
+            return pd.Index(
+                pd.read_parquet(self._folder / PATCHES, columns=["patch_id"])["patch_id"]
+            )
+        except (OSError, ValueError, KeyError, pyarrow.ArrowException):
+            return pd.Index([], dtype=object)
 
     @cached_property
     def truth(self) -> pd.DataFrame | None:

@@ -102,6 +102,7 @@ class IndexRecord:
     parts: tuple[int, ...]  # number of patches at first, and after each addition of scenes
     since: int  # the first round that could choose from today's whole pool
     files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
+    places_once: bool = False  # whether it is known that no place is there twice
     scaled: bool = True  # whether concepts and truth have the scale and offset of their rasters
 
     @classmethod
@@ -120,6 +121,7 @@ class IndexRecord:
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),
             since=_typed(values.get("since", 0), int),
             files=_typed(values.get("files", {}), dict),
+            places_once=values.get("places_once") is True,
             scaled=values.get("scaled") is True,
         )
 

@@ -40,6 +40,7 @@ def create(
     truth: pd.DataFrame | None,
     layers: KeptLayers,
     *,
+    places_once: bool = False,
     overwrite: bool = False,
 ) -> Run:
     """Write a new run folder, whole or not at all.
@@ -51,7 +52,17 @@ def create(
     files = record_scenes(settings, grids)
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
-        _write_index(partial, settings, patches, grids, statistics, truth, _Growth(), files)
+        _write_index(
+            partial,
+            settings,
+            patches,
+            grids,
+            statistics,
+            truth,
+            _Growth(),
+            files,
+            places_once=places_once,
+        )
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
     return Run(path)
@@ -64,19 +75,18 @@ def update(
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     layers: KeptLayers,
+    *,
+    places_once: bool = False,
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
     Raises RunError if a patch that was in a batch or has an answer would no longer exist.
     """
-    chosen = pd.Series([patch for entry in run.rounds() for patch in entry.patch_ids], dtype=object)
-    answered = run.label_store(common_crs(grids), check=False).history()["patch_id"]
-    used = pd.concat([chosen, answered])
-    lost = used[~used.isin(patches["patch_id"])]
+    lost = used_patches(run, grids).difference(patches["patch_id"], sort=False)
     if len(lost):
         raise RunError(
-            f"{run.path}: {lost.nunique()} patches that were in a batch, for example "
-            f"{lost.iloc[0]}, would not exist with these settings",
+            f"{run.path}: {len(lost)} patches that were in a batch, for example "
+            f"{lost[0]}, would not exist with these settings",
             remedy="restore stride, scenes and area, or make another run",
         )
     files = record_scenes(run.settings_here, grids)
@@ -85,11 +95,31 @@ def update(
         with disk_errors(run.path):
             layers.write(run.path / LAYERS)
         with replacing_files(run.path, WAITING) as folder:
-            _write_index(folder, run.settings, patches, grids, statistics, truth, growth, files)
+            _write_index(
+                folder,
+                run.settings,
+                patches,
+                grids,
+                statistics,
+                truth,
+                growth,
+                files,
+                places_once=places_once,
+            )
         if truth is None:
             with disk_errors(run.path):
                 (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
+
+
+def used_patches(run: Run, grids: Mapping[str, SceneGrid]) -> pd.Index:
+    """Return the patches that were in a batch of a run or have an answer, by patch_id.
+
+    ``grids`` are those of the run's scenes, whose index need not be readable.
+    """
+    chosen = [patch for entry in run.rounds() for patch in entry.patch_ids]
+    answered = run.label_store(common_crs(grids), check=False).history()["patch_id"]
+    return pd.Index([*chosen, *answered], dtype=object).unique()
 
 
 def extend(
@@ -134,6 +164,7 @@ def extend(
             growth,
             files,
             scaled=run.index.record.scaled,
+            places_once=run.index.record.places_once,
         )
     return Run(run.path)
 
@@ -158,7 +189,7 @@ def growth_before(run: Run, ids: pd.Series) -> tuple[tuple[int, ...], int] | Non
     Reads only the files, whatever owl.toml says now; an update repairs damaged ones.
     """
     try:
-        before = pd.read_parquet(run.path / PATCHES, columns=["patch_id"])["patch_id"]
+        before = run.index.ids_before
         record = json.loads((run.path / INDEX).read_text(encoding="utf-8"))
         if before.tolist() != ids.tolist():
             return None
@@ -178,6 +209,7 @@ def _write_index(
     files: Mapping[str, list[list[FileRecord]]],
     *,
     scaled: bool = True,
+    places_once: bool = False,
 ) -> None:
     windows = PoolWindows.from_index(patches, grids, settings.patch_size)
     patch_table.write(folder / PATCHES, patches, windows)
@@ -191,6 +223,7 @@ def _write_index(
         "since": growth.since,
         "files": files,
         "scaled": scaled,
+        "places_once": places_once,
         "scenes": {name: grid_record(grid) for name, grid in grids.items()},
         "statistics": {
             "bands": list(statistics.bands),

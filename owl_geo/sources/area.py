@@ -25,7 +25,7 @@ from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers
-from owl_geo.ground.windows import Windows
+from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
 
@@ -96,18 +96,22 @@ class AreaOfInterest:
         )
 
 
-def count_windows(grids: Mapping[str, SceneGrid], settings: TiledSettings) -> int:
-    """Return how many windows scenes are cut into, with their centre in the area if there is one.
+def windows_in_area(grids: Mapping[str, SceneGrid], settings: TiledSettings) -> PoolWindows:
+    """Return the windows that scenes are cut into, with their centre in the area if there is one.
 
     Raises SourceError where the area cannot be read.
     """
     area = AreaOfInterest(settings.aoi) if settings.aoi else None
     size, stride = settings.patch_size, settings.stride or settings.patch_size
-    count = 0
-    for grid in grids.values():
-        windows = tile(grid, size, stride).windows
-        count += len(windows) if area is None else int(area.contains_centres(windows).sum())
-    return count
+    cut = [tile(grid, size, stride).windows for grid in grids.values()]
+    inside = cut if area is None else [part.take(area.contains_centres(part)) for part in cut]
+    return PoolWindows(
+        grids,
+        scene=np.repeat(np.arange(len(inside)), [len(part) for part in inside]),
+        row_off=np.concatenate([part.row_off for part in inside]),
+        col_off=np.concatenate([part.col_off for part in inside]),
+        patch_size=size,
+    )
 
 
 def _lonlat(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +14,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
-from owl_geo.types import AnyArray, FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 
 @runtime_checkable
@@ -82,6 +83,19 @@ class PoolSource(PatchSource, Protocol):
     def summary(self) -> Sequence[object]:
         """What became of each scene's windows, a line each as text; empty if nothing is known."""
         return ()
+
+    @property
+    def dates(self) -> Mapping[str, date]:
+        """The date on which each scene was taken, by name, as far as dates are known."""
+        return {}
+
+    def keep(self, rows: BoolArray) -> None:
+        """Leave out all patches but those marked in ``rows``, ``(n,)``: others show their ground.
+
+        A source of one scene keeps all that it has, since nothing else shows what it shows.
+        """
+        if not rows.all():
+            raise SourceError(f"{int((~rows).sum())} patches show the same ground as others")
 
     def leave_out(self, scenes: Sequence[FailedScene]) -> None:
         """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -45,12 +45,18 @@ class SceneSummary:
     kept: int
     best_valid: float  # largest share of valid pixels among the windows looked at
     nowhere: int = 0  # dropped: beyond a pole, or beyond the disc that a satellite sees
+    elsewhere: int = 0  # dropped: places that another scene shows
+
+    def with_seen_elsewhere(self, count: int) -> SceneSummary:
+        """Return the summary of a scene that loses so many of its windows to others."""
+        return replace(self, kept=self.kept - count, elsewhere=self.elsewhere + count)
 
     def __str__(self) -> str:
         lost = [
             (self.invalid, f"with too few valid pixels (best {self.best_valid:.0%})"),
             (self.outside, "outside the area of interest"),
             (self.nowhere, "nowhere on Earth"),
+            (self.elsewhere, "of places seen in another scene"),
         ]
         text = f"{self.scene}: {self.kept} of {self.windows} windows kept"
         text += "".join(f", {count} {why}" for count, why in lost if count)

@@ -22,7 +22,7 @@ from owl_geo.sources.cutting import cut
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scan import Scan, SceneSummary, scan
 from owl_geo.sources.unopened import TiledSettings
-from owl_geo.types import FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 # Patches that fill less of a chunk than this are read block by block.
@@ -120,6 +120,17 @@ class TiledSource(PoolSource, Generic[SceneT]):
         kept = layout.index[~layout.index["scene"].isin(names)].reset_index(drop=True)
         summary = tuple(entry for entry in self._summary if entry.scene not in names)
         self._lay_out(Scan(kept, summary, tuple(scenes)))
+
+    def keep(self, rows: BoolArray) -> None:
+        """Leave out all patches but those marked in ``rows``, ``(n,)``."""
+        if rows.all():
+            return
+        index = self._scanned().index
+        lost = index["scene"][~rows].value_counts()
+        self._summary = tuple(
+            entry.with_seen_elsewhere(int(lost.get(entry.scene, 0))) for entry in self._summary
+        )
+        self._lay_out(Scan(index[rows].reset_index(drop=True), self._summary))
 
     @property
     def chunk_starts(self) -> IntArray:

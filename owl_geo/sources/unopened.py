@@ -24,12 +24,14 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
 S = TypeVar("S", bound=SourceSection)
 
 OnError = Literal["fail", "skip"]  # what becomes of scenes that cannot be used
+SameGround = Literal["best", "first", "keep"]  # of which scenes that show it ground is taken
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,16 @@ class UnopenedSource(ABC, Generic[S]):
         """How it is cut into patches; None where its patches are given."""
         return None
 
-    def count(self, source: PatchSource) -> int:
-        """Return how many patches it has at most, without looking at pixels."""
-        return len(source.index)
+    @property
+    def same_ground(self) -> SameGround:
+        """From which of its scenes ground is taken that several of them show."""
+        return "keep"
+
+    def windows(self, source: PatchSource) -> PoolWindows:
+        """Return the patches that it has at most, without looking at pixels."""
+        from owl_geo.sources.base import windows_of
+
+        return windows_of(source)
 
     def sample_grids(self) -> tuple[list[SceneGrid], int]:
         """Return the grids of some scenes, to choose a patch size by, and how many scenes it has.

@@ -19,6 +19,7 @@ from owl_geo.sources.unopened import (
     Identity,
     NamedSource,
     OnError,
+    SameGround,
     UnopenedSource,
     without_paths,
 )
@@ -28,6 +29,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
@@ -118,11 +120,16 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         """The settings themselves."""
         return self.settings
 
-    def count(self, source: PatchSource) -> int:
-        """Return how many windows lie in the area; clouds and missing data are not looked for."""
-        from owl_geo.sources.area import count_windows
+    @property
+    def same_ground(self) -> SameGround:
+        """As owl.toml has it."""
+        return self.settings.same_ground
 
-        return count_windows(source.grids, self.settings)
+    def windows(self, source: PatchSource) -> PoolWindows:
+        """Return those with their centre in the area; missing data are not looked for."""
+        from owl_geo.sources.area import windows_in_area
+
+        return windows_in_area(source.grids, self.settings)
 
     def sample_grids(self) -> tuple[list[SceneGrid], int]:
         """Open the first scenes, as far as they can be; raises SourceError where none can."""

@@ -21,10 +21,12 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
+from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
 from owl_geo.verbs import init as making
 from owl_geo.verbs.older_runs import check_scales
+from owl_geo.verbs.same_ground import leave_out_known_places
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -156,6 +158,9 @@ class _Fresh:
                 f"the new scenes have the bands {', '.join(source.bands)}, but the run has "
                 f"{', '.join(run.index.statistics.bands)}"
             )
+        leave_out_known_places(
+            source, unopened_source(settings.source).same_ground, run.index.windows
+        )
         if not len(source.index):
             return cls(run.patches[:0], None)
         layers = KeptLayers(run.path / LAYERS, like_before=True)
@@ -167,7 +172,11 @@ class _Fresh:
         patches = making.with_concepts(source.index, table.columns)
         if settings.oracle is None or not len(patches):
             return cls(patches, None)
-        before = len(run.patches)
+        assert run.truth is not None
+        before = Before(
+            run.index.windows,
+            *(run.truth[name].to_numpy(dtype=bool) for name in ("held_out", "tested")),
+        )
         held = making.held_out_later(settings, windows_of(source), before)
         labels = truth_labels(settings, source, a_part=True)
         return cls(patches, making.truth_table(source.index, labels, [held]))

@@ -36,9 +36,10 @@ from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
-from owl_geo.truth.held_out import hold_out, hold_out_more
+from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
+from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -73,6 +74,7 @@ class _Index:
     coverage: Mapping[str, float]
     failed: tuple[FailedScene, ...]
     layers: KeptLayers
+    places_once: bool  # no place is there twice
 
 
 def init(
@@ -112,6 +114,7 @@ def init(
         made.statistics,
         made.truth,
         made.layers,
+        places_once=made.places_once,
         overwrite=overwrite,
     )
     return _summary(run, made)
@@ -144,7 +147,13 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     made = _make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
     updated = run_setup.update(
-        run, made.patches, made.source.grids, made.statistics, made.truth, made.layers
+        run,
+        made.patches,
+        made.source.grids,
+        made.statistics,
+        made.truth,
+        made.layers,
+        places_once=made.places_once,
     )
     return _summary(updated, made)
 
@@ -173,8 +182,14 @@ def _make_index(
     before: Run | None = None,
 ) -> _Index:
     """Tile the source and compute everything; ``before`` is the run whose index is replaced."""
-    source = unopened_source(settings.source).open(progress=report("Tiling"), on_error=on_error)
+    unopened = unopened_source(settings.source)
+    source = unopened.open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)
+    rule = unopened.same_ground
+    if before is None:
+        once = take_each_place_once(source, rule)
+    else:
+        once = take_places_again(source, rule, before, run_setup.used_patches(before, source.grids))
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)
@@ -182,7 +197,7 @@ def _make_index(
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
-    return _Index(source, patches, statistics, truth, table.coverage, source.failed, kept)
+    return _Index(source, patches, statistics, truth, table.coverage, source.failed, kept, once)
 
 
 def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
@@ -270,7 +285,9 @@ def _truth(
     oldest = windows.take(slice(first))
     held = [hold_out(oldest, settings.evaluation, rng, labels[:first], settings.positive)]
     for start, stop in pairwise(parts):
-        held.append(held_out_later(settings, windows.take(slice(start, stop)), start))
+        so_far = [np.concatenate(part) for part in zip(*held, strict=True)]
+        before = Before(windows.take(slice(start)), *so_far)
+        held.append(held_out_later(settings, windows.take(slice(start, stop)), before))
     truth = truth_table(source.index, labels, held)
     _warn_of_one_sided(truth, settings.positive)
     return truth
@@ -297,11 +314,11 @@ def _warn_of_one_sided(truth: pd.DataFrame, positive: str) -> None:
 
 
 def held_out_later(
-    settings: Settings, windows: PoolWindows, n_before: int
+    settings: Settings, windows: PoolWindows, before: Before
 ) -> tuple[BoolArray, BoolArray]:
-    """Return which of the patches added to ``n_before`` others are held out, and which tested."""
-    rng = np.random.default_rng([settings.seed, 1, n_before])
-    return hold_out_more(windows, n_before, settings.evaluation, rng)
+    """Return which of the patches added to those ``before`` are held out, and which tested."""
+    rng = np.random.default_rng([settings.seed, 1, len(before.windows)])
+    return hold_out_more(windows, before, settings.evaluation, rng)
 
 
 def truth_table(

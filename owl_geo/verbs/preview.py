@@ -21,6 +21,7 @@ from owl_geo.settings.config import Settings, SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.scenes import pixel_size
 from owl_geo.types import SceneGrid
+from owl_geo.verbs.same_ground import places_of_each
 
 _USUAL = 32
 _SMALLEST, _LARGEST = 16, 64
@@ -52,6 +53,7 @@ class Preview:
 
     grids: Mapping[str, SceneGrid]
     bands: tuple[str, ...]
+    places: Mapping[str, tuple[int, int]]  # that each scene gives, and that others give instead
     n_patches: int  # at most, since clouds and missing data are not looked for
     patch_size: int
     n_bytes: int  # approximate size of the run folder after the planned rounds
@@ -70,7 +72,9 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     source = described.open()
     source.check_bands(settings.oracle.path if settings.oracle else None)
     grids, n_bands, size = source.grids, len(source.bands), source.patch_size
-    count = described.count(source)
+    windows = described.windows(source)
+    places = places_of_each(windows, described.same_ground, source.dates)
+    count = sum(n for n, _ in places.values())
     values = count * n_bands * size**2
     features = 4 * (10 * n_bands + min(n_bands * (n_bands - 1) // 2, 15))
     seconds = {
@@ -81,6 +85,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     return Preview(
         grids=grids,
         bands=source.bands,
+        places=places,
         n_patches=count,
         patch_size=size,
         n_bytes=count * (features + _INDEX_BYTES) + (settings.loop.rounds + 1) * _ROUND_BYTES,

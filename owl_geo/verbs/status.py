@@ -55,7 +55,9 @@ def status(run: AnyRun) -> Status:
     model = fitted[-1] if fitted else None
     askable = int(run.pool(current).sum())
     answered = _answered(run, asked, current)
-    left = targets_left(answered, askable) if answered.is_audit.any() else None
+    # answers to other names of places may bring back a place that they had stood for
+    n_left = min([askable, *(entry.metrics.n_pool for entry in asked)])
+    left = targets_left(answered, n_left) if answered.is_audit.any() else None
     return Status(
         patches=len(run.patches),
         askable=askable,

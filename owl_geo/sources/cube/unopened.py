@@ -17,6 +17,7 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
 
@@ -55,11 +56,11 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
         """The settings themselves."""
         return self.settings
 
-    def count(self, source: PatchSource) -> int:
-        """Return how many windows lie in the area; missing data are not looked for."""
-        from owl_geo.sources.area import count_windows
+    def windows(self, source: PatchSource) -> PoolWindows:
+        """Return those with their centre in the area; missing data are not looked for."""
+        from owl_geo.sources.area import windows_in_area
 
-        return count_windows(source.grids, self.settings)
+        return windows_in_area(source.grids, self.settings)
 
     def sample_grids(self) -> tuple[list[SceneGrid], int]:
         """Open the cube for its grid; raises SourceError."""

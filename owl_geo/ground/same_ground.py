@@ -1,0 +1,470 @@
+"""Windows of different scenes that show the same ground, found by where they lie on Earth.
+
+A place is a square of ground. Two windows of different scenes show the same place if they share at
+least half of the smaller one, whatever their CRSs, pixel sizes and alignment. Windows of one scene
+never do: where a small stride makes them overlap, each of them is wanted.
+
+Scenes in one projected CRS are compared in its plane. All others are compared in metres from the
+Earth's centre, where there are no zones, no antimeridian and no poles; a window is then a
+parallelogram in space, and the other one is laid into its plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from owl_geo.ground.grid import to_xy
+from owl_geo.ground.projections import metres_from_earth_centre
+from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.types import BoolArray, IntArray
+
+_HALF = 0.5  # of the smaller window: from here on two windows show the same place
+_SOME = 1e-3  # of the smaller window: less than that is rounding
+_ROUNDING = 1e-6  # of a window
+
+_WIDEST_PLANE = 1e7  # metres: in a wider plane a place may have two positions
+_CELL = 4.0  # edges of the largest window
+_PER_CELL = 64  # windows that are compared at once: what four scenes have in a cell
+_FEWEST = 20_000  # windows that are compared at once, however few cells there are
+
+Vectors = NDArray[np.float64]  # (n, 2) in a plane, or (n, 3) in metres from the Earth's centre
+Pairs = tuple[IntArray, IntArray]  # positions of the first and of the second of each pair, (k,)
+
+
+class SharedGround:
+    """Which windows of a pool show ground that others show too.
+
+    Args:
+        windows: the n windows.
+    """
+
+    def __init__(self, windows: PoolWindows) -> None:
+        self.windows = windows
+
+    @cached_property
+    def crowded(self) -> IntArray:
+        """Positions of the windows that lie among those of other scenes, ascending.
+
+        All others show ground that no other scene shows.
+        """
+        if len(pd.unique(self.windows.scene)) < 2:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self._squares.cells.where_several(self.windows.scene))
+
+    @cached_property
+    def _squares(self) -> _Squares:
+        return _Squares.of(self.windows)
+
+    def once(self, rank: ArrayLike, stay: BoolArray | None = None) -> BoolArray:
+        """Return which windows to take so that each place is there once, bool ``(n,)``.
+
+        They are taken in the order of ``rank``, ``(n,)``, the lowest first, and equals in the order
+        of the pool; a window that shows the place of one taken before is left out. Those that
+        ``stay``, bool ``(n,)``, are taken before all others, whatever they show.
+        """
+        taken = np.ones(len(self.windows), dtype=bool)
+        crowded = self.crowded
+        if len(crowded):
+            stays = np.zeros(len(crowded), dtype=bool) if stay is None else stay[crowded]
+            order = crowded[np.lexsort((np.asarray(rank)[crowded], ~stays))]
+            windows = self.windows.take(order)
+            pool = _Ordered(self._squares.take(order), windows.scene, _have_gaps(windows))
+            taken[order] = pool.taken(int(stays.sum()))
+        return taken
+
+    def shown_with(self, rows: IntArray) -> BoolArray:
+        """Return which windows show the place of a window at ``rows``, of another scene ``(n,)``.
+
+        Those at ``rows`` are among them if another of ``rows`` shows their place.
+        """
+        return self._touching(self.crowded, np.intersect1d(rows, self.crowded), _HALF, others=True)
+
+    def overlapping(self, rows: IntArray) -> BoolArray:
+        """Return which windows share ground with another window at ``rows``, bool ``(n,)``."""
+        among = np.arange(len(self.windows))
+        if _have_gaps(self.windows):
+            among, rows = self.crowded, np.intersect1d(rows, self.crowded)
+        return self._touching(among, rows, _SOME, others=False)
+
+    def overlaps(self) -> Pairs:
+        """Return the pairs of windows that share any ground, of one scene or of two."""
+        rows = self.crowded if _have_gaps(self.windows) else np.arange(len(self.windows))
+        if len(rows) == 0:
+            return rows, rows
+        first, second = zip(*_pairs(self._squares.take(rows), None, _SOME), strict=True)
+        return rows[np.concatenate(first)], rows[np.concatenate(second)]
+
+    def regions(self) -> IntArray:
+        """Return a number for the region in which each window lies, from 0 on ``(n,)``.
+
+        Scenes that lie on each other or side by side are one region, wherever the next one is.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        scene, names = pd.factorize(self.windows.scene)
+        if len(names) < 2:
+            return np.zeros(len(scene), dtype=np.int64)
+        cells = self._squares.cells
+        beside, here = cells.neighbours()
+        of_window = cells.of_points() + len(names)
+        links = np.concatenate([[scene, of_window], np.stack([beside, here]) + len(names)], axis=1)
+        n = len(names) + len(cells)
+        graph = coo_array((np.ones(links.shape[1], dtype=bool), tuple(links)), shape=(n, n))
+        return np.asarray(connected_components(graph, directed=False)[1][scene], dtype=np.int64)
+
+    def _touching(
+        self, among: IntArray, rows: IntArray, least: float, *, others: bool
+    ) -> BoolArray:
+        found = np.zeros(len(self.windows), dtype=bool)
+        if len(among) == 0 or len(rows) == 0:
+            return found
+        one, other, scene = self._squares.take(among), self._squares.take(rows), self.windows.scene
+        for i, j in _pairs(one, other, least):
+            differ = among[i] != rows[j]
+            if others:
+                differ &= scene[among[i]] != scene[rows[j]]
+            found[among[i[differ]]] = True
+        return found
+
+
+def _have_gaps(windows: PoolWindows) -> bool:
+    """Return whether no two windows of one scene overlap; True only if that is certain."""
+    size = windows.patch_size
+    return all(
+        np.diff(np.unique(offsets)).min(initial=size) >= size
+        for _, of_scene in windows.by_scene()
+        for offsets in (of_scene.row_off, of_scene.col_off)
+    )
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """Windows as centres, and the vectors along their upper and left edges, each ``(n, d)``."""
+
+    centre: Vectors
+    right: Vectors
+    down: Vectors
+
+    def __len__(self) -> int:
+        return len(self.centre)
+
+    @classmethod
+    def of(cls, windows: PoolWindows) -> _Squares:
+        """Lay windows into the plane that their scenes share, or into space."""
+        parts = list(windows.by_scene())
+        in_plane = share_a_plane([part for _, part in parts])
+        d = 2 if in_plane else 3
+        vectors = np.empty((3, len(windows), d))
+        for positions, part in parts:
+            vectors[:, positions] = _in_plane(part) if in_plane else _in_space(part)
+        with np.errstate(invalid="ignore"):
+            total = sum(vectors[k, :, i] for k in range(3) for i in range(d))
+        vectors[:, ~np.isfinite(total)] = np.nan  # reaches beyond a pole
+        return cls(*vectors)
+
+    def take(self, rows: IntArray) -> _Squares:
+        return _Squares(self.centre[rows], self.right[rows], self.down[rows])
+
+    @cached_property
+    def edge(self) -> NDArray[np.float64]:
+        """The longer edge of each, ``(n,)``."""
+        squared = (np.einsum("ni,ni->n", side, side) for side in (self.right, self.down))
+        return np.asarray(np.sqrt(np.maximum(*squared)))
+
+    @cached_property
+    def cells(self) -> _Cells:
+        """The cells, a few windows wide, in which the centres lie."""
+        return _Cells.of(self.centre, _CELL * float(np.nanmax(self.edge, initial=0.0)))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Where n points lie in a regular lattice, of which only the cells that have any are kept."""
+
+    keys: IntArray  # of the cells, (c,), ascending
+    order: IntArray  # the points, (n,), cell by cell
+    starts: IntArray  # of each cell in ``order``, (c,)
+    steps: IntArray  # from the key of a cell to those of the cells around it and itself
+
+    @classmethod
+    def of(cls, points: Vectors, width: float) -> _Cells:
+        """Lay points ``(n, d)`` into cells of a width."""
+        bounds = [(np.nanmin(column), np.nanmax(column)) for column in points.T]
+        width = max(width, *((high - low) / 2**20 for low, high in bounds), 1e-9)
+        scale = 2 ** (21 * np.arange(points.shape[1], dtype=np.int64))  # a key fits in 64 bits
+        keys = np.zeros(len(points), dtype=np.int64)
+        for column, (low, _), times in zip(points.T, bounds, scale, strict=True):
+            keys += times * (1 + np.nan_to_num((column - low) / width).astype(np.int64))
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        around = np.array(list(product((-1, 0, 1), repeat=points.shape[1])), dtype=np.int64)
+        return cls(keys[order[starts]], order, starts, around @ scale)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def of_points(self) -> IntArray:
+        """Return the position in ``keys`` of each point's cell, ``(n,)``."""
+        cell = np.empty(len(self.order), dtype=np.int64)
+        cell[self.order] = np.repeat(np.arange(len(self)), self._counts)
+        return cell
+
+    def neighbours(self) -> Pairs:
+        """Return the pairs of cells that lie beside each other, each in both orders."""
+        pairs = []
+        for step in self.steps.tolist():
+            at = np.searchsorted(self.keys, self.keys + step) % len(self)
+            there = np.flatnonzero(self.keys[at] == self.keys + step)
+            pairs.append((at[there], there))
+        beside, here = zip(*pairs, strict=True)
+        return np.concatenate(beside), np.concatenate(here)
+
+    @cached_property
+    def _counts(self) -> IntArray:
+        return np.diff(self.starts, append=len(self.order))
+
+    def where_several(self, kinds: IntArray) -> BoolArray:
+        """Return which points have points of several kinds in their cell or beside it, ``(n,)``."""
+        least = np.minimum.reduceat(kinds[self.order], self.starts)
+        most = np.maximum.reduceat(kinds[self.order], self.starts)
+        several = np.zeros(len(self), dtype=bool)
+        beside, here = self.neighbours()
+        np.logical_or.at(
+            several, here, (least[beside] != least[here]) | (most[beside] != most[here])
+        )
+        return np.asarray((several | (least != most))[self.of_points()])
+
+
+def share_a_plane(parts: Sequence[Windows]) -> bool:
+    """Return whether windows of several scenes can be compared by the coordinates that they have.
+
+    Not in degrees, which are no squares, and not where a plane is as wide as the Earth.
+    """
+    if len({part.grid.crs for part in parts}) > 1 or not all(p.crs.is_projected for p in parts):
+        return False
+    unit = parts[0].crs.axis_info[0].unit_conversion_factor if parts[0].crs.axis_info else 1.0
+    bounds = np.array([part.bounds() for part in parts])
+    wide = bounds[:, 2].max() - bounds[:, 0].min()
+    return bool(wide * (unit or 1.0) < _WIDEST_PLANE)
+
+
+def _in_plane(windows: Windows) -> Vectors:
+    """Return centres and edges, ``(3, n, 2)``, in the windows' own CRS."""
+    a, b, _, d, e, _ = windows.grid.transform
+    vectors = np.empty((3, len(windows), 2))
+    vectors[0] = windows.centres()
+    vectors[1:] = np.array([[[a, d]], [[b, e]]]) * windows.patch_size
+    return vectors
+
+
+def _in_space(windows: Windows) -> Vectors:
+    """Return centres and edges, ``(3, n, 3)``, in metres from the Earth's centre."""
+    size = windows.patch_size
+    row, col = windows.row_off + size / 2, windows.col_off + size / 2
+    points = [(row, col), (row, col + size / 2), (row + size / 2, col)]
+    xy = np.concatenate([to_xy(windows.grid, *point) for point in points])
+    metres = metres_from_earth_centre(xy, windows.crs, windows.place).reshape(3, -1, 3)
+    with np.errstate(invalid="ignore"):  # infinite ones, beyond a pole
+        metres[1:] = 2 * (metres[1:] - metres[0])
+    return metres
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Windows in the order in which they are taken, the first first."""
+
+    squares: _Squares
+    scene: IntArray
+    have_gaps: bool  # no two of one scene overlap
+
+    def taken(self, n_stay: int) -> BoolArray:
+        """Return which are taken if the first ``n_stay`` are, whatever they show, bool ``(n,)``.
+
+        Windows are compared with those that are taken already, and with the next ones in order: as
+        many at once as there can be places in four scenes, so that no number of scenes of one place
+        makes more pairs than memory holds.
+        """
+        n = len(self.squares)
+        taken = np.zeros(n, dtype=bool)
+        taken[:n_stay] = True
+        left = np.arange(n_stay, n)
+        if self.have_gaps:
+            left = left[_first_of_each(self.squares)[n_stay:]]
+        at_once = max(_FEWEST, _PER_CELL * len(self.squares.cells))
+        for start in range(0, len(left), at_once):
+            part = left[start : start + at_once]
+            fresh = part[~self._show_places_of(part, np.flatnonzero(taken))]
+            taken[fresh] = self._first_in_order(fresh)
+        return taken
+
+    def _show_places_of(self, part: IntArray, others: IntArray) -> BoolArray:
+        found = np.zeros(len(part), dtype=bool)
+        for i, j in _pairs(self.squares.take(part), self.squares.take(others), _HALF):
+            found[i[self.scene[part[i]] != self.scene[others[j]]]] = True
+        return found
+
+    def _first_in_order(self, part: IntArray) -> BoolArray:
+        """Return which of ``part`` are taken if nothing is yet, bool ``(k,)``."""
+        pairs = [
+            np.stack([np.minimum(i, j), np.maximum(i, j)])[
+                :, self.scene[part[i]] != self.scene[part[j]]
+            ]
+            for i, j in _pairs(self.squares.take(part), None, _HALF)
+        ]
+        first, later = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], axis=1)
+        taken = np.ones(len(part), dtype=bool)
+        while len(first):  # the first of all its neighbours is taken, they are not, and so on
+            has_earlier = np.zeros(len(part), dtype=bool)
+            has_earlier[later] = True
+            gone = np.zeros(len(part), dtype=bool)
+            gone[later[~has_earlier[first]]] = True
+            taken &= ~gone
+            open_ = ~gone[first] & ~gone[later]
+            first, later = first[open_], later[open_]
+        return taken
+
+
+def _first_of_each(squares: _Squares) -> BoolArray:
+    """Return which windows show exactly what none before them shows, bool ``(n,)``.
+
+    The others could not be taken in any case: what keeps the first of them out keeps them out too.
+    """
+    grain = squares.edge[:, None] * 1e-3
+    with np.errstate(invalid="ignore"):
+        corner = squares.centre - (squares.right + squares.down) / 2
+        exact = np.concatenate([squares.centre, corner], axis=1) / np.nanmedian(grain)
+    codes = np.round(np.nan_to_num(exact, nan=-1.0)).astype(np.int64)
+    mixed = np.zeros(len(codes), dtype=np.uint64)
+    for column in codes.T:  # the hash only sorts them: whether they are alike is looked at below
+        mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    group, _ = pd.factorize(mixed)
+    first = np.full(group.max(initial=-1) + 1, len(codes))
+    np.minimum.at(first, group, np.arange(len(codes)))
+    before = first[group]
+    alike = (codes[before] == codes).all(axis=1) & np.isfinite(exact).all(axis=1)
+    return np.asarray((before == np.arange(len(codes))) | ~alike)
+
+
+def _pairs(one: _Squares, other: _Squares | None, least: float) -> Iterator[Pairs]:
+    """Yield pairs of windows that share at least ``least`` of the smaller, among ``one`` if alone.
+
+    Windows of about one size are searched together, so that small ones beside large ones are not
+    all neighbours of each other.
+    """
+    from scipy.spatial import KDTree
+
+    alone = other is None
+    second = one if other is None else other
+    ones, others = _by_size(one), _by_size(second)
+    for (a, rows), (b, columns) in product(ones.items(), others.items()):
+        if alone and b < a:
+            continue
+        edges = one.edge[rows].max(), second.edge[columns].max()
+        # sharing a half, centres are no farther apart than the larger's half diagonal
+        reach = 0.75 * max(edges) if least >= _HALF else 0.71 * sum(edges)
+        tree = KDTree(one.centre[rows], balanced_tree=False, compact_nodes=False)
+        if alone and a == b:
+            near = tree.query_pairs(reach, output_type="ndarray")
+            i, j = rows[near[:, 0]], rows[near[:, 1]]
+        else:
+            beside = KDTree(second.centre[columns], balanced_tree=False, compact_nodes=False)
+            near = tree.sparse_distance_matrix(beside, reach, output_type="ndarray")
+            i, j = rows[near["i"]], columns[near["j"]]
+        alike = _share_enough(one.take(i), second.take(j), least - _ROUNDING)
+        yield i[alike], j[alike]
+
+
+def _by_size(squares: _Squares) -> dict[int, IntArray]:
+    """Return the windows that lie on Earth wholly, by the power of 2 of their edge."""
+    on_earth = np.flatnonzero(np.isfinite(squares.edge) & (squares.edge > 0))
+    power = np.floor(np.log2(squares.edge[on_earth])).astype(np.int64)
+    return {int(p): on_earth[power == p] for p in np.unique(power)}
+
+
+def _share_enough(one: _Squares, other: _Squares, least: float) -> BoolArray:
+    """Return which pairs of windows share at least ``least`` of the smaller, bool ``(k,)``."""
+    to_unit = _unit(one)
+    offset, right, down = (
+        np.einsum("kij,kj->ki", to_unit, vector)
+        for vector in (other.centre - one.centre, other.right, other.down)
+    )
+    size = np.abs(_cross(right, down))
+    wanted = least * np.minimum(size, 1.0)
+    reach = (np.abs(right) + np.abs(down)) / 2
+    sides = np.minimum(0.5, offset + reach) - np.maximum(-0.5, offset - reach)
+    enough = (sides[:, 0] > 0) & (sides[:, 1] > 0) & (sides[:, 0] * sides[:, 1] >= wanted)
+    # those boxes are what two windows share, unless one is turned against the other
+    turned = np.minimum(*np.abs(right).T) + np.minimum(*np.abs(down).T) > _ROUNDING
+    doubtful = np.flatnonzero(enough & turned)
+    shared = _common_area(offset[doubtful], right[doubtful], down[doubtful])
+    enough[doubtful] = shared >= wanted[doubtful]
+    return np.asarray(enough)
+
+
+def _unit(squares: _Squares) -> Vectors:
+    """Return what takes a vector to units of each window's own edges, ``(k, 2, d)``."""
+    right, down = squares.right, squares.down
+    rr, rd, dd = (
+        np.einsum("ki,ki->k", a, b)[:, None]
+        for a, b in ((right, right), (right, down), (down, down))
+    )
+    both = np.stack([dd * right - rd * down, rr * down - rd * right], axis=1)
+    return np.asarray(both / (rr * dd - rd * rd)[:, None])
+
+
+def _common_area(centre: Vectors, right: Vectors, down: Vectors) -> NDArray[np.float64]:
+    """Return what parallelograms share with the unit square around 0, ``(k,)``.
+
+    Its outline is made of the edges of each within the other, and gives the area by Green's
+    theorem. ``right`` and ``down`` are the edges of the parallelograms, each ``(k, 2)``.
+    """
+    centre = centre + np.array(
+        [1.3e-9, 0.7e-9]
+    )  # so that no two edges lie on each other and count twice
+    turn = np.sign(_cross(right, down))[:, None]
+    right = right * turn  # both outlines have to run the same way round
+    size = _cross(right, down)
+    area = np.zeros(len(centre))
+    signs = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+    for (a, b), (c, d) in zip(signs, np.roll(signs, -1, axis=0), strict=True):
+        start, end = (centre + x * right + y * down for x, y in ((a, b), (c, d)))
+        area += _green(start, end, *_within_unit(start, end))
+        corners = np.broadcast_to([a, b], centre.shape), np.broadcast_to([c, d], centre.shape)
+        inside = (
+            np.stack([_cross(p - centre, down), _cross(right, p - centre)], axis=1) / size[:, None]
+            for p in corners
+        )
+        area += _green(*corners, *_within_unit(*inside))
+    return area
+
+
+def _within_unit(start: Vectors, end: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the part of each line that lies in the unit square around 0, from 0 to 1."""
+    low, high = np.zeros(len(start)), np.ones(len(start))
+    for p, q in zip(start.T, end.T, strict=True):
+        step = np.where(q == p, 1e-300, q - p)
+        with np.errstate(over="ignore"):
+            crossings = np.sort([(-0.5 - p) / step, (0.5 - p) / step], axis=0)
+        low, high = np.maximum(low, crossings[0]), np.minimum(high, crossings[1])
+    return low, np.maximum(low, high)
+
+
+def _green(
+    start: Vectors, end: Vectors, low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the area between 0 and the part of each line from ``low`` to ``high``, ``(k,)``."""
+    # the part that is not there has no length, however far away it is
+    return np.where(high > low, _cross(start, end) * (high - low) / 2, 0.0)
+
+
+def _cross(one: Vectors, other: Vectors) -> NDArray[np.float64]:
+    return np.asarray(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
