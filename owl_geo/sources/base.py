@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -72,6 +73,11 @@ class PoolSource(PatchSource, Protocol):
     def known_bands(self) -> tuple[KnownBand, ...]:
         """The bands by name, in their order, with what is known of each."""
         return known_by_name(self.bands)
+
+    @property
+    def dates(self) -> Mapping[str, datetime.date]:
+        """The day on which each scene was taken, by scene name; none for one that is unknown."""
+        return {}
 
     @property
     def failed(self) -> tuple[FailedScene, ...]:

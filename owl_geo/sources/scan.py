@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -45,6 +46,7 @@ class SceneSummary:
     kept: int
     best_valid: float  # largest share of valid pixels among the windows looked at
     nowhere: int = 0  # dropped: beyond a pole, or beyond the disc that a satellite sees
+    date: datetime.date | None = None  # on which the scene was taken
 
     def __str__(self) -> str:
         lost = [
@@ -52,7 +54,8 @@ class SceneSummary:
             (self.outside, "outside the area of interest"),
             (self.nowhere, "nowhere on Earth"),
         ]
-        text = f"{self.scene}: {self.kept} of {self.windows} windows kept"
+        text = f"{self.scene}, {self.date}" if self.date else self.scene
+        text += f": {self.kept} of {self.windows} windows kept"
         text += "".join(f", {count} {why}" for count, why in lost if count)
         return f"{text}; {self.partial} partial ones at the edges left out"
 
@@ -88,6 +91,7 @@ class _Cut:
             kept=kept,
             best_valid=float(self.valid.max(initial=0.0)),
             nowhere=self.n_nowhere,
+            date=self.scene.date,
         )
 
 
