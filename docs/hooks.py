@@ -8,6 +8,7 @@ the build.
 
 from __future__ import annotations
 
+import datetime
 import html
 import inspect
 import json
@@ -200,7 +201,7 @@ def _type(annotation: Any) -> str:
     if inner:
         return " or ".join(_type(one) for one in inner if one is not type(None))
     words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}
-    return words[annotation]
+    return (words | {datetime.date: "date"})[annotation]
 
 
 def _names(values: Iterable[object]) -> str:

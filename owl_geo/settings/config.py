@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -156,12 +157,29 @@ class SceneSettings(Section):
     mask: File | None = _doc(
         None, "a raster, for example of clouds, whose bad values lower the valid share"
     )
+    date: datetime.date | None = _doc(
+        None, "its date of acquisition, 2019-06-30; not set = as the file says"
+    )
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _as_date(cls, value: Any) -> datetime.date | None:
+        """Take a date of TOML or one in quotes, also with a time; a number is none."""
+        try:
+            moment = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            moment = False
+        if moment is None or type(moment) is datetime.date:
+            return moment
+        if isinstance(moment, datetime.datetime):
+            return moment.date()
+        raise ValueError(f"{value!r} is not a date; write it as 2019-06-30")
 
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what older runs lack where it is not set, so that their digests stay."""
         values: dict[str, Any] = serialize(self)
-        for name in ("names", "scale", "offset", "nodata"):
+        for name in ("names", "scale", "offset", "nodata", "date"):
             if getattr(self, name) is None:
                 values.pop(name, None)
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ class Band:
     about: str = ""  # what the file's metadata say of satellite and sensor
     description: str = ""  # the file's own, where the name begins with that of the file
     bad: bool = False  # its header says that it is not to be used
+    taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it
 
 
 _COMMON = frozenset({*SENTINEL_2.values(), "pan", "thermal"})

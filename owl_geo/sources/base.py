@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -75,6 +75,11 @@ class PoolSource(PatchSource, Protocol):
         return known_by_name(self.bands)
 
     @property
+    def dates(self) -> Mapping[str, datetime.date]:
+        """The day on which each scene was taken, by scene name; none for one that is unknown."""
+        return {}
+
+    @property
     def failed(self) -> tuple[FailedScene, ...]:
         """Scenes that were left out, and why; always empty unless errors are skipped."""
         return ()
@@ -83,11 +88,6 @@ class PoolSource(PatchSource, Protocol):
     def summary(self) -> Sequence[object]:
         """What became of each scene's windows, a line each as text; empty if nothing is known."""
         return ()
-
-    @property
-    def dates(self) -> Mapping[str, date]:
-        """The date on which each scene was taken, by name, as far as dates are known."""
-        return {}
 
     def keep(self, rows: BoolArray) -> None:
         """Leave out all patches but those marked in ``rows``, ``(n,)``: others show their ground.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class ChunkedScene(Protocol):
     @property
     def bands(self) -> tuple[Band, ...]:
         """The chosen bands."""
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day on which it was taken; None where that is unknown, or not one day."""
 
     @property
     def blocks(self) -> tuple[int, int]:

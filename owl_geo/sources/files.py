@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.bands import Band, distinct
+from owl_geo.sources.scene_dates import date_in_tags
 from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
 from owl_geo.types import SceneGrid
@@ -128,7 +129,8 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
     colours = _colours(dataset, by_wavelength(waves, widths))
     names = _names(dataset, colours, prefix)
-    about = _about(dataset)
+    tags = _tags(dataset)
+    about, taken = _about(tags), date_in_tags(tags)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
     bad = _bad_bands(dataset)
@@ -154,6 +156,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             shown=colours[i],
             about=about,
             description=(dataset.descriptions[i] or "").strip() if prefix else "",
+            taken=taken,
         )
         for i in range(dataset.count)
     )
@@ -319,9 +322,14 @@ def _width(dataset: rasterio.DatasetReader, i: int) -> float | None:
     return width if 0 < width < _WIDEST else None
 
 
-def _about(dataset: rasterio.DatasetReader) -> str:
+def _tags(dataset: rasterio.DatasetReader) -> dict[str, str]:
+    """Return what the file, and what GDAL reads beside it, say of the image as a whole."""
+    domains = (None, "IMD", "ENVI", "IMAGERY")
+    return {key: value for ns in domains for key, value in dataset.tags(ns=ns).items()}
+
+
+def _about(tags: Mapping[str, str]) -> str:
     """Return what the file's tags say of satellite and sensor."""
-    tags = {**dataset.tags(), **dataset.tags(ns="ENVI"), **dataset.tags(ns="IMAGERY")}
     return " ".join(value for key, value in tags.items() if SENSOR_TAG.search(key))
 
 

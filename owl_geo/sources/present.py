@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -73,6 +74,11 @@ class PresentScenes(PoolSource):
     def grids(self) -> Mapping[str, SceneGrid]:
         """The pixel grid of each scene, by scene name."""
         return self._grids
+
+    @property
+    def dates(self) -> Mapping[str, datetime.date]:
+        """The day on which each scene was taken that can be opened and has one."""
+        return {} if self._source is None else self._source.dates
 
     @property
     def index(self) -> pd.DataFrame:

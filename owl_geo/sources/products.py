@@ -6,6 +6,7 @@ pixels, the value of missing pixels, common band names, and a cloud mask.
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from defusedxml.ElementTree import parse as parse_xml
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, unpadded
 from owl_geo.sources.files import read_bands
+from owl_geo.sources.scene_dates import date_of
 from owl_geo.sources.sensors import SENTINEL_2
 
 
@@ -49,6 +51,7 @@ class Product:
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
     left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+    taken: datetime.date | None = None  # day of acquisition, where the product's metadata have it
 
 
 def is_product(folder: Path) -> bool:
@@ -75,6 +78,8 @@ _S2_ORDER = (
     *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A"),
     *("B09", "B10", "B11", "B12"),
 )
+# When the ground was seen, in the metadata of a product; GENERATION_TIME is when it was processed.
+_S2_STARTS = ("PRODUCT_START_TIME", "DATATAKE_SENSING_START")
 _S2_DEFAULT = ("B02", "B03", "B04", "B08")
 _S2_IMAGE = re.compile(r"_(B\d\d|B8A)(?:_(\d\d)m)?\.jp2", re.IGNORECASE)
 _S2_SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
@@ -98,7 +103,7 @@ def sentinel2(folder: Path) -> Product:
         raise SourceError(f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product")
     level = "2A" if "L2A" in metadata[0].name.upper() else "1C"
     files = _s2_images(folder)
-    radiometry = _S2Radiometry.of(metadata[0], level)
+    told = _S2Metadata.of(metadata[0], level)
     bands = []
     for code in _S2_ORDER:
         if code in files:
@@ -106,15 +111,16 @@ def sentinel2(folder: Path) -> Product:
             bands.append(
                 replace(
                     band,
-                    nodata=radiometry.nodata,
-                    scale=1.0 / radiometry.quantification,
-                    offset=radiometry.offsets.get(code, 0.0) / radiometry.quantification,
+                    nodata=told.nodata,
+                    scale=1.0 / told.quantification,
+                    offset=told.offsets.get(code, 0.0) / told.quantification,
                     common=SENTINEL_2.get(unpadded(code)),
                 )
             )
     mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None
     default = tuple(band for band in bands if band.name in _S2_DEFAULT)
-    return Product(f"Sentinel-2 level {level}", tuple(bands), default or tuple(bands), mask)
+    kind = f"Sentinel-2 level {level}"
+    return Product(kind, tuple(bands), default or tuple(bands), mask, taken=told.taken)
 
 
 def _s2_images(folder: Path) -> dict[str, Path]:
@@ -140,13 +146,14 @@ def _s2_images(folder: Path) -> dict[str, Path]:
 
 
 @dataclass(frozen=True)
-class _S2Radiometry:
+class _S2Metadata:
     quantification: float
     offsets: Mapping[str, float]  # by band; empty before processing baseline 04.00
     nodata: float | None
+    taken: datetime.date | None
 
     @classmethod
-    def of(cls, path: Path, level: str) -> _S2Radiometry:
+    def of(cls, path: Path, level: str) -> _S2Metadata:
         try:
             root = parse_xml(path).getroot()
             if root is None:
@@ -169,7 +176,9 @@ class _S2Radiometry:
             raise SourceError(f"cannot read the metadata {path}: {error!r}") from error
         if not values or not values[0] > 0:
             raise SourceError(f"{path} has no usable {level} quantification value")
-        return cls(values[0], offsets, nodata[0] if nodata else None)
+        starts = [root.findtext(f".//{tag}") for tag in _S2_STARTS]
+        taken = next((date for start in starts if (date := date_of(start)) is not None), None)
+        return cls(values[0], offsets, nodata[0] if nodata else None, taken)
 
 
 def _number(element: Element) -> float:
@@ -304,7 +313,8 @@ def landsat(folder: Path) -> Product:
     mask = CloudMask(str(quality), bits=_QA_BITS) if quality is not None else None
     default = tuple(band for band in bands if band.common in _LANDSAT_DEFAULT)
     kind = f"Landsat Collection 2 level {level}"
-    return Product(kind, tuple(bands), default or tuple(bands), mask)
+    taken = date_of(groups["IMAGE_ATTRIBUTES"].get("DATE_ACQUIRED"))
+    return Product(kind, tuple(bands), default or tuple(bands), mask, taken=taken)
 
 
 def _level_2_groups(stem: str, images: Mapping[str, Path]) -> _Groups:

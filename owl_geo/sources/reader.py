@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import threading
 from collections import Counter
@@ -366,6 +367,11 @@ class FileScene:
     def bands(self) -> tuple[Band, ...]:
         """The chosen bands."""
         return self.scene.bands
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day on which it was taken; None where that is unknown, or not one day."""
+        return self.scene.date
 
     @property
     def blocks(self) -> tuple[int, int]:

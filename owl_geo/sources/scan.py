@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -46,6 +47,7 @@ class SceneSummary:
     best_valid: float  # largest share of valid pixels among the windows looked at
     nowhere: int = 0  # dropped: beyond a pole, or beyond the disc that a satellite sees
     elsewhere: int = 0  # dropped: places that another scene shows
+    date: datetime.date | None = None  # on which the scene was taken
 
     def with_seen_elsewhere(self, count: int) -> SceneSummary:
         """Return the summary of a scene that loses so many of its windows to others."""
@@ -58,7 +60,8 @@ class SceneSummary:
             (self.nowhere, "nowhere on Earth"),
             (self.elsewhere, "of places seen in another scene"),
         ]
-        text = f"{self.scene}: {self.kept} of {self.windows} windows kept"
+        text = f"{self.scene}, {self.date}" if self.date else self.scene
+        text += f": {self.kept} of {self.windows} windows kept"
         text += "".join(f", {count} {why}" for count, why in lost if count)
         return f"{text}; {self.partial} partial ones at the edges left out"
 
@@ -94,6 +97,7 @@ class _Cut:
             kept=kept,
             best_valid=float(self.valid.max(initial=0.0)),
             nowhere=self.n_nowhere,
+            date=self.scene.date,
         )
 
 

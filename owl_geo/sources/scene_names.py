@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 from collections import Counter
@@ -30,6 +31,7 @@ class SceneLocation:
     mask: str | None = None
     values: tuple[PixelValues, ...] = ()  # of each band, where a STAC item gives them
     origin: str = ""  # the line of a list that names it
+    date: datetime.date | None = None  # of acquisition, where a STAC item gives it
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -40,7 +42,13 @@ class SceneLocation:
         """The scene under a name of its own."""
         place = {"files": self.files} if self.is_set else {"path": self.files[0]}
         return SceneSettings.model_validate(
-            {"name": name, **place, "names": self.bands or None, "mask": self.mask}
+            {
+                "name": name,
+                **place,
+                "names": self.bands or None,
+                "mask": self.mask,
+                "date": self.date,
+            }
             | dict(columns(self.values))
         )
 

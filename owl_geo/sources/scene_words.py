@@ -359,7 +359,8 @@ def _of_stac(
         mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
         is_set = len(scene.files) > 1
         values = settled(name, scene.stated)
-        scenes.append(SceneLocation(name, scene.files, is_set, scene.bands, mask, values))
+        place = SceneLocation(name, scene.files, is_set, scene.bands, mask, values, date=item.date)
+        scenes.append(place)
     return scenes
 
 

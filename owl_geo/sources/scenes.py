@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from owl_geo.sources.products import (
     product_of,
     sentinel2,
 )
+from owl_geo.sources.scene_dates import scene_date
 from owl_geo.types import FailedScene, SceneGrid
 
 
@@ -53,6 +55,19 @@ class SceneDescription:
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
     left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+    taken: datetime.date | None = None  # day of acquisition, as settings or the product have it
+    folder: str = ""  # that the bands lie in, where the scene is one
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day on which the bands were taken that are taken by default; None if unknown."""
+        return self.date_of(self.default)
+
+    def date_of(self, bands: Sequence[Band]) -> datetime.date | None:
+        """Return the day on which some of the bands were taken, None if unknown or not one day."""
+        files = list(dict.fromkeys(band.path for band in bands))
+        stated = {band.taken for band in bands}
+        return self.taken or scene_date(stated, files, self.folder, self.name)
 
     def offered(self, wanted: Sequence[str]) -> tuple[Band, ...]:
         """Return the bands that the ``wanted`` words may mean.
@@ -85,6 +100,7 @@ class Scene:
     bands: tuple[Band, ...]
     mask: CloudMask | None
     doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that do not look like bands
+    date: datetime.date | None = None  # of acquisition; None where it is unknown
 
 
 def scene_name(path: str | Path) -> str:
@@ -128,6 +144,8 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         doubtful=product.doubtful,
         side_files=product.side_files,
         left_out=(*product.left_out, *without_quality(beside)),
+        taken=scene.date or product.taken,
+        folder=scene.path if scene.path and Path(scene.path).is_dir() else "",
     )
 
 
@@ -252,7 +270,7 @@ def open_scenes(
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             grid = _common_grid(offer.name, bands)
-            scenes.append(Scene(offer.name, grid, bands, mask, doubtful))
+            scenes.append(Scene(offer.name, grid, bands, mask, doubtful, offer.date_of(bands)))
         except SourceError as error:
             if failed is None:
                 raise

@@ -6,6 +6,7 @@ network is never asked, so a link to another file is not followed.
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
 from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.scene_dates import date_of, first_day
 from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.stac_values import (
@@ -54,6 +56,12 @@ class Item:
         """What the item says of satellite and sensor."""
         keys = ("platform", "constellation", "instruments")
         return " ".join(str(self.properties[key]) for key in keys if self.properties.get(key))
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day of acquisition; of a period of at most a month, the first."""
+        told = self.properties.get
+        return date_of(told("datetime")) or first_day(told("start_datetime"), told("end_datetime"))
 
 
 @dataclass(frozen=True)

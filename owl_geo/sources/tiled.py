@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -89,6 +90,12 @@ class TiledSource(PoolSource, Generic[SceneT]):
     def grids(self) -> Mapping[str, SceneGrid]:
         """The pixel grid of each scene, by scene name."""
         return {name: scene.grid for name, scene in self._tiled.items()}
+
+    @property
+    def dates(self) -> Mapping[str, datetime.date]:
+        """The day on which each scene was taken, by scene name; none for one that is unknown."""
+        days = ((name, scene.date) for name, scene in self._tiled.items())
+        return {name: day for name, day in days if day is not None}
 
     def scene(self, name: str) -> SceneT:
         """Return what holds the pixels of a scene; KeyError where there is none."""

@@ -129,13 +129,14 @@ def _dates(dataset: xr.Dataset, dim: Hashable) -> Dates:
         n = dataset.sizes[dim]
         return Dates(tuple(range(n)), tuple(str(i + 1) for i in range(n)))
     order = np.argsort(values, kind="stable")
-    names = [_date(value) for value in values]
+    names = [date_text(value) for value in values]
     if len(set(names)) < len(names):  # several on a day
-        names = distinct([_date(value, clock=True) for value in values])
+        names = distinct([date_text(value, clock=True) for value in values])
     return Dates(tuple(order.tolist()), tuple(names[i] for i in order))
 
 
-def _date(value: Any, *, clock: bool = False) -> str:
+def date_text(value: Any, *, clock: bool = False) -> str:
+    """Return what a date along a time axis is called, with the time of day if ``clock``."""
     if isinstance(value, np.datetime64):
         return str(np.datetime_as_string(value, unit="s" if clock else "D"))
     if hasattr(value, "strftime"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,7 @@ from owl_geo.sources import chunked
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.cube.acquired import cube_date
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
@@ -136,7 +138,9 @@ class CubeSource(TiledSource["CubeScene"]):
         unasked = not settings.bands
         self._flags = offer.flags if unasked else ()
         self._quality = offer.quality if unasked else ()
-        scene = CubeScene(self._file, offer.grid, *chosen_bands(offer, settings, dataset, known))
+        taken, groups = chosen_bands(offer, settings, dataset, known)
+        date = cube_date(dataset, offer, groups, settings.path)
+        scene = CubeScene(self._file, offer.grid, taken, groups, date)
         super().__init__([scene], settings, index, progress)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -178,6 +182,7 @@ class CubeScene:
     grid: SceneGrid
     bands: tuple[Band, ...]
     groups: tuple[Group, ...]
+    date: datetime.date | None = None  # on which it was taken; None if unknown, or several days
 
     @property
     def name(self) -> str:
