@@ -55,9 +55,9 @@ def status(run: AnyRun) -> Status:
     model = fitted[-1] if fitted else None
     askable = int(run.pool(current).sum())
     answered = _answered(run, asked, current)
-    # answers to other names of places may bring back a place that they had stood for
-    n_left = min([askable, *(entry.metrics.n_pool for entry in asked)])
-    left = targets_left(answered, n_left) if answered.is_audit.any() else None
+    # where scenes show one place, an answer to one may make room for others that it kept out
+    were = [entry.metrics.n_pool for entry in asked if entry.number >= run.index.since]
+    left = targets_left(answered, min([askable, *were])) if answered.is_audit.any() else None
     return Status(
         patches=len(run.patches),
         askable=askable,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -30,11 +33,29 @@ def tiled(height: int, width: int, size: int, stride: int | None = None) -> Wind
     return tile(scene(height, width), size, stride or size).windows
 
 
+def pool_of(grids: Sequence[SceneGrid], size: int, stride: int | None = None) -> PoolWindows:
+    """The whole windows of several scenes, scene by scene."""
+    cut = [tile(grid, size, stride or size).windows for grid in grids]
+    return PoolWindows(
+        {grid.name: grid for grid in grids},
+        scene=np.repeat(np.arange(len(cut)), [len(windows) for windows in cut]),
+        row_off=np.concatenate([windows.row_off for windows in cut]),
+        col_off=np.concatenate([windows.col_off for windows in cut]),
+        patch_size=size,
+    )
+
+
 def pool_at(index: pd.DataFrame, size: int) -> PoolWindows:
-    """The windows of an index with scene, row_off and col_off; in scenes that hold them."""
+    """The windows of an index with scene, row_off and col_off; in scenes that hold them.
+
+    The scenes lie one below the other, 15 km from edge to edge.
+    """
     reach = index.groupby("scene", sort=False)[["row_off", "col_off"]].max() + size
     grids = {
-        str(name): scene(int(height), int(width), str(name))
-        for name, height, width in reach.itertuples()
+        str(name): replace(
+            scene(int(height), int(width), str(name)),
+            transform=(*NORTH_UP[:5], NORTH_UP[5] - n * 15_000),
+        )
+        for n, (name, height, width) in enumerate(reach.itertuples())
     }
     return PoolWindows.from_index(index, grids, size)

@@ -22,7 +22,7 @@ from owl_geo import Run, add, ingest, init, query, status
 from owl_geo.disk import atomic
 from owl_geo.errors import LayerError, RunError, SourceError
 from owl_geo.settings.config import EvaluationSettings
-from owl_geo.truth.held_out import hold_out_more
+from owl_geo.truth.held_out import Before, hold_out_more
 from owl_geo.verbs.init import update
 
 SIZE = 8  # pixels; a scene of 64 pixels has 64 patches
@@ -252,7 +252,9 @@ def test_later_patches_are_held_out_at_the_same_rate(split: str) -> None:
         [pd.DataFrame({"scene": f"s{i}", "row_off": rows, "col_off": cols}) for i in range(500)]
     )
     chosen = EvaluationSettings(split=split, block_size=4)  # type: ignore[arg-type]
-    held, tested = hold_out_more(pool_at(index, 8), 100, chosen, rng)
+    pool, none = pool_at(index, 8), np.empty(0, dtype=bool)
+    empty = Before(pool.take(np.empty(0, np.int64)), none, none)
+    held, tested = hold_out_more(pool, empty, chosen, rng)
     assert held.mean() == pytest.approx(0.2, abs=0.05)
     assert np.array_equal(held, tested)  # nothing overlaps
     if split == "blocks":

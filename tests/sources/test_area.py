@@ -14,7 +14,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
-from owl_geo.sources.area import AreaOfInterest, count_windows
+from owl_geo.sources.area import AreaOfInterest, windows_in_area
 from owl_geo.types import SceneGrid
 
 GRID = SceneGrid("s", UTM, (10.0, 0.0, ORIGIN[0], 0.0, -10.0, ORIGIN[1]), 40, 40)
@@ -81,7 +81,7 @@ def test_windows_are_counted_in_the_area_and_without_one(tmp_path: Path) -> None
 
     def count(aoi: str | None, stride: int | None = None) -> int:
         settings = GeoTiffSettings(scenes=scenes, patch_size=10, stride=stride, aoi=aoi)
-        return count_windows({"s": GRID, "t": GRID}, settings)
+        return len(windows_in_area({"s": GRID, "t": GRID}, settings))
 
     assert count(None) == 2 * 16
     assert count(None, stride=5) == 2 * 49
