@@ -49,8 +49,9 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
 def stored_line(done: Ingested) -> str:
     """Return in one line what was stored from a file with answers."""
     counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
+    elsewhere = f", {done.elsewhere} on ground of no patch here" if done.elsewhere else ""
     return (
-        f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered; "
+        f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered{elsewhere}; "
         f"{done.new} new, {done.unchanged} known before"
     )
 

@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from owl_geo.ground.grid import to_xy
-from owl_geo.ground.projections import metres_from_earth_centre
-from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
+from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.types import BoolArray, IntArray
 
 _HALF = 0.5  # of the smaller window: from here on two windows show the same place
@@ -157,10 +157,10 @@ class _Squares:
         return len(self.centre)
 
     @classmethod
-    def of(cls, windows: PoolWindows) -> _Squares:
-        """Lay windows into the plane that their scenes share, or into space."""
+    def of(cls, windows: PoolWindows, *, in_space: bool = False) -> _Squares:
+        """Lay windows into the plane that their scenes share, or else into space."""
         parts = list(windows.by_scene())
-        in_plane = share_a_plane([part for _, part in parts])
+        in_plane = not in_space and share_a_plane([part for _, part in parts])
         d = 2 if in_plane else 3
         vectors = np.empty((3, len(windows), d))
         for positions, part in parts:
@@ -169,6 +169,13 @@ class _Squares:
             total = sum(vectors[k, :, i] for k in range(3) for i in range(d))
         vectors[:, ~np.isfinite(total)] = np.nan  # reaches beyond a pole
         return cls(*vectors)
+
+    @classmethod
+    def on_earth(cls, corners: Points) -> _Squares:
+        """Lay squares with corners in degrees into space."""
+        metres = metres_from_earth_centre(corners.reshape(-1, 2), crs_of(GEOGRAPHIC))
+        a, b, c, d = np.moveaxis(metres.reshape(-1, 4, 3), 1, 0)  # upper left, upper right, ...
+        return cls((a + b + c + d) / 4, (b + c - a - d) / 2, (c + d - a - b) / 2)
 
     def take(self, rows: IntArray) -> _Squares:
         return _Squares(self.centre[rows], self.right[rows], self.down[rows])
@@ -241,6 +248,32 @@ class _Cells:
             several, here, (least[beside] != least[here]) | (most[beside] != most[here])
         )
         return np.asarray((several | (least != most))[self.of_points()])
+
+
+def matching(windows: PoolWindows, corners: Points) -> IntArray:
+    """Return the window that shows the ground of each of k squares best, -1 for none, ``(k,)``.
+
+    ``corners`` are those of the squares in degrees, longitude first, ``(k, 4, 2)``, in the order of
+    ``Windows.corners``. A square and its window share at least half of the larger of both: what is
+    known of a square is known of a window of another size no longer.
+    """
+    best = np.full(len(corners), -1, dtype=np.int64)
+    squares, pool = _Squares.on_earth(corners), _Squares.of(windows, in_space=True)
+    most = np.zeros(len(corners))
+    for i, j in _pairs(squares, pool, _HALF):
+        shared = _share_of_larger(squares.take(i), pool.take(j))
+        order = np.lexsort((j, -shared))
+        i, j, shared = i[order], j[order], shared[order]
+        first = np.unique(i, return_index=True)[1]
+        better = first[(shared[first] >= _HALF - _ROUNDING) & (shared[first] > most[i[first]])]
+        best[i[better]], most[i[better]] = j[better], shared[better]
+    return best
+
+
+def are_shown(windows: PoolWindows, corners: Points) -> BoolArray:
+    """Return whether each window shows the square with these corners, as ``matching`` has it."""
+    squares, pool = _Squares.on_earth(corners), _Squares.of(windows, in_space=True)
+    return np.asarray(_share_of_larger(squares, pool) >= _HALF - _ROUNDING)
 
 
 def share_a_plane(parts: Sequence[Windows]) -> bool:
@@ -392,11 +425,7 @@ def _by_size(squares: _Squares) -> dict[int, IntArray]:
 
 def _share_enough(one: _Squares, other: _Squares, least: float) -> BoolArray:
     """Return which pairs of windows share at least ``least`` of the smaller, bool ``(k,)``."""
-    to_unit = _unit(one)
-    offset, right, down = (
-        np.einsum("kij,kj->ki", to_unit, vector)
-        for vector in (other.centre - one.centre, other.right, other.down)
-    )
+    offset, right, down = _laid_into(one, other)
     size = np.abs(_cross(right, down))
     wanted = least * np.minimum(size, 1.0)
     reach = (np.abs(right) + np.abs(down)) / 2
@@ -408,6 +437,23 @@ def _share_enough(one: _Squares, other: _Squares, least: float) -> BoolArray:
     shared = _common_area(offset[doubtful], right[doubtful], down[doubtful])
     enough[doubtful] = shared >= wanted[doubtful]
     return np.asarray(enough)
+
+
+def _share_of_larger(one: _Squares, other: _Squares) -> NDArray[np.float64]:
+    """Return what two windows share, as a share of the larger of both, ``(k,)``."""
+    offset, right, down = _laid_into(one, other)
+    size = np.maximum(np.abs(_cross(right, down)), 1.0)
+    return np.asarray(_common_area(offset, right, down) / size)
+
+
+def _laid_into(one: _Squares, other: _Squares) -> tuple[Vectors, Vectors, Vectors]:
+    """Return the centres and edges of ``other`` in units of the edges of ``one``, ``(k, 2)``."""
+    to_unit = _unit(one)
+    offset, right, down = (
+        np.einsum("kij,kj->ki", to_unit, vector)
+        for vector in (other.centre - one.centre, other.right, other.down)
+    )
+    return offset, right, down
 
 
 def _unit(squares: _Squares) -> Vectors:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.errors import RunError
-from owl_geo.ground.projections import is_in_degrees, reproject, turned
+from owl_geo.ground.projections import is_in_degrees, place_of, reproject, same_datum, turned
 from owl_geo.labels.sharing import Administration, Layers
 from owl_geo.schema import LABELS_COLUMNS, UNSURE
 from owl_geo.types import Answer
@@ -240,7 +240,8 @@ def reprojected(
         return list(polygons)
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        moved = reproject(points, source, target)
+        near = None if same_datum(source, target) else place_of(source, *points[0].tolist())
+        moved = reproject(points, source, target, near)
         if is_in_degrees(target) and not is_in_degrees(source):
             moved[:, 0] = turned(moved[:, 0], moved[0, 0])
         return moved

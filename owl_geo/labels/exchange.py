@@ -5,21 +5,25 @@ from __future__ import annotations
 import csv
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
 from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
+_RING = 5  # points of the outline of a patch; the last is the first again
 _NEEDED = ("patch_id", "label")
 _FORMATS = (".gpkg", ".csv")
 
@@ -60,11 +64,19 @@ def of_consensus(current: pd.DataFrame) -> pd.DataFrame:
     return current[["patch_id", "label"]].assign(annotator=CONSENSUS)
 
 
-def read_answers(path: Path) -> pd.DataFrame:
-    """Read answers from a GeoPackage's layer ``labels``, or from a CSV with a header, as text.
+@dataclass(frozen=True)
+class ReadAnswers:
+    """Answers of a file, in its order."""
 
-    Returns LABELS_COLUMNS, with None where the file has no value; patch_id and label are required.
-    Other columns, and footprints, are ignored. Raises BatchError with one line.
+    rows: pd.DataFrame  # LABELS_COLUMNS as text, None where the file has no value
+    corners: Points  # of each footprint in degrees, x before y, (n, 4, 2); NaN where there is none
+
+
+def read_answers(path: Path) -> ReadAnswers:
+    """Read answers from a GeoPackage's layer ``labels``, or from a CSV with a header.
+
+    The columns patch_id and label are required, and others than LABELS_COLUMNS ignored. Raises
+    BatchError with one line.
     """
     check_format(path)
     if path.is_dir():
@@ -84,7 +96,20 @@ def read_answers(path: Path) -> pd.DataFrame:
             raise BatchError(f"{path} has no column {name!r}", remedy=remedy)
     rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
-    return pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
+    answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
+    outlines = table[WKT] if WKT in table.columns else pd.Series([None] * len(table), dtype=object)
+    return ReadAnswers(answers, _corners(outlines.to_numpy(dtype=object)))
+
+
+def _corners(outlines: NDArray[np.object_]) -> Points:
+    """Return the corners of outlines in degrees, text or geometries; NaN for what has not four."""
+    texts = [text if isinstance(text, str) else None for text in outlines]
+    shapes = np.where([text is None for text in texts], outlines, shapely.from_wkt(texts, "ignore"))
+    corners = np.full((len(shapes), 4, 2), np.nan)
+    for row, shape in enumerate(shapes):
+        if isinstance(shape, shapely.Polygon) and len(shape.exterior.coords) == _RING:
+            corners[row] = shapely.get_coordinates(shape.exterior)[:4]
+    return corners
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -125,11 +150,19 @@ def _read_layer(path: Path) -> pd.DataFrame:
         # a table's name cannot be a parameter; this one is a constant
         present = [row[1] for row in connection.execute(f"PRAGMA table_info({LABELS_LAYER})")]
         columns = [name for name in LABELS_COLUMNS if name in present]
-        names = ", ".join(map(gpkg.quoted, columns)) or "NULL"
+        geometry, srs_id = gpkg.geometry_column(connection, LABELS_LAYER)
+        names = ", ".join(map(gpkg.quoted, [*columns, geometry]))
         rows = connection.execute(
             f"SELECT {names} FROM {gpkg.quoted(LABELS_LAYER)} ORDER BY rowid"  # noqa: S608 - quoted names
         ).fetchall()
-    return pd.DataFrame(rows, columns=columns or None, dtype=object)
+        crs = gpkg.crs_of(connection, srs_id)
+    table = pd.DataFrame(rows, columns=[*columns, WKT], dtype=object)
+    shapes = pd.Series(gpkg.from_blobs(table[WKT].tolist()), dtype=object)
+    is_known = shapes.notna() & (crs is not None)
+    table[WKT] = None
+    if crs is not None:
+        table.loc[is_known, WKT] = reprojected(shapes[is_known], crs, crs_of(GEOGRAPHIC))
+    return table
 
 
 def _text(value: object) -> str | None:

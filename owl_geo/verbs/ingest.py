@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from owl_geo.batches import IssuedBatch, answers_of, read_batch
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, suggestion
+from owl_geo.ground.same_ground import are_shown, matching
+from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -35,6 +38,7 @@ class Ingested:
     unanswered: int
     new: int
     unchanged: int  # already stored
+    elsewhere: int = 0  # on ground that no patch of the run shows; left out
 
 
 def ingest(
@@ -106,15 +110,19 @@ def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
 def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
     """Import answers that are not a batch of this run: an export, or a table of your own.
 
-    A row with neither a label nor a time is unanswered; a row with a time but no label withdraws
-    the annotator's earlier answer. ``run`` may be the run's folder; ``annotator`` is used where the
-    file names none. Raises BatchError, with nothing stored, where a patch or a label does not
-    belong to this run.
+    Answers belong to places: where the file has footprints, one to a patch of another run goes to
+    the patch here that shows the same ground, whatever it is called, and one on ground that no
+    patch shows is left out. A row with neither a label nor a time is unanswered; a row with a time
+    but no label withdraws the annotator's earlier answer. ``run`` may be the run's folder;
+    ``annotator`` is used where the file names none. Raises BatchError, with nothing stored, where a
+    label, a patch without a footprint, or none of the places belongs to this run.
     """
     run, path = Run.of(run), Path(path)
-    rows = read_answers(path)
-    answered = rows[rows["label"].notna() | rows["labelled_at"].notna()]
-    _check_known(run, path, answered["patch_id"])
+    read = read_answers(path)
+    rows = read.rows
+    is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
+    answered = _at_their_places(run, path, rows[is_answer], read.corners[is_answer])
+    elsewhere = int(is_answer.sum()) - len(answered)
     labelled = answered[answered["label"].notna()]
     allowed = (*run.settings.classes, *RESERVED_LABELS)
     check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)
@@ -143,10 +151,40 @@ def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str)
     return Ingested(
         path=path,
         counts={str(label): int(n) for label, n in counts.items()},
-        unanswered=len(rows) - len(answered),
+        unanswered=len(rows) - int(is_answer.sum()),
         new=appended.new,
         unchanged=appended.unchanged,
+        elsewhere=elsewhere,
     )
+
+
+def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Points) -> pd.DataFrame:
+    """Return the answers to patches of this run, under the names that these have here.
+
+    A patch is known by its name and its ground: an answer to a patch of another run goes to the
+    patch here that shows its ground, and is left out where none does. Raises BatchError where that
+    leaves none, or an answer without a footprint has the name of no patch.
+    """
+    ids = answered["patch_id"]
+    at = pd.Index(run.patches["patch_id"]).get_indexer(pd.Index(ids, dtype=object))
+    has_place = np.isfinite(corners).all(axis=(1, 2))
+    _check_known(run, path, ids[~has_place])
+    by_place = at.copy()
+    by_place[has_place] = matching(run.index.windows, corners[has_place])
+    # a patch shows its own ground, even if another scene shows it too
+    itself = has_place & (at >= 0)
+    itself[itself] = are_shown(run.index.windows.take(at[itself]), corners[itself])
+    by_place[itself] = at[itself]
+    found = by_place >= 0
+    if has_place.any() and not found.any():
+        _check_known(run, path, ids)
+        raise BatchError(
+            f"{path}: no answer lies on a patch of {run.path}, though {ids.iloc[0]!r} and others "
+            "have the names of its patches",
+            remedy="import them into a run over the same ground",
+        )
+    names = run.patches["patch_id"].to_numpy(dtype=object)[by_place[found]]
+    return answered[found].assign(patch_id=names)
 
 
 def _check_known(run: Run, path: Path, ids: pd.Series) -> None:

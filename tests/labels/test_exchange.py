@@ -43,7 +43,7 @@ ANSWERS = pd.DataFrame(ROWS).astype({"round": int})
 
 
 def read(path: Path) -> list[dict[str, str | None]]:
-    table = read_answers(path)
+    table = read_answers(path).rows
     assert list(table.columns) == [*LABELS_COLUMNS]
     return table.to_dict("records")
 
