@@ -1,0 +1,108 @@
+"""How long it takes to find the ground that a thousand scenes share, beside making the run.
+
+    python -m benchmarks.same_ground [PATCHES]
+
+Prints for each way in which scenes may overlap: patches, places, seconds, and these as a share of
+the seconds of ``init`` on the tiles that overlap by a tenth, in the same process.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from owl_geo import init
+from owl_geo.ground.same_ground import SharedGround
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.sources.area import windows_in_area
+from owl_geo.types import SceneGrid
+
+SIZE = 8  # pixels a patch
+_SCENES = 1024
+_SIDE = 32  # scenes a side, of those that lie beside each other
+
+
+def main(n_patches: int = 1_048_576) -> None:
+    """Compare all layouts, and make a run on one of them."""
+    per_side = ceil((n_patches / _SCENES) ** 0.5)  # patches
+    pixels = per_side * SIZE
+    edge = pixels * 10.0  # metres
+    rng = np.random.default_rng(0)
+    shifts = rng.integers(0, SIZE, (_SCENES, 2)) * 10.0
+    tiles = [divmod(n, _SIDE) for n in range(_SCENES)]
+    layouts: dict[str, Callable[[int], SceneGrid]] = {
+        "tiles that overlap by a tenth": lambda n: _grid(
+            n, pixels, tiles[n][0] * 0.9 * edge // 10 * 10, tiles[n][1] * 0.9 * edge // 10 * 10
+        ),
+        "the same, of two zones": lambda n: _in_a_zone(n, tiles[n], pixels, edge),
+        "dates on one grid": lambda n: _grid(n, pixels, 0, 0),
+        "dates, each with a grid of its own": lambda n: _grid(n, pixels, *shifts[n]),
+    }
+    seconds = {}
+    rows = []
+    for name, grid in layouts.items():
+        grids = {f"s{n}": grid(n) for n in range(_SCENES)}
+        windows = windows_in_area(grids, _settings([]))
+        started = time.perf_counter()
+        places = int(SharedGround(windows).once(np.zeros(len(windows))).sum())
+        seconds[name] = time.perf_counter() - started
+        rows.append((name, len(windows), places))
+    with tempfile.TemporaryDirectory() as folder:
+        first = next(iter(layouts.values()))
+        paths = [_written(Path(folder), first(n)) for n in range(_SCENES)]
+        started = time.perf_counter()
+        init(Path(folder) / "run", {"source": _settings(paths).model_dump(exclude_none=True)})
+        whole = time.perf_counter() - started
+    print(f"{'scenes':<36}{'patches':>10}{'places':>10}{'seconds':>9}{'of init':>9}")
+    for name, n, places in rows:
+        print(f"{name:<36}{n:>10,}{places:>10,}{seconds[name]:>9.1f}{seconds[name] / whole:>9.1%}")
+    print(f"init on the first: {whole:.0f} s, finding the same ground included")
+
+
+def _grid(n: int, pixels: int, x: float, y: float, crs: str = "EPSG:32631") -> SceneGrid:
+    transform = (10.0, 0.0, 500_000.0 + x, 0.0, -10.0, 5_000_000.0 - y)
+    return SceneGrid(f"s{n}", crs, transform, pixels, pixels)
+
+
+def _in_a_zone(n: int, tile: tuple[int, int], pixels: int, edge: float) -> SceneGrid:
+    """Return a scene of zone 31 or 32, in turns, on either side of 6 degrees east."""
+    x, y = (0.9 * edge * step // 10 * 10 for step in tile)
+    if n % 2:
+        return _grid(n, pixels, x + 220_000, y)
+    return _grid(n, pixels, x - 252_000, y, "EPSG:32632")
+
+
+def _settings(paths: list[Path]) -> GeoTiffSettings:
+    scenes = [SceneSettings(name=path.stem, path=str(path)) for path in paths]
+    scenes = scenes or [SceneSettings(name="none", path="none")]
+    return GeoTiffSettings(scenes=tuple(scenes), patch_size=SIZE)
+
+
+def _written(folder: Path, grid: SceneGrid) -> Path:
+    """Write a scene of one band of noise."""
+    rng = np.random.default_rng(int(grid.name[1:]))
+    path = folder / f"{grid.name}.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=grid.height,
+        width=grid.width,
+        count=1,
+        dtype="uint8",
+        crs=grid.crs,
+        transform=rasterio.Affine(*grid.transform),
+    ) as file:
+        file.write(rng.integers(1, 256, (1, grid.height, grid.width), dtype=np.uint8))
+    return path
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,255 @@
+"""Searches over ground that several scenes show: each place is there, held out and asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+from pyproj import CRS
+
+from owl_geo import Run, import_answers, init, query
+from owl_geo.cli import _run as owl
+from owl_geo.errors import BatchError
+from owl_geo.labels.exchange import write_answers
+from owl_geo.types import Answer, AnyArray
+from owl_geo.verbs.add import add
+from owl_geo.verbs.init import update
+
+PIXELS, SIZE = 96, 8
+N = (PIXELS // SIZE) ** 2
+X, Y = 500_000, 5_000_000
+
+
+def scene(
+    path: Path,
+    x: float = X,
+    y: float = Y,
+    *,
+    crs: str = "EPSG:32631",
+    pixel: float = 10,
+    valid: AnyArray | None = None,
+) -> Path:
+    """A scene of noise; pixels that are not ``valid`` are no data."""
+    path.parent.mkdir(exist_ok=True)
+    rng = np.random.default_rng(len(path.stem))
+    values = rng.integers(1, 4000, (3, PIXELS, PIXELS)).astype(np.uint16)
+    values[:, ~(np.ones((PIXELS, PIXELS), bool) if valid is None else valid)] = 0
+    profile = {"height": PIXELS, "width": PIXELS, "count": 3, "dtype": "uint16", "nodata": 0}
+    grid = rasterio.Affine(pixel, 0, x, 0, -pixel, y)
+    with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=grid, **profile) as file:
+        file.write(values)
+    return path
+
+
+def truth(folder: Path) -> Path:
+    """Classes of squares of 8 pixels over all of the ground, by dice."""
+    rng = np.random.default_rng(5)
+    values = np.kron(rng.random((60, 60)) < 0.3, np.ones((8, 8))).astype(np.uint8)
+    grid = rasterio.Affine(10, 0, X - 1600, 0, -10, Y + 1600)
+    with rasterio.open(
+        folder / "truth.tif", "w", driver="GTiff", crs="EPSG:32631", transform=grid, height=480,
+        width=480, count=1, dtype="uint8",
+    ) as file:  # fmt: skip
+        file.write(values[None])
+    return folder / "truth.tif"
+
+
+def settings(scenes: Sequence[Path], **tables: Any) -> dict[str, Any]:
+    source = {
+        "kind": "geotiff",
+        "scenes": [{"name": path.stem, "path": str(path)} for path in scenes],
+        "patch_size": SIZE,
+        **tables.pop("source", {}),
+    }
+    return {"source": source, "loop": {"initial": 8, "batch_size": 8, "rounds": 3}, **tables}
+
+
+def with_oracle(folder: Path, scenes: Sequence[Path], **tables: Any) -> dict[str, Any]:
+    oracle = {"path": str(truth(folder)), "values": {"present": ["1"]}}
+    return settings(scenes, oracle=oracle, **tables)
+
+
+def shares(run: Run, one: Sequence[str], other: Sequence[str]) -> AnyArray:
+    """What each patch of one list shares with each of the other, in units of a patch."""
+    local = CRS.from_dict({"proj": "laea", "lon_0": 3, "lat_0": 45.1, "datum": "WGS84"})
+    polygons = [
+        run.footprints(list(ids)).to_crs(local).to_numpy(dtype=object) for ids in (one, other)
+    ]
+    common = shapely.area(shapely.intersection(polygons[0][:, None], polygons[1][None, :]))
+    return np.asarray(common / 80**2)
+
+
+def asked(run: Run) -> list[str]:
+    return [patch for entry in run.rounds() for patch in entry.patch_ids]
+
+
+def check(run: Run) -> None:
+    """No place is asked twice, none is held out and asked, none is tested twice."""
+    ids = asked(run)
+    twice = shares(run, ids, ids) - np.eye(len(ids))
+    assert twice.max() < 0.5
+    assert run.truth is not None
+    table = run.truth
+    tested, pool = table["patch_id"][table["tested"]], table["patch_id"][~table["held_out"]]
+    assert len(tested) >= 5
+    assert shares(run, list(tested), list(pool)).max() < 1e-3
+    assert set(ids) <= set(pool)
+    of_tested = shares(run, list(tested), list(tested))
+    assert (of_tested - np.eye(len(tested))).max() < 0.5
+
+
+@pytest.fixture
+def dates(tmp_path: Path) -> list[Path]:
+    return [scene(tmp_path / name) for name in ("may.tif", "june.tif")]
+
+
+def test_two_dates_are_searched_as_one(dates: list[Path], tmp_path: Path) -> None:
+    one = init(tmp_path / "one", with_oracle(tmp_path, dates[:1])).run
+    both = init(tmp_path / "both", with_oracle(tmp_path, dates))
+    assert "june: 0 of 144 windows kept, 144 of places seen in another scene" in both.scenes[1]
+    pd.testing.assert_frame_equal(one.patches, both.run.patches)
+    assert one.truth is not None and both.run.truth is not None
+    pd.testing.assert_frame_equal(one.truth, both.run.truth)
+    assert owl(["run", str(both.run.path), "-q"]) == 0
+    check(Run(both.run.path))
+
+
+@pytest.mark.parametrize("split", ["blocks", "random"])
+@pytest.mark.parametrize("strides", [None, 4])
+def test_dates_that_are_kept_are_asked_once(
+    split: str, strides: int | None, dates: list[Path], tmp_path: Path
+) -> None:
+    source = {"same_ground": "keep"} | ({"stride": strides} if strides else {})
+    made = with_oracle(tmp_path, dates, source=source, evaluation={"split": split})
+    run = init(tmp_path / "r", made).run
+    assert len(run.patches) == 2 * (N if strides is None else 23**2)
+    assert owl(["run", str(run.path), "-q"]) == 0
+    again = Run(run.path)
+    if strides is None:
+        check(again)
+        assert again.rounds()[0].metrics.n_pool <= N
+    assert again.truth is not None
+    kept = again.truth[~again.truth["held_out"]]["patch_id"]
+    tested = again.truth[again.truth["tested"]]["patch_id"]
+    assert shares(again, list(tested), list(kept)).max() < 1e-3
+    names = pd.Series(asked(again)).str.split("/", n=1).str[1]
+    assert not names.duplicated().any()
+
+
+def test_the_scene_that_shows_a_place_best_gives_it(tmp_path: Path) -> None:
+    half = np.ones((PIXELS, PIXELS), dtype=bool)
+    half[:, :48] = False
+    half[0, 50] = False  # of a patch of 64 pixels, one
+    left = scene(tmp_path / "s_2020-05-01.tif", valid=half)
+    old = scene(tmp_path / "s_2019-05-01.tif")
+    new = scene(tmp_path / "s_2021-05-01.tif", valid=~half | (np.arange(PIXELS) < 72)[:, None])
+    run = init(tmp_path / "r", settings([left, old, new])).run
+    rows = run.patches
+    best = rows.groupby(["row_off", "col_off"])["scene"].agg(list).map(lambda each: each[0])
+    assert len(rows) == len(best) == N
+    grid = best.unstack().to_numpy()
+    assert (grid[:9] == "s_2021-05-01").all()  # whole, and the newest that is
+    assert (grid[9:, 6:] == "s_2020-05-01").all()  # whole too, and newer than 2019
+    assert (grid[9:, :6] == "s_2021-05-01").all()
+    first = init(tmp_path / "f", settings([left, old], source={"same_ground": "first"})).run
+    counts = first.patches["scene"].value_counts()
+    assert counts.to_dict() == {"s_2020-05-01": N // 2, "s_2019-05-01": N // 2}
+
+
+def test_tiles_of_two_zones_share_their_overlap(tmp_path: Path) -> None:
+    """At 6 degrees east, where zone 31 meets zone 32."""
+    a = scene(tmp_path / "west.tif", 736_000, 4_987_000)
+    b = scene(tmp_path / "east.tif", 263_700, 4_987_000, crs="EPSG:32632")
+    run = init(tmp_path / "r", settings([a, b])).run
+    counts = run.patches["scene"].value_counts()
+    assert counts["west"] == N
+    assert 0 < counts["east"] < N
+    ids = [list(run.patches["patch_id"][run.patches["scene"] == name]) for name in ("west", "east")]
+    assert shares(run, *ids).max() < 0.51
+
+
+def test_a_scene_over_answered_ground_brings_nothing_that_is_asked_again(tmp_path: Path) -> None:
+    first = scene(tmp_path / "a.tif")
+    made = with_oracle(tmp_path, [first])
+    run = init(tmp_path / "r", made).run
+    assert owl(["run", str(run.path), "-q"]) == 0
+    before = asked(Run(run.path))
+    beside = scene(tmp_path / "bb.tif", X + 500, Y - 230)  # half of it on the first
+    done = add(run.path, [str(beside), str(scene(tmp_path / "ccc.tif"))])
+    assert "ccc: 0 of 144 windows kept, 144 of places seen in another scene" in done.scenes[1]
+    assert "of places seen in another scene" in done.scenes[0]
+    toml = (run.path / "owl.toml").read_text()
+    (run.path / "owl.toml").write_text(toml.replace("rounds = 3", "rounds = 6"))
+    assert owl(["run", str(run.path), "-q"]) == 0
+    grown = Run(run.path)
+    assert asked(grown)[: len(before)] == before
+    assert {patch.split("/")[0] for patch in asked(grown)} == {"a", "bb"}
+    check(grown)
+    assert grown.index.parts == (N, len(grown.patches))
+    truth_before, patches = grown.truth, grown.patches
+    update(run.path)  # draws the same again
+    pd.testing.assert_frame_equal(Run(run.path).patches, patches)
+    pd.testing.assert_frame_equal(Run(run.path).truth, truth_before)
+    assert Run(run.path).index.parts == grown.index.parts
+
+
+def test_an_update_never_loses_what_was_answered(dates: list[Path], tmp_path: Path) -> None:
+    run = init(tmp_path / "r", settings(dates, source={"same_ground": "keep"})).run
+    chosen = ["may/0/0", "june/0/0", "june/8/8", "june/16/16"]
+    run.labels.append(
+        [Answer(patch, "absent", "ana", "2026-01-01T00:00:00Z", "x", 0) for patch in chosen],
+        run.footprints(chosen),
+    )
+    path = run.path / "owl.toml"
+    path.write_text(path.read_text().replace('same_ground = "keep"', 'same_ground = "best"'))
+    update(run.path)
+    rows = Run(run.path).patches
+    assert set(chosen) <= set(rows["patch_id"])
+    assert len(rows) == N + 1  # one place was answered under both names
+    free = Run(run.path).pool(Run(run.path).labels.current())
+    assert free.sum() == N - 3
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".csv"])
+def test_answers_go_to_the_same_place_of_another_run(suffix: str, tmp_path: Path) -> None:
+    old = init(tmp_path / "old", settings([scene(tmp_path / "s.tif")])).run
+    names = ["s/0/0", "s/40/16", "s/88/88"]
+    answers = pd.DataFrame({"patch_id": names, "label": ["present", "absent", "unsure"]})
+    answers = answers.assign(annotator="ana", labelled_at="2026-01-01T00:00:00Z")
+    path = tmp_path / f"answers{suffix}"
+    write_answers(path, answers, old.footprints(names))
+    # a scene of that name two patches to the right and one below: the first lies beyond it
+    moved = scene(tmp_path / "moved" / "s.tif", X + 160, Y - 80)
+    new = init(tmp_path / "new", settings([moved])).run
+    done = import_answers(new, path, annotator="ben")
+    assert (done.new, done.elsewhere) == (2, 1)
+    history = Run(new.path).labels.history()
+    labels = dict(zip(history["patch_id"], history["label"], strict=True))
+    assert labels == {"s/32/0": "absent", "s/80/72": "unsure"}
+    assert import_answers(new, path, annotator="ben").new == 0
+    # a quarter of a patch away it is the same place; the same name is not
+    shifted = init(tmp_path / "t", settings([scene(tmp_path / "t.tif", X - 20, Y + 20)])).run
+    assert import_answers(shifted, path, annotator="ben").new == 3
+    assert set(Run(shifted.path).labels.history()["patch_id"]) == {"t/0/0", "t/40/16", "t/88/88"}
+    # patches of a quarter of the size show less than what was looked at
+    small = init(tmp_path / "small", settings([scene(tmp_path / "u.tif", pixel=5)])).run
+    with pytest.raises(BatchError, match="no patch 's/0/0'"):
+        import_answers(small, path, annotator="ben")
+    far = init(tmp_path / "far", settings([scene(tmp_path / "away" / "s.tif", X + 50_000)])).run
+    with pytest.raises(BatchError, match="no answer lies on a patch"):
+        import_answers(far, path, annotator="ben")
+    assert Run(far.path).labels.history().empty
+
+
+def test_the_batch_of_a_kept_pool_is_repeatable(dates: list[Path], tmp_path: Path) -> None:
+    batches = []
+    for name in ("a", "b"):
+        run = init(tmp_path / name, settings(dates, source={"same_ground": "keep"})).run
+        batches.append(query(run).patch_ids)
+    assert batches[0] == batches[1]
