@@ -7,6 +7,9 @@ as vectors: a river, a town, industry, forest, fields, roads. Contaminated sites
 lie around the industry, along the river below it, seldom elsewhere, never in a forest. Then all of
 it is painted as reflectance. A site shows up faintly, as stressed vegetation, and so do harmless
 wet spots, which lie anywhere.
+
+A second image shows the land a year later, under another sun: other crops stand in the fields, and
+parts of the forests are felled.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ GARDEN = (560, 760, 700, 2500)
 ROAD = (1150, 1200, 1260, 1500)
 TRACK = (900, 1050, 1200, 2000)
 YARD = (1250, 1310, 1380, 1700)
+CLEARED = (470, 640, 700, 1950)  # stumps, brash and soil, not unlike scrub or a bare field
 # What a site adds at its worst: less chlorophyll, more soil, a bluish crust.
 STRESS = np.array([230.0, 120.0, 420.0, -1150.0])
 
@@ -90,9 +94,14 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
     land = make_land(rng)
     sites = make_sites(land, rng)
-    write_scene(out / "scene.tif", paint(land, sites, rng))
+    image = paint(land, sites, rng)
+    write_scene(out / "scene.tif", image)
     write_osm(out / "area.osm", land)
     write_truth(out / "truth.gpkg", sites)
+    rng = np.random.default_rng([SEED, 1])
+    clearings = make_clearings(land, rng)
+    write_scene(out / "next_year.tif", a_year_later(image, land, clearings, rng))
+    write_clearings(out / "clearings.gpkg", clearings)
 
 
 # --- the land -------------------------------------------------------------------------------------
@@ -291,6 +300,19 @@ def make_sites(land: Land, rng: np.random.Generator) -> gpd.GeoDataFrame:
     )
 
 
+def make_clearings(land: Land, rng: np.random.Generator) -> list[BaseGeometry]:
+    """Place the clearings of the year that follows, in the forests, mostly from their edges in."""
+    wood = shapely.union_all(land.forests)
+    clearings: list[BaseGeometry] = []
+    while len(clearings) < 18:
+        east, north = rng.uniform(100, EXTENT - 100, 2)
+        clearing = _blob(rng, east, north, rng.uniform(40, 80), 0.4).intersection(wood)
+        apart = all(clearing.distance(other) > 60 for other in clearings)
+        if clearing.area > 4_000 and apart and len(_parts(clearing)) == 1:
+            clearings.append(clearing)
+    return clearings
+
+
 # --- the picture ----------------------------------------------------------------------------------
 
 
@@ -299,14 +321,8 @@ def paint(land: Land, sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Arra
     image = np.empty((4, SIDE, SIDE))
     image[:] = np.array(SCRUB)[:, None, None]
     image *= 1 + 0.10 * _noise(rng, 3)
-    rows, cols = np.mgrid[:SIDE, :SIDE]
     for field in land.fields:
-        here = _mask([field])
-        spectrum = np.array(CROPS[rng.integers(len(CROPS))]) * rng.normal(1, 0.07)
-        spectrum[3] *= rng.normal(1, 0.06)
-        angle = _direction(field)
-        rows_of_crop = np.sin((cols * np.sin(angle) + rows * np.cos(angle)) * rng.uniform(1.2, 2.2))
-        _fill(image, here, spectrum, 1 + 0.022 * rows_of_crop + 0.05 * _noise(rng, 9))
+        _sow(image, field, rng)
     for forest in land.forests:
         kind = "conifer" if rng.random() < 0.4 else "broadleaf"
         texture = 1 + 0.16 * _noise(rng, 1.0) + 0.10 * _noise(rng, 7)
@@ -328,6 +344,34 @@ def paint(land: Land, sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Arra
     image = np.stack([gaussian_filter(band, 0.55) for band in image])  # the sensor's blur
     image += rng.normal(0, 1, image.shape) * np.array([9.0, 9.0, 10.0, 22.0])[:, None, None]
     return np.clip(np.round(image / STEP) * STEP, 1, 10_000)
+
+
+def a_year_later(
+    image: Array, land: Land, clearings: Sequence[BaseGeometry], rng: np.random.Generator
+) -> Array:
+    """Return the same land as ``paint`` did, with other crops, clearings, and a lower sun."""
+    image = image.copy()
+    for field in land.fields:
+        if rng.random() < 0.6:
+            _sow(image, field, rng)
+    for forest in land.forests:  # a wet year or a dry one
+        image[:, _mask([forest])] *= 1 + rng.normal(0, 0.05, (4, 1))
+    for clearing in clearings:
+        tone = np.array(CLEARED)[:, None, None] * rng.normal(1, 0.12) * (1 + 0.1 * _noise(rng, 1))
+        image += _cover(clearing) * (tone - image)
+    image = 0.84 * image + np.array([90.0, 60.0, 40.0, 15.0])[:, None, None]  # haze over less light
+    image += rng.normal(0, 1, image.shape) * np.array([12.0, 12.0, 14.0, 30.0])[:, None, None]
+    return np.clip(np.round(image / STEP) * STEP, 1, 10_000)
+
+
+def _sow(image: Array, field: BaseGeometry, rng: np.random.Generator) -> None:
+    """Paint a field with a crop, in rows along its longer side."""
+    rows, cols = np.mgrid[:SIDE, :SIDE]
+    spectrum = np.array(CROPS[rng.integers(len(CROPS))]) * rng.normal(1, 0.07)
+    spectrum[3] *= rng.normal(1, 0.06)
+    angle = _direction(field)
+    rows_of_crop = np.sin((cols * np.sin(angle) + rows * np.cos(angle)) * rng.uniform(1.2, 2.2))
+    _fill(image, _mask([field]), spectrum, 1 + 0.022 * rows_of_crop + 0.05 * _noise(rng, 9))
 
 
 def _build(image: Array, land: Land, rng: np.random.Generator) -> None:
@@ -458,14 +502,25 @@ def write_scene(path: Path, image: Array) -> None:
 def write_truth(path: Path, sites: gpd.GeoDataFrame) -> None:
     """Write the outlines of the contaminated sites, and the clean rest as one polygon."""
     path.unlink(missing_ok=True)
-    west, north = ORIGIN
     clean = shapely.box(0, 0, EXTENT, EXTENT).difference(sites.union_all())
     table = gpd.GeoDataFrame(
         {"site": [*sites["site"], 0], "class": [*sites["class"], "clean"]},
         geometry=[*sites.geometry, clean],
     )
-    placed = table.set_geometry(table.translate(west, north - EXTENT)).set_crs(CRS)
-    placed.to_file(path, layer="sites", driver="GPKG")
+    _placed(table).to_file(path, layer="sites", driver="GPKG")
+
+
+def write_clearings(path: Path, clearings: Sequence[BaseGeometry]) -> None:
+    """Write the outlines of what was felled."""
+    path.unlink(missing_ok=True)
+    table = gpd.GeoDataFrame({"class": ["cleared"] * len(clearings)}, geometry=list(clearings))
+    _placed(table).to_file(path, layer="clearings", driver="GPKG")
+
+
+def _placed(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return geometries in metres from the lower left corner where they lie on the map."""
+    west, north = ORIGIN
+    return table.set_geometry(table.translate(west, north - EXTENT)).set_crs(CRS)
 
 
 class _Osm:
