@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
@@ -29,7 +30,7 @@ class Choice:
         """Return the choice of a scene's bands among those that it has."""
         return cls(scene, [KnownBand(band.name, band.common) for band in bands], offered)
 
-    @property
+    @cached_property
     def all_bands(self) -> Sequence[KnownBand]:
         """All bands of the scene, as far as they are known."""
         return [KnownBand(b.name, b.common) for b in self.offered] or self.bands
