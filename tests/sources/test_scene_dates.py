@@ -29,6 +29,7 @@ from owl_geo.sources.scene_dates import (
 from owl_geo.sources.scene_words import find_scenes
 from owl_geo.sources.scenes import describe_scene, open_scenes
 from owl_geo.sources.synthetic import SyntheticSource
+from owl_geo.sources.unopened_scenes import UnopenedScenes
 
 JUNE_30 = datetime.date(2019, 6, 30)
 MAY_1 = datetime.date(2020, 5, 1)
@@ -385,6 +386,18 @@ def test_a_date_that_is_not_set_leaves_no_trace() -> None:
     assert "date" not in scene.model_dump()
     dated = SceneSettings(name="a", path="a.tif", date=JUNE_30)
     assert dated.model_dump(mode="json")["date"] == "2019-06-30"
+
+
+def test_a_date_changes_the_index_and_no_pixel(tmp_path: Path) -> None:
+    """So that features stay, and `init --update` may choose another scene for the same ground."""
+    path = str(raster(tmp_path / "a.tif"))
+    plain, dated = (
+        GeoTiffSettings(scenes=(SceneSettings(name="a", path=path, date=day),))
+        for day in (None, JUNE_30)
+    )
+    ids = [UnopenedScenes(settings).identity(settings).scenes for settings in (plain, dated)]
+    assert ids[0] == ids[1]
+    assert UnopenedScenes(plain).anywhere() != UnopenedScenes(dated).anywhere()
 
 
 def test_the_setting_wins(tmp_path: Path) -> None:
