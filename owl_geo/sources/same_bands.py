@@ -10,8 +10,9 @@ from functools import cached_property
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
-from owl_geo.sources.bands import Band
+from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
+from owl_geo.sources.sensors import code_in
 
 _NONE_SHARED = "name bands that both have with --bands, or set `names` of a scene in owl.toml"
 
@@ -73,8 +74,12 @@ def same_bands(
         if scene == chosen.scene:
             raise
         raise _both_lists(chosen, wanted, offered, scene, error) from error
-    if not chosen.of_run and any(word.isdecimal() for word in wanted):
-        _check_positions(chosen, bands, counterparts, where)
+    if not chosen.of_run:
+        if any(word.isdecimal() for word in wanted):
+            _check_positions(chosen, bands, counterparts, where)
+        fault = _code_of_another(chosen, bands, offered, scene)
+        if fault:
+            raise _both_lists(chosen, wanted, offered, scene, SourceError(f"{where}: {fault}"))
     return bands
 
 
@@ -102,6 +107,23 @@ def _check_positions(
                 f"name {other.name}",
                 remedy="put the files of all scenes in one order, or name bands by words",
             )
+
+
+def _code_of_another(
+    chosen: Choice, bands: Sequence[Band], offered: Sequence[Band], scene: str
+) -> str:
+    """Say which band was taken for a code that is another sensor's, as far as that is known."""
+    own = {(band.path, band.number): band for band in offered}
+    for one, taken in zip(chosen.bands, bands, strict=True):
+        band = own[taken.path, taken.number]
+        if one.common is not None or code_in(one.name) is None or code_in(band.name) is None:
+            continue
+        if band.common is not None and unpadded(band.name) != unpadded(one.name):
+            return f"its {band.name} is {band.common}, and nothing tells what {one.name} is"
+        sensors = sensor_of_bands(chosen.offered, chosen.scene), sensor_of_bands(offered, scene)
+        if None not in sensors and sensors[0] != sensors[1]:
+            return f"its {band.name} is of another sensor than {one.name} of {chosen.scene!r}"
+    return ""
 
 
 def _both_lists(

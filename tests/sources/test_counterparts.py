@@ -229,6 +229,22 @@ def test_a_code_that_is_another_band_is_said_with_both_lists(tmp_path: Path) -> 
     assert text.endswith("; both have --bands blue,green")
 
 
+def test_a_code_that_means_something_else_to_another_sensor_is_refused(tmp_path: Path) -> None:
+    """B05 of ASTER is nobody's common name, SR_B5 of Landsat 8 near infrared."""
+    aster = ("B01", "B02", "B3N", "B04", "B05")
+    modis = ("sur_refl_b01", "sur_refl_b02", "sur_refl_b05")
+    for name, names in (("aster", aster), ("modis", modis)):
+        values = coordinates(16, 16, len(names))
+        write_raster(tmp_path / f"{name}.tif", values, descriptions=names)
+    landsat = make_landsat(tmp_path, size=16)
+    one, two = tmp_path / "aster.tif", tmp_path / "modis.tif"
+    with pytest.raises(SourceError, match=r"its SR_B5 is nir, and nothing tells what B05 is; it"):
+        GeoTiffSource([one, landsat], bands=["B05"])
+    with pytest.raises(SourceError, match=r"its sur_refl_b05 is of another sensor than B05 of 'as"):
+        GeoTiffSource([one, two], bands=["red", "B05"])
+    assert GeoTiffSource([one, two, landsat], bands=["red"], patch_size=16).bands == ("red",)
+
+
 def test_long_lists_are_cut(tmp_path: Path) -> None:
     names = tuple(f"wave {i}" for i in range(20))
     many = write_raster(tmp_path / "m.tif", coordinates(8, 8, 20), descriptions=names)
