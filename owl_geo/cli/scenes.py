@@ -12,6 +12,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.logs import FINISHED_BUT
 
 if TYPE_CHECKING:
+    from owl_geo.sources.views.measuring import ViewSummary
     from owl_geo.types import FailedScene
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,6 +66,12 @@ def say_scenes(lines: Sequence[str]) -> None:
         click.echo(f"  {line}")
     if len(lines) > _SCENES_SHOWN:
         click.echo(f"  and {len(lines) - _SCENES_SHOWN} more; -v lists them all")
+
+
+def say_views(views: Sequence[ViewSummary]) -> None:
+    """Print what each view shows."""
+    for view in views:
+        click.echo(f"View {view}")
 
 
 def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:

@@ -43,7 +43,10 @@ PLAN = "compare.json"
 SEARCHES = "searches"
 FEATURES = "features"
 # tables that define the pool and how searches are judged, which all strategies share
-_SHARED = ("source", "layers", "concepts", "oracle", "evaluation", "classes", "positive", "seed")
+_SHARED = (
+    *("source", "views", "layers", "concepts", "oracle", "evaluation", "classes", "positive"),
+    "seed",
+)
 
 
 @dataclass(frozen=True)

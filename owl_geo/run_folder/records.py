@@ -16,7 +16,8 @@ from pyproj.exceptions import CRSError
 from owl_geo.ground.projections import crs_of
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.sources.file_states import FileRecord
-from owl_geo.types import BandStatistics, SceneGrid
+from owl_geo.sources.views.levels import ViewLevels
+from owl_geo.types import BandOrigin, BandStatistics, SceneGrid
 
 T = TypeVar("T")
 
@@ -103,6 +104,9 @@ class IndexRecord:
     since: int  # the first round that could choose from today's whole pool
     files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
     scaled: bool = True  # whether concepts and truth have the scale and offset of their rasters
+    views: Mapping[str, ViewLevels] = field(default_factory=dict)  # what is written down of each
+    # state of each view's files, path by path
+    view_files: Mapping[str, list[list[FileRecord]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
@@ -121,12 +125,34 @@ class IndexRecord:
             since=_typed(values.get("since", 0), int),
             files=_typed(values.get("files", {}), dict),
             scaled=values.get("scaled") is True,
+            **_views(_typed(values.get("views", {}), dict)),
         )
 
     @cached_property
     def grids(self) -> dict[str, SceneGrid]:
         """The pixel grid of each scene when it was indexed."""
         return {name: grid_of(name, scene) for name, scene in self.scenes.items()}
+
+
+def _views(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "views": {name: ViewLevels.from_json(view) for name, view in values.items()},
+        "view_files": {name: _typed(view["files"], list) for name, view in values.items()},
+    }
+
+
+def views_record(
+    levels: Mapping[str, ViewLevels], files: Mapping[str, list[list[FileRecord]]]
+) -> dict[str, Any]:
+    """Return the views as JSON values, by name."""
+    return {name: {**view.to_json(), "files": files[name]} for name, view in levels.items()}
+
+
+def _origin(values: Sequence[Any]) -> BandOrigin:
+    view, what, common = values
+    if what not in ("values", "change", "seen"):
+        raise ValueError(f"a band of a view is {str(what)[:80]!r}")
+    return BandOrigin(_typed(view, str), what, None if common is None else _typed(common, str))
 
 
 def _statistics(values: Mapping[str, Any]) -> BandStatistics:
@@ -138,8 +164,11 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     commons = tuple(_typed(name, str) if name else None for name in values.get("common_names", ()))
     if commons and len(commons) != len(bands):
         raise ValueError("common_names are not one per band")
+    origins = tuple(_origin(one) for one in values.get("origins", ()))
+    if origins and len(origins) != len(bands):
+        raise ValueError("origins are not one per band")
     n_patches = _typed(values["n_patches"], int)
-    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons)
+    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons, origins)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

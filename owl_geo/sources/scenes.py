@@ -85,6 +85,11 @@ class Scene:
     bands: tuple[Band, ...]
     mask: CloudMask | None
     doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that do not look like bands
+    is_elsewhere: bool = False  # it is read on the grid of another scene
+
+    def on(self, grid: SceneGrid) -> Scene:
+        """Return the scene as it is read on the grid of another, in any CRS."""
+        return replace(self, grid=grid, is_elsewhere=True)
 
 
 def scene_name(path: str | Path) -> str:

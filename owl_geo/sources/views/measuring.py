@@ -1,0 +1,199 @@
+"""Looking at views once, when a run is made or scenes join it: levels, and what they show."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pyproj.exceptions import ProjError
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.windows import PoolWindows
+from owl_geo.sources.base import PoolSource, known_bands_of, read_at, windows_of
+from owl_geo.sources.reader import ReaderPool
+from owl_geo.sources.scenes import crs_text, extent_text
+from owl_geo.sources.views.levels import Levels, ViewLevels
+from owl_geo.sources.views.opening import View, shared_bands
+from owl_geo.sources.views.reading import ViewReader
+from owl_geo.sources.views.source import ViewedSource, shows
+from owl_geo.types import BoolArray, FloatArray, IntArray, SceneGrid
+from owl_geo.work.progress import Progress
+
+_PURPOSE = 2  # of random numbers; 0 and 1 are those of the band statistics and the held-out part
+_SAMPLE = 2048  # patches of the pool that are looked at in a view
+_FEWEST, _MOST = 16, 256  # of each scene
+_COMPARED = 32  # patches of a scene whose pixels give its levels
+_KEPT = 4096  # pixels of a scene that count in the pool's median
+
+
+@dataclass(frozen=True)
+class ViewSummary:
+    """What a view shows of a pool."""
+
+    name: str
+    content: str  # "3 bands of 1 scene"
+    share: float  # of the patches
+    is_exact: bool  # every patch was looked at
+
+    def __str__(self) -> str:
+        about = "" if self.is_exact else "about "
+        return f"{self.name}: {self.content}, shows {about}{_percent(self.share)} of the patches"
+
+
+def described_view(view: View) -> str:
+    """Return how many bands and scenes a view has: ``3 bands of 1 scene``."""
+    bands, scenes = len(view.bands), len(view.scenes)
+    return f"{bands} band{'s' * (bands > 1)} of {scenes} scene{'s' * (scenes > 1)}"
+
+
+def _percent(share: float) -> str:
+    """Return a share in words; never 0 % or 100 % of what is not."""
+    percent = round(100 * share)
+    if percent == 0 and share > 0:
+        return "less than 1 %"
+    return "99 %" if percent == 100 and share < 1 else f"{percent} %"
+
+
+def with_views(
+    source: PoolSource,
+    views: Sequence[View],
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    before: Mapping[str, ViewLevels] | None = None,
+) -> tuple[PoolSource, dict[str, ViewLevels], tuple[ViewSummary, ...]]:
+    """Look at views of a pool; return the source with them, their levels, and what they show.
+
+    Args:
+        source: the pool, or the scenes that join one.
+        views: views, opened.
+        seed: of the patches that are looked at; the same give the same levels.
+        progress: called with the number of scenes done, counted once per view.
+        before: the levels that the pool had before these scenes join it.
+
+    Without views it is the source as it is. Raises SourceError for a view that shows nothing of the
+    pool, unless the pool was there before, and for pixels that cannot be read.
+    """
+    if not views:
+        return source, {}, ()
+    if before is not None and not len(source.index):
+        return ViewedSource(source, views, before), dict(before), ()
+    readers = ReaderPool()
+    windows = windows_of(source)
+    levels, summaries = {}, []
+    for number, view in enumerate(views):
+        look = _Look(source, windows, ViewReader(view, readers), seed)
+        found = look.over_scenes(_part(progress, number, len(views)))
+        if found.n_shown == 0 and before is None:
+            raise _shows_nothing(view, source.grids)
+        start = ViewLevels(found.fill, {}, look.n_shared) if before is None else before[view.name]
+        levels[view.name] = start.with_scenes(found.levels, source.grids)
+        share = found.n_shown / len(windows)
+        summaries.append(ViewSummary(view.name, described_view(view), share, found.is_exact))
+    readers.close()
+    return ViewedSource(source, views, levels), levels, tuple(summaries)
+
+
+def _part(progress: Progress | None, number: int, of: int) -> Progress | None:
+    if progress is None:
+        return None
+    told = progress
+    return lambda done, total: told(number * total + done, of * total)
+
+
+@dataclass(frozen=True)
+class _Found:
+    n_shown: float  # patches of the pool, estimated from those that were looked at
+    is_exact: bool
+    fill: FloatArray  # (bands,)
+    levels: dict[str, Levels]
+
+
+class _Look:
+    """One look at one view of a pool."""
+
+    def __init__(
+        self, source: PoolSource, windows: PoolWindows, reader: ViewReader, seed: int
+    ) -> None:
+        self._source = source
+        self._windows = windows
+        self._reader = reader
+        self._seed = seed
+        self._pairs = shared_bands(known_bands_of(source), reader.view.bands)
+
+    @property
+    def n_shared(self) -> int:
+        """The number of bands that scenes and view share."""
+        return len(self._pairs)
+
+    def over_scenes(self, progress: Progress | None) -> _Found:
+        """Look at some patches of each scene that lie where the view does."""
+        try:
+            candidates = self._reader.may_show(self._windows)
+        except ProjError as error:
+            raise SourceError(
+                f"view {self._reader.view.name!r}: there is no way from the CRS of the scenes to "
+                f"its own: {error}"
+            ) from error
+        by_scene = list(self._windows.by_scene())
+        most = int(np.clip(_SAMPLE // len(by_scene), _FEWEST, _MOST))
+        shown, is_exact = 0.0, True
+        levels: dict[str, Levels] = {}
+        pixels: list[FloatArray] = []
+        for done, (positions, of_scene) in enumerate(by_scene, start=1):
+            there = positions[candidates[positions]]
+            sample = self._sample(of_scene.grid.name, there, most)
+            if len(sample):
+                sampled = self._windows.take(sample).of_scene(of_scene.grid.name)
+                values, valid = self._reader.patches(sampled)
+                which = np.flatnonzero(shows(valid))
+                shown += len(there) * len(which) / len(sample)
+                is_exact &= len(sample) == len(there)
+                if len(which):
+                    pixels.append(_thinned(_pixels(values[which], valid[which])))
+                if len(which) and self._pairs:
+                    levels[of_scene.grid.name] = self._levels(
+                        sample[which], values[which], valid[which]
+                    )
+            if progress is not None:
+                progress(done, len(by_scene))
+        bands = len(self._reader.view.bands)
+        fill = np.median(np.concatenate(pixels, axis=1), axis=1) if pixels else np.zeros(bands)
+        return _Found(shown, is_exact, fill.astype(np.float32), levels)
+
+    def _sample(self, scene: str, positions: IntArray, most: int) -> IntArray:
+        """Return some of a scene's patches, ascending, whatever the other scenes are."""
+        rng = np.random.default_rng([self._seed, _PURPOSE, zlib.crc32(scene.encode())])
+        return np.sort(rng.permutation(positions)[:most])
+
+    def _levels(self, positions: IntArray, values: FloatArray, valid: BoolArray) -> Levels:
+        few = np.unique(np.linspace(0, len(positions) - 1, _COMPARED).round().astype(np.int64))
+        ours, theirs = ([pair[side] for pair in self._pairs] for side in (0, 1))
+        own = read_at(self._source, positions[few])[:, ours]
+        return Levels.of(_pixels(own, valid[few]), _pixels(values[few][:, theirs], valid[few]))
+
+
+def _pixels(patches: FloatArray, valid: BoolArray) -> FloatArray:
+    """Return the valid pixels of patches, ``(bands, pixels)``."""
+    return np.moveaxis(patches, 1, 0)[:, valid]
+
+
+def _thinned(pixels: FloatArray) -> FloatArray:
+    return pixels[:, :: -(-pixels.shape[1] // _KEPT)]
+
+
+def _shows_nothing(view: View, grids: Mapping[str, SceneGrid]) -> SourceError:
+    """Return the error for a view that shows no patch, with where both lie."""
+
+    def where(some: Sequence[SceneGrid]) -> str:
+        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
+        return f"{extent_text(some[0])} in {crs_text(some[0])}{more}"
+
+    theirs = [scene.grid for scene in view.scenes]
+    return SourceError(
+        f"view {view.name!r} shows none of the patches: it covers {where(theirs)}, the scenes "
+        f"cover {where(list(grids.values()))}",
+        remedy="name rasters of the same ground that have data there",
+    )
