@@ -22,10 +22,11 @@ from owl_geo.types import BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 _PURPOSE = 2  # of random numbers; 0 and 1 are those of the band statistics and the held-out part
-_SAMPLE = 2048  # patches of the pool that are looked at in a view
-_FEWEST, _MOST = 16, 256  # of each scene
+_SAMPLE = 4096  # patches of the pool that are looked at in a view
+_FEWEST, _MOST = 16, 2048  # of each scene
+_AT_ONCE = 128  # patches in memory
 _COMPARED = 32  # patches of a scene whose pixels give its levels
-_KEPT = 4096  # pixels of a scene that count in the pool's median
+_KEPT = 32  # pixels of each of them that count in the pool's median
 
 
 @dataclass(frozen=True)
@@ -139,40 +140,49 @@ class _Look:
             ) from error
         by_scene = list(self._windows.by_scene())
         most = int(np.clip(_SAMPLE // len(by_scene), _FEWEST, _MOST))
-        shown, is_exact = 0.0, True
+        n_shown, is_exact = 0.0, True
         levels: dict[str, Levels] = {}
         pixels: list[FloatArray] = []
         for done, (positions, of_scene) in enumerate(by_scene, start=1):
+            name = of_scene.grid.name
             there = positions[candidates[positions]]
-            sample = self._sample(of_scene.grid.name, there, most)
+            sample = self._sample(name, there, most)
+            shown = self._shown(sample, name, pixels)
             if len(sample):
-                sampled = self._windows.take(sample).of_scene(of_scene.grid.name)
-                values, valid = self._reader.patches(sampled)
-                which = np.flatnonzero(shows(valid))
-                shown += len(there) * len(which) / len(sample)
-                is_exact &= len(sample) == len(there)
-                if len(which):
-                    pixels.append(_thinned(_pixels(values[which], valid[which])))
-                if len(which) and self._pairs:
-                    levels[of_scene.grid.name] = self._levels(
-                        sample[which], values[which], valid[which]
-                    )
+                n_shown += len(there) * len(shown) / len(sample)
+            is_exact &= len(sample) == len(there)
+            if len(shown) and self._pairs:
+                levels[name] = self._levels(shown, name)
             if progress is not None:
                 progress(done, len(by_scene))
         bands = len(self._reader.view.bands)
         fill = np.median(np.concatenate(pixels, axis=1), axis=1) if pixels else np.zeros(bands)
-        return _Found(shown, is_exact, fill.astype(np.float32), levels)
+        return _Found(n_shown, is_exact, fill.astype(np.float32), levels)
+
+    def _shown(self, sample: IntArray, scene: str, pixels: list[FloatArray]) -> IntArray:
+        """Return those of a scene's patches that the view shows; some of their pixels are kept."""
+        shown = [sample[:0]]
+        for start in range(0, len(sample), _AT_ONCE):
+            part = sample[start : start + _AT_ONCE]
+            values, valid = self._reader.patches(self._windows.take(part).of_scene(scene))
+            which = np.flatnonzero(shows(valid))
+            shown.append(part[which])
+            if len(which):
+                pixels.append(_thinned(_pixels(values[which], valid[which]), _KEPT * len(part)))
+        return np.concatenate(shown)
 
     def _sample(self, scene: str, positions: IntArray, most: int) -> IntArray:
         """Return some of a scene's patches, ascending, whatever the other scenes are."""
         rng = np.random.default_rng([self._seed, _PURPOSE, zlib.crc32(scene.encode())])
         return np.sort(rng.permutation(positions)[:most])
 
-    def _levels(self, positions: IntArray, values: FloatArray, valid: BoolArray) -> Levels:
-        few = np.unique(np.linspace(0, len(positions) - 1, _COMPARED).round().astype(np.int64))
+    def _levels(self, shown: IntArray, scene: str) -> Levels:
+        """Return the levels of a scene, over some of the patches that the view shows."""
+        few = np.unique(np.linspace(0, len(shown) - 1, _COMPARED).round().astype(np.int64))
+        values, valid = self._reader.patches(self._windows.take(shown[few]).of_scene(scene))
         ours, theirs = ([pair[side] for pair in self._pairs] for side in (0, 1))
-        own = read_at(self._source, positions[few])[:, ours]
-        return Levels.of(_pixels(own, valid[few]), _pixels(values[few][:, theirs], valid[few]))
+        own = read_at(self._source, shown[few])[:, ours]
+        return Levels.of(_pixels(own, valid), _pixels(values[:, theirs], valid))
 
 
 def _pixels(patches: FloatArray, valid: BoolArray) -> FloatArray:
@@ -180,8 +190,8 @@ def _pixels(patches: FloatArray, valid: BoolArray) -> FloatArray:
     return np.moveaxis(patches, 1, 0)[:, valid]
 
 
-def _thinned(pixels: FloatArray) -> FloatArray:
-    return pixels[:, :: -(-pixels.shape[1] // _KEPT)]
+def _thinned(pixels: FloatArray, most: int) -> FloatArray:
+    return pixels[:, :: -(-pixels.shape[1] // most)]
 
 
 def _shows_nothing(view: View, grids: Mapping[str, SceneGrid]) -> SourceError:
