@@ -70,8 +70,8 @@ def of_coordinates(
 ) -> Path:
     """A raster whose bands are the x and y of its pixels, seen from its first one."""
     row, col = np.mgrid[:height, :width] + 0.5
-    x, y = transform * (col, row)
-    values = np.stack([x - transform.c, y - transform.f]).astype("float32")
+    x, y = transform.a * col, transform.e * row  # from the first corner
+    values = np.stack([x, y]).astype("float32")
     names = ("x", "y")
     return write_raster(path, values, crs=crs, transform=transform, descriptions=names, **profile)
 
