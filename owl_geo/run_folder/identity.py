@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from owl_geo.errors import SourceError
 from owl_geo.features import KEPT_SCENES
@@ -114,16 +114,18 @@ class SceneFiles:
 
     def check_there(self, owl_toml_path: Path) -> None:
         """Raise SourceError if a file of a scene or of a view is gone."""
+        remedy = f"put it back, or set its new path in {owl_toml_path}"
         for kind, name, path in self.missing:
-            raise SourceError(
-                f"{kind} {name!r}: {path} does not exist",
-                remedy=f"put it back, or set its new path in {owl_toml_path}",
-            )
+            if kind == "view":
+                raise SourceError(f"view {name!r}: {path} does not exist", remedy=remedy)
+            raise SourceError(f"scene {name!r}: {path} does not exist", remedy=remedy)
 
     @property
-    def missing(self) -> Iterator[tuple[str, str, str]]:
+    def missing(self) -> Iterator[tuple[Literal["scene", "view"], str, str]]:
         """The files that are gone: whether of a scene or a view, the name of it, and the path."""
-        for kind, of_each in (("scene", self.paths), ("view", self.view_paths)):
+        both: tuple[tuple[Literal["scene", "view"], dict[str, list[str]]], ...]
+        both = (("scene", self.paths), ("view", self.view_paths))
+        for kind, of_each in both:
             for name, paths in of_each.items():
                 for path in paths:
                     if owl_toml.is_local(path) and not Path(path).exists():

@@ -22,6 +22,7 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
+from owl_geo.sources.views import reading
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import with_views
 from owl_geo.sources.views.opening import open_views, shared_bands
@@ -260,6 +261,21 @@ def test_few_of_many_scenes_are_opened(tmp_path: Path, monkeypatch: pytest.Monke
     source.read(source.index["patch_id"].tolist())
     # the neighbours may touch, as far as their extents tell
     assert {"now", "old:t2"} <= set(opened) <= {"now", "old:t1", "old:t2", "old:t3"}
+
+
+def test_strips_and_cells_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crs, transform, height, width, _ = GRIDS["other zone"]
+    old = of_coordinates(tmp_path / "old.tif", crs, transform, height, width)
+    source = seen(pool(tmp_path), old)
+    whole = np.concatenate([patches for _, patches in source.stream()])
+    sparse = np.array([0, 3, 9, 33, 63])
+    assert np.array_equal(next(source.stream(sparse))[1], whole[sparse])
+    for bytes_, cell in ((1, 8), (9 * SIDE * 20, 24)):  # a row of patches, two of them
+        monkeypatch.setattr(reading, "_STRIP", bytes_)
+        monkeypatch.setattr(reading, "_CELL", cell)
+        again = np.concatenate([patches for _, patches in source.stream(batch_size=7)])
+        assert np.array_equal(again, whole)
+        assert np.array_equal(next(source.stream(sparse))[1], whole[sparse])
 
 
 def test_statistics_are_of_what_a_view_shows(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from owl_geo.sources.scenes import crs_text, extent_text
 from owl_geo.sources.views.levels import Levels, ViewLevels
 from owl_geo.sources.views.opening import View, shared_bands
 from owl_geo.sources.views.reading import ViewReader
-from owl_geo.sources.views.source import ViewedSource, shows
+from owl_geo.sources.views.source import ViewedSource
 from owl_geo.types import BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.work.progress import Progress
 
@@ -164,11 +164,12 @@ class _Look:
         shown = [sample[:0]]
         for start in range(0, len(sample), _AT_ONCE):
             part = sample[start : start + _AT_ONCE]
-            values, valid = self._reader.patches(self._windows.take(part).of_scene(scene))
-            which = np.flatnonzero(shows(valid))
+            seen = self._reader.patches(self._windows.take(part).of_scene(scene))
+            which = np.flatnonzero(seen.is_shown)
             shown.append(part[which])
             if len(which):
-                pixels.append(_thinned(_pixels(values[which], valid[which]), _KEPT * len(part)))
+                valid = seen.valid[which]
+                pixels.append(_thinned(_pixels(seen.values[which], valid), _KEPT * len(part)))
         return np.concatenate(shown)
 
     def _sample(self, scene: str, positions: IntArray, most: int) -> IntArray:
@@ -179,10 +180,10 @@ class _Look:
     def _levels(self, shown: IntArray, scene: str) -> Levels:
         """Return the levels of a scene, over some of the patches that the view shows."""
         few = np.unique(np.linspace(0, len(shown) - 1, _COMPARED).round().astype(np.int64))
-        values, valid = self._reader.patches(self._windows.take(shown[few]).of_scene(scene))
+        seen = self._reader.patches(self._windows.take(shown[few]).of_scene(scene))
         ours, theirs = ([pair[side] for pair in self._pairs] for side in (0, 1))
         own = read_at(self._source, shown[few])[:, ours]
-        return Levels.of(_pixels(own, valid), _pixels(values[:, theirs], valid))
+        return Levels.of(_pixels(own, seen.valid), _pixels(seen.values[:, theirs], seen.valid))
 
 
 def _pixels(patches: FloatArray, valid: BoolArray) -> FloatArray:

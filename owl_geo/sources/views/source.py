@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.ground.windows import PoolWindows
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import (
@@ -23,10 +24,8 @@ from owl_geo.sources.cutting import fill
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.opening import View, bands_of, shared_bands
-from owl_geo.sources.views.reading import ViewReader
-from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
-
-_SHOWN = 0.5  # of a patch's pixels: a view that has fewer of them does not show the patch
+from owl_geo.sources.views.reading import Seen, Strips, ViewReader
+from owl_geo.types import FailedScene, FloatArray, IntArray, SceneGrid
 
 
 class ViewedSource(PoolSource):
@@ -72,7 +71,6 @@ class ViewedSource(PoolSource):
                 f"a band of the scenes and one of a view are both called {twice!r}",
                 remedy="give the view another name",
             )
-        self._windows: PoolWindows | None = None
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -122,7 +120,8 @@ class ViewedSource(PoolSource):
     def leave_out(self, scenes: Sequence[FailedScene]) -> None:
         """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""
         self._source.leave_out(scenes)
-        self._windows = None
+        for name in ("_all_windows", "_starts"):
+            self.__dict__.pop(name, None)
 
     def check_bands(self, truth: str | None = None) -> None:
         """Check the bands of the scenes; see ``PoolSource.check_bands``."""
@@ -148,24 +147,44 @@ class ViewedSource(PoolSource):
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield ``(positions, patches)``, at most ``batch_size`` at a time, as the index has them.
 
-        Scenes and views are read together, batch by batch.
+        Scenes and views are read together, strip by strip.
         """
-        if self._windows is None:
-            self._windows = windows_of(self._source)
+        if positions is None:
+            positions = np.arange(len(self.index), dtype=np.int64)
+        windows = self._all_windows.take(positions)
+        chunks = np.searchsorted(self._starts, positions, side="right")
+        strips = [Strips(shown.reader, windows, chunks) for shown in self._shown]
+        start = 0
         for part, patches in self._source.stream(positions, batch_size=batch_size):
-            yield part, self._with_views(self._windows.take(part), patches)
+            stop = start + len(part)
+            seen = [strip.patches(start, stop) for strip in strips]
+            yield part, self._with_views(windows.take(slice(start, stop)), patches, seen)
+            start = stop
 
-    def _with_views(self, windows: PoolWindows, patches: FloatArray) -> FloatArray:
+    def _with_views(
+        self, windows: PoolWindows, patches: FloatArray, seen: Sequence[Seen]
+    ) -> FloatArray:
         n, own, height, width = patches.shape
         whole = np.empty((n, len(self._known_bands), height, width), dtype=np.float32)
         whole[:, :own] = patches
-        for members, of_scene in windows.by_scene():
-            start = own
-            for shown in self._shown:
+        for positions, of_scene in windows.by_scene():
+            # a slice copies nothing
+            members = slice(None) if len(positions) == n else positions
+            start, name = own, of_scene.grid.name
+            for shown, of_view in zip(self._shown, seen, strict=True):
                 stop = start + shown.n_bands
-                whole[members, start:stop] = shown.patches(of_scene, patches[members])
+                added = shown.bands(name, patches[members], of_view.take(members))
+                whole[members, start:stop] = added
                 start = stop
         return whole
+
+    @cached_property
+    def _all_windows(self) -> PoolWindows:
+        return windows_of(self._source)
+
+    @cached_property
+    def _starts(self) -> IntArray:
+        return self._source.chunk_starts
 
 
 @dataclass(frozen=True)
@@ -180,26 +199,16 @@ class _Shown:
     def n_bands(self) -> int:
         return len(self.reader.view.bands) + len(self.pairs) + 1
 
-    def patches(self, windows: Windows, own: FloatArray) -> FloatArray:
-        """Return ``(n, n_bands, size, size)`` for patches of one scene, whose bands are ``own``."""
-        values, valid = self.reader.patches(windows)
-        is_shown = shows(valid)
+    def bands(self, scene: str, own: FloatArray, seen: Seen) -> FloatArray:
+        """Return ``(n, n_bands, size, size)`` for patches of a scene, whose own bands are given."""
         ours, theirs = ([pair[side] for pair in self.pairs] for side in (0, 1))
-        levels = self.levels.of(windows.grid.name)
-        change = levels.change(own[:, ours], values[:, theirs])
-        both = np.concatenate([values, change], axis=1)
-        holed = np.flatnonzero(is_shown & ~valid.all(axis=(1, 2)))
+        change = self.levels.of(scene).change(own[:, ours], seen.values[:, theirs])
+        both = np.concatenate([seen.values, change], axis=1)
+        is_shown, n_values = seen.is_shown, seen.values.shape[1]
+        holed = np.flatnonzero(is_shown & ~seen.valid.all(axis=(1, 2)))
         if len(holed):
-            both[holed] = fill(both[holed], valid[holed])
-        hidden = np.flatnonzero(~is_shown)
-        both[hidden, : values.shape[1]] = self.levels.fill[:, None, None]
-        both[hidden, values.shape[1] :] = 0.0
-        seen = (valid & is_shown[:, None, None])[:, None].astype(np.float32)
-        return np.concatenate([both, seen], axis=1)
-
-
-def shows(valid: BoolArray) -> BoolArray:
-    """Return which patches a view shows, ``(n,)``, by where it has data, ``(n, size, size)``."""
-    share: AnyArray = valid.mean(axis=(1, 2))
-    shown: BoolArray = share >= _SHOWN
-    return shown
+            both[holed] = fill(both[holed], seen.valid[holed])
+        both[~is_shown, :n_values] = self.levels.fill[:, None, None]
+        both[~is_shown, n_values:] = 0.0
+        where = seen.valid & is_shown[:, None, None]
+        return np.concatenate([both, where[:, None].astype(np.float32)], axis=1)
