@@ -355,3 +355,22 @@ def test_names_that_cannot_begin_those_of_bands(name: str) -> None:
         owl_toml.parse({"source": source, "views": {"Old": view, "old": view}}, "test")
     with pytest.raises(Exception, match="data are made up"):
         owl_toml.parse({"source": {"kind": "synthetic"}, "views": {"old": view}}, "test")
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32601", "EPSG:4326"])
+def test_a_raster_of_the_world_is_seen_across_180_degrees(crs: str, tmp_path: Path) -> None:
+    row, col = np.mgrid[:90, :180] + 0.5
+    world = np.stack([np.cos(np.radians(2 * col - 180)), 90 - 2 * row]).astype("float32")
+    old = write_raster(
+        tmp_path / "world.tif", world, crs="EPSG:4326", transform=Affine(2, 0, -180, 0, -2, 90)
+    )
+    place = {
+        "EPSG:32601": Affine(1000, 0, 166_021 - 32_000, 0, -1000, 1_000_000),
+        "EPSG:4326": Affine(0.01, 0, 179.7, 0, -0.01, 9),
+    }[crs]
+    path = write_raster(tmp_path / "now.tif", coordinates(64, 64), crs=crs, transform=place)
+    found = everything(seen(GeoTiffSource(path, patch_size=SIZE), old))
+    assert (found["old:seen"] == 1).all()
+    assert found["old:band_1"].max() < -0.99  # cos 180 degrees
+    lat = where_pixels_lie(GeoTiffSource(path, patch_size=SIZE), "EPSG:4326")[..., 1]
+    np.testing.assert_allclose(found["old:band_2"], lat, atol=1e-3)
