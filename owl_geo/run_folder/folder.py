@@ -153,7 +153,8 @@ class Run:
         from owl_geo.sources.views.source import ViewedSource
 
         views = open_views(self.settings_here.views, self.index.statistics)
-        return ViewedSource(source, views, self.index.record.views)
+        bands = known_bands(self.index.statistics)
+        return ViewedSource(source, views, self.index.record.views, bands)
 
     def _warn_of_changes(self) -> None:
         for name in self.scenes.changed_views:

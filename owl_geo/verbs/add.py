@@ -187,7 +187,12 @@ def _views(
 ) -> tuple[Mapping[str, ViewLevels], tuple[ViewSummary, ...]]:
     """Look at the run's views on the new scenes; return all levels, and what they show there."""
     views = open_views(run.settings_here.views, run.index.statistics)
-    before = run.index.record.views
-    seed = run.settings.seed
-    _, levels, shown = with_views(source, views, seed, report("Views"), before=before)
+    _, levels, shown = with_views(
+        source,
+        views,
+        run.settings.seed,
+        report("Views") if views else None,
+        before=run.index.record.views,
+        own=known_bands(run.index.statistics),
+    )
     return levels, shown

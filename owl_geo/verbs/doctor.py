@@ -307,12 +307,12 @@ def _scenes(run: Run) -> Iterator[Finding]:
     for kind, name, file in missing:
         remedy = f"put it back, or give its new path in {toml}"
         yield Finding("problem", f"{kind} {name!r}: {file} does not exist", remedy)
-    changed = [("scene", name) for name in run.scenes.changed_scenes]
-    changed += [("view", name) for name in run.scenes.changed_views]
-    for kind, name in changed:
+    changed = [f"scene {name!r}" for name in run.scenes.changed_scenes]
+    changed += [f"view {name!r}" for name in run.scenes.changed_views]
+    for which in changed:
         yield Finding(
             "problem",
-            f"{kind} {name!r} has changed since the run was made",
+            f"{which} has changed since the run was made",
             f"restore it, or run owl-geo init {run.path} --update",
         )
     if not missing and not run.scenes.changed:

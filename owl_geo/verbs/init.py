@@ -188,7 +188,8 @@ def _make_index(
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)
     patches = with_concepts(source.index, table.columns)
-    source, levels, shown = with_views(source, views, settings.seed, report("Views"))
+    progress = report("Views") if views else None
+    source, levels, shown = with_views(source, views, settings.seed, progress)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())

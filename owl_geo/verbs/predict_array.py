@@ -84,8 +84,14 @@ def predict_array(
         **like_run,
     )
     views = open_views(settings.views, run.index.statistics)
-    before = run.index.record.views
-    viewed, _, shown = with_views(source, views, settings.seed, report("Views"), before=before)
+    viewed, _, shown = with_views(
+        source,
+        views,
+        settings.seed,
+        report("Views") if views else None,
+        before=run.index.record.views,
+        own=known_bands(run.index.statistics),
+    )
     for view in shown:
         if view.share < _LITTLE:
             log.warning("of the imagery, view %s; there the model does without it", view)

@@ -11,6 +11,7 @@ from pyproj.exceptions import ProjError
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows
+from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, known_bands_of, read_at, windows_of
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.scenes import crs_text, extent_text
@@ -64,6 +65,7 @@ def with_views(
     progress: Progress | None = None,
     *,
     before: Mapping[str, ViewLevels] | None = None,
+    own: Sequence[KnownBand] | None = None,
 ) -> tuple[PoolSource, dict[str, ViewLevels], tuple[ViewSummary, ...]]:
     """Look at views of a pool; return the source with them, their levels, and what they show.
 
@@ -73,6 +75,7 @@ def with_views(
         seed: of the patches that are looked at; the same give the same levels.
         progress: called with the number of scenes done, counted once per view.
         before: the levels that the pool had before these scenes join it.
+        own: the bands of the scenes, as a run has them written down; None = as the source says.
 
     Without views it is the source as it is. Raises SourceError for a view that shows nothing of the
     pool, unless the pool was there before, and for pixels that cannot be read.
@@ -80,21 +83,23 @@ def with_views(
     if not views:
         return source, {}, ()
     if before is not None and not len(source.index):
-        return ViewedSource(source, views, before), dict(before), ()
+        return ViewedSource(source, views, before, own), dict(before), ()
+    own = known_bands_of(source) if own is None else own
     readers = ReaderPool()
     windows = windows_of(source)
     levels, summaries = {}, []
     for number, view in enumerate(views):
-        look = _Look(source, windows, ViewReader(view, readers), seed)
+        pairs = shared_bands(own, view.bands)
+        look = _Look(source, windows, ViewReader(view, readers), pairs, seed)
         found = look.over_scenes(_part(progress, number, len(views)))
         if found.n_shown == 0 and before is None:
             raise _shows_nothing(view, source.grids)
-        start = ViewLevels(found.fill, {}, look.n_shared) if before is None else before[view.name]
+        start = ViewLevels(found.fill, {}, len(pairs)) if before is None else before[view.name]
         levels[view.name] = start.with_scenes(found.levels, source.grids)
         share = found.n_shown / len(windows)
         summaries.append(ViewSummary(view.name, described_view(view), share, found.is_exact))
     readers.close()
-    return ViewedSource(source, views, levels), levels, tuple(summaries)
+    return ViewedSource(source, views, levels, own), levels, tuple(summaries)
 
 
 def _part(progress: Progress | None, number: int, of: int) -> Progress | None:
@@ -116,18 +121,18 @@ class _Look:
     """One look at one view of a pool."""
 
     def __init__(
-        self, source: PoolSource, windows: PoolWindows, reader: ViewReader, seed: int
+        self,
+        source: PoolSource,
+        windows: PoolWindows,
+        reader: ViewReader,
+        pairs: Sequence[tuple[int, int]],
+        seed: int,
     ) -> None:
         self._source = source
         self._windows = windows
         self._reader = reader
+        self._pairs = pairs
         self._seed = seed
-        self._pairs = shared_bands(known_bands_of(source), reader.view.bands)
-
-    @property
-    def n_shared(self) -> int:
-        """The number of bands that scenes and view share."""
-        return len(self._pairs)
 
     def over_scenes(self, progress: Progress | None) -> _Found:
         """Look at some patches of each scene that lie where the view does."""

@@ -20,11 +20,7 @@ class View:
 
     name: str
     scenes: tuple[Scene, ...]  # each named ``VIEW:SCENE``
-
-    @property
-    def bands(self) -> tuple[KnownBand, ...]:
-        """The bands of its scenes, which all have the same."""
-        return tuple(KnownBand(band.name, band.common) for band in self.scenes[0].bands)
+    bands: tuple[KnownBand, ...]  # of all its scenes, as a run has them written down
 
 
 def open_views(
@@ -65,7 +61,11 @@ def _opened(name: str, view: ViewSettings, known: Sequence[KnownBand]) -> View:
             "mask_bands counts bands of a mask, but no scene of it names a mask",
             remedy="name one with mask, or leave mask_bands out",
         )
-    return View(name, tuple(replace(scene, name=f"{name}:{scene.name}") for scene in scenes))
+    return View(
+        name,
+        tuple(replace(scene, name=f"{name}:{scene.name}") for scene in scenes),
+        tuple(known) or tuple(KnownBand(band.name, band.common) for band in scenes[0].bands),
+    )
 
 
 def check_masks(views: Sequence[View]) -> None:

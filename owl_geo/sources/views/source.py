@@ -47,18 +47,23 @@ class ViewedSource(PoolSource):
         source: the other source; scenes and patches are its own.
         views: the views, each under a name of its own.
         levels: of each view, by its name.
+        own: the bands of the scenes, as a run has them written down; None = as the source says.
 
     Raises SourceError where a band of the source is called as one of a view.
     """
 
     def __init__(
-        self, source: PoolSource, views: Sequence[View], levels: Mapping[str, ViewLevels]
+        self,
+        source: PoolSource,
+        views: Sequence[View],
+        levels: Mapping[str, ViewLevels],
+        own: Sequence[KnownBand] | None = None,
     ) -> None:
         self._source = source
         self._views = tuple(views)
         self._levels = {view.name: levels[view.name] for view in views}
         readers = ReaderPool()
-        own = known_bands_of(source)
+        self._own = own = tuple(known_bands_of(source) if own is None else own)
         self._shown = [
             _Shown(ViewReader(view, readers), levels[view.name], shared_bands(own, view.bands))
             for view in views
@@ -133,7 +138,7 @@ class ViewedSource(PoolSource):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as the other source does, with views and levels: files are opened on arrival."""
-        return ViewedSource, (self._source, self._views, self._levels)
+        return ViewedSource, (self._source, self._views, self._levels, self._own)
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, height, width)``, finite, in the order of ``ids``.
