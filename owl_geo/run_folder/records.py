@@ -115,17 +115,18 @@ class IndexRecord:
         scenes = _typed(values["scenes"], dict)
         for name, scene in scenes.items():
             grid_of(name, scene)
+        statistics = _statistics(values["statistics"])
         return cls(
             made_from=values["made_from"],
             # older runs lack the following
             made_from_elsewhere=values.get("made_from_elsewhere"),
             scenes=scenes,
-            statistics=_statistics(values["statistics"]),
+            statistics=statistics,
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),
             since=_typed(values.get("since", 0), int),
             files=_typed(values.get("files", {}), dict),
             scaled=values.get("scaled") is True,
-            **_views(_typed(values.get("views", {}), dict)),
+            **_views(_typed(values.get("views", {}), dict), statistics),
         )
 
     @cached_property
@@ -134,9 +135,17 @@ class IndexRecord:
         return {name: grid_of(name, scene) for name, scene in self.scenes.items()}
 
 
-def _views(values: Mapping[str, Any]) -> dict[str, Any]:
+def _views(values: Mapping[str, Any], statistics: BandStatistics) -> dict[str, Any]:
+    """Return the levels of views and the states of their files, which fit the bands."""
+    levels = {name: ViewLevels.from_json(view) for name, view in values.items()}
+    if set(levels) != set(statistics.views):
+        raise ValueError("the views are not those of the bands")
+    for name, one in levels.items():
+        sizes = (len(statistics.of(name, what)) for what in ("values", "change", "seen"))
+        if tuple(sizes) != (len(one.fill), one.k, 1):
+            raise ValueError(f"the levels of {name} are not those of its bands")
     return {
-        "views": {name: ViewLevels.from_json(view) for name, view in values.items()},
+        "views": levels,
         "view_files": {name: _typed(view["files"], list) for name, view in values.items()},
     }
 

@@ -271,3 +271,24 @@ def test_networks_see_the_views(model: dict[str, Any], folder: Path, tmp_path: P
     query(run)
     learnt = json.loads(next((run.path / "rounds" / "001").glob("*.json")).read_text("utf-8"))
     assert np.isfinite(learnt["metrics"]["train_loss"])
+
+
+def test_levels_that_are_damaged_are_named(run: Run) -> None:
+    path = run.path / "index.json"
+    whole = json.loads(path.read_text("utf-8"))
+    for damage in ({}, {"before": {**whole["views"]["before"], "fill": [1.0]}}):
+        path.write_text(json.dumps({**whole, "views": damage}), encoding="utf-8")
+        with pytest.raises(RunError, match=r"index\.json is damaged"):
+            _ = Run(run.path).source
+
+
+def test_scenes_that_are_left_have_their_views(folder: Path, run: Run, tmp_path: Path) -> None:
+    b = shutil.copy(folder / "b.tif", tmp_path / "b.tif")
+    add(run.path, [str(b)])
+    whole = predict(Run(run.path))
+    probability = predictions(run)["a"]["probability"].values
+    b.unlink()
+    assert set(whole.done) == {"a", "b"}
+    left = predict(Run(run.path), on_error="skip", overwrite=True)
+    assert left.done == ("a",) and list(left.failed) == ["b"]
+    np.testing.assert_allclose(predictions(run)["a"]["probability"], probability, atol=1e-6)
