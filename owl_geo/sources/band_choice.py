@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from owl_geo.errors import SourceError, nearest
 from owl_geo.sources.bands import Band, common_name, common_names, unpadded
 from owl_geo.sources.sensors import SENTINEL_2, code_in
-from owl_geo.types import BandStatistics
+from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
 
 _log = logging.getLogger("owl_geo")
 
@@ -23,7 +23,8 @@ class KnownBand:
     """A band of a source as all of its scenes have it, and as a run has it written down."""
 
     name: str
-    common: str | None = None  # None where nothing is known of it
+    common: str | None = None  # None where nothing is known of it, and for a band of a view
+    origin: BandOrigin = OF_SCENE
 
 
 def known_by_name(names: Sequence[str]) -> tuple[KnownBand, ...]:
@@ -32,9 +33,10 @@ def known_by_name(names: Sequence[str]) -> tuple[KnownBand, ...]:
 
 
 def known_bands(statistics: BandStatistics) -> tuple[KnownBand, ...]:
-    """Return the bands that a run has written down."""
-    commons = statistics.common_names or (None,) * len(statistics.bands)
-    return tuple(KnownBand(*pair) for pair in zip(statistics.bands, commons, strict=True))
+    """Return the bands of its scenes that a run has written down; those of views are not theirs."""
+    own = statistics.of_scene
+    commons = own.common_names or (None,) * len(own.bands)
+    return tuple(KnownBand(*pair) for pair in zip(own.bands, commons, strict=True))
 
 
 def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Band, ...]:

@@ -105,11 +105,16 @@ class Scene:
     doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that do not look like bands
     date: datetime.date | None = None  # of acquisition; None where it is unknown
     measure: str = ""  # what its values are, where a product says so
+    is_elsewhere: bool = False  # it is read on the grid of another scene
 
     @property
     def units(self) -> Units:
         """What its values measure, as far as it is known."""
         return Units(self.name, self.measure, self.bands)
+
+    def on(self, grid: SceneGrid) -> Scene:
+        """Return the scene as it is read on the grid of another, in any CRS."""
+        return replace(self, grid=grid, is_elsewhere=True)
 
 
 def scene_name(path: str | Path) -> str:
