@@ -136,6 +136,30 @@ def add_style(
     )
 
 
+def add_attributes(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+) -> None:
+    """Add a table of texts without geometry; for use in ``finish``."""
+    texts = ", ".join(f"{quoted(name)} TEXT NOT NULL" for name in columns)
+    connection.execute(
+        f"CREATE TABLE {quoted(table)} "
+        f"({FEATURE_ID} INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, {texts})"
+    )
+    connection.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES (?, 'attributes', ?)",
+        (table, table),
+    )
+    names = ", ".join(map(quoted, columns))
+    places = ", ".join("?" * len(columns))
+    connection.executemany(
+        f"INSERT INTO {quoted(table)} ({names}) VALUES ({places})",  # noqa: S608 - quoted names
+        rows,
+    )
+
+
 def typed(values: pd.Series) -> object:
     """Return a column as booleans, float64 or text; missing values become null of that type."""
     filled = values.dropna()
