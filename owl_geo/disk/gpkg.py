@@ -139,24 +139,25 @@ def add_style(
 def add_attributes(
     connection: sqlite3.Connection,
     table: str,
-    columns: Sequence[str],
+    names: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> None:
-    """Add a table of texts without geometry; for use in ``finish``."""
-    texts = ", ".join(f"{quoted(name)} TEXT NOT NULL" for name in columns)
+    """Add a table of texts without geometry; for use in ``finish``.
+
+    ``names``, of its columns, are plain words.
+    """
     connection.execute(
-        f"CREATE TABLE {quoted(table)} "
-        f"({FEATURE_ID} INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, {texts})"
+        f"CREATE TABLE {quoted(table)} (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
+        f" {', '.join(f'{quoted(name)} TEXT NOT NULL' for name in names)})"
     )
     connection.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES (?, 'attributes', ?)",
         (table, table),
     )
-    names = ", ".join(map(quoted, columns))
-    places = ", ".join("?" * len(columns))
     connection.executemany(
-        f"INSERT INTO {quoted(table)} ({names}) VALUES ({places})",  # noqa: S608 - quoted names
-        rows,
+        f"INSERT INTO {quoted(table)} ({', '.join(quoted(name) for name in names)})"  # noqa: S608 - quoted names
+        f" VALUES ({', '.join(f':{name}' for name in names)})",
+        [dict(zip(names, row, strict=True)) for row in rows],
     )
 
 
