@@ -39,7 +39,7 @@ figcaption { font-size: .9em; color: #4d4d4d; }
   max-width: 9rem;  image-rendering: pixelated; background: #d9d9d9; }
 .captioned { flex-wrap: wrap; }
 .captioned figure { flex: 0 1 calc(50% - .2rem); max-width: 9rem; margin: 0; }
-.captioned img { display: block; }
+.captioned img { display: block; outline: 1px solid #d9d9d9; }
 .captioned figcaption { line-height: 1.3; }
 .nothing { aspect-ratio: 1; display: flex; align-items: center; justify-content: center;
   border: 1px dashed #8a8a8a; color: #4d4d4d; text-align: center; }

@@ -21,6 +21,8 @@ from owl_geo.sources.scenes import Scene
 from owl_geo.sources.shown_views import scenes_of, shown_bands
 from owl_geo.types import BoolArray, FloatArray, SceneGrid
 
+_IQR = 1.349  # of a normal distribution, in standard deviations
+_SAMPLE = 100  # patches of the pool that show a view's usual values
 _MISSING = 217  # grey, which the report has behind its pictures
 
 
@@ -29,15 +31,25 @@ class ViewOfPatches:
     """A view of some patches, on their own pixel grids.
 
     ``values`` has those that the view covers at least in part, by position in the index, float32
-    ``(1 or 3 bands, size, size)``, not-a-number where there is nothing.
+    ``(1 or 3 bands, size, size)``, not-a-number where there is nothing. ``usual`` has those of a
+    sample of the pool, ``(bands, n)``.
     """
 
     name: str
     values: Mapping[int, FloatArray]
+    usual: FloatArray
 
     @cached_property
     def _stretch(self) -> Stretch:
-        return Stretch.of_pixels(np.concatenate([*self.values.values()], axis=2))
+        """As the scene's own: by the pool's usual values, widened to those that are shown.
+
+        So ground that is the same in both looks the same.
+        """
+        shown = Stretch.of_pixels(np.concatenate([*self.values.values()], axis=2))
+        if self.usual.shape[1] == 0:
+            return shown
+        low, middle, high = np.percentile(self.usual, (25, 50, 75), axis=1)
+        return Stretch.of_spread(middle, (high - low) / _IQR).widened(shown)
 
     def rgb(self, position: int) -> RgbArray | None:
         """Return a patch as colours, uint8 ``(size, size, 3)``; None where it is not covered.
@@ -60,7 +72,9 @@ def views_of(survey: Survey, positions: Sequence[int]) -> list[ViewOfPatches]:
     run = survey.run
     if not run.settings.source.is_on_earth:
         return []
-    wanted = np.unique(np.asarray(positions, dtype=np.int64))
+    asked = set(positions)
+    sample = np.linspace(0, len(run.patches) - 1, min(_SAMPLE, len(run.patches))).astype(np.int64)
+    wanted = np.union1d(np.asarray(positions, dtype=np.int64), sample)
     windows = run.index.windows.take(wanted)
     shown = []
     for name, view in run.settings_here.views.items():
@@ -71,8 +85,18 @@ def views_of(survey: Survey, positions: Sequence[int]) -> list[ViewOfPatches]:
             except LayerError as error:
                 log.warning("view %r: %s is not shown: %s", name, scene.name, error)
         found = {int(wanted[number]): values for number, values in read.items()}
-        shown.append(ViewOfPatches(name, found))
+        usual = [found[position] for position in sample.tolist() if position in found]
+        values = {position: found[position] for position in found if position in asked}
+        shown.append(ViewOfPatches(name, values, _pixels(usual)))
     return shown
+
+
+def _pixels(patches: Sequence[FloatArray]) -> FloatArray:
+    """Return the pixels that all bands have in patches ``(bands, size, size)``: ``(bands, n)``."""
+    if not patches:
+        return np.empty((0, 0), dtype=np.float32)
+    pixels = np.concatenate([patch.reshape(len(patch), -1) for patch in patches], axis=1)
+    return pixels[:, np.isfinite(pixels).all(axis=0)]
 
 
 def _add(read: dict[int, FloatArray], raster: Scene, windows: PoolWindows) -> None:

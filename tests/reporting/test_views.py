@@ -16,16 +16,18 @@ from report_page import Page
 
 import owl_geo
 from owl_geo import Run
+from owl_geo.reporting.colours import Stretch
+from owl_geo.reporting.gallery import pixels_of
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.views import views_of
 
 
-def make(path: Path, views: dict[str, Any] | None) -> Run:
+def make(path: Path, views: dict[str, Any] | None, names: tuple[str, ...] = ("a", "b", "c")) -> Run:
     settings = {
         "source": {
             "kind": "geotiff",
             "patch_size": 8,
-            "scenes": write_scenes(path.parent / "scenes"),
+            "scenes": write_scenes(path.parent / "scenes", names),
         },
         "loop": {"initial": 12},
         "seed": 3,
@@ -126,6 +128,27 @@ def test_the_gallery_has_them_beside_the_scene(run: Run, survey: Survey) -> None
         np.testing.assert_array_equal(
             np.asarray(Image.open(io.BytesIO(data))), views[name].rgb(ids.index(patch))
         )
+
+
+def test_ground_that_has_not_changed_looks_the_same(tmp_path: Path) -> None:
+    (entry, *_) = write_scenes(tmp_path / "scenes", ("a",))
+    with rasterio.open(entry["path"]) as dataset:
+        values = dataset.read()
+    # another sensor: other units, and one place that is bright now was dark
+    values = values * 30 + 700
+    values[:, 16:24, 16:24] = 700
+    old = write_raster(tmp_path / "old.tif", values)
+    run = make(tmp_path / "run", {"before": {"scenes": [scene(old)]}}, ("a",))
+    survey = Survey.of(run)
+    at = positions(run, "a/16/16", "a/8/8", "a/64/64")
+    pixels = pixels_of(survey, at)
+    usual = Stretch.of_statistics(run.index.statistics)
+    stretch = usual.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
+    (before,) = views_of(survey, at)
+    seen = [stretch.to_rgb(pixels[one], (0, 0, 0)).astype(int) for one in at]
+    change = [abs(one - before.rgb(p)).mean() for one, p in zip(seen, at, strict=True)]
+    assert change[0] > 100
+    assert max(change[1:]) < 12
 
 
 def test_a_view_that_cannot_be_read_is_left_out(run: Run, survey: Survey, caplog) -> None:
