@@ -24,8 +24,9 @@ _log = logging.getLogger("owl_geo")
 
 _COLOURS = ("red", "green", "blue")
 _PERCENTILES = (2.0, 98.0)
-_SAMPLE = 512  # pixels per side, at most, of the sample that they are taken from
-_WINDOW, _WINDOWS = 64, 8  # pixels per side of a window, windows per side of the raster
+_SAMPLE = 256  # pixels per side, at most, of the sample that they are taken from
+_SMALL = 1024  # pixels per side of a raster that is read whole
+_WINDOW, _WINDOWS = 32, 8  # pixels per side of a window, windows per side of the raster
 
 
 def scenes_of(name: str, view: ViewSettings) -> tuple[Scene, ...]:
@@ -69,28 +70,51 @@ def shown_views(views: Mapping[str, ViewSettings]) -> list[ShownRaster]:
 
 def _shown(view: str, scene: Scene) -> ShownRaster:
     bands = [scene.bands[position] for position in shown_bands(scene.bands)]
-    paths = [_vsi_path(_parse_path(band.path)) for band in bands]
+    paths = [band.path for band in bands]
+    ends = {
+        band: stretch
+        for path in dict.fromkeys(paths)
+        for band, stretch in _stretches([band for band in bands if band.path == path]).items()
+    }
+    names = [_vsi_path(_parse_path(path)) for path in paths]
     return ShownRaster(
         view=view,
-        paths=tuple(paths if len(set(paths)) > 1 else paths[:1]),
+        paths=tuple(names if len(set(names)) > 1 else names[:1]),
         bands=tuple(band.number for band in bands),
-        stretch=tuple(_stretch(band) for band in bands),
+        stretch=tuple(ends[band] for band in bands),
     )
 
 
-def _stretch(band: Band) -> tuple[float, float]:
-    """Return the 2nd and the 98th percentile of a sample of a band; raises SourceError."""
+def _stretches(bands: Sequence[Band]) -> dict[Band, tuple[float, float]]:
+    """Return the 2nd and the 98th percentile of a sample of each band of one file.
+
+    Raises SourceError.
+    """
+    path = bands[0].path
     try:
-        with open_raster(band.path) as dataset:
-            pixels = _sample(dataset, band.number)
-            scale, offset = dataset.scales[band.number - 1], dataset.offsets[band.number - 1]
+        with open_raster(path) as dataset:
+            samples = _sample(dataset, [band.number for band in bands])
+            return {
+                band: _stretch(
+                    pixels,
+                    band.nodata,
+                    dataset.scales[band.number - 1],
+                    dataset.offsets[band.number - 1],
+                )
+                for band, pixels in zip(bands, samples, strict=True)
+            }
     except UNREADABLE as error:
         raise SourceError(
-            f"cannot read {band.path} (is the file whole?): {error.__cause__ or error}"
+            f"cannot read {path} (is the file whole?): {error.__cause__ or error}"
         ) from error
+
+
+def _stretch(
+    pixels: NDArray[np.float64], nodata: float | None, scale: float, offset: float
+) -> tuple[float, float]:
     values = pixels[np.isfinite(pixels)]
-    if band.nodata is not None:  # which the file itself need not say
-        values = values[values != band.nodata]
+    if nodata is not None:  # which the file itself need not say
+        values = values[values != nodata]
     if len(values) == 0:
         return 0.0, 1.0
     ends = np.percentile(values, _PERCENTILES) * scale + offset
@@ -100,16 +124,16 @@ def _stretch(band: Band) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def _sample(dataset: rasterio.DatasetReader, number: int) -> NDArray[np.float64]:
-    """Return pixels of a band that have data, spread evenly over the raster.
+def _sample(dataset: rasterio.DatasetReader, numbers: Sequence[int]) -> list[NDArray[np.float64]]:
+    """Return pixels of each band that have data, spread evenly over the raster.
 
     A large raster without overviews is looked at through windows: to thin it out, GDAL would read
     all of it.
     """
     height, width = dataset.shape
-    if dataset.overviews(number) or max(height, width) <= 2 * _SAMPLE:
-        shape = min(height, _SAMPLE), min(width, _SAMPLE)
-        parts = [dataset.read(number, out_shape=shape, masked=True)]
+    if dataset.overviews(numbers[0]) or max(height, width) <= _SMALL:
+        shape = len(numbers), min(height, _SAMPLE), min(width, _SAMPLE)
+        parts = [dataset.read(numbers, out_shape=shape, masked=True)]
     else:
         tall, wide = min(height, _WINDOW), min(width, _WINDOW)
         rows, cols = (
@@ -117,5 +141,8 @@ def _sample(dataset: rasterio.DatasetReader, number: int) -> NDArray[np.float64]
             for size, edge in ((height, tall), (width, wide))
         )
         windows = [Window(col, row, wide, tall) for row in rows for col in cols]
-        parts = [dataset.read(number, window=window, masked=True) for window in windows]
-    return np.concatenate([part.compressed() for part in parts]).astype(np.float64)
+        parts = [dataset.read(numbers, window=window, masked=True) for window in windows]
+    return [
+        np.concatenate([part[place].compressed() for part in parts]).astype(np.float64)
+        for place in range(len(numbers))
+    ]

@@ -64,7 +64,10 @@ def write_views(folder: Path) -> None:
         path = folder / f"{name}.tif"
         return str(write_raster(path, pixels.astype(np.uint16), transform=place, **options))
 
-    flat("scene", 7, 7, 7)
+    # dark where the first patch is
+    pixels = np.full((3, 240, 320), 900, np.uint16)
+    pixels[:, 80:160, 80:160] = 10
+    write_raster(folder / "scene.tif", pixels, transform=place)
     colours = tuple(flat(f"H_B{number}", 10 * number) for number in (4, 3, 2))
     views = [
         ShownRaster(

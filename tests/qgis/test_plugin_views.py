@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from qgis.core import QgsLayerTreeGroup, QgsProject, QgsVectorLayer
@@ -10,8 +11,11 @@ from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QLineEdit, QToolButton
 
+from owl_geo_labeler.run_folder import RunFolder
+from owl_geo_labeler.views import Views
+
 # what is drawn, as red, green and blue
-SCENE, BEFORE, HEIGHT = (7, 7, 7), (255, 0, 127), (255, 127, 0)
+BEFORE, HEIGHT = (255, 0, 127), (255, 127, 0)
 
 
 @pytest.fixture
@@ -27,16 +31,20 @@ def opened(plugin, folder, tmp_path, wait_until, iface):
 
 
 @pytest.fixture
-def shown(iface, wait_until):
-    """The colour in the middle of the map once it is drawn."""
+def colour(iface):
+    """The colour in the middle of the map."""
 
-    def shown():
-        QTest.qWait(20)
-        wait_until(lambda: not iface.canvas.isDrawing())
+    def colour():
         image = iface.canvas.grab().toImage()
         return image.pixelColor(image.width() // 2, image.height() // 2).getRgb()[:3]
 
-    return shown
+    return colour
+
+
+@pytest.fixture
+def drawn(colour, wait_until):
+    """Wait until the middle of the map has a colour."""
+    return lambda wanted: wait_until(lambda: close_to(colour(), wanted))
 
 
 def close_to(one, other):
@@ -79,17 +87,18 @@ def test_the_views_are_layers_below_the_batch_and_hidden(opened, plugin, message
     assert "the view gone is not at /gone/0.tif" in text and "(2 more" in text
 
 
-def test_v_goes_round_without_moving_the_map(opened, plugin, iface, press, shown, wait_until):
-    wait_until(lambda: close_to(shown(), SCENE) or shown() not in (BEFORE, HEIGHT))
-    scene, extent = shown(), iface.canvas.extent()
+def test_v_goes_round_without_moving_the_map(opened, plugin, iface, press, colour, drawn, wait_until):
+    # four times as wide as a patch, and drawn
+    wait_until(lambda: 1200 < iface.canvas.extent().height() < 1400 and max(colour()) < 20)
+    extent = iface.canvas.extent()
     assert (panel(plugin), caption(iface)) == ("scene", "")
-    for name, colour in (("before", BEFORE), ("height", HEIGHT)):
+    for name, wanted in (("before", BEFORE), ("height", HEIGHT)):
         press("V")
-        assert close_to(shown(), colour), shown()
+        drawn(wanted)
         assert panel(plugin) == caption(iface) == name
         assert iface.canvas.extent() == extent
     press("V", "V")
-    assert close_to(shown(), scene)
+    wait_until(lambda: max(colour()) < 20)
     assert (panel(plugin), caption(iface)) == ("scene", "")
     assert iface.canvas.extent() == extent
     assert plugin.labelling.session.patch.rank == 1
@@ -173,24 +182,24 @@ def test_v_while_typing_is_a_letter(opened, plugin):
     assert plugin.labelling.views.shown is None
 
 
-def test_what_the_user_changes_in_the_layer_tree_does_no_harm(opened, plugin, press, shown):
+def test_what_the_user_changes_in_the_layer_tree_does_no_harm(opened, plugin, press, drawn):
     root = QgsProject.instance().layerTreeRoot()
     (scene,) = [node for node in root.findLayers() if node.name() == "scene"]
     scene.setItemVisibilityChecked(False)
     views_group().setItemVisibilityChecked(False)
     press("V")
-    assert close_to(shown(), BEFORE)
+    drawn(BEFORE)
     press("V", "V", "V")
     assert not scene.itemVisibilityChecked()  # it was hidden before
     (before,) = [node for node in root.findLayers() if node.name() == "before"]
     QgsProject.instance().removeMapLayer(before.layerId())
     press("V")
-    assert close_to(shown(), BEFORE)
+    drawn(BEFORE)
     root.findGroup("Views").parent().removeChildNode(root.findGroup("Views"))
     press("V", "V", "V")
     QTest.qWait(20)
     press("V")
-    assert close_to(shown(), BEFORE)
+    drawn(BEFORE)
 
 
 def test_closing_shows_the_scene_and_opening_again_finds_the_layers(opened, plugin, press):
@@ -207,7 +216,7 @@ def test_closing_shows_the_scene_and_opening_again_finds_the_layers(opened, plug
     assert plugin.labelling.views.shown == "height"
 
 
-def test_a_view_that_was_handed_on_is_found_beside_the_batch(plugin, folder, tmp_path, shown, press):
+def test_a_view_that_was_handed_on_is_found_beside_the_batch(plugin, folder, tmp_path, press):
     path = Path(shutil.copy(folder / "views" / "batch.gpkg", tmp_path))
     shutil.copy(folder / "views" / "scene.tif", tmp_path)
     shutil.copy(folder / "views" / "old.tif", tmp_path / "0.tif")
@@ -216,6 +225,18 @@ def test_a_view_that_was_handed_on_is_found_beside_the_batch(plugin, folder, tmp
     assert plugin.labelling.views.shown == "gone"
     gone = [layer for layer in QgsProject.instance().mapLayers().values() if "gone" in layer.name()]
     assert [layer.name() for layer in gone] == ["gone: 0"]
+
+
+def test_a_teams_batch_has_its_views_in_the_run_folder(plugin, folder, tmp_path, messages):
+    rounds = tmp_path / "run" / "rounds" / "002"
+    rounds.mkdir(parents=True)
+    (tmp_path / "run" / "owl.toml").touch()
+    shared = SimpleNamespace(path=None, round=2)
+    run = RunFolder(tmp_path / "run")
+    assert Views(shared, run, None, plugin._messages).names == []
+    shutil.copy(folder / "views" / "batch.gpkg", rounds / "batch_ada.gpkg")
+    assert Views(shared, run, None, plugin._messages).names == ["before", "gone", "height", "many"]
+    assert Views(shared, None, None, plugin._messages).names == []
 
 
 def test_without_views_nothing_is_offered(plugin, batch, press, messages):
