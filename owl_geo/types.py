@@ -108,3 +108,16 @@ class Answer:
     round: int
     comment: str | None = None
     stamped: bool = True  # False: the annotator gave no time; labelled_at is when it was ingested
+
+
+@dataclass(frozen=True)
+class ShownRaster:
+    """One raster of a view as QGIS shows it: which of its bands, and between which values.
+
+    The values are those that GDAL reads, with the scale and the offset in the file's header.
+    """
+
+    view: str
+    paths: tuple[str, ...]  # as GDAL opens them: one file, or a file for each of the bands
+    bands: tuple[int, ...]  # red, green and blue, or one in grey; numbers within the files, from 1
+    stretch: tuple[tuple[float, float], ...]  # of each band, what is black and what is brightest
