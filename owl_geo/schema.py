@@ -73,6 +73,14 @@ BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
 BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
+# Further rasters of the patches' ground, such as an earlier date, to show in the scene's place: a
+# table of the batch without geometry, which is not there where a run has none. A row is one raster
+# of a view; a view may have several. The path is what GDAL opens, one per line where each band is a
+# file of its own; the bands to show are "3,2,1" or "1", each with its low and high value, as
+# "120 2140,95 1980,80 1700".
+VIEWS_TABLE = "views"
+VIEWS_COLUMNS = ("name", "path", "bands", "stretch")
+
 # In a team's database a batch is a view with one column more: who labels a patch just now, and
 # until when. Written into it, these words take a patch, take it from another, and give it back.
 LEASE_COLUMN = "lease"

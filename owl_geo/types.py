@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +40,60 @@ class FailedScene:
 
 
 @dataclass(frozen=True)
+class BandOrigin:
+    """What a band is of: the scene itself, or a view, a further raster of the same ground."""
+
+    view: str = ""  # the view's name; empty = the band is the scene's own
+    # the view's own values, their difference from those of the scene, or where the view has data
+    what: Literal["values", "change", "seen"] = "values"
+    common: str | None = None  # red, nir, ... of a view's band; None where that is unknown
+
+
+OF_SCENE = BandOrigin()
+
+
+@dataclass(frozen=True)
 class BandStatistics:
-    """Robust centre and spread of each band over a sample of the pool, float32 ``(bands,)``."""
+    """Robust centre and spread of each band over a sample of the pool, float32 ``(bands,)``.
+
+    Those of a view are taken where it has data.
+    """
 
     bands: tuple[str, ...]
     median: FloatArray
     scale: FloatArray  # interquartile range / 1.349, as for a normal distribution; never 0
     n_patches: int  # size of the sample
     # what each band is: red, nir, ...; None where unknown, empty where only the names tell
+    # (None for bands of views, whose origin tells)
     common_names: tuple[str | None, ...] = ()
+    origins: tuple[BandOrigin, ...] = ()  # of each band; empty where all are the scene's own
+
+    def of(self, view: str, what: str = "values") -> tuple[int, ...]:
+        """Return the positions of the bands of a view, or of the scene if ``view`` is empty."""
+        origins = self.origins or (OF_SCENE,) * len(self.bands)
+        return tuple(i for i, one in enumerate(origins) if (one.view, one.what) == (view, what))
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that there are bands of."""
+        return tuple(dict.fromkeys(origin.view for origin in self.origins if origin.view))
+
+    def take(self, positions: Sequence[int]) -> BandStatistics:
+        """Return the statistics of some bands, in the order of ``positions``."""
+        at = list(positions)
+        return BandStatistics(
+            tuple(self.bands[i] for i in at),
+            self.median[at],
+            self.scale[at],
+            self.n_patches,
+            tuple(self.common_names[i] for i in at) if self.common_names else (),
+            tuple(self.origins[i] for i in at) if self.origins else (),
+        )
+
+    @property
+    def of_scene(self) -> BandStatistics:
+        """The statistics of the scene's own bands, as if there were no view."""
+        return replace(self.take(self.of("")), origins=()) if self.origins else self
 
 
 @dataclass(frozen=True)
@@ -62,3 +108,16 @@ class Answer:
     round: int
     comment: str | None = None
     stamped: bool = True  # False: the annotator gave no time; labelled_at is when it was ingested
+
+
+@dataclass(frozen=True)
+class ShownRaster:
+    """One raster of a view as QGIS shows it: which of its bands, and between which values.
+
+    The values are those that GDAL reads, with the scale and the offset in the file's header.
+    """
+
+    view: str
+    paths: tuple[str, ...]  # as GDAL opens them: one file, or a file for each of the bands
+    bands: tuple[int, ...]  # red, green and blue, or one in grey; numbers within the files, from 1
+    stretch: tuple[tuple[float, float], ...]  # of each band, what is black and what is brightest

@@ -14,6 +14,7 @@ from owl_geo import schema
 from owl_geo.batches.style import batch_style
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
+from owl_geo.types import ShownRaster
 
 _WHY = tuple(column.name for column in schema.WHY_COLUMNS)
 _GIVEN_COLUMNS = ("patch_id", *_WHY, "scene", "scene_crs", "geometry")
@@ -50,14 +51,15 @@ def write_batch(
     batch_id: str,
     round: int,
     annotator: str | None = None,
+    views: Sequence[ShownRaster] = (),
 ) -> None:
     """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
     ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
     null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. ``annotator`` is the person whom the file is for. The file appears
-    whole or not at all. Raises BatchError if the path exists or cannot be written, or if the
-    patches do not make a batch.
+    and footprints as geometry. ``annotator`` is the person whom the file is for, ``views`` are
+    further rasters of the ground, for QGIS to show. The file appears whole or not at all. Raises
+    BatchError if the path exists or cannot be written, or if the patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
@@ -78,6 +80,9 @@ def write_batch(
             connection, schema.BATCH_LAYER, style, name="owl-geo batch", about="coloured by label"
         )
         _add_info(connection, json.dumps(info, ensure_ascii=False))
+        if views:
+            rows = [_view_row(raster) for raster in views]
+            gpkg.add_attributes(connection, schema.VIEWS_TABLE, schema.VIEWS_COLUMNS, rows)
 
     try:
         gpkg.create(path, frame, schema.BATCH_LAYER, spatial_index=True, finish=add_style_and_info)
@@ -140,6 +145,13 @@ def _layout(
     order = (*schema.BATCH_COLUMNS_BEFORE, *concepts, *schema.BATCH_COLUMNS_AFTER)
     data = {name: columns[name] if name in columns else gpkg.typed(patches[name]) for name in order}
     return gpd.GeoDataFrame(data, geometry=patches.geometry.array, crs=patches.crs)
+
+
+def _view_row(raster: ShownRaster) -> tuple[str, str, str, str]:
+    """Return a row of the table of views; see ``schema.VIEWS_COLUMNS``."""
+    bands = ",".join(map(str, raster.bands))
+    stretch = ",".join(f"{low:.9g} {high:.9g}" for low, high in raster.stretch)
+    return raster.view, "\n".join(raster.paths), bands, stretch
 
 
 def _add_info(connection: sqlite3.Connection, info: str) -> None:

@@ -53,6 +53,7 @@ def add(
     if added.done:
         click.echo(f"{run_path}: {added.patches} new patches, {total} in all")
         scenes_.say_scenes(added.scenes)
+        scenes_.say_views(added.views)
         if added.concepts:
             click.echo("Concepts of the new patches:")
         for line in added.concepts:

@@ -35,6 +35,7 @@ SETTINGS = {
     "source.n_bands": ("n_bands",),
     "source.signal": ("signal",),
     "source.seed": ("seed",),
+    "views": ("views",),
     "oracle.path": ("oracle",),
     "oracle.layer": ("oracle",),
     "oracle.column": ("oracle_column",),

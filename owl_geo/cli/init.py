@@ -67,6 +67,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     mask_bands: tuple[int, ...]
     on_error: OnError
     aoi: str | None
+    views: tuple[str, ...]
     time: str | None
     crs: str | None
     osm: str | None
@@ -131,6 +132,16 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     help="Polygons; patches whose centre lies outside are left out.",
 )
 @click.option(
+    "--view",
+    "views",
+    multiple=True,
+    metavar="NAME=PATH[,PATH...]",
+    shell_complete=opt.files,
+    help="Further rasters of the same ground, such as an earlier date (before='2019/*.SAFE'), "
+    "radar or terrain: the model sees them, and of bands that a view shares with the scenes what "
+    "changed. Any CRS, pixel size and coverage. Repeat for more views.",
+)
+@click.option(
     "--osm",
     shell_complete=opt.files,
     help="An OSM extract, or FILE|layername=NAME; adds ready-made concepts.",
@@ -188,7 +199,8 @@ def init(
 ) -> int:
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
-    Prints how many patches there are and what each concept looks like. After you edit sources or
+    Prints how many patches there are, which of them each view shows, and what each concept looks
+    like. After you edit sources or
     concepts in RUN/owl.toml, --update rebuilds the index and keeps the answers.
     """
     from owl_geo.run_folder import setup as run_setup
@@ -277,6 +289,7 @@ def _preview(
         ("Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")),
         ("CRS", ", ".join(codes)),
         ("Bands", f"{len(now.bands)}: {', '.join(now.bands)}"),
+        *(("View", f"{name}: {content}") for name, content in now.views.items()),
         (
             "Patches",
             f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}{twice}",
@@ -334,6 +347,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
     click.echo("Bands:")
     click.echo(f"  {', '.join(summary.bands)}")
     scenes_.say_scenes(summary.scenes)
+    scenes_.say_views(summary.views)
     for title, lines in sections:
         if lines:
             click.echo(f"{title}:")
@@ -373,7 +387,7 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
         _refuse(options, _OF_EARTH, f"--source {earthly}")
     named = sources[kind].named(kind, vars(options))
     base = opt.merge(base, absolute_paths(named.tables, Path.cwd()))
-    base = opt.merge(base, opt.given(oracle=_oracle(options)))
+    base = opt.merge(base, opt.given(oracle=_oracle(options), views=_views(options.views)))
     if options.osm:
         base = opt.merge(base, _osm(options.osm))
     classes = options.classes
@@ -388,7 +402,7 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
 
 
 # Parameters that apply only to a source with a location on Earth.
-_OF_EARTH = ("osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
+_OF_EARTH = ("views", "osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
 
 
 def _refuse_others(
@@ -409,6 +423,15 @@ def _refuse(options: InitOptions, names: Sequence[str], where: str) -> None:
     for name in names:
         if getattr(options, name, None) not in (None, ()):
             raise click.UsageError(f"{flags.flag(name)} goes with {where}")
+
+
+def _views(words: Sequence[str]) -> dict[str, Any]:
+    """Return the tables [views] that --view names."""
+    if not words:
+        return {}
+    from owl_geo.sources.views.unopened import named_views
+
+    return named_views(words)
 
 
 def _oracle(options: InitOptions) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli.logs import FINISHED_BUT
 
 if TYPE_CHECKING:
+    from owl_geo.sources.views.measuring import ViewSummary
     from owl_geo.types import FailedScene
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,6 +76,12 @@ def say_places(places: Mapping[str, tuple[int, int]]) -> None:
             for name, (gives, others) in places.items()
         ]
     )
+
+
+def say_views(views: Sequence[ViewSummary]) -> None:
+    """Print what each view shows."""
+    for view in views:
+        click.echo(f"View {view}")
 
 
 def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:

@@ -136,6 +136,31 @@ def add_style(
     )
 
 
+def add_attributes(
+    connection: sqlite3.Connection,
+    table: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+) -> None:
+    """Add a table of texts without geometry; for use in ``finish``.
+
+    ``names``, of its columns, are plain words.
+    """
+    connection.execute(
+        f"CREATE TABLE {quoted(table)} (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
+        f" {', '.join(f'{quoted(name)} TEXT NOT NULL' for name in names)})"
+    )
+    connection.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES (?, 'attributes', ?)",
+        (table, table),
+    )
+    connection.executemany(
+        f"INSERT INTO {quoted(table)} ({', '.join(quoted(name) for name in names)})"  # noqa: S608 - quoted names
+        f" VALUES ({', '.join(f':{name}' for name in names)})",
+        [dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
 def typed(values: pd.Series) -> object:
     """Return a column as booleans, float64 or text; missing values become null of that type."""
     filled = values.dropna()

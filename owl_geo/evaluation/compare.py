@@ -42,8 +42,9 @@ from owl_geo.work.workers import Threads
 PLAN = "compare.json"
 SEARCHES = "searches"
 FEATURES = "features"
-# tables that define the pool and how searches are judged, which all strategies share
-_SHARED = ("source", "layers", "concepts", "oracle", "evaluation", "classes", "positive", "seed")
+# what defines the pool and how searches are judged, which all strategies share
+_POOL = ("source", "views", "layers", "concepts", "oracle", "classes", "positive")
+_SHARED = (*_POOL, "evaluation", "seed")
 
 
 @dataclass(frozen=True)

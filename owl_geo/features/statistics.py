@@ -35,6 +35,7 @@ class SpectralStatistics:
         bands: names of the bands, used in ``names``.
         common_names: the common name of each band (red, nir, ...), None if it has none.
         statistics: statistics of the bands, in the source's own values.
+        pairs: whether there are normalised differences; bands of one image alone make sense.
 
     Attributes:
         names: the names of the ``d`` features.
@@ -45,9 +46,11 @@ class SpectralStatistics:
         bands: Sequence[str],
         common_names: Sequence[str | None],
         statistics: BandStatistics,
+        *,
+        pairs: bool = True,
     ) -> None:
         self._floor = np.maximum(_FLOOR * statistics.scale, np.finfo(np.float32).tiny)
-        self._pairs = _pairs(bands, common_names)
+        self._pairs = _pairs(bands, common_names) if pairs else []
         per_band = ("mean", "spread", *(f"q{round(100 * q)}" for q in _QUANTILES), "texture")
         self.names = tuple(
             [f"{band}_{statistic}" for statistic in per_band for band in bands]

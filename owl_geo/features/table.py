@@ -14,6 +14,7 @@ import torch
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
+from owl_geo.features.views import WithViews, without_unknown
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.models.threads import one_thread_each
@@ -105,13 +106,17 @@ def feature_table(
     }
     if commons != common_names(source.bands):
         recipe["common_names"] = commons
+    if statistics.origins:
+        recipe["origins"] = [
+            [origin.view, origin.what, origin.common] for origin in statistics.origins
+        ]
     if model.frozen:
         recipe["weights"] = _weights_id(model)
         recipe["seed"] = seed
         recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
-    width = None if model.frozen else len(_plain(source, statistics, model).names)
+    width = None if model.frozen else len(_plain_names(source, statistics, model))
     by_scene = (
         {name: kept.read(name, len(at), width) for name, at in scenes.items()} if kept else {}
     )
@@ -127,6 +132,8 @@ def feature_table(
     whole = np.concatenate([by_scene.pop(name) for name in scenes])
     if kept is not None:
         kept.forget_others()
+    if statistics.origins:
+        whole = without_unknown(whole, n)
     return FeatureTable(_scaled(whole, n), _names(source, statistics, model, whole.shape[1]))
 
 
@@ -146,12 +153,33 @@ def _embedder(
     device: torch.device,
     seed: int,
 ) -> Embed:
+    own = _own_embedder(source, statistics, model, sample, device, seed)
+    return WithViews(own, statistics) if statistics.origins else own
+
+
+def _own_embedder(
+    source: PatchSource,
+    statistics: BandStatistics,
+    model: ModelSettings,
+    sample: IntArray,
+    device: torch.device,
+    seed: int,
+) -> Embed:
+    """Return what computes the features of the scene's own bands."""
     if not model.frozen:
         return _plain(source, statistics, model)
     patches = read_at(source, sample)
-    commons = _common_names(source, statistics)
+    if statistics.origins:
+        patches = np.ascontiguousarray(patches[:, list(statistics.of(""))])
+    own = statistics.of_scene
     backbone = frozen_embedder(
-        model.kind, commons, model.weights, statistics, patches, seed=seed, device=device
+        model.kind,
+        own.common_names or common_names(own.bands),
+        model.weights,
+        own,
+        patches,
+        seed=seed,
+        device=device,
     )
     if device.type == "cpu" and len(source.index) >= WORTH_IT and is_available():
         return Compiled(backbone, patches.shape[1:])
@@ -174,17 +202,30 @@ def _names(
     source: PatchSource, statistics: BandStatistics, model: ModelSettings, width: int
 ) -> tuple[str, ...]:
     if model.frozen:
-        return tuple(f"{model.kind}_{i}" for i in range(width))
-    return _plain(source, statistics, model).names
+        of_views = _view_names(statistics)
+        return tuple(f"{model.kind}_{i}" for i in range(width - len(of_views))) + of_views
+    return _plain_names(source, statistics, model)
 
 
 def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
-    """Return the function that computes features without learned weights."""
+    """Return the function that computes features without learned weights of the scene's bands."""
     kind: type[Features] = chosen(MODELS, model.features)
-    commons = _common_names(source, statistics)
-    if statistics.common_names and "nir" not in commons:  # then the narrow one is it
+    own = statistics.of_scene
+    commons = own.common_names or common_names(own.bands)
+    if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
-    return kind(source.bands, commons, statistics)
+    return kind(own.bands, commons, own)
+
+
+def _plain_names(
+    source: PatchSource, statistics: BandStatistics, model: ModelSettings
+) -> tuple[str, ...]:
+    """Return the names of all features of a model without learned weights."""
+    return _plain(source, statistics, model).names + _view_names(statistics)
+
+
+def _view_names(statistics: BandStatistics) -> tuple[str, ...]:
+    return WithViews(lambda patches: patches, statistics).view_names
 
 
 def _common_names(source: PatchSource, statistics: BandStatistics) -> tuple[str | None, ...]:

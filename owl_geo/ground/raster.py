@@ -7,7 +7,7 @@ in memory as a whole.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -95,20 +95,10 @@ class AlignedRaster:
         )
         if same_grid:
             return None
-        nodata = {self.band: self._nodata}
-        pipeline = _pipeline(CRS.from_user_input(dataset.crs), grid)
-        return self._stack.enter_context(
-            RasterView(
-                dataset,
-                grid,
-                grid.crs,
-                nodata,
-                Resampling[resampling],
-                pipeline=pipeline,
-                shift=0.0 if in_degrees else -turn,
-                is_cut=len(self._turns) > 1 and not in_degrees,
-            )
+        view = _turned_view(
+            dataset, self.grid, turn, {self.band: self._nodata}, Resampling[resampling], self._turns
         )
+        return self._stack.enter_context(view)
 
     @property
     def bounds_in_scene(self) -> list[tuple[float, float, float, float]]:
@@ -180,6 +170,63 @@ class AlignedRaster:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def views_on(
+    dataset: rasterio.DatasetReader,
+    grid: SceneGrid,
+    nodata: Mapping[int, float | None],
+    resampling: Resampling,
+    *,
+    shared: bool = False,
+    alpha: bool = True,
+) -> list[RasterView]:
+    """Return bands of a raster on the grid of a scene in any CRS, by the best change of datum.
+
+    There are several where the scene reaches beyond 180 degrees; a pixel is that of the first that
+    has one there. Arguments are those of ``RasterView``. Raises one of ``UNREADABLE``.
+    """
+    turns = _turns(dataset, grid)
+    views: list[RasterView] = []
+    with ExitStack() as on_error:
+        for turn in turns:
+            view = _turned_view(
+                dataset, grid, turn, nodata, resampling, turns, shared=shared, alpha=alpha
+            )
+            views.append(on_error.enter_context(view))
+        on_error.pop_all()
+    return views
+
+
+def _turned_view(
+    dataset: rasterio.DatasetReader,
+    grid: SceneGrid,
+    turn: float,
+    nodata: Mapping[int, float | None],
+    resampling: Resampling,
+    turns: Sequence[float],
+    *,
+    shared: bool = False,
+    alpha: bool = True,
+) -> RasterView:
+    """Return a raster on a grid, one of the ``turns`` of its longitudes.
+
+    A grid in degrees is turned to the raster's longitudes, else the raster to PROJ's.
+    """
+    in_degrees = is_in_degrees(crs_of(grid.crs))
+    turned = _moved(grid, turn) if in_degrees else grid
+    return RasterView(
+        dataset,
+        turned,
+        turned.crs,
+        nodata,
+        resampling,
+        shared=shared,
+        alpha=alpha,
+        pipeline=_pipeline(CRS.from_user_input(dataset.crs), turned),
+        shift=0.0 if in_degrees else -turn,
+        is_cut=len(turns) > 1 and not in_degrees,
+    )
 
 
 def _turns(dataset: rasterio.DatasetReader, grid: SceneGrid) -> list[float]:

@@ -93,9 +93,12 @@ class Stretch:
     @classmethod
     def of_statistics(cls, statistics: BandStatistics) -> Stretch:
         """Return the same range for pixels distributed normally about the median, reading none."""
-        median, scale = (
-            values.astype(np.float64) for values in (statistics.median, statistics.scale)
-        )
+        return cls.of_spread(statistics.median, statistics.scale)
+
+    @classmethod
+    def of_spread(cls, median: AnyArray, scale: AnyArray) -> Stretch:
+        """Return the same range for a median and a standard deviation, each ``(bands,)``."""
+        median, scale = median.astype(np.float64), scale.astype(np.float64)
         return cls(median - _TAIL * scale, median + _TAIL * scale)
 
     def widened(self, other: Stretch) -> Stretch:

@@ -28,6 +28,7 @@ from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
+from owl_geo.reporting.views import views_of
 from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.verbs.status import Status, status
@@ -263,14 +264,24 @@ def _patches(survey: Survey) -> Markup:
     shown = [(title, at) for title, at in shown if len(at)]
     if not shown:
         return _NOTHING
-    pixels = pixels_of(survey, list(chain.from_iterable(at.tolist() for _, at in shown)))
+    everything = list(chain.from_iterable(at.tolist() for _, at in shown))
+    pixels, views = pixels_of(survey, everything), views_of(survey, everything)
     how = " and ".join(str(one) for one in survey.composites)
     measure = survey.run.settings.uncertainty.measure.replace("_", " ")
     lines = [paragraph(f"Not yet answered. Shown in {how}, all with the same stretch.")]
     if survey.opinion.is_known.any():
         note = f"The number is the probability. Doubt is the {measure}, as a share of its maximum."
         lines.append(paragraph(note, "note"))
-    parts = [joined([tag("h3", title), gallery(survey, at, pixels)]) for title, at in shown]
+    if views:
+        names = ", ".join(view.name for view in views)
+        lines.append(
+            paragraph(
+                f"Beside it, the same ground in the run's views ({names}), each with a stretch of "
+                "its own.",
+                "note",
+            )
+        )
+    parts = [joined([tag("h3", title), gallery(survey, at, pixels, views)]) for title, at in shown]
     return section("Patches to look at", *lines, *parts)
 
 
@@ -444,6 +455,10 @@ def _settings(run: Run) -> Markup:
     cut = f"# and {len(scenes) - _SCENES} more scenes\n" if len(scenes) > _SCENES else ""
     if cut:
         changed["source"]["scenes"] = scenes[:_SCENES]
+    for name, view in changed.get("views", {}).items():
+        if len(view["scenes"]) > _SCENES:
+            cut += f"# and {len(view['scenes']) - _SCENES} more scenes of view {name}\n"
+            view["scenes"] = view["scenes"][:_SCENES]
     return section(
         "Settings",
         tag("dl", *entries),

@@ -11,11 +11,12 @@ import numpy as np
 from owl_geo.errors import OwlError
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.measures.uncertainty import greatest
-from owl_geo.reporting.colours import Stretch, as_seen, png
+from owl_geo.reporting.colours import RgbArray, Stretch, as_seen, png
 from owl_geo.reporting.markup import Markup, image, joined, tag
 from owl_geo.reporting.survey import Survey, log
+from owl_geo.reporting.views import ViewOfPatches
 from owl_geo.reporting.words import percent, value
-from owl_geo.types import FloatArray, IntArray
+from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 _CONCEPTS = 8  # concepts that are shown per patch
 
@@ -59,39 +60,50 @@ def pixels_of(survey: Survey, positions: Sequence[int]) -> dict[int, FloatArray]
     return dict(zip(wanted, read, strict=True))
 
 
-def gallery(survey: Survey, positions: IntArray, pixels: Mapping[int, FloatArray]) -> Markup:
+def gallery(
+    survey: Survey,
+    positions: IntArray,
+    pixels: Mapping[int, FloatArray],
+    views: Sequence[ViewOfPatches] = (),
+) -> Markup:
     """Return the patches in the order given, as a list of pictures with their captions.
 
-    All have the same stretch, which covers the usual values of the pool and of ``pixels``.
+    All have the same stretch, which covers the usual values of the pool and of ``pixels``. The
+    ``views`` of a patch stand beside it, each with a stretch of its own.
     """
     stretch = Stretch.of_statistics(survey.run.index.statistics)
     if pixels:  # targets may be brighter than is usual in the pool, and must not all be white
         stretch = stretch.widened(Stretch.of_pixels(np.concatenate([*pixels.values()], axis=2)))
     items = [
-        _item(survey, rank, position, pixels.get(position), stretch)
+        _item(survey, rank, position, pixels.get(position), stretch, views)
         for rank, position in enumerate(positions.tolist(), start=1)
     ]
     return tag("ol", *items, class_="gallery")
 
 
 def _item(
-    survey: Survey, rank: int, position: int, pixels: FloatArray | None, stretch: Stretch
+    survey: Survey,
+    rank: int,
+    position: int,
+    pixels: FloatArray | None,
+    stretch: Stretch,
+    views: Sequence[ViewOfPatches],
 ) -> Markup:
     run, opinion = survey.run, survey.opinion
     row = run.patches.iloc[position]
     name = str(row["patch_id"])
+    grid = run.grids[row["scene"]]
     chips = [tag("p", "The scene cannot be read.", class_="small")]
     if pixels is not None:
         chips = [
-            image(
-                png(as_seen(stretch.to_rgb(pixels, how.bands), run.grids[row["scene"]])),
-                "png",
-                f"{how.title} of patch {name}",
-                width=run.settings.patch_size,
-                height=run.settings.patch_size,
-            )
+            _picture(stretch.to_rgb(pixels, how.bands), grid, f"{how.title} of patch {name}")
             for how in survey.composites
         ]
+    if views:
+        titles = [how.title for how in survey.composites] if pixels is not None else ["Scene"]
+        chips = [_captioned(chip, title) for chip, title in zip(chips, titles, strict=True)]
+        # beside the picture that they are to be compared with
+        chips[1:1] = [_view(one, position, grid, name) for one in views]
     lines = []
     if math.isfinite(opinion.probability[position]):
         probability = f"{run.settings.positive} {opinion.probability[position]:.2f}"
@@ -111,4 +123,21 @@ def _item(
         lines.append(tag("p", "; ".join(concepts), class_="small"))
     where = str(place_of(survey, position))
     lines.append(tag("p", f"{name} ({where})" if where else name, class_="small note"))
-    return tag("li", tag("div", *chips, class_="chips"), *lines)
+    kind = "chips captioned" if views else "chips"
+    return tag("li", tag("div", *chips, class_=kind), *lines)
+
+
+def _picture(rgb: RgbArray, grid: SceneGrid, alt: str) -> Markup:
+    height, width, _ = rgb.shape
+    return image(png(as_seen(rgb, grid)), "png", alt, width=width, height=height)
+
+
+def _view(view: ViewOfPatches, position: int, grid: SceneGrid, patch: str) -> Markup:
+    rgb = view.rgb(position)
+    if rgb is None:
+        return _captioned(tag("div", "not covered", class_="nothing"), view.name)
+    return _captioned(_picture(rgb, grid, f"View {view.name} of patch {patch}"), view.name)
+
+
+def _captioned(chip: Markup, title: str) -> Markup:
+    return tag("figure", chip, tag("figcaption", title))

@@ -37,6 +37,12 @@ figcaption { font-size: .9em; color: #4d4d4d; }
 .chips { display: flex; gap: .4rem; }
 .chips img { flex: 1 1 0; min-width: 0; width: 100%; aspect-ratio: 1; object-fit: contain;
   max-width: 9rem;  image-rendering: pixelated; background: #d9d9d9; }
+.captioned { flex-wrap: wrap; }
+.captioned figure { flex: 0 1 calc(50% - .2rem); max-width: 9rem; margin: 0; }
+.captioned img { display: block; outline: 1px solid #d9d9d9; }
+.captioned figcaption { line-height: 1.3; }
+.nothing { aspect-ratio: 1; display: flex; align-items: center; justify-content: center;
+  border: 1px dashed #8a8a8a; color: #4d4d4d; text-align: center; }
 .what { font-weight: 600; margin: .4rem 0 0; }
 .small { margin: .15rem 0 0; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .92rem; max-width: 100%; }

@@ -62,7 +62,7 @@ class Survey:
     @cached_property
     def composites(self) -> tuple[Composite, ...]:
         """How pixels are shown."""
-        statistics = self.run.index.statistics
+        statistics = self.run.index.statistics.of_scene
         return composites(statistics.bands, statistics.common_names)
 
     @cached_property

@@ -119,10 +119,10 @@ class Run:
         self.scenes.check_there(self.path / owl_toml.FILE_NAME)
         bands = known_bands(self.index.statistics)
         source = unopened_source(self.settings_here.source).open_again(index, bands)
-        if source.bands != self.index.statistics.bands:
+        if source.bands != tuple(band.name for band in bands):
             raise RunError(
                 f"the source's bands are {', '.join(source.bands)}, but {self.path} was made for "
-                f"{', '.join(self.index.statistics.bands)}",
+                f"{', '.join(band.name for band in bands)}",
                 remedy=f"restore them, or run `owl-geo init {self.path} --update`",
             )
         indexed = self.index.record.scenes
@@ -134,10 +134,38 @@ class Run:
                     remedy=f"restore it, or run `owl-geo init {self.path} --update`",
                 )
         self._warn_of_changes()
-        return source
+        viewed = self.with_views(source)
+        if viewed.bands != self.index.statistics.bands:
+            raise RunError(
+                f"with the views, the bands are {', '.join(viewed.bands)}, but {self.path} was "
+                f"made for {', '.join(self.index.statistics.bands)}",
+                remedy=f"restore them, or run `owl-geo init {self.path} --update`",
+            )
+        return viewed
+
+    def with_views(self, source: PoolSource) -> PoolSource:
+        """Return a source of the run's scenes, or some of them, with the run's views.
+
+        It is the source as it is if there are none. Raises SourceError.
+        """
+        if not self.settings.views:
+            return source
+        from owl_geo.sources.views.opening import open_views
+        from owl_geo.sources.views.source import ViewedSource
+
+        views = open_views(self.settings_here.views, self.index.statistics)
+        bands = known_bands(self.index.statistics)
+        return ViewedSource(source, views, self.index.record.views, bands)
 
     def _warn_of_changes(self) -> None:
-        for name in self.scenes.changed:
+        for name in self.scenes.changed_views:
+            log.warning(
+                "view %r changed since %s was made: its pixels are read again, but its levels and "
+                "the statistics of its bands are the old ones; restore it, or run "
+                "`owl-geo init %s --update`",
+                *(name, self.path, self.path),
+            )
+        for name in self.scenes.changed_scenes:
             log.warning(
                 "scene %r changed since %s was made: its pixels are read again, but its patches, "
                 "their concepts and the statistics of the bands are the old ones; restore it, or "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from owl_geo.errors import SourceError
 from owl_geo.features import KEPT_SCENES
@@ -16,10 +16,11 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.file_states import GONE, FileRecord, changes, record_files
+from owl_geo.sources.views.unopened import anywhere, files_of, identity_of
 
 
 class SceneFiles:
-    """The files of a run's scenes: where they are, and whether they changed.
+    """The files of a run's scenes and views: where they are, and whether they changed.
 
     Args:
         settings: settings of the run.
@@ -41,25 +42,38 @@ class SceneFiles:
         """The paths of each scene's files; see ``scene_paths``."""
         return scene_paths(self._settings_here, self._record.grids)
 
+    @property
+    def view_paths(self) -> dict[str, list[str]]:
+        """The paths of each view's files."""
+        return files_of(self._settings_here.views)
+
     @cached_property
     def ids(self) -> dict[str, str]:
         """For each scene, a digest that changes with its patches or pixels.
 
         It covers the scene's entry in owl.toml, the bands, how scenes are cut, masks and area of
         interest, the scene's grid, and the size and time of its files and of those behind a
-        VRT. Data behind a URL is not checked.
+        VRT; likewise all views. Data behind a URL is not checked.
         """
         identity = unopened_source(self._settings_here.source).identity(self._settings.source)
         shared = [identity.settings, list(self._record.statistics.bands), *identity.shared]
+        if self._settings.views:
+            shared.append(identity_of(self._settings_here.views, self._settings.views))
         # a source that does not list its scenes has only one
         scenes: dict[str, Sequence[Any]] = {name: [] for name in self._record.grids}
         scenes.update(identity.scenes)
         ids = {
-            name: digest_of([name, shared, self._record.scenes.get(name), own])
+            name: digest_of(
+                [name, shared, self._record.scenes.get(name), own, *self._levels_of(name)]
+            )
             for name, own in scenes.items()
         }
         gone = [name for name, own in scenes.items() if GONE in own]
         return {**ids, **self._kept_ids(gone)}
+
+    def _levels_of(self, scene: str) -> list[Any]:
+        """Return what the values of views on a scene depend on besides their files."""
+        return [[name, view.only(scene).to_json()] for name, view in self._record.views.items()]
 
     def _kept_ids(self, gone: Sequence[str]) -> dict[str, str]:
         """Return the ids from when features were last kept, for scenes whose files are gone.
@@ -76,31 +90,67 @@ class SceneFiles:
 
     @cached_property
     def changed(self) -> dict[str, str]:
-        """The scenes whose files changed since the index was made, each with a digest of changes.
+        """The scenes whose patches look different since the index was made, with a digest of why.
 
-        Moved or copied files are the same. Scenes that are gone, and runs of older versions that
-        recorded no files, are left out.
+        Their own files changed, or those of a view, which then counts for every scene. Moved or
+        copied files are the same. Scenes that are gone, and runs of older versions that recorded no
+        files, are left out.
         """
-        changed = {}
-        for name, paths in self.paths.items():
-            records = self._record.files.get(name, [])
-            try:
-                differences = [changes(*both) for both in zip(paths, records, strict=False)]
-            except OSError:  # opening the file will report it
-                continue
-            if any(differences) or (records and len(records) != len(paths)):
-                changed[name] = digest_of([differences, len(paths)])
-        return changed
+        views = self.changed_views
+        if not views:
+            return self.changed_scenes
+        own = self.changed_scenes
+        return {name: digest_of([own.get(name), views]) for name in self._record.scenes}
+
+    @cached_property
+    def changed_scenes(self) -> dict[str, str]:
+        """The scenes whose own files changed, each with a digest of changes."""
+        return _changed(self.paths, self._record.files)
+
+    @cached_property
+    def changed_views(self) -> dict[str, str]:
+        """The views whose files changed, each with a digest of changes."""
+        return _changed(self.view_paths, self._record.view_files)
 
     def check_there(self, owl_toml_path: Path) -> None:
-        """Raise SourceError if a file of a scene is gone."""
-        for name, paths in self.paths.items():
-            for path in paths:
-                if owl_toml.is_local(path) and not Path(path).exists():
-                    raise SourceError(
-                        f"scene {name!r}: {path} does not exist",
-                        remedy=f"put it back, or set its new path in {owl_toml_path}",
-                    )
+        """Raise SourceError if a file of a scene or of a view is gone."""
+        for kind, name, path in self.missing:
+            if kind == "view":
+                raise SourceError(
+                    f"view {name!r}: {path} does not exist",
+                    remedy=f"put it back, or set its new path in {owl_toml_path}",
+                )
+            raise SourceError(
+                f"scene {name!r}: {path} does not exist",
+                remedy=f"put it back, or set its new path in {owl_toml_path}",
+            )
+
+    @property
+    def missing(self) -> Iterator[tuple[Literal["scene", "view"], str, str]]:
+        """The files that are gone: whether of a scene or a view, the name of it, and the path."""
+        both: tuple[tuple[Literal["scene", "view"], dict[str, list[str]]], ...]
+        both = (("scene", self.paths), ("view", self.view_paths))
+        for kind, of_each in both:
+            for name, paths in of_each.items():
+                for path in paths:
+                    if owl_toml.is_local(path) and not Path(path).exists():
+                        yield kind, name, path
+
+
+def _changed(
+    of_each: Mapping[str, Sequence[str]], recorded: Mapping[str, list[list[FileRecord]]]
+) -> dict[str, str]:
+    """Return those whose files are not as they were recorded, each with a digest of changes."""
+    changed = {}
+    for name, paths in of_each.items():
+        records = recorded.get(name, [])
+        try:
+            differences = [changes(*both) for both in zip(paths, records, strict=False)]
+        except OSError:  # opening the file will report it
+            continue
+        if any(differences) or (records and len(records) != len(paths)):
+            changed[name] = digest_of([differences, len(paths)])
+    return changed
 
 
 def fingerprint(settings: Settings, *, places: bool = True) -> str:
@@ -114,6 +164,8 @@ def fingerprint(settings: Settings, *, places: bool = True) -> str:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
     values = settings.model_dump(mode="json", include=decisive)
     values["source"] = unopened_source(settings.source).anywhere()
+    if settings.views:
+        values["views"] = anywhere(settings.views)
     return digest_of([values])
 
 

@@ -48,8 +48,8 @@ class PatchIndex:
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
                 raise RunError(
-                    f"{self._folder / owl_toml.FILE_NAME}: seed, classes, source, layers, "
-                    "concepts, oracle or evaluation changed since the patch index was made",
+                    f"{self._folder / owl_toml.FILE_NAME}: seed, classes, source, views, "
+                    "layers, concepts, oracle or evaluation changed since the patch index was made",
                     remedy=f"run `owl-geo init {self._folder} --update`",
                 )
         return self._table(PATCHES, patch_table.read)

@@ -16,7 +16,8 @@ from pyproj.exceptions import CRSError
 from owl_geo.ground.projections import crs_of
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.sources.file_states import FileRecord
-from owl_geo.types import BandStatistics, SceneGrid
+from owl_geo.sources.views.levels import ViewLevels
+from owl_geo.types import BandOrigin, BandStatistics, SceneGrid
 
 T = TypeVar("T")
 
@@ -104,6 +105,9 @@ class IndexRecord:
     files: Mapping[str, list[list[FileRecord]]]  # state of each scene's files, path by path
     places_once: bool = False  # whether it is known that no place is there twice
     scaled: bool = True  # whether concepts and truth have the scale and offset of their rasters
+    views: Mapping[str, ViewLevels] = field(default_factory=dict)  # what is written down of each
+    # state of each view's files, path by path
+    view_files: Mapping[str, list[list[FileRecord]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
@@ -112,23 +116,54 @@ class IndexRecord:
         scenes = _typed(values["scenes"], dict)
         for name, scene in scenes.items():
             grid_of(name, scene)
+        statistics = _statistics(values["statistics"])
         return cls(
             made_from=values["made_from"],
             # older runs lack the following
             made_from_elsewhere=values.get("made_from_elsewhere"),
             scenes=scenes,
-            statistics=_statistics(values["statistics"]),
+            statistics=statistics,
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),
             since=_typed(values.get("since", 0), int),
             files=_typed(values.get("files", {}), dict),
             places_once=values.get("places_once") is True,
             scaled=values.get("scaled") is True,
+            **_views(_typed(values.get("views", {}), dict), statistics),
         )
 
     @cached_property
     def grids(self) -> dict[str, SceneGrid]:
         """The pixel grid of each scene when it was indexed."""
         return {name: grid_of(name, scene) for name, scene in self.scenes.items()}
+
+
+def _views(values: Mapping[str, Any], statistics: BandStatistics) -> dict[str, Any]:
+    """Return the levels of views and the states of their files, which fit the bands."""
+    levels = {name: ViewLevels.from_json(view) for name, view in values.items()}
+    if set(levels) != set(statistics.views):
+        raise ValueError("the views are not those of the bands")
+    for name, one in levels.items():
+        sizes = (len(statistics.of(name, what)) for what in ("values", "change", "seen"))
+        if tuple(sizes) != (len(one.fill), one.k, 1):
+            raise ValueError(f"the levels of {name} are not those of its bands")
+    return {
+        "views": levels,
+        "view_files": {name: _typed(view["files"], list) for name, view in values.items()},
+    }
+
+
+def views_record(
+    levels: Mapping[str, ViewLevels], files: Mapping[str, list[list[FileRecord]]]
+) -> dict[str, Any]:
+    """Return the views as JSON values, by name."""
+    return {name: {**view.to_json(), "files": files[name]} for name, view in levels.items()}
+
+
+def _origin(values: Sequence[Any]) -> BandOrigin:
+    view, what, common = values
+    if what not in ("values", "change", "seen"):
+        raise ValueError(f"a band of a view is {str(what)[:80]!r}")
+    return BandOrigin(_typed(view, str), what, None if common is None else _typed(common, str))
 
 
 def _statistics(values: Mapping[str, Any]) -> BandStatistics:
@@ -140,8 +175,11 @@ def _statistics(values: Mapping[str, Any]) -> BandStatistics:
     commons = tuple(_typed(name, str) if name else None for name in values.get("common_names", ()))
     if commons and len(commons) != len(bands):
         raise ValueError("common_names are not one per band")
+    origins = tuple(_origin(one) for one in values.get("origins", ()))
+    if origins and len(origins) != len(bands):
+        raise ValueError("origins are not one per band")
     n_patches = _typed(values["n_patches"], int)
-    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons)
+    return BandStatistics(bands, terms["median"], terms["scale"], n_patches, commons, origins)
 
 
 def grid_of(name: str, record: Sequence[Any]) -> SceneGrid:

@@ -24,10 +24,12 @@ from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import ORACLE, Run
 from owl_geo.run_folder.identity import fingerprint, record_scenes
 from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
-from owl_geo.run_folder.records import grid_record
+from owl_geo.run_folder.records import grid_record, views_record
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources.file_states import FileRecord
+from owl_geo.sources.views.levels import ViewLevels
+from owl_geo.sources.views.unopened import record_views
 from owl_geo.types import BandStatistics, SceneGrid
 
 
@@ -39,6 +41,7 @@ def create(
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     layers: KeptLayers,
+    views: Mapping[str, ViewLevels] | None = None,
     *,
     places_once: bool = False,
     overwrite: bool = False,
@@ -50,6 +53,7 @@ def create(
     """
     check_free(path, overwrite=overwrite)
     files = record_scenes(settings, grids)
+    recorded = views_record(views or {}, record_views(settings.views))
     with writing_folder(path, replace=overwrite) as partial:
         (partial / owl_toml.FILE_NAME).write_text(owl_toml.dump(settings), encoding="utf-8")
         _write_index(
@@ -61,6 +65,7 @@ def create(
             truth,
             _Growth(),
             files,
+            recorded,
             places_once=places_once,
         )
         layers.write(partial / LAYERS)
@@ -75,6 +80,7 @@ def update(
     statistics: BandStatistics,
     truth: pd.DataFrame | None,
     layers: KeptLayers,
+    views: Mapping[str, ViewLevels] | None = None,
     *,
     places_once: bool = False,
 ) -> Run:
@@ -90,6 +96,7 @@ def update(
             remedy="restore stride, scenes and area, or make another run",
         )
     files = record_scenes(run.settings_here, grids)
+    recorded = views_record(views or {}, record_views(run.settings_here.views))
     with run.locked():
         growth = _growth_kept(run, patches["patch_id"])
         with disk_errors(run.path):
@@ -104,6 +111,7 @@ def update(
                 truth,
                 growth,
                 files,
+                recorded,
                 places_once=places_once,
             )
         if truth is None:
@@ -129,6 +137,7 @@ def extend(
     patches: pd.DataFrame,
     grids: Mapping[str, SceneGrid],
     truth: pd.DataFrame | None,
+    views: Mapping[str, ViewLevels] | None = None,
 ) -> Run:
     """Add scenes to the run folder, all files at once; the caller must hold its lock.
 
@@ -139,6 +148,7 @@ def extend(
         patches: all rows, the old ones first and unchanged.
         grids: grids of all scenes.
         truth: all rows too; None without an oracle.
+        views: the levels of each view, of the new scenes too; None = as they were.
 
     Band statistics stay, since models depend on them. Raises RunError, and the run is then
     unchanged.
@@ -152,6 +162,8 @@ def extend(
     fresh = grids.keys() - run.grids.keys()
     of_fresh = record_scenes(owl_toml.from_folder(settings, run.path), fresh)
     files = {**run.index.record.files, **of_fresh}
+    record = run.index.record
+    recorded = views_record(record.views if views is None else views, record.view_files)
     with replacing_files(run.path, WAITING) as folder:
         (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
         _write_index(
@@ -163,8 +175,9 @@ def extend(
             truth,
             growth,
             files,
-            scaled=run.index.record.scaled,
-            places_once=run.index.record.places_once,
+            recorded,
+            scaled=record.scaled,
+            places_once=record.places_once,
         )
     return Run(run.path)
 
@@ -207,6 +220,7 @@ def _write_index(
     truth: pd.DataFrame | None,
     growth: _Growth,
     files: Mapping[str, list[list[FileRecord]]],
+    views: Mapping[str, Any],
     *,
     scaled: bool = True,
     places_once: bool = False,
@@ -231,9 +245,15 @@ def _write_index(
             "scale": statistics.scale.tolist(),
             "n_patches": statistics.n_patches,
             **({"common_names": statistics.common_names} if statistics.common_names else {}),
+            **({"origins": _origins(statistics)} if statistics.origins else {}),
         },
+        **({"views": views} if views else {}),
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _origins(statistics: BandStatistics) -> list[list[str | None]]:
+    return [[origin.view, origin.what, origin.common] for origin in statistics.origins]
 
 
 def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -45,6 +46,8 @@ from owl_geo.settings.files import File, NamesFile, named_files
 from owl_geo.settings.stores import check_address, known_addresses
 
 _LONGEST_NAME = 200  # characters in a class's or concept's name, which heads columns and buttons
+_LONGEST_VIEW = 40  # characters in a view's name, which begins the names of its bands
+_VIEW_NAME = re.compile(r"\w[\w-]*")
 
 
 class Section(BaseModel):
@@ -713,6 +716,7 @@ class Settings(Section):
                 "source.patch_size",
             )
         _check_classes(self.classes, self.positive)
+        _check_views(self.views, self.source)
         _check_concepts(self.concepts, self.layers)
         yes_no = [name for name, concept in self.concepts.items() if concept.is_yes_no]
         for name in self.acquisition.weights:
@@ -825,6 +829,30 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
             f"positive is {positive!r}, which is not a class",
             "positive",
             remedy=suggestion(positive, classes),
+        )
+
+
+def _check_views(views: Mapping[str, ViewSettings], source: SourceSection) -> None:
+    """Raise ValueError for names that cannot begin those of bands, and where there is no ground."""
+    folded = Counter(name.casefold() for name in views)
+    for name in views:
+        if not _VIEW_NAME.fullmatch(name) or len(name) > _LONGEST_VIEW:
+            shown = name if len(name) <= _LONGEST_VIEW else f"{name[:_LONGEST_VIEW]}..."
+            raise Wrong(
+                (
+                    f"{shown!r} cannot name a view: it needs letters, digits, _ or -, at most "
+                    f"{_LONGEST_VIEW}"
+                ),
+                "views",
+                remedy="choose a short word, for example before",
+            )
+        if folded[name.casefold()] > 1:
+            raise Wrong(f"views.{name} differs from another in case only", "views")
+    if views and not source.is_on_earth:
+        raise Wrong(
+            f"views.{next(iter(views))} is of some ground, but the source's data are made up",
+            "views",
+            remedy="leave the views out",
         )
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from owl_geo.errors import SourceError, nearest
 from owl_geo.sources.bands import Band, common_name, common_names, unpadded
 from owl_geo.sources.sensors import SENTINEL_2, code_in
-from owl_geo.types import BandStatistics
+from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
 
 _log = logging.getLogger("owl_geo")
+
+_WHOLE, _SHOWN = 13, 8  # bands in a message: all of as many, else the first few
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class KnownBand:
     """A band of a source as all of its scenes have it, and as a run has it written down."""
 
     name: str
-    common: str | None = None  # None where nothing is known of it
+    common: str | None = None  # None where nothing is known of it, and for a band of a view
+    origin: BandOrigin = OF_SCENE
 
 
 def known_by_name(names: Sequence[str]) -> tuple[KnownBand, ...]:
@@ -30,9 +33,10 @@ def known_by_name(names: Sequence[str]) -> tuple[KnownBand, ...]:
 
 
 def known_bands(statistics: BandStatistics) -> tuple[KnownBand, ...]:
-    """Return the bands that a run has written down."""
-    commons = statistics.common_names or (None,) * len(statistics.bands)
-    return tuple(KnownBand(*pair) for pair in zip(statistics.bands, commons, strict=True))
+    """Return the bands of its scenes that a run has written down; those of views are not theirs."""
+    own = statistics.of_scene
+    commons = own.common_names or (None,) * len(own.bands)
+    return tuple(KnownBand(*pair) for pair in zip(own.bands, commons, strict=True))
 
 
 def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Band, ...]:
@@ -56,14 +60,22 @@ def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Ba
     return selected
 
 
+def _nobody(_: KnownBand) -> Band | None:
+    return None
+
+
 def like_known(
-    bands: Sequence[Band], known: Sequence[KnownBand], wanted: Sequence[str], where: str
+    bands: Sequence[Band],
+    known: Sequence[KnownBand],
+    wanted: Sequence[str],
+    where: str,
+    counterpart: Callable[[KnownBand], Band | None] = _nobody,
 ) -> tuple[Band, ...]:
     """Return the bands of a scene that stand for those of its source, under their names.
 
     A band is found by its name, else by the word in ``wanted`` that it was asked for by, else by
-    what it is. A band that is known to be another does not count, whatever it is called: B2 is
-    blue of Landsat 8, and green of Landsat 7.
+    what it is, else as its ``counterpart``. A band that is known to be another does not count,
+    whatever it is called: B2 is blue of Landsat 8, and green of Landsat 7.
 
     Raises SourceError, which begins with ``where``, for a band that is not there.
     """
@@ -72,29 +84,44 @@ def like_known(
     are_positions = _are_positions(words, bands)
     chosen = []
     for i, one in enumerate(known):
-        same = _of_common_name(bands, one.common)
-        matches = [
-            b for b in bands if b.name == one.name and (b in same or not _differs(b, one.common))
-        ]
-        if len(matches) == 1:
-            band = matches[0]
-        elif words:
-            band = _find(bands, words[i], where, are_positions=are_positions)
-            _check_unchanged(bands, band, one, where)
-        elif len(same) == 1:
-            band = same[0]
-        else:
-            band = _find(bands, one.name, where, are_positions=False)
-            _check_unchanged(bands, band, one, where)
-        if band not in same and band.name != one.common and _differs(band, one.common):
-            raise SourceError(
-                f"{where}: its {band.name} is {band.common}, {one.name} of the other scenes is "
-                f"{one.common}",
-                remedy="name bands by what they are, for example --bands red,nir",
-            )
+        word = words[i] if words else None
+        try:
+            band = _like(bands, one, word, where, are_positions=are_positions)
+        except NotFound:
+            other = counterpart(one)
+            if other is None:
+                raise
+            band = other
         chosen.append(replace(band, name=one.name, common=one.common or band.common))
     _check_once(chosen, where)
     return tuple(chosen)
+
+
+def _like(
+    bands: Sequence[Band], one: KnownBand, word: str | None, where: str, *, are_positions: bool
+) -> Band:
+    """Return the band that stands for one; ``word`` is what it was asked for by, if anything."""
+    same = of_common_name(bands, one.common)
+    matches = [
+        b for b in bands if b.name == one.name and (b in same or not _differs(b, one.common))
+    ]
+    if len(matches) == 1:
+        band = matches[0]
+    elif word is not None:
+        band = _find(bands, word, where, are_positions=are_positions)
+        _check_unchanged(bands, band, one, where)
+    elif len(same) == 1:
+        band = same[0]
+    else:
+        band = _find(bands, one.name, where, are_positions=False)
+        _check_unchanged(bands, band, one, where)
+    if band not in same and band.name != one.common and _differs(band, one.common):
+        raise SourceError(
+            f"{where}: its {band.name} is {band.common}, {one.name} of the other scenes is "
+            f"{one.common}",
+            remedy="name bands by what they are, for example --bands red,nir",
+        )
+    return band
 
 
 def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: str) -> None:
@@ -119,7 +146,7 @@ def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: s
         )
 
 
-def _of_common_name(bands: Sequence[Band], common: str | None) -> list[Band]:
+def of_common_name(bands: Sequence[Band], common: str | None) -> list[Band]:
     """Return the bands of a common name; either near infrared stands for the other if that lacks.
 
     Landsat's, for example, is called both.
@@ -207,11 +234,11 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
         return bands[int(word) - 1]
     if several:
         candidates = ", ".join(band.name for band in several)
-        raise SourceError(
+        raise NotFound(
             f"{where}: {word!r} may mean {candidates}", remedy="name one of them in full"
         )
     if word.isdecimal():
-        raise SourceError(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
+        raise NotFound(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
     raise _no_band(bands, word, where)
 
 
@@ -219,7 +246,25 @@ def _differs_from_word(band: Band, common: str | None) -> bool:
     return _differs(band, common) and not (common == "nir" and band.common == "nir08")
 
 
-def _no_band(bands: Sequence[Band], word: str, where: str) -> SourceError:
+class NotFound(SourceError):
+    """A word means none of a scene's bands, or several.
+
+    Args:
+        message: what is wrong, and where.
+        remedy: what to do about it.
+        hint: the part of the remedy that speaks of the word.
+        guessed: whether the hint is a guess at what was meant.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str = "", hint: str = "", guessed: bool = False
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.hint = hint
+        self.guessed = guessed
+
+
+def _no_band(bands: Sequence[Band], word: str, where: str) -> NotFound:
     names = [band.name for band in bands] + [band.common for band in bands if band.common]
     band_names = list(dict.fromkeys(names))
     near = nearest(word, band_names)
@@ -227,9 +272,22 @@ def _no_band(bands: Sequence[Band], word: str, where: str) -> SourceError:
     called = next((b for b in bands if b.name.casefold() == word.casefold()), None)
     if called is not None:
         hint = f"the band of that name is {called.common} by its wavelength; "
-    return SourceError(
-        f"{where} has no band {word!r}", remedy=f"{hint}it has {', '.join(band_names)}"
+    remedy = f"{hint}it has {', '.join(band_names)}"
+    message = f"{where} has no band {word!r}"
+    return NotFound(message, remedy=remedy, hint=hint, guessed=called is None)
+
+
+def abbreviated(bands: Sequence[KnownBand]) -> str:
+    """Return the bands for a message that names those of several scenes: ``B02 (blue), B03``."""
+    shown = bands if len(bands) <= _WHOLE else bands[:_SHOWN]
+    text = ", ".join(
+        f"{band.name} ({band.common})"
+        if band.common and band.common != band.name.casefold()
+        else band.name
+        for band in shown
     )
+    more = len(bands) - len(shown)
+    return f"{text} and {more} more" if more else text
 
 
 def listed(bands: Sequence[Band]) -> str:

@@ -123,8 +123,7 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
     )
     sensor = None
     if not any(band.common for band in bands):
-        about = dict.fromkeys(text for band in bands for text in (band.about, Path(band.path).stem))
-        sensor = sensor_of(names, *about, *texts)
+        sensor = sensor_of_bands(bands, *texts)
     codes = by_code(names, sensor)
     commons = [
         _common(band, wave, word, code)
@@ -135,6 +134,12 @@ def with_common_names(bands: Sequence[Band], *texts: str) -> tuple[Band, ...]:
         replace(band, common=common or (None if band.path in spoken else band.shown))
         for band, common in zip(bands, commons, strict=True)
     )
+
+
+def sensor_of_bands(bands: Sequence[Band], *texts: str) -> str | None:
+    """Return the sensor of an image by its bands' names, its files' metadata and their names."""
+    about = dict.fromkeys(text for band in bands for text in (band.about, Path(band.path).stem))
+    return sensor_of([band.name for band in bands], *about, *texts)
 
 
 def _common(band: Band, wave: str | None, word: str | None, code: str | None) -> str | None:

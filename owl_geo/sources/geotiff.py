@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -21,8 +21,9 @@ from owl_geo.sources.bands import Band
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
-from owl_geo.sources.scenes import Scene, open_scenes, scene_name
+from owl_geo.sources.scenes import Scene, describe_scene, open_scenes, scene_name
 from owl_geo.sources.tiled import TiledSource, one_line
+from owl_geo.sources.units import Units, warn_of_mixed_units
 from owl_geo.types import FailedScene
 from owl_geo.work.progress import Progress
 
@@ -135,6 +136,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         self._lacks_mask = bool(settings.mask_bad) and not has_mask and not beside
         self._lacks_mask_bands = bool(settings.mask_bands) and not names_mask and not beside
         self._mask_bad = settings.mask_bad
+        self._beside = tuple(beside[:1])
         self._readers = ReaderPool()
         tiled = [FileScene(scene, self._readers) for scene in opened]
         super().__init__(tiled, settings, index, progress, skip=skip, may_be_empty=bool(beside))
@@ -147,24 +149,16 @@ class GeoTiffSource(TiledSource[FileScene]):
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
-        self._warn_of_mixed_units()
+        warn_of_mixed_units(
+            [*self._units_beside(), *(self.scene(n).scene.units for n in self.grids)]
+        )
 
-    def _warn_of_mixed_units(self) -> None:
-        """Say where some scenes are scaled and others are integers as stored."""
-        scaled: dict[bool, str] = {}
-        for name in self.grids:
-            bands = self.scene(name).bands
-            if any((band.scale, band.offset) != (1.0, 0.0) for band in bands):
-                scaled.setdefault(True, name)
-            elif all(np.issubdtype(np.dtype(band.dtype), np.integer) for band in bands):
-                scaled.setdefault(False, name)
-        if len(scaled) == 2:
-            _log.warning(
-                "scene %r has scaled values and scene %r pixels as they are stored; if both "
-                "measure one thing, set scale and offset of the latter in owl.toml",
-                scaled[True],
-                scaled[False],
-            )
+    def _units_beside(self) -> Iterator[Units]:
+        """Yield what the first of the scenes measures that these are added to, if it is there."""
+        for scene in self._beside:
+            with suppress(SourceError):
+                first = describe_scene(scene)
+                yield Units(first.name, first.measure, first.default)
 
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""

@@ -47,6 +47,7 @@ class PresentScenes(PoolSource):
             self._source = GeoTiffSource.from_settings(
                 _only(settings, present),
                 index=index[is_present].reset_index(drop=True),
+                beside=settings.scenes,
                 known=bands,
             )
         self._patch_size = settings.patch_size
@@ -139,7 +140,7 @@ def missing_scenes(
         mine = index[index["scene"] == scene.name].reset_index(drop=True)
         try:
             source = GeoTiffSource.from_settings(
-                _only(settings, [scene.name]), index=mine, known=bands
+                _only(settings, [scene.name]), index=mine, beside=settings.scenes, known=bands
             )
         except SourceError as error:
             missing[scene.name] = str(error)

@@ -24,6 +24,8 @@ from owl_geo.sources.files import read_bands
 from owl_geo.sources.scene_dates import date_of
 from owl_geo.sources.sensors import SENTINEL_2
 
+SURFACE, TOP_OF_ATMOSPHERE = "surface reflectance", "top-of-atmosphere reflectance"
+
 
 @dataclass(frozen=True)
 class CloudMask:
@@ -52,6 +54,7 @@ class Product:
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
     left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
     taken: datetime.date | None = None  # day of acquisition, where the product's metadata have it
+    measure: str = ""  # what its values are
 
 
 def is_product(folder: Path) -> bool:
@@ -120,7 +123,9 @@ def sentinel2(folder: Path) -> Product:
     mask = CloudMask(str(files["SCL"]), values=SCL_BAD) if "SCL" in files else None
     default = tuple(band for band in bands if band.name in _S2_DEFAULT)
     kind = f"Sentinel-2 level {level}"
-    return Product(kind, tuple(bands), default or tuple(bands), mask, taken=told.taken)
+    measure = SURFACE if level == "2A" else TOP_OF_ATMOSPHERE
+    chosen = default or tuple(bands)
+    return Product(kind, tuple(bands), chosen, mask, taken=told.taken, measure=measure)
 
 
 def _s2_images(folder: Path) -> dict[str, Path]:
@@ -314,7 +319,9 @@ def landsat(folder: Path) -> Product:
     default = tuple(band for band in bands if band.common in _LANDSAT_DEFAULT)
     kind = f"Landsat Collection 2 level {level}"
     taken = date_of(groups["IMAGE_ATTRIBUTES"].get("DATE_ACQUIRED"))
-    return Product(kind, tuple(bands), default or tuple(bands), mask, taken=taken)
+    measure = SURFACE if level == 2 else TOP_OF_ATMOSPHERE
+    chosen = default or tuple(bands)
+    return Product(kind, tuple(bands), chosen, mask, taken=taken, measure=measure)
 
 
 def _level_2_groups(stem: str, images: Mapping[str, Path]) -> _Groups:

@@ -16,7 +16,8 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SourceError
-from owl_geo.ground.raster import UNREADABLE, AlignedRaster
+from owl_geo.ground.projections import same_crs
+from owl_geo.ground.raster import UNREADABLE, AlignedRaster, views_on
 from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
@@ -90,6 +91,7 @@ class SceneReader:
     """Open files of one scene; used by one thread at a time.
 
     Files on another grid are resampled to the scene's: bilinear, and the mask to the nearest pixel.
+    That of a scene which ``is_elsewhere`` may be in any CRS.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -194,21 +196,30 @@ class _BandFile:
         # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
         self._shared = first.nodata_of
-        self._view: RasterView | None = None
-        if not _same_grid(first.grid, scene.grid):
-            # the dataset's CRS, which the others share, as it is spelled in the file
-            nodata = {b.number: usable_nodata(b.dtype, b.nodata) for _, b in self._bands}
-            self._view = stack.enter_context(
-                RasterView(
-                    dataset,
-                    scene.grid,
-                    dataset.crs,
-                    nodata,
-                    Resampling.bilinear,
-                    shared=bool(self._shared),
-                    alpha=self._masked,
-                )
+        self._views: list[RasterView] = []
+        if not _same_grid(first.grid, scene.grid) or not same_crs(first.grid.crs, scene.grid.crs):
+            for view in self._on_grid(dataset, scene):
+                self._views.append(stack.enter_context(view))
+
+    def _on_grid(self, dataset: rasterio.DatasetReader, scene: Scene) -> list[RasterView]:
+        """Return the bands on the grid of the scene; several where it crosses 180 degrees."""
+        nodata = {b.number: usable_nodata(b.dtype, b.nodata) for _, b in self._bands}
+        shared = bool(self._shared)
+        if scene.is_elsewhere:
+            return views_on(
+                dataset, scene.grid, nodata, Resampling.bilinear, shared=shared, alpha=self._masked
             )
+        # the dataset's CRS, which the others share, as it is spelled in the file
+        view = RasterView(
+            dataset,
+            scene.grid,
+            dataset.crs,
+            nodata,
+            Resampling.bilinear,
+            shared=shared,
+            alpha=self._masked,
+        )
+        return [view]
 
     def read(
         self, window: Window, all_bands: bool
@@ -217,10 +228,15 @@ class _BandFile:
 
         The latter is None where all pixels are valid.
         """
-        if self._view is not None:
+        if self._views:
             # of a mask, or of where the file ends, any band tells
             bands = self._bands if all_bands else self._tested or self._bands[:1]
-            values, valid = self._view.read([band.number for _, band in bands], window)
+            numbers = [band.number for _, band in bands]
+            values, valid = self._views[0].read(numbers, window)
+            for view in self._views[1:]:
+                further, is_there = view.read(numbers, window)
+                values = np.where(valid, values, further)
+                valid |= is_there
             good: BoolArray | None = valid
             for (_, band), pixels in zip(bands, values, strict=True):
                 good = _both(good, _measured(band, pixels))
@@ -304,7 +320,7 @@ class ReaderPool:
     """Readers that wait for their next use, so that files stay open from call to call.
 
     Those of the scenes that were read last stay open. Threads each borrow a reader of their own;
-    after a fork, the child opens its files anew.
+    after a fork, the child opens its files anew. A scene is known by its name and that of its grid.
     """
 
     def __init__(self) -> None:
@@ -317,7 +333,7 @@ class ReaderPool:
     @contextmanager
     def borrow(self, scene: Scene) -> Iterator[SceneReader]:
         """Lend a reader of the scene to one thread."""
-        reader = self._take(scene.name) or SceneReader(scene)
+        reader = self._take(scene) or SceneReader(scene)
         try:
             yield reader
         finally:
@@ -333,7 +349,7 @@ class ReaderPool:
         while (reader := self._take()) is not None:
             reader.close()
 
-    def _take(self, name: str | None = None) -> SceneReader | None:
+    def _take(self, scene: Scene | None = None) -> SceneReader | None:
         if os.getpid() != self._process:
             # file offsets are shared with the parent, and its locks may be held for ever: leave
             # its handles alone, unclosed
@@ -341,9 +357,13 @@ class ReaderPool:
             self._lock, self._idle, self._process = threading.Lock(), [], os.getpid()
         with self._lock:
             for position in reversed(range(len(self._idle))):
-                if name is None or self._idle[position].scene.name == name:
+                if scene is None or _key(self._idle[position].scene) == _key(scene):
                     return self._idle.pop(position)
         return None
+
+
+def _key(scene: Scene) -> tuple[str, str]:
+    return scene.name, scene.grid.name
 
 
 @dataclass(frozen=True)

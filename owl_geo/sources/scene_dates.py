@@ -162,6 +162,7 @@ _PRODUCTS = (
 _PATTERNS = tuple(
     re.compile(rf"(?<![0-9A-Za-z]){pattern}(?![0-9])", re.IGNORECASE) for pattern in _PRODUCTS
 )
+_DIGITS = re.compile(r"\d{6}")  # some in a row, as all of them have
 _MAXAR = re.compile(r"(?<![0-9A-Za-z])(\d\d)([A-Z]{3})(\d\d)\d{6}-[A-Z]\d", re.IGNORECASE)
 _ASTER = re.compile(r"(?<![0-9A-Za-z])AST_\w{2,3}_\d{3}(\d\d)(\d\d)(\d{4})\d{6}(?!\d)")
 _PLAIN = re.compile(
@@ -172,6 +173,8 @@ _PLAIN = re.compile(
 @lru_cache(maxsize=4096)
 def dates_of_products(name: str) -> frozenset[Date]:
     """Return the days of acquisition in a name that has a known product's name in it."""
+    if not _DIGITS.search(name):
+        return frozenset()
     texts = [found[1] for pattern in _PATTERNS for found in pattern.finditer(name)]
     texts += [f"{found[3]}-{found[2]}-20{found[1]}" for found in _MAXAR.finditer(name)]
     texts += [f"{found[3]}-{found[1]}-{found[2]}" for found in _ASTER.finditer(name)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -18,7 +18,7 @@ from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
-from owl_geo.sources.band_choice import KnownBand, like_known, select
+from owl_geo.sources.band_choice import KnownBand, select
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
@@ -38,7 +38,9 @@ from owl_geo.sources.products import (
     product_of,
     sentinel2,
 )
+from owl_geo.sources.same_bands import Choice, same_bands
 from owl_geo.sources.scene_dates import scene_date
+from owl_geo.sources.units import Units
 from owl_geo.types import FailedScene, SceneGrid
 
 
@@ -57,6 +59,7 @@ class SceneDescription:
     left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
     taken: datetime.date | None = None  # day of acquisition, as settings or the product have it
     folder: str = ""  # that the bands lie in, where the scene is one
+    measure: str = ""  # what its values are, where a product says so
 
     @property
     def date(self) -> datetime.date | None:
@@ -101,6 +104,17 @@ class Scene:
     mask: CloudMask | None
     doubtful: tuple[str, ...] = ()  # bands that nobody asked for and that do not look like bands
     date: datetime.date | None = None  # of acquisition; None where it is unknown
+    measure: str = ""  # what its values are, where a product says so
+    is_elsewhere: bool = False  # it is read on the grid of another scene
+
+    @property
+    def units(self) -> Units:
+        """What its values measure, as far as it is known."""
+        return Units(self.name, self.measure, self.bands)
+
+    def on(self, grid: SceneGrid) -> Scene:
+        """Return the scene as it is read on the grid of another, in any CRS."""
+        return replace(self, grid=grid, is_elsewhere=True)
 
 
 def scene_name(path: str | Path) -> str:
@@ -146,6 +160,7 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         left_out=(*product.left_out, *without_quality(beside)),
         taken=scene.date or product.taken,
         folder=scene.path if scene.path and Path(scene.path).is_dir() else "",
+        measure="" if scene.scale or scene.offset else product.measure,
     )
 
 
@@ -248,10 +263,10 @@ def open_scenes(
     Raises SourceError where a scene lacks a band that the others have, or its files do not lie on
     each other; with ``failed``, where that leaves none, or the first of ``beside`` cannot be read.
     """
-    chosen = _Choice((beside or settings)[0].name, known)
+    chosen = Choice((beside or settings)[0].name, known, of_run=bool(known))
     if beside and not known:
         first = describe_scene(beside[0])
-        chosen = _Choice.of(first, _first_choice(first, wanted))
+        chosen = Choice.of(first.name, _first_choice(first, wanted), first.bands)
     own_masks = any(scene.mask for scene in (*beside, *settings))
     scenes = []
     for scene in settings:
@@ -259,10 +274,10 @@ def open_scenes(
             offer = describe_scene(scene)
             doubtful: tuple[str, ...] = ()
             if chosen.bands:
-                bands = _same_bands(chosen, wanted, offer)
+                chosen, bands = _same_bands(chosen, wanted, offer, beside)
             else:
                 bands = _first_choice(offer, wanted)
-                chosen = _Choice.of(offer, bands)
+                chosen = Choice.of(offer.name, bands, offer.bands)
                 doubtful = () if wanted else offer.doubtful
             mask = offer.mask
             if scene.mask:
@@ -270,7 +285,8 @@ def open_scenes(
             elif mask is not None and mask_bad and not own_masks:
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             grid = _common_grid(offer.name, bands)
-            scenes.append(Scene(offer.name, grid, bands, mask, doubtful, offer.date_of(bands)))
+            date = offer.date_of(bands)
+            scenes.append(Scene(offer.name, grid, bands, mask, doubtful, date, offer.measure))
         except SourceError as error:
             if failed is None:
                 raise
@@ -288,40 +304,29 @@ def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band,
     return first.default
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """The bands that all scenes give, and the scene that decided so."""
-
-    scene: str
-    bands: Sequence[KnownBand]
-
-    @classmethod
-    def of(cls, first: SceneDescription, bands: Sequence[Band]) -> _Choice:
-        return cls(first.name, [KnownBand(band.name, band.common) for band in bands])
-
-
 def _same_bands(
-    chosen: _Choice, wanted: Sequence[str], other: SceneDescription
-) -> tuple[Band, ...]:
-    """Return the bands of another scene that stand for those chosen, under their names."""
+    chosen: Choice,
+    wanted: Sequence[str],
+    other: SceneDescription,
+    beside: Sequence[SceneSettings],
+) -> tuple[Choice, tuple[Band, ...]]:
+    """Return the bands of another scene that stand for those chosen, under their names.
+
+    And the choice, with all bands of its scene as soon as that was looked at: only where bands are
+    not found by their names is the first of the scenes ``beside`` opened for it.
+    """
+    if not chosen.offered and other.name == chosen.scene:
+        chosen = replace(chosen, offered=other.bands)
+    words = [*wanted, *(band.name for band in chosen.bands)]
+    offered = other.offered(words)
     try:
-        words = [*wanted, *(band.name for band in chosen.bands)]
-        return like_known(other.offered(words), chosen.bands, wanted, f"scene {other.name!r}")
-    except SourceError as error:
-        names = [band.name for band in chosen.bands]
-        by_order = not wanted and len(other.default) == len(names)
-        unnamed = all(b.name == f"band_{b.number}" for b in other.default) or all(
-            re.fullmatch(r"band_\d+", name) for name in names
-        )
-        if by_order and unnamed:
-            return tuple(
-                replace(band, name=name) for band, name in zip(other.default, names, strict=True)
-            )
-        if wanted or chosen.scene == other.name:
+        return chosen, same_bands(chosen, wanted, offered, other.default, other.name)
+    except SourceError:
+        if chosen.offered or not beside:
             raise
-        raise SourceError(
-            str(error), remedy=f"the first scene, {chosen.scene!r}, has it"
-        ) from error
+        with suppress(SourceError):  # it is named by whoever reads it
+            chosen = replace(chosen, offered=describe_scene(beside[0]).bands)
+        return chosen, same_bands(chosen, wanted, offered, other.default, other.name)
 
 
 def finest(bands: Sequence[Band]) -> SceneGrid:

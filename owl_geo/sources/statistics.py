@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from owl_geo.sources.base import PatchSource, known_bands_of, read_at
-from owl_geo.types import BandStatistics
+from owl_geo.types import OF_SCENE, AnyArray, BandStatistics, FloatArray
 
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
 
@@ -21,19 +21,46 @@ def band_statistics(
     n = len(source.index)
     chosen = np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
     values = read_at(source, chosen)
-    bands = values.swapaxes(0, 1).reshape(len(source.bands), -1)  # (bands, pixels)
-    low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
-    scale = (high - low) / _NORMAL_IQR
-    # mostly one value (water, fill): the quartiles coincide, the deviation may still tell
-    scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
-    scale = np.where(scale > 0, scale, 1.0)
-    return BandStatistics(
+    known = known_bands_of(source)
+    origins = tuple(band.origin for band in known)
+    has_views = any(origin != OF_SCENE for origin in origins)
+    median, scale = _centre_and_spread(values)
+    statistics = BandStatistics(
         source.bands,
         median.astype(np.float32),
         scale.astype(np.float32),
         len(chosen),
-        tuple(band.common for band in known_bands_of(source)),
+        tuple(band.common for band in known),
+        origins if has_views else (),
     )
+    for view in statistics.views:
+        _look_where_seen(statistics, view, values)
+    return statistics
+
+
+def _centre_and_spread(values: FloatArray) -> tuple[AnyArray, AnyArray]:
+    """Return median and scale of each band of patches, each ``(bands,)``."""
+    bands = values.swapaxes(0, 1).reshape(values.shape[1], -1)  # (bands, pixels)
+    low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
+    scale = (high - low) / _NORMAL_IQR
+    # mostly one value (water, fill): the quartiles coincide, the deviation may still tell
+    scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
+    return median, np.where(scale > 0, scale, 1.0)
+
+
+def _look_where_seen(statistics: BandStatistics, view: str, values: FloatArray) -> None:
+    """Take the statistics of a view's bands from the patches that it shows; in place.
+
+    Whether it shows them is a yes or no as it is.
+    """
+    (seen,) = statistics.of(view, "seen")
+    statistics.median[seen], statistics.scale[seen] = 0.0, 1.0
+    shown = values[:, seen].any(axis=(1, 2))
+    bands = [*statistics.of(view, "values"), *statistics.of(view, "change")]
+    if shown.any() and not shown.all():
+        statistics.median[bands], statistics.scale[bands] = _centre_and_spread(
+            values[shown][:, bands]
+        )
 
 
 def unscaled(bands: tuple[str, ...]) -> BandStatistics:

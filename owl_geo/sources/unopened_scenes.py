@@ -100,7 +100,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         for written, scene in zip(as_written.scenes, self.settings.scenes, strict=True):
             paths = (scene.path, *scene.files, scene.mask)
             states = (file_states(None if path is None else file_of(path)) for path in paths)
-            scenes[scene.name] = [written.model_dump(mode="json"), *states]
+            entry = written.model_dump(mode="json", exclude={"date"})  # which changes no pixel
+            scenes[scene.name] = [entry, *states]
         return Identity(
             settings=as_written.model_dump(mode="json", exclude={"scenes"}),
             # a mask of any scene decides whose values mask_bad are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
+from owl_geo.sources.views.levels import ViewLevels
+from owl_geo.sources.views.measuring import ViewSummary, with_views
+from owl_geo.sources.views.opening import open_views
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
@@ -42,6 +45,7 @@ class Added:
     patches: int  # number of new patches
     scenes: list[str]  # one line per new scene
     concepts: list[str]  # one line per concept, about the new patches
+    views: tuple[ViewSummary, ...] = ()  # what each view shows of the new patches
 
 
 def add(
@@ -111,7 +115,7 @@ def _add(
         truth = pd.concat([truth, fresh.truth], ignore_index=True)
     grids = {**run.grids, **source.grids}
     extended = run_setup.extend(
-        run, owl_toml.parse_text(text, str(path)), text, whole, grids, truth
+        run, owl_toml.parse_text(text, str(path)), text, whole, grids, truth, fresh.levels
     )
     return Added(
         run=extended,
@@ -121,6 +125,7 @@ def _add(
         patches=len(fresh.patches),
         scenes=[str(scene) for scene in source.summary],
         concepts=describe(fresh.patches[list(settings.concepts)]) if len(fresh.patches) else [],
+        views=fresh.views,
     )
 
 
@@ -137,6 +142,8 @@ class _Fresh:
 
     patches: pd.DataFrame
     truth: pd.DataFrame | None
+    levels: Mapping[str, ViewLevels] | None = None
+    views: tuple[ViewSummary, ...] = ()
 
     @classmethod
     def of(
@@ -153,10 +160,11 @@ class _Fresh:
         ``settings`` are the run's, with that source. Raises SourceError, LayerError.
         """
         source.check_bands(settings.oracle.path if settings.oracle else None)
-        if source.bands != run.index.statistics.bands:
+        own = run.index.statistics.of_scene.bands
+        if source.bands != own:
             raise SourceError(
                 f"the new scenes have the bands {', '.join(source.bands)}, but the run has "
-                f"{', '.join(run.index.statistics.bands)}"
+                f"{', '.join(own)}"
             )
         leave_out_known_places(
             source, unopened_source(settings.source).same_ground, run.index.windows
@@ -170,8 +178,9 @@ class _Fresh:
         if table.outside and on_error == "fail":
             raise SourceError(f"scene {table.outside[0]!r} lies outside every layer")
         patches = making.with_concepts(source.index, table.columns)
+        levels, views = _views(run, source, report)
         if settings.oracle is None or not len(patches):
-            return cls(patches, None)
+            return cls(patches, None, levels, views)
         assert run.truth is not None
         before = Before(
             run.index.windows,
@@ -179,4 +188,20 @@ class _Fresh:
         )
         held = making.held_out_later(settings, windows_of(source), before)
         labels = truth_labels(settings, source, a_part=True)
-        return cls(patches, making.truth_table(source.index, labels, [held]))
+        return cls(patches, making.truth_table(source.index, labels, [held]), levels, views)
+
+
+def _views(
+    run: Run, source: PoolSource, report: Reporter
+) -> tuple[Mapping[str, ViewLevels], tuple[ViewSummary, ...]]:
+    """Look at the run's views on the new scenes; return all levels, and what they show there."""
+    views = open_views(run.settings_here.views, run.index.statistics)
+    _, levels, shown = with_views(
+        source,
+        views,
+        run.settings.seed,
+        report("Views") if views else None,
+        before=run.index.record.views,
+        own=known_bands(run.index.statistics),
+    )
+    return levels, shown

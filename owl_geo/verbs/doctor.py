@@ -303,19 +303,16 @@ def _scenes(run: Run) -> Iterator[Finding]:
     from owl_geo.settings import owl_toml
 
     toml = run.path / owl_toml.FILE_NAME
-    missing = [
-        (name, file)
-        for name, files in run.scenes.paths.items()
-        for file in files
-        if owl_toml.is_local(file) and not Path(file).exists()
-    ]
-    for name, file in missing:
+    missing = list(run.scenes.missing)
+    for kind, name, file in missing:
         remedy = f"put it back, or give its new path in {toml}"
-        yield Finding("problem", f"scene {name!r}: {file} does not exist", remedy)
-    for name in run.scenes.changed:
+        yield Finding("problem", f"{kind} {name!r}: {file} does not exist", remedy)
+    changed = [f"scene {name!r}" for name in run.scenes.changed_scenes]
+    changed += [f"view {name!r}" for name in run.scenes.changed_views]
+    for which in changed:
         yield Finding(
             "problem",
-            f"scene {name!r} has changed since the run was made",
+            f"{which} has changed since the run was made",
             f"restore it, or run owl-geo init {run.path} --update",
         )
     if not missing and not run.scenes.changed:
@@ -323,6 +320,9 @@ def _scenes(run: Run) -> Iterator[Finding]:
         yield Finding(
             "ok", f"all scenes are present and unchanged: {len(run.grids)}, bands: {len(bands)}"
         )
+        if run.settings.views:
+            names = ", ".join(run.settings.views)
+            yield Finding("ok", f"all views are present and unchanged: {names}")
 
 
 def _layers(run: Run) -> Iterator[Finding]:

@@ -36,6 +36,9 @@ from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
+from owl_geo.sources.views.levels import ViewLevels
+from owl_geo.sources.views.measuring import ViewSummary, with_views
+from owl_geo.sources.views.opening import check_masks, open_views
 from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
@@ -62,6 +65,7 @@ class Summary:
     coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
     truth: list[str]  # a line for the pool and one for the held-out part; empty without an oracle
     failed: tuple[FailedScene, ...] = ()  # scenes that were left out
+    views: tuple[ViewSummary, ...] = ()  # what each view shows
     notes: tuple[str, ...] = ()  # what the model does without
 
 
@@ -75,6 +79,8 @@ class _Index:
     failed: tuple[FailedScene, ...]
     layers: KeptLayers
     places_once: bool  # no place is there twice
+    levels: Mapping[str, ViewLevels]
+    views: tuple[ViewSummary, ...]
 
 
 def init(
@@ -114,6 +120,7 @@ def init(
         made.statistics,
         made.truth,
         made.layers,
+        made.levels,
         places_once=made.places_once,
         overwrite=overwrite,
     )
@@ -153,6 +160,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
         made.statistics,
         made.truth,
         made.layers,
+        made.levels,
         places_once=made.places_once,
     )
     return _summary(updated, made)
@@ -182,6 +190,8 @@ def _make_index(
     before: Run | None = None,
 ) -> _Index:
     """Tile the source and compute everything; ``before`` is the run whose index is replaced."""
+    views = open_views(settings.views)
+    check_masks(views)
     unopened = unopened_source(settings.source)
     source = unopened.open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)
@@ -194,10 +204,23 @@ def _make_index(
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)
     patches = with_concepts(source.index, table.columns)
+    progress = report("Views") if views else None
+    source, levels, shown = with_views(source, views, settings.seed, progress)
     statistics = band_statistics(source, np.random.default_rng([settings.seed, 0]))
     grown = run_setup.growth_before(before, patches["patch_id"]) if before is not None else None
     truth = _truth(settings, source, grown[0] if grown else ())
-    return _Index(source, patches, statistics, truth, table.coverage, source.failed, kept, once)
+    return _Index(
+        source,
+        patches,
+        statistics,
+        truth,
+        table.coverage,
+        source.failed,
+        kept,
+        once,
+        levels,
+        shown,
+    )
 
 
 def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
@@ -206,6 +229,8 @@ def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
         return
     from owl_geo.models import weights  # torch, which takes seconds
 
+    if model.frozen:  # it sees the scene's own bands
+        statistics = statistics.of_scene
     commons = statistics.common_names or common_names(statistics.bands)
     weights.read(model.kind, model.weights, commons)
 
@@ -351,14 +376,16 @@ def _summary(run: Run, made: _Index) -> Summary:
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,
+        views=made.views,
         notes=_notes(run.settings.model, made.statistics),
     )
 
 
 def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
     """Say it where features lack the indices, since nothing tells which band is which."""
-    commons = statistics.common_names or common_names(statistics.bands)
-    if model.kind != model.features or model.frozen or not has_no_index(statistics.bands, commons):
+    own = statistics.of_scene
+    commons = own.common_names or common_names(own.bands)
+    if model.kind != model.features or model.frozen or not has_no_index(own.bands, commons):
         return ()
     return (
         f"nothing tells which of the {len(commons)} bands are red, near infrared and so on, so "

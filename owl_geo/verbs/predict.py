@@ -221,7 +221,8 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
         )
         if part is None:
             raise
-        return part
+        source, missing = part
+        return run.with_views(source), missing
 
 
 def _tell(progress: Progress, before: int, total: int, done: int, _of_scene: int) -> None:

@@ -20,7 +20,9 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.joined import JoinedSource
-from owl_geo.verbs.current_model import CurrentModel
+from owl_geo.sources.views.measuring import with_views
+from owl_geo.sources.views.opening import open_views
+from owl_geo.verbs.current_model import CurrentModel, log
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.prediction_folder import legend_of
 from owl_geo.work.progress import Reporter, silent
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import xarray
 
 _NAME = "elsewhere"
+_LITTLE = 0.5  # of the patches: a view that shows fewer is missed
 
 
 def predict_array(
@@ -43,8 +46,9 @@ def predict_array(
     """Return probability, uncertainty and class of every patch of ``imagery``.
 
     The model is the one that the run's next query would learn, and features, concepts and bands are
-    scaled as in the run, so that the run's pool and other imagery are judged alike. The run is not
-    changed.
+    scaled as in the run, so that the run's pool and other imagery are judged alike. The run's views
+    are read on the grid of the imagery, where they show its ground; the model does without them
+    elsewhere, and a warning says so where that is most of it. The run is not changed.
 
     Args:
         run: the run, or its folder.
@@ -79,6 +83,18 @@ def predict_array(
         known=known_bands(run.index.statistics),
         **like_run,
     )
+    views = open_views(settings.views, run.index.statistics)
+    viewed, _, shown = with_views(
+        source,
+        views,
+        settings.seed,
+        report("Views") if views else None,
+        before=run.index.record.views,
+        own=known_bands(run.index.statistics),
+    )
+    for view in shown:
+        if view.share < _LITTLE:
+            log.warning("of the imagery, view %s; there the model does without it", view)
     columns = concept_table(
         source.index,
         windows_of(source),
@@ -92,7 +108,7 @@ def predict_array(
     search = Search(
         settings,
         pd.concat([run.patches, new], ignore_index=True),
-        JoinedSource(run.source, source),
+        JoinedSource(run.source, viewed),
         run.index.statistics,
         device=pick_device(device),
         report=report,

@@ -20,6 +20,8 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings, SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.scenes import pixel_size
+from owl_geo.sources.views.measuring import described_view
+from owl_geo.sources.views.opening import bands_of, open_views
 from owl_geo.types import SceneGrid
 from owl_geo.verbs.same_ground import places_of_each
 
@@ -58,6 +60,7 @@ class Preview:
     patch_size: int
     n_bytes: int  # approximate size of the run folder after the planned rounds
     seconds: Mapping[str, float]  # approximate, by command
+    views: Mapping[str, str]  # how many bands and scenes each view has, by name
 
 
 def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Preview:
@@ -68,10 +71,13 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
     _check_layers(settings)
+    views = open_views(settings.views)
     described = unopened_source(settings.source)
     source = described.open()
     source.check_bands(settings.oracle.path if settings.oracle else None)
-    grids, n_bands, size = source.grids, len(source.bands), source.patch_size
+    grids, size = source.grids, source.patch_size
+    of_views = [band for view in views for band in bands_of(view, source.known_bands)]
+    n_bands = len(source.bands) + len(of_views)
     windows = described.windows(source)
     places = places_of_each(windows, described.same_ground, source.dates)
     count = sum(n for n, _ in places.values())
@@ -90,6 +96,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
         patch_size=size,
         n_bytes=count * (features + _INDEX_BYTES) + (settings.loop.rounds + 1) * _ROUND_BYTES,
         seconds=seconds,
+        views={view.name: described_view(view) for view in views},
     )
 
 

@@ -27,6 +27,7 @@ from owl_geo.schema import WHY_COLUMNS
 from owl_geo.search import Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
+from owl_geo.types import ShownRaster
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -177,6 +178,7 @@ def _advance(
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
+        views = _views(run)
         for annotator, path in run.batch_paths(entry).items():
             own = slice(None) if annotator is None else list(entry.team[annotator])
             write_batch(
@@ -188,6 +190,7 @@ def _advance(
                 batch_id=batch_id,
                 round=number,
                 annotator=annotator,
+                views=views,
             )
 
     run.journal.publish(entry, write)
@@ -214,6 +217,15 @@ def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
         asked[position]: float(batch.terms.probability[position])
         for position in np.flatnonzero(batch.audited)
     }
+
+
+def _views(run: Run) -> Sequence[ShownRaster]:
+    """Return the rasters of the run's views, for QGIS to show."""
+    if not run.settings.views:
+        return ()
+    from owl_geo.sources.shown_views import shown_views  # imports rasterio
+
+    return shown_views(run.settings_here.views)
 
 
 def _table(run: Run, search: Search, batch: Batch) -> gpd.GeoDataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -43,6 +44,7 @@ class LabelDock(QDockWidget):
     context_changed = pyqtSignal(float)
     advance_changed = pyqtSignal(bool)
     colours_changed = pyqtSignal(bool)  # whether they are false
+    view_wanted = pyqtSignal()  # the next one
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -125,6 +127,20 @@ class LabelDock(QDockWidget):
         self.false_colours.setChecked(known and false)
         self.false_colours.setEnabled(known)
 
+    def offer_views(self, names: Sequence[str]) -> None:
+        """Make room for what a batch has besides the scene; without views there is none."""
+        self._views_row.setVisible(bool(names))
+        listed = "\n".join(["", *names]) if names else ""
+        tip = self.tr("Show the next view in place of the scene (V); hold V to glance at it")
+        self.next_view.setToolTip(tip + listed)
+
+    def show_view(self, text: str, is_view: bool) -> None:
+        """Say what the map shows: the scene, or a view, which stands out."""
+        self._view.setText(text)
+        self._view.setToolTip(escape(text))
+        ground = "background: #FFE08A; color: #332600; font-weight: bold;" if is_view else ""
+        self._view.setStyleSheet(f"{ground} padding: 3px 6px")
+
     def set_trouble(self, text: str) -> None:
         """Show why answers are not being saved; an empty text hides it."""
         self._trouble.setText(text)
@@ -187,7 +203,8 @@ class LabelDock(QDockWidget):
         layout.addLayout(self._move_row(page))
         layout.addWidget(self._comment_field(page))
         layout.addWidget(self._advance_switch(page))
-        layout.addLayout(self._view_row(page))
+        layout.addLayout(self._map_row(page))
+        layout.addWidget(self._shown_row(page))
         layout.addWidget(self._why_box(page))
         layout.addStretch()
         return page
@@ -273,7 +290,7 @@ class LabelDock(QDockWidget):
         self._advance.toggled.connect(self.advance_changed)
         return self._advance
 
-    def _view_row(self, page: QWidget) -> QHBoxLayout:
+    def _map_row(self, page: QWidget) -> QHBoxLayout:
         row = QHBoxLayout()
         self._context = QSlider(Qt.Orientation.Horizontal, page)
         self._context.setObjectName("context")
@@ -296,6 +313,25 @@ class LabelDock(QDockWidget):
         self.false_colours.clicked.connect(self.colours_changed)
         row.addWidget(self.false_colours)
         return row
+
+    def _shown_row(self, page: QWidget) -> QWidget:
+        self._views_row = QWidget(page)
+        row = QHBoxLayout(self._views_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._view = _plain_label(self._views_row)
+        self._view.setObjectName("view")
+        # a long name must not widen the dock
+        self._view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.next_view = QToolButton(self._views_row)
+        self.next_view.setObjectName("next_view")
+        self.next_view.setText(self.tr("Next view"))
+        self.next_view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.next_view.clicked.connect(self.view_wanted)
+        row.addWidget(QLabel(self.tr("Shown"), self._views_row))
+        row.addWidget(self._view, 1)
+        row.addWidget(self.next_view)
+        self._views_row.hide()
+        return self._views_row
 
     def _why_box(self, page: QWidget) -> QGroupBox:
         box = QGroupBox(self.tr("Why this patch"), page)

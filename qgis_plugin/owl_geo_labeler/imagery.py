@@ -7,7 +7,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch
 from .errors import Problem
-from .layer_tree import SCENE, add_below
+from .layer_tree import SCENE, add_below, set_visible
 from .messages import Messages
 from .run_folder import RunFolder, SceneEntry, scene_beside
 from .scene import has_false_colours, scene_layer, set_colours
@@ -31,6 +31,8 @@ class Imagery:
         self._false = false
         self._seen: set[str] = set()
         self._layers: list[str] = []  # of the scenes that were shown, by id
+        self._others: list[str] = []  # layers of these scenes that the user has added, by id
+        self._hidden: list[str] = []  # layers that ``hide`` has hidden, by id
 
     def distances(self) -> list[str]:
         """Return the concepts that are in metres; none if there is no owl.toml."""
@@ -63,6 +65,15 @@ class Imagery:
         for layer in self._loaded():
             set_colours(layer, on)
 
+    def hide(self) -> None:
+        """Hide the scenes that are visible, until ``unhide``."""
+        self._hidden += set_visible((*self._layers, *self._others), False)
+
+    def unhide(self) -> None:
+        """Show what ``hide`` has hidden."""
+        set_visible(self._hidden, True)
+        self._hidden.clear()
+
     def _loaded(self) -> list[QgsRasterLayer]:
         found = [QgsProject.instance().mapLayer(layer_id) for layer_id in self._layers]
         return [layer for layer in found if isinstance(layer, QgsRasterLayer)]
@@ -91,6 +102,7 @@ class Imagery:
                 self._layers.append(known.id())
                 return
             if known.source() == mark:
+                self._others.append(known.id())
                 return
         layer = scene_layer(entry)
         layer.setCustomProperty(_PROPERTY, mark)

@@ -24,6 +24,8 @@ class LabelKeys(QObject):
         self.is_on = True
         self._bindings: dict[Key, Callable[[], object]] = {}
         self._repeating: list[Key] = []
+        self._on_release: dict[int, Callable[[], object]] = {}
+        self._down: set[int] = set()  # keys that call on release, while they are pressed
         self._widgets = list(widgets)
         for widget in self._widgets:
             widget.installEventFilter(self)
@@ -36,10 +38,16 @@ class LabelKeys(QObject):
         ctrl: bool = False,
         shift: bool = False,
         repeats: bool = False,
+        released: Callable[[], object] | None = None,
     ) -> None:
-        """Bind a key to a call; a key held down calls again only if it ``repeats``."""
+        """Bind a key to a call; a key held down calls again only if it ``repeats``.
+
+        ``released`` is called when the key is let go, after a press that was taken here.
+        """
         binding = (int(key), ctrl, shift)
         self._bindings[binding] = call
+        if released is not None:
+            self._on_release[int(key)] = released
         if repeats:
             self._repeating.append(binding)
 
@@ -47,6 +55,8 @@ class LabelKeys(QObject):
         """Forget every key."""
         self._bindings.clear()
         self._repeating.clear()
+        self._on_release.clear()
+        self._down.clear()
 
     def remove(self) -> None:
         """Let go of the widgets."""
@@ -55,6 +65,8 @@ class LabelKeys(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take a bound key before a shortcut can."""
+        if event.type() == QEvent.Type.KeyRelease:
+            return self._let_go(event)
         if not self.is_on or event.type() not in (
             QEvent.Type.ShortcutOverride,
             QEvent.Type.KeyPress,
@@ -67,7 +79,19 @@ class LabelKeys(QObject):
         event.accept()
         may_call = not event.isAutoRepeat() or binding in self._repeating
         if event.type() == QEvent.Type.KeyPress and may_call:
+            if binding[0] in self._on_release:
+                self._down.add(binding[0])
             call()
+        return True
+
+    def _let_go(self, event: QKeyEvent) -> bool:
+        """End a press, whatever Ctrl and Shift are by now; a held key also reports releases."""
+        key = int(event.key())
+        if key not in self._down:
+            return False
+        if not event.isAutoRepeat():
+            self._down.discard(key)
+            self._on_release[key]()
         return True
 
     @staticmethod

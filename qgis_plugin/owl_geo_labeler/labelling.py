@@ -23,6 +23,7 @@ from .session import Answer, Patch, Session
 from .settings import PluginSettings
 from .shared_store import SharedStore
 from .store import AnswerStore, Trouble
+from .views import Views
 from .why import why_lines
 
 
@@ -63,8 +64,12 @@ class Labelling(QObject):
         self.map.clicked.connect(self.go_to_fid)
         self._imagery = Imagery(batch, self.run, messages, settings.false_colours)
         self._distances = self._imagery.distances()
+        self.views = Views(batch, self.run, self._imagery, messages, self)
+        self.views.changed.connect(self._show_view)
         n = len(batch.patches)
         dock.begin(self._title(), batch.classes, n, settings.context, settings.auto_advance)
+        dock.offer_views(self.views.names)
+        self._show_view()
         self._keys = LabelKeys([canvas, dock], self)
         self._bind_keys()
         self._connect_dock()
@@ -177,6 +182,7 @@ class Labelling(QObject):
         self.take_comment()
         self._disconnect_dock()
         self._keys.remove()
+        self.views.back()
         self.map.close()
         self._messages.clear("trouble")
         if not self.store.close():
@@ -196,10 +202,23 @@ class Labelling(QObject):
         if move:
             self._take(patch)
             self._imagery.show(patch)
+            self.views.show_patch(self.map.box(patch.fid))
             self.map.show(patch.fid)
             self._dock.show_colours(self._imagery.has_false_colours(), self._settings.false_colours)
         lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
         self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
+
+    def _show_view(self) -> None:
+        """Say on the panel and on the map which view is shown."""
+        name = self.views.shown
+        if name is None:
+            self._dock.show_view(self.tr("scene"), False)
+            self.map.set_caption("")
+            return
+        if not self.views.is_here:
+            name = self.tr("{view}: no image here").format(view=name)
+        self._dock.show_view(name, True)
+        self.map.set_caption(name)
 
     def _advance(self, step: int) -> bool:
         """Go to the next unanswered patch that nobody else is labelling; return whether any is."""
@@ -366,6 +385,8 @@ class Labelling(QObject):
         self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
         self._keys.bind(key.Key_S, lambda: self.answer("skip"))
         self._keys.bind(key.Key_F, self._dock.false_colours.click)
+        if self.views.names:
+            self._keys.bind(key.Key_V, self.views.press, released=self.views.release)
         for arrow, step in (
             (key.Key_Left, -1),
             (key.Key_Right, 1),
@@ -390,6 +411,7 @@ class Labelling(QObject):
             (dock.context_changed, self.set_context),
             (dock.advance_changed, self.set_auto_advance),
             (dock.colours_changed, self.set_false_colours),
+            (dock.view_wanted, self.views.next),
             (dock.left_text, self.take_keyboard),
             (dock.visibilityChanged, self._on_visibility),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from qgis.core import (
@@ -12,12 +13,13 @@ from qgis.core import (
     QgsMapLayer,
     QgsProject,
 )
+from qgis.PyQt.QtCore import QCoreApplication
 
 # Drawing order, from the top; the batches of a run are ordered by round.
-BATCH, FRAMES, MAP, SCENE = range(4)
+BATCH, FRAMES, MAP, VIEWS, SCENE = range(5)
 
 _RUN = "owl_geo_run"  # marks a group, whatever the user has renamed it to
-_LEVEL = "owl_geo_level"  # marks layers
+_LEVEL = "owl_geo_level"  # marks layers, and the group of the views
 _ROUND = "owl_geo_round"
 
 
@@ -43,16 +45,56 @@ def add_batch(layer: QgsMapLayer, number: int, run: Path | None) -> None:
 
 def add_below(layer: QgsMapLayer, level: int, batch: QgsMapLayer | None, run: Path | None) -> None:
     """Add a layer to the project, beside a batch or in a run's group, at its level."""
-    node = _root().findLayer(batch.id()) if batch is not None else None
-    parent = node.parent() if node is not None else _group_of(run) if run is not None else _root()
+    parent = _parent(batch, run)
     layer.setCustomProperty(_LEVEL, level)
     QgsProject.instance().addMapLayer(layer, False)
+    _insert(layer, parent, _place(parent, level))
+
+
+def add_view(layer: QgsMapLayer, batch: QgsMapLayer | None, run: Path | None) -> None:
+    """Add a hidden layer to the group of the views, which is made beside a batch and below maps."""
+    QgsProject.instance().addMapLayer(layer, False)
+    parent = _parent(batch, run)
+    groups = (child for child in parent.children() if isinstance(child, QgsLayerTreeGroup))
+    group = next((one for one in groups if _number(one, _LEVEL) == VIEWS), None)
+    if group is None:
+        name = QCoreApplication.translate("OwlGeo", "Views")
+        group = parent.insertGroup(_place(parent, VIEWS), name)
+        group.setCustomProperty(_LEVEL, VIEWS)
+    _insert(layer, group, len(group.children()), is_visible=False)
+
+
+def set_visible(ids: Iterable[str], is_visible: bool) -> list[str]:
+    """Show or hide layers, where the layer tree has them; return the ids of those that changed."""
+    changed = []
+    for layer_id in ids:
+        node = _root().findLayer(layer_id)
+        if node is None or node.itemVisibilityChecked() == is_visible:
+            continue
+        if is_visible:
+            node.setItemVisibilityCheckedParentRecursive(True)
+        else:
+            node.setItemVisibilityChecked(False)
+        changed.append(layer_id)
+    return changed
+
+
+def _parent(batch: QgsMapLayer | None, run: Path | None) -> QgsLayerTreeGroup:
+    """Return the group that a batch is in, else that of its run, else the whole tree."""
+    node = _root().findLayer(batch.id()) if batch is not None else None
+    if node is not None:
+        return node.parent()
+    return _group_of(run) if run is not None else _root()
+
+
+def _place(parent: QgsLayerTreeGroup, level: int) -> int:
+    """Return where a node of this level comes in a group: below all that draw over it."""
     over = [
         place
         for place, child in enumerate(parent.children())
         if 0 <= _number(child, _LEVEL) <= level
     ]
-    _insert(layer, parent, over[-1] + 1 if over else 0)
+    return over[-1] + 1 if over else 0
 
 
 def _group_of(run: Path) -> QgsLayerTreeGroup:
@@ -66,16 +108,19 @@ def _group_of(run: Path) -> QgsLayerTreeGroup:
     return group
 
 
-def _insert(layer: QgsMapLayer, parent: QgsLayerTreeGroup, place: int) -> None:
+def _insert(
+    layer: QgsMapLayer, parent: QgsLayerTreeGroup, place: int, is_visible: bool = True
+) -> None:
     node = QgsLayerTreeLayer(layer)
+    node.setItemVisibilityChecked(is_visible)
     node.setExpanded(False)  # legends of many batches would push the rest out of sight
     parent.insertChildNode(place, node)
 
 
 def _number(node: QgsLayerTreeNode, name: str) -> int:
-    """Return the mark of a layer's node; -1 for groups and other layers."""
-    layer = node.layer() if isinstance(node, QgsLayerTreeLayer) else None
-    value = layer.customProperty(name) if layer is not None else None
+    """Return the mark of a layer's node, or of a group; -1 for others."""
+    marked = node.layer() if isinstance(node, QgsLayerTreeLayer) else node
+    value = marked.customProperty(name) if marked is not None else None
     return -1 if value is None else int(value)
 
 

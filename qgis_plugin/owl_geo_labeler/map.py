@@ -18,10 +18,12 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapToolPan, QgsRubberBand
 from qgis.PyQt.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtWidgets import QLabel
 
 _OUTLINE = "#FF00FF"  # not the colour of any class, nor of imagery
 _GAP = 0.04  # of the patch's width, between its edge and the outline
 _DRAG_PIXELS = 4
+_MARGIN = 12  # pixels between the caption and the edges of the map
 
 
 class PatchMap(QObject):
@@ -54,6 +56,7 @@ class PatchMap(QObject):
         self._band.setSecondaryStrokeColor(QColor("#FFFFFF"))
         self._band.setFillColor(QColor(0, 0, 0, 0))
         self._band.setWidth(3)
+        self._caption = _Caption(canvas)
         self._tool = _ClickTool(canvas)
         self._tool.clicked.connect(self._on_click)
         # the first layer of a project makes QGIS zoom by itself, after everything else
@@ -86,9 +89,18 @@ class PatchMap(QObject):
         """Draw the patches anew, after one has changed its colour."""
         self._layer.triggerRepaint()
 
+    def box(self, fid: int) -> QgsRectangle:
+        """Return the bounding box of a patch in the batch's CRS."""
+        return self._geometries[fid].boundingBox()
+
+    def set_caption(self, text: str) -> None:
+        """Say in a corner of the map what it shows; an empty text takes that away."""
+        self._caption.say(text)
+
     def close(self) -> None:
         """Take the outline off the canvas and give the map tool back."""
         self._zoom_later.stop()
+        self._caption.deleteLater()
         self._canvas.unsetMapTool(self._tool)
         self._canvas.scene().removeItem(self._band)
 
@@ -120,6 +132,27 @@ class PatchMap(QObject):
     def _to_canvas(self) -> QgsCoordinateTransform:
         crs: QgsCoordinateReferenceSystem = self._canvas.mapSettings().destinationCrs()
         return QgsCoordinateTransform(self._layer.crs(), crs, QgsProject.instance())
+
+
+class _Caption(QLabel):
+    """A text over the map's upper left corner, which lets clicks through."""
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self.setObjectName("owl_geo_caption")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setStyleSheet(
+            "background: rgba(0, 0, 0, 190); color: #FFFFFF; font-weight: bold; padding: 5px 10px"
+        )
+        self.move(_MARGIN, _MARGIN)
+        self.hide()
+
+    def say(self, text: str) -> None:
+        """Show a text; hide if it is empty."""
+        self.setText(text)
+        self.adjustSize()
+        self.setVisible(bool(text))
 
 
 class _ClickTool(QgsMapToolPan):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from qgis.core import (
-    Qgis,
     QgsContrastEnhancement,
     QgsMultiBandColorRenderer,
     QgsRasterLayer,
@@ -19,20 +17,11 @@ from qgis.PyQt.QtCore import QCoreApplication
 from .band_names import Rgb, band_files, false_colours, is_old_landsat, natural_colours
 from .errors import Problem
 from .run_folder import SceneEntry
+from .virtual import on_one_grid, virtual_raster
 
 _SAMPLE = 250_000  # pixels that the percentiles are taken from
 # mark layers with the bands that make a picture of them, from 1
 _NATURAL, _FALSE = "owl_geo_natural", "owl_geo_false"
-# the names of QGIS's types in GDAL's virtual rasters
-_VRT_TYPES = {
-    Qgis.DataType.Byte: "Byte",
-    Qgis.DataType.UInt16: "UInt16",
-    Qgis.DataType.Int16: "Int16",
-    Qgis.DataType.UInt32: "UInt32",
-    Qgis.DataType.Int32: "Int32",
-    Qgis.DataType.Float32: "Float32",
-    Qgis.DataType.Float64: "Float64",
-}
 
 
 def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
@@ -143,60 +132,13 @@ def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLaye
     natural, false = natural_colours(names, old_landsat), false_colours(names, old_landsat)
     chosen = [paths[place] for place in natural] if natural is not None else []
     rasters = [QgsRasterLayer(str(path), path.stem, "gdal") for path in chosen]
-    if not rasters or not _on_one_grid(rasters):
+    if not rasters or not on_one_grid(rasters):
         return _of_file(str(paths[0]))
     if false is not None:
         path = paths[false[0]]
         rasters.append(QgsRasterLayer(str(path), path.stem, "gdal"))
-        if not _on_one_grid(rasters):
+        if not on_one_grid(rasters):
             rasters.pop()
-    layer = QgsRasterLayer(_virtual_raster(rasters), "scene", "gdal")
+    layer = QgsRasterLayer(virtual_raster(rasters), "scene", "gdal")
     _set_bands(layer, (0, 1, 2), (3, 0, 1) if len(rasters) == 4 else None)
     return layer
-
-
-def _on_one_grid(rasters: Sequence[QgsRasterLayer]) -> bool:
-    return (
-        all(raster.isValid() for raster in rasters)
-        and len(
-            {
-                (r.width(), r.height(), r.extent().toString(6), r.crs().toWkt(), _type(r))
-                for r in rasters
-            }
-        )
-        == 1
-    )
-
-
-def _type(raster: QgsRasterLayer) -> str:
-    return _VRT_TYPES.get(raster.dataProvider().sourceDataType(1), "Float64")
-
-
-def _virtual_raster(rasters: Sequence[QgsRasterLayer]) -> str:
-    """Return the XML of a virtual raster, which GDAL opens like a file name."""
-    first = rasters[0]
-    extent, width, height = first.extent(), first.width(), first.height()
-    terms: tuple[float, ...] = (
-        *(extent.xMinimum(), extent.width() / width, 0.0),
-        *(extent.yMaximum(), 0.0, -extent.height() / height),
-    )
-    bands: list[str] = []
-    colours = ("Red", "Green", "Blue", "Undefined")
-    for number, (raster, colour) in enumerate(zip(rasters, colours), start=1):
-        provider = raster.dataProvider()
-        nodata = (
-            f"<NoDataValue>{provider.sourceNoDataValue(1)!r}</NoDataValue>"
-            if provider.sourceHasNoDataValue(1)
-            else ""
-        )
-        bands.append(
-            f'<VRTRasterBand dataType="{_type(raster)}" band="{number}">{nodata}'
-            f"<ColorInterp>{colour}</ColorInterp><SimpleSource>"
-            f'<SourceFilename relativeToVRT="0">{escape(raster.source())}</SourceFilename>'
-            "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
-        )
-    return (
-        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">'
-        f"<SRS>{escape(first.crs().toWkt())}</SRS>"
-        f"<GeoTransform>{', '.join(map(repr, terms))}</GeoTransform>{''.join(bands)}</VRTDataset>"
-    )

@@ -30,7 +30,7 @@ from owl_geo.batches import BatchFile, IssuedBatch, Notes, answers_of, read_batc
 from owl_geo.batches.style import batch_style
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
-from owl_geo.types import Answer
+from owl_geo.types import Answer, ShownRaster
 
 CLASSES = ("absent", "present")
 NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
@@ -111,6 +111,30 @@ def test_values_come_back_and_gaps_are_null(batch: Path) -> None:
         " AND label IS NULL AND annotator IS NULL AND comment IS NULL AND labelled_at IS NULL",
     )
     assert nulls == [(2,)]
+
+
+def test_views_are_named_in_a_table_of_attributes(tmp_path: Path, batch: Path) -> None:
+    views = [
+        ShownRaster("before", ("/a/it's.tif",), (3, 2, 1), ((0.25, 9), (-1, 2.5), (1e-7, 123456))),
+        ShownRaster("before", ("/a/B4.jp2", "/a/B3.jp2", "/a/B2.jp2"), (1, 1, 1), ((0, 1),) * 3),
+        ShownRaster("height", ("/vsicurl/https://x.org/dem.tif",), (2,), ((-3, 8),)),
+    ]
+    path = written(tmp_path / "views.gpkg", views=views)
+    assert rows(path, "SELECT name, path, bands, stretch FROM views ORDER BY fid") == [
+        ("before", "/a/it's.tif", "3,2,1", "0.25 9,-1 2.5,1e-07 123456"),
+        ("before", "/a/B4.jp2\n/a/B3.jp2\n/a/B2.jp2", "1,1,1", "0 1,0 1,0 1"),
+        ("height", "/vsicurl/https://x.org/dem.tif", "2", "-3 8"),
+    ]
+    kinds = "SELECT data_type FROM gpkg_contents WHERE table_name = 'views'"
+    assert rows(path, kinds) == [("attributes",)]
+    assert rows(batch, kinds) == []
+    # the rest of the file is as it was
+    for table in ("batch", "layer_styles", "gpkg_metadata", "gpkg_extensions"):
+        names = [row[1] for row in rows(path, f"PRAGMA table_info({table})")]
+        query = f"SELECT {', '.join(n for n in names if n != 'update_time')} FROM {table}"
+        assert rows(path, query) == rows(batch, query)
+    pd.testing.assert_frame_equal(read_batch(path).answers, read_batch(batch).answers)
+    assert pyogrio.list_layers(path).tolist()[0] == ["batch", "Polygon"]
 
 
 def test_a_boolean_concept_keeps_its_type_with_gaps(tmp_path: Path) -> None:

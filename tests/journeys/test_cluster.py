@@ -23,8 +23,11 @@ from owl_geo.errors import ClusterError, SourceError
 from owl_geo.evaluation.simulate import run as simulate
 from owl_geo.learners.scoring import predict_members
 from owl_geo.models import checkpoint
+from owl_geo.settings.config import SceneSettings, ViewSettings
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.views.measuring import with_views
+from owl_geo.sources.views.opening import open_views
 from owl_geo.types import IntArray
 from owl_geo.work import cluster
 from owl_geo.work.workers import Threads, Workers, pieces
@@ -113,8 +116,19 @@ def scene(tmp_path: Path) -> GeoTiffSource:
     return GeoTiffSource(path, patch_size=8)
 
 
+def viewed(tmp_path: Path) -> PatchSource:
+    pixels = np.random.default_rng(1).random((2, 90, 90)).astype("float32")
+    path = rasters.write_raster(tmp_path / "old.tif", pixels, pixel=37)
+    view = ViewSettings(scenes=(SceneSettings(name="o", path=str(path)),))
+    return with_views(scene(tmp_path), open_views({"old": view}), seed=0)[0]
+
+
 def test_sources_read_the_same_in_another_process(two: distributed.Client, tmp_path: Path) -> None:
-    sources: list[PatchSource] = [scene(tmp_path), SyntheticSource(300, 8, 2, signal=0.5)]
+    sources: list[PatchSource] = [
+        scene(tmp_path),
+        SyntheticSource(300, 8, 2, signal=0.5),
+        viewed(tmp_path),
+    ]
     for source in sources:
         positions = np.arange(0, len(source.index), 7)
         there = next(cluster.DaskWorkers(two).map(Reading(source), [positions]))

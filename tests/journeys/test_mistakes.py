@@ -109,7 +109,10 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         (f"{INIT} --bands red,nri", ["no band 'nri'", "did you mean 'nir'?"]),
         (f"{INIT} --bands B2", ["scene 'scene' has no band 'B2'; it has blue, green, red, nir"]),
         (f"{INIT} --scene bands --bands red", ["scene 'bands' has no band 'red'; it has B2,"]),
-        (f"{INIT} --scene bands", ["has no band 'blue'; it has", "first scene, 'scene', has it"]),
+        (
+            f"{INIT} --scene bands",
+            ["has no band 'blue'; it has", "first scene, 'scene', has blue,"],
+        ),
         ("sample bands", ["bands is not empty; name a new folder"]),
         (f"{INIT} --bands 1,7", ["no band 7", "1 blue, 2 green"]),
         (f"{INIT} --patch-size 1024", ["512 rows", "smaller patch_size"]),

@@ -17,6 +17,7 @@ from chosen import CONCEPTS
 from qgis_tests import BATCHES, QGIS_TESTS
 
 from owl_geo.batches import write_batch
+from owl_geo.types import ShownRaster
 
 
 @pytest.fixture
@@ -32,6 +33,8 @@ def folder(tmp_path: Path) -> Path:
             concepts=CONCEPTS,
             batch_id="run-001",
             round=1,
+            # one of them has views, which plain QGIS must not mind
+            views=[ShownRaster("before", ("/gone.tif",), (1,), ((0.0, 1.0),))] * (name == "many"),
         )
         expected[name] = {
             "classes": classes,

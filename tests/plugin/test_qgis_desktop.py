@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from rasters import coordinates, write_raster
 
+from owl_geo import init
+
 ROOT = Path(__file__).parents[2]
 DRIVE = Path(__file__).parents[1] / "qgis" / "desktop_drive.py"
 TOOLS = ("qgis", "Xvfb", "xdotool", "import")
@@ -68,11 +70,25 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run over one scene with its first batch, and a fresh profile with the plugin installed."""
-    scene = write_raster(
-        tmp_path / "scene.tif", coordinates(192, 192), descriptions=("B2", "B3", "B4")
+    scene, old = (
+        write_raster(tmp_path / f"{name}.tif", values, descriptions=("B2", "B3", "B4"))
+        for name, values in (
+            ("scene", coordinates(192, 192)),
+            ("old", coordinates(192, 192)[:, ::-1]),
+        )
     )
-    settings = ("--patch-size", 16, "--initial", 4, "--batch-size", 3)
-    owl_geo("init", tmp_path / "run", "--scene", scene, *settings)
+    init(
+        tmp_path / "run",
+        {
+            "source": {
+                "kind": "geotiff",
+                "patch_size": 16,
+                "scenes": [{"name": "scene", "path": str(scene)}],
+            },
+            "views": {"before": {"scenes": [{"name": "old", "path": str(old)}]}},
+            "loop": {"initial": 4, "batch_size": 3},
+        },
+    )
     owl_geo("query", tmp_path / "run")
     program = tmp_path / "owl-geo"
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
@@ -190,6 +206,17 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     desktop.wait(lambda state: state["answered"] == 4)
     assert labels(first) == ["absent", "unsure", "present", "present"]
     desktop.picture("end")
+    desktop.press("v")
+    desktop.wait(lambda state: state["view"] == "before" and not state["drawing"])
+    desktop.picture("before")
+    desktop.press("v")
+    desktop.wait(lambda state: state["view"] is None)
+    desktop.xdotool("keydown", "v")
+    desktop.wait(lambda state: state["view"] == "before")
+    time.sleep(1)  # as long as a key repeats itself
+    assert desktop.state()["view"] == "before"
+    desktop.xdotool("keyup", "v")
+    desktop.wait(lambda state: state["view"] is None)
     desktop.click_next()
     desktop.wait(lambda state: state["batch"] != first or state["messages"])
     assert desktop.state()["messages"] == []

@@ -8,14 +8,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from chosen import CONCEPTS, chosen_patches
 from qgis_tests import BATCHES, BINARY, QGIS_TESTS
+from rasterio.transform import from_bounds, from_origin
+from rasterio.warp import transform_bounds
 from rasters import coordinates, write_raster
 
 from owl_geo.batches import write_batch
+from owl_geo.types import ShownRaster
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
         expected[name] = {"classes": classes, "patch_ids": patches["patch_id"].tolist()}
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     write_scenes(tmp_path / "scenes")
+    write_views(tmp_path / "views")
     return tmp_path
 
 
@@ -47,6 +52,60 @@ def write_scenes(folder: Path) -> None:
     write_raster(folder / "east.tif", values, descriptions=("B2", "B3", "B4", "B8"))
     for name, band in zip(("B02", "B03", "B04", "B08"), values, strict=True):
         write_raster(folder / "west" / f"T31_{name}.tif", band[np.newaxis], crs="EPSG:32630")
+
+
+def write_views(folder: Path) -> None:
+    """A batch over one scene, with views: a file, files that are missing, a file for each colour,
+    and sixteen small rasters. Each has one colour, which no other has."""
+    place = from_origin(499_000, 5_601_000, 10, 10)
+
+    def flat(name: str, *values: int, **options: Any) -> str:
+        pixels = np.zeros((len(values), 240, 320), np.uint16) + np.reshape(values, (-1, 1, 1))
+        path = folder / f"{name}.tif"
+        return str(write_raster(path, pixels.astype(np.uint16), transform=place, **options))
+
+    # dark where the first patch is
+    pixels = np.full((3, 240, 320), 900, np.uint16)
+    pixels[:, 80:160, 80:160] = 10
+    write_raster(folder / "scene.tif", pixels, transform=place)
+    colours = tuple(flat(f"H_B{number}", 10 * number) for number in (4, 3, 2))
+    views = [
+        ShownRaster(
+            "before",
+            (flat("old", 1000, 0, 3000, scales=(0.5,) * 3),),
+            (3, 2, 1),
+            ((0.0, 1500.0), (0.0, 10.0), (0.0, 1000.0)),
+        ),
+        *(ShownRaster("gone", (f"/gone/{n}.tif",), (1,), ((0.0, 1.0),)) for n in range(3)),
+        ShownRaster("height", colours, (1, 1, 1), ((0.0, 40.0), (0.0, 60.0), (20.0, 60.0))),
+        *(ShownRaster("many", (tile(folder, n),), (1,), ((0.0, 10.0),)) for n in range(16)),
+    ]
+    write_batch(
+        folder / "batch.gpkg",
+        chosen_patches(9),
+        classes=BINARY,
+        positive=BINARY[1],
+        concepts=CONCEPTS,
+        batch_id="run-001",
+        round=1,
+        views=views,
+    )
+
+
+def tile(folder: Path, number: int) -> str:
+    """Write what one patch lies in, or nobody beyond the ninth, in another CRS."""
+    x, y = 500_000 + number % 4 * 320, 5_600_000 - number // 4 * 320
+    west, south, east, north = transform_bounds(
+        "EPSG:32631", "EPSG:4326", x + 80, y - 240, x + 240, y - 80
+    )
+    return str(
+        write_raster(
+            folder / f"tile{number}.tif",
+            np.full((1, 32, 32), 10, np.uint8),
+            crs="EPSG:4326",
+            transform=from_bounds(west, south, east, north, 32, 32),
+        )
+    )
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def state():
     return {
         "window": int(iface.mainWindow().winId()),
         "batch": str(plugin.labelling.batch.path),
+        "view": plugin.labelling.views.shown,
         "answered": plugin.labelling.session.n_answered,
         "focus": iface.mainWindow().focusWidget() is iface.mapCanvas(),
         "next": [centre.x(), centre.y()] if button.isVisible() else None,

@@ -58,14 +58,12 @@ def reports(tmp_path_factory) -> dict[str, Path]:
     browser_program()
     folder = tmp_path_factory.mktemp("runs")
     classes = ("absent", "unlicensed-" + "mine" * 12, "<b>&amp;</b>")
+    scenes = write_scenes(folder / "scenes", ("a" * 60, "b"))
     run = owl_geo.init(
         folder / "full",
         {
-            "source": {
-                "kind": "geotiff",
-                "patch_size": 8,
-                "scenes": write_scenes(folder / "scenes", ("a" * 60, "b")),
-            },
+            "source": {"kind": "geotiff", "patch_size": 8, "scenes": scenes},
+            "views": {"before" * 9: {"scenes": scenes[:1]}, "b": {"scenes": scenes[1:]}},
             "classes": classes,
             "positive": classes[1],
             "loop": {"initial": 12, "batch_size": 6},

@@ -19,10 +19,17 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.sources.scene_dates import date_in_tags, date_of, dates_in_name, dates_of_products
+from owl_geo.sources.scene_dates import (
+    date_in_tags,
+    date_of,
+    dates_in_name,
+    dates_of_products,
+    scene_date,
+)
 from owl_geo.sources.scene_words import find_scenes
 from owl_geo.sources.scenes import describe_scene, open_scenes
 from owl_geo.sources.synthetic import SyntheticSource
+from owl_geo.sources.unopened_scenes import UnopenedScenes
 
 JUNE_30 = datetime.date(2019, 6, 30)
 MAY_1 = datetime.date(2020, 5, 1)
@@ -186,6 +193,20 @@ def test_files_of_two_days_are_of_none_and_those_that_are_chosen_count(tmp_path:
     assert describe_scene(settings).date is None
     assert open_scenes([settings], [])[0].date is None
     assert open_scenes([settings], ["B4_2020-05-01"])[0].date == MAY_1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://example.org/2024-01-01/T32UQD_20190630T104031_B04.tif?X-Amz-Date=20240101T000000Z",
+        "/vsicurl/https://example.org/x_2019-06-30.tif?date=2024-01-01",
+        "/vsizip/2024-01-01.zip/x_2019-06-30.tif",
+        'HDF4_EOS:EOS_GRID:"/2024-01-01/MOD09GA.A2019181.h18v03.061.hdf":grid:sur_refl_b01_1',
+        "C:\\2024-01-01\\x_2019-06-30.tif",
+    ],
+)
+def test_the_last_part_of_a_path_counts(path: str) -> None:
+    assert scene_date([None], [path], "", "s") == JUNE_30
 
 
 def test_a_folder_s_name_and_a_scene_s_own_come_last(tmp_path: Path) -> None:
@@ -365,6 +386,18 @@ def test_a_date_that_is_not_set_leaves_no_trace() -> None:
     assert "date" not in scene.model_dump()
     dated = SceneSettings(name="a", path="a.tif", date=JUNE_30)
     assert dated.model_dump(mode="json")["date"] == "2019-06-30"
+
+
+def test_a_date_changes_the_index_and_no_pixel(tmp_path: Path) -> None:
+    """So that features stay, and `init --update` may choose another scene for the same ground."""
+    path = str(raster(tmp_path / "a.tif"))
+    plain, dated = (
+        GeoTiffSettings(scenes=(SceneSettings(name="a", path=path, date=day),))
+        for day in (None, JUNE_30)
+    )
+    ids = [UnopenedScenes(settings).identity(settings).scenes for settings in (plain, dated)]
+    assert ids[0] == ids[1]
+    assert UnopenedScenes(plain).anywhere() != UnopenedScenes(dated).anywhere()
 
 
 def test_the_setting_wins(tmp_path: Path) -> None:

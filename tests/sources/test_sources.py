@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
 import shapely
 from cubes import cube, write_netcdf, write_zarr
 from pyproj import CRS, Transformer
+from rasterio.vrt import WarpedVRT
 from rasters import coordinates, make_landsat, make_safe, write_raster
 from trial_source import TrialSettings, write_patches
 
@@ -21,12 +24,14 @@ from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
-from owl_geo.settings.config import source_sections
+from owl_geo.settings.config import SceneSettings, ViewSettings, source_sections
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
+from owl_geo.sources.views.measuring import with_views
+from owl_geo.sources.views.opening import open_views
 
 
 def _synthetic(_: Path) -> PatchSource:
@@ -67,6 +72,24 @@ def _landsat(folder: Path) -> PatchSource:
     return GeoTiffSource(make_landsat(folder), patch_size=16)
 
 
+def _viewed(folder: Path) -> PatchSource:
+    """A view in another CRS and pixel size with holes, over a part, and one on the very grid."""
+    holes = coordinates(40, 30, dtype="float32")
+    holes[:, 5:9, 5:12] = np.nan
+    place = rasterio.Affine(25, 0, 500_100, 0, -25, 5_699_900)
+    write_raster(folder / "part.tif", holes, transform=place)
+    other = folder / "other.tif"
+    with rasterio.open(folder / "part.tif") as part:
+        rasterio.shutil.copy(WarpedVRT(part, crs="EPSG:32632", nodata=np.nan), other)
+    same = write_raster(folder / "same.tif", coordinates(150, 200) + 7)
+    views = {
+        "part": ViewSettings(scenes=(SceneSettings(name="o", path=str(other)),)),
+        "same": ViewSettings(scenes=(SceneSettings(name="s", path=str(same)),)),
+    }
+    source, _, _ = with_views(_blocks(folder), open_views(views), seed=0)
+    return source
+
+
 def _zarr(folder: Path) -> PatchSource:
     dates = np.stack([coordinates(70, 90) + shift for shift in (0, 5, 1)]).astype("float32")
     dates[1, :, 10:40, 10:40] = np.nan
@@ -102,7 +125,7 @@ def _trial(folder: Path) -> PatchSource:
     return open_source(TrialSettings(path=str(write_patches(folder / "p.npz", 50))))
 
 
-FILES = [_blocks, _holes, _two_scenes, _sentinel2, _landsat]
+FILES = [_blocks, _holes, _two_scenes, _sentinel2, _landsat, _viewed]
 CUBES = [_zarr, _netcdf, _in_memory, _lazy]
 PIXELS = [_synthetic, *FILES, *CUBES, _trial]
 

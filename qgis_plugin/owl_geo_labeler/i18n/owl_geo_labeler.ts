@@ -121,6 +121,18 @@
         <source>Store the answers in the run and choose the next patches</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Show the next view in place of the scene (V); hold V to glance at it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Next view</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Shown</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -181,6 +193,14 @@
     </message>
     <message>
         <source>Batch {batch}, round {round}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>scene</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view}: no image here</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -465,6 +485,22 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>no</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the views of {path} cannot be read; was the file changed?</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the view {name} is not at {path}; put it there, or into the batch's folder</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{problem} ({n} more of its rasters are missing)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Views</source>
         <translation type="unfinished" />
     </message>
 </context><context>

@@ -1,0 +1,69 @@
+"""What the values of scenes measure, as far as it is known, and whether that is one thing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from owl_geo.sources.bands import Band
+
+_log = logging.getLogger("owl_geo")
+
+_SCALED, _STORED, _FLOATS = "scaled values", "pixels as they are stored", "floating-point values"
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the values of a scene are.
+
+    Args:
+        scene: its name.
+        measure: what its product says that they measure; empty where nobody does.
+        bands: those that are read.
+    """
+
+    scene: str
+    measure: str
+    bands: Sequence[Band]
+
+    @property
+    def kind(self) -> str:
+        """What they are, in words for a message; empty where types and scales differ by band."""
+        if self.measure and not all(band.common == "thermal" for band in self.bands):
+            return self.measure
+        if any(band.scale != 1.0 for band in self.bands):
+            return _SCALED
+        integer = {np.issubdtype(np.dtype(band.dtype), np.integer) for band in self.bands}
+        if len(integer) > 1:
+            return ""
+        return _STORED if True in integer else _FLOATS
+
+
+def warn_of_mixed_units(scenes: Iterable[Units]) -> None:
+    """Say it, once, where the values of some scenes cannot be compared with those of others.
+
+    Integers as they are stored beside anything else are digital numbers beside what these stand
+    for; reflectance above the atmosphere is not that of the ground.
+    """
+    first: dict[str, str] = {}
+    for units in scenes:
+        if units.kind:
+            first.setdefault(units.kind, units.scene)
+    others = [kind for kind in first if kind != _STORED]
+    measured = [kind for kind in others if kind not in (_SCALED, _FLOATS)]
+    if _STORED in first and others:
+        _log.warning(
+            "scene %r has %s and scene %r %s; if both measure one thing, set scale and offset of "
+            "the latter in owl.toml",
+            *(first[others[0]], others[0], first[_STORED], _STORED),
+        )
+    elif len(measured) > 1:
+        one, other = measured[:2]
+        _log.warning(
+            "scene %r has %s and scene %r %s: the same ground has other values; take one level of "
+            "all scenes if you can",
+            *(first[one], one, first[other], other),
+        )

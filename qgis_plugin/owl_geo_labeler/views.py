@@ -1,0 +1,220 @@
+"""The views of a batch in the scene's place: one after another, or while a key is held."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Callable
+
+from qgis.core import (
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
+
+from .batch import Batch
+from .errors import Problem
+from .imagery import Imagery
+from .layer_tree import add_view, set_visible
+from .messages import Messages
+from .run_folder import RunFolder
+from .view_layer import Place, place_of, view_layer
+from .view_table import View, ViewRaster, views_in
+
+translate = QCoreApplication.translate
+
+_PROPERTY = "owl_geo_view"  # marks the layers that were loaded for a view
+_HOLD = 0.35  # seconds from which a pressed key counts as held
+_FEW = 12  # rasters of a view that are all loaded at once; of more, those that show the patch
+_AROUND = 4.0  # how many times wider than the patch is what they are to show
+
+Key = tuple[str, ViewRaster]  # a raster and the name of its view
+
+
+class Views(QObject):
+    """Shows the scene or one of the views of a batch.
+
+    The layers of the views are in a group of their own and hidden at first. A new patch is always
+    shown with the scene: that is what the answer is about.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(
+        self,
+        batch: Batch,
+        run: RunFolder | None,
+        imagery: Imagery,
+        messages: Messages,
+        parent: QObject | None = None,
+        *,
+        seconds: Callable[[], float] = monotonic,
+    ) -> None:
+        super().__init__(parent)
+        self._batch = batch
+        self._run = run.path if run is not None else None
+        self._imagery, self._messages = imagery, messages
+        self._seconds = seconds
+        self._views = self._read()
+        self._number = 0  # of the view that is shown, from 1; 0 is the scene
+        self._before = 0  # what was shown before the key was pressed
+        self._pressed: float | None = None  # when the key was pressed, while it is down
+        self._box = QgsRectangle()  # of the patch, in the batch's CRS
+        self._layers: dict[Key, str] = {}  # their ids
+        self._places: dict[Key, Place] = {}
+        self._missing: set[Key] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the views; none if the batch has none."""
+        return [view.name for view in self._views]
+
+    @property
+    def shown(self) -> str | None:
+        """The name of the view that is shown; None for the scene."""
+        return self._views[self._number - 1].name if self._number else None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether what is shown has an image of the current patch, as far as its extent tells."""
+        if not self._number:
+            return True
+        view = self._views[self._number - 1]
+        known = (self._places.get((view.name, raster)) for raster in view.rasters)
+        return any(self._meets(place, self._box) for place in known if place is not None)
+
+    def show_patch(self, box: QgsRectangle) -> None:
+        """Go on to a patch, ``box`` in the batch's CRS: show the scene, and load what is few."""
+        self._box = box
+        self.back()
+        for view in self._views:
+            if len(view.rasters) <= _FEW:
+                self._load(view)
+
+    def press(self) -> None:
+        """Show the next view; ``release`` returns from it if that comes late."""
+        self._before = self._number
+        self.next()
+        self._pressed = self._seconds()  # loading does not count
+
+    def release(self) -> None:
+        """Return to what was shown if the key was held; after a short press, the view stays."""
+        pressed, self._pressed = self._pressed, None
+        if pressed is not None and self._seconds() - pressed >= _HOLD:
+            self._show(self._before)
+
+    def next(self) -> None:
+        """Show the next view that can be loaded, and after the last one the scene."""
+        for number in range(self._number + 1, len(self._views) + 1):
+            if self._load(self._views[number - 1]):
+                self._show(number)
+                return
+        self._show(0)
+
+    def back(self) -> None:
+        """Show the scene."""
+        self._pressed = None
+        self._show(0)
+
+    def _show(self, number: int) -> None:
+        if number == self._number:
+            return
+        if self._number == 0:
+            self._imagery.hide()
+        for place, is_visible in ((self._number, False), (number, True)):
+            if place:
+                set_visible(self._ids(self._views[place - 1]), is_visible)
+        if number == 0:
+            self._imagery.unhide()
+        self._number = number
+        self.changed.emit()
+
+    # --- layers -----------------------------------------------------------------------------------
+
+    def _read(self) -> list[View]:
+        """Return the views that the batch names; a team's batch has them in the run folder."""
+        paths = [self._batch.path]
+        if self._batch.path is None:
+            folder = f"rounds/{self._batch.round:03d}"
+            paths = sorted(self._run.glob(f"{folder}/batch*.gpkg")) if self._run else []
+        try:
+            return views_in(paths[0]) if paths else []
+        except Problem as problem:
+            self._messages.warn(str(problem))
+            return []
+
+    def _ids(self, view: View) -> list[str]:
+        found = (self._layers.get((view.name, raster)) for raster in view.rasters)
+        return [layer_id for layer_id in found if layer_id is not None]
+
+    def _load(self, view: View) -> bool:
+        """Add the rasters of a view to the project, hidden; return whether any can be opened.
+
+        Of a view with many rasters, only those around the current patch are added.
+        """
+        problems: list[Problem] = []
+        for raster in view.rasters:
+            key = (view.name, raster)
+            is_done = key in self._missing or self._in_project(key)
+            if is_done or (len(view.rasters) > _FEW and self._is_far(key)):
+                continue
+            try:
+                layer = view_layer(view, raster, self._batch.path)
+            except Problem as problem:
+                self._missing.add(key)
+                problems.append(problem)
+                continue
+            layer.setCustomProperty(_PROPERTY, _mark(key))
+            add_view(layer, self._batch.layer, self._run)
+            set_visible([layer.id()], view.name == self.shown)
+            self._layers[key] = layer.id()
+            self._places[key] = layer.crs(), layer.extent()
+        self._say(problems)
+        return any((view.name, raster) not in self._missing for raster in view.rasters)
+
+    def _in_project(self, key: Key) -> bool:
+        """Whether the raster is in the project, loaded for this batch or for another one."""
+        project = QgsProject.instance()
+        if project.mapLayer(self._layers.get(key, "")) is not None:
+            return True
+        for layer in project.mapLayers().values():
+            if layer.customProperty(_PROPERTY) == _mark(key) and isinstance(layer, QgsRasterLayer):
+                self._layers[key] = layer.id()
+                self._places[key] = layer.crs(), layer.extent()
+                return True
+        return False
+
+    def _is_far(self, key: Key) -> bool:
+        """Whether a raster has nothing to show of the current patch and what is around it."""
+        place = self._places.get(key) or place_of(key[1], self._batch.path)
+        if place is None:
+            return False
+        self._places[key] = place
+        around = QgsRectangle(self._box)
+        around.scale(_AROUND)
+        return not self._meets(place, around)
+
+    def _meets(self, place: Place, box: QgsRectangle) -> bool:
+        """Whether a raster's extent meets a box in the batch's CRS."""
+        crs, extent = place
+        project = QgsProject.instance()
+        to_raster = QgsCoordinateTransform(self._batch.layer.crs(), crs, project)
+        try:
+            return extent.intersects(to_raster.transformBoundingBox(box))
+        except QgsCsException:  # far from where the raster's CRS is of use
+            return False
+
+    def _say(self, problems: list[Problem]) -> None:
+        """Say which raster cannot be shown, once for all of a view."""
+        if len(problems) > 1:
+            text = translate("OwlGeo", "{problem} ({n} more of its rasters are missing)")
+            self._messages.warn(text.format(problem=problems[0], n=len(problems) - 1))
+        elif problems:
+            self._messages.warn(str(problems[0]))
+
+
+def _mark(key: Key) -> str:
+    name, raster = key
+    return "|".join((name, *raster.paths))
