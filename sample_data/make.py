@@ -304,11 +304,11 @@ def make_clearings(land: Land, rng: np.random.Generator) -> list[BaseGeometry]:
     """Place the clearings of the year that follows, in the forests, mostly from their edges in."""
     wood = shapely.union_all(land.forests)
     clearings: list[BaseGeometry] = []
-    while len(clearings) < 18:
-        east, north = rng.uniform(100, EXTENT - 100, 2)
-        clearing = _blob(rng, east, north, rng.uniform(40, 80), 0.4).intersection(wood)
-        apart = all(clearing.distance(other) > 60 for other in clearings)
-        if clearing.area > 4_000 and apart and len(_parts(clearing)) == 1:
+    while len(clearings) < 32:
+        east, north = rng.uniform(50, EXTENT - 50, 2)
+        clearing = _blob(rng, east, north, rng.uniform(35, 80), 0.4).intersection(wood)
+        apart = all(clearing.distance(other) > 50 for other in clearings)
+        if clearing.area > 3_000 and apart and len(_parts(clearing)) == 1:
             clearings.append(clearing)
     return clearings
 
@@ -511,9 +511,12 @@ def write_truth(path: Path, sites: gpd.GeoDataFrame) -> None:
 
 
 def write_clearings(path: Path, clearings: Sequence[BaseGeometry]) -> None:
-    """Write the outlines of what was felled."""
+    """Write the outlines of what was felled, and the rest as one polygon."""
     path.unlink(missing_ok=True)
-    table = gpd.GeoDataFrame({"class": ["cleared"] * len(clearings)}, geometry=list(clearings))
+    rest = shapely.box(0, 0, EXTENT, EXTENT).difference(shapely.union_all(clearings))
+    table = gpd.GeoDataFrame(
+        {"class": [*["felled"] * len(clearings), "other"]}, geometry=[*clearings, rest]
+    )
     _placed(table).to_file(path, layer="clearings", driver="GPKG")
 
 
