@@ -37,7 +37,7 @@ from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.views.levels import ViewLevels
-from owl_geo.sources.views.measuring import ViewSummary, with_views
+from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_views
 from owl_geo.sources.views.opening import check_masks, open_views
 from owl_geo.truth.held_out import hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
@@ -184,6 +184,7 @@ def _make_index(
     check_masks(views)
     source = unopened_source(settings.source).open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)
+    check_ground(views, source.grids)
     kept = KeptLayers(before.path / LAYERS if before is not None else None)
     table = concepts_of(settings, source, report, workers, kept, skip=on_error == "skip")
     _warn_of_concepts(table.columns, settings.concepts)

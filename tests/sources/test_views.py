@@ -25,7 +25,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.views import reading
 from owl_geo.sources.views.levels import ViewLevels
-from owl_geo.sources.views.measuring import with_views
+from owl_geo.sources.views.measuring import check_ground, with_views
 from owl_geo.sources.views.opening import open_views, shared_bands
 from owl_geo.sources.views.unopened import named_views
 
@@ -258,6 +258,13 @@ def test_what_views_show_is_said_and_nothing_is_refused(tmp_path: Path) -> None:
     for path, place in ((away, "x 509000 to 509640"), (empty, "x 500000 to 500640")):
         with pytest.raises(SourceError, match=f"view 'old' shows none of the patches.*{place}"):
             seen(pool(tmp_path), path)
+    for path, is_there in ((away, False), (empty, True), (old, True)):
+        views = open_views({"old": ViewSettings(scenes=(scene(path),))})
+        if is_there:
+            check_ground(views, pool(tmp_path).grids)
+            continue
+        with pytest.raises(SourceError, match="view 'old' shows none of the patches"):
+            check_ground(views, pool(tmp_path).grids)
     with pytest.raises(SourceError, match=r"view 'old': .*gone\.tif does not exist"):
         seen(pool(tmp_path), tmp_path / "gone.tif")
 
