@@ -208,7 +208,7 @@ def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
     if model.frozen:  # it sees the scene's own bands
         statistics = statistics.of_scene
     commons = statistics.common_names or common_names(statistics.bands)
-    weights.read(model.kind, model.weights, commons)
+    weights.read(model.kind, model.weights, commons, len(statistics.of("")))
 
 
 def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:
