@@ -13,7 +13,6 @@ import numpy as np
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.types import BandStatistics, FloatArray
 
-
 _OF_VALUES = ("mean", "spread")
 _OF_CHANGE = ("mean", "spread", "q2", "q98")  # the outer ones show what changed in a part of it
 
