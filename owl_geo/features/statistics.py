@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from owl_geo.types import BandStatistics, FloatArray
 
-_QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)  # the outer ones show a part of a patch
+# the outer ones show a part of a patch
+_QUANTILES = {q: f"q{round(100 * q)}" for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}
+STATISTICS = ("mean", "spread", *_QUANTILES.values(), "texture")  # of each band
 _INDICES = {
     "ndvi": ("nir", "red"),
     "ndwi": ("green", "nir"),
@@ -35,7 +37,8 @@ class SpectralStatistics:
         bands: names of the bands, used in ``names``.
         common_names: the common name of each band (red, nir, ...), None if it has none.
         statistics: statistics of the bands, in the source's own values.
-        pairs: whether there are normalised differences; bands of one image alone make sense.
+        which: the statistics of each band, of ``STATISTICS``.
+        pairs: whether there are normalised differences of bands.
 
     Attributes:
         names: the names of the ``d`` features.
@@ -47,27 +50,32 @@ class SpectralStatistics:
         common_names: Sequence[str | None],
         statistics: BandStatistics,
         *,
+        which: Sequence[str] = STATISTICS,
         pairs: bool = True,
     ) -> None:
         self._floor = np.maximum(_FLOOR * statistics.scale, np.finfo(np.float32).tiny)
+        self._which = tuple(name for name in STATISTICS if name in which)
+        self._quantiles = tuple(q for q, name in _QUANTILES.items() if name in which)
         self._pairs = _pairs(bands, common_names) if pairs else []
-        per_band = ("mean", "spread", *(f"q{round(100 * q)}" for q in _QUANTILES), "texture")
         self.names = tuple(
-            [f"{band}_{statistic}" for statistic in per_band for band in bands]
+            [f"{band}_{statistic}" for statistic in self._which for band in bands]
             + [name for name, _, _ in self._pairs]
         )
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         n, n_bands = patches.shape[:2]
         pixels = patches.reshape(n, n_bands, -1)  # (n, bands, pixels)
-        down = np.abs(np.diff(patches, axis=2)).mean(axis=(2, 3))
-        right = np.abs(np.diff(patches, axis=3)).mean(axis=(2, 3))
-        columns = [
-            pixels.mean(axis=2),
-            np.log(pixels.std(axis=2) + self._floor),
-            *_quantiles(pixels),
-            np.log(down + right + self._floor),
-        ]
+        columns = []
+        if "mean" in self._which:
+            columns.append(pixels.mean(axis=2))
+        if "spread" in self._which:
+            columns.append(np.log(pixels.std(axis=2) + self._floor))
+        if self._quantiles:
+            columns.extend(_quantiles(pixels, self._quantiles))
+        if "texture" in self._which:
+            down = np.abs(np.diff(patches, axis=2)).mean(axis=(2, 3))
+            right = np.abs(np.diff(patches, axis=3)).mean(axis=(2, 3))
+            columns.append(np.log(down + right + self._floor))
         for _, first, second in self._pairs:
             a, b = pixels[:, first], pixels[:, second]
             # dividing by magnitudes, so that bands that may be negative never sum to zero
@@ -81,13 +89,13 @@ def has_no_index(bands: Sequence[str], common_names: Sequence[str | None]) -> bo
     return len(bands) > 1 and not _pairs(bands, common_names)
 
 
-def _quantiles(pixels: FloatArray) -> NDArray[np.float64]:
+def _quantiles(pixels: FloatArray, quantiles: Sequence[float]) -> NDArray[np.float64]:
     """Return quantiles of the last axis, ``(q, n, bands)``, linear between the two nearest values.
 
     Sorting is several times faster than the partial sorting that NumPy's own quantiles do.
     """
     ordered = np.sort(pixels, axis=2)
-    rank = np.array(_QUANTILES) * (pixels.shape[2] - 1)
+    rank = np.array(quantiles) * (pixels.shape[2] - 1)
     below = np.floor(rank).astype(np.int64)
     above = np.minimum(below + 1, pixels.shape[2] - 1)
     low, high = ordered[..., below].astype(np.float64), ordered[..., above]

@@ -13,14 +13,21 @@ import numpy as np
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.types import BandStatistics, FloatArray
 
+_OF_VALUES = ("mean", "spread")
+_OF_CHANGE = ("mean", "spread", "q2", "q98")  # the outer ones show what changed in a part of it
+
 
 class WithViews:
     """Maps patches with the bands of views, float32 ``(n, bands, h, w)``, to features ``(n, d)``.
 
-    The scene's own features come first, then those of each view: the statistics of its bands, with
-    normalised differences of those that have a common name, the statistics of the change, and the
-    share of the patch that it shows. Where that is none, its other features are not-a-number, and
-    stand for "not known" until the whole pool is there; see ``without_unknown``.
+    The scene's own features come first, then those of each view: a few statistics of its bands and
+    of the change, and the share of the patch that it shows. Where that is none, its other features
+    are not-a-number, and stand for "not known" until the whole pool is there; see
+    ``without_unknown``.
+
+    As many statistics of a view as of the scene would drown out what matters: they describe what
+    else there is, fields for example, and a search for clearings then found half as many in its
+    first rounds (``benchmarks/change.py``).
 
     Args:
         own: the features of the scene's own bands.
@@ -45,14 +52,13 @@ class WithViews:
 class _OfView:
     def __init__(self, view: str, statistics: BandStatistics) -> None:
         (self._seen,) = statistics.of(view, "seen")
-        values, change = statistics.of(view), statistics.of(view, "change")
-        commons = {i: statistics.origins[i].common for i in (*values, *change)}
-        named = [i for i in values if commons[i] is not None]
-        unnamed = [i for i in values if commons[i] is None]
-        groups = [(named, True), (unnamed, False), (list(change), False)]
+        groups = {
+            _OF_VALUES: list(statistics.of(view)),
+            _OF_CHANGE: list(statistics.of(view, "change")),
+        }
         self._parts = [
-            (bands, _statistics(view, bands, statistics, pairs=pairs))
-            for bands, pairs in groups
+            (bands, _statistics(bands, statistics, which))
+            for which, bands in groups.items()
             if bands
         ]
         names = [name for _, part in self._parts for name in part.names]
@@ -66,18 +72,10 @@ class _OfView:
 
 
 def _statistics(
-    view: str, bands: Sequence[int], statistics: BandStatistics, *, pairs: bool
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
 ) -> SpectralStatistics:
     part = statistics.take(bands)
-    commons = [origin.common for origin in part.origins]
-    if "nir" not in commons:  # then the narrow one is it
-        commons = ["nir" if common == "nir08" else common for common in commons]
-    made = SpectralStatistics(part.bands, commons, part, pairs=pairs)
-    # those of bands begin with the view's name already
-    made.names = tuple(
-        name if name.startswith(f"{view}:") else f"{view}:{name}" for name in made.names
-    )
-    return made
+    return SpectralStatistics(part.bands, [None] * len(part.bands), part, which=which, pairs=False)
 
 
 def without_unknown(values: FloatArray, n: int) -> FloatArray:

@@ -214,7 +214,8 @@ class NetworkLearner:
         material, spec = self._material, self.spec
         pretrained = None
         if self._weights != "none":
-            pretrained = weights.read(spec.kind, self._weights, spec.common_names)
+            n_own = len(material.statistics.of(""))
+            pretrained = weights.read(spec.kind, self._weights, spec.common_names, n_own)
         if pretrained is not None:
             self.spec = spec = replace(spec, weights=pretrained.origin)
         models = tuple(

@@ -3,7 +3,8 @@
 Bands are matched by common name, never by position. Two layouts of a file are recognised by their
 number of bands: 3 are red, green, blue (torchvision; in TorchGeo, Sentinel-2's B4, B3, B2), and 13
 are Sentinel-2's B1 to B12 with B8A after B8 (TorchGeo). Any other number must equal the number of
-bands of the run; the file's bands are then taken in the same order.
+bands of the run, or of its scenes where it has views; the file's bands are then taken in the same
+order.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Pretrained:
     tensors: dict[str, Tensor]
 
 
-def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrained | None:
+def read(
+    kind: str, weights: str, common_names: Sequence[str | None], n_own: int | None = None
+) -> Pretrained | None:
     """Return weights for a backbone over these bands; None for ``none``, which means fresh weights.
 
     Args:
@@ -63,6 +66,7 @@ def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrai
         weights: ``none``, ``imagenet`` (downloaded by torchvision), or a file: .safetensors, or
             a state dict saved by torch, which is read without executing anything.
         common_names: the common name of each band of the run; None for a band that has none.
+        n_own: how many of them, the first, are the scenes' own; None = all.
 
     Raises ConfigError if the weights cannot be loaded, or do not belong to this backbone.
     """
@@ -74,7 +78,8 @@ def read(kind: str, weights: str, common_names: Sequence[str | None]) -> Pretrai
         path = Path(weights)
         state, where = _file(path), str(path)
         origin = f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    return Pretrained(origin, _fitted(kind, state, common_names, where))
+    n_own = len(common_names) if n_own is None else n_own
+    return Pretrained(origin, _fitted(kind, state, common_names, n_own, where))
 
 
 def widened(filters: Tensor, theirs: Sequence[str | None], ours: Sequence[str | None]) -> Tensor:
@@ -133,7 +138,11 @@ def _file(path: Path) -> Mapping[str, object]:
 
 
 def _fitted(
-    kind: str, state: Mapping[str, object], common_names: Sequence[str | None], where: str
+    kind: str,
+    state: Mapping[str, object],
+    common_names: Sequence[str | None],
+    n_own: int,
+    where: str,
 ) -> dict[str, Tensor]:
     """Return only the tensors that the trunk has; the file's classification layer is left out."""
     stored = {_stripped(str(name)): value for name, value in state.items()}
@@ -149,7 +158,7 @@ def _fitted(
             raise ConfigError(f"{where}: these are not weights of {kind}: {name} is missing")
         value = value.to(wanted.dtype)
         if name == first:
-            value = _for_our_bands(value, wanted.shape, common_names, f"{where}: {name}")
+            value = _for_our_bands(value, wanted.shape, common_names, n_own, f"{where}: {name}")
         if value.shape != wanted.shape:
             raise ConfigError(
                 f"{where}: these are not weights of {kind}: "
@@ -162,17 +171,20 @@ def _fitted(
 
 
 def _for_our_bands(
-    filters: Tensor, wanted: torch.Size, ours: Sequence[str | None], where: str
+    filters: Tensor, wanted: torch.Size, ours: Sequence[str | None], n_own: int, where: str
 ) -> Tensor:
     if filters.dim() != 4 or (filters.shape[0], *filters.shape[2:]) != (wanted[0], *wanted[2:]):
         return filters  # the caller reports what is wrong with the shape
     count = filters.shape[1]
     if count in _LAYOUTS:
         return widened(filters, _LAYOUTS[count], ours)
+    if count == n_own < len(ours):
+        by_place = [str(place) for place in range(n_own)]
+        return widened(filters, by_place, [*by_place, *[None] * (len(ours) - n_own)])
     if count != len(ours):
         raise ConfigError(
             f"{where} takes {count} bands, but only 3 (red, green, blue), 13 (Sentinel-2) or the "
-            f"{len(ours)} of this run can be matched"
+            f"{n_own} of this run can be matched"
         )
     return filters
 

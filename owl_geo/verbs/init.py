@@ -37,7 +37,7 @@ from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.views.levels import ViewLevels
-from owl_geo.sources.views.measuring import ViewSummary, with_views
+from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_views
 from owl_geo.sources.views.opening import check_masks, open_views
 from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
@@ -195,6 +195,7 @@ def _make_index(
     unopened = unopened_source(settings.source)
     source = unopened.open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)
+    check_ground(views, source.grids)
     rule = unopened.same_ground
     if before is None:
         once = take_each_place_once(source, rule)
@@ -232,7 +233,7 @@ def _check_weights(model: ModelSettings, statistics: BandStatistics) -> None:
     if model.frozen:  # it sees the scene's own bands
         statistics = statistics.of_scene
     commons = statistics.common_names or common_names(statistics.bands)
-    weights.read(model.kind, model.weights, commons)
+    weights.read(model.kind, model.weights, commons, len(statistics.of("")))
 
 
 def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) -> None:

@@ -20,7 +20,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings, SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.scenes import pixel_size
-from owl_geo.sources.views.measuring import described_view
+from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views
 from owl_geo.types import SceneGrid
 from owl_geo.verbs.same_ground import places_of_each
@@ -75,6 +75,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     described = unopened_source(settings.source)
     source = described.open()
     source.check_bands(settings.oracle.path if settings.oracle else None)
+    check_ground(views, source.grids)
     grids, size = source.grids, source.patch_size
     of_views = [band for view in views for band in bands_of(view, source.known_bands)]
     n_bands = len(source.bands) + len(of_views)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable
 
-from qgis.PyQt.QtCore import QEvent, QObject, Qt
+from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QWidget
 
 Key = tuple[int, bool, bool]  # Qt's key code, Ctrl, Shift
+
+# X11 reports a held key as releases and presses, in pairs of one time. If the press of a pair comes
+# too late for Qt to know it by that, Qt takes both for real.
+_WAIT_MS = 60  # for the press of such a pair
+_SAME_MS = 2  # between the two
 
 
 class LabelKeys(QObject):
@@ -26,6 +31,11 @@ class LabelKeys(QObject):
         self._repeating: list[Key] = []
         self._on_release: dict[int, Callable[[], object]] = {}
         self._down: set[int] = set()  # keys that call on release, while they are pressed
+        self._last = (0, 0)  # the key that was let go last, and when
+        self._late: int | None = None  # a key that calls on release and was let go, it seems
+        self._wait = QTimer(self)
+        self._wait.setSingleShot(True)
+        self._wait.timeout.connect(self._end_late)
         self._widgets = list(widgets)
         for widget in self._widgets:
             widget.installEventFilter(self)
@@ -57,9 +67,11 @@ class LabelKeys(QObject):
         self._repeating.clear()
         self._on_release.clear()
         self._down.clear()
+        self._late = None
 
     def remove(self) -> None:
         """Let go of the widgets."""
+        self._wait.stop()
         for widget in self._widgets:
             widget.removeEventFilter(self)
 
@@ -77,22 +89,46 @@ class LabelKeys(QObject):
         if call is None:
             return False
         event.accept()
-        may_call = not event.isAutoRepeat() or binding in self._repeating
-        if event.type() == QEvent.Type.KeyPress and may_call:
+        if event.type() == QEvent.Type.ShortcutOverride:
+            return True
+        is_held = self._is_held(event)
+        if is_held and self._late == binding[0]:
+            self._wait.stop()
+            self._late = None
+        self._end_late()
+        if not is_held or binding in self._repeating:
             if binding[0] in self._on_release:
                 self._down.add(binding[0])
             call()
         return True
 
+    def _is_held(self, event: QKeyEvent) -> bool:
+        """Whether a press comes from a key that is held down."""
+        key, time = self._last
+        is_pair = int(event.key()) == key and 0 <= int(event.timestamp()) - time <= _SAME_MS
+        return event.isAutoRepeat() or (is_pair and time > 0)
+
     def _let_go(self, event: QKeyEvent) -> bool:
         """End a press, whatever Ctrl and Shift are by now; a held key also reports releases."""
         key = int(event.key())
+        self._last = key, int(event.timestamp())
         if key not in self._down:
             return False
         if not event.isAutoRepeat():
+            self._end_late()
+            self._late = key
+            if self._last[1]:
+                self._wait.start(_WAIT_MS)
+            else:  # nothing to know a pair by
+                self._end_late()
+        return True
+
+    def _end_late(self) -> None:
+        self._wait.stop()
+        key, self._late = self._late, None
+        if key is not None:
             self._down.discard(key)
             self._on_release[key]()
-        return True
 
     @staticmethod
     def _binding(event: QKeyEvent) -> Key:

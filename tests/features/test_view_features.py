@@ -35,23 +35,26 @@ def viewed_statistics() -> BandStatistics:
     return BandStatistics(names, numbers, numbers, 9, ("red", "nir", *[None] * 5), origins)
 
 
-def test_views_have_statistics_of_their_own_and_pairs_of_no_two_images() -> None:
+def test_views_have_a_few_statistics_of_their_own() -> None:
     statistics = viewed_statistics()
     own = SpectralStatistics(("red", "nir"), ("red", "nir"), statistics.of_scene)
     features = WithViews(own, statistics)
     names = own.names + features.view_names
     assert names[-1] == "old:seen_mean"
-    assert [name for name in names if "nd" in name] == ["ndvi", "old:ndvi"]
-    per_band = len([name for name in own.names if name.startswith("red")])
-    for band in statistics.bands[:-1]:
-        assert len([name for name in names if name.startswith(f"{band}_")]) == per_band
+    assert [name for name in names if "nd" in name] == ["ndvi"]
+    of_each = {"red": 10, "nir": 10, "old:B4": 2, "old:B8": 2, "old:slope": 2, "old:change:red": 4}
+    for band, count in of_each.items():
+        assert len([name for name in names if name.startswith(f"{band}_")]) == count
     patches = np.random.default_rng(0).random((3, 7, 4, 4)).astype(np.float32) + 1
     patches[:, 6] = [[[1.0]], [[0.5]], [[0.0]]]
     found = dict(zip(names, features(patches).T, strict=True))
     assert found["old:B8_mean"][:2] == pytest.approx(patches[:2, 3].mean(axis=(1, 2)))
     assert found["old:change:red_mean"][:2] == pytest.approx(patches[:2, 5].mean(axis=(1, 2)))
-    red, nir = patches[:2, 2], patches[:2, 3]
-    assert found["old:ndvi"][:2] == pytest.approx(((red - nir) / (nir + red)).mean(axis=(1, 2)))
+    change = patches[:2, 5].reshape(2, -1)
+    assert found["old:change:red_q98"][:2] == pytest.approx(np.quantile(change, 0.98, axis=1))
+    assert found["old:B4_spread"][:2] == pytest.approx(
+        np.log(patches[:2, 2].std(axis=(1, 2)) + 1e-3)
+    )
     assert found["old:seen_mean"].tolist() == [1, 0.5, 0]
     assert np.array_equal(found["ndvi"], own(patches[:, :2])[:, own.names.index("ndvi")])
     unknown = {name for name, values in found.items() if np.isnan(values).any()}
@@ -109,7 +112,7 @@ def test_the_table_of_a_pool_with_views(frozen: bool, tmp_path: Path) -> None:
     assert len(table.names) == table.values.shape[1]
     columns = dict(zip(table.names, table.values.T, strict=True))
     views = [name for name in table.names if name.startswith("old:")]
-    assert len(views) == 4 * 10 + 1 + 1  # four bands, NDVI, and whether it is seen
+    assert len(views) == 3 * 2 + 4 + 1  # three bands, the change, and whether it is seen
     for name in views[:-1]:
         assert (columns[name][::2] == columns[name][0]).all()
         assert columns[name][0] == pytest.approx(0, abs=1e-6)

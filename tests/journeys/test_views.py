@@ -229,6 +229,10 @@ def test_settings_of_a_view_in_a_file(folder: Path, tmp_path: Path, owl: Owl) ->
     assert "View old: 1 band of 1 scene, shows 50 % of the patches\n" in made.out, made.err
     run = Run(tmp_path / "run")
     assert run.index.statistics.bands == ("red", "nir", "old:band_2", "old:seen")
+    place = from_origin(ORIGIN[0] + 9_000, ORIGIN[1], 10, 10)
+    far = write_raster(tmp_path / "far.tif", mask, transform=place)
+    dry = owl("init", tmp_path / "other", *words, "--view", f"far={far}", "--dry-run")
+    assert "view 'far' shows none of the patches" in dry.err
     for view, fault in (
         ("a:b=x.tif", "--views.a:b|'a:b' cannot name a view"),
         ("old", "'old' does not name a view; write NAME=PATH"),

@@ -212,6 +212,9 @@ class TestFiles:
         file = torch_file(tmp_path / "five.pth", for_bands(state_of(), 5))
         read = weights.read("resnet18", file, (None, "red", None, None, None))
         assert band_numbers(read.tensors[FIRST]) == [0, 1, 2, 3, 4]
+        viewed = weights.read("resnet18", file, (None, "red", *[None] * 5), 5)  # and two of a view
+        expected = [number * 5 / 7 for number in (0, 1, 2, 3, 4, 2, 2)]  # the mean of the others
+        assert band_numbers(viewed.tensors[FIRST]) == pytest.approx(expected)
         with pytest.raises(ConfigError, match=r"five\.pth: conv1\.weight takes 5 bands"):
             weights.read("resnet18", file, ("red", "nir"))
 

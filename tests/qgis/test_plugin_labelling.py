@@ -88,6 +88,23 @@ def test_an_answer_comes_from_a_pressed_key_not_from_a_held_one(opened, iface, l
     assert labels(path)[:2] == ["absent", None]
 
 
+def test_a_held_key_answers_once_even_if_qt_takes_it_for_many(opened, iface, labels):
+    """On a slow X11, the release and the press of a repetition come apart; both have one time."""
+    from qgis.PyQt.QtCore import QCoreApplication, QEvent
+    from qgis.PyQt.QtGui import QKeyEvent
+
+    path = opened("binary")
+    press, release = QEvent.Type.KeyPress, QEvent.Type.KeyRelease
+    for kind, time in (
+        *((press, 1000), (release, 1500), (press, 1500), (release, 1530), (press, 1530)),
+        *((release, 1600), (press, 1650), (release, 1700)),  # pressed again
+    ):
+        event = QKeyEvent(kind, Qt.Key.Key_1, Qt.KeyboardModifiers(), "1", False)
+        event.setTimestamp(time)
+        QCoreApplication.sendEvent(iface.canvas, event)
+    assert labels(path)[:3] == ["absent", "absent", None]
+
+
 def test_undo_takes_back_what_is_saved_and_redo_gives_it_again(opened, press, rows, plugin):
     path = opened("binary")
     press("1", "2")

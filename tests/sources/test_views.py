@@ -13,7 +13,7 @@ import pytest
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.transform import from_origin
-from rasters import ORIGIN, coordinates, make_landsat, write_raster
+from rasters import ORIGIN, coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
@@ -25,7 +25,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.views import reading
 from owl_geo.sources.views.levels import ViewLevels
-from owl_geo.sources.views.measuring import with_views
+from owl_geo.sources.views.measuring import check_ground, with_views
 from owl_geo.sources.views.opening import open_views, shared_bands
 from owl_geo.sources.views.unopened import named_views
 
@@ -258,6 +258,13 @@ def test_what_views_show_is_said_and_nothing_is_refused(tmp_path: Path) -> None:
     for path, place in ((away, "x 509000 to 509640"), (empty, "x 500000 to 500640")):
         with pytest.raises(SourceError, match=f"view 'old' shows none of the patches.*{place}"):
             seen(pool(tmp_path), path)
+    for path, is_there in ((away, False), (empty, True), (old, True)):
+        views = open_views({"old": ViewSettings(scenes=(scene(path),))})
+        if is_there:
+            check_ground(views, pool(tmp_path).grids)
+            continue
+        with pytest.raises(SourceError, match="view 'old' shows none of the patches"):
+            check_ground(views, pool(tmp_path).grids)
     with pytest.raises(SourceError, match=r"view 'old': .*gone\.tif does not exist"):
         seen(pool(tmp_path), tmp_path / "gone.tif")
 
@@ -394,3 +401,24 @@ def test_a_raster_of_the_world_is_seen_across_180_degrees(crs: str, tmp_path: Pa
     assert found["old:band_1"].max() < -0.99  # cos 180 degrees
     lat = where_pixels_lie(GeoTiffSource(path, patch_size=SIZE), "EPSG:4326")[..., 1]
     np.testing.assert_allclose(found["old:band_2"], lat, atol=1e-3)
+
+
+def test_a_product_is_a_view_with_its_cloud_mask(tmp_path: Path) -> None:
+    classes = np.full((60, 60), 4, np.uint8)
+    classes[:, 30:] = 9  # clouds, in the east
+    product = make_safe(tmp_path, "2A", scl=classes)
+    values = np.random.default_rng(0).integers(100, 200, (2, 120, 120)).astype("uint16")
+    now = write_raster(tmp_path / "now.tif", values, crs="EPSG:32632", descriptions=("red", "nir"))
+    source = GeoTiffSource(now, patch_size=20)
+    source_with = seen(source, product, bands=("red", "B8A"))
+    # the narrow near infrared stands for the other, which the view was not asked for
+    assert source_with.bands[2:] == (
+        *("old:red", "old:B8A", "old:change:red", "old:change:nir", "old:seen"),
+    )
+    found = everything(source_with)
+    west = source.index["col_off"].to_numpy() < 60
+    assert (found["old:seen"][west] == 1).all()
+    assert (found["old:seen"][~west] == 0).all()
+    rows = windows_of(source).row_off[west][:, None] + np.arange(20)
+    expected = (1000 + 100 * 3 + rows - 1003) / 10_000  # as make_safe says, B4 has the number 3
+    np.testing.assert_allclose(found["old:red"][west][:, :, 5], expected, atol=1e-6)

@@ -58,6 +58,19 @@ def _percent(share: float) -> str:
     return "99 %" if percent == 100 and share < 1 else f"{percent} %"
 
 
+def check_ground(views: Sequence[View], grids: Mapping[str, SceneGrid]) -> None:
+    """Raise SourceError for a view that lies elsewhere than all scenes, by headers alone."""
+    readers = ReaderPool()
+    for view in views:
+        reader = ViewReader(view, readers)
+        try:
+            is_there = any(reader.overlaps(grid) for grid in grids.values())
+        except ProjError as error:
+            raise _no_way(view, error) from error
+        if not is_there:
+            raise _shows_nothing(view, grids)
+
+
 def with_views(
     source: PoolSource,
     views: Sequence[View],
@@ -139,10 +152,7 @@ class _Look:
         try:
             candidates = self._reader.may_show(self._windows)
         except ProjError as error:
-            raise SourceError(
-                f"view {self._reader.view.name!r}: there is no way from the CRS of the scenes to "
-                f"its own: {error}"
-            ) from error
+            raise _no_way(self._reader.view, error) from error
         by_scene = list(self._windows.by_scene())
         most = int(np.clip(_SAMPLE // len(by_scene), _FEWEST, _MOST))
         n_shown, is_exact = 0.0, True
@@ -198,6 +208,13 @@ def _pixels(patches: FloatArray, valid: BoolArray) -> FloatArray:
 
 def _thinned(pixels: FloatArray, most: int) -> FloatArray:
     return pixels[:, :: -(-pixels.shape[1] // most)]
+
+
+def _no_way(view: View, error: ProjError) -> SourceError:
+    return SourceError(
+        f"view {view.name!r}: there is no way from the CRS of the scenes to its own: {error}",
+        remedy="warp it to another CRS first, for example with gdalwarp",
+    )
 
 
 def _shows_nothing(view: View, grids: Mapping[str, SceneGrid]) -> SourceError:

@@ -123,6 +123,10 @@ class ViewReader:
                 break
         return _Rectangle(chunk.row, chunk.col, values, valid)
 
+    def overlaps(self, grid: SceneGrid) -> bool:
+        """Return whether the view may have a raster anywhere on a grid, by extents alone."""
+        return bool(self._extents.over(grid, Chunk(0, 0, grid.height, grid.width, 0, 0)))
+
     def may_show(self, windows: PoolWindows) -> BoolArray:
         """Return which windows lie where the view has a raster, ``(n,)``, data in it or not."""
         shown = np.zeros(len(windows), dtype=bool)
