@@ -10,7 +10,10 @@ import click
 from owl_geo.cli import options as opt
 from owl_geo.errors import OwlError
 
-FILES = ("scene.tif", "area.osm", "truth.gpkg", "README.md", "olinda/landsat.tif")
+FILES = (
+    *("scene.tif", "area.osm", "truth.gpkg", "README.md"),
+    *("next_year.tif", "clearings.gpkg", "olinda/landsat.tif"),
+)
 PATCH_SIZE = 16
 
 
@@ -28,7 +31,7 @@ def sample(folder: Path) -> None:
     a real Landsat scene comes with it. Nothing is overwritten.
     """
     _copy(folder)
-    scene, osm, truth, readme, _ = (opt.quoted(folder / name) for name in FILES)
+    scene, osm, truth, readme = (opt.quoted(folder / name) for name in FILES[:4])
     search, trial = opt.quoted(folder / "search"), opt.quoted(folder / "trial")
     click.echo(folder)
     opt.say(f"What this is and what to look for: {readme}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from searches import label
@@ -47,6 +49,19 @@ def type_in(typed: list[list[str]], start: Path, search: Path, enters: bool) -> 
         assert done.returncode == 0, f"{words}: {done.stderr}"
         if words[0] == "sample" and enters:
             folder = start / words[1]
+
+
+def test_the_page_on_change_works_as_it_is_written(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "change.md").read_text(encoding="utf-8")
+    folder = tmp_path / "change"
+    type_in(lines(page), tmp_path, folder / "felled", enters=True)
+    batch = Run(folder / "felled").batch_path(0)
+    with closing(sqlite3.connect(batch)) as connection:
+        views = connection.execute("SELECT name, path FROM views").fetchall()
+    assert [(name, Path(path).name) for name, path in views] == [("before", "scene.tif")]
+    trial = Run(folder / "trial")
+    assert trial.is_finished()
+    assert trial.rounds()[-1].metrics.positives_found >= 25  # of 43, where chance finds 6
 
 
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
