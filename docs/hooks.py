@@ -141,6 +141,8 @@ def _section(name: str, section: type[Section], *, many: bool) -> Iterator[str]:
             repeated = get_origin(field.annotation) is tuple
             heading = f"[[{name}.{key}]]" if repeated else f"[{name}.{key}]"
             yield f"### {heading}"
+            if field.description:
+                yield _escaped(f"{field.description}:")
             yield _escaped(" ".join((inner.__doc__ or "").split()))
             yield _fields(list(inner.model_fields.items()))
 
