@@ -38,7 +38,7 @@ from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_views
-from owl_geo.sources.views.opening import check_masks, open_views
+from owl_geo.sources.views.opening import check_views, open_views
 from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
@@ -191,7 +191,7 @@ def _make_index(
 ) -> _Index:
     """Tile the source and compute everything; ``before`` is the run whose index is replaced."""
     views = open_views(settings.views)
-    check_masks(views)
+    check_views(views)
     unopened = unopened_source(settings.source)
     source = unopened.open(progress=report("Tiling"), on_error=on_error)
     source.check_bands(settings.oracle.path if settings.oracle else None)

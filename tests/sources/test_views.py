@@ -26,7 +26,7 @@ from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.views import reading
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import check_ground, with_views
-from owl_geo.sources.views.opening import open_views, shared_bands
+from owl_geo.sources.views.opening import check_views, open_views, shared_bands
 from owl_geo.sources.views.unopened import named_views
 
 SIZE = 8
@@ -401,6 +401,19 @@ def test_a_raster_of_the_world_is_seen_across_180_degrees(crs: str, tmp_path: Pa
     assert found["old:band_1"].max() < -0.99  # cos 180 degrees
     lat = where_pixels_lie(GeoTiffSource(path, patch_size=SIZE), "EPSG:4326")[..., 1]
     np.testing.assert_allclose(found["old:band_2"], lat, atol=1e-3)
+
+
+def test_rasters_of_one_view_that_differ_in_units_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = write_raster(tmp_path / "a.tif", np.ones((1, 8, 8), "uint16"))
+    measured = write_raster(tmp_path / "b.tif", np.ones((1, 8, 8), "float32"))
+    for rasters, warned in (((stored, stored), False), ((stored, measured), True)):
+        scenes = tuple(
+            SceneSettings(name=f"s{n}", path=str(path)) for n, path in enumerate(rasters)
+        )
+        check_views(open_views({"old": ViewSettings(scenes=scenes)}))
+        assert ("'old:s1' has floating-point values" in caplog.text) == warned
 
 
 def test_a_product_is_a_view_with_its_cloud_mask(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from owl_geo.settings.config import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
+from owl_geo.sources.units import warn_of_mixed_units
 from owl_geo.types import BandOrigin, BandStatistics
 
 
@@ -68,11 +69,15 @@ def _opened(name: str, view: ViewSettings, known: Sequence[KnownBand]) -> View:
     )
 
 
-def check_masks(views: Sequence[View]) -> None:
-    """Warn of masks that cover a view partly; raises SourceError for one that lies elsewhere."""
+def check_views(views: Sequence[View]) -> None:
+    """Warn of masks that cover a view partly, and of rasters of one view that differ in units.
+
+    Raises SourceError for a mask that lies elsewhere.
+    """
     for view in views:
         for scene in view.scenes:
             check_mask(scene)
+        warn_of_mixed_units(scene.units for scene in view.scenes)
 
 
 _NUMBERED = re.compile(r"band_\d+")
