@@ -334,7 +334,7 @@ def _in_space(windows: Windows) -> Vectors:
 
 
 def _metres(
-    windows: Windows, row: NDArray[np.float64], col: NDArray[np.float64]
+    windows: Windows, row: NDArray[np.floating], col: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Return pixels ``(k,)`` of a scene in metres from the Earth's centre, ``(k, 3)``."""
     return metres_from_earth_centre(to_xy(windows.grid, row, col), windows.crs, windows.place)
@@ -402,7 +402,7 @@ def _between(offsets: IntArray, size: int, at: NDArray[np.float64]) -> NDArray[n
     return first + (end - first) * (at + 1) / 2
 
 
-def _weights(nodes: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights(nodes: NDArray[np.float64], at: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return what each Chebyshev node counts at each of r positions, ``(r, k)``."""
     away = at[:, None] - nodes
     hits = away == 0
