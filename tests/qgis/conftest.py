@@ -180,6 +180,17 @@ def plugin(iface):
 
 
 @pytest.fixture
+def still(iface):
+    """Let the map be drawn to its end, before its file goes."""
+
+    def still():
+        QTest.qWait(20)
+        iface.canvas.waitWhileRendering()
+
+    return still
+
+
+@pytest.fixture
 def wait_until():
     """Let QGIS go on until something holds."""
 

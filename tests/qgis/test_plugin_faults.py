@@ -118,16 +118,17 @@ def test_a_kill_between_two_answers(batch, labels):
     assert labels(path)[:4] == ["present", "absent", "unsure", None]
 
 
-def test_a_replaced_file_is_noticed_without_a_key(plugin, batch, press, messages, wait_until):
+def test_a_replaced_file_is_noticed_without_a_key(still, plugin, batch, press, messages, wait_until):
     path = batch("binary")
     other = shutil.copy(path, path.with_name("other.gpkg"))
     plugin.open(path)
+    still()
     os.replace(other, path)
     wait_until(lambda: any("was replaced" in text for text in messages()))
 
 
 def test_answers_go_into_the_file_that_took_the_batchs_place(
-    plugin, batch, press, labels, messages, iface, wait_until
+    still, plugin, batch, press, labels, messages, iface, wait_until
 ):
     path = batch("binary")
     other = shutil.copy(path, path.with_name("other.gpkg"))
@@ -143,6 +144,7 @@ def test_answers_go_into_the_file_that_took_the_batchs_place(
     plugin.open(path)
     press("1", "2")
     wait_until(lambda: not path.with_name(path.name + "-wal").exists())
+    still()
     os.replace(other, path)
     press("2")
     assert sum("was replaced" in text for text in messages()) == 1
@@ -155,10 +157,11 @@ def test_answers_go_into_the_file_that_took_the_batchs_place(
     assert labels(path)[3] == "absent"
 
 
-def test_a_deleted_file(plugin, batch, press, labels, messages, iface, read_from_outside):
+def test_a_deleted_file(still, plugin, batch, press, labels, messages, iface, read_from_outside):
     path = batch("binary")
     plugin.open(path)
     press("1", "2")
+    still()
     path.unlink()
     press("U")
     assert sum("was deleted" in text for text in messages()) == 1
@@ -169,22 +172,25 @@ def test_a_deleted_file(plugin, batch, press, labels, messages, iface, read_from
     assert [label for _, label, _ in seen][:3] == ["absent", "present", "unsure"]
 
 
-def test_a_file_deleted_after_its_answers_were_saved(plugin, batch, press, labels):
+def test_a_file_deleted_after_its_answers_were_saved(still, plugin, batch, press, labels):
     path = batch("binary")
     plugin.open(path)
     press("1", "2")
+    still()
     path.unlink()
     QgsProject.instance().clear()
     (rescued,) = path.parent.glob("binary-answers-*.gpkg")
     assert labels(rescued)[:3] == ["absent", "present", None]
 
 
-def test_a_file_that_was_moved_away_and_came_back(plugin, batch, press, labels, wait_until):
+def test_a_file_that_was_moved_away_and_came_back(still, plugin, batch, press, labels, wait_until):
     path = batch("binary")
     plugin.open(path)
     away = path.with_name("away.gpkg")
+    still()
     path.rename(away)
     press("1")
+    still()
     away.rename(path)
     wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     assert labels(path)[0] == "absent"
