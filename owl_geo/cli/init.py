@@ -138,8 +138,8 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     metavar="NAME=PATH[,PATH...]",
     shell_complete=opt.files,
     help="Further rasters of the same ground, such as an earlier date (before='2019/*.SAFE'), "
-    "radar or terrain: the model sees them, and of bands that a view shares with the scenes what "
-    "changed. Any CRS, pixel size and coverage. Repeat for more views.",
+    "radar or terrain: the model sees them, and what changed in bands that the scenes have too. "
+    "Repeat for more views.",
 )
 @click.option(
     "--osm",

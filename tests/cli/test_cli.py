@@ -17,7 +17,8 @@ import pytest
 import rasterio
 import shapely
 from commands import one_error, owl
-from rasters import coordinates, write_raster
+from rasterio.transform import from_origin
+from rasters import ORIGIN, coordinates, write_raster
 from searches import label
 
 from owl_geo import Run
@@ -199,11 +200,16 @@ def test_a_scene_that_was_replaced_is_noticed(tmp_path) -> None:
     assert "scene 's' was replaced" in one_error(owl("query", "r", cwd=tmp_path))
 
 
+def east(number: int) -> rasterio.Affine:
+    """The grid of the tile that lies so many kilometres east of the first."""
+    return from_origin(ORIGIN[0] + 1000 * number, ORIGIN[1], 10, 10)
+
+
 @pytest.fixture
 def tiles(tmp_path) -> Path:
     """Two scenes of one name, and one that is no image."""
-    for folder in ("x", "y"):
-        write_raster(tmp_path / "t" / folder / "B.tif", coordinates(32, 32))
+    for number, folder in enumerate(("x", "y")):
+        write_raster(tmp_path / "t" / folder / "B.tif", coordinates(32, 32), transform=east(number))
     (tmp_path / "t" / "text.tif").write_text("no image")
     return tmp_path
 
@@ -220,7 +226,7 @@ def test_many_scenes_as_a_batch_job(tiles) -> None:
     assert lines[-1] == "Next: owl-geo query r"
     (failed,) = made.stderr.splitlines()
     assert re.match(r"warning: failed: text: cannot open .*text\.tif", failed)
-    write_raster(tiles / "t" / "z" / "B.tif", coordinates(32, 32))
+    write_raster(tiles / "t" / "z" / "B.tif", coordinates(32, 32), transform=east(2))
     more = owl("add", "r", "--scene", "t/**/*.tif", "--on-error", "skip", cwd=tiles)
     assert more.returncode == 3
     assert "r: 16 new patches, 48 in all" in more.stdout

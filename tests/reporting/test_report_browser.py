@@ -63,7 +63,7 @@ def reports(tmp_path_factory) -> dict[str, Path]:
         folder / "full",
         {
             "source": {"kind": "geotiff", "patch_size": 8, "scenes": scenes},
-            "views": {"before" * 9: {"scenes": scenes[:1]}, "b": {"scenes": scenes[1:]}},
+            "views": {"before" * 6: {"scenes": scenes[:1]}, "b": {"scenes": scenes[1:]}},
             "classes": classes,
             "positive": classes[1],
             "loop": {"initial": 12, "batch_size": 6},

@@ -67,7 +67,7 @@ def run(tmp_path_factory) -> Run:
     )
     views = {
         "before": {"scenes": [scene(same), scene(coarse)]},
-        "height & more": {"scenes": [scene(height)]},
+        "height_and_more": {"scenes": [scene(height)]},
     }
     run = make(folder / "run", views)
     owl_geo.query(run, device="cpu")
@@ -87,7 +87,7 @@ def positions(run: Run, *patches: str) -> list[int]:
 def test_a_view_is_read_where_the_patch_lies(run: Run, survey: Survey) -> None:
     at = positions(run, "a/16/40", "b/40/8", "b/0/80", "c/8/8")
     before, height = views_of(survey, [*at, at[0]])
-    assert (before.name, height.name) == ("before", "height & more")
+    assert (before.name, height.name) == ("before", "height_and_more")
     assert sorted(before.values) == sorted(at[:2])
     # the first raster comes first where both have something
     np.testing.assert_array_equal(before.values[at[0]], coordinates(96, 96)[:, 16:24, 40:48])
@@ -121,7 +121,7 @@ def test_the_gallery_has_them_beside_the_scene(run: Run, survey: Survey) -> None
     n = sum(len(view.values) for view in views.values())
     assert 0 < len(of_views) == n < 24
     assert page.text.count("not covered") == 24 - n
-    assert "the run's views (before, height & more)" in page.text
+    assert "the run's views (before, height_and_more)" in page.text
     ids = run.patches["patch_id"].tolist()
     for alt, data in of_views:
         name, _, patch = alt.removeprefix("View ").partition(" of patch ")
@@ -161,7 +161,7 @@ def test_a_view_that_cannot_be_read_is_left_out(run: Run, survey: Survey, caplog
         away.rename(height)
     assert list(before.values) == at[:1]
     assert gone.values == {}
-    assert "view 'height & more': height is not shown" in caplog.text
+    assert "view 'height_and_more': height is not shown" in caplog.text
 
 
 def test_without_views_the_report_is_as_it_was(tmp_path: Path) -> None:

@@ -378,7 +378,9 @@ def test_any_name_of_a_file_is_a_name_of_a_scene_whose_maps_stay_in_their_folder
     for name in NAMES:
         shutil.copy(first, scenes / f"{name}.tif")
     options = [part for name in NAMES for part in ("--scene", scenes / f"{name}.tif")]
-    owl.init(first, *options, "--initial", 8).done()
+    config = owl.folder / "each.toml"
+    config.write_text('[source]\nsame_ground = "keep"\n')
+    owl.init(first, *options, "--initial", 8, "--config", config).done()
     run = Run(owl.folder / "run")
     assert len(run.patches) == 4 * (1 + len(NAMES))
     assert len(set(run.grids)) == 1 + len(NAMES)

@@ -189,6 +189,7 @@ def test_a_run_on_files_grows_by_others_and_opens_again(tmp_path: Path) -> None:
     may = files(tmp_path, "d1_10", "d1_20", "d1_30", name="may")
     scenes = [may.model_dump(exclude_none=True)]
     source = {"kind": "geotiff", "patch_size": 4, "scenes": scenes, "bands": ["d1_20"]}
+    source["same_ground"] = "keep"
     run = owl_geo.init(tmp_path / "run", {"source": source, "loop": {"initial": 4}}).run
     june = files(tmp_path, "d2_30", "d2_20", "d2_10", name="june")
     owl_geo.add(run.path, [f"june={','.join(june.files)}"])
