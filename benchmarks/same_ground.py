@@ -86,7 +86,7 @@ def _settings(paths: list[Path]) -> GeoTiffSettings:
 
 
 def _written(folder: Path, grid: SceneGrid) -> Path:
-    """Write a scene of one band of noise."""
+    """Write a scene as most are: four bands of 16 bits with a no-data value."""
     rng = np.random.default_rng(int(grid.name[1:]))
     path = folder / f"{grid.name}.tif"
     with rasterio.open(
@@ -95,12 +95,13 @@ def _written(folder: Path, grid: SceneGrid) -> Path:
         driver="GTiff",
         height=grid.height,
         width=grid.width,
-        count=1,
-        dtype="uint8",
+        count=4,
+        dtype="uint16",
+        nodata=0,
         crs=grid.crs,
         transform=rasterio.Affine(*grid.transform),
     ) as file:
-        file.write(rng.integers(1, 256, (1, grid.height, grid.width), dtype=np.uint8))
+        file.write(rng.integers(1, 4000, (4, grid.height, grid.width), dtype=np.uint16))
     return path
 
 

@@ -98,7 +98,7 @@ def feature_table(
     """
     n = len(source.index) if n_scaled is None else n_scaled
     sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
-    commons = _common_names(source, statistics)
+    commons = _common_names(statistics)
     recipe: dict[str, object] = {
         "version": _VERSION,
         "bands": source.bands,
@@ -174,7 +174,7 @@ def _own_embedder(
     own = statistics.of_scene
     backbone = frozen_embedder(
         model.kind,
-        own.common_names or common_names(own.bands),
+        _common_names(own),
         model.weights,
         own,
         patches,
@@ -211,7 +211,7 @@ def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings
     """Return the function that computes features without learned weights of the scene's bands."""
     kind: type[Features] = chosen(MODELS, model.features)
     own = statistics.of_scene
-    commons = own.common_names or common_names(own.bands)
+    commons = _common_names(own)
     if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
     return kind(own.bands, commons, own)
@@ -228,9 +228,9 @@ def _view_names(statistics: BandStatistics) -> tuple[str, ...]:
     return WithViews(lambda patches: patches, statistics).view_names
 
 
-def _common_names(source: PatchSource, statistics: BandStatistics) -> tuple[str | None, ...]:
+def _common_names(statistics: BandStatistics) -> tuple[str | None, ...]:
     """Return what the bands are; of a run that has not written it down, what their names say."""
-    return statistics.common_names or common_names(source.bands)
+    return statistics.common_names or common_names(statistics.bands)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Blocks:
 
     def __init__(self, windows: PoolWindows) -> None:
         self.windows = windows
+        self._known: dict[tuple[int, int, int], IntArray] = {}  # a draw is repeated many times
 
     def at(self, pixels: int, down: int = 0, right: int = 0) -> IntArray:
         """Return a number for the block in which each window's pixel (down, right) lies, ``(n,)``.
@@ -57,6 +58,12 @@ class Blocks:
         A block is ``pixels`` pixels wide and high, in those of the first scene of a region, and at
         least as wide as ``pixels`` of any scene there.
         """
+        where = pixels, down, right
+        if where not in self._known:
+            self._known[where] = self._computed(pixels, down, right)
+        return self._known[where]
+
+    def _computed(self, pixels: int, down: int, right: int) -> IntArray:
         numbers = np.empty(len(self.windows), dtype=np.int64)
         for region, (rows, frame) in enumerate(self._frames):
             for positions, windows in self.windows.take(rows).by_scene():

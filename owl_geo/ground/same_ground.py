@@ -30,8 +30,8 @@ _SOME = 1e-3  # of the smaller window: less than that is rounding
 _ROUNDING = 1e-6  # of a window
 
 _WIDEST_PLANE = 1e7  # metres: in a wider plane a place may have two positions
-_CELL = 4.0  # edges of the largest window
-_PER_CELL = 64  # windows that are compared at once: what four scenes have in a cell
+_CELL = 2.0  # edges of the largest window
+_PER_CELL = 16  # windows that are compared at once: what four scenes have in a cell
 _FEWEST = 20_000  # windows that are compared at once, however few cells there are
 
 Vectors = NDArray[np.float64]  # (n, 2) in a plane, or (n, 3) in metres from the Earth's centre

@@ -111,9 +111,10 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     run = survey.run
     size, scenes = run.settings.patch_size, len(run.grids)
     others = [name for name in run.settings.classes if name != run.settings.positive]
+    bands = run.index.statistics.of_scene.bands
     lines = [
         f"{now.patches:,} patches of {size} x {size} pixels in "
-        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(run.index.statistics.bands)}. "
+        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(bands)}. "
         f"Searched for: {run.settings.positive}, as opposed to {', '.join(others)}."
     ]
     if run.truth is not None:
@@ -121,7 +122,11 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     if not run.settings.source.is_on_earth:
         lines.append("The patches are generated and have no location on Earth.")
     parts = [paragraph(" ".join(lines)), paragraph(f"Folder: {run.path.resolve()}", "note")]
-    for scene, why in list(survey.missing.items())[:MOST_SCENES]:
+    missing = list(survey.missing.items())[:MOST_SCENES]
+    if survey.source is None:
+        parts.append(paragraph(f"No pixels can be read: {missing[0][1]}.", "note"))
+        return joined(parts)
+    for scene, why in missing:
         parts.append(paragraph(f"Scene {scene} cannot be read: {why}.", "note"))
     return joined(parts)
 

@@ -135,7 +135,8 @@ def _pixels(run: Run) -> tuple[PoolSource | None, Mapping[str, str]]:
     try:
         source, missing = present_source(run)
     except OwlError as error:
-        source, missing = None, dict.fromkeys(run.grids, str(error))
+        log.warning("no pixels can be read: %s", error)
+        return None, dict.fromkeys(run.grids, str(error))
     for name, why in missing.items():
         log.warning("scene %r cannot be read: %s", name, why)
     return source, missing

@@ -115,13 +115,8 @@ class SceneFiles:
     def check_there(self, owl_toml_path: Path) -> None:
         """Raise SourceError if a file of a scene or of a view is gone."""
         for kind, name, path in self.missing:
-            if kind == "view":
-                raise SourceError(
-                    f"view {name!r}: {path} does not exist",
-                    remedy=f"put it back, or set its new path in {owl_toml_path}",
-                )
             raise SourceError(
-                f"scene {name!r}: {path} does not exist",
+                f"{kind} {name!r}: {path} does not exist",
                 remedy=f"put it back, or set its new path in {owl_toml_path}",
             )
 

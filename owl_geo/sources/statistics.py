@@ -24,7 +24,7 @@ def band_statistics(
     known = known_bands_of(source)
     origins = tuple(band.origin for band in known)
     has_views = any(origin != OF_SCENE for origin in origins)
-    median, scale = _centre_and_spread(values)
+    median, scale = centre_and_scale(_pixels(values))
     statistics = BandStatistics(
         source.bands,
         median.astype(np.float32),
@@ -38,14 +38,21 @@ def band_statistics(
     return statistics
 
 
-def _centre_and_spread(values: FloatArray) -> tuple[AnyArray, AnyArray]:
-    """Return median and scale of each band of patches, each ``(bands,)``."""
-    bands = values.swapaxes(0, 1).reshape(values.shape[1], -1)  # (bands, pixels)
+def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:
+    """Return median and scale of each band, each ``(bands,)``, of pixels ``(bands, pixels)``.
+
+    The scale is the interquartile range over 1.349, as for a normal distribution, and never 0.
+    """
     low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
     scale = (high - low) / _NORMAL_IQR
     # mostly one value (water, fill): the quartiles coincide, the deviation may still tell
     scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
     return median, np.where(scale > 0, scale, 1.0)
+
+
+def _pixels(patches: FloatArray) -> FloatArray:
+    """Return patches ``(n, bands, height, width)`` as ``(bands, pixels)``."""
+    return patches.swapaxes(0, 1).reshape(patches.shape[1], -1)
 
 
 def _look_where_seen(statistics: BandStatistics, view: str, values: FloatArray) -> None:
@@ -58,8 +65,8 @@ def _look_where_seen(statistics: BandStatistics, view: str, values: FloatArray) 
     shown = values[:, seen].any(axis=(1, 2))
     bands = [*statistics.of(view, "values"), *statistics.of(view, "change")]
     if shown.any() and not shown.all():
-        statistics.median[bands], statistics.scale[bands] = _centre_and_spread(
-            values[shown][:, bands]
+        statistics.median[bands], statistics.scale[bands] = centre_and_scale(
+            _pixels(values[shown][:, bands])
         )
 
 

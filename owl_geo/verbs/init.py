@@ -410,4 +410,7 @@ def _describe_truth(truth: pd.DataFrame) -> list[str]:
             f"{name}: {len(part)} patches: {shares or 'none'}"
             + (f", {unknown} without truth" if unknown else "")
         )
+    neither = int((truth["held_out"] & ~truth["tested"]).sum())
+    if neither:
+        lines.append(f"neither: {neither} patches on ground that the held-out ones show in part")
     return lines

@@ -222,6 +222,8 @@ def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:
         if part is None:
             raise
         source, missing = part
+        if not missing:  # the scenes are not what is wrong, but perhaps a view
+            raise
         return run.with_views(source), missing
 
 

@@ -16,8 +16,6 @@ from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.unopened import SameGround
 from owl_geo.types import IntArray
 
-Scores = NDArray[np.float64]
-
 
 def take_each_place_once(source: PoolSource, rule: SameGround) -> bool:
     """Leave out of a source what shows ground that another of its scenes shows better.
@@ -85,7 +83,7 @@ def _rank_in(source: PoolSource, windows: PoolWindows, rule: SameGround) -> IntA
 
 
 def _rank(
-    windows: PoolWindows, rule: SameGround, dates: Mapping[str, date], valid: Scores
+    windows: PoolWindows, rule: SameGround, dates: Mapping[str, date], valid: NDArray[np.float64]
 ) -> IntArray:
     """Return the order in which patches are taken, ``(n,)``: 0 is the first."""
     if rule == "first":

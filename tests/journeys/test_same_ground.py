@@ -127,7 +127,11 @@ def test_dates_that_are_kept_are_asked_once(
 ) -> None:
     source = {"same_ground": "keep"} | ({"stride": strides} if strides else {})
     made = with_oracle(tmp_path, dates, source=source, evaluation={"split": split})
-    run = init(tmp_path / "r", made).run
+    summary = init(tmp_path / "r", made)
+    run = summary.run
+    assert run.truth is not None
+    neither = int((run.truth["held_out"] & ~run.truth["tested"]).sum())
+    assert summary.truth[2].startswith(f"neither: {neither} patches ")
     assert len(run.patches) == 2 * (N if strides is None else 23**2)
     assert owl(["run", str(run.path), "-q"]) == 0
     again = Run(run.path)

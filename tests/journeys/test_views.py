@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from in_process import Owl
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasters import ORIGIN, write_raster
+from report_page import Page
 from searches import label
 
-from owl_geo import Run, add, ingest, init, predict, predict_array, predictions, query
+from owl_geo import Run, add, ingest, init, predict, predict_array, predictions, query, report
 from owl_geo.errors import RunError, SourceError
 from owl_geo.measures.metrics import roc_auc
 from owl_geo.verbs.init import update
@@ -200,8 +202,12 @@ def test_a_view_that_changed_or_is_gone_is_named(
     with pytest.raises(SourceError, match=r"view 'before': .*view\.tif does not exist; put it"):
         _ = Run(run.path).source
     assert owl("query", run.path).err.count("view 'before': ") == 1
-    with pytest.raises(SourceError, match="view 'before': "):
+    with pytest.raises(SourceError, match=r"view 'before': .*view\.tif does not exist; put it"):
         predict(Run(run.path), on_error="skip", overwrite=True)
+    caplog.clear()
+    page = Page(report(Run(run.path)))
+    assert re.search(r"No pixels can be read: view 'before': .*does not exist; put it", page.text)
+    assert "Scene a cannot be read" not in page.text
 
 
 def test_a_moved_view_is_the_same(folder: Path, tmp_path: Path) -> None:

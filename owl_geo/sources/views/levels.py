@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from owl_geo.types import AnyArray, FloatArray
-
-_NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
+from owl_geo.sources.statistics import centre_and_scale
+from owl_geo.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -127,14 +126,7 @@ def _finite(values: Any) -> FloatArray:
 
 
 def _spread(bands: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return median and scaled interquartile range of each band, ``(k,)``, of ``(k, pixels)``.
-
-    A band that is mostly one value has its deviation for a scale, one that is only that has 1.
-    """
-    low, median, high = np.quantile(bands, [0.25, 0.5, 0.75], axis=1)
-    scale: AnyArray = (high - low) / _NORMAL_IQR
-    scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
-    scale = np.where(scale > 0, scale, 1.0)
-    return median.astype(np.float32), np.maximum(scale, np.finfo(np.float32).tiny).astype(
-        np.float32
-    )
+    """Return median and scale of each band, float32 ``(k,)``, of pixels ``(k, pixels)``."""
+    median, scale = centre_and_scale(bands)
+    least = np.finfo(np.float32).tiny
+    return median.astype(np.float32), np.maximum(scale, least).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.opening import View, bands_of, shared_bands
 from owl_geo.sources.views.reading import Seen, Strips, ViewReader
-from owl_geo.types import FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 
 class ViewedSource(PoolSource):
@@ -113,6 +114,11 @@ class ViewedSource(PoolSource):
         return self._source.labels
 
     @property
+    def dates(self) -> Mapping[str, datetime.date]:
+        """The day on which each scene of the other source was taken, as far as it is known."""
+        return self._source.dates
+
+    @property
     def failed(self) -> tuple[FailedScene, ...]:
         """Scenes of the other source that were left out."""
         return self._source.failed
@@ -122,9 +128,17 @@ class ViewedSource(PoolSource):
         """What became of the windows of each scene."""
         return self._source.summary
 
+    def keep(self, rows: BoolArray) -> None:
+        """Leave out all patches but those marked in ``rows``, ``(n,)``."""
+        self._source.keep(rows)
+        self._forget_index()
+
     def leave_out(self, scenes: Sequence[FailedScene]) -> None:
         """Leave out scenes that turned out to be of no use; raises NoSceneLeft where all are."""
         self._source.leave_out(scenes)
+        self._forget_index()
+
+    def _forget_index(self) -> None:
         for name in ("_all_windows", "_starts"):
             self.__dict__.pop(name, None)
 
