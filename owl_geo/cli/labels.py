@@ -54,6 +54,20 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     click.echo(f"{path}: {len(table)} {'labels' if consensus else 'answers'}")
 
 
+def _meanings(
+    _ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Return the label that each value means, of ``3=present,1=absent``; None if none is given."""
+    meanings: dict[str, str] = {}
+    for pair in (pair for text in texts for pair in text.split(",")):
+        value, equals, label = (part.strip() for part in pair.rpartition("="))
+        if not (value and equals and label):
+            raise click.BadParameter(f"{pair!r} is not VALUE=NAME, such as 3=present")
+        if meanings.setdefault(value, label) != label:
+            raise click.BadParameter(f"{value!r} means both {meanings[value]!r} and {label!r}")
+    return meanings or None
+
+
 @labels.command(
     "import",
     cls=opt.Command,
@@ -65,9 +79,19 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
 @click.option("--label", metavar="NAME", help="What the sites show.  [the class searched for]")
 @click.option("--column", metavar="NAME", help="The attribute that holds what each site shows.")
 @click.option(
+    "--values",
+    multiple=True,
+    callback=_meanings,
+    metavar="VALUE=NAME,...",
+    help="What values of the column, or of a raster, mean.",
+)
+@click.option(
     "--share",
     type=float,
-    help="Share of a patch that a polygon must cover to answer it.  [0.5]",
+    help="Share of a patch that a polygon or a raster's class must cover to answer it.  [0.5]",
+)
+@click.option(
+    "--crs", metavar="CRS", help="The CRS of a file that names none, for example EPSG:32617."
 )
 @click.option("--annotator", help="Who answered, if the file does not say.  [your login name]")
 @opt.common
@@ -76,15 +100,20 @@ def import_(
     path: str,
     label: str | None,
     column: str | None,
+    values: dict[str, str] | None,
     share: float | None,
+    crs: str | None,
     annotator: str | None,
 ) -> None:
     """Import known sites, or answers from a GeoPackage (layer labels) or a CSV with patch_id.
 
     Sites are points, lines or polygons in any vector format and any CRS, FILE or
-    FILE|layername=NAME, or a CSV with longitudes and latitudes. A point answers the patch it lies
-    in, a line those it crosses, a polygon those it covers by --share; a smaller polygon answers the
-    patch that holds its centre. Where patches overlap, the nearest answers.
+    FILE|layername=NAME, or a CSV with coordinates (lon and lat, x and y, WKT). A point answers the
+    patch it lies in, a line those it crosses, a polygon those it covers by --share; a smaller
+    polygon answers the patch that holds its centre. Where patches overlap, the nearest answers.
+
+    In a raster of classes, --values says what its values mean, such as 3=present,1=absent. Each
+    answers the patches of which it covers --share.
 
     A file of answers needs the columns patch_id and label; annotator, labelled_at, batch_id, round
     and comment are optional. For labelled batches, use `owl-geo ingest`.
@@ -100,7 +129,9 @@ def import_(
         annotator=annotator or login_name(),
         label=label,
         column=column,
+        values=values,
         share=share,
+        crs=crs,
     )
     click.echo(stored_line(done))
     for line in [] if done.placed is None else done.placed.lines():

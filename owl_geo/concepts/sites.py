@@ -1,14 +1,15 @@
-"""Which patches known places lie in: points, lines and polygons of a layer in any CRS.
+"""Which patches known places lie in: points, lines and polygons, or a raster of classes, anywhere.
 
 A point lies in one patch, a line in those that it crosses, a polygon in those of which it covers a
 given share, or, where it is smaller than that, in the patch that holds its centre. Where patches
 overlap, that with the nearest centre is meant. Patches are found by arithmetic on the grid of their
-scene; polygons are made only of those near a line or a polygon.
+scene; polygons are made only of those near a line or a polygon. A class of a raster lies in the
+patches of which it covers the share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,10 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.concepts.areas import PolygonLayer, shares_of_each
+from owl_geo.concepts.extents import check_touches, touched_scenes
 from owl_geo.concepts.pool import Part, Pool
+from owl_geo.concepts.rasters import class_shares_of_raster
+from owl_geo.concepts.rasters import extent as extent_of
 from owl_geo.ground.grid import bounds, pixel_of
 from owl_geo.ground.projections import metres_from_earth_centre
 from owl_geo.ground.same_ground import SharedGround
@@ -71,6 +75,69 @@ def locate(geometries: AnyArray, crs: CRS, pool: Pool, *, share: float) -> Sites
     here = np.zeros(len(geometries), dtype=bool)
     here[owner[_in_a_scene(pieces, crs, pool, lost[owner])]] = True
     return Sites(pairs[0], pairs[1], lost & here, lost & ~here)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Which classes a raster has in n patches.
+
+    Args:
+        patch: a patch's position in the pool ``(k,)``.
+        code: the class that covers the share of it ``(k,)``; each pair of both comes once.
+        exist: which classes any patch has a pixel of ``(c,)``.
+        others: whether any patch has a pixel of none of them.
+        without: patches that have no data in the raster, or lie beyond it.
+    """
+
+    patch: IntArray
+    code: IntArray
+    exist: BoolArray
+    others: bool
+    without: int
+
+
+def locate_classes(
+    path: str, values: Sequence[Sequence[float]], pool: Pool, *, share: float
+) -> Mapped:
+    """Return which patches the classes of a raster cover, by at least ``share`` of the patch.
+
+    ``values`` are those of each of c classes. A place that several scenes show is there once, from
+    the one in which a class covers most. Raises LayerError where the raster cannot be read, or
+    covers none of the patches.
+    """
+    extent = extent_of(path)
+    check_touches(path, extent, pool)
+    flat = [value for group in values for value in group]
+    owner = np.repeat(np.arange(len(values)), [len(group) for group in values])
+    touched = touched_scenes(extent, pool)
+    covers, with_data = np.zeros((len(pool), len(values))), np.zeros(len(pool))
+    for scene in pool.scenes:
+        if scene.windows.grid.name not in touched:
+            continue
+        of_data, has_data = class_shares_of_raster(path, scene.windows, flat)
+        with_data[scene.positions] = has_data
+        for column in range(len(values)):
+            of_class = of_data[:, owner == column].sum(axis=1)
+            covers[scene.positions, column] = of_class * has_data  # of the patch, not of its data
+    patch, code = np.nonzero(covers >= max(share - _ROUNDING, _ROUNDING))
+    if len(pool.scenes) > 1 and len(patch):
+        kept, row = np.unique(patch, return_inverse=True)
+        once = SharedGround(pool.windows.take(kept)).once(-covers[kept].max(axis=1))[row]
+        patch, code = patch[once], code[once]
+    others = bool((covers.sum(axis=1) < with_data - _ROUNDING).any())
+    exist = np.asarray(covers.any(axis=0))
+    return Mapped(patch, code, exist, others, int((with_data == 0).sum()))
+
+
+def answered_names(patch: IntArray, answered: IntArray, shared: SharedGround | None) -> IntArray:
+    """Return for each patch the one that shows its place and has an answer: mostly itself."""
+    if shared is None:
+        return patch
+    found, open_ = patch.copy(), ~np.isin(patch, answered)
+    rows, back = np.unique(patch[open_], return_inverse=True)
+    other = shared.shown_as(rows, answered)[back]
+    found[open_] = np.where(other >= 0, other, patch[open_])
+    return found
 
 
 def _pieces(geometries: AnyArray) -> tuple[AnyArray, IntArray]:

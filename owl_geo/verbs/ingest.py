@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
-from owl_geo.verbs.sites import IMPORTED, SHARE, Placed, answers_at, is_sites
+from owl_geo.verbs.sites import IMPORTED, AsSites, Placed, answers_at, is_sites
 
 log = logging.getLogger("owl_geo")
 
@@ -114,7 +114,9 @@ def import_answers(
     annotator: str,
     label: str | None = None,
     column: str | None = None,
+    values: Mapping[str, str] | None = None,
     share: float | None = None,
+    crs: str | None = None,
 ) -> Ingested:
     """Import answers that are not a batch of this run: an export, a table of your own, or sites.
 
@@ -124,7 +126,9 @@ def import_answers(
     but no label withdraws the annotator's earlier answer.
 
     Sites are the points, lines or polygons of any other vector file, or of a CSV with coordinates,
-    in any CRS; they answer the patches that they lie in. Answers that others gave stay.
+    or the classes of a raster, in any CRS; they answer the patches that they lie in. A place that
+    several scenes show is answered under the name that has an answer already. Answers that others
+    gave stay.
 
     Args:
         run: the run, or its folder.
@@ -132,23 +136,27 @@ def import_answers(
         annotator: who answered, where the file does not say.
         label: what sites show; None = the run's positive class.
         column: the attribute that holds what each site shows, instead of ``label``.
-        share: of a patch, that a polygon must cover to answer it; None = a half. A smaller polygon
-            answers the patch that holds its centre.
+        values: what each value of the column, or of a raster, means: ``{"3": "present"}``. None =
+            the names of the classes in a column, and their numbers, from 0 on, in a raster.
+        share: of a patch, that a polygon or a class of a raster must cover to answer it; None = a
+            half. A smaller polygon answers the patch that holds its centre.
+        crs: the CRS of a vector file that has none: ``EPSG:32617``. Coordinates of a CSV are taken
+            for degrees where they can be.
 
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
     run = Run.of(run)
+    options = AsSites(label, column, values, share, crs)
     if is_sites(os.fspath(path)):
-        return _import_sites(run, os.fspath(path), annotator, label, column, share)
+        return _import_sites(run, os.fspath(path), annotator, options)
     path = Path(os.fspath(path).removesuffix(f"|layername={LABELS_LAYER}"))
     read = read_answers(path)
-    for name, value in (("label", label), ("column", column), ("share", share)):
-        if value is not None:
-            raise ConfigError(
-                f"{path} holds answers to patches, and --{name} is for sites",
-                remedy=f"leave out --{name}",
-            )
+    for name in options.given:
+        raise ConfigError(
+            f"{path} holds answers to patches, and --{name} is for sites",
+            remedy=f"leave out --{name}",
+        )
     rows = read.rows
     is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
     answered = _at_their_places(run, path, rows[is_answer], read.corners[is_answer])
@@ -188,19 +196,9 @@ def import_answers(
     )
 
 
-def _import_sites(
-    run: Run,
-    path: str,
-    annotator: str,
-    label: str | None,
-    column: str | None,
-    share: float | None,
-) -> Ingested:
+def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:
     store = run.labels
-    share = SHARE if share is None else share
-    found = answers_at(
-        run, path, store, annotator=annotator, label=label, column=column, share=share
-    )
+    found = answers_at(run, path, store, options, annotator=annotator)
     footprints = run.footprints([answer.patch_id for answer in found.new])
     appended = store.append(found.new, footprints)
     counts = pd.Series([answer.label for answer in found.answers], dtype=object).value_counts()

@@ -198,3 +198,12 @@ def test_a_run_whose_tests_hold_all_examples_is_not_made(tmp_path: Path, scene: 
     )
     with pytest.raises((LayerError, RunError), match="held out"):
         init(tmp_path / "run", settings, examples=sites(tmp_path / "k.gpkg", (4, 4)))
+
+
+def test_a_raster_of_several_classes_is_no_example(tmp_path: Path, scene: Path) -> None:
+    classes = np.ones((1, ROWS * SIZE, ROWS * SIZE), dtype="uint8")
+    classes[0, :SIZE, :SIZE] = 0
+    path = rasters.write_raster(tmp_path / "classes.tif", classes)
+    with pytest.raises(ConfigError, match=r"is a raster, not points, lines or polygons"):
+        init(tmp_path / "run", tables(scene), examples=path)
+    assert not (tmp_path / "run").exists()

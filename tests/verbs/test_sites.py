@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import rasters
 import shapely
+from rasterio.transform import from_origin
 
 from owl_geo import Run, import_answers, init
 from owl_geo.cli import _run as owl
@@ -203,6 +207,223 @@ def test_mistakes_store_nothing(
         import_answers(run, path, annotator="ben", **options)
     assert re.search(text, str(caught.value))
     assert run.labels.history().empty
+
+
+RASTER = [  # patches of 80 m, as 2 x 2 pixels of 40 m; 9 is no data
+    [1, 1, 2, 2, 0, 0],
+    [1, 1, 2, 0, 0, 0],
+    [9, 9, 1, 2, 2, 9],
+    [9, 9, 1, 2, 9, 9],
+]
+
+
+def classes(path: Path, values: list[list[int]] = RASTER, **options: Any) -> Path:
+    """A raster whose upper left corner is that of the scene."""
+    array = np.array([values], dtype=np.uint8)
+    return rasters.write_raster(path, array, **{"pixel": 40.0, "nodata": 9} | options)
+
+
+def test_a_raster_of_classes_answers_what_its_values_cover(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made(tmp_path)
+    path = classes(tmp_path / "c.tif")
+    command = ["labels", "import", str(run.path), str(path), "--annotator", "ben"]
+    assert owl([*command, "--values", "2=present, 0=absent"]) == 0
+    # three quarters of 2; all of 0; half of 2 beside half of 1; a quarter of 2 beside no data
+    assert labels(run) == {"s/0/8": "present", "s/0/16": "absent", "s/8/8": "present"}
+    told = capsys.readouterr().out
+    assert "1 absent, 2 present" in told
+    assert "2 = present, 0 = absent: a class covers 50 % of 3 of 64 patches" in told
+    assert "59 patches beyond the raster, or without data in it" in told  # 58 beyond it
+    import_answers(run, path, annotator="ben", values={"2": "present"}, share=0.25)
+    assert labels(run)["s/8/16"] == "present"
+    again = import_answers(run, path, annotator="ben", values={"2": "present"}, share=0.25)
+    assert (again.new, again.unchanged) == (0, 3)
+
+
+def test_a_raster_in_another_crs_and_partly_beyond(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    # fine pixels in degrees, over the lower right of the scene and far beyond it
+    west, north = (
+        gpd.GeoSeries([shapely.Point(at(6, 6))], crs=rasters.UTM).to_crs(4326).iloc[0].coords[0]
+    )
+    path = classes(
+        tmp_path / "c.tif",
+        [[1] * 60] * 60,
+        crs="EPSG:4326",
+        transform=from_origin(west, north, 1e-4, 1e-4),
+    )
+    import_answers(run, path, annotator="ben", values={"1": "absent"})
+    assert labels(run) == {f"s/{8 * r}/{8 * c}": "absent" for r in (6, 7) for c in (6, 7)}
+
+
+def test_values_are_class_numbers_only_where_that_is_sure(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    ones = [[1, 1, 0, 0], [1, 1, 0, 0]]
+    mask = classes(tmp_path / "mask.tif", ones, nodata=None)
+    with pytest.raises(ConfigError, match=r"0, which may mean absent or that nobody looked.*1=pre"):
+        import_answers(run, mask, annotator="ben")
+    with pytest.raises(ConfigError, match="not the numbers of the classes, 0 to 1; it has 0, 1, 2"):
+        import_answers(run, classes(tmp_path / "more.tif"), annotator="ben")
+    assert run.labels.history().empty
+    done = import_answers(run, classes(tmp_path / "zero.tif", ones, nodata=0), annotator="ben")
+    assert labels(run) == {"s/0/0": "present"}
+    assert done.placed is not None
+    assert done.placed.lines()[0] == "1 = present: a class covers 50 % of 1 of 64 patches"
+    import_answers(run, classes(tmp_path / "known.tif", ones), annotator="ben")
+    assert labels(run) == {"s/0/0": "present", "s/0/8": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"label": "present"},
+            "is a raster, and --label is for features; say what.*--values 1=pre",
+        ),
+        ({"column": "a"}, "is a raster, and --column is for features"),
+        ({"crs": "EPSG:4326"}, "is a raster, and --crs is for features; leave out --crs"),
+        ({"values": {"x": "present"}}, "'x' is not a number; it has 0, 1, 2; correct --values"),
+        ({"values": {"7": "present"}}, "no pixel of any patch has 7; it has 0, 1, 2"),
+        ({"values": {"1": "presnt"}}, "'presnt' is not a label"),
+        ({"values": {"1": "present"}, "label": "absent"}, "give either --label or --values"),
+        ({"values": {"0": "present", "2": "absent"}, "share": 1.0}, None),
+        ({"values": {"9": "present"}}, "no pixel of any patch has 9"),
+    ],
+)
+def test_mistakes_with_rasters(tmp_path: Path, options: dict[str, Any], text: str | None) -> None:
+    run = made(tmp_path)
+    path = classes(tmp_path / "c.tif")
+    if text is None:
+        import_answers(run, path, annotator="ben", **options)
+        assert labels(run) == {"s/0/16": "present"}
+        return
+    with pytest.raises(OwlError, match=text):
+        import_answers(run, path, annotator="ben", **options)
+    assert run.labels.history().empty
+
+
+def test_rasters_that_are_none_of_classes(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    with pytest.raises(LayerError, match="has 3 bands, and classes are in one"):
+        import_answers(run, tmp_path / "s.tif", annotator="ben", values={"1": "present"})
+    far = classes(tmp_path / "far.tif", transform=from_origin(*at(900, 900), 40, 40))
+    with pytest.raises(LayerError, match="covers none of the scenes"):
+        import_answers(run, far, annotator="ben", values={"1": "present"})
+    quarter = classes(tmp_path / "quarter.tif", [[1, 0]])
+    with pytest.raises(LayerError, match="no class covers 50 % of any patch; choose a smaller"):
+        import_answers(run, quarter, annotator="ben", values={"1": "present"})
+
+
+def test_values_of_a_column_mean_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made(tmp_path)
+    shapes = [shapely.Point(at(0.5, col + 0.5)) for col in range(4)]
+    path = sites(tmp_path / "p.gpkg", shapes, code=[3, 1, 7, 3])
+    command = ["labels", "import", str(run.path), str(path), "--column", "code"]
+    assert owl([*command, "--values", "3=present", "--values", "1=absent,2=unsure"]) == 0
+    assert labels(run) == {"s/0/0": "present", "s/0/8": "absent", "s/0/24": "present"}
+    assert "1 site of no class of the run: 7 (1)" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="name the attribute with --column"):
+        import_answers(run, path, annotator="ben", values={"3": "present"})
+    with pytest.raises(LayerError, match="no site has code = 4; there are 1, 3, 7; correct --val"):
+        import_answers(run, path, annotator="ben", column="code", values={"4": "present"})
+    for wrong in ("3", "=present", "3=present,3=absent"):
+        assert owl([*command, "--values", wrong]) == 2
+
+
+def test_tags_of_an_osm_file_mean_classes(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    place = gpd.GeoSeries([shapely.Point(at(0.5, 0.5))], crs=rasters.UTM).to_crs(4326).iloc[0]
+    path = tmp_path / "a.osm"
+    path.write_text(
+        f'<osm version="0.6"><node id="1" lat="{place.y}" lon="{place.x}">'
+        '<tag k="man_made" v="adit"/></node></osm>'
+    )
+    with pytest.raises(LayerError, match="is an OSM file; name the tag of the sites"):
+        import_answers(run, path, annotator="ben")
+    import_answers(run, path, annotator="ben", column="man_made", values={"adit": "present"})
+    assert labels(run) == {"s/0/0": "present"}
+
+
+@pytest.mark.parametrize("names", ["x,y", "Easting,Northing", "lon,lat"])
+def test_a_csv_in_a_projected_crs(tmp_path: Path, names: str) -> None:
+    run = made(tmp_path)
+    (x, y), path = at(2.5, 3.5), tmp_path / "t.csv"
+    path.write_text(f"name,{names}\na,{x},{y}\n")
+    text = "not in degrees" if names == "lon,lat" else f"has no CRS; name it, .*--crs {rasters.UTM}"
+    with pytest.raises(LayerError, match=text):
+        import_answers(run, path, annotator="ben")
+    import_answers(run, path, annotator="ben", crs=rasters.UTM)
+    assert labels(run) == {"s/16/24": "present"}
+    with pytest.raises(ConfigError, match="--crs 'utm 31' is not a CRS"):
+        import_answers(run, path, annotator="ben", crs="utm 31")
+
+
+def test_a_crs_is_for_files_without_one(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    path = sites(tmp_path / "p.shp", [shapely.Point(at(0.5, 0.5))])
+    with pytest.raises(LayerError, match=r"has a CRS of its own, .* not WGS 84; leave out --crs"):
+        import_answers(run, path, annotator="ben", crs="EPSG:4326")
+    path.with_suffix(".prj").unlink()
+    import_answers(run, path, annotator="ben", crs=rasters.UTM)
+    assert labels(run) == {"s/0/0": "present"}
+
+
+def test_absence_answers_as_presence_does(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    line = shapely.LineString([at(5.5, 5.5), at(5.5, 6.5)])
+    path = sites(tmp_path / "p.gpkg", [shapely.Point(at(0.5, 0.5)), box(2, 2, 1, 1.6), line])
+    import_answers(run, path, annotator="ben", label="absent")
+    names = ["s/0/0", "s/16/16", "s/16/24", "s/40/40", "s/40/48"]
+    assert labels(run) == dict.fromkeys(names, "absent")
+    done = import_answers(run, path, annotator="ana")  # of others, who say present
+    assert done.placed is not None and done.new == 0
+    assert done.placed.kept == tuple(names) and labels(run) == dict.fromkeys(names, "absent")
+    import_answers(run, path, annotator="ben", label="present")
+    assert labels(run) == dict.fromkeys(names, "present")
+
+
+def test_a_place_is_answered_under_the_name_it_was_answered_by(tmp_path: Path) -> None:
+    for name in ("may", "june"):
+        rasters.write_raster(tmp_path / f"{name}.tif", rasters.coordinates(SIDE, SIDE) + 1)
+    scenes = [{"name": n, "path": str(tmp_path / f"{n}.tif")} for n in ("may", "june")]
+    source = {"kind": "geotiff", "scenes": scenes, "patch_size": SIZE, "same_ground": "keep"}
+    run = init(tmp_path / "run", {"source": source}).run
+    before = ["june/0/0", "june/0/8", "june/0/16"]
+    run.labels.append(
+        [
+            Answer(name, label, who, "2026-01-01T00:00:00Z", "b", 0)
+            for name, label, who in zip(
+                before, ["absent", "absent", "present"], ["ana", "ben", "ana"], strict=True
+            )
+        ],
+        run.footprints(before),
+    )
+    path = sites(tmp_path / "p.gpkg", [shapely.Point(at(0.5, col + 0.5)) for col in range(4)])
+    done = import_answers(run, path, annotator="ben")
+    assert done.placed is not None
+    assert (done.placed.kept, done.placed.changed) == (("june/0/0",), ("june/0/8",))
+    expected = {"june/0/0": "absent"} | dict.fromkeys([*before[1:], "may/0/24"], "present")
+    assert labels(run) == expected
+    raster = classes(tmp_path / "c.tif", [[1] * 4] * 2)
+    import_answers(run, raster, annotator="ben", values={"1": "absent"})
+    assert labels(run) == expected | {"june/0/8": "absent"}  # no place has a second name
+
+
+def test_folders_and_layers_of_ones_own(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    with pytest.raises(LayerError, match=r"is a folder; name the file in it$"):
+        import_answers(run, run.path, annotator="ben")  # a Parquet file is among its files
+    point = [shapely.Point(at(0.5, 0.5))]
+    gpd.GeoDataFrame(geometry=point, crs=rasters.UTM).to_file(tmp_path / "a.gpkg", layer="labels")
+    import_answers(run, tmp_path / "a.gpkg", annotator="ben")  # the name is not what it is known by
+    assert labels(run) == {"s/0/0": "present"}
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), tmp_path / "t.gpkg", layer="t")
+    with pytest.raises(LayerError, match="has no layer with geometry"):
+        import_answers(run, tmp_path / "t.gpkg", annotator="ben")
 
 
 def test_files_that_are_no_sites_here(tmp_path: Path) -> None:
