@@ -92,6 +92,23 @@ class SharedGround:
         """
         return self._touching(self.crowded, np.intersect1d(rows, self.crowded), _HALF, others=True)
 
+    def shown_as(self, rows: IntArray, among: IntArray) -> IntArray:
+        """Return which of ``among`` shows the place of each of ``rows`` best, ``(k,)``.
+
+        It is of another scene; -1 where there is none.
+        """
+        best, most = np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows))
+        near, others = np.isin(rows, self.crowded), np.intersect1d(among, self.crowded)
+        if len(others) and near.any():
+            at, scene = np.flatnonzero(near), self.windows.scene
+            one, other = self._squares.take(rows[at]), self._squares.take(others)
+            for i, j in _pairs(one, other, _HALF):
+                differ = scene[rows[at[i]]] != scene[others[j]]
+                i, j = i[differ], j[differ]
+                shared = _share_of_larger(one.take(i), other.take(j))
+                _keep_best(best, most, at[i], others[j], shared)
+        return best
+
     def overlapping(self, rows: IntArray) -> BoolArray:
         """Return which windows share ground with another window at ``rows``, bool ``(n,)``."""
         among = np.arange(len(self.windows))
@@ -278,12 +295,20 @@ def matching(windows: PoolWindows, corners: Points) -> IntArray:
     most = np.zeros(len(corners))
     for i, j in _pairs(squares, pool, _HALF):
         shared = _share_of_larger(squares.take(i), pool.take(j))
-        order = np.lexsort((j, -shared))
-        i, j, shared = i[order], j[order], shared[order]
-        first = np.unique(i, return_index=True)[1]
-        better = first[(shared[first] >= _HALF - _ROUNDING) & (shared[first] > most[i[first]])]
-        best[i[better]], most[i[better]] = j[better], shared[better]
+        enough = shared >= _HALF - _ROUNDING
+        _keep_best(best, most, i[enough], j[enough], shared[enough])
     return best
+
+
+def _keep_best(
+    best: IntArray, most: NDArray[np.float64], i: IntArray, j: IntArray, shared: NDArray[np.float64]
+) -> None:
+    """Let ``j`` be the best of each ``i`` with which it shares more than ``most`` so far."""
+    order = np.lexsort((j, -shared))
+    i, j, shared = i[order], j[order], shared[order]
+    first = np.unique(i, return_index=True)[1]
+    better = first[shared[first] > most[i[first]]]
+    best[i[better]], most[i[better]] = j[better], shared[better]
 
 
 def are_shown(windows: PoolWindows, corners: Points) -> BoolArray:

@@ -46,10 +46,10 @@ class CurrentModel:
         history = run.labels.history()
         current = consensus(history)
         newest = int(history["seq"].max()) if len(history) else 0
-        is_new = bool(rounds) and newest > rounds[-1].answers_seen
+        is_new = newest > (rounds[-1].answers_seen if rounds else 0)
         number = len(rounds) if is_new else len(rounds) - 1
         answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
-        if number < 1 or len(answers.labels) == 0:
+        if len(answers.labels) == 0:
             raise RunError(
                 f"{run.path} has no answer to learn from yet",
                 remedy="label a batch, then `owl-geo ingest` it",
@@ -68,10 +68,10 @@ class CurrentModel:
     def learner(self, run: Run, search: Search) -> Learner:
         """Learn the model as the round would, or load what the round has learnt."""
         learner = search.learner()
-        if learner.goes_on and not self.is_new:
+        if learner.goes_on and not self.is_new and self.number:
             learner.restore(run.files.model(self.number))
             return learner
-        learner = search.resumed(run.files.model(self.number - 1))
+        learner = search.resumed(run.files.model(self.number - 1) if self.number else None)
         search.learn(learner, self.answers, self.number)
         return learner
 
