@@ -42,6 +42,17 @@ class CurrentModel:
     @classmethod
     def of(cls, run: Run) -> CurrentModel:
         """Raises RunError while there is nothing to learn from."""
+        model = cls.if_any(run)
+        if model is None:
+            raise RunError(
+                f"{run.path} has no answer to learn from yet",
+                remedy="label a batch, then `owl-geo ingest` it",
+            )
+        return model
+
+    @classmethod
+    def if_any(cls, run: Run) -> CurrentModel | None:
+        """Return the model, or None while there is nothing to learn from."""
         rounds = run.rounds()
         history = run.labels.history()
         current = consensus(history)
@@ -50,10 +61,7 @@ class CurrentModel:
         number = len(rounds) if is_new else len(rounds) - 1
         answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
         if len(answers.labels) == 0:
-            raise RunError(
-                f"{run.path} has no answer to learn from yet",
-                remedy="label a batch, then `owl-geo ingest` it",
-            )
+            return None
         if len(np.unique(answers.labels)) == 1:
             only = run.settings.classes[answers.labels[0]]
             log.warning("every answer so far is %s: the maps cannot tell patches apart", only)
