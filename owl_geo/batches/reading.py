@@ -35,7 +35,9 @@ class BatchFile:
     """The content of a batch GeoPackage at the moment of reading.
 
     ``answers`` has a row per patch, answered or not: patch_id, label, annotator, comment,
-    labelled_at, batch_id (text or None), round, and geometry in ``crs``.
+    labelled_at, batch_id (text or None), round, noticed (whether it has no rank, since somebody
+    added it), and geometry in ``crs``. ``replaced`` has the columns ``schema.REPLACED_COLUMNS``:
+    answers that somebody else replaced.
     """
 
     path: Path
@@ -44,11 +46,14 @@ class BatchFile:
     annotator: str | None  # for whom this part of a team's batch is
     crs: CRS | None
     answers: gpd.GeoDataFrame
+    replaced: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class BatchTable:
     """Everything that the run wrote into a batch, in the order of the file, for display elsewhere.
+
+    Rows that were added since are left out.
 
     ``kinds`` has the SQL type of every attribute except those that annotators fill in: text,
     bigint, double precision or boolean. ``rows`` are their values, None where null.
@@ -81,7 +86,7 @@ def read_table(path: Path) -> BatchTable:
             names = ", ".join(gpkg.quoted(name) for name in (gpkg.FEATURE_ID, geometry, *kinds))
             rows = connection.execute(
                 f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - quoted names
-                f" ORDER BY {gpkg.FEATURE_ID}"
+                f" WHERE rank IS NOT NULL ORDER BY {gpkg.FEATURE_ID}"
             ).fetchall()
             return BatchTable(
                 info=_info(connection, path),
@@ -201,11 +206,14 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
             )
     geometry, srs_id = gpkg.geometry_column(connection, layer)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
+    # what another program exported may lack the ranks
+    names += ", rank IS NULL" if "rank" in columns else ", 0"
     rows = connection.execute(
         f"SELECT {names} FROM {gpkg.quoted(layer)}"  # noqa: S608 - names are quoted
     ).fetchall()
-    _check_text(path, rows)
-    table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)
+    _check_text(path, rows, _TEXT_COLUMNS)
+    table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry", "noticed"], dtype=object)
+    table["noticed"] = table["noticed"].astype(bool)
     crs = gpkg.crs_of(connection, srs_id)
     table["geometry"] = gpkg.from_blobs(table["geometry"].tolist())
     info = _info(connection, path)
@@ -216,7 +224,27 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         crs=crs,
         answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
+        replaced=_replaced(connection, path),
     )
+
+
+def _replaced(connection: sqlite3.Connection, path: Path) -> pd.DataFrame:
+    """Return the answers that others replaced; none where older versions wrote the batch."""
+    rows: list[tuple[Any, ...]] = []
+    query = "SELECT type FROM sqlite_master WHERE name = ?"
+    if connection.execute(query, (schema.REPLACED_TABLE,)).fetchone() == ("table",):
+        known = _columns(connection, schema.REPLACED_TABLE)
+        missing = [name for name in schema.REPLACED_COLUMNS if name not in known]
+        if missing:
+            raise BatchError(
+                f"{path} has no column {missing[0]!r} in its table of replaced answers"
+            )
+        names = ", ".join(gpkg.quoted(name) for name in schema.REPLACED_COLUMNS)
+        rows = connection.execute(
+            f"SELECT {names} FROM {gpkg.quoted(schema.REPLACED_TABLE)} ORDER BY rowid"  # noqa: S608 - quoted names
+        ).fetchall()
+        _check_text(path, rows, schema.REPLACED_COLUMNS)
+    return pd.DataFrame(rows, columns=list(schema.REPLACED_COLUMNS), dtype=object)
 
 
 def _batch_layer(connection: sqlite3.Connection, layers: Sequence[str]) -> str | None:
@@ -249,9 +277,9 @@ def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     return info
 
 
-def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
+def _check_text(path: Path, rows: list[tuple[Any, ...]], names: Sequence[str]) -> None:
     """Raise BatchError for a value that is not text, or longer than a person would write."""
-    for column, name in enumerate(_TEXT_COLUMNS):
+    for column, name in enumerate(names):
         for row in rows:
             value, patch = row[column], row[0]
             if value is None:
