@@ -62,7 +62,7 @@ def ingest(
         for batch_id, entry in asked.items()
     }
     now = datetime.now(UTC)
-    batches = [read_batch(path) for path in paths]
+    batches = [read_batch(Path(path)) for path in paths]
     beside = _beside(run, batches, issued)
     places = {**footprints, **beside.footprints}
     checked = [

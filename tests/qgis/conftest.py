@@ -226,10 +226,19 @@ print(json.dumps(connection.execute(query).fetchall()))
 
 
 @pytest.fixture
-def rows():
-    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process."""
+def rows(request):
+    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process.
+
+    Answers are written beside the keys, so what is on its way is waited for, unless it cannot go.
+    """
 
     def rows(path):
+        if "plugin" in request.fixturenames:
+            labelling = request.getfixturevalue("plugin").labelling
+            while labelling is not None and labelling.store.n_waiting:
+                if labelling.store.trouble is not None:
+                    break
+                QTest.qWait(5)
         done = subprocess.run(
             [sys.executable, "-c", ROWS, str(path)], stdout=subprocess.PIPE, check=True
         )
