@@ -36,8 +36,8 @@ class BatchFile:
 
     ``answers`` has a row per patch, answered or not: patch_id, label, annotator, comment,
     labelled_at, batch_id (text or None), round, noticed (whether it has no rank, since somebody
-    added it), and geometry in ``crs``. ``replaced`` has the columns ``schema.REPLACED_COLUMNS``:
-    answers that somebody else replaced.
+    added it), and geometry in ``crs``. ``replaced`` has the first five of these columns: answers to
+    the same patches that somebody else replaced.
     """
 
     path: Path
@@ -211,11 +211,13 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
     rows = connection.execute(
         f"SELECT {names} FROM {gpkg.quoted(layer)}"  # noqa: S608 - names are quoted
     ).fetchall()
-    _check_text(path, rows, _TEXT_COLUMNS)
+    _check_text(path, rows)
     table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry", "noticed"], dtype=object)
     table["noticed"] = table["noticed"].astype(bool)
     crs = gpkg.crs_of(connection, srs_id)
     table["geometry"] = gpkg.from_blobs(table["geometry"].tolist())
+    is_replaced = _is_replaced(table)
+    rest = table[~is_replaced].reset_index(drop=True)
     info = _info(connection, path)
     return BatchFile(
         path=path,
@@ -223,28 +225,15 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         positive=info.get("positive"),
         annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         crs=crs,
-        answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
-        replaced=_replaced(connection, path),
+        answers=gpd.GeoDataFrame(rest, geometry="geometry", crs=crs),
+        replaced=table.loc[is_replaced, list(_READ_COLUMNS[:5])],
     )
 
 
-def _replaced(connection: sqlite3.Connection, path: Path) -> pd.DataFrame:
-    """Return the answers that others replaced; none where older versions wrote the batch."""
-    rows: list[tuple[Any, ...]] = []
-    query = "SELECT type FROM sqlite_master WHERE name = ?"
-    if connection.execute(query, (schema.REPLACED_TABLE,)).fetchone() == ("table",):
-        known = _columns(connection, schema.REPLACED_TABLE)
-        missing = [name for name in schema.REPLACED_COLUMNS if name not in known]
-        if missing:
-            raise BatchError(
-                f"{path} has no column {missing[0]!r} in its table of replaced answers"
-            )
-        names = ", ".join(gpkg.quoted(name) for name in schema.REPLACED_COLUMNS)
-        rows = connection.execute(
-            f"SELECT {names} FROM {gpkg.quoted(schema.REPLACED_TABLE)} ORDER BY rowid"  # noqa: S608 - quoted names
-        ).fetchall()
-        _check_text(path, rows, schema.REPLACED_COLUMNS)
-    return pd.DataFrame(rows, columns=list(schema.REPLACED_COLUMNS), dtype=object)
+def _is_replaced(table: pd.DataFrame) -> pd.Series:
+    """Return which rows are answers that stand beside that of their patch's own row."""
+    further = table["noticed"] & table["geometry"].isna()
+    return further & table["patch_id"].isin(table["patch_id"][~further])
 
 
 def _batch_layer(connection: sqlite3.Connection, layers: Sequence[str]) -> str | None:
@@ -277,9 +266,9 @@ def _info(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     return info
 
 
-def _check_text(path: Path, rows: list[tuple[Any, ...]], names: Sequence[str]) -> None:
+def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
     """Raise BatchError for a value that is not text, or longer than a person would write."""
-    for column, name in enumerate(names):
+    for column, name in enumerate(_TEXT_COLUMNS):
         for row in rows:
             value, patch = row[column], row[0]
             if value is None:

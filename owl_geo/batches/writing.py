@@ -41,11 +41,6 @@ CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (
 );
 """
 
-_REPLACED_TABLE = (
-    f"CREATE TABLE {gpkg.quoted(schema.REPLACED_TABLE)} (fid INTEGER PRIMARY KEY AUTOINCREMENT"
-    f" NOT NULL, {', '.join(f'{gpkg.quoted(name)} TEXT' for name in schema.REPLACED_COLUMNS)})"
-)
-
 
 def write_batch(
     path: Path,
@@ -91,7 +86,6 @@ def write_batch(
         _add_metadata(connection, schema.BATCH_INFO_URI, info)
         if grid is not None:
             _add_metadata(connection, schema.GRID_URI, grid)
-        connection.execute(_REPLACED_TABLE)
         if views:
             rows = [_view_row(raster) for raster in views]
             gpkg.add_attributes(connection, schema.VIEWS_TABLE, schema.VIEWS_COLUMNS, rows)

@@ -101,8 +101,14 @@ def opened(
     if all(patch.beside for patch in patches):  # another program may have lost the ranks
         for patch in patches:
             patch.beside = False
-    # a place that was noticed and then left without an answer is nothing
-    patches = [p for p in patches if not p.beside or p.answer.label is not None]
+    # a place that was noticed and then left without an answer is nothing, and an answer that is
+    # kept beside another has no place of its own
+    patches = [
+        patch
+        for patch in patches
+        if not patch.beside
+        or (patch.answer.label is not None and features[patch.fid].hasGeometry())
+    ]
     features = {patch.fid: features[patch.fid] for patch in patches}
     layer.setName(translate("OwlGeo", "batch {name}").format(name=info["batch_id"]))
     return Batch(

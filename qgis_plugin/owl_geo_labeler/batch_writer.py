@@ -22,6 +22,7 @@ from . import schema
 from .session import Answer, NewRow
 from .store import Trouble
 
+_OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
 _PATIENCE = "PRAGMA busy_timeout = 100"  # milliseconds
 _OPEN_PATIENCE_MS = "100"
 _RETRY_SECONDS = 0.2
@@ -87,6 +88,7 @@ class BatchWriter(threading.Thread):
         self._fids: dict[int, int] = {}  # rows that this sitting added, by what it calls them
         self._changed = threading.Condition()
         self._look = False
+        self._was_locked = False
         self._stamp: object = None
         self._stops = False  # once there is nothing left to write
         self._gives_up = False
@@ -178,9 +180,13 @@ class BatchWriter(threading.Thread):
                     self._tell(self._put(file, self._queue[0]))
         except _Failed as error:
             reason = str(error)
-            is_locked = "locked" in reason or "busy" in reason
-            self._tell_trouble(Trouble.LOCKED if is_locked else Trouble.REFUSED, reason)
+            if "locked" not in reason and "busy" not in reason:
+                self._tell_trouble(Trouble.REFUSED, reason)
+            elif self._was_locked:  # not only while another window stored an answer
+                self._tell_trouble(Trouble.LOCKED, reason)
+            self._was_locked = True
             return False
+        self._was_locked = False
         return True
 
     def _put(self, file: gdal.Dataset, write: Write) -> Written:
@@ -197,11 +203,11 @@ class BatchWriter(threading.Thread):
             is_new = theirs not in (write.seen, write.answer)
             if is_new and (theirs.label or theirs.comment):
                 if write.answer.label and write.answer.annotator != theirs.annotator:
-                    _keep(file, feature.GetField("patch_id"), write.answer)
+                    _keep(layer, feature, write.answer)
                 _do(file.CommitTransaction)
                 return Written(write, Trouble.TAKEN, theirs=theirs)
             if theirs.label and theirs.annotator and theirs.annotator != write.answer.annotator:
-                _keep(file, feature.GetField("patch_id"), theirs)
+                _keep(layer, feature, theirs)
             if feature is None:
                 self._fids[write.fid] = _add(layer, write)
             else:
@@ -222,7 +228,7 @@ class BatchWriter(threading.Thread):
             return layer.GetFeature(fid)
         patch = str(write.row.values["patch_id"]) if write.row is not None else ""
         for feature in layer:  # few enough, and no text becomes SQL
-            if feature.GetField("patch_id") == patch:
+            if feature.GetField("patch_id") == patch and feature.GetGeometryRef() is not None:
                 self._fids[write.fid] = feature.GetFID()
                 layer.ResetReading()
                 return feature
@@ -235,7 +241,7 @@ class BatchWriter(threading.Thread):
         try:
             with _opened(self._path, 0) as file:
                 layer = file.GetLayerByName(schema.BATCH_LAYER)
-                rows = [] if layer is None else [_row(feature) for feature in layer]
+                rows = [] if layer is None else [_row(feature) for feature in _places(layer)]
         except _Failed:  # locked; the next look will do
             return
         self._stamp = stamp
@@ -274,14 +280,12 @@ class BatchWriter(threading.Thread):
             self._tell(Written(first, trouble, reason))
 
 
-def _keep(file: gdal.Dataset, patch_id: str, answer: Answer) -> None:
-    """Keep an answer beside that of the row, if the file has room for such."""
-    table = file.GetLayerByName(schema.REPLACED_TABLE)
-    if table is None:
-        return
-    row = ogr.Feature(table.GetLayerDefn())
-    _fill(row, {"patch_id": patch_id, **answer.values()})
-    _do(table.CreateFeature, row)
+def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
+    """Keep an answer beside that of a row, as one more row without a polygon."""
+    row = ogr.Feature(layer.GetLayerDefn())
+    fixed = {name: beside.GetField(name) for name in _OF_PLACE}
+    _fill(row, {**fixed, **answer.values()})
+    _do(layer.CreateFeature, row)
 
 
 def _add(layer: ogr.Layer, write: Write) -> int:
@@ -300,6 +304,13 @@ def _fill(feature: ogr.Feature, values: Mapping[str, object]) -> None:
             feature.SetFieldNull(name)
         else:
             feature.SetField(name, value)
+
+
+def _places(layer: ogr.Layer) -> Iterator[ogr.Feature]:
+    """Yield the rows of places, but not answers that are kept beside another."""
+    for feature in layer:
+        if feature.GetGeometryRef() is not None or feature.IsFieldSetAndNotNull("rank"):
+            yield feature
 
 
 def _row(feature: ogr.Feature) -> Row:
@@ -322,12 +333,7 @@ def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
     with _quiet():
         gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", _OPEN_PATIENCE_MS)
         try:
-            file = gdal.OpenEx(
-                str(path),
-                gdal.OF_VECTOR | mode,
-                allowed_drivers=["GPKG"],
-                open_options=["LIST_ALL_TABLES=YES"],
-            )
+            file = gdal.OpenEx(str(path), gdal.OF_VECTOR | mode, allowed_drivers=["GPKG"])
         except RuntimeError as error:
             raise _Failed(str(error)) from error
         finally:

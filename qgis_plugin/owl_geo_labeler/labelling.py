@@ -290,6 +290,8 @@ class Labelling(QObject):
                 patch = self.session.patches[index]
                 patch.answer = write.answer
                 self.store.put(replace(write, fid=patch.fid))
+        if self.session.patch.answer.label is not None:
+            self.session.move_to_unanswered(1)
 
     def _add_row(self, write: Write) -> int:
         """Show a place that was noticed, but whose row is not in the file yet."""

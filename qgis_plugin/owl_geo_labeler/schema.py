@@ -64,7 +64,6 @@ BATCH_COLUMNS_AFTER = (
     "round",
 )
 EDITABLE_COLUMNS = ("label", "annotator", "comment", "labelled_at")
-REPLACED_COLUMNS = ("patch_id", *EDITABLE_COLUMNS)
 
 # What a batch may be answered with stands in the file itself: one row of gpkg_metadata holds a JSON
 # object with these keys. Fetch it with BATCH_INFO_QUERY and the parameter BATCH_INFO_URI.
@@ -85,10 +84,8 @@ GRID_KEYS = ("scene", "crs", "transform", "first", "step", "count", "pool")
 # An answer that somebody gave beside the batch, to a place that they noticed, is one more row of
 # the batch, without a rank. Among all answers of a run, it has this word for its batch.
 NOTICED = "noticed"
-
-# Answers that another annotator replaced in the batch, which count all the same: a table that is
-# not in gpkg_contents, so that QGIS does not offer it as a layer.
-REPLACED_TABLE = "replaced"
+# An answer that another annotator replaced, or gave before, counts all the same. It is a further
+# row of its patch, with neither a rank nor a geometry.
 
 # Further rasters of the patches' ground, such as an earlier date, to show in the scene's place: a
 # table of the batch without geometry, which is not there where a run has none. A row is one raster

@@ -62,7 +62,7 @@ def notice(batch: Path, run: Run, patch: str, word: str | None, **values: Any) -
         row |= {"batch_id": fixed[0], "round": fixed[1], "scene": "a"} | values
         known = run.patches["patch_id"].isin([patch]).any()
         polygon = run.footprints([patch]).iloc[0] if known else shapely.box(0, 0, 1, 1)
-        row["geom"] = gpkg.to_blobs([polygon], 32631)[0]
+        row.setdefault("geom", gpkg.to_blobs([polygon], 32631)[0])
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         connection.execute(f"INSERT INTO batch ({names}) VALUES ({marks})", tuple(row.values()))
 
@@ -150,10 +150,7 @@ def test_a_replaced_answer_of_another_stays_in_the_history(tmp_path: Path) -> No
     batch = batch_of(run)
     patch = run.rounds()[0].patch_ids[0]
     label(batch, {patch: "present"}, "bob")
-    with closing(sqlite3.connect(batch)) as connection, connection:
-        columns = "patch_id, label, annotator, labelled_at"
-        row = (patch, "absent", "ana", DAY.format(1))
-        connection.execute(f"INSERT INTO replaced ({columns}) VALUES (?, ?, ?, ?)", row)
+    notice(batch, run, patch, "absent", geom=None)
     (done,) = ingest(run, [batch], annotator="x")
     assert (done.counts, done.replaced, done.new) == ({"present": 1}, 1, 2)
     history = run.labels.history()

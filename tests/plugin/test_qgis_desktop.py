@@ -199,11 +199,11 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     desktop.focus()
     desktop.wait(lambda state: state["focus"] and not state["drawing"])
     desktop.press("1", "2", "ctrl+z", "u")
-    desktop.wait(lambda state: state["answered"] == 2)
+    desktop.wait(lambda state: state["answered"] == 2 and not state["waiting"])
     assert labels(first) == ["absent", "unsure", None, None]
     desktop.picture("half")
     desktop.press("2", "2")
-    desktop.wait(lambda state: state["answered"] == 4)
+    desktop.wait(lambda state: state["answered"] == 4 and not state["waiting"])
     assert labels(first) == ["absent", "unsure", "present", "present"]
     desktop.picture("end")
     desktop.press("v")
@@ -223,7 +223,7 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     second = desktop.state()["batch"]
     desktop.wait(lambda state: state["focus"])
     desktop.press("2", "1", "s")
-    desktop.wait(lambda state: state["answered"] == 3)
+    desktop.wait(lambda state: state["answered"] == 3 and not state["waiting"])
     assert labels(second) == ["present", "absent", "skip"]
     desktop.picture("second")
     assert desktop.end() == 0, (desktop.folder / "qgis.log").read_text()

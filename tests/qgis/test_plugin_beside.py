@@ -82,7 +82,7 @@ def read(plugin, path, query):
 
 def noticed(plugin, path):
     columns = "patch_id, label, annotator, scene, scene_crs, batch_id, round"
-    return read(plugin, path, f"SELECT {columns} FROM batch WHERE rank IS NULL")
+    return read(plugin, path, f"SELECT {columns} FROM batch WHERE rank IS NULL AND geom IS NOT NULL")
 
 
 def test_a_place_beside_the_batch_is_answered(plugin, opened, click, press, says, run):
@@ -288,7 +288,7 @@ def test_no_answer_is_overwritten_unread(plugin, opened, press, labels, messages
     assert session.patches[0].answer.label == "present"
     assert session.current == 1  # the next key is for what the map shows
     assert [text for text in messages() if "both answers are kept" in text]
-    kept = "SELECT patch_id, label, annotator FROM replaced"
+    kept = "SELECT patch_id, label, annotator FROM batch WHERE geom IS NULL"
     assert read(plugin, opened, kept) == [["scene/64/32", "absent", "Ada"]]
     (button,) = [
         b for b in iface.bar.findChildren(QPushButton) if b.text() == "Replace with absent"
@@ -302,6 +302,8 @@ def test_no_answer_is_overwritten_unread(plugin, opened, press, labels, messages
     other.store.flush()
     assert labels(opened)[0] == "absent"
     other.store.close()
+    plugin.open(opened)
+    assert len(plugin.labelling.session.patches) == 7
 
 
 def test_the_same_place_noticed_in_two_windows_is_one_row(plugin, opened, click, press, wait_until):

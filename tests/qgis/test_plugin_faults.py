@@ -63,7 +63,7 @@ def press_button(iface, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "before"), [(1, False), (1, True), (7, False)], ids=str
+    ("seconds", "before"), [(2, False), (2, True), (7, False)], ids=str
 )
 def test_a_locked_file(seconds, before, plugin, batch, press, labels, messages, wait_until):
     path = batch("binary")
@@ -87,7 +87,8 @@ def test_a_locked_file(seconds, before, plugin, batch, press, labels, messages, 
         assert time.monotonic() - start < 0.4, "QGIS stood still"
         QTest.qWait(50)
     assert len(waited) == 3 and max(waited) < 0.08, "a key waited for the file"
-    assert plugin.labelling.store.n_waiting == 3
+    wait_until(lambda: store.trouble is not None)
+    assert store.n_waiting == 3
     assert sum("locked" in text for text in messages()) == 1
     assert "locked" in trouble(plugin).text()
     assert plugin.labelling.session.n_answered == 3 + before
@@ -127,7 +128,7 @@ def test_a_lock_that_outlives_the_batch(how, plugin, batch, press, labels, messa
         QgsProject.instance().clear()
     else:
         plugin.open(batch("quotes"))
-    QTest.qWait(300)
+    QTest.qWait(800)
     process.kill()
     process.wait()
     wait_until(lambda: any("all answers are saved" in text for text in messages()), 5)
@@ -195,9 +196,10 @@ def test_answers_go_into_the_file_that_took_the_batchs_place(
     connection.close()
     plugin.open(path)
     press("1", "2")
-    wait_until(lambda: not path.with_name(path.name + "-wal").exists())
+    labels(path)  # waits for them
     os.replace(other, path)
     press("2")
+    wait_until(lambda: any("was replaced" in text for text in messages()))
     assert sum("was replaced" in text for text in messages()) == 1
     assert labels(path)[:5] == [None, "unsure", None, None, "unsure"]
     press_button(iface, "Open the new file")
@@ -208,12 +210,16 @@ def test_answers_go_into_the_file_that_took_the_batchs_place(
     assert labels(path)[3] == "absent"
 
 
-def test_a_deleted_file(plugin, batch, press, labels, messages, iface, read_from_outside):
+def test_a_deleted_file(
+    plugin, batch, press, labels, messages, iface, read_from_outside, wait_until
+):
     path = batch("binary")
     plugin.open(path)
     press("1", "2")
+    labels(path)  # waits for them
     path.unlink()
     press("U")
+    wait_until(lambda: any("was deleted" in text for text in messages()))
     assert sum("was deleted" in text for text in messages()) == 1
     press_button(iface, "Save as a new file")
     (rescued,) = path.parent.glob("binary-answers-*.gpkg")
@@ -226,6 +232,7 @@ def test_a_file_deleted_after_its_answers_were_saved(plugin, batch, press, label
     path = batch("binary")
     plugin.open(path)
     press("1", "2")
+    labels(path)  # waits for them
     path.unlink()
     QgsProject.instance().clear()
     (rescued,) = path.parent.glob("binary-answers-*.gpkg")
