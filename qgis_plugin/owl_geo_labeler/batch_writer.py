@@ -37,6 +37,7 @@ class Write:
     seen: Answer  # what the annotator saw in the file; another answer is not overwritten
     stored_as: int  # the row in the file; negative for one that the sitting added
     row: NewRow | None = None  # the row to add, if the file does not have it
+    keeps: bool = True  # what it replaces, if that is of somebody else and not of this sitting
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class BatchWriter(threading.Thread):
                     _keep(layer, feature, write.answer)
                 _do(file.CommitTransaction)
                 return Written(write, Trouble.TAKEN, theirs=theirs)
-            if theirs.label and theirs.annotator and theirs.annotator != write.answer.annotator:
+            if write.keeps and theirs.label and theirs.annotator != write.answer.annotator:
                 _keep(layer, feature, theirs)
             if feature is None:
                 self._fids[write.fid] = _add(layer, write)

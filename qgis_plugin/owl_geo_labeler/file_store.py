@@ -51,7 +51,8 @@ class FileStore(AnswerStore):
         """Save the current answer of a patch; returns at once, whatever locks the file."""
         seen = self._seen.get(patch.fid, Answer())
         stored_as = patch.fid if patch.older is None else patch.older_fid
-        self.put(Write(patch.fid, patch.answer, seen, stored_as, patch.row))
+        is_own = self._given.get(patch.fid) == seen
+        self.put(Write(patch.fid, patch.answer, seen, stored_as, patch.row, keeps=not is_own))
         if self._trouble is None:
             self._writer.wait(_KEY_SECONDS)
         self._take()

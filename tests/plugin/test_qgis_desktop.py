@@ -189,7 +189,7 @@ def desktop(display: str, folder: Path) -> Iterator[Desktop]:
 
 def labels(batch: object) -> list[str | None]:
     with closing(sqlite3.connect(f"file:{batch}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT label FROM batch ORDER BY rank").fetchall()
+        rows = connection.execute("SELECT label FROM batch WHERE rank ORDER BY rank").fetchall()
     return [row[0] for row in rows]
 
 

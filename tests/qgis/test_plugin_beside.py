@@ -296,6 +296,11 @@ def test_no_answer_is_overwritten_unread(plugin, opened, press, labels, messages
     button.click()
     assert labels(opened)[0] == "absent"
     assert read(plugin, opened, kept)[1] == ["scene/64/32", "present", "Grace"]
+    press("ctrl+Z", "ctrl+shift+Z", "ctrl+Z")  # what is taken back is nobody's answer
+    assert labels(opened)[0] == "present"
+    assert len(read(plugin, opened, kept)) == 2
+    press("ctrl+shift+Z")
+    assert labels(opened)[0] == "absent"
     # the other window, which has not seen that, does not overwrite it either
     other.session.go_to(0)
     other.store.write(other.session.answer("unsure"))
