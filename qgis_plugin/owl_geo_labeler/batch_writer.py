@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -217,7 +217,8 @@ class BatchWriter(threading.Thread):
             _do(file.CommitTransaction)
             return Written(write, None)
         except BaseException:
-            file.RollbackTransaction()
+            with suppress(RuntimeError):  # the first error says more than one about the way back
+                file.RollbackTransaction()
             if write.row is not None:
                 self._fids.pop(write.fid, None)
             raise
@@ -354,11 +355,13 @@ def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep GDAL from printing its errors, in this thread."""
+    """Keep GDAL in this thread from printing errors, and from warning of exceptions to come."""
+    has_choice = hasattr(gdal, "ExceptionMgr")  # from 3.7
     gdal.PushErrorHandler("CPLQuietErrorHandler")
     gdal.ErrorReset()
     try:
-        yield
+        with gdal.ExceptionMgr(useExceptions=False) if has_choice else nullcontext():
+            yield
     finally:
         gdal.PopErrorHandler()
 

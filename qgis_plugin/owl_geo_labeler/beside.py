@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -35,6 +34,8 @@ class Beside:
         self._run = run
         self._annotator = annotator
         self._grid: PoolGrid | None = None
+        self._no_grid = ""  # why there is none
+        self._read_grid()  # now, since the file may be locked when somebody clicks
         self._older: list[Batch] | None = None
         self._last_fid = -1
 
@@ -127,21 +128,23 @@ class Beside:
         row = NewRow(values, bytes(polygon.asWkb()))
         return self.new(place.patch_id, place.scene, place.crs, row), polygon
 
+    def _read_grid(self) -> None:
+        if self._batch.path is None:
+            self._no_grid = translate(
+                "OwlGeo", "in a shared batch, only its own patches can be answered"
+            )
+            return
+        try:
+            self._grid = pool_grid(self._batch.path)
+            self._no_grid = translate(
+                "OwlGeo", "this batch does not say what other patches there are; the next one will"
+            )
+        except Problem as problem:
+            self._no_grid = str(problem)
+
     def _place(self, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> PlaceInGrid:
-        path: Path | None = self._batch.path
-        if path is None:
-            raise Problem(
-                translate("OwlGeo", "in a shared batch, only its own patches can be answered")
-            )
         if self._grid is None:
-            self._grid = pool_grid(path)
-        if self._grid is None:
-            raise Problem(
-                translate(
-                    "OwlGeo",
-                    "this batch does not say what other patches there are; the next one will",
-                )
-            )
+            raise Problem(self._no_grid)
         found = self._grid.find(point, crs)
         if isinstance(found, Nothing):
             raise Problem(_why_not(found))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsGeometry, QgsPointXY
 from qgis.gui import QgsMapToolPan
 from qgis.PyQt.QtCore import Qt
@@ -17,6 +18,7 @@ from owl_geo_labeler.batch import open_batch
 from owl_geo_labeler.file_store import FileStore
 from owl_geo_labeler.pool_grid import Nothing, SceneLattice
 from owl_geo_labeler.session import Session
+from owl_geo_labeler.store import Trouble
 
 
 @pytest.fixture
@@ -335,3 +337,61 @@ def test_places_that_another_window_noticed_appear(plugin, opened, wait_until, c
     other.store.write(twin)
     wait_until(lambda: plugin.labelling.session.n_noticed == 1, 5)
     other.store.close()
+
+
+LOCK = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")  # others may read
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def locked(opened):
+    """Another program that holds the lock until it is killed."""
+    command = [sys.executable, "-c", LOCK, str(opened)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "locked\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["codes", "exceptions"])
+def test_a_noticed_place_waits_for_a_lock_like_all_answers(
+    raises, plugin, opened, locked, click, press, batch, wait_until
+):
+    if raises:  # another plugin may have told GDAL to
+        gdal.UseExceptions()
+    try:
+        click(*middle(128, 0))
+        press("2", "1")
+        wait_until(lambda: plugin.labelling.store.trouble is Trouble.LOCKED, 5)
+        plugin.open(batch("binary"))
+        plugin.open(opened)
+        session = plugin.labelling.session
+        assert session.n_noticed == 1 and session.n_answered == 1
+        assert session.current == 1
+        locked.kill()
+        locked.wait()
+        wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+    finally:
+        gdal.DontUseExceptions()
+    assert [row[:2] for row in noticed(plugin, opened)] == [["scene/128/0", "present"]]
+    assert read(plugin, opened, "SELECT label FROM batch WHERE rank = 1") == [["absent"]]
+
+
+def test_noticed_places_are_in_the_file_that_saves_a_deleted_batch(
+    plugin, opened, click, press, read_from_outside
+):
+    click(*middle(128, 0))
+    press("2", "1")
+    noticed(plugin, opened)  # waits for it
+    opened.unlink()
+    plugin.open(opened.parents[1] / "000" / "batch.gpkg")
+    (rescued,) = opened.parent.glob("batch-answers-*.gpkg")
+    assert [row[:2] for row in noticed(plugin, rescued)] == [["scene/128/0", "present"]]
+    rows = {patch: label for patch, label, _ in read_from_outside(rescued)["rows"]}
+    assert rows["scene/128/0"] == "present" and rows["scene/64/32"] == "absent"
