@@ -89,7 +89,7 @@ class BatchWriter(threading.Thread):
         self._fids: dict[int, int] = {}  # rows that this sitting added, by what it calls them
         self._changed = threading.Condition()
         self._look = False
-        self._was_locked = False
+        self._has_failed = False
         self._stamp: object = None
         self._stops = False  # once there is nothing left to write
         self._gives_up = False
@@ -109,9 +109,10 @@ class BatchWriter(threading.Thread):
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until everything is written, but not longer; return whether it is."""
+        """Wait until everything is written, or cannot be now; return whether it is."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue, seconds)
+            self._changed.wait_for(lambda: not self._queue or self._has_failed, seconds)
+            return not self._queue
 
     def take(self) -> list[Written | list[Row]]:
         """Return what happened since the last call."""
@@ -173,6 +174,7 @@ class BatchWriter(threading.Thread):
             return True
         moved = self._moved()
         if moved is not None:
+            self._note_failure(True)
             self._tell_trouble(moved, "")
             return False
         try:
@@ -181,14 +183,21 @@ class BatchWriter(threading.Thread):
                     self._tell(self._put(file, self._queue[0]))
         except _Failed as error:
             reason = str(error)
+            had_failed = self._note_failure(True)
             if "locked" not in reason and "busy" not in reason:
                 self._tell_trouble(Trouble.REFUSED, reason)
-            elif self._was_locked:  # not only while another window stored an answer
+            elif had_failed:  # not only while another window stored an answer
                 self._tell_trouble(Trouble.LOCKED, reason)
-            self._was_locked = True
             return False
-        self._was_locked = False
+        self._note_failure(False)
         return True
+
+    def _note_failure(self, has_failed: bool) -> bool:
+        """Note whether the last attempt failed, and return whether the one before did."""
+        with self._changed:
+            before, self._has_failed = self._has_failed, has_failed
+            self._changed.notify_all()
+            return before
 
     def _put(self, file: gdal.Dataset, write: Write) -> Written:
         """Store one answer in a transaction of its own, unless the row holds what nobody saw."""
@@ -199,8 +208,6 @@ class BatchWriter(threading.Thread):
                 raise _Failed(f"no layer {schema.BATCH_LAYER}")
             feature = self._find(layer, write)
             theirs = _answer_of(feature) if feature is not None else Answer()
-            if feature is None and write.row is None:
-                raise _Failed("the row is gone")
             is_new = theirs not in (write.seen, write.answer)
             if is_new and (theirs.label or theirs.comment):
                 if write.answer.label and write.answer.annotator != theirs.annotator:
@@ -292,7 +299,8 @@ def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
 
 def _add(layer: ogr.Layer, write: Write) -> int:
     """Add a row for a place beside the batch, and return its feature id."""
-    assert write.row is not None
+    if write.row is None:
+        raise _Failed("the row is gone")
     feature = ogr.Feature(layer.GetLayerDefn())
     _fill(feature, {**write.row.values, **write.answer.values()})
     feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(write.row.wkb))

@@ -15,7 +15,7 @@ from .store import AnswerStore, Trouble
 _WATCH_MS = 1000
 # Usually an answer is stored within this time, before the next patch is drawn. No key waits longer.
 _KEY_SECONDS = 0.03
-_FLUSH_SECONDS = 1.0
+_FLUSH_SECONDS = 3.0  # for a slow disk; a lock ends it
 _OPEN_FOR_MS = 12 * 3600 * 1000  # after that, a mark that a crash left behind means nothing
 
 
@@ -32,7 +32,6 @@ class FileStore(AnswerStore):
 
     def __init__(self, batch: Batch, parent: QObject | None = None, watches: bool = True) -> None:
         super().__init__(batch, parent)
-        assert batch.path is not None
         self.path: Path = batch.path
         self.batch = batch
         self._identity = identity(self.path)
