@@ -6,14 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from owl_geo.errors import ConfigError, LayerError, where_instead
-from owl_geo.ground import vector_files
-from owl_geo.ground.raster import is_raster
-from owl_geo.ground.vector import UNREADABLE
 from owl_geo.labels import store_class
 from owl_geo.run_folder.folder import EXAMPLES, Run
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.verbs.sites import AsSites, answers_at, is_sites
+from owl_geo.verbs.sites import AsSites, answers_at, holds_a_raster, is_sites
 
 _LAYER = "|layername="
 
@@ -28,7 +25,7 @@ def check_examples(path: str, settings: Settings) -> None:
     if owl_toml.is_local(file) and not Path(file).exists():
         raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
     what = "" if is_sites(path) else "holds answers to patches"
-    if _is_raster(file):
+    if holds_a_raster(file):
         what = "is a raster"
     if what:
         raise ConfigError(
@@ -40,17 +37,6 @@ def check_examples(path: str, settings: Settings) -> None:
             f"examples are answers, which {settings.labels} takes only after `owl-geo store init`",
             remedy="make the run without them, then use `owl-geo labels import`",
         )
-
-
-def _is_raster(file: str) -> bool:
-    """Return whether a file is a raster, and has no features that GDAL reads."""
-    if file.lower().endswith((".csv", ".tsv")):  # GDAL takes some tables for rasters
-        return False
-    try:
-        has_features = any(kind is not None for _, kind in vector_files.list_layers(file))
-    except UNREADABLE:
-        has_features = False
-    return not has_features and is_raster(file)
 
 
 def answer_examples(run: Run, path: str, annotator: str) -> list[str]:

@@ -228,7 +228,7 @@ def answers_at(
     file, _, layer = path.partition(_LAYER)
     if Path(file).is_dir() and not vector_files.is_folder_of_one(file):
         raise LayerError(f"{file} is a folder", remedy="name the file in it")
-    place = _classes_of_raster if not layer and _is_raster(file) else _sites_of_layer
+    place = _classes_of_raster if not layer and holds_a_raster(file) else _sites_of_layer
     found, placed = place(run, path, options)
     history = store.history()
     named = positions_of(run.patches, newest_answers(history)["patch_id"].unique().tolist())
@@ -285,8 +285,8 @@ def _check(run: Run, options: AsSites) -> None:
         raise ConfigError(f"--share is {options.share:g}, but must be above 0 and at most 1")
 
 
-def _is_raster(file: str) -> bool:
-    """Return whether a file is a raster, and has no features that GDAL reads."""
+def holds_a_raster(file: str) -> bool:
+    """Return whether a file is a raster without features that GDAL reads."""
     try:
         if any(kind is not None for _, kind in vector_files.list_layers(file)):
             return False
