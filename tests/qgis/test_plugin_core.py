@@ -510,6 +510,20 @@ def test_the_algorithms_do_a_whole_round(with_program, tmp_path, folder, batch):
     )
 
 
+def test_a_new_run_has_the_patch_size_that_suits_its_scene(with_program, tmp_path, folder):
+    scene, run = folder / "scenes" / "east.tif", tmp_path / "made"
+    process("createrun", SCENES=[str(scene)], RUN=str(run))
+    alone = tmp_path / "alone"
+    subprocess.run([PROGRAM, "init", alone, "--scene", scene], check=True)
+    sizes = {
+        line
+        for one in (run, alone)
+        for line in (one / "owl.toml").read_text().splitlines()
+        if line.startswith("patch_size")
+    }
+    assert len(sizes) == 1 and sizes != {"patch_size = 32"}
+
+
 def test_an_algorithm_fails_with_one_line(with_program, tmp_path):
     assert "no run folder at" in process("nextbatch", RUN=str(tmp_path / "none"))
 
