@@ -236,7 +236,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Patch size in pixels</source>
+        <source>Patch size in pixels (chosen if empty)</source>
         <translation type="unfinished" />
     </message>
     <message>
