@@ -140,8 +140,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     metavar="NAME=PATH[,PATH...]",
     shell_complete=opt.files,
     help="Further rasters of the same ground, such as an earlier date (before='2019/*.SAFE'), "
-    "radar or terrain: the model sees them, and what changed in bands that the scenes have too. "
-    "Repeat for more views.",
+    "radar or terrain, for the model too. Repeat for more.",
 )
 @click.option(
     "--osm",
@@ -152,8 +151,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     "--examples",
     metavar="SITES",
     shell_complete=opt.files,
-    help="Known targets: points, lines or polygons, FILE or FILE|layername=NAME. The patches they "
-    "lie in are answered, and the first batch is what is most like them.",
+    help="Known targets (points, lines or polygons): the first batch is what is most like them.",
 )
 @click.option(
     "--oracle",
