@@ -39,7 +39,7 @@ demo: $(VENV)/.installed
 # One thread for each process: where all of them want every core, they mostly wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: check qgis postgis chromium
-	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

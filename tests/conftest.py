@@ -26,6 +26,28 @@ if find_spec("hypothesis"):  # QGIS's own Python, which runs tests/qgis, has it 
     settings.load_profile("steady")
 
 
+# Files of few tests that take minutes: begun first, so that no core waits for them in the end.
+LONGEST = (
+    "plugin/test_qgis_plugin.py",
+    "journeys/test_demo.py",
+    "journeys/test_readme.py",
+    "cli/test_sample.py",
+    "models/test_compiled.py",
+    "plugin/test_store_qgis.py",
+    "plugin/test_qgis_desktop.py",
+    "journeys/test_tutorial.py",
+    "cli/test_cli.py",
+    "journeys/test_first_hour.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; all others keep their order."""
+    folder = Path(__file__).parent
+    longest = {folder / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: longest.get(item.path, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real imagery and OSM extracts; tests that need it skip without one."""

@@ -140,7 +140,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     metavar="NAME=PATH[,PATH...]",
     shell_complete=opt.files,
     help="Further rasters of the same ground, such as an earlier date (before='2019/*.SAFE'), "
-    "radar or terrain, for the model too. Repeat for more.",
+    "radar or terrain. Repeat for more views.",
 )
 @click.option(
     "--osm",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import ConfigError, LayerError, where_instead
 from owl_geo.labels import store_class
 from owl_geo.run_folder.folder import EXAMPLES, Run
@@ -18,18 +19,22 @@ _LAYER = "|layername="
 def check_examples(path: str, settings: Settings) -> None:
     """Raise an error where the places of a file cannot be examples, before anything is made.
 
-    Raises LayerError for a file that is missing, ConfigError for a raster, for answers to patches,
-    and where the run's answers are kept by a store that is not ready yet.
+    Raises LayerError for a file that is missing, ConfigError for a raster, an OSM file and answers
+    to patches, and where the run's answers are kept by a store that is not ready yet.
     """
     file = path.partition(_LAYER)[0]
     if owl_toml.is_local(file) and not Path(file).exists():
         raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
-    what = "" if is_sites(path) else "holds answers to patches"
-    if holds_a_raster(file):
-        what = "is a raster"
-    if what:
+    fault = ""
+    if is_osm(file):
+        fault = "is an OSM file, and a tag has to tell which of its objects are targets"
+    elif holds_a_raster(file):
+        fault = "is a raster, not points, lines or polygons"
+    elif not is_sites(path):
+        fault = "holds answers to patches, not points, lines or polygons"
+    if fault:
         raise ConfigError(
-            f"examples: {path} {what}, not points, lines or polygons",
+            f"examples: {path} {fault}",
             remedy="make the run without it, then use `owl-geo labels import`",
         )
     if store_class(settings.labels).has_administration:

@@ -54,12 +54,12 @@ def test_it_goes_into_the_users_profile(
 
 
 def test_it_goes_into_each_qgis_and_the_profile_that_it_starts_with(home: Path) -> None:
-    for application, name in (("QGIS3", "work"), ("QGIS4", "default")):
+    for application, name in (("QGIS3", "survey"), ("QGIS4", "default")):
         profiles = home / ".local/share/QGIS" / application / "profiles"
         (profiles / name).mkdir(parents=True)
         (profiles / "profiles.ini").write_text(f"[core]\ndefaultProfile={name}\n")
     lines = owl_geo("install").output.splitlines()
-    assert f"QGIS3/profiles/work/python/plugins/{NAME}" in lines[0]
+    assert f"QGIS3/profiles/survey/python/plugins/{NAME}" in lines[0]
     assert f"QGIS4/profiles/default/python/plugins/{NAME}" in lines[1]
 
 

@@ -11,7 +11,8 @@ from scene_windows import pool_of
 
 from owl_geo.ground.blocks import Blocks
 from owl_geo.ground.projections import crs_of, metres_from_earth_centre, transformer
-from owl_geo.ground.same_ground import SharedGround, _common_area, _farthest, _Squares
+from owl_geo.ground.same_ground import SharedGround
+from owl_geo.ground.squares import Squares, _common_area, _farthest
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.types import BoolArray, SceneGrid
 
@@ -238,7 +239,7 @@ def test_squares_in_space_are_where_projections_put_them(scene: SceneGrid) -> No
     pool = pool_of([scene], SIZE)
     windows = pool.of_scene(scene.name)
     assert len(windows) > 64
-    squares = _Squares.of(pool, in_space=True)
+    squares = Squares.of(pool, in_space=True)
     a, b, c, d, e, f = scene.transform
 
     def on_earth(down: float, right: float) -> NDArray[np.float64]:

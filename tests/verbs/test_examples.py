@@ -207,3 +207,12 @@ def test_a_raster_of_several_classes_is_no_example(tmp_path: Path, scene: Path) 
     with pytest.raises(ConfigError, match=r"is a raster, not points, lines or polygons"):
         init(tmp_path / "run", tables(scene), examples=path)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_osm_file_is_no_example(tmp_path: Path, scene: Path) -> None:
+    path = tmp_path / "area.osm"
+    path.write_text('<osm version="0.6"><node id="1" lat="51" lon="3"/></osm>', encoding="utf-8")
+    with pytest.raises(ConfigError, match="is an OSM file") as error:
+        init(tmp_path / "run", tables(scene), examples=path)
+    assert "labels import" in error.value.remedy
+    assert not (tmp_path / "run").exists()

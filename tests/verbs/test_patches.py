@@ -88,8 +88,6 @@ def test_predictions_that_are_up_to_date_are_not_made_again(
     monkeypatch.setattr(Run, "search", lambda *_: pytest.fail("pixels are read"))
     patches(run, tmp_path / "b.parquet")
     pd.testing.assert_frame_equal(read(tmp_path / "a.parquet"), read(tmp_path / "b.parquet"))
-    monkeypatch.setattr(Run, "rounds", lambda _: [])  # no model
-    assert not patches(run, tmp_path / "c.parquet").has_model
 
 
 @pytest.mark.parametrize("suffix", ["geojson", "fgb", "parquet", "csv", "GPKG"])
