@@ -84,6 +84,7 @@ class BatchWriter(threading.Thread):
         self._path = path
         self._identity = identity(path)
         self._woken = woken
+        self._waking = threading.Lock()
         self._queue: deque[Write] = deque()
         self._news: deque[Written | list[Row]] = deque()
         self._fids: dict[int, int] = {}  # rows that this sitting added, by what it calls them
@@ -133,19 +134,26 @@ class BatchWriter(threading.Thread):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Stop once everything is written."""
+        """Stop, as everything is written; nobody is woken from now on."""
+        self._hush()
         with self._changed:
             self._stops = True
             self._changed.notify_all()
 
     def give_up(self, seconds: float = 2.0) -> list[Write]:
-        """Stop now, and return what was not written."""
+        """Stop now, and return what was not written; nobody is woken from now on."""
+        self._hush()
         with self._changed:
             self._stops = self._gives_up = True
             self._changed.notify_all()
         self.join(seconds)
         with self._changed:
             return list(self._queue)
+
+    def _hush(self) -> None:
+        """Wake nobody any more, and wait while somebody is woken, who may be gone after this."""
+        with self._waking:
+            self._woken = _nobody
 
     # --- in its own thread ------------------------------------------------------------------------
 
@@ -280,13 +288,18 @@ class BatchWriter(threading.Thread):
                 self._queue.popleft()
             self._news.append(news)
             self._changed.notify_all()
-        self._woken()
+        with self._waking:
+            self._woken()
 
     def _tell_trouble(self, trouble: Trouble, reason: str) -> None:
         with self._changed:
             first = self._queue[0] if self._queue else None
         if first is not None:
             self._tell(Written(first, trouble, reason))
+
+
+def _nobody() -> None:
+    """Be woken where nobody is left to be."""
 
 
 def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:

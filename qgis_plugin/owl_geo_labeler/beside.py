@@ -48,6 +48,10 @@ class Beside:
         older = self._answered_before(point, crs)
         return older if older is not None else self._noticed(point, crs)
 
+    def close(self) -> None:
+        """Let go of the older batches: their files are open for as long as their layers exist."""
+        self._older = None
+
     def batch_of(self, patch: Patch) -> Batch:
         """Return the older batch that a patch is in."""
         return next(batch for batch in self._older or [] if batch.path == patch.older)

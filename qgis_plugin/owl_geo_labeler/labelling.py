@@ -61,7 +61,8 @@ class Labelling(QObject):
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
         self._connect(self.store)
-        self._older: dict[Path, FileStore] = {}  # of older batches whose answers were changed
+        self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
+        self._changed: dict[Path, None] = {}  # of these, the ones whose answers were changed
         self._beside = Beside(batch, run, self.session.annotator)
         self._keys_elsewhere = ""  # the panel that has the keyboard, if it is not ours
         self._others: dict[str, int] = {}  # answers of others that came in, by name
@@ -220,7 +221,7 @@ class Labelling(QObject):
     @property
     def changed_batches(self) -> list[Path]:
         """The older batches whose answers were changed in this sitting."""
-        return [path for path, store in self._older.items() if store.given]
+        return list(self._changed)
 
     def close(self) -> None:
         """End the sitting.
@@ -243,6 +244,9 @@ class Labelling(QObject):
                 self._keep_trying(store)
             else:
                 self._rescue_beside()
+        # layers that Python still held would keep their files open, and outlive QGIS
+        self._older.clear()
+        self._beside.close()
         self._dock.end()
 
     # --- what happens -----------------------------------------------------------------------------
@@ -269,6 +273,8 @@ class Labelling(QObject):
         store.added.connect(self._on_added)
 
     def _save(self, patch: Patch) -> None:
+        if patch.older is not None:
+            self._changed[patch.older] = None
         self._store_of(patch).write(patch)
 
     def _go_on(self, patch: Patch) -> bool:

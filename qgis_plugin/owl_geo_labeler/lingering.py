@@ -48,7 +48,7 @@ class Lingering(QObject):
         """Put what still waits into files beside the batches."""
         self.is_ending = True
         for store in list(self._stores.values()):
-            if not store.flush():
+            if not store.close():
                 store.give_up()
                 rescue(store, self._messages)
             store.deleteLater()

@@ -428,6 +428,7 @@ class OwlGeoPlugin(QObject):
 
     def _forget_labelling(self) -> None:
         if self.labelling is not None:
+            self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
             self.labelling.deleteLater()
             self.labelling = None
 

@@ -6,6 +6,7 @@ interpreter that has owl_geo, OWL_CORE_PROGRAM the command owl-geo. The two neve
 for each brings an SQLite of its own.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -29,12 +30,16 @@ def qgis():
     application = QgsApplication([], True)
     application.initQgis()
     yield application
+    gc.collect()  # a layer in a cycle would otherwise go after QGIS, which crashes
     application.exitQgis()
 
 
 @pytest.fixture(autouse=True)
-def empty_project():
+def empty_project(request):
     yield
+    if "iface" in request.fixturenames:
+        # QGIS 3.22 crashes if a layer goes while it is drawn and its file has gone already
+        request.getfixturevalue("iface").canvas.waitWhileRendering()
     QgsProject.instance().clear()
 
 

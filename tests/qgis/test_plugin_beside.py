@@ -1,6 +1,7 @@
 """Answers beside the batch, other windows on it, and where clicks and keys go."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -205,6 +206,29 @@ def test_an_answer_of_an_older_batch_is_changed_there(plugin, run, click, press,
     assert session.patch.patch_id == "scene/64/0" and session.patch.older is None
 
 
+def test_the_files_of_older_batches_are_let_go(
+    plugin, opened, run, click, press, batch, wait_until
+):
+    def is_open(path):
+        files = Path("/proc/self/fd")
+        return any(os.path.realpath(file) == str(path) for file in files.iterdir())
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("only Linux says which files a process has open")
+    first = run / "rounds" / "000" / "batch.gpkg"
+    file = gdal.OpenEx(str(first), gdal.OF_UPDATE)
+    file.ExecuteSQL("UPDATE batch SET label = 'absent'")
+    del file
+    click(*middle(0, 32))
+    press("2")
+    assert plugin.labelling.is_saved() and is_open(first)
+    sitting = plugin.labelling
+    plugin.open(batch("binary"))
+    wait_until(lambda: not is_open(first), 5)
+    assert sitting.changed_batches == [first]  # and the run is told of it with the next batch
+    assert first in plugin._sitting
+
+
 def test_the_nearest_unanswered_patch(plugin, opened, click, press, iface, says):
     session = plugin.labelling.session
     QTest.qWait(20)
@@ -384,11 +408,12 @@ def test_a_noticed_place_waits_for_a_lock_like_all_answers(
 
 
 def test_noticed_places_are_in_the_file_that_saves_a_deleted_batch(
-    plugin, opened, click, press, read_from_outside
+    still, plugin, opened, click, press, read_from_outside
 ):
     click(*middle(128, 0))
     press("2", "1")
     noticed(plugin, opened)  # waits for it
+    still()
     opened.unlink()
     plugin.open(opened.parents[1] / "000" / "batch.gpkg")
     (rescued,) = opened.parent.glob("batch-answers-*.gpkg")
