@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.batches import BatchFile, Beside, IssuedBatch, answers_of, noticed_in, read_batch
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, ConfigError, suggestion
@@ -39,6 +39,9 @@ class Ingested:
     unchanged: int  # already stored
     elsewhere: int = 0  # on ground that no patch of the run shows; left out
     placed: Placed | None = None  # where the file holds sites, not answers to patches
+    noticed: int = 0  # answers to places beside the batch, which are among the counts
+    held_out: int = 0  # answers to patches that test the model; left out
+    replaced: int = 0  # answers that others replaced in the batch; not among the counts
 
 
 def ingest(
@@ -59,27 +62,32 @@ def ingest(
         for batch_id, entry in asked.items()
     }
     now = datetime.now(UTC)
+    batches = [read_batch(Path(path)) for path in paths]
+    beside = _beside(run, batches, issued)
+    places = {**footprints, **beside.footprints}
     checked = [
         (
-            path,
+            batch.path,
             *answers_of(
-                read_batch(path),
+                batch,
                 run_batches=issued,
                 classes=run.settings.classes,
                 default_annotator=annotator,
                 now=now,
+                beside=beside,
             ),
         )
-        for path in map(Path, paths)
+        for batch in batches
     ]
     done = []
     for path, answers, notes in checked:
         last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
-        appended = run.labels.append(answers, footprints)
+        appended = run.labels.append(answers, places)
         if appended.new:
             history = run.labels.history()
             _warn_of_old(path, history, history[~(history["seq"] <= last_seq)])
-        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
+        labels = [answer.label for answer in answers[notes.replaced :]]
+        counts = pd.Series(labels, dtype=object).value_counts()
         done.append(
             Ingested(
                 path=path,
@@ -87,9 +95,23 @@ def ingest(
                 unanswered=notes.unanswered,
                 new=appended.new,
                 unchanged=appended.unchanged,
+                noticed=notes.noticed,
+                held_out=notes.held_out,
+                replaced=notes.replaced,
             )
         )
     return done
+
+
+def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedBatch]) -> Beside:
+    """Return the patches of the pool that somebody noticed beside their batch."""
+    wanted = {patch for batch in batches for patch in noticed_in(batch, issued)}
+    found = run.patches["patch_id"].isin(wanted) if wanted else pd.Series(dtype=bool)
+    ids = run.patches["patch_id"][found].tolist() if wanted else []
+    held_out: set[str] = set()
+    if ids and run.truth is not None:
+        held_out = {*ids} & {*run.truth["patch_id"][run.truth["held_out"]]}
+    return Beside(run.footprints(ids), held_out)
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
