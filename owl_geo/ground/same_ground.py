@@ -141,7 +141,9 @@ def _have_gaps(windows: PoolWindows) -> bool:
     """Return whether no two windows of one scene overlap; True only if that is certain."""
     size = windows.patch_size
     return all(
-        np.diff(np.unique(windows.scene * (offsets.max() + size) + offsets)).min(initial=size)
+        np.diff(np.unique(windows.scene * (offsets.max(initial=0) + size) + offsets)).min(
+            initial=size
+        )
         >= size
         for offsets in (windows.row_off, windows.col_off)
     )

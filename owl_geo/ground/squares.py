@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
 from owl_geo.ground.surface import squares_in_space
-from owl_geo.ground.windows import Points, PoolWindows, Windows
+from owl_geo.ground.windows import Points, PoolWindows, Rows, Windows
 from owl_geo.types import BoolArray, IntArray
 
 HALF = 0.5  # of the smaller window: from here on two windows show the same place
@@ -56,7 +56,7 @@ class Squares:
         vectors = np.empty((3, len(windows), d))
         laid = map(_in_plane, scenes) if in_plane else squares_in_space(scenes)
         for of_scene, squares in zip(positions, laid, strict=True):
-            vectors[:, of_scene] = squares
+            vectors[:, _as_slice(of_scene)] = squares
         return cls(*vectors)
 
     @classmethod
@@ -178,6 +178,12 @@ def seen_from_above(*points: Vectors) -> list[Vectors]:
         return list(points)
     across = np.linalg.svd(up[None])[2][1:]  # two directions, (2, 3)
     return [np.einsum("ni,ji->nj", each, across) for each in points]
+
+
+def _as_slice(positions: IntArray) -> Rows:
+    """Return ascending positions without gaps as a slice, which is filled several times faster."""
+    first, last = int(positions[0]), int(positions[-1])
+    return slice(first, last + 1) if last - first == len(positions) - 1 else positions
 
 
 def share_a_plane(parts: Sequence[Windows]) -> bool:
