@@ -3,6 +3,7 @@
 OwlError
  ├── ConfigError    owl.toml, or an option that becomes part of it
  ├── SourceError    scenes, bands, masks, the area of interest
+ │    └── SceneError     one scene, which the message names
  ├── LayerError     layers that concepts, an oracle or an area of interest are made from
  ├── BatchError     a batch GeoPackage that cannot be ingested
  ├── ClusterError   a cluster that does not answer or loses its workers
@@ -58,6 +59,10 @@ class ConfigError(OwlError):
 
 class SourceError(OwlError):
     """A scene cannot be opened, read, or cut into patches."""
+
+
+class SceneError(SourceError):
+    """A scene cannot be used, and the message names it; others may name its file alone."""
 
 
 class LayerError(OwlError):
