@@ -19,7 +19,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with something that an error has yet to name.
+
+    Args:
+        what: the end of a message that begins with its name.
+        remedy: what to do about it; empty if that is obvious or unknown.
+    """
+
+    what: str
+    remedy: str = ""
 
 
 class OwlError(Exception):

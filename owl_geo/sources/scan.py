@@ -161,7 +161,10 @@ def scan(
             _check_size(scene, size, stride)
             fault = off_the_map(scene.grid)
             if fault:
-                raise SceneError(f"scene {scene.name!r} does not lie on the map: {fault}")
+                raise SceneError(
+                    f"scene {scene.name!r} does not lie on the map: {fault.what}",
+                    remedy=fault.remedy,
+                )
             check(scene)
         except SourceError as error:
             if not skip:
