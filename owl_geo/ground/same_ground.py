@@ -206,7 +206,8 @@ class _Ordered:
         left = np.arange(n_stay, n)
         if self.have_gaps:
             left = left[~self._repeated()[n_stay:]]
-        at_once = max(_FEWEST, _PER_CELL * np.count_nonzero(np.bincount(self.cell)))
+        n_cells = int(np.count_nonzero(np.bincount(self.cell)))
+        at_once = max(_FEWEST, _PER_CELL * n_cells)
         for start in range(0, len(left), at_once):
             part = left[start : start + at_once]
             if taken.any():

@@ -93,7 +93,8 @@ class Squares:
     @cached_property
     def cells_from_above(self) -> Cells:
         """The same for the centres as ``seen_from_above``, where each has fewer around it."""
-        return Cells.of(*seen_from_above(self.centre), self._cell)
+        (points,) = seen_from_above(self.centre)
+        return Cells.of(points, self._cell)
 
     @property
     def _cell(self) -> float:
@@ -144,9 +145,9 @@ class Cells:
             at = np.searchsorted(self.keys, first)
             for step in range(3):  # the keys of a row of cells follow each other
                 here = np.flatnonzero(ends[at + step] <= first + 2)
-                pairs.append((at[here] + step, here))
-        beside, here = zip(*pairs, strict=True)
-        return np.concatenate(beside), np.concatenate(here)
+                pairs.append(np.stack([at[here] + step, here]))
+        beside, here = np.concatenate(pairs, axis=1)
+        return beside, here
 
     @cached_property
     def counts(self) -> IntArray:
