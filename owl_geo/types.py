@@ -33,7 +33,7 @@ class SceneGrid:
 
 @dataclass(frozen=True)
 class FailedScene:
-    """A scene that was left out, and the reason in one line."""
+    """A scene that was left out, and the reason in one line that names it."""
 
     name: str
     reason: str

@@ -93,8 +93,7 @@ def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
 def name_failed(failed: Sequence[FailedScene]) -> None:
     """Warn about each failed scene, with the reason."""
     for scene in failed:
-        is_named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
-        _log.warning("failed: %s%s", "" if is_named else f"{scene.name}: ", scene.reason)
+        _log.warning("failed: %s", scene.reason)
 
 
 def exit_code(some_failed: bool) -> int:

@@ -15,7 +15,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SourceError, where_instead
+from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
@@ -185,14 +185,14 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         if path.lower().endswith(_ARCHIVES):
             raise SourceError(f"{path} is an archive", remedy=_advice(path))
         inside = ", ".join(dataset.subdatasets[:3])
-        hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
-        hint = f"; {CUBE}" if looks_like_cube(path) else hint
-        raise SourceError(f"{path} has no bands of its own{hint}")
+        remedy = f"name one of its subdatasets, for example {inside}" if inside else ""
+        remedy = CUBE if looks_like_cube(path) else remedy
+        raise SourceError(f"{path} has no bands of its own", remedy=remedy)
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
-        fault = f"does not lie on the map as a raster; {CUBE}"
+        fault = Fault("does not lie on the map as a raster", CUBE)
     if fault:
-        raise SourceError(f"{path} {fault}")
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     for dtype in dataset.dtypes:
         if dtype.startswith("complex"):
             raise SourceError(

@@ -15,7 +15,7 @@ import rasterio
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
-from owl_geo.errors import LayerError, SourceError
+from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.projections import same_crs
 from owl_geo.ground.raster import UNREADABLE, AlignedRaster, views_on
 from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
@@ -136,7 +136,7 @@ class SceneReader:
                 try:
                     numbers, values, good = file.read(window, all_bands)
                 except UNREADABLE as error:
-                    raise SourceError(
+                    raise SceneError(
                         f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
                         f"{chunk.row + chunk.height} (is the file whole?): "
                         f"{error.__cause__ or error}"

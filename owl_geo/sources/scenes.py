@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
@@ -20,7 +20,7 @@ from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.band_choice import KnownBand, select
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
-from owl_geo.sources.base import NoSceneLeft
+from owl_geo.sources.base import NoSceneLeft, failed_scene
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
 from owl_geo.sources.folders import (
     bad_bands,
@@ -142,7 +142,7 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         scene = SceneSettings(name=scene_name(scene), path=str(scene))
     product = _product(scene)
     if not product.default:
-        raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
+        raise SceneError(f"scene {scene.name!r} has an alpha band and no other")
     name = Path(scene.path or "").name
     bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
     positions = {(band.path, band.number) for band in product.default}
@@ -193,7 +193,7 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     if not scene.names:
         return bands
     if len(scene.names) != len(bands):
-        raise SourceError(
+        raise SceneError(
             f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
         )
     return tuple(
@@ -210,7 +210,7 @@ def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band
         if stated is None:
             continue
         if len(stated) not in (1, len(bands)):
-            raise SourceError(
+            raise SceneError(
                 f"scene {scene.name!r} has {len(bands)} bands, but {len(stated)} values of {word} "
                 "for them"
             )
@@ -290,7 +290,7 @@ def open_scenes(
         except SourceError as error:
             if failed is None:
                 raise
-            failed.append(FailedScene(scene.name, str(error)))
+            failed.append(failed_scene(scene.name, error))
     if not scenes and failed:
         raise NoSceneLeft(failed)
     return tuple(scenes)
@@ -346,7 +346,7 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
     base = next(band for band in bands if band.grid == grid)
     for band in bands:
         if not same_crs(band.grid.crs, grid.crs):
-            raise SourceError(
+            raise SceneError(
                 f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
                 f"{crs_text(grid)}",
                 remedy="name bands that share a CRS",
@@ -354,7 +354,7 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
         # a coarser grid may begin up to one of its pixels away, as Landsat's 15 m and 30 m bands do
         reach = max(*pixel_size(band.grid), *pixel_size(grid))
         if np.abs(np.subtract(bounds(band.grid), bounds(grid))).max() > 1.001 * reach:
-            raise SourceError(
+            raise SceneError(
                 f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, {base.path} covers "
                 f"{extent_text(grid)}",
                 remedy="the bands of a scene must lie on each other",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
-from owl_geo.errors import RunError, SourceError
+from owl_geo.errors import RunError, SceneError, SourceError
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
@@ -176,7 +176,7 @@ class _Fresh:
             settings, source, report, workers, layers, skip=True, a_part=True
         )
         if table.outside and on_error == "fail":
-            raise SourceError(f"scene {table.outside[0]!r} lies outside every layer")
+            raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
         patches = making.with_concepts(source.index, table.columns)
         levels, views = _views(run, source, report)
         if settings.oracle is None or not len(patches):
