@@ -29,6 +29,11 @@ class Ahead:
         self._unwanted = threading.Event()
         self._latest: tuple[str, int, int] | None = None
 
+    @property
+    def is_working(self) -> bool:
+        """Whether there is work that has not ended."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self, work: Callable[[], None]) -> None:
         """Begin the work, which must report its progress to ``report``, after any other's end."""
         self.stop()
@@ -53,7 +58,7 @@ class Ahead:
         """Wait for the work, whose progress goes to ``report``, until that raises an error."""
         told: tuple[str, int, int] | None = None
         tell: dict[str, Progress | None] = {}
-        while self._thread is not None and self._thread.is_alive():
+        while self._thread is not None and self.is_working:
             self._thread.join(_TICK)
             latest = self._latest
             what, done, total = latest or ("Preparing", 0, 0)
@@ -80,5 +85,5 @@ class Ahead:
         with suppress(_Stopped):
             try:
                 work()
-            except Exception as error:  # whoever needs the result will meet the error too
+            except Exception as error:  # noqa: BLE001 - whoever needs the result will meet the error too
                 log.debug("not prepared: %s", error)

@@ -54,6 +54,7 @@ class Engine:
         self._device = device
         self._does_ahead = ahead
         self._ahead = Ahead()
+        self.run.before_search = self._ahead.wait
         self._prepared: Search | None = None  # or being prepared
         self.prepare()
 
@@ -78,7 +79,7 @@ class Engine:
 
         Nothing is done where that is done already, or the engine was made with ``ahead=False``.
         """
-        if not self._does_ahead:
+        if not self._does_ahead or self._ahead.is_working:
             return
         try:
             search = self.run.search(self._device, report=self._ahead.report)
@@ -93,9 +94,7 @@ class Engine:
         self._take_in()
         return status_of(self.run)
 
-    def ingest(
-        self, paths: Sequence[str | os.PathLike[str]], *, annotator: str
-    ) -> list[Ingested]:
+    def ingest(self, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> list[Ingested]:
         """Check and store the answers in labelled batches; see ``owl_geo.ingest``."""
         self._take_in()
         return ingest_into(self.run, paths, annotator=annotator)
@@ -110,9 +109,9 @@ class Engine:
     ) -> Round:
         """Choose and write the next batch, and return its round; see ``owl_geo.query``.
 
-        What is being done ahead is waited for; its progress goes to ``report`` too.
+        If it needs what is being done ahead, it waits for that, whose progress ``report`` gets too.
         """
-        self._wait(report)
+        self._take_in()
         entry = query_run(
             self.run,
             device=self._device,
@@ -137,7 +136,7 @@ class Engine:
         """Write the probability of every patch as maps; see ``owl_geo.predict``."""
         from owl_geo.verbs.predict import predict as make_maps
 
-        self._wait(report)
+        self._take_in()
         summary = make_maps(
             self.run,
             out=out,
@@ -155,7 +154,3 @@ class Engine:
         """Take in what others have changed; what was being done ahead for the old is stopped."""
         if self.run.refresh():
             self.close()
-
-    def _wait(self, report: Reporter) -> None:
-        self._take_in()
-        self._ahead.wait(report)

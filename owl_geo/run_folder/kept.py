@@ -9,7 +9,7 @@ noticed by the state of the files: ``refresh`` compares them, and forgets what i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ class KeptRun(Run):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        # called by ``search``: whoever uses the search in another thread must have ended by then
+        self.before_search: Callable[[Reporter], None] | None = None
         self._state: _FolderState | None = None
         self._kept: _KeptSearch | None = None
         before = _FolderState.of(Path(path))  # a change while the run is opened is noticed later
@@ -86,6 +88,8 @@ class KeptRun(Run):
 
         That of another ``source`` is not kept.
         """
+        if self.before_search is not None:
+            self.before_search(report)
         if source is not None and source is not self.source:
             return super().search(device, workers, report, source)
         if self._kept is None or self._kept.device != device:
@@ -118,9 +122,7 @@ class KeptRun(Run):
         if "source" not in self.__dict__ and self._kept is None:
             vars(self.index).pop("scenes", None)
             return False
-        now = SceneFiles(
-            self.settings, self.settings_here, self.index.record, self.path / FEATURES
-        )
+        now = SceneFiles(self.settings, self.settings_here, self.index.record, self.path / FEATURES)
         same_weights = self._kept is None or self._kept.weights == self._weights()
         if same_weights and now.ids == self.scenes.ids and next(now.missing, None) is None:
             return False
