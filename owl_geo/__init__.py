@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from owl_geo.sources.geotiff import GeoTiffSource
     from owl_geo.sources.synthetic import SyntheticSource
     from owl_geo.verbs.add import add
+    from owl_geo.verbs.classes import add_class
     from owl_geo.verbs.ingest import import_answers, ingest
     from owl_geo.verbs.init import init
     from owl_geo.verbs.patches import patches
@@ -77,6 +78,7 @@ _HOME = {
     "SyntheticSource": "sources.synthetic",
     "UncertaintySampler": "acquisition.samplers",
     "add": "verbs.add",
+    "add_class": "verbs.classes",
     "agreement": "labels.agreement",
     "entropy": "measures.uncertainty",
     "import_answers": "verbs.ingest",
@@ -114,6 +116,7 @@ __all__ = [
     "SyntheticSource",
     "UncertaintySampler",
     "add",
+    "add_class",
     "agreement",
     "entropy",
     "import_answers",

@@ -20,6 +20,7 @@ import click
 from owl_geo import __version__
 from owl_geo.cli import (
     add,
+    classes,
     compare,
     completion,
     doctor,
@@ -72,6 +73,7 @@ COMMANDS = (
     plot.plot,
     patches.patches,
     add.add,
+    classes.classes,
     labels.labels,
     run.run,
     engine.engine,

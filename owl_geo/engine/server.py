@@ -32,6 +32,10 @@ log = logging.getLogger("owl_geo")
 Send = Callable[[Mapping[str, Any]], None]
 Describe = Callable[[Run, Status], Sequence[tuple[str, str]]]
 
+_TAKEN_IN = (
+    *("path", "counts", "unanswered", "new", "unchanged"),
+    *("noticed", "held_out", "replaced"),
+)
 _TELL_EVERY = 0.1  # seconds between two messages about the progress of one piece of work
 
 
@@ -297,8 +301,7 @@ class _Server:
         done = self._of(params).ingest(
             params.batches, annotator=params.annotator or self._annotator
         )
-        names = ("path", "counts", "unanswered", "new", "unchanged")
-        return {"ingested": [{name: getattr(one, name) for name in names} for one in done]}
+        return {"ingested": [{name: getattr(one, name) for name in _TAKEN_IN} for one in done]}
 
     def _query(self, params: _Query) -> dict[str, Any]:
         engine = self._of(params)

@@ -140,6 +140,36 @@ def register(
     return database.work("register the run", make)
 
 
+def extend(database: Database, run_id: str, classes: Sequence[str], name: str) -> None:
+    """Add a class to a registered run; a run that is not registered, or has it, stays as it is.
+
+    Raises RunError where the run is registered with other classes.
+    """
+
+    def add(connection: Connection) -> None:
+        raw = driver(connection)
+        cursor = raw.execute("SELECT to_regclass('owl_geo.runs')")
+        if (cursor.fetchone() or (None,))[0] is None:
+            return
+        cursor = raw.execute("SELECT classes FROM owl_geo.runs WHERE run_id = %s", (run_id,))
+        row = cursor.fetchone()
+        if row is None or list(row[0]) == [*classes, name]:
+            return
+        if list(row[0]) != list(classes):
+            further = list(row[0])[len(classes) :]
+            ahead = further and list(row[0])[: len(classes)] == list(classes)
+            raise RunError(
+                f"{database.place} has run {run_id} with the classes {', '.join(row[0])}",
+                remedy=f"add the class {further[0]!r} first" if ahead else "make another run",
+            )
+        act_as_owner(connection)
+        raw.execute(
+            "UPDATE owl_geo.runs SET classes = %s WHERE run_id = %s", ([*classes, name], run_id)
+        )
+
+    database.work("add the class", add)
+
+
 def add_annotator(database: Database, name: str, password: str | None) -> bool:
     """Let a role label here, and return whether it was created; ``name`` signs its answers.
 

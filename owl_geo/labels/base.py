@@ -112,6 +112,12 @@ class LabelStore(ABC):
     def reproject(self) -> None:  # noqa: B027 - a store may keep footprints in a CRS of its own
         """Reproject the stored footprints to the run's CRS, which has become EPSG:4326."""
 
+    def add_class(self, classes: Sequence[str], name: str) -> None:  # noqa: B027 - most take any
+        """Take answers of a further class of the run, which had ``classes``; twice is as once.
+
+        Raises RunError where the store does not allow it.
+        """
+
     def layers(self) -> Layers:
         """Return the store's layers of batches; raises RunError where it offers none."""
         raise RunError(

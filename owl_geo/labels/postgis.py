@@ -94,6 +94,12 @@ class PostGISLabels(LabelStore):
 
         return DatabaseAdministration(self.database, self.run_id)
 
+    def add_class(self, classes: Sequence[str], name: str) -> None:
+        """Let the batches' views take the class too; see ``LabelStore``."""
+        from owl_geo.labels.administration import extend
+
+        extend(self.database, self.run_id, classes, name)
+
     def append(
         self, answers: Sequence[Answer], footprints: Mapping[str, shapely.Polygon]
     ) -> Appended:

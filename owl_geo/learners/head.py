@@ -171,7 +171,7 @@ class HeadLearner:
             reason = " ".join(str(error).split())
             raise RunError(f"{path} is not a model of owl-geo, or is damaged: {reason}") from error
         for what, now, then in [
-            ("classes", self._spec.classes, spec.classes),
+            ("classes", self._spec.classes[: len(spec.classes)], spec.classes),  # more may follow
             ("features", self._spec.features, spec.features),
             ("concept columns", self._spec.n_concepts, spec.n_concepts),
             ("neighbours", self._spec.n_places, spec.n_places),

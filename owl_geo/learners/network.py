@@ -187,7 +187,7 @@ class NetworkLearner:
         for what, now, then in [
             ("model.kind", self.spec.kind, spec.kind),
             ("bands", self.spec.bands, spec.bands),
-            ("classes", self.spec.classes, spec.classes),
+            ("classes", self.spec.classes[: len(spec.classes)], spec.classes),  # more may follow
             ("patch_size", self.spec.patch_size, spec.patch_size),
             ("the number of concepts it sees", self.spec.n_concepts, spec.n_concepts),
             ("the size of the ensemble", self.spec.members, spec.members),
@@ -201,6 +201,8 @@ class NetworkLearner:
         # dropout is not part of the weights: it may change from one round to the next
         self.spec = replace(self.spec, weights=spec.weights)
         for model in models:
+            if len(spec.classes) < len(self.spec.classes):
+                checkpoint.widen(model, len(self.spec.classes))
             model.network.dropout.p = self.spec.dropout
         self._models = models
 

@@ -29,6 +29,7 @@ from owl_geo.types import BandStatistics
 MAX_MEMBERS = 32  # more than this means that the header is damaged
 
 _TRUNK_RATE = 0.1  # of the learning rate
+_IMPROBABLE = 3.0  # in logits: a twentieth of the mean of the other classes
 
 
 class PatchModel(nn.Module):
@@ -93,6 +94,27 @@ def member_seed(seed: int, member: int) -> int:
 def set_statistics(model: PatchModel, statistics: BandStatistics) -> None:
     """Set the band statistics of the model's first layer to those of the pool."""
     model.standardize.set(statistics)
+
+
+def widen(model: PatchModel, n_classes: int) -> None:
+    """Give a network further classes, which begin as improbable, wherever the others are probable.
+
+    Their rows of the last layer are the mean of the others, and the bias is lower: probable enough
+    to be learnt from the first answers, and too little to change the order of the predictions.
+    """
+    before = model.network.head
+    n_more = n_classes - before.out_features
+    # made without weights, which would draw from the global random numbers
+    after = nn.Linear(before.in_features, n_classes, device="meta")
+    after.to_empty(device=before.weight.device)
+    with torch.no_grad():
+        for old, new, lower in (
+            (before.weight, after.weight, 0.0),
+            (before.bias, after.bias, _IMPROBABLE),
+        ):
+            further = old.mean(dim=0, keepdim=True) - lower
+            new.copy_(torch.cat([old, further.expand(n_more, *old.shape[1:])]))
+    model.network.head = after
 
 
 def save(path: Path, models: Sequence[PatchModel], spec: ModelSpec) -> None:

@@ -28,7 +28,6 @@ from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
-from owl_geo.search import Answers, Search, askable, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
@@ -40,6 +39,7 @@ from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
     from owl_geo.models.devices import Device
+    from owl_geo.search import Answers, Search
 
 log = logging.getLogger("owl_geo")
 
@@ -192,6 +192,8 @@ class Run:
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh."""
+        from owl_geo.search import Answers, class_numbers  # strategies, which answers do not need
+
         current = consensus(history)
         labelled = current[current["label"].isin(self.settings.classes)]
         return Answers(
@@ -207,6 +209,8 @@ class Run:
 
         ``current`` has the labels in the store at this moment.
         """
+        from owl_geo.search import askable
+
         closed = np.flatnonzero(self.patches["patch_id"].isin(current["patch_id"]))
         return askable(self.patches, self.index.shared, self.truth, closed, closed[:0])
 
@@ -259,6 +263,8 @@ class Run:
 
         Raises ConfigError where this machine lacks the device.
         """
+        from owl_geo.search import Search
+
         check_device(device)
         return Search(
             self.settings_here,

@@ -153,15 +153,34 @@ def fingerprint(settings: Settings, *, places: bool = True) -> str:
 
     Without ``places`` it does not depend on where on this machine the scenes are.
     """
-    decisive = {"seed", "classes", "source", "views", "layers", "concepts", "oracle", "evaluation"}
     if places:
-        text = settings.model_dump_json(include=decisive)
+        text = settings.model_dump_json(include=_DECISIVE)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-    values = settings.model_dump(mode="json", include=decisive)
+    return digest_of([decisive(settings)])
+
+
+_DECISIVE = {"seed", "classes", "source", "views", "layers", "concepts", "oracle", "evaluation"}
+
+
+def decisive(settings: Settings) -> dict[str, Any]:
+    """Return the settings that decide the patch index, without where on this machine scenes are."""
+    values = settings.model_dump(mode="json", include=_DECISIVE)
     values["source"] = unopened_source(settings.source).anywhere()
     if settings.views:
         values["views"] = anywhere(settings.views)
-    return digest_of([values])
+    return values
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the settings that differ, as in owl.toml: ``concepts.urban.value``."""
+    names = []
+    for name in dict.fromkeys((*now, *before)):
+        one, other = before.get(name), now.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            names += [f"{name}.{part}" for part in changed_settings(one, other)]
+        elif one != other:
+            names.append(name)
+    return names
 
 
 def scene_paths(settings: Settings, names: Collection[str]) -> dict[str, list[str]]:

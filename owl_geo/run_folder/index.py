@@ -18,13 +18,15 @@ from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import patch_table
-from owl_geo.run_folder.identity import SceneFiles, fingerprint
+from owl_geo.run_folder.identity import SceneFiles, changed_settings, decisive, fingerprint
 from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources.base import positions_of
 from owl_geo.types import BandStatistics, SceneGrid
+
+_NAMED = 4  # how many changed settings a message names
 
 
 class PatchIndex:
@@ -44,15 +46,30 @@ class PatchIndex:
 
         Raises RunError if owl.toml has since been edited so that the index would be different.
         """
+        self.check_made_from_settings()
+        return self._table(PATCHES, patch_table.read)
+
+    def check_made_from_settings(self) -> None:
+        """Raise RunError if owl.toml has since been edited so that the index would be different."""
         if self.record.made_from != fingerprint(self._settings):
             moved = self.record.made_from_elsewhere == fingerprint(self._settings, places=False)
             if not moved or self.scenes.changed:
+                toml, what = self._folder / owl_toml.FILE_NAME, self._changed_settings()
                 raise RunError(
-                    f"{self._folder / owl_toml.FILE_NAME}: seed, classes, source, views, "
-                    "layers, concepts, oracle or evaluation changed since the patch index was made",
+                    f"{toml}: {what} changed since the patch index was made",
                     remedy=f"run `owl-geo init {self._folder} --update`",
                 )
-        return self._table(PATCHES, patch_table.read)
+
+    def _changed_settings(self) -> str:
+        """Return what was edited in owl.toml since, in words."""
+        before = self.record.made_with
+        if before is None:  # an older run
+            return "seed, classes, source, views, layers, concepts, oracle or evaluation"
+        # where files lie is not compared, so that a run may be moved
+        names = changed_settings(before, decisive(self._settings)) or ["the files of source"]
+        more = [f"{len(names) - _NAMED} more settings"] if len(names) > _NAMED else []
+        *others, last = [*names[:_NAMED], *more]
+        return f"{', '.join(others)} and {last}" if others else last
 
     @cached_property
     def windows(self) -> PoolWindows:

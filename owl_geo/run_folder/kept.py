@@ -20,7 +20,6 @@ from owl_geo.errors import RunError
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH, WAITING, no_run
-from owl_geo.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.sources.base import PatchSource
 from owl_geo.work.progress import Reporter, silent
@@ -28,6 +27,7 @@ from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
     from owl_geo.models.devices import Device
+    from owl_geo.search import Search
 
 _FROM_SETTINGS = ("settings_here", "index", "source", "labels")  # cached properties of a run
 
@@ -126,8 +126,7 @@ class KeptRun(Run):
         same_weights = self._kept is None or self._kept.weights == self._weights()
         if same_weights and now.ids == self.scenes.ids and next(now.missing, None) is None:
             return False
-        self.index.scenes = now
-        self._forget("source")
+        self._forget("index", "source")  # a run that was moved lives only with unchanged scenes
         return True
 
     def _weights(self) -> FileState:

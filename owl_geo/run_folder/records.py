@@ -108,6 +108,7 @@ class IndexRecord:
     views: Mapping[str, ViewLevels] = field(default_factory=dict)  # what is written down of each
     # state of each view's files, path by path
     view_files: Mapping[str, list[list[FileRecord]]] = field(default_factory=dict)
+    made_with: Mapping[str, Any] | None = None  # those settings; older runs lack them
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
@@ -121,6 +122,7 @@ class IndexRecord:
             made_from=values["made_from"],
             # older runs lack the following
             made_from_elsewhere=values.get("made_from_elsewhere"),
+            made_with=_typed(values["made_with"], dict) if "made_with" in values else None,
             scenes=scenes,
             statistics=statistics,
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),

@@ -22,7 +22,7 @@ from owl_geo.labels import AnsweredRun, LabelStore, open_store
 from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
 from owl_geo.run_folder.folder import EXAMPLES, ORACLE, Run
-from owl_geo.run_folder.identity import fingerprint, record_scenes
+from owl_geo.run_folder.identity import decisive, fingerprint, record_scenes
 from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
 from owl_geo.run_folder.records import grid_record, views_record
 from owl_geo.settings import owl_toml
@@ -190,6 +190,19 @@ def extend(
     return Run(run.path)
 
 
+def with_settings(run: Run, settings: Settings, text: str) -> Run:
+    """Write settings that leave the patch index as it is; the caller must hold the run's lock.
+
+    ``text`` is the owl.toml with these settings. Raises RunError, and the run is then unchanged.
+    """
+    record = json.loads((run.path / INDEX).read_text(encoding="utf-8"))
+    record |= _made_with(settings, run.index.statistics.bands)
+    with replacing_files(run.path, WAITING) as folder:
+        (folder / owl_toml.FILE_NAME).write_text(text, encoding="utf-8")
+        (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return Run(run.path)
+
+
 @dataclass(frozen=True)
 class _Growth:
     """How the pool grew; see ``PatchIndex.parts`` and ``PatchIndex.since``."""
@@ -238,9 +251,7 @@ def _write_index(
     if truth is not None:
         truth.to_parquet(folder / TRUTH)
     record = {
-        "made_from": fingerprint(settings),
-        "made_from_elsewhere": fingerprint(settings, places=False),
-        "made_for": made_for(settings, statistics.bands),
+        **_made_with(settings, statistics.bands),
         "parts": list(growth.parts) or [len(patches)],
         "since": growth.since,
         "files": files,
@@ -258,6 +269,15 @@ def _write_index(
         **({"views": views} if views else {}),
     }
     (folder / INDEX).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _made_with(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
+    return {
+        "made_from": fingerprint(settings),
+        "made_from_elsewhere": fingerprint(settings, places=False),
+        "made_with": decisive(settings),
+        "made_for": made_for(settings, bands),
+    }
 
 
 def _origins(statistics: BandStatistics) -> list[list[str | None]]:

@@ -219,6 +219,23 @@ def with_scenes(text: str, scenes: Sequence[BaseModel]) -> str:
     return added
 
 
+def with_class(text: str, classes: Sequence[str], name: str) -> str:
+    """Return the text of owl.toml with a further class, keeping everything that a person wrote.
+
+    ``classes`` are those that the settings have now. Raises ConfigError where they are written in a
+    form that cannot be extended.
+    """
+    document = tomlkit.parse(text)
+    if "classes" in document:
+        document["classes"].append(name)
+        added = tomlkit.dumps(document)
+    else:  # the default; a key at the end would belong to the last table
+        added = f"classes = {tomlkit.item([*classes, name]).as_string()}\n{text}"
+    if tomllib.loads(added)["classes"] != [*classes, name]:
+        raise ConfigError("cannot add to classes as it is written", remedy="write it as a list")
+    return added
+
+
 def _table(section: BaseModel) -> Table:
     """Turn one section into a TOML table; plain values come before tables, as TOML requires."""
     table = tomlkit.table()

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.batches import BatchFile, Beside, IssuedBatch, answers_of, noticed_in, read_batch
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, ConfigError, suggestion
@@ -23,7 +24,9 @@ from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
-from owl_geo.verbs.sites import IMPORTED, AsSites, Placed, answers_at, is_sites
+
+if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
+    from owl_geo.verbs.sites import AsSites, Placed
 
 log = logging.getLogger("owl_geo")
 
@@ -39,6 +42,9 @@ class Ingested:
     unchanged: int  # already stored
     elsewhere: int = 0  # on ground that no patch of the run shows; left out
     placed: Placed | None = None  # where the file holds sites, not answers to patches
+    noticed: int = 0  # answers to places beside the batch, which are among the counts
+    held_out: int = 0  # answers to patches that test the model; left out
+    replaced: int = 0  # answers that others replaced in the batch; not among the counts
 
 
 def ingest(
@@ -59,27 +65,32 @@ def ingest(
         for batch_id, entry in asked.items()
     }
     now = datetime.now(UTC)
+    batches = [read_batch(Path(path)) for path in paths]
+    beside = _beside(run, batches, issued)
+    places = {**footprints, **beside.footprints}
     checked = [
         (
-            path,
+            batch.path,
             *answers_of(
-                read_batch(path),
+                batch,
                 run_batches=issued,
                 classes=run.settings.classes,
                 default_annotator=annotator,
                 now=now,
+                beside=beside,
             ),
         )
-        for path in map(Path, paths)
+        for batch in batches
     ]
     done = []
     for path, answers, notes in checked:
         last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
-        appended = run.labels.append(answers, footprints)
+        appended = run.labels.append(answers, places)
         if appended.new:
             history = run.labels.history()
             _warn_of_old(path, history, history[~(history["seq"] <= last_seq)])
-        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
+        labels = [answer.label for answer in answers[notes.replaced :]]
+        counts = pd.Series(labels, dtype=object).value_counts()
         done.append(
             Ingested(
                 path=path,
@@ -87,9 +98,23 @@ def ingest(
                 unanswered=notes.unanswered,
                 new=appended.new,
                 unchanged=appended.unchanged,
+                noticed=notes.noticed,
+                held_out=notes.held_out,
+                replaced=notes.replaced,
             )
         )
     return done
+
+
+def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedBatch]) -> Beside:
+    """Return the patches of the pool that somebody noticed beside their batch."""
+    wanted = {patch for batch in batches for patch in noticed_in(batch, issued)}
+    found = run.patches["patch_id"].isin(wanted) if wanted else pd.Series(dtype=bool)
+    ids = run.patches["patch_id"][found].tolist() if wanted else []
+    held_out: set[str] = set()
+    if ids and run.truth is not None:
+        held_out = {*ids} & {*run.truth["patch_id"][run.truth["held_out"]]}
+    return Beside(run.footprints(ids), held_out)
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
@@ -146,6 +171,8 @@ def import_answers(
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
+    from owl_geo.verbs.sites import IMPORTED, AsSites, is_sites
+
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
     if is_sites(os.fspath(path)):
@@ -197,6 +224,8 @@ def import_answers(
 
 
 def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:
+    from owl_geo.verbs.sites import answers_at
+
     store = run.labels
     found = answers_at(run, path, store, options, annotator=annotator)
     footprints = run.footprints([answer.patch_id for answer in found.new])

@@ -189,10 +189,11 @@ def _check_answers_fit(run: Run, source: PoolSource) -> None:
     now = run_setup.made_for(run.settings, source.bands)
     for name, before in made_for.items():
         if now[name] != before:
+            add = "restore owl.toml and use `owl-geo classes add`"
             raise RunError(
                 f"{run.path}: {name} cannot change once a batch has been made, because the model "
                 f"and the answers are for {before}",
-                remedy="restore owl.toml, or make another run",
+                remedy=f"{add if name == 'classes' else 'restore owl.toml'}, or make another run",
             )
 
 

@@ -70,8 +70,9 @@ class LabelKeys(QObject):
         self._late = None
 
     def remove(self) -> None:
-        """Let go of the widgets."""
+        """Let go of the widgets, and of what the keys call."""
         self._wait.stop()
+        self.clear()
         for widget in self._widgets:
             widget.removeEventFilter(self)
 

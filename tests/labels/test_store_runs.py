@@ -188,6 +188,39 @@ def test_without_the_right_to_write_styles_a_batch_is_published_and_says_so(
     assert "opens in QGIS without a style: permission denied for table" in caplog.text
 
 
+def test_a_further_class_is_taken_by_the_batch_that_is_open(
+    server: Server,
+    team: Database,
+    annotators: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owl: Owl,
+) -> None:
+    annotators("ana")
+    run = known_run(tmp_path / "run", team)
+    entry = query(run)
+    view = f'owl_geo."{publish(run, entry).layer}"'
+    before = {name: (run.path / name).read_bytes() for name in ("owl.toml", "index.json")}
+    with monkeypatch.context() as as_ana:
+        as_ana.setenv("PGUSER", "ana")
+        as_ana.setenv("PGPASSWORD", server.password)
+        refused = owl("classes", "add", run.path, "quarry")
+    assert refused.code == 1 and "connect as the role that ran `owl-geo store init`" in refused.err
+    assert all((run.path / name).read_bytes() == text for name, text in before.items())
+    assert owl("classes", "add", run.path, "quarry").code == 0
+    with server.connect(database_name(team), "ana") as ana:
+        ana.execute(f"UPDATE {view} SET label = 'quarry' WHERE patch_id = %s", entry.patch_ids[:1])
+    run = Run(run.path)
+    assert run.labels.current()["label"].tolist() == ["quarry"]
+    assert owl("store", "init", run.path).code == 0  # the two agree
+    for name, text in before.items():  # as if it had been killed after the database took the class
+        (run.path / name).write_bytes(text)
+    other = owl("classes", "add", run.path, "pit")
+    assert other.code == 1 and "add the class 'quarry' first" in other.err
+    assert owl("classes", "add", run.path, "quarry").code == 0
+    assert Run(run.path).settings.classes == ("absent", "present", "quarry")
+
+
 def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
     run = make(tmp_path / "run")
     for words in (("query", run.path, "--to-store"), ("store", "status", run.path)):

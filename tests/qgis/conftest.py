@@ -6,6 +6,7 @@ interpreter that has owl_geo, OWL_CORE_PROGRAM the command owl-geo. The two neve
 for each brings an SQLite of its own.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -29,12 +30,16 @@ def qgis():
     application = QgsApplication([], True)
     application.initQgis()
     yield application
+    gc.collect()  # a layer in a cycle would otherwise go after QGIS, which crashes
     application.exitQgis()
 
 
 @pytest.fixture(autouse=True)
-def empty_project():
+def empty_project(request):
     yield
+    if "iface" in request.fixturenames:
+        # QGIS 3.22 crashes if a layer goes while it is drawn and its file has gone already
+        request.getfixturevalue("iface").canvas.waitWhileRendering()
     QgsProject.instance().clear()
 
 
@@ -231,16 +236,27 @@ def messages(iface):
 ROWS = """
 import json, sqlite3, sys
 connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
-query = "SELECT rank, label, annotator, comment, labelled_at FROM batch ORDER BY rank"
+query = "SELECT rank, label, annotator, comment, labelled_at FROM batch WHERE rank ORDER BY rank"
 print(json.dumps(connection.execute(query).fetchall()))
 """
 
 
 @pytest.fixture
-def rows():
-    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process."""
+def rows(request):
+    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process.
+
+    Answers are written beside the keys, so what is on its way is waited for, unless it cannot go.
+    """
 
     def rows(path):
+        if "plugin" in request.fixturenames:
+            from owl_geo_labeler.store import Trouble
+
+            labelling = request.getfixturevalue("plugin").labelling
+            while labelling is not None and labelling.store.n_waiting:
+                if labelling.store.trouble not in (None, Trouble.LOCKED):
+                    break
+                QTest.qWait(5)
         done = subprocess.run(
             [sys.executable, "-c", ROWS, str(path)], stdout=subprocess.PIPE, check=True
         )

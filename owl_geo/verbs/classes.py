@@ -1,0 +1,55 @@
+"""A further class of a run, while the search goes on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from owl_geo.errors import ConfigError
+from owl_geo.run_folder import setup as run_setup
+from owl_geo.run_folder.folder import Run
+from owl_geo.settings import owl_toml
+
+
+@dataclass(frozen=True)
+class ClassAdded:
+    """A run with a further class.
+
+    Args:
+        run: the run as it is now.
+        waiting: files of a batch that waits for answers, and offers the classes from before.
+    """
+
+    run: Run
+    waiting: tuple[Path, ...]
+
+
+def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
+    """Add a class behind the others, whose numbers, keys and colours stay.
+
+    Answers, rounds and batches stay too, and no batch is written anew: the next one offers the
+    class. Models go on from what they have learnt. Where the answers are in a database, it takes
+    the class first, so that a command that was killed can be repeated.
+
+    Raises ConfigError for a name that cannot be a class, or is one; RunError where owl.toml has
+    been edited since the run was made, or the database does not allow it. The run is then as it
+    was.
+    """
+    run = Run(path)
+    with run.locked():
+        run = Run(path)
+        run.index.check_made_from_settings()
+        before = run.settings.classes
+        twin = next((one for one in before if one.casefold() == name.casefold()), None)
+        if twin is not None:
+            raise ConfigError(
+                f"{run.path} has the class {twin!r} already", remedy="choose another name"
+            )
+        file = run.path / owl_toml.FILE_NAME
+        text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
+        settings = owl_toml.parse_text(text, str(file))
+        run.label_store(check=False).add_class(before, name)
+        run = run_setup.with_settings(run, settings, text)
+    rounds = run.rounds()
+    return ClassAdded(run, tuple(run.waits(rounds[-1])) if rounds else ())
