@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import plugin
-from owl_geo.verbs import doctor as checks
-from owl_geo.verbs.doctor import Finding
+
+if TYPE_CHECKING:
+    from owl_geo.verbs.doctor import Finding
 
 
 @click.command(
@@ -52,6 +54,8 @@ def doctor(run_path: Path | None) -> int:
 
 def _findings(run_path: Path | None) -> Iterator[tuple[Finding, bool]]:
     """Yield each finding, and whether it is shown even if it is ok."""
+    from owl_geo.verbs import doctor as checks
+
     of_machine = chain(checks.environment(), [("QGIS", _qgis), ("QGIS plugin", _plugin)])
     for finding in checks.examine(of_machine):
         yield finding, run_path is None or opt.is_verbose()
@@ -61,6 +65,8 @@ def _findings(run_path: Path | None) -> Iterator[tuple[Finding, bool]]:
 
 
 def _qgis() -> Iterator[Finding]:
+    from owl_geo.verbs.doctor import Finding
+
     programs = _qgis_programs()
     if programs:
         yield Finding("ok", f"QGIS: {programs[0]}")
@@ -82,6 +88,8 @@ def _qgis_programs() -> list[Path]:
 
 
 def _plugin() -> Iterator[Finding]:
+    from owl_geo.verbs.doctor import Finding
+
     ours = _version(plugin.plugin_folder())
     installed = [
         folder

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from owl_geo.errors import RunError
 from owl_geo.labels import Answer
 from owl_geo.run_folder.folder import ORACLE, AnyRun, Run
+from owl_geo.run_folder.kept import KeptRun
 from owl_geo.run_folder.records import Round
 from owl_geo.schema import SKIP, TIME_FORMAT
 from owl_geo.verbs.query import conclude, query
@@ -33,6 +34,7 @@ def simulate(
             f"{run.path} has no oracle",
             remedy="label its batches yourself, or set [oracle] in owl.toml",
         )
+    run = KeptRun.of_run(run)  # the rounds share the pool
     while not run.is_finished():
         waiting = run.waiting()
         if waiting is not None:

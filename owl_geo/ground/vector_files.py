@@ -16,7 +16,6 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset
 import pyogrio
 import shapely
 from pyproj import CRS
@@ -240,8 +239,10 @@ def _is_parquet(path: str) -> bool:
 
 def _schema(path: str) -> pa.Schema:
     """Return the schema of a GeoParquet file or folder; raises ValueError where it is none."""
+    from pyarrow import dataset  # takes long to import, for what few layers are
+
     try:
-        schema = pyarrow.dataset.dataset(path, format="parquet").schema
+        schema = dataset.dataset(path, format="parquet").schema
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     if b"geo" not in (schema.metadata or {}):

@@ -80,10 +80,11 @@ def agreement(history: pd.DataFrame) -> Agreement | None:
     by_annotator = newest.pivot(index="patch_id", columns="annotator", values="label")
     shared = by_annotator[by_annotator.notna().sum(axis=1) >= 2]
     decided = consensus(history).set_index("patch_id")["label"]
-    counts = shared.apply(lambda row: row.value_counts(), axis=1).fillna(0)
+    # a row per patch and a column per label; none where nobody labelled what another did
+    votes = pd.crosstab(newest["patch_id"], newest["label"]).reindex(shared.index)
     return Agreement(
         n_shared=len(shared),
-        fleiss=fleiss_kappa(counts.to_numpy(dtype=np.int64).reshape(len(shared), -1)),
+        fleiss=fleiss_kappa(votes.to_numpy(dtype=np.int64)),
         pairs=tuple(
             _pair(shared, one, other)
             for one, other in combinations(people, 2)

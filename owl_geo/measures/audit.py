@@ -156,13 +156,17 @@ def _most_likely(
 
 
 def _log_binomial(n: IntArray, k: IntArray) -> NDArray[np.float64]:
-    """Return the logarithm of n over k, for whole numbers; minus infinity where k > n."""
-    from scipy.special import gammaln
+    """Return the logarithm of n over k, for whole numbers; minus infinity where k > n.
 
+    A product of k factors, since k, what a round drew, is small; SciPy's gamma function is slow to
+    import.
+    """
     possible = n >= k
     m = np.where(possible, n, k)
-    value = gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1)
-    return np.asarray(np.where(possible, value, -np.inf))
+    value = np.zeros(m.shape)
+    for factor in range(int(k.max(initial=0))):
+        value += np.log(np.where(factor < k, (m - factor) / (factor + 1), 1.0))
+    return np.where(possible, value, -np.inf)
 
 
 def _scaled(left: Estimate, plus: int, total: int) -> Estimate:

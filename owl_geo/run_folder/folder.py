@@ -22,12 +22,12 @@ from pyproj import CRS
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import RunError
 from owl_geo.labels import AnsweredRun, LabelStore, consensus, disputed, open_store
+from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
 from owl_geo.run_folder.paths import FEATURES, LOCK, WAITING, RunPaths, no_run
 from owl_geo.run_folder.records import Round, grid_record
-from owl_geo.search import Answers, Search, askable, class_numbers
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
@@ -38,7 +38,8 @@ from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
-    import torch
+    from owl_geo.models.devices import Device
+    from owl_geo.search import Answers, Search
 
 log = logging.getLogger("owl_geo")
 
@@ -194,6 +195,8 @@ class Run:
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh."""
+        from owl_geo.search import Answers, class_numbers  # strategies, which answers do not need
+
         current = consensus(history)
         labelled = current[current["label"].isin(self.settings.classes)]
         return Answers(
@@ -209,6 +212,8 @@ class Run:
 
         ``current`` has the labels in the store at this moment.
         """
+        from owl_geo.search import askable
+
         closed = np.flatnonzero(self.patches["patch_id"].isin(current["patch_id"]))
         return askable(self.patches, self.index.shared, self.truth, closed, closed[:0])
 
@@ -252,12 +257,18 @@ class Run:
 
     def search(
         self,
-        device: torch.device,
+        device: Device,
         workers: Workers | None = None,
         report: Reporter = silent,
         source: PatchSource | None = None,
     ) -> Search:
-        """Return the search over this run's pool, in memory; ``source`` replaces the run's own."""
+        """Return the search over this run's pool, in memory; ``source`` replaces the run's own.
+
+        Raises ConfigError where this machine lacks the device.
+        """
+        from owl_geo.search import Search
+
+        check_device(device)
         return Search(
             self.settings_here,
             self.patches,

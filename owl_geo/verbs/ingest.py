@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
-from owl_geo.verbs.sites import IMPORTED, AsSites, Placed, answers_at, is_sites
+
+if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
+    from owl_geo.verbs.sites import AsSites, Placed
 
 log = logging.getLogger("owl_geo")
 
@@ -168,6 +171,8 @@ def import_answers(
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
+    from owl_geo.verbs.sites import IMPORTED, AsSites, is_sites
+
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
     if is_sites(os.fspath(path)):
@@ -219,6 +224,8 @@ def import_answers(
 
 
 def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:
+    from owl_geo.verbs.sites import answers_at
+
     store = run.labels
     found = answers_at(run, path, store, options, annotator=annotator)
     footprints = run.footprints([answer.patch_id for answer in found.new])

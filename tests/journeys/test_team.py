@@ -347,6 +347,14 @@ def test_each_annotator_against_the_consensus() -> None:
     assert agreement(told[told["annotator"] == "ana"]) is None
 
 
+def test_annotators_of_other_patches_neither_agree_nor_differ() -> None:
+    found = agreement(history(("ana", "p0", "present"), ("ben", "p1", "absent")))
+    assert found is not None
+    assert (found.n_shared, found.pairs) == (0, ())
+    assert math.isnan(found.fleiss)
+    assert [one.n_labeled for one in found.annotators] == [1, 1]
+
+
 def test_status_tells_of_the_team(tmp_path: Path) -> None:
     run = team(tmp_path / "run")
     assert "Team" not in owl("status", run.path).output
