@@ -46,6 +46,7 @@ from owl_geo.settings.files import File, NamesFile, named_files
 from owl_geo.settings.stores import check_address, known_addresses
 
 _LONGEST_NAME = 200  # characters in a class's or concept's name, which heads columns and buttons
+_LEAST_FOR_NETWORKS = 4  # pixels a side of a patch, which they halve twice
 _LONGEST_VIEW = 40  # characters in a view's name, which begins the names of its bands
 _VIEW_NAME = re.compile(r"\w[\w-]*")
 
@@ -710,10 +711,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:
-        if self.patch_size < 4:
+        if self.patch_size < _LEAST_FOR_NETWORKS and not MODELS[self.model.kind].on_features:
             raise Wrong(
-                f"patches of {self.patch_size} pixels are too small: they need 4 or more a side",
+                f"patches of {self.patch_size} pixels are too small for {self.model.kind}, a "
+                f"network, which needs {_LEAST_FOR_NETWORKS} or more a side",
                 "source.patch_size",
+                remedy=f"set model.kind to {default(MODELS)}",
             )
         _check_classes(self.classes, self.positive)
         _check_views(self.views, self.source)
