@@ -71,6 +71,8 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     views: tuple[str, ...]
     time: str | None
     crs: str | None
+    vector_column: str | None
+    footprint: float | None  # metres
     osm: str | None
     examples: str | None
     oracle: str | None

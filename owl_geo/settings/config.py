@@ -264,8 +264,38 @@ class CubeSettings(SourceSection):
     crs: str | None = _doc(None, "the cube's CRS, for example EPSG:32631, instead of its own")
 
 
+class VectorsSettings(SourceSection):
+    """A table of vectors, GeoParquet, each of which is a patch."""
+
+    home = "owl_geo.sources.vectors.unopened:UnopenedVectors"
+
+    kind: Literal["vectors"] = "vectors"
+    path: File = _doc(..., "a GeoParquet file, or a folder of its parts")
+    name: str | None = _doc(
+        None,
+        "first part of every patch_id; not set = the file's name",
+        min_length=1,
+        max_length=1000,
+    )
+    vector_column: str | None = _doc(None, "the column of vectors; not set = the one that has any")
+    footprint: float | None = _doc(
+        None,
+        "edge of a patch in metres, around the centre of each geometry; not set = that of the "
+        "polygons, or the spacing of the points",
+        gt=0,
+        le=1e6,
+    )
+    crs: str | None = _doc(None, "the CRS of the geometries, for example EPSG:4326, not their own")
+
+    @property
+    def patch_size(self) -> int:
+        """A row of the table is a patch of one pixel."""
+        return 1
+
+
 SourceSettings = Annotated[
-    SyntheticSettings | GeoTiffSettings | CubeSettings, Field(discriminator="kind")
+    SyntheticSettings | GeoTiffSettings | CubeSettings | VectorsSettings,
+    Field(discriminator="kind"),
 ]
 
 
