@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import torch
-from embeddings import by_hand, quantized, unit_vectors, write_alphaearth
+from embeddings import by_hand, quantized, squares, unit_vectors, write_alphaearth, write_table
 from in_process import Owl
 from rasters import write_raster
+from searches import label
 
 import owl_geo
 from owl_geo import Run
@@ -20,8 +23,6 @@ from owl_geo.reporting.survey import Survey
 from owl_geo.settings.config import GeoTiffSettings, ModelSettings, SceneSettings
 from owl_geo.types import AnyArray
 from owl_geo.verbs.preview import suitable_patch_size
-
-pytest_plugins = ["in_process"]
 
 SIDE = 40
 
@@ -130,3 +131,47 @@ def test_a_pixel_of_an_image_is_a_place_too(size: int, folder: Path) -> None:
     assert run.source.read(["rgb/0/0"])[0, 0].mean() == pytest.approx(mean)
     is_mean = [name == "red_mean" for name in table.names]
     assert table.values[:, is_mean].std() > 0.5
+
+
+@pytest.fixture(scope="module")
+def of_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over a table of 60 rows, a third of which are targets, with an answered batch."""
+    folder = tmp_path_factory.mktemp("table")
+    is_target = np.arange(60) % 3 == 0
+    rng = np.random.default_rng(2)
+    vectors = unit_vectors(2)[:, is_target.astype(int)].T + 0.05 * rng.normal(size=(60, 64))
+    write_table(folder / "aef.parquet", vectors.tolist(), squares(6, 10, 320.0, "OGC:CRS84"))
+    source = {"kind": "vectors", "path": str(folder / "aef.parquet")}
+    run = owl_geo.init(folder / "run", {"source": source, "loop": {"initial": 12}}).run
+    entry = owl_geo.query(run)
+    batch = run.batch_path(entry.number)
+    row = {p: int(p.split("/")[1]) * 10 + int(p.split("/")[2]) for p in entry.patch_ids}
+    label(batch, {p: "present" if row[p] % 3 == 0 else "absent" for p in entry.patch_ids})
+    owl_geo.ingest(run, [batch], annotator="ana")
+    return run.path
+
+
+def test_a_search_in_a_table_finds_what_is_alike(of_table: Path) -> None:
+    owl_geo.predict(of_table)
+    found = gpd.read_file(of_table / "predictions" / "patches.gpkg", layer="predictions")
+    rows = [int(p.split("/")[1]) * 10 + int(p.split("/")[2]) for p in found["patch_id"]]
+    is_target = np.array(rows) % 3 == 0
+    assert len(found) > 8 and is_target.all()  # as many as the answers left
+    right = squares(6, 10, 320.0).iloc[rows]
+    here = found.geometry.to_crs("EPSG:32631")
+    shared = shapely.area(shapely.intersection(here.array, right.array))
+    assert shared.min() > 0.99 * 320**2
+
+
+def test_a_table_is_named_on_the_command_line(of_table: Path, tmp_path: Path, owl: Owl) -> None:
+    table = of_table.parent / "aef.parquet"
+    done = owl("init", tmp_path / "run", "--source", "vectors", "--scene", table)
+    assert done.code == 0, done.err
+    assert "60 patches of 1 x 1 pixels in EPSG:32631" in done.out
+    assert "embedding_0 ... embedding_63\n" in done.out
+    assert "aef: 60 of 60 rows kept, places of 320 x 320 m" in done.out
+    done = owl("init", tmp_path / "run2", "--scene", table, "--footprint", "100")
+    assert done.code == 2
+    assert "--footprint goes with --source vectors" in done.err
+    done = owl("init", tmp_path / "run2", "--scene", table)
+    assert "a table of vectors? add --source vectors" in done.err

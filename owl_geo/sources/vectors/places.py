@@ -8,7 +8,7 @@ keep their exact position. Others are moved to the nearest of several lattices.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -28,6 +28,7 @@ _EVENLY = 0.05  # of a distance: points that differ less have one spacing
 _MOST = 0.8  # of the places: as many have to agree
 _SAMPLE = 10_000  # points whose nearest neighbours are looked at
 _OFTEN = 1e-6  # in units of the CRS; nearer points are one
+_WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,7 @@ def _check_crs(xy: NDArray[np.float64], crs: CRS, where: str) -> None:
 
 def _by_crs(xy: NDArray[np.float64], there: IntArray, crs: CRS) -> list[tuple[CRS, IntArray]]:
     """Return CRSs in metres, and the rows of each: the table's own, else UTM zones."""
-    web = (
-        crs.is_projected
-        and "mercator" in crs.coordinate_operation.method_name.lower()
-        and ("transverse" not in crs.coordinate_operation.method_name.lower())
-    )
-    if crs.is_projected and not web:  # whose metre depends on the latitude
+    if crs.is_projected and crs != crs_of(_WEB_MERCATOR):
         return [(crs, there)]
     to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
     lon, lat = to_degrees.transform(xy[there, 0], xy[there, 1])
@@ -249,8 +245,6 @@ def _usual_part(cells: NDArray[np.float64]) -> float:
 
 def _named(lattices: Sequence[Lattice], name: str) -> list[Lattice]:
     """Give scenes names, that of the table to the largest; the same for the same places."""
-    from dataclasses import replace
-
     order = sorted(range(len(lattices)), key=lambda i: -len(lattices[i].rows))
     return [
         replace(

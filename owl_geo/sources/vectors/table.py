@@ -62,7 +62,7 @@ class VectorTable:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """All row groups, in the order of the rows; raises SourceError where a column is missing."""
+        """All row groups, in the order of the rows; SourceError where a column is missing."""
         groups = []
         start = 0
         for number, path in enumerate(self.paths):
@@ -188,7 +188,9 @@ def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tupl
 def _is_list(kind: pa.DataType) -> bool:
     types = pa.types
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-    return lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+    return bool(
+        lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+    )
 
 
 def _first_length(file: pq.ParquetFile, name: str) -> int:
