@@ -27,7 +27,7 @@ _EQUAL = 0.1  # of a size: places that differ less are of one size
 _EVENLY = 0.05  # of a distance: points that differ less have one spacing
 _MOST = 0.8  # of the places: as many have to agree
 _SAMPLE = 10_000  # points whose nearest neighbours are looked at
-_OFTEN = 1e-6  # in units of the CRS; nearer points are one
+_DIGITS = 6  # in units of the CRS; points that agree in them are one
 _WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
 
 
@@ -39,6 +39,15 @@ class Lattice:
     rows: IntArray  # of the table, ascending (n,)
     row_off: IntArray
     col_off: IntArray
+
+    def rows_at(self, row_off: IntArray, col_off: IntArray) -> IntArray:
+        """Return the rows of the table that lie in some cells, -1 where none does."""
+        keys = self.row_off * self.grid.width + self.col_off
+        order = np.argsort(keys)
+        wanted = row_off * self.grid.width + col_off
+        at = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
+        found = order[at]
+        return np.where(keys[found] == wanted, self.rows[found], -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,7 @@ def _size(
 def _spacing(xy: NDArray[np.float64], where: str, metre: float) -> float:
     """Return the distance from point to point; raises SourceError where there is not one."""
     remedy = "say how large a place is: --footprint METRES"
-    points = np.unique(np.round(xy / _OFTEN).astype(np.int64), axis=0) * _OFTEN
+    points = xy[np.unique(xy.round(_DIGITS).view(np.complex128)[:, 0], return_index=True)[1]]
     if len(points) < 2:
         raise SourceError(f"{where} has a single point, which does not tell a size", remedy=remedy)
     step = -(-len(points) // _SAMPLE)
@@ -215,7 +224,7 @@ def _lattices(
     which = (shift[:, 0] * _SHIFTS + shift[:, 1]).astype(np.int64)
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
-        _, first = np.unique(at[here], axis=0, return_index=True)
+        _, first = np.unique(_keys(at[here]), return_index=True)
         here, n = here[np.sort(first)], len(here)
         again += n - len(here)
         col, up = at[here].T
@@ -231,6 +240,12 @@ def _lattices(
         )
         made.append(Lattice(grid, rows[here], up.max() - up, col - col.min()))
     return made, again, float(moved.max())
+
+
+def _keys(at: IntArray) -> IntArray:
+    """Return a number for each pair of whole numbers ``(n, 2)``, others for other pairs."""
+    low, high = at.min(axis=0), at.max(axis=0)
+    return np.asarray((at[:, 1] - low[1]) * (high[0] - low[0] + 1) + at[:, 0] - low[0])
 
 
 def _usual_part(cells: NDArray[np.float64]) -> float:

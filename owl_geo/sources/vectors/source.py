@@ -78,26 +78,30 @@ class VectorSource(PoolSource):
             settings.footprint,
         )
         self._grids = {lattice.grid.name: lattice.grid for lattice in placed.lattices}
-        rows = np.concatenate([lattice.rows for lattice in placed.lattices])
-        windows = [
-            Windows(one.grid, row_off=one.row_off, col_off=one.col_off, patch_size=1)
-            for one in placed.lattices
-        ]
-        whole = build_index(windows, {"valid_fraction": np.ones(len(rows))})
         self._summary: tuple[object, ...] = ()
         if index is None:
-            kept = self._with_vector(progress)[rows]
-            if not kept.any():
-                raise SourceError(f"{settings.path} has no vectors in {self._table.vector!r}")
-            self._index = whole[kept].reset_index(drop=True)
-            self._rows = rows[kept]
-            lost = int((~kept).sum())
+            self._index, self._rows = self._scanned(placed, progress)
+            lost = sum(len(one.rows) for one in placed.lattices) - len(self._rows)
             n = self._table.n_rows
             self._summary = (TableSummary(name, n, len(self._rows), placed, lost),)
             _tell_moved(placed, settings.path)
         else:
             self._index = index
-            self._rows = rows[_at(whole, index, settings.path)]
+            self._rows = _rows_of(placed, index, settings.path)
+
+    def _scanned(self, placed: Placed, progress: Progress | None) -> tuple[pd.DataFrame, IntArray]:
+        """Return the index of the places that have a vector, and the row of the table of each."""
+        there = self._with_vector(progress)
+        windows, rows = [], []
+        for one in placed.lattices:
+            kept = there[one.rows]
+            at = {"row_off": one.row_off[kept], "col_off": one.col_off[kept]}
+            windows.append(Windows(one.grid, patch_size=1, **at))
+            rows.append(one.rows[kept])
+        every = np.concatenate(rows)
+        if len(every) == 0:
+            raise SourceError(f"{self._settings.path} has no vectors in {self._table.vector!r}")
+        return build_index(windows, {"valid_fraction": np.ones(len(every))}), every
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -203,16 +207,21 @@ class VectorSource(PoolSource):
         return there
 
 
-def _at(whole: pd.DataFrame, index: pd.DataFrame, path: str) -> IntArray:
-    """Return where the patches of a stored index are among all; raises SourceError."""
-    at = pd.Index(whole["patch_id"]).get_indexer(pd.Index(index["patch_id"]))
-    if (at < 0).any():
-        gone = index["patch_id"][at < 0].iloc[0]
+def _rows_of(placed: Placed, index: pd.DataFrame, path: str) -> IntArray:
+    """Return the row of the table that each patch of a stored index is; raises SourceError."""
+    rows = np.full(len(index), -1, dtype=np.int64)
+    scene = index["scene"].to_numpy(dtype=object)
+    row_off, col_off = (index[name].to_numpy(dtype=np.int64) for name in ("row_off", "col_off"))
+    for one in placed.lattices:
+        here = np.flatnonzero(scene == one.grid.name)
+        rows[here] = one.rows_at(row_off[here], col_off[here])
+    if (rows < 0).any():
+        gone = index["patch_id"][rows < 0].iloc[0]
         raise SourceError(
             f"the patch index has {gone}, which {path} has not",
             remedy="the table was replaced; restore it, or run `owl-geo init RUN --update`",
         )
-    return np.asarray(at, dtype=np.int64)
+    return rows
 
 
 def _tell_moved(placed: Placed, path: str) -> None:

@@ -188,9 +188,7 @@ def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tupl
 def _is_list(kind: pa.DataType) -> bool:
     types = pa.types
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-    return bool(
-        lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
-    )
+    return bool(lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type)))
 
 
 def _first_length(file: pq.ParquetFile, name: str) -> int:
