@@ -31,7 +31,7 @@ from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, positions_of
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
@@ -125,8 +125,8 @@ class Run:
         source = unopened_source(self.settings_here.source).open_again(index, bands)
         if source.bands != tuple(band.name for band in bands):
             raise RunError(
-                f"the source's bands are {', '.join(source.bands)}, but {self.called} was made for "
-                f"{', '.join(band.name for band in bands)}",
+                f"the source's bands are {in_short(source.bands)}, but {self.called} was made for "
+                f"{in_short([band.name for band in bands])}",
                 remedy=f"restore them, or run `owl-geo init {self.called} --update`",
             )
         indexed = self.index.record.scenes
@@ -141,8 +141,8 @@ class Run:
         viewed = self.with_views(source)
         if viewed.bands != self.index.statistics.bands:
             raise RunError(
-                f"with the views, the bands are {', '.join(viewed.bands)}, but {self.called} was "
-                f"made for {', '.join(self.index.statistics.bands)}",
+                f"with the views, the bands are {in_short(viewed.bands)}, but {self.called} was "
+                f"made for {in_short(self.index.statistics.bands)}",
                 remedy=f"restore them, or run `owl-geo init {self.called} --update`",
             )
         return viewed

@@ -277,6 +277,30 @@ def _no_band(bands: Sequence[Band], word: str, where: str) -> NotFound:
     return NotFound(message, remedy=remedy, hint=hint, guessed=called is None)
 
 
+_SERIAL = re.compile(r"(.*?)(\d+)")
+
+
+def in_short(names: Sequence[str]) -> str:
+    """Return names for people to read, a long row of numbered ones by its ends: ``A00 ... A63``."""
+    parts: list[str] = []
+    start = 0
+    while start < len(names):
+        stop = start + 1
+        while stop < len(names) and _follows(names[stop - 1], names[stop]):
+            stop += 1
+        is_long = stop - start > _WHOLE
+        parts += [f"{names[start]} ... {names[stop - 1]}"] if is_long else names[start:stop]
+        start = stop
+    return ", ".join(parts)
+
+
+def _follows(name: str, following: str) -> bool:
+    one, other = _SERIAL.fullmatch(name), _SERIAL.fullmatch(following)
+    if one is None or other is None:
+        return False
+    return one[1] == other[1] and int(other[2]) == int(one[2]) + 1
+
+
 def abbreviated(bands: Sequence[KnownBand]) -> str:
     """Return the bands for a message that names those of several scenes: ``B02 (blue), B03``."""
     shown = bands if len(bands) <= _WHOLE else bands[:_SHOWN]

@@ -82,6 +82,8 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+TABLE = "a table of vectors? add --source vectors"
+_TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
@@ -90,6 +92,8 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
+    if path.lower().endswith(_TABLES):
+        return TABLE
     if ".gti." in Path(path).name.lower():
         return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):

@@ -18,7 +18,7 @@ from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.sources.views.levels import ViewLevels
@@ -163,8 +163,8 @@ class _Fresh:
         own = run.index.statistics.of_scene.bands
         if source.bands != own:
             raise SourceError(
-                f"the new scenes have the bands {', '.join(source.bands)}, but the run has "
-                f"{', '.join(own)}"
+                f"the new scenes have the bands {in_short(source.bands)}, but the run has "
+                f"{in_short(own)}"
             )
         leave_out_known_places(
             source, unopened_source(settings.source).same_ground, run.index.windows
