@@ -7,7 +7,7 @@ The layers, from top to bottom; imports only go down:
 
     cli
     reporting
-    evaluation
+    evaluation | engine
     verbs
     run_folder
     search
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RandomSampler,
         UncertaintySampler,
     )
+    from owl_geo.engine.engine import Engine
     from owl_geo.errors import OwlError
     from owl_geo.evaluation.simulate import run
     from owl_geo.labels.agreement import agreement
@@ -62,6 +63,7 @@ _HOME = {
     "ConceptWeightedSampler": "acquisition.samplers",
     "CubeSource": "sources.cube.source",
     "DiscoverySampler": "acquisition.samplers",
+    "Engine": "engine.engine",
     "GeoTiffSource": "sources.geotiff",
     "GreedySampler": "acquisition.samplers",
     "OwlError": "errors",
@@ -98,6 +100,7 @@ __all__ = [
     "ConceptWeightedSampler",
     "CubeSource",
     "DiscoverySampler",
+    "Engine",
     "GeoTiffSource",
     "GreedySampler",
     "OwlError",

@@ -17,6 +17,7 @@ defect and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -108,6 +109,23 @@ def brief(value: object) -> str:
     """Return a value for a message, quoted, and shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+# Errors that a path causes, wherever it is used first.
+_PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
+
+
+def system_error(error: Exception) -> str | None:
+    """Return the line for what the system lacks or refuses, or None for any other error."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {' '.join(str(error).split()).removesuffix('.')}"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in _PATH_ERRORS and error.filename is not None:
+        return f"{brief(str(error.filename))}: {error.strerror}; choose another path"
+    if error.errno == errno.ENOSPC:
+        return f"cannot write the output: {error.strerror}"
+    return None
 
 
 def where_instead(path: str | Path) -> str:

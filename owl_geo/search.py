@@ -49,9 +49,8 @@ from owl_geo.work.progress import Progress, Reporter, silent
 from owl_geo.work.workers import Threads, Workers
 
 if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
-    import torch
-
     from owl_geo.features.table import FeatureTable
+    from owl_geo.models.devices import Device
 
 # The purposes of random numbers; each purpose has its own stream in each round.
 _WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED, _CANDIDATES = range(9)
@@ -122,7 +121,7 @@ class Search:
         source: the pixels.
         statistics: statistics of the bands.
         truth: patch_id, label, held_out, tested in index order; None without an oracle.
-        device: where networks learn and score.
+        device: where networks learn and score; looked for only if there is one.
         keep: a folder for features, or None.
         scene_ids: for each scene, an id that changes with its patches or pixels, for kept features.
         workers: what reads and computes over the pool; by default threads of this process.
@@ -141,7 +140,7 @@ class Search:
         statistics: BandStatistics,
         truth: pd.DataFrame | None = None,
         *,
-        device: torch.device,
+        device: Device,
         keep: Path | None = None,
         scene_ids: Mapping[str, str] | None = None,
         workers: Workers | None = None,
@@ -163,6 +162,29 @@ class Search:
         self._n_encoded = n_encoded
         self._n_scaled = n_scaled
         self._places_once = places_once
+
+    def work_for(self, workers: Workers | None, report: Reporter) -> None:
+        """Let others do the pool's work from now on, and others be told of it."""
+        self._workers = workers or Threads()
+        self._report = report
+
+    def prepare(self) -> None:
+        """Compute what the next round needs whatever the answers are, and load its libraries.
+
+        That is the features and, where the strategy compares patches, their map. A round does this
+        by itself where it was not done before, with the same result.
+        """
+        learner = self.learner()
+        settings, loop = self.settings.acquisition, self.settings.loop
+        sampler = build_sampler(settings, self.settings.uncertainty.measure, 1, loop.rounds)
+        if sampler.needs_features or 0 < settings.candidates < len(self.patches):
+            _ = self._map
+        if settings.min_distance > 0:
+            _ = self._places
+        _ = self._shows_each_place_once
+        if not learner.goes_on and len(self.patches) > 1:
+            two = np.array([0, 1])  # what two patches teach is thrown away
+            learner.learn(two, two, two > 0, seed=0)
 
     @cached_property
     def features(self) -> FeatureTable:

@@ -8,7 +8,6 @@ Command modules import the core inside their functions, so that ``--help`` start
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from owl_geo.cli import (
     compare,
     completion,
     doctor,
+    engine,
     ingest,
     init,
     labels,
@@ -41,7 +41,7 @@ from owl_geo.cli import (
     usage,
 )
 from owl_geo.cli.logs import one_line
-from owl_geo.errors import brief
+from owl_geo.errors import system_error
 
 
 class _InOrder(click.Group):
@@ -74,6 +74,7 @@ COMMANDS = (
     add.add,
     labels.labels,
     run.run,
+    engine.engine,
     compare.compare,
     plugin.plugin,
     store.store,
@@ -124,10 +125,6 @@ def _without_gdals_text(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-# Errors that a path causes, wherever it is used first.
-_PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
-
-
 def _run(arguments: list[str]) -> int:
     as_json = logs.wants_json(arguments)
 
@@ -150,17 +147,10 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader, for example `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if error.errno in _PATH_ERRORS and error.filename is not None:
-            return end(
-                f"error: {brief(str(error.filename))}: {error.strerror}; choose another path", 1
-            )
-        if error.errno != errno.ENOSPC:
-            raise
-        return end(f"error: cannot write the output: {error.strerror}", 1)
-    except MemoryError as error:
-        return end(f"error: not enough memory: {one_line(str(error))}", 1)
     except Exception as error:
+        text = system_error(error)
+        if text is not None:
+            return end(f"error: {text}", 1)
         if not as_json:
             raise
         logs.defect(error)

@@ -123,6 +123,19 @@ def clear_partials(folder: Path) -> None:
                 path.unlink()
 
 
+# of a file: when it was written, its size, and the number under which the disk keeps it
+FileState = tuple[int, int, int] | None
+
+
+def file_state(path: Path) -> FileState:
+    """Return what changes when another file is put in a file's place; None if there is none."""
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def check_space(folder: Path, n: int) -> None:
     """Raise OSError if the disk has fewer than ``n`` bytes left, before writing a large file."""
     if shutil.disk_usage(folder).free < n:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.views import WithViews, without_unknown
-from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
-from owl_geo.models.frozen import frozen_embedder
-from owl_geo.models.threads import one_thread_each
 from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.config import ModelSettings
 from owl_geo.sources.bands import common_names
@@ -25,6 +22,9 @@ from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import BandStatistics, FloatArray, IntArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers, pieces
+
+if TYPE_CHECKING:
+    from owl_geo.models.devices import Device
 
 _BATCH = 256
 _SAMPLE = 256  # patches that a backbone's batch normalisation is fitted to
@@ -66,7 +66,7 @@ def feature_table(
     statistics: BandStatistics,
     model: ModelSettings,
     *,
-    device: torch.device,
+    device: Device,
     seed: int,
     keep: Path | None = None,
     scene_ids: Mapping[str, str] | None = None,
@@ -124,7 +124,7 @@ def feature_table(
     if missing:
         embed = _embedder(source, statistics, model, sample, device, seed)
         work = _Piece(source, embed)
-        with one_thread_each():
+        with _one_thread_each(model):
             for name, values in _computed(work, missing, workers or Threads(), progress):
                 by_scene[name] = values
                 if kept is not None:
@@ -135,6 +135,15 @@ def feature_table(
     if statistics.origins:
         whole = without_unknown(whole, n)
     return FeatureTable(_scaled(whole, n), _names(source, statistics, model, whole.shape[1]))
+
+
+def _one_thread_each(model: ModelSettings) -> AbstractContextManager[None]:
+    """Let each thread of a backbone compute alone; other features have nothing to do with torch."""
+    if not model.frozen:
+        return nullcontext()
+    from owl_geo.models.threads import one_thread_each
+
+    return one_thread_each()
 
 
 def _scenes(source: PatchSource) -> dict[str, IntArray]:
@@ -150,7 +159,7 @@ def _embedder(
     statistics: BandStatistics,
     model: ModelSettings,
     sample: IntArray,
-    device: torch.device,
+    device: Device,
     seed: int,
 ) -> Embed:
     own = _own_embedder(source, statistics, model, sample, device, seed)
@@ -162,7 +171,7 @@ def _own_embedder(
     statistics: BandStatistics,
     model: ModelSettings,
     sample: IntArray,
-    device: torch.device,
+    device: Device,
     seed: int,
 ) -> Embed:
     """Return what computes the features of the scene's own bands."""
@@ -171,31 +180,13 @@ def _own_embedder(
     patches = read_at(source, sample)
     if statistics.origins:
         patches = np.ascontiguousarray(patches[:, list(statistics.of(""))])
+    from owl_geo.features.backbone import backbone  # imports torch
+
     own = statistics.of_scene
-    backbone = frozen_embedder(
-        model.kind,
-        _common_names(own),
-        model.weights,
-        own,
-        patches,
-        seed=seed,
-        device=device,
+
+    return backbone(
+        model, _common_names(own), own, patches, len(source.index), seed=seed, device=device
     )
-    if device.type == "cpu" and len(source.index) >= WORTH_IT and is_available():
-        return Compiled(backbone, patches.shape[1:])
-    return _Backbone(backbone, device)
-
-
-@dataclass(frozen=True)
-class _Backbone:
-    module: torch.nn.Module
-    device: torch.device
-
-    def __call__(self, patches: FloatArray) -> FloatArray:
-        with torch.inference_mode():
-            x = torch.from_numpy(patches).to(self.device, memory_format=torch.channels_last)
-            features: FloatArray = self.module(x).float().cpu().numpy()
-        return features
 
 
 def _names(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.learners.base import Learner, Material
 from owl_geo.learners.head import HeadLearner
-from owl_geo.learners.network import NetworkLearner
+from owl_geo.models.devices import pick_device
 from owl_geo.settings.config import Settings
 from owl_geo.sources.statistics import unscaled
+
+if TYPE_CHECKING:
+    from owl_geo.models.devices import Device
 
 
 def build_learner(
@@ -22,7 +24,7 @@ def build_learner(
     table: Callable[[], FeatureTable],
     *,
     seed: int,
-    device: torch.device,
+    device: Device,
 ) -> Learner:
     """Build the learner that owl.toml describes, before it has learnt anything.
 
@@ -43,6 +45,8 @@ def build_learner(
             uncertainty=settings.uncertainty,
             workers=material.workers,
         )
+    from owl_geo.learners.network import NetworkLearner  # imports torch
+
     if settings.model.on_features:
         features = FeatureSource(material.source, table())
         material = replace(material, source=features, statistics=unscaled(features.bands))
@@ -55,5 +59,5 @@ def build_learner(
         meta=settings.reptile_kind,
         uncertainty=settings.uncertainty,
         seed=seed,
-        device=device,
+        device=pick_device(device),
     )

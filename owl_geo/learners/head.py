@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from owl_geo.errors import RunError
 from owl_geo.features.table import FeatureTable
@@ -143,7 +142,7 @@ class HeadLearner:
         features, labels = self._answers
         try:
             save_file(
-                {"features": torch.from_numpy(features), "labels": torch.from_numpy(labels)},
+                {"features": features, "labels": labels},
                 str(path),
                 metadata={"owl_geo": json.dumps(asdict(self._spec))},
             )

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from owl_geo.errors import ConfigError
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.randomness import seeded
@@ -27,22 +26,6 @@ _READERS = 4  # threads that read for a GPU
 
 # Dropout draws from torch's only generator, so the threads of a process must take turns.
 _DRAWING = Lock()
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu``, ``cuda``, ``mps``; ConfigError if missing."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, is_here in available.items() if is_here))
-    if not available.get(name, False):
-        raise ConfigError(
-            f"--device {name}: this machine has no such device", remedy="use auto or cpu"
-        )
-    return torch.device(name)
 
 
 def predict_proba(

@@ -84,9 +84,7 @@ def opinion(
     if source is None or not (readable & ~done).any():
         why = "scenes that cannot be read were not scored"
         return Opinion(result.probability, result.uncertainty, result.best, why)
-    from owl_geo.learners.scoring import pick_device  # torch, which finished maps do not need
-
-    search = run.search(pick_device(device), report=report, source=source)
+    search = run.search(device, report=report, source=source)
     try:
         _ask(run, search, lesson, np.flatnonzero(readable & ~done), result, report("Scoring"))
     except OwlError as error:

@@ -22,6 +22,7 @@ from pyproj import CRS
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import RunError
 from owl_geo.labels import AnsweredRun, LabelStore, consensus, disputed, open_store
+from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
 from owl_geo.run_folder.journal import Journal
@@ -38,7 +39,7 @@ from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
-    import torch
+    from owl_geo.models.devices import Device
 
 log = logging.getLogger("owl_geo")
 
@@ -249,12 +250,16 @@ class Run:
 
     def search(
         self,
-        device: torch.device,
+        device: Device,
         workers: Workers | None = None,
         report: Reporter = silent,
         source: PatchSource | None = None,
     ) -> Search:
-        """Return the search over this run's pool, in memory; ``source`` replaces the run's own."""
+        """Return the search over this run's pool, in memory; ``source`` replaces the run's own.
+
+        Raises ConfigError where this machine lacks the device.
+        """
+        check_device(device)
         return Search(
             self.settings_here,
             self.patches,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from owl_geo.disk.atomic import writing_file, writing_folder
+from owl_geo.disk.atomic import FileState, file_state, writing_file, writing_folder
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
 from owl_geo.run_folder.paths import METRICS, RECORD, ROUNDS, RunPaths
@@ -19,6 +19,8 @@ class Journal:
 
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
+        # rounds that were read, with the state of their files, since a round is written only once
+        self._read: dict[Path, tuple[FileState, Round]] = {}
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
@@ -27,7 +29,7 @@ class Journal:
         for folder in sorted(rounds_folder.glob("[0-9]*")):
             record = folder / RECORD
             try:
-                rounds.append(Round.from_json(record.read_text(encoding="utf-8")))
+                rounds.append(self._round(record))
             except DAMAGE as error:
                 raise RunError(
                     f"{record} is damaged ({error})", remedy=f"restore it, or move {folder} away"
@@ -38,6 +40,15 @@ class Journal:
                     f"{rounds_folder} lacks round {number:03d}", remedy="restore that folder"
                 )
         return rounds
+
+    def _round(self, record: Path) -> Round:
+        state = file_state(record)
+        known = self._read.get(record)
+        if known is not None and known[0] == state:
+            return known[1]
+        entry = Round.from_json(record.read_text(encoding="utf-8"))
+        self._read[record] = (state, entry)
+        return entry
 
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
         """Write a round as a whole: ``write`` fills a folder that is then renamed.

@@ -150,14 +150,12 @@ class _Predicted:
         cls, run: Run, device: str, workers: Workers | None, report: Reporter
     ) -> _Predicted | None:
         """Return None while there is no model."""
-        from owl_geo.learners.scoring import pick_device
-
         model = CurrentModel.if_any(run)
         if model is None:
             return None
         return cls(
             PredictionFolder.of(run, model),
-            lambda: run.search(pick_device(device), workers, report),
+            lambda: run.search(device, workers, report),
         )
 
     @cached_property

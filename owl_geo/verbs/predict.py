@@ -161,15 +161,13 @@ def _predict(
     report: Reporter,
 ) -> dict[str, str]:
     """Predict the scenes one by one and return those that failed, with the reasons."""
-    from owl_geo.learners.scoring import pick_device
-
     folder.forget_whole()
     run = folder.run
     source, missing = (run.source, {}) if on_error == "fail" else present_source(run)
     failed = {name: missing[name] for name in scenes if name in missing}
     todo = [name for name in scenes if name not in failed]
     if todo:
-        search = run.search(pick_device(device), workers, report, source)
+        search = run.search(device, workers, report, source)
         try:
             learner = folder.model.learner(run, search)
         except SourceError as error:  # the model learns from the scene, so it cannot be skipped

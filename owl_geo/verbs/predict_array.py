@@ -13,6 +13,7 @@ from owl_geo.maps.arrays import maps_of
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction
 from owl_geo.measures.uncertainty import uncertainty
+from owl_geo.models.devices import check_device
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.paths import FEATURES, LAYERS
 from owl_geo.search import Search
@@ -63,7 +64,6 @@ def predict_array(
     ``(y, x)`` with one cell per patch, the coordinates of the cell centres and the CRS. Raises
     RunError if there is no answer to learn from, SourceError if the imagery does not fit the run.
     """
-    from owl_geo.learners.scoring import pick_device
     from owl_geo.sources.cube.source import CubeSource
 
     run = Run.of(run)
@@ -105,12 +105,13 @@ def predict_array(
     ).columns
     new = pd.concat([source.index, columns], axis=1)[run.patches.columns]
     n = len(run.patches)
+    check_device(device)
     search = Search(
         settings,
         pd.concat([run.patches, new], ignore_index=True),
         JoinedSource(run.source, viewed),
         run.index.statistics,
-        device=pick_device(device),
+        device=device,
         report=report,
         keep=run.path / FEATURES,
         scene_ids=run.scenes.ids,

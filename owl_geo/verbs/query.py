@@ -119,13 +119,11 @@ def _advance(
     team: TeamSettings | None,
 ) -> Round:
     """Do a round; it makes no batch if ``team`` is None (an empty team still gets one)."""
-    from owl_geo.learners import scoring  # imports torch, which a waiting batch does not need
-
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
     history = run.labels.history()
-    search = run.search(scoring.pick_device(device), workers, report)
+    search = run.search(device, workers, report)
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     askable = search.askable(answers)
     n_pool = int(askable.sum())

@@ -12,9 +12,10 @@ from owl_geo import Reptile, SimpleCNN, SyntheticSource
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.learners.meta_batches import concept_groups, diverse
 from owl_geo.learners.reptile import mean_weights
-from owl_geo.learners.scoring import pick_device, predict_proba
+from owl_geo.learners.scoring import predict_proba
 from owl_geo.learners.training import MetaBatch, fit, meta_update
 from owl_geo.models import checkpoint
+from owl_geo.models.devices import check_device, pick_device
 from owl_geo.settings.config import TrainingSettings
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import BandStatistics
@@ -333,3 +334,5 @@ def test_a_missing_device_is_one_line() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="--device cuda"):
             pick_device("cuda")
+        with pytest.raises(ConfigError, match="--device cuda"):
+            check_device("cuda")

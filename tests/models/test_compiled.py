@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from owl_geo import SyntheticSource
-from owl_geo.features import table
+from owl_geo.features import backbone, table
 from owl_geo.learners import scoring
 from owl_geo.models import checkpoint
 from owl_geo.models.compiled import Compiled
@@ -60,7 +60,7 @@ def test_frozen_features_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     model = table.ModelSettings(kind="resnet18", frozen=True)
     found = []
     for worth_it in (10**9, 1):
-        monkeypatch.setattr(table, "WORTH_IT", worth_it)
+        monkeypatch.setattr(backbone, "WORTH_IT", worth_it)
         found.append(table.feature_table(source, statistics, model, device=CPU, seed=1).values)
     np.testing.assert_allclose(found[1], found[0], atol=2e-3)
     assert not np.array_equal(found[1], found[0])

@@ -1,0 +1,1 @@
+"""A process that stays: a run kept open from round to round, and its requests as JSON-RPC."""
