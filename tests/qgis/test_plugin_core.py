@@ -445,10 +445,17 @@ def tree(group=None):
     ]
 
 
-@pytest.fixture
-def two_rounds(run):
-    """A run with two batches that wait."""
+@pytest.fixture(scope="session")
+def second_round(first_round, tmp_path_factory):
+    run = Path(shutil.copytree(first_round, tmp_path_factory.mktemp("second") / "run"))
     owl_geo("query", run, "--go-on")
+    return run
+
+
+@pytest.fixture
+def two_rounds(second_round, tmp_path):
+    """A run with two batches that wait."""
+    run = Path(shutil.copytree(second_round, tmp_path / "run"))
     return [run / "rounds" / f"{number:03}" / "batch.gpkg" for number in range(2)]
 
 
@@ -607,12 +614,17 @@ def test_an_algorithm_fails_with_one_line(with_program, tmp_path):
     assert "no run folder at" in process("nextbatch", RUN=str(tmp_path / "none"))
 
 
-@pytest.fixture
-def team_run(first_round, tmp_path):
-    """A run whose second batch is dealt out to Ada and Ben; round 0 is left unanswered."""
-    run = Path(shutil.copytree(first_round, tmp_path / "run"))
+@pytest.fixture(scope="session")
+def dealt_out(first_round, tmp_path_factory):
+    run = Path(shutil.copytree(first_round, tmp_path_factory.mktemp("dealt") / "run"))
     owl_geo("query", run, "--go-on", "--annotators", "Ada,Ben", "--overlap", "0.5")
     return run
+
+
+@pytest.fixture
+def team_run(dealt_out, tmp_path):
+    """A run whose second batch is dealt out to Ada and Ben; round 0 is left unanswered."""
+    return Path(shutil.copytree(dealt_out, tmp_path / "run"))
 
 
 def test_each_of_a_team_gets_the_own_part(with_program, team_run, press, rows, wait_until, messages):
