@@ -318,6 +318,15 @@ def test_scenes_lie_in_space_together_as_each_does_alone() -> None:
             np.testing.assert_allclose(found, getattr(alone, name), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("crs", [UTM, "EPSG:32632"])
+def test_windows_lie_where_they_do_in_any_order(crs: str) -> None:
+    windows = pool_of([grid("a"), grid("b", crs=crs)], SIZE)
+    order = np.random.default_rng(0).permutation(len(windows))
+    ordered, mixed = Squares.of(windows), Squares.of(windows.take(order))
+    np.testing.assert_allclose(mixed.centre, ordered.centre[order], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(mixed.down, ordered.down[order], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_cells_beside_each_other_are_those_within_one_step(dimensions: int) -> None:
     points = np.random.default_rng(0).uniform(0, 30, (400, dimensions))
