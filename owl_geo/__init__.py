@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from owl_geo.verbs.classes import add_class
     from owl_geo.verbs.ingest import import_answers, ingest
     from owl_geo.verbs.init import init
+    from owl_geo.verbs.like import like
     from owl_geo.verbs.patches import patches
     from owl_geo.verbs.predict import predict, predictions
     from owl_geo.verbs.predict_array import predict_array
@@ -85,6 +86,7 @@ _HOME = {
     "ingest": "verbs.ingest",
     "init": "verbs.init",
     "least_confidence": "measures.uncertainty",
+    "like": "verbs.like",
     "margin": "measures.uncertainty",
     "mutual_information": "measures.uncertainty",
     "patches": "verbs.patches",
@@ -123,6 +125,7 @@ __all__ = [
     "ingest",
     "init",
     "least_confidence",
+    "like",
     "margin",
     "mutual_information",
     "patches",

@@ -351,15 +351,37 @@ class Search:
 
     def _likeness(self, answers: Answers, pool: IntArray, number: int) -> Scores:
         """Return how like the known targets patches of the pool are, ``(n,)``."""
+        known = np.sort(answers.positions[answers.labels == self.positive])
+        return self._alike(known, pool, self._seed(number, _LIKENESS))
+
+    def like(self, known: IntArray, unlike: IntArray) -> tuple[IntArray, Scores]:
+        """Return patches from the most to the least like those at ``known``, and how like they are.
+
+        Patches at ``unlike`` say what else looks alike. Neither is among those returned. In a pool
+        of more than ``acquisition.candidates`` patches, only that many are compared.
+        """
+        rest = np.setdiff1d(np.arange(len(self.patches), dtype=np.int64), [*known, *unlike])
+        most = self.settings.acquisition.candidates
+        seed = self._seed(0, _LIKENESS)
+        if 0 < most < len(rest):
+            rest = near_known(self._map, known, rest, most, np.random.default_rng(seed))
+        alike = self._alike(known, rest, seed, unlike if len(unlike) else None)
+        order = np.argsort(-alike, kind="stable")
+        return rest[order], alike[order]
+
+    def _alike(
+        self, known: IntArray, pool: IntArray, seed: int, unlike: IntArray | None = None
+    ) -> Scores:
         from owl_geo.learners.likeness import likeness
 
         width = None if self.settings.model.concepts else 0
         return likeness(
             self.features,
             self.concepts.matrix[:, :width],
-            np.sort(answers.positions[answers.labels == self.positive]),
+            known,
             pool,
-            seed=self._seed(number, _LIKENESS),
+            seed=seed,
+            unlike=unlike,
             workers=self._workers,
             progress=self._report("Comparing"),
         ).astype(np.float64)

@@ -18,6 +18,7 @@ from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
+from owl_geo.sources.editions import check_editions
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
@@ -149,6 +150,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
+        check_editions([*self._bands_beside(), *((n, self.scene(n).bands) for n in self.grids)])
         warn_of_mixed_units(
             [*self._units_beside(), *(self.scene(n).scene.units for n in self.grids)]
         )
@@ -159,6 +161,12 @@ class GeoTiffSource(TiledSource[FileScene]):
             with suppress(SourceError):
                 first = describe_scene(scene)
                 yield Units(first.name, first.measure, first.default)
+
+    def _bands_beside(self) -> Iterator[tuple[str, Sequence[Band]]]:
+        for scene in self._beside:
+            with suppress(SourceError):
+                first = describe_scene(scene)
+                yield first.name, first.default
 
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""

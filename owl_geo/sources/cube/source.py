@@ -6,7 +6,7 @@ import datetime
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,9 @@ from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
 from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
+from owl_geo.sources.cube.scales import scaled
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.types import EMBEDDING, AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
@@ -134,6 +135,8 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.path,
             settings.crs,
             None if isinstance(cube, str) else cube,
+            # a run that was made before embeddings were recognised goes on with the integers
+            embeddings=not known or any(band.common == EMBEDDING for band in known),
         )
         unasked = not settings.bands
         self._flags = offer.flags if unasked else ()
@@ -292,8 +295,19 @@ class CubeReader:
             yield self._load(group, chunk, group.dates[start : start + group.slab])
 
     def _load(self, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+        values = self._read(group.variable, group, chunk, dates)
+        if group.scales is not None:
+            scales = self._read(group.scales, replace(group, span=None, picks=(0,)), chunk, dates)
+            fill = self._dataset[group.variable].encoding.get("_FillValue")
+            return scaled(values, scales, fill)
+        if group.missing is not None:
+            return group.missing.marked(values)
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
+
+    def _read(self, name: Hashable, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+        """Return pixels of a variable as they are stored, ``(dates, bands, height, width)``."""
         axes = group.axes
-        variable = self._dataset.variables[group.variable]
+        variable = self._dataset.variables[name]
         where: dict[Hashable, slice | int | list[int]] = dict.fromkeys(variable.dims, 0)
         where[axes.y] = slice(chunk.row, chunk.row + chunk.height)
         where[axes.x] = slice(chunk.col, chunk.col + chunk.width)
@@ -310,13 +324,11 @@ class CubeReader:
             values = values[None]
         elif stored != list(dates):
             values = values[[stored.index(date) for date in dates]]
-        if axes.band is None:
+        if axes.band not in variable.dims:
             values = values[:, None]
         elif len(group.picks) != values.shape[1] or list(group.picks) != sorted(group.picks):
             values = values[:, list(group.picks)]
-        if group.missing is not None:
-            return group.missing.marked(values)
-        return values.view(np.uint8) if values.dtype == np.bool_ else values
+        return values
 
     def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:
         scene = self.scene
