@@ -280,6 +280,7 @@ def test_the_command(partly_answered) -> None:
         "1 done, 1 skipped (up to date), 1 failed",
         str(folder / "probability.vrt"),
         str(folder / "patches.gpkg"),
+        str(folder / "areas.gpkg"),
     ]
     quiet = owl("predict", run.path, "--scene", "a", "--scene", "c", "-q")
     assert (quiet.returncode, quiet.stderr) == (0, "")
