@@ -15,7 +15,7 @@ from owl_geo.labels import Agreement, agreement, consensus, disputed
 from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search import relevance_model
 
 
@@ -54,7 +54,7 @@ def status(run: AnyRun) -> Status:
         next_step = "nothing" if run.is_finished() else "run"
     model = fitted[-1] if fitted else None
     askable = int(run.pool(current).sum())
-    answered = _answered(run, asked, current)
+    answered = _answered(run, asked, history, current)
     # where scenes show one place, an answer to one may make room for others that it kept out
     were = [entry.metrics.n_pool for entry in asked if entry.number >= run.index.since]
     left = targets_left(answered, min([askable, *were])) if answered.is_audit.any() else None
@@ -77,25 +77,42 @@ def status(run: AnyRun) -> Status:
     )
 
 
-def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
-    """Return when each answered patch was first asked, and whether it was drawn at random."""
+def _answered(
+    run: Run, asked: list[Round], history: pd.DataFrame, current: pd.DataFrame
+) -> Answered:
+    """Return when each answered patch was first asked, and whether it was drawn at random.
+
+    The model chooses what is reviewed, and only one kind of mistake is corrected there. For the
+    audit, a patch therefore has the label that it has without the reviews, and is no part of it if
+    it has none.
+    """
     first: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
+    reviewed: dict[str, Round] = {}
     for entry in asked:
         for patch in entry.patch_ids:
-            first.setdefault(patch, entry)
+            (reviewed if entry.is_review else first).setdefault(patch, entry)
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
-    answered = current[current["patch_id"].isin(first.keys())]
-    patches = answered["patch_id"].tolist()
+    unreviewed = history[~history["batch_id"].map(is_review).astype(bool)]
+    before = consensus(unreviewed).set_index("patch_id")["label"]
     # a patch that was drawn, left unanswered and asked again still counts as drawn at random
-    entries = [drawn.get(patch, first[patch]) for patch in patches]
+    asked_by = {**reviewed, **first, **drawn}
+    for patch in reviewed:
+        if patch not in before.index:  # nobody answered it before
+            asked_by[patch] = reviewed[patch]
+    answered = current[current["patch_id"].isin(asked_by.keys())]
+    patches = answered["patch_id"].tolist()
+    entries = [asked_by[patch] for patch in patches]
+    is_audit = np.array([p in drawn and p in before.index for p in patches], dtype=bool)
+    of_audit = before.reindex(patches).to_numpy(dtype=object)
+    labels = np.where(is_audit, of_audit, answered["label"].to_numpy(dtype=object))
     return Answered(
         round=np.array([entry.number for entry in entries], dtype=np.int64),
         n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
-        is_audit=np.array([patch in drawn for patch in patches], dtype=bool),
-        is_target=(answered["label"] == run.settings.positive).to_numpy(dtype=bool),
+        is_audit=is_audit,
+        is_target=np.asarray(labels == run.settings.positive, dtype=bool),
         probability=np.array(
             [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
         ),
