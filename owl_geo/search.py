@@ -320,27 +320,35 @@ class Search:
         return Batch(pool[batch], terms[batch], drawn_at_random)
 
     def taken_for_targets(
-        self, learner: Learner, answers: Answers, number: int, threshold: float
+        self,
+        learner: Learner,
+        answers: Answers,
+        number: int,
+        threshold: float,
+        settled: IntArray,
     ) -> Batch:
         """Return all patches that the model of round ``number`` takes for targets, for a review.
 
         Their probability is ``threshold`` or more, and they have no answer, or that of another
         class; the most probable come first. Unsure and skipped patches are not asked again, nor are
-        those held out, and each place is there once. Raises RunError if there are none.
+        those at the positions ``settled`` or held out, and each place is there once. Raises
+        RunError if there are none.
         """
-        others = answers.positions[answers.labels != self.positive]
+        others = np.setdiff1d(answers.positions[answers.labels != self.positive], settled)
         closed = np.setdiff1d(answers.closed, others)
-        again = np.concatenate([answers.again, others])
+        closed = np.union1d(closed, settled)
+        again = np.concatenate([np.setdiff1d(answers.again, settled), others])
         pool = np.flatnonzero(askable(self.patches, self._shared, self.truth, closed, again))
         probability, doubt = self._opinions(learner, pool, number)
         order = np.argsort(-probability, kind="stable")
         order = order[probability[order] >= threshold]
         if len(order) == 0:
             name = self.settings.positive
-            most = f"; the highest is {math.floor(probability.max() * 1000) / 1000:g}"
+            highest = math.floor(probability.max(initial=0) * 1000) / 1000
+            most = f"; the highest is {highest:g}"
             raise RunError(
-                f"no patch that is not answered as {name} has a probability of {threshold:g} or "
-                f"more{most if len(probability) else ''}",
+                f"no patch that is left to review has a probability of {threshold:g} or more of "
+                f"{name}{most if len(probability) else ''}",
                 remedy="lower --threshold, or go on with `owl-geo query`",
             )
         positions = pool[order]

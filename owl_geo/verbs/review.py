@@ -10,8 +10,10 @@ import numpy as np
 
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search import Answers, Batch, Search
+from owl_geo.sources.base import positions_of
+from owl_geo.types import IntArray
 from owl_geo.verbs.query import advance
 from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
 from owl_geo.work.progress import Reporter, silent
@@ -50,7 +52,8 @@ def review(
 ) -> Review:
     """Write a batch of the patches that the model takes for targets, the most probable first.
 
-    They have no answer, or that of another class. The model is the one that the next query would
+    They have no answer, or that of another class; what a review has answered is not asked again.
+    The model is the one that the next query would
     learn, and the batch is a round of its own: it is labelled, ingested and learnt from like any
     other. Its id ends in ``-review``, and so the history says which answers come from a review.
     They count as labels, but never as answers of the audit, since the model chose the patches.
@@ -80,7 +83,7 @@ def review(
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
         nonlocal taken
-        found = search.taken_for_targets(learner, answers, number, least)
+        found = search.taken_for_targets(learner, answers, number, least, _reviewed(run))
         taken = len(found.positions)
         most = np.arange(min(count, taken))
         return Batch(found.positions[most], found.terms[most], found.audited[most])
@@ -103,6 +106,13 @@ def review(
             waits.batch_id,
         )
     return Review(waits, None)
+
+
+def _reviewed(run: Run) -> IntArray:
+    """Return the positions of the patches that reviews have answered."""
+    history = run.labels.history()
+    reviewed = history[history["batch_id"].map(is_review).astype(bool)]
+    return positions_of(run.patches, reviewed["patch_id"].unique().tolist())
 
 
 def _check_model(run: Run) -> None:
