@@ -22,7 +22,7 @@ from owl_geo.disk import gpkg, qml
 from owl_geo.disk.atomic import writing_file
 from owl_geo.ground.areas import hectares
 from owl_geo.ground.footprints import corners_in
-from owl_geo.ground.projections import crs_of, is_in_degrees, reproject, turned
+from owl_geo.ground.projections import TURNS, crs_of, is_in_degrees, reproject, turned
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import FinishedScenes, Output
@@ -63,14 +63,18 @@ def dissolved(
             pd.DataFrame(columns=list(columns)).astype(columns), geometry=[], crs=crs
         )
     parts = [_of_scene(of_scene, crs) for _, of_scene in windows.by_scene()]
+    if is_in_degrees(crs):
+        parts = _of_one_turn(parts)
     scene = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     corners = corners_in(windows, crs)
     edge = float(np.median(np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1)))
     whole = _across_scenes(np.concatenate(parts), scene, edge * _GRAIN)
     area = hectares(whole, crs)
-    patch, polygon = shapely.STRtree(whole).query(shapely.points(corners.mean(axis=1)), "within")
     owner = np.zeros(len(windows), dtype=np.int64)
-    owner[patch] = polygon
+    centres, tree = corners.mean(axis=1), shapely.STRtree(whole)
+    for turn in TURNS if is_in_degrees(crs) else TURNS[:1]:
+        patch, polygon = tree.query(shapely.points(centres + np.array((turn, 0.0))), "within")
+        owner[patch] = polygon
     guessed = np.where(answered, np.nan, probability)
     patches = pd.DataFrame({"owner": owner, "answered": answered, "guessed": guessed})
     groups = patches.groupby("owner")
@@ -113,6 +117,20 @@ def _of_scene(windows: Windows, crs: CRS) -> AnyArray:
         return points
 
     return np.asarray(shapely.transform(shapely.segmentize(polygons, edge), convert))
+
+
+def _of_one_turn(parts: Sequence[AnyArray]) -> list[AnyArray]:
+    """Return the polygons of each scene by longitudes near those of the first, by whole turns.
+
+    Scenes on both sides of the antimeridian could not meet otherwise.
+    """
+    middle = np.array([np.mean(shapely.total_bounds(part)[[0, 2]]) for part in parts])
+    return [
+        np.asarray(
+            shapely.transform(part, lambda xy, by=by: xy + np.array((by, 0.0))) if by else part
+        )
+        for part, by in zip(parts, turned(middle, middle[0]) - middle, strict=True)
+    ]
 
 
 def _across_scenes(polygons: AnyArray, scene: IntArray, grain: float) -> AnyArray:

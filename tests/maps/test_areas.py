@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.windows import PoolWindows
@@ -84,6 +84,22 @@ def test_scenes_of_two_zones_are_in_degrees() -> None:
     # every corner of a patch is on the outline
     drawn = shapely.union_all(footprints(windows.take(np.arange(10))).to_numpy())
     assert areas.geometry[0].symmetric_difference(drawn).area < 1e-6 * drawn.area
+
+
+def test_scenes_on_both_sides_of_the_antimeridian_meet() -> None:
+    # the same ground at 180 degrees east in the CRS of either side, 10 degrees north
+    east = Transformer.from_crs(4326, 32660, always_xy=True).transform(180, 10)
+    west = Transformer.from_crs(4326, 32601, always_xy=True).transform(-180, 10)
+    grids = [
+        grid("east", east[0] - 400, east[1], crs="EPSG:32660"),
+        grid("west", west[0] - 400, west[1], crs="EPSG:32601"),
+    ]
+    places = [(name, 0, 8 * col) for name in ("east", "west") for col in range(10)]
+    areas = together(pool(places, *grids))
+    # the two grids are turned against each other by a degree
+    assert len(areas) == 1 and areas["patches"].tolist() == [20]
+    each = together(pool(places[:10], *grids))["area_ha"][0]
+    assert each < areas["area_ha"][0] < 1.2 * each
 
 
 def test_a_file_of_places_and_of_none(tmp_path: Path) -> None:
