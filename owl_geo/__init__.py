@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from owl_geo.verbs.predict import predict, predictions
     from owl_geo.verbs.predict_array import predict_array
     from owl_geo.verbs.query import query
+    from owl_geo.verbs.review import review
     from owl_geo.verbs.status import status
 
 _HOME = {
@@ -96,6 +97,7 @@ _HOME = {
     "predictions": "verbs.predict",
     "query": "verbs.query",
     "report": "reporting.document",
+    "review": "verbs.review",
     "run": "evaluation.simulate",
     "status": "verbs.status",
 }
@@ -135,6 +137,7 @@ __all__ = [
     "predictions",
     "query",
     "report",
+    "review",
     "run",
     "status",
 ]

@@ -169,4 +169,5 @@ OUTPUTS: dict[str, Choice] = {
     "probability": Choice("owl_geo.maps.probability:ProbabilityMap"),
     "class": Choice("owl_geo.maps.class_map:ClassMap"),
     "patches": Choice("owl_geo.maps.patches:Frames"),
+    "areas": Choice("owl_geo.maps.areas:Areas"),
 }

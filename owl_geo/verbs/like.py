@@ -75,8 +75,6 @@ def like(
     Raises RunError for a patch that the run has not, a patch that is named as both, or a file that
     exists; SourceError where pixels cannot be read.
     """
-    from owl_geo.learners.scoring import pick_device
-
     run = Run.of(run)
     path = run.path / FILE_NAME if out is None else Path(out)
     if path.is_dir():
@@ -88,7 +86,7 @@ def like(
     if len(both):
         name = run.patches["patch_id"].iloc[both[0]]
         raise RunError(f"{name} cannot be both like and unlike itself", remedy="name it once")
-    search = run.search(pick_device(device), workers, report)
+    search = run.search(device, workers, report)
     positions, likeness = search.like(known, others)
     places = _table(run, positions[:count], likeness[:count])
     _write(path, places)
