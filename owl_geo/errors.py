@@ -3,6 +3,7 @@
 OwlError
  ├── ConfigError    owl.toml, or an option that becomes part of it
  ├── SourceError    scenes, bands, masks, the area of interest
+ │    └── SceneError     one scene, which the message names
  ├── LayerError     layers that concepts, an oracle or an area of interest are made from
  ├── BatchError     a batch GeoPackage that cannot be ingested
  ├── ClusterError   a cluster that does not answer or loses its workers
@@ -19,7 +20,21 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with something that an error has yet to name.
+
+    Args:
+        what: the end of a message that begins with its name.
+        remedy: what to do about it; empty if that is obvious or unknown.
+    """
+
+    what: str
+    remedy: str = ""
 
 
 class OwlError(Exception):
@@ -59,6 +74,10 @@ class ConfigError(OwlError):
 
 class SourceError(OwlError):
     """A scene cannot be opened, read, or cut into patches."""
+
+
+class SceneError(SourceError):
+    """A scene cannot be used, and the message names it; others may name its file alone."""
 
 
 class LayerError(OwlError):

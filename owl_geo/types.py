@@ -14,6 +14,9 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
 
+# What a band is that is a dimension of an embedding, where others are red or near infrared.
+EMBEDDING = "embedding"
+
 
 @dataclass(frozen=True)
 class SceneGrid:
@@ -33,7 +36,7 @@ class SceneGrid:
 
 @dataclass(frozen=True)
 class FailedScene:
-    """A scene that was left out, and the reason in one line."""
+    """A scene that was left out, and the reason in one line that names it."""
 
     name: str
     reason: str
@@ -94,6 +97,16 @@ class BandStatistics:
     def of_scene(self) -> BandStatistics:
         """The statistics of the scene's own bands, as if there were no view."""
         return replace(self.take(self.of("")), origins=()) if self.origins else self
+
+    def dimensions(self, positions: Sequence[int]) -> tuple[int, ...]:
+        """Return which of the bands at some positions are dimensions of an embedding."""
+        return tuple(i for i in positions if self._common(i) == EMBEDDING)
+
+    def _common(self, i: int) -> str | None:
+        origin = self.origins[i] if self.origins else OF_SCENE
+        if origin.view:
+            return origin.common
+        return self.common_names[i] if self.common_names else None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The options of `init` for a data cube."""
+"""The options of `init` for a data cube, and for a table of vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cube_options(function: F) -> F:
-    """Add --time and --crs, which decide how a cube is read."""
+    """Add --time and --crs, which decide how a cube is read, and those of a table."""
     for option in reversed(
         (
             click.option(
@@ -23,7 +23,21 @@ def cube_options(function: F) -> F:
                 "stack (the bands of every date).  [median]",
             ),
             click.option(
-                "--crs", cls=Advanced, help="Cube: its CRS if it names none, such as EPSG:32631."
+                "--crs",
+                cls=Advanced,
+                help="Cube or table: its CRS if it names none or a wrong one, such as EPSG:32631.",
+            ),
+            click.option(
+                "--vector-column",
+                cls=Advanced,
+                help="Table: the column of vectors.  [the one that has any]",
+            ),
+            click.option(
+                "--footprint",
+                cls=Advanced,
+                type=float,
+                metavar="METRES",
+                help="Table: edge of a place.  [that of the polygons, or the points' spacing]",
             ),
         )
     ):

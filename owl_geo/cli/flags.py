@@ -30,6 +30,8 @@ SETTINGS = {
     "source.aoi": ("aoi",),
     "source.time": ("time",),
     "source.crs": ("crs",),
+    "source.vector_column": ("vector_column",),
+    "source.footprint": ("footprint",),
     "source.n_samples": ("n_samples",),
     "source.image_size": ("image_size",),
     "source.n_bands": ("n_bands",),

@@ -71,6 +71,8 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     views: tuple[str, ...]
     time: str | None
     crs: str | None
+    vector_column: str | None
+    footprint: float | None  # metres
     osm: str | None
     examples: str | None
     oracle: str | None
@@ -278,6 +280,7 @@ def _preview(
     examples: str | None,
 ) -> int:
     """Print what init would do."""
+    from owl_geo.sources.band_choice import in_short
     from owl_geo.sources.scenes import crs_text
     from owl_geo.verbs import preview as preview_
     from owl_geo.verbs.examples import check_examples
@@ -303,7 +306,7 @@ def _preview(
         ("Run", f"{run_path}, {'in place of the run there' if run_path.exists() else 'new'}"),
         ("Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")),
         ("CRS", ", ".join(codes)),
-        ("Bands", f"{len(now.bands)}: {', '.join(now.bands)}"),
+        ("Bands", f"{len(now.bands)}: {in_short(now.bands)}"),
         *(("View", f"{name}: {content}") for name, content in now.views.items()),
         (
             "Patches",
@@ -351,6 +354,7 @@ def _bytes(n: int) -> str:
 
 def _print(summary: Summary, run_path: Path, why: str) -> int:
     from owl_geo.labels import store_class
+    from owl_geo.sources.band_choice import in_short
 
     n, size = len(summary.run.patches), summary.run.settings.patch_size
     patches = "1 patch" if n == 1 else f"{n} patches"
@@ -362,7 +366,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
         ("Examples", summary.examples),
     ]
     click.echo("Bands:")
-    click.echo(f"  {', '.join(summary.bands)}")
+    click.echo(f"  {in_short(summary.bands)}")
     scenes_.say_scenes(summary.scenes)
     scenes_.say_views(summary.views)
     for title, lines in sections:

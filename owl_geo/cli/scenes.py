@@ -30,8 +30,8 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands, a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; with --source cube, a cube. Repeat for "
-        "more scenes.",
+        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; with --source cube, a cube; with "
+        "--source vectors, a table in GeoParquet. Repeat for more scenes.",
     )(function)
 
 
@@ -93,8 +93,7 @@ def say_outcome(done: int, skipped: int, failed: Sequence[FailedScene]) -> None:
 def name_failed(failed: Sequence[FailedScene]) -> None:
     """Warn about each failed scene, with the reason."""
     for scene in failed:
-        is_named = scene.reason.startswith((f"scene {scene.name!r}", f"{scene.name}:"))
-        _log.warning("failed: %s%s", "" if is_named else f"{scene.name}: ", scene.reason)
+        _log.warning("failed: %s", scene.reason)
 
 
 def exit_code(some_failed: bool) -> int:

@@ -73,9 +73,7 @@ class SpectralStatistics:
         if self._quantiles:
             columns.extend(_quantiles(pixels, self._quantiles))
         if "texture" in self._which:
-            down = np.abs(np.diff(patches, axis=2)).mean(axis=(2, 3))
-            right = np.abs(np.diff(patches, axis=3)).mean(axis=(2, 3))
-            columns.append(np.log(down + right + self._floor))
+            columns.append(np.log(_steps(patches) + self._floor))
         for _, first, second in self._pairs:
             a, b = pixels[:, first], pixels[:, second]
             # dividing by magnitudes, so that bands that may be negative never sum to zero
@@ -87,6 +85,15 @@ class SpectralStatistics:
 def has_no_index(bands: Sequence[str], common_names: Sequence[str | None]) -> bool:
     """Return whether bands too many for every pair of them have no usual index either."""
     return len(bands) > 1 and not _pairs(bands, common_names)
+
+
+def _steps(patches: FloatArray) -> FloatArray:
+    """Return the mean step from pixel to pixel, down and to the right, ``(n, bands)``."""
+    steps = np.zeros(patches.shape[:2], dtype=np.float32)
+    for axis in (2, 3):
+        if patches.shape[axis] > 1:  # a pixel alone has no texture
+            steps += np.abs(np.diff(patches, axis=axis)).mean(axis=(2, 3))
+    return steps
 
 
 def _quantiles(pixels: FloatArray, quantiles: Sequence[float]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
+from owl_geo.features.embedding import WithEmbedding
 from owl_geo.features.views import WithViews, without_unknown
 from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.config import ModelSettings
@@ -198,14 +199,22 @@ def _names(
     return _plain_names(source, statistics, model)
 
 
-def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
+def _plain(
+    source: PatchSource, statistics: BandStatistics, model: ModelSettings
+) -> Features | WithEmbedding:
     """Return the function that computes features without learned weights of the scene's bands."""
     kind: type[Features] = chosen(MODELS, model.features)
     own = statistics.of_scene
     commons = _common_names(own)
     if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
-    return kind(own.bands, commons, own)
+    dimensions = own.dimensions(range(len(own.bands)))
+    if not dimensions:
+        return kind(own.bands, commons, own)
+    others = [i for i in range(len(own.bands)) if i not in dimensions]
+    part = own.take(others)
+    rest = kind(part.bands, [commons[i] for i in others], part) if others else None
+    return WithEmbedding(own.bands, dimensions, others, rest, () if rest is None else rest.names)
 
 
 def _plain_names(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from owl_geo.features.embedding import MeanVector
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.types import BandStatistics, FloatArray
 
@@ -57,9 +58,7 @@ class _OfView:
             _OF_CHANGE: list(statistics.of(view, "change")),
         }
         self._parts = [
-            (bands, _statistics(bands, statistics, which))
-            for which, bands in groups.items()
-            if bands
+            part for which, bands in groups.items() for part in _parts(bands, statistics, which)
         ]
         names = [name for _, part in self._parts for name in part.names]
         self.names = (*names, f"{statistics.bands[self._seen]}_mean")
@@ -69,6 +68,24 @@ class _OfView:
         columns = np.concatenate([part(patches[:, bands]) for bands, part in self._parts], axis=1)
         columns[seen[:, 0] == 0] = np.nan
         return np.concatenate([columns, seen], axis=1)
+
+
+def _parts(
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
+) -> list[tuple[list[int], MeanVector | SpectralStatistics]]:
+    """Return positions of bands of a view, and the features of those; apart for an embedding."""
+    dimensions = statistics.dimensions(bands)
+    others = [i for i in bands if i not in dimensions]
+    parts: list[tuple[list[int], MeanVector | SpectralStatistics]] = []
+    if dimensions and which == _OF_VALUES:
+        names = [statistics.bands[i] for i in dimensions]
+        spread = f"{statistics.origins[dimensions[0]].view}:embedding_spread"
+        parts.append((list(dimensions), MeanVector(names, spread)))
+    elif dimensions:
+        parts.append((list(dimensions), _statistics(dimensions, statistics, ("mean",))))
+    if others:
+        parts.append((others, _statistics(others, statistics, which)))
+    return parts
 
 
 def _statistics(

@@ -11,6 +11,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from owl_geo.errors import Fault
 from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.projections import (
     GEOGRAPHIC,
@@ -69,21 +70,22 @@ def _in_one_piece(corners: Points, windows: Windows) -> Points:
     return np.stack([lon + turned(middle, 0.0) - middle, corners[..., 1]], axis=-1)
 
 
-def off_the_map(grid: SceneGrid) -> str:
-    """Return why no part of a grid is on Earth; empty if its centre or one of its corners is."""
+def off_the_map(grid: SceneGrid) -> Fault | None:
+    """Return why no part of a grid is on Earth; None if its centre or one of its corners is."""
     crs = crs_of(grid.crs)
-    fault = leads_nowhere(crs)
-    if fault:
-        return f"{fault}; {'warp it first' if crs.is_geocentric else 'assign another'}"
+    nowhere = leads_nowhere(crs)
+    if nowhere:
+        return Fault(nowhere, "warp it first" if crs.is_geocentric else "assign another")
     to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
     row = np.array([0.5, 0.0, 0.0, 1.0, 1.0]) * grid.height
     col = np.array([0.5, 0.0, 1.0, 0.0, 1.0]) * grid.width
     if _have_degrees(to_degrees, to_xy(grid, row, col)).any():
-        return ""
+        return None
     x_min, y_min, x_max, y_max = bounds(grid)
-    return (
+    return Fault(
         f"its coordinates, x {x_min:g} to {x_max:g} and y {y_min:g} to {y_max:g}, are beyond the "
-        f"area where its CRS {crs.name!r} is valid; correct the coordinates or the CRS"
+        f"area where its CRS {crs.name!r} is valid",
+        "correct the coordinates or the CRS",
     )
 
 

@@ -11,7 +11,7 @@ both datums relate to a third, usually WGS 84. ``best_transformation`` goes by w
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -297,7 +297,29 @@ def metres_from_earth_centre(
 
     By the best transformation for the place ``near``, or else the one that PROJ prefers.
     """
+    return all_from_earth_centre([(points, crs, near)])[0]
+
+
+def all_from_earth_centre(
+    places: Sequence[tuple[NDArray[np.float64], CRS, Place | None]],
+) -> list[NDArray[np.float64]]:
+    """Return points of each place as ``metres_from_earth_centre`` does, ``(n, 3)``.
+
+    Places that share a transformation are transformed together, which is quicker where they are
+    many.
+    """
     on_ellipsoid = crs_of("EPSG:4979")
-    lon, lat = transformer(crs, on_ellipsoid, near).transform(points[:, 0], points[:, 1])
     to_metres = transformer(on_ellipsoid, crs_of("EPSG:4978"))
-    return np.stack(to_metres.transform(lon, lat, np.zeros(len(points))), axis=1)
+    sharing: dict[int, tuple[Transformer, list[int]]] = {}  # by identity: they have no hash
+    for position, (_, crs, near) in enumerate(places):
+        used = transformer(crs, on_ellipsoid, near)
+        sharing.setdefault(id(used), (used, []))[1].append(position)
+    metres = [np.empty((len(points), 3)) for points, _, _ in places]
+    for used, positions in sharing.values():
+        x, y = np.concatenate([places[position][0] for position in positions]).T
+        lon, lat = used.transform(x, y)
+        joined = np.stack(to_metres.transform(lon, lat, np.zeros(len(lon))), axis=1)
+        ends = np.cumsum([len(metres[position]) for position in positions])
+        for position, part in zip(positions, np.split(joined, ends[:-1]), strict=True):
+            metres[position] = part
+    return metres

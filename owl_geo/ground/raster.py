@@ -24,7 +24,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from owl_geo.errors import LayerError, OwlError
+from owl_geo.errors import Fault, LayerError, OwlError
 from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.projections import (
     TURNS,
@@ -285,12 +285,12 @@ def open_layer(path: str) -> rasterio.DatasetReader:
             dataset = rasterio.open(path)
         fault = misplaced(dataset) or misread(dataset)
         if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
-            fault = f"lies nowhere: {nowhere}; assign the right one first"
+            fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")
     except UNREADABLE as error:
         raise LayerError(f"cannot open the raster {path}: {error}") from error
     if fault:
         dataset.close()
-        raise LayerError(f"{path} {fault}")
+        raise LayerError(f"{path} {fault.what}", remedy=fault.remedy)
     return dataset
 
 
@@ -303,40 +303,42 @@ def check_is_file(path: str, error: type[OwlError]) -> None:
         raise error(f"{path} is not a file")  # GDAL would wait until somebody writes to it
 
 
-def misplaced(dataset: rasterio.DatasetReader) -> str:
-    """Return why a raster is not georeferenced, and what to do; empty if it is georeferenced."""
-    warp = "warp it first, for example with gdalwarp{}"
+def misplaced(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return why a raster is not georeferenced, and what to do; None if it is georeferenced."""
+    warp = "warp it first, for example with gdalwarp"
     if dataset.crs is None and dataset.gcps[0]:
-        return f"has ground control points instead of a grid; {warp.format('')}"
+        return Fault("has ground control points instead of a grid", warp)
     if dataset.crs is None and dataset.rpcs is not None:
-        return f"has RPCs instead of a grid; {warp.format(' -rpc')}"
+        return Fault("has RPCs instead of a grid", f"{warp} -rpc")
     if dataset.crs is None:
-        return "has no CRS; assign one, for example with gdal_edit.py -a_srs"
+        return Fault("has no CRS", "assign one, for example with gdal_edit.py -a_srs")
     transform = dataset.transform
     if transform.is_identity or transform.determinant == 0:
-        return (
-            "has a CRS but no position on the map (no geotransform); georeference it first, "
-            "for example with gdalwarp"
+        return Fault(
+            "has a CRS but no position on the map (no geotransform)",
+            "georeference it first, for example with gdalwarp",
         )
     terms = ", ".join(f"{term:g}" for term in tuple(transform)[:6])
     with np.errstate(all="ignore"):
         is_on_earth = all(abs(end) < _FARTHEST for end in extent(dataset))  # False for NaN
     if not is_on_earth:
-        return f"has a geotransform that leads off the Earth ({terms}); georeference it first"
-    return ""
+        what = f"has a geotransform that leads off the Earth ({terms})"
+        return Fault(what, "georeference it first")
+    return None
 
 
-def misread(dataset: rasterio.DatasetReader) -> str:
-    """Say why GDAL does not read a raster rightly, and what to do; empty where it does.
+def misread(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return why GDAL does not read a raster rightly, and what to do; None where it does.
 
     Before 3.12, a window of a raster tile index that begins where a tile ends reads as missing.
     """
     version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
     if dataset.driver != "GTI" or version >= (3, 12):
-        return ""
-    return (
+        return None
+    return Fault(
         f"is a raster tile index, which GDAL {rasterio.__gdal_version__} reads wrongly where tiles "
-        "end; make a VRT of its tiles, with gdalbuildvrt"
+        "end",
+        "make a VRT of its tiles, with gdalbuildvrt",
     )
 
 

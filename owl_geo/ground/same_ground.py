@@ -40,7 +40,7 @@ class SharedGround:
         """
         if len(pd.unique(self.windows.scene)) < 2:
             return np.empty(0, np.int64)
-        return np.flatnonzero(self._squares.cells.where_several(self.windows.scene))
+        return np.flatnonzero(self._squares.cells_from_above.where_several(self.windows.scene))
 
     @cached_property
     def _squares(self) -> Squares:
@@ -59,7 +59,8 @@ class SharedGround:
             stays = np.zeros(len(crowded), dtype=bool) if stay is None else stay[crowded]
             order = crowded[np.lexsort((np.asarray(rank)[crowded], ~stays))]
             windows = self.windows.take(order)
-            pool = _Ordered(self._squares.take(order), windows.scene, _have_gaps(windows))
+            cell = self._squares.cells_from_above.of_points()[order]
+            pool = _Ordered(self._squares, order, windows.scene, cell, _have_gaps(windows))
             taken[order] = pool.taken(int(stays.sum()))
         return taken
 
@@ -140,9 +141,11 @@ def _have_gaps(windows: PoolWindows) -> bool:
     """Return whether no two windows of one scene overlap; True only if that is certain."""
     size = windows.patch_size
     return all(
-        np.diff(np.unique(offsets)).min(initial=size) >= size
-        for _, of_scene in windows.by_scene()
-        for offsets in (of_scene.row_off, of_scene.col_off)
+        np.diff(np.unique(windows.scene * (offsets.max(initial=0) + size) + offsets)).min(
+            initial=size
+        )
+        >= size
+        for offsets in (windows.row_off, windows.col_off)
     )
 
 
@@ -184,8 +187,10 @@ def are_shown(windows: PoolWindows, corners: Points) -> BoolArray:
 class _Ordered:
     """Windows in the order in which they are taken, the first first."""
 
-    squares: Squares
+    squares: Squares  # of the whole pool
+    order: IntArray  # positions in the pool, (n,)
     scene: IntArray
+    cell: IntArray  # in which the centre lies
     have_gaps: bool  # no two of one scene overlap
 
     def taken(self, n_stay: int) -> BoolArray:
@@ -195,17 +200,19 @@ class _Ordered:
         many at once as there can be places in four scenes, so that no number of scenes of one place
         makes more pairs than memory holds.
         """
-        n = len(self.squares)
+        n = len(self.order)
         taken = np.zeros(n, dtype=bool)
         taken[:n_stay] = True
         left = np.arange(n_stay, n)
         if self.have_gaps:
             left = left[~self._repeated()[n_stay:]]
-        at_once = max(_FEWEST, _PER_CELL * len(self.squares.cells))
+        n_cells = int(np.count_nonzero(np.bincount(self.cell)))
+        at_once = max(_FEWEST, _PER_CELL * n_cells)
         for start in range(0, len(left), at_once):
             part = left[start : start + at_once]
-            fresh = part[~self._show_places_of(part, np.flatnonzero(taken))]
-            taken[fresh] = self._first_in_order(fresh)
+            if taken.any():
+                part = part[~self._show_places_of(part, np.flatnonzero(taken))]
+            taken[part] = self._first_in_order(part)
         return taken
 
     def _repeated(self) -> BoolArray:
@@ -213,14 +220,17 @@ class _Ordered:
 
         They could not be taken in any case: what keeps the first of them out keeps them out too.
         """
-        repeated = np.zeros(len(self.squares), dtype=bool)
-        rows = np.flatnonzero(self.squares.cells.counts[self.squares.cells.of_points()] > _PER_CELL)
-        repeated[rows] = _repeat_another(self.squares.take(rows))
+        repeated = np.zeros(len(self.order), dtype=bool)
+        rows = np.flatnonzero(np.bincount(self.cell)[self.cell] > _PER_CELL)
+        repeated[rows] = _repeat_another(self._squares_of(rows))
         return repeated
+
+    def _squares_of(self, part: IntArray) -> Squares:
+        return self.squares.take(self.order[part])
 
     def _show_places_of(self, part: IntArray, others: IntArray) -> BoolArray:
         found = np.zeros(len(part), dtype=bool)
-        for i, j in sharing(self.squares.take(part), self.squares.take(others), HALF):
+        for i, j in sharing(self._squares_of(part), self._squares_of(others), HALF):
             found[i[self.scene[part[i]] != self.scene[others[j]]]] = True
         return found
 
@@ -230,7 +240,7 @@ class _Ordered:
             np.stack([np.minimum(i, j), np.maximum(i, j)])[
                 :, self.scene[part[i]] != self.scene[part[j]]
             ]
-            for i, j in sharing(self.squares.take(part), None, HALF)
+            for i, j in sharing(self._squares_of(part), None, HALF)
         ]
         first, later = np.concatenate([np.empty((2, 0), dtype=np.int64), *pairs], axis=1)
         taken = np.ones(len(part), dtype=bool)

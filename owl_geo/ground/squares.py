@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
 from owl_geo.ground.surface import squares_in_space
-from owl_geo.ground.windows import Points, PoolWindows, Windows
+from owl_geo.ground.windows import Points, PoolWindows, Rows, Windows
 from owl_geo.types import BoolArray, IntArray
 
 HALF = 0.5  # of the smaller window: from here on two windows show the same place
@@ -26,6 +26,7 @@ SOME = 1e-3  # of the smaller window: less than that is rounding
 ROUNDING = 1e-6  # of a window
 
 _WIDEST_PLANE = 1e7  # metres: in a wider plane a place may have two positions
+_HIGH = 5e6  # metres above the Earth's centre: what is seen from above lies no more than 38° around
 _CELL = 2.0  # edges of the largest window
 
 Vectors = NDArray[np.float64]  # (n, 2) in a plane, or (n, 3) in metres from the Earth's centre
@@ -46,15 +47,16 @@ class Squares:
     @classmethod
     def of(cls, windows: PoolWindows, *, in_space: bool = False) -> Squares:
         """Lay windows into the plane that their scenes share, or else into space."""
-        parts = list(windows.by_scene())
-        in_plane = not in_space and share_a_plane([part for _, part in parts])
+        positions, scenes = [], []
+        for of_scene, part in windows.by_scene():
+            positions.append(of_scene)
+            scenes.append(part)
+        in_plane = not in_space and share_a_plane(scenes)
         d = 2 if in_plane else 3
         vectors = np.empty((3, len(windows), d))
-        for positions, part in parts:
-            vectors[:, positions] = _in_plane(part) if in_plane else squares_in_space(part)
-        with np.errstate(invalid="ignore"):
-            total = sum(vectors[k, :, i] for k in range(3) for i in range(d))
-        vectors[:, ~np.isfinite(total)] = np.nan  # reaches beyond a pole
+        laid = map(_in_plane, scenes) if in_plane else squares_in_space(scenes)
+        for of_scene, squares in zip(positions, laid, strict=True):
+            vectors[:, _as_slice(of_scene)] = squares
         return cls(*vectors)
 
     @classmethod
@@ -86,7 +88,17 @@ class Squares:
     @cached_property
     def cells(self) -> Cells:
         """The cells, a few windows wide, in which the centres lie."""
-        return Cells.of(self.centre, _CELL * float(np.nanmax(self.edge, initial=0.0)))
+        return Cells.of(self.centre, self._cell)
+
+    @cached_property
+    def cells_from_above(self) -> Cells:
+        """The same for the centres as ``seen_from_above``, where each has fewer around it."""
+        (points,) = seen_from_above(self.centre)
+        return Cells.of(points, self._cell)
+
+    @property
+    def _cell(self) -> float:
+        return _CELL * float(np.nanmax(self.edge, initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ class Cells:
     keys: IntArray  # of the cells, (c,), ascending
     order: IntArray  # the points, (n,), cell by cell
     starts: IntArray  # of each cell in ``order``, (c,)
-    steps: IntArray  # from the key of a cell to those of the cells around it and itself
+    rows: IntArray  # from the key of a cell to the middle ones of the rows of three around it
 
     @classmethod
     def of(cls, points: Vectors, width: float) -> Cells:
@@ -109,8 +121,8 @@ class Cells:
             keys += times * (1 + np.nan_to_num((column - low) / width).astype(np.int64))
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-        around = np.array(list(product((-1, 0, 1), repeat=points.shape[1])), dtype=np.int64)
-        return cls(keys[order[starts]], order, starts, around @ scale)
+        around = np.array(list(product((-1, 0, 1), repeat=points.shape[1] - 1)), dtype=np.int64)
+        return cls(keys[order[starts]], order, starts, around @ scale[1:])
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -122,14 +134,20 @@ class Cells:
         return cell
 
     def neighbours(self) -> Pairs:
-        """Return the pairs of cells that lie beside each other, each in both orders."""
+        """Return the pairs of cells that lie beside each other, each in both orders.
+
+        Each cell is beside itself.
+        """
         pairs = []
-        for step in self.steps.tolist():
-            at = np.searchsorted(self.keys, self.keys + step) % len(self)
-            there = np.flatnonzero(self.keys[at] == self.keys + step)
-            pairs.append((at[there], there))
-        beside, here = zip(*pairs, strict=True)
-        return np.concatenate(beside), np.concatenate(here)
+        ends = np.concatenate([self.keys, np.full(3, np.iinfo(np.int64).max)])
+        for row in self.rows.tolist():
+            first = self.keys + row - 1
+            at = np.searchsorted(self.keys, first)
+            for step in range(3):  # the keys of a row of cells follow each other
+                here = np.flatnonzero(ends[at + step] <= first + 2)
+                pairs.append(np.stack([at[here] + step, here]))
+        beside, here = np.concatenate(pairs, axis=1)
+        return beside, here
 
     @cached_property
     def counts(self) -> IntArray:
@@ -140,12 +158,33 @@ class Cells:
         """Return which points have points of several kinds in their cell or beside it, ``(n,)``."""
         least = np.minimum.reduceat(kinds[self.order], self.starts)
         most = np.maximum.reduceat(kinds[self.order], self.starts)
-        several = np.zeros(len(self), dtype=bool)
         beside, here = self.neighbours()
-        np.logical_or.at(
-            several, here, (least[beside] != least[here]) | (most[beside] != most[here])
-        )
+        several = np.zeros(len(self), dtype=bool)
+        several[here[(least[beside] != least[here]) | (most[beside] != most[here])]] = True
         return np.asarray((several | (least != most))[self.of_points()])
+
+
+def seen_from_above(*points: Vectors) -> list[Vectors]:
+    """Return points in space as they lie on a plane, each ``(n, 2)``, to look for near ones there.
+
+    No two of them are further apart than in space. Points come back as they are if they lie in a
+    plane already, or so far around the Earth that they would crowd towards the plane's edge.
+    """
+    if points[0].shape[1] == 2:
+        return list(points)
+    up = sum(np.nansum(each, axis=0) for each in points)
+    up = up / max(float(np.linalg.norm(up)), 1.0)
+    heights = (np.einsum("ni,i->n", each, up) for each in points)
+    if min(np.nanmin(each, initial=np.inf) for each in heights) < _HIGH:
+        return list(points)
+    across = np.linalg.svd(up[None])[2][1:]  # two directions, (2, 3)
+    return [np.einsum("ni,ji->nj", each, across) for each in points]
+
+
+def _as_slice(positions: IntArray) -> Rows:
+    """Return ascending positions without gaps as a slice, which is filled several times faster."""
+    first, last = int(positions[0]), int(positions[-1])
+    return slice(first, last + 1) if last - first == len(positions) - 1 else positions
 
 
 def share_a_plane(parts: Sequence[Windows]) -> bool:
@@ -180,21 +219,25 @@ def sharing(one: Squares, other: Squares | None, least: float) -> Iterator[Pairs
 
     alone = other is None
     second = one if other is None else other
-    ones, others = _by_size(one), _by_size(second)
+    ones = _by_size(one)
+    others = ones if alone else _by_size(second)
     for (a, rows), (b, columns) in product(ones.items(), others.items()):
         if alone and b < a:
             continue
         edges = one.edge[rows].max(), second.edge[columns].max()
         narrowest = min(one.width[rows].min(), second.width[columns].min())
         reach = _farthest(narrowest, max(edges)) if least >= HALF else 0.71 * sum(edges)
-        tree = KDTree(one.centre[rows], balanced_tree=False, compact_nodes=False)
-        if alone and a == b:
+        centres = [one.centre[rows], *([] if alone and a == b else [second.centre[columns]])]
+        tree, *beside = (
+            KDTree(each, balanced_tree=False, compact_nodes=False)
+            for each in seen_from_above(*centres)
+        )
+        if beside:
+            near = tree.sparse_distance_matrix(*beside, reach, output_type="ndarray")
+            i, j = rows[near["i"]], columns[near["j"]]
+        else:
             near = tree.query_pairs(reach, output_type="ndarray")
             i, j = rows[near[:, 0]], rows[near[:, 1]]
-        else:
-            beside = KDTree(second.centre[columns], balanced_tree=False, compact_nodes=False)
-            near = tree.sparse_distance_matrix(beside, reach, output_type="ndarray")
-            i, j = rows[near["i"]], columns[near["j"]]
         alike = _share_enough(one.take(i), second.take(j), least - ROUNDING)
         yield i[alike], j[alike]
 
@@ -212,8 +255,8 @@ def _farthest(narrowest: float, widest: float) -> float:
 def _by_size(squares: Squares) -> dict[int, IntArray]:
     """Return the windows that lie on Earth wholly, by the power of 2 of their edge."""
     on_earth = np.flatnonzero(np.isfinite(squares.edge) & (squares.edge > 0))
-    power = np.floor(np.log2(squares.edge[on_earth])).astype(np.int64)
-    return {int(p): on_earth[power == p] for p in np.unique(power)}
+    _, power = np.frexp(squares.edge[on_earth])
+    return {p: on_earth[power == p] for p in np.unique(power).tolist()}
 
 
 def _share_enough(one: Squares, other: Squares, least: float) -> BoolArray:
@@ -292,8 +335,9 @@ def _within_unit(start: Vectors, end: Vectors) -> tuple[NDArray[np.float64], NDA
     for p, q in zip(start.T, end.T, strict=True):
         step = np.where(q == p, 1e-300, q - p)
         with np.errstate(over="ignore"):
-            crossings = np.sort([(-0.5 - p) / step, (0.5 - p) / step], axis=0)
-        low, high = np.maximum(low, crossings[0]), np.minimum(high, crossings[1])
+            one, other = (-0.5 - p) / step, (0.5 - p) / step
+        low = np.maximum(low, np.minimum(one, other))
+        high = np.minimum(high, np.maximum(one, other))
     return low, np.maximum(low, high)
 
 

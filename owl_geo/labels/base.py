@@ -36,12 +36,14 @@ class Appended:
 class AnsweredRun:
     """The run whose answers a store keeps.
 
-    ``crs`` is that of the footprints passed to the store; None suffices to read answers.
+    ``crs`` is that of the footprints passed to the store; None suffices to read answers. Messages
+    name the folder as it is ``called``, None = as it is.
     """
 
     folder: Path
     run_id: str
     crs: object
+    called: Path | None = None
 
 
 class LabelStore(ABC):

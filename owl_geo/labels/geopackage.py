@@ -61,22 +61,25 @@ class GeoPackageLabels(LabelStore):
     """The label store of a run folder; see ``LabelStore`` for what it guarantees.
 
     ``crs`` is that of the footprints. The first ``append`` creates the file; until then the
-    history is empty. A file in another CRS keeps it: footprints are reprojected to it.
+    history is empty. A file in another CRS keeps it: footprints are reprojected to it. Messages
+    name the path as it is ``called``, None = as it is.
     """
 
-    def __init__(self, path: str | Path, crs: object) -> None:
+    def __init__(self, path: str | Path, crs: object, called: Path | None = None) -> None:
         self.path = Path(path)
         self.crs = crs
+        self._called = called or self.path
 
     @classmethod
     def of_run(cls, address: str | None, run: AnsweredRun) -> Self:
         """Return the store in a run's folder, which needs no address."""
-        return cls(run.folder / FILE_NAME, run.crs)
+        called = None if run.called is None else run.called / FILE_NAME
+        return cls(run.folder / FILE_NAME, run.crs, called)
 
     @property
     def place(self) -> str:
         """The path of the file."""
-        return str(self.path)
+        return str(self._called)
 
     @property
     def name(self) -> str:
@@ -208,7 +211,7 @@ class GeoPackageLabels(LabelStore):
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
                 reason = "another program is writing to it"
                 remedy = "wait until it is done, then try again"
-            message = f"cannot {verb} the answers in {self.path}: {reason}"
+            message = f"cannot {verb} the answers in {self._called}: {reason}"
             raise RunError(message, remedy=remedy) from error
 
 

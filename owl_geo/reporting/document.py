@@ -31,6 +31,7 @@ from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.reporting.views import views_of
 from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status, status
 from owl_geo.work.progress import Reporter, silent
 
@@ -114,7 +115,7 @@ def _introduction(survey: Survey, now: Status) -> Markup:
     bands = run.index.statistics.of_scene.bands
     lines = [
         f"{now.patches:,} patches of {size} x {size} pixels in "
-        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {', '.join(bands)}. "
+        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {in_short(bands)}. "
         f"Searched for: {run.settings.positive}, as opposed to {', '.join(others)}."
     ]
     if run.truth is not None:

@@ -15,6 +15,7 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PoolSource, windows_of
+from owl_geo.sources.embeddings import values_of
 from owl_geo.sources.files import open_raster
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
@@ -51,7 +52,7 @@ def quicklook(
     grid = source.grids[scene]
     height, width = _shape(grid, edge)
     rasters = source.raster_bands(scene)
-    if rasters:
+    if rasters and max(bands) < len(rasters):  # none is a view's
         of_bands = [_overview(rasters[number], grid, height, width) for number in bands]
         return Quicklook(grid, np.stack(of_bands))
     return Quicklook(grid, _from_patches(source, grid, bands, positions, height, width))
@@ -68,7 +69,7 @@ def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArra
     has_nodata = band.nodata is not None and not np.isnan(band.nodata)
     try:
         with open_raster(band.path) as dataset:
-            unmarked = has_nodata and dataset.nodata is None
+            unmarked = has_nodata and (dataset.nodata is None or band.quantized)
             how = Resampling.nearest if unmarked else Resampling.average
             if _same_extent(band.grid, grid):
                 shape = (height, width)
@@ -82,7 +83,7 @@ def _overview(band: Band, grid: SceneGrid, height: int, width: int) -> FloatArra
         ) from error
     with np.errstate(over="ignore", invalid="ignore"):
         raw = pixels.astype(np.float32).filled(np.nan)
-        values = raw * band.scale + band.offset
+        values = values_of(raw) if band.quantized else raw * band.scale + band.offset
     valid = np.isfinite(values) & (raw != band.nodata) if has_nodata else np.isfinite(values)
     return np.where(valid, values, np.nan).astype(np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from owl_geo.reporting.opinion import Opinion, opinion
 from owl_geo.reporting.quicklook import Quicklook, quicklook
 from owl_geo.run_folder.folder import Run
 from owl_geo.sources.base import PoolSource
-from owl_geo.types import BoolArray, IntArray
+from owl_geo.types import BandStatistics, BoolArray, IntArray
 from owl_geo.verbs.predict import present_source
 from owl_geo.work.progress import Reporter, silent
 
@@ -62,8 +62,17 @@ class Survey:
     @cached_property
     def composites(self) -> tuple[Composite, ...]:
         """How pixels are shown."""
-        statistics = self.run.index.statistics.of_scene
-        return composites(statistics.bands, statistics.common_names)
+        statistics = self.run.index.statistics
+        own = statistics.of_scene
+        image = _image_beside(statistics) if own.dimensions(range(len(own.bands))) else None
+        if image is None:
+            return composites(own.bands, own.common_names)
+        names = [statistics.bands[i] for i in image]
+        commons = [statistics.origins[i].common for i in image]
+        return tuple(
+            replace(one, bands=(image[one.bands[0]], image[one.bands[1]], image[one.bands[2]]))
+            for one in composites(names, commons)
+        )
 
     @cached_property
     def askable(self) -> BoolArray:
@@ -129,6 +138,18 @@ class Survey:
         except OwlError as error:
             log.warning("no quicklook: %s", error)
             return None
+
+
+def _image_beside(statistics: BandStatistics) -> tuple[int, ...] | None:
+    """Return the positions of the bands of the first view that is an image; None if none is.
+
+    It shows patches of an embedding, whose own bands look like nothing.
+    """
+    for view in statistics.views:
+        bands = statistics.of(view)
+        if not statistics.dimensions(bands):
+            return bands
+    return None
 
 
 def _pixels(run: Run) -> tuple[PoolSource | None, Mapping[str, str]]:

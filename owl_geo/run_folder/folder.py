@@ -31,7 +31,7 @@ from owl_geo.run_folder.records import Round, grid_record
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PatchSource, PoolSource, positions_of
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
@@ -52,10 +52,12 @@ class Run:
 
     Its parts are ``files``, the paths; ``index``, what was computed from the pool; ``scenes``, the
     scenes' files and whether they changed; ``journal``, the rounds; and ``labels``, the answers.
+    Messages name the folder as it is ``called``: while a run is made, that is not yet its path.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, called: Path | None = None) -> None:
         self.path = Path(path)
+        self.called = called or self.path
         self.files = RunPaths(self.path)
         self.journal = Journal(self.files)
         why_not = no_run(self.path)
@@ -123,25 +125,25 @@ class Run:
         source = unopened_source(self.settings_here.source).open_again(index, bands)
         if source.bands != tuple(band.name for band in bands):
             raise RunError(
-                f"the source's bands are {', '.join(source.bands)}, but {self.path} was made for "
-                f"{', '.join(band.name for band in bands)}",
-                remedy=f"restore them, or run `owl-geo init {self.path} --update`",
+                f"the source's bands are {in_short(source.bands)}, but {self.called} was made for "
+                f"{in_short([band.name for band in bands])}",
+                remedy=f"restore them, or run `owl-geo init {self.called} --update`",
             )
         indexed = self.index.record.scenes
         for name, grid in source.grids.items():
             if indexed.get(name) != grid_record(grid):
                 raise RunError(
                     f"scene {name!r} was replaced: its CRS, position or size is not what it was "
-                    f"when {self.path} was made",
-                    remedy=f"restore it, or run `owl-geo init {self.path} --update`",
+                    f"when {self.called} was made",
+                    remedy=f"restore it, or run `owl-geo init {self.called} --update`",
                 )
         self._warn_of_changes()
         viewed = self.with_views(source)
         if viewed.bands != self.index.statistics.bands:
             raise RunError(
-                f"with the views, the bands are {', '.join(viewed.bands)}, but {self.path} was "
-                f"made for {', '.join(self.index.statistics.bands)}",
-                remedy=f"restore them, or run `owl-geo init {self.path} --update`",
+                f"with the views, the bands are {in_short(viewed.bands)}, but {self.called} was "
+                f"made for {in_short(self.index.statistics.bands)}",
+                remedy=f"restore them, or run `owl-geo init {self.called} --update`",
             )
         return viewed
 
@@ -165,14 +167,14 @@ class Run:
                 "view %r changed since %s was made: its pixels are read again, but its levels and "
                 "the statistics of its bands are the old ones; restore it, or run "
                 "`owl-geo init %s --update`",
-                *(name, self.path, self.path),
+                *(name, self.called, self.called),
             )
         for name in self.scenes.changed_scenes:
             log.warning(
                 "scene %r changed since %s was made: its pixels are read again, but its patches, "
                 "their concepts and the statistics of the bands are the old ones; restore it, or "
                 "run `owl-geo init %s --update`",
-                *(name, self.path, self.path),
+                *(name, self.called, self.called),
             )
 
     # --- answers ----------------------------------------------------------------------------------
@@ -187,7 +189,8 @@ class Run:
 
         ``crs`` is the CRS of the footprints, instead of the run's own.
         """
-        owner = AnsweredRun(self.path, self.settings.run_id, self.crs if crs is None else crs)
+        crs = self.crs if crs is None else crs
+        owner = AnsweredRun(self.path, self.settings.run_id, crs, self.called)
         return open_store(self.settings.labels, owner, check=check)
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
@@ -288,7 +291,7 @@ class Run:
 
         Raises RunError if another process holds it.
         """
-        busy = f"another owl-geo is working on {self.path}; wait until it is done, then try again"
+        busy = f"another owl-geo is working on {self.called}; wait until it is done, then try again"
         with locked(self.path / LOCK, busy):
             yield
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.features import KEPT_SCENES
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
@@ -203,7 +203,7 @@ def record_scenes(
             records[name] = [record_files(path, files_in) for path in paths]
         except OSError as error:
             reason = error.strerror or str(error)
-            raise SourceError(f"scene {name!r} cannot be read: {reason}") from error
+            raise SceneError(f"scene {name!r} cannot be read: {reason}") from error
     return records
 
 

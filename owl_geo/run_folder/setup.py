@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
-from owl_geo.errors import ConfigError, OwlError, RunError
+from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.labels import AnsweredRun, LabelStore, open_store
@@ -73,11 +73,7 @@ def create(
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
         if fill is not None:
-            try:
-                fill(Run(partial))
-            except OwlError as error:  # it names the folder that nobody will see
-                error.message = error.message.replace(str(partial), str(path))
-                raise
+            fill(Run(partial, called=path))  # nobody will see the folder
     return Run(path)
 
 

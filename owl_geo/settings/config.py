@@ -46,6 +46,7 @@ from owl_geo.settings.files import File, NamesFile, named_files
 from owl_geo.settings.stores import check_address, known_addresses
 
 _LONGEST_NAME = 200  # characters in a class's or concept's name, which heads columns and buttons
+_LEAST_FOR_NETWORKS = 4  # pixels a side of a patch, which they halve twice
 _LONGEST_VIEW = 40  # characters in a view's name, which begins the names of its bands
 _VIEW_NAME = re.compile(r"\w[\w-]*")
 
@@ -263,8 +264,38 @@ class CubeSettings(SourceSection):
     crs: str | None = _doc(None, "the cube's CRS, for example EPSG:32631, instead of its own")
 
 
+class VectorsSettings(SourceSection):
+    """A table of vectors, GeoParquet, each of which is a patch."""
+
+    home = "owl_geo.sources.vectors.unopened:UnopenedVectors"
+
+    kind: Literal["vectors"] = "vectors"
+    path: File = _doc(..., "a GeoParquet file, or a folder of its parts")
+    name: str | None = _doc(
+        None,
+        "first part of every patch_id; not set = the file's name",
+        min_length=1,
+        max_length=1000,
+    )
+    vector_column: str | None = _doc(None, "the column of vectors; not set = the one that has any")
+    footprint: float | None = _doc(
+        None,
+        "edge of a patch in metres, around the centre of each geometry; not set = that of the "
+        "polygons, or the spacing of the points",
+        gt=0,
+        le=1e6,
+    )
+    crs: str | None = _doc(None, "the CRS of the geometries, for example EPSG:4326, not their own")
+
+    @property
+    def patch_size(self) -> int:
+        """A row of the table is a patch of one pixel."""
+        return 1
+
+
 SourceSettings = Annotated[
-    SyntheticSettings | GeoTiffSettings | CubeSettings, Field(discriminator="kind")
+    SyntheticSettings | GeoTiffSettings | CubeSettings | VectorsSettings,
+    Field(discriminator="kind"),
 ]
 
 
@@ -710,10 +741,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Settings:
-        if self.patch_size < 4:
+        if self.patch_size < _LEAST_FOR_NETWORKS and not MODELS[self.model.kind].on_features:
             raise Wrong(
-                f"patches of {self.patch_size} pixels are too small: they need 4 or more a side",
+                f"patches of {self.patch_size} pixels are too small for {self.model.kind}, a "
+                f"network, which needs {_LEAST_FOR_NETWORKS} or more a side",
                 "source.patch_size",
+                remedy=f"set model.kind to {default(MODELS)}",
             )
         _check_classes(self.classes, self.positive)
         _check_views(self.views, self.source)

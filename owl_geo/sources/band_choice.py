@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from owl_geo.errors import SourceError, nearest
+from owl_geo.errors import SceneError, nearest
 from owl_geo.sources.bands import Band, common_name, common_names, unpadded
 from owl_geo.sources.sensors import SENTINEL_2, code_in
 from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
@@ -116,7 +116,7 @@ def _like(
         band = _find(bands, one.name, where, are_positions=False)
         _check_unchanged(bands, band, one, where)
     if band not in same and band.name != one.common and _differs(band, one.common):
-        raise SourceError(
+        raise SceneError(
             f"{where}: its {band.name} is {band.common}, {one.name} of the other scenes is "
             f"{one.common}",
             remedy="name bands by what they are, for example --bands red,nir",
@@ -139,7 +139,7 @@ def _check_unchanged(bands: Sequence[Band], band: Band, one: KnownBand, where: s
         other for other in padded if SENTINEL_2.get(code_in(other.name) or "") == common
     ]
     if taken and same not in taken:
-        raise SourceError(
+        raise SceneError(
             f"{where}: {common} is {same.name}, but the run may have been made with "
             f"{taken[0].name}",
             remedy="run `owl-geo init RUN --update`, or make another run",
@@ -162,7 +162,7 @@ def _check_once(bands: Sequence[Band], where: str) -> None:
     positions = Counter((band.path, band.number) for band in bands)
     if twice or len(positions) < len(bands):
         names = twice or [b.name for b in bands if positions[b.path, b.number] > 1]
-        raise SourceError(f"{where}: the band {names[0]!r} is asked for twice")
+        raise SceneError(f"{where}: the band {names[0]!r} is asked for twice")
 
 
 def _differs(band: Band, common: str | None) -> bool:
@@ -246,7 +246,7 @@ def _differs_from_word(band: Band, common: str | None) -> bool:
     return _differs(band, common) and not (common == "nir" and band.common == "nir08")
 
 
-class NotFound(SourceError):
+class NotFound(SceneError):
     """A word means none of a scene's bands, or several.
 
     Args:
@@ -275,6 +275,30 @@ def _no_band(bands: Sequence[Band], word: str, where: str) -> NotFound:
     remedy = f"{hint}it has {', '.join(band_names)}"
     message = f"{where} has no band {word!r}"
     return NotFound(message, remedy=remedy, hint=hint, guessed=called is None)
+
+
+_SERIAL = re.compile(r"(.*?)(\d+)")
+
+
+def in_short(names: Sequence[str]) -> str:
+    """Return names for people to read, a long row of numbered ones by its ends: ``A00 ... A63``."""
+    parts: list[str] = []
+    start = 0
+    while start < len(names):
+        stop = start + 1
+        while stop < len(names) and _follows(names[stop - 1], names[stop]):
+            stop += 1
+        is_long = stop - start > _WHOLE
+        parts += [f"{names[start]} ... {names[stop - 1]}"] if is_long else names[start:stop]
+        start = stop
+    return ", ".join(parts)
+
+
+def _follows(name: str, following: str) -> bool:
+    one, other = _SERIAL.fullmatch(name), _SERIAL.fullmatch(following)
+    if one is None or other is None:
+        return False
+    return one[1] == other[1] and int(other[2]) == int(one[2]) + 1
 
 
 def abbreviated(bands: Sequence[KnownBand]) -> str:

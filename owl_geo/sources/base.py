@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
@@ -115,6 +115,11 @@ class PoolSource(PatchSource, Protocol):
         Raises SourceError for a scene that is missing.
         """
         return ()
+
+
+def failed_scene(name: str, error: SourceError) -> FailedScene:
+    """Return a scene that was left out for an error, with a reason that names it."""
+    return FailedScene(name, str(error) if isinstance(error, SceneError) else f"{name}: {error}")
 
 
 class NoSceneLeft(SourceError):

@@ -12,14 +12,14 @@ from owl_geo.ground.tiling import Chunk
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import Pixels
-from owl_geo.types import AnyArray, BoolArray, FloatArray
+from owl_geo.types import EMBEDDING, AnyArray, BoolArray, FloatArray
 
 
 def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
     """Return the patches of windows that lie in the pixels, ``(n, bands, size, size)``.
 
     Values are scaled and offset. Invalid pixels get the median of the band over the patch's valid
-    pixels. Raises SourceError where a patch has no valid pixel.
+    pixels, or the mean, for an embedding. Raises SourceError where a patch has no valid pixel.
     """
     row, col, size = windows.row_off - pixels.row, windows.col_off - pixels.col, windows.patch_size
     patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
@@ -37,7 +37,8 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
                 remedy="the scene or its mask changed since it was scanned",
             )
         if len(holed):
-            patches[holed] = fill(patches[holed], valid[holed])
+            dimensions = [number for number, band in enumerate(bands) if band.common == EMBEDDING]
+            patches[holed] = fill(patches[holed], valid[holed], dimensions)
     return patches
 
 
@@ -51,11 +52,12 @@ def _scale(patches: FloatArray, bands: Sequence[Band]) -> None:
             patches += offset[:, None, None]
 
 
-def fill(patches: FloatArray, valid: BoolArray) -> FloatArray:
+def fill(patches: FloatArray, valid: BoolArray, by_mean: Sequence[int] = ()) -> FloatArray:
     """Put each band's median over the valid pixels into the invalid ones.
 
     ``patches`` are ``(n, bands, size, size)``, ``valid`` is ``(n, size, size)`` with at least one
-    valid pixel in each patch.
+    valid pixel in each patch. Bands at the positions ``by_mean`` get their mean, so that the mean
+    of the patch stays that of its valid pixels.
     """
     n, bands = patches.shape[:2]
     count = valid.sum(axis=(1, 2))  # (n,)
@@ -66,6 +68,10 @@ def fill(patches: FloatArray, valid: BoolArray) -> FloatArray:
     low, high = (count - 1) // 2, count // 2
     middle = np.take_along_axis(flat, np.stack([low, high], axis=-1)[:, None, :], axis=-1)
     median = middle[..., 0] * np.float32(0.5) + middle[..., 1] * np.float32(0.5)  # (n, bands)
+    if by_mean:
+        at = list(by_mean)
+        sums = np.where(shown[:, at], patches[:, at], 0).sum(axis=(2, 3), dtype=np.float64)
+        median[:, at] = sums / count[:, None]
     filled: FloatArray = np.where(shown, patches, median[..., None, None])
     return filled
 

@@ -15,7 +15,7 @@ from pyproj.exceptions import CRSError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
-from owl_geo.errors import SourceError, where_instead
+from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
@@ -82,6 +82,8 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+TABLE = "a table of vectors? add --source vectors"
+_TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _VECTORS = (".gpkg", ".shp", ".geojson", ".kml", ".osm", ".pbf", ".gz", ".bz2", ".fgb")
 
@@ -90,6 +92,8 @@ def _advice(path: str) -> str:
     """Return what may be meant by a file that is not a raster."""
     if looks_like_cube(path):
         return CUBE
+    if path.lower().endswith(_TABLES):
+        return TABLE
     if ".gti." in Path(path).name.lower():
         return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):
@@ -185,14 +189,14 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         if path.lower().endswith(_ARCHIVES):
             raise SourceError(f"{path} is an archive", remedy=_advice(path))
         inside = ", ".join(dataset.subdatasets[:3])
-        hint = f"; name one of its subdatasets, for example {inside}" if inside else ""
-        hint = f"; {CUBE}" if looks_like_cube(path) else hint
-        raise SourceError(f"{path} has no bands of its own{hint}")
+        remedy = f"name one of its subdatasets, for example {inside}" if inside else ""
+        remedy = CUBE if looks_like_cube(path) else remedy
+        raise SourceError(f"{path} has no bands of its own", remedy=remedy)
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
-        fault = f"does not lie on the map as a raster; {CUBE}"
+        fault = Fault("does not lie on the map as a raster", CUBE)
     if fault:
-        raise SourceError(f"{path} {fault}")
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     for dtype in dataset.dtypes:
         if dtype.startswith("complex"):
             raise SourceError(

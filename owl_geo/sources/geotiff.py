@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import ValidationError
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.raster import value_shares
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
@@ -245,7 +245,7 @@ def _check_bands(scene: Scene, truth: str | None) -> None:
         for band in scene.bands:
             if band.number == 1 and _real(band.path) == real_path:  # of both the first band counts
                 others = [other.name for other in scene.bands if other is not band]
-                raise SourceError(
+                raise SceneError(
                     f"scene {scene.name!r}: its band {band.name!r} is the very file of {option}",
                     remedy=(
                         f"name the others, with --bands {','.join(others)}"

@@ -12,7 +12,7 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.config import GeoTiffSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import PoolSource, positions_of
+from owl_geo.sources.base import PoolSource, failed_scene, positions_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
@@ -143,10 +143,12 @@ def missing_scenes(
                 _only(settings, [scene.name]), index=mine, beside=settings.scenes, known=bands
             )
         except SourceError as error:
-            missing[scene.name] = str(error)
+            missing[scene.name] = failed_scene(scene.name, error).reason
             continue
         if source.grids[scene.name] != grids.get(scene.name):
-            missing[scene.name] = "its CRS, extent or size is not what it was; restore the scene"
+            missing[scene.name] = (
+                f"{scene.name}: its CRS, extent or size is not what it was; restore the scene"
+            )
     return missing
 
 

@@ -15,7 +15,7 @@ import rasterio
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
-from owl_geo.errors import LayerError, SourceError
+from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.projections import same_crs
 from owl_geo.ground.raster import UNREADABLE, AlignedRaster, views_on
 from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
@@ -23,6 +23,7 @@ from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.embeddings import NODATA, decoded, dequantized
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.tile_index import read_rightly
@@ -51,8 +52,9 @@ def chunk_shape(scene: Scene, size: int) -> tuple[int, int]:
 
     See ``chunked.chunk_shape``.
     """
-    # raw pixels, their float32 form while they are tested or resampled, and validity
-    per_pixel = sum(np.dtype(band.dtype).itemsize for band in scene.bands) + 5
+    # raw pixels, their float32 form while they are tested, resampled or decoded, and validity
+    sizes = (5 if b.quantized else np.dtype(b.dtype).itemsize for b in scene.bands)
+    per_pixel = sum(sizes) + 5
     return chunked.chunk_shape(scene.grid.width, block_shape(scene), per_pixel, size, CHUNK_BYTES)
 
 
@@ -136,7 +138,7 @@ class SceneReader:
                 try:
                     numbers, values, good = file.read(window, all_bands)
                 except UNREADABLE as error:
-                    raise SourceError(
+                    raise SceneError(
                         f"scene {self.scene.name!r}: cannot read {file.path}, rows {chunk.row} to "
                         f"{chunk.row + chunk.height} (is the file whole?): "
                         f"{error.__cause__ or error}"
@@ -196,6 +198,7 @@ class _BandFile:
         # an alpha band that is asked for as data is not a mask
         self._masked = first.masked and not any(band.alpha for _, band in self._bands)
         self._shared = first.nodata_of
+        self._stack = stack
         self._views: list[RasterView] = []
         if not _same_grid(first.grid, scene.grid) or not same_crs(first.grid.crs, scene.grid.crs):
             for view in self._on_grid(dataset, scene):
@@ -205,6 +208,10 @@ class _BandFile:
         """Return the bands on the grid of the scene; several where it crosses 180 degrees."""
         nodata = {b.number: usable_nodata(b.dtype, b.nodata) for _, b in self._bands}
         shared = bool(self._shared)
+        quantized = {b.number: nodata[b.number] for _, b in self._bands if b.quantized}
+        if quantized:  # what is averaged must be values
+            dataset = self._stack.enter_context(decoded(dataset, quantized))
+            nodata |= dict.fromkeys(quantized, float(NODATA))
         if scene.is_elsewhere:
             return views_on(
                 dataset, scene.grid, nodata, Resampling.bilinear, shared=shared, alpha=self._masked
@@ -255,6 +262,8 @@ class _BandFile:
             for number in self._mask_numbers():
                 # no-data values were looked at above, by their own rule
                 good = _both(good, unhidden(self._dataset, number, window, by_nodata=False))
+        if all_bands:
+            values = _decoded(bands, values)
         return tuple(i for i, _ in bands), values, good
 
     def _with_data(
@@ -286,6 +295,18 @@ class _BandFile:
         flags = self._dataset.mask_flag_enums[numbers[0] - 1]
         # no-data values were looked at already; what is left is the alpha band, or a shared mask
         return numbers[:1] if {MaskFlags.per_dataset, MaskFlags.nodata} & set(flags) else numbers
+
+
+def _decoded(bands: Sequence[tuple[int, Band]], pixels: AnyArray) -> AnyArray:
+    """Return pixels with those of quantized bands as values."""
+    quantized = [band.quantized for _, band in bands]
+    if all(quantized):
+        return dequantized(pixels) if quantized else pixels
+    if not any(quantized):
+        return pixels
+    values = pixels.astype(np.float32)
+    values[quantized] = dequantized(pixels[quantized])
+    return values
 
 
 def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:

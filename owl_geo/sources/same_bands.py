@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.sources.band_choice import KnownBand, NotFound, abbreviated, like_known
 from owl_geo.sources.bands import Band, sensor_of_bands, unpadded
 from owl_geo.sources.counterparts import Counterparts
@@ -79,7 +79,7 @@ def same_bands(
             _check_positions(chosen, bands, counterparts, where)
         fault = _code_of_another(chosen, bands, offered, scene)
         if fault:
-            raise _both_lists(chosen, wanted, offered, scene, SourceError(f"{where}: {fault}"))
+            raise _both_lists(chosen, wanted, offered, scene, SceneError(f"{where}: {fault}"))
     return bands
 
 
@@ -102,7 +102,7 @@ def _check_positions(
         other = counterparts.of(one)
         name = own[band.path, band.number]
         if other is not None and name not in (one.name, other.name):
-            raise SourceError(
+            raise SceneError(
                 f"{where}: by its number {one.name} of {chosen.scene!r} is {name} here, by its "
                 f"name {other.name}",
                 remedy="put the files of all scenes in one order, or name bands by words",
@@ -138,7 +138,7 @@ def _both_lists(
     both = "a run on both needs" if chosen.of_run else "both have"
     shared = ",".join(_shared(chosen, wanted, offered, where))
     advice = f"{both} --bands {shared}" if shared else _NONE_SHARED
-    return SourceError(error.message, remedy=f"{hint}it has {ours}; {first} has {theirs}; {advice}")
+    return SceneError(error.message, remedy=f"{hint}it has {ours}; {first} has {theirs}; {advice}")
 
 
 def _shared(

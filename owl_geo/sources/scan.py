@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.errors import LayerError, SourceError
+from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
 from owl_geo.ground.raster import band_names, beyond, coverage
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
-from owl_geo.sources.base import NoSceneLeft, build_index
+from owl_geo.sources.base import NoSceneLeft, build_index, failed_scene
 from owl_geo.sources.chunked import ChunkedScene
 from owl_geo.sources.cutting import valid_shares
 from owl_geo.sources.prefetch import prefetched
@@ -161,12 +161,15 @@ def scan(
             _check_size(scene, size, stride)
             fault = off_the_map(scene.grid)
             if fault:
-                raise SourceError(f"scene {scene.name!r} does not lie on the map: {fault}")
+                raise SceneError(
+                    f"scene {scene.name!r} does not lie on the map: {fault.what}",
+                    remedy=fault.remedy,
+                )
             check(scene)
         except SourceError as error:
             if not skip:
                 raise
-            failed.append(FailedScene(scene.name, str(error)))
+            failed.append(failed_scene(scene.name, error))
             continue
         cut.append(_cut(scene, size, stride, area))
     total, done = sum(len(part.inside) for part in cut), 0
@@ -178,7 +181,7 @@ def scan(
     with closing(prefetched(_validity(cut, size, skip))) as masks:
         for part, chunk, valid in masks:
             if isinstance(valid, SourceError):
-                failed.append(FailedScene(part.scene.name, str(valid)))
+                failed.append(failed_scene(part.scene.name, valid))
                 continue
             which = slice(chunk.first, chunk.last)
             if valid is not None:
@@ -209,7 +212,7 @@ def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
     height, width = scene.grid.height, scene.grid.width
     windows = -(-height // stride) * -(-width // stride)
     if windows > _MOST_WINDOWS:
-        raise SourceError(
+        raise SceneError(
             f"scene {scene.name!r} of {width:,} x {height:,} pixels would be {windows:,} "
             f"patches, more than {_MOST_WINDOWS:,}",
             remedy="cut it up, or take a larger patch_size or stride",

@@ -17,6 +17,7 @@ from pathlib import Path
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
+from owl_geo.sources.base import failed_scene
 from owl_geo.sources.products import is_product, product_of
 from owl_geo.sources.scene_names import (
     SceneLocation,
@@ -343,7 +344,7 @@ def _of_stac(
     except SourceError as error:
         if on_error == "fail":
             raise
-        failed.append(FailedScene(location.name or Path(path).stem, str(error)))
+        failed.append(failed_scene(location.name or Path(path).stem, error))
         return []
     if location.name and len(items) > 1:
         raise SourceError(f"{path} has {len(items)} items, which cannot share a name")
@@ -354,7 +355,7 @@ def _of_stac(
         except SourceError as error:
             if on_error == "fail":
                 raise
-            failed.append(FailedScene(name, str(error)))
+            failed.append(failed_scene(name, error))
             continue
         mask = masks.take(name, scene.mask, scene.mask_bad, scene.other_masks)
         is_set = len(scene.files) > 1

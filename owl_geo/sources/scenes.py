@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
@@ -20,7 +20,8 @@ from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.band_choice import KnownBand, select
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
-from owl_geo.sources.base import NoSceneLeft
+from owl_geo.sources.base import NoSceneLeft, failed_scene
+from owl_geo.sources.embeddings import check_whole, with_embedding
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
 from owl_geo.sources.folders import (
     bad_bands,
@@ -41,7 +42,7 @@ from owl_geo.sources.products import (
 from owl_geo.sources.same_bands import Choice, same_bands
 from owl_geo.sources.scene_dates import scene_date
 from owl_geo.sources.units import Units
-from owl_geo.types import FailedScene, SceneGrid
+from owl_geo.types import EMBEDDING, FailedScene, SceneGrid
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,12 @@ def scene_name(path: str | Path) -> str:
     )
 
 
-def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
+def describe_scene(
+    scene: str | Path | SceneSettings, *, embeddings: bool = True
+) -> SceneDescription:
     """Read the headers of a scene and return what it offers.
+
+    Without ``embeddings``, none is recognised, and its pixels are integers as they are.
 
     Raises SourceError where nothing there can serve as a scene.
     """
@@ -142,9 +147,11 @@ def describe_scene(scene: str | Path | SceneSettings) -> SceneDescription:
         scene = SceneSettings(name=scene_name(scene), path=str(scene))
     product = _product(scene)
     if not product.default:
-        raise SourceError(f"scene {scene.name!r} has an alpha band and no other")
+        raise SceneError(f"scene {scene.name!r} has an alpha band and no other")
     name = Path(scene.path or "").name
     bands = with_common_names(_restated(_renamed(product.bands, scene), scene), name, scene.name)
+    if embeddings and not (scene.scale or scene.offset):
+        bands = with_embedding(bands, scene.name)
     positions = {(band.path, band.number) for band in product.default}
     default = tuple(band for band in bands if (band.path, band.number) in positions)
     beside = quality_bands(default)
@@ -193,7 +200,7 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     if not scene.names:
         return bands
     if len(scene.names) != len(bands):
-        raise SourceError(
+        raise SceneError(
             f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
         )
     return tuple(
@@ -210,7 +217,7 @@ def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band
         if stated is None:
             continue
         if len(stated) not in (1, len(bands)):
-            raise SourceError(
+            raise SceneError(
                 f"scene {scene.name!r} has {len(bands)} bands, but {len(stated)} values of {word} "
                 "for them"
             )
@@ -268,10 +275,12 @@ def open_scenes(
         first = describe_scene(beside[0])
         chosen = Choice.of(first.name, _first_choice(first, wanted), first.bands)
     own_masks = any(scene.mask for scene in (*beside, *settings))
+    # a run that was made before embeddings were recognised goes on with the integers
+    embeddings = not known or any(band.common == EMBEDDING for band in known)
     scenes = []
     for scene in settings:
         try:
-            offer = describe_scene(scene)
+            offer = describe_scene(scene, embeddings=embeddings)
             doubtful: tuple[str, ...] = ()
             if chosen.bands:
                 chosen, bands = _same_bands(chosen, wanted, offer, beside)
@@ -290,7 +299,7 @@ def open_scenes(
         except SourceError as error:
             if failed is None:
                 raise
-            failed.append(FailedScene(scene.name, str(error)))
+            failed.append(failed_scene(scene.name, error))
     if not scenes and failed:
         raise NoSceneLeft(failed)
     return tuple(scenes)
@@ -298,7 +307,10 @@ def open_scenes(
 
 def _first_choice(first: SceneDescription, wanted: Sequence[str]) -> tuple[Band, ...]:
     if wanted:
-        return select(first.offered(wanted), wanted, f"scene {first.name!r}")
+        where = f"scene {first.name!r}"
+        chosen = select(first.offered(wanted), wanted, where)
+        check_whole(chosen, first.bands, where)
+        return chosen
     if first.unusable:
         raise SourceError(first.unusable[0], remedy="or name the bands to take")
     return first.default
@@ -346,7 +358,7 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
     base = next(band for band in bands if band.grid == grid)
     for band in bands:
         if not same_crs(band.grid.crs, grid.crs):
-            raise SourceError(
+            raise SceneError(
                 f"scene {name!r}: {band.path} is in {crs_text(band.grid)}, {base.path} in "
                 f"{crs_text(grid)}",
                 remedy="name bands that share a CRS",
@@ -354,7 +366,7 @@ def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:
         # a coarser grid may begin up to one of its pixels away, as Landsat's 15 m and 30 m bands do
         reach = max(*pixel_size(band.grid), *pixel_size(grid))
         if np.abs(np.subtract(bounds(band.grid), bounds(grid))).max() > 1.001 * reach:
-            raise SourceError(
+            raise SceneError(
                 f"scene {name!r}: {band.path} covers {extent_text(band.grid)}, {base.path} covers "
                 f"{extent_text(grid)}",
                 remedy="the bands of a scene must lie on each other",

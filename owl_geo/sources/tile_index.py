@@ -38,7 +38,7 @@ def read_rightly(
     ends = _ends_of_tiles(dataset, path) % _BLOCK
     extra = next((n for n in range(1, _BLOCK) if (_BLOCK - n) not in ends), None)
     if extra is None:
-        raise SourceError(f"{path} {fault}")
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     has_mask = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
     return stack.enter_context(
         WarpedVRT(

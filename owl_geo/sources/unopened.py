@@ -60,6 +60,15 @@ class Addition(Generic[S]):
     failed: tuple[FailedScene, ...]
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Some scenes of a source, to choose a patch size by."""
+
+    grids: Sequence[SceneGrid] = ()  # none where the patch size is not for anybody to choose
+    n_scenes: int = 0  # of the source
+    are_embeddings: bool = False  # each pixel tells by itself what is there
+
+
 class Growth(Protocol[S]):
     """How scenes join a source that a run was made on."""
 
@@ -185,12 +194,9 @@ class UnopenedSource(ABC, Generic[S]):
 
         return windows_of(source)
 
-    def sample_grids(self) -> tuple[list[SceneGrid], int]:
-        """Return the grids of some scenes, to choose a patch size by, and how many scenes it has.
-
-        No grids where the patch size is not for anybody to choose. Raises SourceError.
-        """
-        return [], 0
+    def sample(self) -> Sample:
+        """Return some of its scenes; raises SourceError."""
+        return Sample()
 
     def notes(self) -> list[str]:
         """Return what a beginner might wonder at; each ends in the options that would change it."""

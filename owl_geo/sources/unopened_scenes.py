@@ -20,10 +20,11 @@ from owl_geo.sources.unopened import (
     NamedSource,
     OnError,
     SameGround,
+    Sample,
     UnopenedSource,
     without_paths,
 )
-from owl_geo.types import FailedScene, SceneGrid
+from owl_geo.types import EMBEDDING, FailedScene, SceneGrid
 from owl_geo.work.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,12 +133,14 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
         return windows_in_area(source.grids, self.settings)
 
-    def sample_grids(self) -> tuple[list[SceneGrid], int]:
+    def sample(self) -> Sample:
         """Open the first scenes, as far as they can be; raises SourceError where none can."""
         some = self.settings.scenes[:_SAMPLED]
         few = self.settings.model_copy(update={"scenes": some, "aoi": None})
-        grids = UnopenedScenes(few).open(on_error="skip").grids
-        return list(grids.values()), len(self.settings.scenes)
+        source = UnopenedScenes(few).open(on_error="skip")
+        are_embeddings = any(band.common == EMBEDDING for band in source.known_bands)
+        grids = list(source.grids.values())
+        return Sample(grids, len(self.settings.scenes), are_embeddings)
 
     def notes(self) -> list[str]:
         """Say which files and bands of the first scene are not taken, since they may be data."""

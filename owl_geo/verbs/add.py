@@ -11,14 +11,14 @@ import pandas as pd
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import describe
-from owl_geo.errors import RunError, SourceError
+from owl_geo.errors import RunError, SceneError, SourceError
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
-from owl_geo.sources.band_choice import known_bands
+from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.sources.views.levels import ViewLevels
@@ -163,8 +163,8 @@ class _Fresh:
         own = run.index.statistics.of_scene.bands
         if source.bands != own:
             raise SourceError(
-                f"the new scenes have the bands {', '.join(source.bands)}, but the run has "
-                f"{', '.join(own)}"
+                f"the new scenes have the bands {in_short(source.bands)}, but the run has "
+                f"{in_short(own)}"
             )
         leave_out_known_places(
             source, unopened_source(settings.source).same_ground, run.index.windows
@@ -176,7 +176,7 @@ class _Fresh:
             settings, source, report, workers, layers, skip=True, a_part=True
         )
         if table.outside and on_error == "fail":
-            raise SourceError(f"scene {table.outside[0]!r} lies outside every layer")
+            raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
         patches = making.with_concepts(source.index, table.columns)
         levels, views = _views(run, source, report)
         if settings.oracle is None or not len(patches):

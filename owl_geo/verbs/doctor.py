@@ -292,7 +292,9 @@ def _lock(run: Run) -> Iterator[Finding]:
 
 
 def _index(run: Run) -> Iterator[Finding]:
-    patches, bands = len(run.patches), ", ".join(run.index.statistics.bands)
+    from owl_geo.sources.band_choice import in_short
+
+    patches, bands = len(run.patches), in_short(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
         update = f"run owl-geo init {run.path} --update"
         yield Finding("problem", f"truth.parquet has {len(run.truth)} rows, not {patches}", update)

@@ -41,7 +41,7 @@ from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_view
 from owl_geo.sources.views.opening import check_views, open_views
 from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
-from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
+from owl_geo.types import EMBEDDING, AnyArray, BandStatistics, BoolArray, FailedScene
 from owl_geo.verbs.examples import answer_examples, check_examples
 from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
 from owl_geo.work.progress import Reporter, silent
@@ -402,10 +402,13 @@ def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
     """Say it where features lack the indices, since nothing tells which band is which."""
     own = statistics.of_scene
     commons = own.common_names or common_names(own.bands)
-    if model.kind != model.features or model.frozen or not has_no_index(own.bands, commons):
+    rest = [i for i, common in enumerate(commons) if common != EMBEDDING]
+    names = [own.bands[i] for i in rest]
+    plain = model.kind == model.features and not model.frozen
+    if not plain or not has_no_index(names, [commons[i] for i in rest]):
         return ()
     return (
-        f"nothing tells which of the {len(commons)} bands are red, near infrared and so on, so "
+        f"nothing tells which of the {len(rest)} bands are red, near infrared and so on, so "
         "there are no indices such as NDVI; descriptions of the bands, or names of the scene in "
         "owl.toml, would tell",
     )

@@ -23,7 +23,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
-from owl_geo.sources.base import PoolSource
+from owl_geo.sources.base import PoolSource, failed_scene
 from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
@@ -47,7 +47,7 @@ class Summary:
 
     done: tuple[str, ...]
     skipped: tuple[str, ...]  # already up to date
-    failed: Mapping[str, str]  # the reason by scene
+    failed: Mapping[str, str]  # the reason by scene, which names it
     folder: Path
 
     @property
@@ -182,7 +182,7 @@ def _predict(
             except SourceError as error:
                 if on_error == "fail":
                     raise
-                failed[name] = str(error)
+                failed[name] = failed_scene(name, error).reason
             done += len(where[name])
     folder.forget(failed)
     return failed

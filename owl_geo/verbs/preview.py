@@ -11,6 +11,8 @@ from math import cos, radians
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from owl_geo.concepts.osm_files import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, where_instead
 from owl_geo.ground.grid import bounds
@@ -20,15 +22,18 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings, SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.scenes import pixel_size
+from owl_geo.sources.unopened import Sample
 from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views
-from owl_geo.types import SceneGrid
+from owl_geo.types import EMBEDDING, SceneGrid
 from owl_geo.verbs.same_ground import places_of_each
 
 _USUAL = 32
 _SMALLEST, _LARGEST = 16, 64
 _FEWEST = 100  # patches that are worth searching, ten a side
 _FINE, _COARSE = 5.0, 30.0  # metres per pixel between which 32 pixels span 160 to 960 m
+_PLACE = 80.0  # metres of a place in an embedding
+_MOST_VECTORS = 8  # pixels a side whose vectors have a mean that still tells of something
 _METRES_PER_DEGREE = 111_320.0
 
 # Measured on two processors without a GPU, with pools of 10,000 to a million patches of 32 x 32
@@ -83,7 +88,9 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     places = places_of_each(windows, described.same_ground, source.dates)
     count = sum(n for n, _ in places.values())
     values = count * n_bands * size**2
-    features = 4 * (10 * n_bands + min(n_bands * (n_bands - 1) // 2, 15))
+    dimensions = sum(band.common == EMBEDDING for band in source.known_bands)
+    n_plain = n_bands - dimensions
+    features = 4 * (dimensions + 10 * n_plain + min(n_plain * (n_plain - 1) // 2, 15))
     seconds = {
         "init": _INIT[0] + count * _INIT[1],
         "first query": _FIRST_QUERY[0] + values * _FIRST_QUERY[1],
@@ -114,22 +121,38 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
     """Return 32 pixels, or a size that suits the source better; scenes are opened for their grids.
 
     The size is 32 for pixels of 5 to 30 m, 64 for finer ones and 16 for coarser ones. It is also 16
-    where the pool would otherwise have fewer than a hundred patches. Returns None where the source
+    where the pool would otherwise have fewer than a hundred patches. Of an embedding, it is 1 to 8.
+    Returns None where the source
     has a patch size of its own, or nothing can be opened: whoever opens it next reports why.
     """
     try:
-        grids, n_scenes = unopened_source(source).sample_grids()
+        sample = unopened_source(source).sample()
     except OwlError:
         return None
+    grids = sample.grids
     if not grids:
         return None
     metres = median(pixel_metres(grid) for grid in grids)
+    if sample.are_embeddings:
+        return _of_embedding(sample, metres)
     size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
     pixels = f"pixels of {length(metres)}"
-    n = _patches(grids, size) * n_scenes / len(grids)
+    n = _patches(grids, size) * sample.n_scenes / len(grids)
     if n < _FEWEST and size > _SMALLEST:
         return PatchSize(_SMALLEST, f"{size} would make no more than {n:.0f} patches")
     return PatchSize(size, f"for {pixels}")
+
+
+def _of_embedding(sample: Sample, metres: float) -> PatchSize:
+    """Return a size for pixels that say by themselves what is around them."""
+    size = int(np.clip(_PLACE // metres, 1, _MOST_VECTORS))
+    while size > 1 and _patches(sample.grids, size) * sample.n_scenes < _FEWEST * len(sample.grids):
+        size //= 2
+    return PatchSize(
+        size,
+        f"for an embedding with pixels of {length(metres)}, each of which tells of its "
+        f"surroundings; 1 to {_MOST_VECTORS} are sensible",
+    )
 
 
 def _patches(grids: Sequence[SceneGrid], size: int) -> int:

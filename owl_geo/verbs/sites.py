@@ -278,7 +278,7 @@ def _check(run: Run, options: AsSites) -> None:
     ):
         if label not in allowed:
             raise ConfigError(
-                f"{label!r} is not a label of {run.path}, which has {', '.join(allowed)}",
+                f"{label!r} is not a label of {run.called}, which has {', '.join(allowed)}",
                 remedy=suggestion(label, allowed),
             )
     if options.share is not None and not 0 < options.share <= 1:
@@ -313,10 +313,12 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
         warn_if_inaccurate(path, features.crs, [scene.windows for scene in pool.scenes])
         found = locate(geometries, features.crs, pool, share=share)
     except ProjError as error:
-        raise LayerError(f"{path} cannot be laid over the scenes of {run.path}: {error}") from error
+        raise LayerError(
+            f"{path} cannot be laid over the scenes of {run.called}: {error}"
+        ) from error
     if len(found.patch) == 0:
         raise LayerError(
-            f"{path}: none of its {_n(len(labels), 'site')} lies in a patch of {run.path}; "
+            f"{path}: none of its {_n(len(labels), 'site')} lies in a patch of {run.called}; "
             f"{found.beyond.sum()} are outside the pool, {found.between.sum()} between its patches",
             remedy="check the CRS of the file, or choose sites within the scenes",
         )
@@ -415,7 +417,9 @@ def _classes_of_raster(run: Run, path: str, options: AsSites) -> tuple[_Found, P
     try:
         found = locate_classes(path, numbers, pool, share=share)
     except ProjError as error:
-        raise LayerError(f"{path} cannot be laid over the scenes of {run.path}: {error}") from error
+        raise LayerError(
+            f"{path} cannot be laid over the scenes of {run.called}: {error}"
+        ) from error
     if options.values is None:
         _check_numbers_of_classes(path, classes, found.others, bool(found.exist[0]))
         values = {str(number): classes[number] for number in np.flatnonzero(found.exist)}

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
-
-from .batch import annotator_of
-from .places import SharedPlace, is_shared
 
 translate = QCoreApplication.translate
 
@@ -49,6 +45,11 @@ def progress_line(stderr: str) -> str:
 def not_found() -> str:
     """Return what to do if there is no owl-geo."""
     return translate("OwlGeo", "owl-geo was not found; choose it in Settings")
+
+
+def stopped() -> str:
+    """Return what to say of work that the user stopped."""
+    return translate("OwlGeo", "stopped; start it again to continue")
 
 
 class CoreProcess(QObject):
@@ -97,7 +98,7 @@ class CoreProcess(QObject):
         self._read_output()
         self._read_errors()
         if self._cancelled:
-            self.failed.emit(translate("OwlGeo", "stopped; start it again to continue"))
+            self.failed.emit(stopped())
         elif status == QProcess.ExitStatus.NormalExit and exit_code == 0:
             self.done.emit(self._stdout)
         else:
@@ -109,82 +110,3 @@ class CoreProcess(QObject):
             self.unstarted.emit(
                 message.format(program=self._program, reason=self._process.errorString())
             )
-
-
-class NextBatch(QObject):
-    """Answers in, next batch out: ``owl-geo ingest``, then ``owl-geo query``."""
-
-    progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
-    done = pyqtSignal(object)  # Path or SharedPlace of the new batch
-    failed = pyqtSignal(str)
-    unstarted = pyqtSignal(str)
-
-    def __init__(
-        self,
-        program: str,
-        run: Path,
-        answered: Sequence[Path],
-        annotator: str,
-        shared: bool = False,
-        parent: QObject | None = None,
-    ) -> None:
-        """``answered`` are the batches to ingest first; empty for a run without any.
-
-        If the batch is divided among a team, ``done`` names the part of ``annotator``. ``shared``
-        publishes the batch in the team's database.
-        """
-        super().__init__(parent)
-        self._program = program
-        self._annotator = annotator
-        self._steps: list[list[str]] = [["query", str(run), *(["--to-store"] if shared else [])]]
-        if answered:
-            self._steps.insert(0, ["ingest", str(run), *map(str, answered)])
-        self._process: CoreProcess | None = None
-
-    def start(self) -> None:
-        """Start the first command."""
-        self._next("")
-
-    def cancel(self) -> None:
-        """Stop at once."""
-        if self._process is not None:
-            self._process.cancel()
-
-    def _next(self, output: str) -> None:
-        if not self._steps:
-            self._end(output)
-            return
-        arguments = self._steps.pop(0)
-        says = {
-            "ingest": translate("OwlGeo", "Storing the answers"),
-            "query": translate("OwlGeo", "Learning and choosing the next patches"),
-        }
-        step = says[arguments[0]]
-        self.progressed.emit(step, "")
-        self._process = CoreProcess(self._program, self)
-        self._process.progressed.connect(lambda line: self.progressed.emit(step, line))
-        self._process.done.connect(self._next)
-        self._process.failed.connect(self.failed)
-        self._process.unstarted.connect(self.unstarted)
-        self._process.start(arguments)
-
-    def _end(self, output: str) -> None:
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        if lines and is_shared(lines[-1]):
-            self.done.emit(SharedPlace.parse(lines[-1]))
-            return
-        paths = map(Path, lines)
-        whose = {path: annotator_of(path) for path in paths if path.suffix == ".gpkg"}
-        mine = [path for path, name in whose.items() if name in (None, self._annotator)]
-        if mine:
-            self.done.emit(mine[-1])
-        elif whose:
-            message = translate(
-                "OwlGeo",
-                "nothing to label for {name}: the batch is for {others}, or waits for "
-                "their answers",
-            )
-            others = ", ".join(whose.values())
-            self.failed.emit(message.format(name=self._annotator, others=others))
-        else:
-            self.failed.emit(translate("OwlGeo", "owl-geo query returned no batch"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -14,15 +15,17 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTr
 from qgis.PyQt.QtGui import QIcon, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
 
-from .batch import annotator_of, count_unanswered, open_batch
-from .core import NextBatch, not_found
+from .batch import Batch, annotator_of, count_unanswered, open_batch
+from .core import not_found
 from .dock import LabelDock
 from .drop import BatchDrop
+from .engine import Engine
 from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .layer_tree import add_batch
 from .lingering import Lingering
 from .messages import Messages
+from .next_batch import NextBatch
 from .places import SharedPlace
 from .predictions import hide_predictions, show_predictions
 from .provider import OwlGeoProvider
@@ -48,6 +51,7 @@ class OwlGeoPlugin(QObject):
         self._provider: OwlGeoProvider | None = None
         self._toolbar: QToolBar | None = None
         self._actions: list[QAction] = []
+        self._engine = Engine(self)
         self._work: NextBatch | None = None
         self._asked: RunFolder | None = None  # the run of the batch that is being made
         self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
@@ -101,6 +105,7 @@ class OwlGeoPlugin(QObject):
     def unload(self) -> None:
         """Remove everything again; answers that are still waiting go into a file."""
         self._cancel_work()
+        self._engine.close()
         if self._toolbar is not None:
             QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
             self._on_quit()
@@ -183,9 +188,23 @@ class OwlGeoPlugin(QObject):
                 "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
-        self._close_labelling()
         if batch.path is not None:
             run = RunFolder.of_batch(batch.path)
+        canvas = self._iface.mapCanvas()
+        canvas.freeze(True)  # the map is drawn once, when all of it is in place
+        try:
+            self._show(batch, run)
+        finally:
+            canvas.freeze(False)
+            canvas.refresh()
+        self.dock.show()
+        self.dock.raise_()
+        self.labelling.take_keyboard()
+        self._prepare_next(run)
+
+    def _show(self, batch: Batch, run: RunFolder | None) -> None:
+        """Put a batch in the place of the one before."""
+        self._close_labelling()
         folder = run.path if run is not None else None
         if batch.place != self._last and hide_predictions(folder):
             self._messages.note(
@@ -213,9 +232,6 @@ class OwlGeoPlugin(QObject):
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
         self._iface.setActiveLayer(batch.layer)
-        self.dock.show()
-        self.dock.raise_()
-        self.labelling.take_keyboard()
 
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch.
@@ -331,12 +347,21 @@ class OwlGeoPlugin(QObject):
             self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
-        self._work = NextBatch(program, run, answered, annotator, shared, self)
+        if not shared:
+            self._engine.follow(program, run)
+        self._work = NextBatch(program, run, answered, annotator, self._engine, shared, self)
         self._work.progressed.connect(self.dock.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
         self._work.unstarted.connect(self._on_unstarted)
         self._work.start()
+
+    def _prepare_next(self, run: RunFolder | None) -> None:
+        """Begin what the next batch needs, while this one is labelled."""
+        program = self._settings.executable
+        with suppress(Problem):  # whoever asks for the next batch is told
+            if run is not None and program is not None and run.store() is None:
+                self._engine.follow(program, run.path)
 
     def _on_next(self, place: Path | SharedPlace) -> None:
         self._end_work()

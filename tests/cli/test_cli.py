@@ -128,7 +128,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], said: str, tmp_path) -
         (["init", "x", "--source", "synthetic", "--labels-per-hour", "5"], "go together"),
         (["run", "--source", "synthetic", "--alpha", "2"], "--alpha is 2, but it must be between"),
         (["run", "--source", "synthetic", "--image-size", "3"], "--image-size is 3"),
-        (["init", "x", "--scene", "a.tif", "--patch-size", "3"], "3 pixels are too small"),
+        (["init", "x", "--scene", "a.tif", "--patch-size", "0"], "--patch-size is 0"),
         (["init", "x"], "source.scenes is missing"),
         (["init", "x", "--scene", "nothing.tif"], "nothing.tif"),
         (["init", "x", "--config", "nothing.toml"], "--config nothing.toml does not exist"),

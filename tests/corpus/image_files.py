@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from layouts import (
     SIZE,
     Layout,
     Made,
+    Plane,
     coded,
     hole,
     mask,
@@ -300,7 +302,13 @@ def alphaearth(folder: Path) -> Made:
         WarpedVRT(dataset, transform=north_up, width=SIZE, height=SIZE) as turned,
     ):
         rasterio.shutil.copy(turned, path.with_suffix(".vrt"), driver="VRT")
-    return Made(str(path), planes(path, nodata=-128))
+    return Made(str(path), tuple(map(_vector, planes(path, nodata=-128))))
+
+
+def _vector(plane: Plane) -> Plane:
+    """Return a band with the values that AlphaEarth's integers stand for."""
+    pixels = plane.pixels.astype(float)
+    return replace(plane, pixels=pixels * abs(pixels), scale=1 / 127.5**2)
 
 
 def geotessera(folder: Path) -> Made:
@@ -404,6 +412,8 @@ IMAGE_FILES = (
         "AlphaEarth Foundations tile, south up",
         alphaearth,
         {f"A{i:02}": None for i in range(64)},
+        values="a vector of unit length: (v / 127.5)² with the sign of v",
+        missing="where any band is -128",
         position="as the file says, its first row in the south; the VRT next to it is left out",
     ),
     Layout(

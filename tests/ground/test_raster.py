@@ -17,10 +17,21 @@ from rasters import ORIGIN, UTM, coordinates, write_raster
 
 from owl_geo.errors import LayerError, SourceError
 from owl_geo.ground import raster
-from owl_geo.ground.raster import AlignedRaster, coverage, is_raster, value_shares, values_of
+from owl_geo.ground.footprints import off_the_map
+from owl_geo.ground.grid import to_xy
+from owl_geo.ground.projections import crs_of, reproject
+from owl_geo.ground.raster import (
+    AlignedRaster,
+    _longitudes,
+    coverage,
+    is_raster,
+    value_shares,
+    values_of,
+)
 from owl_geo.types import SceneGrid
 
 GRID = SceneGrid("s", UTM, (10.0, 0.0, ORIGIN[0], 0.0, -10.0, ORIGIN[1]), 32, 32)
+GEOREFERENCE = "georeference it first, for example with gdalwarp"
 
 
 def rows_and_columns(path: Path, grid: SceneGrid = GRID) -> tuple[Any, Any, Any]:
@@ -115,22 +126,42 @@ def test_a_band_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
+    ("options", "reason", "remedy"),
     [
-        ({"crs": None}, "no CRS"),
-        ({"transform": Affine.identity()}, "no geotransform"),
-        ({"transform": Affine(10, 0, 1e300, 0, -10, 0)}, "1e.300"),
-        ({"transform": Affine(1, 1, 0, 1, 1, 0)}, "no geotransform"),
+        ({"crs": None}, "no CRS", "assign one, for example with gdal_edit.py -a_srs"),
+        ({"transform": Affine.identity()}, "no geotransform", GEOREFERENCE),
+        ({"transform": Affine(10, 0, 1e300, 0, -10, 0)}, "1e.300", "georeference it first"),
+        ({"transform": Affine(1, 1, 0, 1, 1, 0)}, "no geotransform", GEOREFERENCE),
     ],
     ids=["no CRS", "no geotransform", "beyond the Earth", "a line"],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_raster_without_a_place_is_refused_with_the_reason(
-    options: dict[str, Any], reason: str, tmp_path: Path
+    options: dict[str, Any], reason: str, remedy: str, tmp_path: Path
 ) -> None:
     path = write_raster(tmp_path / "r.tif", coordinates(8, 8), **options)
-    with pytest.raises(LayerError, match=reason):
+    with pytest.raises(LayerError, match=reason) as caught:
         AlignedRaster(path, GRID)
+    assert caught.value.remedy == remedy
+
+
+def test_longitudes_of_a_scene_are_a_degree_too_wide() -> None:
+    # the west edge of a tall sinusoidal scene reaches furthest west where it is furthest north,
+    # and its east edge furthest east at the equator, which none of nine rows meets
+    top, left = 5_000_000.0, -9_000_000.0
+    grid = SceneGrid("s", "ESRI:54008", (1e5, 0, left, 0, -1e5, top), 90, 20)
+    row, col = np.meshgrid(np.linspace(0, 90, 901), [0.0, 20.0])
+    lon = reproject(to_xy(grid, row, col), crs_of(grid.crs), crs_of("EPSG:4326"))[..., 0]
+    west, east = _longitudes(grid, crs_of("EPSG:4326"))
+    assert lon.min() - 1 == pytest.approx(west, abs=0.01)
+    assert lon.max() + 0.5 < east < lon.max() + 1
+
+
+def test_a_scene_beyond_its_crs_is_off_the_map() -> None:
+    fault = off_the_map(SceneGrid("s", "EPSG:32631", (10, 0, 9e9, 0, -10, 9e9), 8, 8))
+    assert fault is not None
+    assert fault.what.startswith("its coordinates, x 9e+09 to 9e+09 and y ")
+    assert fault.remedy == "correct the coordinates or the CRS"
 
 
 def test_control_points_are_no_grid(tmp_path: Path) -> None:

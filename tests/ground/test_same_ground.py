@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import shapely
@@ -12,12 +14,13 @@ from scene_windows import pool_of
 from owl_geo.ground.blocks import Blocks
 from owl_geo.ground.projections import crs_of, metres_from_earth_centre, transformer
 from owl_geo.ground.same_ground import SharedGround
-from owl_geo.ground.squares import Squares, _common_area, _farthest
+from owl_geo.ground.squares import Cells, Squares, _common_area, _farthest, seen_from_above
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.types import BoolArray, SceneGrid
 
 SIZE = 8
 UTM = "EPSG:32631"
+Layout = Callable[[int, int, int], SceneGrid]  # from a number, row and column
 
 
 def grid(
@@ -94,6 +97,41 @@ def test_scenes_anyhow_are_taken_as_one_by_one(seed: int) -> None:
     rank = rng.permutation(len(windows)) if seed % 2 else windows.scene
     expected = one_by_one(shares(windows, 3.0, 45.15), windows.scene, rank)
     assert (SharedGround(windows).once(rank) == expected).all()
+
+
+def tile_at(n: int, x: float, y: float, crs: str = UTM) -> SceneGrid:
+    """The n-th of some scenes of 3 x 3 windows."""
+    return grid(f"s{n}", x=x, y=y, crs=crs, n=3 * SIZE)
+
+
+def in_one_zone(n: int, row: int, col: int) -> SceneGrid:
+    return tile_at(n, 720_000 + 190 * col, 5_000_000 - 190 * row)
+
+
+def in_two_zones(n: int, row: int, col: int) -> SceneGrid:
+    """Scenes of zone 32 and 31, in turns."""
+    if n % 2:
+        return in_one_zone(n, row, col)
+    return tile_at(n, 248_090 + 190 * col, 5_001_180 - 190 * row, "EPSG:32632")
+
+
+def on_one_grid(n: int, row: int, col: int) -> SceneGrid:
+    return tile_at(n, 720_000, 5_000_000)
+
+
+def each_on_its_own(n: int, row: int, col: int) -> SceneGrid:
+    return tile_at(n, 720_000 + 10 * (n % 8), 5_000_000 + 10 * (3 * n % 8))
+
+
+@pytest.mark.parametrize("scene", [in_one_zone, in_two_zones, on_one_grid, each_on_its_own])
+def test_large_layouts_in_small_are_taken_as_one_by_one(scene: Layout) -> None:
+    windows = pool_of([scene(n, *divmod(n, 4)) for n in range(16)], SIZE)
+    share = shares(windows, 5.8, 45.1)
+    ground = SharedGround(windows)
+    rank = np.zeros(len(windows))
+    assert (ground.once(rank) == one_by_one(share, windows.scene, rank)).all()
+    between = (share > 1e-3) & (windows.scene[:, None] != windows.scene)
+    assert not np.setdiff1d(np.flatnonzero(between.any(axis=1)), ground.crowded).size
 
 
 @pytest.mark.parametrize(
@@ -255,6 +293,69 @@ def test_squares_in_space_are_where_projections_put_them(scene: SceneGrid) -> No
     tolerance = 5e-6 * np.linalg.norm(right[there], axis=1).min()
     for found, expected in ((squares.centre, centre), (squares.right, right), (squares.down, down)):
         np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=tolerance)
+
+
+def test_scenes_lie_in_space_together_as_each_does_alone() -> None:
+    grids = [
+        grid("a", n=100),
+        grid("as many in another zone", n=100, crs="EPSG:32632"),
+        grid("fewer rows and columns", n=80),
+        grid("few windows", n=16),
+        grid("no polynomial follows it", x=-170, y=80, pixel=1.6, crs="EPSG:4326", n=100),
+        grid("beyond a pole", x=-8e6, y=8e6, pixel=1.6e5, crs="EPSG:3573", n=100),
+        grid("beyond it with few", x=-8e6, y=8e6, pixel=4e5, crs="EPSG:3573", n=40),
+        grid("old datum", crs="EPSG:23031", n=100),
+        grid("the same elsewhere", y=4_000_000, crs="EPSG:23031", n=100),
+        grid("as the first", x=600_000, n=100),
+    ]
+    windows = pool_of(grids, SIZE)
+    together = Squares.of(windows, in_space=True)
+    for n, each in enumerate(grids):
+        alone = Squares.of(pool_of([each], SIZE), in_space=True)
+        assert len(alone)
+        for name in ("centre", "right", "down"):
+            found = getattr(together, name)[windows.scene == n]
+            np.testing.assert_allclose(found, getattr(alone, name), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:32632"])
+def test_windows_lie_where_they_do_in_any_order(crs: str) -> None:
+    windows = pool_of([grid("a"), grid("b", crs=crs)], SIZE)
+    order = np.random.default_rng(0).permutation(len(windows))
+    ordered, mixed = Squares.of(windows), Squares.of(windows.take(order))
+    np.testing.assert_allclose(mixed.centre, ordered.centre[order], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(mixed.down, ordered.down[order], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_cells_beside_each_other_are_those_within_one_step(dimensions: int) -> None:
+    points = np.random.default_rng(0).uniform(0, 30, (400, dimensions))
+    cells = Cells.of(points, 3.0)
+    steps = ((points - points.min(axis=0)) / 3.0).astype(int)
+    of_cell = np.empty((len(cells), dimensions), dtype=int)
+    of_cell[cells.of_points()] = steps
+    apart = np.abs(of_cell[:, None] - of_cell).max(axis=2)
+    found = np.zeros(apart.shape, dtype=int)
+    np.add.at(found, cells.neighbours(), 1)
+    assert (found == (apart <= 1)).all()
+
+
+def test_what_is_near_in_space_is_near_from_above() -> None:
+    rng = np.random.default_rng(0)
+    towards = rng.normal([0.5, -0.6, 0.6], 0.1, (300, 3))
+    globe = 6.4e6 * towards / np.linalg.norm(towards, axis=1)[:, None]
+    one, other = globe[:200], globe[200:]
+    flat_one, flat_other = seen_from_above(one, other)
+    assert flat_one.shape == (200, 2)
+    in_space = np.linalg.norm(one[:, None] - other, axis=2)
+    from_above = np.linalg.norm(flat_one[:, None] - flat_other, axis=2)
+    assert (from_above <= in_space + 1e-6).all()
+    assert (from_above >= 0.6 * in_space).all()
+
+
+def test_points_all_around_the_earth_are_not_seen_from_above() -> None:
+    globe = 6.4e6 * np.array([[1.0, 0, 0], [0.7, 0.7, 0], [0, 1, 0], [0, 0.7, 0.7]])
+    assert seen_from_above(globe)[0] is globe
 
 
 @pytest.mark.parametrize("narrowest", [1.0, 0.9, 0.6, 0.3])

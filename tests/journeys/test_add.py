@@ -348,6 +348,8 @@ def bad_scenes(folder: Path) -> None:
 def reasons(summary: Any) -> dict[str, str]:
     for one in summary.failed:
         assert "\n" not in one.reason
+        assert one.reason.startswith((f"scene {one.name!r}", f"{one.name}: "))
+        assert not one.reason.startswith(f"{one.name}: scene {one.name!r}")  # named once
     return {one.name: one.reason for one in summary.failed}
 
 

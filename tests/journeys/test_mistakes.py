@@ -134,7 +134,7 @@ def test_wrong_words(typed, taught, made, monkeypatch, capsys) -> None:
         ("init scene.tif --scene new", ["scene.tif is a file", "--scene"]),
         ("init Run --scene scene.tif", ["already holds a run", "--overwrite"]),
         (f"{INIT} --patch-size -8", ["--patch-size is -8, but it should be greater"]),
-        (f"{INIT} --patch-size 2", ["--patch-size: patches of 2 pixels are too small"]),
+        (f"{INIT} --patch-size 2 --model cnn", ["--patch-size: patches of 2 pixels", "for cnn"]),
         (f"{INIT} --batch-size 0", ["--batch-size is 0"]),
         (f"{INIT} --min-valid 90", ["--min-valid is 90", "0.9 for 90 %"]),
         (f"{INIT} --alpha 3", ["--alpha is 3, but it must be between 0 and 1"]),

@@ -436,6 +436,15 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
         store.append(answers(1), FOOTPRINTS)
 
 
+def test_a_run_that_is_being_made_is_named_as_it_will_be_called(tmp_path: Path) -> None:
+    run = AnsweredRun(tmp_path / ".run.partial", "id", CRS, called=tmp_path / "run")
+    store = labels.open_store(None, run, check=False)
+    assert store.place == str(tmp_path / "run" / "labels.gpkg")
+    with pytest.raises(RunError) as caught:
+        store.append(answers(1), FOOTPRINTS)
+    assert f"the answers in {store.place}: No such file" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"patch_id,label\n" * 50, "file is not a database"), (b"", "no such table: labels")],

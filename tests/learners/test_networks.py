@@ -17,6 +17,7 @@ from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import run as simulate
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.learners.network import NetworkLearner
+from owl_geo.learners.scoring import predict_members
 from owl_geo.learners.training import fit
 from owl_geo.models import checkpoint
 from owl_geo.settings.config import (
@@ -134,6 +135,18 @@ class TestMembers:
         spread = sampled.members(everything(of), seed=0)
         assert np.abs(spread.mean(axis=0) - once).max() < 0.1
         assert spread.std(axis=0).mean() > 0.01
+
+    def test_a_single_pass_is_one_with_dropout(self) -> None:
+        of = material()
+        one, _ = taught(of)
+        network, positions = one._networks()[:1], everything(of)
+        plain, dropped, again = (
+            predict_members(network, of.source, positions, passes=passes, seed=1, device=CPU)
+            for passes in (0, 1, 1)
+        )
+        assert plain.shape == dropped.shape == (1, 60, 2)
+        assert not np.array_equal(plain, dropped)
+        np.testing.assert_array_equal(dropped, again)
 
     def test_dropout_is_off_again_after_scoring_and_torchs_generator_is_put_back(self) -> None:
         of = material()

@@ -1,7 +1,9 @@
 """The owl-geo program from QGIS: the next batch, the algorithms, and the scenes under a batch."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -130,6 +132,45 @@ def test_two_rounds(with_program, run, press, labels, wait_until, messages):
     assert "noticed" in owl_geo("labels", "history", run, "--patch", beside)
 
 
+def test_the_process_that_stays_makes_the_next_batch(with_program, run, press, wait_until):
+    """It asks what commands ask; where it is killed, commands go on."""
+    plugin = with_program
+    twin = Path(shutil.copytree(run, run.parent / "twin"))
+    plugin.open_run(run)
+    engine, pid = plugin._engine, plugin._engine.pid
+    press(*"121212")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    assert engine.pid == pid > 0
+    answered = Path("rounds/000/batch.gpkg")
+    shutil.copy(run / answered, twin / answered)
+    owl_geo("ingest", twin, twin / answered)
+    owl_geo("query", twin)
+    asked = [json.loads((path / "rounds/001/round.json").read_text()) for path in (run, twin)]
+    assert asked[0]["patch_ids"] == asked[1]["patch_ids"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not engine.is_running)
+    press(*"1212")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 2, seconds=120)
+
+
+def test_a_process_that_ends_while_it_is_asked_leaves_the_work_to_commands(
+    plugin, run, press, wait_until, messages, tmp_path
+):
+    """As an owl-geo of another version that has no such process does."""
+    program = tmp_path / "owl-geo"
+    lines = ("#!/bin/sh", '[ "$1" = engine ] && read line && exit 2', f'exec "{PROGRAM}" "$@"')
+    program.write_text("\n".join(lines))
+    program.chmod(0o755)
+    QgsSettings().setValue("owl_geo_labeler/executable", str(program))
+    plugin.open_run(run)
+    press(*"121212")
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    assert messages() == []
+
+
 def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
     plugin = with_program
     plugin.open_run(run)
@@ -146,7 +187,7 @@ def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
     assert "2 patches: 1" in owl_geo("status", run)
 
 
-def test_answers_given_while_owl_geo_works_arrive_with_the_next_round(
+def test_answers_given_while_owl_geo_works_arrive_with_the_next_round_at_the_latest(
     with_program, run, press, wait_until
 ):
     plugin = with_program
@@ -156,7 +197,6 @@ def test_answers_given_while_owl_geo_works_arrive_with_the_next_round(
     wait_until(lambda: "Learning" in plugin.dock._work_says.text(), seconds=120)
     press("2", "2")
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
-    assert "1 patches: 1 absent" in owl_geo("status", run)
     press("1")
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.round == 2, seconds=120)
@@ -405,10 +445,17 @@ def tree(group=None):
     ]
 
 
-@pytest.fixture
-def two_rounds(run):
-    """A run with two batches that wait."""
+@pytest.fixture(scope="session")
+def second_round(first_round, tmp_path_factory):
+    run = Path(shutil.copytree(first_round, tmp_path_factory.mktemp("second") / "run"))
     owl_geo("query", run, "--go-on")
+    return run
+
+
+@pytest.fixture
+def two_rounds(second_round, tmp_path):
+    """A run with two batches that wait."""
+    run = Path(shutil.copytree(second_round, tmp_path / "run"))
     return [run / "rounds" / f"{number:03}" / "batch.gpkg" for number in range(2)]
 
 
@@ -567,12 +614,17 @@ def test_an_algorithm_fails_with_one_line(with_program, tmp_path):
     assert "no run folder at" in process("nextbatch", RUN=str(tmp_path / "none"))
 
 
-@pytest.fixture
-def team_run(first_round, tmp_path):
-    """A run whose second batch is dealt out to Ada and Ben; round 0 is left unanswered."""
-    run = Path(shutil.copytree(first_round, tmp_path / "run"))
+@pytest.fixture(scope="session")
+def dealt_out(first_round, tmp_path_factory):
+    run = Path(shutil.copytree(first_round, tmp_path_factory.mktemp("dealt") / "run"))
     owl_geo("query", run, "--go-on", "--annotators", "Ada,Ben", "--overlap", "0.5")
     return run
+
+
+@pytest.fixture
+def team_run(dealt_out, tmp_path):
+    """A run whose second batch is dealt out to Ada and Ben; round 0 is left unanswered."""
+    return Path(shutil.copytree(dealt_out, tmp_path / "run"))
 
 
 def test_each_of_a_team_gets_the_own_part(with_program, team_run, press, rows, wait_until, messages):

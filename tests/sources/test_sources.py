@@ -13,6 +13,7 @@ import rasterio
 import rasterio.shutil
 import shapely
 from cubes import cube, write_netcdf, write_zarr
+from embeddings import numbered, squares, write_table
 from pyproj import CRS, Transformer
 from rasterio.vrt import WarpedVRT
 from rasters import coordinates, make_landsat, make_safe, write_raster
@@ -24,7 +25,7 @@ from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
-from owl_geo.settings.config import SceneSettings, ViewSettings, source_sections
+from owl_geo.settings.config import SceneSettings, VectorsSettings, ViewSettings, source_sections
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
@@ -32,6 +33,12 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.synthetic import SyntheticSource
 from owl_geo.sources.views.measuring import with_views
 from owl_geo.sources.views.opening import open_views
+
+
+def _vectors(folder: Path) -> PatchSource:
+    places = squares(6, 9, 320.0, "OGC:CRS84")
+    path = write_table(folder / "v.parquet", numbered(54, 12), places)
+    return open_source(VectorsSettings(path=str(path)))
 
 
 def _synthetic(_: Path) -> PatchSource:
@@ -127,7 +134,7 @@ def _trial(folder: Path) -> PatchSource:
 
 FILES = [_blocks, _holes, _two_scenes, _sentinel2, _landsat, _viewed]
 CUBES = [_zarr, _netcdf, _in_memory, _lazy]
-PIXELS = [_synthetic, *FILES, *CUBES, _trial]
+PIXELS = [_synthetic, *FILES, *CUBES, _vectors, _trial]
 
 
 @pytest.fixture(params=[*PIXELS, _features])

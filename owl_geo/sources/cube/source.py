@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from pydantic import ValidationError
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.tiling import Chunk
 from owl_geo.settings.config import CubeSettings
 from owl_geo.sources import chunked
@@ -320,7 +320,7 @@ class CubeReader:
 
     def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:
         scene = self.scene
-        return SourceError(
+        return SceneError(
             f"scene {scene.name!r}: cannot read {scene.bands[0].path}, rows {chunk.row} to "
             f"{chunk.row + chunk.height} (is the file whole?): {reason(error)}"
         )

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from owl_geo.settings.config import CubeSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.file_states import file_states, imagery_files
-from owl_geo.sources.unopened import Identity, OnError, UnopenedSource, without_paths
-from owl_geo.types import SceneGrid
+from owl_geo.sources.unopened import Identity, OnError, Sample, UnopenedSource, without_paths
 from owl_geo.work.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,9 +61,9 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
 
         return windows_in_area(source.grids, self.settings)
 
-    def sample_grids(self) -> tuple[list[SceneGrid], int]:
+    def sample(self) -> Sample:
         """Open the cube for its grid; raises SourceError."""
-        return list(self.open().grids.values()), 1
+        return Sample(list(self.open().grids.values()), 1)
 
     def open(
         self,

@@ -12,7 +12,7 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_mixed_units
-from owl_geo.types import BandOrigin, BandStatistics
+from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def shared_bands(
     """Return positions of the bands that a pool's scenes and a view share, pair by pair.
 
     Two bands are the same if both are known to be the same (red, nir, ...), or if they have one
-    name and are not known to differ. Names that only count, ``band_1``, mean the same where the
-    view has all of them: an unnamed terrain model is no first band of a photograph. Either near
-    infrared stands for the other where a view has only that one.
+    name and are not known to differ; dimensions of embeddings need both. Names that only count,
+    ``band_1``, mean the same where the view has all of them: an unnamed terrain model is no first
+    band of a photograph. Either near infrared stands for the other where a view has only that one.
     """
     pairs = []
     counts_alike = [band.name for band in own] == [band.name for band in theirs]
@@ -111,7 +111,8 @@ _INFRARED = {"nir", "nir08"}
 
 def _same(one: KnownBand, other: KnownBand, counts_alike: bool) -> bool:
     if one.common is not None and other.common is not None:
-        return one.common == other.common
+        is_one = one.common == other.common
+        return is_one and (one.common != EMBEDDING or one.name == other.name)
     is_called = one.name.casefold() == other.name.casefold()
     return is_called and (counts_alike or not _NUMBERED.fullmatch(one.name))
 

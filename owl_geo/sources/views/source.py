@@ -26,7 +26,7 @@ from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.opening import View, bands_of, shared_bands
 from owl_geo.sources.views.reading import Seen, Strips, ViewReader
-from owl_geo.types import BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import EMBEDDING, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
 
 
 class ViewedSource(PoolSource):
@@ -215,6 +215,11 @@ class _Shown:
     pairs: tuple[tuple[int, int], ...]  # positions of the shared bands among the scene's, its own
 
     @property
+    def _dimensions(self) -> list[int]:
+        bands = self.reader.view.bands
+        return [number for number, band in enumerate(bands) if band.common == EMBEDDING]
+
+    @property
     def n_bands(self) -> int:
         return len(self.reader.view.bands) + len(self.pairs) + 1
 
@@ -226,7 +231,7 @@ class _Shown:
         is_shown, n_values = seen.is_shown, seen.values.shape[1]
         holed = np.flatnonzero(is_shown & ~seen.valid.all(axis=(1, 2)))
         if len(holed):
-            both[holed] = fill(both[holed], seen.valid[holed])
+            both[holed] = fill(both[holed], seen.valid[holed], self._dimensions)
         both[~is_shown, :n_values] = self.levels.fill[:, None, None]
         both[~is_shown, n_values:] = 0.0
         where = seen.valid & is_shown[:, None, None]

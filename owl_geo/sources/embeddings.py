@@ -1,0 +1,139 @@
+"""Rasters of embeddings: recognised by bands and type, and their pixels made into vectors.
+
+AlphaEarth Foundations publishes 64 bands, A00 to A63, as int8: the value is the square of
+``pixel / 127.5`` with the sign of the pixel, -128 is no data, and the values of a pixel together
+are a vector of unit length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from xml.sax.saxutils import escape
+
+import numpy as np
+import rasterio
+from rasterio._path import _parse_path, _vsi_path
+
+from owl_geo.errors import SceneError, SourceError
+from owl_geo.sources.bands import Band
+from owl_geo.types import EMBEDDING, AnyArray, FloatArray
+
+_DIMENSIONS = 64
+_DIMENSION = re.compile(r"A(?:[0-5]\d|6[0-3])")
+NODATA = -128  # of quantized pixels, and of their values as ``decoded`` has them
+_STEP = 127.5
+_UNSIGNED = {"uint8", "uint16", "uint32", "uint64"}
+
+
+def _value(pixel: int) -> float:
+    return float(np.sign(pixel) * (abs(pixel) / _STEP) ** 2)
+
+
+# by the byte that a pixel is stored in
+_VALUES = np.array([_value(byte - 256 * (byte > 127)) for byte in range(256)], dtype=np.float32)
+
+_LUT = ",".join(f"{pixel}:{_value(pixel)!r}" for pixel in range(-127, 128))
+
+
+def dequantized(pixels: AnyArray) -> FloatArray:
+    """Return the values of the integers of AlphaEarth, in any shape; of no data, any."""
+    if pixels.dtype != np.int8:
+        return values_of(pixels.astype(np.float32))
+    return _VALUES[np.ascontiguousarray(pixels).view(np.uint8)]
+
+
+def values_of(pixels: FloatArray) -> FloatArray:
+    """Return the values of pixels as floats, not-a-number where they are."""
+    values: FloatArray = np.sign(pixels) * (pixels / np.float32(_STEP)) ** 2
+    return values
+
+
+def with_embedding(bands: Sequence[Band], scene: str) -> tuple[Band, ...]:
+    """Say of bands that they are the dimensions of an embedding, and of int8 that it is quantized.
+
+    Values with 64 such names in floating point are taken as they are. Raises SourceError where the
+    pixels of an embedding can no longer be told, or where dimensions are missing.
+    """
+    ours = {id(band) for band in bands if _DIMENSION.fullmatch(_own_name(band))}
+    dimensions = [band for band in bands if id(band) in ours]
+    is_whole = len({_own_name(band) for band in dimensions}) == _DIMENSIONS == len(dimensions)
+    types = {band.dtype for band in dimensions}
+    if not is_whole and not (dimensions and all(map(_looks_quantized, dimensions))):
+        return tuple(bands)
+    if not is_whole:
+        raise SceneError(
+            f"scene {scene!r} has {len(dimensions)} of the {_DIMENSIONS} bands of AlphaEarth, A00 "
+            "to A63, which are a vector only together",
+            remedy="take a file with all of them",
+        )
+    if types & _UNSIGNED:
+        raise SceneError(
+            f"scene {scene!r}: its bands A00 to A63 are {min(types & _UNSIGNED)}, which a GDAL "
+            "before 3.7 makes of AlphaEarth's int8; signs and no-data value can no longer be told",
+            remedy="clip the original with GDAL 3.7 or later",
+        )
+    return tuple(_dimension(band) if id(band) in ours else band for band in bands)
+
+
+def _own_name(band: Band) -> str:
+    return band.description or band.name
+
+
+def _looks_quantized(band: Band) -> bool:
+    return band.dtype in ("int8", "int16") and band.nodata == NODATA
+
+
+def _dimension(band: Band) -> Band:
+    # a VRT may hold int8 in int16, as that of a warp does
+    is_quantized = np.issubdtype(np.dtype(band.dtype), np.signedinteger)
+    band = replace(band, common=EMBEDDING, quantized=is_quantized)
+    if not is_quantized:
+        return band
+    # it has a value to spare for no data, so each band speaks for itself, and one for all
+    return replace(band, nodata_of=(), nodata=NODATA if band.nodata is None else band.nodata)
+
+
+def check_whole(chosen: Sequence[Band], offered: Sequence[Band], where: str) -> None:
+    """Raise SourceError, which begins with ``where``, for a part of an embedding's bands."""
+    count, of = (sum(band.common == EMBEDDING for band in part) for part in (chosen, offered))
+    if 0 < count < of:
+        raise SourceError(
+            f"{where}: --bands names {count} of the {of} bands of an embedding, which are a vector "
+            "only together",
+            remedy="name all of them or none",
+        )
+
+
+def decoded(
+    dataset: rasterio.DatasetReader, nodata: Mapping[int, float | None]
+) -> rasterio.DatasetReader:
+    """Return a raster of AlphaEarth as one of its values, float32, so that GDAL may average them.
+
+    ``nodata`` has the no-data values of the quantized bands, by number. The others are as they are.
+    """
+    source = escape(_vsi_path(_parse_path(dataset.name)))
+    terms = ", ".join(repr(term) for term in dataset.transform.to_gdal())
+    bands = "".join(_vrt_band(number, source, nodata) for number in range(1, dataset.count + 1))
+    return rasterio.open(
+        f'<VRTDataset rasterXSize="{dataset.width}" rasterYSize="{dataset.height}">'
+        f"<SRS>{escape(dataset.crs.to_wkt())}</SRS><GeoTransform>{terms}</GeoTransform>{bands}"
+        "</VRTDataset>"
+    )
+
+
+def _vrt_band(number: int, source: str, nodata: Mapping[int, float | None]) -> str:
+    whence = (
+        f'<SourceFilename relativeToVRT="0">{source}</SourceFilename>'
+        f"<SourceBand>{number}</SourceBand>"
+    )
+    head = f'<VRTRasterBand dataType="Float32" band="{number}">'
+    if number not in nodata:
+        return f"{head}<SimpleSource>{whence}</SimpleSource></VRTRasterBand>"
+    missing = nodata[number]
+    marked = "" if missing is None else f"<NODATA>{missing:g}</NODATA>"
+    return (
+        f"{head}<NoDataValue>{NODATA}</NoDataValue><ComplexSource>{whence}{marked}"
+        f"<LUT>{_LUT}</LUT></ComplexSource></VRTRasterBand>"
+    )

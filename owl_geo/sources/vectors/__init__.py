@@ -1,0 +1,1 @@
+"""Tables of vectors, one a place, as embeddings are published in GeoParquet."""

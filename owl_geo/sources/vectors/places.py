@@ -1,0 +1,270 @@
+"""Where the rows of a table lie: squares of one size on as few lattices as fit.
+
+A patch is a pixel of a scene, so the places of a table become scenes whose pixels are as large as
+a place. Places that are cut from a grid, as most are, lie on one lattice, or one a UTM zone, and
+keep their exact position. Others are moved to the nearest of several lattices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+from scipy.spatial import cKDTree
+
+from owl_geo.errors import SourceError
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
+
+_SHIFTS = 4  # lattices a side among which places are shared out that lie on none
+_BINS = 64  # of the positions within a cell, to find the most frequent
+_EXACT = 0.02  # of a place's size: nearer than this, it lies on a lattice
+_EQUAL = 0.1  # of a size: places that differ less are of one size
+_EVENLY = 0.05  # of a distance: points that differ less have one spacing
+_MOST = 0.8  # of the places: as many have to agree
+_SAMPLE = 10_000  # points whose nearest neighbours are looked at
+_DIGITS = 6  # in units of the CRS; points that agree in them are one
+_WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A scene: its grid, and which rows of the table lie in which of its cells."""
+
+    grid: SceneGrid
+    rows: IntArray  # of the table, ascending (n,)
+    row_off: IntArray
+    col_off: IntArray
+
+    def rows_at(self, row_off: IntArray, col_off: IntArray) -> IntArray:
+        """Return the rows of the table that lie in some cells, -1 where none does."""
+        keys = self.row_off * self.grid.width + self.col_off
+        order = np.argsort(keys)
+        wanted = row_off * self.grid.width + col_off
+        at = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
+        found = order[at]
+        return np.where(keys[found] == wanted, self.rows[found], -1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """All places of a table."""
+
+    lattices: tuple[Lattice, ...]  # the largest first
+    width: float  # of a place, in metres
+    height: float
+    nowhere: int  # rows without a geometry
+    again: int  # rows of a place that an earlier row has
+    moved: float  # the largest distance that a place was moved, in metres
+
+
+def place(geometries: AnyArray, crs: CRS, name: str, where: str, footprint: float | None) -> Placed:
+    """Return where places lie.
+
+    Args:
+        geometries: points ``(n, 2)``, or shapely points and polygons ``(n,)``.
+        crs: their CRS.
+        name: that the scenes' names begin with.
+        where: what messages begin with.
+        footprint: edge of a place in metres; None = that of the polygons, or the points' spacing.
+
+    Raises SourceError where coordinates are not of the CRS, or the size of a place cannot be told.
+    """
+    first = _first_points(geometries)
+    there = np.flatnonzero(np.isfinite(first).all(axis=1)).astype(np.int64)
+    if len(there) == 0:
+        raise SourceError(f"{where} has no geometries")
+    _check_crs(first[there], crs, where)
+    groups = _by_crs(first, there, crs)
+    shapes = [(to, rows, _Shapes.of(geometries[rows], crs, to)) for to, rows in groups]
+    shapes.sort(key=lambda group: -len(group[1]))
+    metre = _units_per_metre(shapes[0][0])
+    width, height = _size([shape for _, _, shape in shapes], where, footprint, metre)
+    lattices: list[Lattice] = []
+    again, moved = 0, 0.0
+    for to, rows, shape in shapes:
+        made, n_again, shift = _lattices(shape.centres, rows, to, width, height)
+        lattices += made
+        again, moved = again + n_again, max(moved, shift)
+    return Placed(
+        tuple(_named(lattices, name)),
+        width / metre,
+        height / metre,
+        len(first) - len(there),
+        again,
+        moved / metre,
+    )
+
+
+def _first_points(geometries: AnyArray) -> NDArray[np.float64]:
+    """Return a point of each geometry, not-a-number where there is none, ``(n, 2)``."""
+    if geometries.ndim == 2:
+        return np.asarray(geometries, dtype=np.float64)
+    bounds = shapely.bounds(geometries)
+    return np.asarray(bounds[:, :2], dtype=np.float64)
+
+
+def _check_crs(xy: NDArray[np.float64], crs: CRS, where: str) -> None:
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    in_degrees = (low >= (-180, -90)).all() and (high <= (180, 90)).all()
+    span = f"x {low[0]:.6g} to {high[0]:.6g}, y {low[1]:.6g} to {high[1]:.6g}"
+    authority = crs.to_authority()
+    called = ":".join(authority) if authority else crs.name
+    if crs.is_projected and in_degrees:
+        raise SourceError(
+            f"{where} says that its CRS is {called}, but its coordinates are degrees ({span})",
+            remedy="name the right one: --crs EPSG:4326",
+        )
+    if crs.is_geographic and not ((low >= (-180, -90)).all() and (high <= (360, 90)).all()):
+        raise SourceError(
+            f"{where} says that its CRS is {called}, but its coordinates are no degrees ({span})",
+            remedy="name the right one with --crs",
+        )
+
+
+def _by_crs(xy: NDArray[np.float64], there: IntArray, crs: CRS) -> list[tuple[CRS, IntArray]]:
+    """Return CRSs in metres, and the rows of each: the table's own, else UTM zones."""
+    if crs.is_projected and crs != crs_of(_WEB_MERCATOR):
+        return [(crs, there)]
+    to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
+    lon, lat = to_degrees.transform(xy[there, 0], xy[there, 1])
+    zone = (np.floor((lon + 180) / 6).astype(np.int64) % 60) + 1
+    code = np.where(lat >= 0, 32600, 32700) + zone
+    return [
+        (crs_of(f"EPSG:{number}"), there[code == number]) for number in np.unique(code).tolist()
+    ]
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Places in a CRS in metres."""
+
+    centres: NDArray[np.float64]  # (n, 2)
+    sizes: NDArray[np.float64]  # width and height of polygons, (k, 2); none of points
+
+    @classmethod
+    def of(cls, geometries: AnyArray, crs: CRS, to: CRS) -> _Shapes:
+        move = transformer(crs, to)
+        if geometries.ndim == 2:
+            xy = np.stack(move.transform(geometries[:, 0], geometries[:, 1]), axis=1)
+            return cls(xy, np.empty((0, 2)))
+        there = shapely.transform(
+            geometries, lambda xy: np.stack(move.transform(xy[:, 0], xy[:, 1]), axis=1)
+        )
+        bounds = shapely.bounds(there)
+        span = bounds[:, 2:] - bounds[:, :2]
+        area = shapely.area(there)
+        polygons = area > 0
+        # a square that is turned a little has a larger box than it has sides
+        shrink = np.sqrt(area[polygons] / span[polygons].prod(axis=1))
+        return cls((bounds[:, :2] + bounds[:, 2:]) / 2, span[polygons] * shrink[:, None])
+
+
+def _units_per_metre(crs: CRS) -> float:
+    return 1 / (crs.axis_info[0].unit_conversion_factor or 1.0) if crs.axis_info else 1.0
+
+
+def _size(
+    shapes: Sequence[_Shapes], where: str, footprint: float | None, metre: float
+) -> tuple[float, float]:
+    """Return width and height of a place in units of the CRS."""
+    if footprint is not None:
+        return footprint * metre, footprint * metre
+    sizes = np.concatenate([shape.sizes for shape in shapes])
+    if len(sizes):
+        usual = np.median(sizes, axis=0)
+        agree = (np.abs(sizes - usual) <= _EQUAL * usual).all(axis=1).mean()
+        if agree < _MOST:
+            low, high = sizes.min() / metre, sizes.max() / metre
+            raise SourceError(
+                f"{where}: its polygons differ in size, from {low:.3g} to {high:.3g} m, and "
+                "patches are squares of one size",
+                remedy="name it: --footprint METRES, around their centres",
+            )
+        return float(usual[0]), float(usual[1])
+    spacing = _spacing(shapes[0].centres, where, metre)
+    return spacing, spacing
+
+
+def _spacing(xy: NDArray[np.float64], where: str, metre: float) -> float:
+    """Return the distance from point to point; raises SourceError where there is not one."""
+    remedy = "say how large a place is: --footprint METRES"
+    points = xy[np.unique(xy.round(_DIGITS).view(np.complex128)[:, 0], return_index=True)[1]]
+    if len(points) < 2:
+        raise SourceError(f"{where} has a single point, which does not tell a size", remedy=remedy)
+    step = -(-len(points) // _SAMPLE)
+    nearest = cKDTree(points).query(points[::step], k=2)[0][:, 1]
+    usual = float(np.median(nearest))
+    if (np.abs(nearest - usual) <= _EVENLY * usual).mean() < _MOST:
+        low, high = np.percentile(nearest, (5, 95)) / metre
+        raise SourceError(
+            f"{where}: its points do not tell the size of a place, since the next one is "
+            f"{low:.3g} to {high:.3g} m away",
+            remedy=remedy,
+        )
+    return usual
+
+
+def _lattices(
+    xy: NDArray[np.float64], rows: IntArray, crs: CRS, width: float, height: float
+) -> tuple[list[Lattice], int, float]:
+    """Return lattices that hold places, how many rows are there again, and how far any is moved."""
+    size = np.array([width, height])
+    cells = xy / size
+    anchor = np.array([_usual_part(cells[:, axis]) for axis in (0, 1)])
+    apart = (cells - anchor + 0.5) % 1 - 0.5
+    shift = np.where(np.abs(apart) <= _EXACT, 0, np.rint(apart * _SHIFTS) % _SHIFTS)
+    at = np.rint(cells - anchor - shift / _SHIFTS).astype(np.int64)
+    moved = np.abs(cells - anchor - shift / _SHIFTS - at) * size
+    made, again = [], 0
+    which = (shift[:, 0] * _SHIFTS + shift[:, 1]).astype(np.int64)
+    for number in np.unique(which).tolist():
+        here = np.flatnonzero(which == number)
+        _, first = np.unique(_keys(at[here]), return_index=True)
+        here, n = here[np.sort(first)], len(here)
+        again += n - len(here)
+        col, up = at[here].T
+        begin = anchor + np.array([number // _SHIFTS, number % _SHIFTS]) / _SHIFTS
+        left = (begin[0] + col.min() - 0.5) * width
+        top = (begin[1] + up.max() + 0.5) * height
+        grid = SceneGrid(
+            name="",
+            crs=":".join(crs.to_authority() or ()) or crs.to_wkt(),
+            transform=(width, 0.0, float(left), 0.0, -height, float(top)),
+            height=int(np.ptp(up)) + 1,
+            width=int(np.ptp(col)) + 1,
+        )
+        made.append(Lattice(grid, rows[here], up.max() - up, col - col.min()))
+    return made, again, float(moved.max())
+
+
+def _keys(at: IntArray) -> IntArray:
+    """Return a number for each pair of whole numbers ``(n, 2)``, others for other pairs."""
+    low, high = at.min(axis=0), at.max(axis=0)
+    return np.asarray((at[:, 1] - low[1]) * (high[0] - low[0] + 1) + at[:, 0] - low[0])
+
+
+def _usual_part(cells: NDArray[np.float64]) -> float:
+    """Return the most frequent fractional part, 0 to 1, of positions in cells."""
+    part = cells % 1
+    counts = np.bincount((part * _BINS).astype(np.int64) % _BINS, minlength=_BINS)
+    most = (int(counts.argmax()) + 0.5) / _BINS
+    apart = (part - most + 0.5) % 1 - 0.5
+    near: BoolArray = np.abs(apart) <= 1.5 / _BINS
+    return float((most + np.median(apart[near])) % 1)
+
+
+def _named(lattices: Sequence[Lattice], name: str) -> list[Lattice]:
+    """Give scenes names, that of the table to the largest; the same for the same places."""
+    order = sorted(range(len(lattices)), key=lambda i: -len(lattices[i].rows))
+    return [
+        replace(
+            lattices[i],
+            grid=replace(lattices[i].grid, name=f"{name}_{number + 1}" if number else name),
+        )
+        for number, i in enumerate(order)
+    ]

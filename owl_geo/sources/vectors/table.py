@@ -1,0 +1,298 @@
+"""Parquet files as a table of vectors: which columns count, and their rows a piece at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from owl_geo.errors import SourceError, suggestion, where_instead
+from owl_geo.settings.config import VectorsSettings
+from owl_geo.sources.vectors.unopened import parts_of
+from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
+
+_SHORTEST = 8  # numbers in a vector; lists of fewer are boxes and the like
+_BATCH = 16_384  # rows that are decoded at once
+_POINT_BYTES = 21  # of WKB: byte order, type, x and y
+_NAMES = ("geometry", "geom", "wkb_geometry", "wkb")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group of one of the files: what is read and decoded by itself."""
+
+    file: int
+    number: int
+    start: int  # row of the table
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class VectorTable:
+    """One or several Parquet files with a column of vectors and one of geometries.
+
+    Raises SourceError where there is none of either, or several vectors and none is named.
+    """
+
+    paths: tuple[Path, ...]
+    vector: str  # name of the column of vectors
+    dimensions: int
+    geometry: str
+    crs: CRS
+
+    @classmethod
+    def of(cls, settings: VectorsSettings) -> VectorTable:
+        """Look at the headers of a table's files, and at its first vectors."""
+        paths = _files(Path(settings.path))
+        first = _opened(paths[0])
+        vector, dimensions = _vector_column(first, paths[0], settings.vector_column)
+        geometry, crs = _geometry_column(first, paths[0], settings.crs)
+        return cls(paths, vector, dimensions, geometry, crs)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """All row groups, in the order of the rows; SourceError where a column is missing."""
+        groups = []
+        start = 0
+        for number, path in enumerate(self.paths):
+            file = _opened(path)
+            for name in (self.vector, self.geometry):
+                if name not in file.schema_arrow.names:
+                    raise SourceError(
+                        f"{path} has no column {name!r}, which {self.paths[0].name} has",
+                        remedy="take the parts of one table only",
+                    )
+            for group in range(file.num_row_groups):
+                n = file.metadata.row_group(group).num_rows
+                groups.append(Group(number, group, start, n))
+                start += n
+        return tuple(groups)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows all files have."""
+        return sum(group.n_rows for group in self.groups)
+
+    def geometries(self) -> AnyArray:
+        """Return the geometries, as points ``(n, 2)`` if all are, else shapely objects ``(n,)``.
+
+        A geometry that is missing is a point of not-a-number, or None. Raises SourceError.
+        """
+        parts = [
+            _decoded(column, self.paths[group.file])
+            for group in self.groups
+            for _, column in self._batches(group, self.geometry)
+        ]
+        if all(part.ndim == 2 for part in parts):
+            return np.concatenate(parts) if parts else np.empty((0, 2))
+        return np.concatenate([_as_objects(part) for part in parts])
+
+    def vectors(self, group: Group) -> Iterator[tuple[int, FloatArray, BoolArray]]:
+        """Yield pieces of a row group: the first row, vectors ``(n, d)``, and which there are.
+
+        A vector that is missing, or has a number that is not finite, is not there. Raises
+        SourceError where one has another length.
+        """
+        for start, column in self._batches(group, self.vector):
+            values = self._matrix(column, start, self.paths[group.file])
+            there = np.asarray(column.is_valid(), dtype=bool) & np.isfinite(values).all(axis=1)
+            yield start, values, there
+
+    def _batches(self, group: Group, column: str) -> Iterator[tuple[int, pa.Array]]:
+        path = self.paths[group.file]
+        start = group.start
+        try:
+            batches = _opened(path).iter_batches(
+                batch_size=_BATCH, row_groups=[group.number], columns=[column]
+            )
+            for batch in batches:
+                yield start, batch.column(0)
+                start += batch.num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(
+                f"cannot read {path}, rows {start:,} on (is the file whole?): {error}"
+            ) from error
+
+    def _matrix(self, column: pa.Array, start: int, path: Path) -> FloatArray:
+        """Return a column of lists as rows; those that are missing are not-a-number."""
+        lengths = np.asarray(pa.compute.list_value_length(column).fill_null(self.dimensions))
+        wrong = np.flatnonzero(lengths != self.dimensions)
+        if len(wrong):
+            raise SourceError(
+                f"{path}: the vectors in {self.vector!r} are of unequal length: row "
+                f"{start + int(wrong[0]):,} has {lengths[wrong[0]]} numbers, others have "
+                f"{self.dimensions}",
+                remedy="take a table of one model's vectors",
+            )
+        values = np.full((len(column), self.dimensions), np.nan, dtype=np.float32)
+        there = np.asarray(column.is_valid(), dtype=bool)
+        flat = column.drop_null().flatten()
+        with np.errstate(over="ignore"):
+            numbers = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+        values[there] = numbers.reshape(-1, self.dimensions)
+        return values
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    if not path.exists():
+        raise SourceError(f"{path} does not exist", remedy=where_instead(str(path)))
+    paths = parts_of(path) if path.is_dir() else [path]
+    if not paths:
+        raise SourceError(f"{path} has no Parquet files", remedy="name a folder that has some")
+    return tuple(paths)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"cannot open {path} as Parquet: {error}") from error
+
+
+def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tuple[str, int]:
+    """Return the name of the column of vectors, and the length of its first."""
+    names = [field.name for field in file.schema_arrow if _is_list(field.type)]
+    if wanted is not None and wanted not in names:
+        every = file.schema_arrow.names
+        why = "holds no lists of numbers" if wanted in every else "is not there"
+        raise SourceError(
+            f"{path}: the column {wanted!r} {why}", remedy=suggestion(wanted, names or every)
+        )
+    lengths = {name: _first_length(file, name) for name in ([wanted] if wanted else names)}
+    found = {name: n for name, n in lengths.items() if wanted or n >= _SHORTEST}
+    if len(found) > 1:
+        listed = ", ".join(f"{name} ({n})" for name, n in found.items())
+        raise SourceError(
+            f"{path} has several columns of vectors: {listed}",
+            remedy="name one with --vector-column",
+        )
+    if not found or not min(found.values()):
+        raise SourceError(
+            f"{path} has no column of vectors, which are lists of numbers",
+            remedy=f"it has {', '.join(file.schema_arrow.names)}",
+        )
+    return next(iter(found.items()))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return bool(lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type)))
+
+
+def _first_length(file: pq.ParquetFile, name: str) -> int:
+    """Return the length of the first vector that is there, 0 if none is among the first rows."""
+    for batch in file.iter_batches(batch_size=1024, columns=[name]):
+        column = batch.column(0).drop_null()
+        return len(column[0]) if len(column) else 0
+    return 0
+
+
+def _geometry_column(file: pq.ParquetFile, path: Path, crs: str | None) -> tuple[str, CRS]:
+    """Return the name of the column of geometries, and its CRS."""
+    schema = file.schema_arrow
+    text = (schema.metadata or {}).get(b"geo")
+    if text is None:
+        binary = [f.name for f in schema if pa.types.is_binary(f.type) or _is_large(f.type)]
+        named = [name for name in _NAMES if name in binary] or binary
+        if not named:
+            raise SourceError(
+                f"{path} has no geometry",
+                remedy="write it as GeoParquet, for example with geopandas' to_parquet",
+            )
+        if crs is None:
+            raise SourceError(
+                f"{path} has geometries in {named[0]!r}, and does not say in which CRS",
+                remedy="name it, for example --crs EPSG:4326",
+            )
+        return named[0], _crs(crs, path)
+    try:
+        about = json.loads(text)
+        name = str(about["primary_column"])
+        entry = about["columns"][name]
+        encoding = str(entry["encoding"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{path}: its metadata are not those of GeoParquet ({error})") from error
+    if encoding.upper() != "WKB":
+        raise SourceError(
+            f"{path}: its geometries are encoded as {encoding!r}",
+            remedy="write them as WKB, for example with geopandas' to_parquet",
+        )
+    if crs is not None:
+        return name, _crs(crs, path)
+    own = entry.get("crs", "OGC:CRS84")  # which is what the format says where it says nothing
+    if own is None:
+        raise SourceError(
+            f"{path} does not say in which CRS its geometries are",
+            remedy="name it, for example --crs EPSG:4326",
+        )
+    return name, _crs(own, path)
+
+
+def _is_large(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_binary(kind))
+
+
+def _crs(text: object, path: Path) -> CRS:
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise SourceError(f"{path}: PROJ does not know its CRS: {error}") from error
+
+
+def _decoded(column: pa.Array, path: Path) -> AnyArray:
+    """Return WKB as points ``(n, 2)`` if all are plain points, else as shapely objects ``(n,)``."""
+    points = _points(column)
+    if points is not None:
+        return points
+    try:
+        geometries = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
+    except (shapely.errors.GEOSException, TypeError) as error:
+        raise SourceError(f"{path}: a geometry is not WKB: {error}") from error
+    kinds = set(np.unique(shapely.get_type_id(geometries)).tolist())
+    if kinds <= {-1, 0}:  # missing, and points
+        return np.stack([shapely.get_x(geometries), shapely.get_y(geometries)], axis=1)
+    if not kinds <= {-1, 0, 3, 6}:
+        raise SourceError(
+            f"{path}: its geometries are not all points or polygons",
+            remedy="take their centres first",
+        )
+    return np.asarray(geometries, dtype=object)
+
+
+def _points(column: pa.Array) -> NDArray[np.float64] | None:
+    """Return plain little-endian points, read without making an object of each; else None."""
+    if column.null_count or len(column) == 0 or not pa.types.is_binary(column.type):
+        return None
+    lengths = np.asarray(pa.compute.binary_length(column))
+    if (lengths != _POINT_BYTES).any():
+        return None
+    first = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset]
+    data = np.frombuffer(column.buffers()[2], dtype=np.uint8)[first:]
+    rows = data[: _POINT_BYTES * len(column)].reshape(-1, _POINT_BYTES)
+    if (rows[:, :5] != np.array([1, 1, 0, 0, 0], dtype=np.uint8)).any():
+        return None
+    return np.ascontiguousarray(rows[:, 5:]).view("<f8").astype(np.float64)
+
+
+def _as_objects(part: AnyArray) -> AnyArray:
+    if part.ndim == 1:
+        return part
+    return np.asarray(np.where(np.isfinite(part).all(axis=1), shapely.points(part), None))
+
+
+def by_group(groups: Sequence[Group], rows: IntArray) -> IntArray:
+    """Return the position in ``groups`` of the row group that each row of the table lies in."""
+    starts = np.array([group.start for group in groups], dtype=np.int64)
+    return np.searchsorted(starts, rows, side="right").astype(np.int64) - 1

@@ -1,0 +1,79 @@
+"""A table of vectors before it is opened: its file, or the folder of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from owl_geo.settings.config import VectorsSettings
+from owl_geo.settings.owl_toml import absolute
+from owl_geo.sources.file_states import file_states
+from owl_geo.sources.unopened import Identity, OnError, SameGround, UnopenedSource, without_paths
+from owl_geo.work.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from owl_geo.sources.base import PoolSource
+
+
+class UnopenedVectors(UnopenedSource[VectorsSettings]):
+    """A table in GeoParquet, whole or in parts."""
+
+    options = ("scenes", "vector_column", "footprint", "crs")
+
+    @property
+    def files(self) -> Mapping[str, Sequence[str]]:
+        """The file or the folder, of the scene that has the name of the table."""
+        return {name_of_table(self.settings): [self.settings.path]}
+
+    def files_in(self, folder: Path) -> Iterable[Path]:
+        """Return the parts of a table."""
+        return parts_of(folder)
+
+    def identity(self, as_written: VectorsSettings) -> Identity:
+        """Return what tells the table from others; all of its scenes depend on it."""
+        states = [file_states(self.settings.path)]
+        return Identity(as_written.model_dump(mode="json"), states, {})
+
+    def anywhere(self) -> dict[str, Any]:
+        """Return the settings without what says where on this machine the table lies."""
+        return without_paths(self.settings.model_dump(mode="json"))
+
+    @property
+    def same_ground(self) -> SameGround:
+        """The first of the rows that show a place."""
+        return "first"
+
+    def open(
+        self,
+        index: pd.DataFrame | None = None,
+        progress: Progress | None = None,
+        on_error: OnError = "fail",
+    ) -> PoolSource:
+        """Open the table; see ``source.VectorSource``."""
+        from owl_geo.sources.vectors.source import VectorSource
+
+        return VectorSource(self.settings, index, progress)
+
+
+def name_of_table(settings: VectorsSettings) -> str:
+    """Return the name of the table: its own, or else that of its file or folder."""
+    path = absolute(Path(settings.path))
+    return settings.name or (path.name if path.is_dir() else path.stem)
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Return the files of a table in parts, in the order of their paths; hidden ones are none."""
+    parts = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in (".parquet", ".geoparquet", ".pq")
+    )
+    hidden = (".", "_")
+    return sorted(p for p in parts if not any(n.startswith(hidden) for n in _names(p, folder)))
+
+
+def _names(path: Path, folder: Path) -> tuple[str, ...]:
+    return path.relative_to(folder).parts

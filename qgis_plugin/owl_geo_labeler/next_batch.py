@@ -1,0 +1,141 @@
+"""Answers in, next batch out: by the process that stays where there is one, else by commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
+
+from .batch import annotator_of
+from .core import CoreProcess, stopped
+from .engine import Engine
+from .places import SharedPlace, is_shared
+
+translate = QCoreApplication.translate
+
+
+class NextBatch(QObject):
+    """Take in answers and make the next batch, as ``owl-geo ingest`` and ``owl-geo query`` do."""
+
+    progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
+    done = pyqtSignal(object)  # Path or SharedPlace of the new batch
+    failed = pyqtSignal(str)
+    unstarted = pyqtSignal(str)
+
+    def __init__(
+        self,
+        program: str,
+        run: Path,
+        answered: Sequence[Path],
+        annotator: str,
+        engine: Engine,
+        shared: bool = False,
+        parent: QObject | None = None,
+    ) -> None:
+        """``answered`` are the batches to ingest first; empty for a run without any.
+
+        If the batch is divided among a team, ``done`` names the part of ``annotator``. ``shared``
+        publishes the batch in the team's database, which only commands do.
+        """
+        super().__init__(parent)
+        self._program = program
+        self._run = run
+        self._answered = tuple(map(str, answered))
+        self._annotator = annotator
+        self._engine = engine
+        self._by_engine = engine.is_running and not shared
+        self._asked = 0  # the number of the engine's request
+        self._cancelled = False
+        self._process: CoreProcess | None = None
+        self._steps: list[list[str]] = [["query", str(run), *(["--to-store"] if shared else [])]]
+        if answered:
+            self._steps.insert(0, ["ingest", str(run), *self._answered])
+        self._says = {
+            "ingest": translate("OwlGeo", "Storing the answers"),
+            "query": translate("OwlGeo", "Learning and choosing the next patches"),
+        }
+
+    def start(self) -> None:
+        """Begin."""
+        if not self._by_engine:
+            self._next("")
+            return
+        self._engine.progressed.connect(self._on_progress)
+        self._engine.answered.connect(self._on_answer)
+        self._engine.refused.connect(self._on_refusal)
+        self._engine.lost.connect(self._on_loss)
+        self._on_progress(self._asked, "")
+        if self._answered:
+            self._asked = self._engine.ask("next", run=str(self._run), batches=self._answered)
+        else:
+            self._asked = self._engine.ask("query", run=str(self._run))
+
+    def cancel(self) -> None:
+        """Stop at once."""
+        self._cancelled = True
+        if self._process is not None:
+            self._process.cancel()
+        elif self._by_engine:
+            self._engine.cancel(self._asked)
+
+    # --- by the engine ----------------------------------------------------------------------------
+
+    def _on_progress(self, number: int, line: str) -> None:
+        if number == self._asked:
+            self.progressed.emit(self._says["query"], line)
+
+    def _on_answer(self, number: int, result: Mapping[str, object]) -> None:
+        if number == self._asked:
+            self._end(result["paths"])
+
+    def _on_refusal(self, number: int, line: str) -> None:
+        if number == self._asked:
+            self.failed.emit(stopped() if self._cancelled else line)
+
+    def _on_loss(self, number: int) -> None:
+        if number == self._asked:
+            if self._cancelled:
+                self.failed.emit(stopped())
+            else:
+                self._next(
+                    ""
+                )  # nothing is lost: what was done is in the run, and is not done again
+
+    # --- by commands ------------------------------------------------------------------------------
+
+    def _next(self, output: str) -> None:
+        if not self._steps:
+            self._end([line.strip() for line in output.splitlines() if line.strip()])
+            return
+        arguments = self._steps.pop(0)
+        step = self._says[arguments[0]]
+        self.progressed.emit(step, "")
+        self._process = CoreProcess(self._program, self)
+        self._process.progressed.connect(lambda line: self.progressed.emit(step, line))
+        self._process.done.connect(self._next)
+        self._process.failed.connect(self.failed)
+        self._process.unstarted.connect(self.unstarted)
+        self._process.start(arguments)
+
+    # --- what came of it --------------------------------------------------------------------------
+
+    def _end(self, lines: Sequence[str]) -> None:
+        if lines and is_shared(lines[-1]):
+            self.done.emit(SharedPlace.parse(lines[-1]))
+            return
+        paths = map(Path, lines)
+        whose = {path: annotator_of(path) for path in paths if path.suffix == ".gpkg"}
+        mine = [path for path, name in whose.items() if name in (None, self._annotator)]
+        if mine:
+            self.done.emit(mine[-1])
+        elif whose:
+            message = translate(
+                "OwlGeo",
+                "nothing to label for {name}: the batch is for {others}, or waits for "
+                "their answers",
+            )
+            others = ", ".join(whose.values())
+            self.failed.emit(message.format(name=self._annotator, others=others))
+        else:
+            self.failed.emit(translate("OwlGeo", "owl-geo query returned no batch"))

@@ -1,0 +1,179 @@
+"""AlphaEarth's rasters: recognised, dequantized before anything is averaged, refused where lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from embeddings import (
+    ALPHAEARTH,
+    NODATA,
+    by_hand,
+    quantized,
+    south_up,
+    unit_vectors,
+    write_alphaearth,
+)
+from rasters import ORIGIN, write_raster
+
+from owl_geo.errors import SourceError
+from owl_geo.settings.config import GeoTiffSettings, SceneSettings, ViewSettings
+from owl_geo.sources.band_choice import KnownBand, in_short
+from owl_geo.sources.base import windows_of
+from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.reader import ReaderPool
+from owl_geo.sources.scenes import describe_scene
+from owl_geo.sources.views.opening import open_views, shared_bands
+from owl_geo.sources.views.reading import ViewReader
+from owl_geo.types import EMBEDDING, AnyArray
+
+
+@pytest.fixture(scope="module")
+def pixels() -> AnyArray:
+    return quantized(unit_vectors(16, 16))
+
+
+@pytest.fixture(scope="module")
+def tile(pixels: AnyArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_alphaearth(tmp_path_factory.mktemp("aef") / "x.tiff", pixels)
+
+
+def first_patch(path: Path, size: int = 4) -> AnyArray:
+    source = GeoTiffSource(path, patch_size=size)
+    return source.read([source.index["patch_id"].iloc[0]])[0]
+
+
+def test_the_values_are_those_of_the_publishers_page(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 4, 4), np.int8)
+    pixels[:4] = np.array([127, -127, 51, -1], np.int8)[:, None, None]
+    values = first_patch(write_alphaearth(tmp_path / "x.tif", pixels))
+    # (127 / 127.5)^2 = 0.992172, (51 / 127.5)^2 = 0.16, (1 / 127.5)^2 = 0.0000615
+    expected = [0.992172, -0.992172, 0.16, -6.1515e-05]
+    np.testing.assert_allclose(values[:4, 0, 0], expected, rtol=1e-4)
+    assert (values[4:] == 0).all()
+
+
+def test_every_pixel_is_dequantized(tile: Path, pixels: AnyArray) -> None:
+    values = first_patch(tile, size=16)
+    np.testing.assert_allclose(values, by_hand(pixels), rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(values, axis=0), 1.0, atol=0.02)
+    assert all(band.common == EMBEDDING for band in GeoTiffSource(tile).known_bands)
+
+
+def test_a_tile_with_south_up_shows_the_same_ground(
+    tile: Path, pixels: AnyArray, tmp_path: Path
+) -> None:
+    turned = write_alphaearth(tmp_path / "s.tiff", pixels[:, ::-1].copy(), transform=south_up(16))
+    np.testing.assert_array_equal(first_patch(turned, 16)[:, ::-1], first_patch(tile, 16))
+
+
+def test_a_vrt_that_turns_a_tile_is_recognised(pixels: AnyArray, tmp_path: Path) -> None:
+    turned = write_alphaearth(tmp_path / "s.tiff", pixels[:, ::-1].copy(), transform=south_up(16))
+    north_up = rasterio.Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1])
+    with (
+        rasterio.open(turned) as dataset,
+        rasterio.vrt.WarpedVRT(dataset, transform=north_up, width=16, height=16) as view,
+    ):
+        rasterio.shutil.copy(view, tmp_path / "n.vrt", driver="VRT")
+    np.testing.assert_allclose(first_patch(tmp_path / "n.vrt", 16), by_hand(pixels), rtol=1e-6)
+
+
+def test_vectors_in_floating_point_are_taken_as_they_are(tmp_path: Path) -> None:
+    vectors = unit_vectors(4, 4).astype(np.float32)
+    path = write_raster(tmp_path / "x.tif", vectors, descriptions=ALPHAEARTH)
+    np.testing.assert_array_equal(first_patch(path), vectors)
+    assert GeoTiffSource(path).known_bands[63] == KnownBand("A63", EMBEDDING)
+
+
+def test_a_pixel_that_one_band_lacks_is_missing(pixels: AnyArray, tmp_path: Path) -> None:
+    holed = pixels.copy()
+    holed[17, 0, 0] = NODATA  # in one band of 64
+    holed[:, 1, 1] = NODATA
+    source = GeoTiffSource(write_alphaearth(tmp_path / "x.tif", holed), patch_size=4, min_valid=0.5)
+    assert source.index["valid_fraction"].iloc[0] == 14 / 16
+    # holes are filled with the mean, so that the mean of the patch is that of its valid pixels
+    valid = (holed[:, :4, :4] != NODATA).all(axis=0)
+    expected = by_hand(holed[:, :4, :4])[:, valid].mean(axis=1)
+    patch = source.read([source.index["patch_id"].iloc[0]])[0]
+    np.testing.assert_allclose(patch.mean(axis=(1, 2)), expected, atol=1e-6)
+
+
+def test_without_a_stated_no_data_value_it_is_the_published_one(
+    pixels: AnyArray, tmp_path: Path
+) -> None:
+    holed = pixels.copy()
+    holed[:, :4, :4] = NODATA
+    path = write_alphaearth(tmp_path / "x.tif", holed, nodata=None)
+    assert len(GeoTiffSource(path, patch_size=4).index) == 15
+
+
+def test_what_an_old_gdal_made_of_it_is_refused(pixels: AnyArray, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "x.tif", pixels.view(np.uint8), descriptions=ALPHAEARTH)
+    with pytest.raises(SourceError, match=r"scene 'x'.* uint8.*GDAL before 3\.7") as caught:
+        GeoTiffSource(path)
+    assert caught.value.remedy and "\n" not in str(caught.value)
+
+
+def test_a_part_of_the_vector_is_refused(tile: Path, pixels: AnyArray, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="names 2 of the 64 bands of an embedding"):
+        GeoTiffSource(tile, bands=["A00", "A05"])
+    part = write_raster(
+        tmp_path / "part.tif", pixels[:8], descriptions=ALPHAEARTH[:8], nodata=NODATA
+    )
+    with pytest.raises(SourceError, match="scene 'part' has 8 of the 64 bands"):
+        GeoTiffSource(part)
+
+
+def test_other_rasters_of_int8_are_left_alone(tmp_path: Path) -> None:
+    values = np.full((2, 4, 4), -3, np.int8)
+    path = write_raster(tmp_path / "x.tif", values, descriptions=("A1", "slope"), nodata=NODATA)
+    assert not any(band.quantized for band in describe_scene(path).bands)
+    assert (first_patch(path) == -3).all()
+
+
+def test_a_run_made_before_goes_on_with_the_integers(tile: Path, pixels: AnyArray) -> None:
+    source = GeoTiffSource.from_settings(
+        GeoTiffSettings(scenes=(SceneSettings(name="x", path=str(tile)),), patch_size=16),
+        known=[KnownBand(name) for name in ALPHAEARTH],
+    )
+    np.testing.assert_array_equal(source.read(["x/0/0"])[0], pixels)
+
+
+def test_a_scale_in_the_settings_goes_before(tile: Path, pixels: AnyArray) -> None:
+    scene = SceneSettings(name="x", path=str(tile), scale=(2.0,))
+    source = GeoTiffSource(scene, patch_size=16)
+    np.testing.assert_array_equal(source.read(["x/0/0"])[0], 2.0 * pixels)
+
+
+def test_a_view_averages_values_and_not_integers(tmp_path: Path) -> None:
+    # two columns of pixels, 127 and -1, seen from pixels that lie half way between them
+    columns = np.array([127, -1] * 8, np.int8)
+    pixels = np.broadcast_to(columns, (64, 16, 16)).copy()
+    pixels[:, :, 8:] = NODATA
+    view = write_alphaearth(tmp_path / "view.tif", pixels)
+    half = rasterio.Affine(10, 0, ORIGIN[0] + 5, 0, -10, ORIGIN[1])
+    scene = write_raster(tmp_path / "s.tif", np.ones((1, 8, 8), np.uint16), transform=half)
+    source = GeoTiffSource(scene, patch_size=4)
+    (opened,) = open_views({"aef": ViewSettings(scenes=(SceneSettings(name="v", path=str(view)),))})
+    seen = ViewReader(opened, ReaderPool()).patches(windows_of(source).of_scene("s"))
+    first = seen.values[0, :, 0, 0]
+    np.testing.assert_allclose(first, (0.992172 - 6.1515e-05) / 2, rtol=1e-4)
+    assert seen.valid[0].all()
+    # beside no data a pixel is that of the one that has some
+    np.testing.assert_allclose(seen.values[1, :, 0, -1], -6.1515e-05, rtol=1e-4)
+
+
+def test_two_embeddings_share_their_dimensions_by_name() -> None:
+    bands = [KnownBand("A00", EMBEDDING), KnownBand("A01", EMBEDDING)]
+    assert shared_bands(bands, bands[::-1]) == ((0, 1), (1, 0))
+
+
+def test_many_numbered_names_are_printed_by_their_ends() -> None:
+    assert in_short(ALPHAEARTH) == "A00 ... A63"
+    assert in_short(["red", *(f"v:A{n:02}" for n in range(64)), "v:seen"]) == (
+        "red, v:A00 ... v:A63, v:seen"
+    )
+    assert in_short(["B1", "B2", "B3"]) == "B1, B2, B3"

@@ -1,0 +1,209 @@
+"""Tables of vectors: each row at its place, and refused where they mislead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from embeddings import numbered, squares, write_table
+from pyproj import CRS
+from rasters import ORIGIN
+
+from owl_geo.errors import SourceError
+from owl_geo.settings.config import VectorsSettings
+from owl_geo.sources import open_source
+from owl_geo.sources.base import PoolSource, windows_of
+from owl_geo.sources.vectors.places import place
+from owl_geo.types import EMBEDDING, AnyArray
+
+N, D = 20, 16
+
+
+def opened(path: Path, **settings: object) -> PoolSource:
+    source = open_source(VectorsSettings(path=str(path), **settings))  # type: ignore[arg-type]
+    assert isinstance(source, PoolSource)
+    return source
+
+
+def centres(source: PoolSource) -> AnyArray:
+    """Centres of the patches in UTM 31, in the order of the index."""
+    utm = CRS("EPSG:32631")
+    return np.concatenate([w.centres_in(utm) for _, w in windows_of(source).by_scene()])
+
+
+def rows_of(source: PoolSource) -> list[int]:
+    return [int(vector[0]) for _, part in source.stream() for vector in part[:, :, 0, 0]]
+
+
+@pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:4326", "EPSG:32631", "EPSG:3857"])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_each_row_is_a_patch_at_its_polygon(crs: str, fixed: bool, tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0, crs)
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), places, fixed=fixed)
+    source = opened(path)
+    assert source.bands == tuple(f"embedding_{i}" for i in range(D))
+    assert {band.common for band in source.known_bands} == {EMBEDDING}
+    assert source.patch_size == 1
+    assert set(source.grids) == {"t"}
+    assert source.grids["t"].crs == "EPSG:32631"
+    assert len(source.index) == N
+    assert source.index["patch_id"].iloc[6] == "t/1/1"  # the seventh of four rows of five
+    right = shapely.get_coordinates(shapely.centroid(squares(4, 5, 320.0).array))
+    np.testing.assert_allclose(centres(source), right, atol=0.1)
+    footprints = np.concatenate([w.footprints() for _, w in windows_of(source).by_scene()])
+    np.testing.assert_allclose(np.sqrt(shapely.area(footprints)), 320, rtol=1e-3)
+    assert rows_of(source) == list(range(N))
+    np.testing.assert_array_equal(source.read(["t/3/4"])[0, 1:, 0, 0], np.arange(1, D))
+
+
+def test_points_have_the_square_of_their_spacing(tmp_path: Path) -> None:
+    points = squares(4, 5, 320.0).centroid.to_crs("OGC:CRS84")
+    source = opened(write_table(tmp_path / "t.parquet", numbered(N, D), points))
+    (lattice,) = source.grids.values()
+    assert lattice.transform[0] == pytest.approx(320, rel=1e-3)
+    right = shapely.get_coordinates(squares(4, 5, 320.0).centroid.array)
+    np.testing.assert_allclose(centres(source), right, atol=0.5)
+    assert "20 of 20 rows kept, places of 320 x 320 m" in str(source.summary[0])
+
+
+def test_a_stated_footprint_goes_before(tmp_path: Path) -> None:
+    points = gpd.GeoSeries(
+        gpd.points_from_xy(ORIGIN[0] + np.array([0, 1000, 5000]), [ORIGIN[1]] * 3), crs="EPSG:32631"
+    )
+    path = write_table(tmp_path / "t.parquet", numbered(3, D), points)
+    with pytest.raises(SourceError, match="points do not tell the size of a place") as caught:
+        opened(path)
+    assert "--footprint METRES" in (caught.value.remedy or "")
+    source = opened(path, footprint=500.0)
+    np.testing.assert_allclose(centres(source)[:, 0], ORIGIN[0] + np.array([0, 1000, 5000]))
+    assert [grid.transform[0] for grid in source.grids.values()] == [500.0]
+
+
+def test_points_on_no_grid_are_moved_by_an_eighth_at_most(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    xy = ORIGIN + rng.uniform(0, 20_000, (60, 2))
+    points = gpd.GeoSeries(gpd.points_from_xy(*xy.T), crs="EPSG:32631")
+    source = opened(write_table(tmp_path / "t.parquet", numbered(60, D), points), footprint=400.0)
+    rows = rows_of(source)
+    assert sorted(rows) == list(range(60))
+    off = np.abs(centres(source) - xy[rows])
+    assert 8 < off.max() <= 400 / 8 + 1e-6
+    assert "lie on no grid" in caplog.text
+
+
+def test_a_table_over_two_zones_has_a_scene_in_each(tmp_path: Path) -> None:
+    east = squares(1, 3, 320.0).set_crs("EPSG:32632", allow_override=True).to_crs("OGC:CRS84")
+    west = squares(1, 5, 320.0, "OGC:CRS84")
+    places = gpd.GeoSeries([*east, *west], crs="OGC:CRS84")
+    source = opened(write_table(tmp_path / "t.parquet", numbered(8, D), places))
+    assert {n: g.crs for n, g in source.grids.items()} == {"t": "EPSG:32631", "t_2": "EPSG:32632"}
+    assert rows_of(source) == [3, 4, 5, 6, 7, 0, 1, 2]
+    assert source.read(["t_2/0/2", "t/0/4"])[:, 0, 0, 0].tolist() == [2, 7]
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0, "OGC:CRS84")
+    folder = tmp_path / "table"
+    vectors = numbered(N, D)
+    write_table(folder / "year=2024" / "part-1.parquet", vectors[12:], places[12:])
+    write_table(folder / "year=2023" / "part-0.parquet", vectors[:12], places[:12])
+    (folder / "_metadata").write_bytes(b"no Parquet")
+    source = opened(folder)
+    assert rows_of(source) == list(range(N))
+    assert set(source.grids) == {"table"}
+
+
+def test_wkb_without_metadata_needs_a_crs(tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0, "OGC:CRS84")
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), places, metadata=False)
+    with pytest.raises(SourceError, match="does not say in which CRS") as caught:
+        opened(path)
+    assert "--crs EPSG:4326" in (caught.value.remedy or "")
+    assert rows_of(opened(path, crs="EPSG:4326")) == list(range(N))
+
+
+def test_what_says_web_mercator_over_degrees_is_refused(tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0, "OGC:CRS84").set_crs("EPSG:3857", allow_override=True)
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), places)
+    with pytest.raises(SourceError, match="its CRS is EPSG:3857, but its coordinates are degrees"):
+        opened(path)
+    assert len(opened(path, crs="EPSG:4326").index) == N
+
+
+def test_vectors_of_unequal_length_are_refused(tmp_path: Path) -> None:
+    rows: list[list[float] | None] = [[1.0] * D for _ in range(N)]
+    rows[9] = [1.0] * (D - 1)
+    path = write_table(tmp_path / "t.parquet", rows, squares(4, 5, 320.0))
+    with pytest.raises(SourceError, match="unequal length: row 9 has 15 numbers, others have 16"):
+        opened(path).index  # noqa: B018
+
+
+def test_rows_without_a_vector_are_left_out(tmp_path: Path) -> None:
+    rows: list[list[float] | None] = numbered(N, D).tolist()
+    rows[3], rows[4] = None, [float("nan")] * D
+    source = opened(write_table(tmp_path / "t.parquet", rows, squares(4, 5, 320.0)))
+    assert rows_of(source) == [row for row in range(N) if row not in (3, 4)]
+    assert "18 of 20 rows kept" in str(source.summary[0])
+    assert "2 without a vector" in str(source.summary[0])
+
+
+def test_the_column_is_found_by_what_it_holds(tmp_path: Path) -> None:
+    others = {"bbox": [[0.0, 0.0, 1.0, 1.0]] * N, "clay": [[1.0] * 12] * N, "tags": [["a"]] * N}
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 320.0), others=others)
+    with pytest.raises(SourceError, match=r"several columns of vectors: embedding \(16\), clay"):
+        opened(path)
+    assert opened(path, vector_column="clay").bands[-1] == "clay_11"
+    with pytest.raises(SourceError, match="'tags' holds no lists of numbers"):
+        opened(path, vector_column="tags")
+    with pytest.raises(SourceError, match="'clai' is not there; did you mean 'clay'"):
+        opened(path, vector_column="clai")
+
+
+def test_a_table_without_vectors_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    squares(2, 2, 10.0).to_frame("geometry").to_parquet(path)
+    with pytest.raises(SourceError, match="no column of vectors"):
+        opened(path)
+    pq.write_table(pa.table({"v": [[1.0] * 9]}), path)
+    with pytest.raises(SourceError, match="has no geometry"):
+        opened(path)
+    path.write_text("nothing")
+    with pytest.raises(SourceError, match=r"cannot open .* as Parquet"):
+        opened(path)
+
+
+def test_polygons_of_many_sizes_are_refused(tmp_path: Path) -> None:
+    sizes = np.array([100, 300, 900, 2700])
+    x = ORIGIN[0] + np.arange(4) * 5000
+    places = gpd.GeoSeries(
+        shapely.box(x, ORIGIN[1], x + sizes, ORIGIN[1] + sizes), crs="EPSG:32631"
+    )
+    path = write_table(tmp_path / "t.parquet", numbered(4, D), places)
+    with pytest.raises(SourceError, match=r"polygons differ in size, from 100 to 2\.7e"):
+        opened(path)
+    assert len(opened(path, footprint=300.0).index) == 4
+
+
+def test_a_place_that_is_there_twice_is_that_of_the_first_row() -> None:
+    xy = np.array([[0.0, 0.0], [100, 0], [0, 0], [200, 0], [np.nan, 0]]) + ORIGIN
+    placed = place(xy, CRS("EPSG:32631"), "t", "t", None)
+    (lattice,) = placed.lattices
+    assert lattice.rows.tolist() == [0, 1, 3]
+    assert (placed.again, placed.nowhere, placed.width) == (1, 1, pytest.approx(100))
+
+
+def test_a_stored_index_finds_its_rows_again(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 320.0))
+    settings = VectorsSettings(path=str(path))
+    index = open_source(settings).index.iloc[[2, 5, 19]].reset_index(drop=True)
+    assert rows_of(open_source(settings, index)) == [2, 5, 19]  # type: ignore[arg-type]
+    index.loc[0, ["patch_id", "row_off", "col_off"]] = ["t/9/9", 9, 9]
+    with pytest.raises(SourceError, match="the patch index has t/9/9"):
+        open_source(settings, index)
