@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sklearn.ensemble import ExtraTreesClassifier
 
 from owl_geo.errors import RunError
 from owl_geo.features.table import FeatureTable
@@ -304,6 +305,19 @@ def test_concepts_count_only_where_the_model_is_to_see_them() -> None:
         said[sees] = p[1::2].mean() - p[::2].mean()
     assert said[True] > 0.5
     assert said[False] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_forest_is_the_one_of_scikit_learn(n_classes: int) -> None:
+    rng = np.random.default_rng(n_classes)
+    table = rng.normal(size=(30, 5)).astype(np.float32)
+    labels = np.arange(30) % n_classes
+    ours = heads.fit("forest", table, labels, Columns(5), n_classes=n_classes, seed=7)
+    theirs = ExtraTreesClassifier(100, random_state=7).fit(table, labels)
+    candidates = rng.normal(size=(50, 5)).astype(np.float32)
+    trees = np.array([tree.predict_proba(candidates) for tree in theirs.estimators_])
+    groves = trees.reshape(5, 20, 50, n_classes).mean(axis=1).astype(np.float32)
+    np.testing.assert_array_equal(ours(candidates), groves)
 
 
 def test_progress_is_told() -> None:
