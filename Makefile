@@ -36,6 +36,8 @@ demo: $(VENV)/.installed
 	echo "tell anything, so the test AUC climbs to about 0.76, which is all that can be known."; \
 	typed owl-geo run --source synthetic --out demo/synthetic
 
+# One thread for each process: where all of them want every core, they mostly wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: check qgis postgis chromium
 	OWL_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from owl_geo.cli import cli
 
 _PEERS = ",".join(f"skactiveml:{name}" for name in ("badge", "typiclust"))
-_TARGETS = {  # value in strata.tif, share of a patch that makes it a target
+TARGETS = {  # value in strata.tif, share of a patch that makes it a target
     "developed": ("1", "0.5"),
     "herbaceous": ("3", "0.5"),
     "shrubland": ("4", "0.5"),
@@ -50,7 +50,7 @@ def _strategies(options: argparse.Namespace, scene: Path | None) -> None:
     generated = ["--source", "synthetic", "--n-samples", "2000", "--signal", "0.5"]
     _compare(options, "synthetic", generated, f"baselines,{_PEERS}")
     if scene is not None:
-        runs = [f"--run={name}={_made(options.out / name, scene, name)}" for name in _TARGETS]
+        runs = [f"--run={name}={_made(options.out / name, scene, name)}" for name in TARGETS]
         # without concepts, shuffled equals the default, and concepts-only equals a random choice
         strategies = "default,random,uncertainty,greedy,tutorial,skactiveml:badge"
         _compare(options, "north_carolina", runs, strategies)
@@ -72,7 +72,7 @@ def _made(folder: Path, scene: Path, target: str) -> Path:
     """Make the run of one target, unless it already exists."""
     if not folder.exists():
         bands = ",".join(str(scene / f"lsat7_2000_{band}.tif") for band in (10, 20, 30, 40, 50))
-        value, share = _TARGETS[target]
+        value, share = TARGETS[target]
         _owl_geo(
             *("init", str(folder), "--scene", f"nc={bands}", "--patch-size", "8"),
             *("--oracle", str(scene / "strata.tif"), "--oracle-values", value),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from owl_geo.verbs.add import add
     from owl_geo.verbs.ingest import import_answers, ingest
     from owl_geo.verbs.init import init
+    from owl_geo.verbs.patches import patches
     from owl_geo.verbs.predict import predict, predictions
     from owl_geo.verbs.predict_array import predict_array
     from owl_geo.verbs.query import query
@@ -82,6 +83,7 @@ _HOME = {
     "least_confidence": "measures.uncertainty",
     "margin": "measures.uncertainty",
     "mutual_information": "measures.uncertainty",
+    "patches": "verbs.patches",
     "plot": "reporting.plotting",
     "predict": "verbs.predict",
     "predict_array": "verbs.predict_array",
@@ -117,6 +119,7 @@ __all__ = [
     "least_confidence",
     "margin",
     "mutual_information",
+    "patches",
     "plot",
     "predict",
     "predict_array",

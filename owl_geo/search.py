@@ -29,7 +29,8 @@ from owl_geo.acquisition.relevance import (
     RelevanceKind,
     learn_relevance,
 )
-from owl_geo.acquisition.samplers import RandomSampler
+from owl_geo.acquisition.samplers import RandomSampler, Sampler
+from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.start import Start, Unanswered
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is ope
 
 # The purposes of random numbers; each purpose has its own stream in each round.
 _WEIGHTS, _LEARN, _CHOICE, _SCORE, _AUDIT, _FEATURES, _FOLDS, _WATCHED, _CANDIDATES = range(9)
+_LIKENESS = 9
 
 _MAP_WIDTH = 8  # principal components; k-means and distances work best with few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
@@ -223,7 +225,7 @@ class Search:
     def round(self, learner: Learner, answers: Answers, number: int, *, ask: bool) -> Outcome:
         """Do round ``number``: teach the learner all answers, choose the batch, test the model.
 
-        Round 0 learns nothing. Without ``ask``, no batch is chosen.
+        Without ``ask``, no batch is chosen.
         """
         started = time.perf_counter()
         lesson = self.learn(learner, answers, number)
@@ -233,8 +235,8 @@ class Search:
         return Outcome(lesson, batch, self.test(learner, number) if has_learnt else None, seconds)
 
     def learn(self, learner: Learner, answers: Answers, number: int) -> Lesson:
-        """Teach the learner all answers, as round ``number`` does; the first has no model yet."""
-        if number == 0:
+        """Teach the learner all answers, as round ``number`` does; the first may have none yet."""
+        if number == 0 and len(answers.labels) == 0:
             return Lesson(math.nan, math.nan)
         return learner.learn(
             answers.positions,
@@ -255,13 +257,14 @@ class Search:
         return learner.members(positions, seed=self._seed(number, _SCORE), progress=progress)
 
     def choose(self, learner: Learner, answers: Answers, number: int) -> Batch:
-        """Choose the batch of round ``number``; 0 is the first, before there is a model.
+        """Choose the batch of round ``number``; 0 is the first.
 
-        A part of it, ``audit_share``, is drawn uniformly from all patches that may be labelled, and
-        is mixed among the others at random: annotators should not know which patches these are.
-        Patches that must be labelled again come first, and take up to half of the rest. In a pool
-        of more than ``acquisition.candidates`` patches, only that many are scored; see
-        ``near_known``.
+        The strategy chooses once there is a model that can tell targets from others, and the start
+        before; see ``_sampler``. A part of it, ``audit_share``, is drawn uniformly from all patches
+        that may be labelled, and is mixed among the others at random: annotators should not know
+        which patches these are. Patches that must be labelled again come first, and take up to half
+        of the rest. In a pool of more than ``acquisition.candidates`` patches, only that many are
+        scored or compared; see ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
@@ -273,9 +276,10 @@ class Search:
         ]
         again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
         again = again[: (count - len(drawn)) // 2]
-        measure = self.settings.uncertainty.measure
-        sampler = build_sampler(settings, measure, number, loop.rounds) if number else None
-        if sampler is not None and sampler.needs_model:
+        start: Start = chosen(STARTS, settings.start)
+        sampler = self._sampler(answers, number, start)
+        alike = sampler is None and start.compares and self.positive in answers.labels
+        if alike or (sampler is not None and sampler.needs_model):
             worth = self.worth_scoring(pool, answers, number)
             pool = np.unique(np.concatenate([worth, drawn, again]))
         audited, repeated = np.searchsorted(pool, drawn), np.searchsorted(pool, again)
@@ -283,8 +287,13 @@ class Search:
         wanted = count - len(drawn) - len(again)
         if sampler is None:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
-            start: Start = chosen(STARTS, settings.start)
-            among = Unanswered(terms.relevance[rest], lambda: self._map[pool[rest]])
+            among = Unanswered(
+                terms.relevance[rest],
+                lambda: self._map[pool[rest]],
+                self._likeness(answers, pool[rest], number) if alike else None,
+                self._places[pool[rest]] if settings.min_distance > 0 else None,
+                Spread(settings.diversity, settings.min_distance),
+            )
             best = start.choose(among, wanted, rng)
             uniform = start.is_uniform
         else:
@@ -299,6 +308,39 @@ class Search:
         batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
         drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
         return Batch(pool[batch], terms[batch], drawn_at_random)
+
+    def _sampler(self, answers: Answers, number: int, start: Start) -> Sampler | None:
+        """Return the strategy of a round, or None where the first batch's start chooses.
+
+        It does so in round 0, unless the answers show targets and others. Later, one that compares
+        does while targets are the only answers: these cannot teach a model, but say what to look
+        for.
+        """
+        measure = self.settings.uncertainty.measure
+        sampler = build_sampler(
+            self.settings.acquisition, measure, number, self.settings.loop.rounds
+        )
+        has_target = self.positive in answers.labels
+        has_others = bool((answers.labels != self.positive).any())
+        if number == 0:
+            return sampler if has_target and has_others else None
+        only_targets = has_target and not has_others
+        return None if only_targets and start.compares and sampler.needs_model else sampler
+
+    def _likeness(self, answers: Answers, pool: IntArray, number: int) -> Scores:
+        """Return how like the known targets patches of the pool are, ``(n,)``."""
+        from owl_geo.learners.likeness import likeness
+
+        width = None if self.settings.model.concepts else 0
+        return likeness(
+            self.features,
+            self.concepts.matrix[:, :width],
+            np.sort(answers.positions[answers.labels == self.positive]),
+            pool,
+            seed=self._seed(number, _LIKENESS),
+            workers=self._workers,
+            progress=self._report("Comparing"),
+        ).astype(np.float64)
 
     def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
         """Return the pool, or the part of a large one that a model should score, ascending."""

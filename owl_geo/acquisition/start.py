@@ -1,19 +1,21 @@
-"""The first batch, chosen before any answer, when no model can help."""
+"""The first batch, chosen while no model can help: before any answer, or by known targets alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.selection import top
+from owl_geo.acquisition.spread import Spread
 from owl_geo.types import FloatArray, IntArray
 
 _COMPONENTS = 8
 _NEIGHBOURS = 20
+_TYPICAL_SHARE = 0.2  # of a batch, where the rest is like known targets
 _MOST = 50_000  # patches that clusters are made of; more would hardly change them
 
 
@@ -23,6 +25,9 @@ class Unanswered:
 
     relevance: Scores  # (n,), 0 or more
     features: Callable[[], FloatArray]  # (n, d), computed only if needed
+    likeness: Scores | None = None  # to the known targets, 0 or more, (n,); None if none is known
+    places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
+    spread: Spread = field(default_factory=Spread)  # of the patches that are like known targets
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Start:
 
     choose: Callable[[Unanswered, int, np.random.Generator], IntArray]  # positions
     is_uniform: bool = False  # all patches are equally likely to be chosen
+    compares: bool = False  # it wants to know how like the known targets patches are
 
 
 def typical(
@@ -76,7 +82,30 @@ def typical(
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
 
 
+def alike(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
+    """Return the patches that are most like the known targets, and some typical ones, ``(count,)``.
+
+    Relevance only excludes what it makes 0: likeness has seen the concepts, and multiplied by what
+    was believed before any target was known, it found fewer on the sample. The typical ones come
+    last; most of them are no targets, which the model needs too.
+    """
+    assert pool.likeness is not None
+    count = min(count, len(pool.relevance))
+    most = pool.spread.choose(
+        np.where(pool.relevance > 0, pool.likeness, 0.0),
+        count - round(_TYPICAL_SHARE * count),
+        rng,
+        features=pool.features(),
+        places=pool.places,
+    )
+    rest = np.setdiff1d(np.arange(len(pool.relevance)), most)
+    others = typical(pool.features()[rest], pool.relevance[rest], count - len(most), rng)
+    return np.concatenate([most, rest[others]])
+
+
 def _typical(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
+    if pool.likeness is not None:
+        return alike(pool, count, rng)
     return typical(pool.features(), pool.relevance, count, rng)
 
 
@@ -88,6 +117,6 @@ def _random(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
     return rng.permutation(len(pool.relevance))[:count]
 
 
-TYPICAL = Start(_typical)
+TYPICAL = Start(_typical, compares=True)
 RELEVANCE = Start(_most_relevant)
 RANDOM = Start(_random, is_uniform=True)

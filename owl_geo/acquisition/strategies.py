@@ -29,7 +29,7 @@ class Turn:
 
     settings: AcquisitionSettings
     measure: str  # of uncertainty
-    number: int  # 1 = the first batch that a model chooses
+    number: int  # 0 is that of the first batch, if a model chooses it already
     rounds: int  # planned
 
     @property
@@ -51,7 +51,7 @@ def build_sampler(
     Args:
         settings: the settings of the acquisition.
         measure: the measure of uncertainty.
-        round_number: 1 for the first batch that a model chooses.
+        round_number: 0 for the first batch, if a model chooses it already.
         rounds: the number of planned rounds.
 
     Raises ConfigError for an unknown strategy of scikit-activeml.

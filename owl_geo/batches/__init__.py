@@ -1,6 +1,7 @@
 """The file that goes from the run to annotators and back: written once, edited in QGIS, read."""
 
-from owl_geo.batches.answers import IssuedBatch, Notes, answers_of
+from owl_geo.batches.answers import Beside, IssuedBatch, Notes, answers_of, noticed_in
+from owl_geo.batches.grid import grid_info
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
 from owl_geo.batches.style import batch_style
 from owl_geo.batches.team import dealt, n_shared
@@ -9,13 +10,16 @@ from owl_geo.batches.writing import write_batch
 __all__ = [
     "BatchFile",
     "BatchTable",
+    "Beside",
     "IssuedBatch",
     "Notes",
     "answers_of",
     "batch_style",
     "count_answers",
     "dealt",
+    "grid_info",
     "n_shared",
+    "noticed_in",
     "read_batch",
     "read_table",
     "write_batch",

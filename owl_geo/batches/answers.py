@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -19,7 +20,7 @@ from owl_geo.batches.reading import BatchFile, some
 from owl_geo.errors import BatchError, brief
 from owl_geo.ground.projections import transformer
 from owl_geo.ground.vector import repaired
-from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
+from owl_geo.schema import NOTICED, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer, AnyArray
 
 _log = logging.getLogger("owl_geo")
@@ -40,12 +41,32 @@ class IssuedBatch:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Patches of the pool that are in no batch here, but that somebody noticed and answered."""
+
+    footprints: gpd.GeoSeries  # indexed by patch_id
+    held_out: Collection[str]  # those that test the model, whose answers are left out
+
+
+NOTHING_BESIDE = Beside(gpd.GeoSeries([], index=pd.Index([], dtype=object)), frozenset())
+
+
+@dataclass(frozen=True)
 class Notes:
     """What to report about a batch besides its answers."""
 
     unanswered: int  # rows without a label
     unstamped: int  # answers without a time of their own, which got the time of ingestion
     edited: tuple[str, ...]  # patches whose polygon was moved or redrawn
+    noticed: int = 0  # answers to patches that are not in the batch
+    held_out: int = 0  # answers to patches that test the model; left out
+    replaced: int = 0  # answers that others replaced, the first of all
+
+
+def noticed_in(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
+    """Return the answered patches that somebody added to a batch; those of no batch here."""
+    rows = batch.answers[_is_noticed(batch.answers, run_batches)]
+    return [str(patch) for patch in rows["patch_id"][rows["label"].map(_text) != ""]]
 
 
 def answers_of(
@@ -55,27 +76,33 @@ def answers_of(
     classes: Sequence[str],
     default_annotator: str,
     now: datetime,
+    beside: Beside = NOTHING_BESIDE,
 ) -> tuple[list[Answer], Notes]:
     """Check a batch against the run and return its answers, in the order of the file.
 
+    Answers that others replaced come first. Rows that somebody added, without a rank, are answers
+    to the patches ``beside``, in the batch ``noticed``; without a label they are nothing.
     A missing ``labelled_at`` becomes ``now`` (aware); a missing annotator becomes the one that the
     part of the batch is for, or else ``default_annotator``. Times are kept in UTC to the second, as
     in ``2026-01-31T12:00:00Z``. The round is the one recorded in the run. A redrawn polygon only
-    causes a warning. Raises BatchError for a batch of another run, a patch that is not in the
-    batch, a label that is not one of the run's, or an invalid time.
+    causes a warning. Raises BatchError for a batch of another run, a patch that is neither in
+    the batch nor beside it, a label that is not one of the run's, or an invalid time.
     """
-    rows = batch.answers
     _check_batches(batch, run_batches)
-    _check_patches(batch, run_batches)
-    edited = _edited(batch, run_batches)
+    given = _given(batch, run_batches)
+    _check_patches(batch.path, given, run_batches, beside)
+    edited = _edited(batch, given, run_batches, beside)
     if edited:
         _log.warning(
             "%s: the polygon of %s was edited; the original footprint is used",
             batch.path,
             some(edited),
         )
-    answered = rows[rows["label"].map(_text) != ""]
+    answered = given[given["label"].map(_text) != ""]
     answered = answered.assign(label=answered["label"].map(str))
+    is_tested = answered["noticed"] & answered["patch_id"].isin(list(beside.held_out))
+    held_out = int((is_tested & ~answered["replaced"]).sum())
+    answered = answered[~is_tested]
     pairs = zip(answered["patch_id"], answered["label"], strict=True)
     check_labels(batch.path, pairs, (*classes, *RESERVED_LABELS))
     ingested_at = now.astimezone(UTC).strftime(TIME_FORMAT)
@@ -88,15 +115,45 @@ def answers_of(
                 label=row.label,
                 annotator=_text(row.annotator) or _text(batch.annotator) or default_annotator,
                 labelled_at=stamp or ingested_at,
-                batch_id=row.batch_id,
+                batch_id=NOTICED if row.noticed else row.batch_id,
                 round=run_batches[row.batch_id].round,
                 comment=_text(row.comment) or None,
                 stamped=stamp is not None,
             )
         )
     _warn_of_future(batch, answers, now)
-    unstamped = sum(not answer.stamped for answer in answers)
-    return answers, Notes(len(rows) - len(answered), unstamped, tuple(edited))
+    is_new = ~answered["replaced"]
+    notes = Notes(
+        unanswered=int((~given["noticed"] & (given["label"].map(_text) == "")).sum()),
+        unstamped=sum(not answer.stamped for answer in answers),
+        edited=tuple(edited),
+        noticed=int((answered["noticed"] & is_new).sum()),
+        held_out=held_out,
+        replaced=int(answered["replaced"].sum()),
+    )
+    return answers, notes
+
+
+def _given(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> gpd.GeoDataFrame:
+    """Return the rows of a batch, but those that were noticed and not answered.
+
+    Before them come the answers that others replaced. ``noticed`` and ``replaced`` are booleans.
+    """
+    rows = batch.answers.assign(noticed=_is_noticed(batch.answers, run_batches), replaced=False)
+    where = ["patch_id", "batch_id", "round", "noticed", "geometry"]
+    before = batch.replaced.merge(rows[where], on="patch_id").assign(replaced=True)
+    if len(before):
+        rows = gpd.GeoDataFrame(pd.concat([before, rows], ignore_index=True), geometry="geometry")
+    return rows[~rows["noticed"] | (rows["label"].map(_text) != "")]
+
+
+def _is_noticed(rows: pd.DataFrame, run_batches: Mapping[str, IssuedBatch]) -> pd.Series:
+    """Return which rows somebody added, for patches that are not in their batch."""
+    own = [
+        batch in run_batches and patch in run_batches[batch].footprints.index
+        for patch, batch in zip(rows["patch_id"], rows["batch_id"], strict=True)
+    ]
+    return rows["noticed"] & ~np.array(own, dtype=bool)
 
 
 def _warn_of_future(batch: BatchFile, answers: Sequence[Answer], now: datetime) -> None:
@@ -129,29 +186,41 @@ def _check_batches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> 
         )
 
 
-def _check_patches(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> None:
-    for batch_id, rows in batch.answers.groupby("batch_id", sort=False):
+def _check_patches(
+    path: Path,
+    given: gpd.GeoDataFrame,
+    run_batches: Mapping[str, IssuedBatch],
+    beside: Beside,
+) -> None:
+    for batch_id, rows in given.groupby("batch_id", sort=False):
         own = rows["patch_id"].isin(run_batches[batch_id].footprints.index)
-        if not own.all():
-            foreign = some(rows["patch_id"][~own].tolist())
+        known = own | (rows["noticed"] & rows["patch_id"].isin(beside.footprints.index))
+        if not known.all():
+            foreign = rows[~known]
+            names = some(foreign["patch_id"].tolist())
+            whose = "the run" if foreign["noticed"].all() else f"batch {batch_id!r}"
             raise BatchError(
-                f"{batch.path}: not among the patches of batch {batch_id!r}: {foreign}",
-                remedy="remove them",
+                f"{path}: not among the patches of {whose}: {names}", remedy="remove them"
             )
 
 
-def _edited(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
+def _edited(
+    batch: BatchFile,
+    given: gpd.GeoDataFrame,
+    run_batches: Mapping[str, IssuedBatch],
+    beside: Beside,
+) -> list[str]:
     """Return the patches whose polygon differs from the run's own footprint."""
     edited: list[str] = []
-    for batch_id, rows in batch.answers.groupby("batch_id", sort=False):
-        footprints = run_batches[batch_id].footprints
+    for (batch_id, noticed), rows in given.groupby(["batch_id", "noticed"], sort=False):
+        footprints = beside.footprints if noticed else run_batches[batch_id].footprints
         own = footprints.loc[rows["patch_id"]]
         drawn = _drawn(batch, rows.geometry.to_numpy(), own.crs)
         apart = shapely.area(shapely.symmetric_difference(drawn, own.to_numpy()))
         # NaN, for a polygon that was removed, counts as edited
         same = np.asarray(apart <= _EDITED_SHARE * shapely.area(own.to_numpy()))
         edited += rows["patch_id"][~same].tolist()
-    return edited
+    return list(dict.fromkeys(edited))
 
 
 def _drawn(batch: BatchFile, polygons: AnyArray, crs: CRS | None) -> AnyArray:

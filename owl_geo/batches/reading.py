@@ -35,7 +35,9 @@ class BatchFile:
     """The content of a batch GeoPackage at the moment of reading.
 
     ``answers`` has a row per patch, answered or not: patch_id, label, annotator, comment,
-    labelled_at, batch_id (text or None), round, and geometry in ``crs``.
+    labelled_at, batch_id (text or None), round, noticed (whether it has no rank, since somebody
+    added it), and geometry in ``crs``. ``replaced`` has the first five of these columns: answers to
+    the same patches that somebody else replaced.
     """
 
     path: Path
@@ -44,11 +46,14 @@ class BatchFile:
     annotator: str | None  # for whom this part of a team's batch is
     crs: CRS | None
     answers: gpd.GeoDataFrame
+    replaced: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class BatchTable:
     """Everything that the run wrote into a batch, in the order of the file, for display elsewhere.
+
+    Rows that were added since are left out.
 
     ``kinds`` has the SQL type of every attribute except those that annotators fill in: text,
     bigint, double precision or boolean. ``rows`` are their values, None where null.
@@ -81,7 +86,7 @@ def read_table(path: Path) -> BatchTable:
             names = ", ".join(gpkg.quoted(name) for name in (gpkg.FEATURE_ID, geometry, *kinds))
             rows = connection.execute(
                 f"SELECT {names} FROM {gpkg.quoted(schema.BATCH_LAYER)}"  # noqa: S608 - quoted names
-                f" ORDER BY {gpkg.FEATURE_ID}"
+                f" WHERE rank IS NOT NULL ORDER BY {gpkg.FEATURE_ID}"
             ).fetchall()
             return BatchTable(
                 info=_info(connection, path),
@@ -201,13 +206,18 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
             )
     geometry, srs_id = gpkg.geometry_column(connection, layer)
     names = ", ".join(gpkg.quoted(name) for name in (*_READ_COLUMNS, geometry))
+    # what another program exported may lack the ranks
+    names += ", rank IS NULL" if "rank" in columns else ", 0"
     rows = connection.execute(
         f"SELECT {names} FROM {gpkg.quoted(layer)}"  # noqa: S608 - names are quoted
     ).fetchall()
     _check_text(path, rows)
-    table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry"], dtype=object)
+    table = pd.DataFrame(rows, columns=[*_READ_COLUMNS, "geometry", "noticed"], dtype=object)
+    table["noticed"] = table["noticed"].astype(bool)
     crs = gpkg.crs_of(connection, srs_id)
     table["geometry"] = gpkg.from_blobs(table["geometry"].tolist())
+    is_replaced = _is_replaced(table)
+    rest = table[~is_replaced].reset_index(drop=True)
     info = _info(connection, path)
     return BatchFile(
         path=path,
@@ -215,8 +225,15 @@ def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:
         positive=info.get("positive"),
         annotator=info.get(schema.BATCH_INFO_ANNOTATOR),
         crs=crs,
-        answers=gpd.GeoDataFrame(table, geometry="geometry", crs=crs),
+        answers=gpd.GeoDataFrame(rest, geometry="geometry", crs=crs),
+        replaced=table.loc[is_replaced, list(_READ_COLUMNS[:5])],
     )
+
+
+def _is_replaced(table: pd.DataFrame) -> pd.Series:
+    """Return which rows are answers that stand beside that of their patch's own row."""
+    further = table["noticed"] & table["geometry"].isna()
+    return further & table["patch_id"].isin(table["patch_id"][~further])
 
 
 def _batch_layer(connection: sqlite3.Connection, layers: Sequence[str]) -> str | None:

@@ -15,7 +15,6 @@ from owl_geo.disk.gpkg import FEATURE_ID
 _VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down stores null
 _NOT_ANSWERED = "(not answered)"
 _BRIGHT = "#FFFFFF"
-_HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
 
 _ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last one only in a database
 _ALIASES = {
@@ -38,7 +37,10 @@ def batch_style(
 ) -> str:
     """Return the QML of a batch whose attributes are ``columns``, in the order of the file."""
     qgis = qml.root()
-    qgis.append(_renderer(classes))
+    qgis.append(
+        # frames that show on light and dark ground
+        qml.by_label(classes, [qml.frame("#000000", 0.65), qml.frame(_BRIGHT, 0.4)])
+    )
     qgis.append(_editors(classes))
     why = {column.name: column.title.format(positive=positive) for column in schema.WHY_COLUMNS}
     aliases = {**_ALIASES, **why}
@@ -55,48 +57,6 @@ def batch_style(
     ET.SubElement(qgis, "previewExpression").text = title
     ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
     return ET.tostring(qgis, encoding="unicode")
-
-
-# --- symbols --------------------------------------------------------------------------------------
-
-
-def _renderer(classes: tuple[str, ...]) -> ET.Element:
-    renderer = ET.Element(
-        "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", enableorderby="0"
-    )
-    categories = ET.SubElement(renderer, "categories")
-    symbols = ET.SubElement(renderer, "symbols")
-
-    def add(value: str, legend: str, *layers: ET.Element) -> None:
-        number = str(len(symbols))
-        ET.SubElement(
-            categories, "category", value=value, label=legend, symbol=number, render="true"
-        )
-        symbol = ET.SubElement(symbols, "symbol", name=number, type="fill", alpha="1")
-        symbol.extend(layers)
-
-    colours = schema.label_colours(classes)
-    for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
-        again = position // len(schema.CLASS_COLOURS) if name in classes else 0
-        fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
-        add(name, name, fill, qml.frame("#000000", 1.2), qml.frame(colours[name], 0.9))
-    # QGIS shows null, and any value without a category, in the category of the empty value
-    add(
-        "",
-        "not answered",
-        _fill(_BRIGHT, "no"),
-        qml.frame("#000000", 0.65),
-        qml.frame(_BRIGHT, 0.4),
-    )
-    return renderer
-
-
-def _fill(colour: str, hatch: str) -> ET.Element:
-    """Return a tint that lets imagery through, or a hatch where the colours repeat."""
-    alpha = 50 if hatch == "solid" else 255
-    return qml.symbol_layer(
-        "SimpleFill", {"color": qml.rgba(colour, alpha), "style": hatch, "outline_style": "no"}
-    )
 
 
 # --- the form -------------------------------------------------------------------------------------

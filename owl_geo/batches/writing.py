@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -54,6 +55,7 @@ def write_batch(
     patch_size: int | None = None,
     scenes: Sequence[ShownScene] = (),
     views: Sequence[ShownRaster] = (),
+    grid: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
@@ -61,8 +63,9 @@ def write_batch(
     null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
     and footprints as geometry. ``annotator`` is the person whom the file is for; for QGIS to show
     are the ``patch_size`` in pixels, the ``scenes`` of the patches, and ``views``, further rasters
-    of the ground. The file appears whole or not at all. Raises
-    BatchError if the path exists or cannot be written, or if the patches do not make a batch.
+    of the ground; ``grid`` says what other patches there are, as ``grid_info`` does. The file
+    appears whole or not at all. Raises BatchError if the path exists or cannot be written, or if
+    the patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
@@ -84,7 +87,10 @@ def write_batch(
         gpkg.add_style(
             connection, schema.BATCH_LAYER, style, name="owl-geo batch", about="coloured by label"
         )
-        _add_info(connection, json.dumps(info, ensure_ascii=False))
+        _add_metadata_tables(connection)
+        _add_metadata(connection, schema.BATCH_INFO_URI, info)
+        if grid is not None:
+            _add_metadata(connection, schema.GRID_URI, grid)
         if scenes:
             ways = [_scene_row(scene) for scene in scenes]
             gpkg.add_attributes(connection, schema.SCENES_TABLE, schema.SCENES_COLUMNS, ways)
@@ -172,7 +178,7 @@ def _shown(raster: ShownRaster | ShownScene) -> tuple[str, str, str]:
     return "\n".join(raster.paths), bands, stretch
 
 
-def _add_info(connection: sqlite3.Connection, info: str) -> None:
+def _add_metadata_tables(connection: sqlite3.Connection) -> None:
     for statement in _METADATA_TABLES.split(";\n")[:-1]:
         connection.execute(statement)
     connection.executemany(
@@ -180,10 +186,13 @@ def _add_info(connection: sqlite3.Connection, info: str) -> None:
         " 'http://www.geopackage.org/spec120/#extension_metadata', 'read-write')",
         [("gpkg_metadata",), ("gpkg_metadata_reference",)],
     )
+
+
+def _add_metadata(connection: sqlite3.Connection, uri: str, values: Mapping[str, Any]) -> None:
     row = connection.execute(
         "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata)"
         " VALUES ('dataset', ?, ?, ?)",
-        (schema.BATCH_INFO_URI, schema.BATCH_INFO_MIME, info),
+        (uri, schema.BATCH_INFO_MIME, json.dumps(values, ensure_ascii=False)),
     )
     connection.execute(
         "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id)"

@@ -49,9 +49,18 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
 def stored_line(done: Ingested) -> str:
     """Return in one line what was stored from a file with answers."""
     counts = ", ".join(f"{n} {label}" for label, n in sorted(done.counts.items()))
-    elsewhere = f", {done.elsewhere} on ground of no patch here" if done.elsewhere else ""
+    more = "".join(
+        f", {n} {what}"
+        for n, what in (
+            (done.elsewhere, "on ground of no patch here"),
+            (done.replaced, "replaced by somebody else"),
+            (done.held_out, "left out because they test the model"),
+        )
+        if n
+    )
+    noticed = f" ({done.noticed} noticed beside the batch)" if done.noticed else ""
     return (
-        f"{done.path}: {counts or 'no answers'}, {done.unanswered} unanswered{elsewhere}; "
+        f"{done.path}: {counts or 'no answers'}{noticed}, {done.unanswered} unanswered{more}; "
         f"{done.new} new, {done.unchanged} known before"
     )
 

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from owl_geo.cli import cube, flags, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+from owl_geo.cli.ingest import login_name
 from owl_geo.cli.logs import duration
 from owl_geo.settings.choices import MODELS
 
@@ -84,6 +85,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     time: str | None
     crs: str | None
     osm: str | None
+    examples: str | None
     oracle: str | None
     oracle_column: str | None
     oracle_values: tuple[str, ...]
@@ -158,13 +160,18 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     metavar="NAME=PATH[,PATH...]",
     shell_complete=opt.files,
     help="Further rasters of the same ground, such as an earlier date (before='2019/*.SAFE'), "
-    "radar or terrain: the model sees them, and what changed in bands that the scenes have too. "
-    "Repeat for more views.",
+    "radar or terrain, for the model too. Repeat for more.",
 )
 @click.option(
     "--osm",
     shell_complete=opt.files,
     help="An OSM extract, or FILE|layername=NAME; adds ready-made concepts.",
+)
+@click.option(
+    "--examples",
+    metavar="SITES",
+    shell_complete=opt.files,
+    help="Known targets (points, lines or polygons): the first batch is what is most like them.",
 )
 @click.option(
     "--oracle",
@@ -245,7 +252,9 @@ def init(
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])
         if dry_run:
-            return _preview(run_path, settings, failed, why, overwrite=overwrite)
+            return _preview(
+                run_path, settings, failed, why, overwrite=overwrite, examples=options.examples
+            )
         with cluster_.opened(cluster) as workers:
             summary = verb.init(
                 run_path,
@@ -254,6 +263,8 @@ def init(
                 on_error=options.on_error,
                 workers=workers,
                 report=opt.progress,
+                examples=options.examples,
+                annotator=login_name(),
             )
         summary = replace(summary, failed=(*failed, *summary.failed))
     return _print(summary, run_path, why)
@@ -284,11 +295,15 @@ def _preview(
     why: str,
     *,
     overwrite: bool,
+    examples: str | None,
 ) -> int:
     """Print what init would do."""
     from owl_geo.sources.scenes import crs_text
     from owl_geo.verbs import preview as preview_
+    from owl_geo.verbs.examples import check_examples
 
+    if examples is not None:
+        check_examples(examples, settings)
     now = preview_.preview(run_path, settings, overwrite=overwrite)
     grids = list(now.grids.values())
     first = grids[0]
@@ -314,6 +329,7 @@ def _preview(
             "Patches",
             f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}{twice}",
         ),
+        *([("Examples", examples)] if examples else []),
         ("Concepts", made or "none; --osm FILE or --config FILE adds some"),
         ("Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"),
         ("Time", f"about: {times}"),
@@ -363,6 +379,7 @@ def _print(summary: Summary, run_path: Path, why: str) -> int:
         ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
         ("Concepts", summary.concepts),
         ("Truth", summary.truth),
+        ("Examples", summary.examples),
     ]
     click.echo("Bands:")
     click.echo(f"  {', '.join(summary.bands)}")
@@ -422,7 +439,7 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
 
 
 # Parameters that apply only to a source with a location on Earth.
-_OF_EARTH = ("views", "osm", "oracle", "oracle_column", "oracle_values", "oracle_share")
+_OF_EARTH = ("views", "osm", "examples", "oracle", "oracle_column", "oracle_values", "oracle_share")
 
 
 def _refuse_others(

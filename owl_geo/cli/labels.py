@@ -54,28 +54,88 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     click.echo(f"{path}: {len(table)} {'labels' if consensus else 'answers'}")
 
 
+def _meanings(
+    _ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Return the label that each value means, of ``3=present,1=absent``; None if none is given."""
+    meanings: dict[str, str] = {}
+    for pair in (pair for text in texts for pair in text.split(",")):
+        value, equals, label = (part.strip() for part in pair.rpartition("="))
+        if not (value and equals and label):
+            raise click.BadParameter(f"{pair!r} is not VALUE=NAME, such as 3=present")
+        if meanings.setdefault(value, label) != label:
+            raise click.BadParameter(f"{value!r} means both {meanings[value]!r} and {label!r}")
+    return meanings or None
+
+
 @labels.command(
     "import",
     cls=opt.Command,
-    epilog="Example: owl-geo labels import RUN answers.csv",
-    short_help="Import answers from another run or a table.",
+    epilog="Example: owl-geo labels import RUN sites.gpkg --label present",
+    short_help="Import known sites, or answers from another run or a table.",
 )
 @opt.run_folder
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE")
+@click.option("--label", metavar="NAME", help="What the sites show.  [the class searched for]")
+@click.option("--column", metavar="NAME", help="The attribute that holds what each site shows.")
+@click.option(
+    "--values",
+    multiple=True,
+    callback=_meanings,
+    metavar="VALUE=NAME,...",
+    help="What values of the column, or of a raster, mean.",
+)
+@click.option(
+    "--share",
+    type=float,
+    help="Share of a patch that a polygon or a raster's class must cover to answer it.  [0.5]",
+)
+@click.option(
+    "--crs", metavar="CRS", help="The CRS of a file that names none, for example EPSG:32617."
+)
 @click.option("--annotator", help="Who answered, if the file does not say.  [your login name]")
 @opt.common
-def import_(run_path: Path, path: Path, annotator: str | None) -> None:
-    """Import answers from a GeoPackage (layer labels) or a CSV.
+def import_(
+    run_path: Path,
+    path: str,
+    label: str | None,
+    column: str | None,
+    values: dict[str, str] | None,
+    share: float | None,
+    crs: str | None,
+    annotator: str | None,
+) -> None:
+    """Import known sites, or answers from a GeoPackage (layer labels) or a CSV with patch_id.
 
-    The file needs the columns patch_id and label; annotator, labelled_at, batch_id, round and
-    comment are optional. Importing a file twice changes nothing, and an error stores nothing. For
-    labelled batches, use `owl-geo ingest`.
+    Sites are points, lines or polygons in any vector format and any CRS, FILE or
+    FILE|layername=NAME, or a CSV with coordinates (lon and lat, x and y, WKT). A point answers the
+    patch it lies in, a line those it crosses, a polygon those it covers by --share; a smaller
+    polygon answers the patch that holds its centre. Where patches overlap, the nearest answers.
+
+    In a raster of classes, --values says what its values mean, such as 3=present,1=absent. Each
+    answers the patches of which it covers --share.
+
+    A file of answers needs the columns patch_id and label; annotator, labelled_at, batch_id, round
+    and comment are optional. For labelled batches, use `owl-geo ingest`.
+
+    Importing a file twice changes nothing, and an error stores nothing.
     """
     from owl_geo.run_folder.folder import Run
     from owl_geo.verbs.ingest import import_answers
 
-    done = import_answers(Run(run_path), path, annotator=annotator or login_name())
+    done = import_answers(
+        Run(run_path),
+        path,
+        annotator=annotator or login_name(),
+        label=label,
+        column=column,
+        values=values,
+        share=share,
+        crs=crs,
+    )
     click.echo(stored_line(done))
+    for line in [] if done.placed is None else done.placed.lines():
+        click.echo(line)
 
 
 @labels.command(

@@ -67,8 +67,18 @@ def largest_class(
     return winner
 
 
+def shares_of_each(
+    footprints: AnyArray, polygons: AnyArray, codes: IntArray, n_codes: int
+) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Return position of the footprint, code and share wherever a code covers any, each ``(k,)``.
+
+    As ``class_shares`` does, without the table, which has no room where every polygon has a code.
+    """
+    return _shares(footprints, polygons, codes, n_codes)
+
+
 class PolygonLayer:
-    """Coded polygons of a layer, brought to one scene after another.
+    """Coded polygons of a layer, brought to one scene after another; ``near`` also takes others.
 
     Args:
         polygons: shapely geometries ``(m,)``.

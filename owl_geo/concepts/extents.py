@@ -40,16 +40,7 @@ def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) 
     LayerError, with both extents in longitude and latitude, where no patch touches the extent,
     unless these patches are ``a_part`` of a pool whose others may.
     """
-    overlaps = [_overlap(extent, scene.windows) for scene in pool.scenes]
-    touching = np.concatenate([touches for _, touches in overlaps])
-    if not touching.any() and not a_part:
-        raise LayerError(
-            f"{layer_name} covers none of the scenes: it spans {extent} in longitude and latitude, "
-            f"the patches {_pool_text(pool)}",
-            remedy="use a layer that covers the scenes",
-        )
-    warn_if_inaccurate(layer_name, extent.crs, [scene.windows for scene in pool.scenes])
-    share = float(np.concatenate([shares for shares, _ in overlaps]).mean())
+    share = float(check_touches(layer_name, extent, pool, a_part=a_part).mean())
     if share < 0.9995:
         _log.warning(
             "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
@@ -59,6 +50,22 @@ def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) 
             extent,
         )
     return share
+
+
+def check_touches(
+    layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False
+) -> NDArray[np.float64]:
+    """Return the share of each patch within a layer's extent, ``(n,)``; raise as ``check`` does."""
+    overlaps = [_overlap(extent, scene.windows) for scene in pool.scenes]
+    touching = np.concatenate([touches for _, touches in overlaps])
+    if not touching.any() and not a_part:
+        raise LayerError(
+            f"{layer_name} covers none of the scenes: it spans {extent} in longitude and latitude, "
+            f"the patches {_pool_text(pool)}",
+            remedy="use a layer that covers the scenes",
+        )
+    warn_if_inaccurate(layer_name, extent.crs, [scene.windows for scene in pool.scenes])
+    return np.concatenate([shares for shares, _ in overlaps])
 
 
 def touched_scenes(extent: Extent, pool: Pool) -> set[str]:

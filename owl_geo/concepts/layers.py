@@ -12,6 +12,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from pyproj import CRS
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import read_osm
@@ -40,6 +41,15 @@ class Layer:
     is_osm: bool = False
 
 
+@dataclass(frozen=True)
+class CrsOption:
+    """The option of a command that names a CRS, with an example of it for messages."""
+
+    name: str
+    example: str
+    crs: CRS | None  # as given
+
+
 def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
     """Read a vector layer: geometries and one column per key, with its CRS.
 
@@ -51,11 +61,16 @@ def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.Geo
     return load(settings, keys).features
 
 
-def load(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
-    """Read a layer as ``read_layer`` does, with its extent and the names of its attributes."""
+def load(
+    settings: LayerSettings, keys: Collection[str] | None, option: CrsOption | None = None
+) -> Layer:
+    """Read a layer as ``read_layer`` does, with its extent and the names of its attributes.
+
+    A person may have named the CRS of a file that has none with an ``option``.
+    """
     if is_osm(settings.path):
         return _load_osm(settings, keys)
-    return _load_table(settings, keys)
+    return _load_table(settings, keys, option)
 
 
 def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
@@ -73,7 +88,9 @@ def _load_osm(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     return Layer(features, Extent(features.crs, bounds), tuple(keys), is_osm=True)
 
 
-def _load_table(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
+def _load_table(
+    settings: LayerSettings, keys: Collection[str] | None, option: CrsOption | None
+) -> Layer:
     check_is_file(settings.path, LayerError)
     try:
         layer = _layer_name(settings)
@@ -82,6 +99,10 @@ def _load_table(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
         if owl_toml.is_local(settings.path) and not Path(settings.path).exists():
             raise LayerError(
                 f"{settings.path} does not exist", remedy=where_instead(settings.path)
+            ) from error
+        if Path(settings.path).is_dir():
+            raise LayerError(
+                f"{settings.path} is a folder", remedy="name the file in it"
             ) from error
         raise LayerError(
             f"cannot read the layer {_described(settings)}: {reason(error)}",
@@ -96,11 +117,22 @@ def _load_table(settings: LayerSettings, keys: Collection[str] | None) -> Layer:
     field_of = {key: field for key, field in columns.items() if field is not None}
     without_field = [key for key in columns if key not in field_of]
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
-    raw = _read(settings, layer, sorted(read))
+    crs = None if option is None else option.crs
+    raw = _read(settings, layer, sorted(read), crs)
+    if raw.crs is None and option is not None:
+        raise LayerError(
+            f"{_described(settings)} has no CRS",
+            remedy=f"name it, for example with {option.name} {option.example}",
+        )
     if raw.crs is None:
         raise LayerError(
             f"{_described(settings)} has no CRS",
             remedy="assign one, for example with ogr2ogr -a_srs",
+        )
+    if option is not None and crs is not None and not raw.crs.equals(crs, ignore_axis_order=True):
+        raise LayerError(
+            f"{_described(settings)} has a CRS of its own, {raw.crs.name}, not {crs.name}",
+            remedy=f"leave out {option.name}",
         )
     fault = leads_nowhere(raw.crs)
     if fault:
@@ -154,8 +186,10 @@ def _is_csv(path: str) -> bool:
     return path.lower().endswith((".csv", ".tsv"))
 
 
-def _read(settings: LayerSettings, layer: str, columns: list[str]) -> gpd.GeoDataFrame:
-    options = {"layer": layer, "columns": columns, "force_2d": True}
+def _read(
+    settings: LayerSettings, layer: str, columns: list[str], crs: CRS | None
+) -> gpd.GeoDataFrame:
+    options = {"layer": layer, "columns": columns, "force_2d": True, "crs": crs}
     try:
         try:
             return read_table(settings.path, **options)

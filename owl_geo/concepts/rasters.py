@@ -19,7 +19,7 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
-from owl_geo.ground.raster import AlignedRaster, open_layer
+from owl_geo.ground.raster import AlignedRaster, open_layer, values_of
 from owl_geo.ground.raster import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
@@ -27,6 +27,7 @@ from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
 
 _PIXELS_AT_ONCE = 8_000_000
+_SHOWN = 20  # how many values of a raster a message lists
 _MOST_REFINED = 8  # at most 64 samples represent one pixel of the scene
 
 
@@ -87,6 +88,17 @@ def class_shares_of_raster(
         for i, value in enumerate(values):
             shares[members, i] = ((pixels == value) & valid).sum(axis=1) / np.maximum(counts, 1)
     return shares, valid_share
+
+
+def values_there(path: str) -> str:
+    """Return which values a raster has, for a message; of a sample where it is large."""
+    values = values_of(path)
+    if len(values) == 0:
+        return "it has no data"
+    shown = [f"{value:.0f}" if value == np.trunc(value) else f"{value:g}" for value in values]
+    if len(values) > _SHOWN:
+        return f"it has {len(values)} values, {shown[0]} to {shown[-1]}"
+    return f"it has {', '.join(shown)}"
 
 
 def is_scaled(path: str, band: int = 1) -> bool:

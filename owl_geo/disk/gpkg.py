@@ -12,13 +12,14 @@ import shutil
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyogrio
 import shapely
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.disk.atomic import flush
+from owl_geo.disk.polygons import stream
 
 FEATURE_ID = "fid"
 GEOMETRY = "geom"
@@ -83,8 +85,7 @@ def create(
     rather than replace a file, OSError if the folder or the disk does not allow it, and
     ``sqlite3.Error`` from ``finish``.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        made = Path(folder) / "new.gpkg"
+    with _making(path, layer, len(frame), spatial_index, finish) as made:
         try:
             pyogrio.write_dataframe(
                 frame,
@@ -92,19 +93,58 @@ def create(
                 layer=layer,
                 driver="GPKG",
                 geometry_type="Polygon",
-                dataset_options={"VERSION": "1.3"},  # QGIS 3.22 warns about GDAL's newer default
-                layer_options={
-                    "FID": FEATURE_ID,
-                    "GEOMETRY_NAME": GEOMETRY,
-                    "SPATIAL_INDEX": "YES" if spatial_index else "NO",
-                },
+                **_options(spatial_index),
             )
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
             # GDAL quotes the SQL before the reason
             reason = " ".join(str(error).split()).rpartition("failed: ")[2]
             raise OSError(f"{reason} (is the disk full?)") from error
+
+
+def create_in_parts(
+    path: Path,
+    schema: pa.Schema,
+    parts: Iterable[pa.RecordBatch],
+    layer: str,
+    *,
+    crs: CRS,
+    n: int,
+    finish: Callable[[sqlite3.Connection], None] | None = None,
+) -> None:
+    """Write n polygons as ``create`` does, with a spatial index, from parts that come one by one.
+
+    ``schema`` and parts are those of ``polygons.write``. Raises as ``create`` does, and what making
+    the parts raises.
+    """
+    with _making(path, layer, n, True, finish) as made:
+        stream(made, schema, parts, crs=crs, driver="GPKG", layer=layer, **_options(True))
+
+
+def _options(spatial_index: bool) -> dict[str, dict[str, str]]:
+    return {
+        "dataset_options": {"VERSION": "1.3"},  # QGIS 3.22 warns about GDAL's newer default
+        "layer_options": {
+            "FID": FEATURE_ID,
+            "GEOMETRY_NAME": GEOMETRY,
+            "SPATIAL_INDEX": "YES" if spatial_index else "NO",
+        },
+    }
+
+
+@contextmanager
+def _making(
+    path: Path,
+    layer: str,
+    n: int,
+    spatial_index: bool,
+    finish: Callable[[sqlite3.Connection], None] | None,
+) -> Iterator[Path]:
+    """Yield where to write a layer of n features; check it, finish it and give it its name."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        made = Path(folder) / "new.gpkg"
+        yield made
         with closing(connect(made, "rw")) as connection:
-            _check_whole(connection, layer, len(frame), spatial_index)
+            _check_whole(connection, layer, n, spatial_index)
             if finish is not None:
                 connection.execute("BEGIN")
                 finish(connection)

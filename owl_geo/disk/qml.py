@@ -5,10 +5,13 @@ Text is passed as element text or attributes, so that a class may be called anyt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
+from owl_geo import schema
+
+_HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
 _VERSION = "3.22.0"  # the oldest QGIS that is supported
 
 
@@ -35,6 +38,43 @@ def frame(colour: str, width_mm: float) -> ET.Element:
             "joinstyle": "miter",
             "draw_inside_polygon": "1",
         },
+    )
+
+
+def by_label(classes: tuple[str, ...], not_answered: Sequence[ET.Element]) -> ET.Element:
+    """Return a renderer that gives each value of the column ``label`` its colour.
+
+    ``not_answered`` are the layers of the symbol of patches that have no label.
+    """
+    renderer = ET.Element(
+        "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", enableorderby="0"
+    )
+    categories = ET.SubElement(renderer, "categories")
+    symbols = ET.SubElement(renderer, "symbols")
+
+    def add(value: str, legend: str, *layers: ET.Element) -> None:
+        number = str(len(symbols))
+        ET.SubElement(
+            categories, "category", value=value, label=legend, symbol=number, render="true"
+        )
+        symbol = ET.SubElement(symbols, "symbol", name=number, type="fill", alpha="1")
+        symbol.extend(layers)
+
+    colours = schema.label_colours(classes)
+    for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
+        again = position // len(schema.CLASS_COLOURS) if name in classes else 0
+        fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
+        add(name, name, fill, frame("#000000", 1.2), frame(colours[name], 0.9))
+    # QGIS shows null, and any value without a category, in the category of the empty value
+    add("", "not answered", _fill("#FFFFFF", "no"), *not_answered)
+    return renderer
+
+
+def _fill(colour: str, hatch: str) -> ET.Element:
+    """Return a tint that lets imagery through, or a hatch where the colours repeat."""
+    alpha = 50 if hatch == "solid" else 255
+    return symbol_layer(
+        "SimpleFill", {"color": rgba(colour, alpha), "style": hatch, "outline_style": "no"}
     )
 
 

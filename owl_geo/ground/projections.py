@@ -34,10 +34,20 @@ _GEOCENTRIC = 2.0  # metres between geocentric datums
 _CELL = 0.1  # degrees; places are rounded to it
 
 
+class _Hashed(CRS):
+    """A CRS that is hashed once: pyproj writes its WKT each time, and the caches here hash much."""
+
+    def __hash__(self) -> int:
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = super().__hash__()
+        return int(known)
+
+
 @lru_cache(maxsize=1024)
 def crs_of(text: str) -> CRS:
     """Return the CRS that a code or WKT stands for."""
-    return CRS.from_user_input(text)
+    return _Hashed.from_user_input(text)
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,7 @@ import rasterio
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -383,6 +383,15 @@ def band_names(path: str) -> list[str]:
             for number, (text, colour) in enumerate(pairs, start=1)
             if colour != ColorInterp.alpha
         ]
+
+
+def tells_missing(path: str) -> bool:
+    """Return whether a raster of one band can tell missing pixels from others.
+
+    Raises LayerError where the raster cannot be opened or has no CRS.
+    """
+    with open_layer(path) as dataset:
+        return MaskFlags.all_valid not in dataset.mask_flag_enums[0]
 
 
 def value_shares(path: str, values: Collection[int]) -> dict[int, float]:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from owl_geo.ground.grid import to_xy
+from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
 from owl_geo.ground.windows import Points, PoolWindows, Windows
 from owl_geo.types import BoolArray, IntArray
@@ -30,8 +30,14 @@ _SOME = 1e-3  # of the smaller window: less than that is rounding
 _ROUNDING = 1e-6  # of a window
 
 _WIDEST_PLANE = 1e7  # metres: in a wider plane a place may have two positions
+_NODES = 8  # a side, of the polynomials that stand for the ground under a scene
+_CHEBYSHEV = -np.cos((np.arange(_NODES) + 0.5) * np.pi / _NODES)
+_BARYCENTRIC = (-1.0) ** np.arange(_NODES) * np.sin((np.arange(_NODES) + 0.5) * np.pi / _NODES)
+_TRIED = np.array([(-1.0, 1.0, -0.55, 0.1, 0.65), (-0.9, 0.95, 0.6, -0.15, -0.7)])  # in between
+_SMOOTH = 1e-6  # of a window: so near to the ground polynomials must be
+
 _CELL = 2.0  # edges of the largest window
-_PER_CELL = 16  # windows that are compared at once: what four scenes have in a cell
+_PER_CELL = 16  # windows: what four scenes have in a cell; so many are compared at once
 _FEWEST = 20_000  # windows that are compared at once, however few cells there are
 
 Vectors = NDArray[np.float64]  # (n, 2) in a plane, or (n, 3) in metres from the Earth's centre
@@ -85,6 +91,23 @@ class SharedGround:
         Those at ``rows`` are among them if another of ``rows`` shows their place.
         """
         return self._touching(self.crowded, np.intersect1d(rows, self.crowded), _HALF, others=True)
+
+    def shown_as(self, rows: IntArray, among: IntArray) -> IntArray:
+        """Return which of ``among`` shows the place of each of ``rows`` best, ``(k,)``.
+
+        It is of another scene; -1 where there is none.
+        """
+        best, most = np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows))
+        near, others = np.isin(rows, self.crowded), np.intersect1d(among, self.crowded)
+        if len(others) and near.any():
+            at, scene = np.flatnonzero(near), self.windows.scene
+            one, other = self._squares.take(rows[at]), self._squares.take(others)
+            for i, j in _pairs(one, other, _HALF):
+                differ = scene[rows[at[i]]] != scene[others[j]]
+                i, j = i[differ], j[differ]
+                shared = _share_of_larger(one.take(i), other.take(j))
+                _keep_best(best, most, at[i], others[j], shared)
+        return best
 
     def overlapping(self, rows: IntArray) -> BoolArray:
         """Return which windows share ground with another window at ``rows``, bool ``(n,)``."""
@@ -178,13 +201,22 @@ class _Squares:
         return cls((a + b + c + d) / 4, (b + c - a - d) / 2, (c + d - a - b) / 2)
 
     def take(self, rows: IntArray) -> _Squares:
-        return _Squares(self.centre[rows], self.right[rows], self.down[rows])
+        return _Squares(*(each.take(rows, axis=0) for each in (self.centre, self.right, self.down)))
 
     @cached_property
     def edge(self) -> NDArray[np.float64]:
         """The longer edge of each, ``(n,)``."""
         squared = (np.einsum("ni,ni->n", side, side) for side in (self.right, self.down))
         return np.asarray(np.sqrt(np.maximum(*squared)))
+
+    @cached_property
+    def width(self) -> NDArray[np.float64]:
+        """How wide each is across its longer edge, ``(n,)``."""
+        rr, rd, dd = (
+            np.einsum("ni,ni->n", *pair)
+            for pair in ((self.right,) * 2, (self.right, self.down), (self.down,) * 2)
+        )
+        return np.asarray(np.sqrt(rr * dd - rd * rd) / self.edge)
 
     @cached_property
     def cells(self) -> _Cells:
@@ -221,7 +253,7 @@ class _Cells:
     def of_points(self) -> IntArray:
         """Return the position in ``keys`` of each point's cell, ``(n,)``."""
         cell = np.empty(len(self.order), dtype=np.int64)
-        cell[self.order] = np.repeat(np.arange(len(self)), self._counts)
+        cell[self.order] = np.repeat(np.arange(len(self)), self.counts)
         return cell
 
     def neighbours(self) -> Pairs:
@@ -235,7 +267,8 @@ class _Cells:
         return np.concatenate(beside), np.concatenate(here)
 
     @cached_property
-    def _counts(self) -> IntArray:
+    def counts(self) -> IntArray:
+        """How many points lie in each cell, ``(c,)``."""
         return np.diff(self.starts, append=len(self.order))
 
     def where_several(self, kinds: IntArray) -> BoolArray:
@@ -262,12 +295,20 @@ def matching(windows: PoolWindows, corners: Points) -> IntArray:
     most = np.zeros(len(corners))
     for i, j in _pairs(squares, pool, _HALF):
         shared = _share_of_larger(squares.take(i), pool.take(j))
-        order = np.lexsort((j, -shared))
-        i, j, shared = i[order], j[order], shared[order]
-        first = np.unique(i, return_index=True)[1]
-        better = first[(shared[first] >= _HALF - _ROUNDING) & (shared[first] > most[i[first]])]
-        best[i[better]], most[i[better]] = j[better], shared[better]
+        enough = shared >= _HALF - _ROUNDING
+        _keep_best(best, most, i[enough], j[enough], shared[enough])
     return best
+
+
+def _keep_best(
+    best: IntArray, most: NDArray[np.float64], i: IntArray, j: IntArray, shared: NDArray[np.float64]
+) -> None:
+    """Let ``j`` be the best of each ``i`` with which it shares more than ``most`` so far."""
+    order = np.lexsort((j, -shared))
+    i, j, shared = i[order], j[order], shared[order]
+    first = np.unique(i, return_index=True)[1]
+    better = first[shared[first] > most[i[first]]]
+    best[i[better]], most[i[better]] = j[better], shared[better]
 
 
 def are_shown(windows: PoolWindows, corners: Points) -> BoolArray:
@@ -284,8 +325,8 @@ def share_a_plane(parts: Sequence[Windows]) -> bool:
     if len({part.grid.crs for part in parts}) > 1 or not all(p.crs.is_projected for p in parts):
         return False
     unit = parts[0].crs.axis_info[0].unit_conversion_factor if parts[0].crs.axis_info else 1.0
-    bounds = np.array([part.bounds() for part in parts])
-    wide = bounds[:, 2].max() - bounds[:, 0].min()
+    extents = np.array([bounds(part.grid) for part in parts])
+    wide = extents[:, 2].max() - extents[:, 0].min()
     return bool(wide * (unit or 1.0) < _WIDEST_PLANE)
 
 
@@ -299,15 +340,100 @@ def _in_plane(windows: Windows) -> Vectors:
 
 
 def _in_space(windows: Windows) -> Vectors:
-    """Return centres and edges, ``(3, n, 3)``, in metres from the Earth's centre."""
-    size = windows.patch_size
-    row, col = windows.row_off + size / 2, windows.col_off + size / 2
-    points = [(row, col), (row, col + size / 2), (row + size / 2, col)]
-    xy = np.concatenate([to_xy(windows.grid, *point) for point in points])
-    metres = metres_from_earth_centre(xy, windows.crs, windows.place).reshape(3, -1, 3)
+    """Return centres and edges, ``(3, n, 3)``, in metres from the Earth's centre.
+
+    Over one scene the position on Earth is so smooth a function of row and column that a polynomial
+    tells it, which is much quicker than a projection. Where it is not, all windows are projected.
+    """
+    if len(windows) > _NODES**2:
+        surface = _Surface.under(windows)
+        if surface is not None:
+            return surface.squares()
+    half = windows.patch_size / 2
+    row, col = windows.row_off + half, windows.col_off + half
+    points = ((row, col), (row, col + half), (row + half, col))
+    metres = np.stack([_metres(windows, *point) for point in points])
     with np.errstate(invalid="ignore"):  # infinite ones, beyond a pole
         metres[1:] = 2 * (metres[1:] - metres[0])
     return metres
+
+
+def _metres(
+    windows: Windows, row: NDArray[np.floating], col: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return pixels ``(k,)`` of a scene in metres from the Earth's centre, ``(k, 3)``."""
+    return metres_from_earth_centre(to_xy(windows.grid, row, col), windows.crs, windows.place)
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """The ground under the windows of a scene, as polynomials of row and column.
+
+    They pass through the ground at ``_NODES`` rows and as many columns, by barycentric
+    interpolation (Berrut and Trefethen 2004, SIAM Review 46: 501-517).
+    """
+
+    windows: Windows
+    rows: NDArray[np.float64]  # of the nodes, (k,), pixels
+    cols: NDArray[np.float64]
+    metres: NDArray[np.float64]  # of the nodes from the first one, by axis, (3, k, k)
+    first: NDArray[np.float64]  # of the nodes, (3,), metres from the Earth's centre
+
+    @classmethod
+    def under(cls, windows: Windows) -> _Surface | None:
+        """Return the polynomials, or None where they miss the ground between their nodes."""
+        both = windows.row_off, windows.col_off
+        rows, cols = (_between(offsets, windows.patch_size, _CHEBYSHEV) for offsets in both)
+        row, col = (
+            _between(offsets, windows.patch_size, at)
+            for offsets, at in zip(both, _TRIED, strict=True)
+        )
+        metres = _metres(
+            windows,
+            np.concatenate([np.repeat(rows, _NODES), row]),
+            np.concatenate([np.tile(cols, _NODES), col]),
+        )
+        if not np.isfinite(metres).all():  # beyond a pole
+            return None
+        first = metres[0].copy()
+        nodes, tried = np.split((metres - first).T, [_NODES**2], axis=1)
+        surface = cls(windows, rows, cols, nodes.reshape(3, _NODES, _NODES), first)
+        by_row, by_col = _weights(rows, row), _weights(cols, col)
+        found = (by_row @ surface.metres * by_col).sum(axis=2)
+        edges = np.linalg.norm(nodes[:, [1, _NODES]], axis=0)  # to the next nodes
+        edges *= windows.patch_size / np.array([cols[1] - cols[0], rows[1] - rows[0]])
+        return surface if np.abs(tried - found).max() <= _SMOOTH * edges.min() else None
+
+    def squares(self) -> Vectors:
+        """Return centres and edges of the windows, ``(3, n, 3)``."""
+        half = self.windows.patch_size / 2
+        row_offs, row = np.unique(self.windows.row_off, return_inverse=True)
+        col_offs, col = np.unique(self.windows.col_off, return_inverse=True)
+        by_row, by_col = _weights(self.rows, row_offs + half), _weights(self.cols, col_offs + half)
+        right = 2 * (_weights(self.cols, col_offs + 2 * half) - by_col)
+        down = 2 * (_weights(self.rows, row_offs + 2 * half) - by_row)
+        place = row * len(col_offs) + col
+        squares = np.empty((3, len(place), 3))
+        pairs = ((by_row, by_col), (by_row, right), (down, by_col))
+        for of_all, (rows, cols) in zip(squares, pairs, strict=True):
+            of_all.T[:] = (rows @ self.metres @ cols.T).reshape(3, -1).take(place, axis=1)
+        squares[0] += self.first
+        return squares
+
+
+def _between(offsets: IntArray, size: int, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the pixels that lie at -1 to 1 from the first to the last pixel of windows."""
+    first, end = float(offsets.min()), float(offsets.max() + size)
+    return first + (end - first) * (at + 1) / 2
+
+
+def _weights(nodes: NDArray[np.float64], at: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return what each Chebyshev node counts at each of r positions, ``(r, k)``."""
+    away = at[:, None] - nodes
+    hits = away == 0
+    counts = _BARYCENTRIC / np.where(hits, 1.0, away)
+    counts = np.where(hits.any(axis=1, keepdims=True), hits, counts)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -330,13 +456,23 @@ class _Ordered:
         taken[:n_stay] = True
         left = np.arange(n_stay, n)
         if self.have_gaps:
-            left = left[_first_of_each(self.squares)[n_stay:]]
+            left = left[~self._repeated()[n_stay:]]
         at_once = max(_FEWEST, _PER_CELL * len(self.squares.cells))
         for start in range(0, len(left), at_once):
             part = left[start : start + at_once]
             fresh = part[~self._show_places_of(part, np.flatnonzero(taken))]
             taken[fresh] = self._first_in_order(fresh)
         return taken
+
+    def _repeated(self) -> BoolArray:
+        """Return which windows show exactly what one before them shows, where many lie, ``(n,)``.
+
+        They could not be taken in any case: what keeps the first of them out keeps them out too.
+        """
+        repeated = np.zeros(len(self.squares), dtype=bool)
+        rows = np.flatnonzero(self.squares.cells.counts[self.squares.cells.of_points()] > _PER_CELL)
+        repeated[rows] = _repeat_another(self.squares.take(rows))
+        return repeated
 
     def _show_places_of(self, part: IntArray, others: IntArray) -> BoolArray:
         found = np.zeros(len(part), dtype=bool)
@@ -365,15 +501,12 @@ class _Ordered:
         return taken
 
 
-def _first_of_each(squares: _Squares) -> BoolArray:
-    """Return which windows show exactly what none before them shows, bool ``(n,)``.
-
-    The others could not be taken in any case: what keeps the first of them out keeps them out too.
-    """
-    grain = squares.edge[:, None] * 1e-3
+def _repeat_another(squares: _Squares) -> BoolArray:
+    """Return which windows show exactly what one before them shows, bool ``(n,)``."""
     with np.errstate(invalid="ignore"):
+        grain = np.nanmedian(squares.edge) * 1e-3 if len(squares) else 1.0
         corner = squares.centre - (squares.right + squares.down) / 2
-        exact = np.concatenate([squares.centre, corner], axis=1) / np.nanmedian(grain)
+        exact = np.concatenate([squares.centre, corner], axis=1) / grain
     codes = np.round(np.nan_to_num(exact, nan=-1.0)).astype(np.int64)
     mixed = np.zeros(len(codes), dtype=np.uint64)
     for column in codes.T:  # the hash only sorts them: whether they are alike is looked at below
@@ -384,7 +517,7 @@ def _first_of_each(squares: _Squares) -> BoolArray:
     np.minimum.at(first, group, np.arange(len(codes)))
     before = first[group]
     alike = (codes[before] == codes).all(axis=1) & np.isfinite(exact).all(axis=1)
-    return np.asarray((before == np.arange(len(codes))) | ~alike)
+    return np.asarray(alike & (before != np.arange(len(codes))))
 
 
 def _pairs(one: _Squares, other: _Squares | None, least: float) -> Iterator[Pairs]:
@@ -402,8 +535,8 @@ def _pairs(one: _Squares, other: _Squares | None, least: float) -> Iterator[Pair
         if alone and b < a:
             continue
         edges = one.edge[rows].max(), second.edge[columns].max()
-        # sharing a half, centres are no farther apart than the larger's half diagonal
-        reach = 0.75 * max(edges) if least >= _HALF else 0.71 * sum(edges)
+        narrowest = min(one.width[rows].min(), second.width[columns].min())
+        reach = _farthest(narrowest, max(edges)) if least >= _HALF else 0.71 * sum(edges)
         tree = KDTree(one.centre[rows], balanced_tree=False, compact_nodes=False)
         if alone and a == b:
             near = tree.query_pairs(reach, output_type="ndarray")
@@ -414,6 +547,16 @@ def _pairs(one: _Squares, other: _Squares | None, least: float) -> Iterator[Pair
             i, j = rows[near["i"]], columns[near["j"]]
         alike = _share_enough(one.take(i), second.take(j), least - _ROUNDING)
         yield i[alike], j[alike]
+
+
+def _farthest(narrowest: float, widest: float) -> float:
+    """Return how far apart the centres of windows that show the same place can be.
+
+    Half an edge if the windows are squares of one size, and half the diagonal of the larger at
+    most, since the centre of the smaller has to lie in it. In between this bound lies above what
+    random rectangles came to.
+    """
+    return (0.5 + 0.21 * (1 - narrowest / widest) + _ROUNDING) * widest
 
 
 def _by_size(squares: _Squares) -> dict[int, IntArray]:

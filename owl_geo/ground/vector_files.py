@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyogrio
 import shapely
+from pyproj import CRS
 
 _PARQUET = (".parquet", ".geoparquet", ".pq")
 _CSV = (".csv", ".tsv")
@@ -43,7 +44,8 @@ _DEGREES = (
     ("lng", "lat"),
     ("decimallongitude", "decimallatitude"),
 )
-_COORDINATES = (*_DEGREES, ("x", "y"), ("easting", "northing"))
+_UNTOLD = (("x", "y"),)  # degrees, or any other unit
+_COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry")
 
 
@@ -66,7 +68,9 @@ class _Source:
 
     path: str
     options: dict[str, str] = field(default_factory=dict)
-    degrees: tuple[str, str] | None = None  # the columns of a CSV with longitudes and latitudes
+    is_csv: bool = False
+    columns: tuple[str, str] | None = None  # of a CSV, those that hold a point
+    in_degrees: bool | None = None  # None where their names do not tell
 
 
 def list_layers(path: str) -> list[tuple[str, str | None]]:
@@ -101,18 +105,24 @@ def attributes(path: str, layer: str) -> Attributes:
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
 
 
-def read(path: str, *, columns: list[str] | None = None, **options: Any) -> gpd.GeoDataFrame:
+def read(
+    path: str, *, columns: list[str] | None = None, crs: CRS | None = None, **options: Any
+) -> gpd.GeoDataFrame:
     """Read a layer, with all attributes or some, as ``pyogrio.read_dataframe`` does.
 
-    Raises what ``vector.UNREADABLE`` names.
+    ``crs`` is that of a file that names none. Without it, the coordinates of a CSV are taken for
+    degrees where all of them can be. Raises what ``vector.UNREADABLE`` names.
     """
     if _is_parquet(path):
-        return _read_parquet(path, columns)
-    source = _source(path)
-    table = pyogrio.read_dataframe(source.path, columns=columns, **options, **source.options)
-    if source.degrees is not None:
-        return _placed(path, table, source.degrees)
-    return table
+        table = _read_parquet(path, columns)
+    else:
+        source = _source(path)
+        table = pyogrio.read_dataframe(source.path, columns=columns, **options, **source.options)
+        if source.is_csv and isinstance(table, gpd.GeoDataFrame):
+            table = _placed(path, table, source, crs)
+    if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
+        return table
+    return table.set_crs(crs)
 
 
 def _source(path: str) -> _Source:
@@ -136,28 +146,39 @@ def _csv(path: str) -> _Source:
     options = {"AUTODETECT_TYPE": "YES", "AUTODETECT_SIZE_LIMIT": "0"}
     for name in _WKT:
         if name in by_name:
-            return _Source(path, options | {"GEOM_POSSIBLE_NAMES": by_name[name]})
+            return _Source(path, options | {"GEOM_POSSIBLE_NAMES": by_name[name]}, is_csv=True)
     for x, y in _COORDINATES:
         if x in by_name and y in by_name:
             names = {"X_POSSIBLE_NAMES": by_name[x], "Y_POSSIBLE_NAMES": by_name[y]}
-            degrees = (by_name[x], by_name[y]) if (x, y) in _DEGREES else None
-            return _Source(path, options | names, degrees)
-    return _Source(path, options)
+            in_degrees = True if (x, y) in _DEGREES else None if (x, y) in _UNTOLD else False
+            return _Source(path, options | names, True, (by_name[x], by_name[y]), in_degrees)
+    return _Source(path, options, is_csv=True)
 
 
-def _placed(path: str, table: gpd.GeoDataFrame, columns: tuple[str, str]) -> gpd.GeoDataFrame:
-    """Return the points of a CSV in EPSG:4326; raises ValueError where they are not in degrees."""
-    x, y = columns
-    if table.geometry.isna().any():
+def _placed(
+    path: str, table: gpd.GeoDataFrame, source: _Source, crs: CRS | None
+) -> gpd.GeoDataFrame:
+    """Return what a CSV holds, with EPSG:4326 where it is in degrees and no other CRS is known.
+
+    Raises ValueError where columns do not hold the numbers that their names promise.
+    """
+    if source.columns is not None and table.geometry.isna().any():
+        x, y = source.columns
         text = pyogrio.read_dataframe(path, columns=[x, y], read_geometry=False).fillna("")
         unread = table.geometry.isna() & (text[x] != "") & (text[y] != "")
         if unread.any():
             row = text[unread].iloc[0]
-            raise ValueError(f"{x} {row[x]!r} and {y} {row[y]!r} are not degrees")
+            what = "degrees" if source.in_degrees else "numbers"
+            raise ValueError(f"{x} {row[x]!r} and {y} {row[y]!r} are not {what}")
+    if table.crs is not None or crs is not None or source.in_degrees is False:
+        return table
     west, south, east, north = table.total_bounds
-    if min(west, south) < -360 or east > 360 or south < -90 or north > 90:
-        raise ValueError(f"its columns {x} and {y} are not in degrees")
-    return table if table.crs is not None else table.set_crs("EPSG:4326")
+    around = 360 if source.in_degrees else 180
+    if -around <= west and east <= around and south >= -90 and north <= 90:
+        return table.set_crs("EPSG:4326")
+    if source.in_degrees and not table.geometry.isna().all():
+        raise ValueError(f"its columns {' and '.join(source.columns or ())} are not in degrees")
+    return table
 
 
 def _in_kmz(path: str) -> str:
@@ -200,10 +221,21 @@ def _in_archive(path: str) -> str:
     return f"/vsizip/{Path(path).absolute()}/{within}"
 
 
+def is_folder_of_one(path: str) -> bool:
+    """Return whether a folder is one data set: a file geodatabase, or nothing but GeoParquet."""
+    folder = Path(path)
+    return folder.is_dir() and (folder.suffix.lower() == ".gdb" or _is_parquet(path))
+
+
 def _is_parquet(path: str) -> bool:
     if path.lower().endswith(_PARQUET):
         return True
-    return Path(path).is_dir() and next(Path(path).rglob("*.parquet"), None) is not None
+    if not Path(path).is_dir():
+        return False
+    # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
+    parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
+    is_part = (part.suffix.lower() in _PARQUET for part in parts)
+    return next(is_part, False) and all(is_part)
 
 
 def _schema(path: str) -> pa.Schema:

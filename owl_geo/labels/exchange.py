@@ -25,6 +25,7 @@ from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _RING = 5  # points of the outline of a patch; the last is the first again
 _NEEDED = ("patch_id", "label")
+_NOR_PLACES = ", and no coordinates, such as lon and lat"
 _FORMATS = (".gpkg", ".csv")
 
 
@@ -92,8 +93,10 @@ def read_answers(path: Path) -> ReadAnswers:
         raise BatchError(f"{path} cannot be read as answers: {reason}") from error
     for name in _NEEDED:
         if name not in table.columns:
-            remedy = suggestion(name, map(str, table.columns))
-            raise BatchError(f"{path} has no column {name!r}", remedy=remedy)
+            raise BatchError(
+                f"{path} has no column {name!r}{_NOR_PLACES if name == _NEEDED[0] else ''}",
+                remedy=suggestion(name, map(str, table.columns)),
+            )
     rows = table.reindex(columns=list(LABELS_COLUMNS)).astype(object)
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN

@@ -125,7 +125,7 @@ def _box(grid: SceneGrid, crs: str) -> Box:
 
 
 def _cell_edges(grid: SceneGrid, crs: str) -> tuple[float, float]:
-    """Return width and height of the cells; in another CRS, twice the shorter edge of one."""
+    """Return width and height of the cells; in another CRS, both are the shorter edge of one."""
     if _is_square_to(grid, crs):
         return abs(grid.transform[0]), abs(grid.transform[4])
     row, col = grid.height / 2, grid.width / 2

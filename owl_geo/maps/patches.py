@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -103,7 +103,7 @@ def write_patches(
     columns: dict[str, object] = {"rank": np.arange(1, len(patches) + 1, dtype=np.int64)}
     for name in ("probability", "uncertainty"):
         columns[name] = patches[name].to_numpy(dtype=np.float64)
-    renamed = _free_names(concepts)
+    renamed = free_names(concepts, {*_BEFORE, *_AFTER, gpkg.FEATURE_ID, gpkg.GEOMETRY})
     data = {
         **{
             name: columns.get(name, gpkg.typed(patches[name])) for name in _BEFORE if name != "rank"
@@ -131,10 +131,12 @@ def write_patches(
             partial.unlink(missing_ok=True)
 
 
-def _free_names(concepts: Sequence[str]) -> dict[str, str]:
-    """Return the column name of each concept; names in SQLite are case-insensitive."""
-    taken = {*_BEFORE, *_AFTER, gpkg.FEATURE_ID, gpkg.GEOMETRY}
-    names = {}
+def free_names(concepts: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """Return a column name for each concept, none of those ``taken``, which are in lower case.
+
+    Names in SQLite are case-insensitive.
+    """
+    taken, names = set(taken), {}
     for concept in concepts:
         name = concept
         while name.lower() in taken:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("owl_geo")
 
 ORACLE = "oracle"  # the annotator's name in simulated answers
+EXAMPLES = "examples"  # the batch's name in the answers that a run was made with
 
 
 class Run:

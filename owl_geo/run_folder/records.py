@@ -32,7 +32,7 @@ DAMAGE = (
 class Round:
     """The batch of one round, and what was known when it was chosen."""
 
-    number: int  # 0 is the first batch, before there is a model
+    number: int  # 0 is the first batch
     batch_id: str | None  # None: a last fit on all answers, without a batch
     patch_ids: tuple[str, ...]  # the batch, most wanted first
     answers_seen: int  # sequence number of the newest answer that the model was fitted to

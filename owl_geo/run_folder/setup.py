@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from pyproj import CRS
 
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
-from owl_geo.errors import ConfigError, RunError
+from owl_geo.errors import ConfigError, OwlError, RunError
 from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.labels import AnsweredRun, LabelStore, open_store
 from owl_geo.labels.geopackage import FILE_NAME
 from owl_geo.run_folder import patch_table
-from owl_geo.run_folder.folder import ORACLE, Run
+from owl_geo.run_folder.folder import EXAMPLES, ORACLE, Run
 from owl_geo.run_folder.identity import fingerprint, record_scenes
 from owl_geo.run_folder.paths import INDEX, LAYERS, PATCHES, ROUNDS, TRUTH, WAITING, is_run
 from owl_geo.run_folder.records import grid_record, views_record
@@ -45,11 +45,13 @@ def create(
     *,
     places_once: bool = False,
     overwrite: bool = False,
+    fill: Callable[[Run], None] | None = None,
 ) -> Run:
     """Write a new run folder, whole or not at all.
 
     An existing run is replaced only with ``overwrite``, and never one that holds people's answers.
-    Raises RunError.
+    ``fill`` is called with the run before it takes its place, to give it its first answers. Raises
+    RunError, and whatever ``fill`` raises.
     """
     check_free(path, overwrite=overwrite)
     files = record_scenes(settings, grids)
@@ -70,6 +72,12 @@ def create(
         )
         layers.write(partial / LAYERS)
         (partial / ROUNDS).mkdir()
+        if fill is not None:
+            try:
+                fill(Run(partial))
+            except OwlError as error:  # it names the folder that nobody will see
+                error.message = error.message.replace(str(partial), str(path))
+                raise
     return Run(path)
 
 
@@ -295,7 +303,8 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 def _answers_by_people(path: Path) -> dict[str, int]:
     """Count the answers of a run that people gave, by the place of the store that keeps them.
 
-    If the run's owl.toml cannot be read, a store outside the folder is not counted.
+    Those that the run was made with are in a file of their own, and are not counted. If the run's
+    owl.toml cannot be read, a store outside the folder is not counted.
     """
     try:
         run = Run(path)
@@ -306,8 +315,11 @@ def _answers_by_people(path: Path) -> dict[str, int]:
     simulated = run.settings.oracle is not None
     counts = {}
     for place, store in _stores(run, None).items():
-        annotators = store.history()["annotator"]
-        counts[place] = int((annotators != ORACLE).sum() if simulated else len(annotators))
+        history = store.history()
+        by_people = history["batch_id"] != EXAMPLES
+        if simulated:
+            by_people &= history["annotator"] != ORACLE
+        counts[place] = int(by_people.sum())
     return counts
 
 

@@ -137,7 +137,7 @@ STRATEGY_GROUPS: dict[str, Choice] = {
 }
 
 STARTS: dict[str, Choice] = {
-    "typical": Choice(f"{_STARTS}:TYPICAL", "of the pool's clusters"),
+    "typical": Choice(f"{_STARTS}:TYPICAL", "of the pool's clusters, or like known targets"),
     "relevance": Choice(f"{_STARTS}:RELEVANCE", "the most relevant"),
     "random": Choice(f"{_STARTS}:RANDOM"),
 }

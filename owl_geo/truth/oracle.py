@@ -12,12 +12,12 @@ from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled
+from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled, values_there
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import is_in_degrees, reproject, turned
-from owl_geo.ground.raster import is_raster, values_of
+from owl_geo.ground.raster import is_raster
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
 from owl_geo.sources.base import PoolSource, windows_of
@@ -85,7 +85,7 @@ def _raster_shares(
     """Return each class's share of a patch's valid truth pixels, and whether there are any."""
     if not oracle.values:
         raise ConfigError(
-            f"{path} is a raster, and oracle.values is missing; {_values_there(path)}",
+            f"{path} is a raster, and oracle.values is missing; {values_there(path)}",
             remedy=(
                 f"name the values that mean {_quoted(wanted)}, with --oracle-values or as "
                 "oracle.values in owl.toml"
@@ -110,7 +110,7 @@ def _raster_shares(
         if not shares[:, column].any() and not a_part:
             values = " or ".join(oracle.values[name])
             raise LayerError(
-                f"{path}: no pixel of any patch has {values}; {_values_there(path)}",
+                f"{path}: no pixel of any patch has {values}; {values_there(path)}",
                 remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
     return shares, is_mapped
@@ -128,21 +128,10 @@ def _codes(values: tuple[str, ...], path: str) -> list[float]:
         except ValueError as error:
             raise ConfigError(
                 f"{path} is a raster, whose values are numbers, and {value!r} is not a number; "
-                f"{_values_there(path)}",
+                f"{values_there(path)}",
                 remedy="correct --oracle-values, or oracle.values in owl.toml",
             ) from error
     return codes
-
-
-def _values_there(path: str) -> str:
-    """Return which values a raster has, for a message."""
-    values = values_of(path)
-    if len(values) == 0:
-        return "it has no data"
-    shown = [f"{value:.0f}" if value == np.trunc(value) else f"{value:g}" for value in values]
-    if len(values) > _SHOWN:
-        return f"it has {len(values)} values, {shown[0]} to {shown[-1]}"
-    return f"it has {', '.join(shown)}"
 
 
 def _quoted(words: list[str]) -> str:

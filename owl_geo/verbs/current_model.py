@@ -42,18 +42,26 @@ class CurrentModel:
     @classmethod
     def of(cls, run: Run) -> CurrentModel:
         """Raises RunError while there is nothing to learn from."""
-        rounds = run.rounds()
-        history = run.labels.history()
-        current = consensus(history)
-        newest = int(history["seq"].max()) if len(history) else 0
-        is_new = bool(rounds) and newest > rounds[-1].answers_seen
-        number = len(rounds) if is_new else len(rounds) - 1
-        answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
-        if number < 1 or len(answers.labels) == 0:
+        model = cls.if_any(run)
+        if model is None:
             raise RunError(
                 f"{run.path} has no answer to learn from yet",
                 remedy="label a batch, then `owl-geo ingest` it",
             )
+        return model
+
+    @classmethod
+    def if_any(cls, run: Run) -> CurrentModel | None:
+        """Return the model, or None while there is nothing to learn from."""
+        rounds = run.rounds()
+        history = run.labels.history()
+        current = consensus(history)
+        newest = int(history["seq"].max()) if len(history) else 0
+        is_new = newest > (rounds[-1].answers_seen if rounds else 0)
+        number = len(rounds) if is_new else len(rounds) - 1
+        answers = run.answers(history, rounds[number - 1].answers_seen if number > 0 else 0)
+        if len(answers.labels) == 0:
+            return None
         if len(np.unique(answers.labels)) == 1:
             only = run.settings.classes[answers.labels[0]]
             log.warning("every answer so far is %s: the maps cannot tell patches apart", only)
@@ -68,10 +76,10 @@ class CurrentModel:
     def learner(self, run: Run, search: Search) -> Learner:
         """Learn the model as the round would, or load what the round has learnt."""
         learner = search.learner()
-        if learner.goes_on and not self.is_new:
+        if learner.goes_on and not self.is_new and self.number:
             learner.restore(run.files.model(self.number))
             return learner
-        learner = search.resumed(run.files.model(self.number - 1))
+        learner = search.resumed(run.files.model(self.number - 1) if self.number else None)
         search.learn(learner, self.answers, self.number)
         return learner
 

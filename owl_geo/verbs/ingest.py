@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import IssuedBatch, answers_of, read_batch
+from owl_geo.batches import BatchFile, Beside, IssuedBatch, answers_of, noticed_in, read_batch
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, suggestion
+from owl_geo.errors import BatchError, ConfigError, suggestion
 from owl_geo.ground.same_ground import are_shown, matching
 from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.schema import RESERVED_LABELS, TIME_FORMAT
+from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer
-
-IMPORTED = "import"  # the batch id of answers that come from elsewhere
+from owl_geo.verbs.sites import IMPORTED, AsSites, Placed, answers_at, is_sites
 
 log = logging.getLogger("owl_geo")
 
@@ -39,6 +38,10 @@ class Ingested:
     new: int
     unchanged: int  # already stored
     elsewhere: int = 0  # on ground that no patch of the run shows; left out
+    placed: Placed | None = None  # where the file holds sites, not answers to patches
+    noticed: int = 0  # answers to places beside the batch, which are among the counts
+    held_out: int = 0  # answers to patches that test the model; left out
+    replaced: int = 0  # answers that others replaced in the batch; not among the counts
 
 
 def ingest(
@@ -59,27 +62,32 @@ def ingest(
         for batch_id, entry in asked.items()
     }
     now = datetime.now(UTC)
+    batches = [read_batch(Path(path)) for path in paths]
+    beside = _beside(run, batches, issued)
+    places = {**footprints, **beside.footprints}
     checked = [
         (
-            path,
+            batch.path,
             *answers_of(
-                read_batch(path),
+                batch,
                 run_batches=issued,
                 classes=run.settings.classes,
                 default_annotator=annotator,
                 now=now,
+                beside=beside,
             ),
         )
-        for path in map(Path, paths)
+        for batch in batches
     ]
     done = []
     for path, answers, notes in checked:
         last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
-        appended = run.labels.append(answers, footprints)
+        appended = run.labels.append(answers, places)
         if appended.new:
             history = run.labels.history()
             _warn_of_old(path, history, history[~(history["seq"] <= last_seq)])
-        counts = pd.Series([answer.label for answer in answers], dtype=object).value_counts()
+        labels = [answer.label for answer in answers[notes.replaced :]]
+        counts = pd.Series(labels, dtype=object).value_counts()
         done.append(
             Ingested(
                 path=path,
@@ -87,9 +95,23 @@ def ingest(
                 unanswered=notes.unanswered,
                 new=appended.new,
                 unchanged=appended.unchanged,
+                noticed=notes.noticed,
+                held_out=notes.held_out,
+                replaced=notes.replaced,
             )
         )
     return done
+
+
+def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedBatch]) -> Beside:
+    """Return the patches of the pool that somebody noticed beside their batch."""
+    wanted = {patch for batch in batches for patch in noticed_in(batch, issued)}
+    found = run.patches["patch_id"].isin(wanted) if wanted else pd.Series(dtype=bool)
+    ids = run.patches["patch_id"][found].tolist() if wanted else []
+    held_out: set[str] = set()
+    if ids and run.truth is not None:
+        held_out = {*ids} & {*run.truth["patch_id"][run.truth["held_out"]]}
+    return Beside(run.footprints(ids), held_out)
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
@@ -107,18 +129,56 @@ def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
         )
 
 
-def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str) -> Ingested:
-    """Import answers that are not a batch of this run: an export, or a table of your own.
+def import_answers(
+    run: AnyRun,
+    path: str | os.PathLike[str],
+    *,
+    annotator: str,
+    label: str | None = None,
+    column: str | None = None,
+    values: Mapping[str, str] | None = None,
+    share: float | None = None,
+    crs: str | None = None,
+) -> Ingested:
+    """Import answers that are not a batch of this run: an export, a table of your own, or sites.
 
     Answers belong to places: where the file has footprints, one to a patch of another run goes to
     the patch here that shows the same ground, whatever it is called, and one on ground that no
     patch shows is left out. A row with neither a label nor a time is unanswered; a row with a time
-    but no label withdraws the annotator's earlier answer. ``run`` may be the run's folder;
-    ``annotator`` is used where the file names none. Raises BatchError, with nothing stored, where a
-    label, a patch without a footprint, or none of the places belongs to this run.
+    but no label withdraws the annotator's earlier answer.
+
+    Sites are the points, lines or polygons of any other vector file, or of a CSV with coordinates,
+    or the classes of a raster, in any CRS; they answer the patches that they lie in. A place that
+    several scenes show is answered under the name that has an answer already. Answers that others
+    gave stay.
+
+    Args:
+        run: the run, or its folder.
+        path: the file, or ``FILE|layername=NAME``.
+        annotator: who answered, where the file does not say.
+        label: what sites show; None = the run's positive class.
+        column: the attribute that holds what each site shows, instead of ``label``.
+        values: what each value of the column, or of a raster, means: ``{"3": "present"}``. None =
+            the names of the classes in a column, and their numbers, from 0 on, in a raster.
+        share: of a patch, that a polygon or a class of a raster must cover to answer it; None = a
+            half. A smaller polygon answers the patch that holds its centre.
+        crs: the CRS of a vector file that has none: ``EPSG:32617``. Coordinates of a CSV are taken
+            for degrees where they can be.
+
+    Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
+    read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
-    run, path = Run.of(run), Path(path)
+    run = Run.of(run)
+    options = AsSites(label, column, values, share, crs)
+    if is_sites(os.fspath(path)):
+        return _import_sites(run, os.fspath(path), annotator, options)
+    path = Path(os.fspath(path).removesuffix(f"|layername={LABELS_LAYER}"))
     read = read_answers(path)
+    for name in options.given:
+        raise ConfigError(
+            f"{path} holds answers to patches, and --{name} is for sites",
+            remedy=f"leave out --{name}",
+        )
     rows = read.rows
     is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
     answered = _at_their_places(run, path, rows[is_answer], read.corners[is_answer])
@@ -155,6 +215,22 @@ def import_answers(run: AnyRun, path: str | os.PathLike[str], *, annotator: str)
         new=appended.new,
         unchanged=appended.unchanged,
         elsewhere=elsewhere,
+    )
+
+
+def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:
+    store = run.labels
+    found = answers_at(run, path, store, options, annotator=annotator)
+    footprints = run.footprints([answer.patch_id for answer in found.new])
+    appended = store.append(found.new, footprints)
+    counts = pd.Series([answer.label for answer in found.answers], dtype=object).value_counts()
+    return Ingested(
+        path=Path(path),
+        counts={str(name): int(n) for name, n in counts.items()},
+        unanswered=0,
+        new=appended.new,
+        unchanged=len(found.answers) - appended.new,
+        placed=found.placed,
     )
 
 

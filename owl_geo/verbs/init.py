@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from owl_geo.sources.views.opening import check_views, open_views
 from owl_geo.truth.held_out import Before, hold_out, hold_out_more
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import AnyArray, BandStatistics, BoolArray, FailedScene
+from owl_geo.verbs.examples import answer_examples, check_examples
 from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -67,6 +68,7 @@ class Summary:
     failed: tuple[FailedScene, ...] = ()  # scenes that were left out
     views: tuple[ViewSummary, ...] = ()  # what each view shows
     notes: tuple[str, ...] = ()  # what the model does without
+    examples: tuple[str, ...] = ()  # what became of the places that the run begins with
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def init(
     on_error: OnError = "fail",
     workers: Workers | None = None,
     report: Reporter = silent,
+    examples: str | os.PathLike[str] | None = None,
+    annotator: str = "unknown",
 ) -> Summary:
     """Make a run folder at ``path``, completely or not at all.
 
@@ -98,6 +102,8 @@ def init(
     piece of work and returns a function that is called as it progresses. With ``on_error="skip"``,
     scenes that cannot be read, lack a band, or lie outside every layer are left out of the run and
     named in the summary. ``workers`` compute the concepts; the default is threads of this process.
+    ``examples`` is a vector file of known places, or ``FILE|layername=NAME``: the patches that they
+    lie in are answered as targets, in the name of ``annotator``, and the first batch is like them.
 
     Raises ConfigError, SourceError, LayerError or RunError, and then leaves nothing behind.
     """
@@ -107,11 +113,19 @@ def init(
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
     check_strategy(settings.acquisition.strategy)
+    if examples is not None:
+        check_examples(os.fspath(examples), settings)
     made = _make_index(settings, report, workers, on_error=on_error)
     _check_weights(settings.model, made.statistics)
     _warn_of_size(settings.loop, made)
     settings = _without(settings, made.failed)
     named = settings.model_copy(update={"run_id": _run_id(settings, made.patches)})
+    said: list[str] = []
+
+    def fill(run: Run) -> None:
+        if examples is not None:
+            said.extend(answer_examples(run, os.fspath(examples), annotator))
+
     run = run_setup.create(
         path,
         named,
@@ -123,8 +137,9 @@ def init(
         made.levels,
         places_once=made.places_once,
         overwrite=overwrite,
+        fill=fill,
     )
-    return _summary(run, made)
+    return replace(_summary(run, made), examples=tuple(said))
 
 
 def _warn_of_size(loop: LoopSettings, made: _Index) -> None:

@@ -16,7 +16,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import dealt, n_shared, write_batch
+from owl_geo.batches import dealt, grid_info, n_shared, write_batch
 from owl_geo.errors import RunError, SourceError
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
@@ -127,7 +127,8 @@ def _advance(
     history = run.labels.history()
     search = run.search(scoring.pick_device(device), workers, report)
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
-    n_pool = int(search.askable(answers).sum())
+    askable = search.askable(answers)
+    n_pool = int(askable.sum())
     if team is not None and not n_pool:
         raise RunError(
             f"{run.path}: every patch is answered, so there is nothing left to ask",
@@ -179,6 +180,9 @@ def _advance(
             return
         table = _table(run, search, batch)
         scenes, views = _scenes(run, search, batch), _views(run)
+        may_answer = askable.copy()
+        may_answer[answers.closed] = True  # people may answer again
+        grid = grid_info(run.index.windows, may_answer)
         for annotator, path in run.batch_paths(entry).items():
             own = slice(None) if annotator is None else list(entry.team[annotator])
             write_batch(
@@ -193,6 +197,7 @@ def _advance(
                 patch_size=run.settings.patch_size,
                 scenes=scenes,
                 views=views,
+                grid=grid,
             )
 
     run.journal.publish(entry, write)

@@ -16,6 +16,7 @@ from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, q
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
+from owl_geo.schema import NOTICED
 from owl_geo.search import relevance_model
 
 
@@ -54,7 +55,7 @@ def status(run: AnyRun) -> Status:
         next_step = "nothing" if run.is_finished() else "run"
     model = fitted[-1] if fitted else None
     askable = int(run.pool(current).sum())
-    answered = _answered(run, asked, current)
+    answered = _answered(run, asked, current, history)
     # where scenes show one place, an answer to one may make room for others that it kept out
     were = [entry.metrics.n_pool for entry in asked if entry.number >= run.index.since]
     left = targets_left(answered, min([askable, *were])) if answered.is_audit.any() else None
@@ -77,8 +78,13 @@ def status(run: AnyRun) -> Status:
     )
 
 
-def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
-    """Return when each answered patch was first asked, and whether it was drawn at random."""
+def _answered(
+    run: Run, asked: list[Round], current: pd.DataFrame, history: pd.DataFrame
+) -> Answered:
+    """Return when each answered patch was first asked, and whether it was drawn at random.
+
+    A place that somebody noticed was asked in the round of its batch.
+    """
     first: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
     for entry in asked:
@@ -87,6 +93,12 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
+    by_number = {entry.number: entry for entry in asked}
+    for patch, number in _noticed(history).items():
+        # answered for what was seen there, even if an audit had drawn it in vain before
+        drawn.pop(patch, None)
+        if number in by_number:
+            first[patch] = by_number[number]
     answered = current[current["patch_id"].isin(first.keys())]
     patches = answered["patch_id"].tolist()
     # a patch that was drawn, left unanswered and asked again still counts as drawn at random
@@ -100,6 +112,13 @@ def _answered(run: Run, asked: list[Round], current: pd.DataFrame) -> Answered:
             [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
         ),
     )
+
+
+def _noticed(history: pd.DataFrame) -> dict[str, int]:
+    """Return the patches whose first answer was given beside a batch, with its round."""
+    arrived = history.sort_values("seq").drop_duplicates("patch_id")
+    noticed = arrived[arrived["batch_id"] == NOTICED]
+    return dict(zip(noticed["patch_id"], noticed["round"].astype(int), strict=True))
 
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:

@@ -131,12 +131,14 @@ class CreateRun(_Command):
                 )
             )
         for name, title, number in (
-            ("PATCH_SIZE", translate("OwlGeo", "Patch size in pixels"), 32),
+            ("PATCH_SIZE", translate("OwlGeo", "Patch size in pixels (chosen if empty)"), None),
             ("INITIAL", translate("OwlGeo", "Patches of the first batch"), 20),
             ("BATCH_SIZE", translate("OwlGeo", "Patches per round"), 10),
         ):
             self.addParameter(
-                QgsProcessingParameterNumber(name, title, defaultValue=number, minValue=1)
+                QgsProcessingParameterNumber(
+                    name, title, defaultValue=number, optional=number is None, minValue=1
+                )
             )
         self.addParameter(File("OSM", translate("OwlGeo", "OSM extract"), optional=True))
         # not a destination: its default is a temporary folder, which QGIS deletes with the answers
@@ -165,8 +167,9 @@ class CreateRun(_Command):
             if text:
                 arguments += [f"--{name.lower()}", text]
         for name in ("PATCH_SIZE", "INITIAL", "BATCH_SIZE"):
-            number = self.parameterAsInt(parameters, name, context)
-            arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
+            if self._text(name, parameters, context):
+                number = self.parameterAsInt(parameters, name, context)
+                arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
         self._run(arguments, feedback)
         return {"RUN": run}
 

@@ -28,6 +28,7 @@ translate = QCoreApplication.translate
 
 _NEEDED = ("patch_id", "rank", *schema.EDITABLE_COLUMNS, "scene", "scene_crs", "batch_id")
 _NUMBERS = schema.BATCH_COLUMNS_BEFORE[1:]
+_OPEN = '"label" IS NULL AND "rank" IS NOT NULL'
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -60,7 +61,7 @@ def open_batch(path: Path) -> Batch:
     path = path.absolute()
     _check_file(path)
     lacks_wal = _lacks_wal(path)
-    layer = in_project(_source(path)) or QgsVectorLayer(_source(path), path.stem, "ogr")
+    layer = in_project(source_of(path)) or QgsVectorLayer(source_of(path), path.stem, "ogr")
     if not layer.isValid():
         raise Problem(
             translate("OwlGeo", "{path} has no layer named batch that QGIS can read").format(
@@ -96,7 +97,19 @@ def opened(
     features = {feature.id(): feature for feature in layer.getFeatures(request)}
     if not features:
         raise Problem(translate("OwlGeo", "{path} has no patches").format(path=place))
-    patches = [_patch(feature) for feature in features.values()]
+    patches = [patch_of(feature) for feature in features.values()]
+    if all(patch.beside for patch in patches):  # another program may have lost the ranks
+        for patch in patches:
+            patch.beside = False
+    # a place that was noticed and then left without an answer is nothing, and an answer that is
+    # kept beside another has no place of its own
+    patches = [
+        patch
+        for patch in patches
+        if not patch.beside
+        or (patch.answer.label is not None and features[patch.fid].hasGeometry())
+    ]
+    features = {patch.fid: features[patch.fid] for patch in patches}
     layer.setName(translate("OwlGeo", "batch {name}").format(name=info["batch_id"]))
     return Batch(
         place=place,
@@ -112,7 +125,8 @@ def opened(
     )
 
 
-def _source(path: Path) -> str:
+def source_of(path: Path) -> str:
+    """Return how QGIS names the layer of a batch file."""
     return f"{path}|layername={schema.BATCH_LAYER}"
 
 
@@ -126,7 +140,7 @@ def in_project(source: str) -> QgsVectorLayer | None:
 
 def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
-    layer = QgsVectorLayer(f'{_source(path)}|subset="label" IS NULL', "unanswered", "ogr")
+    layer = QgsVectorLayer(f"{source_of(path)}|subset={_OPEN}", "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
 
 
@@ -185,11 +199,16 @@ def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
         raise Problem(message.format(path=path))
 
 
+def metadata_in(path: Path, uri: str) -> list[str]:
+    """Return the metadata of this kind in a batch file."""
+    query = schema.BATCH_INFO_QUERY.replace("?", f"'{uri}'")
+    rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
+    return [str(row["metadata"]) for row in rows.getFeatures()] if rows.isValid() else []
+
+
 def _info(path: Path) -> dict[str, Any]:
     """Return what the core wrote into the metadata. Raises Problem if it is missing or newer."""
-    query = schema.BATCH_INFO_QUERY.replace("?", f"'{schema.BATCH_INFO_URI}'")
-    rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
-    texts = [row["metadata"] for row in rows.getFeatures()] if rows.isValid() else []
+    texts = metadata_in(path, schema.BATCH_INFO_URI)
     try:
         info = json.loads(texts[0])
         if info["layout"] > schema.LAYOUT_VERSION:
@@ -210,7 +229,8 @@ def _info(path: Path) -> dict[str, Any]:
         raise Problem(message.format(path=path)) from error
 
 
-def _patch(feature: QgsFeature) -> Patch:
+def patch_of(feature: QgsFeature) -> Patch:
+    """Return the patch in a row of a batch."""
     values = {field.name(): _plain(feature[field.name()]) for field in feature.fields()}
     fixed = {"fid", "patch_id", schema.LEASE_COLUMN, *schema.BATCH_COLUMNS_AFTER}
     return Patch(
@@ -225,6 +245,7 @@ def _patch(feature: QgsFeature) -> Patch:
             if name not in fixed
         },
         answer=answer_of(feature),
+        beside=values["rank"] is None,
     )
 
 

@@ -87,7 +87,8 @@ class LabelDock(QDockWidget):
         nearest = min(_CONTEXT_STEPS, key=lambda step: abs(step - context))
         self._context.setValue(_CONTEXT_STEPS.index(nearest))
         self._advance.setChecked(advance)
-        self.set_trouble("")
+        for clear in (self.set_trouble, self.set_note, self.set_where, self.set_others):
+            clear("")
         self._pages.setCurrentIndex(1)
         # a bar that comes and goes with the length of the reasons would make the buttons jump
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
@@ -105,9 +106,13 @@ class LabelDock(QDockWidget):
         ``is_saved`` tells whether every answer is stored.
         """
         patch = session.patch
-        place = self.tr("Patch {place} of {n}").format(
-            place=session.current + 1, n=len(session.patches)
-        )
+        if not patch.beside:
+            text = self.tr("Patch {place} of {n}")
+            place = text.format(place=session.current + 1, n=session.n_asked)
+        elif patch.older is not None:
+            place = self.tr("Patch of an older batch")
+        else:
+            place = self.tr("Noticed beside the batch")
         self._place.setText(f"<b>{place}</b>")
         self._patch_id.setText(patch.patch_id)
         self.buttons.show_answer(patch.answer.label)
@@ -145,6 +150,21 @@ class LabelDock(QDockWidget):
         """Show why answers are not being saved; an empty text hides it."""
         self._trouble.setText(text)
         self._trouble.setVisible(bool(text))
+
+    def set_note(self, text: str) -> None:
+        """Say what came of the last click or key; an empty text hides it."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
+    def set_where(self, text: str) -> None:
+        """Say where clicks and keys go, if they do not label; an empty text hides it."""
+        self._where.setText(text)
+        self._where.setVisible(bool(text))
+
+    def set_others(self, text: str) -> None:
+        """Say who else is answering this batch; an empty text hides it."""
+        self._others.setText(text)
+        self._others.setVisible(bool(text))
 
     def set_working(self, step: str, line: str = "") -> None:
         """Show what owl-geo is doing and its progress; an empty step ends it."""
@@ -217,9 +237,18 @@ class LabelDock(QDockWidget):
         self._trouble.setObjectName("trouble")
         self._done = QLabel(self.tr("All patches are answered and saved."), self._foot)
         self._done.setObjectName("done")
+        self._note = _plain_label(self._foot)
+        self._note.setObjectName("note")
+        self._where = _plain_label(self._foot)
+        self._where.setObjectName("where")
+        self._others = _plain_label(self._foot)
+        self._others.setObjectName("others")
         # fixed colours, legible in light and dark themes
         for label, ground, ink in (
             (self._trouble, "#FFE08A", "#332600"),
+            (self._others, "#D6E6F5", "#0B2A45"),
+            (self._where, "#FFE08A", "#332600"),
+            (self._note, "#D6E6F5", "#0B2A45"),
             (self._done, "#CDEBD3", "#0B3D1B"),
         ):
             label.setWordWrap(True)

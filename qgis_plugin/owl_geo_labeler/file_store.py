@@ -1,125 +1,179 @@
-"""Answers into the batch's GeoPackage: one commit each, past QGIS's edit buffer."""
+"""Answers into the batch's GeoPackage: one commit each, and no key waits for it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import Callable
 
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
 
-from . import schema
 from .batch import Batch
-from .session import Answer
+from .batch_writer import BatchWriter, Row, Write, Written, identity
+from .session import Answer, Patch
 from .store import AnswerStore, Trouble
 
 _WATCH_MS = 1000
-_SETTLE_MS = 1500
-# SQLite waits this long for a lock; meanwhile, QGIS is frozen
-_BUSY_TIMEOUT_MS = "100"
+# Usually an answer is stored within this time, before the next patch is drawn. No key waits longer.
+_KEY_SECONDS = 0.03
+_FLUSH_SECONDS = 3.0  # for a slow disk; a lock ends it
+_OPEN_FOR_MS = 12 * 3600 * 1000  # after that, a mark that a crash left behind means nothing
 
 
 class FileStore(AnswerStore):
-    """Writes the answers of one batch file.
+    """Writes the answers of one batch file, in a thread of its own.
 
-    Each answer is a separate transaction. It goes through the layer's data provider and past QGIS's
-    edit buffer, so that nothing can be rolled back and the analyst's other edits stay separate.
-    ``is_drawing`` tells whether a map is reading the file at the moment.
+    Each answer is a separate transaction. It goes past QGIS's edit buffer, so that nothing can be
+    rolled back and the analyst's other edits stay separate. What somebody else has stored meanwhile
+    is never overwritten before it was shown. ``watches`` tells whether to look for such answers.
     """
 
-    def __init__(
-        self, batch: Batch, is_drawing: Callable[[], bool], parent: QObject | None = None
-    ) -> None:
-        super().__init__(batch, parent)
-        self._path = batch.path
-        self._layer = batch.layer
-        self._columns = {
-            name: batch.layer.fields().indexOf(name) for name in schema.EDITABLE_COLUMNS
-        }
-        self._is_drawing = is_drawing
-        self._identity = _identity(batch.path)
-        self._is_updating = False
-        self._settle = self._timer(_SETTLE_MS, self.settle)
-        self._watch = self._timer(_WATCH_MS, self._look, single=False)
-        self._watch.start()
+    emptied = pyqtSignal()  # nothing waits any more, after something did
+    _woken = pyqtSignal()
 
-    def settle(self) -> None:
-        """Close the file for writing, so that no journal stays beside it meanwhile."""
-        if not self._is_updating or not self._is_open:
-            return
-        if self._queue or self._is_drawing():  # reopening under a drawing map costs it patches
-            self._settle.start()
-            return
-        self._stop_updating()
+    def __init__(self, batch: Batch, parent: QObject | None = None, watches: bool = True) -> None:
+        super().__init__(batch, parent)
+        self.path: Path = batch.path
+        self.batch = batch
+        self._identity = identity(self.path)
+        self._seen = {patch.fid: patch.answer for patch in batch.patches}
+        self._woken.connect(self._take)
+        self._writer = BatchWriter(self.path, self._wake)
+        self._writer.start()
+        self._guard = QLockFile(str(self.path.with_name(f".{self.path.name}.open")))
+        self._guard.setStaleLockTime(_OPEN_FOR_MS)
+        self.opened_by = "" if self._guard.tryLock(0) else _holder(self._guard)
+        self._watch = self._timer(_WATCH_MS, self._look, single=False)
+        if watches:
+            self._watch.start()
+
+    def write(self, patch: Patch) -> None:
+        """Save the current answer of a patch; returns at once, whatever locks the file."""
+        seen = self._seen.get(patch.fid, Answer())
+        stored_as = patch.fid if patch.older is None else patch.older_fid
+        is_own = self._given.get(patch.fid) == seen
+        self.put(Write(patch.fid, patch.answer, seen, stored_as, patch.row, keeps=not is_own))
+        if self._trouble is None:
+            self._writer.wait(_KEY_SECONDS)
+        self._take()
+
+    def put(self, write: Write) -> None:
+        """Save an answer, after all that wait."""
+        self._given[write.fid] = self._seen[write.fid] = write.answer
+        if write.row is not None:
+            self._rows[write.fid] = write.row
+        self._queue.append((write.fid, write.answer))
+        self._writer.put(write)
+
+    def known(self, patch: Patch) -> None:
+        """Note that what a patch shows is what the file holds."""
+        self._seen[patch.fid] = patch.answer
+
+    def flush(self) -> bool:
+        """Wait a moment for everything that waits; return whether it is all stored."""
+        self._writer.wait(_FLUSH_SECONDS if self._trouble is None else _KEY_SECONDS)
+        self._take()
+        return not self._queue
+
+    def take_over(self, fid: int) -> str:
+        """Nothing is reserved in a file."""
+        return ""
+
+    def forget(self) -> None:
+        """Drop what waits: it was saved elsewhere."""
+        self._writer.drop()
+        self._queue.clear()
+        self._given.clear()
 
     def close(self) -> bool:
-        """Stop; return whether every answer of this sitting is in the file that the path names."""
-        done = super().close()
-        if self._given and self._moved() is not None:
+        """Stop; return whether every answer of this sitting is in the file that the path names.
+
+        If not, the answers that wait are still being tried: call ``give_up`` to end that.
+        """
+        done = self.flush()
+        self._watch.stop()
+        self._guard.unlock()
+        if self._given and identity(self.path) != self._identity:
             done = False
-        for timer in (self._settle, self._watch):
-            timer.stop()
-        if self._is_updating:
-            self._stop_updating()
+        if done:
+            self._writer.end()
         return done
 
-    def _stop_updating(self) -> None:
-        provider = self._layer.dataProvider()
-        provider.reloadData()  # closes the connections that maps have left; they keep the journal
-        provider.leaveUpdateMode()
-        self._is_updating = False
+    @property
+    def may_still_be_saved(self) -> bool:
+        """Whether waiting helps: the file is there and only locked."""
+        return self._trouble in (None, Trouble.LOCKED) and identity(self.path) == self._identity
 
-    def _commit(self, fid: int, answer: Answer) -> tuple[Trouble | None, str]:
-        moved = self._moved()
-        if moved is not None:
-            return moved, ""
-        provider = self._layer.dataProvider()
-        values = {self._columns[name]: value for name, value in answer.values().items()}
-        with _short_wait():
-            if not self._is_updating:
-                self._is_updating = provider.enterUpdateMode()
-            done = self._is_updating and provider.changeAttributeValues({fid: values})
-        reason = "; ".join(provider.errors())
-        provider.clearErrors()
-        if done:
-            self._settle.start()
-            return None, ""
-        is_locked = "locked" in reason or "busy" in reason or not self._is_updating
-        return (Trouble.LOCKED if is_locked else Trouble.REFUSED), reason
+    def give_up(self) -> list[Write]:
+        """Stop writing, and return what was not written."""
+        left = self._writer.give_up()
+        self._take()
+        return left
 
     def _look(self) -> None:
-        """Notice that the file has gone, even if no answer was given."""
+        """Look for what others have stored, and notice that the file has gone."""
         if not self._queue:
-            self._say(self._moved(), "")
+            moved = identity(self.path)
+            if moved is None:
+                self._say(Trouble.DELETED, "")
+            else:
+                self._say(None if moved == self._identity else Trouble.REPLACED, "")
+        self._writer.look()
 
-    def _moved(self) -> Trouble | None:
-        identity = _identity(self._path)
-        if identity is None:
-            return Trouble.DELETED
-        return None if identity == self._identity else Trouble.REPLACED
+    def _take(self) -> None:
+        """Pass on what the other thread has done."""
+        for news in self._writer.take():
+            if isinstance(news, list):
+                self._compare(news)
+            else:
+                self._note(news)
 
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what is constant while the path leads to the same file; None if there is no file."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _short_wait() -> Iterator[None]:
-    """Make SQLite connections opened now give up early on a lock; QGIS has no setting for it."""
-    name = "SQLITE_BUSY_TIMEOUT"
-    before = os.environ.get(name)
-    os.environ[name] = _BUSY_TIMEOUT_MS
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
+    def _note(self, news: Written) -> None:
+        fid = news.write.fid
+        if news.trouble not in (None, Trouble.TAKEN):
+            self._say(news.trouble, news.reason)
+            return
+        if self._queue:
+            self._queue.popleft()
+        if not self._queue:
+            self._say(None, "")
+        if news.trouble is None:
+            self.saved.emit(fid)
         else:
-            os.environ[name] = before
+            self._given.pop(fid, None)
+            self._seen[fid] = news.theirs or Answer()
+            self.overtaken.emit(fid, news.write.answer, self._seen[fid])
+        if not self._queue:
+            self.emptied.emit()
+
+    def _compare(self, rows: list[Row]) -> None:
+        """Tell what others have stored since."""
+        waiting = self.waiting
+        news: dict[int, Answer] = {}
+        added: list[Row] = []
+        for row in rows:
+            fid = self._writer.known_as(row.fid)
+            if fid in waiting:
+                continue
+            if fid not in self._seen:
+                if row.is_noticed and row.answer.label is not None:
+                    self._seen[fid] = row.answer
+                    added.append(row)
+            elif self._seen[fid] != row.answer:
+                self._seen[fid] = news[fid] = row.answer
+        if added:
+            self.added.emit(added)
+        if news:
+            self.changed.emit(news)
+
+    def _wake(self) -> None:
+        """Called by the other thread."""
+        with suppress(RuntimeError):  # this store is gone
+            self._woken.emit()
+
+
+def _holder(guard: QLockFile) -> str:
+    """Return the computer on which another program has the batch open."""
+    if guard.error() != QLockFile.LockError.LockFailedError:
+        return ""
+    found = guard.getLockInfo()
+    return str(found[2]) if found[0] else "?"

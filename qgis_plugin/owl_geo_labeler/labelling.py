@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Callable
 
-from qgis.core import QgsProject
+from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
 
-from .batch import Batch, open_batch
+from .batch import Batch, in_project, open_batch, patch_of, source_of
+from .batch_writer import Row, Write
+from .beside import Beside
 from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
 from .imagery import Imagery
 from .keys import LabelKeys
+from .lingering import Lingering, rescue
 from .map import PatchMap
 from .messages import Messages
 from .panels import N_KEYS
@@ -41,32 +47,35 @@ class Labelling(QObject):
         messages: Messages,
         settings: PluginSettings,
         run: RunFolder | None,
+        lingering: Lingering,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.batch = batch
         self.run = run
+        self._lingering = lingering
         self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
         self._messages, self._settings = messages, settings
         self.store: AnswerStore = (
-            SharedStore(batch, self)
-            if batch.path is None
-            else FileStore(batch, canvas.isDrawing, self)
+            SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
-        self.store.troubled.connect(self._show_trouble)
-        self.store.saved.connect(self._on_saved)
-        self.store.refused.connect(self._on_refused)
-        self.store.changed.connect(self._on_changed)
+        self._connect(self.store)
+        self._older: dict[Path, FileStore] = {}  # of older batches whose answers were changed
+        self._beside = Beside(batch, run, self.session.annotator)
+        self._keys_elsewhere = ""  # the panel that has the keyboard, if it is not ours
+        self._others: dict[str, int] = {}  # answers of others that came in, by name
         self._shown: Patch | None = None
         self.map = PatchMap(canvas, batch.layer, batch.features, self)
         self.map.context = settings.context
         self.map.clicked.connect(self.go_to_fid)
+        self.map.missed.connect(self.notice)
+        self.map.tool_changed.connect(self._say_where)
         self._imagery = Imagery(batch, self.run, messages, settings.false_colours)
         self._distances = self._imagery.distances()
         self.views = Views(batch, self.run, self._imagery, messages, self)
         self.views.changed.connect(self._show_view)
-        n = len(batch.patches)
+        n = self.session.n_asked
         dock.begin(self._title(), batch.classes, n, settings.context, settings.auto_advance)
         dock.offer_views(self.views.names)
         self._show_view()
@@ -74,6 +83,9 @@ class Labelling(QObject):
         self._bind_keys()
         self._connect_dock()
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
+        QApplication.instance().focusChanged.connect(self._on_focus)
+        self._go_on_with(lingering.take(batch.path) if batch.path is not None else [])
+        self._say_others()
         patch = self.session.patch
         if patch.answer.label is None and self.store.hold(patch.fid):
             self._advance(1)
@@ -84,9 +96,9 @@ class Labelling(QObject):
     def answer(self, label: str) -> None:
         """Answer the current patch; the answer is saved before anything else happens."""
         self.take_comment()
-        self.store.write(self.session.answer(label))
-        advanced = self._settings.auto_advance and self._advance(1)
-        self.map.redraw()
+        patch = self.session.answer(label)
+        self._save(patch)
+        advanced = self._settings.auto_advance and self._go_on(patch)
         self._show(move=advanced)
         if self._dock.comment.hasFocus():
             self.take_keyboard()
@@ -97,8 +109,7 @@ class Labelling(QObject):
         if reason:
             self._messages.warn(reason)
             return
-        index = next(i for i, patch in enumerate(self.session.patches) if patch.fid == fid)
-        self.session.go_to(index)
+        self.session.go_to(self.session.index_of(fid) or 0)
         self._show(move=True)
         if label is not None:
             self.answer(label)
@@ -107,7 +118,7 @@ class Labelling(QObject):
         """Save the text of the comment field if it is new."""
         patch = self.session.comment(self._dock.comment.text() if text is None else text)
         if patch is not None:
-            self.store.write(patch)
+            self._save(patch)
             self._show(move=False)
 
     def undo(self) -> None:
@@ -146,10 +157,42 @@ class Labelling(QObject):
 
     def go_to_fid(self, fid: int) -> None:
         """Go to the patch of a feature."""
-        index = next(i for i, patch in enumerate(self.session.patches) if patch.fid == fid)
         self.take_comment()
-        self.session.go_to(index)
+        self.session.go_to(self.session.index_of(fid) or 0)
         self._show(move=True)
+
+    def go_to_nearest(self) -> None:
+        """Go to the unanswered patch of the batch that is nearest to the middle of the map."""
+        self.take_comment()
+        here = self.session.patch
+        fid = self.map.nearest(
+            patch.fid
+            for patch in self.session.patches
+            if not patch.beside and patch.answer.label is None and patch is not here
+        )
+        if fid is None:
+            self._dock.set_note(self.tr("every other patch of the batch is answered"))
+        else:
+            self.go_to_fid(fid)
+
+    def notice(self, point: QgsPointXY) -> None:
+        """Take the place at a point of the map, beside the batch, as a patch to answer."""
+        self.take_comment()
+        try:
+            patch, polygon = self._beside.at(point, self._canvas.mapSettings().destinationCrs())
+        except Problem as problem:
+            self._dock.set_note(str(problem))
+            return
+        self.map.add(patch.fid, polygon)
+        self.session.go_to(self.session.add(patch))
+        if patch.older is not None:
+            self._store_of(patch).known(patch)
+        self._show(move=True)
+
+    def take_back(self) -> None:
+        """Let clicks on the map and keys label again, wherever they went."""
+        self.map.use_tool()
+        self.take_keyboard()
 
     def set_context(self, context: float) -> None:
         """Show more or less of the surroundings, from now on."""
@@ -170,14 +213,22 @@ class Labelling(QObject):
         self._canvas.setFocus()
 
     def is_saved(self) -> bool:
-        """Save what waits; return whether everything is stored, with no journal beside the file."""
+        """Save what waits; return whether everything is stored."""
         self.take_comment()
-        done = self.store.flush()
-        self.store.settle()
-        return done
+        return all(store.flush() for store in self._stores())
+
+    @property
+    def changed_batches(self) -> list[Path]:
+        """The older batches whose answers were changed in this sitting."""
+        return [path for path, store in self._older.items() if store.given]
 
     def close(self) -> None:
-        """End the sitting. Answers that could not be saved go into a file beside the batch."""
+        """End the sitting.
+
+        Answers that wait for a lock are written once it is gone; others that could not be saved go
+        into a file beside the batch.
+        """
+        QApplication.instance().focusChanged.disconnect(self._on_focus)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
         self.take_comment()
         self._disconnect_dock()
@@ -185,16 +236,85 @@ class Labelling(QObject):
         self.views.back()
         self.map.close()
         self._messages.clear("trouble")
-        if not self.store.close():
-            self._rescue_beside()
+        for store in self._stores():
+            if store.close():
+                continue
+            if isinstance(store, FileStore):
+                self._keep_trying(store)
+            else:
+                self._rescue_beside()
         self._dock.end()
 
     # --- what happens -----------------------------------------------------------------------------
 
+    def _stores(self) -> list[AnswerStore]:
+        return [self.store, *self._older.values()]
+
+    def _store_of(self, patch: Patch) -> AnswerStore:
+        """Return where the answer of a patch is kept: the batch, or an older one."""
+        if patch.older is None:
+            return self.store
+        if patch.older not in self._older:
+            store = FileStore(self._beside.batch_of(patch), self, watches=False)
+            self._connect(store)
+            self._older[patch.older] = store
+        return self._older[patch.older]
+
+    def _connect(self, store: AnswerStore) -> None:
+        store.troubled.connect(self._show_trouble)
+        store.saved.connect(self._on_saved)
+        store.refused.connect(self._on_refused)
+        store.changed.connect(self._on_changed)
+        store.overtaken.connect(self._on_overtaken)
+        store.added.connect(self._on_added)
+
+    def _save(self, patch: Patch) -> None:
+        self._store_of(patch).write(patch)
+
+    def _go_on(self, patch: Patch) -> bool:
+        """Go on after an answer: back from beside the batch, else to the next unanswered patch."""
+        if not patch.beside:
+            return self._advance(1)
+        self.session.go_back()
+        if self.session.patch.answer.label is not None:
+            self._advance(1)
+        return True
+
+    def _go_on_with(self, writes: list[Write]) -> None:
+        """Take over answers that were waiting when the batch was closed."""
+        for write in writes:
+            index = self.session.index_of(write.fid)
+            if index is None and write.row is not None:
+                index = self._add_row(write)
+            if index is not None and isinstance(self.store, FileStore):
+                patch = self.session.patches[index]
+                patch.answer = write.answer
+                self.store.put(replace(write, fid=patch.fid))
+        if self.session.patch.answer.label is not None:
+            self.session.move_to_unanswered(1)
+
+    def _add_row(self, write: Write) -> int:
+        """Show a place that was noticed, but whose row is not in the file yet."""
+        values = write.row.values
+        names = ("patch_id", "scene", "scene_crs")
+        patch = self._beside.new(*(str(values[name]) for name in names), write.row)
+        polygon = QgsGeometry()
+        polygon.fromWkb(write.row.wkb)
+        self.map.add(patch.fid, polygon)
+        return self.session.add(patch)
+
+    def _keep_trying(self, store: FileStore) -> None:
+        if store.may_still_be_saved and not self._lingering.is_ending:
+            store.troubled.disconnect(self._show_trouble)
+            store.saved.disconnect(self._on_saved)
+            self._lingering.keep(store)
+        else:
+            store.give_up()
+            rescue(store, self._messages)
+
     def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
-            self.store.write(patch)
-            self.map.redraw()
+            self._save(patch)
             self._show(move=True)
 
     def _show(self, move: bool) -> None:
@@ -205,8 +325,11 @@ class Labelling(QObject):
             self.views.show_patch(self.map.box(patch.fid))
             self.map.show(patch.fid)
             self._dock.show_colours(self._imagery.has_false_colours(), self._settings.false_colours)
-        lines = why_lines(patch, self.session.patches, self.batch.positive, self._distances)
-        self._dock.show_session(self.session, lines, self.store.n_waiting == 0)
+        lines = why_lines(patch, self.session.n_asked, self.batch.positive, self._distances)
+        is_saved = all(store.n_waiting == 0 for store in self._stores())
+        self._dock.show_session(self.session, lines, is_saved)
+        if move:
+            self._dock.set_note("")
 
     def _show_view(self) -> None:
         """Say on the panel and on the map which view is shown."""
@@ -267,10 +390,97 @@ class Labelling(QObject):
         for patch in news:
             self.session.correct(patch.fid, answers[patch.fid])
         if news:
+            self._count_others([answers[patch.fid] for patch in news])
             self.map.redraw()
             self._show(move=False)
 
-    def _on_saved(self, _fid: int) -> None:
+    def _on_added(self, rows: list[Row]) -> None:
+        """Show places that others have noticed."""
+        for row in rows:
+            feature = self.batch.layer.dataProvider().getFeatures(QgsFeatureRequest(row.fid))
+            for found in feature:
+                self.map.add(row.fid, found.geometry())
+                self.session.add(patch_of(found))
+        self._count_others([row.answer for row in rows])
+        self.map.redraw()
+        self._show(move=False)
+
+    def _on_overtaken(self, fid: int, answer: Answer, theirs: Answer) -> None:
+        """Show what somebody else has stored before; an answer from now on replaces that.
+
+        The map stays where it is: the next key is meant for the patch that it shows.
+        """
+        index = self.session.index_of(fid)
+        self.session.correct(fid, theirs)
+        self._count_others([theirs])
+        self.map.redraw()
+        self._show(move=False)
+        if answer.label is None or index is None:
+            return
+        text = (
+            self.tr("{who} answered {patch} before you: {label}; both answers are kept")
+            if answer.annotator != theirs.annotator
+            else self.tr("{patch} was answered in another window: {label}; yours is not stored")
+        )
+        self._messages.warn(
+            text.format(
+                who=theirs.annotator or self.tr("somebody"),
+                patch=self.session.patches[index].patch_id,
+                label=theirs.label or self.tr("a comment"),
+            ),
+            action=self.tr("Replace with {label}").format(label=answer.label),
+            call=lambda: self.take_over(fid, answer.label),
+        )
+
+    def _count_others(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            name = answer.annotator or self.tr("somebody")
+            self._others[name] = self._others.get(name, 0) + 1
+        self._say_others()
+
+    def _say_others(self) -> None:
+        """Say on the panel who else is answering this batch."""
+        if self._others and self.batch.path is not None:
+            text = self.tr("Others are answering this batch too: {names}.")
+            names = ", ".join(f"{name} ({n})" for name, n in self._others.items())
+            self._dock.set_others(text.format(names=names))
+        elif isinstance(self.store, FileStore) and self.store.opened_by:
+            text = self.tr(
+                "This batch is also open in another window, on {computer}. No answer is replaced "
+                "before you have seen it."
+            )
+            self._dock.set_others(text.format(computer=self.store.opened_by))
+        else:
+            self._dock.set_others("")
+
+    def _on_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
+        """Notice that keys go elsewhere; windows of their own, such as dialogs, do not count."""
+        if now is None or now.window() is not self._canvas.window():
+            return
+        ours = (self._canvas, self._dock)
+        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in ours)
+        self._keys_elsewhere = "" if is_ours else _panel_of(now) or self.tr("QGIS")
+        self._say_where()
+
+    def _say_where(self, *_is_on: object) -> None:
+        """Say on the panel where clicks and keys go, if they do not label."""
+        lines = []
+        if not self.map.takes_clicks:
+            text = self.tr("Clicks on the map go to: {tool}.")
+            lines.append(text.format(tool=_tool_name(self._canvas) or self.tr("another tool")))
+        if self._keys_elsewhere:
+            lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
+        if lines:
+            lines.append(self.tr("F8 brings them back."))
+        self._dock.set_where(" ".join(lines))
+
+    def _on_saved(self, fid: int) -> None:
+        self.map.redraw()
+        index = self.session.index_of(fid)
+        if index is not None and self.session.patches[index].older is not None:
+            layer = in_project(source_of(self.session.patches[index].older))
+            if layer is not None:
+                layer.triggerRepaint()
         if self.session.is_done and self.store.n_waiting == 0:
             self._show(move=False)
 
@@ -293,7 +503,8 @@ class Labelling(QObject):
         self, trouble: Trouble, reason: str
     ) -> tuple[str, str | None, Callable[[], None] | None]:
         """Return the message, the text of a button if one helps, and what the button does."""
-        path = self.batch.place
+        store = self.sender()
+        path = store.path if isinstance(store, FileStore) else self.batch.place
         if trouble is Trouble.OFFLINE:
             text = self.tr(
                 "{path} does not respond; carry on, your answers are kept and will be saved as "
@@ -311,13 +522,15 @@ class Labelling(QObject):
                 "{path} was replaced by another program; your answers are kept, open the new "
                 "file to save them there"
             )
-            return text.format(path=path), self.tr("Open the new file"), self._adopt
+            adopt = self._adopt if store is self.store else None
+            return text.format(path=path), self.tr("Open the new file"), adopt
         if trouble is Trouble.DELETED:
             text = self.tr(
                 "{path} was deleted or moved; put it back, "
                 "or save the batch with your answers as a new file"
             )
-            return text.format(path=path), self.tr("Save as a new file"), self._rescue_beside
+            save = self._rescue_beside if store is self.store else None
+            return text.format(path=path), self.tr("Save as a new file"), save
         text = self.tr(
             "answers cannot be saved in {path} ({reason}); they are kept and will be tried again"
         )
@@ -344,20 +557,23 @@ class Labelling(QObject):
 
     def _write_into(self, fresh: Batch) -> None:
         given = {p.patch_id: p.answer for p in self.session.patches if p.fid in self.store.given}
-        store = FileStore(fresh, self._canvas.isDrawing, self)
+        store = FileStore(fresh, self, watches=False)
         for patch in fresh.patches:
             answer = given.get(patch.patch_id)
             if answer is not None and _wins(answer, patch.answer):
                 patch.answer = answer
                 store.write(patch)
-        store.close()
+        for fid, row in self.store.rows.items():
+            store.put(Write(fid, self.store.given[fid], Answer(), fid, row))
+        if not store.close():
+            self._keep_trying(store)
         self.store.forget()
 
     def _rescue_beside(self) -> None:
         path = rescue_path(self.batch)
-        answers = {patch.fid: patch.answer for patch in self.session.patches}
+        answers = {p.fid: p.answer for p in self.session.patches if p.older is None}
         try:
-            save_answers(path, self.batch, answers)
+            save_answers(path, self.batch, answers, self.store.rows)
         except Problem as problem:
             self._messages.fail(str(problem))
             return
@@ -385,6 +601,7 @@ class Labelling(QObject):
         self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
         self._keys.bind(key.Key_S, lambda: self.answer("skip"))
         self._keys.bind(key.Key_F, self._dock.false_colours.click)
+        self._keys.bind(key.Key_N, self.go_to_nearest)
         if self.views.names:
             self._keys.bind(key.Key_V, self.views.press, released=self.views.release)
         for arrow, step in (
@@ -427,6 +644,22 @@ class Labelling(QObject):
     def _on_visibility(self, _visible: bool) -> None:
         # a dock behind another tab is not visible, but the analyst is still labelling
         self._keys.is_on = not self._dock.isHidden()
+
+
+def _panel_of(widget: QWidget) -> str:
+    """Return the title of the panel that a widget is in; empty if it is in none."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget.windowTitle() if widget is not None else ""
+
+
+def _tool_name(canvas: QgsMapCanvas) -> str:
+    """Return the name of the tool that clicks on the map go to; empty if it has none."""
+    tool = canvas.mapTool()
+    if tool is None:
+        return ""
+    action = tool.action()
+    return action.text().replace("&", "") if action is not None else tool.toolName()
 
 
 def _differs(shown: Answer, stored: Answer | None) -> bool:

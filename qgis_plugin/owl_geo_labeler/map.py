@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
@@ -33,6 +35,8 @@ class PatchMap(QObject):
     """
 
     clicked = pyqtSignal(int)  # feature id
+    missed = pyqtSignal(QgsPointXY)  # a click where no patch is, in the project's CRS
+    tool_changed = pyqtSignal(bool)  # whether clicks on the map choose patches
 
     def __init__(
         self,
@@ -63,11 +67,37 @@ class PatchMap(QObject):
         self._zoom_later = QTimer(self)
         self._zoom_later.setSingleShot(True)
         self._zoom_later.timeout.connect(self._zoom)
+        self._canvas.mapToolSet.connect(self._on_tool)
         self.use_tool()
 
     def use_tool(self) -> None:
         """Let a click choose a patch, and a drag move the map."""
         self._canvas.setMapTool(self._tool)
+
+    @property
+    def takes_clicks(self) -> bool:
+        """Whether clicks on the map choose patches."""
+        return self._canvas.mapTool() is self._tool
+
+    def add(self, fid: int, geometry: QgsGeometry) -> None:
+        """Take in a further patch, in the CRS of the layer."""
+        self._boxes.append((fid, geometry, geometry.boundingBox()))
+        self._geometries[fid] = geometry
+
+    def nearest(self, fids: Iterable[int]) -> int | None:
+        """Return which of these patches is nearest to the middle of the map; None if there is none.
+
+        Distances are in the project's CRS, as the analyst sees them.
+        """
+        centre, move = self._canvas.center(), self._to_canvas()
+        found = []
+        for fid in fids:
+            try:
+                there = move.transform(self._geometries[fid].boundingBox().center())
+            except QgsCsException:
+                continue
+            found.append((there.sqrDist(centre), fid))
+        return min(found)[1] if found else None
 
     def show(self, fid: int) -> None:
         """Outline a patch and bring it into view with its surroundings."""
@@ -101,6 +131,7 @@ class PatchMap(QObject):
         """Take the outline off the canvas and give the map tool back."""
         self._zoom_later.stop()
         self._caption.deleteLater()
+        self._canvas.mapToolSet.disconnect(self._on_tool)
         self._canvas.unsetMapTool(self._tool)
         self._canvas.scene().removeItem(self._band)
 
@@ -128,6 +159,11 @@ class PatchMap(QObject):
         ]
         if hits:
             self.clicked.emit(min(hits)[1])
+        else:
+            self.missed.emit(point)
+
+    def _on_tool(self, *_tools: object) -> None:
+        self.tool_changed.emit(self.takes_clicks)
 
     def _to_canvas(self) -> QgsCoordinateTransform:
         crs: QgsCoordinateReferenceSystem = self._canvas.mapSettings().destinationCrs()

@@ -7,6 +7,7 @@ from typing import Callable
 
 from qgis.core import Qgis, QgsMessageLog
 from qgis.gui import QgsMessageBar, QgsMessageBarItem
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QPushButton
 
 _TITLE = "owl-geo"
@@ -79,4 +80,5 @@ class Messages:
 
     def _act(self, item: QgsMessageBarItem, call: Callable[[], None]) -> None:
         self._bar.popWidget(item)
-        call()
+        # once the button, which goes with its message, is done with its click
+        QTimer.singleShot(0, call)

@@ -152,10 +152,14 @@ class ProgressPanel(QWidget):
 
     def show_session(self, session: Session) -> None:
         """Show the progress of a session."""
-        self.bar.setMaximum(len(session.patches))
+        self.bar.setMaximum(session.n_asked)
         self.bar.setValue(session.n_answered)
-        says = self.tr("{n} of {total} answered")
-        self.answered.setText(says.format(n=session.n_answered, total=len(session.patches)))
+        says = self.tr("{n} of {total} answered").format(
+            n=session.n_answered, total=session.n_asked
+        )
+        if session.n_noticed:
+            says += self.tr(", {n} noticed").format(n=session.n_noticed)
+        self.answered.setText(says)
         self.pace.setText(self._pace(session))
 
     def _pace(self, session: Session) -> str:

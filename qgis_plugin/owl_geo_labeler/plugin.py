@@ -11,7 +11,7 @@ from qgis.core import (
 )
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
-from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtGui import QIcon, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
 
 from .batch import annotator_of, count_unanswered, open_batch
@@ -21,6 +21,7 @@ from .drop import BatchDrop
 from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .layer_tree import add_batch
+from .lingering import Lingering
 from .messages import Messages
 from .places import SharedPlace
 from .predictions import hide_predictions, show_predictions
@@ -32,6 +33,7 @@ from .shared_batch import count_open, open_shared, published
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
+_TAKE_BACK = "F8"
 _NEXT = "next"  # key of the one message that says why there is no next batch
 
 
@@ -64,6 +66,8 @@ class OwlGeoPlugin(QObject):
         self.initProcessing()
         window = self._iface.mainWindow()
         self._messages = Messages(self._iface.messageBar())
+        self._lingering = Lingering(self._messages, self)
+        QgsApplication.instance().aboutToQuit.connect(self._on_quit)
         self.dock = LabelDock(window)
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
@@ -83,10 +87,13 @@ class OwlGeoPlugin(QObject):
             (self.tr("Open run folder…"), self.choose_run),
             (self.tr("Open shared batch…"), self.choose_shared),
             (self.tr("Show predictions"), self.show_predictions),
+            (self.tr("Label with clicks and keys"), self.take_back),
             (self.tr("Settings…"), self.open_settings),
         ):
             action = QAction(text, window)
             action.triggered.connect(call)
+            if call == self.take_back:
+                action.setShortcut(QKeySequence(_TAKE_BACK))
             self._add(action, in_toolbar=call == self.choose_batch)
         self._drop = BatchDrop(self.open)
         self._iface.registerCustomDropHandler(self._drop)
@@ -94,7 +101,9 @@ class OwlGeoPlugin(QObject):
     def unload(self) -> None:
         """Remove everything again; answers that are still waiting go into a file."""
         self._cancel_work()
-        self._close_labelling()
+        if self._toolbar is not None:
+            QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
+            self._on_quit()
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
         if self._toolbar is not None:
@@ -110,6 +119,12 @@ class OwlGeoPlugin(QObject):
             self._toolbar = None
         if self._translator is not None:
             QCoreApplication.removeTranslator(self._translator)
+
+    def _on_quit(self) -> None:
+        """Leave nothing that waits behind."""
+        self._lingering.is_ending = True
+        self._close_labelling()
+        self._lingering.finish()
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -186,7 +201,14 @@ class OwlGeoPlugin(QObject):
             crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
             project.setCrs(crs if crs.isValid() else batch.layer.crs())
         self.labelling = Labelling(
-            batch, self.dock, self._iface.mapCanvas(), self._messages, self._settings, run, self
+            batch,
+            self.dock,
+            self._iface.mapCanvas(),
+            self._messages,
+            self._settings,
+            run,
+            self._lingering,
+            self,
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
@@ -251,6 +273,14 @@ class OwlGeoPlugin(QObject):
         except Problem as problem:
             self._messages.fail(str(problem))
 
+    def take_back(self) -> None:
+        """Let clicks on the map and keys label again."""
+        if self.labelling is None:
+            return
+        self.dock.show()
+        self.dock.raise_()
+        self.labelling.take_back()
+
     def open_settings(self) -> None:
         """Ask for the program and the annotator's name."""
         dialog = SettingsDialog(self._settings, self._iface.mainWindow())
@@ -283,7 +313,8 @@ class OwlGeoPlugin(QObject):
         # the previous batch may have been answered further since it was ingested; twice is harmless
         opened = [path for path in batches if path in self._sitting]
         here = [] if self.labelling.batch.path is None else [self.labelling.batch.path]
-        self._ask_core(run, list(dict.fromkeys([*here, *opened])))
+        changed = self.labelling.changed_batches
+        self._ask_core(run, list(dict.fromkeys([*here, *opened, *changed])))
 
     def _ask_core(self, run: Path, answered: list[Path]) -> None:
         self._messages.clear(_NEXT)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from qgis.core import QgsFeature, QgsProject, QgsVectorFileWriter, QgsVectorLayer
+from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorFileWriter, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
 from .batch import Batch
 from .errors import Problem
-from .session import Answer
+from .session import Answer, NewRow
 
 
 def rescue_path(batch: Batch) -> Path:
@@ -28,9 +28,15 @@ def rescue_path(batch: Batch) -> Path:
     return folder / f"{path.stem}-answers-{now}.gpkg"
 
 
-def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> None:
+def save_answers(
+    path: Path,
+    batch: Batch,
+    answers: Mapping[int, Answer],
+    rows: Mapping[int, NewRow] | None = None,
+) -> None:
     """Write the batch as it was opened, with these answers by feature id, to a new GeoPackage.
 
+    ``rows`` are those that the sitting added, by feature id as well.
     ``owl-geo ingest`` accepts it like the batch. Raises Problem if it cannot be written.
     """
     memory = QgsVectorLayer(f"Polygon?crs={batch.layer.crs().authid()}", "answers", "memory")
@@ -40,6 +46,9 @@ def save_answers(path: Path, batch: Batch, answers: Mapping[int, Answer]) -> Non
     memory.updateFields()
     memory.dataProvider().addFeatures(
         [_answered(feature, memory, answers.get(fid)) for fid, feature in batch.features.items()]
+    )
+    memory.dataProvider().addFeatures(
+        [_added(row, memory, answers[fid]) for fid, row in (rows or {}).items() if fid in answers]
     )
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
@@ -60,5 +69,15 @@ def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> 
     for field in layer.fields():
         feature.setAttribute(field.name(), row[field.name()])
     for name, value in (answer.values() if answer is not None else {}).items():
+        feature.setAttribute(name, value)
+    return feature
+
+
+def _added(row: NewRow, layer: QgsVectorLayer, answer: Answer) -> QgsFeature:
+    feature = QgsFeature(layer.fields())
+    polygon = QgsGeometry()
+    polygon.fromWkb(row.wkb)
+    feature.setGeometry(polygon)
+    for name, value in {**row.values, **answer.values()}.items():
         feature.setAttribute(name, value)
     return feature

@@ -74,6 +74,20 @@ BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one pers
 BATCH_INFO_PATCH_SIZE = "patch_size"  # a further key: height and width of a patch in pixels
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
+# Which other patches there are: another row of gpkg_metadata holds a JSON object with patch_size
+# and scenes, a list of objects with GRID_KEYS. The patches of a scene start at the pixels `first`
+# plus whole multiples of `step`, at `count` places, each a pair of rows and columns. `pool` says
+# row by row which of these places may be answered: one bit each, the highest first, deflated, in
+# base64. It is metadata, because QGIS asks which table is meant where a file has several.
+GRID_URI = "urn:owl-geo:grid"
+GRID_KEYS = ("scene", "crs", "transform", "first", "step", "count", "pool")
+
+# An answer that somebody gave beside the batch, to a place that they noticed, is one more row of
+# the batch, without a rank. Among all answers of a run, it has this word for its batch.
+NOTICED = "noticed"
+# An answer that another annotator replaced, or gave before, counts all the same. It is a further
+# row of its patch, with neither a rank nor a geometry.
+
 # Further rasters of the patches' ground, such as an earlier date, to show in the scene's place: a
 # table of the batch without geometry, which is not there where a run has none. A row is one raster
 # of a view; a view may have several. The path is what GDAL opens, one per line where each band is a

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from time import monotonic
 from typing import Callable
 
@@ -29,17 +30,38 @@ class Answer:
         return {name: getattr(self, name) for name in schema.EDITABLE_COLUMNS}
 
 
+@dataclass(frozen=True)
+class NewRow:
+    """A row that a batch does not have yet, for a place beside it."""
+
+    values: Mapping[str, object]  # by column, but for the answer
+    wkb: bytes  # the polygon, in the batch's CRS
+
+
 @dataclass
 class Patch:
-    """One patch of the batch. ``why`` holds its scores and concepts by column name."""
+    """One patch of the batch. ``why`` holds its scores and concepts by column name.
 
-    fid: int
+    It may also lie ``beside`` the batch: a place that somebody noticed, or one of an older batch.
+    """
+
+    fid: int  # negative for what was added in this sitting
     patch_id: str
-    rank: int
+    rank: int  # 0 beside the batch
     scene: str
     scene_crs: str
     why: Mapping[str, object]
     answer: Answer = field(default_factory=Answer)
+    beside: bool = False
+    row: NewRow | None = None  # how it gets into the file, if it is not there yet
+    older: Path | None = None  # the file of the older batch that it is in
+    older_fid: int = -1  # its row there
+    older_name: str = ""  # the id of that batch
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether it is a place beside all batches that somebody has answered."""
+        return self.beside and self.older is None and self.answer.label is not None
 
 
 def _utc_now() -> str:
@@ -49,8 +71,9 @@ def _utc_now() -> str:
 class Session:
     """A walk through the patches in the order of their rank.
 
-    ``patches`` must not be empty. ``current`` is an index into them. If the batch was partly
-    labelled before, the session starts at the first patch without an answer.
+    There must be patches of the batch itself. ``current`` is an index into ``patches``, of which
+    those beside the batch are the last. If the batch was partly labelled before, the session starts
+    at the first patch without an answer.
     """
 
     def __init__(
@@ -62,7 +85,8 @@ class Session:
         seconds: Callable[[], float] = monotonic,
         utc_now: Callable[[], str] = _utc_now,
     ) -> None:
-        self.patches: list[Patch] = sorted(patches, key=lambda patch: patch.rank)
+        self.patches = sorted(patches, key=lambda patch: (patch.beside, patch.rank))
+        self.n_asked = sum(not patch.beside for patch in patches)
         self.classes = tuple(classes)
         self.labels = (*self.classes, *schema.RESERVED_LABELS)
         self.annotator = annotator
@@ -71,7 +95,7 @@ class Session:
         self._undo: list[tuple[int, Answer, Answer]] = []  # index, before, after
         self._redo: list[tuple[int, Answer, Answer]] = []
         first = self._unanswered(start=0, step=1)
-        self.current = 0 if first is None else first
+        self.current = self._last_asked = 0 if first is None else first
 
     # --- where the analyst is ---------------------------------------------------------------------
 
@@ -81,19 +105,40 @@ class Session:
         return self.patches[self.current]
 
     def move(self, step: int) -> bool:
-        """Go ``step`` patches forward or back; return whether there was one."""
-        return self.go_to(self.current + step)
+        """Go ``step`` patches forward or back; return whether there was one.
+
+        From a place beside the batch, any step leads back to where the analyst came from.
+        """
+        if self.patch.beside:
+            return self.go_back()
+        index = self.current + step
+        return index < self.n_asked and self.go_to(index)
 
     def go_to(self, index: int) -> bool:
         """Make the patch at this index the current one; return whether there is one."""
         if not 0 <= index < len(self.patches):
             return False
         self.current = index
+        if index < self.n_asked:
+            self._last_asked = index
         return True
+
+    def go_back(self) -> bool:
+        """Return from a place beside the batch to the patch that was shown before."""
+        return self.go_to(self._last_asked)
+
+    def add(self, patch: Patch) -> int:
+        """Take in a place beside the batch, and return its index."""
+        self.patches.append(patch)
+        return len(self.patches) - 1
+
+    def index_of(self, fid: int) -> int | None:
+        """Return the index of the patch with this feature id; None if there is none."""
+        return next((i for i, patch in enumerate(self.patches) if patch.fid == fid), None)
 
     def move_to_unanswered(self, step: int = 1) -> bool:
         """Go to the next (``step`` 1) or previous (-1) unanswered patch, wrapping around."""
-        index = self._unanswered(start=self.current + step, step=step)
+        index = self._unanswered(start=self._last_asked + step, step=step)
         return index is not None and self.go_to(index)
 
     def find(self, text: str) -> int | None:
@@ -102,7 +147,8 @@ class Session:
         if not text:
             return None
         if text.isdigit():
-            return next((i for i, p in enumerate(self.patches) if p.rank == int(text)), None)
+            found = (i for i, p in enumerate(self._asked) if p.rank == int(text))
+            return next(found, None)
         exact = next((i for i, p in enumerate(self.patches) if p.patch_id == text), None)
         if exact is not None:
             return exact
@@ -110,7 +156,7 @@ class Session:
         return ends[0] if len(ends) == 1 else None
 
     def _unanswered(self, start: int, step: int) -> int | None:
-        n = len(self.patches)
+        n = self.n_asked
         places = ((start + step * i) % n for i in range(n))
         return next((i for i in places if self.patches[i].answer.label is None), None)
 
@@ -183,28 +229,38 @@ class Session:
         self.patch.answer = after
 
     def _put(self, index: int, answer: Answer) -> Patch:
-        self.current = index
+        self.go_to(index)
         self.patch.answer = answer
         return self.patch
 
     # --- how far it is ----------------------------------------------------------------------------
 
+    @property
+    def _asked(self) -> list[Patch]:
+        """The patches of the batch itself."""
+        return self.patches[: self.n_asked]
+
     def counts(self) -> dict[str, int]:
-        """Return how many patches have each label, in the order of the buttons."""
-        given = [patch.answer.label for patch in self.patches]
+        """Return how many patches of the batch have each label, in the order of the buttons."""
+        given = [patch.answer.label for patch in self._asked]
         return {label: given.count(label) for label in self.labels}
 
     @property
     def n_answered(self) -> int:
-        """Patches with an answer, unsure and skip included."""
-        return sum(patch.answer.label is not None for patch in self.patches)
+        """Patches of the batch with an answer, unsure and skip included."""
+        return sum(patch.answer.label is not None for patch in self._asked)
+
+    @property
+    def n_noticed(self) -> int:
+        """Places beside all batches with an answer."""
+        return sum(patch.is_noticed for patch in self.patches)
 
     @property
     def n_left(self) -> int:
-        """Patches without an answer."""
-        return len(self.patches) - self.n_answered
+        """Patches of the batch without an answer."""
+        return self.n_asked - self.n_answered
 
     @property
     def is_done(self) -> bool:
-        """Whether every patch has an answer."""
+        """Whether every patch of the batch has an answer."""
         return self.n_left == 0

@@ -9,7 +9,7 @@ from typing import Callable
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .batch import Batch
-from .session import Answer, Patch
+from .session import Answer, NewRow, Patch
 
 _RETRY_MS = 400
 
@@ -36,12 +36,16 @@ class AnswerStore(QObject):
     troubled = pyqtSignal(object, str)  # Trouble, or None once it is over; the reason
     refused = pyqtSignal(int, object, str)  # feature id, the answer that was not taken, why
     changed = pyqtSignal(object)  # what ``current`` says, when others have answered
+    # feature id, the answer that was not taken, and the one of somebody else that is stored instead
+    overtaken = pyqtSignal(int, object, object)
+    added = pyqtSignal(object)  # rows that others have added
 
     def __init__(self, batch: Batch, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._batch = batch
         self._queue: deque[tuple[int, Answer]] = deque()
         self._given: dict[int, Answer] = {}
+        self._rows: dict[int, NewRow] = {}
         self._trouble: Trouble | None = None
         self._is_open = True
         self._retry = self._timer(_RETRY_MS, self.flush)
@@ -65,6 +69,11 @@ class AnswerStore(QObject):
     def given(self) -> dict[int, Answer]:
         """Every answer of this sitting by feature id, saved or not."""
         return dict(self._given)
+
+    @property
+    def rows(self) -> dict[int, NewRow]:
+        """The rows that this sitting added, by feature id."""
+        return dict(self._rows)
 
     def write(self, patch: Patch) -> None:
         """Save the current answer of a patch."""
@@ -92,9 +101,6 @@ class AnswerStore(QObject):
             if not self._queue:
                 self._say(None, "")
         return not self._queue
-
-    def settle(self) -> None:
-        """Close what is open while nothing happens."""
 
     def forget(self) -> None:
         """Drop what waits: it was saved elsewhere."""

@@ -16,18 +16,29 @@ Line = tuple[str, str]  # what it is, what it says
 
 
 def why_lines(
-    patch: Patch, patches: Sequence[Patch], positive: str, distances: Sequence[str] = ()
+    patch: Patch, n_asked: int, positive: str, distances: Sequence[str] = ()
 ) -> list[Line]:
     """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres.
+
+    ``n_asked`` is how many patches the batch has.
 
     Nothing gives away which patches were drawn at random: no score, which means nothing for them,
     and no comparison with the other patches of the batch.
     """
     why = patch.why
+    if patch.beside:
+        says = (
+            translate("OwlGeo", "a place that you noticed; the batch does not ask it")
+            if patch.older is None
+            else translate("OwlGeo", "of batch {name}; a new answer replaces the one there").format(
+                name=patch.older_name
+            )
+        )
+        return [(translate("OwlGeo", "Beside the batch"), says)]
     lines = [
         (
             translate("OwlGeo", "Rank"),
-            translate("OwlGeo", "{rank} of {n}").format(rank=patch.rank, n=len(patches)),
+            translate("OwlGeo", "{rank} of {n}").format(rank=patch.rank, n=n_asked),
         )
     ]
     probability = why.get("probability")

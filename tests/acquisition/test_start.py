@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from owl_geo import init, query
-from owl_geo.acquisition.start import typical
+from owl_geo.acquisition.spread import Spread
+from owl_geo.acquisition.start import RANDOM, RELEVANCE, TYPICAL, Unanswered, typical
 
 
 def heaps(seed: int = 0, sizes=(40, 40, 40, 40, 8)) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +80,40 @@ def test_a_pool_of_one_patch_is_searched_without_a_warning(tmp_path) -> None:
     source = {"kind": "synthetic", "n_samples": 1, "image_size": 8}
     made = init(tmp_path / "run", {"source": source, "oracle": {}, "evaluation": {"test_share": 0}})
     assert query(made.run).patch_ids == ("synthetic/0/0",)
+
+
+def unanswered(likeness, relevance=None, **more) -> Unanswered:
+    features, _ = heaps()
+    relevance = np.ones(len(features)) if relevance is None else relevance
+    return Unanswered(relevance, lambda: features, np.asarray(likeness), **more)
+
+
+def test_known_targets_leave_a_fifth_to_the_typical() -> None:
+    likeness = np.linspace(0, 1, 168)
+    chosen = TYPICAL.choose(unanswered(likeness), 10, np.random.default_rng(0)).tolist()
+    assert chosen[:8] == list(range(167, 159, -1))
+    assert len(set(chosen)) == 10 and max(chosen[8:]) < 160
+    few = TYPICAL.choose(unanswered(likeness), 2, np.random.default_rng(0)).tolist()
+    assert few == [167, 166]
+    assert len(set(TYPICAL.choose(unanswered(likeness), 500, np.random.default_rng(0)))) == 168
+
+
+def test_what_must_not_be_relevant_is_not_like_a_target() -> None:
+    relevance = np.where(np.arange(168) % 2, 0.0, 0.5)
+    likeness = np.linspace(0, 1, 168)
+    chosen = TYPICAL.choose(unanswered(likeness, relevance), 10, np.random.default_rng(0))
+    assert chosen[:8].tolist() == list(range(166, 150, -2))
+
+
+def test_the_settings_spread_what_is_like_a_target() -> None:
+    places = np.arange(168, dtype=float)[:, None] * 10
+    pool = unanswered(np.linspace(0, 1, 168), places=places, spread=Spread(min_distance=25))
+    chosen = TYPICAL.choose(pool, 10, np.random.default_rng(0))
+    assert chosen[:8].tolist() == list(range(167, 143, -3))
+
+
+def test_other_starts_ignore_what_is_known() -> None:
+    relevance = np.arange(168, dtype=float)
+    pool = unanswered(-relevance, relevance)
+    chosen = RELEVANCE.choose(pool, 3, np.random.default_rng(0)).tolist()
+    assert chosen == [167, 166, 165] and not RELEVANCE.compares and not RANDOM.compares

@@ -10,8 +10,8 @@ from pyproj import CRS
 from scene_windows import pool_of
 
 from owl_geo.ground.blocks import Blocks
-from owl_geo.ground.projections import crs_of, transformer
-from owl_geo.ground.same_ground import SharedGround
+from owl_geo.ground.projections import crs_of, metres_from_earth_centre, transformer
+from owl_geo.ground.same_ground import SharedGround, _common_area, _farthest, _Squares
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.types import BoolArray, SceneGrid
 
@@ -215,3 +215,66 @@ def test_a_block_is_as_wide_as_the_widest_window() -> None:
     of_b = np.stack(corners)[:, windows.scene == 1]
     rows = (of_b >> 22) & (2**22 - 1)
     assert (rows.max(axis=0) - rows.min(axis=0)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        grid("zone", n=100),
+        grid("turned", n=100),
+        grid("mercator", crs="EPSG:3857", n=100),
+        grid("degrees", x=6, y=47, pixel=1e-4, crs="EPSG:4326", n=100),
+        grid("south pole", x=-400, y=400, crs="EPSG:3031", n=100),
+        grid("wide", x=-170, y=80, pixel=1.6, crs="EPSG:4326", n=100),  # no polynomial follows it
+        grid("beyond", x=-8e6, y=8e6, pixel=1.6e5, crs="EPSG:3573", n=100),
+        grid("beyond the earth", x=-8e6, y=8e6, pixel=1.6e5, crs="ESRI:102035", n=100),
+        grid("old datum", x=500_000, y=5_000_000, crs="EPSG:23031", n=100),
+    ],
+    ids=lambda scene: scene.name,
+)
+def test_squares_in_space_are_where_projections_put_them(scene: SceneGrid) -> None:
+    if scene.name == "turned":
+        scene = SceneGrid("turned", UTM, (8, 6, 500_000, 6, -8, 5_000_000), 100, 100)
+    pool = pool_of([scene], SIZE)
+    windows = pool.of_scene(scene.name)
+    assert len(windows) > 64
+    squares = _Squares.of(pool, in_space=True)
+    a, b, c, d, e, f = scene.transform
+
+    def on_earth(down: float, right: float) -> NDArray[np.float64]:
+        row, col = windows.row_off + down * SIZE, windows.col_off + right * SIZE
+        xy = np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+        return metres_from_earth_centre(xy, windows.crs, windows.place)
+
+    with np.errstate(invalid="ignore"):
+        centre = on_earth(0.5, 0.5)
+        right, down = 2 * (on_earth(0.5, 1) - centre), 2 * (on_earth(1, 0.5) - centre)
+        there = np.isfinite(centre + right + down).all(axis=1)
+    assert (np.isfinite(squares.centre).all(axis=1) == there).all()
+    tolerance = 5e-6 * np.linalg.norm(right[there], axis=1).min()
+    for found, expected in ((squares.centre, centre), (squares.right, right), (squares.down, down)):
+        np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("narrowest", [1.0, 0.9, 0.6, 0.3])
+def test_windows_that_share_a_half_are_as_near_as_that(narrowest: float) -> None:
+    rng = np.random.default_rng(0)
+    n = 50_000
+    wide, high, width, height = np.where(
+        rng.random((4, n)) < 0.5, rng.choice([narrowest, 1.0], (4, n)), rng.uniform(narrowest, 1)
+    )
+    away = rng.uniform(0.9, 1.2, n) * _farthest(narrowest, 1.0)
+    turn, towards = rng.choice([0, 0.4, 1], n) * rng.uniform(0, 1.6, n), rng.uniform(0, 6.3, n)
+    unit = np.array([1 / wide, 1 / high]).T
+    shared = (
+        wide
+        * high
+        * _common_area(
+            unit * (away * np.array([np.cos(towards), np.sin(towards)])).T,
+            unit * (width * np.array([np.cos(turn), np.sin(turn)])).T,
+            unit * (height * np.array([-np.sin(turn), np.cos(turn)])).T,
+        )
+    )
+    half = shared >= 0.5 * np.minimum(wide * high, width * height)
+    assert half.any()
+    assert away[half].max() <= _farthest(narrowest, 1.0)

@@ -12,9 +12,10 @@ import geopandas as gpd
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from pyproj import CRS
 
 from owl_geo.ground.vector import UNREADABLE
-from owl_geo.ground.vector_files import attributes, list_layers, read
+from owl_geo.ground.vector_files import attributes, is_folder_of_one, list_layers, read
 
 SQUARES = [shapely.box(9 + west, 47, 9.05 + west, 47.1) for west in (0.0, 0.1)]
 FRAME = gpd.GeoDataFrame({"use": ["farm", "wood"]}, geometry=SQUARES, crs="EPSG:4326")
@@ -183,11 +184,44 @@ def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
     rows = "".join(f'{use};"{shape.wkt}"\n' for use, shape in zip("ab", SQUARES, strict=True))
     (tmp_path / "a.csv").write_text("use;geometry\n" + rows)
     found = features(tmp_path / "a.csv")
-    assert are_squares(found) and found.crs is None
+    assert are_squares(found) and found.crs == "EPSG:4326"  # they can be degrees
     (tmp_path / "b.csv").write_text("use,x,y\na,500000,5200000\n")
     assert features(tmp_path / "b.csv").crs is None
+    (tmp_path / "d.csv").write_text("use,X,Y\na,9.5,47.1\n")
+    assert features(tmp_path / "d.csv").crs == "EPSG:4326"
+    (tmp_path / "e.csv").write_text("use,easting,northing\na,9.5,47.1\n")
+    assert features(tmp_path / "e.csv").crs is None  # what they are called tells that they are not
     (tmp_path / "c.csv").write_text("use,size\na,5\n")
     assert list_layers(str(tmp_path / "c.csv")) == [("c", None)]
+
+
+def test_a_crs_that_a_person_names_is_that_of_files_without_one(tmp_path: Path) -> None:
+    utm = CRS("EPSG:32632")
+    (tmp_path / "a.csv").write_text("use,x,y\na,9.5,47.1\n")
+    assert read(str(tmp_path / "a.csv"), crs=utm).crs == utm
+    (tmp_path / "b.csv").write_text("use,lon,lat\na,500000,5200000\n")
+    found = read(str(tmp_path / "b.csv"), crs=utm)
+    assert found.crs == utm and found.geometry.tolist() == [shapely.Point(500000, 5200000)]
+    (tmp_path / "c.csv").write_text("use,easting,northing\na,1,2\nb,5 km,7\n")
+    with pytest.raises(UNREADABLE, match="easting '5 km' and northing '7' are not numbers"):
+        read(str(tmp_path / "c.csv"), crs=utm)
+    write(tmp_path / "d.shp", FRAME)
+    assert read(str(tmp_path / "d.shp"), crs=utm).crs == FRAME.crs
+    (tmp_path / "d.prj").unlink()
+    assert read(str(tmp_path / "d.shp"), crs=utm).crs == utm
+
+
+def test_a_folder_is_one_data_set_if_it_has_no_other_files(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    (parts / "use=a").mkdir(parents=True)
+    FRAME.to_parquet(parts / "use=a" / "0.parquet")
+    (parts / "_SUCCESS").touch()
+    assert is_folder_of_one(str(parts))
+    (parts / "readme.txt").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "b.gdb").mkdir()
+    assert not is_folder_of_one(str(parts)) and not is_folder_of_one(str(tmp_path / "empty"))
+    assert is_folder_of_one(str(tmp_path / "b.gdb"))
 
 
 def test_types_in_a_csv_follow_from_all_its_rows(tmp_path: Path) -> None:

@@ -177,7 +177,17 @@ def test_what_can_be_mended(typed, taught, made, monkeypatch, capsys) -> None:
 def test_each_option_that_decides_a_setting_is_known_by_it() -> None:
     no_settings = {
         *("run_path", "source", "config_path", "overwrite", "update", "dry_run", "cluster"),
-        *("on_error", "osm", "preset", "debug", "log_json", "quiet", "verbose", "help_all"),
+        *(
+            "on_error",
+            "osm",
+            "examples",
+            "preset",
+            "debug",
+            "log_json",
+            "quiet",
+            "verbose",
+            "help_all",
+        ),
     }
     parameters = {parameter.name for parameter in init.init.params} - no_settings
     spoken = {name for names in SETTINGS.values() for name in names}

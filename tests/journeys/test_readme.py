@@ -115,7 +115,8 @@ def test_a_comparison_with_random_labels(here: Path) -> None:
         pixels = rng.normal(100 + truth, 1, (1, 96, 96)).astype("float32")
         write_raster(here / "landsat" / f"lsat7_{band}.tif", pixels)
     (typed,) = commands("does it find more than labelling at random?")
-    type_in(typed)
+    assert typed[-1][-2:] == ["--seeds", "10"]
+    type_in(typed, {"10": "2"})
     table = (here / "OUT" / "summary.md").read_text(encoding="utf-8")
     assert "random" in table and "uncertainty" in table
 

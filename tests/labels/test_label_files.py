@@ -208,8 +208,8 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
     batch = next(iter(run.batch_paths(run.rounds()[0]).values()))
     for path, says in (
         (tmp_path / "none.csv", "does not exist"),
-        (tmp_path / "a.xlsx", "neither .gpkg nor .csv"),
-        (tmp_path, "neither .gpkg nor .csv"),
+        (tmp_path / "a.xlsx", "does not exist"),
+        (tmp_path, "is a folder; name the file in it"),
         (latin, "cannot be read as answers"),
         (text, "a text file, not a GeoPackage"),
         (batch, "no layer 'labels'; it has batch; use `owl-geo ingest` for a batch"),

@@ -299,6 +299,14 @@ CASES = {
         scene("a"),
         scene("b", crs="EPSG:32632", transform=moved(NORTH_UP, -220_000.0, 0.0)),
     ],
+    "two zones, cells wide and low": [
+        scene("a", transform=(10.0, 0.0, 500_000.0, 0.0, -3.0, 5_700_000.0)),
+        scene("b", crs="EPSG:32632", transform=(10.0, 0.0, 280_000.0, 0.0, -3.0, 5_700_000.0)),
+    ],
+    "two zones, cells narrow and high": [
+        scene("a", transform=(3.0, 0.0, 500_000.0, 0.0, -10.0, 5_700_000.0)),
+        scene("b", crs="EPSG:32632", transform=(3.0, 0.0, 280_000.0, 0.0, -10.0, 5_700_000.0)),
+    ],
     "degrees and metres": [
         scene("a"),
         scene("b", crs="EPSG:4326", transform=(1e-4, 0.0, 3.1, 0.0, -1e-4, 51.4)),
@@ -326,6 +334,16 @@ def test_a_mosaic_gives_the_values_of_its_parts(case: str, tmp_path) -> None:
             assert np.array_equal(sampled(of_probability, places, band), own, equal_nan=True)
         own = read(tmp_path / "class" / f"{cells.grid.name}.tif").ravel()
         assert np.array_equal(sampled(of_class, places, 1), own)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_cells_over_two_zones_are_half_as_large_as_the_shorter_edge(flat: bool, tmp_path) -> None:
+    case = CASES["two zones, cells wide and low" if flat else "two zones, cells narrow and high"]
+    path, _ = mosaic(tmp_path, *[cut(grid, 16, 16) for grid in case])
+    with rasterio.open(path) as dataset:
+        width = dataset.transform.a * 111_320 * np.cos(np.radians(51.45))
+        height = -dataset.transform.e * 111_250
+    assert (height if flat else width) == pytest.approx(16 * 3 / 2, rel=0.01)
 
 
 def test_nodata_of_one_scene_does_not_cover_another(tmp_path) -> None:

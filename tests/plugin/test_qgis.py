@@ -12,12 +12,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from chosen import CONCEPTS
+from pyproj import CRS
 from qgis_tests import BATCHES, QGIS_TESTS
 
 from owl_geo.batches import write_batch
-from owl_geo.types import ShownRaster
+from owl_geo.ground.windows import PoolWindows
+from owl_geo.maps.grid import GridLayer, write_grid
+from owl_geo.types import IntArray, SceneGrid, ShownRaster
+
+
+def grid_of_nine() -> tuple[GridLayer, list[tuple[IntArray, pd.DataFrame]]]:
+    """Nine patches, the first two of them answered."""
+    grid = SceneGrid("scene", "EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 5.6e6), 96, 96)
+    place = np.arange(9)
+    windows = PoolWindows(
+        {"scene": grid},
+        scene=place * 0,
+        row_off=place // 3 * 32,
+        col_off=place % 3 * 32,
+        patch_size=32,
+    )
+    concepts = pd.DataFrame({"urban": place % 2 == 1, "a <b>": place * 1.5})
+    known = pd.DataFrame({"patch_id": windows.ids, "scene": "scene", "scene_crs": grid.crs})
+    known["label"] = pd.Series(["present", "absent", *[None] * 7], dtype=object)
+    known["annotators"] = pd.Series(["ana, ben", "ben", *[None] * 7], dtype=object)
+    known["round"] = pd.Series([0, 1, *[pd.NA] * 7], dtype="Int64")
+    known[["probability", "uncertainty"]] = 0.25, np.nan
+    known["held_out"] = place == 8
+    layer = GridLayer(windows, concepts, ("absent", "present"), "present", CRS(grid.crs))
+    return layer, [(place, known)]
 
 
 @pytest.fixture
@@ -41,6 +68,7 @@ def folder(tmp_path: Path) -> Path:
             "patch_ids": patches["patch_id"].tolist(),
             "crs": patches.crs.to_string(),
         }
+    write_grid(tmp_path / "grid.gpkg", *grid_of_nine())
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     return tmp_path
 

@@ -189,7 +189,7 @@ def desktop(display: str, folder: Path) -> Iterator[Desktop]:
 
 def labels(batch: object) -> list[str | None]:
     with closing(sqlite3.connect(f"file:{batch}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT label FROM batch ORDER BY rank").fetchall()
+        rows = connection.execute("SELECT label FROM batch WHERE rank ORDER BY rank").fetchall()
     return [row[0] for row in rows]
 
 
@@ -199,11 +199,11 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     desktop.focus()
     desktop.wait(lambda state: state["focus"] and not state["drawing"])
     desktop.press("1", "2", "ctrl+z", "u")
-    desktop.wait(lambda state: state["answered"] == 2)
+    desktop.wait(lambda state: state["answered"] == 2 and not state["waiting"])
     assert labels(first) == ["absent", "unsure", None, None]
     desktop.picture("half")
     desktop.press("2", "2")
-    desktop.wait(lambda state: state["answered"] == 4)
+    desktop.wait(lambda state: state["answered"] == 4 and not state["waiting"])
     assert labels(first) == ["absent", "unsure", "present", "present"]
     desktop.picture("end")
     desktop.press("v")
@@ -223,7 +223,7 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     second = desktop.state()["batch"]
     desktop.wait(lambda state: state["focus"])
     desktop.press("2", "1", "s")
-    desktop.wait(lambda state: state["answered"] == 3)
+    desktop.wait(lambda state: state["answered"] == 3 and not state["waiting"])
     assert labels(second) == ["present", "absent", "skip"]
     desktop.picture("second")
     assert desktop.end() == 0, (desktop.folder / "qgis.log").read_text()

@@ -18,8 +18,9 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import transform_bounds
 from rasters import coordinates, write_raster
 
-from owl_geo.batches import write_batch
-from owl_geo.types import ShownRaster
+from owl_geo.batches import grid_info, write_batch
+from owl_geo.ground.windows import PoolWindows
+from owl_geo.types import SceneGrid, ShownRaster
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
     write_scenes(tmp_path / "scenes")
     write_views(tmp_path / "views")
+    write_rounds(tmp_path / "beside")
     return tmp_path
 
 
@@ -52,6 +54,38 @@ def write_scenes(folder: Path) -> None:
     write_raster(folder / "east.tif", values, descriptions=("B2", "B3", "B4", "B8"))
     for name, band in zip(("B02", "B03", "B04", "B08"), values, strict=True):
         write_raster(folder / "west" / f"T31_{name}.tif", band[np.newaxis], crs="EPSG:32630")
+
+
+def write_rounds(folder: Path) -> None:
+    """A run of two rounds, in whose grid are further patches, also of a scene that is turned."""
+    grids = {
+        "scene": SceneGrid("scene", "EPSG:32631", (10, 0, 5e5, 0, -10, 5.6e6), 200, 200),
+        "turned": SceneGrid("turned", "EPSG:32631", (8, 6, 503_000, 6, -8, 5.6e6), 64, 64),
+    }
+    rows, cols = np.divmod(np.arange(36), 6)
+    windows = PoolWindows(
+        grids,
+        scene=np.array([0] * 36 + [1] * 4),
+        row_off=np.append(rows * 32, [0, 0, 32, 32]),
+        col_off=np.append(cols * 32, [0, 32, 0, 32]),
+        patch_size=32,
+    )
+    may_answer = np.arange(40) != 35  # not scene/160/160
+    patches = chosen_patches(16)
+    for number, asked in enumerate((patches[:9], patches[9:])):
+        path = folder / "rounds" / f"{number:03d}" / "batch.gpkg"
+        path.parent.mkdir(parents=True)
+        write_batch(
+            path,
+            asked,
+            classes=BINARY,
+            positive=BINARY[1],
+            concepts=CONCEPTS,
+            batch_id=f"run-{number:03d}",
+            round=number,
+            grid=grid_info(windows, may_answer),
+        )
+    (folder / "owl.toml").write_text('classes = ["absent", "present"]\n')
 
 
 def write_views(folder: Path) -> None:

@@ -180,6 +180,17 @@ def plugin(iface):
 
 
 @pytest.fixture
+def still(iface):
+    """Let the map be drawn to its end, before its file goes."""
+
+    def still():
+        QTest.qWait(20)
+        iface.canvas.waitWhileRendering()
+
+    return still
+
+
+@pytest.fixture
 def wait_until():
     """Let QGIS go on until something holds."""
 
@@ -220,16 +231,27 @@ def messages(iface):
 ROWS = """
 import json, sqlite3, sys
 connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
-query = "SELECT rank, label, annotator, comment, labelled_at FROM batch ORDER BY rank"
+query = "SELECT rank, label, annotator, comment, labelled_at FROM batch WHERE rank ORDER BY rank"
 print(json.dumps(connection.execute(query).fetchall()))
 """
 
 
 @pytest.fixture
-def rows():
-    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process."""
+def rows(request):
+    """Read rank, label, annotator, comment and labelled_at with sqlite3, in another process.
+
+    Answers are written beside the keys, so what is on its way is waited for, unless it cannot go.
+    """
 
     def rows(path):
+        if "plugin" in request.fixturenames:
+            from owl_geo_labeler.store import Trouble
+
+            labelling = request.getfixturevalue("plugin").labelling
+            while labelling is not None and labelling.store.n_waiting:
+                if labelling.store.trouble not in (None, Trouble.LOCKED):
+                    break
+                QTest.qWait(5)
         done = subprocess.run(
             [sys.executable, "-c", ROWS, str(path)], stdout=subprocess.PIPE, check=True
         )

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsMapSettings,
     QgsProject,
     QgsRectangle,
+    QgsVectorLayer,
 )
 from qgis.gui import QgsAttributeForm, QgsGui
 from qgis.PyQt.QtCore import QSize
@@ -188,6 +189,26 @@ def test_each_label_shows_in_its_colour(batch, open_layer, expected):
     solid = {label: seen[label] for label in labels if label != labels[6]}
     assert all(len(colours) == 1 and colours != {"#203018"} for colours in solid.values())
     assert len(set.union(*solid.values())) == len(solid)
+
+
+def test_the_grid_of_a_run_opens_coloured_by_label(folder):
+    layer = QgsVectorLayer(f"{folder / 'grid.gpkg'}|layername=patches", "grid", "ogr")
+    assert layer.isValid() and layer.featureCount() == 9
+    categories = layer.renderer().categories()
+    assert layer.renderer().classAttribute() == "label"
+    assert [one.value() for one in categories] == ["absent", "present", "unsure", "skip", ""]
+    assert layer.attributeAlias(column(layer, "round")) == "Asked in round"
+    by_id = {feature["patch_id"]: feature for feature in layer.getFeatures()}
+    first, last = by_id["scene/0/0"], by_id["scene/64/64"]
+    assert [first[name] for name in ("label", "annotators", "round")] == ["present", "ana, ben", 0]
+    assert last["round"] == NULL and last["uncertainty"] == NULL and last["held_out"] is True
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    context.setFeature(first)
+    text = QgsExpression.replaceExpressionText(layer.mapTipTemplate(), context)
+    assert "ana, ben" in text and "a &lt;b&gt;" in text and "[%" not in text
+    image, settings = render(layer, QColor("#203018"))
+    at = settings.mapToPixel().transform(last.geometry().boundingBox().center())
+    assert image.pixelColor(int(at.x()), int(at.y())).name() == "#203018"  # imagery shows through
 
 
 def render(layer, ground):

@@ -24,6 +24,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton
 
 from owl_geo_labeler import settings
+from owl_geo_labeler.pool_grid import pool_grid
 from owl_geo_labeler.settings_dialog import SettingsDialog
 
 PROGRAM = os.environ["OWL_CORE_PROGRAM"]
@@ -71,6 +72,35 @@ def rasters():
     ]
 
 
+def point_at(plugin, polygon):
+    """Click in the middle of a polygon in the batch's CRS, which is in degrees."""
+    canvas = plugin._iface.mapCanvas()
+    to_map = QgsCoordinateTransform(
+        plugin.labelling.batch.layer.crs(),
+        canvas.mapSettings().destinationCrs(),
+        QgsProject.instance(),
+    )
+    plugin.labelling.map.missed.emit(to_map.transform(polygon.centroid().asPoint()))
+
+
+def answer_beside(plugin, path, press):
+    """Answer a place of the pool that no batch asked; return its patch."""
+    grid = pool_grid(path)
+    asked = {patch.patch_id for patch in plugin.labelling.session.patches}
+    asked |= {patch.patch_id for batch in plugin.labelling._beside._older_batches() for patch in batch.patches}
+    places = [
+        scene._place(i, j)
+        for scene in grid._scenes
+        for i in range(scene.count[0])
+        for j in range(scene.count[1])
+    ]
+    place = next(place for place in places if place.patch_id not in asked)
+    point_at(plugin, place.polygon(plugin.labelling.batch.layer.crs()))
+    assert plugin.labelling.session.patch.patch_id == place.patch_id
+    press("2")
+    return place.patch_id
+
+
 def test_two_rounds(with_program, run, press, labels, wait_until, messages):
     plugin = with_program
     plugin.open_run(run)
@@ -84,11 +114,20 @@ def test_two_rounds(with_program, run, press, labels, wait_until, messages):
     assert labels(first) == ["absent", "present", "absent", "present", "unsure", "skip"]
     assert "likely to be present" in plugin.dock.findChild(object, "why").text()
     press("1", "2", "1", "2")
+    # one more beside the batch, and another answer in the older batch
+    beside = answer_beside(plugin, second, press)
+    (older, *_) = plugin.labelling._beside._older
+    point_at(plugin, older.features[older.patches[1].fid].geometry())
+    assert plugin.labelling.session.patch.answer.label == "present"
+    press("1")
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.path != second, seconds=120)
     assert plugin.labelling.batch.round == 2
     assert messages() == []
-    assert "10 patches" in owl_geo("status", run)
+    assert len(owl_geo("labels", "history", run).splitlines()) == 1 + 12
+    assert labels(first)[:2] == ["absent", "absent"]
+    assert "present" in owl_geo("labels", "history", run, "--patch", beside)
+    assert "noticed" in owl_geo("labels", "history", run, "--patch", beside)
 
 
 def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
@@ -508,6 +547,20 @@ def test_the_algorithms_do_a_whole_round(with_program, tmp_path, folder, batch):
     assert "is batch 'run-001' of another run" in process(
         "ingest", RUN=str(run), BATCH=str(batch("binary"))
     )
+
+
+def test_a_new_run_has_the_patch_size_that_suits_its_scene(with_program, tmp_path, folder):
+    scene, run = folder / "scenes" / "east.tif", tmp_path / "made"
+    process("createrun", SCENES=[str(scene)], RUN=str(run))
+    alone = tmp_path / "alone"
+    subprocess.run([PROGRAM, "init", alone, "--scene", scene], check=True)
+    sizes = {
+        line
+        for one in (run, alone)
+        for line in (one / "owl.toml").read_text().splitlines()
+        if line.startswith("patch_size")
+    }
+    assert len(sizes) == 1 and sizes != {"patch_size = 32"}
 
 
 def test_an_algorithm_fails_with_one_line(with_program, tmp_path):

@@ -1,5 +1,6 @@
 """Labelling in the real program: keys and clicks in, what landed on the disk read from outside."""
 
+import shutil
 import re
 
 import pytest
@@ -289,11 +290,15 @@ def test_nothing_moves_while_labelling(opened, press, plugin, iface):
             assert places() == before
 
 
-def test_while_nothing_happens_the_file_is_whole(opened, press, wait_until):
+def test_the_file_is_whole_after_each_answer(opened, press, labels):
     path = opened("binary")
+    copy = path.with_name("copy.gpkg")
     press("1", "2")
-    assert path.with_name(path.name + "-wal").exists()
-    wait_until(lambda: [entry.name for entry in path.parent.iterdir()] == [path.name])
+    labels(path)  # waits for them
+    shutil.copy(path, copy)
+    assert labels(copy)[:3] == ["absent", "present", None]
+    beside = {entry.name for entry in path.parent.iterdir()} - {copy.name}
+    assert beside == {path.name, f".{path.name}.open"}  # which tells another window
 
 
 def test_a_dropped_batch_opens_and_other_files_are_left_to_qgis(plugin, batch, iface, tmp_path):

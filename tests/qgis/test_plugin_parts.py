@@ -208,7 +208,7 @@ def test_why_tells_nothing_of_what_was_drawn_at_random():
     for patch in batch:
         patch.why = {**patch.why, "score": patch.rank / 10, "relevance": 1.0 / patch.rank}
     for patch in batch:
-        lines = dict(why_lines(patch, batch, "mine"))
+        lines = dict(why_lines(patch, len(batch), "mine"))
         assert lines["Rank"] == f"{patch.rank} of 5"
         assert lines["Relevance"] == f"{1 / patch.rank:.3g}"
         assert "score" not in " ".join(lines).lower()
@@ -218,7 +218,7 @@ def test_why_tells_nothing_of_what_was_drawn_at_random():
 def test_why_escapes():
     batch = patches(5)
     batch[2].why = {**batch[2].why, "near_<b>": True, "dist": 1234.0, "share": None}
-    lines = dict(why_lines(batch[2], batch, "mine", ["dist"]))
+    lines = dict(why_lines(batch[2], len(batch), "mine", ["dist"]))
     assert lines["The model"] == "25% likely to be mine"
     assert lines["Uncertainty"] == "0.2"
     assert lines["dist"] == "1.2 km"

@@ -133,6 +133,14 @@
         <source>Shown</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Patch of an older batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Noticed beside the batch</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -203,6 +211,58 @@
         <source>{view}: no image here</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>every other patch of the batch is answered</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{who} answered {patch} before you: {label}; both answers are kept</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{patch} was answered in another window: {label}; yours is not stored</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>somebody</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>a comment</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Replace with {label}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Others are answering this batch too: {names}.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>This batch is also open in another window, on {computer}. No answer is replaced before you have seen it.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>QGIS</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Clicks on the map go to: {tool}.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>another tool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Keys go to: {panel}.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>F8 brings them back.</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeo</name>
     <message>
@@ -236,7 +296,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Patch size in pixels</source>
+        <source>Patch size in pixels (chosen if empty)</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -503,6 +563,42 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Views</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>in a shared batch, only its own patches can be answered</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>this batch does not say what other patches there are; the next one will</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no scene of the run is there</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no whole patch of the run is there</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>that place cannot be answered: it has too few pixels, is outside the area of the run, is shown by another scene, or tests the model</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the grid in {path} cannot be read; was the file changed?</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>a place that you noticed; the batch does not ask it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>of batch {name}; a new answer replaces the one there</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Beside the batch</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -589,6 +685,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Label with clicks and keys</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>ProgressPanel</name>
     <message>
@@ -597,6 +697,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{rate} answers per hour, {time} left</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>, {n} noticed</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -621,4 +725,15 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Leave the program empty to use the owl-geo that installed this plugin, or the one on PATH. You can also choose the folder of a virtual environment.</source>
         <translation type="unfinished" />
     </message>
-</context></TS>
+</context><context>
+    <name>Lingering</name>
+    <message>
+        <source>{path} is locked by another program; {n} answers are written as soon as it is not</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} can be written again; all answers are saved</source>
+        <translation type="unfinished" />
+    </message>
+</context>
+</TS>

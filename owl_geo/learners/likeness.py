@@ -1,0 +1,74 @@
+"""How like known targets patches are, while targets are the only answers.
+
+A head learns to tell the known targets from patches drawn at random, which stand for the others:
+few of them are targets where targets are rare (learning from positive and unlabelled data, Elkan
+and Noto 2008). Distances to the nearest target are worse, since what is ordinary lies near
+everything: the more targets are known, the more ordinary patches are among the nearest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from owl_geo.features.table import FeatureTable
+from owl_geo.learners.head import HeadLearner
+from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.types import FloatArray, IntArray
+from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Workers
+
+_DRAWN = 50  # patches that stand for the others, in each draw
+_DRAWS = 2
+_CLASSES = ("drawn", "known")
+
+
+def likeness(
+    table: FeatureTable,
+    concepts: FloatArray,
+    known: IntArray,
+    pool: IntArray,
+    *,
+    seed: int,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> FloatArray:
+    """Return how like the known targets each patch of a pool is, float32 ``(n,)``, 0 to 1.
+
+    A head knows by heart which patches it was taught, so each patch is judged by the heads for
+    which it was not drawn.
+
+    Args:
+        table: the features of every patch.
+        concepts: float32 ``(N, k)``, encoded and scaled; k may be 0.
+        known: positions of the known targets, ``(k,)``, at least one.
+        pool: ascending positions of the patches to compare, ``(n,)``.
+        seed: seed of the draws and of the heads.
+        workers: apply the heads to the pool; threads of this process by default.
+        progress: called with the number of patches done in a draw.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(pool))
+    size = min(_DRAWN, len(pool) // (2 * _DRAWS))
+    if size == 0:
+        return np.ones(len(pool), dtype=np.float32)
+    total, times = np.zeros((2, len(pool)), dtype=np.float32)
+    for draw in range(_DRAWS):
+        drawn = order[draw * size : (draw + 1) * size]
+        head = HeadLearner(
+            table,
+            concepts,
+            np.empty((len(concepts), 0), dtype=np.float32),
+            _CLASSES,
+            model=ModelSettings(),
+            uncertainty=UncertaintySettings(),
+            workers=workers,
+        )
+        positions = np.concatenate([pool[drawn], known])
+        labels = np.repeat([0, 1], [size, len(known)])
+        head.learn(positions, labels, np.ones(len(labels), bool), int(rng.integers(2**32)))
+        alike = head.members(pool, seed=seed, progress=progress).mean(axis=0)[:, 1]
+        judged = np.ones(len(pool), dtype=bool)
+        judged[drawn] = False
+        total[judged] += alike[judged]
+        times += judged
+    return np.asarray(total / times)

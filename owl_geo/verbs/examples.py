@@ -1,0 +1,56 @@
+"""Known places that a search begins with: answered before its first batch, as targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from owl_geo.errors import ConfigError, LayerError, where_instead
+from owl_geo.labels import store_class
+from owl_geo.run_folder.folder import EXAMPLES, Run
+from owl_geo.settings import owl_toml
+from owl_geo.settings.config import Settings
+from owl_geo.verbs.sites import AsSites, answers_at, holds_a_raster, is_sites
+
+_LAYER = "|layername="
+
+
+def check_examples(path: str, settings: Settings) -> None:
+    """Raise an error where the places of a file cannot be examples, before anything is made.
+
+    Raises LayerError for a file that is missing, ConfigError for a raster, for answers to patches,
+    and where the run's answers are kept by a store that is not ready yet.
+    """
+    file = path.partition(_LAYER)[0]
+    if owl_toml.is_local(file) and not Path(file).exists():
+        raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
+    what = "" if is_sites(path) else "holds answers to patches"
+    if holds_a_raster(file):
+        what = "is a raster"
+    if what:
+        raise ConfigError(
+            f"examples: {path} {what}, not points, lines or polygons",
+            remedy="make the run without it, then use `owl-geo labels import`",
+        )
+    if store_class(settings.labels).has_administration:
+        raise ConfigError(
+            f"examples are answers, which {settings.labels} takes only after `owl-geo store init`",
+            remedy="make the run without them, then use `owl-geo labels import`",
+        )
+
+
+def answer_examples(run: Run, path: str, annotator: str) -> list[str]:
+    """Answer the patches that the places of a file lie in, as targets; return what to say of it.
+
+    Raises LayerError where the file cannot be read, or has no place in a patch that may be asked.
+    """
+    found = answers_at(run, path, run.labels, AsSites(), annotator=annotator)
+    if not found.new:
+        raise LayerError(
+            f"examples: no place of {path} lies in a patch that may be answered: "
+            f"{'; '.join(found.placed.lines())}",
+            remedy="choose other places",
+        )
+    answers = [replace(answer, batch_id=EXAMPLES) for answer in found.new]
+    run.labels.append(answers, run.footprints([answer.patch_id for answer in answers]))
+    return found.placed.lines()

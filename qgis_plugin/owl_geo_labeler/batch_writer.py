@@ -1,0 +1,381 @@
+"""Answers into a batch's GeoPackage, in a thread of their own: no key waits for a lock.
+
+Nothing here knows of widgets or layers. The file is opened for each burst of answers by a
+connection of its own, through GDAL, since QGIS's reads it too and a second SQLite would not know
+its locks. GDAL's own patience with locks is five seconds per statement, which its setting shortens
+only while it opens a file; so it is set again in each connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from osgeo import gdal, ogr
+
+from . import schema
+from .session import Answer, NewRow
+from .store import Trouble
+
+_OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
+_PATIENCE = "PRAGMA busy_timeout = 100"  # milliseconds
+_OPEN_PATIENCE_MS = "100"
+_RETRY_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Write:
+    """An answer on its way into the file."""
+
+    fid: int  # as the sitting knows the row
+    answer: Answer
+    seen: Answer  # what the annotator saw in the file; another answer is not overwritten
+    stored_as: int  # the row in the file; negative for one that the sitting added
+    row: NewRow | None = None  # the row to add, if the file does not have it
+    keeps: bool = True  # what it replaces, if that is of somebody else and not of this sitting
+
+
+@dataclass(frozen=True)
+class Written:
+    """How that went: ``trouble`` is None where it is stored, TAKEN where somebody was faster."""
+
+    write: Write
+    trouble: Trouble | None
+    reason: str = ""
+    theirs: Answer | None = None  # what is in the file instead
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row of the file holds at the moment."""
+
+    fid: int
+    patch_id: str
+    is_noticed: bool
+    answer: Answer
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what is constant while the path leads to the same file; None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class _Failed(Exception):
+    """GDAL or SQLite could not do it; the text is theirs."""
+
+
+class BatchWriter(threading.Thread):
+    """Writes what is put into it, in that order, and keeps trying while the file is locked.
+
+    ``woken`` is called from this thread whenever there is news to ``take``.
+    """
+
+    def __init__(self, path: Path, woken: Callable[[], None]) -> None:
+        super().__init__(name=f"owl-geo {path.name}", daemon=True)
+        self._path = path
+        self._identity = identity(path)
+        self._woken = woken
+        self._queue: deque[Write] = deque()
+        self._news: deque[Written | list[Row]] = deque()
+        self._fids: dict[int, int] = {}  # rows that this sitting added, by what it calls them
+        self._changed = threading.Condition()
+        self._look = False
+        self._has_failed = False
+        self._stamp: object = None
+        self._stops = False  # once there is nothing left to write
+        self._gives_up = False
+
+    # --- from the other thread --------------------------------------------------------------------
+
+    def put(self, write: Write) -> None:
+        """Write this after all that waits."""
+        with self._changed:
+            self._queue.append(write)
+            self._changed.notify_all()
+
+    def look(self) -> None:
+        """Read the rows if the file has changed since the last look."""
+        with self._changed:
+            self._look = True
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until everything is written, or cannot be now; return whether it is."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._queue or self._has_failed, seconds)
+            return not self._queue
+
+    def take(self) -> list[Written | list[Row]]:
+        """Return what happened since the last call."""
+        with self._changed:
+            news = list(self._news)
+            self._news.clear()
+            return news
+
+    def known_as(self, fid: int) -> int:
+        """Return what the sitting calls a row of the file."""
+        with self._changed:
+            return next((mine for mine, real in list(self._fids.items()) if real == fid), fid)
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        with self._changed:
+            self._queue.clear()
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Stop once everything is written."""
+        with self._changed:
+            self._stops = True
+            self._changed.notify_all()
+
+    def give_up(self, seconds: float = 2.0) -> list[Write]:
+        """Stop now, and return what was not written."""
+        with self._changed:
+            self._stops = self._gives_up = True
+            self._changed.notify_all()
+        self.join(seconds)
+        with self._changed:
+            return list(self._queue)
+
+    # --- in its own thread ------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Write until told to stop."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._look or self._stops)
+                if self._gives_up or (self._stops and not self._queue):
+                    return
+                look, self._look = self._look, False
+            try:
+                done = self._write_all()
+                if look and done:
+                    self._read()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+                self._tell_trouble(Trouble.REFUSED, " ".join(str(error).split()))
+                done = False
+            if not done:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._gives_up, _RETRY_SECONDS)
+
+    def _write_all(self) -> bool:
+        """Write what waits; return whether nothing does any more."""
+        if not self._queue:
+            return True
+        moved = self._moved()
+        if moved is not None:
+            self._note_failure(True)
+            self._tell_trouble(moved, "")
+            return False
+        try:
+            with _opened(self._path, gdal.OF_UPDATE) as file:
+                while self._queue:
+                    self._tell(self._put(file, self._queue[0]))
+        except _Failed as error:
+            reason = str(error)
+            had_failed = self._note_failure(True)
+            if "locked" not in reason and "busy" not in reason:
+                self._tell_trouble(Trouble.REFUSED, reason)
+            elif had_failed:  # not only while another window stored an answer
+                self._tell_trouble(Trouble.LOCKED, reason)
+            return False
+        self._note_failure(False)
+        return True
+
+    def _note_failure(self, has_failed: bool) -> bool:
+        """Note whether the last attempt failed, and return whether the one before did."""
+        with self._changed:
+            before, self._has_failed = self._has_failed, has_failed
+            self._changed.notify_all()
+            return before
+
+    def _put(self, file: gdal.Dataset, write: Write) -> Written:
+        """Store one answer in a transaction of its own, unless the row holds what nobody saw."""
+        _do(file.StartTransaction)
+        try:
+            layer = file.GetLayerByName(schema.BATCH_LAYER)
+            if layer is None:
+                raise _Failed(f"no layer {schema.BATCH_LAYER}")
+            feature = self._find(layer, write)
+            theirs = _answer_of(feature) if feature is not None else Answer()
+            is_new = theirs not in (write.seen, write.answer)
+            if is_new and (theirs.label or theirs.comment):
+                if write.answer.label and write.answer.annotator != theirs.annotator:
+                    _keep(layer, feature, write.answer)
+                _do(file.CommitTransaction)
+                return Written(write, Trouble.TAKEN, theirs=theirs)
+            if write.keeps and theirs.label and theirs.annotator != write.answer.annotator:
+                _keep(layer, feature, theirs)
+            if feature is None:
+                self._fids[write.fid] = _add(layer, write)
+            else:
+                _fill(feature, write.answer.values())
+                _do(layer.SetFeature, feature)
+            _do(file.CommitTransaction)
+            return Written(write, None)
+        except BaseException:
+            with suppress(RuntimeError):  # the first error says more than one about the way back
+                file.RollbackTransaction()
+            if write.row is not None:
+                self._fids.pop(write.fid, None)
+            raise
+
+    def _find(self, layer: ogr.Layer, write: Write) -> ogr.Feature | None:
+        """Return the row of an answer; None if it must be added."""
+        fid = self._fids.get(write.fid, write.stored_as)
+        if fid >= 0:
+            return layer.GetFeature(fid)
+        patch = str(write.row.values["patch_id"]) if write.row is not None else ""
+        for feature in layer:  # few enough, and no text becomes SQL
+            if feature.GetField("patch_id") == patch and feature.GetGeometryRef() is not None:
+                self._fids[write.fid] = feature.GetFID()
+                layer.ResetReading()
+                return feature
+        return None
+
+    def _read(self) -> None:
+        stamp = self._file_stamp()
+        if stamp == self._stamp or self._moved() is not None:
+            return
+        try:
+            with _opened(self._path, 0) as file:
+                layer = file.GetLayerByName(schema.BATCH_LAYER)
+                rows = [] if layer is None else [_row(feature) for feature in _places(layer)]
+        except _Failed:  # locked; the next look will do
+            return
+        self._stamp = stamp
+        self._tell(rows)
+
+    def _file_stamp(self) -> object:
+        """Return what changes with the content of the file."""
+        stamps = []
+        for path in (self._path, self._path.with_name(self._path.name + "-wal")):
+            try:
+                found = path.stat()
+                stamps.append((found.st_mtime_ns, found.st_size))
+            except OSError:
+                stamps.append(None)
+        return stamps
+
+    def _moved(self) -> Trouble | None:
+        now = identity(self._path)
+        if now is None:
+            return Trouble.DELETED
+        return None if now == self._identity else Trouble.REPLACED
+
+    def _tell(self, news: Written | list[Row]) -> None:
+        with self._changed:
+            is_over = isinstance(news, Written) and news.trouble in (None, Trouble.TAKEN)
+            if is_over and self._queue and self._queue[0] is news.write:
+                self._queue.popleft()
+            self._news.append(news)
+            self._changed.notify_all()
+        self._woken()
+
+    def _tell_trouble(self, trouble: Trouble, reason: str) -> None:
+        with self._changed:
+            first = self._queue[0] if self._queue else None
+        if first is not None:
+            self._tell(Written(first, trouble, reason))
+
+
+def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
+    """Keep an answer beside that of a row, as one more row without a polygon."""
+    row = ogr.Feature(layer.GetLayerDefn())
+    fixed = {name: beside.GetField(name) for name in _OF_PLACE}
+    _fill(row, {**fixed, **answer.values()})
+    _do(layer.CreateFeature, row)
+
+
+def _add(layer: ogr.Layer, write: Write) -> int:
+    """Add a row for a place beside the batch, and return its feature id."""
+    if write.row is None:
+        raise _Failed("the row is gone")
+    feature = ogr.Feature(layer.GetLayerDefn())
+    _fill(feature, {**write.row.values, **write.answer.values()})
+    feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(write.row.wkb))
+    _do(layer.CreateFeature, feature)
+    return int(feature.GetFID())
+
+
+def _fill(feature: ogr.Feature, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        if value is None:
+            feature.SetFieldNull(name)
+        else:
+            feature.SetField(name, value)
+
+
+def _places(layer: ogr.Layer) -> Iterator[ogr.Feature]:
+    """Yield the rows of places, but not answers that are kept beside another."""
+    for feature in layer:
+        if feature.GetGeometryRef() is not None or feature.IsFieldSetAndNotNull("rank"):
+            yield feature
+
+
+def _row(feature: ogr.Feature) -> Row:
+    return Row(
+        feature.GetFID(),
+        str(feature.GetField("patch_id")),
+        not feature.IsFieldSetAndNotNull("rank"),
+        _answer_of(feature),
+    )
+
+
+def _answer_of(feature: ogr.Feature) -> Answer:
+    values = {name: feature.GetField(name) for name in schema.EDITABLE_COLUMNS}
+    return Answer(**{name: None if v in (None, "") else str(v) for name, v in values.items()})
+
+
+@contextmanager
+def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
+    """Open a GeoPackage that is closed again at the end; raises _Failed, also if it is locked."""
+    with _quiet():
+        gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", _OPEN_PATIENCE_MS)
+        try:
+            file = gdal.OpenEx(str(path), gdal.OF_VECTOR | mode, allowed_drivers=["GPKG"])
+        except RuntimeError as error:
+            raise _Failed(str(error)) from error
+        finally:
+            gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", None)
+        if file is None:
+            raise _Failed(gdal.GetLastErrorMsg() or "it cannot be opened")
+        try:
+            shown = file.ExecuteSQL(_PATIENCE)
+            if shown is not None:
+                file.ReleaseResultSet(shown)
+            yield file
+        except RuntimeError as error:  # where another plugin has switched GDAL to exceptions
+            raise _Failed(str(error)) from error
+        finally:
+            file = None  # closes it
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep GDAL in this thread from printing errors, and from warning of exceptions to come."""
+    has_choice = hasattr(gdal, "ExceptionMgr")  # from 3.7
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
+    gdal.ErrorReset()
+    try:
+        with gdal.ExceptionMgr(useExceptions=False) if has_choice else nullcontext():
+            yield
+    finally:
+        gdal.PopErrorHandler()
+
+
+def _do(call: Callable[..., int], *arguments: object) -> None:
+    """Call GDAL; raises _Failed if it says that it could not."""
+    gdal.ErrorReset()
+    if call(*arguments) != ogr.OGRERR_NONE:
+        raise _Failed(gdal.GetLastErrorMsg() or "it cannot be written")
