@@ -12,7 +12,7 @@ import geopandas as gpd
 import numpy as np
 
 from owl_geo import schema
-from owl_geo.batches.style import batch_style
+from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
 from owl_geo.types import ShownRaster, ShownScene
@@ -52,6 +52,7 @@ def write_batch(
     batch_id: str,
     round: int,
     annotator: str | None = None,
+    units: Mapping[str, str] | None = None,
     patch_size: int | None = None,
     scenes: Sequence[ShownScene] = (),
     views: Sequence[ShownRaster] = (),
@@ -60,8 +61,8 @@ def write_batch(
     """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
     ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
-    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. ``annotator`` is the person whom the file is for; for QGIS to show
+    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans, in
+    ``units``, "m" or "%" for shares of 0 to 1) and footprints as geometry. ``annotator`` is the person whom the file is for; for QGIS to show
     are the ``patch_size`` in pixels, the ``scenes`` of the patches, and ``views``, further rasters
     of the ground; ``grid`` says what other patches there are, as ``grid_info`` does. The file
     appears whole or not at all. Raises BatchError if the path exists or cannot be written, or if
@@ -81,7 +82,16 @@ def write_batch(
         info[schema.BATCH_INFO_ANNOTATOR] = annotator
     if patch_size is not None:
         info[schema.BATCH_INFO_PATCH_SIZE] = patch_size
-    style = batch_style(list(frame.columns.drop("geometry")), tuple(classes), positive, concepts)
+    style = batch_style(
+        list(frame.columns.drop("geometry")),
+        tuple(classes),
+        positive,
+        concepts,
+        units=units,
+        decimals={
+            name: decimals_of(frame[name]) for name in concepts if frame[name].dtype.kind == "f"
+        },
+    )
 
     def add_style_and_info(connection: sqlite3.Connection) -> None:
         gpkg.add_style(

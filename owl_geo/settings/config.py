@@ -785,6 +785,11 @@ class Settings(Section):
         """Height and width of a patch in pixels."""
         return self.source.patch_size
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The units of the concepts that have one."""
+        return {name: concept.unit for name, concept in self.concepts.items() if concept.unit}
+
 
 def source_sections() -> dict[str, type[SourceSection]]:
     """Return the class of the table [source] for each kind of source, by the kind's name."""

@@ -194,6 +194,7 @@ def _advance(
                 batch_id=batch_id,
                 round=number,
                 annotator=annotator,
+                units=run.settings.units,
                 patch_size=run.settings.patch_size,
                 scenes=scenes,
                 views=views,
