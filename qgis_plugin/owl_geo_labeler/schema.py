@@ -71,6 +71,7 @@ BATCH_INFO_URI = "urn:owl-geo:batch"
 BATCH_INFO_MIME = "application/json"
 BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
 BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
+BATCH_INFO_PATCH_SIZE = "patch_size"  # a further key: height and width of a patch in pixels
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
 # Which other patches there are: another row of gpkg_metadata holds a JSON object with patch_size
@@ -94,6 +95,13 @@ NOTICED = "noticed"
 # "120 2140,95 1980,80 1700".
 VIEWS_TABLE = "views"
 VIEWS_COLUMNS = ("name", "path", "bands", "stretch")
+
+# The scenes that the patches are of, as the run knows them: a table likewise, of which a row is a
+# way to show a scene. The colours are natural, false (near infrared, red, green), or first, where
+# nothing says which band is red, green or blue; unknown lists which of "red,green,blue,nir" no
+# band is known to be. The stretch is that of the whole scene.
+SCENES_TABLE = "scenes"
+SCENES_COLUMNS = ("name", "colours", "path", "bands", "stretch", "unknown")
 
 # In a team's database a batch is a view with one column more: who labels a patch just now, and
 # until when. Written into it, these words take a patch, take it from another, and give it back.
