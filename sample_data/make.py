@@ -30,6 +30,7 @@ import shapely
 import shapely.ops
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
 from shapely import LineString, Point, Polygon

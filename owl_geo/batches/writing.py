@@ -62,11 +62,11 @@ def write_batch(
 
     ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
     null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans, in
-    ``units``, "m" or "%" for shares of 0 to 1) and footprints as geometry. ``annotator`` is the person whom the file is for; for QGIS to show
-    are the ``patch_size`` in pixels, the ``scenes`` of the patches, and ``views``, further rasters
-    of the ground; ``grid`` says what other patches there are, as ``grid_info`` does. The file
-    appears whole or not at all. Raises BatchError if the path exists or cannot be written, or if
-    the patches do not make a batch.
+    ``units``, "m" or "%" for shares of 0 to 1) and footprints as geometry. ``annotator`` is the
+    person whom the file is for. For QGIS to show are the ``patch_size`` in pixels, the ``scenes``
+    of the patches, and ``views``, further rasters of the ground. ``grid`` says what other patches
+    there are, as ``grid_info`` does. The file appears whole or not at all. Raises BatchError if the
+    path exists or cannot be written, or if the patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)

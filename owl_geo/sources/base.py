@@ -14,7 +14,15 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
-from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid, ShownScene
+from owl_geo.types import (
+    AnyArray,
+    BoolArray,
+    FailedScene,
+    FloatArray,
+    IntArray,
+    SceneGrid,
+    ShownScene,
+)
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The scenes of a batch as QGIS shows them: in natural and in false colours, between which values."""
+"""The scenes of a batch as QGIS shows them: their bands, and what is black and what brightest."""
 
 from __future__ import annotations
 

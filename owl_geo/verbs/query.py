@@ -179,7 +179,7 @@ def _advance(
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
-        scenes, views = _scenes(run, search, batch), _views(run)
+        scenes, views = _scenes(run, batch), _views(run)
         may_answer = askable.copy()
         may_answer[answers.closed] = True  # people may answer again
         grid = grid_info(run.index.windows, may_answer)
@@ -227,14 +227,14 @@ def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
     }
 
 
-def _scenes(run: Run, search: Search, batch: Batch) -> Sequence[ShownScene]:
+def _scenes(run: Run, batch: Batch) -> Sequence[ShownScene]:
     """Return the scenes of a batch as the run knows them, for QGIS to show."""
     rows = run.patches.iloc[batch.positions]
     shown: list[ShownScene] = []
     for name, of_scene in rows.groupby("scene", sort=False):
         corners = of_scene.sort_values(["row_off", "col_off"])
         try:
-            shown += search.source.shown(
+            shown += run.source.shown(
                 str(name), corners["row_off"].to_numpy(), corners["col_off"].to_numpy()
             )
         except SourceError as error:

@@ -430,7 +430,6 @@ class LabelDock(QDockWidget):
         predictions.clicked.connect(self.predictions_wanted)
         return grid
 
-
     def _shown_row(self, page: QWidget) -> QWidget:
         self._views_row = QWidget(page)
         row = QHBoxLayout(self._views_row)

@@ -132,9 +132,7 @@ def _way(layer: QgsRasterLayer, places: Sequence[int]) -> Way:
 
 
 def _percentiles(layer: QgsRasterLayer, band: int) -> tuple[float, float]:
-    low, high = layer.dataProvider().cumulativeCut(
-        band, _LOWEST, _HIGHEST, QgsRectangle(), _SAMPLE
-    )
+    low, high = layer.dataProvider().cumulativeCut(band, _LOWEST, _HIGHEST, QgsRectangle(), _SAMPLE)
     return low, high if high > low else low + 1.0
 
 
