@@ -237,7 +237,9 @@ class Labelling(QObject):
         if self.session.is_done:
             self._dock.next_wanted.emit()
         else:
-            text = self.tr("{n} patches have no answer yet; the button leaves them unanswered")
+            text = self.tr(
+                "patches without an answer: {n}; the button for the next batch leaves them"
+            )
             self._dock.set_note(text.format(n=self.session.n_left))
 
     def switch_colours(self) -> None:
