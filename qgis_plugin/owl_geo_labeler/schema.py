@@ -143,7 +143,7 @@ RESERVED_COLUMNS = frozenset(
 def label_colours(classes: tuple[str, ...]) -> dict[str, str]:
     """Return the colour of each class, of unsure and of skip, as ``#RRGGBB``.
 
-    From the seventh class on the colours come again; the map then hatches them.
+    From the seventh class on the colours come again; the map then dashes the frames.
     """
     colours = {name: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes)}
     return {**colours, UNSURE: UNSURE_COLOUR, SKIP: SKIP_COLOUR}
