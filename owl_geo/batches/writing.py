@@ -102,8 +102,8 @@ def write_batch(
         if grid is not None:
             _add_metadata(connection, schema.GRID_URI, grid)
         if scenes:
-            ways = [_scene_row(scene) for scene in scenes]
-            gpkg.add_attributes(connection, schema.SCENES_TABLE, schema.SCENES_COLUMNS, ways)
+            ways = [{key: getattr(scene, key) for key in schema.SHOWN_KEYS} for scene in scenes]
+            _add_metadata(connection, schema.SHOWN_URI, {"scenes": ways})
         if views:
             rows = [_view_row(raster) for raster in views]
             gpkg.add_attributes(connection, schema.VIEWS_TABLE, schema.VIEWS_COLUMNS, rows)
@@ -173,19 +173,9 @@ def _layout(
 
 def _view_row(raster: ShownRaster) -> tuple[str, str, str, str]:
     """Return a row of the table of views; see ``schema.VIEWS_COLUMNS``."""
-    return raster.view, *_shown(raster)
-
-
-def _scene_row(scene: ShownScene) -> tuple[str, ...]:
-    """Return a row of the table of scenes; see ``schema.SCENES_COLUMNS``."""
-    return scene.scene, scene.colours, *_shown(scene), ",".join(scene.unknown)
-
-
-def _shown(raster: ShownRaster | ShownScene) -> tuple[str, str, str]:
-    """Return path, bands and stretch as the tables have them."""
     bands = ",".join(map(str, raster.bands))
     stretch = ",".join(f"{low:.9g} {high:.9g}" for low, high in raster.stretch)
-    return "\n".join(raster.paths), bands, stretch
+    return raster.view, "\n".join(raster.paths), bands, stretch
 
 
 def _add_metadata_tables(connection: sqlite3.Connection) -> None:

@@ -146,7 +146,7 @@ def in_project(source: str) -> QgsVectorLayer | None:
 
 
 def file_of(batch: Batch, run: Path | None) -> Path | None:
-    """Return the file whose tables say what to show; a team has it in the run folder."""
+    """Return the file that says what to show; a team has it in the run folder."""
     if batch.path is not None or run is None:
         return batch.path
     return next(iter(sorted(run.glob(f"rounds/{batch.round:03d}/batch*.gpkg"))), None)

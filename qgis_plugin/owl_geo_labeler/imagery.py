@@ -15,7 +15,7 @@ from .messages import Messages
 from .run_folder import RunFolder, SceneEntry, scene_beside
 from .scene import Loaded, guessed_colours, known_scene, named_scene
 from .session import Patch
-from .shown_tables import KnownScene, scenes_in
+from .shown import KnownScene, scenes_in
 
 translate = QCoreApplication.translate
 

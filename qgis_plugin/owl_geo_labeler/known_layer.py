@@ -14,7 +14,7 @@ from qgis.core import (
 )
 
 from .colouring import PLAIN, Way
-from .shown_tables import ShownRaster
+from .shown import ShownRaster
 from .virtual import on_one_grid, virtual_raster
 
 Place = tuple[QgsCoordinateReferenceSystem, QgsRectangle]

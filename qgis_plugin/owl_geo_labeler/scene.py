@@ -14,7 +14,7 @@ from .colouring import FALSE, PLAIN, Way, set_ways
 from .errors import Problem
 from .known_layer import layer_of
 from .run_folder import SceneEntry
-from .shown_tables import KnownScene
+from .shown import KnownScene
 from .virtual import on_one_grid, virtual_raster
 
 translate = QCoreApplication.translate

@@ -96,12 +96,13 @@ NOTICED = "noticed"
 VIEWS_TABLE = "views"
 VIEWS_COLUMNS = ("name", "path", "bands", "stretch")
 
-# The scenes that the patches are of, as the run knows them: a table likewise, of which a row is a
-# way to show a scene. The colours are natural, false (near infrared, red, green), or first, where
-# nothing says which band is red, green or blue; unknown lists which of "red,green,blue,nir" no
-# band is known to be. The stretch is that of the whole scene.
-SCENES_TABLE = "scenes"
-SCENES_COLUMNS = ("name", "colours", "path", "bands", "stretch", "unknown")
+# The scenes that the patches are of, as the run knows them: one more row of gpkg_metadata holds a
+# JSON object whose `scenes` are objects with SHOWN_KEYS, one for each way to show a scene. The
+# colours are natural, false (near infrared, red, green), or first, where nothing says which band is
+# red, green or blue. Paths, bands and stretch are lists, and mean what they mean in the table of
+# views. `unknown` lists which of red, green, blue and nir no band is known to be.
+SHOWN_URI = "urn:owl-geo:scenes"
+SHOWN_KEYS = ("scene", "colours", "paths", "bands", "stretch", "unknown")
 
 # In a team's database a batch is a view with one column more: who labels a patch just now, and
 # until when. Written into it, these words take a patch, take it from another, and give it back.

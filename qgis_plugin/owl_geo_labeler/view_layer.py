@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from .colouring import PLAIN, set_ways
 from .errors import Problem
 from .known_layer import layer_of
-from .shown_tables import ShownRaster, View
+from .shown import ShownRaster, View
 
 
 def view_layer(

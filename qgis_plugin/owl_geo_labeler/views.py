@@ -22,7 +22,7 @@ from .known_layer import Place, place_of
 from .layer_tree import add_view, set_visible
 from .messages import Messages
 from .run_folder import RunFolder
-from .shown_tables import ShownRaster, View, views_in
+from .shown import ShownRaster, View, views_in
 from .view_layer import view_layer
 
 translate = QCoreApplication.translate

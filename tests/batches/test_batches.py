@@ -113,27 +113,29 @@ def test_values_come_back_and_gaps_are_null(batch: Path) -> None:
     assert nulls == [(2,)]
 
 
-def test_scenes_are_named_in_a_table_of_attributes(tmp_path: Path, batch: Path) -> None:
+def test_scenes_are_named_in_the_metadata(tmp_path: Path, batch: Path) -> None:
     stretch = ((0.0, 400.5), (1.0, 2.0), (3.0, 4.0))
     scenes = [
         ShownScene("a", "natural", ("/d/a.tif",), (3, 2, 1), stretch, ("nir", "blue")),
         ShownScene("a", "false", ("/d/n.tif", "/d/a.tif", "/d/a.tif"), (1, 3, 2), stretch, ()),
     ]
     path = written(tmp_path / "scenes.gpkg", scenes=scenes, patch_size=8)
-    query = "SELECT name, colours, path, bands, stretch, unknown FROM scenes ORDER BY fid"
-    of_all = "0 400.5,1 2,3 4"
-    assert rows(path, query) == [
-        ("a", "natural", "/d/a.tif", "3,2,1", of_all, "nir,blue"),
-        ("a", "false", "/d/n.tif\n/d/a.tif\n/d/a.tif", "1,3,2", of_all, ""),
+    (text,) = rows(path, schema.BATCH_INFO_QUERY, schema.SHOWN_URI)[0]
+    of_all = [[0, 400.5], [1, 2], [3, 4]]
+    ways = [
+        ("a", "natural", ["/d/a.tif"], [3, 2, 1], of_all, ["nir", "blue"]),
+        ("a", "false", ["/d/n.tif", "/d/a.tif", "/d/a.tif"], [1, 3, 2], of_all, []),
     ]
-    kinds = "SELECT data_type FROM gpkg_contents WHERE table_name = 'scenes'"
-    assert rows(path, kinds) == [("attributes",)]
+    keys = ("scene", "colours", "paths", "bands", "stretch", "unknown")
+    assert json.loads(text) == {"scenes": [dict(zip(keys, way, strict=True)) for way in ways]}
+    # one layer, so that QGIS need not ask which table is meant
+    assert gpd.list_layers(path)["name"].tolist() == [schema.BATCH_LAYER, "layer_styles"]
     (text,) = rows(path, schema.BATCH_INFO_QUERY, schema.BATCH_INFO_URI)[0]
     assert json.loads(text)["patch_size"] == 8
     # a batch without them is as it always was
     (text,) = rows(batch, schema.BATCH_INFO_QUERY, schema.BATCH_INFO_URI)[0]
     assert "patch_size" not in json.loads(text)
-    assert rows(batch, "SELECT count(*) FROM sqlite_master WHERE name = 'scenes'") == [(0,)]
+    assert rows(batch, schema.BATCH_INFO_QUERY, schema.SHOWN_URI) == []
 
 
 def test_no_label_tints_what_is_judged() -> None:

@@ -91,7 +91,7 @@ def write_rounds(folder: Path) -> None:
 
 def write_shown(folder: Path) -> None:
     """Batches of small patches of scenes that the run knows: with false colours; without; with red
-    and green in one file and near infrared in another; and one whose table makes no sense."""
+    and green in one file and near infrared in another; and one that makes no sense."""
     folder.mkdir()
     place = from_origin(499_000, 5_601_000, 10, 10)
     pixels = np.zeros((4, 240, 320), np.uint16) + np.uint16([[[100]], [[200]], [[300]], [[400]]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tomllib
 from contextlib import closing
@@ -17,6 +18,7 @@ from torchvision.models import efficientnet_b0, resnet18
 from owl_geo import query
 from owl_geo.cli import cli
 from owl_geo.errors import ConfigError
+from owl_geo.schema import BATCH_INFO_QUERY, SHOWN_URI
 
 
 def test_weights_of_another_network_are_refused_at_once(tmp_path: Path) -> None:
@@ -44,8 +46,10 @@ def test_what_bands_are_is_said_once_and_written_into_every_batch(tmp_path: Path
     query(path, device="cpu")
     batch = path / "rounds" / "000" / "batch.gpkg"
     with closing(sqlite3.connect(batch)) as connection:
-        ways = connection.execute("SELECT colours, bands, unknown FROM scenes").fetchall()
-    assert ways == [("first", "1,2,3", "green,blue")]
+        ((text,),) = connection.execute(BATCH_INFO_QUERY, (SHOWN_URI,)).fetchall()
+    (way,) = json.loads(text)["scenes"]
+    assert (way["colours"], way["bands"]) == ("first", [1, 2, 3])
+    assert way["unknown"] == ["green", "blue"]
 
 
 @pytest.mark.parametrize("words", ["nir", "nir=", "nir=4,nir=3"])
