@@ -94,7 +94,7 @@ class Labelling(QObject):
         self._connect_dock()
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         QApplication.instance().focusChanged.connect(self._on_focus)
-        self._go_on_with(lingering.take(batch.path) if batch.path is not None else [])
+        self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
         self._say_others()
         patch = self.session.patch
         if patch.answer.label is None and self.store.hold(patch.fid):
@@ -343,8 +343,16 @@ class Labelling(QObject):
             self._advance(1)
         return True
 
-    def _go_on_with(self, writes: list[Write]) -> None:
-        """Take over answers that were waiting when the batch was closed."""
+    def _go_on_with(self, writes: list[Write], given: dict[int, Answer]) -> None:
+        """Take over answers that were waiting when the batch was closed.
+
+        Of those that were ``given`` there, some may have been written since this batch was read.
+        """
+        for fid, answer in given.items():
+            index = self.session.index_of(fid)
+            if index is not None and isinstance(self.store, FileStore):
+                self.session.patches[index].answer = answer
+                self.store.known(self.session.patches[index])
         for write in writes:
             index = self.session.index_of(write.fid)
             if index is None and write.row is not None:
