@@ -49,7 +49,7 @@ class Band:
     taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it
 
 
-_COMMON = frozenset({*SENTINEL_2.values(), "pan", "thermal"})
+COMMON_NAMES = frozenset({*SENTINEL_2.values(), "pan", "thermal"})
 _ALIASES = {
     "aerosol": "coastal",
     "coastalaerosol": "coastal",
@@ -82,7 +82,7 @@ def common_name(word: str) -> str | None:
     """Return the common name that a word is a spelling of (``Near Infrared`` -> ``nir``)."""
     plain = re.sub(r"[\s_-]", "", word.casefold())
     plain = _ALIASES.get(plain, plain)
-    return plain if plain in _COMMON else None
+    return plain if plain in COMMON_NAMES else None
 
 
 # Pixel size and period, as MODIS' products have them before a colour.

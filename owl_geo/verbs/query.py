@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.batches import dealt, grid_info, n_shared, write_batch
-from owl_geo.errors import RunError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
@@ -28,7 +28,7 @@ from owl_geo.schema import WHY_COLUMNS
 from owl_geo.search import Answers, Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
-from owl_geo.types import ShownRaster
+from owl_geo.types import ShownRaster, ShownScene
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -187,7 +187,7 @@ def advance(
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
-        views = _views(run)
+        scenes, views = _scenes(run, batch), _views(run)
         may_answer = askable.copy()
         may_answer[answers.closed] = True  # people may answer again
         grid = grid_info(run.index.windows, may_answer)
@@ -202,6 +202,9 @@ def advance(
                 batch_id=batch_id,
                 round=number,
                 annotator=annotator,
+                units=run.settings.units,
+                patch_size=run.settings.patch_size,
+                scenes=scenes,
                 views=views,
                 grid=grid,
             )
@@ -230,6 +233,21 @@ def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
         asked[position]: float(batch.terms.probability[position])
         for position in np.flatnonzero(batch.audited)
     }
+
+
+def _scenes(run: Run, batch: Batch) -> Sequence[ShownScene]:
+    """Return the scenes of a batch as the run knows them, for QGIS to show."""
+    rows = run.patches.iloc[batch.positions]
+    shown: list[ShownScene] = []
+    for name, of_scene in rows.groupby("scene", sort=False):
+        corners = of_scene.sort_values(["row_off", "col_off"])
+        try:
+            shown += run.source.shown(
+                str(name), corners["row_off"].to_numpy(), corners["col_off"].to_numpy()
+            )
+        except SourceError as error:
+            log.warning("scene %r is not shown as the run knows it: %s", name, error)
+    return shown
 
 
 def _views(run: Run) -> Sequence[ShownRaster]:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import CubeSettings
-from owl_geo.sources.band_choice import KnownBand, like_known, select
+from owl_geo.sources.band_choice import KnownBand, like_known, select, with_stated
 from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
@@ -61,9 +61,12 @@ def chosen_bands(
 
     Bands that are ``known``, since a run was made with them, are those, in their order.
     """
+    where = f"cube {offer.grid.name!r}"
+    offer = replace(
+        offer, bands=with_stated(offer.bands, settings.common, where, anywhere=not known)
+    )
     bands = offer.default
     if settings.bands or known:
-        where = f"cube {offer.grid.name!r}"
         try:
             if not known:
                 bands = select(offer.bands, settings.bands, where)

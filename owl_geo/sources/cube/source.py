@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ class CubeSource(TiledSource["CubeScene"]):
             DataArray or Dataset, in memory or lazy (dask).
         name: first part of every patch_id; None = the file's name.
         bands: by number, name or common name; empty = all but flags and masks.
+        common: what bands are where the cube does not say, or says wrongly: ``{"nir": 4}``.
         time: what several dates become: median, mean, min, max, first or last, per pixel and band
             over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
         patch_size: height and width of a patch in pixels.
@@ -76,6 +77,7 @@ class CubeSource(TiledSource["CubeScene"]):
         *,
         name: str | None = None,
         bands: Sequence[str] = (),
+        common: Mapping[str, str | int] | None = None,
         time: str = "median",
         patch_size: int = 32,
         stride: int | None = None,
@@ -93,6 +95,7 @@ class CubeSource(TiledSource["CubeScene"]):
                 path=cube if isinstance(cube, str) else f"the cube {scene!r}",
                 name=scene,
                 bands=tuple(bands),
+                common=dict(common or {}),
                 time=time,
                 patch_size=patch_size,
                 stride=stride,

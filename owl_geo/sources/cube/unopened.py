@@ -27,7 +27,9 @@ _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 class UnopenedCube(UnopenedSource[CubeSettings]):
     """A cube in a Zarr store, a NetCDF file or behind a URL: one scene."""
 
-    options = (*("scenes", "bands", "time", "patch_size", "stride", "min_valid", "aoi", "crs"),)
+    options = (
+        *("scenes", "bands", "common", "time", "patch_size", "stride", "min_valid", "aoi", "crs"),
+    )
 
     @property
     def files(self) -> Mapping[str, Sequence[str]]:
