@@ -79,7 +79,7 @@ class Imagery:
         return [layer for layer in found if isinstance(layer, QgsRasterLayer)]
 
     def _entry(self, name: str) -> SceneEntry | None:
-        if self._run is not None and self._run.is_synthetic():
+        if self._run is not None and not self._run.has_imagery():
             return None
         entry = self._run.scene(name) if self._run is not None else None
         if entry is None and self._batch.path is not None:
