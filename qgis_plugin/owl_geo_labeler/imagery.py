@@ -116,7 +116,7 @@ class Imagery:
 
     def _load(self, name: str) -> str:
         """Add a scene to the project unless it is there; return the layer's id, "" for none."""
-        if self._run is not None and self._run.is_synthetic():
+        if self._run is not None and not self._run.has_imagery():
             return ""
         known, entry = self._known.get(name), self._entry(name)
         if known is None and entry is None:

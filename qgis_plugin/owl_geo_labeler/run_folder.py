@@ -73,9 +73,9 @@ class RunFolder:
         """Return the id of this run, as its batches have it."""
         return str(self.settings().get("run_id", ""))
 
-    def is_synthetic(self) -> bool:
-        """Whether the patches are generated, so that there is no imagery to show."""
-        return _table(self.settings(), "source").get("kind") == "synthetic"
+    def has_imagery(self) -> bool:
+        """Whether the scenes can be shown; generated patches and tables of vectors have none."""
+        return _table(self.settings(), "source").get("kind") not in ("synthetic", "vectors")
 
     def scene(self, name: str) -> SceneEntry | None:
         """Return the scene of this name; None if owl.toml has none."""

@@ -338,3 +338,12 @@ def test_where_a_scene_lies(tmp_path, text, expected):
     entry = RunFolder(tmp_path).scene("one")
     found = None if entry is None else [str(path) for path in entry.paths]
     assert found == expected or found == [str(tmp_path / path) for path in expected or []]
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_some"),
+    [("geotiff", True), ("cube", True), ("synthetic", False), ("vectors", False)],
+)
+def test_which_runs_have_imagery_to_show(tmp_path, kind, has_some):
+    (tmp_path / "owl.toml").write_text(f'[source]\nkind = "{kind}"\n', encoding="utf-8")
+    assert RunFolder(tmp_path).has_imagery() is has_some

@@ -15,7 +15,8 @@ from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_count
 from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
-from owl_geo.sources.cube.scales import scales_of
+from owl_geo.sources.cube.scales import scales_of, stored_type
+from owl_geo.sources.embeddings import with_embedding
 from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
@@ -105,6 +106,8 @@ def describe_cube(
         replace(band, common=EMBEDDING, dtype="float32") if position.variable in scales else band
         for band, position in zip(bands, positions, strict=True)
     )
+    if embeddings:
+        bands = _with_embedding(dataset, bands, positions, name)
     grid = grid_of(dataset, list(axes), main, crs, name, where, given)
     bands = tuple(replace(band, grid=grid) for band in bands)
     times = dict.fromkeys(own.time for own in axes.values() if own.time is not None)
@@ -120,6 +123,22 @@ def describe_cube(
     quality = tuple(name for name in others if is_side_file(name))
     quality = quality if len(quality) < len(others) else ()
     return CubeDescription(grid, bands, positions, axes, dates, unusable, flags, quality, scales)
+
+
+def _with_embedding(
+    dataset: xr.Dataset, bands: Sequence[Band], positions: Sequence[BandPosition], name: str
+) -> tuple[Band, ...]:
+    """Say of bands that they are the dimensions of AlphaEarth; their values are float32."""
+    stored = [
+        replace(band, dtype=stored_type(dataset[position.variable]).name)
+        for band, position in zip(bands, positions, strict=True)
+    ]
+    return tuple(
+        replace(band, common=now.common, quantized=now.quantized, dtype="float32")
+        if now.common == EMBEDDING
+        else band
+        for band, now in zip(bands, with_embedding(stored, name), strict=True)
+    )
 
 
 def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:

@@ -36,6 +36,7 @@ class Group:
     numbers: tuple[int, ...]  # of the bands among the chosen ones, date by date
     missing: Missing | None  # values that stand for none
     scales: Hashable | None = None  # the variable that these bands are multiplied by
+    quantized: bool = False  # they are AlphaEarth's integers
 
     @property
     def per_pixel(self) -> int:
@@ -130,6 +131,7 @@ class _Store:
     date_names: tuple[str, ...]
     missing: Missing | None
     scales: Hashable | None
+    quantized: bool
 
     @classmethod
     def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
@@ -142,9 +144,10 @@ class _Store:
         dtype = np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype
         n_bands = 1 if axes.band is None else variable.sizes[axes.band]
         scales = offer.scales.get(position.variable)
-        # of scaled vectors, the scales alone say where there are none
-        missing = Missing.of(variable, n_bands) if scales is None else None
-        dtype = dtype if scales is None else np.dtype(np.float32)
+        is_decoded = scales is not None or band.quantized
+        # of vectors, scales or the integers themselves say where there are none
+        missing = None if is_decoded else Missing.of(variable, n_bands)
+        dtype = np.dtype(np.float32) if is_decoded else dtype
         return cls(
             position=position,
             axes=axes,
@@ -157,6 +160,7 @@ class _Store:
             date_names=dates.names if dates is not None and several else (),
             missing=missing,
             scales=scales,
+            quantized=band.quantized,
         )
 
 
@@ -195,4 +199,5 @@ def _group(
         numbers=tuple(numbers[i, k] for k in range(kept) for i in members),
         missing=None if first.missing is None else first.missing.of_bands(positions),
         scales=first.scales,
+        quantized=first.quantized,
     )

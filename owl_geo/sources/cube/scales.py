@@ -29,13 +29,22 @@ def scales_of(dataset: xr.Dataset, axes: Mapping[Hashable, Axes]) -> dict[Hashab
 
 def _fits(dataset: xr.Dataset, key: Hashable, name: str, band: Hashable) -> bool:
     vectors, scales = dataset[key], dataset[name]
-    stored = np.dtype(vectors.encoding.get("dtype", vectors.dtype))
     return (
-        stored == np.int8
+        stored_type(vectors) == np.int8
         and vectors.sizes[band] >= _FEWEST
         and bool(np.issubdtype(scales.dtype, np.floating))
         and set(scales.dims) == set(vectors.dims) - {band}
     )
+
+
+def stored_type(variable: xr.DataArray) -> np.dtype[np.generic]:
+    """Return the type of a variable's pixels before missing ones became not-a-number.
+
+    Where a scale or an offset was applied, it is that of the values.
+    """
+    encoding = variable.encoding
+    is_packed = "scale_factor" in encoding or "add_offset" in encoding
+    return np.dtype(variable.dtype if is_packed else encoding.get("dtype", variable.dtype))
 
 
 def scaled(pixels: AnyArray, scales: AnyArray, fill: float | None) -> FloatArray:

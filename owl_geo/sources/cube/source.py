@@ -27,6 +27,7 @@ from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
 from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
 from owl_geo.sources.cube.scales import scaled
+from owl_geo.sources.embeddings import NODATA, dequantized
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import EMBEDDING, AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
@@ -303,6 +304,9 @@ class CubeReader:
             scales = self._read(group.scales, replace(group, span=None, picks=(0,)), chunk, dates)
             fill = self._dataset[group.variable].encoding.get("_FillValue")
             return scaled(values, scales, fill)
+        if group.quantized:
+            missing = values == NODATA  # whatever the store says of it
+            return np.where(missing, np.float32(np.nan), dequantized(values))
         if group.missing is not None:
             return group.missing.marked(values)
         return values.view(np.uint8) if values.dtype == np.bool_ else values

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from cubes import write_zarr
+from embeddings import ALPHAEARTH, NODATA, by_hand, quantized, unit_vectors
 
 from owl_geo.errors import SourceError
 from owl_geo.sources.band_choice import KnownBand
@@ -74,6 +75,23 @@ def test_each_date_has_its_own_scales(tmp_path: Path) -> None:
     np.testing.assert_allclose(patch, right[:, 4:, 4:], rtol=1e-6)
 
 
+def test_vectors_that_are_packed_are_unpacked_by_their_scale(tmp_path: Path) -> None:
+    vectors = unit_vectors(SIDE, SIDE)
+    dataset = xr.Dataset(
+        {name: (("y", "x"), plane) for name, plane in zip(ALPHAEARTH, vectors, strict=True)},
+        coords={
+            "y": 5e6 - 5 - 10 * np.arange(SIDE, dtype=float),
+            "x": 5e5 + 5 + 10 * np.arange(SIDE, dtype=float),
+        },
+        attrs={"proj:code": "EPSG:32631"},
+    )
+    for name in ALPHAEARTH:
+        dataset[name].encoding.update(dtype="int16", scale_factor=1 / 32767)
+    source = CubeSource(write_zarr(tmp_path / "a.zarr", dataset), patch_size=8)
+    assert {band.common for band in source.known_bands} == {EMBEDDING}
+    np.testing.assert_allclose(source.read(source.index["patch_id"])[0], vectors, atol=2e-5)
+
+
 def test_a_part_of_the_vector_is_refused(tmp_path: Path) -> None:
     path, _ = store(tmp_path / "t.zarr")
     with pytest.raises(SourceError, match="names 2 of the 16 bands of an embedding"):
@@ -87,3 +105,29 @@ def test_a_run_made_before_goes_on_with_the_integers(tmp_path: Path) -> None:
     assert source.bands[-1] == "scales"
     patch = source.read([source.index["patch_id"].iloc[-1]])[0]
     np.testing.assert_array_equal(patch[:BANDS], dataset["embeddings"].to_numpy()[0][:, 4:, 4:])
+
+
+@pytest.mark.parametrize("encoding", [{}, {"_FillValue": -128}], ids=["unsaid", "said"])
+def test_alphaearth_in_a_cube_is_dequantized(encoding: dict[str, int], tmp_path: Path) -> None:
+    pixels = quantized(unit_vectors(2, SIDE, SIDE))  # of two years
+    pixels[:, 0, 0, 0] = NODATA
+    pixels[7, 1, 0, 0] = NODATA  # of the second year in one band alone
+    dataset = xr.Dataset(
+        {"vectors": (("band", "time", "y", "x"), pixels)},
+        coords={
+            "time": np.array(["2023-01-01", "2024-01-01"], dtype="datetime64[ns]"),
+            "band": list(ALPHAEARTH),
+            "y": 5e6 - 5 - 10 * np.arange(SIDE, dtype=float),
+            "x": 5e5 + 5 + 10 * np.arange(SIDE, dtype=float),
+        },
+        attrs={"proj:code": "EPSG:32631"},
+    )
+    dataset["vectors"].encoding.update(encoding)
+    path = write_zarr(tmp_path / "a.zarr", dataset)
+    source = CubeSource(path, patch_size=4, min_valid=0.5, time="mean")
+    assert source.bands == ALPHAEARTH
+    assert {band.common for band in source.known_bands} == {EMBEDDING}
+    assert source.index["valid_fraction"].tolist() == [15 / 16, 1, 1, 1]
+    patch = source.read([source.index["patch_id"].iloc[3]])[0]
+    right = by_hand(pixels)[:, :, 4:, 4:].mean(axis=1)  # of values and not of integers
+    np.testing.assert_allclose(patch, right, atol=1e-6)
