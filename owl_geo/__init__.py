@@ -54,10 +54,12 @@ if TYPE_CHECKING:
     from owl_geo.verbs.classes import add_class
     from owl_geo.verbs.ingest import import_answers, ingest
     from owl_geo.verbs.init import init
+    from owl_geo.verbs.like import like
     from owl_geo.verbs.patches import patches
     from owl_geo.verbs.predict import predict, predictions
     from owl_geo.verbs.predict_array import predict_array
     from owl_geo.verbs.query import query
+    from owl_geo.verbs.review import review
     from owl_geo.verbs.status import status
 
 _HOME = {
@@ -85,6 +87,7 @@ _HOME = {
     "ingest": "verbs.ingest",
     "init": "verbs.init",
     "least_confidence": "measures.uncertainty",
+    "like": "verbs.like",
     "margin": "measures.uncertainty",
     "mutual_information": "measures.uncertainty",
     "patches": "verbs.patches",
@@ -94,6 +97,7 @@ _HOME = {
     "predictions": "verbs.predict",
     "query": "verbs.query",
     "report": "reporting.document",
+    "review": "verbs.review",
     "run": "evaluation.simulate",
     "status": "verbs.status",
 }
@@ -123,6 +127,7 @@ __all__ = [
     "ingest",
     "init",
     "least_confidence",
+    "like",
     "margin",
     "mutual_information",
     "patches",
@@ -132,6 +137,7 @@ __all__ = [
     "predictions",
     "query",
     "report",
+    "review",
     "run",
     "status",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,12 +34,14 @@ from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.start import Start, Unanswered
 from owl_geo.acquisition.strategies import build_sampler
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
+from owl_geo.errors import RunError
 from owl_geo.ground.blocks import ground_blocks
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.learners.base import Learner, Lesson, Material
 from owl_geo.measures.audit import FEW_OF_A_CLASS
 from owl_geo.measures.metrics import average_precision, expected_calibration_error, roc_auc
+from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.measures.validation import blocked_cv_auc
 from owl_geo.settings.choices import RELEVANCE, STARTS, chosen
 from owl_geo.settings.config import Settings
@@ -244,14 +246,22 @@ class Search:
             learner.restore(before)
         return learner
 
-    def round(self, learner: Learner, answers: Answers, number: int, *, ask: bool) -> Outcome:
+    def round(
+        self,
+        learner: Learner,
+        answers: Answers,
+        number: int,
+        *,
+        ask: bool,
+        choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+    ) -> Outcome:
         """Do round ``number``: teach the learner all answers, choose the batch, test the model.
 
-        Without ``ask``, no batch is chosen.
+        Without ``ask``, no batch is chosen; ``choose`` takes the place of the method.
         """
         started = time.perf_counter()
         lesson = self.learn(learner, answers, number)
-        batch = self.choose(learner, answers, number) if ask else None
+        batch = (choose or Search.choose)(self, learner, answers, number) if ask else None
         seconds = time.perf_counter() - started
         has_learnt = len(answers.labels) > 0
         return Outcome(lesson, batch, self.test(learner, number) if has_learnt else None, seconds)
@@ -331,6 +341,64 @@ class Search:
         drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
         return Batch(pool[batch], terms[batch], drawn_at_random)
 
+    def taken_for_targets(
+        self,
+        learner: Learner,
+        answers: Answers,
+        number: int,
+        threshold: float,
+        settled: IntArray,
+    ) -> Batch:
+        """Return all patches that the model of round ``number`` takes for targets, for a review.
+
+        Their probability is ``threshold`` or more, and they have no answer, or that of another
+        class; the most probable come first. Unsure and skipped patches are not asked again, nor are
+        those at the positions ``settled`` or held out, and each place is there once. Raises
+        RunError if there are none.
+        """
+        others = np.setdiff1d(answers.positions[answers.labels != self.positive], settled)
+        closed = np.setdiff1d(answers.closed, others)
+        closed = np.union1d(closed, settled)
+        again = np.concatenate([np.setdiff1d(answers.again, settled), others])
+        pool = np.flatnonzero(askable(self.patches, self._shared, self.truth, closed, again))
+        probability, doubt = self._opinions(learner, pool, number)
+        order = np.argsort(-probability, kind="stable")
+        order = order[probability[order] >= threshold]
+        if len(order) == 0:
+            name = self.settings.positive
+            highest = math.floor(probability.max(initial=0) * 1000) / 1000
+            most = f"; the highest is {highest:g}"
+            raise RunError(
+                f"no patch that is left to review has a probability of {threshold:g} or more of "
+                f"{name}{most if len(probability) else ''}",
+                remedy="lower --threshold, or go on with `owl-geo query`",
+            )
+        positions = pool[order]
+        terms = Terms(
+            score=probability[order],
+            uncertainty=doubt[order],
+            relevance=self._relevance(answers)[positions],
+            probability=probability[order],
+        )
+        return Batch(positions, terms, np.zeros(len(positions), dtype=bool))
+
+    def _opinions(self, learner: Learner, pool: IntArray, number: int) -> tuple[Scores, Scores]:
+        """Return probability and uncertainty of patches, ``(n,)`` each, as ``predict`` does.
+
+        That is scene by scene, so that the predictions of all members are never in memory.
+        """
+        scores = np.empty((2, len(pool)))
+        done, progress = 0, self._report("Scoring")
+        scenes = self.patches["scene"].iloc[pool].reset_index(drop=True)
+        for rows in scenes.groupby(scenes, sort=False).indices.values():
+            members = self.members(learner, pool[rows], number)
+            scores[0, rows] = members.mean(axis=0)[:, self.positive]
+            scores[1, rows] = uncertainty(members, self.settings.uncertainty.measure)
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(pool))
+        return scores[0], scores[1]
+
     def _sampler(self, answers: Answers, number: int, start: Start) -> Sampler | None:
         """Return the strategy of a round, or None where the first batch's start chooses.
 
@@ -351,15 +419,37 @@ class Search:
 
     def _likeness(self, answers: Answers, pool: IntArray, number: int) -> Scores:
         """Return how like the known targets patches of the pool are, ``(n,)``."""
+        known = np.sort(answers.positions[answers.labels == self.positive])
+        return self._alike(known, pool, self._seed(number, _LIKENESS))
+
+    def like(self, known: IntArray, unlike: IntArray) -> tuple[IntArray, Scores]:
+        """Return patches from the most to the least like those at ``known``, and how like they are.
+
+        Patches at ``unlike`` say what else looks alike. Neither is among those returned. In a pool
+        of more than ``acquisition.candidates`` patches, only that many are compared.
+        """
+        rest = np.setdiff1d(np.arange(len(self.patches), dtype=np.int64), [*known, *unlike])
+        most = self.settings.acquisition.candidates
+        seed = self._seed(0, _LIKENESS)
+        if 0 < most < len(rest):
+            rest = near_known(self._map, known, rest, most, np.random.default_rng(seed))
+        alike = self._alike(known, rest, seed, unlike if len(unlike) else None)
+        order = np.argsort(-alike, kind="stable")
+        return rest[order], alike[order]
+
+    def _alike(
+        self, known: IntArray, pool: IntArray, seed: int, unlike: IntArray | None = None
+    ) -> Scores:
         from owl_geo.learners.likeness import likeness
 
         width = None if self.settings.model.concepts else 0
         return likeness(
             self.features,
             self.concepts.matrix[:, :width],
-            np.sort(answers.positions[answers.labels == self.positive]),
+            known,
             pool,
-            seed=self._seed(number, _LIKENESS),
+            seed=seed,
+            unlike=unlike,
             workers=self._workers,
             progress=self._report("Comparing"),
         ).astype(np.float64)

@@ -134,3 +134,18 @@ class ShownRaster:
     paths: tuple[str, ...]  # as GDAL opens them: one file, or a file for each of the bands
     bands: tuple[int, ...]  # red, green and blue, or one in grey; numbers within the files, from 1
     stretch: tuple[tuple[float, float], ...]  # of each band, what is black and what is brightest
+
+
+@dataclass(frozen=True)
+class ShownScene:
+    """A way in which QGIS shows a scene: which of its bands, and between which values.
+
+    The values are those that GDAL reads, with the scale and the offset in the file's header.
+    """
+
+    scene: str
+    colours: str  # natural, false, or first: the first bands, since nothing says what they are
+    paths: tuple[str, ...]  # as GDAL opens them: one file, or a file for each of the bands
+    bands: tuple[int, ...]  # shown as red, green and blue, or one in grey; from 1
+    stretch: tuple[tuple[float, float], ...]  # of each band, what is black and what is brightest
+    unknown: tuple[str, ...]  # of red, green, blue and nir, what no band is known to be

@@ -30,6 +30,7 @@ import shapely
 import shapely.ops
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
 from shapely import LineString, Point, Polygon
@@ -43,6 +44,7 @@ EXTENT = SIDE * PIXEL
 CRS = "EPSG:32632"
 ORIGIN = (375_000.0, 6_212_000.0)  # the upper left corner, in the open North Sea
 BANDS = ("blue", "green", "red", "nir")
+COLOURS = (ColorInterp.blue, ColorInterp.green, ColorInterp.red, ColorInterp.undefined)
 STEP = 20  # reflectances are rounded to this, which halves the file
 
 Array = NDArray[np.float64]
@@ -496,6 +498,7 @@ def write_scene(path: Path, image: Array) -> None:
     with rasterio.open(path, "w", **profile) as scene:
         scene.write(image.astype("uint16"))
         scene.descriptions = BANDS
+        scene.colorinterp = COLOURS  # so that any program shows it in natural colours
         scene.update_tags(COPYRIGHT="Synthetic data, not a place on Earth. Apache-2.0.")
 
 

@@ -3,7 +3,7 @@
 from owl_geo.batches.answers import Beside, IssuedBatch, Notes, answers_of, noticed_in
 from owl_geo.batches.grid import grid_info
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
-from owl_geo.batches.style import batch_style
+from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.batches.team import dealt, n_shared
 from owl_geo.batches.writing import write_batch
 
@@ -17,6 +17,7 @@ __all__ = [
     "batch_style",
     "count_answers",
     "dealt",
+    "decimals_of",
     "grid_info",
     "n_shared",
     "noticed_in",

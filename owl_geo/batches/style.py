@@ -5,7 +5,8 @@ It is built element by element, so that a class may be called anything: quotes, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import schema
@@ -15,6 +16,8 @@ from owl_geo.disk.gpkg import FEATURE_ID
 _VALUE_MAP_NULL = "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # how QGIS's drop-down stores null
 _NOT_ANSWERED = "(not answered)"
 _BRIGHT = "#FFFFFF"
+_DECIMALS = 3  # of scores, and of what is below 1
+_FAR = "1000000000000"  # beyond any value, for QGIS's field for numbers
 
 _ANSWER_FIELDS = ("label", "comment", "annotator", "lease")  # the last one only in a database
 _ALIASES = {
@@ -33,17 +36,29 @@ _ALIASES = {
 
 
 def batch_style(
-    columns: Sequence[str], classes: tuple[str, ...], positive: str, concepts: Sequence[str]
+    columns: Sequence[str],
+    classes: tuple[str, ...],
+    positive: str,
+    concepts: Sequence[str],
+    *,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
 ) -> str:
-    """Return the QML of a batch whose attributes are ``columns``, in the order of the file."""
+    """Return the QML of a batch whose attributes are ``columns``, in the order of the file.
+
+    ``units`` are those of concepts that have one, "m" or "%" for shares of 0 to 1, and ``decimals``
+    how many are shown of concepts that are numbers.
+    """
+    units, decimals = units or {}, decimals or {}
     qgis = qml.root()
     qgis.append(
         # frames that show on light and dark ground
-        qml.by_label(classes, [qml.frame("#000000", 0.65), qml.frame(_BRIGHT, 0.4)])
+        qml.by_label(classes, [qml.frame("#000000", 0.5), qml.frame(_BRIGHT, 0.3)])
     )
-    qgis.append(_editors(classes))
+    qgis.append(_editors(classes, decimals))
     why = {column.name: column.title.format(positive=positive) for column in schema.WHY_COLUMNS}
-    aliases = {**_ALIASES, **why}
+    titles = {name: _title(name, units.get(name, "")) for name in concepts}
+    aliases = {**_ALIASES, **why, **titles}
     group = ET.SubElement(qgis, "aliases")
     for index, name in enumerate(columns):
         ET.SubElement(group, "alias", field=name, index=str(index), name=aliases.get(name, ""))
@@ -55,18 +70,35 @@ def batch_style(
         ET.SubElement(locks, "field", name=name, editable=str(int(name in answer)))
     title = f"""'Rank ' || "rank" || ': ' || coalesce("label", '{_NOT_ANSWERED}')"""
     ET.SubElement(qgis, "previewExpression").text = title
-    ET.SubElement(qgis, "mapTip").text = _map_tip(positive, concepts)
+    ET.SubElement(qgis, "mapTip").text = _map_tip(positive, titles, decimals)
     return ET.tostring(qgis, encoding="unicode")
+
+
+def decimals_of(values: Iterable[object]) -> int:
+    """Return how many decimals numbers need for three digits that count, None and nan left out."""
+    sizes = (abs(value) for value in values if isinstance(value, int | float))
+    largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+    return next((i for i, limit in enumerate((100, 10, 1)) if largest >= limit), _DECIMALS)
+
+
+def _title(name: str, unit: str) -> str:
+    """Return what a concept is called: ``dist_industrial`` is ``Distance to industrial (m)``."""
+    words = name.replace("_", " ").strip() or name
+    if unit == "m" and words.startswith("dist "):
+        words = f"distance to {words[5:]}"
+    title = words[:1].upper() + words[1:]
+    shown = {"m": " (m)", "%": " (0 to 1)"}
+    return title + shown.get(unit, "")
 
 
 # --- the form -------------------------------------------------------------------------------------
 
 
-def _editors(classes: tuple[str, ...]) -> ET.Element:
-    """Return the drop-down for the label; QGIS chooses the widgets of the other columns.
+def _editors(classes: tuple[str, ...], decimals: Mapping[str, int]) -> ET.Element:
+    """Return the drop-down for the label, and how numbers are shown in form and table.
 
-    That includes the comment: QGIS fills a multi-line box with the word NULL, which the annotator
-    would have to type over.
+    QGIS chooses the widgets of the other columns. That includes the comment: QGIS fills a
+    multi-line box with the word NULL, which the annotator would have to type over.
     """
     configuration = ET.Element("fieldConfiguration")
     field = ET.SubElement(configuration, "field", name="label")
@@ -74,6 +106,12 @@ def _editors(classes: tuple[str, ...]) -> ET.Element:
     words = (*classes, *schema.RESERVED_LABELS)
     pairs = [(_NOT_ANSWERED, _VALUE_MAP_NULL), *((word, word) for word in words)]
     ET.SubElement(widget, "config").append(_choices(pairs))
+    scores = {column.name: _DECIMALS for column in schema.WHY_COLUMNS}
+    for name, number in {**scores, **decimals}.items():
+        field = ET.SubElement(configuration, "field", name=name)
+        config = ET.SubElement(ET.SubElement(field, "editWidget", type="Range"), "config")
+        limits = {"Min": f"-{_FAR}", "Max": _FAR, "Step": "1", "AllowNull": "true"}
+        config.append(qml.options({**limits, "Precision": str(number), "Style": "SpinBox"}))
     return configuration
 
 
@@ -99,11 +137,16 @@ def _form(columns: Sequence[str], answer: Sequence[str], concepts: Sequence[str]
     return form
 
 
-def _map_tip(positive: str, concepts: Sequence[str]) -> str:
+def _map_tip(positive: str, titles: Mapping[str, str], decimals: Mapping[str, int]) -> str:
     rows = {
         "Label": f"coalesce(\"label\", '{_NOT_ANSWERED}')",
         f"Probability of {positive}": 'round("probability", 3)',
-        **{name: qml.column(name) for name in concepts},
+        **{
+            title: f"round({qml.column(name)}, {decimals[name]})"
+            if name in decimals
+            else qml.column(name)
+            for name, title in titles.items()
+        },
         "Comment": '"comment"',
     }
     return qml.map_tip("'Rank ' || \"rank\"", rows)

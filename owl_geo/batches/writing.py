@@ -12,10 +12,10 @@ import geopandas as gpd
 import numpy as np
 
 from owl_geo import schema
-from owl_geo.batches.style import batch_style
+from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
-from owl_geo.types import ShownRaster
+from owl_geo.types import ShownRaster, ShownScene
 
 _WHY = tuple(column.name for column in schema.WHY_COLUMNS)
 _GIVEN_COLUMNS = ("patch_id", *_WHY, "scene", "scene_crs", "geometry")
@@ -52,17 +52,21 @@ def write_batch(
     batch_id: str,
     round: int,
     annotator: str | None = None,
+    units: Mapping[str, str] | None = None,
+    patch_size: int | None = None,
+    scenes: Sequence[ShownScene] = (),
     views: Sequence[ShownRaster] = (),
     grid: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``patches``, the most wanted first, to the layer ``batch`` of a new GeoPackage.
 
     ``patches`` has the columns patch_id, those of ``schema.WHY_COLUMNS`` (numbers, NaN becomes
-    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans)
-    and footprints as geometry. ``annotator`` is the person whom the file is for, ``views`` are
-    further rasters of the ground, for QGIS to show, and ``grid`` says what other patches there are,
-    as ``grid_info`` does. The file appears whole or not at all. Raises BatchError if the path
-    exists or cannot be written, or if the patches do not make a batch.
+    null), scene, scene_crs, one column per name in ``concepts`` (text, numbers or booleans, in
+    ``units``, "m" or "%" for shares of 0 to 1) and footprints as geometry. ``annotator`` is the
+    person whom the file is for. For QGIS to show are the ``patch_size`` in pixels, the ``scenes``
+    of the patches, and ``views``, further rasters of the ground. ``grid`` says what other patches
+    there are, as ``grid_info`` does. The file appears whole or not at all. Raises BatchError if the
+    path exists or cannot be written, or if the patches do not make a batch.
     """
     path = Path(path)
     _check(path, patches, classes, concepts)
@@ -76,7 +80,18 @@ def write_batch(
     )
     if annotator is not None:
         info[schema.BATCH_INFO_ANNOTATOR] = annotator
-    style = batch_style(list(frame.columns.drop("geometry")), tuple(classes), positive, concepts)
+    if patch_size is not None:
+        info[schema.BATCH_INFO_PATCH_SIZE] = patch_size
+    style = batch_style(
+        list(frame.columns.drop("geometry")),
+        tuple(classes),
+        positive,
+        concepts,
+        units=units,
+        decimals={
+            name: decimals_of(frame[name]) for name in concepts if frame[name].dtype.kind == "f"
+        },
+    )
 
     def add_style_and_info(connection: sqlite3.Connection) -> None:
         gpkg.add_style(
@@ -86,6 +101,9 @@ def write_batch(
         _add_metadata(connection, schema.BATCH_INFO_URI, info)
         if grid is not None:
             _add_metadata(connection, schema.GRID_URI, grid)
+        if scenes:
+            ways = [{key: getattr(scene, key) for key in schema.SHOWN_KEYS} for scene in scenes]
+            _add_metadata(connection, schema.SHOWN_URI, {"scenes": ways})
         if views:
             rows = [_view_row(raster) for raster in views]
             gpkg.add_attributes(connection, schema.VIEWS_TABLE, schema.VIEWS_COLUMNS, rows)

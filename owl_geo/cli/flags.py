@@ -22,6 +22,7 @@ SETTINGS = {
     "source.path": ("scenes",),
     "source.name": ("scenes",),
     "source.bands": ("bands",),
+    "source.common": ("common",),
     "source.patch_size": ("patch_size", "image_size"),  # the synthetic source's
     "source.stride": ("stride",),
     "source.min_valid": ("min_valid",),

@@ -53,6 +53,18 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, text: str | None) -
     return tuple(int(word) for word in words)
 
 
+def _pairs(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> dict[str, str] | None:
+    pairs: dict[str, str] = {}
+    for word in _words(ctx, parameter, text):
+        name, sign, band = (part.strip() for part in word.partition("="))
+        if not (name and sign and band) or name in pairs:
+            raise click.BadParameter(f"{word!r} does not say which band something is: nir=4,red=1")
+        pairs[name] = band
+    return pairs or None
+
+
 @dataclass(frozen=True, kw_only=True)
 class InitOptions(opt.LoopOptions, synthetic.Generator):
     """The options of `init` that become settings; None or empty = not given."""
@@ -60,6 +72,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
     source: str  # a kind of source
     scenes: tuple[str, ...]
     bands: tuple[str, ...]
+    common: dict[str, str] | None
     patch_size: int | None  # pixels
     stride: int | None  # pixels
     min_valid: float | None
@@ -102,6 +115,13 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
 @scenes_.scene_options
 @click.option(
     "--bands", callback=_words, help="Positions, descriptions or common names: B2,B3,nir."
+)
+@click.option(
+    "--common",
+    cls=opt.Advanced,
+    callback=_pairs,
+    metavar="NAME=BAND[,...]",
+    help="What bands are where the files do not say, or say wrongly: nir=4,red=1.",
 )
 @click.option(
     "--patch-size", type=int, help="Height and width of a patch in pixels.  [chosen for the scene]"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+
+if TYPE_CHECKING:
+    from owl_geo.verbs.target_areas import TargetArea
 
 
 @click.command(
@@ -26,6 +30,13 @@ from owl_geo.cli import scenes as scenes_
     help="Number of most probable patches in the GeoPackage.  [a tenth of all, 1000 at most]",
 )
 @click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Probability from which a patch without an answer counts as a target.",
+)
+@click.option(
     "--scene", "scenes", multiple=True, metavar="NAME", help="Only this scene. Repeat for more."
 )
 @scenes_.on_error
@@ -37,6 +48,7 @@ def predict(
     run_path: Path,
     out: Path | None,
     top: int | None,
+    threshold: float,
     scenes: tuple[str, ...],
     on_error: Literal["skip", "fail"],
     overwrite: bool,
@@ -46,8 +58,9 @@ def predict(
     """Write maps of the probability, uncertainty and class of every patch.
 
     Writes for each scene a cloud-optimised GeoTIFF of probability and uncertainty and one of the
-    class, a VRT over all scenes, and a styled GeoPackage of the most probable patches. The model is
-    the one the next query would learn. Finished scenes are repeated only if there are new answers.
+    class, a VRT over all scenes, and styled GeoPackages of the most probable patches and of the
+    ground of the targets, whose hectares are printed. The model is the one the next query would
+    learn. Finished scenes are repeated only if there are new answers.
 
     Exit code 3: finished, but some scenes failed.
     """
@@ -57,11 +70,13 @@ def predict(
     from owl_geo.work import cluster as cluster_
 
     opt.check_folder(out)
+    opened = Run(run_path)
     with cluster_.opened(cluster) as workers:
         summary = make_maps(
-            Run(run_path),
+            opened,
             out=out,
             top=top,
+            threshold=threshold,
             scenes=scenes,
             on_error=on_error,
             overwrite=overwrite,
@@ -74,7 +89,28 @@ def predict(
         f"{len(summary.done)} done, {len(summary.skipped)} skipped (up to date), "
         f"{len(summary.failed)} failed"
     )
+    if summary.area is not None:
+        opt.say(area_line(summary.area, opened.settings.positive))
     for path in summary.shown:
         if path.exists():
             click.echo(path)
     return scenes_.exit_code(bool(summary.failed))
+
+
+def area_line(area: TargetArea, positive: str) -> str:
+    """Return in one line how much ground the targets are."""
+    places = f"{area.places} place{'' if area.places == 1 else 's'}"
+    line = (
+        f"{positive}: {_hectares(area.hectares)} ha in {places}, {_hectares(area.answered)} "
+        f"answered and the rest with a probability of {area.threshold:g} or more"
+    )
+    if area.by_audit is None:
+        return line
+    low, high = _hectares(area.by_audit.low), _hectares(area.by_audit.high)
+    return f"{line}; by the audit {low} to {high} (95 %)"
+
+
+def _hectares(area: float) -> str:
+    """Return an area with three digits, or all that are before the decimal point."""
+    decimals = max(0, 2 - math.floor(math.log10(area))) if area > 0 else 0
+    return f"{area:,.{decimals}f}"

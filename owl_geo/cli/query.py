@@ -12,6 +12,7 @@ from owl_geo.cli import options as opt
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.records import Round
 
 
 @click.command(
@@ -87,8 +88,6 @@ def ask(
 
     With ``to_store``, the batch is also published unless it already is.
     """
-    from owl_geo.batches import count_answers
-    from owl_geo.verbs.publish import publish
     from owl_geo.verbs.query import query as query_run
     from owl_geo.work import cluster as cluster_
 
@@ -108,6 +107,19 @@ def ask(
             overlap=overlap,
             go_on=go_on,
         )
+    if not waits:
+        opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
+    show(opened, entry, waits=waits, to_store=to_store)
+
+
+def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
+    """Print the paths of a new batch, or of the parts of one that waits, and publish it if asked.
+
+    ``to_store`` is whether to publish it in the team's database.
+    """
+    from owl_geo.batches import count_answers
+    from owl_geo.verbs.publish import publish
+
     files = opened.batch_paths(entry)
     if waits:
         waiting = opened.waits(entry)
@@ -122,12 +134,12 @@ def ask(
             )
         else:
             then = "query` again" if to_store else "ingest`"
+            then += "; leave it with --go-on" if entry.is_review else ""
             opt.say(
                 f"Batch {entry.batch_id} has no answers{by} yet; label it, then `owl-geo {then}"
             )
         files = {name: path for name, path in files.items() if path in waiting}
     else:
-        opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
         for name, positions in entry.team.items():
             opt.say(f"  {name}: {len(positions)}")
     for path in files.values():

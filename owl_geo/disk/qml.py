@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET  # nosec B405 # only to write
 
 from owl_geo import schema
 
-_HATCHES = ("solid", "f_diagonal", "b_diagonal", "cross", "horizontal", "vertical")
+_LINES = ("solid", "dash", "dot", "dash dot", "dash dot dot")
 _VERSION = "3.22.0"  # the oldest QGIS that is supported
 
 
@@ -27,14 +27,19 @@ def symbol_layer(kind: str, properties: Mapping[str, str]) -> ET.Element:
     return layer
 
 
-def frame(colour: str, width_mm: float) -> ET.Element:
-    """Return a line along the inside of the edge, so that neighbours do not cover each other's."""
+def frame(colour: str, width_mm: float, style: str = "solid") -> ET.Element:
+    """Return a line along the inside of the edge, so that neighbours do not cover each other's.
+
+    ``style`` is a name of QGIS's for dashes and dots.
+    """
     return symbol_layer(
         "SimpleLine",
         {
             "line_color": rgba(colour, 255),
+            "line_style": style,
             "line_width": str(2 * width_mm),  # the outer half is not drawn
             "line_width_unit": "MM",
+            "capstyle": "flat",
             "joinstyle": "miter",
             "draw_inside_polygon": "1",
         },
@@ -44,7 +49,8 @@ def frame(colour: str, width_mm: float) -> ET.Element:
 def by_label(classes: tuple[str, ...], not_answered: Sequence[ET.Element]) -> ET.Element:
     """Return a renderer that gives each value of the column ``label`` its colour.
 
-    ``not_answered`` are the layers of the symbol of patches that have no label.
+    ``not_answered`` are the layers of the symbol of patches that have no label. All are frames: a
+    tint would change the colours of what is to be judged. Where colours repeat, lines are dashed.
     """
     renderer = ET.Element(
         "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", enableorderby="0"
@@ -63,19 +69,11 @@ def by_label(classes: tuple[str, ...], not_answered: Sequence[ET.Element]) -> ET
     colours = schema.label_colours(classes)
     for position, name in enumerate((*classes, *schema.RESERVED_LABELS)):
         again = position // len(schema.CLASS_COLOURS) if name in classes else 0
-        fill = _fill(colours[name], _HATCHES[again % len(_HATCHES)])
-        add(name, name, fill, frame("#000000", 1.2), frame(colours[name], 0.9))
+        line = _LINES[again % len(_LINES)]
+        add(name, name, frame("#000000", 0.9), frame(colours[name], 0.65, line))
     # QGIS shows null, and any value without a category, in the category of the empty value
-    add("", "not answered", _fill("#FFFFFF", "no"), *not_answered)
+    add("", "not answered", *not_answered)
     return renderer
-
-
-def _fill(colour: str, hatch: str) -> ET.Element:
-    """Return a tint that lets imagery through, or a hatch where the colours repeat."""
-    alpha = 50 if hatch == "solid" else 255
-    return symbol_layer(
-        "SimpleFill", {"color": rgba(colour, alpha), "style": hatch, "outline_style": "no"}
-    )
 
 
 def rgba(colour: str, alpha: int) -> str:

@@ -21,6 +21,7 @@ from owl_geo.work.progress import Reporter, silent
 if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
     from owl_geo.search import Search
+    from owl_geo.verbs.like import Alike
     from owl_geo.verbs.predict import Summary
 
 
@@ -149,6 +150,33 @@ class Engine:
         )
         self.prepare()
         return summary
+
+    def like(
+        self,
+        patches: Sequence[str],
+        *,
+        unlike: Sequence[str] = (),
+        count: int = 20,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        report: Reporter = silent,
+    ) -> Alike:
+        """Find the places most like some patches; see ``owl_geo.like``."""
+        from owl_geo.verbs.like import like as find_alike
+
+        self._take_in()
+        found = find_alike(
+            self.run,
+            patches,
+            unlike=unlike,
+            count=count,
+            out=out,
+            overwrite=overwrite,
+            device=self._device,
+            report=report,
+        )
+        self.prepare()
+        return found
 
     def _take_in(self) -> None:
         """Take in what others have changed; what was being done ahead for the old is stopped."""

@@ -113,6 +113,14 @@ class _Predict(_OfRun):
     overwrite: bool = False
 
 
+class _Like(_OfRun):
+    patches: list[str] = Field(min_length=1)
+    unlike: list[str] = []
+    count: int = Field(20, ge=1)
+    out: _Path | None = None
+    overwrite: bool = False
+
+
 class _Cancel(_Params):
     id: str | int | float
 
@@ -138,6 +146,7 @@ class _Server:
             "next": (_Ingest, self._next),
             "status": (_OfRun, self._status),
             "predict": (_Predict, self._predict),
+            "like": (_Like, self._like),
             "shutdown": (_None, lambda _params: None),
         }
 
@@ -356,6 +365,18 @@ class _Server:
             "folder": summary.folder,
             "paths": [path for path in summary.shown if path.exists()],
         }
+
+    def _like(self, params: _Like) -> dict[str, Any]:
+        found = self._of(params).like(
+            params.patches,
+            unlike=params.unlike,
+            count=params.count,
+            out=params.out,
+            overwrite=params.overwrite,
+            report=self._report,
+        )
+        columns = ["rank", "patch_id", "likeness", "label", "lon", "lat", "scene"]
+        return {"path": found.path, "places": found.places[columns].to_dict("records")}
 
     # --- what goes out ----------------------------------------------------------------------------
 

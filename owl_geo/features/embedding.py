@@ -7,11 +7,15 @@ direction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from owl_geo.types import FloatArray
+from owl_geo.errors import ConfigError
+from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.settings.choices import MODELS, default
+from owl_geo.settings.config import ModelSettings
+from owl_geo.types import EMBEDDING, BandStatistics, FloatArray
 
 _FLOOR = 1e-3  # the logarithm of a perfectly even patch stays finite; a vector has length 1
 
@@ -44,32 +48,50 @@ class MeanVector:
         return np.concatenate([direction, spread[:, None]], axis=1).astype(np.float32)
 
 
-class WithEmbedding:
-    """The features of an embedding, and those of bands that are none behind them.
+class EmbeddingFeatures:
+    """The features of an embedding, and spectral statistics of bands that are none behind them.
 
     Args:
         bands: names of all bands.
-        dimensions: positions of those of the embedding.
-        others: positions of the others.
-        of_others: their features; None where there are no others.
+        common_names: what each is; see ``types.EMBEDDING``.
+        statistics: statistics of the bands, in the source's own values.
+
+    Attributes:
+        names: the names of the features.
+        n_dimensions: how many of them, the first, are the direction of a vector.
     """
 
     def __init__(
         self,
         bands: Sequence[str],
-        dimensions: Sequence[int],
-        others: Sequence[int],
-        of_others: Callable[[FloatArray], FloatArray] | None,
-        names_of_others: Sequence[str],
+        common_names: Sequence[str | None],
+        statistics: BandStatistics,
     ) -> None:
-        self._dimensions, self._others = list(dimensions), list(others)
-        self._vector = MeanVector([bands[i] for i in dimensions])
-        self._of_others = of_others
-        self.names = (*self._vector.names, *names_of_others)
+        every = range(len(bands))
+        self._dimensions = [i for i in every if common_names[i] == EMBEDDING]
+        self._others = [i for i in every if common_names[i] != EMBEDDING]
+        self._parts: list[tuple[list[int], MeanVector | SpectralStatistics]] = []
+        if self._dimensions:
+            vector = MeanVector([bands[i] for i in self._dimensions])
+            self._parts.append((self._dimensions, vector))
+        if self._others:
+            part = statistics.take(self._others)
+            commons = [common_names[i] for i in self._others]
+            self._parts.append((self._others, SpectralStatistics(part.bands, commons, part)))
+        self.n_dimensions = len(self._dimensions)
+        self.names = tuple(name for _, part in self._parts for name in part.names)
 
     def __call__(self, patches: FloatArray) -> FloatArray:
-        vectors = self._vector(patches[:, self._dimensions])
-        if self._of_others is None:
-            return vectors
-        others = self._of_others(np.ascontiguousarray(patches[:, self._others]))
-        return np.concatenate([vectors, others], axis=1)
+        """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
+        columns = [part(np.ascontiguousarray(patches[:, at])) for at, part in self._parts]
+        return np.concatenate(columns, axis=1)
+
+
+def check_vectors(model: ModelSettings, statistics: BandStatistics) -> None:
+    """Raise ConfigError for a model of vectors where no band is a dimension of an embedding."""
+    of_vectors = MODELS[model.features].of_vectors
+    if of_vectors and not statistics.dimensions(range(len(statistics.bands))):
+        raise ConfigError(
+            f"model.kind is {model.kind}, but neither a scene nor a view is an embedding",
+            remedy=f"set model.kind to {default(MODELS)}",
+        )

@@ -14,7 +14,7 @@ import numpy as np
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
-from owl_geo.features.embedding import WithEmbedding
+from owl_geo.features.embedding import EmbeddingFeatures, check_vectors
 from owl_geo.features.views import WithViews, without_unknown
 from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.config import ModelSettings
@@ -97,6 +97,7 @@ def feature_table(
     Raises ConfigError if a backbone's weights are not available, RunError if the disk is full,
     SourceError if pixels cannot be read.
     """
+    check_vectors(model, statistics)
     n = len(source.index) if n_scaled is None else n_scaled
     sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).round().astype(np.int64))
     commons = _common_names(statistics)
@@ -135,7 +136,9 @@ def feature_table(
         kept.forget_others()
     if statistics.origins:
         whole = without_unknown(whole, n)
-    return FeatureTable(_scaled(whole, n), _names(source, statistics, model, whole.shape[1]))
+    together = _directions(source, statistics, model)
+    scaled = _scaled(whole, n, together)
+    return FeatureTable(scaled, _names(source, statistics, model, whole.shape[1]))
 
 
 def _one_thread_each(model: ModelSettings) -> AbstractContextManager[None]:
@@ -199,22 +202,16 @@ def _names(
     return _plain_names(source, statistics, model)
 
 
-def _plain(
-    source: PatchSource, statistics: BandStatistics, model: ModelSettings
-) -> Features | WithEmbedding:
+def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings) -> Features:
     """Return the function that computes features without learned weights of the scene's bands."""
     kind: type[Features] = chosen(MODELS, model.features)
     own = statistics.of_scene
     commons = _common_names(own)
     if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
-    dimensions = own.dimensions(range(len(own.bands)))
-    if not dimensions:
-        return kind(own.bands, commons, own)
-    others = [i for i in range(len(own.bands)) if i not in dimensions]
-    part = own.take(others)
-    rest = kind(part.bands, [commons[i] for i in others], part) if others else None
-    return WithEmbedding(own.bands, dimensions, others, rest, () if rest is None else rest.names)
+    if own.dimensions(range(len(own.bands))):  # which mean nothing one by one
+        return EmbeddingFeatures(own.bands, commons, own)
+    return kind(own.bands, commons, own)
 
 
 def _plain_names(
@@ -266,15 +263,43 @@ def _computed(
             progress(done, len(everything))
 
 
-def _scaled(values: FloatArray, n: int) -> FloatArray:
-    """Scale each column by its first n rows, in place; a constant column becomes 0."""
+def _directions(
+    source: PatchSource, statistics: BandStatistics, model: ModelSettings
+) -> list[slice]:
+    """Return the columns that have one scale together, since the model looks at vectors."""
+    if not MODELS[model.features].of_vectors:
+        return []
+    own = _plain(source, statistics, model)
+    n_own = getattr(own, "n_dimensions", 0)
+    start = len(own.names)
+    of_views = WithViews(lambda patches: patches, statistics).directions
+    of_views = [slice(start + at.start, start + at.stop) for at in of_views]
+    return [slice(0, n_own), *of_views] if n_own else of_views
+
+
+def _scaled(values: FloatArray, n: int, together: Sequence[slice] = ()) -> FloatArray:
+    """Scale each column by its first n rows, in place; a constant column becomes 0.
+
+    Columns ``together`` have one scale, the root of the mean of their squares. So the distance of
+    two vectors of unit length follows from the angle between them, whatever their dimensions vary.
+    """
     step = -(-n // _SCALED_BY)
-    for column in values.T:
+    scales = np.empty(values.shape[1])
+    for number, column in enumerate(values.T):
         low, median, high = np.quantile(column[:n:step], [0.25, 0.5, 0.75])
-        scale = (high - low) / _NORMAL_IQR or column[:n].std()
+        scales[number] = (high - low) / _NORMAL_IQR or column[:n].std()
         column -= median
+    for at in together:
+        scales[at] = np.sqrt((scales[at] ** 2).mean())
+    for column, scale in zip(values.T, scales.tolist(), strict=True):
         column /= scale if scale > 0 else 1.0
-    return np.clip(values, -_LIMIT, _LIMIT, out=values)
+    apart = np.ones(values.shape[1], dtype=bool)
+    for at in together:
+        apart[at] = False
+    if apart.all():
+        return np.clip(values, -_LIMIT, _LIMIT, out=values)
+    values[:, apart] = np.clip(values[:, apart], -_LIMIT, _LIMIT)  # no vector is longer than 1
+    return values
 
 
 def _weights_id(model: ModelSettings) -> list[object]:

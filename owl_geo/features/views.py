@@ -41,6 +41,15 @@ class WithViews:
         self._views = [_OfView(view, statistics) for view in statistics.views]
 
     @property
+    def directions(self) -> list[slice]:
+        """Which of these features are the direction of a vector, one slice for each embedding."""
+        found, start = [], 0
+        for view in self._views:
+            found += [slice(start + at.start, start + at.stop) for at in view.directions]
+            start += len(view.names)
+        return found
+
+    @property
     def view_names(self) -> tuple[str, ...]:
         """The names of the features that are not of the scene's own bands."""
         return tuple(name for view in self._views for name in view.names)
@@ -61,6 +70,9 @@ class _OfView:
             part for which, bands in groups.items() for part in _parts(bands, statistics, which)
         ]
         names = [name for _, part in self._parts for name in part.names]
+        # the values come first, and of an embedding its direction before anything else
+        is_vector = bool(self._parts) and isinstance(self._parts[0][1], MeanVector)
+        self.directions = [slice(0, len(self._parts[0][0]))] if is_vector else []
         self.names = (*names, f"{statistics.bands[self._seen]}_mean")
 
     def __call__(self, patches: FloatArray) -> FloatArray:

@@ -60,7 +60,7 @@ class SharedGround:
             order = crowded[np.lexsort((np.asarray(rank)[crowded], ~stays))]
             windows = self.windows.take(order)
             cell = self._squares.cells_from_above.of_points()[order]
-            pool = _Ordered(self._squares, order, windows.scene, cell, _have_gaps(windows))
+            pool = _Ordered(self._squares, order, windows.scene, cell, have_gaps(windows))
             taken[order] = pool.taken(int(stays.sum()))
         return taken
 
@@ -91,13 +91,13 @@ class SharedGround:
     def overlapping(self, rows: IntArray) -> BoolArray:
         """Return which windows share ground with another window at ``rows``, bool ``(n,)``."""
         among = np.arange(len(self.windows))
-        if _have_gaps(self.windows):
+        if have_gaps(self.windows):
             among, rows = self.crowded, np.intersect1d(rows, self.crowded)
         return self._touching(among, rows, SOME, others=False)
 
     def overlaps(self) -> Pairs:
         """Return the pairs of windows that share any ground, of one scene or of two."""
-        rows = self.crowded if _have_gaps(self.windows) else np.arange(len(self.windows))
+        rows = self.crowded if have_gaps(self.windows) else np.arange(len(self.windows))
         if len(rows) == 0:
             return rows, rows
         first, second = zip(*sharing(self._squares.take(rows), None, SOME), strict=True)
@@ -137,7 +137,7 @@ class SharedGround:
         return found
 
 
-def _have_gaps(windows: PoolWindows) -> bool:
+def have_gaps(windows: PoolWindows) -> bool:
     """Return whether no two windows of one scene overlap; True only if that is certain."""
     size = windows.patch_size
     return all(

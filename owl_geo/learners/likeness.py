@@ -29,6 +29,7 @@ def likeness(
     pool: IntArray,
     *,
     seed: int,
+    unlike: IntArray | None = None,
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FloatArray:
@@ -43,6 +44,8 @@ def likeness(
         known: positions of the known targets, ``(k,)``, at least one.
         pool: ascending positions of the patches to compare, ``(n,)``.
         seed: seed of the draws and of the heads.
+        unlike: positions of patches that are known to be no targets; None = there are none. They
+            count as much as half of those that are drawn, among which one would be lost.
         workers: apply the heads to the pool; threads of this process by default.
         progress: called with the number of patches done in a draw.
     """
@@ -63,8 +66,9 @@ def likeness(
             uncertainty=UncertaintySettings(),
             workers=workers,
         )
-        positions = np.concatenate([pool[drawn], known])
-        labels = np.repeat([0, 1], [size, len(known)])
+        others = np.concatenate([pool[drawn], _repeated(unlike, size // 2)])
+        positions = np.concatenate([others, known])
+        labels = np.repeat([0, 1], [len(others), len(known)])
         head.learn(positions, labels, np.ones(len(labels), bool), int(rng.integers(2**32)))
         alike = head.members(pool, seed=seed, progress=progress).mean(axis=0)[:, 1]
         judged = np.ones(len(pool), dtype=bool)
@@ -72,3 +76,10 @@ def likeness(
         total[judged] += alike[judged]
         times += judged
     return np.asarray(total / times)
+
+
+def _repeated(unlike: IntArray | None, count: int) -> IntArray:
+    """Return each position as often as makes about ``count`` of them, at least once."""
+    if unlike is None or len(unlike) == 0:
+        return np.empty(0, dtype=np.int64)
+    return np.repeat(unlike, max(count // len(unlike), 1))

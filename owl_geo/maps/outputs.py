@@ -48,6 +48,7 @@ class FinishedScenes:
     files: Sequence[str]  # names of the scenes' files, without the suffix
     legend: Legend
     best: Callable[[], gpd.GeoDataFrame]  # the most probable patches, see ``patches.write_patches``
+    areas: gpd.GeoDataFrame  # the ground of the targets, see ``areas.dissolved``
     concepts: Sequence[str]  # columns of these patches
 
 

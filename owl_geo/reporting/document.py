@@ -31,6 +31,7 @@ from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.reporting.views import views_of
 from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.records import Round
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status, status
 from owl_geo.work.progress import Reporter, silent
@@ -181,12 +182,18 @@ def _map(figure: Figure, alt: str, caption: str) -> Markup:
     return tag("figure", picture, tag("figcaption", caption), class_="map")
 
 
+def _n_asked(entry: Round) -> str:
+    if entry.batch_id is None:
+        return "none (final fit)"
+    return f"{len(entry.patch_ids)}{' (review)' if entry.is_review else ''}"
+
+
 def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
     run = survey.run
     rows = [
         (
             str(entry.number),
-            str(len(entry.patch_ids)) if entry.batch_id is not None else "none (final fit)",
+            _n_asked(entry),
             str(entry.metrics.n_labeled),
             str(entry.metrics.positives_found),
             _auc(entry.metrics),

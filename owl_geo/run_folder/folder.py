@@ -252,7 +252,8 @@ class Run:
 
     def budget_is_left(self, rounds: Sequence[Round]) -> bool:
         """Return whether a search with an oracle has another batch to label."""
-        asked = sum(entry.batch_id is not None for entry in rounds)  # the first batch included
+        # the first batch included
+        asked = sum(entry.batch_id is not None and not entry.is_review for entry in rounds)
         return asked <= self.settings.loop.rounds and bool(self.pool(self.labels.current()).any())
 
     def search(

@@ -28,6 +28,19 @@ DAMAGE = (
 )
 
 
+_REVIEW = "-review"  # what the id of a batch ends in that reviews predictions
+
+
+def batch_name(run_id: str, number: int, *, review: bool = False) -> str:
+    """Return the id of a round's batch, which also marks the answers to a review for ever."""
+    return f"{run_id}-{number:03d}{_REVIEW if review else ''}"
+
+
+def is_review(batch_id: str) -> bool:
+    """Return whether a batch, of this run or another, was a review of predictions."""
+    return batch_id.endswith(_REVIEW)
+
+
 @dataclass(frozen=True)
 class Round:
     """The batch of one round, and what was known when it was chosen."""
@@ -44,6 +57,11 @@ class Round:
     )  # predicted classes of the patches that are followed from round to round
     # by annotator, the positions in patch_ids of their part; empty for an undivided batch
     team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def is_review(self) -> bool:
+        """Whether the batch holds what the model takes for targets, for people to check."""
+        return self.batch_id is not None and is_review(self.batch_id)
 
     def to_json(self) -> str:
         """Return the text of round.json."""

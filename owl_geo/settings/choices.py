@@ -43,6 +43,7 @@ class ModelChoice(Choice):
 
     on_features: bool = False  # a head learns on them
     is_backbone: bool = False  # can be frozen, and can start from weights learnt elsewhere
+    of_vectors: bool = False  # looks at the vectors of an embedding, which there must be
 
 
 def implementation(home: str) -> Any:
@@ -100,6 +101,12 @@ MODELS: dict[str, ModelChoice] = {
         "owl_geo.features.statistics:SpectralStatistics",
         "band means, spread, texture, indices",
         on_features=True,
+    ),
+    "embedding": ModelChoice(
+        "owl_geo.features.embedding:EmbeddingFeatures",
+        "directions of vectors, compared by their angle",
+        on_features=True,
+        of_vectors=True,
     ),
     "cnn": ModelChoice("owl_geo.models.cnn:SimpleCNN"),
     "resnet18": ModelChoice("owl_geo.models.backbones:RESNET18", "a backbone", is_backbone=True),
@@ -162,4 +169,5 @@ OUTPUTS: dict[str, Choice] = {
     "probability": Choice("owl_geo.maps.probability:ProbabilityMap"),
     "class": Choice("owl_geo.maps.class_map:ClassMap"),
     "patches": Choice("owl_geo.maps.patches:Frames"),
+    "areas": Choice("owl_geo.maps.areas:Areas"),
 }

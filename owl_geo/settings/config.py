@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -195,6 +196,21 @@ class SceneSettings(Section):
         return self
 
 
+def _as_words(value: Any) -> Any:
+    """Take the number of a band for the word that means it."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: str(word) if isinstance(word, int) and not isinstance(word, bool) else word
+        for name, word in value.items()
+    }
+
+
+# What bands are, where the files do not say: common name = number, description or name of a band.
+CommonNames = Annotated[dict[str, str], BeforeValidator(_as_words)]
+_COMMON = "what bands are where the files do not say, or say wrongly: nir = 4, red = 3"
+
+
 class GeoTiffSettings(SourceSection):
     """Scenes cut into patches."""
 
@@ -203,6 +219,7 @@ class GeoTiffSettings(SourceSection):
     kind: Literal["geotiff"] = "geotiff"
     scenes: tuple[SceneSettings, ...] = _doc(..., "the scenes", min_length=1)
     bands: tuple[str, ...] = _doc((), "by number, description or common name; empty = all")
+    common: CommonNames = _doc({}, _COMMON)
     patch_size: int = _doc(32, "height and width of a patch in pixels", ge=1, le=2**14)
     stride: int | None = _doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
@@ -223,6 +240,8 @@ class GeoTiffSettings(SourceSection):
         values: dict[str, Any] = serialize(self)
         if self.mask_bands is None:
             values.pop("mask_bands", None)
+        if not self.common:
+            values.pop("common", None)
         if self.same_ground == "best":
             values.pop("same_ground", None)
         return values
@@ -254,6 +273,7 @@ class CubeSettings(SourceSection):
         max_length=1000,
     )
     bands: tuple[str, ...] = _doc((), "by number, name or common name; empty = all")
+    common: CommonNames = _doc({}, _COMMON)
     time: Literal["median", "mean", "min", "max", "first", "last", "stack"] = _doc(
         "median", "how several dates become one, pixel by pixel; stack = the bands of every date"
     )
@@ -262,6 +282,14 @@ class CubeSettings(SourceSection):
     min_valid: float = _doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
     aoi: File | None = _doc(None, "polygons; patches whose centre lies outside are left out")
     crs: str | None = _doc(None, "the cube's CRS, for example EPSG:32631, instead of its own")
+
+    @model_serializer(mode="wrap")
+    def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older runs lack where it is not set, so that their digests stay."""
+        values: dict[str, Any] = serialize(self)
+        if not self.common:
+            values.pop("common", None)
+        return values
 
 
 class VectorsSettings(SourceSection):
@@ -789,6 +817,11 @@ class Settings(Section):
     def patch_size(self) -> int:
         """Height and width of a patch in pixels."""
         return self.source.patch_size
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The units of the concepts that have one."""
+        return {name: concept.unit for name, concept in self.concepts.items() if concept.unit}
 
 
 def source_sections() -> dict[str, type[SourceSection]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from owl_geo.errors import SceneError, nearest
-from owl_geo.sources.bands import Band, common_name, common_names, unpadded
+from owl_geo.sources.bands import COMMON_NAMES, Band, common_name, common_names, unpadded
 from owl_geo.sources.sensors import SENTINEL_2, code_in
 from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
 
@@ -58,6 +58,48 @@ def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Ba
     selected = tuple(_find(bands, word, where, are_positions=are_positions) for word in words)
     _check_once(selected, where)
     return selected
+
+
+def with_stated(
+    bands: Sequence[Band], stated: Mapping[str, str], where: str, *, anywhere: bool = True
+) -> tuple[Band, ...]:
+    """Say of bands what the settings say that they are, whatever their file says.
+
+    Args:
+        bands: of one scene.
+        stated: of each common name the word that means the band, as ``select`` takes it.
+        where: the scene, for messages.
+        anywhere: whether each has to be there; otherwise a word that means no band is passed over.
+
+    Raises SceneError for a word that is no common name, that means no band or several, and where
+    two are said of one band.
+    """
+    found: dict[tuple[str, int], str] = {}
+    for name, word in stated.items():
+        common = common_name(name)
+        if common is None:
+            raise SceneError(
+                f"{where}: {name!r} does not say what a band is",
+                remedy=f"use one of {', '.join(sorted(COMMON_NAMES))}",
+            )
+        try:
+            (band,) = select(bands, [word], where)
+        except NotFound:
+            if anywhere:
+                raise
+            continue
+        place = band.path, band.number
+        if found.setdefault(place, common) != common:
+            raise SceneError(f"{where}: {word!r} is said to be {found[place]} and {common}")
+    said = set(found.values())
+    return tuple(
+        replace(band, common=found[band.path, band.number], wavelength=None)
+        if (band.path, band.number) in found
+        else replace(band, common=None)
+        if band.common in said
+        else band
+        for band in bands
+    )
 
 
 def _nobody(_: KnownBand) -> Band | None:

@@ -45,10 +45,11 @@ class Band:
     about: str = ""  # what the file's metadata say of satellite and sensor
     description: str = ""  # the file's own, where the name begins with that of the file
     bad: bool = False  # its header says that it is not to be used
+    edition: str = ""  # of the model whose vectors they are, where the file's metadata have it
     taken: datetime.date | None = None  # day of acquisition, where the file's metadata have it
 
 
-_COMMON = frozenset({*SENTINEL_2.values(), "pan", "thermal"})
+COMMON_NAMES = frozenset({*SENTINEL_2.values(), "pan", "thermal"})
 _ALIASES = {
     "aerosol": "coastal",
     "coastalaerosol": "coastal",
@@ -81,7 +82,7 @@ def common_name(word: str) -> str | None:
     """Return the common name that a word is a spelling of (``Near Infrared`` -> ``nir``)."""
     plain = re.sub(r"[\s_-]", "", word.casefold())
     plain = _ALIASES.get(plain, plain)
-    return plain if plain in _COMMON else None
+    return plain if plain in COMMON_NAMES else None
 
 
 # Pixel size and period, as MODIS' products have them before a colour.

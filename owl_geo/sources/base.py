@@ -14,7 +14,15 @@ from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
-from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import (
+    AnyArray,
+    BoolArray,
+    FailedScene,
+    FloatArray,
+    IntArray,
+    SceneGrid,
+    ShownScene,
+)
 
 
 @runtime_checkable
@@ -113,6 +121,14 @@ class PoolSource(PatchSource, Protocol):
         """Return the bands of a scene that GDAL can read through overviews; none if it cannot.
 
         Raises SourceError for a scene that is missing.
+        """
+        return ()
+
+    def shown(self, scene: str, rows: IntArray, cols: IntArray) -> tuple[ShownScene, ...]:
+        """Return the ways in which QGIS can show a scene around some patches; none if it cannot.
+
+        ``rows`` and ``cols`` are the pixels of the patches' upper left corners, ``(n,)``. Raises
+        SourceError for a scene that is missing or cannot be read.
         """
         return ()
 

@@ -2,7 +2,7 @@
 
 AlphaEarth Foundations publishes 64 bands, A00 to A63, as int8: the value is the square of
 ``pixel / 127.5`` with the sign of the pixel, -128 is no data, and the values of a pixel together
-are a vector of unit length.
+are a vector of unit length. TESSERA's tiles, as geotessera exports them, hold 128 bands of values.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _DIMENSIONS = 64
 _DIMENSION = re.compile(r"A(?:[0-5]\d|6[0-3])")
 NODATA = -128  # of quantized pixels, and of their values as ``decoded`` has them
 _STEP = 127.5
+_FEWEST = 8  # dimensions; fewer may be a choice of some
 _UNSIGNED = {"uint8", "uint16", "uint32", "uint64"}
 
 
@@ -56,6 +57,7 @@ def with_embedding(bands: Sequence[Band], scene: str) -> tuple[Band, ...]:
     Values with 64 such names in floating point are taken as they are. Raises SourceError where the
     pixels of an embedding can no longer be told, or where dimensions are missing.
     """
+    bands = _with_tessera(bands)
     ours = {id(band) for band in bands if _DIMENSION.fullmatch(_own_name(band))}
     dimensions = [band for band in bands if id(band) in ours]
     is_whole = len({_own_name(band) for band in dimensions}) == _DIMENSIONS == len(dimensions)
@@ -75,6 +77,16 @@ def with_embedding(bands: Sequence[Band], scene: str) -> tuple[Band, ...]:
             remedy="clip the original with GDAL 3.7 or later",
         )
     return tuple(_dimension(band) if id(band) in ours else band for band in bands)
+
+
+def _with_tessera(bands: Sequence[Band]) -> Sequence[Band]:
+    """Say of bands that are numbered from 0 as geotessera exports them that they are dimensions."""
+    names = [_own_name(band) for band in bands]
+    is_whole = names == [f"Tessera_Band_{i}" for i in range(len(bands))]
+    are_values = all(np.issubdtype(np.dtype(band.dtype), np.floating) for band in bands)
+    if len(bands) < _FEWEST or not is_whole or not are_values:
+        return bands
+    return [replace(band, common=EMBEDDING) for band in bands]
 
 
 def _own_name(band: Band) -> str:

@@ -21,6 +21,7 @@ from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.bands import Band, distinct
+from owl_geo.sources.editions import edition_of
 from owl_geo.sources.scene_dates import date_in_tags
 from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, by_wavelength, nanometres
@@ -94,6 +95,8 @@ def _advice(path: str) -> str:
         return CUBE
     if path.lower().endswith(_TABLES):
         return TABLE
+    if path.lower().endswith(".npy"):
+        return "export arrays as GeoTIFF first, TESSERA's with geotessera, which applies the scales"
     if ".gti." in Path(path).name.lower():
         return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):
@@ -134,7 +137,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     colours = _colours(dataset, by_wavelength(waves, widths))
     names = _names(dataset, colours, prefix)
     tags = _tags(dataset)
-    about, taken = _about(tags), date_in_tags(tags)
+    about, taken, edition = _about(tags), date_in_tags(tags), edition_of(tags)
     alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
     called_alpha = ColorInterp.alpha in dataset.colorinterp
     bad = _bad_bands(dataset)
@@ -159,6 +162,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             colour=_COLOURS.get(dataset.colorinterp[i]),
             shown=colours[i],
             about=about,
+            edition=edition,
             description=(dataset.descriptions[i] or "").strip() if prefix else "",
             taken=taken,
         )

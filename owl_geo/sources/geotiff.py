@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -18,13 +18,15 @@ from owl_geo.settings.config import GeoTiffSettings, SceneSettings
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
+from owl_geo.sources.editions import check_editions
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, describe_scene, open_scenes, scene_name
+from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.sources.units import Units, warn_of_mixed_units
-from owl_geo.types import FailedScene
+from owl_geo.types import FailedScene, IntArray, ShownScene
 from owl_geo.work.progress import Progress
 
 _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
@@ -43,6 +45,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         scenes: a scene or several: paths (a raster, a ``.SAFE`` folder, a Landsat folder, a folder
             of single-band files) or SceneSettings.
         bands: by number, description or common name; empty takes what the first scene gives.
+        common: what bands are where the files do not say, or say wrongly: ``{"nir": 4}``.
         patch_size: height and width of a patch in pixels.
         stride: pixels from patch to patch; None = ``patch_size``.
         min_valid: share of valid pixels that a patch needs.
@@ -69,6 +72,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         scenes: SceneOrPath | Sequence[SceneOrPath],
         *,
         bands: Sequence[str] = (),
+        common: Mapping[str, str | int] | None = None,
         patch_size: int = 32,
         stride: int | None = None,
         min_valid: float = 0.9,
@@ -85,6 +89,7 @@ class GeoTiffSource(TiledSource[FileScene]):
             settings = GeoTiffSettings(
                 scenes=tuple(map(_scene_settings, several)),
                 bands=tuple(bands),
+                common=dict(common or {}),
                 patch_size=patch_size,
                 stride=stride,
                 min_valid=min_valid,
@@ -127,6 +132,7 @@ class GeoTiffSource(TiledSource[FileScene]):
             settings.bands,
             settings.mask_bad,
             settings.mask_bands or (),
+            common=settings.common,
             known=known,
             beside=beside,
             failed=failed if skip else None,
@@ -149,6 +155,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
+        check_editions([*self._bands_beside(), *((n, self.scene(n).bands) for n in self.grids)])
         warn_of_mixed_units(
             [*self._units_beside(), *(self.scene(n).scene.units for n in self.grids)]
         )
@@ -160,9 +167,19 @@ class GeoTiffSource(TiledSource[FileScene]):
                 first = describe_scene(scene)
                 yield Units(first.name, first.measure, first.default)
 
+    def _bands_beside(self) -> Iterator[tuple[str, Sequence[Band]]]:
+        for scene in self._beside:
+            with suppress(SourceError):
+                first = describe_scene(scene)
+                yield first.name, first.default
+
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""
         return self.scene(scene).bands
+
+    def shown(self, scene: str, rows: IntArray, cols: IntArray) -> tuple[ShownScene, ...]:
+        """Return the ways in which QGIS can show a scene; see ``shown_scenes.shown_scene``."""
+        return shown_scene(self.scene(scene).scene, rows, cols, self.patch_size)
 
     def close(self) -> None:
         """Close the files; they open again when needed."""

@@ -14,7 +14,7 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PoolSource, failed_scene, positions_of
 from owl_geo.sources.geotiff import GeoTiffSource
-from owl_geo.types import FloatArray, IntArray, SceneGrid
+from owl_geo.types import FloatArray, IntArray, SceneGrid, ShownScene
 
 
 class PresentScenes(PoolSource):
@@ -91,6 +91,12 @@ class PresentScenes(PoolSource):
         if self._source is None or scene in self._missing:
             raise SourceError(self._missing.get(scene, f"no scene {scene!r} can be opened"))
         return self._source.raster_bands(scene)
+
+    def shown(self, scene: str, rows: IntArray, cols: IntArray) -> tuple[ShownScene, ...]:
+        """Return the ways in which QGIS can show a scene; raises SourceError for a missing one."""
+        if self._source is None or scene in self._missing:
+            raise SourceError(self._missing.get(scene, f"no scene {scene!r} can be opened"))
+        return self._source.shown(scene, rows, cols)
 
     @property
     def chunk_starts(self) -> IntArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from owl_geo.ground.projections import crs_of, same_crs
 from owl_geo.settings.config import SceneSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
-from owl_geo.sources.band_choice import KnownBand, select
+from owl_geo.sources.band_choice import KnownBand, select, with_stated
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.base import NoSceneLeft, failed_scene
 from owl_geo.sources.embeddings import check_whole, with_embedding
@@ -84,6 +84,22 @@ class SceneDescription:
             if band.path not in self.side_files or any(_names(word, band) for word in wanted)
         )
 
+    def stated(self, common: Mapping[str, str], *, anywhere: bool) -> SceneDescription:
+        """Return the scene with what the settings say that bands are; see ``with_stated``."""
+        bands = with_stated(self.bands, common, f"scene {self.name!r}", anywhere=anywhere)
+        now = {(band.path, band.number): band for band in bands}
+        default = tuple(now[band.path, band.number] for band in self.default)
+        return replace(self, bands=bands, default=default)
+
+    def besides(self, bands: Sequence[Band]) -> tuple[Band, ...]:
+        """Return the other bands that the scene gives by default and that lie where these do."""
+        taken = {(band.path, band.number) for band in bands}
+        return tuple(
+            band
+            for band in self.default
+            if (band.path, band.number) not in taken and _lie_together(self.name, (*bands, band))
+        )
+
     @property
     def grid(self) -> SceneGrid:
         """The finest grid among the bands taken by default."""
@@ -107,6 +123,7 @@ class Scene:
     date: datetime.date | None = None  # of acquisition; None where it is unknown
     measure: str = ""  # what its values are, where a product says so
     is_elsewhere: bool = False  # it is read on the grid of another scene
+    others: tuple[Band, ...] = ()  # bands that it has besides, and that are no side files
 
     @property
     def units(self) -> Units:
@@ -246,6 +263,7 @@ def open_scenes(
     mask_bad: Sequence[int] = (),
     mask_bands: Sequence[int] = (),
     *,
+    common: Mapping[str, str] | None = None,
     known: Sequence[KnownBand] = (),
     beside: Sequence[SceneSettings] = (),
     failed: list[FailedScene] | None = None,
@@ -262,6 +280,8 @@ def open_scenes(
         wanted: the bands, by number, description or common name.
         mask_bad: values of masks.
         mask_bands: of masks that scenes name themselves, the bands that count; empty = the first.
+        common: what bands are, whatever the files say: the word that means a band, by common name.
+            Every one has to be in the scene that decides the bands.
         known: the bands that were chosen before; empty = they are chosen now.
         beside: scenes that these are added to. The first of them decides the bands if none are
             known, and a mask that any of them names counts as above; they are not opened otherwise.
@@ -272,7 +292,7 @@ def open_scenes(
     """
     chosen = Choice((beside or settings)[0].name, known, of_run=bool(known))
     if beside and not known:
-        first = describe_scene(beside[0])
+        first = describe_scene(beside[0]).stated(common or {}, anywhere=True)
         chosen = Choice.of(first.name, _first_choice(first, wanted), first.bands)
     own_masks = any(scene.mask for scene in (*beside, *settings))
     # a run that was made before embeddings were recognised goes on with the integers
@@ -281,6 +301,7 @@ def open_scenes(
     for scene in settings:
         try:
             offer = describe_scene(scene, embeddings=embeddings)
+            offer = offer.stated(common or {}, anywhere=not chosen.bands)
             doubtful: tuple[str, ...] = ()
             if chosen.bands:
                 chosen, bands = _same_bands(chosen, wanted, offer, beside)
@@ -295,7 +316,8 @@ def open_scenes(
                 mask = CloudMask(mask.path, values=tuple(mask_bad))
             grid = _common_grid(offer.name, bands)
             date = offer.date_of(bands)
-            scenes.append(Scene(offer.name, grid, bands, mask, doubtful, date, offer.measure))
+            scene_ = Scene(offer.name, grid, bands, mask, doubtful, date, offer.measure)
+            scenes.append(replace(scene_, others=offer.besides(bands)))
         except SourceError as error:
             if failed is None:
                 raise
@@ -350,6 +372,14 @@ def pixel_size(grid: SceneGrid) -> tuple[float, float]:
     """Return width and height of a pixel in units of the CRS, also of a rotated grid."""
     a, b, _, d, e, _ = grid.transform
     return float(np.hypot(a, d)), float(np.hypot(b, e))
+
+
+def _lie_together(name: str, bands: Sequence[Band]) -> bool:
+    try:
+        _common_grid(name, bands)
+    except SourceError:
+        return False
+    return True
 
 
 def _common_grid(name: str, bands: Sequence[Band]) -> SceneGrid:

@@ -22,7 +22,7 @@ from owl_geo.types import FailedScene, ShownRaster
 
 _log = logging.getLogger("owl_geo")
 
-_COLOURS = ("red", "green", "blue")
+COLOURS = ("red", "green", "blue")
 _PERCENTILES = (2.0, 98.0)
 _SAMPLE = 256  # pixels per side, at most, of the sample that they are taken from
 _SMALL = 1024  # pixels per side of a raster that is read whole
@@ -48,8 +48,8 @@ def scenes_of(name: str, view: ViewSettings) -> tuple[Scene, ...]:
 def shown_bands(bands: Sequence[Band]) -> tuple[int, ...]:
     """Return the positions of red, green and blue, else of the first three bands, or the first."""
     commons = [band.common for band in bands]
-    if all(colour in commons for colour in _COLOURS):
-        return tuple(commons.index(colour) for colour in _COLOURS)
+    if all(colour in commons for colour in COLOURS):
+        return tuple(commons.index(colour) for colour in COLOURS)
     return (0, 1, 2) if len(bands) > 2 else (0,)
 
 
@@ -70,19 +70,23 @@ def shown_views(views: Mapping[str, ViewSettings]) -> list[ShownRaster]:
 
 def _shown(view: str, scene: Scene) -> ShownRaster:
     bands = [scene.bands[position] for position in shown_bands(scene.bands)]
-    paths = [band.path for band in bands]
     ends = {
         band: stretch
-        for path in dict.fromkeys(paths)
+        for path in dict.fromkeys(band.path for band in bands)
         for band, stretch in _stretches([band for band in bands if band.path == path]).items()
     }
-    names = [_vsi_path(_parse_path(path)) for path in paths]
     return ShownRaster(
         view=view,
-        paths=tuple(names if len(set(names)) > 1 else names[:1]),
+        paths=raster_names(bands),
         bands=tuple(band.number for band in bands),
         stretch=tuple(ends[band] for band in bands),
     )
+
+
+def raster_names(bands: Sequence[Band]) -> tuple[str, ...]:
+    """Return what GDAL opens for bands: the one file that they are in, or a file for each."""
+    names = [_vsi_path(_parse_path(band.path)) for band in bands]
+    return tuple(names if len(set(names)) > 1 else names[:1])
 
 
 def _stretches(bands: Sequence[Band]) -> dict[Band, tuple[float, float]]:

@@ -43,7 +43,8 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
     """Scenes of files: rasters, products, folders of bands."""
 
     options = (
-        *("scenes", "bands", "patch_size", "stride", "min_valid", "masks", "mask_bad", "aoi"),
+        *("scenes", "bands", "common", "patch_size", "stride", "min_valid"),
+        *("masks", "mask_bad", "aoi"),
     )
     takes_many_scenes = True
 
@@ -53,7 +54,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
         from owl_geo.sources.base import NoSceneLeft
         from owl_geo.sources.scene_words import find_scenes
 
-        own = ("bands", "patch_size", "stride", "min_valid", "mask_bad", "aoi")
+        own = ("bands", "common", "patch_size", "stride", "min_valid", "mask_bad", "aoi")
         values = {name: options[name] for name in own}
         failed: tuple[FailedScene, ...] = ()
         if options["scenes"]:

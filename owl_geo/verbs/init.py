@@ -19,6 +19,7 @@ from owl_geo.acquisition.strategies import check_strategy
 from owl_geo.concepts.kept import KeptLayers
 from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
 from owl_geo.errors import RunError
+from owl_geo.features.embedding import check_vectors
 from owl_geo.features.statistics import has_no_index
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.run_folder import setup as run_setup
@@ -116,6 +117,7 @@ def init(
     if examples is not None:
         check_examples(os.fspath(examples), settings)
     made = _make_index(settings, report, workers, on_error=on_error)
+    check_vectors(settings.model, made.statistics)
     _check_weights(settings.model, made.statistics)
     _warn_of_size(settings.loop, made)
     settings = _without(settings, made.failed)

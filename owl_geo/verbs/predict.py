@@ -28,6 +28,7 @@ from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
+from owl_geo.verbs.target_areas import THRESHOLD, TargetArea, Targets, check_threshold
 from owl_geo.work.progress import Progress, Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -49,6 +50,7 @@ class Summary:
     skipped: tuple[str, ...]  # already up to date
     failed: Mapping[str, str]  # the reason by scene, which names it
     folder: Path
+    area: TargetArea | None = None  # of the targets; None if no scene is finished
 
     @property
     def mosaic(self) -> Path:
@@ -61,6 +63,11 @@ class Summary:
         return outputs()["patches"].whole(self.folder)
 
     @property
+    def areas(self) -> Path:
+        """The ground of the targets as polygons, a GeoPackage."""
+        return outputs()["areas"].whole(self.folder)
+
+    @property
     def shown(self) -> list[Path]:
         """The files to look at first."""
         return [one.whole(self.folder) for one in outputs().values() if one.is_shown]
@@ -71,6 +78,7 @@ def predict(
     *,
     out: str | os.PathLike[str] | None = None,
     top: int | None = None,
+    threshold: float = THRESHOLD,
     scenes: Sequence[str] = (),
     on_error: OnError = "fail",
     overwrite: bool = False,
@@ -88,6 +96,8 @@ def predict(
         out: where the maps go; None = ``predictions`` in the run's folder.
         top: number of most probable patches in the GeoPackage; None = a tenth of all, but at least
             20 and at most 1,000.
+        threshold: probability from which a patch that has no answer counts as a target, in the
+            polygons and in their area.
         scenes: names of the scenes to predict; empty = all.
         on_error: what happens if a scene cannot be read: ``fail`` raises, ``skip`` continues and
             reports it. Finished scenes are kept.
@@ -102,6 +112,7 @@ def predict(
     """
     if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but must be at least 1")
+    check_threshold(threshold)
     run = Run.of(run)
     model = CurrentModel.of(run)
     if top is None:
@@ -120,12 +131,16 @@ def predict(
         wanted = [name for name in with_patches if not scenes or name in scenes]
         todo = [name for name in wanted if overwrite or not folder.is_finished(name)]
         failed = _predict(folder, todo, on_error, device, workers, report) if todo else {}
-        folder.write_whole(top, changed=bool(todo))
+        targets = Targets(folder, threshold)
+        areas = targets.areas()
+        folder.write_whole(top, areas, threshold, changed=bool(todo))
+        area = targets.area(areas) if folder.finished else None
     return Summary(
         done=tuple(name for name in todo if name not in failed),
         skipped=tuple(name for name in wanted if name not in todo),
         failed=failed,
         folder=path,
+        area=area,
     )
 
 

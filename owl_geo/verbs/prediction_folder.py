@@ -58,6 +58,11 @@ class PredictionFolder:
         """The name of each scene's files, without the suffix."""
         return file_names(self.scenes)
 
+    @property
+    def finished(self) -> list[str]:
+        """The scenes that are finished; see ``is_finished``."""
+        return [name for name in self.scenes if self.is_finished(name)]
+
     def is_finished(self, scene: str) -> bool:
         """Whether the scene was finished from the current model and pixels, and its files exist."""
         file, entry = self.files[scene], self.record.scenes.get(scene)
@@ -107,14 +112,17 @@ class PredictionFolder:
             for output in outputs().values():
                 output.whole(self.path).unlink(missing_ok=True)
 
-    def write_whole(self, top: int, *, changed: bool) -> None:
+    def write_whole(
+        self, top: int, areas: gpd.GeoDataFrame, threshold: float, *, changed: bool
+    ) -> None:
         """Write what is made over all finished scenes, unless it is up to date; raises RunError.
 
-        ``top`` patches are listed as the most probable; ``changed`` is whether a scene was redone.
+        ``top`` patches are listed as the most probable, ``areas`` is the ground of those with a
+        probability of ``threshold`` or more, and ``changed`` is whether a scene was redone.
         """
-        scenes = [name for name in self.scenes if self.is_finished(name)]
+        scenes = self.finished
         made_from = hashlib.sha256(
-            json.dumps([[*map(self.made_from, scenes)], top, scenes]).encode()
+            json.dumps([[*map(self.made_from, scenes)], top, threshold, scenes]).encode()
         ).hexdigest()[:16]
         is_there = all(output.whole(self.path).exists() for output in outputs().values())
         if not scenes or (self.record.whole == made_from and is_there and not changed):
@@ -123,6 +131,7 @@ class PredictionFolder:
             [self.files[name] for name in scenes],
             legend_of(self.run),
             lambda: self._most_probable(scenes, top),
+            areas,
             list(self.run.settings.concepts),
         )
         for output in outputs().values():
@@ -135,11 +144,7 @@ class PredictionFolder:
 
         Columns are those of ``maps.patches.read_table``. Raises RunError if a file is damaged.
         """
-        return {
-            name: read_table(table_path(self.path, self.files[name]))
-            for name in self.scenes
-            if self.is_finished(name)
-        }
+        return {name: read_table(table_path(self.path, self.files[name])) for name in self.finished}
 
     def _most_probable(self, scenes: Sequence[str], top: int) -> gpd.GeoDataFrame:
         run = self.run

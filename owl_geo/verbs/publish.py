@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from owl_geo.batches import BatchTable, batch_style, read_table
+from owl_geo.batches import BatchTable, batch_style, decimals_of, read_table
 from owl_geo.errors import RunError
 from owl_geo.labels.sharing import BatchLayer, Publication
 from owl_geo.run_folder.folder import Run
@@ -39,9 +39,26 @@ def publish(run: Run, entry: Round) -> Publication:
         rows=table.rows,
         polygons=table.polygons,
         crs=table.crs,
-        style=batch_style(names, settings.classes, settings.positive, list(settings.concepts)),
+        style=batch_style(
+            names,
+            settings.classes,
+            settings.positive,
+            list(settings.concepts),
+            units=settings.units,
+            decimals=_decimals(table, list(settings.concepts)),
+        ),
     )
     return layers.publish(layer, shared=_shared(entry), n_annotators=max(len(entry.team), 1))
+
+
+def _decimals(table: BatchTable, concepts: Sequence[str]) -> dict[str, int]:
+    """Return how many decimals are shown of the concepts that are real numbers."""
+    places = {name: place for place, name in enumerate(table.kinds)}
+    return {
+        name: decimals_of(row[places[name]] for row in table.rows)
+        for name in concepts
+        if table.kinds.get(name) == "double precision"
+    }
 
 
 def _shared(entry: Round) -> set[str]:

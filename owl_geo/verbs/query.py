@@ -9,27 +9,31 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 
 from owl_geo.batches import dealt, grid_info, n_shared, write_batch
-from owl_geo.errors import RunError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.records import Round, batch_name
 from owl_geo.schema import WHY_COLUMNS
-from owl_geo.search import Batch, Search
+from owl_geo.search import Answers, Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
-from owl_geo.types import ShownRaster
+from owl_geo.types import ShownRaster, ShownScene
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
+
+if TYPE_CHECKING:
+    from owl_geo.learners.base import Learner
 
 log = logging.getLogger("owl_geo")
 
@@ -70,7 +74,7 @@ def query(
         run.journal.sync_metrics()  # a process that was killed may not have got that far
         waits = None if go_on else run.waiting()
         if waits is None:
-            return _advance(run, device, workers, report, team)
+            return advance(run, device, workers, report, team)
     if annotators is not None and set(annotators) != set(waits.team):
         whom = " and ".join(waits.team) or "one annotator"
         raise RunError(
@@ -108,17 +112,22 @@ def conclude(
 ) -> Round:
     """Fit and measure once more on all answers, without making a batch."""
     with run.locked():
-        return _advance(run, device, workers, report, None)
+        return advance(run, device, workers, report, None)
 
 
-def _advance(
+def advance(
     run: Run,
     device: str,
     workers: Workers | None,
     report: Reporter,
     team: TeamSettings | None,
+    review: Callable[[Search, Learner, Answers, int], Batch] | None = None,
 ) -> Round:
-    """Do a round; it makes no batch if ``team`` is None (an empty team still gets one)."""
+    """Do a round; it makes no batch if ``team`` is None (an empty team still gets one).
+
+    ``review`` chooses a batch that reviews predictions, in the strategy's place. The caller must
+    hold the run's lock.
+    """
     started = time.perf_counter()
     rounds = run.rounds()
     number = len(rounds)
@@ -127,16 +136,17 @@ def _advance(
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     askable = search.askable(answers)
     n_pool = int(askable.sum())
-    if team is not None and not n_pool:
+    if team is not None and review is None and not n_pool:
         raise RunError(
             f"{run.path}: every patch is answered, so there is nothing left to ask",
             remedy="map the result with `owl-geo predict`",
         )
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     learner = search.resumed(run.files.model(number - 1) if rounds else None)
-    outcome = search.round(learner, answers, number, ask=team is not None)
+    outcome = search.round(learner, answers, number, ask=team is not None, choose=review)
     batch, test = outcome.batch, outcome.test
-    batch_id = f"{run.settings.run_id}-{number:03d}" if batch is not None else None
+    name = batch_name(run.settings.run_id, number, review=review is not None)
+    batch_id = name if batch is not None else None
     has_learnt = len(answers.labels) > 0
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
     # a pool that has changed since has other patches to watch
@@ -177,7 +187,7 @@ def _advance(
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
-        views = _views(run)
+        scenes, views = _scenes(run, batch), _views(run)
         may_answer = askable.copy()
         may_answer[answers.closed] = True  # people may answer again
         grid = grid_info(run.index.windows, may_answer)
@@ -192,6 +202,9 @@ def _advance(
                 batch_id=batch_id,
                 round=number,
                 annotator=annotator,
+                units=run.settings.units,
+                patch_size=run.settings.patch_size,
+                scenes=scenes,
                 views=views,
                 grid=grid,
             )
@@ -220,6 +233,21 @@ def _audit(batch: Batch, asked: tuple[str, ...]) -> dict[str, float]:
         asked[position]: float(batch.terms.probability[position])
         for position in np.flatnonzero(batch.audited)
     }
+
+
+def _scenes(run: Run, batch: Batch) -> Sequence[ShownScene]:
+    """Return the scenes of a batch as the run knows them, for QGIS to show."""
+    rows = run.patches.iloc[batch.positions]
+    shown: list[ShownScene] = []
+    for name, of_scene in rows.groupby("scene", sort=False):
+        corners = of_scene.sort_values(["row_off", "col_off"])
+        try:
+            shown += run.source.shown(
+                str(name), corners["row_off"].to_numpy(), corners["col_off"].to_numpy()
+            )
+        except SourceError as error:
+            log.warning("scene %r is not shown as the run knows it: %s", name, error)
+    return shown
 
 
 def _views(run: Run) -> Sequence[ShownRaster]:

@@ -15,7 +15,7 @@ from owl_geo.labels import Agreement, agreement, consensus, disputed
 from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.run_folder.records import Round
+from owl_geo.run_folder.records import Round, is_review
 from owl_geo.schema import NOTICED
 from owl_geo.search import relevance_model
 
@@ -83,13 +83,46 @@ def _answered(
 ) -> Answered:
     """Return when each answered patch was first asked, and whether it was drawn at random.
 
+    The model chooses what is reviewed, and only one kind of mistake is corrected there. For the
+    audit, a patch therefore has the label that it has without the reviews, and is no part of it if
+    it has none.
+    """
+    unreviewed = history[~history["batch_id"].map(is_review).astype(bool)]
+    before = consensus(unreviewed).set_index("patch_id")["label"]
+    asked_by, drawn = _asked_by(run, asked, history)
+    for entry in reversed(asked):
+        if entry.is_review:  # the first one, where nobody had answered before
+            asked_by |= {patch: entry for patch in entry.patch_ids if patch not in before.index}
+    answered = current[current["patch_id"].isin(asked_by.keys())]
+    patches = answered["patch_id"].tolist()
+    entries = [asked_by[patch] for patch in patches]
+    is_audit = np.array([p in drawn and p in before.index for p in patches], dtype=bool)
+    of_audit = before.reindex(patches).to_numpy(dtype=object)
+    labels = np.where(is_audit, of_audit, answered["label"].to_numpy(dtype=object))
+    return Answered(
+        round=np.array([entry.number for entry in entries], dtype=np.int64),
+        n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
+        is_audit=is_audit,
+        is_target=np.asarray(labels == run.settings.positive, dtype=bool),
+        probability=np.array(
+            [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
+        ),
+    )
+
+
+def _asked_by(
+    run: Run, asked: list[Round], history: pd.DataFrame
+) -> tuple[dict[str, Round], set[str]]:
+    """Return the round in which each patch was asked, and the patches that were drawn at random.
+
     A place that somebody noticed was asked in the round of its batch.
     """
     first: dict[str, Round] = {}
+    reviewed: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
     for entry in asked:
         for patch in entry.patch_ids:
-            first.setdefault(patch, entry)
+            (reviewed if entry.is_review else first).setdefault(patch, entry)
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
@@ -99,19 +132,8 @@ def _answered(
         drawn.pop(patch, None)
         if number in by_number:
             first[patch] = by_number[number]
-    answered = current[current["patch_id"].isin(first.keys())]
-    patches = answered["patch_id"].tolist()
     # a patch that was drawn, left unanswered and asked again still counts as drawn at random
-    entries = [drawn.get(patch, first[patch]) for patch in patches]
-    return Answered(
-        round=np.array([entry.number for entry in entries], dtype=np.int64),
-        n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
-        is_audit=np.array([patch in drawn for patch in patches], dtype=bool),
-        is_target=(answered["label"] == run.settings.positive).to_numpy(dtype=bool),
-        probability=np.array(
-            [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
-        ),
-    )
+    return {**reviewed, **first, **drawn}, set(drawn)
 
 
 def _noticed(history: pd.DataFrame) -> dict[str, int]:

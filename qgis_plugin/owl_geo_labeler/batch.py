@@ -43,6 +43,7 @@ class Batch:
     classes: tuple[str, ...]
     positive: str
     annotator: str | None  # whose part of a team's batch it is
+    patch_size: int | None  # height and width of a patch in pixels; older batches do not say
     patches: list[Patch]
     features: dict[int, QgsFeature]
     lacks_wal: bool  # answers may be in a file that was left behind
@@ -119,10 +120,16 @@ def opened(
         classes=tuple(info["classes"]),
         positive=info["positive"],
         annotator=annotator,
+        patch_size=_size(info),
         patches=patches,
         features=features,
         lacks_wal=lacks_wal,
     )
+
+
+def _size(info: dict[str, Any]) -> int | None:
+    size = info.get(schema.BATCH_INFO_PATCH_SIZE)
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def source_of(path: Path) -> str:
@@ -136,6 +143,13 @@ def in_project(source: str) -> QgsVectorLayer | None:
         if isinstance(layer, QgsVectorLayer) and layer.source() == source:
             return layer
     return None
+
+
+def file_of(batch: Batch, run: Path | None) -> Path | None:
+    """Return the file that says what to show; a team has it in the run folder."""
+    if batch.path is not None or run is None:
+        return batch.path
+    return next(iter(sorted(run.glob(f"rounds/{batch.round:03d}/batch*.gpkg"))), None)
 
 
 def count_unanswered(path: Path) -> int:

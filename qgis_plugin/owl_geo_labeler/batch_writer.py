@@ -26,6 +26,7 @@ _OF_PLACE = ("patch_id", "scene", "scene_crs", "batch_id", "round")
 _PATIENCE = "PRAGMA busy_timeout = 100"  # milliseconds
 _OPEN_PATIENCE_MS = "100"
 _RETRY_SECONDS = 0.2
+_END_SECONDS = 2.0  # for the end of what has begun
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,18 @@ class BatchWriter(threading.Thread):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Stop, as everything is written; nobody is woken from now on."""
+        """Stop, as everything is written; nobody is woken from now on.
+
+        A look that has begun is waited for: GDAL must not be in use when QGIS ends.
+        """
         self._hush()
         with self._changed:
             self._stops = True
+            self._look = False
             self._changed.notify_all()
+        self.join(_END_SECONDS)
 
-    def give_up(self, seconds: float = 2.0) -> list[Write]:
+    def give_up(self, seconds: float = _END_SECONDS) -> list[Write]:
         """Stop now, and return what was not written; nobody is woken from now on."""
         self._hush()
         with self._changed:

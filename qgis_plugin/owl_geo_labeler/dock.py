@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from html import escape
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QDockWidget,
     QFrame,
+    QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -28,7 +30,7 @@ from .panels import AnswerButtons, ProgressPanel
 from .session import Session
 from .why import Line, why_html
 
-_CONTEXT_STEPS = (1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+_BRIGHTEST = 8  # steps, and as many darker
 
 
 class LabelDock(QDockWidget):
@@ -41,10 +43,14 @@ class LabelDock(QDockWidget):
     redone = pyqtSignal()
     wanted = pyqtSignal(str)  # rank or patch_id
     commented = pyqtSignal(str)
-    context_changed = pyqtSignal(float)
+    context_changed = pyqtSignal(int)  # place among the steps
+    brightness_changed = pyqtSignal(int)  # steps
     advance_changed = pyqtSignal(bool)
     colours_changed = pyqtSignal(bool)  # whether they are false
     view_wanted = pyqtSignal()  # the next one
+    overview_wanted = pyqtSignal()
+    frames_hidden = pyqtSignal(bool)
+    predictions_wanted = pyqtSignal()  # shown, or hidden if they are
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -56,6 +62,8 @@ class LabelDock(QDockWidget):
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")
         self._shown_id = ""
+        self._is_labelling = False
+        self._next_texts = ["", ""]
         self._area = QScrollArea(self)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._start_page())
@@ -78,27 +86,29 @@ class LabelDock(QDockWidget):
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(
-        self, title: str, classes: Sequence[str], n: int, context: float, advance: bool
-    ) -> None:
+    def begin(self, title: str, classes: Sequence[str], n: int, advance: bool) -> None:
         """Show a newly opened batch of ``n`` patches."""
+        self._is_labelling = True
         self._title.setText(title)
         self.buttons.set_classes(classes, n)
-        nearest = min(_CONTEXT_STEPS, key=lambda step: abs(step - context))
-        self._context.setValue(_CONTEXT_STEPS.index(nearest))
         self._advance.setChecked(advance)
         for clear in (self.set_trouble, self.set_note, self.set_where, self.set_others):
             clear("")
         self._pages.setCurrentIndex(1)
         # a bar that comes and goes with the length of the reasons would make the buttons jump
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.next_button.setVisible(self._work.isHidden())
         self._foot.show()
 
     def end(self) -> None:
         """Return to the start page."""
+        self._is_labelling = False
         self._pages.setCurrentIndex(0)
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        self._foot.hide()
+        for label in (self._trouble, self._others, self._where, self._note, self._done):
+            label.hide()
+        self.next_button.hide()
+        self._foot.setVisible(not self._work.isHidden())
 
     def show_session(self, session: Session, why: Sequence[Line], is_saved: bool) -> None:
         """Show the current patch, its answer, and the progress of the session.
@@ -127,10 +137,34 @@ class LabelDock(QDockWidget):
         self._done.setVisible(session.is_done and is_saved)
         self._show_next(session)
 
-    def show_colours(self, known: bool, false: bool) -> None:
-        """Show which colours the scene has; ``known`` tells whether they can be switched."""
-        self.false_colours.setChecked(known and false)
-        self.false_colours.setEnabled(known)
+    def show_colours(self, why_not: str, false: bool) -> None:
+        """Show which colours the scene has, and why it has no false ones if so."""
+        self.false_colours.setChecked(not why_not and false)
+        self.false_colours.setEnabled(not why_not)
+        tip = self.tr(
+            "Show the scene in near infrared, red and green instead of natural colours (F)"
+        )
+        self.false_colours.setToolTip(escape(why_not) or tip)
+
+    def show_context(self, steps: Sequence[int], place: int) -> None:
+        """Show how many pixels the map is wide: one of the steps."""
+        self._context.blockSignals(True)
+        self._context.setRange(0, len(steps) - 1)
+        self._context.setValue(place)
+        self._context.blockSignals(False)
+        text = self.tr("How much of the surroundings the map shows: {n} pixels across (+ and -)")
+        self._context.setToolTip(text.format(n=steps[place]))
+
+    @property
+    def brightness(self) -> int:
+        """How many steps brighter than its batch says the scene is shown."""
+        return int(self._brightness.value())
+
+    def show_brightness(self, steps: int) -> None:
+        """Show how much brighter the scene is than its batch says."""
+        self._brightness.blockSignals(True)
+        self._brightness.setValue(steps)
+        self._brightness.blockSignals(False)
 
     def offer_views(self, names: Sequence[str]) -> None:
         """Make room for what a batch has besides the scene; without views there is none."""
@@ -169,17 +203,32 @@ class LabelDock(QDockWidget):
     def set_working(self, step: str, line: str = "") -> None:
         """Show what owl-geo is doing and its progress; an empty step ends it."""
         self._work.setVisible(bool(step))
-        self.next_button.setVisible(not step)
+        self.next_button.setVisible(not step and self._is_labelling)
+        self._foot.setVisible(bool(step) or self._is_labelling)
         self._work_says.setText(step)
         self._work_line.setText(line)
 
     def _show_next(self, session: Session) -> None:
-        text = self.tr("Next batch")
+        text = short = self.tr("Next batch")
         if session.n_left and session.n_answered:
             text = self.tr("Next batch, leaving {n} unanswered").format(n=session.n_left)
-        self.next_button.setText(text)
+            short = self.tr("Next batch, without {n}").format(n=session.n_left)
+        self._next_texts = [text, short]
+        self._fit_next()
         self.next_button.setEnabled(session.n_answered > 0)
         self.next_button.setDefault(session.is_done)
+
+    def _fit_next(self) -> None:
+        """Write on the button for the next batch what there is room for."""
+        text, short = self._next_texts
+        room = self.next_button.width() - 2 * self.next_button.fontMetrics().height()
+        fits = self.next_button.fontMetrics().horizontalAdvance(text) <= room
+        self.next_button.setText(text if fits else short)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit texts to the new width."""
+        super().resizeEvent(event)
+        self._fit_next()
 
     # --- how it is built --------------------------------------------------------------------------
 
@@ -223,7 +272,8 @@ class LabelDock(QDockWidget):
         layout.addLayout(self._move_row(page))
         layout.addWidget(self._comment_field(page))
         layout.addWidget(self._advance_switch(page))
-        layout.addLayout(self._map_row(page))
+        layout.addLayout(self._sliders(page))
+        layout.addLayout(self._map_buttons(page))
         layout.addWidget(self._shown_row(page))
         layout.addWidget(self._why_box(page))
         layout.addStretch()
@@ -306,7 +356,7 @@ class LabelDock(QDockWidget):
     def _comment_field(self, page: QWidget) -> QLineEdit:
         self.comment = QLineEdit(page)
         self.comment.setObjectName("comment")
-        self.comment.setPlaceholderText(self.tr("Comment on this patch"))
+        self.comment.setPlaceholderText(self.tr("Comment on this patch (C)"))
         self.comment.editingFinished.connect(lambda: self.commented.emit(self.comment.text()))
         self.comment.returnPressed.connect(self.left_text)
         return self.comment
@@ -319,29 +369,66 @@ class LabelDock(QDockWidget):
         self._advance.toggled.connect(self.advance_changed)
         return self._advance
 
-    def _map_row(self, page: QWidget) -> QHBoxLayout:
-        row = QHBoxLayout()
-        self._context = QSlider(Qt.Orientation.Horizontal, page)
-        self._context.setObjectName("context")
-        self._context.setRange(0, len(_CONTEXT_STEPS) - 1)
-        self._context.setToolTip(self.tr("How much of the surroundings the map shows"))
-        self._context.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._context.valueChanged.connect(
-            lambda step: self.context_changed.emit(_CONTEXT_STEPS[step])
+    def _sliders(self, page: QWidget) -> QGridLayout:
+        grid = QGridLayout()
+        self._context = self._slider("context", page)
+        self._context.valueChanged.connect(self.context_changed)
+        self._brightness = self._slider("brightness", page)
+        self._brightness.setRange(-_BRIGHTEST, _BRIGHTEST)
+        self._brightness.setToolTip(
+            self.tr("Show the scene brighter (B) or darker (D) than the batch says")
         )
-        row.addWidget(QLabel(self.tr("Surroundings"), page))
-        row.addWidget(self._context, 1)
-        self.false_colours = QToolButton(page)
-        self.false_colours.setObjectName("false_colours")
-        self.false_colours.setText(self.tr("False colours"))
-        self.false_colours.setToolTip(
-            self.tr("Show the scene in near infrared, red and green instead of natural colours (F)")
-        )
+        self._brightness.valueChanged.connect(self.brightness_changed)
+        rows = ((self.tr("Surroundings"), self._context), (self.tr("Brightness"), self._brightness))
+        for row, (text, slider) in enumerate(rows):
+            grid.addWidget(QLabel(text, page), row, 0)
+            grid.addWidget(slider, row, 1)
+        return grid
+
+    def _slider(self, name: str, page: QWidget) -> QSlider:
+        slider = QSlider(Qt.Orientation.Horizontal, page)
+        slider.setObjectName(name)
+        slider.setPageStep(1)
+        slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        return slider
+
+    def _map_buttons(self, page: QWidget) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(4)
+
+        def tool(name: str, text: str, tip: str) -> QToolButton:
+            button = QToolButton(page)
+            button.setObjectName(name)
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            grid.addWidget(button, grid.count() // 2, grid.count() % 2)
+            return button
+
+        self.false_colours = tool("false_colours", self.tr("False colours"), "")
         self.false_colours.setCheckable(True)
-        self.false_colours.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.false_colours.clicked.connect(self.colours_changed)
-        row.addWidget(self.false_colours)
-        return row
+        hide = tool(
+            "hide_frames",
+            self.tr("Hide frames"),
+            self.tr("Show the imagery alone, for as long as this or the key H is held"),
+        )
+        hide.pressed.connect(lambda: self.frames_hidden.emit(True))
+        hide.released.connect(lambda: self.frames_hidden.emit(False))
+        overview = tool(
+            "overview",
+            self.tr("Overview"),
+            self.tr("Show the whole batch, and once more the patch again (O)"),
+        )
+        overview.clicked.connect(self.overview_wanted)
+        predictions = tool(
+            "predictions",
+            self.tr("Predictions"),
+            self.tr("Show the maps that owl-geo predict made, or hide them (P)"),
+        )
+        predictions.clicked.connect(self.predictions_wanted)
+        return grid
 
     def _shown_row(self, page: QWidget) -> QWidget:
         self._views_row = QWidget(page)

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .batch import Batch
+from .batch import Batch, file_of
+from .colouring import FALSE, PLAIN, redraw, ways_of
 from .errors import Problem
 from .layer_tree import SCENE, add_below, set_visible
 from .messages import Messages
 from .run_folder import RunFolder, SceneEntry, scene_beside
-from .scene import has_false_colours, scene_layer, set_colours
+from .scene import Loaded, guessed_colours, known_scene, named_scene
 from .session import Patch
+from .shown import KnownScene, scenes_in
 
 translate = QCoreApplication.translate
 
 _PROPERTY = "owl_geo_scene"  # marks the layers that were loaded for a scene
+_WHY_NOT = "owl_geo_why_not_false"  # holds why such a layer has no false colours
 
 
 class Imagery:
-    """Loads the scenes that a batch names, once each, below the batch."""
+    """Loads the scenes that a batch names, once each, below the batch.
+
+    They are layers of their own, as the run knows them: one that the user has added stays as it is,
+    and ours is drawn over it.
+    """
 
     def __init__(
-        self, batch: Batch, run: RunFolder | None, messages: Messages, false: bool = False
+        self,
+        batch: Batch,
+        run: RunFolder | None,
+        messages: Messages,
+        false: bool = False,
+        brightness: int = 0,
     ) -> None:
         """``false`` shows scenes in false colours if their bands are known."""
         self._batch = batch
         self._messages = messages
         self._run = run
         self._false = false
-        self._seen: set[str] = set()
-        self._layers: list[str] = []  # of the scenes that were shown, by id
+        self._brightness = brightness
+        self._known = self._read()
+        self._seen: dict[str, str] = {}  # ids of the layers of scenes, "" if there is none
         self._others: list[str] = []  # layers of these scenes that the user has added, by id
         self._hidden: list[str] = []  # layers that ``hide`` has hidden, by id
 
@@ -47,66 +62,130 @@ class Imagery:
         """Make sure that the patch's scene is below it, if it can be found."""
         if not patch.scene or patch.scene in self._seen:
             return
-        self._seen.add(patch.scene)
+        self._seen[patch.scene] = ""
         try:
-            entry = self._entry(patch.scene)
-            if entry is not None:
-                self._load(entry)
+            self._seen[patch.scene] = self._load(patch.scene)
         except Problem as problem:
             self._messages.warn(str(problem))
 
-    def has_false_colours(self) -> bool:
-        """Whether one of the scenes that were shown has a near infrared, red and green."""
-        return any(has_false_colours(layer) for layer in self._loaded())
+    def why_not_false(self, patch: Patch) -> str:
+        """Return why the patch's scene cannot be shown in false colours; empty if it can."""
+        layer = QgsProject.instance().mapLayer(self._seen.get(patch.scene, ""))
+        if not isinstance(layer, QgsRasterLayer):
+            return translate("OwlGeo", "no false colours: the scene is not on the map")
+        return "" if FALSE in ways_of(layer) else str(layer.customProperty(_WHY_NOT) or "")
 
     def set_false_colours(self, on: bool) -> None:
         """Show near infrared, red and green instead of natural colours, from now on."""
         self._false = on
-        for layer in self._loaded():
-            set_colours(layer, on)
+        self._redraw()
+
+    def set_brightness(self, steps: int) -> None:
+        """Show the scenes brighter or, below 0, darker than the batch says, from now on."""
+        self._brightness = steps
+        self._redraw()
 
     def hide(self) -> None:
         """Hide the scenes that are visible, until ``unhide``."""
-        self._hidden += set_visible((*self._layers, *self._others), False)
+        self._hidden += set_visible((*self._seen.values(), *self._others), False)
 
     def unhide(self) -> None:
         """Show what ``hide`` has hidden."""
         set_visible(self._hidden, True)
         self._hidden.clear()
 
-    def _loaded(self) -> list[QgsRasterLayer]:
-        found = [QgsProject.instance().mapLayer(layer_id) for layer_id in self._layers]
-        return [layer for layer in found if isinstance(layer, QgsRasterLayer)]
+    # --- layers -----------------------------------------------------------------------------------
 
-    def _entry(self, name: str) -> SceneEntry | None:
+    def _redraw(self) -> None:
+        for layer_id in self._seen.values():
+            layer = QgsProject.instance().mapLayer(layer_id)
+            if isinstance(layer, QgsRasterLayer):
+                self._draw(layer)
+
+    def _draw(self, layer: QgsRasterLayer) -> None:
+        redraw(layer, FALSE if self._false else PLAIN, self._brightness)
+
+    def _read(self) -> dict[str, KnownScene]:
+        """Return the scenes that the batch names; a team's batch has them in the run folder."""
+        path = file_of(self._batch, self._run.path if self._run is not None else None)
+        try:
+            return scenes_in(path) if path is not None else {}
+        except Problem as problem:
+            self._messages.warn(str(problem))
+            return {}
+
+    def _load(self, name: str) -> str:
+        """Add a scene to the project unless it is there; return the layer's id, "" for none."""
         if self._run is not None and self._run.is_synthetic():
-            return None
-        entry = self._run.scene(name) if self._run is not None else None
-        if entry is None and self._batch.path is not None:
-            entry = scene_beside(self._batch.path, name)
-        if entry is None:
+            return ""
+        known, entry = self._known.get(name), self._entry(name)
+        if known is None and entry is None:
             message = translate(
                 "OwlGeo",
                 "the batch is not in its run folder, so the scene {name} cannot be found; add it "
                 "to the project yourself",
             )
             raise Problem(message.format(name=name))
+        paths = known.plain.paths if known is not None else tuple(map(str, entry.paths))
+        mark = "|".join(paths)
+        ours = self._in_project(mark, paths)
+        if ours is None or not _is_as_known(ours, known):
+            ours = self._add(known, entry, mark, ours)
+        self._draw(ours)
+        return str(ours.id())
+
+    def _entry(self, name: str) -> SceneEntry | None:
+        entry = self._run.scene(name) if self._run is not None else None
+        if entry is None and self._batch.path is not None:
+            entry = scene_beside(self._batch.path, name)
         return entry
 
-    def _load(self, entry: SceneEntry) -> None:
-        project = QgsProject.instance()
-        mark = "|".join(str(path) for path in entry.paths)
-        for known in project.mapLayers().values():
-            if known.customProperty(_PROPERTY) == mark:
-                set_colours(known, self._false)
-                self._layers.append(known.id())
-                return
-            if known.source() == mark:
-                self._others.append(known.id())
-                return
-        layer = scene_layer(entry)
+    def _in_project(self, mark: str, paths: tuple[str, ...]) -> QgsRasterLayer | None:
+        """Return our layer of a scene; take note of layers of it that the user has added."""
+        ours = None
+        for layer in QgsProject.instance().mapLayers().values():
+            if layer.customProperty(_PROPERTY) == mark and isinstance(layer, QgsRasterLayer):
+                ours = layer
+            elif isinstance(layer, QgsRasterLayer) and layer.source().split("|")[0] in paths:
+                self._others.append(layer.id())
+        return ours
+
+    def _add(
+        self,
+        known: KnownScene | None,
+        entry: SceneEntry | None,
+        mark: str,
+        before: QgsRasterLayer | None,
+    ) -> QgsRasterLayer:
+        loaded = self._loaded(known, entry)
+        if known is not None and known.is_guess and len(known.plain.bands) == 3:
+            self._messages.note(guessed_colours(known))
+        layer = loaded.layer
         layer.setCustomProperty(_PROPERTY, mark)
-        set_colours(layer, self._false)
+        layer.setCustomProperty(_WHY_NOT, loaded.why_not_false)
         run = self._run.path if self._run is not None else None
         add_below(layer, SCENE, self._batch.layer, run)
-        self._layers.append(layer.id())
+        if before is not None:  # from a batch that knew less
+            QgsProject.instance().removeMapLayer(before.id())
+        return layer
+
+    def _loaded(self, known: KnownScene | None, entry: SceneEntry | None) -> Loaded:
+        if known is None:
+            return named_scene(entry, self._brightness)
+        beside: Path | None = self._batch.path.parent if self._batch.path is not None else None
+        return known_scene(known, entry, beside, self._brightness)
+
+
+def _is_as_known(layer: QgsRasterLayer, known: KnownScene | None) -> bool:
+    """Whether a layer that is there already has the bands that the batch says.
+
+    Its stretch stays, so that brightness is the same from batch to batch.
+    """
+    ways = ways_of(layer)
+    if known is None:
+        return bool(ways)
+    is_one_file = len({*known.plain.paths, *(known.false.paths if known.false else ())}) == 1
+    if not is_one_file:  # its bands have other numbers in the layer
+        return PLAIN in ways and (known.false is None) == (FALSE not in ways)
+    said = {PLAIN: known.plain.bands, **({FALSE: known.false.bands} if known.false else {})}
+    return said == {name: way.bands for name, way in ways.items()}

@@ -8,7 +8,7 @@ from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
 
 from .batch import Batch, in_project, open_batch, patch_of, source_of
@@ -17,6 +17,7 @@ from .beside import Beside
 from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
+from .frames import Frames
 from .imagery import Imagery
 from .keys import LabelKeys
 from .lingering import Lingering, rescue
@@ -29,8 +30,11 @@ from .session import Answer, Patch, Session
 from .settings import PluginSettings
 from .shared_store import SharedStore
 from .store import AnswerStore, Trouble
+from .surroundings import Surroundings
 from .views import Views
 from .why import why_lines
+
+_USUAL_SIZE = 32  # pixels of a patch, where neither batch nor run say
 
 
 class Labelling(QObject):
@@ -68,16 +72,21 @@ class Labelling(QObject):
         self._others: dict[str, int] = {}  # answers of others that came in, by name
         self._shown: Patch | None = None
         self.map = PatchMap(canvas, batch.layer, batch.features, self)
-        self.map.context = settings.context
+        self.frames = Frames(self.map)
+        self._surroundings = Surroundings(self._patch_size(), settings.across)
+        self.map.context = self._surroundings.times
         self.map.clicked.connect(self.go_to_fid)
         self.map.missed.connect(self.notice)
         self.map.tool_changed.connect(self._say_where)
-        self._imagery = Imagery(batch, self.run, messages, settings.false_colours)
+        bright = settings.brightness
+        self._imagery = Imagery(batch, self.run, messages, settings.false_colours, bright)
         self._distances = self._imagery.distances()
-        self.views = Views(batch, self.run, self._imagery, messages, self)
+        self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
         self.views.changed.connect(self._show_view)
-        n = self.session.n_asked
-        dock.begin(self._title(), batch.classes, n, settings.context, settings.auto_advance)
+        self._typed = False  # whether the key that is being handled was typed into a text field
+        dock.begin(self._title(), batch.classes, self.session.n_asked, settings.auto_advance)
+        dock.show_context(self._surroundings.steps, self._surroundings.place)
+        dock.show_brightness(bright)
         dock.offer_views(self.views.names)
         self._show_view()
         self._keys = LabelKeys([canvas, dock], self)
@@ -85,7 +94,7 @@ class Labelling(QObject):
         self._connect_dock()
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         QApplication.instance().focusChanged.connect(self._on_focus)
-        self._go_on_with(lingering.take(batch.path) if batch.path is not None else [])
+        self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
         self._say_others()
         patch = self.session.patch
         if patch.answer.label is None and self.store.hold(patch.fid):
@@ -195,10 +204,51 @@ class Labelling(QObject):
         self.map.use_tool()
         self.take_keyboard()
 
-    def set_context(self, context: float) -> None:
-        """Show more or less of the surroundings, from now on."""
-        self._settings.context = context
-        self.map.set_context(context)
+    def set_context(self, place: int) -> None:
+        """Show more or less of the surroundings, from now on; ``place`` is among the steps."""
+        if self._surroundings.go_to(place):
+            self._settings.across = self._surroundings.across
+            self._dock.show_context(self._surroundings.steps, place)
+            self.map.set_context(self._surroundings.times)
+
+    def set_brightness(self, steps: int) -> None:
+        """Show scenes and views brighter or, below 0, darker, until QGIS ends."""
+        self._dock.show_brightness(steps)
+        self._settings.brightness = self._dock.brightness
+        self._imagery.set_brightness(self._dock.brightness)
+        self.views.set_brightness(self._dock.brightness)
+
+    def hide_frames(self, on: bool) -> None:
+        """Show the imagery without anything over it, or everything again."""
+        if on:
+            self.frames.hide()
+        else:
+            self.frames.show()
+
+    def write_comment(self) -> None:
+        """Let keys write the comment, until Return."""
+        self._dock.comment.setFocus()
+        self._dock.comment.selectAll()
+
+    def go_on(self) -> None:
+        """Ask for the next batch if every patch has an answer."""
+        if self._typed:  # Return ended a comment
+            return
+        if self.session.is_done:
+            self._dock.next_wanted.emit()
+        else:
+            text = self.tr(
+                "patches without an answer: {n}; the button for the next batch leaves them"
+            )
+            self._dock.set_note(text.format(n=self.session.n_left))
+
+    def switch_colours(self) -> None:
+        """Show false colours, or natural ones again; say why if there are none."""
+        why_not = self._imagery.why_not_false(self.session.patch)
+        if why_not:
+            self._dock.set_note(why_not)
+        else:
+            self._dock.false_colours.click()
 
     def set_auto_advance(self, on: bool) -> None:
         """Choose whether an answer moves on to the next unanswered patch."""
@@ -212,6 +262,12 @@ class Labelling(QObject):
     def take_keyboard(self) -> None:
         """Give the keyboard to the map, where every key works."""
         self._canvas.setFocus()
+
+    def leave_text(self) -> None:
+        """Take the keyboard from a text field, in which Return was typed."""
+        self._typed = True
+        QTimer.singleShot(0, self._forget_typed)
+        self.take_keyboard()
 
     def is_saved(self) -> bool:
         """Save what waits; return whether everything is stored."""
@@ -235,6 +291,7 @@ class Labelling(QObject):
         self._disconnect_dock()
         self._keys.remove()
         self.views.back()
+        self.frames.show()
         self.map.close()
         self._messages.clear("trouble")
         for store in self._stores():
@@ -286,8 +343,16 @@ class Labelling(QObject):
             self._advance(1)
         return True
 
-    def _go_on_with(self, writes: list[Write]) -> None:
-        """Take over answers that were waiting when the batch was closed."""
+    def _go_on_with(self, writes: list[Write], given: dict[int, Answer]) -> None:
+        """Take over answers that were waiting when the batch was closed.
+
+        Of those that were ``given`` there, some may have been written since this batch was read.
+        """
+        for fid, answer in given.items():
+            index = self.session.index_of(fid)
+            if index is not None and isinstance(self.store, FileStore):
+                self.session.patches[index].answer = answer
+                self.store.known(self.session.patches[index])
         for write in writes:
             index = self.session.index_of(write.fid)
             if index is None and write.row is not None:
@@ -327,10 +392,12 @@ class Labelling(QObject):
         patch = self.session.patch
         if move:
             self._take(patch)
+            self.frames.show()
             self._imagery.show(patch)
-            self.views.show_patch(self.map.box(patch.fid))
+            self.views.show_patch(self.map.box(patch.fid), self._surroundings.times)
             self.map.show(patch.fid)
-            self._dock.show_colours(self._imagery.has_false_colours(), self._settings.false_colours)
+            why_not = self._imagery.why_not_false(patch)
+            self._dock.show_colours(why_not, self._settings.false_colours)
         lines = why_lines(patch, self.session.n_asked, self.batch.positive, self._distances)
         is_saved = all(store.n_waiting == 0 for store in self._stores())
         self._dock.show_session(self.session, lines, is_saved)
@@ -589,6 +656,17 @@ class Labelling(QObject):
         )
         self._messages.good(message.format(path=path))
 
+    def _patch_size(self) -> int:
+        """Return height and width of a patch in pixels, as batch or run say; else the usual one."""
+        try:
+            known = self.batch.patch_size or (self.run.patch_size() if self.run else None)
+        except Problem:  # owl.toml cannot be read, which is said where more depends on it
+            known = None
+        return known or _USUAL_SIZE
+
+    def _forget_typed(self) -> None:
+        self._typed = False
+
     # --- wiring -----------------------------------------------------------------------------------
 
     def _title(self) -> str:
@@ -606,7 +684,14 @@ class Labelling(QObject):
             self._keys.bind(digit, lambda label=label: self.answer(label))
         self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
         self._keys.bind(key.Key_S, lambda: self.answer("skip"))
-        self._keys.bind(key.Key_F, self._dock.false_colours.click)
+        self._keys.bind(key.Key_F, self.switch_colours)
+        self._keys.bind(key.Key_C, self.write_comment)
+        self._keys.bind(key.Key_O, self.map.overview)
+        self._keys.bind(key.Key_P, self._dock.predictions_wanted.emit)
+        self._keys.bind(key.Key_H, self.frames.hide, released=self.frames.show)
+        for enter in (key.Key_Return, key.Key_Enter):
+            self._keys.bind(enter, self.go_on)
+        self._bind_steps()
         self._keys.bind(key.Key_N, self.go_to_nearest)
         if self.views.names:
             self._keys.bind(key.Key_V, self.views.press, released=self.views.release)
@@ -621,6 +706,29 @@ class Labelling(QObject):
         self._keys.bind(key.Key_Z, self.undo, ctrl=True, repeats=True)
         self._keys.bind(key.Key_Z, self.redo, ctrl=True, shift=True, repeats=True)
 
+    def _bind_steps(self) -> None:
+        """Bind what goes step by step; on many keyboards, + is on Shift, and its key is =."""
+        key, steps = Qt.Key, self._surroundings
+        for sign, step in (
+            (key.Key_Plus, -1),
+            (key.Key_Equal, -1),
+            (key.Key_Minus, 1),
+            (key.Key_Underscore, 1),
+        ):
+            for shift in (False, True):
+                self._keys.bind(
+                    sign,
+                    lambda step=step: self.set_context(steps.place + step),
+                    shift=shift,
+                    repeats=True,
+                )
+        for letter, step in ((key.Key_B, 1), (key.Key_D, -1)):
+            self._keys.bind(
+                letter,
+                lambda step=step: self.set_brightness(self._dock.brightness + step),
+                repeats=True,
+            )
+
     def _wires(self) -> list[tuple[object, Callable[..., object]]]:
         dock = self._dock
         return [
@@ -632,10 +740,13 @@ class Labelling(QObject):
             (dock.wanted, self.go_to),
             (dock.commented, self.take_comment),
             (dock.context_changed, self.set_context),
+            (dock.brightness_changed, self.set_brightness),
+            (dock.overview_wanted, self.map.overview),
+            (dock.frames_hidden, self.hide_frames),
             (dock.advance_changed, self.set_auto_advance),
             (dock.colours_changed, self.set_false_colours),
             (dock.view_wanted, self.views.next),
-            (dock.left_text, self.take_keyboard),
+            (dock.left_text, self.leave_text),
             (dock.visibilityChanged, self._on_visibility),
         ]
 

@@ -64,6 +64,11 @@ def add_view(layer: QgsMapLayer, batch: QgsMapLayer | None, run: Path | None) ->
     _insert(layer, group, len(group.children()), is_visible=False)
 
 
+def over_imagery() -> list[str]:
+    """Return the ids of the layers that were put over the imagery: frames and maps of runs."""
+    return [node.layerId() for node in _root().findLayers() if 0 <= _number(node, _LEVEL) <= MAP]
+
+
 def set_visible(ids: Iterable[str], is_visible: bool) -> list[str]:
     """Show or hide layers, where the layer tree has them; return the ids of those that changed."""
     changed = []

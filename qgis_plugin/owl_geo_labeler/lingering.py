@@ -11,6 +11,7 @@ from .errors import Problem
 from .file_store import FileStore
 from .messages import Messages
 from .rescue import rescue_path, save_answers
+from .session import Answer
 
 
 class Lingering(QObject):
@@ -35,14 +36,18 @@ class Lingering(QObject):
         )
         self._messages.warn(text.format(path=store.path, n=store.n_waiting))
 
-    def take(self, path: Path) -> list[Write]:
-        """Return the answers that wait for a batch, which from now on are the caller's."""
+    def take(self, path: Path) -> tuple[list[Write], dict[int, Answer]]:
+        """Return the answers that wait for a batch, which from now on are the caller's.
+
+        With them come all answers of that sitting, by feature id: of those that do not wait, some
+        may be in the file only since the caller has read it.
+        """
         store = self._stores.pop(path, None)
         if store is None:
-            return []
+            return [], {}
         left = store.give_up()
         store.deleteLater()
-        return left
+        return left, store.given
 
     def finish(self) -> None:
         """Put what still waits into files beside the batches."""

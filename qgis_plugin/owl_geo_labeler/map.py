@@ -10,20 +10,23 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCsException,
     QgsFeature,
+    QgsFillSymbol,
     QgsGeometry,
     QgsPointXY,
     QgsProject,
     QgsRectangle,
+    QgsSimpleLineSymbolLayer,
     QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapToolPan, QgsRubberBand
 from qgis.PyQt.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QLabel
 
-_OUTLINE = "#FF00FF"  # not the colour of any class, nor of imagery
-_GAP = 0.04  # of the patch's width, between its edge and the outline
+_OUTLINE = "255,0,255,255"  # magenta, not the colour of any class, nor of imagery
+_WIDTH = 3  # pixels of the outline, with another of white on both sides
+_GAP_PIXELS = 3  # on the screen, between the edge of the patch and the outline
+_OVERVIEW = 1.05  # times the extent of the batch
 _DRAG_PIXELS = 4
 _MARGIN = 12  # pixels between the caption and the edges of the map
 
@@ -55,11 +58,9 @@ class PatchMap(QObject):
         self._geometries = {fid: geometry for fid, geometry, _ in self._boxes}
         self.context = 4.0
         self._shown: int | None = None
+        self._is_overview = False
         self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
-        self._band.setStrokeColor(QColor(_OUTLINE))
-        self._band.setSecondaryStrokeColor(QColor("#FFFFFF"))
-        self._band.setFillColor(QColor(0, 0, 0, 0))
-        self._band.setWidth(3)
+        self._band.setSymbol(_outline())
         self._caption = _Caption(canvas)
         self._tool = _ClickTool(canvas)
         self._tool.clicked.connect(self._on_click)
@@ -102,18 +103,37 @@ class PatchMap(QObject):
     def show(self, fid: int) -> None:
         """Outline a patch and bring it into view with its surroundings."""
         self._shown = fid
-        geometry = self._geometries[fid]
-        box = geometry.boundingBox()
-        around = geometry.buffer(_GAP * max(box.width(), box.height()), 1)
-        around = QgsGeometry.fromRect(around.boundingBox()) if _is_box(geometry) else around
-        self._band.setToGeometry(around, self._layer.crs())
+        self._band.setToGeometry(self._geometries[fid], self._layer.crs())
+        self._is_overview = False
         self._zoom_later.start(0)
 
     def set_context(self, context: float) -> None:
         """Show more or less around the patch."""
         self.context = context
+        self._is_overview = False
         if self._shown is not None:
             self._zoom_later.start(0)
+
+    def overview(self) -> None:
+        """Show the whole batch; once more, the current patch again."""
+        self._is_overview = not self._is_overview
+        if not self._is_overview:
+            self._zoom_later.start(0)
+            return
+        whole = QgsRectangle()
+        for geometry in self._geometries.values():
+            whole.combineExtentWith(geometry.boundingBox())
+        try:
+            whole = self._to_canvas().transformBoundingBox(whole)
+        except QgsCsException:  # the project's CRS does not cover the batch
+            return
+        whole.scale(_OVERVIEW)
+        self._zoom_later.stop()
+        self._show_box(whole)
+
+    def set_outline_visible(self, is_visible: bool) -> None:
+        """Show or hide the outline of the current patch."""
+        self._band.setVisible(is_visible)
 
     def redraw(self) -> None:
         """Draw the patches anew, after one has changed its colour."""
@@ -144,6 +164,9 @@ class PatchMap(QObject):
         except QgsCsException:  # the project's CRS does not cover the patch
             return
         box.scale(self.context)
+        self._show_box(box)
+
+    def _show_box(self, box: QgsRectangle) -> None:
         self._canvas.setExtent(box)
         self._canvas.refresh()
 
@@ -216,5 +239,20 @@ class _ClickTool(QgsMapToolPan):
             self.clicked.emit(self.toMapCoordinates(event.pos()))
 
 
-def _is_box(geometry: QgsGeometry) -> bool:
-    return abs(geometry.boundingBox().area() - geometry.area()) <= 1e-6 * geometry.area()
+def _outline() -> QgsFillSymbol:
+    """Return two lines around a patch, which leave all of it free, with straight corners."""
+    symbol = QgsFillSymbol()
+    symbol.deleteSymbolLayer(0)
+    for colour, width in (("255,255,255,255", _WIDTH + 2), (_OUTLINE, _WIDTH)):
+        line = QgsSimpleLineSymbolLayer.create(
+            {
+                "line_color": colour,
+                "line_width": str(width),
+                "line_width_unit": "Pixel",
+                "offset": str(-_GAP_PIXELS - _WIDTH / 2 - 1),
+                "offset_unit": "Pixel",
+                "joinstyle": "miter",
+            }
+        )
+        symbol.appendSymbolLayer(line)
+    return symbol

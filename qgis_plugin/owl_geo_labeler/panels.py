@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
+from qgis.PyQt.QtGui import QColor, QFontMetrics, QIcon, QPainter, QPixmap, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -22,6 +22,7 @@ from . import schema
 from .session import Session
 
 N_KEYS = 9  # digits that answer
+_PADDING = 18  # pixels on a button between its edges, icon, text and count
 
 
 def key_of(label: str, classes: Sequence[str]) -> str:
@@ -43,9 +44,8 @@ class AnswerButtons(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(4)
-        # columns of equal width, whatever is on the buttons
-        self._grid.setColumnStretch(0, 1)
-        self._grid.setColumnStretch(1, 1)
+        self._n_classes = 0
+        self._columns = 0
         self._buttons: dict[str, QPushButton] = {}
         self._counts: dict[str, QLabel] = {}
 
@@ -60,10 +60,33 @@ class AnswerButtons(QWidget):
             label: self._button(label, key_of(label, classes), colours[label]) for label in labels
         }
         self._counts = {label: _count(button, n) for label, button in self._buttons.items()}
+        self._n_classes = len(classes)
+        self._columns = 0
+        self._arrange()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stand in one column or two, as there is room for the texts."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        widest = max((_needed(button) for button in self._buttons.values()), default=0)
+        columns = 2 if 2 * widest + self._grid.spacing() <= self.width() else 1
+        if columns == self._columns:
+            return
+        self._columns = columns
+        # columns of equal width, whatever is on the buttons
+        self._grid.setColumnStretch(0, 1)
+        self._grid.setColumnStretch(1, columns - 1)
+        n = self._n_classes
         for place, button in enumerate(self._buttons.values()):
-            last = len(classes) % 2 and place == len(classes) - 1
-            row = place // 2 if place < len(classes) else (len(classes) + 1) // 2
-            column = place % 2 if place < len(classes) else place - len(classes)
+            self._grid.removeWidget(button)
+            if columns == 1:
+                self._grid.addWidget(button, place, 0)
+                continue
+            last = n % 2 and place == n - 1
+            row = place // 2 if place < n else (n + 1) // 2
+            column = place % 2 if place < n else place - n
             self._grid.addWidget(button, row, column, 1, 2 if last else 1)
 
     def show_answer(self, label: str | None) -> None:
@@ -103,6 +126,15 @@ class AnswerButtons(QWidget):
             schema.SKIP: self.tr("unusable, for example under cloud: not shown again"),
         }.get(label, escape(label))  # Qt renders what looks like HTML
         return self.tr("{says} (key {key})").format(says=says, key=key) if key else says
+
+
+def _needed(button: QPushButton) -> int:
+    """Return the width that a button's text needs when it is bold, with icon and count."""
+    font = button.font()
+    font.setBold(True)
+    text = QFontMetrics(font).horizontalAdvance(button.text().replace("&&", "&"))
+    room = max((label.width() for label in button.findChildren(QLabel)), default=0)
+    return text + room + button.iconSize().width() + _PADDING
 
 
 def _count(button: QPushButton, n: int) -> QLabel:

@@ -79,6 +79,7 @@ class OwlGeoPlugin(QObject):
         self.dock.run_wanted.connect(self.choose_run)
         self.dock.next_wanted.connect(self.next_batch)
         self.dock.cancelled.connect(self._cancel_work)
+        self.dock.predictions_wanted.connect(self.switch_predictions)
         self._toolbar = self._iface.addToolBar(_MENU)
         self._toolbar.setObjectName("OwlGeoToolBar")
         icon = QIcon(str(_FOLDER / "icon.svg"))
@@ -289,6 +290,12 @@ class OwlGeoPlugin(QObject):
         except Problem as problem:
             self._messages.fail(str(problem))
 
+    def switch_predictions(self) -> None:
+        """Hide the maps of the open batch's run if they are shown, else show them."""
+        known = self.labelling.run if self.labelling is not None else None
+        if not hide_predictions(known.path if known is not None else None):
+            self.show_predictions()
+
     def take_back(self) -> None:
         """Let clicks on the map and keys label again."""
         if self.labelling is None:
@@ -347,6 +354,8 @@ class OwlGeoPlugin(QObject):
             self._messages.fail(str(problem), key=_NEXT)
             return
         self._asked = folder
+        self.dock.show()  # it shows the progress, and has the button to stop
+        self.dock.raise_()
         if not shared:
             self._engine.follow(program, run)
         self._work = NextBatch(program, run, answered, annotator, self._engine, shared, self)

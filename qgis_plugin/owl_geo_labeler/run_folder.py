@@ -90,6 +90,12 @@ class RunFolder:
                 return SceneEntry(name, tuple(self._place(str(text)) for text in places))
         return None
 
+    def patch_size(self) -> int | None:
+        """Return height and width of a patch in pixels, as owl.toml has it; None if it does not."""
+        source = _table(self.settings(), "source")
+        size = source.get("patch_size", source.get("image_size"))
+        return size if isinstance(size, int) and size > 0 else None
+
     def distances(self) -> list[str]:
         """Return the concepts that are distances, in metres."""
         concepts = _table(self.settings(), "concepts")

@@ -1,129 +1,171 @@
-"""The imagery below the patches: a scene in natural or false colours, stretched to the view."""
+"""A scene as a layer of the map: as the run knows it, or else judged by the names of its bands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from qgis.core import (
-    QgsContrastEnhancement,
-    QgsMultiBandColorRenderer,
-    QgsRasterLayer,
-    QgsRasterMinMaxOrigin,
-    QgsRectangle,
-)
+from qgis.core import QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .band_names import Rgb, band_files, false_colours, is_old_landsat, natural_colours
+from .colouring import FALSE, PLAIN, Way, set_ways
 from .errors import Problem
+from .known_layer import layer_of
 from .run_folder import SceneEntry
+from .shown import KnownScene
 from .virtual import on_one_grid, virtual_raster
 
+translate = QCoreApplication.translate
+
 _SAMPLE = 250_000  # pixels that the percentiles are taken from
-# mark layers with the bands that make a picture of them, from 1
-_NATURAL, _FALSE = "owl_geo_natural", "owl_geo_false"
+_LOWEST, _HIGHEST = 0.02, 0.98
 
 
-def scene_layer(entry: SceneEntry) -> QgsRasterLayer:
-    """Return a layer that shows the scene in natural colours, or its first band in grey.
+@dataclass(frozen=True)
+class Loaded:
+    """A scene's layer, and why it has no false colours; empty if it has."""
 
-    Values are stretched between the percentiles 2 and 98 of what is in view, so that both
-    a forest and a bright roof show detail. Raises Problem if nothing of the scene can be opened.
+    layer: QgsRasterLayer
+    why_not_false: str
+
+
+def known_scene(
+    scene: KnownScene, entry: SceneEntry | None, beside: Path | None, brightness: int
+) -> Loaded:
+    """Return the layer of a scene as the run knows it.
+
+    A file that is not where the batch says is looked for at the ``entry`` of owl.toml, and in the
+    folder ``beside``. Raises Problem if it cannot be opened.
     """
-    layer = _layer(entry)
-    if layer is None or not layer.isValid():
-        message = QCoreApplication.translate(
-            "OwlGeo", "the scene {name} is not at {path}; add it to the project yourself"
+    rasters = {PLAIN: scene.plain, **({FALSE: scene.false} if scene.false is not None else {})}
+    places = [*(entry.paths if entry is not None else ()), *([beside] if beside else [])]
+    found = layer_of(rasters, scene.name, places)
+    if found is None:
+        raise _missing(scene.name, scene.plain.paths[0])
+    layer, ways = found
+    layer.setName(scene.name)
+    set_ways(layer, ways, PLAIN, brightness)
+    if FALSE in ways:
+        return Loaded(layer, "")
+    if scene.false is not None:
+        return Loaded(
+            layer,
+            translate(
+                "OwlGeo",
+                "no false colours: the near infrared of {scene} lies on another grid than its "
+                "red and green",
+            ).format(scene=scene.name),
         )
-        raise Problem(message.format(name=entry.name, path=entry.paths[0]))
-    layer.setName(entry.name)
-    _stretch(layer)
-    return layer
+    return Loaded(layer, _why_not_false(scene.name, scene.unknown))
 
 
-def has_false_colours(layer: QgsRasterLayer) -> bool:
-    """Whether near infrared, red and green of a scene's layer are known."""
-    return layer.customProperty(_FALSE) is not None
+def named_scene(entry: SceneEntry, brightness: int) -> Loaded:
+    """Return the layer of a scene in natural colours, or its first band in grey.
 
-
-def set_colours(layer: QgsRasterLayer, false: bool) -> None:
-    """Show a scene's layer in natural or false colours.
-
-    A layer without false colours, or whose bands the user has changed, stays as it is.
+    For batches that do not say what the bands are: their names decide. Values are stretched
+    between the percentiles 2 and 98 of the scene. Raises Problem if it cannot be opened.
     """
-    ours = {name: _bands(layer, name) for name in (_NATURAL, _FALSE)}
-    before = layer.renderer()
-    if None in ours.values() or not isinstance(before, QgsMultiBandColorRenderer):
-        return
-    now = [before.redBand(), before.greenBand(), before.blueBand()]
-    bands = ours[_FALSE if false else _NATURAL]
-    if now == bands or now not in ours.values():
-        return
-    renderer = QgsMultiBandColorRenderer(layer.dataProvider(), *bands)
-    renderer.setOpacity(before.opacity())
-    layer.setRenderer(renderer)
-    _stretch(layer)
-    layer.triggerRepaint()
+    layer, natural, false = _layer(entry)
+    if layer is None or not layer.isValid():
+        raise _missing(entry.name, str(entry.paths[0]))
+    layer.setName(entry.name)
+    if natural is None and _has_palette(layer):
+        return Loaded(layer, _why_not_false(entry.name, ()))
+    ways = {PLAIN: _way(layer, (0,) if natural is None else natural)}
+    if false is not None:
+        ways[FALSE] = _way(layer, false)
+    set_ways(layer, ways, PLAIN, brightness)
+    return Loaded(layer, _why_not_false(entry.name, ()) if false is None else "")
 
 
-def _bands(layer: QgsRasterLayer, name: str) -> list[int] | None:
-    text = layer.customProperty(name)
-    return None if text is None else [int(number) for number in text.split(",")]
-
-
-def _stretch(layer: QgsRasterLayer) -> None:
-    layer.setContrastEnhancement(
-        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
-        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
-        QgsRectangle(),
-        _SAMPLE,
+def guessed_colours(scene: KnownScene) -> str:
+    """Return what to say where the first three bands are shown, and nothing says what they are."""
+    text = translate(
+        "OwlGeo",
+        "nothing says which bands of {scene} are {names}: its first three are shown; {remedy}",
     )
-    # QGIS recomputes the percentiles for whatever it draws
-    origin = QgsRasterMinMaxOrigin(layer.renderer().minMaxOrigin())
-    origin.setLimits(QgsRasterMinMaxOrigin.Limits.CumulativeCut)
-    origin.setExtent(QgsRasterMinMaxOrigin.Extent.UpdatedCanvas)
-    layer.renderer().setMinMaxOrigin(origin)
+    return text.format(scene=scene.name, names=_in_words(scene.unknown), remedy=_remedy())
 
 
-def _layer(entry: SceneEntry) -> QgsRasterLayer | None:
+def _why_not_false(name: str, unknown: Sequence[str]) -> str:
+    text = translate(
+        "OwlGeo", "no false colours: nothing says which band of {scene} is {names}; {remedy}"
+    )
+    wanted = [word for word in unknown if word != "blue"] or ["nir"]
+    return text.format(scene=name, names=_in_words(wanted), remedy=_remedy())
+
+
+def _in_words(names: Sequence[str]) -> str:
+    words = {
+        "red": translate("OwlGeo", "red"),
+        "green": translate("OwlGeo", "green"),
+        "blue": translate("OwlGeo", "blue"),
+        "nir": translate("OwlGeo", "near infrared"),
+    }
+    return ", ".join(words.get(name, name) for name in names)
+
+
+def _remedy() -> str:
+    return translate(
+        "OwlGeo",
+        "write it into owl.toml, under [source], such as common = { nir = 4 }, and run owl-geo "
+        "init RUN --update",
+    )
+
+
+def _missing(name: str, path: str) -> Problem:
+    message = translate(
+        "OwlGeo", "the scene {name} is not at {path}; add it to the project yourself"
+    )
+    return Problem(message.format(name=name, path=path))
+
+
+# --- judged by names ------------------------------------------------------------------------------
+
+
+def _way(layer: QgsRasterLayer, places: Sequence[int]) -> Way:
+    """Return a way to draw a layer, ``places`` from 0, between percentiles of the whole layer."""
+    bands = tuple(place + 1 for place in places)
+    return Way(bands, tuple(_percentiles(layer, band) for band in bands))
+
+
+def _percentiles(layer: QgsRasterLayer, band: int) -> tuple[float, float]:
+    low, high = layer.dataProvider().cumulativeCut(band, _LOWEST, _HIGHEST, QgsRectangle(), _SAMPLE)
+    return low, high if high > low else low + 1.0
+
+
+def _layer(entry: SceneEntry) -> tuple[QgsRasterLayer | None, Rgb | None, Rgb | None]:
+    """Return the layer and where its natural and false colours are, from 0."""
     place = entry.paths[0]
     if len(entry.paths) > 1:
         return _of_files(entry.paths)
     if not place.is_dir():
         return _of_file(str(place))
     files = band_files(place)
-    return _of_files(files, is_old_landsat(place)) if files else None
+    return _of_files(files, is_old_landsat(place)) if files else (None, None, None)
 
 
-def _of_file(source: str) -> QgsRasterLayer:
+def _of_file(source: str) -> tuple[QgsRasterLayer, Rgb | None, Rgb | None]:
     layer = QgsRasterLayer(source, "scene", "gdal")
-    if not layer.isValid():
-        return layer
+    if not layer.isValid() or _has_palette(layer):
+        return layer, None, None
     provider = layer.dataProvider()
     names = [provider.generateBandName(i + 1) for i in range(layer.bandCount())]
     names = [name.partition(": ")[2] or name for name in names]
     names = [name.partition(" (")[0] for name in names]
-    if not _has_palette(layer):
-        _set_bands(layer, natural_colours(names), false_colours(names))
-    return layer
-
-
-def _set_bands(layer: QgsRasterLayer, natural: Rgb | None, false: Rgb | None) -> None:
-    """Show natural colours, and keep both for ``set_colours``."""
-    if natural is None:
-        return
-    for name, rgb in ((_NATURAL, natural), (_FALSE, false)):
-        if rgb is not None:
-            layer.setCustomProperty(name, ",".join(str(place + 1) for place in rgb))
-    bands = (place + 1 for place in natural)
-    layer.setRenderer(QgsMultiBandColorRenderer(layer.dataProvider(), *bands))
+    natural = natural_colours(names)
+    return layer, natural, false_colours(names) if natural is not None else None
 
 
 def _has_palette(layer: QgsRasterLayer) -> bool:
     return layer.renderer() is not None and layer.renderer().type() == "paletted"
 
 
-def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLayer:
+def _of_files(
+    paths: Sequence[Path], old_landsat: bool = False
+) -> tuple[QgsRasterLayer, Rgb | None, Rgb | None]:
     """Join single-band files on one grid as a virtual raster, or show the first file alone.
 
     The raster has red, green and blue, and near infrared if it is known and on that grid.
@@ -140,5 +182,4 @@ def _of_files(paths: Sequence[Path], old_landsat: bool = False) -> QgsRasterLaye
         if not on_one_grid(rasters):
             rasters.pop()
     layer = QgsRasterLayer(virtual_raster(rasters), "scene", "gdal")
-    _set_bands(layer, (0, 1, 2), (3, 0, 1) if len(rasters) == 4 else None)
-    return layer
+    return layer, (0, 1, 2), (3, 0, 1) if len(rasters) == 4 else None

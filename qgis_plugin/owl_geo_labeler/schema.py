@@ -71,6 +71,7 @@ BATCH_INFO_URI = "urn:owl-geo:batch"
 BATCH_INFO_MIME = "application/json"
 BATCH_INFO_KEYS = ("layout", "batch_id", "round", "classes", "positive")
 BATCH_INFO_ANNOTATOR = "annotator"  # a further key, where the batch is one person's part
+BATCH_INFO_PATCH_SIZE = "patch_size"  # a further key: height and width of a patch in pixels
 BATCH_INFO_QUERY = "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri = ? ORDER BY id"
 
 # Which other patches there are: another row of gpkg_metadata holds a JSON object with patch_size
@@ -94,6 +95,14 @@ NOTICED = "noticed"
 # "120 2140,95 1980,80 1700".
 VIEWS_TABLE = "views"
 VIEWS_COLUMNS = ("name", "path", "bands", "stretch")
+
+# The scenes that the patches are of, as the run knows them: one more row of gpkg_metadata holds a
+# JSON object whose `scenes` are objects with SHOWN_KEYS, one for each way to show a scene. The
+# colours are natural, false (near infrared, red, green), or first, where nothing says which band is
+# red, green or blue. Paths, bands and stretch are lists, and mean what they mean in the table of
+# views. `unknown` lists which of red, green, blue and nir no band is known to be.
+SHOWN_URI = "urn:owl-geo:scenes"
+SHOWN_KEYS = ("scene", "colours", "paths", "bands", "stretch", "unknown")
 
 # In a team's database a batch is a view with one column more: who labels a patch just now, and
 # until when. Written into it, these words take a patch, take it from another, and give it back.
@@ -135,7 +144,7 @@ RESERVED_COLUMNS = frozenset(
 def label_colours(classes: tuple[str, ...]) -> dict[str, str]:
     """Return the colour of each class, of unsure and of skip, as ``#RRGGBB``.
 
-    From the seventh class on the colours come again; the map then hatches them.
+    From the seventh class on the colours come again; the map then dashes the frames.
     """
     colours = {name: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes)}
     return {**colours, UNSURE: UNSURE_COLOUR, SKIP: SKIP_COLOUR}

@@ -59,7 +59,10 @@ def _can_start(path: Path) -> bool:
 
 
 class PluginSettings:
-    """Named values in the user's QGIS profile."""
+    """Named values in the user's QGIS profile, and one that lasts until QGIS ends."""
+
+    def __init__(self) -> None:
+        self.brightness = 0  # steps brighter than a batch says; each scene has its own light
 
     @property
     def executable(self) -> str | None:
@@ -104,13 +107,14 @@ class PluginSettings:
         self._set("auto_advance", on)
 
     @property
-    def context(self) -> float:
-        """How many times wider than the patch the view is."""
-        return float(self._get("context", 4.0))
+    def across(self) -> float | None:
+        """How many pixels wide the view of a patch is; None if nobody has chosen that."""
+        pixels = self._get("across", None)
+        return None if pixels is None else float(pixels)
 
-    @context.setter
-    def context(self, times: float) -> None:
-        self._set("context", times)
+    @across.setter
+    def across(self, pixels: float) -> None:
+        self._set("across", pixels)
 
     @property
     def false_colours(self) -> bool:

@@ -14,23 +14,24 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
-from .batch import Batch
+from .batch import Batch, file_of
+from .colouring import PLAIN, redraw
 from .errors import Problem
 from .imagery import Imagery
+from .known_layer import Place, place_of
 from .layer_tree import add_view, set_visible
 from .messages import Messages
 from .run_folder import RunFolder
-from .view_layer import Place, place_of, view_layer
-from .view_table import View, ViewRaster, views_in
+from .shown import ShownRaster, View, views_in
+from .view_layer import view_layer
 
 translate = QCoreApplication.translate
 
 _PROPERTY = "owl_geo_view"  # marks the layers that were loaded for a view
 _HOLD = 0.35  # seconds from which a pressed key counts as held
 _FEW = 12  # rasters of a view that are all loaded at once; of more, those that show the patch
-_AROUND = 4.0  # how many times wider than the patch is what they are to show
 
-Key = tuple[str, ViewRaster]  # a raster and the name of its view
+Key = tuple[str, ShownRaster]  # a raster and the name of its view
 
 
 class Views(QObject):
@@ -50,18 +51,22 @@ class Views(QObject):
         messages: Messages,
         parent: QObject | None = None,
         *,
+        brightness: int = 0,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         super().__init__(parent)
         self._batch = batch
         self._run = run.path if run is not None else None
         self._imagery, self._messages = imagery, messages
+        self._brightness = brightness
+        self._beside = [batch.path.parent] if batch.path is not None else []
         self._seconds = seconds
         self._views = self._read()
         self._number = 0  # of the view that is shown, from 1; 0 is the scene
         self._before = 0  # what was shown before the key was pressed
         self._pressed: float | None = None  # when the key was pressed, while it is down
         self._box = QgsRectangle()  # of the patch, in the batch's CRS
+        self._around = 1.0  # how many times wider than the patch the map is
         self._layers: dict[Key, str] = {}  # their ids
         self._places: dict[Key, Place] = {}
         self._missing: set[Key] = set()
@@ -85,9 +90,12 @@ class Views(QObject):
         known = (self._places.get((view.name, raster)) for raster in view.rasters)
         return any(self._meets(place, self._box) for place in known if place is not None)
 
-    def show_patch(self, box: QgsRectangle) -> None:
-        """Go on to a patch, ``box`` in the batch's CRS: show the scene, and load what is few."""
-        self._box = box
+    def show_patch(self, box: QgsRectangle, around: float) -> None:
+        """Go on to a patch, ``box`` in the batch's CRS: show the scene, and load what is few.
+
+        The map is ``around`` times wider than the patch.
+        """
+        self._box, self._around = box, around
         self.back()
         for view in self._views:
             if len(view.rasters) <= _FEW:
@@ -113,6 +121,14 @@ class Views(QObject):
                 return
         self._show(0)
 
+    def set_brightness(self, steps: int) -> None:
+        """Show the views brighter or, below 0, darker than the batch says, from now on."""
+        self._brightness = steps
+        for layer_id in self._layers.values():
+            layer = QgsProject.instance().mapLayer(layer_id)
+            if isinstance(layer, QgsRasterLayer):
+                redraw(layer, PLAIN, steps)
+
     def back(self) -> None:
         """Show the scene."""
         self._pressed = None
@@ -135,12 +151,9 @@ class Views(QObject):
 
     def _read(self) -> list[View]:
         """Return the views that the batch names; a team's batch has them in the run folder."""
-        paths = [self._batch.path]
-        if self._batch.path is None:
-            folder = f"rounds/{self._batch.round:03d}"
-            paths = sorted(self._run.glob(f"{folder}/batch*.gpkg")) if self._run else []
+        path = file_of(self._batch, self._run)
         try:
-            return views_in(paths[0]) if paths else []
+            return views_in(path) if path is not None else []
         except Problem as problem:
             self._messages.warn(str(problem))
             return []
@@ -161,7 +174,7 @@ class Views(QObject):
             if is_done or (len(view.rasters) > _FEW and self._is_far(key)):
                 continue
             try:
-                layer = view_layer(view, raster, self._batch.path)
+                layer = view_layer(view, raster, self._beside, self._brightness)
             except Problem as problem:
                 self._missing.add(key)
                 problems.append(problem)
@@ -183,17 +196,18 @@ class Views(QObject):
             if layer.customProperty(_PROPERTY) == _mark(key) and isinstance(layer, QgsRasterLayer):
                 self._layers[key] = layer.id()
                 self._places[key] = layer.crs(), layer.extent()
+                redraw(layer, PLAIN, self._brightness)
                 return True
         return False
 
     def _is_far(self, key: Key) -> bool:
         """Whether a raster has nothing to show of the current patch and what is around it."""
-        place = self._places.get(key) or place_of(key[1], self._batch.path)
+        place = self._places.get(key) or place_of(key[1], self._beside)
         if place is None:
             return False
         self._places[key] = place
         around = QgsRectangle(self._box)
-        around.scale(_AROUND)
+        around.scale(self._around)
         return not self._meets(place, around)
 
     def _meets(self, place: Place, box: QgsRectangle) -> bool:

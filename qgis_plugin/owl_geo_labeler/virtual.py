@@ -40,7 +40,7 @@ def _type(raster: QgsRasterLayer) -> str:
 def virtual_raster(rasters: Sequence[QgsRasterLayer], numbers: Sequence[int] = ()) -> str:
     """Return the XML of a virtual raster, which GDAL opens like a file name.
 
-    Its bands are red, green, blue and another, from rasters on one grid; ``numbers`` are those of
+    Its bands are red, green, blue and others, from rasters on one grid; ``numbers`` are those of
     the bands within their files, else each is the first.
     """
     first = rasters[0]
@@ -50,7 +50,7 @@ def virtual_raster(rasters: Sequence[QgsRasterLayer], numbers: Sequence[int] = (
         *(extent.yMaximum(), 0.0, -extent.height() / height),
     )
     bands: list[str] = []
-    colours = ("Red", "Green", "Blue", "Undefined")
+    colours = ("Red", "Green", "Blue", *["Undefined"] * len(rasters))
     numbers = numbers or [1] * len(rasters)
     for place, (raster, number, colour) in enumerate(zip(rasters, numbers, colours), start=1):
         provider = raster.dataProvider()

@@ -27,10 +27,10 @@ from hypothesis import strategies as st
 
 from owl_geo import schema
 from owl_geo.batches import BatchFile, IssuedBatch, Notes, answers_of, read_batch, write_batch
-from owl_geo.batches.style import batch_style
+from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
-from owl_geo.types import Answer, ShownRaster
+from owl_geo.types import Answer, ShownRaster, ShownScene
 
 CLASSES = ("absent", "present")
 NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
@@ -111,6 +111,78 @@ def test_values_come_back_and_gaps_are_null(batch: Path) -> None:
         " AND label IS NULL AND annotator IS NULL AND comment IS NULL AND labelled_at IS NULL",
     )
     assert nulls == [(2,)]
+
+
+def test_scenes_are_named_in_the_metadata(tmp_path: Path, batch: Path) -> None:
+    stretch = ((0.0, 400.5), (1.0, 2.0), (3.0, 4.0))
+    scenes = [
+        ShownScene("a", "natural", ("/d/a.tif",), (3, 2, 1), stretch, ("nir", "blue")),
+        ShownScene("a", "false", ("/d/n.tif", "/d/a.tif", "/d/a.tif"), (1, 3, 2), stretch, ()),
+    ]
+    path = written(tmp_path / "scenes.gpkg", scenes=scenes, patch_size=8)
+    (text,) = rows(path, schema.BATCH_INFO_QUERY, schema.SHOWN_URI)[0]
+    of_all = [[0, 400.5], [1, 2], [3, 4]]
+    ways = [
+        ("a", "natural", ["/d/a.tif"], [3, 2, 1], of_all, ["nir", "blue"]),
+        ("a", "false", ["/d/n.tif", "/d/a.tif", "/d/a.tif"], [1, 3, 2], of_all, []),
+    ]
+    keys = ("scene", "colours", "paths", "bands", "stretch", "unknown")
+    assert json.loads(text) == {"scenes": [dict(zip(keys, way, strict=True)) for way in ways]}
+    # one layer, so that QGIS need not ask which table is meant
+    assert gpd.list_layers(path)["name"].tolist() == [schema.BATCH_LAYER, "layer_styles"]
+    (text,) = rows(path, schema.BATCH_INFO_QUERY, schema.BATCH_INFO_URI)[0]
+    assert json.loads(text)["patch_size"] == 8
+    # a batch without them is as it always was
+    (text,) = rows(batch, schema.BATCH_INFO_QUERY, schema.BATCH_INFO_URI)[0]
+    assert "patch_size" not in json.loads(text)
+    assert rows(batch, schema.BATCH_INFO_QUERY, schema.SHOWN_URI) == []
+
+
+def test_no_label_tints_what_is_judged() -> None:
+    classes = tuple(f"class {number}" for number in range(8))
+    qgis = ElementTree.fromstring(batch_style(("fid", "label"), classes, classes[1], []))
+    layers = qgis.findall(".//symbol/layer")
+    assert {layer.get("class") for layer in layers} == {"SimpleLine"}
+
+    def line(place: int) -> tuple[str | None, ...]:
+        symbol = qgis.findall(".//symbol")[place]
+        options = {one.get("name"): one.get("value") for one in symbol.iter("Option")}
+        return options["line_color"], options["line_style"]
+
+    colours = [line(place) for place in range(len(classes))]
+    assert len(set(colours)) == len(classes)  # where colours repeat, lines are dashed
+    assert {style for _, style in colours[:6]} == {"solid"}
+
+
+def test_concepts_have_words_units_and_decimals_in_plain_qgis() -> None:
+    columns = ("fid", "patch_id", "dist_industrial", "slope", "built_up", "label")
+    style = batch_style(
+        columns,
+        CLASSES,
+        "present",
+        ["dist_industrial", "slope", "built_up"],
+        units={"dist_industrial": "m", "built_up": "%"},
+        decimals={"dist_industrial": 0, "slope": 1, "built_up": 3},
+    )
+    qgis = ElementTree.fromstring(style)
+    aliases = {one.get("field"): one.get("name") for one in qgis.findall("aliases/alias")}
+    assert aliases["dist_industrial"] == "Distance to industrial (m)"
+    assert aliases["slope"] == "Slope"
+    assert aliases["built_up"] == "Built up (0 to 1)"
+    for name, decimals in {"dist_industrial": "0", "slope": "1", "uncertainty": "3"}.items():
+        (widget,) = qgis.findall(f".//fieldConfiguration/field[@name='{name}']/editWidget")
+        options = {one.get("name"): one.get("value") for one in widget.iter("Option")}
+        assert (widget.get("type"), options["Precision"]) == ("Range", decimals)
+    tip = qgis.findtext("mapTip") or ""
+    assert 'round("dist_industrial", 0)' in tip
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"),
+    [((1234.5, None), 0), ((99.0,), 1), ((-5.0, 0.1), 2), ((0.5, float("nan")), 3), ((), 3)],
+)
+def test_three_digits_count(values: tuple[float | None, ...], decimals: int) -> None:
+    assert decimals_of(values) == decimals
 
 
 def test_views_are_named_in_a_table_of_attributes(tmp_path: Path, batch: Path) -> None:

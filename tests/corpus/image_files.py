@@ -321,8 +321,7 @@ def geotessera(folder: Path) -> Made:
         compress="lzw",
         descriptions=tuple(f"Tessera_Band_{i}" for i in range(bands)),
     )
-    first = planes(path, nodata=math.nan)
-    return Made(str(path), first[:3])
+    return Made(str(path), planes(path, nodata=math.nan))
 
 
 _SIDE = "the file's no-data value; quality layers next to it are not bands"
@@ -419,8 +418,8 @@ IMAGE_FILES = (
     Layout(
         "TESSERA tile exported by geotessera",
         geotessera,
-        {f"Tessera_Band_{i}": None for i in range(3)},
+        {f"Tessera_Band_{i}": None for i in range(128)},
+        values="a vector, as stored",
         missing="NaN",
-        options=("--bands", "1,2,3"),
     ),
 )

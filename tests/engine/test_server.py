@@ -133,6 +133,19 @@ def test_a_search_by_requests(tmp_path: Path, client: Client, owl: Owl) -> None:
     assert all(Path(path).is_file() for path in parts["paths"])
 
 
+def test_places_like_others_are_those_of_the_command(
+    begun: Run, tmp_path: Path, client: Client, owl: Owl
+) -> None:
+    run = Path(shutil.copytree(begun.path, tmp_path / "run"))
+    one, other, *_ = Run(run).patches["patch_id"]
+    found = client.result("like", run=run, patches=[one], unlike=[other], count=3)
+    assert [place["rank"] for place in found["places"]] == [1, 2, 3]
+    said = owl("like", run, one, "--unlike", other, "--count", 3).out
+    ids = [place["patch_id"] for place in found["places"]]
+    assert [word for word in said.split() if word in ids] == ids
+    assert found["path"] == str(run / "like.gpkg")
+
+
 BROKEN = {
     b"{": (-32700, None),
     b"\xff": (-32700, None),

@@ -221,6 +221,27 @@ def test_a_further_class_is_taken_by_the_batch_that_is_open(
     assert Run(run.path).settings.classes == ("absent", "present", "quarry")
 
 
+def test_a_team_reviews_what_it_answered_otherwise(
+    server: Server, team: Database, annotators: Callable[..., None], tmp_path: Path, owl: Owl
+) -> None:
+    annotators("ana")
+    run = known_run(tmp_path / "run", team, model={"head": "logistic"})
+    answer_all(server, team, publish(run, query(run)).layer)
+    asked = owl("review", run.path, "--threshold", "0.000001", "--size", "99", "--to-store")
+    assert asked.code == 0, asked.err
+    entry = Run(run.path).rounds()[1]
+    absent = run.labels.current().query("label == 'absent'")["patch_id"]
+    assert set(absent) <= set(entry.patch_ids)
+    layer = asked.out.splitlines()[-1]
+    assert "review" in layer
+    view = f'owl_geo."{publish(run, entry).layer}"'
+    with server.connect(database_name(team), "ana") as ana:
+        ana.execute(f"UPDATE {view} SET label = 'present' WHERE patch_id = %s", [absent.iloc[0]])
+    history = run.labels.history().query("batch_id == @entry.batch_id")
+    assert history["label"].tolist() == ["present"]
+    assert run.labels.current().set_index("patch_id")["label"][absent.iloc[0]] == "present"
+
+
 def test_only_a_team_can_publish(tmp_path: Path, owl: Owl) -> None:
     run = make(tmp_path / "run")
     for words in (("query", run.path, "--to-store"), ("store", "status", run.path)):

@@ -69,3 +69,22 @@ def test_one_seed_one_answer() -> None:
         likeness(features, no_concepts(), np.array([9]), np.arange(9), seed=4) for _ in "ab"
     )
     assert one.tolist() == again.tolist()
+
+
+def test_what_is_known_to_be_unlike_comes_later() -> None:
+    rng = np.random.default_rng(0)
+    kind = np.array([0, 2, 1, 2, 2, 2] * 50)  # 1 is near 0, and 2 is what there is most of
+    centres = np.array([[1.0, 0, 0], [1.0, 1.0, 0], [0, 0, 1.0]]) @ rng.normal(size=(3, 64)) / 8
+    values = centres[kind] + 0.1 * rng.normal(size=(300, 64))
+    values = (values - np.median(values, axis=0)) / values.std()
+    features = FeatureTable(values.astype(np.float32), tuple(f"f{i}" for i in range(64)))
+    pool = np.setdiff1d(np.arange(300), [0, 2])
+    is_near = kind[pool] < 2
+    is_meant = kind[pool][is_near] == 0
+
+    def auc(unlike: np.ndarray | None) -> float:
+        concepts = no_concepts(300)
+        alike = likeness(features, concepts, np.array([0]), pool, seed=0, unlike=unlike)
+        return roc_auc(is_meant, alike[is_near])
+
+    assert auc(np.array([2])) > auc(None) + 0.08

@@ -252,7 +252,8 @@ def mosaic(folder: Path, *all_cells: Cells) -> tuple[Path, Path]:
     """Write maps of several scenes and the two mosaics over them."""
     for seed, cells in enumerate(all_cells):
         write(folder, cells, seed)
-    scenes = FinishedScenes([cells.grid.name for cells in all_cells], LEGEND, gpd.GeoDataFrame, ())
+    none = gpd.GeoDataFrame()
+    scenes = FinishedScenes([c.grid.name for c in all_cells], LEGEND, lambda: none, none, ())
     for output in cell_maps():
         output.write_whole(folder, scenes)
     return folder / "probability.vrt", folder / "class.vrt"

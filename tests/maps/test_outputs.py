@@ -30,11 +30,12 @@ def run(tmp_path: Path) -> Run:
 def test_the_command_names_the_files_to_look_at_first(run: Run, owl: Owl) -> None:
     lines = owl("predict", run.path, "--device", "cpu").done().splitlines()
     folder = run.path / "predictions"
-    assert lines[-2:] == [str(folder / "probability.vrt"), str(folder / "patches.gpkg")]
+    shown = ("probability.vrt", "patches.gpkg", "areas.gpkg")
+    assert lines[-3:] == [str(folder / name) for name in shown]
     summary = owl_geo.predict(run)
-    assert [summary.mosaic, summary.patches] == summary.shown
+    assert [summary.mosaic, summary.patches, summary.areas] == summary.shown
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
-        *("class", "class.qml", "class.vrt", "patches", "patches.gpkg"),
+        *("areas.gpkg", "class", "class.qml", "class.vrt", "patches", "patches.gpkg"),
         *("predictions.json", "probability", "probability.qml", "probability.vrt"),
     ]
 

@@ -20,7 +20,7 @@ from rasters import coordinates, write_raster
 
 from owl_geo.batches import grid_info, write_batch
 from owl_geo.ground.windows import PoolWindows
-from owl_geo.types import SceneGrid, ShownRaster
+from owl_geo.types import SceneGrid, ShownRaster, ShownScene
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
     write_scenes(tmp_path / "scenes")
     write_views(tmp_path / "views")
     write_rounds(tmp_path / "beside")
+    write_shown(tmp_path / "shown")
     return tmp_path
 
 
@@ -86,6 +87,42 @@ def write_rounds(folder: Path) -> None:
             grid=grid_info(windows, may_answer),
         )
     (folder / "owl.toml").write_text('classes = ["absent", "present"]\n')
+
+
+def write_shown(folder: Path) -> None:
+    """Batches of small patches of scenes that the run knows: with false colours; without; with red
+    and green in one file and near infrared in another; and one that makes no sense."""
+    folder.mkdir()
+    place = from_origin(499_000, 5_601_000, 10, 10)
+    pixels = np.zeros((4, 240, 320), np.uint16) + np.uint16([[[100]], [[200]], [[300]], [[400]]])
+    one = str(write_raster(folder / "scene.tif", pixels, transform=place))
+    nir = str(write_raster(folder / "nir.tif", pixels[3:], transform=place))
+    stretch = ((0.0, 400.0), (0.0, 400.0), (0.0, 400.0))
+
+    def shown(colours: str, paths: tuple[str, ...], *bands: int, unknown: str = "") -> ShownScene:
+        words = tuple(unknown.split())
+        return ShownScene("scene", colours, paths, bands, stretch[: len(bands)], words)
+
+    batches = {
+        "known": [shown("natural", (one,), 3, 2, 1), shown("false", (one,), 4, 3, 2)],
+        "no_nir": [shown("natural", (one,), 3, 2, 1, unknown="nir")],
+        "guess": [shown("first", (one,), 1, 2, 3, unknown="red green blue nir")],
+        "files": [shown("natural", (one,), 3, 2, 1), shown("false", (nir, one, one), 1, 3, 2)],
+        "gone": [shown("natural", ("/gone/scene.tif",), 3, 2, 1)],
+        "damaged": [shown("natural", (one,), 3, 2, 0)],
+    }
+    for name, scenes in batches.items():
+        write_batch(
+            folder / f"{name}.gpkg",
+            chosen_patches(4, edge=80),
+            classes=BINARY,
+            positive=BINARY[1],
+            concepts=CONCEPTS,
+            batch_id=f"run-{name}",
+            round=1,
+            patch_size=8,
+            scenes=scenes,
+        )
 
 
 def write_views(folder: Path) -> None:

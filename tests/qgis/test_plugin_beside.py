@@ -223,7 +223,12 @@ def test_the_files_of_older_batches_are_let_go(
     press("2")
     assert plugin.labelling.is_saved() and is_open(first)
     sitting = plugin.labelling
+    writers = [store._writer for store in sitting._stores()]
+    for writer in writers:
+        writer._stamp = None
+        writer.look()
     plugin.open(batch("binary"))
+    assert not any(writer.is_alive() for writer in writers)  # GDAL would crash when QGIS ends
     wait_until(lambda: not is_open(first), 5)
     assert sitting.changed_batches == [first]  # and the run is told of it with the next batch
     assert first in plugin._sitting

@@ -8,13 +8,15 @@ from owl_geo_labeler.band_names import (
     is_old_landsat,
     natural_colours,
 )
+from owl_geo_labeler.colouring import FALSE, PLAIN, redraw
 from owl_geo_labeler.core import error_line, progress_line
 from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.pace import Pace
 from owl_geo_labeler.panels import key_of
-from owl_geo_labeler.scene import scene_layer, set_colours
+from owl_geo_labeler.scene import named_scene
 from owl_geo_labeler.run_folder import RunFolder, SceneEntry
 from owl_geo_labeler.session import Patch, Session
+from owl_geo_labeler.surroundings import Surroundings
 from owl_geo_labeler.toml_lines import parse_lines
 from owl_geo_labeler.why import why_html, why_lines
 
@@ -115,11 +117,11 @@ def test_of_a_sentinel_2_product_the_finest_bands(tmp_path):
 
 def test_a_scene_of_files_keeps_its_nodata(folder):
     files = sorted((folder / "scenes" / "west").glob("*.tif"))
-    layer = scene_layer(SceneEntry("west", tuple(files)))
+    layer = named_scene(SceneEntry("west", tuple(files)), 0).layer
     assert layer.isValid() and layer.bandCount() == 4
     assert layer.width() == layer.height() == 96
     assert bands(layer) == [1, 2, 3]
-    set_colours(layer, True)
+    redraw(layer, FALSE, 0)
     assert bands(layer) == [4, 1, 2]
 
 
@@ -129,19 +131,40 @@ def bands(layer):
 
 
 def test_bands_that_the_user_chose_stay(folder):
-    layer = scene_layer(SceneEntry("east", (folder / "scenes" / "east.tif",)))
+    layer = named_scene(SceneEntry("east", (folder / "scenes" / "east.tif",)), 0).layer
     layer.renderer().setRedBand(1)
     layer.renderer().setBlueBand(3)
-    for false in (True, False):
-        set_colours(layer, false)
+    for way in (FALSE, PLAIN):
+        redraw(layer, way, 0)
         assert bands(layer) == [1, 2, 3]
 
 
 def test_without_near_infrared_the_colours_stay(folder):
     files = sorted((folder / "scenes" / "west").glob("*B0[234].tif"))
-    layer = scene_layer(SceneEntry("west", tuple(files)))
-    set_colours(layer, True)
-    assert bands(layer) == [1, 2, 3]
+    loaded = named_scene(SceneEntry("west", tuple(files)), 0)
+    redraw(loaded.layer, FALSE, 0)
+    assert bands(loaded.layer) == [1, 2, 3]
+    assert "nothing says which band of west is near infrared" in loaded.why_not_false
+
+
+@pytest.mark.parametrize(
+    ("size", "across", "steps", "now"),
+    [
+        (8, None, [16, 24, 32], 150),  # of the smallest patches too, a neighbourhood
+        (32, None, [48, 64, 100], 150),
+        (256, None, [450, 700, 1000], 450),
+        (8, 40.0, [16, 24, 32], 32),
+        (9000, None, [18000, 36000], 18000),
+    ],
+)
+def test_how_much_is_shown_around_a_patch(size, across, steps, now):
+    surroundings = Surroundings(size, across)
+    assert list(surroundings.steps[: len(steps)]) == steps
+    assert surroundings.across == now
+    assert surroundings.times == now / size
+    assert surroundings.times >= 1.25
+    assert not surroundings.go_to(-1) and not surroundings.go_to(len(surroundings.steps))
+    assert surroundings.go_to(0) and surroundings.across == steps[0]
 
 
 class Clock:

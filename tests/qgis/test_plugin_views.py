@@ -87,8 +87,8 @@ def test_the_views_are_layers_below_the_batch_and_hidden(opened, plugin, message
 
 
 def test_v_goes_round_without_moving_the_map(opened, plugin, iface, press, colour, drawn, wait_until):
-    # four times as wide as a patch, and drawn
-    wait_until(lambda: 1200 < iface.canvas.extent().height() < 1400 and max(colour()) < 20)
+    # 150 pixels of 10 m, and drawn
+    wait_until(lambda: 1490 < iface.canvas.extent().height() < 1510 and max(colour()) < 20)
     extent = iface.canvas.extent()
     assert (panel(plugin), caption(iface)) == ("scene", "")
     for name, wanted in (("before", BEFORE), ("height", HEIGHT)):

@@ -70,8 +70,8 @@ def test_an_unknown_name_is_refused_by_a_room_too() -> None:
         (
             "model.kind",
             "statistcs",
-            "model.kind is 'statistcs', but it should be 'statistics', 'cnn', 'resnet18' or "
-            "'efficientnet_b0'; did you mean 'statistics'?",
+            "model.kind is 'statistcs', but it should be 'statistics', 'embedding', 'cnn', "
+            "'resnet18' or 'efficientnet_b0'; did you mean 'statistics'?",
         ),
         (
             "model.head",

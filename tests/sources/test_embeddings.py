@@ -26,7 +26,7 @@ from owl_geo.sources.base import windows_of
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.scenes import describe_scene
-from owl_geo.sources.views.opening import open_views, shared_bands
+from owl_geo.sources.views.opening import check_views, open_views, shared_bands
 from owl_geo.sources.views.reading import ViewReader
 from owl_geo.types import EMBEDDING, AnyArray
 
@@ -177,3 +177,79 @@ def test_many_numbered_names_are_printed_by_their_ends() -> None:
         "red, v:A00 ... v:A63, v:seen"
     )
     assert in_short(["B1", "B2", "B3"]) == "B1, B2, B3"
+
+
+# --- TESSERA --------------------------------------------------------------------------------------
+
+
+def write_tessera(path: Path, version: str = "", variant: str = "") -> Path:
+    values = np.arange(128, dtype=np.float32)[:, None, None] * np.ones((1, 4, 4), np.float32)
+    values[:, 0, 0] = np.nan
+    names = tuple(f"Tessera_Band_{i}" for i in range(128))
+    write_raster(path, values, descriptions=names, nodata=np.nan)
+    tags = {"TESSERA_DATASET_VERSION": version, "TESSERA_DATASET_VARIANT": variant}
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**{name: text for name, text in tags.items() if text})
+    return path
+
+
+def test_tessera_is_recognised(tmp_path: Path) -> None:
+    path = write_tessera(tmp_path / "grid_0.15_52.05_2024.tiff", "v1")
+    source = GeoTiffSource(path, patch_size=2)
+    assert source.known_bands[127] == KnownBand("Tessera_Band_127", EMBEDDING)
+    assert source.bands == tuple(f"Tessera_Band_{i}" for i in range(128))
+    assert in_short(source.bands) == "Tessera_Band_0 ... Tessera_Band_127"
+    # three of the four patches are whole
+    assert source.index["valid_fraction"].tolist() == [1.0, 1.0, 1.0]
+    np.testing.assert_array_equal(source.read(source.index["patch_id"])[0, :, 0, 0], np.arange(128))
+    with pytest.raises(SourceError, match="names 3 of the 128 bands"):
+        GeoTiffSource(path, bands=["1", "2", "3"])
+
+
+def test_versions_of_tessera_are_never_mixed(tmp_path: Path) -> None:
+    old = write_tessera(tmp_path / "old.tiff", "v1")
+    new = write_tessera(tmp_path / "new.tiff", "v1.1", "cambridge")
+    with pytest.raises(SourceError) as caught:
+        GeoTiffSource([old, new], patch_size=2).check_bands()
+    assert "scene 'old' is of TESSERA 1 and scene 'new' of TESSERA 1.1 (cambridge)" in str(
+        caught.value
+    )
+    view = ViewSettings(
+        scenes=tuple(SceneSettings(name=p.stem, path=str(p)) for p in (old, new)),
+    )
+    with pytest.raises(SourceError, match="cannot be compared"):
+        check_views(open_views({"t": view}))
+    # what joins a run is compared with the run's first scene
+    beside = (SceneSettings(name="old", path=str(old)),)
+    with pytest.raises(SourceError, match="cannot be compared"):
+        GeoTiffSource(new, patch_size=2, beside=beside).check_bands()
+    GeoTiffSource([old, write_tessera(tmp_path / "unknown.tiff")], patch_size=2).check_bands()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fits"),
+    [
+        (("v1", ""), ("1", ""), True),
+        (("1.1", "cambridge"), ("1.1", ""), True),
+        (("1.1", "cambridge"), ("1.1", "other"), False),
+        (("1", ""), ("1.1", ""), False),
+    ],
+)
+def test_which_editions_are_one(
+    one: tuple[str, str], other: tuple[str, str], fits: bool, tmp_path: Path
+) -> None:
+    a = write_tessera(tmp_path / "a.tiff", *one)
+    b = write_tessera(tmp_path / "b.tiff", *other)
+    source = GeoTiffSource([a, b], patch_size=2)
+    if fits:
+        source.check_bands()
+    else:
+        with pytest.raises(SourceError, match="cannot be compared"):
+            source.check_bands()
+
+
+def test_an_array_is_pointed_to_the_export(tmp_path: Path) -> None:
+    np.save(tmp_path / "grid_0.15_52.05.npy", np.zeros((4, 4, 128), np.int8))
+    with pytest.raises(SourceError, match="cannot open") as caught:
+        GeoTiffSource(tmp_path / "grid_0.15_52.05.npy")
+    assert "geotessera, which applies the scales" in (caught.value.remedy or "")

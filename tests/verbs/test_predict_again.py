@@ -276,11 +276,14 @@ def test_the_command(partly_answered) -> None:
     line = done.stderr.splitlines()[-1]
     assert line.startswith(f"warning: failed: scene '{broken}': cannot read")
     folder = run.path / "predictions"
-    assert done.stdout.splitlines() == [
-        "1 done, 1 skipped (up to date), 1 failed",
+    counts, area, *paths = done.stdout.splitlines()
+    assert counts == "1 done, 1 skipped (up to date), 1 failed"
+    assert area.startswith("present: ") and " ha in " in area
+    assert paths == [
         str(folder / "probability.vrt"),
         str(folder / "patches.gpkg"),
+        str(folder / "areas.gpkg"),
     ]
     quiet = owl("predict", run.path, "--scene", "a", "--scene", "c", "-q")
     assert (quiet.returncode, quiet.stderr) == (0, "")
-    assert quiet.stdout.splitlines() == done.stdout.splitlines()[1:]
+    assert quiet.stdout.splitlines() == paths

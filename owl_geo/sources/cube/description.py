@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_count
 from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
+from owl_geo.sources.cube.scales import scales_of
 from owl_geo.sources.sensors import SENSOR_TAG
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.wavelengths import UNIT_TAGS, WAVELENGTH_TAGS, nanometres, wavelength_in
-from owl_geo.types import AnyArray, SceneGrid
+from owl_geo.types import EMBEDDING, AnyArray, SceneGrid
 
 _SHOWN = 4  # groups in a message
 _WAVELENGTHS = {
@@ -56,6 +57,8 @@ class CubeDescription:
     unusable: Mapping[str, str]  # variables that are not bands, with the reason
     flags: tuple[str, ...] = ()  # names of bands that hold flags, and
     quality: tuple[str, ...] = ()  # of those named as masks are: neither is taken unasked
+    # variables of quantized vectors, each with that of its scales
+    scales: Mapping[Hashable, Hashable] = field(default_factory=dict)
 
     @property
     def default(self) -> tuple[Band, ...]:
@@ -70,11 +73,14 @@ def describe_cube(
     where: str,
     crs: str | None,
     given: xr.DataArray | xr.Dataset | None = None,
+    *,
+    embeddings: bool = True,
 ) -> CubeDescription:
     """Return what a cube offers, from its coordinates and attributes alone.
 
     ``where`` stands for the cube in messages, ``crs`` wins over what the cube says, and ``given``
-    is the object in memory that ``dataset`` was made from, if any.
+    is the object in memory that ``dataset`` was made from, if any. Without ``embeddings``, scales
+    beside vectors are a band like any other.
 
     Raises SourceError where it has no bands, no regular grid or no CRS.
     """
@@ -92,7 +98,13 @@ def describe_cube(
     if not axes:
         raise _no_bands(where, unusable)
     main = next(iter(axes.values()))
+    scales = scales_of(dataset, axes) if embeddings else {}
+    axes = {key: own for key, own in axes.items() if key not in scales.values()}
     bands, positions = _bands(dataset, axes, where, name)
+    bands = tuple(
+        replace(band, common=EMBEDDING, dtype="float32") if position.variable in scales else band
+        for band, position in zip(bands, positions, strict=True)
+    )
     grid = grid_of(dataset, list(axes), main, crs, name, where, given)
     bands = tuple(replace(band, grid=grid) for band in bands)
     times = dict.fromkeys(own.time for own in axes.values() if own.time is not None)
@@ -107,7 +119,7 @@ def describe_cube(
     others = [band.name for band in bands if band.name not in flags]
     quality = tuple(name for name in others if is_side_file(name))
     quality = quality if len(quality) < len(others) else ()
-    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags, quality)
+    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags, quality, scales)
 
 
 def _no_bands(where: str, unusable: Mapping[str, str]) -> SourceError:

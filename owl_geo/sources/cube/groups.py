@@ -10,11 +10,12 @@ import xarray as xr
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.config import CubeSettings
-from owl_geo.sources.band_choice import KnownBand, like_known, select
+from owl_geo.sources.band_choice import KnownBand, like_known, select, with_stated
 from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
 from owl_geo.sources.cube.missing import Missing
+from owl_geo.sources.embeddings import check_whole
 
 # Dates that are read at once by rules that need not see all of them together.
 _SLAB = 8
@@ -34,6 +35,7 @@ class Group:
     slab: int  # dates that are read at once
     numbers: tuple[int, ...]  # of the bands among the chosen ones, date by date
     missing: Missing | None  # values that stand for none
+    scales: Hashable | None = None  # the variable that these bands are multiplied by
 
     @property
     def per_pixel(self) -> int:
@@ -59,12 +61,16 @@ def chosen_bands(
 
     Bands that are ``known``, since a run was made with them, are those, in their order.
     """
+    where = f"cube {offer.grid.name!r}"
+    offer = replace(
+        offer, bands=with_stated(offer.bands, settings.common, where, anywhere=not known)
+    )
     bands = offer.default
     if settings.bands or known:
-        where = f"cube {offer.grid.name!r}"
         try:
             if not known:
                 bands = select(offer.bands, settings.bands, where)
+                check_whole(bands, offer.bands, where)
             elif settings.time == "stack":
                 bands = like_known(offer.bands, _undated(known), (), where)
             else:
@@ -123,6 +129,7 @@ class _Store:
     dates: tuple[int, ...]  # positions in the order of time, where there are several
     date_names: tuple[str, ...]
     missing: Missing | None
+    scales: Hashable | None
 
     @classmethod
     def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
@@ -134,7 +141,10 @@ class _Store:
         several = dates is not None and len(dates.positions) > 1
         dtype = np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype
         n_bands = 1 if axes.band is None else variable.sizes[axes.band]
-        missing = Missing.of(variable, n_bands)
+        scales = offer.scales.get(position.variable)
+        # of scaled vectors, the scales alone say where there are none
+        missing = Missing.of(variable, n_bands) if scales is None else None
+        dtype = dtype if scales is None else np.dtype(np.float32)
         return cls(
             position=position,
             axes=axes,
@@ -146,6 +156,7 @@ class _Store:
             dates=dates.positions if dates is not None and several else (),
             date_names=dates.names if dates is not None and several else (),
             missing=missing,
+            scales=scales,
         )
 
 
@@ -183,4 +194,5 @@ def _group(
         slab=max(slab, 1),
         numbers=tuple(numbers[i, k] for k in range(kept) for i in members),
         missing=None if first.missing is None else first.missing.of_bands(positions),
+        scales=first.scales,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,9 @@ from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
 from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
+from owl_geo.sources.cube.scales import scaled
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.types import EMBEDDING, AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
@@ -44,6 +45,7 @@ class CubeSource(TiledSource["CubeScene"]):
             DataArray or Dataset, in memory or lazy (dask).
         name: first part of every patch_id; None = the file's name.
         bands: by number, name or common name; empty = all but flags and masks.
+        common: what bands are where the cube does not say, or says wrongly: ``{"nir": 4}``.
         time: what several dates become: median, mean, min, max, first or last, per pixel and band
             over the dates that are finite there; or stack, bands of each date, ``B4@2021-05-01``.
         patch_size: height and width of a patch in pixels.
@@ -75,6 +77,7 @@ class CubeSource(TiledSource["CubeScene"]):
         *,
         name: str | None = None,
         bands: Sequence[str] = (),
+        common: Mapping[str, str | int] | None = None,
         time: str = "median",
         patch_size: int = 32,
         stride: int | None = None,
@@ -92,6 +95,7 @@ class CubeSource(TiledSource["CubeScene"]):
                 path=cube if isinstance(cube, str) else f"the cube {scene!r}",
                 name=scene,
                 bands=tuple(bands),
+                common=dict(common or {}),
                 time=time,
                 patch_size=patch_size,
                 stride=stride,
@@ -134,6 +138,8 @@ class CubeSource(TiledSource["CubeScene"]):
             settings.path,
             settings.crs,
             None if isinstance(cube, str) else cube,
+            # a run that was made before embeddings were recognised goes on with the integers
+            embeddings=not known or any(band.common == EMBEDDING for band in known),
         )
         unasked = not settings.bands
         self._flags = offer.flags if unasked else ()
@@ -292,8 +298,19 @@ class CubeReader:
             yield self._load(group, chunk, group.dates[start : start + group.slab])
 
     def _load(self, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+        values = self._read(group.variable, group, chunk, dates)
+        if group.scales is not None:
+            scales = self._read(group.scales, replace(group, span=None, picks=(0,)), chunk, dates)
+            fill = self._dataset[group.variable].encoding.get("_FillValue")
+            return scaled(values, scales, fill)
+        if group.missing is not None:
+            return group.missing.marked(values)
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
+
+    def _read(self, name: Hashable, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:
+        """Return pixels of a variable as they are stored, ``(dates, bands, height, width)``."""
         axes = group.axes
-        variable = self._dataset.variables[group.variable]
+        variable = self._dataset.variables[name]
         where: dict[Hashable, slice | int | list[int]] = dict.fromkeys(variable.dims, 0)
         where[axes.y] = slice(chunk.row, chunk.row + chunk.height)
         where[axes.x] = slice(chunk.col, chunk.col + chunk.width)
@@ -310,13 +327,11 @@ class CubeReader:
             values = values[None]
         elif stored != list(dates):
             values = values[[stored.index(date) for date in dates]]
-        if axes.band is None:
+        if axes.band not in variable.dims:
             values = values[:, None]
         elif len(group.picks) != values.shape[1] or list(group.picks) != sorted(group.picks):
             values = values[:, list(group.picks)]
-        if group.missing is not None:
-            return group.missing.marked(values)
-        return values.view(np.uint8) if values.dtype == np.bool_ else values
+        return values
 
     def _unreadable(self, chunk: Chunk, error: BaseException) -> SourceError:
         scene = self.scene

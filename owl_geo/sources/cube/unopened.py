@@ -11,6 +11,7 @@ from owl_geo.settings.config import CubeSettings
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import Identity, OnError, Sample, UnopenedSource, without_paths
+from owl_geo.types import EMBEDDING
 from owl_geo.work.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 class UnopenedCube(UnopenedSource[CubeSettings]):
     """A cube in a Zarr store, a NetCDF file or behind a URL: one scene."""
 
-    options = (*("scenes", "bands", "time", "patch_size", "stride", "min_valid", "aoi", "crs"),)
+    options = (
+        *("scenes", "bands", "common", "time", "patch_size", "stride", "min_valid", "aoi", "crs"),
+    )
 
     @property
     def files(self) -> Mapping[str, Sequence[str]]:
@@ -63,7 +66,9 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
 
     def sample(self) -> Sample:
         """Open the cube for its grid; raises SourceError."""
-        return Sample(list(self.open().grids.values()), 1)
+        source = self.open()
+        are_embeddings = any(band.common == EMBEDDING for band in source.known_bands)
+        return Sample(list(source.grids.values()), 1, are_embeddings)
 
     def open(
         self,

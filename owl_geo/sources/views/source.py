@@ -26,7 +26,15 @@ from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.opening import View, bands_of, shared_bands
 from owl_geo.sources.views.reading import Seen, Strips, ViewReader
-from owl_geo.types import EMBEDDING, BoolArray, FailedScene, FloatArray, IntArray, SceneGrid
+from owl_geo.types import (
+    EMBEDDING,
+    BoolArray,
+    FailedScene,
+    FloatArray,
+    IntArray,
+    SceneGrid,
+    ShownScene,
+)
 
 
 class ViewedSource(PoolSource):
@@ -149,6 +157,10 @@ class ViewedSource(PoolSource):
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the scene's own bands, which come before those of views."""
         return self._source.raster_bands(scene)
+
+    def shown(self, scene: str, rows: IntArray, cols: IntArray) -> tuple[ShownScene, ...]:
+        """Return the ways in which QGIS can show a scene, without its views."""
+        return self._source.shown(scene, rows, cols)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as the other source does, with views and levels: files are opened on arrival."""

@@ -82,19 +82,11 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Comment on this patch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Auto-advance</source>
         <translation type="unfinished" />
     </message>
     <message>
         <source>After an answer, go to the next unanswered patch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>How much of the surroundings the map shows</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -139,6 +131,50 @@
     </message>
     <message>
         <source>Noticed beside the batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>How much of the surroundings the map shows: {n} pixels across (+ and -)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Next batch, without {n}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Comment on this patch (C)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the scene brighter (B) or darker (D) than the batch says</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Brightness</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Hide frames</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the imagery alone, for as long as this or the key H is held</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the whole batch, and once more the patch again (O)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Predictions</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the maps that owl-geo predict made, or hide them (P)</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -261,6 +297,10 @@
     </message>
     <message>
         <source>F8 brings them back.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>patches without an answer: {n}; the button for the next batch leaves them</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -597,6 +637,46 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Beside the batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no false colours: the scene is not on the map</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no false colours: the near infrared of {scene} lies on another grid than its red and green</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>nothing says which bands of {scene} are {names}: its first three are shown; {remedy}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no false colours: nothing says which band of {scene} is {names}; {remedy}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>red</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>green</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>blue</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>near infrared</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>write it into owl.toml, under [source], such as common = { nir = 4 }, and run owl-geo init RUN --update</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the scenes of {path} cannot be read; was the file changed?</source>
         <translation type="unfinished" />
     </message>
 </context><context>

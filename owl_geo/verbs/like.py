@@ -1,0 +1,140 @@
+"""The places of a run that are most like some of its patches, whatever has been answered."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from owl_geo.acquisition.candidates import Scores
+from owl_geo.disk import gpkg
+from owl_geo.errors import RunError, suggestion
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.labels import consensus
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.types import IntArray
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
+
+FILE_NAME = "like.gpkg"
+LAYER = "like"
+_COMPARED = 1000  # ids among which a similar one is looked for
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What is most like some patches of a run.
+
+    Args:
+        path: the GeoPackage that was written.
+        places: a row for each, the most alike first: rank, patch_id, likeness (0 to 1), label (the
+            one that counts; None without one), lon and lat of the centre, scene, the concepts, and
+            the footprint.
+    """
+
+    path: Path
+    places: gpd.GeoDataFrame
+
+
+def like(
+    run: AnyRun,
+    patches: Sequence[str],
+    *,
+    unlike: Sequence[str] = (),
+    count: int = 20,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+) -> Alike:
+    """Find the places most like some patches, and write them as a GeoPackage.
+
+    They are compared by the features of the run's model, and its concepts, as for a first batch
+    that begins with known targets; answers do not matter. Held-out patches are compared too.
+
+    Args:
+        run: the run, or its folder.
+        patches: ids of the patches to look for more of.
+        unlike: ids of patches that look like them and are not meant.
+        count: how many places to write, at most.
+        out: the file; None = ``like.gpkg`` in the run's folder, which is replaced.
+        overwrite: replace ``out`` if it exists.
+        device: where a network computes features.
+        workers: who does the pool's work; None = threads of this process.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
+
+    Raises RunError for a patch that the run has not, a patch that is named as both, or a file that
+    exists; SourceError where pixels cannot be read.
+    """
+    run = Run.of(run)
+    path = run.path / FILE_NAME if out is None else Path(out)
+    if path.is_dir():
+        raise RunError(f"{path} is a folder", remedy="name a file")
+    if out is not None and path.exists() and not overwrite:
+        raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
+    known, others = _positions(run, patches), _positions(run, unlike)
+    both = np.intersect1d(known, others)
+    if len(both):
+        name = run.patches["patch_id"].iloc[both[0]]
+        raise RunError(f"{name} cannot be both like and unlike itself", remedy="name it once")
+    search = run.search(device, workers, report)
+    positions, likeness = search.like(known, others)
+    places = _table(run, positions[:count], likeness[:count])
+    _write(path, places)
+    return Alike(path, places)
+
+
+def _positions(run: Run, ids: Sequence[str]) -> IntArray:
+    """Return the sorted positions of patches; raises RunError for one that is not there."""
+    index = pd.Index(run.patches["patch_id"], dtype=object)
+    at = index.get_indexer(pd.Index(ids, dtype=object))
+    if (at < 0).any():
+        name = ids[int(np.argmax(at < 0))]
+        near = suggestion(name, index[:_COMPARED])
+        raise RunError(f"{run.path} has no patch {name!r}", remedy=near)
+    return np.unique(at).astype(np.int64)
+
+
+def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:
+    patches = run.patches.iloc[positions].reset_index(drop=True)
+    labels = consensus(run.labels.history()).set_index("patch_id")["label"]
+    labels = labels.reindex(patches["patch_id"]).astype(object)
+    windows = run.index.windows.take(positions)
+    lon, lat = np.full((2, len(positions)), np.nan)
+    for rows, of_scene in windows.by_scene():
+        lon[rows], lat[rows] = of_scene.centres_in(crs_of(GEOGRAPHIC)).T
+    concepts = list(run.settings.concepts)
+    return gpd.GeoDataFrame(
+        {
+            "rank": np.arange(1, len(positions) + 1, dtype=np.int64),
+            "patch_id": patches["patch_id"],
+            "likeness": likeness,
+            "label": labels.where(labels.notna(), None).to_numpy(dtype=object),
+            "lon": lon,
+            "lat": lat,
+            "scene": patches["scene"],
+            **{name: gpkg.typed(patches[name]) for name in concepts},
+        },
+        geometry=run.footprints(patches["patch_id"].tolist()).array,
+        crs=run.crs,
+    )
+
+
+def _write(path: Path, places: gpd.GeoDataFrame) -> None:
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+            made = Path(folder) / path.name
+            gpkg.create(made, places, LAYER, spatial_index=True)
+            made.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(f"cannot write {path}: {reason}") from error

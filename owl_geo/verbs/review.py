@@ -1,0 +1,128 @@
+"""A batch of what the model takes for targets, for people to accept or reject."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from owl_geo.errors import ConfigError, RunError
+from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.records import Round, is_review
+from owl_geo.search import Answers, Batch, Search
+from owl_geo.sources.base import positions_of
+from owl_geo.types import IntArray
+from owl_geo.verbs.query import advance
+from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
+
+if TYPE_CHECKING:
+    from owl_geo.learners.base import Learner
+
+
+_log = logging.getLogger("owl_geo")
+
+
+@dataclass(frozen=True)
+class Review:
+    """A batch that reviews predictions.
+
+    Args:
+        round: its round.
+        taken: patches that the model takes for targets, and that are not answered so, of which the
+            batch holds the most probable; None for a review that was waiting for answers.
+    """
+
+    round: Round
+    taken: int | None
+
+
+def review(
+    run: AnyRun,
+    *,
+    threshold: float | None = None,
+    size: int | None = None,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+    go_on: bool = False,
+) -> Review:
+    """Write a batch of the patches that the model takes for targets, the most probable first.
+
+    They have no answer, or that of another class; what a review has answered is not asked again.
+    The model is the one that the next query would
+    learn, and the batch is a round of its own: it is labelled, ingested and learnt from like any
+    other. Its id ends in ``-review``, and so the history says which answers come from a review.
+    They count as labels, but never as answers of the audit, since the model chose the patches.
+
+    As with ``query``, a review that waits for answers is returned again unless ``go_on`` is set.
+
+    Args:
+        run: the run, or its folder.
+        threshold: the probability from which a patch is taken for a target; None = 0.5.
+        size: patches at most; None = the size of a batch.
+        device: where networks learn and score.
+        workers: who does the pool's work; None = threads of this process.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
+        go_on: make a new batch although the last one waits for answers.
+
+    Raises RunError where there is no model that can tell targets from others, where another batch
+    waits for answers, and where the model takes no further patch for a target.
+    """
+    run = Run.of(run)
+    least = THRESHOLD if threshold is None else threshold
+    check_threshold(least)
+    count = run.settings.loop.query_budget if size is None else size
+    if count < 1:
+        raise ConfigError(f"size is {count}, but must be at least 1")
+    taken = 0
+
+    def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
+        nonlocal taken
+        found = search.taken_for_targets(learner, answers, number, least, _reviewed(run))
+        taken = len(found.positions)
+        most = np.arange(min(count, taken))
+        return Batch(found.positions[most], found.terms[most], found.audited[most])
+
+    with run.locked():
+        run.journal.sync_metrics()
+        waits = None if go_on else run.waiting()
+        if waits is None:
+            _check_model(run)
+            entry = advance(run, device, workers, report, run.settings.team, choose)
+            return Review(entry, taken)
+    if not waits.is_review:
+        raise RunError(
+            f"batch {waits.batch_id} waits for answers",
+            remedy="label and ingest it first, or leave it with --go-on",
+        )
+    if threshold is not None or size is not None:
+        _log.warning(
+            "batch %s waits as it was made; threshold and size take effect with the next review",
+            waits.batch_id,
+        )
+    return Review(waits, None)
+
+
+def _reviewed(run: Run) -> IntArray:
+    """Return the positions of the patches that reviews have answered."""
+    history = run.labels.history()
+    reviewed = history[history["batch_id"].map(is_review).astype(bool)]
+    return positions_of(run.patches, reviewed["patch_id"].unique().tolist())
+
+
+def _check_model(run: Run) -> None:
+    """Raise RunError unless a model can tell targets from others."""
+    labels = run.labels.current()["label"]
+    positive = run.settings.positive
+    others = [name for name in run.settings.classes if name != positive]
+    if run.rounds() and (labels == positive).any() and labels.isin(others).any():
+        return
+    raise RunError(
+        f"{run.path} has no model yet that can tell {positive} from {' or '.join(others)}",
+        remedy=f"label batches of `owl-geo query {run.path}` until both are found",
+    )

@@ -1,0 +1,125 @@
+"""How much ground is a target: what people answered, what the model predicts, what the audit says.
+
+A patch that has an answer counts as that says, and any other if its probability reaches a
+threshold. The audit estimates the number of targets without trusting the model, see
+``measures.audit``; times the size of a patch, that is an area.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+
+from owl_geo.errors import ConfigError
+from owl_geo.ground.areas import hectares
+from owl_geo.ground.footprints import footprints
+from owl_geo.ground.same_ground import SharedGround, have_gaps
+from owl_geo.maps.areas import dissolved
+from owl_geo.measures.audit import FEW, Estimate
+from owl_geo.run_folder.folder import Run
+from owl_geo.sources.base import positions_of
+from owl_geo.types import FloatArray, IntArray
+from owl_geo.verbs.prediction_folder import PredictionFolder
+from owl_geo.verbs.status import status
+
+THRESHOLD = 0.5  # of the probability, unless another is given
+_SAMPLE = 1000  # patches by which the size of one is measured
+
+
+@dataclass(frozen=True)
+class TargetArea:
+    """The ground of the targets in hectares; what several patches show counts once.
+
+    Args:
+        hectares: of all targets, answered or predicted.
+        answered: of these, the ground that people answered.
+        places: polygons that it is in; patches that are side by side make one.
+        threshold: the probability from which a patch that has no answer counts.
+        by_audit: of all targets, estimated from the audit, with its 95 % interval; None while there
+            are too few audit answers, where patches overlap, so that their number says nothing
+            about areas, and where only a part of the pool is predicted.
+    """
+
+    hectares: float
+    answered: float
+    places: int
+    threshold: float
+    by_audit: Estimate | None
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise ConfigError unless it is a probability above 0."""
+    if not 0 < threshold <= 1:
+        raise ConfigError(f"the threshold is {threshold:g}, but it must be above 0 and at most 1")
+
+
+class Targets:
+    """The patches of the finished scenes that are targets.
+
+    Args:
+        folder: the predictions.
+        threshold: the probability from which a patch that has no answer counts.
+    """
+
+    def __init__(self, folder: PredictionFolder, threshold: float) -> None:
+        self._folder = folder
+        self._threshold = threshold
+        run = folder.run
+        labels, positive = folder.model.labels, run.settings.positive
+        positions, probability, answered = [], [], []
+        for table in folder.tables().values():
+            label = table["patch_id"].map(labels)
+            reaches = (table["probability"] >= threshold).to_numpy()
+            counts = np.where(label.isna(), reaches, label == positive)
+            positions.append(positions_of(run.patches, table["patch_id"][counts].tolist()))
+            probability.append(table["probability"].to_numpy(dtype=np.float32)[counts])
+            answered.append(label.notna().to_numpy()[counts])
+        self._positions: IntArray = np.concatenate([*positions, np.empty(0, np.int64)])
+        self._probability: FloatArray = np.concatenate([*probability, np.empty(0, np.float32)])
+        self._answered = np.concatenate([*answered, np.empty(0, bool)])
+
+    def areas(self) -> gpd.GeoDataFrame:
+        """Return the polygons that they make together; see ``maps.areas.dissolved``."""
+        run = self._folder.run
+        windows = run.index.windows.take(self._positions)
+        return dissolved(windows, self._probability, self._answered, run.crs)
+
+    def area(self, areas: gpd.GeoDataFrame) -> TargetArea:
+        """Return how much ground they are; ``areas`` is what the method of that name returned."""
+        run = self._folder.run
+        known = self._positions[self._answered]
+        windows = run.index.windows.take(known)
+        none = np.zeros(len(known), np.float32)
+        answered = dissolved(windows, none, np.ones(len(known), bool), run.crs)
+        found = float(answered["area_ha"].sum())
+        return TargetArea(
+            hectares=float(areas["area_ha"].sum()),
+            answered=found,
+            places=len(areas),
+            threshold=self._threshold,
+            by_audit=self._by_audit(found),
+        )
+
+    def _by_audit(self, found: float) -> Estimate | None:
+        run = self._folder.run
+        if len(self._folder.finished) < len(self._folder.scenes) or run.truth is not None:
+            return None
+        left, windows = status(run).left, run.index.windows
+        if left is None or left.n_audit < FEW or not have_gaps(windows):
+            return None
+        if len(SharedGround(windows).overlaps()[0]):
+            return None
+        patch = _size_of_a_patch(run)
+        return Estimate(
+            *(found + patch * n for n in (left.left.value, left.left.low, left.left.high))
+        )
+
+
+def _size_of_a_patch(run: Run) -> float:
+    """Return the mean area of the patches of a run in hectares, of a sample of them."""
+    n = len(run.patches)
+    sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64))
+    some = footprints(run.index.windows.take(sample))
+    return float(hectares(some.to_numpy(), some.crs).mean())

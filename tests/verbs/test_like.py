@@ -1,0 +1,116 @@
+"""More like this: the places of a run that are most like some of its patches."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from embeddings import squares, unit_vectors, write_table
+from in_process import Owl
+from searches import label
+
+import owl_geo
+from owl_geo import Run
+from owl_geo.errors import RunError
+from owl_geo.types import AnyArray
+
+ROWS, COLS = 9, 10
+# of each row of the table: 0 and 1 point nearly the same way, 2 is what there is most of
+KIND = np.array([0, 2, 1, 2, 2, 2] * (ROWS * COLS // 6))
+
+
+def patch(row: int) -> str:
+    return f"t/{row // COLS}/{row % COLS}"
+
+
+def kinds(places: gpd.GeoDataFrame) -> AnyArray:
+    at = [name.split("/")[1:] for name in places["patch_id"]]
+    return KIND[[int(row) * COLS + int(col) for row, col in at]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("like")
+    rng = np.random.default_rng(0)
+    one, other = unit_vectors(2).T
+    directions = np.stack([one, one + 0.5 * other, other])
+    vectors = directions[KIND] + 0.03 * rng.normal(size=(len(KIND), 64))
+    write_table(folder / "t.parquet", vectors.tolist(), squares(ROWS, COLS, 320.0, "OGC:CRS84"))
+    source = {"kind": "vectors", "path": str(folder / "t.parquet")}
+    model = {"kind": "embedding"}
+    return owl_geo.init(folder / "run", {"source": source, "model": model}).run
+
+
+@pytest.fixture
+def run(made: Run, tmp_path: Path) -> Run:
+    shutil.copytree(made.path, tmp_path / "run")
+    return Run(tmp_path / "run")
+
+
+def test_those_of_the_same_kind_come_first(run: Run) -> None:
+    done = owl_geo.like(run, [patch(1)], count=30)
+    assert (kinds(done.places) == 2).all()
+    assert patch(1) not in set(done.places["patch_id"])
+    assert done.places["rank"].tolist() == list(range(1, 31))
+    assert (np.diff(done.places["likeness"]) <= 0).all()
+    written = gpd.read_file(done.path)
+    assert done.path == run.path / "like.gpkg"
+    assert written["patch_id"].tolist() == done.places["patch_id"].tolist()
+    # the centres are those of the table
+    row = int(written["patch_id"][0].split("/")[1]) * COLS
+    row += int(written["patch_id"][0].split("/")[2])
+    centre = squares(ROWS, COLS, 320.0).centroid.to_crs("EPSG:4326").iloc[row]
+    assert written["lon"][0] == pytest.approx(centre.x, abs=1e-5)
+    assert written["lat"][0] == pytest.approx(centre.y, abs=1e-5)
+
+
+def test_what_looks_alike_can_be_left_out(run: Run) -> None:
+    plain = owl_geo.like(run, [patch(0)], count=len(KIND)).places
+    unlike = owl_geo.like(run, [patch(0)], unlike=[patch(2)], count=len(KIND)).places
+    assert not {patch(0), patch(2)} & set(unlike["patch_id"])
+    means = [one["likeness"][kinds(one) == 1].mean() for one in (plain, unlike)]
+    assert means[1] < 0.6 * means[0]
+    assert (kinds(unlike)[:10] == 0).all()
+
+
+def test_the_command_prints_and_replaces_its_own_file(run: Run, owl: Owl, tmp_path: Path) -> None:
+    done = owl("like", run.path, patch(0), "--count", 3, "-q")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert len(lines) == 4 and lines[-1] == str(run.path / "like.gpkg")
+    rank, likeness, name, lat, lon = lines[0].split()
+    assert (rank, name.split("/")[0]) == ("1", "t")
+    assert 0.1 < float(likeness) <= 1
+    assert (round(float(lat.strip(","))), round(float(lon))) == (51, 3)
+    assert owl("like", run.path, patch(0), "-q").code == 0
+    assert len(gpd.read_file(run.path / "like.gpkg")) == 20
+    out = tmp_path / "out.gpkg"
+    out.write_text("mine")
+    refused = owl("like", run.path, patch(0), "--out", out)
+    assert refused.code == 1 and f"{out} exists" in refused.err
+    assert out.read_text() == "mine"
+    assert owl("like", run.path, patch(0), "--out", out, "--overwrite", "-q").code == 0
+
+
+def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
+    with pytest.raises(RunError, match="has no patch 't/0/77'") as caught:
+        owl_geo.like(run, ["t/0/77"])
+    assert "t/0/7" in (caught.value.remedy or "")
+    with pytest.raises(RunError, match="cannot be both like and unlike"):
+        owl_geo.like(run, [patch(0)], unlike=[patch(0)])
+
+
+def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
+    before = owl_geo.like(run, [patch(0)])
+    assert before.places["label"].isna().all()
+    name = before.places["patch_id"][0]
+    entry = owl_geo.query(run)
+    asked = entry.patch_ids[0]
+    label(run.batch_path(entry.number), {asked: "absent"})
+    owl_geo.ingest(run, [run.batch_path(entry.number)], annotator="ana")
+    after = owl_geo.like(run, [patch(0)], count=len(KIND)).places
+    assert after["patch_id"][0] == name
+    assert after.set_index("patch_id")["label"].dropna().to_dict() == {asked: "absent"}
