@@ -8,7 +8,6 @@ Command modules import the core inside their functions, so that ``--help`` start
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -99,14 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     143 terminated (SIGTERM).
     """
     sys.unraisablehook = _without_gdals_text
-    gc.set_threshold(_RARELY)
     with _ending_in_order():
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
     sys.exit(code)
-
-
-# Objects until Python looks for cycles of them: imports make many, and all of these stay.
-_RARELY = 100_000
 
 
 class _Terminated(BaseException):

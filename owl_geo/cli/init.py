@@ -100,7 +100,7 @@ class InitOptions(opt.LoopOptions, synthetic.Generator):
 
 @click.command(
     cls=opt.Command,
-    epilog="Example: owl-geo init RUN --scene S2.tif --bands B2,B3,B4,B8 --osm area.osm.pbf",
+    epilog="Example: owl-geo init RUN --scene S2.tif --bands B2,B3,B4,B8 --osm area.osm",
     short_help="Make a run: tile the scenes and compute the concepts.",
 )
 @opt.run_folder
