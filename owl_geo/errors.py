@@ -106,13 +106,17 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
+_LISTED = 20  # known words in a message, which is one line
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'?"`` for the most similar known word, else all known words."""
+    """Return ``"did you mean 'x'?"`` for the most similar known word, else the known words."""
     known = list(dict.fromkeys(str(word) for word in known))
     near = nearest(wrong, known)
     if near is not None:
         return f"did you mean {near!r}?"
-    return f"known: {', '.join(known)}" if known else ""
+    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    return f"known: {', '.join(known[:_LISTED])}{more}" if known else ""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

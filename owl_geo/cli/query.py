@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
 
 
+# the same for any command that writes a batch
+go_on_option = click.option(
+    "--go-on", is_flag=True, help="Write a new batch even if the last one waits for answers."
+)
+to_store_option = click.option(
+    "--to-store",
+    is_flag=True,
+    help="Also publish the batch in the team's database, as a layer that QGIS opens.",
+)
+
+
 @click.command(
     cls=opt.Command,
     epilog="Example: owl-geo query RUN",
@@ -32,14 +43,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     help="Share of the batch that all annotators label, to measure agreement.  [team.overlap: 0.2]",
 )
-@click.option(
-    "--go-on", is_flag=True, help="Write a new batch even if the last one waits for answers."
-)
-@click.option(
-    "--to-store",
-    is_flag=True,
-    help="Also publish the batch in the team's database, as a layer that QGIS opens.",
-)
+@go_on_option
+@to_store_option
 @opt.device
 @opt.cluster
 @opt.common

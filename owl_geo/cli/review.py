@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from owl_geo.cli import options as opt
-from owl_geo.cli.query import show
+from owl_geo.cli.query import go_on_option, show, to_store_option
 
 
 @click.command(
@@ -22,14 +22,8 @@ from owl_geo.cli.query import show
     help="Probability from which a patch is taken for a target.  [0.5]",
 )
 @click.option("--size", type=click.IntRange(1), help="Patches at most.  [the size of a batch]")
-@click.option(
-    "--go-on", is_flag=True, help="Write a new batch even if the last one waits for answers."
-)
-@click.option(
-    "--to-store",
-    is_flag=True,
-    help="Also publish the batch in the team's database, as a layer that QGIS opens.",
-)
+@go_on_option
+@to_store_option
 @opt.device
 @opt.cluster
 @opt.common

@@ -129,6 +129,7 @@ class Engine:
         *,
         out: str | os.PathLike[str] | None = None,
         top: int | None = None,
+        threshold: float | None = None,
         scenes: Sequence[str] = (),
         on_error: str = "fail",
         overwrite: bool = False,
@@ -136,12 +137,14 @@ class Engine:
     ) -> Summary:
         """Write the probability of every patch as maps; see ``owl_geo.predict``."""
         from owl_geo.verbs.predict import predict as make_maps
+        from owl_geo.verbs.target_areas import THRESHOLD
 
         self._take_in()
         summary = make_maps(
             self.run,
             out=out,
             top=top,
+            threshold=THRESHOLD if threshold is None else threshold,
             scenes=scenes,
             on_error="skip" if on_error == "skip" else "fail",
             overwrite=overwrite,

@@ -108,6 +108,7 @@ class _Query(_OfRun):
 class _Predict(_OfRun):
     out: _Path | None = None
     top: int | None = Field(None, ge=1)
+    threshold: float | None = Field(None, gt=0, le=1)
     scenes: list[str] = []
     on_error: Literal["fail", "skip"] = "fail"
     overwrite: bool = False
@@ -353,6 +354,7 @@ class _Server:
         summary = self._of(params).predict(
             out=params.out,
             top=params.top,
+            threshold=params.threshold,
             scenes=params.scenes,
             on_error=params.on_error,
             overwrite=params.overwrite,
@@ -363,6 +365,7 @@ class _Server:
             "skipped": summary.skipped,
             "failed": summary.failed,
             "folder": summary.folder,
+            "area": summary.area,
             "paths": [path for path in summary.shown if path.exists()],
         }
 

@@ -187,7 +187,6 @@ def _own_embedder(
     from owl_geo.features.backbone import backbone  # imports torch
 
     own = statistics.of_scene
-
     return backbone(
         model, _common_names(own), own, patches, len(source.index), seed=seed, device=device
     )

@@ -16,7 +16,7 @@ import numpy as np
 import rasterio
 from rasterio._path import _parse_path, _vsi_path
 
-from owl_geo.errors import SceneError, SourceError
+from owl_geo.errors import SceneError
 from owl_geo.sources.bands import Band
 from owl_geo.types import EMBEDDING, AnyArray, FloatArray
 
@@ -54,7 +54,7 @@ def values_of(pixels: FloatArray) -> FloatArray:
 def with_embedding(bands: Sequence[Band], scene: str) -> tuple[Band, ...]:
     """Say of bands that they are the dimensions of an embedding, and of int8 that it is quantized.
 
-    Values with 64 such names in floating point are taken as they are. Raises SourceError where the
+    Values with 64 such names in floating point are taken as they are. Raises SceneError where the
     pixels of an embedding can no longer be told, or where dimensions are missing.
     """
     bands = _with_tessera(bands)
@@ -108,10 +108,10 @@ def _dimension(band: Band) -> Band:
 
 
 def check_whole(chosen: Sequence[Band], offered: Sequence[Band], where: str) -> None:
-    """Raise SourceError, which begins with ``where``, for a part of an embedding's bands."""
+    """Raise SceneError, which begins with ``where``, for a part of an embedding's bands."""
     count, of = (sum(band.common == EMBEDDING for band in part) for part in (chosen, offered))
     if 0 < count < of:
-        raise SourceError(
+        raise SceneError(
             f"{where}: --bands names {count} of the {of} bands of an embedding, which are a vector "
             "only together",
             remedy="name all of them or none",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import pandas as pd
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
-from owl_geo.errors import RunError, suggestion
+from owl_geo.disk.atomic import writing_file
+from owl_geo.errors import RunError, nearest
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -99,8 +99,9 @@ def _positions(run: Run, ids: Sequence[str]) -> IntArray:
     at = index.get_indexer(pd.Index(ids, dtype=object))
     if (at < 0).any():
         name = ids[int(np.argmax(at < 0))]
-        near = suggestion(name, index[:_COMPARED])
-        raise RunError(f"{run.path} has no patch {name!r}", remedy=near)
+        near = nearest(name, index[:_COMPARED])
+        remedy = f"did you mean {near!r}?" if near else f"name one as batches do, like {index[0]}"
+        raise RunError(f"{run.path} has no patch {name!r}", remedy=remedy)
     return np.unique(at).astype(np.int64)
 
 
@@ -130,11 +131,8 @@ def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:
 
 
 def _write(path: Path, places: gpd.GeoDataFrame) -> None:
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-            made = Path(folder) / path.name
-            gpkg.create(made, places, LAYER, spatial_index=True)
-            made.replace(path)
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RunError(f"cannot write {path}: {reason}") from error
+    with writing_file(path) as partial:
+        try:
+            gpkg.create(partial, places, LAYER, spatial_index=True)
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error

@@ -122,8 +122,8 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
 
     The size is 32 for pixels of 5 to 30 m, 64 for finer ones and 16 for coarser ones. It is also 16
     where the pool would otherwise have fewer than a hundred patches. Of an embedding, it is 1 to 8.
-    Returns None where the source
-    has a patch size of its own, or nothing can be opened: whoever opens it next reports why.
+    Returns None where the source has a patch size of its own, or nothing can be opened: whoever
+    opens it next reports why.
     """
     try:
         sample = unopened_source(source).sample()

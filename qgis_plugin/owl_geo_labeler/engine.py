@@ -121,16 +121,14 @@ class Engine(QObject):
     def _read(self) -> None:
         if self._process is None:
             return
-        *lines, self._begun = (self._begun + bytes(self._process.readAllStandardOutput())).split(
-            b"\n"
-        )
+        text = self._begun + bytes(self._process.readAllStandardOutput())
+        *lines, self._begun = text.split(b"\n")
         for line in lines:
             try:
-                message = json.loads(line)
-            except ValueError:  # a program of the same name that is not owl-geo
-                self.close()
+                self._take(json.loads(line))
+            except (ValueError, TypeError, AttributeError, LookupError):
+                self.close()  # a program of the same name that is not owl-geo
                 return
-            self._take(message)
 
     def _take(self, message: Mapping[str, object]) -> None:
         if message.get("method") == "progress":

@@ -98,9 +98,7 @@ class NextBatch(QObject):
             if self._cancelled:
                 self.failed.emit(stopped())
             else:
-                self._next(
-                    ""
-                )  # nothing is lost: what was done is in the run, and is not done again
+                self._next("")  # what was done is in the run, and is not done again
 
     # --- by commands ------------------------------------------------------------------------------
 

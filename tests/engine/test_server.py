@@ -20,7 +20,7 @@ from contents import contents, differences
 from in_process import Owl
 from searches import label, make
 
-from owl_geo import Engine, Run, ingest, query
+from owl_geo import Engine, Run, ingest, predict, query
 from owl_geo.cli.engine import engine as command
 from owl_geo.engine import server
 from owl_geo.engine.messages import line_of
@@ -131,6 +131,23 @@ def test_a_search_by_requests(tmp_path: Path, client: Client, owl: Owl) -> None:
     parts = client.result("query", run=run, go_on=True, annotators=["ana", "ben"], overlap=0.5)
     assert parts["annotators"] == ["ana", "ben"]
     assert all(Path(path).is_file() for path in parts["paths"])
+
+
+def test_maps_are_those_of_the_command(begun: Run, tmp_path: Path, client: Client) -> None:
+    run, twin = (Path(shutil.copytree(begun.path, tmp_path / name)) for name in ("run", "twin"))
+    for one in (run, twin):
+        ingest(one, [labelled(one)], annotator="ana")
+    asked = client.result("predict", run=run, threshold=0.3)
+    made = predict(twin, threshold=0.3)
+    assert asked["area"]["hectares"] == made.area.hectares > 0
+    assert asked["area"]["threshold"] == 0.3
+    assert (asked["skipped"], asked["failed"]) == ([], {})
+    assert asked["done"] == list(made.done)
+    names = [Path(path).name for path in asked["paths"]]
+    assert names == [path.name for path in made.shown if path.exists()]
+    assert "areas.gpkg" in names
+    again = client.result("predict", run=run, threshold=0.3)
+    assert (again["done"], again["skipped"]) == ([], asked["done"])
 
 
 def test_places_like_others_are_those_of_the_command(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from owl_geo import errors
-from owl_geo.errors import ConfigError, OwlError
+from owl_geo.errors import ConfigError, OwlError, suggestion
 from owl_geo.settings import owl_toml
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +86,9 @@ def _is_text_of_an_error(node: ast.expr) -> bool:
         and node.func.id == "str"
         and any(isinstance(arg, ast.Name) and arg.id == "error" for arg in node.args)
     )
+
+
+def test_many_known_words_are_cut_short() -> None:
+    words = [f"w{number}" for number in range(1, 1001)]
+    assert suggestion("something else", words).endswith(", w19, w20 and 980 more")
+    assert suggestion("something else", words[:20]).endswith(", w19, w20")

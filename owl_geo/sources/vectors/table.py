@@ -157,7 +157,9 @@ def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"cannot open {path} as Parquet: {error}") from error
+        raise SourceError(
+            f"cannot open {path} as Parquet: {error}", remedy="name a table in GeoParquet"
+        ) from error
 
 
 def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tuple[str, int]:
