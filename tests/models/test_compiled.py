@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 def test_a_pool_scored_by_it_has_the_same_ranks(
     kind: str, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = SyntheticSource(200, 32, 3, signal=1.0)
+    source = SyntheticSource(80, 32, 3, signal=1.0)
     names = ("blue", "green", "red")
     spec = checkpoint.ModelSpec(kind, source.bands, ("a", "b"), 32, 0.3, common_names=names)
     model = checkpoint.build(spec, seed=1)
@@ -43,13 +43,13 @@ def test_a_pool_scored_by_it_has_the_same_ranks(
         monkeypatch.setattr(scoring, "WORTH_IT", worth_it)
         said.append(
             scoring.predict_members(
-                [model, model], source, np.arange(200), passes=passes, seed=3, device=CPU
+                [model, model], source, np.arange(80), passes=passes, seed=3, device=CPU
             )
         )
-        assert sum(calls) == (400 if worth_it == 1 else 0)
+        assert sum(calls) == (160 if worth_it == 1 else 0)
     np.testing.assert_allclose(said[1], said[0], atol=2e-5)
     ranks = [members.mean(axis=0)[:, 1].argsort() for members in said]
-    assert (ranks[0] == ranks[1]).mean() > 0.98  # neighbours in rank may be equal to six digits
+    assert (ranks[0] == ranks[1]).mean() > 0.97  # neighbours in rank may be equal to six digits
 
 
 def test_frozen_features_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
