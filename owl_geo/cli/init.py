@@ -229,20 +229,21 @@ def init(
     """Make a run: tile the scenes, compute the concepts, write owl.toml and the patch index.
 
     Prints how many patches there are, which of them each view shows, and what each concept looks
-    like. After you edit sources or
-    concepts in RUN/owl.toml, --update rebuilds the index and keeps the answers.
+    like. After you edit sources or concepts in RUN/owl.toml, --update rebuilds the index and keeps
+    the answers.
     """
-    from owl_geo.run_folder import setup as run_setup
     from owl_geo.settings import owl_toml
-    from owl_geo.verbs import init as verb
     from owl_geo.work import cluster as cluster_
 
+    # what works on patches is imported once the options are sound, so that a mistake is told early
     why = ""
     if update:
         source = click.get_current_context().get_parameter_source
         is_given = any(source(name) is not ParameterSource.DEFAULT for name in given)
         if is_given or overwrite or dry_run:
             raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
+        from owl_geo.verbs import init as verb
+
         with cluster_.opened(cluster) as workers:
             summary = verb.update(run_path, workers=workers, report=opt.progress)
     else:
@@ -250,6 +251,9 @@ def init(
         values, failed = _settings(options)
         with flags.named_in_errors(given):
             settings = owl_toml.parse(values, _origin(options))
+        from owl_geo.run_folder import setup as run_setup
+        from owl_geo.verbs import init as verb
+
         if not dry_run:  # before scenes are opened to choose a patch size
             run_setup.check_free(run_path, overwrite=overwrite)
         settings, why = _sized(settings, "patch_size" in values["source"])

@@ -82,15 +82,16 @@ def run(
 
 def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
     """Open the simulated run at ``out``, or make it; RunError if a different one is there."""
-    from owl_geo.errors import RunError
-    from owl_geo.run_folder.folder import Run
-    from owl_geo.run_folder.paths import is_run
     from owl_geo.settings.owl_toml import parse
-    from owl_geo.verbs.init import init
 
     values = opt.merge(synthetic.settings(options, options.seed), opt.loop_settings(options))
     with flags.named_in_errors(vars(options)):
         settings = parse(values | {"oracle": {}}, "the options")
+    from owl_geo.errors import RunError
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.paths import is_run
+    from owl_geo.verbs.init import init
+
     if is_run(out) and not overwrite:
         existing = Run(out)
         difference = _first_difference(existing.settings, settings)

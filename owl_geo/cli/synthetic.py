@@ -49,6 +49,6 @@ class Generator:
 
 def settings(generator: Generator, seed: int | None) -> dict[str, Any]:
     """Return the source, its concepts and their weights as tables of owl.toml."""
-    from owl_geo.sources.synthetic import UnopenedGenerator
+    from owl_geo.sources.unopened_synthetic import UnopenedGenerator
 
     return UnopenedGenerator.named("synthetic", vars(generator) | {"seed": seed}).tables

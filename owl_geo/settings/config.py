@@ -122,7 +122,7 @@ class SourceSection(Section):
 class SyntheticSettings(SourceSection):
     """The tutorial's generator."""
 
-    home = "owl_geo.sources.synthetic:UnopenedGenerator"
+    home = "owl_geo.sources.unopened_synthetic:UnopenedGenerator"
     has_truth = True
     is_on_earth = False
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from owl_geo.errors import SceneError, SourceError
+from owl_geo.errors import SourceError
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
+from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.types import (
     AnyArray,
     BoolArray,
@@ -131,23 +132,6 @@ class PoolSource(PatchSource, Protocol):
         SourceError for a scene that is missing or cannot be read.
         """
         return ()
-
-
-def failed_scene(name: str, error: SourceError) -> FailedScene:
-    """Return a scene that was left out for an error, with a reason that names it."""
-    return FailedScene(name, str(error) if isinstance(error, SceneError) else f"{name}: {error}")
-
-
-class NoSceneLeft(SourceError):
-    """Every scene was left out."""
-
-    def __init__(self, failed: Sequence[FailedScene]) -> None:
-        self.failed = tuple(failed)
-        first = failed[0].reason
-        several = len(failed) > 1
-        super().__init__(
-            f"all {len(failed)} scenes failed; the first: {first}" if several else first
-        )
 
 
 def known_bands_of(source: PatchSource) -> tuple[KnownBand, ...]:

@@ -12,8 +12,9 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.config import GeoTiffSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import PoolSource, failed_scene, positions_of
+from owl_geo.sources.base import PoolSource, positions_of
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.left_out import failed_scene
 from owl_geo.types import FloatArray, IntArray, SceneGrid, ShownScene
 
 

@@ -20,7 +20,6 @@ from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.settings.subdatasets import file_of, is_subdataset, label_of
 from owl_geo.sources.band_choice import KnownBand, select, with_stated
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
-from owl_geo.sources.base import NoSceneLeft, failed_scene
 from owl_geo.sources.embeddings import check_whole, with_embedding
 from owl_geo.sources.files import check_pixels, read_bands, share_nodata
 from owl_geo.sources.folders import (
@@ -30,6 +29,7 @@ from owl_geo.sources.folders import (
     quality_bands,
     without_quality,
 )
+from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.products import (
     CloudMask,
     Product,

@@ -15,8 +15,8 @@ from owl_geo.errors import OwlError, SourceError
 from owl_geo.ground.raster import UNREADABLE
 from owl_geo.settings.config import ViewSettings
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import NoSceneLeft
 from owl_geo.sources.files import open_raster
+from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.types import FailedScene, ShownRaster
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +14,12 @@ import pandas as pd
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.config import SyntheticSettings
 from owl_geo.sources.base import PoolSource, build_index, positions_of
-from owl_geo.sources.unopened import NamedSource, OnError, UnopenedSource
+from owl_geo.sources.unopened_synthetic import NEAR
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid
-from owl_geo.work.progress import Progress
 
 LAND_COVER = ("forest", "urban", "water", "agricultural")
 
 _URBAN = LAND_COVER.index("urban")
-_NEAR = 0.3  # distance to industry below which a target is more likely
 _BLOCK = 256  # patches between two kept generator states
 _SCENE = "synthetic"
 _PIXEL = 10.0  # metres
@@ -92,7 +89,7 @@ class SyntheticSource(PoolSource):
             distance[i] = random.rand()
             probability = 0.1
             probability += 0.3 if self._land_cover[i] == _URBAN else 0.0
-            probability += 0.4 if distance[i] < _NEAR else 0.0
+            probability += 0.4 if distance[i] < NEAR else 0.0
             self.labels[i] = int(random.rand() < probability)
 
         self.concepts = pd.DataFrame(
@@ -209,43 +206,3 @@ class SyntheticSource(PoolSource):
         inner = slice(size // 4, size - size // 4)
         glow = strength * self.labels[which] * self._visibility[which]
         images[:, :, inner, inner] += glow[:, None, None, None].astype(np.float32)
-
-
-class UnopenedGenerator(UnopenedSource[SyntheticSettings]):
-    """The generator before it draws: it is made of no file."""
-
-    options = ("n_samples", "image_size", "n_bands", "signal")
-
-    @classmethod
-    def named(cls, kind: str, options: Mapping[str, Any]) -> NamedSource:
-        """Return the source, which has the run's seed, with its concepts and their weights."""
-        (source,) = super().named(kind, options).tables.values()
-        if options["seed"] is not None:
-            source["seed"] = options["seed"]
-        return NamedSource(
-            {
-                "source": source,
-                "evaluation": {"split": "random"},  # neighbours have nothing in common here
-                "concepts": {
-                    "land_cover": {"kind": "given"},
-                    "dist_industrial": {"kind": "given"},
-                    "urban": {"kind": "equals", "of": "land_cover", "value": "urban"},
-                    "near_industrial": {"kind": "below", "of": "dist_industrial", "value": _NEAR},
-                },
-                "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
-            }
-        )
-
-    @property
-    def files(self) -> Mapping[str, Sequence[str]]:
-        """None."""
-        return {}
-
-    def open(
-        self,
-        index: pd.DataFrame | None = None,
-        progress: Progress | None = None,
-        on_error: OnError = "fail",
-    ) -> SyntheticSource:
-        """Draw the patches."""
-        return SyntheticSource.from_settings(self.settings)

@@ -17,9 +17,10 @@ from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
-from owl_geo.sources.base import NoSceneLeft, PoolSource, positions_of, read_at
+from owl_geo.sources.base import PoolSource, positions_of, read_at
 from owl_geo.sources.chunked import ChunkedScene, Pixels
 from owl_geo.sources.cutting import cut
+from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scan import Scan, SceneSummary, scan
 from owl_geo.sources.unopened import TiledSettings

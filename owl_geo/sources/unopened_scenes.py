@@ -51,7 +51,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
     @classmethod
     def named(cls, kind: str, options: Mapping[str, Any]) -> NamedSource:
         """Find the scenes that the options name; see ``scene_words.find_scenes``."""
-        from owl_geo.sources.base import NoSceneLeft
+        from owl_geo.sources.left_out import NoSceneLeft
         from owl_geo.sources.scene_words import find_scenes
 
         own = ("bands", "common", "patch_size", "stride", "min_valid", "mask_bad", "aoi")

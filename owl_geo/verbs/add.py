@@ -19,7 +19,8 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
-from owl_geo.sources.base import NoSceneLeft, PoolSource, windows_of
+from owl_geo.sources.base import PoolSource, windows_of
+from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.unopened import Addition, OnError
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary, with_views

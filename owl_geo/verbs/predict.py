@@ -23,7 +23,8 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
-from owl_geo.sources.base import PoolSource, failed_scene
+from owl_geo.sources.base import PoolSource
+from owl_geo.sources.left_out import failed_scene
 from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one

@@ -375,11 +375,24 @@ main(sys.argv[1:])
 """
 
 
-def loaded_by(*command: object) -> set[str]:
+def loaded_by(*command: object, exit_code: int = 0) -> set[str]:
     """Return the packages that a command has imported when its process ends."""
     words = [sys.executable, "-c", LIST_MODULES_AT_EXIT, *map(str, command)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == exit_code, done.stderr
     return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+def test_a_mistake_in_the_options_is_told_before_pandas_is_loaded(tmp_path) -> None:
+    """It takes longer to load than the command line takes to check."""
+    for command, exit_code in (
+        (("init", tmp_path / "r", "--scene", "s.tif", "--patch-size", 0), 1),
+        (("init", tmp_path / "r", "--source", "synthetic", "--scene", "s.tif"), 2),
+        (("init", tmp_path / "r", "--update", "--patch-size", 8), 2),
+        (("run", "--source", "synthetic", "--n-samples", 0), 1),
+    ):
+        loaded = loaded_by(*command, exit_code=exit_code)
+        assert not loaded & {"pandas", "geopandas", "shapely", "sklearn"}, command
 
 
 def test_commands_on_a_batch_that_waits_load_nothing_that_learns(tmp_path) -> None:
