@@ -8,22 +8,21 @@ from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
 
 from .batch import Batch, in_project, open_batch, patch_of, source_of
 from .batch_writer import Row, Write
 from .beside import Beside
+from .controls import Controls
 from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
 from .frames import Frames
 from .imagery import Imagery
-from .keys import LabelKeys
 from .lingering import Lingering, rescue
 from .map import PatchMap
 from .messages import Messages
-from .panels import N_KEYS
 from .rescue import rescue_path, save_answers
 from .run_folder import RunFolder
 from .session import Answer, Patch, Session
@@ -89,9 +88,7 @@ class Labelling(QObject):
         dock.show_brightness(bright)
         dock.offer_views(self.views.names)
         self._show_view()
-        self._keys = LabelKeys([canvas, dock], self)
-        self._bind_keys()
-        self._connect_dock()
+        self._controls = Controls(self, dock, [canvas, dock])
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         QApplication.instance().focusChanged.connect(self._on_focus)
         self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
@@ -218,6 +215,14 @@ class Labelling(QObject):
         self._imagery.set_brightness(self._dock.brightness)
         self.views.set_brightness(self._dock.brightness)
 
+    def widen(self, step: int) -> None:
+        """Show more of the surroundings by a step or, below 0, less."""
+        self.set_context(self._surroundings.place + step)
+
+    def brighten(self, step: int) -> None:
+        """Show scenes and views brighter by a step or, below 0, darker."""
+        self.set_brightness(self._dock.brightness + step)
+
     def hide_frames(self, on: bool) -> None:
         """Show the imagery without anything over it, or everything again."""
         if on:
@@ -288,8 +293,7 @@ class Labelling(QObject):
         QApplication.instance().focusChanged.disconnect(self._on_focus)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
         self.take_comment()
-        self._disconnect_dock()
-        self._keys.remove()
+        self._controls.remove()
         self.views.back()
         self.frames.show()
         self.map.close()
@@ -667,8 +671,6 @@ class Labelling(QObject):
     def _forget_typed(self) -> None:
         self._typed = False
 
-    # --- wiring -----------------------------------------------------------------------------------
-
     def _title(self) -> str:
         batch = self.batch
         if batch.annotator:
@@ -676,91 +678,6 @@ class Labelling(QObject):
             return text.format(batch=batch.batch_id, round=batch.round, name=batch.annotator)
         text = self.tr("Batch {batch}, round {round}")
         return text.format(batch=batch.batch_id, round=batch.round)
-
-    def _bind_keys(self) -> None:
-        key = Qt.Key
-        for place, label in enumerate(self.batch.classes[:N_KEYS]):
-            digit = getattr(key, f"Key_{place + 1}")
-            self._keys.bind(digit, lambda label=label: self.answer(label))
-        self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
-        self._keys.bind(key.Key_S, lambda: self.answer("skip"))
-        self._keys.bind(key.Key_F, self.switch_colours)
-        self._keys.bind(key.Key_C, self.write_comment)
-        self._keys.bind(key.Key_O, self.map.overview)
-        self._keys.bind(key.Key_P, self._dock.predictions_wanted.emit)
-        self._keys.bind(key.Key_H, self.frames.hide, released=self.frames.show)
-        for enter in (key.Key_Return, key.Key_Enter):
-            self._keys.bind(enter, self.go_on)
-        self._bind_steps()
-        self._keys.bind(key.Key_N, self.go_to_nearest)
-        if self.views.names:
-            self._keys.bind(key.Key_V, self.views.press, released=self.views.release)
-        for arrow, step in (
-            (key.Key_Left, -1),
-            (key.Key_Right, 1),
-            (key.Key_Up, -1),
-            (key.Key_Down, 1),
-        ):
-            self._keys.bind(arrow, lambda step=step: self.move(step), repeats=True)
-            self._keys.bind(arrow, lambda step=step: self.move_to_unanswered(step), ctrl=True)
-        self._keys.bind(key.Key_Z, self.undo, ctrl=True, repeats=True)
-        self._keys.bind(key.Key_Z, self.redo, ctrl=True, shift=True, repeats=True)
-
-    def _bind_steps(self) -> None:
-        """Bind what goes step by step; on many keyboards, + is on Shift, and its key is =."""
-        key, steps = Qt.Key, self._surroundings
-        for sign, step in (
-            (key.Key_Plus, -1),
-            (key.Key_Equal, -1),
-            (key.Key_Minus, 1),
-            (key.Key_Underscore, 1),
-        ):
-            for shift in (False, True):
-                self._keys.bind(
-                    sign,
-                    lambda step=step: self.set_context(steps.place + step),
-                    shift=shift,
-                    repeats=True,
-                )
-        for letter, step in ((key.Key_B, 1), (key.Key_D, -1)):
-            self._keys.bind(
-                letter,
-                lambda step=step: self.set_brightness(self._dock.brightness + step),
-                repeats=True,
-            )
-
-    def _wires(self) -> list[tuple[object, Callable[..., object]]]:
-        dock = self._dock
-        return [
-            (dock.answered, self.answer),
-            (dock.moved, self.move),
-            (dock.moved_to_unanswered, self.move_to_unanswered),
-            (dock.undone, self.undo),
-            (dock.redone, self.redo),
-            (dock.wanted, self.go_to),
-            (dock.commented, self.take_comment),
-            (dock.context_changed, self.set_context),
-            (dock.brightness_changed, self.set_brightness),
-            (dock.overview_wanted, self.map.overview),
-            (dock.frames_hidden, self.hide_frames),
-            (dock.advance_changed, self.set_auto_advance),
-            (dock.colours_changed, self.set_false_colours),
-            (dock.view_wanted, self.views.next),
-            (dock.left_text, self.leave_text),
-            (dock.visibilityChanged, self._on_visibility),
-        ]
-
-    def _connect_dock(self) -> None:
-        for signal, slot in self._wires():
-            signal.connect(slot)
-
-    def _disconnect_dock(self) -> None:
-        for signal, slot in self._wires():
-            signal.disconnect(slot)
-
-    def _on_visibility(self, _visible: bool) -> None:
-        # a dock behind another tab is not visible, but the analyst is still labelling
-        self._keys.is_on = not self._dock.isHidden()
 
 
 def _panel_of(widget: QWidget) -> str:
