@@ -34,6 +34,10 @@ class Controls(QObject):
         for signal, slot in self._wires:
             signal.connect(slot)
 
+    def watch(self, widget: QWidget) -> None:
+        """Let the keys work over a further widget."""
+        self._keys.watch(widget)
+
     def remove(self) -> None:
         """Let go of keys and panel."""
         for signal, slot in self._wires:
@@ -74,7 +78,9 @@ class Controls(QObject):
         bind(key.Key_F, labelling.switch_colours)
         bind(key.Key_O, labelling.map.overview)
         bind(key.Key_P, self._dock.predictions_wanted.emit)
-        bind(key.Key_H, labelling.frames.hide, released=labelling.frames.show)
+        bind(key.Key_R, self._dock.review_wanted.emit)
+        hide = labelling.hide_frames
+        bind(key.Key_H, lambda: hide(True), released=lambda: hide(False))
         if labelling.views.names:
             bind(key.Key_V, labelling.views.press, released=labelling.views.release)
 

@@ -41,6 +41,9 @@ class Labelling(QObject):
 
     ended = pyqtSignal()  # the batch's layer left the project
     reopened = pyqtSignal(object)  # Path: the file was replaced, and the new one is wanted
+    updated = pyqtSignal()  # another patch is shown, or an answer has changed
+    looks_changed = pyqtSignal()  # colours, brightness or surroundings, of every patch
+    frames_switched = pyqtSignal(bool)  # whether they are visible
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class Labelling(QObject):
         self._lingering = lingering
         self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
+        self.home: QWidget | None = None  # what gets the keyboard, if not the map
+        self._ours: list[QWidget] = [canvas, dock]  # where keys label
         self._messages, self._settings = messages, settings
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
@@ -83,12 +88,15 @@ class Labelling(QObject):
         self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
         self.views.changed.connect(self._show_view)
         self._typed = False  # whether the key that is being handled was typed into a text field
-        dock.begin(self._title(), batch.classes, self.session.n_asked, settings.auto_advance)
+        advance = settings.auto_advance
+        dock.begin(
+            self._title(), batch.classes, self.session.n_asked, advance, may_leave=batch.is_review
+        )
         dock.show_context(self._surroundings.steps, self._surroundings.place)
         dock.show_brightness(bright)
         dock.offer_views(self.views.names)
         self._show_view()
-        self._controls = Controls(self, dock, [canvas, dock])
+        self._controls = Controls(self, dock, self._ours)
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         QApplication.instance().focusChanged.connect(self._on_focus)
         self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
@@ -207,6 +215,7 @@ class Labelling(QObject):
             self._settings.across = self._surroundings.across
             self._dock.show_context(self._surroundings.steps, place)
             self.map.set_context(self._surroundings.times)
+            self.looks_changed.emit()
 
     def set_brightness(self, steps: int) -> None:
         """Show scenes and views brighter or, below 0, darker, until QGIS ends."""
@@ -214,6 +223,7 @@ class Labelling(QObject):
         self._settings.brightness = self._dock.brightness
         self._imagery.set_brightness(self._dock.brightness)
         self.views.set_brightness(self._dock.brightness)
+        self.looks_changed.emit()
 
     def widen(self, step: int) -> None:
         """Show more of the surroundings by a step or, below 0, less."""
@@ -229,6 +239,7 @@ class Labelling(QObject):
             self.frames.hide()
         else:
             self.frames.show()
+        self.frames_switched.emit(not on)
 
     def write_comment(self) -> None:
         """Let keys write the comment, until Return."""
@@ -263,10 +274,16 @@ class Labelling(QObject):
         """Show the scenes in false or natural colours, from now on."""
         self._settings.false_colours = on
         self._imagery.set_false_colours(on)
+        self.looks_changed.emit()
 
     def take_keyboard(self) -> None:
-        """Give the keyboard to the map, where every key works."""
-        self._canvas.setFocus()
+        """Give the keyboard to the map, or to what has taken its place."""
+        (self.home or self._canvas).setFocus()
+
+    def watch(self, widget: QWidget) -> None:
+        """Let keys label over a further widget, too."""
+        self._ours.append(widget)
+        self._controls.watch(widget)
 
     def leave_text(self) -> None:
         """Take the keyboard from a text field, in which Return was typed."""
@@ -278,6 +295,11 @@ class Labelling(QObject):
         """Save what waits; return whether everything is stored."""
         self.take_comment()
         return all(store.flush() for store in self._stores())
+
+    @property
+    def imagery(self) -> Imagery:
+        """The scenes of the batch."""
+        return self._imagery
 
     @property
     def changed_batches(self) -> list[Path]:
@@ -407,6 +429,7 @@ class Labelling(QObject):
         self._dock.show_session(self.session, lines, is_saved)
         if move:
             self._dock.set_note("")
+        self.updated.emit()
 
     def _show_view(self) -> None:
         """Say on the panel and on the map which view is shown."""
@@ -534,8 +557,7 @@ class Labelling(QObject):
         """Notice that keys go elsewhere; windows of their own, such as dialogs, do not count."""
         if now is None or now.window() is not self._canvas.window():
             return
-        ours = (self._canvas, self._dock)
-        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in ours)
+        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in self._ours)
         self._keys_elsewhere = "" if is_ours else _panel_of(now) or self.tr("QGIS")
         self._say_where()
 

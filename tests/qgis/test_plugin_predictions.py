@@ -19,6 +19,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QLabel
 from test_plugin_core import first_round, owl_geo, process, run, tree, with_program
 
 from owl_geo_labeler import schema
@@ -206,3 +208,38 @@ def test_predict_leaves_out_a_scene_or_stops(with_program, predicted_run, folder
     assert made["PATCHES"] == str(run / "predictions" / "patches.gpkg")
     maps = run / "predictions" / "probability"
     assert (maps / "west.tif").exists() and not (maps / "east.tif").exists()
+
+
+# --- the review ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def review(plugin, folder, tmp_path):
+    """An open review of 24 patches; returns its path."""
+    path = Path(shutil.copy(folder / "shown" / "review.gpkg", tmp_path))
+    plugin.open(path)
+    QTest.qWait(50)
+    return path
+
+
+def shown_rank(plugin):
+    return plugin.labelling.session.patch.rank
+
+
+def says(plugin, name):
+    return plugin.review_dock.findChild(QLabel, name).text()
+
+
+def test_a_review_is_accepted_and_rejected_by_keys(review, plugin, press, rows, iface):
+    gallery = plugin.review_dock.gallery
+    assert plugin.review_dock.isVisible() and iface.window.focusWidget() is gallery
+    press("A", "X", "2", "U")
+    assert [row[1] for row in rows(review)[:5]] == ["present", "absent", "other", "unsure", None]
+    assert {row[2] for row in rows(review)[:4]} == {"Ada"}
+    assert gallery.row == 4 and shown_rank(plugin) == 5
+    assert says(plugin, "answers") == "1 accepted, 2 rejected, 12 open above the threshold"
+    press("ctrl+Z")
+    assert rows(review)[3][1] is None and gallery.row == 3
+    assert iface.window.focusWidget() is gallery
+    press("Right", "A")
+    assert [row[1] for row in rows(review)[3:5]] == [None, "present"]
