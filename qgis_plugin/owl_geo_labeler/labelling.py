@@ -377,7 +377,7 @@ class Labelling(QObject):
         for fid, answer in given.items():
             index = self.session.index_of(fid)
             if index is not None and isinstance(self.store, FileStore):
-                self.session.patches[index].answer = answer
+                self.session.correct(fid, answer)
                 self.store.known(self.session.patches[index])
         for write in writes:
             index = self.session.index_of(write.fid)
@@ -385,7 +385,7 @@ class Labelling(QObject):
                 index = self._add_row(write)
             if index is not None and isinstance(self.store, FileStore):
                 patch = self.session.patches[index]
-                patch.answer = write.answer
+                self.session.correct(patch.fid, write.answer)
                 self.store.put(replace(write, fid=patch.fid))
         if self.session.patch.answer.label is not None:
             self.session.move_to_unanswered(1)

@@ -118,7 +118,7 @@ class Review(QObject):
     def _on_threshold(self, threshold: float) -> None:
         self._gallery.set_threshold(threshold)
         n = self._n_above()
-        self._dock.show_above(n, self._hectares[n])
+        self._dock.show_above(n, len(self._model.patches), self._hectares[n])
         self._show_answers()
         if self.sender() is self._dock and n:
             self._gallery.show_row(n - 1)

@@ -65,11 +65,12 @@ class ReviewDock(QDockWidget):
         """Move the slider, which says so if that changes anything."""
         self._slider.setValue(round(threshold * _STEPS))
 
-    def show_above(self, n: int, hectares: float) -> None:
-        """Say how much reaches the threshold."""
-        text = self.tr("{threshold} or more: {n} patches, {hectares} ha")
+    def show_above(self, n: int, of: int, hectares: float) -> None:
+        """Say how many of all patches reach the threshold, and how much ground they are."""
+        text = self.tr("{threshold} or more: {n} of {total} patches, {hectares} ha")
+        said = in_words(hectares)
         self._above.setText(
-            text.format(threshold=number(self.threshold), n=n, hectares=in_words(hectares))
+            text.format(threshold=number(self.threshold), n=n, total=of, hectares=said)
         )
 
     def show_answers(self, accepted: int, rejected: int, left: int, can_undo: bool) -> None:

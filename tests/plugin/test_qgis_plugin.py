@@ -126,7 +126,6 @@ def write_shown(folder: Path) -> None:
             scenes=scenes,
         )
 
-
     write_review(folder / "review.gpkg", stretch)
 
 

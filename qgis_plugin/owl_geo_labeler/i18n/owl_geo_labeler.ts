@@ -177,6 +177,14 @@
         <source>Show the maps that owl-geo predict made, or hide them (P)</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Accept or reject what the model finds, the most probable first (R)</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -484,10 +492,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>owl-geo query returned no batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>the batch is not in its run folder, so the scene {name} cannot be found; add it to the project yourself</source>
         <translation type="unfinished" />
     </message>
@@ -679,6 +683,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>the scenes of {path} cannot be read; was the file changed?</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Learning and looking for targets</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>owl-geo {command} returned no batch</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -769,6 +781,18 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Label with clicks and keys</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Review what the model finds</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the newest batch has no answers yet; its patches return to the pool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave it and review</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>ProgressPanel</name>
     <message>
@@ -813,6 +837,46 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{path} can be written again; all answers are saved</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Gallery</name>
+    <message>
+        <source>no image</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>ReviewDock</name>
+    <message>
+        <source>owl-geo review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Accept (A)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Answer {name}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Reject (X)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{threshold} or more: {n} of {total} patches, {hectares} ha</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{accepted} accepted, {rejected} rejected, {left} open above the threshold</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>The probability from which a patch counts (comma lower, full stop higher); owl-geo predict takes it as --threshold</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Threshold</source>
         <translation type="unfinished" />
     </message>
 </context>
