@@ -150,6 +150,12 @@ def in_project(source: str) -> QgsVectorLayer | None:
     return None
 
 
+def titles_of(layer: QgsVectorLayer) -> dict[str, str]:
+    """Return what a batch's style calls the columns, where it has a name for them."""
+    titles = {field.name(): field.alias() for field in layer.fields()}
+    return {name: title for name, title in titles.items() if title}
+
+
 def file_of(batch: Batch, run: Path | None) -> Path | None:
     """Return the file that says what to show; a team has it in the run folder."""
     if batch.path is not None or run is None:

@@ -11,7 +11,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
 
-from .batch import Batch, in_project, open_batch, patch_of, source_of
+from .batch import Batch, in_project, open_batch, patch_of, source_of, titles_of
 from .batch_writer import Row, Write
 from .beside import Beside
 from .controls import Controls
@@ -424,7 +424,8 @@ class Labelling(QObject):
             self.map.show(patch.fid)
             why_not = self._imagery.why_not_false(patch)
             self._dock.show_colours(why_not, self._settings.false_colours)
-        lines = why_lines(patch, self.session.n_asked, self.batch.positive, self._distances)
+        batch, n = self.batch, self.session.n_asked
+        lines = why_lines(patch, n, batch.positive, self._distances, titles_of(batch.layer))
         is_saved = all(store.n_waiting == 0 for store in self._stores())
         self._dock.show_session(self.session, lines, is_saved)
         if move:

@@ -322,12 +322,6 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Cuts scenes into patches, computes the concepts and makes a run folder.
-
-Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Scenes</source>
         <translation type="unfinished" />
     </message>
@@ -689,6 +683,20 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>owl-geo {command} returned no batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Cuts scenes into patches, computes the concepts and makes a run folder.
+
+Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for. If you know some targets, give their points, lines or polygons as examples: the first batch is then mostly what is like them.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Examples: targets that you know</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{layer} is not a vector layer</source>
         <translation type="unfinished" />
     </message>
 </context><context>
