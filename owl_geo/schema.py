@@ -88,6 +88,9 @@ NOTICED = "noticed"
 # An answer that another annotator replaced, or gave before, counts all the same. It is a further
 # row of its patch, with neither a rank nor a geometry.
 
+# What the id of a batch ends in that reviews predictions: the most probable patches come first.
+REVIEW = "-review"
+
 # Further rasters of the patches' ground, such as an earlier date, to show in the scene's place: a
 # table of the batch without geometry, which is not there where a run has none. A row is one raster
 # of a view; a view may have several. The path is what GDAL opens, one per line where each band is a

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from owl_geo.search import Search
     from owl_geo.verbs.like import Alike
     from owl_geo.verbs.predict import Summary
+    from owl_geo.verbs.review import Review
 
 
 class Engine:
@@ -123,6 +124,29 @@ class Engine:
         )
         self.prepare()
         return entry
+
+    def review(
+        self,
+        *,
+        threshold: float | None = None,
+        size: int | None = None,
+        go_on: bool = False,
+        report: Reporter = silent,
+    ) -> Review:
+        """Write a batch of what the model takes for targets; see ``owl_geo.review``."""
+        from owl_geo.verbs.review import review as review_run
+
+        self._take_in()
+        done = review_run(
+            self.run,
+            threshold=threshold,
+            size=size,
+            device=self._device,
+            report=report,
+            go_on=go_on,
+        )
+        self.prepare()
+        return done
 
     def predict(
         self,

@@ -24,6 +24,7 @@ from owl_geo.engine.engine import Engine
 from owl_geo.engine.messages import BadCall, Call, RpcError, notification
 from owl_geo.errors import BusyError, OwlError, suggestion, system_error
 from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
 from owl_geo.work.progress import Progress
 
@@ -105,6 +106,12 @@ class _Query(_OfRun):
     overlap: float | None = Field(None, ge=0, le=1)
 
 
+class _Review(_OfRun):
+    threshold: float | None = Field(None, gt=0, le=1)
+    size: int | None = Field(None, ge=1)
+    go_on: bool = False
+
+
 class _Predict(_OfRun):
     out: _Path | None = None
     top: int | None = Field(None, ge=1)
@@ -146,6 +153,7 @@ class _Server:
             "query": (_Query, self._query),
             "next": (_Ingest, self._next),
             "status": (_OfRun, self._status),
+            "review": (_Review, self._review),
             "predict": (_Predict, self._predict),
             "like": (_Like, self._like),
             "shutdown": (_None, lambda _params: None),
@@ -327,22 +335,23 @@ class _Server:
             go_on=params.go_on,
             report=self._report,
         )
-        waiting = run.waits(entry)
-        files = {name: path for name, path in run.batch_paths(entry).items() if path in waiting}
-        return {
-            "number": entry.number,
-            "batch_id": entry.batch_id,
-            "paths": list(files.values()),
-            "annotators": list(files),  # None: for everybody
-            "patches": len(entry.patch_ids),
-            "askable": entry.metrics.n_pool,
-            "is_new": entry.number >= before,
-        }
+        return {**_asked(run, entry), "is_new": entry.number >= before}
 
     def _next(self, params: _Ingest) -> dict[str, Any]:
         taken_in = self._ingest(params)
         self._check()
         return {**taken_in, **self._query(_Query(run=params.run))}
+
+    def _review(self, params: _Review) -> dict[str, Any]:
+        engine = self._of(params)
+        done = engine.review(
+            threshold=params.threshold,
+            size=params.size,
+            go_on=params.go_on,
+            report=self._report,
+        )
+        is_new = done.taken is not None
+        return {**_asked(engine.run, done.round), "is_new": is_new, "taken": done.taken}
 
     def _status(self, params: _OfRun) -> dict[str, Any]:
         engine = self._of(params)
@@ -431,6 +440,20 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._tell_(record.levelname.lower(), record.getMessage())
+
+
+def _asked(run: Run, entry: Round) -> dict[str, Any]:
+    """Return what to say of a batch that was asked for."""
+    waiting = run.waits(entry)
+    files = {name: path for name, path in run.batch_paths(entry).items() if path in waiting}
+    return {
+        "number": entry.number,
+        "batch_id": entry.batch_id,
+        "paths": list(files.values()),
+        "annotators": list(files),  # None: for everybody
+        "patches": len(entry.patch_ids),
+        "askable": entry.metrics.n_pool,
+    }
 
 
 def _was_cancelled() -> RpcError:

@@ -15,6 +15,7 @@ from pyproj.exceptions import CRSError
 
 from owl_geo.ground.projections import crs_of
 from owl_geo.measures.metrics import RoundMetrics
+from owl_geo.schema import REVIEW
 from owl_geo.sources.file_states import FileRecord
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.types import BandOrigin, BandStatistics, SceneGrid
@@ -28,17 +29,14 @@ DAMAGE = (
 )
 
 
-_REVIEW = "-review"  # what the id of a batch ends in that reviews predictions
-
-
 def batch_name(run_id: str, number: int, *, review: bool = False) -> str:
     """Return the id of a round's batch, which also marks the answers to a review for ever."""
-    return f"{run_id}-{number:03d}{_REVIEW if review else ''}"
+    return f"{run_id}-{number:03d}{REVIEW if review else ''}"
 
 
 def is_review(batch_id: str) -> bool:
     """Return whether a batch, of this run or another, was a review of predictions."""
-    return batch_id.endswith(_REVIEW)
+    return batch_id.endswith(REVIEW)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QProcess
 
@@ -33,6 +34,7 @@ translate = QCoreApplication.translate
 
 _POLL_MS = 200
 _FOLDER = QgsProcessingParameterFile.Behavior.Folder
+_AS_IT_IS = ["gpkg", "shp", "geojson", "fgb"]  # layers of other formats are exported first
 _SOME_FAILED = 3  # exit code of owl-geo predict: finished, some scenes left out
 
 
@@ -96,7 +98,8 @@ class CreateRun(_Command):
             "Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, "
             "or single-band files. Name bands by number, description or common name, separated "
             "by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is "
-            "the one you are searching for.",
+            "the one you are searching for. If you know some targets, give their points, lines or "
+            "polygons as examples: the first batch is then mostly what is like them.",
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -141,6 +144,14 @@ class CreateRun(_Command):
                 )
             )
         self.addParameter(File("OSM", translate("OwlGeo", "OSM extract"), optional=True))
+        self.addParameter(
+            QgsProcessingParameterVectorLayer(
+                "EXAMPLES",
+                translate("OwlGeo", "Examples: targets that you know"),
+                [QgsProcessing.SourceType.TypeVectorAnyGeometry],
+                optional=True,
+            )
+        )
         # not a destination: its default is a temporary folder, which QGIS deletes with the answers
         self.addParameter(File("RUN", translate("OwlGeo", "New run folder"), behavior=_FOLDER))
         self.addOutput(QgsProcessingOutputFolder("RUN", translate("OwlGeo", "Run folder")))
@@ -170,8 +181,27 @@ class CreateRun(_Command):
             if self._text(name, parameters, context):
                 number = self.parameterAsInt(parameters, name, context)
                 arguments += [f"--{name.lower().replace('_', '-')}", str(number)]
+        arguments += self._examples(parameters, context, feedback)
         self._run(arguments, feedback)
         return {"RUN": run}
+
+    def _examples(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> list[str]:
+        """Return the option with the layer of known targets, with its filter applied, or none."""
+        if parameters.get("EXAMPLES") in (None, ""):
+            return []
+        layer = self.parameterAsVectorLayer(parameters, "EXAMPLES", context)
+        if layer is None:
+            message = translate("OwlGeo", "{layer} is not a vector layer")
+            raise QgsProcessingException(message.format(layer=parameters["EXAMPLES"]))
+        path, name = self.parameterAsCompatibleSourceLayerPathAndLayerName(
+            parameters, "EXAMPLES", context, _AS_IT_IS, "gpkg", feedback
+        )
+        return ["--examples", f"{path}|layername={name}" if name else path]
 
 
 def _add_run(algorithm: QgsProcessingAlgorithm) -> None:

@@ -53,6 +53,11 @@ class Batch:
         """The file; None for a layer of a team's database."""
         return self.place if isinstance(self.place, Path) else None
 
+    @property
+    def is_review(self) -> bool:
+        """Whether it holds what the model takes for targets, to accept or reject."""
+        return self.batch_id.endswith(schema.REVIEW)
+
 
 def open_batch(path: Path) -> Batch:
     """Open a batch for labelling. Raises Problem, with one line, if that fails.
@@ -145,6 +150,12 @@ def in_project(source: str) -> QgsVectorLayer | None:
     return None
 
 
+def titles_of(layer: QgsVectorLayer) -> dict[str, str]:
+    """Return what a batch's style calls the columns, where it has a name for them."""
+    titles = {field.name(): field.alias() for field in layer.fields()}
+    return {name: title for name, title in titles.items() if title}
+
+
 def file_of(batch: Batch, run: Path | None) -> Path | None:
     """Return the file that says what to show; a team has it in the run folder."""
     if batch.path is not None or run is None:
@@ -156,6 +167,21 @@ def count_unanswered(path: Path) -> int:
     """Return how many patches of a batch have no answer; 0 if the file is not a batch."""
     layer = QgsVectorLayer(f"{source_of(path)}|subset={_OPEN}", "unanswered", "ogr")
     return layer.featureCount() if layer.isValid() else 0
+
+
+def is_untouched(path: Path) -> bool:
+    """Whether a batch has no answer yet; False if the file is not a batch."""
+    n = QgsVectorLayer(source_of(path), "patches", "ogr").featureCount()
+    return 0 < n == count_unanswered(path)
+
+
+def is_review(path: Path) -> bool:
+    """Whether a file is a batch of what the model takes for targets."""
+    try:
+        _check_file(path)
+        return str(_info(path)["batch_id"]).endswith(schema.REVIEW)
+    except Problem:
+        return False
 
 
 def annotator_of(path: Path) -> str | None:

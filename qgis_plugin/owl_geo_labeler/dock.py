@@ -51,6 +51,7 @@ class LabelDock(QDockWidget):
     overview_wanted = pyqtSignal()
     frames_hidden = pyqtSignal(bool)
     predictions_wanted = pyqtSignal()  # shown, or hidden if they are
+    review_wanted = pyqtSignal()  # of what the model finds; hidden if it is shown
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -62,7 +63,7 @@ class LabelDock(QDockWidget):
         self.setWindowTitle(self.tr("owl-geo labelling"))
         self.setObjectName("OwlGeoLabelDock")
         self._shown_id = ""
-        self._is_labelling = False
+        self._is_labelling = self._may_leave = False
         self._next_texts = ["", ""]
         self._area = QScrollArea(self)
         self._pages = QStackedWidget(self)
@@ -86,8 +87,14 @@ class LabelDock(QDockWidget):
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(self, title: str, classes: Sequence[str], n: int, advance: bool) -> None:
-        """Show a newly opened batch of ``n`` patches."""
+    def begin(
+        self, title: str, classes: Sequence[str], n: int, advance: bool, may_leave: bool = False
+    ) -> None:
+        """Show a newly opened batch of ``n`` patches.
+
+        ``may_leave`` is whether the next batch may be asked for without any answer.
+        """
+        self._may_leave = may_leave
         self._is_labelling = True
         self._title.setText(title)
         self.buttons.set_classes(classes, n)
@@ -215,7 +222,7 @@ class LabelDock(QDockWidget):
             short = self.tr("Next batch, without {n}").format(n=session.n_left)
         self._next_texts = [text, short]
         self._fit_next()
-        self.next_button.setEnabled(session.n_answered > 0)
+        self.next_button.setEnabled(session.n_answered > 0 or self._may_leave)
         self.next_button.setDefault(session.is_done)
 
     def _fit_next(self) -> None:
@@ -428,6 +435,12 @@ class LabelDock(QDockWidget):
             self.tr("Show the maps that owl-geo predict made, or hide them (P)"),
         )
         predictions.clicked.connect(self.predictions_wanted)
+        review = tool(
+            "review",
+            self.tr("Review"),
+            self.tr("Accept or reject what the model finds, the most probable first (R)"),
+        )
+        review.clicked.connect(lambda: self.review_wanted.emit())
         return grid
 
     def _shown_row(self, page: QWidget) -> QWidget:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import QgsProject, QgsRasterLayer
@@ -47,6 +48,7 @@ class Imagery:
         self._known = self._read()
         self._seen: dict[str, str] = {}  # ids of the layers of scenes, "" if there is none
         self._others: list[str] = []  # layers of these scenes that the user has added, by id
+        self._aside: dict[str, QgsRasterLayer | None] = {}  # of scenes that are not on the map
         self._hidden: list[str] = []  # layers that ``hide`` has hidden, by id
 
     def distances(self) -> list[str]:
@@ -67,6 +69,17 @@ class Imagery:
             self._seen[patch.scene] = self._load(patch.scene)
         except Problem as problem:
             self._messages.warn(str(problem))
+
+    def layer_of(self, patch: Patch) -> QgsRasterLayer | None:
+        """Return a layer of the patch's scene, which need not be on the map; None if none opens."""
+        layer = QgsProject.instance().mapLayer(self._seen.get(patch.scene, ""))
+        if isinstance(layer, QgsRasterLayer):
+            return layer
+        if patch.scene not in self._aside:
+            self._aside[patch.scene] = None
+            with suppress(Problem):  # whoever shows the patch on the map is told
+                self._aside[patch.scene] = self._off_the_map(patch.scene)
+        return self._aside[patch.scene]
 
     def why_not_false(self, patch: Patch) -> str:
         """Return why the patch's scene cannot be shown in false colours; empty if it can."""
@@ -101,6 +114,9 @@ class Imagery:
             layer = QgsProject.instance().mapLayer(layer_id)
             if isinstance(layer, QgsRasterLayer):
                 self._draw(layer)
+        for layer in self._aside.values():
+            if layer is not None:
+                self._draw(layer)
 
     def _draw(self, layer: QgsRasterLayer) -> None:
         redraw(layer, FALSE if self._false else PLAIN, self._brightness)
@@ -133,6 +149,15 @@ class Imagery:
             ours = self._add(known, entry, mark, ours)
         self._draw(ours)
         return str(ours.id())
+
+    def _off_the_map(self, name: str) -> QgsRasterLayer | None:
+        known, entry = self._known.get(name), self._entry(name)
+        has_none = self._run is not None and not self._run.has_imagery()
+        if has_none or (known is None and entry is None):
+            return None
+        layer = self._loaded(known, entry).layer
+        self._draw(layer)
+        return layer
 
     def _entry(self, name: str) -> SceneEntry | None:
         entry = self._run.scene(name) if self._run is not None else None

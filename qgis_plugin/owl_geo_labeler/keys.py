@@ -36,9 +36,14 @@ class LabelKeys(QObject):
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
         self._wait.timeout.connect(self._end_late)
-        self._widgets = list(widgets)
-        for widget in self._widgets:
-            widget.installEventFilter(self)
+        self._widgets: list[QWidget] = []
+        for widget in widgets:
+            self.watch(widget)
+
+    def watch(self, widget: QWidget) -> None:
+        """Catch keys on a further widget."""
+        self._widgets.append(widget)
+        widget.installEventFilter(self)
 
     def bind(
         self,

@@ -8,22 +8,21 @@ from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
 
-from .batch import Batch, in_project, open_batch, patch_of, source_of
+from .batch import Batch, in_project, open_batch, patch_of, source_of, titles_of
 from .batch_writer import Row, Write
 from .beside import Beside
+from .controls import Controls
 from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
 from .frames import Frames
 from .imagery import Imagery
-from .keys import LabelKeys
 from .lingering import Lingering, rescue
 from .map import PatchMap
 from .messages import Messages
-from .panels import N_KEYS
 from .rescue import rescue_path, save_answers
 from .run_folder import RunFolder
 from .session import Answer, Patch, Session
@@ -42,6 +41,9 @@ class Labelling(QObject):
 
     ended = pyqtSignal()  # the batch's layer left the project
     reopened = pyqtSignal(object)  # Path: the file was replaced, and the new one is wanted
+    updated = pyqtSignal()  # another patch is shown, or an answer has changed
+    looks_changed = pyqtSignal()  # colours, brightness or surroundings, of every patch
+    frames_switched = pyqtSignal(bool)  # whether they are visible
 
     def __init__(
         self,
@@ -60,6 +62,8 @@ class Labelling(QObject):
         self._lingering = lingering
         self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
+        self.home: QWidget | None = None  # what gets the keyboard, if not the map
+        self._ours: list[QWidget] = [canvas, dock]  # where keys label
         self._messages, self._settings = messages, settings
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
@@ -84,14 +88,15 @@ class Labelling(QObject):
         self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
         self.views.changed.connect(self._show_view)
         self._typed = False  # whether the key that is being handled was typed into a text field
-        dock.begin(self._title(), batch.classes, self.session.n_asked, settings.auto_advance)
+        advance = settings.auto_advance
+        dock.begin(
+            self._title(), batch.classes, self.session.n_asked, advance, may_leave=batch.is_review
+        )
         dock.show_context(self._surroundings.steps, self._surroundings.place)
         dock.show_brightness(bright)
         dock.offer_views(self.views.names)
         self._show_view()
-        self._keys = LabelKeys([canvas, dock], self)
-        self._bind_keys()
-        self._connect_dock()
+        self._controls = Controls(self, dock, self._ours)
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         QApplication.instance().focusChanged.connect(self._on_focus)
         self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
@@ -210,6 +215,7 @@ class Labelling(QObject):
             self._settings.across = self._surroundings.across
             self._dock.show_context(self._surroundings.steps, place)
             self.map.set_context(self._surroundings.times)
+            self.looks_changed.emit()
 
     def set_brightness(self, steps: int) -> None:
         """Show scenes and views brighter or, below 0, darker, until QGIS ends."""
@@ -217,6 +223,15 @@ class Labelling(QObject):
         self._settings.brightness = self._dock.brightness
         self._imagery.set_brightness(self._dock.brightness)
         self.views.set_brightness(self._dock.brightness)
+        self.looks_changed.emit()
+
+    def widen(self, step: int) -> None:
+        """Show more of the surroundings by a step or, below 0, less."""
+        self.set_context(self._surroundings.place + step)
+
+    def brighten(self, step: int) -> None:
+        """Show scenes and views brighter by a step or, below 0, darker."""
+        self.set_brightness(self._dock.brightness + step)
 
     def hide_frames(self, on: bool) -> None:
         """Show the imagery without anything over it, or everything again."""
@@ -224,6 +239,7 @@ class Labelling(QObject):
             self.frames.hide()
         else:
             self.frames.show()
+        self.frames_switched.emit(not on)
 
     def write_comment(self) -> None:
         """Let keys write the comment, until Return."""
@@ -258,10 +274,16 @@ class Labelling(QObject):
         """Show the scenes in false or natural colours, from now on."""
         self._settings.false_colours = on
         self._imagery.set_false_colours(on)
+        self.looks_changed.emit()
 
     def take_keyboard(self) -> None:
-        """Give the keyboard to the map, where every key works."""
-        self._canvas.setFocus()
+        """Give the keyboard to the map, or to what has taken its place."""
+        (self.home or self._canvas).setFocus()
+
+    def watch(self, widget: QWidget) -> None:
+        """Let keys label over a further widget, too."""
+        self._ours.append(widget)
+        self._controls.watch(widget)
 
     def leave_text(self) -> None:
         """Take the keyboard from a text field, in which Return was typed."""
@@ -273,6 +295,11 @@ class Labelling(QObject):
         """Save what waits; return whether everything is stored."""
         self.take_comment()
         return all(store.flush() for store in self._stores())
+
+    @property
+    def imagery(self) -> Imagery:
+        """The scenes of the batch."""
+        return self._imagery
 
     @property
     def changed_batches(self) -> list[Path]:
@@ -288,8 +315,7 @@ class Labelling(QObject):
         QApplication.instance().focusChanged.disconnect(self._on_focus)
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
         self.take_comment()
-        self._disconnect_dock()
-        self._keys.remove()
+        self._controls.remove()
         self.views.back()
         self.frames.show()
         self.map.close()
@@ -351,7 +377,7 @@ class Labelling(QObject):
         for fid, answer in given.items():
             index = self.session.index_of(fid)
             if index is not None and isinstance(self.store, FileStore):
-                self.session.patches[index].answer = answer
+                self.session.correct(fid, answer)
                 self.store.known(self.session.patches[index])
         for write in writes:
             index = self.session.index_of(write.fid)
@@ -359,7 +385,7 @@ class Labelling(QObject):
                 index = self._add_row(write)
             if index is not None and isinstance(self.store, FileStore):
                 patch = self.session.patches[index]
-                patch.answer = write.answer
+                self.session.correct(patch.fid, write.answer)
                 self.store.put(replace(write, fid=patch.fid))
         if self.session.patch.answer.label is not None:
             self.session.move_to_unanswered(1)
@@ -398,11 +424,13 @@ class Labelling(QObject):
             self.map.show(patch.fid)
             why_not = self._imagery.why_not_false(patch)
             self._dock.show_colours(why_not, self._settings.false_colours)
-        lines = why_lines(patch, self.session.n_asked, self.batch.positive, self._distances)
+        batch, n = self.batch, self.session.n_asked
+        lines = why_lines(patch, n, batch.positive, self._distances, titles_of(batch.layer))
         is_saved = all(store.n_waiting == 0 for store in self._stores())
         self._dock.show_session(self.session, lines, is_saved)
         if move:
             self._dock.set_note("")
+        self.updated.emit()
 
     def _show_view(self) -> None:
         """Say on the panel and on the map which view is shown."""
@@ -530,8 +558,7 @@ class Labelling(QObject):
         """Notice that keys go elsewhere; windows of their own, such as dialogs, do not count."""
         if now is None or now.window() is not self._canvas.window():
             return
-        ours = (self._canvas, self._dock)
-        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in ours)
+        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in self._ours)
         self._keys_elsewhere = "" if is_ours else _panel_of(now) or self.tr("QGIS")
         self._say_where()
 
@@ -667,8 +694,6 @@ class Labelling(QObject):
     def _forget_typed(self) -> None:
         self._typed = False
 
-    # --- wiring -----------------------------------------------------------------------------------
-
     def _title(self) -> str:
         batch = self.batch
         if batch.annotator:
@@ -676,91 +701,6 @@ class Labelling(QObject):
             return text.format(batch=batch.batch_id, round=batch.round, name=batch.annotator)
         text = self.tr("Batch {batch}, round {round}")
         return text.format(batch=batch.batch_id, round=batch.round)
-
-    def _bind_keys(self) -> None:
-        key = Qt.Key
-        for place, label in enumerate(self.batch.classes[:N_KEYS]):
-            digit = getattr(key, f"Key_{place + 1}")
-            self._keys.bind(digit, lambda label=label: self.answer(label))
-        self._keys.bind(key.Key_U, lambda: self.answer("unsure"))
-        self._keys.bind(key.Key_S, lambda: self.answer("skip"))
-        self._keys.bind(key.Key_F, self.switch_colours)
-        self._keys.bind(key.Key_C, self.write_comment)
-        self._keys.bind(key.Key_O, self.map.overview)
-        self._keys.bind(key.Key_P, self._dock.predictions_wanted.emit)
-        self._keys.bind(key.Key_H, self.frames.hide, released=self.frames.show)
-        for enter in (key.Key_Return, key.Key_Enter):
-            self._keys.bind(enter, self.go_on)
-        self._bind_steps()
-        self._keys.bind(key.Key_N, self.go_to_nearest)
-        if self.views.names:
-            self._keys.bind(key.Key_V, self.views.press, released=self.views.release)
-        for arrow, step in (
-            (key.Key_Left, -1),
-            (key.Key_Right, 1),
-            (key.Key_Up, -1),
-            (key.Key_Down, 1),
-        ):
-            self._keys.bind(arrow, lambda step=step: self.move(step), repeats=True)
-            self._keys.bind(arrow, lambda step=step: self.move_to_unanswered(step), ctrl=True)
-        self._keys.bind(key.Key_Z, self.undo, ctrl=True, repeats=True)
-        self._keys.bind(key.Key_Z, self.redo, ctrl=True, shift=True, repeats=True)
-
-    def _bind_steps(self) -> None:
-        """Bind what goes step by step; on many keyboards, + is on Shift, and its key is =."""
-        key, steps = Qt.Key, self._surroundings
-        for sign, step in (
-            (key.Key_Plus, -1),
-            (key.Key_Equal, -1),
-            (key.Key_Minus, 1),
-            (key.Key_Underscore, 1),
-        ):
-            for shift in (False, True):
-                self._keys.bind(
-                    sign,
-                    lambda step=step: self.set_context(steps.place + step),
-                    shift=shift,
-                    repeats=True,
-                )
-        for letter, step in ((key.Key_B, 1), (key.Key_D, -1)):
-            self._keys.bind(
-                letter,
-                lambda step=step: self.set_brightness(self._dock.brightness + step),
-                repeats=True,
-            )
-
-    def _wires(self) -> list[tuple[object, Callable[..., object]]]:
-        dock = self._dock
-        return [
-            (dock.answered, self.answer),
-            (dock.moved, self.move),
-            (dock.moved_to_unanswered, self.move_to_unanswered),
-            (dock.undone, self.undo),
-            (dock.redone, self.redo),
-            (dock.wanted, self.go_to),
-            (dock.commented, self.take_comment),
-            (dock.context_changed, self.set_context),
-            (dock.brightness_changed, self.set_brightness),
-            (dock.overview_wanted, self.map.overview),
-            (dock.frames_hidden, self.hide_frames),
-            (dock.advance_changed, self.set_auto_advance),
-            (dock.colours_changed, self.set_false_colours),
-            (dock.view_wanted, self.views.next),
-            (dock.left_text, self.leave_text),
-            (dock.visibilityChanged, self._on_visibility),
-        ]
-
-    def _connect_dock(self) -> None:
-        for signal, slot in self._wires():
-            signal.connect(slot)
-
-    def _disconnect_dock(self) -> None:
-        for signal, slot in self._wires():
-            signal.disconnect(slot)
-
-    def _on_visibility(self, _visible: bool) -> None:
-        # a dock behind another tab is not visible, but the analyst is still labelling
-        self._keys.is_on = not self._dock.isHidden()
 
 
 def _panel_of(widget: QWidget) -> str:

@@ -1,8 +1,9 @@
-"""Answers in, next batch out: by the process that stays where there is one, else by commands."""
+"""Answers in, a batch out: by the process that stays where there is one, else by commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
@@ -14,9 +15,33 @@ from .places import SharedPlace, is_shared
 
 translate = QCoreApplication.translate
 
+# The least probability in a review, which leaves room to slide the threshold, and patches at most.
+REVIEW_FROM = 0.3
+REVIEW_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: ``query``, or ``review`` of what the model takes for targets.
+
+    ``leaves`` is whether a batch that waits for answers is left.
+    """
+
+    what: str = "query"
+    leaves: bool = False
+
+    def options(self) -> dict[str, float]:
+        """Return the options of the command, whose names are those of the engine's params."""
+        if self.what == "query":
+            return {}
+        return {"threshold": REVIEW_FROM, "size": REVIEW_SIZE}
+
+
+QUERY = Wanted()
+
 
 class NextBatch(QObject):
-    """Take in answers and make the next batch, as ``owl-geo ingest`` and ``owl-geo query`` do."""
+    """Take in answers and make a batch, as ``owl-geo ingest`` and ``query`` or ``review`` do."""
 
     progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
     done = pyqtSignal(object)  # Path or SharedPlace of the new batch
@@ -32,6 +57,7 @@ class NextBatch(QObject):
         engine: Engine,
         shared: bool = False,
         parent: QObject | None = None,
+        wanted: Wanted = QUERY,
     ) -> None:
         """``answered`` are the batches to ingest first; empty for a run without any.
 
@@ -45,15 +71,21 @@ class NextBatch(QObject):
         self._annotator = annotator
         self._engine = engine
         self._by_engine = engine.is_running and not shared
+        self._wanted = wanted
         self._asked = 0  # the number of the engine's request
+        self._requests = self._all_requests()
         self._cancelled = False
         self._process: CoreProcess | None = None
-        self._steps: list[list[str]] = [["query", str(run), *(["--to-store"] if shared else [])]]
+        options = [f"--{name}={value}" for name, value in wanted.options().items()]
+        options += ["--go-on"] if wanted.leaves else []
+        options += ["--to-store"] if shared else []
+        self._steps: list[list[str]] = [[wanted.what, str(run), *options]]
         if answered:
             self._steps.insert(0, ["ingest", str(run), *self._answered])
         self._says = {
             "ingest": translate("OwlGeo", "Storing the answers"),
             "query": translate("OwlGeo", "Learning and choosing the next patches"),
+            "review": translate("OwlGeo", "Learning and looking for targets"),
         }
 
     def start(self) -> None:
@@ -66,10 +98,7 @@ class NextBatch(QObject):
         self._engine.refused.connect(self._on_refusal)
         self._engine.lost.connect(self._on_loss)
         self._on_progress(self._asked, "")
-        if self._answered:
-            self._asked = self._engine.ask("next", run=str(self._run), batches=self._answered)
-        else:
-            self._asked = self._engine.ask("query", run=str(self._run))
+        self._ask_next()
 
     def cancel(self) -> None:
         """Stop at once."""
@@ -81,12 +110,29 @@ class NextBatch(QObject):
 
     # --- by the engine ----------------------------------------------------------------------------
 
+    def _all_requests(self) -> list[tuple[str, dict[str, object]]]:
+        """Return the requests to the engine, one after the other, with their params."""
+        run, wanted = {"run": str(self._run)}, self._wanted
+        taken_in = {**run, "batches": self._answered}
+        if self._answered and wanted == QUERY:
+            return [("next", taken_in)]
+        asked = {**run, **wanted.options(), **({"go_on": True} if wanted.leaves else {})}
+        return [*([("ingest", taken_in)] if self._answered else []), (wanted.what, asked)]
+
+    def _ask_next(self) -> None:
+        method, params = self._requests.pop(0)
+        self._asked = self._engine.ask(method, **params)
+
     def _on_progress(self, number: int, line: str) -> None:
         if number == self._asked:
-            self.progressed.emit(self._says["query"], line)
+            self.progressed.emit(self._says[self._wanted.what], line)
 
     def _on_answer(self, number: int, result: Mapping[str, object]) -> None:
-        if number == self._asked:
+        if number != self._asked:
+            return
+        if self._requests:
+            self._ask_next()
+        else:
             self._end(result["paths"])
 
     def _on_refusal(self, number: int, line: str) -> None:
@@ -136,4 +182,5 @@ class NextBatch(QObject):
             others = ", ".join(whose.values())
             self.failed.emit(message.format(name=self._annotator, others=others))
         else:
-            self.failed.emit(translate("OwlGeo", "owl-geo query returned no batch"))
+            message = translate("OwlGeo", "owl-geo {command} returned no batch")
+            self.failed.emit(message.format(command=self._wanted.what))

@@ -15,7 +15,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTr
 from qgis.PyQt.QtGui import QIcon, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
 
-from .batch import Batch, annotator_of, count_unanswered, open_batch
+from .batch import Batch, annotator_of, count_unanswered, is_review, is_untouched, open_batch
 from .core import not_found
 from .dock import LabelDock
 from .drop import BatchDrop
@@ -25,10 +25,13 @@ from .labelling import Labelling
 from .layer_tree import add_batch
 from .lingering import Lingering
 from .messages import Messages
-from .next_batch import NextBatch
+from .next_batch import QUERY, NextBatch, Wanted
 from .places import SharedPlace
 from .predictions import hide_predictions, show_predictions
+from .predictions_menu import PredictionsMenu
 from .provider import OwlGeoProvider
+from .review import Review
+from .review_dock import ReviewDock
 from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
@@ -57,6 +60,7 @@ class OwlGeoPlugin(QObject):
         self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
         self._last: Path | SharedPlace | None = None  # the batch that was opened last
         self.labelling: Labelling | None = None
+        self._review: Review | None = None  # of the open batch, if it is one
 
     # --- life cycle -------------------------------------------------------------------------------
 
@@ -80,6 +84,12 @@ class OwlGeoPlugin(QObject):
         self.dock.next_wanted.connect(self.next_batch)
         self.dock.cancelled.connect(self._cancel_work)
         self.dock.predictions_wanted.connect(self.switch_predictions)
+        self.dock.review_wanted.connect(self.review)
+        self.review_dock = ReviewDock(window)
+        self._iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.review_dock)
+        self.review_dock.hide()
+        self._predictions_menu = PredictionsMenu(self._iface, self)
+        self._predictions_menu.wanted.connect(self.review_run)
         self._toolbar = self._iface.addToolBar(_MENU)
         self._toolbar.setObjectName("OwlGeoToolBar")
         icon = QIcon(str(_FOLDER / "icon.svg"))
@@ -92,6 +102,7 @@ class OwlGeoPlugin(QObject):
             (self.tr("Open run folder…"), self.choose_run),
             (self.tr("Open shared batch…"), self.choose_shared),
             (self.tr("Show predictions"), self.show_predictions),
+            (self.tr("Review what the model finds"), self.review),
             (self.tr("Label with clicks and keys"), self.take_back),
             (self.tr("Settings…"), self.open_settings),
         ):
@@ -119,8 +130,10 @@ class OwlGeoPlugin(QObject):
                 if action.parent() is self._iface.mainWindow():  # the dock keeps its own
                     action.deleteLater()
             self._actions.clear()
-            self._iface.removeDockWidget(self.dock)
-            self.dock.deleteLater()
+            self._predictions_menu.remove()
+            for dock in (self.dock, self.review_dock):
+                self._iface.removeDockWidget(dock)
+                dock.deleteLater()
             self._toolbar.deleteLater()
             self._toolbar = None
         if self._translator is not None:
@@ -232,6 +245,9 @@ class OwlGeoPlugin(QObject):
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
+        if batch.is_review:
+            canvas = self._iface.mapCanvas()
+            self._review = Review(self.labelling, self.review_dock, canvas, self.dock)
         self._iface.setActiveLayer(batch.layer)
 
     def open_run(self, folder: Path) -> None:
@@ -316,10 +332,7 @@ class OwlGeoPlugin(QObject):
 
     def next_batch(self) -> None:
         """Store the answers of the open batch in its run, and open the next one."""
-        if self.labelling is None or self._work is not None:
-            return
-        if not self.labelling.is_saved():
-            self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
+        if self._work is not None or self.labelling is None or not self._is_saved():
             return
         known = self.labelling.run
         if known is None and self.labelling.batch.path is None:
@@ -328,25 +341,97 @@ class OwlGeoPlugin(QObject):
         run = known.path if known is not None else self._ask_run()
         if run is None:
             return
+        batch, session = self.labelling.batch, self.labelling.session
         try:
-            batches = RunFolder(run).batches()
+            folder = RunFolder(run)
+            answered = self._answered_in(folder)
+            is_newest = batch.path is None or batch.path in folder.newest()
         except Problem as problem:
             self._messages.fail(str(problem))
             return
-        # the previous batch may have been answered further since it was ingested; twice is harmless
-        opened = [path for path in batches if path in self._sitting]
-        here = [] if self.labelling.batch.path is None else [self.labelling.batch.path]
-        changed = self.labelling.changed_batches
-        self._ask_core(run, list(dict.fromkeys([*here, *opened, *changed])))
+        # without any answer it would wait for one
+        leaves = batch.is_review and is_newest and not session.n_answered
+        self._ask_core(run, answered, Wanted(leaves=leaves))
 
-    def _ask_core(self, run: Path, answered: list[Path]) -> None:
+    def review(self) -> None:
+        """Show the open review, or hide it if it is shown; without one, that of the run."""
+        if self._review is not None:
+            self._review.switch()
+            return
+        known = self.labelling.run if self.labelling is not None else None
+        run = known.path if known is not None else self._ask_run()
+        if run is not None:
+            self.review_run(run)
+
+    def review_run(self, run: Path, leaves: bool = False) -> None:
+        """Open the review of a run that was begun last, else make one of what the model finds.
+
+        ``leaves`` is whether a batch without any answer is left for that.
+        """
+        if self._work is not None or (self.labelling is not None and not self._is_saved()):
+            return
+        try:
+            folder = RunFolder(run)
+            newest = folder.newest()
+            answered = self._answered_in(folder)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        mine = [path for path in newest if annotator_of(path) in (None, self._annotator)]
+        begun = next((path for path in mine if is_review(path) and count_unanswered(path)), None)
+        if begun is not None:
+            self._open_review(begun)
+        elif any(is_untouched(path) for path in newest) and not leaves:
+            self._messages.warn(
+                self.tr("the newest batch has no answers yet; its patches return to the pool"),
+                action=self.tr("Leave it and review"),
+                call=lambda: self.review_run(run, leaves=True),
+            )
+        else:
+            self._ask_core(run, answered, Wanted("review", leaves))
+
+    def _open_review(self, path: Path) -> None:
+        is_open = self.labelling is not None and self.labelling.batch.path == path.absolute()
+        if is_open and self._review is not None:
+            self._review.show()
+        else:
+            self.open(path)
+
+    def _is_saved(self) -> bool:
+        """Whether every answer is stored; if not, that is said."""
+        if self.labelling.is_saved():
+            return True
+        self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
+        return False
+
+    def _answered_in(self, run: RunFolder) -> list[Path]:
+        """Return the batches of this sitting that a run is to take in, the open one first.
+
+        One may have been answered further since it was ingested; twice is harmless.
+        """
+        batches = run.batches()
+        opened = [path for path in batches if path in self._sitting]
+        labelling = self.labelling
+        if labelling is None:
+            return opened
+        path = labelling.batch.path
+        is_of_run = labelling.run is None or labelling.run.path.absolute() == run.path.absolute()
+        if path is None or not is_of_run:
+            return opened
+        return list(dict.fromkeys([path, *opened, *labelling.changed_batches]))
+
+    @property
+    def _annotator(self) -> str:
+        labelling = self.labelling
+        return labelling.session.annotator if labelling else self._settings.annotator
+
+    def _ask_core(self, run: Path, answered: list[Path], wanted: Wanted = QUERY) -> None:
         self._messages.clear(_NEXT)
         program = self._settings.executable
         if program is None:
             self._fail_to_start(not_found())
             return
-        labelling = self.labelling
-        annotator = labelling.session.annotator if labelling else self._settings.annotator
+        annotator = self._annotator
         try:
             folder = RunFolder(run)
             shared = folder.store() is not None
@@ -358,7 +443,9 @@ class OwlGeoPlugin(QObject):
         self.dock.raise_()
         if not shared:
             self._engine.follow(program, run)
-        self._work = NextBatch(program, run, answered, annotator, self._engine, shared, self)
+        self._work = NextBatch(
+            program, run, answered, annotator, self._engine, shared, self, wanted
+        )
         self._work.progressed.connect(self.dock.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
@@ -462,6 +549,9 @@ class OwlGeoPlugin(QObject):
 
     def _forget_labelling(self) -> None:
         if self.labelling is not None:
+            if self._review is not None:
+                self._review.close()
+                self._review = None
             self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
             self.labelling.deleteLater()
             self.labelling = None

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .errors import Problem
 from .layer_tree import FRAMES, MAP, add_below
-from .run_folder import RunFolder
+from .run_folder import SETTINGS_FILE, RunFolder
 
 FOLDER = "predictions"
 PROBABILITY = "probability.vrt"
@@ -68,6 +68,15 @@ def hide_predictions(run: Path | None) -> bool:
             hidden = hidden or node.isVisible()
             node.setItemVisibilityChecked(False)
     return hidden
+
+
+def run_of_map(layer: QgsMapLayer) -> Path | None:
+    """Return the run whose predictions a layer shows; None for any other layer."""
+    place = Path(layer.source().split("|")[0])
+    for folder in list(place.parents)[:2]:
+        if folder.name == FOLDER and (folder.parent / SETTINGS_FILE).is_file():
+            return folder.parent
+    return None
 
 
 def _known(path: Path) -> QgsMapLayer | None:

@@ -60,6 +60,11 @@ class RunFolder:
         files = sorted(path for path in found if not _RESCUED.search(path.stem))
         return sorted(files, key=lambda path: path.parent.name, reverse=True)
 
+    def newest(self) -> list[Path]:
+        """Return the batch files of the newest round that has any: one, or one for each person."""
+        files = self.batches()
+        return [path for path in files if path.parent == files[0].parent]
+
     def settings(self) -> dict[str, Any]:
         """Return owl.toml as plain values."""
         return read_toml(self.path / SETTINGS_FILE)

@@ -5,6 +5,7 @@ No widgets, no files: every method that changes an answer returns the patch to s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -92,6 +93,8 @@ class Session:
         self.annotator = annotator
         self.pace = Pace(seconds)
         self._utc_now = utc_now
+        self._indices = {patch.fid: index for index, patch in enumerate(self.patches)}
+        self._counted: Counter[str | None] | None = None  # labels of the batch; None: count again
         self._undo: list[tuple[int, Answer, Answer]] = []  # index, before, after
         self._redo: list[tuple[int, Answer, Answer]] = []
         first = self._unanswered(start=0, step=1)
@@ -130,11 +133,12 @@ class Session:
     def add(self, patch: Patch) -> int:
         """Take in a place beside the batch, and return its index."""
         self.patches.append(patch)
+        self._indices[patch.fid] = len(self.patches) - 1
         return len(self.patches) - 1
 
     def index_of(self, fid: int) -> int | None:
         """Return the index of the patch with this feature id; None if there is none."""
-        return next((i for i, patch in enumerate(self.patches) if patch.fid == fid), None)
+        return self._indices.get(fid)
 
     def move_to_unanswered(self, step: int = 1) -> bool:
         """Go to the next (``step`` 1) or previous (-1) unanswered patch, wrapping around."""
@@ -205,8 +209,8 @@ class Session:
 
     def correct(self, fid: int, answer: Answer) -> None:
         """Show the stored answer instead; changes to this patch can no longer be undone."""
-        index = next(i for i, patch in enumerate(self.patches) if patch.fid == fid)
-        self.patches[index].answer = answer
+        index = self._indices[fid]
+        self._set(index, answer)
         self._undo = [change for change in self._undo if change[0] != index]
         self._redo = [change for change in self._redo if change[0] != index]
 
@@ -226,12 +230,16 @@ class Session:
     def _change(self, after: Answer) -> None:
         self._undo.append((self.current, self.patch.answer, after))
         self._redo.clear()
-        self.patch.answer = after
+        self._set(self.current, after)
 
     def _put(self, index: int, answer: Answer) -> Patch:
         self.go_to(index)
-        self.patch.answer = answer
+        self._set(index, answer)
         return self.patch
+
+    def _set(self, index: int, answer: Answer) -> None:
+        self.patches[index].answer = answer
+        self._counted = None
 
     # --- how far it is ----------------------------------------------------------------------------
 
@@ -240,20 +248,26 @@ class Session:
         """The patches of the batch itself."""
         return self.patches[: self.n_asked]
 
+    @property
+    def _given(self) -> Counter[str | None]:
+        """How often each label was given; counted once per change, since a key asks many times."""
+        if self._counted is None:
+            self._counted = Counter([patch.answer.label for patch in self._asked])
+        return self._counted
+
     def counts(self) -> dict[str, int]:
         """Return how many patches of the batch have each label, in the order of the buttons."""
-        given = [patch.answer.label for patch in self._asked]
-        return {label: given.count(label) for label in self.labels}
+        return {label: self._given[label] for label in self.labels}
 
     @property
     def n_answered(self) -> int:
         """Patches of the batch with an answer, unsure and skip included."""
-        return sum(patch.answer.label is not None for patch in self._asked)
+        return self.n_asked - self._given[None]
 
     @property
     def n_noticed(self) -> int:
         """Places beside all batches with an answer."""
-        return sum(patch.is_noticed for patch in self.patches)
+        return sum(patch.is_noticed for patch in self.patches[self.n_asked :])
 
     @property
     def n_left(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from qgis.PyQt.QtCore import QCoreApplication
@@ -14,13 +14,20 @@ translate = QCoreApplication.translate
 
 Line = tuple[str, str]  # what it is, what it says
 
+_METRES = " (m)"  # ends the title of a distance, whose value says so here
+
 
 def why_lines(
-    patch: Patch, n_asked: int, positive: str, distances: Sequence[str] = ()
+    patch: Patch,
+    n_asked: int,
+    positive: str,
+    distances: Sequence[str] = (),
+    titles: Mapping[str, str] | None = None,
 ) -> list[Line]:
     """Return the reasons as pairs of a name and a sentence; ``distances`` are in metres.
 
-    ``n_asked`` is how many patches the batch has.
+    ``n_asked`` is how many patches the batch has, and ``titles`` are what QGIS calls its columns in
+    form and table.
 
     Nothing gives away which patches were drawn at random: no score, which means nothing for them,
     and no comparison with the other patches of the batch.
@@ -55,7 +62,10 @@ def why_lines(
             lines.append((translate("OwlGeo", column.title), f"{float(value):.3g}"))
     for name in why:
         if name not in schema.BATCH_COLUMNS_BEFORE:
-            lines.append((name.replace("_", " "), _concept(why[name], name in distances)))
+            title = (titles or {}).get(name) or name.replace("_", " ")
+            is_distance = name in distances or title.endswith(_METRES)
+            title = title[: -len(_METRES)] if title.endswith(_METRES) else title
+            lines.append((title, _concept(why[name], is_distance)))
     return lines
 
 

@@ -20,7 +20,7 @@ from contents import contents, differences
 from in_process import Owl
 from searches import label, make
 
-from owl_geo import Engine, Run, ingest, predict, query
+from owl_geo import Engine, Run, ingest, predict, query, review
 from owl_geo.cli.engine import engine as command
 from owl_geo.engine import server
 from owl_geo.engine.messages import line_of
@@ -131,6 +131,21 @@ def test_a_search_by_requests(tmp_path: Path, client: Client, owl: Owl) -> None:
     parts = client.result("query", run=run, go_on=True, annotators=["ana", "ben"], overlap=0.5)
     assert parts["annotators"] == ["ana", "ben"]
     assert all(Path(path).is_file() for path in parts["paths"])
+
+
+def test_a_review_is_that_of_the_command(begun: Run, tmp_path: Path, client: Client) -> None:
+    run, twin = (Path(shutil.copytree(begun.path, tmp_path / name)) for name in ("run", "twin"))
+    for one in (run, twin):
+        ingest(one, [labelled(one)], annotator="ana")
+    done = review(twin, threshold=0.3, size=5)
+    asked = client.result("review", run=run, threshold=0.3, size=5)
+    assert (asked["number"], asked["taken"], asked["is_new"]) == (1, done.taken, True)
+    assert asked["batch_id"].endswith("-review") and asked["patches"] == 5
+    assert asked["paths"] == [str(run / "rounds/001/batch.gpkg")]
+    assert differences(contents(run), contents(twin)) == []
+    again = client.result("review", run=run)
+    assert again == {**asked, "taken": None, "is_new": False}
+    assert client.result("review", run=run, threshold=0.3, go_on=True)["number"] == 2
 
 
 def test_maps_are_those_of_the_command(begun: Run, tmp_path: Path, client: Client) -> None:

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely.affinity
 from chosen import CONCEPTS, chosen_patches
 from qgis_tests import BATCHES, BINARY, QGIS_TESTS
 from rasterio.transform import from_bounds, from_origin
@@ -123,6 +125,36 @@ def write_shown(folder: Path) -> None:
             patch_size=8,
             scenes=scenes,
         )
+
+    write_review(folder / "review.gpkg", stretch)
+
+
+def write_review(path: Path, stretch: tuple[tuple[float, float], ...]) -> None:
+    """A review of 24 patches with probabilities from 0.955 down in steps of 0.03; the n-th has the
+    value 10 n on a ground of 0, and the last two lie half on each other."""
+    patches = chosen_patches(24, edge=80)
+    patches["probability"] = 0.955 - 0.03 * np.arange(24)
+    patches["score"] = patches["probability"]
+    polygons = patches.geometry.to_numpy().copy()
+    polygons[23] = shapely.affinity.translate(polygons[22], 40, 0)
+    patches = patches.set_geometry(gpd.GeoSeries(polygons, crs=patches.crs))
+    pixels = np.zeros((1, 240, 320), np.uint16)
+    for n in range(23):
+        row, col = 100 + n // 4 * 8, 100 + n % 4 * 8
+        pixels[0, row : row + 8, col : col + 8] = 10 * n
+    place = from_origin(499_000, 5_601_000, 10, 10)
+    tiff = str(write_raster(path.with_suffix(".tif"), pixels, transform=place))
+    write_batch(
+        path,
+        patches,
+        classes=("absent", "other", "present"),
+        positive="present",
+        concepts=CONCEPTS,
+        batch_id="run-003-review",
+        round=3,
+        patch_size=8,
+        scenes=[ShownScene("scene", "first", (tiff,), (1,), stretch[:1], ("red",))],
+    )
 
 
 def write_views(folder: Path) -> None:

@@ -116,6 +116,7 @@ class Iface:
         self.menu = []
         self.drops = []
         self.active = None
+        self.entries = {}  # in the context menu of layers, with the layers that have them
 
     def follow_project(self):
         self.canvas.setDestinationCrs(QgsProject.instance().crs())
@@ -152,6 +153,19 @@ class Iface:
 
     def setActiveLayer(self, layer):
         self.active = layer
+
+    def activeLayer(self):
+        return self.active
+
+    def addCustomActionForLayerType(self, action, menu, kind, all_layers):
+        assert not all_layers
+        self.entries[action] = []
+
+    def addCustomActionForLayer(self, action, layer):
+        self.entries[action].append(layer.name())
+
+    def removeCustomActionForLayerType(self, action):
+        del self.entries[action]
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,18 @@ import pytest
 from qgis.core import (
     QgsApplication,
     QgsCoordinateTransform,
+    QgsFeature,
+    QgsGeometry,
     QgsLayerTreeGroup,
     QgsMultiBandColorRenderer,
+    QgsPointXY,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
     QgsSettings,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
@@ -379,7 +383,8 @@ def test_a_run_without_a_batch_offers_the_first(with_program, tmp_path, iface, m
     assert rasters() == []
     QTest.qWait(20)
     assert messages() == []
-    assert "dist industrial" in plugin.dock.findChild(object, "why").text()
+    why = plugin.dock.findChild(object, "why").text()
+    assert "<b>Dist industrial</b>" in why  # as form and table call it
 
 
 def test_a_batch_that_was_handed_on_asks_for_its_run(
@@ -569,21 +574,44 @@ def process(name, **parameters):
     algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"owlgeo:{name}")
     assert algorithm.shortHelpString()
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    context.setProject(QgsProject.instance())
     results, done = algorithm.run(parameters, context, feedback)
     return results if done else feedback.textLog()
 
 
+def known_sites(folder):
+    """Points in the middle of the second patch and in none, in degrees, of which no file exists."""
+    layer = QgsVectorLayer("Point?crs=EPSG:4326&field=sort:string", "sites", "memory")
+    scene = QgsRasterLayer(str(folder / "scenes" / "east.tif"), "east")
+    to_degrees = QgsCoordinateTransform(scene.crs(), layer.crs(), QgsProject.instance())
+    pixel = scene.rasterUnitsPerPixelX()
+    corner = QgsPointXY(scene.extent().xMinimum(), scene.extent().yMaximum())
+    for sort, right in (("site", 24), ("other", 40)):
+        feature = QgsFeature(layer.fields())
+        point = to_degrees.transform(corner.x() + right * pixel, corner.y() - 8 * pixel)
+        feature.setGeometry(QgsGeometry.fromPointXY(point))
+        feature.setAttributes([sort])
+        assert layer.dataProvider().addFeature(feature)
+    return layer
+
+
 def test_the_algorithms_do_a_whole_round(with_program, tmp_path, folder, batch):
     run = tmp_path / "made"
+    sites = QgsProject.instance().addMapLayer(known_sites(folder))
+    assert sites.setSubsetString("sort = 'site'")
     made = process(
         "createrun",
         SCENES=[str(folder / "scenes" / "east.tif")],
         BANDS="blue,green,red",
         PATCH_SIZE=16,
         INITIAL=3,
+        EXAMPLES=sites.id(),
         RUN=str(run),
     )
     assert made == {"RUN": str(run)}
+    labels = QgsVectorLayer(f"{run / 'labels.gpkg'}|layername=labels", "labels", "ogr")
+    known = [(row["patch_id"], row["label"]) for row in labels.getFeatures()]
+    assert known == [("east/0/16", "present")]
     path = Path(process("nextbatch", RUN=str(run))["BATCH"])
     assert path == run / "rounds" / "000" / "batch.gpkg"
     assert "3 unanswered" in process("ingest", RUN=str(run), BATCH=str(path))["SUMMARY"]
@@ -604,6 +632,12 @@ def test_a_new_run_has_the_patch_size_that_suits_its_scene(with_program, tmp_pat
         if line.startswith("patch_size")
     }
     assert len(sizes) == 1 and sizes != {"patch_size = 32"}
+
+
+def test_examples_that_are_no_layer_are_refused(with_program, tmp_path, folder):
+    scene, sites = str(folder / "scenes" / "east.tif"), str(tmp_path / "sites.gpkg")
+    said = process("createrun", SCENES=[scene], EXAMPLES=sites, RUN=str(tmp_path / "made"))
+    assert f"{sites} is not a vector layer" in said and not (tmp_path / "made").exists()
 
 
 def test_an_algorithm_fails_with_one_line(with_program, tmp_path):

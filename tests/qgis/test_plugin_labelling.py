@@ -264,7 +264,7 @@ def test_progress_counts_and_says_why(opened, press, plugin):
         assert button.findChild(QLabel, "count").text() == str(count)
     assert "answers per hour" in progress.pace.text()
     why = child(plugin, QLabel, "why").text()
-    assert "5 of 9" in why and "land cover" in why and "forest" in why
+    assert "5 of 9" in why and "Land cover" in why and "forest" in why
     assert "no opinion yet" in why
 
 

@@ -248,6 +248,9 @@ def test_why_escapes():
     assert lines["share"] == "not known"
     assert lines["near <b>"] == "yes"
     assert "near &lt;b&gt;" in why_html(list(lines.items()))
+    titles = {"dist": "Distance (m)", "share": "Share (0 to 1)"}
+    titled = dict(why_lines(batch[2], len(batch), "mine", (), titles))
+    assert (titled["Distance"], titled["Share (0 to 1)"]) == ("1.2 km", "not known")
 
 
 def test_keys_of_the_labels():

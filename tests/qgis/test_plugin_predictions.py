@@ -15,13 +15,19 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
+    QgsSettings,
     QgsSingleBandPseudoColorRenderer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
+from qgis.PyQt.QtGui import QColor, QKeyEvent
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QLabel, QPushButton, QSlider
 from test_plugin_core import first_round, owl_geo, process, run, tree, with_program
 
 from owl_geo_labeler import schema
+from owl_geo_labeler.next_batch import Wanted
+from owl_geo_labeler.thumbnails import Thumbnails
 
 __all__ = ["first_round", "run", "with_program"]  # fixtures
 
@@ -206,3 +212,249 @@ def test_predict_leaves_out_a_scene_or_stops(with_program, predicted_run, folder
     assert made["PATCHES"] == str(run / "predictions" / "patches.gpkg")
     maps = run / "predictions" / "probability"
     assert (maps / "west.tif").exists() and not (maps / "east.tif").exists()
+
+
+# --- the review ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def review(plugin, folder, tmp_path):
+    """The only batch of a run, opened: a review of 24 patches; returns its path."""
+    path = tmp_path / "search" / "rounds" / "003" / "batch.gpkg"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "search" / "owl.toml").write_text('[source]\nkind = "geotiff"\n')
+    shutil.copy(folder / "shown" / "review.gpkg", path)
+    plugin.open(path)
+    QTest.qWait(50)
+    return path
+
+
+@pytest.fixture
+def told(tmp_path):
+    """A program in owl-geo's place that writes down what it is told, and fails."""
+    program = tmp_path / "told"
+    program.write_text('#!/bin/sh\n[ "$1" = engine ] || echo "$@" >> "$0.txt"\nexit 1\n')
+    program.chmod(0o755)
+    QgsSettings().setValue("owl_geo_labeler/executable", str(program))
+    log = program.with_name("told.txt")
+    return lambda: log.read_text().splitlines() if log.exists() else []
+
+
+def gallery_of(plugin):
+    return plugin.review_dock.gallery
+
+
+def says(plugin, name):
+    return plugin.review_dock.findChild(QLabel, name).text()
+
+
+def all_drawn(plugin, wait_until):
+    gallery = gallery_of(plugin)
+    fids = [gallery.model().patches[row].fid for row in gallery.in_view()]
+    wait_until(lambda: all(gallery.picture(fid) is not None for fid in fids))
+
+
+def test_a_review_is_accepted_and_rejected_by_keys(review, plugin, press, rows, iface):
+    gallery = gallery_of(plugin)
+    assert plugin.review_dock.isVisible() and iface.window.focusWidget() is gallery
+    press("A", "X", "2", "U")
+    assert [row[1] for row in rows(review)[:5]] == ["present", "absent", "other", "unsure", None]
+    assert {row[2] for row in rows(review)[:4]} == {"Ada"}
+    assert gallery.row == 4 and plugin.labelling.session.patch.rank == 5
+    assert says(plugin, "answers") == "1 accepted, 2 rejected, 12 open above the threshold"
+    press("ctrl+Z")
+    assert rows(review)[3][1] is None and gallery.row == 3
+    press("Right", "A")
+    assert [row[1] for row in rows(review)[3:5]] == [None, "present"]
+    assert iface.window.focusWidget() is gallery
+    iface.canvas.setFocus()  # the same keys, wherever the analyst has clicked
+    press("X", "ctrl+Left", "A")
+    assert [row[1] for row in rows(review)[3:6]] == ["present", "present", "absent"]
+    assert plugin.dock.findChild(QLabel, "where").text() == ""
+
+
+def test_arrows_go_through_rows_and_columns(review, plugin, press):
+    gallery, across = gallery_of(plugin), gallery_of(plugin).columns
+    assert 2 < across < 12
+    press("Down", "Right")
+    assert gallery.row == across + 1
+    press("Up", "Left", "Left", "Up")
+    assert gallery.row == 0
+    press("End", "Right", "Down")
+    assert gallery.row == 23
+    press("PageUp")
+    assert gallery.row == 23 - gallery.page
+    press("Home")
+    assert gallery.row == 0
+    QTest.mouseClick(
+        gallery.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=gallery.visualRect(gallery.model().index(2, 0)).center(),
+    )
+    assert plugin.labelling.session.patch.rank == 3
+
+
+def test_the_threshold_says_how_much_reaches_it_and_frames_that(review, plugin, press):
+    gallery, patches = gallery_of(plugin), gallery_of(plugin).model().patches
+    assert says(plugin, "above") == "0.500 or more: 16 of 24 patches, 10.2 ha"
+    assert [patch for patch in patches if gallery.frame(patch)] == patches[:16]
+    plugin.review_dock.findChild(QSlider, "threshold").setValue(0)
+    # the last two share half of their ground
+    assert says(plugin, "above").endswith(": 24 of 24 patches, 15.1 ha")
+    plugin.review_dock.set_threshold(0.94)
+    assert says(plugin, "above") == "0.940 or more: 1 of 24 patches, 0.64 ha"
+    press("Period", "Comma", "Comma", "Comma")
+    assert says(plugin, "above").startswith("0.920 or more: 2 of 24")
+    press("X")
+    assert gallery.frame(patches[0])[0] == schema.label_colours(("absent", "other", "present"))["absent"]
+    assert says(plugin, "answers") == "0 accepted, 1 rejected, 1 open above the threshold"
+
+
+def test_pictures_are_drawn_beside_the_keys_and_in_view_first(review, plugin, press, wait_until):
+    thumbnails, gallery = plugin._review._thumbnails, gallery_of(plugin)
+    order = []
+    thumbnails.drawn.connect(order.append)
+    plugin._review._draw_anew()
+    press("A", "X")  # nothing is drawn yet
+    assert plugin.labelling.session.n_answered == 2 and order == []
+    all_drawn(plugin, wait_until)
+    rows = [gallery.model().rows[fid] for fid in order]
+    seen = gallery.in_view()
+    assert set(rows[: len(seen) - 2]) <= set(seen) and rows[0] in (0, 1)
+
+
+def test_a_picture_is_what_the_map_shows(review, plugin, press, wait_until):
+    def centre(n):
+        image = gallery_of(plugin).picture(gallery_of(plugin).model().patches[n].fid).image
+        return image.pixelColor(image.width() // 2, image.height() // 2).getRgb()[:3]
+
+    def width(n):
+        return gallery_of(plugin).picture(gallery_of(plugin).model().patches[n].fid).outline.boundingRect().width()
+
+    all_drawn(plugin, wait_until)
+    for n in range(8):
+        assert centre(n) == pytest.approx([10 * n / 400 * 255] * 3, abs=1.5)
+        assert width(n) == pytest.approx(1 / plugin.labelling.map.context)
+    press("Plus", "Plus", "B")
+    all_drawn(plugin, wait_until)
+    assert width(3) == pytest.approx(1 / plugin.labelling.map.context)
+    assert width(3) > 8 / 150  # closer than before
+    assert centre(7) == pytest.approx([70 / (400 * 0.8) * 255] * 3, abs=1.5)
+
+
+def test_pictures_of_scenes_that_are_not_on_the_map(plugin, run, wait_until):
+    """And in another CRS, where a patch is still a square; of one that is gone there is none."""
+    plugin.open_run(run)
+    batch, imagery = plugin.labelling.batch, plugin.labelling.imagery
+    on_map = {patch.scene for patch in batch.patches if imagery._seen.get(patch.scene)}
+    other = next(patch for patch in batch.patches if patch.scene not in on_map)
+    before = len(QgsProject.instance().mapLayers())
+    thumbnails = Thumbnails(batch, imagery, 2.0)
+    thumbnails.want([other.fid], 64)
+    wait_until(lambda: not thumbnails.is_working)
+    picture = thumbnails.picture(other.fid)
+    box = picture.outline.boundingRect()
+    for value, wanted in ((box.left(), 0.25), (box.top(), 0.25), (box.width(), 0.5)):
+        assert value == pytest.approx(wanted, abs=0.01)
+    assert picture.image.width() == 64 and len(QgsProject.instance().mapLayers()) == before
+    image = picture.image
+    imagery.set_brightness(4)
+    thumbnails.draw_anew(2.0)
+    imagery._aside["lost"] = None
+    other.scene, lost = "lost", other.scene
+    thumbnails.want([other.fid], 64)
+    wait_until(lambda: not thumbnails.is_working)
+    assert thumbnails.picture(other.fid).image is None
+    other.scene = lost
+    thumbnails.draw_anew(2.0)
+    thumbnails.want([other.fid], 64)
+    wait_until(lambda: not thumbnails.is_working)
+    assert thumbnails.picture(other.fid).image != image
+    thumbnails.close()
+
+
+def test_the_review_is_hidden_and_shown_by_a_key_and_goes_with_its_batch(
+    review, plugin, press, iface, batch
+):
+    press("R")
+    assert not plugin.review_dock.isVisible() and iface.window.focusWidget() is iface.canvas
+    press("A", "X", "Right")
+    assert plugin.labelling.session.n_answered == 0 and plugin.labelling.session.patch.rank == 2
+    press("R")
+    assert plugin.review_dock.isVisible() and gallery_of(plugin).row == 1
+    plugin.open(batch("binary"))
+    QTest.qWait(20)
+    assert not plugin.review_dock.isVisible() and gallery_of(plugin).model() is None
+    press("A")
+    assert plugin.labelling.session.n_answered == 0
+
+
+def test_outlines_are_hidden_while_frames_are(review, plugin, iface):
+    for kind, wanted in ((QEvent.Type.KeyPress, False), (QEvent.Type.KeyRelease, True)):
+        event = QKeyEvent(kind, Qt.Key.Key_H, Qt.KeyboardModifiers(), "h")
+        QCoreApplication.sendEvent(gallery_of(plugin), event)
+        assert gallery_of(plugin).has_outlines is wanted
+
+
+def test_maps_have_an_entry_that_opens_the_review_that_was_begun(
+    review, plugin, iface, folder, tmp_path, batch
+):
+    maps = review.parents[2] / "predictions"
+    maps.mkdir()
+    shutil.copy(folder / "shown" / "review.tif", maps / "probability.tif")
+    plugin.open(batch("binary"))
+    for path in (maps / "probability.tif", folder / "shown" / "scene.tif"):
+        layer = QgsRasterLayer(str(path), path.stem)
+        QgsProject.instance().addMapLayer(layer)
+        iface.setActiveLayer(layer)
+    ((action, names),) = iface.entries.items()
+    assert names == ["probability"]
+    action.trigger()
+    assert plugin.labelling.batch.path != review  # another layer is the active one
+    iface.setActiveLayer(QgsProject.instance().mapLayersByName("probability")[0])
+    action.trigger()
+    assert plugin.labelling.batch.path == review and plugin.review_dock.isVisible()
+
+
+def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):
+    plugin._engine.close()
+    QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
+    wait_until(lambda: messages())
+    assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
+    plugin._ask_core(review.parents[2], [], Wanted(leaves=True))
+    wait_until(lambda: len(told()) == 2)
+    assert told()[1] == f"query {review.parents[2]} --go-on"
+    wait_until(lambda: plugin._work is None)
+
+
+def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
+    plugin, run, press, told, wait_until, messages, iface
+):
+    plugin.open_run(run)
+    plugin._engine.close()
+    press("R")
+    (text,) = messages()
+    assert "the newest batch has no answers yet" in text and told() == []
+    (button,) = iface.bar.items()[0].findChildren(QPushButton)
+    button.click()
+    wait_until(lambda: told())
+    assert told() == [f"ingest {run} {plugin.labelling.batch.path}"]
+    wait_until(lambda: plugin._work is None)
+    plugin._ask_core(run, [], Wanted("review", leaves=True))
+    wait_until(lambda: len(told()) == 2)
+    assert told()[1] == f"review {run} --threshold=0.3 --size=1000 --go-on"
+    wait_until(lambda: plugin._work is None)
+
+
+def test_a_review_is_made_by_the_engine(
+    with_program, predicted_run, tmp_path, press, wait_until, messages
+):
+    plugin = with_program
+    run = Path(shutil.copytree(predicted_run, tmp_path / "run"))
+    plugin.open_run(run)
+    press("R")
+    wait_until(lambda: plugin.labelling.batch.is_review or messages(), seconds=120)
+    assert messages() == [] and plugin.labelling.batch.path == run / "rounds" / "001" / "batch.gpkg"
+    values = [patch.why["probability"] for patch in gallery_of(plugin).model().patches]
+    assert values == sorted(values, reverse=True) and min(values) >= 0.3
+    assert plugin._engine.is_running

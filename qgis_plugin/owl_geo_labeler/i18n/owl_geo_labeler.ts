@@ -177,6 +177,14 @@
         <source>Show the maps that owl-geo predict made, or hide them (P)</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Accept or reject what the model finds, the most probable first (R)</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -311,12 +319,6 @@
     </message>
     <message>
         <source>Create a run</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Cuts scenes into patches, computes the concepts and makes a run folder.
-
-Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -481,10 +483,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>nothing to label for {name}: the batch is for {others}, or waits for their answers</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>owl-geo query returned no batch</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -679,6 +677,28 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>the scenes of {path} cannot be read; was the file changed?</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Learning and looking for targets</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>owl-geo {command} returned no batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Cuts scenes into patches, computes the concepts and makes a run folder.
+
+Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product, or single-band files. Name bands by number, description or common name, separated by commas: B2,B3,B4,B8. An OSM extract adds ready-made concepts. The last class is the one you are searching for. If you know some targets, give their points, lines or polygons as examples: the first batch is then mostly what is like them.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Examples: targets that you know</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{layer} is not a vector layer</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -769,6 +789,18 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Label with clicks and keys</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Review what the model finds</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the newest batch has no answers yet; its patches return to the pool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave it and review</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>ProgressPanel</name>
     <message>
@@ -813,6 +845,46 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{path} can be written again; all answers are saved</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Gallery</name>
+    <message>
+        <source>no image</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>ReviewDock</name>
+    <message>
+        <source>owl-geo review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Accept (A)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Answer {name}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Reject (X)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{threshold} or more: {n} of {total} patches, {hectares} ha</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{accepted} accepted, {rejected} rejected, {left} open above the threshold</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>The probability from which a patch counts (comma lower, full stop higher); owl-geo predict takes it as --threshold</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Threshold</source>
         <translation type="unfinished" />
     </message>
 </context>
