@@ -51,6 +51,7 @@ class LabelDock(QDockWidget):
     overview_wanted = pyqtSignal()
     frames_hidden = pyqtSignal(bool)
     predictions_wanted = pyqtSignal()  # shown, or hidden if they are
+    linked_wanted = pyqtSignal()  # the linked maps opened, or closed if they are open
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -428,6 +429,12 @@ class LabelDock(QDockWidget):
             self.tr("Show the maps that owl-geo predict made, or hide them (P)"),
         )
         predictions.clicked.connect(self.predictions_wanted)
+        linked = tool(
+            "linked_maps",
+            self.tr("Linked maps"),
+            self.tr("Show views or layers of the project side by side with the map (L)"),
+        )
+        linked.clicked.connect(self.linked_wanted)
         return grid
 
     def _shown_row(self, page: QWidget) -> QWidget:

@@ -688,6 +688,7 @@ class Labelling(QObject):
         self._keys.bind(key.Key_C, self.write_comment)
         self._keys.bind(key.Key_O, self.map.overview)
         self._keys.bind(key.Key_P, self._dock.predictions_wanted.emit)
+        self._keys.bind(key.Key_L, self._dock.linked_wanted.emit)
         self._keys.bind(key.Key_H, self.frames.hide, released=self.frames.show)
         for enter in (key.Key_Return, key.Key_Enter):
             self._keys.bind(enter, self.go_on)

@@ -24,6 +24,8 @@ from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .layer_tree import add_batch
 from .lingering import Lingering
+from .linked import LinkedMaps
+from .linked_dock import LinkedDock
 from .messages import Messages
 from .next_batch import NextBatch
 from .places import SharedPlace
@@ -80,6 +82,7 @@ class OwlGeoPlugin(QObject):
         self.dock.next_wanted.connect(self.next_batch)
         self.dock.cancelled.connect(self._cancel_work)
         self.dock.predictions_wanted.connect(self.switch_predictions)
+        self._add_linked()
         self._toolbar = self._iface.addToolBar(_MENU)
         self._toolbar.setObjectName("OwlGeoToolBar")
         icon = QIcon(str(_FOLDER / "icon.svg"))
@@ -119,8 +122,9 @@ class OwlGeoPlugin(QObject):
                 if action.parent() is self._iface.mainWindow():  # the dock keeps its own
                     action.deleteLater()
             self._actions.clear()
-            self._iface.removeDockWidget(self.dock)
-            self.dock.deleteLater()
+            for dock in (self.dock, self.linked_dock):
+                self._iface.removeDockWidget(dock)
+                dock.deleteLater()
             self._toolbar.deleteLater()
             self._toolbar = None
         if self._translator is not None:
@@ -131,6 +135,7 @@ class OwlGeoPlugin(QObject):
         self._lingering.is_ending = True
         self._close_labelling()
         self._lingering.finish()
+        self.linked_dock.clear()
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -232,6 +237,7 @@ class OwlGeoPlugin(QObject):
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
+        self.linked.begin(batch, run, self.labelling.map, self.labelling.views)
         self._iface.setActiveLayer(batch.layer)
 
     def open_run(self, folder: Path) -> None:
@@ -439,6 +445,16 @@ class OwlGeoPlugin(QObject):
         if in_toolbar:
             self._toolbar.addAction(action)
 
+    def _add_linked(self) -> None:
+        """Add the dock of the linked maps, between the map and the panel."""
+        self.linked_dock = LinkedDock(self._iface.mainWindow())
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.linked_dock)
+        self.linked_dock.hide()
+        self.linked = LinkedMaps(
+            self.linked_dock, self._iface.mapCanvas(), self._settings, self.dock, self
+        )
+        self.dock.linked_wanted.connect(self.linked.switch)
+
     def _ask_run(self) -> Path | None:
         path = QFileDialog.getExistingDirectory(
             self._iface.mainWindow(), self.tr("Open run folder"), self._settings.folder
@@ -462,6 +478,7 @@ class OwlGeoPlugin(QObject):
 
     def _forget_labelling(self) -> None:
         if self.labelling is not None:
+            self.linked.end()
             self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
             self.labelling.deleteLater()
             self.labelling = None
