@@ -47,11 +47,11 @@ class LinkedMaps(QObject):
         self._views: Views | None = None
         self._is_open = False
         self._is_moving = False  # whether maps are moved from here
-        self._widths: list[int] | None = None  # the first ones of dock and panel
+        self._widths: list[int] = []  # of dock and panel, while the dock was open last
         # sizes and layers change in bursts, a next batch follows at once upon the last, and a
         # window takes widths only after it has laid out the dock
         self._follow_later, self._show_later, self._hide_later, self._widen_later = self._later = [
-            self._timer(call) for call in (self._follow, self._show, self._hide, self._set_widths)
+            self._timer(call) for call in (self._follow, self._show, self._hide, self._give_widths)
         ]
         dock.closed.connect(self._on_closed)
         dock.installEventFilter(self)
@@ -128,21 +128,38 @@ class LinkedMaps(QObject):
         return one
 
     def _widen(self) -> None:
-        """Give the dock half of the map's width when it opens for the first time."""
-        window = self._dock.parentWidget()
-        if self._widths is not None or self._dock.isFloating():
+        """Give the dock its last width or, when it opens for the first time, half of the map's."""
+        if not self._is_beside_panel():
             return
-        right = Qt.DockWidgetArea.RightDockWidgetArea
-        if window.dockWidgetArea(self._dock) == window.dockWidgetArea(self._panel) == right:
-            window.splitDockWidget(self._dock, self._panel, Qt.Orientation.Horizontal)
-        self._widths = [self._canvas.width() // _SHARE, self._panel.width()]
+        if not self._widths:
+            window, across = self._dock.parentWidget(), Qt.Orientation.Horizontal
+            window.splitDockWidget(self._dock, self._panel, across)
+            # the panel may have the room that the dock left when it was hidden
+            width = min(self._panel.width(), self._panel.sizeHint().width())
+            room = self._canvas.width() + self._panel.width() - width
+            self._widths = [room // _SHARE, width]
         self._widen_later.start(0)
 
-    def _set_widths(self) -> None:
-        docks = [self._dock, self._panel]
-        self._dock.parentWidget().resizeDocks(docks, self._widths, Qt.Orientation.Horizontal)
+    def _keep_widths(self) -> None:
+        """Remember the widths before the dock is hidden, and leave its room to the map."""
+        # one that QGIS opened at its start has no maps, and a width that nobody has chosen
+        if self._dock.maps and self._dock.isVisible() and self._is_beside_panel():
+            self._widths = [self._dock.width(), self._panel.width()]
+            self._widen_later.start(0)
+
+    def _give_widths(self) -> None:
+        # without the dock, the panel alone keeps its width
+        n = 0 if self._dock.isVisible() else 1
+        docks, widths = [self._dock, self._panel][n:], self._widths[n:]
+        self._dock.parentWidget().resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+
+    def _is_beside_panel(self) -> bool:
+        docks, window = (self._dock, self._panel), self._dock.parentWidget()
+        right = Qt.DockWidgetArea.RightDockWidgetArea
+        return not any(d.isFloating() or window.dockWidgetArea(d) != right for d in docks)
 
     def _hide(self) -> None:
+        self._keep_widths()
         self._dock.hide()
         self._dock.clear()
 
@@ -150,6 +167,7 @@ class LinkedMaps(QObject):
         if self._batch is None or not self._is_open:
             return
         self._is_open = False
+        self._keep_widths()
         self._remember()
         for one in self._dock.maps:
             one.close_map()
