@@ -42,7 +42,7 @@ class LinkedMap(QWidget):
         self.canvas = QgsMapCanvas(self)
         self.canvas.setMinimumSize(_LEAST_SIZE, _LEAST_SIZE)
         self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys keep going to the main map
-        self.canvas.setCachingEnabled(True)
+        # without a cache: a job that was called off may end after its canvas, and would use it
         self.canvas.setParallelRenderingEnabled(True)
         self.canvas.enableAntiAliasing(True)
         self._band = QgsRubberBand(self.canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
