@@ -20,6 +20,7 @@ from .views import Views
 _SCENE, _VIEW, _LAYER = "scene", "view:", "layer:"  # what a map shows; a name follows the last two
 _KEY_EVENTS = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress, QEvent.Type.KeyRelease)
 _SHARE = 2  # the dock takes one part in so many of the main map
+_SETTLED_MS = 50  # until a window has laid out a dock that came or went
 
 
 class LinkedMaps(QObject):
@@ -138,14 +139,14 @@ class LinkedMaps(QObject):
             width = min(self._panel.width(), self._panel.sizeHint().width())
             room = self._canvas.width() + self._panel.width() - width
             self._widths = [room // _SHARE, width]
-        self._widen_later.start(0)
+        self._widen_later.start(_SETTLED_MS)
 
     def _keep_widths(self) -> None:
         """Remember the widths before the dock is hidden, and leave its room to the map."""
         # one that QGIS opened at its start has no maps, and a width that nobody has chosen
         if self._dock.maps and self._dock.isVisible() and self._is_beside_panel():
             self._widths = [self._dock.width(), self._panel.width()]
-            self._widen_later.start(0)
+            self._widen_later.start(_SETTLED_MS)
 
     def _give_widths(self) -> None:
         # without the dock, the panel alone keeps its width
