@@ -1,6 +1,6 @@
-"""The plugin is ready for Qt 6, on which QGIS 4 is built: members of enums are named with their enum.
+"""The plugin is ready for Qt 6, which QGIS 4 is built on: members of enums come with their enum.
 
-A walk over the code, which needs neither QGIS nor Qt; tests/qgis/on_pyqt6.py runs the plugin on PyQt6.
+A walk over the code, which needs neither QGIS nor Qt. tests/qgis/on_pyqt6.py runs it on PyQt6.
 """
 
 from __future__ import annotations
