@@ -79,6 +79,7 @@ class Controls(QObject):
         bind(key.Key_O, labelling.map.overview)
         bind(key.Key_P, self._dock.predictions_wanted.emit)
         bind(key.Key_R, self._dock.review_wanted.emit)
+        bind(key.Key_L, self._dock.linked_wanted.emit)
         hide = labelling.hide_frames
         bind(key.Key_H, lambda: hide(True), released=lambda: hide(False))
         if labelling.views.names:

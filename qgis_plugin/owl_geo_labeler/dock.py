@@ -52,6 +52,7 @@ class LabelDock(QDockWidget):
     frames_hidden = pyqtSignal(bool)
     predictions_wanted = pyqtSignal()  # shown, or hidden if they are
     review_wanted = pyqtSignal()  # of what the model finds; hidden if it is shown
+    linked_wanted = pyqtSignal()  # the linked maps opened, or closed if they are open
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
     next_wanted = pyqtSignal()
@@ -441,6 +442,12 @@ class LabelDock(QDockWidget):
             self.tr("Accept or reject what the model finds, the most probable first (R)"),
         )
         review.clicked.connect(lambda: self.review_wanted.emit())
+        linked = tool(
+            "linked_maps",
+            self.tr("Linked maps"),
+            self.tr("Show views or layers of the project side by side with the map (L)"),
+        )
+        linked.clicked.connect(self.linked_wanted)
         return grid
 
     def _shown_row(self, page: QWidget) -> QWidget:

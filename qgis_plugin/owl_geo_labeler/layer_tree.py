@@ -53,6 +53,7 @@ def add_below(layer: QgsMapLayer, level: int, batch: QgsMapLayer | None, run: Pa
 
 def add_view(layer: QgsMapLayer, batch: QgsMapLayer | None, run: Path | None) -> None:
     """Add a hidden layer to the group of the views, which is made beside a batch and below maps."""
+    layer.setCustomProperty(_LEVEL, VIEWS)
     QgsProject.instance().addMapLayer(layer, False)
     parent = _parent(batch, run)
     groups = (child for child in parent.children() if isinstance(child, QgsLayerTreeGroup))
@@ -67,6 +68,23 @@ def add_view(layer: QgsMapLayer, batch: QgsMapLayer | None, run: Path | None) ->
 def over_imagery() -> list[str]:
     """Return the ids of the layers that were put over the imagery: frames and maps of runs."""
     return [node.layerId() for node in _root().findLayers() if 0 <= _number(node, _LEVEL) <= MAP]
+
+
+def frames_among(layers: Iterable[QgsMapLayer]) -> list[QgsMapLayer]:
+    """Return those of some layers that are frames of patches."""
+    return [layer for layer in layers if 0 <= _level(layer) <= FRAMES]
+
+
+def scenes_beside(batch: QgsMapLayer) -> list[QgsMapLayer]:
+    """Return the layers of scenes, visible or not, in the group that a batch is in."""
+    nodes = _parent(batch, None).findLayers()
+    return [node.layer() for node in nodes if _number(node, _LEVEL) == SCENE]
+
+
+def others() -> list[QgsMapLayer]:
+    """Return the layers of the project, from the top, that were not added for a run."""
+    layers = [node.layer() for node in _root().findLayers()]
+    return [layer for layer in layers if layer is not None and _level(layer) < 0]
 
 
 def set_visible(ids: Iterable[str], is_visible: bool) -> list[str]:
@@ -126,6 +144,11 @@ def _number(node: QgsLayerTreeNode, name: str) -> int:
     """Return the mark of a layer's node, or of a group; -1 for others."""
     marked = node.layer() if isinstance(node, QgsLayerTreeLayer) else node
     value = marked.customProperty(name) if marked is not None else None
+    return -1 if value is None else int(value)
+
+
+def _level(layer: QgsMapLayer) -> int:
+    value = layer.customProperty(_LEVEL)
     return -1 if value is None else int(value)
 
 

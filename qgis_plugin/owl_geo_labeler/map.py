@@ -40,6 +40,7 @@ class PatchMap(QObject):
     clicked = pyqtSignal(int)  # feature id
     missed = pyqtSignal(QgsPointXY)  # a click where no patch is, in the project's CRS
     tool_changed = pyqtSignal(bool)  # whether clicks on the map choose patches
+    outlined = pyqtSignal()  # another patch has the outline, or it was shown or hidden
 
     def __init__(
         self,
@@ -60,10 +61,10 @@ class PatchMap(QObject):
         self._shown: int | None = None
         self._is_overview = False
         self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
-        self._band.setSymbol(_outline())
-        self._caption = _Caption(canvas)
-        self._tool = _ClickTool(canvas)
-        self._tool.clicked.connect(self._on_click)
+        self._band.setSymbol(outline())
+        self._caption = Caption(canvas)
+        self._tool = ClickTool(canvas)
+        self._tool.clicked.connect(self.choose)
         # the first layer of a project makes QGIS zoom by itself, after everything else
         self._zoom_later = QTimer(self)
         self._zoom_later.setSingleShot(True)
@@ -106,6 +107,7 @@ class PatchMap(QObject):
         self._band.setToGeometry(self._geometries[fid], self._layer.crs())
         self._is_overview = False
         self._zoom_later.start(0)
+        self.outlined.emit()
 
     def set_context(self, context: float) -> None:
         """Show more or less around the patch."""
@@ -134,6 +136,14 @@ class PatchMap(QObject):
     def set_outline_visible(self, is_visible: bool) -> None:
         """Show or hide the outline of the current patch."""
         self._band.setVisible(is_visible)
+        self.outlined.emit()
+
+    @property
+    def outlined_patch(self) -> QgsGeometry | None:
+        """The patch that has the outline, in the batch's CRS; None while that is hidden."""
+        if self._shown is None or not self._band.isVisible():
+            return None
+        return self._geometries[self._shown]
 
     def redraw(self) -> None:
         """Draw the patches anew, after one has changed its colour."""
@@ -146,6 +156,22 @@ class PatchMap(QObject):
     def set_caption(self, text: str) -> None:
         """Say in a corner of the map what it shows; an empty text takes that away."""
         self._caption.say(text)
+
+    def choose(self, point: QgsPointXY) -> None:
+        """Say which patch is at a point in the project's CRS, or that none is."""
+        try:
+            place = self._to_canvas().transform(point, Qgis.TransformDirection.Reverse)
+        except QgsCsException:
+            return
+        hits = [
+            (box.center().sqrDist(place), fid)
+            for fid, geometry, box in self._boxes
+            if box.contains(place) and geometry.contains(place)
+        ]
+        if hits:
+            self.clicked.emit(min(hits)[1])
+        else:
+            self.missed.emit(point)
 
     def close(self) -> None:
         """Take the outline off the canvas and give the map tool back."""
@@ -170,21 +196,6 @@ class PatchMap(QObject):
         self._canvas.setExtent(box)
         self._canvas.refresh()
 
-    def _on_click(self, point: QgsPointXY) -> None:
-        try:
-            place = self._to_canvas().transform(point, Qgis.TransformDirection.Reverse)
-        except QgsCsException:
-            return
-        hits = [
-            (box.center().sqrDist(place), fid)
-            for fid, geometry, box in self._boxes
-            if box.contains(place) and geometry.contains(place)
-        ]
-        if hits:
-            self.clicked.emit(min(hits)[1])
-        else:
-            self.missed.emit(point)
-
     def _on_tool(self, *_tools: object) -> None:
         self.tool_changed.emit(self.takes_clicks)
 
@@ -193,7 +204,7 @@ class PatchMap(QObject):
         return QgsCoordinateTransform(self._layer.crs(), crs, QgsProject.instance())
 
 
-class _Caption(QLabel):
+class Caption(QLabel):
     """A text over the map's upper left corner, which lets clicks through."""
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
@@ -214,7 +225,7 @@ class _Caption(QLabel):
         self.setVisible(bool(text))
 
 
-class _ClickTool(QgsMapToolPan):
+class ClickTool(QgsMapToolPan):
     """Moves the map when dragged; a click without a drag says where."""
 
     clicked = pyqtSignal(QgsPointXY)
@@ -239,7 +250,7 @@ class _ClickTool(QgsMapToolPan):
             self.clicked.emit(self.toMapCoordinates(event.pos()))
 
 
-def _outline() -> QgsFillSymbol:
+def outline() -> QgsFillSymbol:
     """Return two lines around a patch, which leave all of it free, with straight corners."""
     symbol = QgsFillSymbol()
     symbol.deleteSymbolLayer(0)

@@ -24,6 +24,8 @@ from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .layer_tree import add_batch
 from .lingering import Lingering
+from .linked import LinkedMaps
+from .linked_dock import LinkedDock
 from .messages import Messages
 from .next_batch import QUERY, NextBatch, Wanted
 from .places import SharedPlace
@@ -90,6 +92,7 @@ class OwlGeoPlugin(QObject):
         self.review_dock.hide()
         self._predictions_menu = PredictionsMenu(self._iface, self)
         self._predictions_menu.wanted.connect(self.review_run)
+        self._add_linked()
         self._toolbar = self._iface.addToolBar(_MENU)
         self._toolbar.setObjectName("OwlGeoToolBar")
         icon = QIcon(str(_FOLDER / "icon.svg"))
@@ -131,7 +134,7 @@ class OwlGeoPlugin(QObject):
                     action.deleteLater()
             self._actions.clear()
             self._predictions_menu.remove()
-            for dock in (self.dock, self.review_dock):
+            for dock in (self.dock, self.review_dock, self.linked_dock):
                 self._iface.removeDockWidget(dock)
                 dock.deleteLater()
             self._toolbar.deleteLater()
@@ -144,6 +147,7 @@ class OwlGeoPlugin(QObject):
         self._lingering.is_ending = True
         self._close_labelling()
         self._lingering.finish()
+        self.linked_dock.clear()
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -245,6 +249,7 @@ class OwlGeoPlugin(QObject):
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
+        self.linked.begin(batch, run, self.labelling.map, self.labelling.views)
         if batch.is_review:
             canvas = self._iface.mapCanvas()
             self._review = Review(self.labelling, self.review_dock, canvas, self.dock)
@@ -526,6 +531,16 @@ class OwlGeoPlugin(QObject):
         if in_toolbar:
             self._toolbar.addAction(action)
 
+    def _add_linked(self) -> None:
+        """Add the dock of the linked maps, between the map and the panel."""
+        self.linked_dock = LinkedDock(self._iface.mainWindow())
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.linked_dock)
+        self.linked_dock.hide()
+        self.linked = LinkedMaps(
+            self.linked_dock, self._iface.mapCanvas(), self._settings, self.dock, self
+        )
+        self.dock.linked_wanted.connect(self.linked.switch)
+
     def _ask_run(self) -> Path | None:
         path = QFileDialog.getExistingDirectory(
             self._iface.mainWindow(), self.tr("Open run folder"), self._settings.folder
@@ -552,6 +567,7 @@ class OwlGeoPlugin(QObject):
             if self._review is not None:
                 self._review.close()
                 self._review = None
+            self.linked.end()
             self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
             self.labelling.deleteLater()
             self.labelling = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
@@ -13,6 +15,7 @@ from .errors import Problem
 
 _PREFIX = "owl_geo_labeler/"
 _INSTALLED = Path(__file__).parent / "program.txt"  # left there by ``owl-geo plugin install``
+_MOST_RUNS = 30  # whose linked maps are remembered
 # where it is in the folder of an environment, or in the folder of its programs
 _INSIDE = ("owl-geo", "owl-geo.exe", "bin/owl-geo", "Scripts/owl-geo.exe")
 
@@ -142,6 +145,25 @@ class PluginSettings:
     @folder.setter
     def folder(self, path: str) -> None:
         self._set("folder", path)
+
+    def linked_maps(self, place: str) -> tuple[bool, list[str]]:
+        """Whether the linked maps of a run are open, and what each shows."""
+        is_open, shown = self._all_linked().get(place, (False, []))
+        return bool(is_open), [str(key) for key in shown]
+
+    def set_linked_maps(self, place: str, is_open: bool, shown: Sequence[str]) -> None:
+        """Remember the linked maps of a run; of many runs, those that were opened last."""
+        known = self._all_linked()
+        known.pop(place, None)
+        known[place] = (is_open, list(shown))
+        self._set("linked_maps", json.dumps(dict(list(known.items())[-_MOST_RUNS:])))
+
+    def _all_linked(self) -> dict[str, tuple[bool, list[str]]]:
+        try:
+            known = json.loads(str(self._get("linked_maps", "{}")))
+            return {str(place): (is_open, list(shown)) for place, (is_open, shown) in known.items()}
+        except (AttributeError, TypeError, ValueError):  # not what was written here
+            return {}
 
     def _get(self, name: str, default: object) -> object:
         return QgsSettings().value(_PREFIX + name, default)

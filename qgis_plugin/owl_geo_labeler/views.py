@@ -8,6 +8,7 @@ from typing import Callable
 from qgis.core import (
     QgsCoordinateTransform,
     QgsCsException,
+    QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -84,11 +85,18 @@ class Views(QObject):
     @property
     def is_here(self) -> bool:
         """Whether what is shown has an image of the current patch, as far as its extent tells."""
-        if not self._number:
-            return True
-        view = self._views[self._number - 1]
-        known = (self._places.get((view.name, raster)) for raster in view.rasters)
-        return any(self._meets(place, self._box) for place in known if place is not None)
+        return not self._number or self._has_image(self._views[self._number - 1])
+
+    def layers(self, name: str) -> list[QgsMapLayer]:
+        """Return the layers of a view, loaded now if need be; none without an image of the patch.
+
+        Of a view with many rasters, they are those around the current patch and earlier ones.
+        """
+        view = next((view for view in self._views if view.name == name), None)
+        if view is None or not self._load(view) or not self._has_image(view):
+            return []
+        found = (QgsProject.instance().mapLayer(layer_id) for layer_id in self._ids(view))
+        return [layer for layer in found if layer is not None]
 
     def show_patch(self, box: QgsRectangle, around: float) -> None:
         """Go on to a patch, ``box`` in the batch's CRS: show the scene, and load what is few.
@@ -157,6 +165,10 @@ class Views(QObject):
         except Problem as problem:
             self._messages.warn(str(problem))
             return []
+
+    def _has_image(self, view: View) -> bool:
+        known = (self._places.get((view.name, raster)) for raster in view.rasters)
+        return any(self._meets(place, self._box) for place in known if place is not None)
 
     def _ids(self, view: View) -> list[str]:
         found = (self._layers.get((view.name, raster)) for raster in view.rasters)

@@ -1,15 +1,18 @@
-"""The interpreter that has QGIS, where the tests for it lie, and batches of all sorts for them."""
+"""The interpreters that have QGIS and owl_geo, the tests in QGIS, and batches for them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from chosen import chosen_patches
 
 QGIS_TESTS = Path(__file__).parents[1] / "qgis"
+# tests/qgis/newer_qgis.sh names a way to it from another root file system
+CORE_PYTHON = os.environ.get("OWL_CORE_PYTHON", sys.executable)
 
 BINARY = ("absent", "present")
 MANY = ("other", "mill", "mine", "quarry", "tannery", "brickworks", "landfill")

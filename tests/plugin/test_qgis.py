@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 import pytest
 from chosen import CONCEPTS
 from pyproj import CRS
-from qgis_tests import BATCHES, QGIS_TESTS
+from qgis_tests import BATCHES, CORE_PYTHON, QGIS_TESTS
 
 from owl_geo.batches import write_batch
 from owl_geo.ground.windows import PoolWindows
@@ -86,7 +85,7 @@ def test_batches_in_plain_qgis(qgis_python: str, folder: Path, tmp_path: Path) -
         "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OWL_QGIS_FOLDER": str(folder),
-        "OWL_CORE_PYTHON": sys.executable,
+        "OWL_CORE_PYTHON": CORE_PYTHON,
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     # a crash while QGIS shuts down shows only in the return code

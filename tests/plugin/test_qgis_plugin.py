@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import shapely.affinity
 from chosen import CONCEPTS, chosen_patches
-from qgis_tests import BATCHES, BINARY, QGIS_TESTS
+from qgis_tests import BATCHES, BINARY, CORE_PYTHON, QGIS_TESTS
 from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import transform_bounds
 from rasters import coordinates, write_raster
@@ -217,7 +216,7 @@ def program(tmp_path: Path) -> Path:
     path = tmp_path / "environment" / "bin" / "owl-geo"
     path.parent.mkdir(parents=True)
     path.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        f"#!{CORE_PYTHON}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from owl_geo.cli import main\nmain()\n"
     )
     path.chmod(0o755)
@@ -248,7 +247,7 @@ def test_plugin_in_qgis(
         "QGIS_CUSTOM_CONFIG_PATH": str(tmp_path / "profile"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OWL_QGIS_FOLDER": str(folder),
-        "OWL_CORE_PYTHON": sys.executable,
+        "OWL_CORE_PYTHON": CORE_PYTHON,
         "OWL_CORE_PROGRAM": str(program),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

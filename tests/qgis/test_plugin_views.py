@@ -5,8 +5,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from qgis.core import QgsLayerTreeGroup, QgsProject, QgsVectorLayer
-from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsLayerTreeGroup,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsSettings,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsRubberBand
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QLineEdit, QToolButton
@@ -297,3 +306,162 @@ def test_a_table_that_makes_no_sense_is_said(plugin, folder, tmp_path, messages,
     assert plugin.labelling is not None
     assert any("the views of" in text and "cannot be read" in text for text in messages())
     assert plugin.labelling.views.names == []
+
+
+# --- linked maps ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linked(opened, plugin, press, wait_until, iface):
+    """The linked maps, opened by their key over the batch that has views."""
+    wait_until(lambda: ground(iface.canvas)[2] == 1500)
+    press("L")
+    assert plugin.linked.is_open
+    yield plugin.linked_dock
+    iface.canvas.setRotation(0)
+
+
+def middle(canvas):
+    canvas.waitWhileRendering()
+    image = canvas.grab().toImage()
+    return image.pixelColor(image.width() // 2, image.height() // 2).getRgb()[:3]
+
+
+def ground(canvas):
+    """Centre and ground across the shorter side, in whole units of the CRS."""
+    size = canvas.mapSettings().outputSize()
+    across = canvas.mapUnitsPerPixel() * min(size.width(), size.height())
+    return round(canvas.center().x()), round(canvas.center().y()), round(across)
+
+
+def choose(one, text):
+    one.choice.setCurrentIndex(one.choice.findText(text))
+    one.choice.activated.emit(one.choice.currentIndex())
+
+
+def layer_names(one):
+    return [layer.name() for layer in one.canvas.layers()]
+
+
+def moves(canvas):
+    seen = []
+    canvas.extentsChanged.connect(lambda: seen.append(1))
+    return seen
+
+
+def test_a_view_beside_the_map_shows_the_same_ground(linked, plugin, iface, wait_until, press):
+    (one,) = linked.maps
+    assert one.choice.currentText() == "before"
+    assert layer_names(one) == ["batch run-001", "before"]
+    # frames go while H is held
+    (band,) = [item for item in one.canvas.scene().items() if isinstance(item, QgsRubberBand)]
+    outlined = plugin.labelling.map.outlined_patch
+    assert band.isVisible() and band.asGeometry().boundingBox() == outlined.boundingBox()
+    plugin.labelling.frames.hide()
+    wait_until(lambda: layer_names(one) == ["before"])
+    assert not band.isVisible()
+    plugin.labelling.frames.show()
+    wait_until(lambda: layer_names(one) == ["batch run-001", "before"])
+    assert band.isVisible()
+    wait_until(lambda: close_to(middle(one.canvas), BEFORE))
+    QTest.qWait(20)
+    assert ground(one.canvas) == ground(iface.canvas)
+    press("Right")
+    QTest.qWait(20)
+    assert ground(one.canvas) == ground(iface.canvas)
+    # to and fro, rotated and in another CRS, a move is one move of each map
+    for lead, follow in ((iface.canvas, one.canvas), (one.canvas, iface.canvas)) * 2:
+        counts = moves(lead), moves(follow)
+        lead.zoomByFactor(0.5)
+        assert list(map(len, counts)) == [1, 1]
+        assert ground(lead) == ground(follow)
+        lead.setRotation(lead.rotation() + 30)
+        assert follow.rotation() == lead.rotation()
+        assert ground(lead) == ground(follow)
+        crs = "EPSG:3857" if lead is iface.canvas else "EPSG:32631"
+        QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(crs))
+        assert follow.mapSettings().destinationCrs().authid() == crs
+        assert ground(lead) == ground(follow)
+    assert plugin.labelling.session.patch.rank == 2
+    press("L")
+    assert not linked.isVisible() and one.canvas.layers() == []
+
+
+def test_a_linked_map_shows_what_its_list_says(linked, plugin, folder, press, wait_until):
+    basemap = QgsRasterLayer(str(folder / "views" / "H_B4.tif"), "aerial photo")
+    QgsProject.instance().addMapLayer(basemap)
+    QgsProject.instance().layerTreeRoot().findLayer(basemap.id()).setItemVisibilityChecked(False)
+    (one,) = linked.maps
+    texts = ["scene", "before", "gone", "height", "many", "aerial photo"]
+    wait_until(lambda: [one.choice.itemText(n) for n in range(one.choice.count())] == texts)
+    for text in ("aerial photo", "scene", "height"):
+        choose(one, text)
+        assert layer_names(one)[1:] == [text]
+    choose(one, "gone")
+    assert layer_names(one) == ["batch run-001"]
+    assert linked.findChild(QLabel, "owl_geo_caption").text() == "gone: no image here"
+    # a further map begins with what none shows yet, and each goes by its own list
+    QTest.mouseClick(linked.findChild(QToolButton, "linked_add"), Qt.MouseButton.LeftButton)
+    choose(one, "aerial photo")
+    assert [layer_names(one)[1:] for one in linked.maps] == [["aerial photo"], ["before"]]
+    QgsProject.instance().removeMapLayer(basemap.id())
+    assert layer_names(one) == ["batch run-001"]
+    wait_until(lambda: one.canvas.findChild(QLabel, "owl_geo_caption").text() == "aerial photo is not here")
+    QTest.mouseClick(one.findChild(QToolButton, "linked_remove"), Qt.MouseButton.LeftButton)
+    (one,) = linked.maps
+    assert one.choice.currentText() == "before"
+    # of many rasters, those around the patch
+    choose(one, "many")
+
+    def shown():
+        return {int(name[10:]) for name in layer_names(one)[1:]}
+
+    near = {0, 1, 2, 4, 5, 6, 8, 9, 10}
+    assert shown() == near
+    press("Right", "Right", "Right")
+    assert shown() == near | {3, 7, 11}
+
+
+def test_linked_maps_label_are_remembered_and_go_with_the_batch(
+    linked, plugin, iface, batch, labels, opened, wait_until
+):
+    (one,) = linked.maps
+    QTest.mouseClick(one.canvas.viewport(), Qt.MouseButton.LeftButton)
+    assert iface.window.focusWidget() is iface.canvas
+    place = one.canvas.getCoordinateTransform().transform(QgsPointXY(500_480, 5_599_840))
+    point = QPoint(round(place.x()), round(place.y()))
+    QTest.mouseClick(one.canvas.viewport(), Qt.MouseButton.LeftButton, pos=point)
+    assert plugin.labelling.session.patch.rank == 2
+    # a dock that is a window of its own gets the keys itself
+    QTest.keyClick(linked, Qt.Key.Key_2)
+    assert labels(opened[0])[:2] == [None, "present"]
+    choose(one, "height")
+    plugin.open(batch("binary"))
+    assert not linked.isVisible() and linked.maps == []
+    plugin.open(opened[0])
+    assert linked.isVisible()
+    assert [one.choice.currentText() for one in linked.maps] == ["height"]
+    linked.close()
+    plugin.open(opened[0])
+    assert not linked.isVisible()
+    linked.toggleViewAction().trigger()
+    wait_until(lambda: [one.choice.currentText() for one in linked.maps] == ["height"])
+    canvas = linked.maps[0].canvas
+    QgsProject.instance().clear()
+    assert canvas.layers() == [] and plugin.labelling is None
+    wait_until(lambda: not linked.isVisible())
+    assert linked.maps == [] and not linked.toggleViewAction().isEnabled()
+    plugin.linked.switch()
+    linked.show()  # as QGIS does at its start if it was open at the end
+    wait_until(lambda: not linked.isVisible())
+
+
+def test_what_is_remembered_of_linked_maps_may_be_damaged(plugin, iface):
+    settings = plugin._settings
+    for text in ("", "[]", "7", '{"run": 1}', '{"run": [true, 3]}', "null"):
+        QgsSettings().setValue("owl_geo_labeler/linked_maps", text)
+        assert settings.linked_maps("run") == (False, [])
+    for number in range(31):
+        settings.set_linked_maps(f"run{number}", True, ["scene"])
+    assert settings.linked_maps("run30") == (True, ["scene"])
+    assert settings.linked_maps("run0") == (False, [])

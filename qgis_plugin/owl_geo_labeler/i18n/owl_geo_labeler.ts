@@ -185,6 +185,14 @@
         <source>Accept or reject what the model finds, the most probable first (R)</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Linked maps</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show views or layers of the project side by side with the map (L)</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>Labelling</name>
     <message>
@@ -885,6 +893,36 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Threshold</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>LinkedMap</name>
+    <message>
+        <source>What this map shows</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>A further map</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Take this map away</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>LinkedDock</name>
+    <message>
+        <source>owl-geo linked maps</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>LinkedMaps</name>
+    <message>
+        <source>no scene is loaded</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view} is not here</source>
         <translation type="unfinished" />
     </message>
 </context>
