@@ -154,14 +154,21 @@ def consensus(history: pd.DataFrame) -> pd.DataFrame:
     once more after that, it is ``unsure``. ``seq`` is the latest of the annotators' newest answers
     to the patch, even if that one withdraws another.
     """
-    decided = _decided(history)
-    is_open = decided["patch_id"].isin(_open(history, decided))
-    return decided.loc[~is_open, ["patch_id", "label", "seq"]].reset_index(drop=True)
+    return settled(history)[0]
 
 
 def disputed(history: pd.DataFrame) -> list[str]:
     """Return the patches with tied labels that must be labelled again, the oldest ties first."""
-    return _open(history, _decided(history))
+    return settled(history)[1]
+
+
+def settled(history: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return ``consensus`` and ``disputed`` of a history, in the time of one of them."""
+    decided = _decided(history)
+    tied = _open(history, decided)
+    is_open = decided["patch_id"].isin(tied)
+    labels = decided.loc[~is_open, ["patch_id", "label", "seq"]].reset_index(drop=True)
+    return labels, tied
 
 
 def _timed(history: pd.DataFrame) -> pd.DataFrame:
@@ -190,6 +197,8 @@ def _decided(history: pd.DataFrame) -> pd.DataFrame:
 def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:
     """Return the tied patches that no later batch has put to anyone since they tied."""
     tied = decided.loc[decided["tied"], "patch_id"].tolist()
+    if not tied:
+        return []
     answers = _timed(history[history["patch_id"].isin(tied)])
     of_patch = dict(list(answers.groupby("patch_id", sort=False)))
     return [patch for patch in tied if not _asked_since_tie(of_patch[patch])]

@@ -155,10 +155,21 @@ def _ends(pieces: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     if not pieces:
         return 0.0, 1.0
     low, high = np.percentile(np.concatenate(pieces), _PERCENTILES).tolist()
-    brightest = [float(np.percentile(piece, _PERCENTILES[1])) for piece in pieces]
+    brightest = _brightest(pieces)
     usual = low + _BEYOND * (float(np.quantile(brightest, _USUAL)) - low)
     high = min(high, usual) if usual > low else high
     return low, high if high > low else low + 1.0
+
+
+def _brightest(pieces: Sequence[NDArray[np.float64]]) -> list[float]:
+    """Return the upper end of each piece; those of one size are sorted together, which is quick."""
+    of_size: dict[int, list[NDArray[np.float64]]] = {}
+    for piece in pieces:
+        of_size.setdefault(len(piece), []).append(piece)
+    ends: list[float] = []
+    for alike in of_size.values():
+        ends += np.percentile(np.stack(alike), _PERCENTILES[1], axis=1).tolist()
+    return ends
 
 
 def _as_read(band: Band, low: float, high: float) -> tuple[float, float]:
