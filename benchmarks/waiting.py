@@ -1,12 +1,15 @@
 """How long a hand waits for the next batch: two commands, against an engine that stays.
 
-    python -m benchmarks.waiting [OUT] [--patches 100000] [--rounds 5]
+    python -m benchmarks.waiting [OUT] [--patches 100000] [--million] [--rounds 5]
 
 A batch is labelled, its answers are taken in, and the next batch is chosen: by `ingest` and
 `query`, each a process of its own, and by one request to `owl-geo engine`, in turns, on two copies
-of one run. It is done for the sample and for a scene of about --patches patches, which is made in
-OUT and kept there for the next time. Times are medians over the rounds after the first, on the wall
-and of the processors; both searches must come out the same. For Linux.
+of one run. What the engine does when it has answered, while people label, is counted apart: the
+cross-validation, which `query` also does when it has printed the batch's path. It is done for the
+sample, for a scene of about --patches patches (0: none), and with --million for one of a million;
+scenes are made in OUT and kept there for the next time. Times are medians over the rounds after the
+first, on the wall and of the processors; both searches must come out the same. A trace of one more
+round says where the engine's time goes. For Linux.
 """
 
 from __future__ import annotations
@@ -25,10 +28,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from owl_geo.run_folder.folder import Run
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 SIDE = 32  # pixels of a patch of the made scene
+GOALS = {"sample": 1 / 20, "large": 1 / 10}  # of both commands' time on the wall
+QUIET = 0.5  # seconds in which the sample's next batch is there on a quiet machine
 _OWL = [sys.executable, "-m", "owl_geo"]
 
 
@@ -45,7 +53,8 @@ def main() -> None:
     """Print the comparison for the sample, and for a large pool if there is one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting")
     parser.add_argument("out", type=Path, nargs="?", help="a folder for the scene")
-    parser.add_argument("--patches", type=int, default=0, help="of a further, larger pool")
+    parser.add_argument("--patches", type=int, default=100_000, help="of a further, larger pool")
+    parser.add_argument("--million", action="store_true", help="and a pool of a million")
     parser.add_argument("--rounds", type=int, default=5, help="that are measured")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -54,22 +63,26 @@ def main() -> None:
         sample = ["--scene", SAMPLE / "scene.tif", "--patch-size", "16"]
         sample += ["--osm", SAMPLE / "area.osm"]
         compare("the sample", sample, Path(scratch) / "sample", options.rounds)
-        if options.patches:
-            edge = round(options.patches**0.5)
-            scene = _scene(out, edge)
-            made = ["--scene", scene, "--patch-size", SIDE]
-            compare(f"{edge * edge:,} patches", made, Path(scratch) / "large", options.rounds)
+        for patches in (options.patches, 1_000_000 if options.million else 0):
+            if not patches:
+                continue
+            edge = round(patches**0.5)
+            made = ["--scene", _scene(out, edge), "--patch-size", SIDE]
+            folder = Path(scratch) / "large"
+            compare(f"{edge * edge:,} patches", made, folder, options.rounds)
+            shutil.rmtree(folder)
 
 
 def compare(name: str, arguments: list[object], folder: Path, rounds: int) -> None:
-    """Print what a round takes by commands and by an engine."""
+    """Print what a round takes by commands and by an engine, and where the engine's time goes."""
     commands, kept = folder / "commands", folder / "kept"
     run("init", commands, *arguments)
     first = run("query", commands)
     shutil.copytree(commands, kept)
-    taken: dict[str, list[Cost]] = {"ingest": [], "query": [], "engine": []}
+    taken: dict[str, list[Cost]] = {}
     with engine() as asked:
         asked("open", run=str(kept))
+        asked.until_quiet(kept)
         for number in range(rounds + 1):
             batches = [path / f"rounds/{number:03d}/batch.gpkg" for path in (commands, kept)]
             for batch in batches:
@@ -77,43 +90,152 @@ def compare(name: str, arguments: list[object], folder: Path, rounds: int) -> No
             costs = {
                 "ingest": run("ingest", commands, batches[0], "--annotator", "benchmark"),
                 "query": run("query", commands),
-                "engine": asked(
+                "next": asked(
                     "next", run=str(kept), batches=[str(batches[1])], annotator="benchmark"
                 ),
+                "after": asked.until_quiet(kept),
             }
             if number:
                 for way, cost in costs.items():
-                    taken[way].append(cost)
+                    taken.setdefault(way, []).append(cost)
+        message = statistics.median(asked("cancel", id=0).wall for _ in range(20))
     if _asked(commands) != _asked(kept):
         raise SystemExit("the engine asked other patches than the commands")
-    _print(name, first, taken)
+    _print(name, first, taken, GOALS["sample" if folder.name == "sample" else "large"])
+    trace(kept, message)
 
 
-def _print(name: str, first: Cost, taken: Mapping[str, list[Cost]]) -> None:
+def _print(name: str, first: Cost, taken: Mapping[str, list[Cost]], goal: float) -> None:
     rows = {way: _median(costs) for way, costs in taken.items()}
     both = Cost(
         rows["ingest"].wall + rows["query"].wall,
         rows["ingest"].processors + rows["query"].processors,
         max(rows["ingest"].memory, rows["query"].memory),
     )
-    print(f"From answers to the next batch, {name}: median of {len(taken['engine'])} rounds")
+    print(f"From answers to the next batch, {name}: median of {len(taken['next'])} rounds")
     print(f"  {'':<28}  {'wall':>7}  {'processors':>10}  {'peak memory':>11}")
     for what, cost in (
         ("first query", first),
         ("ingest", rows["ingest"]),
         ("query", rows["query"]),
         ("both commands", both),
-        ("engine, next", rows["engine"]),
+        ("engine, next", rows["next"]),
+        ("engine, while people label", rows["after"]),
     ):
         print(
             f"  {what:<28}  {cost.wall:>5.2f} s  {cost.processors:>8.2f} s  {cost.memory:>8.0f} MB"
         )
     wall, processors, memory = (
-        getattr(rows["engine"], what) / getattr(both, what)
+        getattr(rows["next"], what) / getattr(both, what)
         for what in ("wall", "processors", "memory")
     )
-    print(f"  {'engine / both commands':<28}  {wall:>7.3f}  {processors:>10.3f}  {memory:>11.2f}")
+    print(f"  {'next / both commands':<28}  {wall:>7.3f}  {processors:>10.3f}  {memory:>11.2f}")
+    print(f"  goal: {goal:g} of both commands on the wall: {'met' if wall <= goal else 'not met'}")
+    if goal == GOALS["sample"]:
+        met = "met" if rows["next"].wall <= QUIET else "not met"
+        print(f"  goal: {QUIET:g} s on a quiet machine: {met}")
     print(flush=True)
+
+
+def trace(run_path: Path, message: float) -> None:
+    """Do one more round in this process, and print what each step of it takes."""
+    from owl_geo.batches import writing
+    from owl_geo.engine import engine as kept
+    from owl_geo.labels import GeoPackageLabels
+    from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.journal import Journal
+    from owl_geo.run_folder.kept import KeptRun
+    from owl_geo.search import Search
+    from owl_geo.verbs import query
+
+    watch = _Watch()
+    steps: tuple[tuple[str, Any, str], ...] = (
+        ("what others changed", KeptRun, "refresh"),
+        ("answers in", kept, "ingest_into"),
+        ("answers so far", GeoPackageLabels, "history"),
+        ("answers so far", Run, "answers"),
+        ("fit", Search, "learn"),
+        ("scores", Search, "members"),
+        ("choice", Search, "choose"),
+        ("patches that are followed", Search, "watched"),
+        ("colours of the scenes", query, "_scenes"),
+        ("where else one may answer", query, "grid_info"),
+        ("rows of the batch", query, "_table"),
+        ("style", writing, "batch_style"),
+        ("file", query, "write_batch"),
+        ("round on the disk", Journal, "publish"),
+    )
+    with kept.Engine(run_path) as asked:
+        for _ in range(2):  # a process's first round has to import things
+            batch = _answerable(asked.run)
+            label(batch)
+            asked.ingest([batch], annotator="benchmark")
+            asked.query(prepare=False)
+            asked.measure()
+        for name, owner, function in steps:
+            watch.wrap(name, owner, function)
+        try:
+            batch = _answerable(asked.run)
+            label(batch)
+            begun = time.perf_counter(), time.process_time()
+            asked.ingest([batch], annotator="benchmark")
+            asked.query(prepare=False)
+            wall, processors = time.perf_counter() - begun[0], time.process_time() - begun[1]
+        finally:
+            watch.unwrap()
+    print(f"  {'a trace of one round':<28}  {'wall':>8}  {'processors':>10}")
+    print(f"  {'message':<28}  {1000 * message:>5.1f} ms")
+    for name, (one, other) in watch.taken.items():
+        print(f"  {name:<28}  {1000 * one:>5.1f} ms  {1000 * other:>7.1f} ms")
+    rest = [
+        whole - sum(values)
+        for whole, values in zip(
+            (wall, processors), zip(*watch.taken.values(), strict=True), strict=True
+        )
+    ]
+    print(f"  {'the rest':<28}  {1000 * rest[0]:>5.1f} ms  {1000 * rest[1]:>7.1f} ms")
+    print(f"  {'all':<28}  {1000 * wall:>5.1f} ms  {1000 * processors:>7.1f} ms")
+    print(flush=True)
+
+
+def _answerable(opened: Run) -> Path:
+    return opened.batch_path(len(opened.rounds()) - 1)
+
+
+class _Watch:
+    """Measures functions; what one takes within another counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, list[float]] = {}  # seconds on the wall and of the processors
+        self._within: list[list[float]] = []
+        self._wrapped: list[tuple[Any, str, Any]] = []
+
+    def wrap(self, name: str, owner: Any, function: str) -> None:
+        """Measure a function of a module or a class, under a name."""
+        plain = getattr(owner, function)
+        own = self.taken.setdefault(name, [0.0, 0.0])
+
+        def measured(*arguments: Any, **options: Any) -> Any:
+            inner = [0.0, 0.0]
+            self._within.append(inner)
+            begun = time.perf_counter(), time.process_time()
+            try:
+                return plain(*arguments, **options)
+            finally:
+                self._within.pop()
+                spent = time.perf_counter() - begun[0], time.process_time() - begun[1]
+                for number, seconds in enumerate(spent):
+                    own[number] += seconds - inner[number]
+                    if self._within:
+                        self._within[-1][number] += seconds
+
+        self._wrapped.append((owner, function, plain))
+        setattr(owner, function, measured)
+
+    def unwrap(self) -> None:
+        """Put back what was measured."""
+        for owner, function, plain in reversed(self._wrapped):
+            setattr(owner, function, plain)
 
 
 def _median(costs: list[Cost]) -> Cost:
@@ -137,27 +259,56 @@ def run(*words: object) -> Cost:
 
 
 @contextmanager
-def engine() -> Iterator[Any]:
-    """Start an engine; what it yields asks a request and returns its cost."""
+def engine() -> Iterator[_Asked]:
+    """Start an engine, to be asked."""
     with subprocess.Popen(
         [*_OWL, "engine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        source, sink = process.stdout, process.stdin
-        assert source is not None and sink is not None
+        assert process.stdout is not None and process.stdin is not None
+        yield _Asked(process.pid, process.stdout, process.stdin)
+        process.stdin.close()
 
-        def ask(method: str, **params: object) -> Cost:
-            call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-            used, begun = _used(process.pid), time.perf_counter()
-            sink.write(json.dumps(call).encode() + b"\n")
-            sink.flush()
-            answer = _answer(source)
-            wall = time.perf_counter() - begun
-            if "error" in answer:
-                raise SystemExit(answer["error"]["message"])
-            return Cost(wall, _used(process.pid) - used, _peak(process.pid))
 
-        yield ask
-        sink.close()
+@dataclass(frozen=True)
+class _Asked:
+    """An engine, as a program sees it."""
+
+    pid: int
+    source: IO[bytes]
+    sink: IO[bytes]
+
+    def __call__(self, method: str, **params: object) -> Cost:
+        """Ask a request, and return what it took until the answer was there."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        used, begun = _used(self.pid), time.perf_counter()
+        self.sink.write(json.dumps(call).encode() + b"\n")
+        self.sink.flush()
+        answer = _answer(self.source)
+        wall = time.perf_counter() - begun
+        if "error" in answer:
+            raise SystemExit(answer["error"]["message"])
+        return Cost(wall, _used(self.pid) - used, _peak(self.pid))
+
+    def until_quiet(self, run_path: Path) -> Cost:
+        """Wait until it does nothing, and every round is measured; return what that took."""
+        used, begun = _used(self.pid), time.perf_counter()
+        quiet, before, since = begun, used, begun
+        while quiet - since < _IDLE or _unmeasured(run_path):
+            time.sleep(_TICK)
+            quiet, now = time.perf_counter(), _used(self.pid)
+            if now > before:
+                before, since = now, quiet
+        return Cost(since - begun, before - used, _peak(self.pid))
+
+
+_TICK, _IDLE = 0.02, 0.3  # seconds between two looks, and without work that mean that it is done
+
+
+def _unmeasured(run_path: Path) -> bool:
+    newest = max(run_path.glob("rounds/*/round.json"), default=None)
+    if newest is None or (newest.parent / "later.json").exists():
+        return False
+    return "unmeasured" in json.loads(newest.read_text(encoding="utf-8"))
 
 
 def _answer(source: IO[bytes]) -> dict[str, Any]:

@@ -170,6 +170,10 @@ class Search:
         self._workers = workers or Threads()
         self._report = report
 
+    def go_on(self) -> None:
+        """Let whoever is told of the work end it, where it takes no time but has to wait."""
+        self._report("Waiting")
+
     def prepare(self) -> None:
         """Compute what the next round needs whatever the answers are, and load its libraries.
 
@@ -480,13 +484,20 @@ class Search:
             ece=expected_calibration_error(probabilities, labels),
         )
 
+    def can_cross_validate(self, answers: Answers) -> bool:
+        """Return whether there are five answers of the positive class and five others.
+
+        With fewer, it would be noise.
+        """
+        n_positive = int((answers.labels == self.positive).sum())
+        return min(n_positive, len(answers.labels) - n_positive) >= FEW_OF_A_CLASS
+
     def cross_validated_auc(self, answers: Answers, number: int) -> float:
         """Return the ROC AUC from spatially blocked cross-validation over the answers.
 
-        NaN with fewer than five answers of the positive class, or five others: it would be noise.
+        NaN where they are too few; see ``can_cross_validate``.
         """
-        n_positive = int((answers.labels == self.positive).sum())
-        if min(n_positive, len(answers.labels) - n_positive) < FEW_OF_A_CLASS:
+        if not self.can_cross_validate(answers):
             return math.nan
         blocks = ground_blocks(self._windows, _FOLD_BLOCKS)
         seed = self._seed(number, _FOLDS)

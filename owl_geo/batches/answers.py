@@ -140,9 +140,9 @@ def _given(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> gpd.GeoD
     Before them come the answers that others replaced. ``noticed`` and ``replaced`` are booleans.
     """
     rows = batch.answers.assign(noticed=_is_noticed(batch.answers, run_batches), replaced=False)
-    where = ["patch_id", "batch_id", "round", "noticed", "geometry"]
-    before = batch.replaced.merge(rows[where], on="patch_id").assign(replaced=True)
-    if len(before):
+    if len(batch.replaced):
+        where = ["patch_id", "batch_id", "round", "noticed", "geometry"]
+        before = batch.replaced.merge(rows[where], on="patch_id").assign(replaced=True)
         rows = gpd.GeoDataFrame(pd.concat([before, rows], ignore_index=True), geometry="geometry")
     return rows[~rows["noticed"] | (rows["label"].map(_text) != "")]
 

@@ -102,8 +102,15 @@ def ask(
         opened.labels.layers()  # refuses before the work, not after it
     waits = not go_on and opened.waiting() is not None
     team = {"annotators": annotators, "overlap": overlap}
+
+    def published(entry: Round) -> None:
+        if not waits:
+            n_pool = entry.metrics.n_pool
+            opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {n_pool} patches")
+        show(opened, entry, waits=waits, to_store=to_store)
+
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
-        entry = query_run(
+        query_run(
             opened,
             device=device,
             workers=workers,
@@ -111,10 +118,8 @@ def ask(
             annotators=annotators,
             overlap=overlap,
             go_on=go_on,
+            published=published,
         )
-    if not waits:
-        opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {entry.metrics.n_pool} patches")
-    show(opened, entry, waits=waits, to_store=to_store)
 
 
 def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:

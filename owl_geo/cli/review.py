@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import go_on_option, show, to_store_option
+
+if TYPE_CHECKING:
+    from owl_geo.verbs.review import Review
 
 
 @click.command(
@@ -51,8 +55,18 @@ def review(
     if to_store:
         opened.labels.layers()  # refuses before the work, not after it
     waits = not go_on and opened.waiting() is not None
+
+    def published(done: Review) -> None:
+        entry = done.round
+        if done.taken is not None:
+            opt.say(
+                f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {done.taken} patches that the "
+                f"model takes for {opened.settings.positive}"
+            )
+        show(opened, entry, waits=done.taken is None, to_store=to_store)
+
     with cluster_.opened(None if waits else cluster) as workers:
-        done = review_run(
+        review_run(
             opened,
             threshold=threshold,
             size=size,
@@ -60,11 +74,5 @@ def review(
             workers=workers,
             report=opt.progress,
             go_on=go_on,
+            published=published,
         )
-    entry = done.round
-    if done.taken is not None:
-        opt.say(
-            f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {done.taken} patches that the "
-            f"model takes for {opened.settings.positive}"
-        )
-    show(opened, entry, waits=done.taken is None, to_store=to_store)

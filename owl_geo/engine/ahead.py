@@ -1,4 +1,4 @@
-"""Work that is done before it is asked for, in a thread, while people label."""
+"""Work that is done before it is asked for, or after all was answered, while people label."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ class _Stopped(BaseException):
 class Ahead:
     """One piece of work in a thread of its own, which can be stopped, or waited for.
 
-    An error in it is left to whoever needs the result: they will meet it, and can report it.
+    It may be followed by a piece that can be done at any other time, and gives way to whoever waits
+    for the first. An error in it is left to whoever needs the result: they will meet it, and can
+    report it.
     """
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._unwanted = threading.Event()
+        self._gives_way = threading.Event()  # the first piece is done
         self._latest: tuple[str, int, int] | None = None
 
     @property
@@ -34,13 +37,17 @@ class Ahead:
         """Whether there is work that has not ended."""
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Begin the work, which must report its progress to ``report``, after any other's end."""
+    def start(self, work: Callable[[], None], then: Callable[[], None] | None = None) -> None:
+        """Begin the work, which must report its progress to ``report``, after any other's end.
+
+        ``then`` is the piece that gives way; it must report its progress too.
+        """
         self.stop()
         self._unwanted.clear()
+        self._gives_way.clear()
         self._latest = None
         self._thread = threading.Thread(
-            target=self._do, args=(work,), name="owl-geo-ahead", daemon=True
+            target=self._do, args=(work, then), name="owl-geo-ahead", daemon=True
         )
         self._thread.start()
 
@@ -55,10 +62,15 @@ class Ahead:
         return update
 
     def wait(self, report: Reporter) -> None:
-        """Wait for the work, whose progress goes to ``report``, until that raises an error."""
+        """Wait for the work, whose progress goes to ``report``, until that raises an error.
+
+        A piece that gives way is stopped.
+        """
         told: tuple[str, int, int] | None = None
         tell: dict[str, Progress | None] = {}
         while self._thread is not None and self.is_working:
+            if self._gives_way.is_set():
+                break
             self._thread.join(_TICK)
             latest = self._latest
             what, done, total = latest or ("Preparing", 0, 0)
@@ -68,7 +80,7 @@ class Ahead:
             if progress is not None and latest != told:
                 progress(done, total)
                 told = latest
-        self._thread = None
+        self.stop()
 
     def stop(self) -> None:
         """Stop the work, and wait until it has stopped: at most for the piece in hand."""
@@ -81,9 +93,12 @@ class Ahead:
         if self._unwanted.is_set():
             raise _Stopped
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do(self, work: Callable[[], None], then: Callable[[], None] | None) -> None:
         with suppress(_Stopped):
             try:
                 work()
+                self._gives_way.set()
+                if then is not None:
+                    then()
             except Exception as error:  # noqa: BLE001 - whoever needs the result will meet the error too
                 log.debug("not prepared: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +14,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.kept import KeptRun
 from owl_geo.verbs.ingest import Ingested
 from owl_geo.verbs.ingest import ingest as ingest_into
+from owl_geo.verbs.measure import measure, measure_rest, unmeasured
 from owl_geo.verbs.query import query as query_run
 from owl_geo.verbs.status import Status
 from owl_geo.verbs.status import status as status_of
@@ -30,11 +32,14 @@ class Engine:
     """Keeps a run open, so that the next batch follows the answers in a moment.
 
     Its methods are the functions of the same names, with the same files, locks and results to the
-    last bit; but patches, features and scenes are read once, and what takes long is done ahead, in
-    a thread, while people label. Commands, other engines and other machines may work on the run in
-    between: each call first takes in what they changed. Calls must not overlap.
+    last bit; but patches, features and scenes are read once, and what takes long is done in a
+    thread, while people label: what the next batch needs whatever the answers are, and the
+    cross-validation of the last round, which gives way to the next. Commands, other engines and
+    other machines may work on the run in between: each call first takes in what they changed. Calls
+    must not overlap.
 
-    Use it in a ``with`` block, or ``close`` it: that ends the thread.
+    Use it in a ``with`` block, whose end waits until every round is measured, or ``close`` it: that
+    ends the thread.
 
     Args:
         run: the run, or its folder.
@@ -69,7 +74,12 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            if kind is None:
+                with suppress(OwlError):  # a run that is gone can be measured no more
+                    self.measure()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Stop what is being done ahead; the engine can still be used."""
@@ -77,19 +87,30 @@ class Engine:
         self._prepared = None
 
     def prepare(self) -> None:
-        """Begin, in a thread, what the next batch needs whatever the answers are.
+        """Begin, in a thread, what the next batch needs, and what the last one was not measured by.
 
         Nothing is done where that is done already, or the engine was made with ``ahead=False``.
         """
         if not self._does_ahead or self._ahead.is_working:
             return
         try:
+            missing = unmeasured(self.run)
             search = self.run.search(self._device, report=self._ahead.report)
         except OwlError:  # the next query raises it, where somebody waits for an answer
             return
-        if search is not self._prepared:
-            self._ahead.start(search.prepare)
-            self._prepared = search
+        is_prepared = search is self._prepared
+        if is_prepared and not missing:
+            return
+        self._ahead.start(
+            _nothing if is_prepared else search.prepare,
+            lambda: measure(self.run, missing, search),
+        )
+        self._prepared = search
+
+    def measure(self, *, report: Reporter = silent) -> None:
+        """Measure completely every round that is not, and wait for it."""
+        self._take_in()
+        measure_rest(self.run, device=self._device, report=report)
 
     def status(self) -> Status:
         """Return where the run stands; see ``owl_geo.status``."""
@@ -108,10 +129,13 @@ class Engine:
         overlap: float | None = None,
         go_on: bool = False,
         report: Reporter = silent,
+        prepare: bool = True,
     ) -> Round:
         """Choose and write the next batch, and return its round; see ``owl_geo.query``.
 
         If it needs what is being done ahead, it waits for that, whose progress ``report`` gets too.
+        The cross-validation of the round follows, as does what ``prepare`` begins; without
+        ``prepare``, they wait for a call of that.
         """
         self._take_in()
         entry = query_run(
@@ -121,8 +145,10 @@ class Engine:
             annotators=annotators,
             overlap=overlap,
             go_on=go_on,
+            measure=not self._does_ahead,
         )
-        self.prepare()
+        if prepare:
+            self.prepare()
         return entry
 
     def review(
@@ -209,3 +235,7 @@ class Engine:
         """Take in what others have changed; what was being done ahead for the old is stopped."""
         if self.run.refresh():
             self.close()
+
+
+def _nothing() -> None:
+    """Do nothing ahead."""

@@ -241,6 +241,17 @@ class _Server:
             self._pending.pop(call.id, None)
         if not call.is_notification:
             self._send(answer)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Begin what the next request needs, if there is none yet; nobody waits for it."""
+        if self._engine is None or not self._tasks.empty():
+            return
+        try:
+            self._engine.prepare()
+        except Exception as error:  # noqa: BLE001 - whoever needs the result will meet the error too
+            log.debug("not prepared: %s", error)
+            self._drop()
 
     def _result(self, call: Call) -> Any:
         """Do what is asked; raises RpcError."""
@@ -304,7 +315,6 @@ class _Server:
     def _open(self, params: _OfRun) -> dict[str, Any]:
         engine = self._of(params)
         now = engine.status()
-        engine.prepare()
         return {
             "run": str(engine.run.path.absolute()),
             "patches": now.patches,
@@ -334,6 +344,7 @@ class _Server:
             overlap=params.overlap,
             go_on=params.go_on,
             report=self._report,
+            prepare=False,
         )
         return {**_asked(run, entry), "is_new": entry.number >= before}
 

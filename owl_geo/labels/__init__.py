@@ -8,6 +8,7 @@ from owl_geo.labels.base import (
     consensus,
     disputed,
     newest_answers,
+    settled,
 )
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.labels.opening import open_store, store_class
@@ -25,5 +26,6 @@ __all__ = [
     "disputed",
     "newest_answers",
     "open_store",
+    "settled",
     "store_class",
 ]

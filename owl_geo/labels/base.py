@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -154,14 +155,22 @@ def consensus(history: pd.DataFrame) -> pd.DataFrame:
     once more after that, it is ``unsure``. ``seq`` is the latest of the annotators' newest answers
     to the patch, even if that one withdraws another.
     """
-    decided = _decided(history)
-    is_open = decided["patch_id"].isin(_open(history, decided))
-    return decided.loc[~is_open, ["patch_id", "label", "seq"]].reset_index(drop=True)
+    return settled(history)[0]
 
 
 def disputed(history: pd.DataFrame) -> list[str]:
     """Return the patches with tied labels that must be labelled again, the oldest ties first."""
-    return _open(history, _decided(history))
+    return settled(history)[1]
+
+
+def settled(history: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return ``consensus`` and ``disputed`` of a history, in the time of one of them."""
+    decided = _decided(history)
+    tied = _open(history, decided)
+    labels = decided[["patch_id", "label", "seq"]]
+    if tied:
+        labels = labels[~labels["patch_id"].isin(tied)].reset_index(drop=True)
+    return labels, tied
 
 
 def _timed(history: pd.DataFrame) -> pd.DataFrame:
@@ -175,21 +184,46 @@ def _newest(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decided(history: pd.DataFrame) -> pd.DataFrame:
-    """Return patch_id, label, seq and whether labels tie, in which case the label is unsure."""
-    newest = _newest(history)
-    given = newest[newest["label"].notna()]
-    votes = given.groupby(["patch_id", "label"], sort=False).size().rename("votes").reset_index()
-    most = votes[votes["votes"] == votes.groupby("patch_id")["votes"].transform("max")]
-    tied = most["patch_id"].duplicated(keep=False)
-    label = most.assign(label=most["label"].mask(tied, UNSURE), tied=tied)
-    seq = newest.groupby("patch_id", sort=False)["seq"].max().reset_index()
-    table = label.drop_duplicates("patch_id").drop(columns="votes").merge(seq, on="patch_id")
-    return table.sort_values("seq", ignore_index=True)
+    """Return patch_id, label, seq and whether labels tie, in which case the label is unsure.
+
+    Row by row, which takes a tenth of the time that pandas needs for some hundred answers.
+    """
+    newest: dict[str, dict[str, tuple[object, int, str | None]]] = {}
+    columns = (history[name].tolist() for name in ("patch_id", "annotator", "seq", "label"))
+    for patch, annotator, seq, label, time in zip(*columns, _moments(history), strict=True):
+        of_patch = newest.setdefault(patch, {})
+        if annotator not in of_patch or (time, seq) >= of_patch[annotator][:2]:
+            of_patch[annotator] = (time, seq, label)
+    rows = []
+    for patch, answers in newest.items():
+        votes = Counter(label for _, _, label in answers.values() if isinstance(label, str))
+        if votes:
+            (label, most), *others = votes.most_common(2)
+            tied = bool(others) and others[0][1] == most
+            seq = max(seq for _, seq, _ in answers.values())
+            rows.append((patch, UNSURE if tied else label, seq, tied))
+    rows.sort(key=lambda row: row[2])
+    table = pd.DataFrame(rows, columns=["patch_id", "label", "seq", "tied"])
+    return table.astype({"seq": np.int64, "tied": bool})
+
+
+def _moments(history: pd.DataFrame) -> list[Any]:
+    """Return the times of answers, to be compared."""
+    written = history["labelled_at"].tolist()
+    if all(isinstance(text, str) and _COMPARABLE.fullmatch(text) for text in written):
+        return written
+    return _timed(history)["time"].tolist()
+
+
+# of TIME_FORMAT, in which the order of the texts is that of the times
+_COMPARABLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:
     """Return the tied patches that no later batch has put to anyone since they tied."""
     tied = decided.loc[decided["tied"], "patch_id"].tolist()
+    if not tied:
+        return []
     answers = _timed(history[history["patch_id"].isin(tied)])
     of_patch = dict(list(answers.groupby("patch_id", sort=False)))
     return [patch for patch in tied if not _asked_since_tie(of_patch[patch])]

@@ -12,6 +12,7 @@ from owl_geo.measures.audit import FEW, Estimate
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
+from owl_geo.reporting.words import why_no_auc
 from owl_geo.verbs.status import Status
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Curves:
     expected_by: str  # where that share comes from
     auc_labels: tuple[int, ...]
     auc: tuple[float, ...]
-    auc_of: str  # what the AUC is measured on
+    auc_of: str  # what the AUC is measured on, or why there is none
 
     @property
     def expected_is_bound(self) -> bool:
@@ -57,7 +58,7 @@ def curves_of(survey: Survey, now: Status) -> Curves:
         by,
         auc_labels,
         auc,
-        auc_of,
+        auc_of or why_no_auc(run),
     )
 
 
@@ -134,7 +135,7 @@ def learning(curves: Curves) -> Figure:
         axes.set_title("Learning: how well the model ranks", loc="left")
         _frame(axes, "patches labelled", "ROC AUC")
         if not curves.auc:
-            _say(axes, "no AUC yet: too few answers of each class")
+            _say(axes, f"no AUC: {curves.auc_of}")
             return made
         chance = "0.5: no better than chance"
         axes.axhline(0.5, color=REFERENCE, linestyle=(0, (6, 2)), label=chance)

@@ -29,7 +29,7 @@ from owl_geo.reporting.markup import Markup, image, joined, table, tag
 from owl_geo.reporting.page import page, paragraph, section
 from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.reporting.views import views_of
-from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking
+from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking, why_no_auc
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
 from owl_geo.sources.band_choice import in_short
@@ -208,7 +208,7 @@ def _course(survey: Survey, curves: Curves, now: Status) -> Markup:
         about = "at most" if curves.expected_is_bound else "about"
         expected = f"{about} {curves.expected.value * end:.1f}"
         summary += f" A random search would have found {expected}."
-    quality = "No AUC yet: too few answers of each class."
+    quality = f"No AUC: {why_no_auc(run)}."
     if now.model is not None and (ranks := ranking(run, now.model)):
         quality = f"The newest model {ranks}."
     drawn = [

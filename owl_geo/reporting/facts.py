@@ -8,7 +8,7 @@ from pathlib import Path
 
 from owl_geo.batches import count_answers
 from owl_geo.measures.audit import FEW, percent
-from owl_geo.reporting.words import follows_answers, odds, ranking
+from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.verbs.status import Status
 
@@ -98,11 +98,7 @@ def _model(run: Run, now: Status) -> str:
     if decided > model.n_labeled:
         text += f", not yet on the {decided - model.n_labeled} since then"
     ranks = ranking(run, model)
-    if ranks:
-        return f"{text}; {ranks}"
-    if run.settings.oracle is not None:
-        return f"{text}; no AUC, since the held-out patches have only one class"
-    return f"{text}; too few answers of each class for an AUC"
+    return f"{text}; {ranks or f'no AUC: {why_no_auc(run)}'}"
 
 
 def _audit(run: Run, now: Status) -> str:

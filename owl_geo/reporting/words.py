@@ -71,6 +71,15 @@ def ranking(run: Run, row: RoundMetrics) -> str:
     )
 
 
+def why_no_auc(run: Run) -> str:
+    """Say why the newest model has no AUC."""
+    if any(entry.unmeasured is not None for entry in run.rounds()):
+        return "not cross-validated yet"
+    if run.settings.oracle is not None:
+        return "the held-out patches have only one class"
+    return "too few answers of each class"
+
+
 def auc_of(row: RoundMetrics) -> tuple[float, str]:
     """Return the AUC of a round's model, nan if unknown, and how it was measured."""
     if not math.isnan(row.test_auc):

@@ -21,7 +21,7 @@ from pyproj import CRS
 
 from owl_geo.disk.atomic import finish_replacing, locked
 from owl_geo.errors import RunError
-from owl_geo.labels import AnsweredRun, LabelStore, consensus, disputed, open_store
+from owl_geo.labels import AnsweredRun, LabelStore, open_store, settled
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.index import PatchIndex
@@ -32,7 +32,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
-from owl_geo.sources.base import PatchSource, PoolSource, positions_of
+from owl_geo.sources.base import PatchSource, PoolSource
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -197,14 +197,14 @@ class Run:
         """Return the answers as positions in the index; those after ``seen`` are fresh."""
         from owl_geo.search import Answers, class_numbers  # strategies, which answers do not need
 
-        current = consensus(history)
+        current, tied = settled(history)
         labelled = current[current["label"].isin(self.settings.classes)]
         return Answers(
-            positions=positions_of(self.patches, labelled["patch_id"].tolist()),
+            positions=self.index.positions(labelled["patch_id"].tolist()),
             labels=class_numbers(self.settings.classes, labelled["label"]),
             fresh=(labelled["seq"] > seen).to_numpy(),
-            closed=positions_of(self.patches, current["patch_id"].tolist()),
-            again=positions_of(self.patches, disputed(history)),
+            closed=self.index.positions(current["patch_id"].tolist()),
+            again=self.index.positions(tied),
         )
 
     def pool(self, current: pd.DataFrame) -> BoolArray:
@@ -295,6 +295,14 @@ class Run:
         busy = f"another owl-geo is working on {self.called}; wait until it is done, then try again"
         with locked(self.path / LOCK, busy):
             yield
+
+    def complete(self, number: int, cv_auc: float) -> None:
+        """Add what was measured after a round was written; see ``Journal.complete``.
+
+        Raises BusyError if another process is working on the run.
+        """
+        with self.locked():
+            self.journal.complete(number, cv_auc)
 
     def _finish_addition(self) -> None:
         """Finish an addition of scenes whose process was killed after all files were written."""

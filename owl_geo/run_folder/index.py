@@ -23,8 +23,8 @@ from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.sources.base import positions_of
-from owl_geo.types import BandStatistics, SceneGrid
+from owl_geo.sources.base import positions_among
+from owl_geo.types import BandStatistics, IntArray, SceneGrid
 
 _NAMED = 4  # how many changed settings a message names
 
@@ -161,7 +161,15 @@ class PatchIndex:
 
     def footprints(self, ids: Sequence[str]) -> gpd.GeoSeries:
         """Return the polygons of patches, by patch_id; raises SourceError for an unknown id."""
-        return footprints(self.windows.take(positions_of(self.patches, ids)))
+        return footprints(self.windows.take(self.positions(ids)))
+
+    def positions(self, ids: Sequence[str]) -> IntArray:
+        """Return the row of each id, ``(n,)``; raises SourceError for an unknown id."""
+        return positions_among(self._ids, ids)
+
+    @cached_property
+    def _ids(self) -> pd.Index:
+        return pd.Index(self.patches["patch_id"])
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         path = self._required(name)

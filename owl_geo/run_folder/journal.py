@@ -10,8 +10,8 @@ import pandas as pd
 from owl_geo.disk.atomic import FileState, file_state, writing_file, writing_folder
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
-from owl_geo.run_folder.paths import METRICS, RECORD, ROUNDS, RunPaths
-from owl_geo.run_folder.records import DAMAGE, Round
+from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths
+from owl_geo.run_folder.records import DAMAGE, Round, later_text
 
 
 class Journal:
@@ -19,21 +19,15 @@ class Journal:
 
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
-        # rounds that were read, with the state of their files, since a round is written only once
-        self._read: dict[Path, tuple[FileState, Round]] = {}
+        # rounds that were read, with the state of their files, which are written only once
+        self._read: dict[Path, tuple[tuple[FileState, FileState], Round]] = {}
 
     def rounds(self) -> list[Round]:
         """Return every round on disk, oldest first; raises RunError if one is damaged."""
         rounds_folder = self._paths.folder / ROUNDS
         rounds = []
         for folder in sorted(rounds_folder.glob("[0-9]*")):
-            record = folder / RECORD
-            try:
-                rounds.append(self._round(record))
-            except DAMAGE as error:
-                raise RunError(
-                    f"{record} is damaged ({error})", remedy=f"restore it, or move {folder} away"
-                ) from error
+            rounds.append(self._round(folder))
         for number, entry in enumerate(rounds):
             if entry.number != number:
                 raise RunError(
@@ -41,13 +35,27 @@ class Journal:
                 )
         return rounds
 
-    def _round(self, record: Path) -> Round:
-        state = file_state(record)
-        known = self._read.get(record)
+    def _round(self, folder: Path) -> Round:
+        record, later = folder / RECORD, folder / LATER
+        state = (file_state(record), file_state(later))
+        known = self._read.get(folder)
         if known is not None and known[0] == state:
             return known[1]
-        entry = Round.from_json(record.read_text(encoding="utf-8"))
-        self._read[record] = (state, entry)
+        try:
+            entry = Round.from_json(record.read_text(encoding="utf-8"))
+        except DAMAGE as error:
+            raise RunError(
+                f"{record} is damaged ({error})", remedy=f"restore it, or move {folder} away"
+            ) from error
+        if entry.unmeasured is not None and state[1] is not None:
+            try:
+                entry = entry.measured(later.read_text(encoding="utf-8"))
+            except DAMAGE as error:
+                raise RunError(
+                    f"{later} is damaged ({error})",
+                    remedy="delete it, and the next query measures that again",
+                ) from error
+        self._read[folder] = (state, entry)
         return entry
 
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
@@ -58,6 +66,17 @@ class Journal:
         with writing_folder(self._paths.round_folder(entry.number)) as partial:
             write(partial)
             (partial / RECORD).write_text(entry.to_json(), encoding="utf-8")
+        self.sync_metrics()
+
+    def complete(self, number: int, cv_auc: float) -> None:
+        """Add what was measured after a round was written, unless that is known by now.
+
+        It is in a file of its own, which appears whole: a round is never written again. The caller
+        must hold the run's lock. Raises RunError as ``publish`` does.
+        """
+        if self.rounds()[number].unmeasured is not None:
+            with writing_file(self._paths.round_folder(number) / LATER) as partial:
+                partial.write_text(later_text(cv_auc), encoding="utf-8")
         self.sync_metrics()
 
     def sync_metrics(self) -> None:

@@ -18,6 +18,7 @@ ROUNDS = "rounds"
 BATCH = "batch.gpkg"
 MODEL = "model.safetensors"
 RECORD = "round.json"
+LATER = "later.json"  # of a round: what was measured after it was written
 FEATURES = "features"
 LAYERS = "layers"
 LOCK = ".lock"

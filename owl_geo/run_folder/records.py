@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +55,9 @@ class Round:
     )  # predicted classes of the patches that are followed from round to round
     # by annotator, the positions in patch_ids of their part; empty for an undivided batch
     team: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    # a digest of what cv_auc depends on, as long as that has not been measured; None afterwards,
+    # and where there is nothing to measure
+    unmeasured: str | None = None
 
     @property
     def is_review(self) -> bool:
@@ -73,6 +76,8 @@ class Round:
             "watched": list(self.watched),
             "team": {name: list(ranks) for name, ranks in self.team.items()},
         }
+        if self.unmeasured is not None:
+            values["unmeasured"] = self.unmeasured
         return json.dumps(values, indent=1) + "\n"
 
     @classmethod
@@ -94,7 +99,22 @@ class Round:
                 name: tuple(_typed(rank, int) for rank in ranks)
                 for name, ranks in _typed(values.get("team", {}), dict).items()
             },
+            unmeasured=_typed(values["unmeasured"], str) if "unmeasured" in values else None,
         )
+
+    def measured(self, text: str) -> Round:
+        """Return the round with what was measured later, as ``later_text`` wrote it.
+
+        Raises one of ``DAMAGE`` for anything else.
+        """
+        cv_auc = _typed(json.loads(text), dict)["cv_auc"]
+        number = math.nan if cv_auc is None else _typed(cv_auc, float)
+        return replace(self, metrics=replace(self.metrics, cv_auc=number), unmeasured=None)
+
+
+def later_text(cv_auc: float) -> str:
+    """Return the text of the file of what was measured after a round was written."""
+    return json.dumps({"cv_auc": None if math.isnan(cv_auc) else cv_auc}) + "\n"
 
 
 def _watched(value: object) -> tuple[int, ...]:

@@ -179,8 +179,16 @@ def read_at(source: PatchSource, positions: IntArray) -> FloatArray:
 
 def positions_of(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     """Return the row of each id in the index, ``(n,)``; raises SourceError for an unknown id."""
-    positions = pd.Index(index["patch_id"]).get_indexer(pd.Index(ids))
+    return positions_among(pd.Index(index["patch_id"]), ids)
+
+
+def positions_among(all_ids: pd.Index, ids: Sequence[str]) -> IntArray:
+    """Return the position of each id among all, as ``positions_of`` does.
+
+    What pandas looks them up in is made once for each ``all_ids``, and is large in a large pool.
+    """
+    positions = all_ids.get_indexer(pd.Index(ids))
     if (positions < 0).any():
         unknown = ids[int(np.argmax(positions < 0))]
-        raise SourceError(f"no patch {unknown!r} in the index of {len(index)} patches")
+        raise SourceError(f"no patch {unknown!r} in the index of {len(all_ids)} patches")
     return np.asarray(positions, dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,9 +128,13 @@ def _stretches(
                     pieces[number] += _pieces(plane, pixels.valid)
     finally:
         reader.close()
-    return {
-        band: _as_read(band, *_ends(of_band)) for band, of_band in zip(bands, pieces, strict=True)
-    }
+    ends = {band: _ends(of_band) for band, of_band in zip(bands, pieces, strict=True)}
+    read: dict[Band, tuple[float, float]] = {}
+    for path in dict.fromkeys(band.path for band in bands):
+        with open_raster(path) as dataset:
+            own = (band for band in bands if band.path == path)
+            read |= {band: _as_read(dataset, band, *ends[band]) for band in own}
+    return read
 
 
 def _pieces(
@@ -155,15 +160,25 @@ def _ends(pieces: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     if not pieces:
         return 0.0, 1.0
     low, high = np.percentile(np.concatenate(pieces), _PERCENTILES).tolist()
-    brightest = [float(np.percentile(piece, _PERCENTILES[1])) for piece in pieces]
+    brightest = _brightest(pieces)
     usual = low + _BEYOND * (float(np.quantile(brightest, _USUAL)) - low)
     high = min(high, usual) if usual > low else high
     return low, high if high > low else low + 1.0
 
 
-def _as_read(band: Band, low: float, high: float) -> tuple[float, float]:
+def _brightest(pieces: Sequence[NDArray[np.float64]]) -> list[float]:
+    """Return the upper end of each piece; those of one size are sorted together, which is quick."""
+    of_size: dict[int, list[NDArray[np.float64]]] = {}
+    for piece in pieces:
+        of_size.setdefault(len(piece), []).append(piece)
+    ends: list[float] = []
+    for alike in of_size.values():
+        ends += np.percentile(np.stack(alike), _PERCENTILES[1], axis=1).tolist()
+    return ends
+
+
+def _as_read(dataset: Any, band: Band, low: float, high: float) -> tuple[float, float]:
     """Return pixels as GDAL reads them for QGIS: with the scale and the offset of the file."""
-    with open_raster(band.path) as dataset:
-        scale, offset = dataset.scales[band.number - 1], dataset.offsets[band.number - 1]
+    scale, offset = dataset.scales[band.number - 1], dataset.offsets[band.number - 1]
     low, high = sorted((low * scale + offset, high * scale + offset))
     return low, high if high > low else low + 1.0

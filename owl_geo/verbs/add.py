@@ -29,6 +29,7 @@ from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
 from owl_geo.verbs import init as making
+from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
 from owl_geo.verbs.same_ground import leave_out_known_places
 from owl_geo.work.progress import Reporter, silent
@@ -75,6 +76,8 @@ def add(
     """
     run = Run(path)
     with run.locked():
+        # while the pool is still the one that the last round has learnt from
+        measure_rest(Run(path), workers=workers, report=report, is_locked=True)
         return _add(Run(path), scenes, masks, on_error, workers, report)
 
 

@@ -10,6 +10,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings import owl_toml
+from owl_geo.verbs.measure import measure_rest
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
         file = run.path / owl_toml.FILE_NAME
         text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
         settings = owl_toml.parse_text(text, str(file))
+        measure_rest(run, is_locked=True)  # while the model is still that of the last round
         run.label_store(check=False).add_class(before, name)
         run = run_setup.with_settings(run, settings, text)
     rounds = run.rounds()

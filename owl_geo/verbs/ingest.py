@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,6 +121,9 @@ def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedB
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
     """Warn of new answers that have no effect because the history already has later ones."""
     answerer = ["patch_id", "annotator"]
+    given = Counter(zip(*(history[name].tolist() for name in answerer), strict=True))
+    if all(given[key] == 1 for key in zip(*(new[name].tolist() for name in answerer), strict=True)):
+        return
     rows = new.merge(newest_answers(history), on=answerer, suffixes=("", "_that_counts"))
     old = rows[
         (rows["seq"] != rows["seq_that_counts"]) & (rows["label"] != rows["label_that_counts"])

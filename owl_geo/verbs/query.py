@@ -29,6 +29,7 @@ from owl_geo.search import Answers, Batch, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
 from owl_geo.types import ShownRaster, ShownScene
+from owl_geo.verbs.measure import depends_on, measure_rest
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -49,6 +50,8 @@ def query(
     annotators: Sequence[str] | None = None,
     overlap: float | None = None,
     go_on: bool = False,
+    published: Callable[[Round], None] | None = None,
+    measure: bool = True,
 ) -> Round:
     """Choose and write the next batch; return its round.
 
@@ -64,17 +67,33 @@ def query(
         annotators: who gets a part of the batch, replacing ``team.annotators`` in owl.toml.
         overlap: share of the batch that all of them get, replacing ``team.overlap``.
         go_on: make a new batch although nobody, or not everybody, has answered yet.
+        published: called with the round as soon as its batch is there; what takes longer to measure
+            follows.
+        measure: whether to wait for that, which is the cross-validation; else a later call does it.
 
     Raises RunError if every patch is answered, or the batch that is waiting is for people other
     than ``annotators``; ConfigError if the names or the overlap do not make a valid team.
     """
     run = Run.of(run)
     team = _team(run, annotators, overlap)
+    search = None
     with run.locked():
         run.journal.sync_metrics()  # a process that was killed may not have got that far
-        waits = None if go_on else run.waiting()
-        if waits is None:
-            return advance(run, device, workers, report, team)
+        entry = None if go_on else run.waiting()
+        if entry is None:
+            entry, search = advance(run, device, workers, report, team)
+    if search is None:
+        _check_fits(entry, annotators, overlap)
+    if published is not None:
+        published(entry)
+    if not measure:
+        return entry
+    measure_rest(run, search, device=device, workers=workers, report=report)
+    return run.rounds()[entry.number]
+
+
+def _check_fits(waits: Round, annotators: Sequence[str] | None, overlap: float | None) -> None:
+    """Raise RunError if the batch that waits is for others; warn if it is divided otherwise."""
     if annotators is not None and set(annotators) != set(waits.team):
         whom = " and ".join(waits.team) or "one annotator"
         raise RunError(
@@ -89,7 +108,6 @@ def query(
                 "takes effect with the next batch",
                 *(len(in_all), len(waits.patch_ids), waits.batch_id),
             )
-    return waits
 
 
 def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> TeamSettings:
@@ -112,7 +130,9 @@ def conclude(
 ) -> Round:
     """Fit and measure once more on all answers, without making a batch."""
     with run.locked():
-        return advance(run, device, workers, report, None)
+        entry, search = advance(run, device, workers, report, None)
+    measure_rest(run, search)
+    return run.rounds()[entry.number]
 
 
 def advance(
@@ -122,11 +142,12 @@ def advance(
     report: Reporter,
     team: TeamSettings | None,
     review: Callable[[Search, Learner, Answers, int], Batch] | None = None,
-) -> Round:
+) -> tuple[Round, Search]:
     """Do a round; it makes no batch if ``team`` is None (an empty team still gets one).
 
     ``review`` chooses a batch that reviews predictions, in the strategy's place. The caller must
-    hold the run's lock.
+    hold the run's lock, and may let it go before ``measure_rest`` does what the round lacks, with
+    the search that is returned too.
     """
     started = time.perf_counter()
     rounds = run.rounds()
@@ -170,7 +191,6 @@ def advance(
             seconds=round(time.perf_counter() - started, 3),
             test_ap=test.ap if test else math.nan,
             test_ece=test.ece if test else math.nan,
-            cv_auc=search.cross_validated_auc(answers, number) if by_hand else math.nan,
             stability=(
                 prediction_stability(np.array(last_watched), watched)
                 if len(last_watched) == len(watched) > 0
@@ -180,6 +200,7 @@ def advance(
         audit={} if batch is None else _audit(batch, asked),
         watched=tuple(watched.tolist()),
         team={} if team is None else _parts(run, history, asked, team, number),
+        unmeasured=depends_on(run) if by_hand and search.can_cross_validate(answers) else None,
     )
 
     def write(folder: Path) -> None:
@@ -210,7 +231,7 @@ def advance(
             )
 
     run.journal.publish(entry, write)
-    return entry
+    return entry, search
 
 
 def _parts(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from owl_geo.run_folder.records import Round, is_review
 from owl_geo.search import Answers, Batch, Search
 from owl_geo.sources.base import positions_of
 from owl_geo.types import IntArray
+from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.query import advance
 from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
 from owl_geo.work.progress import Reporter, silent
@@ -49,6 +51,8 @@ def review(
     workers: Workers | None = None,
     report: Reporter = silent,
     go_on: bool = False,
+    published: Callable[[Review], None] | None = None,
+    measure: bool = True,
 ) -> Review:
     """Write a batch of the patches that the model takes for targets, the most probable first.
 
@@ -69,6 +73,8 @@ def review(
         report: given the name of each long piece of work, returns a function that is called as it
             progresses.
         go_on: make a new batch although the last one waits for answers.
+        published: as for ``query``.
+        measure: as for ``query``.
 
     Raises RunError where there is no model that can tell targets from others, where another batch
     waits for answers, and where the model takes no further patch for a target.
@@ -88,24 +94,30 @@ def review(
         most = np.arange(min(count, taken))
         return Batch(found.positions[most], found.terms[most], found.audited[most])
 
+    search = None
     with run.locked():
         run.journal.sync_metrics()
-        waits = None if go_on else run.waiting()
-        if waits is None:
+        entry = None if go_on else run.waiting()
+        if entry is None:
             _check_model(run)
-            entry = advance(run, device, workers, report, run.settings.team, choose)
-            return Review(entry, taken)
-    if not waits.is_review:
+            entry, search = advance(run, device, workers, report, run.settings.team, choose)
+    if search is None and not entry.is_review:
         raise RunError(
-            f"batch {waits.batch_id} waits for answers",
+            f"batch {entry.batch_id} waits for answers",
             remedy="label and ingest it first, or leave it with --go-on",
         )
-    if threshold is not None or size is not None:
+    if search is None and (threshold is not None or size is not None):
         _log.warning(
             "batch %s waits as it was made; threshold and size take effect with the next review",
-            waits.batch_id,
+            entry.batch_id,
         )
-    return Review(waits, None)
+    done = Review(entry, None if search is None else taken)
+    if published is not None:
+        published(done)
+    if not measure:
+        return done
+    measure_rest(run, search, device=device, workers=workers, report=report)
+    return replace(done, round=run.rounds()[entry.number])
 
 
 def _reviewed(run: Run) -> IntArray:

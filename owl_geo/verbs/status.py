@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.relevance import Factor
-from owl_geo.labels import Agreement, agreement, consensus, disputed
+from owl_geo.labels import Agreement, agreement, consensus, settled
 from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
@@ -46,7 +46,7 @@ def status(run: AnyRun) -> Status:
     run = Run.of(run)
     rounds = run.rounds()
     history = run.labels.history()
-    current = consensus(history)
+    current, tied = settled(history)
     asked = [entry for entry in rounds if entry.batch_id is not None]
     fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
     waiting = run.waits(rounds[-1]) if rounds else []
@@ -72,7 +72,7 @@ def status(run: AnyRun) -> Status:
         hint=hint(left, model.stability if model else math.nan) if left is not None else None,
         relevance=_factors(run, history) if run.settings.concepts and len(current) else (),
         agreement=agreement(history),
-        disputed=len(disputed(history)),
+        disputed=len(tied),
         waiting=tuple(waiting),
         next_step=next_step,
     )

@@ -121,6 +121,7 @@ def test_a_search_by_requests(tmp_path: Path, client: Client, owl: Owl) -> None:
     both = client.result("next", run=run, batches=[labelled(run)])
     assert both["ingested"][0]["new"] == 4
     assert (both["number"], both["is_new"]) == (2, True)
+    query(run)  # waits until the round is measured
     now = client.result("status", run=run)
     assert now["waiting"] == both["paths"]
     assert now["labels"] == {"absent": 5, "present": 5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.journal import Journal
-from owl_geo.run_folder.paths import METRICS, RECORD, RunPaths
+from owl_geo.run_folder.paths import LATER, METRICS, RECORD, RunPaths
 from owl_geo.run_folder.records import Round
 
 PATCHES = ("s/0/0", "s/0/10", "s/0/20", "s/0/30")
@@ -144,3 +145,33 @@ def test_a_part_that_others_have_too_waits_for_its_annotator(journal: Journal) -
     dealt = entry(1, team={"ana": (0, 1), "ben": (1,)})
     assert waiting(journal, dealt, history()) == ["batch-ana.gpkg", "batch-ben.gpkg"]
     assert waiting(journal, dealt, history(("ana", 1))) == ["batch-ben.gpkg"]
+
+
+def test_what_is_measured_later_is_added_once(journal: Journal, tmp_path: Path) -> None:
+    journal.publish(entry(0), write_batch)
+    journal.publish(replace(entry(1), unmeasured="of this"), write_batch)
+    before = (tmp_path / "rounds/001" / RECORD).read_bytes()
+    assert journal.rounds()[1].unmeasured == "of this"
+    journal.complete(1, 0.8125)
+    journal.complete(1, 0.5)  # somebody else was sooner
+    journal.complete(0, 0.5)  # there is nothing to add
+    for reader in (journal, Journal(RunPaths(tmp_path))):
+        assert reader.rounds()[1].metrics.cv_auc == 0.8125
+        assert reader.rounds()[1].unmeasured is None
+    assert pd.read_csv(tmp_path / METRICS)["cv_auc"].tolist()[1] == 0.8125
+    assert (tmp_path / "rounds/001" / RECORD).read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "rounds/001").iterdir()) == [
+        "batch.gpkg",
+        LATER,
+        RECORD,
+    ]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"cv_auc": true}', '{"cv_auc": "high"}'])
+def test_damage_to_what_was_measured_later_is_named(
+    text: str, journal: Journal, tmp_path: Path
+) -> None:
+    journal.publish(replace(entry(0), unmeasured="of this"), write_batch)
+    (tmp_path / "rounds/000" / LATER).write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match=r"rounds.000.later\.json is damaged"):
+        journal.rounds()

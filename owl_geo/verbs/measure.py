@@ -1,0 +1,123 @@
+"""What takes longer to measure than to choose a batch is measured when the batch is there.
+
+That is the cross-validation. It depends on nothing but the answers that the round has seen, so that
+whoever does it, and whenever, comes to the same number: the command that wrote the batch, an engine
+while people label, or the next one of them where a process was killed in between.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from owl_geo.errors import BusyError, OwlError
+from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.identity import digest_of
+from owl_geo.search import Answers, Search
+from owl_geo.work.progress import Reporter, silent
+from owl_geo.work.workers import Workers
+
+log = logging.getLogger("owl_geo")
+
+_PATIENCE = 10.0  # seconds; whoever holds the lock for longer measures what is missing itself
+_TICK = 0.05  # seconds between two attempts
+
+# the settings that the number depends on besides those that the pool was made from
+_DECISIVE = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A round that was not measured completely."""
+
+    number: int
+    answers: Answers | None  # that it has learnt from; None if the pool or the model is another now
+
+
+def depends_on(run: Run) -> str:
+    """Return a digest of what the number depends on besides the answers: the pool and the model."""
+    record = run.index.record
+    statistics = [values.tolist() for values in (record.statistics.median, record.statistics.scale)]
+    settings = run.settings.model_dump_json(include=_DECISIVE)
+    return digest_of([settings, record.made_from, list(record.parts), record.since, statistics])
+
+
+def unmeasured(run: Run) -> list[Unmeasured]:
+    """Return the rounds that are not measured completely, the newest first."""
+    entries = [entry for entry in reversed(run.rounds()) if entry.unmeasured is not None]
+    if not entries:
+        return []
+    history, now = run.labels.history(), depends_on(run)
+    return [
+        Unmeasured(
+            entry.number,
+            run.answers(history[history["seq"] <= entry.answers_seen], 0)
+            if entry.unmeasured == now
+            else None,
+        )
+        for entry in entries
+    ]
+
+
+def measure(
+    run: Run, missing: Sequence[Unmeasured], search: Search, *, is_locked: bool = False
+) -> None:
+    """Measure rounds, and add the numbers to the run, each as soon as it is known.
+
+    The number of a model or a pool that is no more stays unknown. ``is_locked`` is whether the
+    caller holds the run's lock; else it is taken to write only. Raises RunError if that fails.
+    """
+    for one in missing:
+        value = math.nan
+        if one.answers is None:
+            log.info(
+                "round %d: the pool or the model changed before it was cross-validated, so how "
+                "well its model ranks stays unknown",
+                one.number,
+            )
+        else:
+            value = search.cross_validated_auc(one.answers, one.number)
+        if is_locked:
+            run.journal.complete(one.number, value)
+        else:
+            _complete(run, one.number, value, search)
+
+
+def _complete(run: Run, number: int, value: float, search: Search) -> None:
+    """Add a number to the run as soon as no other process is working on it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            run.complete(number, value)
+            return
+        except BusyError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_TICK)
+        search.go_on()
+
+
+def measure_rest(
+    run: Run,
+    search: Search | None = None,
+    *,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+    is_locked: bool = False,
+) -> None:
+    """Measure all rounds that are not measured completely.
+
+    ``search`` is the run's if there is one already; see ``measure`` for ``is_locked``. Where it is
+    not possible, a warning says why: a batch is not to be lost over it, and it can be done later.
+    """
+    try:
+        missing = unmeasured(run)
+        if missing:
+            search = run.search(device, workers, report) if search is None else search
+            measure(run, missing, search, is_locked=is_locked)
+    except OwlError as error:
+        log.warning("cross-validation is left to the next query: %s", error)
