@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS as ProjCRS
 
 from owl_geo.types import AnyArray, BoolArray
 
 SPACING = 100.0  # metres from point to point
-_CRS = "EPSG:32632"
-_CORNER = (300_000.0, 5_900_000.0)
+CRS = "EPSG:32632"
+CORNER = (300_000.0, 5_900_000.0)
 _ROWS = 65_536  # of a row group
 _KINDS = {"int8": pa.int8(), "float16": pa.float16(), "float32": pa.float32()}
 _FULL = 127  # int8 that stands for the longest vector's largest number
@@ -44,7 +44,13 @@ def direction(dimensions: int) -> NDArray[np.float32]:
 
 
 def make_table(
-    path: Path, n: int, dimensions: int, *, kind: str = "float16", seed: int = 0
+    path: Path,
+    n: int,
+    dimensions: int,
+    *,
+    kind: str = "float16",
+    seed: int = 0,
+    rare: float = 0.02,
 ) -> BoolArray:
     """Write n unit vectors as GeoParquet, in row groups, each made alone; return the targets.
 
@@ -57,7 +63,7 @@ def make_table(
             "geometry": {
                 "encoding": "WKB",
                 "geometry_types": ["Point"],
-                "crs": CRS(_CRS).to_json_dict(),
+                "crs": ProjCRS(CRS).to_json_dict(),
             }
         },
     }
@@ -71,7 +77,7 @@ def make_table(
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, n, _ROWS):
             rows = np.arange(start, min(start + _ROWS, n))
-            vectors, is_target = make_vectors(len(rows), dimensions, rng)
+            vectors, is_target = make_vectors(len(rows), dimensions, rng, rare=rare)
             targets.append(is_target)
             flat = pa.array(_stored(vectors, kind).ravel())
             lists = pa.FixedSizeListArray.from_arrays(flat, dimensions)
@@ -88,7 +94,7 @@ def _stored(vectors: NDArray[np.float32], kind: str) -> AnyArray:
 def _points(rows: AnyArray, width: int) -> pa.Array:
     """Return the places of rows on a grid of a width, as WKB."""
     row, col = np.divmod(rows, width)
-    xy = np.stack([_CORNER[0] + col * SPACING, _CORNER[1] - row * SPACING], axis=1)
+    xy = np.stack([CORNER[0] + col * SPACING, CORNER[1] - row * SPACING], axis=1)
     wkb = np.empty((len(rows), len(_POINT) + 16), dtype=np.uint8)
     wkb[:, : len(_POINT)] = _POINT
     wkb[:, len(_POINT) :] = xy.astype("<f8").view(np.uint8)

@@ -129,7 +129,7 @@ class Neighbours:
         starts = starts[np.argsort(np.arange(len(starts)) * _GOLDEN % 1)]
 
         def within_reach(start: int) -> list[tuple[int, _Found]]:
-            return list(self._within(wanted, among[start : start + _AT_ONCE], reach))
+            return list(self._within(wanted, among[start : start + _AT_ONCE], reach, count))
 
         for of_part in Threads().map(within_reach, starts.tolist()):
             for number, found in of_part:
@@ -144,11 +144,12 @@ class Neighbours:
         }
 
     def _within(
-        self, wanted: FloatArray, part: IntArray, reach: NDArray[np.float64]
+        self, wanted: FloatArray, part: IntArray, reach: NDArray[np.float64], count: int
     ) -> Iterator[tuple[int, _Found]]:
         """Yield which of ``part`` lie within ``reach`` of each, by distances in float64.
 
-        Products in float32 leave out what is surely farther.
+        Of more than ``count``, some that cannot be among the nearest are left out. Products in
+        float32 leave out what is surely farther.
         """
         rows = self._features[part]
         lengths, own = (rows * rows).sum(axis=1), (wanted * wanted).sum(axis=1)
@@ -158,6 +159,10 @@ class Neighbours:
         rough = np.concatenate([-2 * wanted, np.ones_like(wanted[:, :1])], axis=1) @ (
             np.concatenate([rows, lengths[:, None]], axis=1).T
         )
+        if len(part) > count:
+            many = np.flatnonzero((rough <= limit[:, None]).sum(axis=1) > count)
+            nearest = np.partition(rough[many], count - 1, axis=1)[:, count - 1]
+            limit[many] = np.minimum(limit[many], nearest + 2 * slack[many].astype(np.float32))
         which, near = np.nonzero(rough <= limit[:, None])
         apart = rows[near].astype(np.float64) - wanted[which].astype(np.float64)
         exact = (apart**2).sum(axis=1)

@@ -394,7 +394,7 @@ def _summary(run: Run, made: _Index) -> Summary:
         bands=made.source.bands,
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
-        concepts=describe(run.index.concepts),
+        concepts=describe(made.patches[list(run.settings.concepts)]),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,
