@@ -60,6 +60,7 @@ _LIKENESS = 9
 
 _MAP_WIDTH = 8  # principal components; k-means and distances work best with few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
+_TRANSFORMED = 1_000_000  # centres of patches at a time
 _FOLD_BLOCKS = 50  # blocks of ground by which cross-validation divides the answers
 
 
@@ -489,7 +490,7 @@ class Search:
         n_positive = int((answers.labels == self.positive).sum())
         if min(n_positive, len(answers.labels) - n_positive) < FEW_OF_A_CLASS:
             return math.nan
-        blocks = ground_blocks(self._windows, _FOLD_BLOCKS)
+        blocks = self._fold_blocks
         seed = self._seed(number, _FOLDS)
 
         def fit_predict(train: IntArray, labels: IntArray, test: IntArray) -> FloatArray:
@@ -509,6 +510,11 @@ class Search:
             overlaps=SharedGround(self._windows.take(answers.positions)).overlaps(),
             progress=self._report("Cross-validation"),
         )
+
+    @cached_property
+    def _fold_blocks(self) -> IntArray:
+        """The block of ground of each patch, by which the answers are divided, ``(N,)``."""
+        return ground_blocks(self._windows, _FOLD_BLOCKS)
 
     def watched(self, learner: Learner, number: int) -> IntArray:
         """Return the predicted classes, ``(w,)``, of up to 1,000 patches, the same every round."""
@@ -589,7 +595,7 @@ class Search:
     @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        return self._windows.centres_on_earth()
+        return _centres(self._windows)
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:
@@ -602,8 +608,10 @@ class Search:
         with np.errstate(invalid="ignore"):  # the row below the last may not be on Earth
             edge = float(np.nanmedian(np.linalg.norm(ends[1] - ends[0], axis=1)))
         # not kept: of a large pool, they take more memory than all else but the features
-        places = self._places if "_places" in vars(self) else self._windows.centres_on_earth()
-        return ((places - places.mean(axis=0)) / edge).astype(np.float32)
+        places = self._places.copy() if "_places" in vars(self) else _centres(self._windows)
+        places -= places.mean(axis=0)
+        places /= edge
+        return places.astype(np.float32)
 
     @property
     def _no_places(self) -> FloatArray:
@@ -617,6 +625,15 @@ class Search:
         """Return a seed that depends only on the run's seed, the round and the purpose."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def _centres(windows: PoolWindows) -> Scores:
+    """Return the centres of windows, ``(N, 3)``, some at a time: transforming them takes memory."""
+    centres = np.empty((len(windows), 3))
+    for start in range(0, len(windows), _TRANSFORMED):
+        part = slice(start, start + _TRANSFORMED)
+        centres[part] = windows.take(part).centres_on_earth()
+    return centres
 
 
 def askable(
