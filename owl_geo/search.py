@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
-from owl_geo.acquisition.nearby import near_known
+from owl_geo.acquisition.nearby import Neighbours, near_known, some_of
 from owl_geo.acquisition.relevance import (
     Evidence,
     LearnedRelevance,
@@ -51,7 +51,7 @@ from owl_geo.work.progress import Progress, Reporter, silent
 from owl_geo.work.workers import Threads, Workers
 
 if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
-    from owl_geo.features.table import FeatureTable
+    from owl_geo.features.table import FeatureRows
     from owl_geo.models.devices import Device
 
 # The purposes of random numbers; each purpose has its own stream in each round.
@@ -60,6 +60,7 @@ _LIKENESS = 9
 
 _MAP_WIDTH = 8  # principal components; k-means and distances work best with few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
+_TRANSFORMED = 1_000_000  # centres of patches at a time
 _FOLD_BLOCKS = 50  # blocks of ground by which cross-validation divides the answers
 
 
@@ -193,7 +194,7 @@ class Search:
             learner.learn(two, two, two > 0, seed=0)
 
     @cached_property
-    def features(self) -> FeatureTable:
+    def features(self) -> FeatureRows:
         """The model's features, or spectral statistics for a model that computes its own."""
         from owl_geo.features.table import feature_table
 
@@ -228,12 +229,13 @@ class Search:
         """Return a learner that has learnt nothing."""
         from owl_geo.learners.choice import build_learner
 
+        model = self.settings.model
         material = Material(
             source=self.source,
             workers=self._workers,
             statistics=self._statistics,
             concepts=self.concepts.matrix,
-            places=self._places_in_patches,
+            places=self._places_in_patches if model.neighbours else self._no_places,
         )
         return build_learner(
             self.settings,
@@ -307,9 +309,8 @@ class Search:
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
         rng = np.random.default_rng(self._seed(number, _CHOICE))
-        drawn = pool[
-            audit_rng.permutation(len(pool))[: _share(settings.audit_share, count, audit_rng)]
-        ]
+        n_audited = partial(_share, settings.audit_share, count, audit_rng)
+        drawn = pool[some_of(len(pool), n_audited, audit_rng)]
         again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
         again = again[: (count - len(drawn)) // 2]
         start: Start = chosen(STARTS, settings.start)
@@ -436,7 +437,8 @@ class Search:
         most = self.settings.acquisition.candidates
         seed = self._seed(0, _LIKENESS)
         if 0 < most < len(rest):
-            rest = near_known(self._map, known, rest, most, np.random.default_rng(seed))
+            rng = np.random.default_rng(seed)
+            rest = near_known(self._map, known, rest, most, rng, self._neighbours)
         alike = self._alike(known, rest, seed, unlike if len(unlike) else None)
         order = np.argsort(-alike, kind="stable")
         return rest[order], alike[order]
@@ -464,7 +466,7 @@ class Search:
         if not 0 < most < len(pool):
             return pool
         rng = np.random.default_rng(self._seed(number, _CANDIDATES))
-        return near_known(self._map, answers.positions, pool, most, rng)
+        return near_known(self._map, answers.positions, pool, most, rng, self._neighbours)
 
     def test(self, learner: Learner, number: int) -> TestScores:
         """Test the learner on the held-out patches."""
@@ -499,7 +501,7 @@ class Search:
         """
         if not self.can_cross_validate(answers):
             return math.nan
-        blocks = ground_blocks(self._windows, _FOLD_BLOCKS)
+        blocks = self._fold_blocks
         seed = self._seed(number, _FOLDS)
 
         def fit_predict(train: IntArray, labels: IntArray, test: IntArray) -> FloatArray:
@@ -520,13 +522,27 @@ class Search:
             progress=self._report("Cross-validation"),
         )
 
+    @cached_property
+    def _fold_blocks(self) -> IntArray:
+        """The block of ground of each patch, by which the answers are divided, ``(N,)``."""
+        return ground_blocks(self._windows, _FOLD_BLOCKS)
+
     def watched(self, learner: Learner, number: int) -> IntArray:
         """Return the predicted classes, ``(w,)``, of up to 1,000 patches, the same every round."""
+        members = self.members(learner, self._watched, number)
+        return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def _watched(self) -> IntArray:
+        """The positions of the patches whose predictions are followed."""
         rng = np.random.default_rng(self._seed(0, _WATCHED))
         order = rng.permutation(len(self.patches))
-        positions = np.sort(order[self._shows_each_place_once[order]][:_WATCHED_PATCHES])
-        members = self.members(learner, positions, number)
-        return np.asarray(members.mean(axis=0).argmax(axis=1), dtype=np.int64)
+        return np.sort(order[self._shows_each_place_once[order]][:_WATCHED_PATCHES])
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        """What rounds have found of the neighbours of answered patches in a large pool."""
+        return Neighbours(self._map)
 
     def _candidates(
         self,
@@ -566,14 +582,9 @@ class Search:
     @cached_property
     def _map(self) -> FloatArray:
         """Principal components of the features, float32 ``(N, 8)``: similar patches are close."""
-        from sklearn.decomposition import PCA
-
-        values = self.features.values
-        if len(values) < 2:  # a single patch has no variance
-            return np.zeros((len(values), 1), dtype=np.float32)
-        width = min(_MAP_WIDTH, *values.shape)
-        flat = PCA(width, random_state=0, svd_solver="covariance_eigh").fit_transform(values)
-        return np.asarray(flat, dtype=np.float32)
+        if len(self.features) < 2:  # a single patch has no variance
+            return np.zeros((len(self.features), 1), dtype=np.float32)
+        return self.features.components(_MAP_WIDTH, self._workers)
 
     @cached_property
     def _windows(self) -> PoolWindows:
@@ -595,7 +606,7 @@ class Search:
     @cached_property
     def _places(self) -> Scores:
         """Centres of the patches in metres from the Earth's centre, ``(N, 3)``, in any CRS."""
-        return self._windows.centres_on_earth()
+        return _centres(self._windows)
 
     @cached_property
     def _places_in_patches(self) -> FloatArray:
@@ -607,8 +618,15 @@ class Search:
         ]
         with np.errstate(invalid="ignore"):  # the row below the last may not be on Earth
             edge = float(np.nanmedian(np.linalg.norm(ends[1] - ends[0], axis=1)))
-        places: FloatArray = ((self._places - self._places.mean(axis=0)) / edge).astype(np.float32)
-        return places
+        # not kept: of a large pool, they take more memory than all else but the features
+        places = self._places.copy() if "_places" in vars(self) else _centres(self._windows)
+        places -= places.mean(axis=0)
+        places /= edge
+        return places.astype(np.float32)
+
+    @property
+    def _no_places(self) -> FloatArray:
+        return np.empty((len(self.patches), 0), dtype=np.float32)
 
     @cached_property
     def _concept_table(self) -> pd.DataFrame:
@@ -618,6 +636,15 @@ class Search:
         """Return a seed that depends only on the run's seed, the round and the purpose."""
         sequence = np.random.SeedSequence([self.settings.seed, number, purpose])
         return int(sequence.generate_state(1)[0])
+
+
+def _centres(windows: PoolWindows) -> Scores:
+    """Return the centres of windows, ``(N, 3)``, some at a time: transforming them takes memory."""
+    centres = np.empty((len(windows), 3))
+    for start in range(0, len(windows), _TRANSFORMED):
+        part = slice(start, start + _TRANSFORMED)
+        centres[part] = windows.take(part).centres_on_earth()
+    return centres
 
 
 def askable(

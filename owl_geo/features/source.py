@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.table import FeatureRows
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
@@ -15,7 +15,7 @@ from owl_geo.types import FloatArray, IntArray, SceneGrid
 class FeatureSource:
     """A PatchSource whose patches are single pixels and whose bands are the features."""
 
-    def __init__(self, source: PatchSource, table: FeatureTable) -> None:
+    def __init__(self, source: PatchSource, table: FeatureRows) -> None:
         self._source = source
         self._table = table
 
@@ -46,14 +46,14 @@ class FeatureSource:
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return features, float32 ``(n, d, 1, 1)``; raises SourceError for an unknown id."""
-        return self._table.values[positions_of(self.index, ids)][:, :, None, None]
+        return self._table.rows(positions_of(self.index, ids))[:, :, None, None]
 
     def stream(
         self, positions: IntArray | None = None, *, batch_size: int = 256
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield ``(positions, features)``, at most ``batch_size`` at a time, in index order."""
         if positions is None:
-            positions = np.arange(len(self._table.values), dtype=np.int64)
+            positions = np.arange(len(self._table), dtype=np.int64)
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
-            yield part, self._table.values[part][:, :, None, None]
+            yield part, self._table.rows(part)[:, :, None, None]

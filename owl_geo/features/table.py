@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,12 +16,19 @@ import numpy as np
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.embedding import EmbeddingFeatures, check_vectors
+from owl_geo.features.stored import (
+    Scaling,
+    StoredScene,
+    StoredTable,
+    narrow_vectors,
+    write_pieces,
+)
 from owl_geo.features.views import WithViews, without_unknown
 from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.config import ModelSettings
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
-from owl_geo.types import BandStatistics, FloatArray, IntArray
+from owl_geo.types import AnyArray, BandStatistics, FloatArray, IntArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers, pieces
 
@@ -32,6 +40,8 @@ _SAMPLE = 256  # patches that a backbone's batch normalisation is fitted to
 _SCALED_BY = 100_000  # patches whose quantiles represent the pool's
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
+_IN_MEMORY = 512 * 2**20  # bytes; the features of a larger pool stay on disk
+_LARGE_BATCH = 4096  # patches of such a pool that are read together
 _VERSION = 3  # of the computation here; a new number makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
@@ -54,12 +64,47 @@ class Features(Protocol):
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
 
 
+class FeatureRows(Protocol):
+    """The features of every patch of the index, in memory or on disk.
+
+    Each column has median 0 and scale 1 over the pool, within +-10.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the d features."""
+
+    def __len__(self) -> int:
+        """The number of patches."""
+
+    def rows(self, positions: IntArray) -> FloatArray:
+        """Return the features of some patches, in any order, float32 ``(k, d)``."""
+
+    def components(self, width: int, workers: Workers | None = None) -> FloatArray:
+        """Return the first principal components of all patches, float32 ``(N, width)``."""
+
+
 @dataclass(frozen=True)
 class FeatureTable:
-    """The features of every patch of the index."""
+    """``FeatureRows`` in memory."""
 
-    values: FloatArray  # float32 (N, d), each column with median 0 and scale 1, within +-10
+    values: FloatArray  # float32 (N, d)
     names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, positions: IntArray) -> FloatArray:
+        """Return the features of some patches, in any order, float32 ``(k, d)``."""
+        return self.values[positions]
+
+    def components(self, width: int, workers: Workers | None = None) -> FloatArray:
+        """Return the first principal components of all patches, float32 ``(N, width)``."""
+        from sklearn.decomposition import PCA
+
+        width = min(width, *self.values.shape)
+        pca = PCA(width, random_state=0, svd_solver="covariance_eigh")
+        return np.asarray(pca.fit_transform(self.values), dtype=np.float32)
 
 
 def feature_table(
@@ -74,12 +119,12 @@ def feature_table(
     n_scaled: int | None = None,
     workers: Workers | None = None,
     progress: Progress | None = None,
-) -> FeatureTable:
+) -> FeatureRows:
     """Return the features that ``model`` uses: a frozen backbone's, or else spectral statistics.
 
     Columns are scaled by median and interquartile range over the pool. Features are kept before
     scaling, scene by scene: when a scene joins the pool, or a command was stopped, the other scenes
-    are not read again.
+    are not read again. Those of a pool that is too large for memory stay on disk; see ``stored``.
 
     Args:
         source: the pool; scenes whose features are not kept are read once.
@@ -119,6 +164,10 @@ def feature_table(
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
     width = None if model.frozen else len(_plain_names(source, statistics, model))
+    if kept is not None and width is not None and _is_large(source, statistics, width, kept):
+        table = _stored_table(source, statistics, model, kept, n, workers or Threads(), progress)
+        kept.forget_others()
+        return table
     by_scene = (
         {name: kept.read(name, len(at), width) for name, at in scenes.items()} if kept else {}
     )
@@ -137,8 +186,60 @@ def feature_table(
     if statistics.origins:
         whole = without_unknown(whole, n)
     together = _directions(source, statistics, model)
-    scaled = _scaled(whole, n, together)
-    return FeatureTable(scaled, _names(source, statistics, model, whole.shape[1]))
+    scaling = _scaling(whole[: n : _step(n)], lambda at: whole[:n, at].std(), together)
+    return FeatureTable(scaling.apply(whole), _names(source, statistics, model, whole.shape[1]))
+
+
+def _is_large(source: PatchSource, statistics: BandStatistics, width: int, kept: _Kept) -> bool:
+    """Return whether the features are too large for memory and can stay on disk.
+
+    What a view does not show is filled with what others show, in memory.
+    """
+    size = len(source.index) * width * np.dtype(np.float32).itemsize
+    return size > _IN_MEMORY and not statistics.origins and kept.has_all(_scenes(source))
+
+
+def _stored_table(
+    source: PatchSource,
+    statistics: BandStatistics,
+    model: ModelSettings,
+    kept: _Kept,
+    n: int,
+    workers: Workers,
+    progress: Progress | None,
+) -> StoredTable:
+    """Return the features of a large pool, of which those that are not kept yet are computed."""
+    plain = _plain(source, statistics, model)
+    n_dimensions = getattr(plain, "n_dimensions", 0)
+    is_vector = source.patch_size == 1 and n_dimensions == len(source.bands)
+    widths = {len(plain.names), n_dimensions} if is_vector else {len(plain.names)}
+    work = _Piece(source, narrow_vectors if is_vector else plain, batch=_LARGE_BATCH)
+    scenes, done = [], 0
+    for name, at in _scenes(source).items():
+        if not kept.holds(name, len(at), widths):
+            told = partial(_tell, progress, done, len(source.index))
+            parts = workers.map(work, pieces(at, source.chunk_starts))
+            kept.write_pieces(name, len(at), _counted(parts, told))
+        scenes.append(StoredScene(kept.path(name), len(at)))
+        done += len(at)
+    unscaled = StoredTable(tuple(scenes), plain.names, plain, Scaling.none(len(plain.names)))
+    some = unscaled.rows(np.arange(0, n, _step(n), dtype=np.int64))
+    together = _directions(source, statistics, model)
+    scaling = _scaling(some, lambda at: some[:, at].std(dtype=np.float64), together)
+    return replace(unscaled, scaling=scaling)
+
+
+def _counted(parts: Iterable[AnyArray], told: Callable[[int], None]) -> Iterator[AnyArray]:
+    done = 0
+    for part in parts:
+        done += len(part)
+        told(done)
+        yield part
+
+
+def _tell(progress: Progress | None, before: int, of: int, done: int) -> None:
+    if progress is not None:
+        progress(before + done, of)
 
 
 def _one_thread_each(model: ModelSettings) -> AbstractContextManager[None]:
@@ -234,10 +335,11 @@ class _Piece:
     """Reads a piece of the pool and embeds it; pickled and sent to workers."""
 
     source: PatchSource
-    embed: Embed
+    embed: Callable[[FloatArray], AnyArray]
+    batch: int = _BATCH
 
-    def __call__(self, positions: IntArray) -> FloatArray:
-        batches = self.source.stream(positions, batch_size=_BATCH)
+    def __call__(self, positions: IntArray) -> AnyArray:
+        batches = self.source.stream(positions, batch_size=self.batch)
         return np.concatenate([self.embed(patches) for _, patches in batches])
 
 
@@ -276,29 +378,29 @@ def _directions(
     return [slice(0, n_own), *of_views] if n_own else of_views
 
 
-def _scaled(values: FloatArray, n: int, together: Sequence[slice] = ()) -> FloatArray:
-    """Scale each column by its first n rows, in place; a constant column becomes 0.
+def _step(n: int) -> int:
+    return -(-n // _SCALED_BY)
 
-    Columns ``together`` have one scale, the root of the mean of their squares. So the distance of
-    two vectors of unit length follows from the angle between them, whatever their dimensions vary.
+
+def _scaling(
+    some: FloatArray, deviation: Callable[[int], float], together: Sequence[slice] = ()
+) -> Scaling:
+    """Return how columns are scaled, by some of their rows; a constant column becomes 0.
+
+    ``deviation`` is asked for the standard deviation of a column whose quartiles are equal. Columns
+    ``together`` have one scale, the root of the mean of their squares. So the distance of two
+    vectors of unit length follows from the angle between them, whatever their dimensions vary.
     """
-    step = -(-n // _SCALED_BY)
-    scales = np.empty(values.shape[1])
-    for number, column in enumerate(values.T):
-        low, median, high = np.quantile(column[:n:step], [0.25, 0.5, 0.75])
-        scales[number] = (high - low) / _NORMAL_IQR or column[:n].std()
-        column -= median
+    scales, medians = np.empty((2, some.shape[1]))
+    for number, column in enumerate(some.T):
+        low, medians[number], high = np.quantile(column, [0.25, 0.5, 0.75])
+        scales[number] = (high - low) / _NORMAL_IQR or deviation(number)
+    apart = np.ones(some.shape[1], dtype=bool)
     for at in together:
         scales[at] = np.sqrt((scales[at] ** 2).mean())
-    for column, scale in zip(values.T, scales.tolist(), strict=True):
-        column /= scale if scale > 0 else 1.0
-    apart = np.ones(values.shape[1], dtype=bool)
-    for at in together:
-        apart[at] = False
-    if apart.all():
-        return np.clip(values, -_LIMIT, _LIMIT, out=values)
-    values[:, apart] = np.clip(values[:, apart], -_LIMIT, _LIMIT)  # no vector is longer than 1
-    return values
+        apart[at] = False  # no vector is longer than 1
+    scales = np.where(scales > 0, scales, 1.0)
+    return Scaling(medians, scales.astype(np.float32), apart, _LIMIT)
 
 
 def _weights_id(model: ModelSettings) -> list[object]:
@@ -329,7 +431,7 @@ class _Kept:
         if scene not in self._scenes:
             return None
         try:
-            values: FloatArray = np.load(self._path(scene), allow_pickle=False)
+            values: FloatArray = np.load(self.path(scene), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         fits = values.ndim == 2 and len(values) == n and values.dtype == np.float32
@@ -340,10 +442,26 @@ class _Kept:
         if scene not in self._scenes:
             return
         with (
-            writing_file(self._path(scene), shared=True) as partial,
+            writing_file(self.path(scene), shared=True) as partial,
             partial.open("wb") as file,
         ):
             np.save(file, values, allow_pickle=False)
+
+    def has_all(self, scenes: Iterable[str]) -> bool:
+        """Return whether all scenes have an id, so that they can be kept."""
+        return all(name in self._scenes for name in scenes)
+
+    def holds(self, scene: str, n: int, widths: Collection[int]) -> bool:
+        """Return whether there are features of a scene, or the vectors that they follow from."""
+        try:
+            values = np.load(self.path(scene), mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return False
+        return values.ndim == 2 and len(values) == n and values.shape[1] in widths
+
+    def write_pieces(self, scene: str, n: int, parts: Iterable[AnyArray]) -> None:
+        """Write what the features of a scene follow from, piece by piece."""
+        write_pieces(self.path(scene), n, parts)
 
     def forget_others(self) -> None:
         """Remove the features of scenes that are gone or changed, and unfinished files.
@@ -361,7 +479,8 @@ class _Kept:
                 path.unlink(missing_ok=True)
         clear_partials(self._folder)
 
-    def _path(self, scene: str) -> Path:
+    def path(self, scene: str) -> Path:
+        """Return the file of a scene, which need not be there."""
         return self._folder / f"{self._scenes[scene]}{self._suffix}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from owl_geo.features.source import FeatureSource
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.table import FeatureRows
 from owl_geo.learners.base import Learner, Material
 from owl_geo.learners.head import HeadLearner
 from owl_geo.models.devices import pick_device
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def build_learner(
     settings: Settings,
     material: Material,
-    table: Callable[[], FeatureTable],
+    table: Callable[[], FeatureRows],
     *,
     seed: int,
     device: Device,

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from owl_geo.errors import RunError
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.table import FeatureRows
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head
@@ -74,7 +74,7 @@ class HeadLearner:
 
     def __init__(
         self,
-        table: FeatureTable,
+        table: FeatureRows,
         concepts: FloatArray,
         places: FloatArray,
         classes: Sequence[str],
@@ -187,7 +187,7 @@ class HeadLearner:
 
     def _rows(self, positions: IntArray) -> FloatArray:
         return np.concatenate(
-            [self._table.values[positions], self._concepts[positions], self._places[positions]],
+            [self._table.rows(positions), self._concepts[positions], self._places[positions]],
             axis=1,
         ).astype(np.float32)
 

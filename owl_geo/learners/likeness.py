@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.table import FeatureRows
 from owl_geo.learners.head import HeadLearner
 from owl_geo.settings.config import ModelSettings, UncertaintySettings
 from owl_geo.types import FloatArray, IntArray
@@ -23,7 +23,7 @@ _CLASSES = ("drawn", "known")
 
 
 def likeness(
-    table: FeatureTable,
+    table: FeatureRows,
     concepts: FloatArray,
     known: IntArray,
     pool: IntArray,

@@ -32,7 +32,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
-from owl_geo.sources.base import PatchSource, PoolSource
+from owl_geo.sources.base import PatchSource, PoolSource, find_positions
 from owl_geo.types import BoolArray, SceneGrid
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -122,7 +122,7 @@ class Run:
         index = self.patches
         self.scenes.check_there(self.path / owl_toml.FILE_NAME)
         bands = known_bands(self.index.statistics)
-        source = unopened_source(self.settings_here.source).open_again(index, bands)
+        source = unopened_source(self.settings_here.source).open_again(index, bands, self.grids)
         if source.bands != tuple(band.name for band in bands):
             raise RunError(
                 f"the source's bands are {in_short(source.bands)}, but {self.called} was made for "
@@ -214,7 +214,8 @@ class Run:
         """
         from owl_geo.search import askable
 
-        closed = np.flatnonzero(self.patches["patch_id"].isin(current["patch_id"]))
+        at = find_positions(self.patches, current["patch_id"].tolist())
+        closed = np.sort(at[at >= 0])
         return askable(self.patches, self.index.shared, self.truth, closed, closed[:0])
 
     # --- rounds -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH
 from owl_geo.run_folder.records import DAMAGE, IndexRecord
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.sources.base import positions_among
+from owl_geo.sources.base import positions_of
 from owl_geo.types import BandStatistics, IntArray, SceneGrid
 
 _NAMED = 4  # how many changed settings a message names
@@ -165,11 +165,7 @@ class PatchIndex:
 
     def positions(self, ids: Sequence[str]) -> IntArray:
         """Return the row of each id, ``(n,)``; raises SourceError for an unknown id."""
-        return positions_among(self._ids, ids)
-
-    @cached_property
-    def _ids(self) -> pd.Index:
-        return pd.Index(self.patches["patch_id"])
+        return positions_of(self.patches, ids)
 
     def _table(self, name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         path = self._required(name)

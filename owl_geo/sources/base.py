@@ -8,15 +8,16 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.ground.windows import PoolWindows, Windows, parse_patch_id
 from owl_geo.sources.band_choice import KnownBand, known_by_name
 from owl_geo.sources.bands import Band
 from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.types import (
-    AnyArray,
     BoolArray,
     FailedScene,
     FloatArray,
@@ -24,6 +25,8 @@ from owl_geo.types import (
     SceneGrid,
     ShownScene,
 )
+
+_MANY = 100_000  # patches of an index whose names are not made, or compared, one by one
 
 
 @runtime_checkable
@@ -148,16 +151,43 @@ def build_index(
 
     ``columns`` has further columns over all patches.
     """
-    names: AnyArray = np.array([windows.grid.name for windows in scenes], dtype=object)
     return pd.DataFrame(
         {
-            "patch_id": [patch_id for windows in scenes for patch_id in windows.ids],
-            "scene": np.repeat(names, [len(windows) for windows in scenes]),
+            **_names(scenes),
             "row_off": np.concatenate([windows.row_off for windows in scenes]),
             "col_off": np.concatenate([windows.col_off for windows in scenes]),
             **columns,
         }
     )
+
+
+def _names(scenes: Sequence[Windows]) -> dict[str, pd.Series | list[str]]:
+    """Return the columns patch_id and scene; of millions, no Python object is made of each."""
+    counts = [len(windows) for windows in scenes]
+    if sum(counts) < _MANY:
+        each = [[windows.grid.name] * n for windows, n in zip(scenes, counts, strict=True)]
+        return {
+            "patch_id": [patch_id for windows in scenes for patch_id in windows.ids],
+            "scene": [name for names in each for name in names],
+        }
+    ids, names = [], []
+    for windows, n in zip(scenes, counts, strict=True):
+        name = pa.scalar(windows.grid.name, pa.large_string())
+        for start in range(0, n, _MANY):
+            rows = slice(start, start + _MANY)
+            offsets = (windows.row_off[rows], windows.col_off[rows])
+            texts = [pc.cast(pa.array(values), pa.large_string()) for values in offsets]
+            ids.append(pc.binary_join_element_wise(name, *texts, pa.scalar("/", name.type)))
+        names.append(pa.repeat(name, n))
+    return {
+        "patch_id": _strings(pa.chunked_array(ids)),
+        "scene": _strings(pa.chunked_array(names)),
+    }
+
+
+def _strings(column: pa.ChunkedArray) -> pd.Series:
+    """Return a column of text in the type that pandas gives to text."""
+    return pa.table({"text": column.combine_chunks()}).to_pandas()["text"].rename(None)
 
 
 def windows_of(source: PatchSource) -> PoolWindows:
@@ -179,16 +209,39 @@ def read_at(source: PatchSource, positions: IntArray) -> FloatArray:
 
 def positions_of(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     """Return the row of each id in the index, ``(n,)``; raises SourceError for an unknown id."""
-    return positions_among(pd.Index(index["patch_id"]), ids)
-
-
-def positions_among(all_ids: pd.Index, ids: Sequence[str]) -> IntArray:
-    """Return the position of each id among all, as ``positions_of`` does.
-
-    What pandas looks them up in is made once for each ``all_ids``, and is large in a large pool.
-    """
-    positions = all_ids.get_indexer(pd.Index(ids))
+    positions = find_positions(index, ids)
     if (positions < 0).any():
         unknown = ids[int(np.argmax(positions < 0))]
-        raise SourceError(f"no patch {unknown!r} in the index of {len(all_ids)} patches")
-    return np.asarray(positions, dtype=np.int64)
+        raise SourceError(f"no patch {unknown!r} in the index of {len(index)} patches")
+    return positions
+
+
+def find_positions(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
+    """Return the row of each id in the index, ``(n,)``, -1 for an unknown one.
+
+    In a large index, only patches in the rows and columns that the ids name are looked at: to sort
+    millions of names for a few of them takes longer than a round.
+    """
+    near = np.arange(len(index)) if len(index) < _MANY else _near(index, ids)
+    positions = _among(index, near, ids)
+    if len(near) < len(index) and (positions < 0).any():  # names may be other than usual
+        positions = _among(index, np.arange(len(index)), ids)
+    return positions
+
+
+def _near(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
+    """Return the rows of the index that lie in rows and columns of pixels that ids name."""
+    try:
+        offsets = np.array([parse_patch_id(one)[1:] for one in ids], dtype=np.int64)
+    except (ValueError, OverflowError, AttributeError):
+        return np.arange(len(index))
+    here = np.ones(len(index), dtype=bool)
+    for name, wanted in zip(("row_off", "col_off"), offsets.reshape(-1, 2).T, strict=True):
+        here &= np.isin(index[name].to_numpy(), wanted)
+    return np.flatnonzero(here)
+
+
+def _among(index: pd.DataFrame, rows: IntArray, ids: Sequence[str]) -> IntArray:
+    names = index["patch_id"] if len(rows) == len(index) else index["patch_id"].iloc[rows]
+    found = pd.Index(names).get_indexer(pd.Index(ids))
+    return np.where(found < 0, -1, rows[found] if len(rows) else -1).astype(np.int64)

@@ -83,6 +83,11 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
+ARRAY = ".npy"
+ARRAYS = (
+    "an array says neither where it lies nor what its integers mean; of TESSERA, fetch GeoTIFFs, "
+    "for which the scales are applied: geotessera download --format tiff"
+)
 TABLE = "a table of vectors? add --source vectors"
 _TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -95,8 +100,8 @@ def _advice(path: str) -> str:
         return CUBE
     if path.lower().endswith(_TABLES):
         return TABLE
-    if path.lower().endswith(".npy"):
-        return "export arrays as GeoTIFF first, TESSERA's with geotessera, which applies the scales"
+    if path.lower().endswith(ARRAY):
+        return ARRAYS
     if ".gti." in Path(path).name.lower():
         return f"rewrite the tile index as a GeoPackage: ogr2ogr {Path(path).stem}.gpkg {path}"
     if path.lower().endswith(_VECTORS):

@@ -217,10 +217,16 @@ class UnopenedSource(ABC, Generic[S]):
         are others; see ``PoolSource.failed``. Raises SourceError.
         """
 
-    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+    def open_again(
+        self,
+        index: pd.DataFrame | None,
+        known: Sequence[KnownBand],
+        grids: Mapping[str, SceneGrid] | None = None,
+    ) -> PoolSource:
         """Open it for a run that was made with the bands that are ``known``, in that order.
 
-        They are found by what is known of them, whatever ``open`` would take today. Raises
+        They are found by what is known of them, whatever ``open`` would take today. ``grids`` are
+        those that the run was made with, for a source where looking again would take long. Raises
         SourceError.
         """
         return self.open(index)

@@ -174,7 +174,12 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
 
         return GeoTiffSource.from_settings(self.settings, index, progress, on_error)
 
-    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+    def open_again(
+        self,
+        index: pd.DataFrame | None,
+        known: Sequence[KnownBand],
+        grids: Mapping[str, SceneGrid] | None = None,
+    ) -> PoolSource:
         """Open the scenes with the bands of a run."""
         from owl_geo.sources.geotiff import GeoTiffSource
 

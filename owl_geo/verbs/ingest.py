@@ -24,6 +24,7 @@ from owl_geo.labels import newest_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
+from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
 
 if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
@@ -110,8 +111,8 @@ def ingest(
 def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedBatch]) -> Beside:
     """Return the patches of the pool that somebody noticed beside their batch."""
     wanted = {patch for batch in batches for patch in noticed_in(batch, issued)}
-    found = run.patches["patch_id"].isin(wanted) if wanted else pd.Series(dtype=bool)
-    ids = run.patches["patch_id"][found].tolist() if wanted else []
+    at = find_positions(run.patches, sorted(wanted))
+    ids = run.patches["patch_id"].iloc[np.sort(at[at >= 0])].tolist()
     held_out: set[str] = set()
     if ids and run.truth is not None:
         held_out = {*ids} & {*run.truth["patch_id"][run.truth["held_out"]]}
@@ -253,7 +254,7 @@ def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Poin
     leaves none, or an answer without a footprint has the name of no patch.
     """
     ids = answered["patch_id"]
-    at = pd.Index(run.patches["patch_id"]).get_indexer(pd.Index(ids, dtype=object))
+    at = find_positions(run.patches, ids.tolist())
     has_place = np.isfinite(corners).all(axis=(1, 2))
     _check_known(run, path, ids[~has_place])
     by_place = at.copy()
@@ -270,14 +271,14 @@ def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Poin
             "have the names of its patches",
             remedy="import them into a run over the same ground",
         )
-    names = run.patches["patch_id"].to_numpy(dtype=object)[by_place[found]]
+    names = run.patches["patch_id"].iloc[by_place[found]].to_numpy(dtype=object)
     return answered[found].assign(patch_id=names)
 
 
 def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
     if ids.isna().any():
         raise BatchError(f"{path}: {int(ids.isna().sum())} row(s) with an answer have no patch_id")
-    foreign = ids[~ids.isin(run.patches["patch_id"])].unique()
+    foreign = ids[find_positions(run.patches, ids.tolist()) < 0].unique()
     if len(foreign):
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         scene = str(foreign[0]).rpartition("/")[0].rpartition("/")[0]

@@ -52,6 +52,7 @@ _log = logging.getLogger("owl_geo")
 
 _FEW = 20  # patches: a smaller pool is not worth searching
 _MANY = 100  # patches: a larger batch is too large, if it is more than a tenth of the pool
+_NAMES_AT_ONCE = 100_000  # patches whose names are in memory one by one
 _NEARLY_ALL = 0.8  # of the patches: a concept that holds for more says little
 
 
@@ -379,7 +380,9 @@ def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
     """Name a run by what defines it, so that the same seed gives the same batches and names."""
     # where answers are kept does not change what is asked
     digest = hashlib.sha256(settings.model_dump_json(exclude={"run_id", "labels"}).encode())
-    digest.update("\n".join(patches["patch_id"]).encode())
+    for start in range(0, len(patches), _NAMES_AT_ONCE):
+        part = patches["patch_id"].iloc[start : start + _NAMES_AT_ONCE]
+        digest.update((("\n" if start else "") + "\n".join(part.to_numpy(dtype=object))).encode())
     return digest.hexdigest()[:8]
 
 
@@ -391,7 +394,7 @@ def _summary(run: Run, made: _Index) -> Summary:
         bands=made.source.bands,
         crs=_crs_name(run.crs),
         scenes=[str(scene) for scene in made.source.summary] or counts,
-        concepts=describe(run.index.concepts),
+        concepts=describe(made.patches[list(run.settings.concepts)]),
         coverage=made.coverage,
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,

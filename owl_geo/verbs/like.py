@@ -10,7 +10,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
@@ -19,6 +18,7 @@ from owl_geo.errors import RunError, nearest
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.sources.base import find_positions
 from owl_geo.types import IntArray
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -95,12 +95,12 @@ def like(
 
 def _positions(run: Run, ids: Sequence[str]) -> IntArray:
     """Return the sorted positions of patches; raises RunError for one that is not there."""
-    index = pd.Index(run.patches["patch_id"], dtype=object)
-    at = index.get_indexer(pd.Index(ids, dtype=object))
+    at = find_positions(run.patches, ids)
     if (at < 0).any():
         name = ids[int(np.argmax(at < 0))]
-        near = nearest(name, index[:_COMPARED])
-        remedy = f"did you mean {near!r}?" if near else f"name one as batches do, like {index[0]}"
+        names = run.patches["patch_id"].iloc[:_COMPARED].tolist()
+        near = nearest(name, names)
+        remedy = f"did you mean {near!r}?" if near else f"name one as batches do, like {names[0]}"
         raise RunError(f"{run.path} has no patch {name!r}", remedy=remedy)
     return np.unique(at).astype(np.int64)
 

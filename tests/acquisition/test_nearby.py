@@ -7,6 +7,7 @@ import pytest
 import searches
 import torch
 
+from owl_geo.acquisition import nearby
 from owl_geo.acquisition.nearby import near_known
 from owl_geo.search import Answers
 
@@ -99,3 +100,50 @@ def test_what_asks_no_model_draws_from_all(tmp_path, strategy: str) -> None:
         answers = Answers(positions, positions % 2, np.ones(20, dtype=bool), positions)
         asked.append(one.choose(one.learner(), answers, 1).positions.tolist())
     assert asked[0] == asked[1]
+
+
+def nearest_by_hand(features: np.ndarray, one: int, pool: np.ndarray, each: int) -> np.ndarray:
+    away = ((features[pool].astype(np.float64) - features[one].astype(np.float64)) ** 2).sum(axis=1)
+    return pool[np.argsort(away, kind="stable")[:each]]
+
+
+def test_neighbours_in_a_large_pool_are_exact_from_round_to_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearby, "_AT_ONCE", 256)
+    features = np.random.default_rng(0).normal(size=(4000, 3)).astype(np.float32).round(1)
+    known, pool = np.array([3, 17]), np.setdiff1d(np.arange(4000), [3, 17])
+    neighbours = nearby.Neighbours(features)
+    looked_for: list[list[int]] = []
+    look = neighbours._looked_for
+    monkeypatch.setattr(
+        neighbours, "_looked_for", lambda n, count: looked_for.append(n) or look(n, count)
+    )
+    for each in (60, 50):  # the more answers, the fewer neighbours of each
+        found = neighbours.of(known, pool, each)
+        for one, row in zip(known, found, strict=True):
+            assert np.array_equal(row, nearest_by_hand(features, one, pool, each))
+        known = np.append(known, found[0, 5])
+        pool = np.setdiff1d(pool, known)
+    assert looked_for == [[3, 17], [known[2]]]
+    before = np.arange(2000)  # others may be asked than before, or so few that neighbours run out
+    for pool in (before[100:], before, np.arange(1900, 4000)):
+        for one, row in zip(known, neighbours.of(known, pool, 40), strict=True):
+            assert np.array_equal(row, nearest_by_hand(features, one, pool, 40))
+
+
+def test_a_large_pool_has_the_neighbours_of_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, pool = np.array([3, 17]), np.setdiff1d(np.arange(4000), [3, 17])
+    by_tree = near_known(plane(), known, pool, 400, np.random.default_rng(1))
+    monkeypatch.setattr(nearby, "_IN_TREE", 0)
+    assert np.array_equal(near_known(plane(), known, pool, 400, np.random.default_rng(1)), by_tree)
+
+
+def test_some_of_very_many_are_drawn_without_shuffling(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    shuffled = np.random.default_rng(0).permutation(50)[:9]
+    assert np.array_equal(nearby.some_of(50, lambda: 9, rng), shuffled)
+    monkeypatch.setattr(nearby, "_SHUFFLED", 10)
+    drawn = nearby.some_of(50, lambda: 9, rng)
+    assert len(set(drawn.tolist())) == 9 and drawn.max() < 50
+    assert len(nearby.some_of(50, lambda: 90, rng)) == 50

@@ -248,8 +248,12 @@ def test_which_editions_are_one(
             source.check_bands()
 
 
-def test_an_array_is_pointed_to_the_export(tmp_path: Path) -> None:
-    np.save(tmp_path / "grid_0.15_52.05.npy", np.zeros((4, 4, 128), np.int8))
-    with pytest.raises(SourceError, match="cannot open") as caught:
-        GeoTiffSource(tmp_path / "grid_0.15_52.05.npy")
-    assert "geotessera, which applies the scales" in (caught.value.remedy or "")
+@pytest.mark.parametrize("named", ["grid_0.15_52.05/grid_0.15_52.05.npy", "grid_0.15_52.05", ""])
+def test_arrays_are_pointed_to_geotiffs(named: str, tmp_path: Path) -> None:
+    tile = tmp_path / "grid_0.15_52.05"
+    tile.mkdir()
+    np.save(tile / "grid_0.15_52.05.npy", np.zeros((4, 4, 128), np.int8))
+    np.save(tile / "grid_0.15_52.05_scales.npy", np.ones((4, 4), np.float32))
+    with pytest.raises(SourceError, match=r"cannot open|no rasters to read") as caught:
+        GeoTiffSource(tmp_path / named)
+    assert "geotessera download --format tiff" in (caught.value.remedy or "")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PatchSource, PoolSource
+    from owl_geo.types import SceneGrid
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
 
@@ -81,7 +82,12 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
 
         return CubeSource.from_settings(self.settings, index, progress)
 
-    def open_again(self, index: pd.DataFrame | None, known: Sequence[KnownBand]) -> PoolSource:
+    def open_again(
+        self,
+        index: pd.DataFrame | None,
+        known: Sequence[KnownBand],
+        grids: Mapping[str, SceneGrid] | None = None,
+    ) -> PoolSource:
         """Open the cube with the bands of a run."""
         from owl_geo.sources.cube.source import CubeSource
 

@@ -26,6 +26,7 @@ _EXACT = 0.02  # of a place's size: nearer than this, it lies on a lattice
 _EQUAL = 0.1  # of a size: places that differ less are of one size
 _EVENLY = 0.05  # of a distance: points that differ less have one spacing
 _MOST = 0.8  # of the places: as many have to agree
+_AT_ONCE = 1_000_000  # places that are put on lattices together
 _SAMPLE = 10_000  # points whose nearest neighbours are looked at
 _DIGITS = 6  # in units of the CRS; points that agree in them are one
 _WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
@@ -216,12 +217,15 @@ def _lattices(
     size = np.array([width, height])
     cells = xy / size
     anchor = np.array([_usual_part(cells[:, axis]) for axis in (0, 1)])
-    apart = (cells - anchor + 0.5) % 1 - 0.5
-    shift = np.where(np.abs(apart) <= _EXACT, 0, np.rint(apart * _SHIFTS) % _SHIFTS)
-    at = np.rint(cells - anchor - shift / _SHIFTS).astype(np.int64)
-    moved = np.abs(cells - anchor - shift / _SHIFTS - at) * size
+    at = np.empty(cells.shape, dtype=np.int64)
+    which = np.empty(len(cells), dtype=np.int8)
+    moved = 0.0
+    for start in range(0, len(cells), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        which[part], at[part], far = _on_lattices(cells[part] - anchor)
+        moved = max(moved, float((far * size).max()))
+    del cells
     made, again = [], 0
-    which = (shift[:, 0] * _SHIFTS + shift[:, 1]).astype(np.int64)
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
         _, first = np.unique(_keys(at[here]), return_index=True)
@@ -239,7 +243,19 @@ def _lattices(
             width=int(np.ptp(col)) + 1,
         )
         made.append(Lattice(grid, rows[here], up.max() - up, col - col.min()))
-    return made, again, float(moved.max())
+    return made, again, moved
+
+
+def _on_lattices(cells: NDArray[np.float64]) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Return the lattice of each place, its cell there, and how many cells it is moved.
+
+    Places are ``(n, 2)`` in cells of the first lattice.
+    """
+    apart = (cells + 0.5) % 1 - 0.5
+    shift = np.where(np.abs(apart) <= _EXACT, 0, np.rint(apart * _SHIFTS) % _SHIFTS)
+    at = np.rint(cells - shift / _SHIFTS).astype(np.int64)
+    which = (shift[:, 0] * _SHIFTS + shift[:, 1]).astype(np.int64)
+    return which, at, np.abs(cells - shift / _SHIFTS - at)
 
 
 def _keys(at: IntArray) -> IntArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,11 @@ from owl_geo.settings.config import VectorsSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, build_index, positions_of, read_at
 from owl_geo.sources.vectors.places import Placed, place
-from owl_geo.sources.vectors.table import VectorTable, by_group
+from owl_geo.sources.vectors.table import Group, VectorTable, by_group
 from owl_geo.sources.vectors.unopened import name_of_table
 from owl_geo.types import EMBEDDING, BoolArray, FloatArray, IntArray, SceneGrid
 from owl_geo.work.progress import Progress
+from owl_geo.work.workers import Threads
 
 _log = logging.getLogger("owl_geo")
 
@@ -57,6 +59,7 @@ class VectorSource(PoolSource):
         settings: the table, with a path that holds from anywhere.
         index: the patch index of an earlier scan; with it no vector is read until it is needed.
         progress: called with (rows done, rows in all) during the scan.
+        grids: the lattices of the index; with them no geometry is read before a vector is.
 
     Raises SourceError.
     """
@@ -66,28 +69,45 @@ class VectorSource(PoolSource):
         settings: VectorsSettings,
         index: pd.DataFrame | None = None,
         progress: Progress | None = None,
+        grids: Mapping[str, SceneGrid] | None = None,
     ) -> None:
         self._settings = settings
         self._table = VectorTable.of(settings)
-        name = name_of_table(settings)
-        placed = place(
-            self._table.geometries(),
-            self._table.crs,
-            name,
-            settings.path,
-            settings.footprint,
-        )
-        self._grids = {lattice.grid.name: lattice.grid for lattice in placed.lattices}
         self._summary: tuple[object, ...] = ()
+        if index is not None and grids is not None:
+            self._index, self._grids = index, dict(grids)
+            return
+        placed = self._placed()
+        self._grids = _grids_of(placed)
         if index is None:
             self._index, self._rows = self._scanned(placed, progress)
             lost = sum(len(one.rows) for one in placed.lattices) - len(self._rows)
-            n = self._table.n_rows
+            n, name = self._table.n_rows, name_of_table(settings)
             self._summary = (TableSummary(name, n, len(self._rows), placed, lost),)
             _tell_moved(placed, settings.path)
         else:
             self._index = index
             self._rows = _rows_of(placed, index, settings.path)
+
+    def _placed(self) -> Placed:
+        """Return where the places of the table lie, for which all geometries are read."""
+        name, path = name_of_table(self._settings), self._settings.path
+        geometries, crs = self._table.geometries(), self._table.crs
+        return place(geometries, crs, name, path, self._settings.footprint)
+
+    @cached_property
+    def _rows(self) -> IntArray:
+        """The row of the table that each patch is, ``(n,)``; found when a vector is read first."""
+        placed = self._placed()
+        now = _grids_of(placed)
+        gone = [name for name, grid in self._grids.items() if now.get(name) != grid]
+        if gone:
+            raise SourceError(
+                f"{self._settings.path} was replaced: the places of {gone[0]!r} lie elsewhere than "
+                "when it was indexed",
+                remedy="restore it, or run `owl-geo init RUN --update`",
+            )
+        return _rows_of(placed, self._index, self._settings.path)
 
     def _scanned(self, placed: Placed, progress: Progress | None) -> tuple[pd.DataFrame, IntArray]:
         """Return the index of the places that have a vector, and the row of the table of each."""
@@ -148,7 +168,7 @@ class VectorSource(PoolSource):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as settings and index: another process opens the files for itself."""
-        return VectorSource, (self._settings, self._index)
+        return VectorSource, (self._settings, self._index, None, self._grids)
 
     def read(self, ids: Sequence[str]) -> FloatArray:
         """Return float32 ``(n, bands, 1, 1)``, finite, in the order of ``ids``.
@@ -199,12 +219,19 @@ class VectorSource(PoolSource):
         """Return which rows of the table have a vector, ``(n,)``."""
         n = self._table.n_rows
         there = np.zeros(n, dtype=bool)
-        for group in self._table.groups:
-            for start, _, of_piece in self._table.vectors(group):
-                there[start : start + len(of_piece)] = of_piece
-                if progress is not None:
-                    progress(start + len(of_piece), n)
+        for start, of_group in Threads().map(self._there_in, self._table.groups):
+            there[start : start + len(of_group)] = of_group
+            if progress is not None:
+                progress(start + len(of_group), n)
         return there
+
+    def _there_in(self, group: Group) -> tuple[int, BoolArray]:
+        pieces = [of_piece for _, _, of_piece in self._table.vectors(group)]
+        return group.start, np.concatenate([np.empty(0, dtype=bool), *pieces])
+
+
+def _grids_of(placed: Placed) -> dict[str, SceneGrid]:
+    return {lattice.grid.name: lattice.grid for lattice in placed.lattices}
 
 
 def _rows_of(placed: Placed, index: pd.DataFrame, path: str) -> IntArray:

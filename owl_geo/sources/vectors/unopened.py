@@ -15,7 +15,9 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.base import PoolSource
+    from owl_geo.types import SceneGrid
 
 
 class UnopenedVectors(UnopenedSource[VectorsSettings]):
@@ -56,6 +58,17 @@ class UnopenedVectors(UnopenedSource[VectorsSettings]):
         from owl_geo.sources.vectors.source import VectorSource
 
         return VectorSource(self.settings, index, progress)
+
+    def open_again(
+        self,
+        index: pd.DataFrame | None,
+        known: Sequence[KnownBand],
+        grids: Mapping[str, SceneGrid] | None = None,
+    ) -> PoolSource:
+        """Open the table; its geometries, of which there may be millions, are not read yet."""
+        from owl_geo.sources.vectors.source import VectorSource
+
+        return VectorSource(self.settings, index, grids=grids)
 
 
 def name_of_table(settings: VectorsSettings) -> str:

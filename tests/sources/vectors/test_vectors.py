@@ -19,6 +19,8 @@ from owl_geo.settings.config import VectorsSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.vectors.places import place
+from owl_geo.sources.vectors.table import VectorTable
+from owl_geo.sources.vectors.unopened import UnopenedVectors
 from owl_geo.types import EMBEDDING, AnyArray
 
 N, D = 20, 16
@@ -207,3 +209,20 @@ def test_a_stored_index_finds_its_rows_again(tmp_path: Path) -> None:
     index.loc[0, ["patch_id", "row_off", "col_off"]] = ["t/9/9", 9, 9]
     with pytest.raises(SourceError, match="the patch index has t/9/9"):
         open_source(settings, index)
+
+
+def test_a_table_is_opened_again_without_its_geometries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 320.0))
+    table = UnopenedVectors(VectorsSettings(path=str(path)))
+    first = table.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(VectorTable, "geometries", None)
+        again = table.open_again(first.index, (), first.grids)
+        assert again.bands == first.bands
+    assert rows_of(again) == list(range(N))
+    moved = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 160.0))
+    with pytest.raises(SourceError, match=r"replaced: the places of 't' lie elsewhere"):
+        rows_of(table.open_again(first.index, (), first.grids))
+    assert moved == path
