@@ -158,8 +158,12 @@ class Engine:
         size: int | None = None,
         go_on: bool = False,
         report: Reporter = silent,
+        prepare: bool = True,
     ) -> Review:
-        """Write a batch of what the model takes for targets; see ``owl_geo.review``."""
+        """Write a batch of what the model takes for targets; see ``owl_geo.review``.
+
+        What follows, and ``prepare``, are as for ``query``.
+        """
         from owl_geo.verbs.review import review as review_run
 
         self._take_in()
@@ -170,8 +174,10 @@ class Engine:
             device=self._device,
             report=report,
             go_on=go_on,
+            measure=not self._does_ahead,
         )
-        self.prepare()
+        if prepare:
+            self.prepare()
         return done
 
     def predict(

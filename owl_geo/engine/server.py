@@ -360,6 +360,7 @@ class _Server:
             size=params.size,
             go_on=params.go_on,
             report=self._report,
+            prepare=False,
         )
         is_new = done.taken is not None
         return {**_asked(engine.run, done.round), "is_new": is_new, "taken": done.taken}

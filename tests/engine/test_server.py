@@ -143,6 +143,7 @@ def test_a_review_is_that_of_the_command(begun: Run, tmp_path: Path, client: Cli
     assert (asked["number"], asked["taken"], asked["is_new"]) == (1, done.taken, True)
     assert asked["batch_id"].endswith("-review") and asked["patches"] == 5
     assert asked["paths"] == [str(run / "rounds/001/batch.gpkg")]
+    review(run)  # waits until the round is measured
     assert differences(contents(run), contents(twin)) == []
     again = client.result("review", run=run)
     assert again == {**asked, "taken": None, "is_new": False}
