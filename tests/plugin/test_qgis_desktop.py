@@ -84,6 +84,7 @@ def folder(tmp_path: Path) -> Path:
             "source": {
                 "kind": "geotiff",
                 "patch_size": 16,
+                "common": {"blue": 1, "green": 2, "red": 3},  # else a message asks for it
                 "scenes": [{"name": "scene", "path": str(scene)}],
             },
             "views": {"before": {"scenes": [{"name": "old", "path": str(old)}]}},

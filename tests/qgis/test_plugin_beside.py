@@ -311,7 +311,8 @@ def test_answers_of_another_window_are_shown(plugin, opened, says, wait_until):
 
 def test_no_answer_is_overwritten_unread(plugin, opened, press, labels, messages, iface, says):
     other = Window(opened, "Grace")
-    plugin.labelling.store._watch.stop()  # so that it cannot be noticed before
+    for store in (plugin.labelling.store, other.store):
+        store._watch.stop()  # so that it cannot be noticed before
     other.answer("present")
     press("1")
     assert labels(opened)[0] == "present"
