@@ -22,6 +22,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from . import schema
 from .errors import Problem
 from .places import SharedPlace
+from .quiet import quiet
 from .session import Answer, Patch
 
 translate = QCoreApplication.translate
@@ -240,10 +241,11 @@ def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
 
 
 def metadata_in(path: Path, uri: str) -> list[str]:
-    """Return the metadata of this kind in a batch file."""
+    """Return the metadata of this kind in a batch file; none if it cannot be read."""
     query = schema.BATCH_INFO_QUERY.replace("?", f"'{uri}'")
-    rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
-    return [str(row["metadata"]) for row in rows.getFeatures()] if rows.isValid() else []
+    with quiet():  # QGIS 3.44 first takes the query for an expression
+        rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
+        return [str(row["metadata"]) for row in rows.getFeatures()] if rows.isValid() else []
 
 
 def _info(path: Path) -> dict[str, Any]:

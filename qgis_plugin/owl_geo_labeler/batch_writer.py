@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -19,6 +19,7 @@ from typing import Callable
 from osgeo import gdal, ogr
 
 from . import schema
+from .quiet import quiet
 from .session import Answer, NewRow
 from .store import Trouble
 
@@ -359,7 +360,7 @@ def _answer_of(feature: ogr.Feature) -> Answer:
 @contextmanager
 def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
     """Open a GeoPackage that is closed again at the end; raises _Failed, also if it is locked."""
-    with _quiet():
+    with quiet():
         gdal.SetThreadLocalConfigOption("SQLITE_BUSY_TIMEOUT", _OPEN_PATIENCE_MS)
         try:
             file = gdal.OpenEx(str(path), gdal.OF_VECTOR | mode, allowed_drivers=["GPKG"])
@@ -378,19 +379,6 @@ def _opened(path: Path, mode: int) -> Iterator[gdal.Dataset]:
             raise _Failed(str(error)) from error
         finally:
             file = None  # closes it
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep GDAL in this thread from printing errors, and from warning of exceptions to come."""
-    has_choice = hasattr(gdal, "ExceptionMgr")  # from 3.7
-    gdal.PushErrorHandler("CPLQuietErrorHandler")
-    gdal.ErrorReset()
-    try:
-        with gdal.ExceptionMgr(useExceptions=False) if has_choice else nullcontext():
-            yield
-    finally:
-        gdal.PopErrorHandler()
 
 
 def _do(call: Callable[..., int], *arguments: object) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis_tests import CORE_PYTHON
 from rasters import coordinates, write_raster
 
 from owl_geo import init
@@ -83,6 +84,7 @@ def folder(tmp_path: Path) -> Path:
             "source": {
                 "kind": "geotiff",
                 "patch_size": 16,
+                "common": {"blue": 1, "green": 2, "red": 3},  # else a message asks for it
                 "scenes": [{"name": "scene", "path": str(scene)}],
             },
             "views": {"before": {"scenes": [{"name": "old", "path": str(old)}]}},
@@ -91,7 +93,7 @@ def folder(tmp_path: Path) -> Path:
     )
     owl_geo("query", tmp_path / "run")
     program = tmp_path / "owl-geo"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{CORE_PYTHON}" -m owl_geo "$@"\n')
     program.chmod(0o755)
     owl_geo("plugin", "install", "--profiles-path", tmp_path / "home", "--profile", "t")
     ini = tmp_path / "home" / "profiles" / "t" / "QGIS" / "QGIS3.ini"

@@ -33,7 +33,8 @@ def state():
         "beside": plugin.labelling.session.patch.beside,
         "focus": iface.mainWindow().focusWidget() is iface.mapCanvas(),
         "next": [centre.x(), centre.y()] if button.isVisible() else None,
-        "messages": [item.text() for item in iface.messageBar().items()],
+        # others are QGIS's own, such as a font that it misses
+        "messages": [i.text() for i in iface.messageBar().items() if i.title() == "owl-geo"],
         "drawing": iface.mapCanvas().isDrawing(),
     }
 

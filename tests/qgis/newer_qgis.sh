@@ -1,12 +1,13 @@
 #!/bin/sh
 # Runs the tests of tests/qgis in another QGIS than this system's: in a root file system that
 # debootstrap makes from another suite of Debian. It takes root and Linux, 3 GB of disk and about
-# ten minutes; once made, the file system is used again.
+# ten minutes; once made, the file system is used again. The test in a desktop takes its screen
+# from outside: Xvfb, xdotool and ImageMagick.
 #
 #   tests/qgis/newer_qgis.sh FOLDER [ARGUMENT ...]
 #
-# FOLDER is where the file system goes; the arguments are pytest's, all tests of the plugin and of
-# plain QGIS by default:
+# FOLDER is where the file system goes; the arguments are pytest's, all tests of the plugin, of
+# plain QGIS and in a desktop by default:
 #
 #   OWL_QGIS_SUITE=trixie tests/qgis/newer_qgis.sh /var/tmp/trixie tests/plugin/test_qgis.py
 #
@@ -22,32 +23,35 @@ shift
 here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${OWL_PYTHON:-$here/.venv/bin/python}
 cd "$here"
-[ $# -ge 1 ] || set -- tests/plugin/test_qgis.py tests/plugin/test_qgis_plugin.py -k "not process"
+[ $# -ge 1 ] || set -- tests/plugin/test_qgis.py tests/plugin/test_qgis_plugin.py \
+    tests/plugin/test_qgis_desktop.py -k "not process"
 
 if [ ! -e "$root/.made" ]; then
     debootstrap --variant=minbase "${OWL_QGIS_SUITE:-sid}" "$root" \
         "${OWL_QGIS_MIRROR:-http://deb.debian.org/debian}"
     cp /etc/resolv.conf /etc/hosts "$root/etc/"
     DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -y --no-install-recommends \
-        python3-qgis python3-pytest fonts-dejavu-core
+        qgis python3-qgis python3-pytest fonts-dejavu-core
     chroot "$root" apt-get clean
     touch "$root/.made"
 fi
 
 # The folders that tests hand over have the same paths inside as outside. Each of the two
-# interpreters has a door to the other side: QGIS's stands outside, the core's inside.
+# interpreters has a door to the other side: QGIS's and its desktop's outside, the core's inside.
 doors=$(mktemp -d)
 trap 'rm -rf "$doors"' EXIT
-cat > "$doors/qgis" <<DOOR
+for program in python3 qgis; do
+    cat > "$doors/$program" <<DOOR
 #!/bin/sh
-exec chroot "$root" env -C "\$PWD" /usr/bin/python3 "\$@"
+exec chroot "$root" env -C "\$PWD" "/usr/bin/$program" "\$@"
 DOOR
+done
 cat > "$doors/core" <<DOOR
 #!/bin/sh
 [ ! -e /outside/proc ] || exec chroot /outside env -C "\$PWD" "$python" "\$@"
 exec "$python" "\$@"
 DOOR
-chmod +x "$doors/qgis" "$doors/core"
+chmod +x "$doors"/*
 mkdir -p "$root/outside" "$root$here" "$root$doors"
 
 # mounts in a namespace of their own end with it
@@ -64,7 +68,9 @@ import sqlite3
 from osgeo import gdal
 from qgis.core import Qgis
 print(\"QGIS\", Qgis.QGIS_VERSION, \"GDAL\", gdal.__version__, \"SQLite\", sqlite3.sqlite_version)"
-    export OWL_REQUIRE_QGIS=1 OWL_QGIS_PYTHON="$doors/qgis" OWL_CORE_PYTHON="$doors/core"
-    export PYTHONPATH="$here"
+    mkdir "$doors/bin"
+    ln -s ../qgis "$doors/bin/qgis"
+    export OWL_REQUIRE_QGIS=1 OWL_QGIS_PYTHON="$doors/python3" OWL_CORE_PYTHON="$doors/core"
+    export PYTHONPATH="$here" PATH="$doors/bin:$PATH"
     "$python" -m pytest -q "$@"
 ' sh "$@"

@@ -13,6 +13,8 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 
+from owl_geo_labeler.batch import open_batch
+
 LOCK = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -331,3 +333,10 @@ def test_text_of_strangers_is_shown_as_text(iface, plugin):
     (item,) = iface.bar.items()
     assert item.text() == "&lt;img src='http://example.org'&gt;&lt;b&gt;bold&lt;/b&gt; &amp; [% 1 + 1 %]"
     iface.bar.clearWidgets()
+
+
+def test_opening_a_batch_prints_no_error(batch, capfd):
+    """QGIS 3.44 took a query of the file's metadata for an expression, and said so to the terminal."""
+    opened = open_batch(batch("binary"))
+    assert (opened.round, opened.classes) == (1, ("absent", "present"))
+    assert "ERROR" not in capfd.readouterr().err
