@@ -171,10 +171,6 @@ class Search:
         self._workers = workers or Threads()
         self._report = report
 
-    def go_on(self) -> None:
-        """Let whoever is told of the work end it, where it takes no time but has to wait."""
-        self._report("Waiting")
-
     def prepare(self) -> None:
         """Compute what the next round needs whatever the answers are, and load its libraries.
 

@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -91,12 +92,13 @@ def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
     The suffix is the target's, because GDAL derives the format from it. With ``shared``, several
-    processes may write the same file at once: each writes its own, and ``clear_partials`` removes
-    what a killed one leaves. Raises RunError if the disk is full or the folder cannot be written.
+    processes and threads may write the same file at once: each writes its own, and
+    ``clear_partials`` removes what a killed one leaves. Raises RunError if the disk is full or the
+    folder cannot be written.
     """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        mark = f"{_SHARED}{os.getpid()}" if shared else ""
+        mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}" if shared else ""
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
         try:

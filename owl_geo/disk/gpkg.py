@@ -20,7 +20,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -85,6 +84,8 @@ def create(
     rather than replace a file, OSError if the folder or the disk does not allow it, and
     ``sqlite3.Error`` from ``finish``.
     """
+    import pyogrio  # GDAL, which reading does not need
+
     with _making(path, layer, len(frame), spatial_index, finish) as made:
         try:
             pyogrio.write_dataframe(

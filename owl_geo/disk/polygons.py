@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -64,6 +63,8 @@ def write(
                 writer.write_batch(part.replace_schema_metadata(schema.metadata))
         return
     driver, options = _DRIVERS[path.suffix.lower()]
+    import pyogrio
+
     stream(path, schema, parts, crs=crs, driver=driver, layer_options=options)
     if pyogrio.read_info(path, force_feature_count=True)["features"] != n:
         raise OSError("the file is incomplete (is the disk full?)")
@@ -83,6 +84,8 @@ def stream(
 
     Raises as ``write`` does.
     """
+    import pyogrio  # GDAL, which nobody needs who only reads
+
     faults: list[BaseException] = []
 
     def passed_on() -> Iterator[pa.RecordBatch]:

@@ -103,7 +103,7 @@ class Engine:
             return
         self._ahead.start(
             _nothing if is_prepared else search.prepare,
-            lambda: measure(self.run, missing, search),
+            lambda: measure(self.run.journal, missing, search),
         )
         self._prepared = search
 

@@ -11,7 +11,6 @@ import numpy as np
 import shapely
 from shapely.errors import ShapelyError
 
-from owl_geo.ground import vector_files
 from owl_geo.types import AnyArray, BoolArray
 
 _log = logging.getLogger("owl_geo")
@@ -28,6 +27,8 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
 
     Raises one of ``UNREADABLE``.
     """
+    from owl_geo.ground import vector_files  # loads GDAL, which is not needed to repair
+
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # measured shapes, several types, unclosed rings: either harmless or logged below
         warnings.simplefilter("ignore", RuntimeWarning)

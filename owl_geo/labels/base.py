@@ -209,10 +209,10 @@ def _decided(history: pd.DataFrame) -> pd.DataFrame:
 
 def _moments(history: pd.DataFrame) -> list[Any]:
     """Return the times of answers, to be compared."""
-    written = history["labelled_at"].tolist()
+    written: list[Any] = history["labelled_at"].tolist()
     if all(isinstance(text, str) and _COMPARABLE.fullmatch(text) for text in written):
         return written
-    return _timed(history)["time"].tolist()
+    return list(_timed(history)["time"])
 
 
 # of TIME_FORMAT, in which the order of the texts is that of the times

@@ -297,14 +297,6 @@ class Run:
         with locked(self.path / LOCK, busy):
             yield
 
-    def complete(self, number: int, cv_auc: float) -> None:
-        """Add what was measured after a round was written; see ``Journal.complete``.
-
-        Raises BusyError if another process is working on the run.
-        """
-        with self.locked():
-            self.journal.complete(number, cv_auc)
-
     def _finish_addition(self) -> None:
         """Finish an addition of scenes whose process was killed after all files were written."""
         if (self.path / WAITING).is_dir():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from owl_geo.disk.atomic import FileState, file_state, writing_file, writing_folder
+from owl_geo.disk.atomic import FileState, clear_partials, file_state, writing_file, writing_folder
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
 from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths
@@ -71,22 +71,31 @@ class Journal:
     def complete(self, number: int, cv_auc: float) -> None:
         """Add what was measured after a round was written, unless that is known by now.
 
-        It is in a file of its own, which appears whole: a round is never written again. The caller
-        must hold the run's lock. Raises RunError as ``publish`` does.
+        It is in a file of its own, which appears whole: a round is never written again. No lock is
+        needed, so that whoever does a round meanwhile is not kept from it: all who measure come to
+        the same number. Raises RunError as ``publish`` does.
         """
         if self.rounds()[number].unmeasured is not None:
-            with writing_file(self._paths.round_folder(number) / LATER) as partial:
+            folder = self._paths.round_folder(number)
+            with writing_file(folder / LATER, shared=True) as partial:
                 partial.write_text(later_text(cv_auc), encoding="utf-8")
+            clear_partials(folder)
         self.sync_metrics()
 
     def sync_metrics(self) -> None:
-        """Make metrics.csv match the rounds; a file that already does is left alone."""
-        text = to_csv(entry.metrics for entry in self.rounds())
+        """Make metrics.csv match the rounds; a file that already does is left alone.
+
+        Several processes may do it at once: each looks again after it has written, so that the last
+        one leaves the file as the rounds are.
+        """
         path = self._paths.folder / METRICS
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return
-        with writing_file(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        clear_partials(self._paths.folder)
+        while True:
+            text = to_csv(entry.metrics for entry in self.rounds())
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                return
+            with writing_file(path, shared=True) as partial:
+                partial.write_text(text, encoding="utf-8")
 
     def waits(self, entry: Round, history: pd.DataFrame) -> list[Path]:
         """Return the files of a round's batch that wait for their first answer.

@@ -9,7 +9,6 @@ noticed by the state of the files: ``refresh`` compares them, and forgets what i
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from owl_geo.disk.atomic import FileState, file_state, finish_replacing
-from owl_geo.errors import BusyError, RunError
+from owl_geo.errors import RunError
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH, WAITING, no_run
@@ -36,8 +35,7 @@ _FROM_SETTINGS = ("settings_here", "index", "source", "labels")  # cached proper
 class KeptRun(Run):
     """A run whose pool stays in memory; what it gives is what a run that is opened anew gives.
 
-    It is used by one thread at a time, but for ``complete``. Call ``refresh`` before each piece of
-    work.
+    It is used by one thread at a time. Call ``refresh`` before each piece of work.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -45,7 +43,6 @@ class KeptRun(Run):
         self.before_search: Callable[[Reporter], None] | None = None
         self._state: _FolderState | None = None
         self._kept: _KeptSearch | None = None
-        self._alone = threading.Lock()  # held with the run's lock, which is for other processes
         before = _FolderState.of(Path(path))  # a change while the run is opened is noticed later
         super().__init__(path)
         self._state = before
@@ -74,24 +71,11 @@ class KeptRun(Run):
 
         What they changed before the lock was taken is taken in.
         """
-        with self._alone, super().locked():
+        with super().locked():
             if self._state is not None:
                 finish_replacing(self.path, WAITING)
                 self._take_in_folder()
             yield
-
-    def complete(self, number: int, cv_auc: float) -> None:
-        """Add what was measured after a round was written; see ``Run.complete``.
-
-        Another thread may do it. BusyError is also raised if this process is working on the run.
-        """
-        if not self._alone.acquire(blocking=False):
-            raise BusyError(f"{self.called} is being worked on")
-        try:
-            with super().locked():
-                self.journal.complete(number, cv_auc)
-        finally:
-            self._alone.release()
 
     def search(
         self,

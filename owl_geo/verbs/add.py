@@ -77,7 +77,7 @@ def add(
     run = Run(path)
     with run.locked():
         # while the pool is still the one that the last round has learnt from
-        measure_rest(Run(path), workers=workers, report=report, is_locked=True)
+        measure_rest(Run(path), workers=workers, report=report)
         return _add(Run(path), scenes, masks, on_error, workers, report)
 
 

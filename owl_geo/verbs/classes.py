@@ -50,7 +50,7 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
         file = run.path / owl_toml.FILE_NAME
         text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
         settings = owl_toml.parse_text(text, str(file))
-        measure_rest(run, is_locked=True)  # while the model is still that of the last round
+        measure_rest(run)  # while the model is still that of the last round
         run.label_store(check=False).add_class(before, name)
         run = run_setup.with_settings(run, settings, text)
     rounds = run.rounds()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,15 +60,16 @@ def ingest(
     """
     run = Run.of(run)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
-    footprints = run.footprints(
-        list(dict.fromkeys(patch for entry in asked.values() for patch in entry.patch_ids))
-    )
-    issued = {
-        batch_id: IssuedBatch(entry.number, footprints.loc[list(entry.patch_ids)])
-        for batch_id, entry in asked.items()
-    }
     now = datetime.now(UTC)
     batches = [read_batch(Path(path)) for path in paths]
+    named = {name for batch in batches for name in batch.answers["batch_id"].unique()}
+    # of the batches that are in the files; there may be hundreds of others
+    of_named = {name: entry.patch_ids for name, entry in asked.items() if name in named}
+    footprints = run.footprints(list(dict.fromkeys(chain.from_iterable(of_named.values()))))
+    issued = {
+        batch_id: IssuedBatch(entry.number, footprints.loc[list(of_named.get(batch_id, ()))])
+        for batch_id, entry in asked.items()
+    }
     beside = _beside(run, batches, issued)
     places = {**footprints, **beside.footprints}
     checked = [

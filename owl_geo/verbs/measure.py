@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from owl_geo.errors import BusyError, OwlError
+from owl_geo.errors import OwlError
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.identity import digest_of
+from owl_geo.run_folder.journal import Journal
 from owl_geo.search import Answers, Search
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
 log = logging.getLogger("owl_geo")
-
-_PATIENCE = 10.0  # seconds; whoever holds the lock for longer measures what is missing itself
-_TICK = 0.05  # seconds between two attempts
 
 # the settings that the number depends on besides those that the pool was made from
 _DECISIVE = {"positive", "model", "uncertainty", "training", "reptile", "classes", "seed"}
@@ -62,13 +59,11 @@ def unmeasured(run: Run) -> list[Unmeasured]:
     ]
 
 
-def measure(
-    run: Run, missing: Sequence[Unmeasured], search: Search, *, is_locked: bool = False
-) -> None:
+def measure(journal: Journal, missing: Sequence[Unmeasured], search: Search) -> None:
     """Measure rounds, and add the numbers to the run, each as soon as it is known.
 
-    The number of a model or a pool that is no more stays unknown. ``is_locked`` is whether the
-    caller holds the run's lock; else it is taken to write only. Raises RunError if that fails.
+    The number of a model or a pool that is no more stays unknown. Raises RunError where the run
+    cannot be written.
     """
     for one in missing:
         value = math.nan
@@ -80,24 +75,7 @@ def measure(
             )
         else:
             value = search.cross_validated_auc(one.answers, one.number)
-        if is_locked:
-            run.journal.complete(one.number, value)
-        else:
-            _complete(run, one.number, value, search)
-
-
-def _complete(run: Run, number: int, value: float, search: Search) -> None:
-    """Add a number to the run as soon as no other process is working on it."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            run.complete(number, value)
-            return
-        except BusyError:
-            if time.monotonic() > until:
-                raise
-        time.sleep(_TICK)
-        search.go_on()
+        journal.complete(one.number, value)
 
 
 def measure_rest(
@@ -107,17 +85,16 @@ def measure_rest(
     device: str = "auto",
     workers: Workers | None = None,
     report: Reporter = silent,
-    is_locked: bool = False,
 ) -> None:
     """Measure all rounds that are not measured completely.
 
-    ``search`` is the run's if there is one already; see ``measure`` for ``is_locked``. Where it is
-    not possible, a warning says why: a batch is not to be lost over it, and it can be done later.
+    ``search`` is the run's if there is one already. Where it is not possible, a warning says why: a
+    batch is not to be lost over it, and it can be done later.
     """
     try:
         missing = unmeasured(run)
         if missing:
             search = run.search(device, workers, report) if search is None else search
-            measure(run, missing, search, is_locked=is_locked)
+            measure(run.journal, missing, search)
     except OwlError as error:
         log.warning("cross-validation is left to the next query: %s", error)

@@ -6,7 +6,6 @@ import json
 import logging
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -376,23 +375,6 @@ def test_as_a_process(tmp_path: Path) -> None:
     assert [one["id"] for one in messages if "result" in one] == [0, 1, 2]
     assert done.stderr == b""
     assert len(Run(one).rounds()) == 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="kills a process")
-def test_killed_at_any_time_nothing_is_lost(tmp_path: Path) -> None:
-    one = make(tmp_path / "run", model={"head": "logistic"}).path
-    other = make(tmp_path / "other", run_id=Run(one).settings.run_id, model={"head": "logistic"})
-    with subprocess.Popen(OWN, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(lines_of(one, "open", "query"))
-        process.stdin.flush()
-        process.stdout.readline()  # the query is being done, or will be
-        process.send_signal(signal.SIGKILL)
-    for run in (one, other.path):
-        query(run)
-        ingest(run, [labelled(run)], annotator="ana")
-        query(run)
-    assert differences(contents(one, hours=False), contents(other.path, hours=False)) == []
 
 
 def test_the_command_says_what_it_is_for() -> None:

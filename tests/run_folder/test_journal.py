@@ -85,6 +85,25 @@ def test_metrics_are_written_only_where_they_say_something_else(
     assert (tmp_path / METRICS).stat().st_size == before.st_size
 
 
+def test_whoever_writes_the_metrics_last_leaves_them_right(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has looked at the rounds before another added one."""
+    journal.publish(entry(0), write_batch)
+    looked = journal.rounds()
+    journal.publish(entry(1), write_batch)
+    right = (tmp_path / METRICS).read_text(encoding="utf-8")
+    known = [looked]
+    monkeypatch.setattr(
+        journal, "rounds", lambda: known.pop() if known else Journal.rounds(journal)
+    )
+    (tmp_path / ".metrics.partial-of-1-1.csv").touch()  # from a process that was killed
+    journal.sync_metrics()
+    assert known == []
+    assert (tmp_path / METRICS).read_text(encoding="utf-8") == right
+    assert list(tmp_path.glob(".*")) == []
+
+
 def test_a_damaged_record_is_named(journal: Journal, tmp_path: Path) -> None:
     journal.publish(entry(0), write_batch)
     (tmp_path / "rounds" / "000" / RECORD).write_text("{", encoding="utf-8")

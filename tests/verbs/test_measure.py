@@ -210,3 +210,33 @@ def test_an_engine_measures_what_a_killed_one_left(two: tuple[Path, Path]) -> No
             waiter.wait(0.05)
         assert engine.query().metrics.cv_auc == cv_auc(undisturbed)[1]
     assert differences(*(contents(run, hours=False) for run in two)) == []
+
+
+def test_two_windows_and_a_command_on_one_run(two: tuple[Path, Path]) -> None:
+    """Each takes in what the others did; nobody asks or measures a round twice."""
+    shared, alone = two
+    with Engine(shared) as one, Engine(shared) as other:
+        assert one.query().number == 1
+        assert other.query().number == 1  # it waits, and is the same
+        for window in (one, other):  # both have labelled it
+            label(
+                Run(shared).batch_path(1),
+                dict.fromkeys(Run(shared).rounds()[1].patch_ids, "absent"),
+            )
+            window.ingest([Run(shared).batch_path(1)], annotator="ana")
+        assert other.query().number == 2
+        answer(shared)  # by a command
+        assert query(shared).number == 3
+        assert one.query().number == other.query().number == 3
+        answer(shared)
+        assert one.query().number == 4
+        assert one.status() == other.status()
+    query(alone)
+    label(Run(alone).batch_path(1), dict.fromkeys(Run(alone).rounds()[1].patch_ids, "absent"))
+    ingest(alone, [Run(alone).batch_path(1)], annotator="ana")
+    for _ in range(2):
+        query(alone)
+        answer(alone)
+    query(alone)
+    assert differences(*(contents(run, hours=False) for run in two)) == []
+    assert not any(map(math.isnan, cv_auc(shared)[1:]))
