@@ -13,7 +13,7 @@ from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
 
 _TREES = 100
-_BAGGED_TREES = 50  # each answer is unseen by about a third of them
+_JUDGING_TREES = 50  # of a forest that only judges answers; a third has not seen each
 _MOST_SEEDS = np.iinfo(np.int32).max  # scikit-learn draws a tree's seed below this
 _GROVES = 5  # members of a forest: the groups in which the trees vote
 MOST_IN_A_BAG = 2000  # answers drawn for each tree; a tree's time grows with them
@@ -53,13 +53,15 @@ def bagged_forest(
 ) -> tuple[Predict, NDArray[np.float64]]:
     """Fit each tree on answers drawn with replacement (bagging, Breiman 1996).
 
+    Up to ``MOST_IN_A_BAG`` answers, it is there to judge them, and has fewer trees.
+
     Also returns what the trees that have not seen an answer say about it, ``(n, classes)``; 0
     everywhere for an answer that every tree has seen.
     """
     seen = columns.without_places
     rows = np.ascontiguousarray(table[:, :seen], dtype=np.float32)
     forest = _forest_class()(
-        _BAGGED_TREES,
+        _TREES if len(labels) > MOST_IN_A_BAG else _JUDGING_TREES,
         bootstrap=True,
         max_samples=min(len(labels), MOST_IN_A_BAG),
         random_state=seed % 2**32,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessClassifier
 
-from owl_geo.measures.metrics import expected_calibration_error
-from owl_geo.models import heads
+from owl_geo.measures.metrics import expected_calibration_error, roc_auc
+from owl_geo.models import blend, heads
 from owl_geo.models.blend import around, averaged, calibration
 from owl_geo.models.forest import FOREST, bagged_forest
 from owl_geo.models.gaussian_process import fit_process
@@ -118,3 +118,13 @@ def test_members_are_moved_around_their_new_mean() -> None:
     np.testing.assert_allclose(moved.mean(axis=0), mean)
     np.testing.assert_allclose(moved[:, 0], [[1.0, 0.0], [0.9, 0.1]])
     np.testing.assert_allclose(moved[:, 1], [[0.2, 0.8], [0.2, 0.8]])
+
+
+def test_many_answers_take_a_forest_that_judges_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tree then sees some of the answers, so that its time does not grow with them."""
+    features, labels = pool(500)
+    monkeypatch.setattr(blend, "MOST_IN_A_BAG", 300)
+    monkeypatch.setattr(blend, "FOREST", None)  # whose fit would fail
+    head = fit("blend", features[:400], labels[:400])
+    said = head(features[400:]).mean(axis=0)
+    assert roc_auc(labels[400:] == 1, said[:, 1]) > 0.75
