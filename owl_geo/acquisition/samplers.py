@@ -250,18 +250,81 @@ class GreedySampler(PowerSampler):
         super().__init__(0.0, 0.0, 1.0, weights, measure=measure, spread=spread)
 
 
-class DiscoverySampler(ScoreSampler):
+class SteeredSampler(ScoreSampler):
+    """What the strategies share that look for targets: probabilities that prior knowledge steers.
+
+    score = probability * relevance^(1 - spent), where ``spent`` is the share of the planned rounds
+    that are over, so that prior knowledge steers while the model knows little. While all answers
+    are of one class, the batch covers the pool instead, by relevance and distance from the answered
+    patches.
+    """
+
+    @property
+    def needs_features(self) -> bool:
+        """Always true: while all answers are of one class, the batch covers the pool."""
+        return True
+
+    def terms(self, candidates: Candidates) -> Terms:
+        """Score the candidates by probability, weighted by relevance."""
+        terms = super().terms(candidates)
+        steered = terms.probability * terms.relevance ** (1 - candidates.spent)
+        return replace(terms, score=steered)
+
+    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
+        """Return the probability; ``terms`` weights it by relevance."""
+        return probability
+
+    def choose(
+        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    ) -> IntArray:
+        """Return the batch, most wanted first."""
+        rng = as_generator(random_state)
+        count = min(batch_size, len(candidates))
+        if candidates.one_class_only and len(candidates.features):
+            return replace(self.spread, diversity="kmeans++").choose(
+                terms.relevance,
+                count,
+                rng,
+                features=candidates.features,
+                places=candidates.places,
+                known=candidates.known_features,
+            )
+        return self._divided(terms, candidates, count, rng)
+
+    def _divided(
+        self, terms: Terms, candidates: Candidates, count: int, rng: np.random.Generator
+    ) -> IntArray:
+        """Return ``count`` patches once answers of both classes are known."""
+        raise NotImplementedError
+
+
+class PursuitSampler(SteeredSampler):
+    """The most probable patches, once a target and another patch are known.
+
+    Before that, the batch covers the pool; see ``SteeredSampler``. Nothing else explores but the
+    audit, which is drawn at random: whatever else was tried found fewer targets.
+
+    Args:
+        weights, measure, spread: see ``ScoreSampler``.
+    """
+
+    def _divided(
+        self, terms: Terms, candidates: Candidates, count: int, rng: np.random.Generator
+    ) -> IntArray:
+        return self.spread.choose(
+            terms.score, count, rng, features=candidates.features, places=candidates.places
+        )
+
+
+class DiscoverySampler(SteeredSampler):
     """Splits a batch between probable patches, to find targets, and uncertain ones, to learn from.
 
-    Most of the batch are probable patches: score = probability * relevance^(1 - spent), where
-    ``spent`` is the share of the planned rounds that are over, so that prior knowledge steers while
-    the model knows little. At least a share of ``explore`` are uncertain patches, scored with
-    uncertainty in place of probability. Uncertain patches also replace probable ones whose
-    probability is below ``promising``: once the targets are found, or while the model has no idea
-    of them, the batch serves learning.
+    Most of the batch are probable patches. At least a share of ``explore`` are uncertain patches,
+    scored with uncertainty in place of probability. Uncertain patches also replace probable ones
+    whose probability is below ``promising``: once the targets are found, or while the model has no
+    idea of them, the batch serves learning.
 
-    While all answers are of one class, the batch covers the pool instead, by relevance and distance
-    from the answered patches.
+    While all answers are of one class, the batch covers the pool; see ``SteeredSampler``.
 
     Args:
         explore: minimum share of uncertain patches in the batch, 0 to 1.
@@ -285,36 +348,9 @@ class DiscoverySampler(ScoreSampler):
         self.explore = explore
         self.promising = promising
 
-    @property
-    def needs_features(self) -> bool:
-        """Always true: while all answers are of one class, the batch covers the pool."""
-        return True
-
-    def terms(self, candidates: Candidates) -> Terms:
-        """Score the candidates by probability, weighted by relevance."""
-        terms = super().terms(candidates)
-        steered = terms.probability * terms.relevance ** (1 - candidates.spent)
-        return replace(terms, score=steered)
-
-    def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
-        """Return the probability; ``terms`` weights it by relevance."""
-        return probability
-
-    def choose(
-        self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState
+    def _divided(
+        self, terms: Terms, candidates: Candidates, count: int, rng: np.random.Generator
     ) -> IntArray:
-        """Return the probable and then the uncertain patches, each most wanted first."""
-        rng = as_generator(random_state)
-        count = min(batch_size, len(candidates))
-        if candidates.one_class_only and len(candidates.features):
-            return replace(self.spread, diversity="kmeans++").choose(
-                terms.relevance,
-                count,
-                rng,
-                features=candidates.features,
-                places=candidates.places,
-                known=candidates.known_features,
-            )
         wanted = self.explore * count
         # the fraction of a patch is decided by chance, or small batches would never explore
         least = int(wanted) + int(rng.random() < wanted - int(wanted))

@@ -14,6 +14,7 @@ from owl_geo.acquisition.samplers import (
     DiscoverySampler,
     GreedySampler,
     PowerSampler,
+    PursuitSampler,
     RandomSampler,
     Sampler,
     UncertaintySampler,
@@ -67,6 +68,11 @@ def check_strategy(name: str) -> None:
     """Raise ConfigError for a strategy of scikit-activeml that is not available."""
     if name.startswith(PEERS):
         check_peer(name)
+
+
+def pursuit(turn: Turn) -> Sampler:
+    """Choose the most probable, and cover the pool while there is no telling."""
+    return PursuitSampler(**turn.common)
 
 
 def discovery(turn: Turn) -> Sampler:

@@ -62,14 +62,19 @@ ABLATIONS = (
     ),
     Contestant("fixed-relevance", _choosing(relevance="fixed")),
     Contestant("random-start", _choosing(start="random")),
-    Contestant("no-exploring", _choosing(explore=0.0, promising=0.0)),
-    Contestant("fixed-exploring", _choosing(explore=0.2)),
+    Contestant(
+        "no-exploring",
+        _choosing(strategy="discovery", explore=0.0, promising=0.0),
+        words="nothing but the most probable",
+    ),
+    Contestant("discovery", _choosing(strategy="discovery")),
     Contestant("no-audit", _choosing(audit_share=0.0)),
     Contestant("diverse-kmeans++", _choosing(diversity="kmeans++")),
     Contestant("diverse-cluster", _choosing(diversity="cluster")),
     Contestant("diverse-sample", _choosing(diversity="sample")),
 )
 MODELS = (
+    Contestant("committee", {"model": {"head": "committee"}}, words="plain mean, not calibrated"),
     Contestant("forest", {"model": {"head": "forest"}}),
     Contestant("gp", {"model": {"head": "gp"}}, words="Gaussian process alone"),
     Contestant("logistic", {"model": {"head": "logistic"}}),

@@ -116,7 +116,8 @@ class HeadLearner:
         self._fitted = None
         if len(labels) == 0:
             return Lesson(math.nan, math.nan)
-        probabilities = self._heads(progress)(self._answers[0]).mean(axis=0)
+        self._heads(progress)
+        probabilities = self._said_of(self._answers[0]).mean(axis=0)
         of_truth = probabilities[np.arange(len(labels)), labels[order]]
         return Lesson(float(-np.log(np.maximum(of_truth, 1e-7)).mean()), math.nan)
 
@@ -136,6 +137,10 @@ class HeadLearner:
             if progress is not None:
                 progress(start + chunk.shape[1], len(positions))
         return np.concatenate(chunks, axis=1)
+
+    def _said_of(self, rows: FloatArray) -> FloatArray:
+        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+        return np.concatenate(list(self._workers.map(self._heads(), chunks)), axis=1)
 
     def save(self, path: Path) -> None:
         """Write the answers' features and labels, and the spec; raises OSError."""

@@ -13,8 +13,10 @@ from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
 
 _TREES = 100
+_JUDGING_TREES = 50  # of a forest that only judges answers; a third has not seen each
 _MOST_SEEDS = np.iinfo(np.int32).max  # scikit-learn draws a tree's seed below this
 _GROVES = 5  # members of a forest: the groups in which the trees vote
+MOST_IN_A_BAG = 2000  # answers drawn for each tree; a tree's time grows with them
 
 
 @cache
@@ -41,7 +43,40 @@ def _forest_class() -> Any:
 def _forest(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
     """Fit the trees; they ignore the places."""
     seen = columns.without_places
-    forest = _forest_class()(_TREES, random_state=seed % 2**32).fit(table[:, :seen], labels)
+    return _groves(
+        _forest_class()(_TREES, random_state=seed % 2**32).fit(table[:, :seen], labels), seen
+    )
+
+
+def bagged_forest(
+    table: FloatArray, labels: IntArray, columns: Columns, seed: int
+) -> tuple[Predict, NDArray[np.float64]]:
+    """Fit each tree on answers drawn with replacement (bagging, Breiman 1996).
+
+    Up to ``MOST_IN_A_BAG`` answers, it is there to judge them, and has fewer trees.
+
+    Also returns what the trees that have not seen an answer say about it, ``(n, classes)``; 0
+    everywhere for an answer that every tree has seen.
+    """
+    seen = columns.without_places
+    rows = np.ascontiguousarray(table[:, :seen], dtype=np.float32)
+    forest = _forest_class()(
+        _TREES if len(labels) > MOST_IN_A_BAG else _JUDGING_TREES,
+        bootstrap=True,
+        max_samples=min(len(labels), MOST_IN_A_BAG),
+        random_state=seed % 2**32,
+    ).fit(rows, labels)
+    total = np.zeros((len(labels), len(np.unique(labels))))
+    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+        unseen = np.ones(len(labels), dtype=bool)
+        unseen[drawn] = False
+        total[unseen] += tree.tree_.predict(rows[unseen])
+    votes = total.sum(axis=1, keepdims=True)
+    return _groves(forest, seen), total / np.maximum(votes, 1e-9)
+
+
+def _groves(forest: Any, seen: int) -> Predict:
+    """Return the function from candidates to the groves' probabilities."""
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
         rows = np.ascontiguousarray(candidates[:, :seen], dtype=np.float32)

@@ -116,7 +116,8 @@ MODELS: dict[str, ModelChoice] = {
 }
 
 HEADS: dict[str, HeadChoice] = {
-    "committee": HeadChoice("owl_geo.models.committee:COMMITTEE", "Gaussian process and forest"),
+    "blend": HeadChoice("owl_geo.models.blend:BLEND", "Gaussian process and forest, calibrated"),
+    "committee": HeadChoice("owl_geo.models.committee:COMMITTEE", "their plain mean"),
     "forest": HeadChoice("owl_geo.models.forest:FOREST"),
     "gp": HeadChoice("owl_geo.models.gaussian_process:GAUSSIAN_PROCESS"),
     "logistic": HeadChoice("owl_geo.models.logistic:LOGISTIC"),
@@ -124,6 +125,7 @@ HEADS: dict[str, HeadChoice] = {
 }
 
 STRATEGIES: dict[str, Choice] = {
+    "pursuit": Choice(f"{_STRATEGIES}:pursuit", "the most probable; covers the pool before"),
     "discovery": Choice(f"{_STRATEGIES}:discovery", "the probable and the uncertain share a batch"),
     "concept": Choice(f"{_STRATEGIES}:concept"),
     "uncertainty": Choice(f"{_STRATEGIES}:uncertainty"),

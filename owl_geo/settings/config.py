@@ -493,6 +493,9 @@ class OracleSettings(Section):
 # --- learning and choosing ------------------------------------------------------------------------
 
 
+_DEFAULT_BEFORE = "committee"  # the head that networks of older runs name and do not have
+
+
 class ModelSettings(Section):
     """The classifier."""
 
@@ -542,7 +545,7 @@ class ModelSettings(Section):
             raise Wrong(
                 "frozen is for a backbone", "frozen", "kind", remedy=f"set kind to {backbones}"
             )
-        if self.head != default(HEADS) and not self.on_features:
+        if self.head not in (default(HEADS), _DEFAULT_BEFORE) and not self.on_features:
             raise Wrong(
                 f"head {self.head!r} is for statistics or a frozen backbone; {self.kind} has its "
                 "own last layer"

@@ -1,4 +1,4 @@
-"""The strategy that shares its batch between what is probable and what is uncertain."""
+"""The strategies that look for targets: a pursuit, and one that divides its batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from owl_geo.acquisition.candidates import Candidates
-from owl_geo.acquisition.samplers import DiscoverySampler
+from owl_geo.acquisition.samplers import DiscoverySampler, PursuitSampler, SteeredSampler
 from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.strategies import build_sampler, explore_at
 from owl_geo.errors import ConfigError
@@ -33,7 +33,7 @@ def candidates(probability: Any, *, known: tuple[int, ...] = (0, 1), **more: Any
     return Candidates(**(given | more))
 
 
-def choose(sampler: DiscoverySampler, given: Candidates, k: int = 10, seed: int = 0) -> list[int]:
+def choose(sampler: SteeredSampler, given: Candidates, k: int = 10, seed: int = 0) -> list[int]:
     return sampler.choose(sampler.terms(given), given, k, seed).tolist()
 
 
@@ -104,8 +104,9 @@ def test_relevance_steers_and_fades_as_the_search_is_spent() -> None:
     assert 0 < sum(position % 2 for position in drawn) < 10
 
 
+@pytest.mark.parametrize("kind", [DiscoverySampler, PursuitSampler])
 @pytest.mark.parametrize("known", [(), (0, 0, 0), (1,)])
-def test_while_one_class_only_is_answered_the_batch_covers_the_pool(known) -> None:
+def test_while_one_class_only_is_answered_the_batch_covers_the_pool(known, kind) -> None:
     """Ten heaps in the pool; one of them is known. The model's word counts for nothing."""
     heap = np.arange(200) % 10
     centres = np.random.default_rng(2).normal(size=(10, 4)) * 100
@@ -113,12 +114,12 @@ def test_while_one_class_only_is_answered_the_batch_covers_the_pool(known) -> No
     p = np.where(heap == 0, 0.9, 0.1)
     seen = np.repeat(features[:1], len(known), axis=0)
     given = candidates(p, known=known, features=features, known_features=seen)
-    chosen = choose(DiscoverySampler(), given, k=9)
+    chosen = choose(kind(), given, k=9)
     heaps = heap[chosen].tolist()
     assert len(set(heaps)) >= 8  # nine by chance are of six
     if known:
         assert 0 not in heaps
-    assert len(set(choose(DiscoverySampler(), given, k=200))) == 200
+    assert len(set(choose(kind(), given, k=200))) == 200
 
 
 def test_coverage_prefers_what_is_relevant() -> None:
@@ -152,8 +153,10 @@ def test_it_needs_a_model_and_sensible_shares() -> None:
         DiscoverySampler(0.1, -1)
 
 
-def test_it_is_the_default_with_the_settings_of_the_run() -> None:
-    settings = AcquisitionSettings(explore=0.3, promising=0.6, min_distance=50.0)
+def test_it_has_the_settings_of_the_run() -> None:
+    settings = AcquisitionSettings(
+        strategy="discovery", explore=0.3, promising=0.6, min_distance=50.0
+    )
     sampler = build_sampler(settings, "margin", 1, 10)
     assert isinstance(sampler, DiscoverySampler)
     assert (sampler.explore, sampler.promising, sampler.measure) == (0.3, 0.6, "margin")
@@ -191,5 +194,25 @@ def test_exploring_gives_way_to_finding_over_the_planned_rounds() -> None:
     assert shares[0] == pytest.approx(0.6) and shares[10] == shares[12] == pytest.approx(0.1)
     assert all(later < earlier for earlier, later in itertools.pairwise(shares[:11]))
     assert explore_at(0.3, 9, 10) == 0.3
-    sampler = build_sampler(AcquisitionSettings(), "entropy", 5, 10)
+    sampler = build_sampler(AcquisitionSettings(strategy="discovery"), "entropy", 5, 10)
     assert isinstance(sampler, DiscoverySampler) and sampler.explore == pytest.approx(0.35)
+
+
+def test_a_pursuit_is_the_default() -> None:
+    sampler = build_sampler(AcquisitionSettings(min_distance=50.0), "margin", 1, 10)
+    assert isinstance(sampler, PursuitSampler)
+    assert (sampler.measure, sampler.spread) == ("margin", Spread("none", 50.0))
+
+
+def test_a_pursuit_takes_the_most_probable_while_they_are_probable() -> None:
+    p = np.linspace(0, 1, 101)
+    chosen = choose(PursuitSampler(), candidates(p, relevance=np.ones(101)))
+    assert chosen == [100, 99, 98, 97, 96, 95, 94, 93, 92, 91]
+
+
+def test_relevance_steers_a_pursuit_too_and_fades() -> None:
+    p = np.full(40, 0.6)
+    p[0] = 0.7  # not urban
+    sampler = PursuitSampler(WEIGHTS)
+    assert all(position % 2 for position in choose(sampler, candidates(p, spent=0.0)))
+    assert choose(sampler, candidates(p, spent=1.0))[0] == 0

@@ -23,7 +23,7 @@ from owl_geo.settings.config import ModelSettings, UncertaintySettings
 from owl_geo.types import FloatArray, IntArray
 
 KINDS = [name for name, choice in HEADS.items() if not choice.by_gradient]
-MEMBERS = {"committee": 2, "forest": 5, "gp": 1, "logistic": 1}
+MEMBERS = {"blend": 2, "committee": 2, "forest": 5, "gp": 1, "logistic": 1}
 CLASSES = ("absent", "present")
 
 
@@ -108,7 +108,7 @@ class TestEveryHead:
         unseen, _ = data(seed=1)
         one, same = (fit(kind, features, labels)(unseen) for _ in range(2))
         assert np.array_equal(one, same)
-        if kind in ("forest", "committee"):  # the others draw nothing
+        if kind in ("forest", "committee", "blend"):  # the others draw nothing
             assert not np.array_equal(one, fit(kind, features, labels, seed=2)(unseen))
 
     def test_more_answers_than_a_gaussian_process_takes(self, kind: str) -> None:
@@ -171,7 +171,7 @@ def test_only_a_gaussian_process_looks_next_door(kind: str) -> None:
     said = head(table[unknown])
     moved = table[unknown].copy()
     moved[:, -2:] = 0
-    if kind in ("gp", "committee"):
+    if kind in ("gp", "committee", "blend"):
         assert roc_auc(labels[unknown] == 1, said.mean(axis=0)[:, 1]) > 0.9
         assert not np.allclose(head(moved), said)
     else:

@@ -76,7 +76,8 @@ def test_an_unknown_name_is_refused_by_a_room_too() -> None:
         (
             "model.head",
             "x",
-            "model.head is 'x', but it should be 'committee', 'forest', 'gp', 'logistic' or 'mlp'",
+            "model.head is 'x', but it should be 'blend', 'committee', 'forest', 'gp', "
+            "'logistic' or 'mlp'",
         ),
         (
             "uncertainty.measure",
@@ -270,9 +271,9 @@ def test_a_trial_is_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> Non
 
 MEMBERS = ("single", "dropout", "ensemble")
 GIVEN = {  # by model and head: members of one model, where it is fitted anew; networks give one
-    **{("statistics", head): n for head, n in (("committee", 2), ("forest", 5))},
+    **{("statistics", head): n for head, n in (("blend", 2), ("committee", 2), ("forest", 5))},
     **{("statistics", head): 1 for head in ("gp", "logistic", "mlp")},
-    ("cnn", "committee"): 1,
+    ("cnn", "blend"): 1,
 }
 
 
@@ -311,7 +312,7 @@ def test_a_measure_that_says_nothing_of_its_members_is_refused(
         assert n_members(run) == several
         return
     ways = "ensemble or dropout" if by_gradient(kind, head) else "ensemble"
-    ways += "" if kind == "cnn" else ", or model.head to committee or forest"
+    ways += "" if kind == "cnn" else ", or model.head to blend, committee or forest"
     named = f"--model {kind}" if kind == "cnn" else f"--head {head}"
     wanted = "uncertainty.measure is mutual_information, which compares members, but {} with "
     wanted += f"uncertainty.members single gives 1; set uncertainty.members to {ways}"

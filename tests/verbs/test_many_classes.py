@@ -14,7 +14,7 @@ import searches
 from owl_geo import Run
 from owl_geo.cli import _run as owl
 
-HEADS = ("committee", "forest", "gp", "logistic", "mlp")
+HEADS = ("blend", "committee", "forest", "gp", "logistic", "mlp")
 POOL = 1100
 SOURCE = {"kind": "synthetic", "n_samples": POOL, "image_size": 4, "n_bands": 1}
 
@@ -66,7 +66,7 @@ def learn_and_predict(run: Run) -> gpd.GeoDataFrame:
 
 
 @pytest.mark.parametrize(
-    ("head", "count"), [*((head, 3) for head in HEADS), ("committee", 30), ("mlp", 30)]
+    ("head", "count"), [*((head, 3) for head in HEADS), ("blend", 30), ("mlp", 30)]
 )
 def test_few_answers_and_more_than_a_kernel_is_tuned_on(
     head: str, count: int, tmp_path: Path
@@ -80,7 +80,7 @@ def test_few_answers_and_more_than_a_kernel_is_tuned_on(
         assert batch["uncertainty"].between(0, np.log(count) + 1e-6).all()
 
 
-@pytest.mark.parametrize("head", ["committee", "logistic"])
+@pytest.mark.parametrize("head", ["blend", "logistic"])
 def test_a_thousand_answers(head: str, tmp_path: Path) -> None:
     run = make(tmp_path / "r", head, 5)
     assert owl(["query", str(run.path), "-q"]) == 0
@@ -89,7 +89,7 @@ def test_a_thousand_answers(head: str, tmp_path: Path) -> None:
 
 
 def test_five_thousand_answers_are_cross_validated_too(tmp_path: Path) -> None:
-    run = make(tmp_path / "r", "committee", 3, n_samples=5100)
+    run = make(tmp_path / "r", "blend", 3, n_samples=5100)
     assert owl(["query", str(run.path), "-q"]) == 0
     answer(run, of_every_class(3, 5000, n_present=1000))
     assert learn_and_predict(run)["probability"].between(0, 1).all()
