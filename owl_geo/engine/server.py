@@ -24,6 +24,7 @@ from owl_geo.engine.engine import Engine
 from owl_geo.engine.messages import BadCall, Call, RpcError, notification
 from owl_geo.errors import BusyError, OwlError, suggestion, system_error
 from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
 from owl_geo.work.progress import Progress
 
@@ -115,9 +116,11 @@ class _Predict(_OfRun):
 
 
 class _Like(_OfRun):
-    patches: list[str] = Field(min_length=1)
+    patches: list[str] = []  # with ``batch``, none = all that are answered as targets
     unlike: list[str] = []
-    count: int = Field(20, ge=1)
+    count: int | None = Field(None, ge=1)
+    batch: bool = False  # make the next batch of them; its result is that of a query
+    go_on: bool = False
     out: _Path | None = None
     overwrite: bool = False
 
@@ -327,6 +330,10 @@ class _Server:
             go_on=params.go_on,
             report=self._report,
         )
+        return self._written(run, entry, before)
+
+    def _written(self, run: Run, entry: Round, before: int) -> dict[str, Any]:
+        """Return the files of a batch, of which there were rounds ``before``."""
         waiting = run.waits(entry)
         files = {name: path for name, path in run.batch_paths(entry).items() if path in waiting}
         return {
@@ -370,10 +377,25 @@ class _Server:
         }
 
     def _like(self, params: _Like) -> dict[str, Any]:
-        found = self._of(params).like(
+        engine = self._of(params)
+        if params.batch:
+            if params.out is not None or params.overwrite:
+                raise RpcError(messages.INVALID_PARAMS, "like: out does not go with batch")
+            before = len(engine.run.rounds())
+            entry = engine.more_like(
+                params.patches,
+                unlike=params.unlike,
+                size=params.count,
+                go_on=params.go_on,
+                report=self._report,
+            )
+            return self._written(engine.run, entry, before)
+        if not params.patches:
+            raise RpcError(messages.INVALID_PARAMS, "like: name patches, or set batch")
+        found = engine.like(
             params.patches,
             unlike=params.unlike,
-            count=params.count,
+            count=20 if params.count is None else params.count,
             out=params.out,
             overwrite=params.overwrite,
             report=self._report,

@@ -93,7 +93,7 @@ def review(
         waits = None if go_on else run.waiting()
         if waits is None:
             _check_model(run)
-            entry = advance(run, device, workers, report, run.settings.team, choose)
+            entry = advance(run, device, workers, report, run.settings.team, choose, "review")
             return Review(entry, taken)
     if not waits.is_review:
         raise RunError(
