@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from owl_geo.verbs.classes import add_class
     from owl_geo.verbs.ingest import import_answers, ingest
     from owl_geo.verbs.init import init
-    from owl_geo.verbs.like import like
+    from owl_geo.verbs.like import like, more_like
     from owl_geo.verbs.patches import patches
     from owl_geo.verbs.predict import predict, predictions
     from owl_geo.verbs.predict_array import predict_array
@@ -88,6 +88,7 @@ _HOME = {
     "init": "verbs.init",
     "least_confidence": "measures.uncertainty",
     "like": "verbs.like",
+    "more_like": "verbs.like",
     "margin": "measures.uncertainty",
     "mutual_information": "measures.uncertainty",
     "patches": "verbs.patches",
@@ -129,6 +130,7 @@ __all__ = [
     "least_confidence",
     "like",
     "margin",
+    "more_like",
     "mutual_information",
     "patches",
     "plot",

@@ -429,7 +429,43 @@ class Search:
         Patches at ``unlike`` say what else looks alike. Neither is among those returned. In a pool
         of more than ``acquisition.candidates`` patches, only that many are compared.
         """
-        rest = np.setdiff1d(np.arange(len(self.patches), dtype=np.int64), [*known, *unlike])
+        return self._ranked(known, unlike, np.arange(len(self.patches), dtype=np.int64))
+
+    def most_like(
+        self,
+        learner: Learner,
+        answers: Answers,
+        number: int,
+        known: IntArray,
+        unlike: IntArray,
+        count: int,
+    ) -> Batch:
+        """Return a batch of what is most like the patches at ``known``, and may be labelled.
+
+        Its score is the likeness, see ``like``; the probability is that of the learner, where the
+        answers teach one to tell targets from others. Raises RunError where nothing is left.
+        """
+        positions, alike = self._ranked(known, unlike, np.flatnonzero(self.askable(answers)))
+        if len(positions) == 0:
+            raise RunError(
+                "every patch is answered, so there is nothing left to compare",
+                remedy="map the result with `owl-geo predict`",
+            )
+        positions, alike = positions[:count], alike[:count]
+        probability, doubt = np.full((2, len(positions)), np.nan)
+        if len(np.unique(answers.labels)) > 1:
+            order = np.argsort(positions)
+            members = self.members(learner, positions[order], number)
+            probability[order] = members.mean(axis=0)[:, self.positive]
+            doubt[order] = uncertainty(members, self.settings.uncertainty.measure)
+        terms = Terms(alike, doubt, self._relevance(answers)[positions], probability)
+        return Batch(positions, terms, np.zeros(len(positions), dtype=bool))
+
+    def _ranked(self, known: IntArray, unlike: IntArray, pool: IntArray) -> tuple[IntArray, Scores]:
+        """Return patches of a pool by how like the known they are, and how like; see ``like``."""
+        rest = np.setdiff1d(pool, [*known, *unlike])
+        if len(rest) == 0:
+            return rest, np.empty(0)
         most = self.settings.acquisition.candidates
         seed = self._seed(0, _LIKENESS)
         if 0 < most < len(rest):

@@ -237,6 +237,37 @@ class Engine:
         self.prepare()
         return found
 
+    def more_like(
+        self,
+        patches: Sequence[str] = (),
+        *,
+        unlike: Sequence[str] = (),
+        size: int | None = None,
+        go_on: bool = False,
+        report: Reporter = silent,
+        prepare: bool = True,
+    ) -> Round:
+        """Write a batch of what is most like some patches; see ``owl_geo.more_like``.
+
+        What follows, and ``prepare``, are as for ``query``.
+        """
+        from owl_geo.verbs.like import more_like as make_batch
+
+        self._take_in()
+        entry = make_batch(
+            self.run,
+            patches,
+            unlike=unlike,
+            size=size,
+            go_on=go_on,
+            device=self._device,
+            report=report,
+            measure=not self._does_ahead,
+        )
+        if prepare:
+            self.prepare()
+        return entry
+
     def _take_in(self) -> None:
         """Take in what others have changed; what was being done ahead for the old is stopped."""
         if self.run.refresh():

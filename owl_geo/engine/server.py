@@ -122,9 +122,11 @@ class _Predict(_OfRun):
 
 
 class _Like(_OfRun):
-    patches: list[str] = Field(min_length=1)
+    patches: list[str] = []  # with ``batch``, none = all that are answered as targets
     unlike: list[str] = []
-    count: int = Field(20, ge=1)
+    count: int | None = Field(None, ge=1)
+    batch: bool = False  # make the next batch of them; its result is that of a query
+    go_on: bool = False
     out: _Path | None = None
     overwrite: bool = False
 
@@ -391,10 +393,26 @@ class _Server:
         }
 
     def _like(self, params: _Like) -> dict[str, Any]:
-        found = self._of(params).like(
+        engine = self._of(params)
+        if params.batch:
+            if params.out is not None or params.overwrite:
+                raise RpcError(messages.INVALID_PARAMS, "like: out does not go with batch")
+            before = len(engine.run.rounds())
+            entry = engine.more_like(
+                params.patches,
+                unlike=params.unlike,
+                size=params.count,
+                go_on=params.go_on,
+                report=self._report,
+                prepare=False,
+            )
+            return {**_asked(engine.run, entry), "is_new": entry.number >= before}
+        if not params.patches:
+            raise RpcError(messages.INVALID_PARAMS, "like: name patches, or set batch")
+        found = engine.like(
             params.patches,
             unlike=params.unlike,
-            count=params.count,
+            count=20 if params.count is None else params.count,
             out=params.out,
             overwrite=params.overwrite,
             report=self._report,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pyproj.exceptions import CRSError
@@ -29,9 +29,14 @@ DAMAGE = (
 )
 
 
-def batch_name(run_id: str, number: int, *, review: bool = False) -> str:
+_LIKE = "-like"  # what the id of a batch ends in whose patches are those most like some others
+BatchKind = Literal["chosen", "review", "like"]  # by the strategy, the probabilities, or likeness
+_MARKS: Mapping[BatchKind, str] = {"chosen": "", "review": REVIEW, "like": _LIKE}
+
+
+def batch_name(run_id: str, number: int, kind: BatchKind = "chosen") -> str:
     """Return the id of a round's batch, which also marks the answers to a review for ever."""
-    return f"{run_id}-{number:03d}{REVIEW if review else ''}"
+    return f"{run_id}-{number:03d}{_MARKS[kind]}"
 
 
 def is_review(batch_id: str) -> bool:
@@ -63,6 +68,11 @@ class Round:
     def is_review(self) -> bool:
         """Whether the batch holds what the model takes for targets, for people to check."""
         return self.batch_id is not None and is_review(self.batch_id)
+
+    @property
+    def is_like(self) -> bool:
+        """Whether the batch holds what is most like some patches, which somebody named."""
+        return self.batch_id is not None and self.batch_id.endswith(_LIKE)
 
     def to_json(self) -> str:
         """Return the text of round.json."""

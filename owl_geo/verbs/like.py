@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -14,14 +15,21 @@ import numpy as np
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import RunError, nearest
+from owl_geo.errors import ConfigError, RunError, nearest
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.records import Round
+from owl_geo.search import Answers, Batch, Search
 from owl_geo.sources.base import find_positions
 from owl_geo.types import IntArray
+from owl_geo.verbs.measure import measure_rest
+from owl_geo.verbs.query import advance
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
+
+if TYPE_CHECKING:
+    from owl_geo.learners.base import Learner
 
 FILE_NAME = "like.gpkg"
 LAYER = "like"
@@ -81,16 +89,98 @@ def like(
         raise RunError(f"{path} is a folder", remedy="name a file")
     if out is not None and path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
-    known, others = _positions(run, patches), _positions(run, unlike)
-    both = np.intersect1d(known, others)
-    if len(both):
-        name = run.patches["patch_id"].iloc[both[0]]
-        raise RunError(f"{name} cannot be both like and unlike itself", remedy="name it once")
+    known, others = _both(run, patches, unlike)
     search = run.search(device, workers, report)
     positions, likeness = search.like(known, others)
     places = _table(run, positions[:count], likeness[:count])
     _write(path, places)
     return Alike(path, places)
+
+
+def more_like(
+    run: AnyRun,
+    patches: Sequence[str] = (),
+    *,
+    unlike: Sequence[str] = (),
+    size: int | None = None,
+    device: str = "auto",
+    workers: Workers | None = None,
+    report: Reporter = silent,
+    go_on: bool = False,
+    published: Callable[[Round], None] | None = None,
+    measure: bool = True,
+) -> Round:
+    """Write a batch of what is most like some patches, and return its round.
+
+    It is a round of its own: it is labelled, ingested and learnt from like any other. None of its
+    patches count for the audit, since likeness chose them. As with ``query``, such a batch is
+    returned again while it waits for answers, unless ``go_on`` is set.
+
+    Args:
+        run: the run, or its folder.
+        patches: ids of the patches to look for more of; none = all that are answered as targets.
+        unlike: ids of patches that look like them and are not meant.
+        size: patches at most; None = the size of a batch.
+        device: where networks learn and score.
+        workers: who does the pool's work; None = threads of this process.
+        report: given the name of each long piece of work, returns a function that is called as it
+            progresses.
+        go_on: make a new batch although the last one waits for answers.
+        published: as for ``query``.
+        measure: as for ``query``.
+
+    Raises ConfigError for a size below 1; RunError as ``like`` does, and where no patch is named or
+    answered as a target, where another batch waits for answers, or where nothing is left to ask.
+    """
+    run = Run.of(run)
+    count = run.settings.loop.query_budget if size is None else size
+    if count < 1:
+        raise ConfigError(f"size is {count}, but must be at least 1")
+    known, others = _both(run, patches or _targets(run), unlike)
+
+    def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
+        return search.most_like(learner, answers, number, known, others, count)
+
+    search = None
+    with run.locked():
+        run.journal.sync_metrics()
+        entry = None if go_on else run.waiting()
+        if entry is None:
+            team = run.settings.team
+            entry, search = advance(run, device, workers, report, team, choose, "like")
+    if search is None and not entry.is_like:
+        raise RunError(
+            f"batch {entry.batch_id} waits for answers",
+            remedy="label and ingest it first, or leave it with --go-on",
+        )
+    if published is not None:
+        published(entry)
+    if not measure:
+        return entry
+    measure_rest(run, search, device=device, workers=workers, report=report)
+    return run.rounds()[entry.number]
+
+
+def _targets(run: Run) -> list[str]:
+    """Return the patches that are answered as targets; raises RunError where there are none."""
+    current = run.labels.current()
+    found: list[str] = current["patch_id"][current["label"] == run.settings.positive].tolist()
+    if not found:
+        raise RunError(
+            f"{run.path} has no patch yet that is answered {run.settings.positive}",
+            remedy="name some, as batches and maps have them",
+        )
+    return found
+
+
+def _both(run: Run, patches: Sequence[str], unlike: Sequence[str]) -> tuple[IntArray, IntArray]:
+    """Return the positions of patches that are meant, and not; RunError where one is both."""
+    known, others = _positions(run, patches), _positions(run, unlike)
+    both = np.intersect1d(known, others)
+    if len(both):
+        name = run.patches["patch_id"].iloc[both[0]]
+        raise RunError(f"{name} cannot be both like and unlike itself", remedy="name it once")
+    return known, others
 
 
 def _positions(run: Run, ids: Sequence[str]) -> IntArray:

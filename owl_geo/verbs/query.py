@@ -23,7 +23,7 @@ from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.run_folder.records import Round, batch_name
+from owl_geo.run_folder.records import BatchKind, Round, batch_name
 from owl_geo.schema import WHY_COLUMNS
 from owl_geo.search import Answers, Batch, Search
 from owl_geo.settings import owl_toml
@@ -141,13 +141,14 @@ def advance(
     workers: Workers | None,
     report: Reporter,
     team: TeamSettings | None,
-    review: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+    choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+    kind: BatchKind = "chosen",
 ) -> tuple[Round, Search]:
     """Do a round; it makes no batch if ``team`` is None (an empty team still gets one).
 
-    ``review`` chooses a batch that reviews predictions, in the strategy's place. The caller must
-    hold the run's lock, and may let it go before ``measure_rest`` does what the round lacks, with
-    the search that is returned too.
+    ``choose`` chooses the batch of another ``kind``, in the strategy's place. The caller must hold
+    the run's lock, and may let it go before ``measure_rest`` does what the round lacks, with the
+    search that is returned too.
     """
     started = time.perf_counter()
     rounds = run.rounds()
@@ -157,16 +158,16 @@ def advance(
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
     askable = search.askable(answers)
     n_pool = int(askable.sum())
-    if team is not None and review is None and not n_pool:
+    if team is not None and choose is None and not n_pool:
         raise RunError(
             f"{run.path}: every patch is answered, so there is nothing left to ask",
             remedy="map the result with `owl-geo predict`",
         )
     log.info("round %d: learning from %d labels", number, len(answers.labels))
     learner = search.resumed(run.files.model(number - 1) if rounds else None)
-    outcome = search.round(learner, answers, number, ask=team is not None, choose=review)
+    outcome = search.round(learner, answers, number, ask=team is not None, choose=choose)
     batch, test = outcome.batch, outcome.test
-    name = batch_name(run.settings.run_id, number, review=review is not None)
+    name = batch_name(run.settings.run_id, number, kind)
     batch_id = name if batch is not None else None
     has_learnt = len(answers.labels) > 0
     watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)

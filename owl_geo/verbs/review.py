@@ -100,7 +100,8 @@ def review(
         entry = None if go_on else run.waiting()
         if entry is None:
             _check_model(run)
-            entry, search = advance(run, device, workers, report, run.settings.team, choose)
+            team = run.settings.team
+            entry, search = advance(run, device, workers, report, team, choose, "review")
     if search is None and not entry.is_review:
         raise RunError(
             f"batch {entry.batch_id} waits for answers",

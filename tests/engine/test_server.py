@@ -177,6 +177,12 @@ def test_places_like_others_are_those_of_the_command(
     ids = [place["patch_id"] for place in found["places"]]
     assert [word for word in said.split() if word in ids] == ids
     assert found["path"] == str(run / "like.gpkg")
+    made = client.result("like", run=run, patches=[one], count=3, batch=True, go_on=True)
+    assert made["is_new"] and made["batch_id"].endswith("-like") and made["patches"] == 3
+    assert Run(run).rounds()[-1].patch_ids == Run(run).rounds()[made["number"]].patch_ids
+    for params in ({}, {"patches": [one], "batch": True, "out": "x.gpkg"}):
+        client.ask("like", run=run, **params)
+        assert client.answer()["error"]["code"] == -32602
 
 
 BROKEN = {

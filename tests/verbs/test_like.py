@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from embeddings import squares, unit_vectors, write_table
 from in_process import Owl
@@ -26,7 +27,7 @@ def patch(row: int) -> str:
     return f"t/{row // COLS}/{row % COLS}"
 
 
-def kinds(places: gpd.GeoDataFrame) -> AnyArray:
+def kinds(places: pd.DataFrame) -> AnyArray:
     at = [name.split("/")[1:] for name in places["patch_id"]]
     return KIND[[int(row) * COLS + int(col) for row, col in at]]
 
@@ -117,3 +118,46 @@ def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
     after = owl_geo.like(run, [patch(0)], count=len(KIND)).places
     assert after["patch_id"][0] == name
     assert after.set_index("patch_id")["label"].dropna().to_dict() == {asked: "absent"}
+
+
+def test_what_is_alike_becomes_the_next_batch(run: Run) -> None:
+    right = owl_geo.like(run, [patch(0)], unlike=[patch(2)]).places["patch_id"].tolist()
+    entry = owl_geo.more_like(run, [patch(0)], unlike=[patch(2)], size=6)
+    assert entry.number == 0 and entry.is_like and not entry.is_review
+    assert list(entry.patch_ids) == right[:6]
+    assert entry.audit == {}
+    assert owl_geo.more_like(run, [patch(1)]).patch_ids == entry.patch_ids  # it waits
+    batch = run.batch_path(0)
+    written = gpd.read_file(batch, layer="batch").sort_values("rank")
+    assert written["patch_id"].tolist() == right[:6]
+    assert (np.diff(written["score"]) <= 0).all() and written["probability"].isna().all()
+    label(batch, {right[0]: "present", **dict.fromkeys(right[1:5], "absent")})
+    owl_geo.ingest(run, [batch], annotator="ana")
+    # of itself, like all targets; what is answered is not asked again
+    more = owl_geo.more_like(run, size=4)
+    assert not set(more.patch_ids) & set(right[:5])
+    assert (kinds(pd.DataFrame({"patch_id": more.patch_ids})) != 2).all()
+    probability = gpd.read_file(run.batch_path(1), layer="batch")["probability"]
+    assert probability.between(0, 1).all()
+    with pytest.raises(RunError, match=r"has no patch 'x'"):
+        owl_geo.more_like(run, ["x"])
+
+
+def test_a_batch_like_others_is_made_by_the_command(run: Run, owl: Owl) -> None:
+    refused = owl("like", run.path, "--batch")
+    assert refused.code == 1 and "has no patch yet that is answered present" in refused.err
+    assert owl("like", run.path).code == 2
+    assert owl("like", run.path, patch(0), "--go-on").code == 2
+    assert owl("like", run.path, patch(0), "--batch", "--out", "x.gpkg").code == 2
+    done = owl("like", run.path, patch(0), "--batch", "--count", 3)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == str(run.batch_path(0))
+    assert "-000-like: 3 patches, the most alike first" in done.err + done.out
+    assert len(Run(run.path).rounds()[0].patch_ids) == 3
+    again = owl("like", run.path, patch(1), "--batch")
+    assert "has no answers yet" in again.err + again.out
+    assert owl("query", run.path, "--go-on").code == 0
+    refused = owl("like", run.path, patch(0), "--batch")
+    assert refused.code == 1 and "waits for answers" in refused.err
+    assert owl("like", run.path, patch(0), "--batch", "--go-on").code == 0
+    assert [entry.is_like for entry in Run(run.path).rounds()] == [True, False, True]
