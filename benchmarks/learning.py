@@ -26,7 +26,7 @@ TARGETS = {  # value in strata.tif, share of a patch that makes it a target
 }
 
 
-_ABLATED = "default,random-start,no-exploring,fixed-exploring,no-audit,no-neighbours"
+_ABLATED = "default,random-start,no-exploring,discovery,no-audit,no-neighbours"
 
 
 def main() -> None:
