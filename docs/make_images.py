@@ -1,4 +1,4 @@
-"""Makes docs/images/qgis-labelling.png: a real QGIS with a half-labelled batch of the sample.
+"""Makes the pictures of QGIS in docs/images, of the sample: a half-labelled batch, linked maps.
 
 Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, ImageMagick). Usage:
 ``python docs/make_images.py [SAMPLE_FOLDER]``.
@@ -83,32 +83,65 @@ def make_profile(folder: Path) -> None:
     )
 
 
-def main(sample: Path) -> None:
-    """Make the picture."""
+def make_change(folder: Path, sample: Path) -> None:
+    """Make a run whose view is the same land a year before."""
+    run = folder / "run"
+    dates = ("--scene", sample / "next_year.tif", "--view", f"before={sample / 'scene.tif'}")
+    owl_geo("init", run, *dates, "--patch-size", 16, "--batch-size", 12)
+    owl_geo("query", run)
+
+
+@contextmanager
+def desktop(folder: Path) -> Iterator[Desktop]:
+    """Yield a QGIS that shows the newest batch of the run in a folder."""
+    make_profile(folder)
+    os.environ["OWL_QGIS_PICTURES"] = str(folder)
+    with screen() as display:
+        shown = Desktop(display, folder)
+        shown.wait(lambda state: state.get("batch"), 90)
+        shown.focus()
+        shown.wait(lambda state: state["focus"] and not state["drawing"], 90)
+        yield shown
+        shown.end()
+
+
+def keep(picture: Path, name: str) -> None:
+    """Keep a screenshot in true colours, without a palette: the labels keep theirs."""
+    Image.open(picture).convert("RGB").save(IMAGES / name, optimize=True)
+
+
+def picture_labelling(sample: Path) -> None:
+    """Make the picture of a batch that is half labelled."""
     truth = gpd.read_file(sample / "truth.gpkg")
     truth = truth[truth["class"] == "contaminated"]
-    with tempfile.TemporaryDirectory() as temporary, screen() as display:
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        batch = make_run(folder, sample, truth)
-        labels = list(answers(batch, truth).values())
-        make_profile(folder)
-        os.environ["OWL_QGIS_PICTURES"] = temporary
-        desktop = Desktop(display, folder)
-        desktop.wait(lambda state: state.get("batch"), 90)
-        desktop.focus()
-        desktop.wait(lambda state: state["focus"] and not state["drawing"], 90)
-        for done, answer in enumerate(labels[:LABELLED], 1):
-            desktop.press("2" if answer == "present" else "1")
-            desktop.wait(lambda state, done=done: state["answered"] == done)
+        labels = list(answers(make_run(folder, sample, truth), truth).values())
+        with desktop(folder) as shown:
+            for done, answer in enumerate(labels[:LABELLED], 1):
+                shown.press("2" if answer == "present" else "1")
+                shown.wait(lambda state, done=done: state["answered"] == done)
+                time.sleep(PAUSE)
+            shown.wait(lambda state: not state["drawing"])
+            shown.picture("labelling")
+        keep(folder / "labelling.png", "qgis-labelling.png")
+
+
+def picture_linked(sample: Path) -> None:
+    """Make the picture of two dates side by side."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make_change(folder, sample)
+        with desktop(folder) as shown:
+            shown.press("l")
             time.sleep(PAUSE)
-        desktop.wait(lambda state: not state["drawing"])
-        desktop.picture("labelling")
-        desktop.end()
-        picture = Image.open(folder / "labelling.png").convert("RGB")
-        # true colours, no palette: the labels keep theirs
-        picture.save(IMAGES / "qgis-labelling.png", optimize=True)
+            shown.wait(lambda state: state["linked"] and not state["drawing"])
+            shown.picture("linked")
+        keep(folder / "linked.png", "qgis-linked.png")
 
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "sample_data")
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "sample_data"
+    picture_labelling(place)
+    picture_linked(place)

@@ -86,6 +86,14 @@ class LinkedMaps(QObject):
         self._dock.set_wanted(False)
         self._hide_later.start(0)
 
+    def close(self) -> None:
+        """Take every map away, before the dock goes: nothing is to be done later."""
+        self.end()
+        for timer in self._later:
+            timer.stop()
+        self._dock.removeEventFilter(self)
+        self._dock.clear()
+
     def switch(self) -> None:
         """Open the dock, or close it if it is open."""
         if self._batch is None:

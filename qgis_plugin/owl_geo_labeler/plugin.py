@@ -147,7 +147,7 @@ class OwlGeoPlugin(QObject):
         self._lingering.is_ending = True
         self._close_labelling()
         self._lingering.finish()
-        self.linked_dock.clear()
+        self.linked.close()
 
     # --- opening ----------------------------------------------------------------------------------
 

@@ -227,6 +227,8 @@ def test_two_rounds_by_keyboard(desktop: Desktop) -> None:
     desktop.press("2", "1", "s")
     desktop.wait(lambda state: state["answered"] == 3 and not state["waiting"])
     assert labels(second) == ["present", "absent", "skip"]
+    desktop.press("l")  # open until the end of QGIS, whose exit code tells a crash
+    desktop.wait(lambda state: state["linked"] == ["before"] and not state["drawing"])
     desktop.picture("second")
     assert desktop.end() == 0, (desktop.folder / "qgis.log").read_text()
     assert "4 patches" in owl_geo("status", desktop.folder / "run")

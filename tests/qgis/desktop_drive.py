@@ -27,6 +27,7 @@ def state():
         "window": int(iface.mainWindow().winId()),
         "batch": str(plugin.labelling.batch.path),
         "view": plugin.labelling.views.shown,
+        "linked": [one.choice.currentText() for one in plugin.linked_dock.maps],
         "answered": plugin.labelling.session.n_answered,
         "waiting": plugin.labelling.store.n_waiting,
         "noticed": plugin.labelling.session.n_noticed,
