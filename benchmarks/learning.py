@@ -26,7 +26,7 @@ TARGETS = {  # value in strata.tif, share of a patch that makes it a target
 }
 
 
-_ABLATED = "default,random-start,no-exploring,discovery,no-audit,no-neighbours"
+_ABLATED = "default,discovery,committee,random-start,no-audit,no-neighbours"
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _strategies(options: argparse.Namespace, scene: Path | None) -> None:
     if scene is not None:
         runs = [f"--run={name}={_made(options.out / name, scene, name)}" for name in TARGETS]
         # without concepts, shuffled equals the default, and concepts-only equals a random choice
-        strategies = "default,random,uncertainty,greedy,tutorial,skactiveml:badge"
+        strategies = "default,discovery,random,uncertainty,greedy,tutorial,skactiveml:badge"
         _compare(options, "north_carolina", runs, strategies)
 
 

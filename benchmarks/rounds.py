@@ -16,15 +16,15 @@ from owl_geo.settings import owl_toml
 from owl_geo.verbs.init import init
 
 _MODELS: Mapping[str, Mapping[str, Any]] = {
-    "statistics, committee (the default)": {},
-    "statistics, ensemble of 5 committees": {"uncertainty": {"members": "ensemble"}},
+    "statistics, blend (the default)": {},
+    "statistics, ensemble of 5 blends": {"uncertainty": {"members": "ensemble"}},
     "cnn": {"model": {"kind": "cnn"}},
     "cnn, 15 passes with dropout": {
         "model": {"kind": "cnn"},
         "uncertainty": {"members": "dropout"},
     },
     "cnn, ensemble of 5": {"model": {"kind": "cnn"}, "uncertainty": {"members": "ensemble"}},
-    "resnet18, frozen, committee": {"model": {"kind": "resnet18", "frozen": True}},
+    "resnet18, frozen, blend": {"model": {"kind": "resnet18", "frozen": True}},
     "resnet18, all weights": {"model": {"kind": "resnet18"}},
 }
 _SOURCE = {"kind": "synthetic", "n_samples": 1100, "signal": 0.5}

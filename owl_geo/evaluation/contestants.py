@@ -62,11 +62,6 @@ ABLATIONS = (
     ),
     Contestant("fixed-relevance", _choosing(relevance="fixed")),
     Contestant("random-start", _choosing(start="random")),
-    Contestant(
-        "no-exploring",
-        _choosing(strategy="discovery", explore=0.0, promising=0.0),
-        words="nothing but the most probable",
-    ),
     Contestant("discovery", _choosing(strategy="discovery")),
     Contestant("no-audit", _choosing(audit_share=0.0)),
     Contestant("diverse-kmeans++", _choosing(diversity="kmeans++")),
