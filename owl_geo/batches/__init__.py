@@ -1,7 +1,7 @@
 """The file that goes from the run to annotators and back: written once, edited in QGIS, read."""
 
 from owl_geo.batches.answers import Beside, IssuedBatch, Notes, answers_of, noticed_in
-from owl_geo.batches.grid import grid_info
+from owl_geo.batches.grid import PoolGrids, grid_info
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
 from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.batches.team import dealt, n_shared
@@ -13,6 +13,7 @@ __all__ = [
     "Beside",
     "IssuedBatch",
     "Notes",
+    "PoolGrids",
     "answers_of",
     "batch_style",
     "count_answers",

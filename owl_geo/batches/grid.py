@@ -12,40 +12,74 @@ from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.types import BoolArray, IntArray
 
 
-def grid_info(windows: PoolWindows, may_answer: BoolArray) -> dict[str, Any]:
-    """Return JSON values that say where the patches of a pool are; see ``schema.GRID_URI``.
+class PoolGrids:
+    """Where the patches of a pool are; computed once, since it is the same for all batches.
 
-    ``may_answer`` ``(n,)`` says which of the windows somebody may answer. Scenes without any are
-    left out.
+    Args:
+        windows: the windows of the patches.
     """
-    scenes = [
-        _scene(scene, may_answer[positions])
-        for positions, scene in windows.by_scene()
-        if may_answer[positions].any()
-    ]
-    return {"patch_size": windows.patch_size, "scenes": scenes}
+
+    def __init__(self, windows: PoolWindows) -> None:
+        self._patch_size = windows.patch_size
+        self._scenes = [(at, _Scene(scene)) for at, scene in windows.by_scene()]
+
+    def info(self, may_answer: BoolArray) -> dict[str, Any]:
+        """Return JSON values that say where the patches are; see ``schema.GRID_URI``.
+
+        ``may_answer`` ``(n,)`` says which of the windows somebody may answer. Scenes without any
+        are left out.
+        """
+        whole = len(self._scenes) == 1
+        scenes = [
+            scene.info(answerable)
+            for at, scene in self._scenes
+            if (answerable := may_answer if whole else may_answer[at]).any()
+        ]
+        return {"patch_size": self._patch_size, "scenes": scenes}
 
 
-def _scene(windows: Windows, may_answer: BoolArray) -> dict[str, Any]:
-    row, step_row, n_rows = _lattice(windows.row_off, windows.patch_size)
-    col, step_col, n_cols = _lattice(windows.col_off, windows.patch_size)
-    pool = np.zeros((n_rows, n_cols), dtype=bool)
-    at = (windows.row_off - row) // step_row, (windows.col_off - col) // step_col
-    pool[at] = may_answer
-    bits = zlib.compress(np.packbits(pool.ravel()).tobytes(), 9)
-    return {
-        "scene": windows.grid.name,
-        "crs": windows.grid.crs,
-        "transform": list(windows.grid.transform),
-        "first": [row, col],
-        "step": [step_row, step_col],
-        "count": [n_rows, n_cols],
-        "pool": base64.b64encode(bits).decode("ascii"),
-    }
+def grid_info(windows: PoolWindows, may_answer: BoolArray) -> dict[str, Any]:
+    """Return JSON values that say where the patches of a pool are; see ``PoolGrids.info``."""
+    return PoolGrids(windows).info(may_answer)
+
+
+class _Scene:
+    def __init__(self, windows: Windows) -> None:
+        row, step_row, n_rows = _lattice(windows.row_off, windows.patch_size)
+        col, step_col, n_cols = _lattice(windows.col_off, windows.patch_size)
+        self._cells = (windows.row_off - row) // step_row * n_cols
+        self._cells += (windows.col_off - col) // step_col
+        self._n_cells = n_rows * n_cols
+        if self._n_cells < 2**31:
+            self._cells = self._cells.astype(np.int32)
+        self._fields = {
+            "scene": windows.grid.name,
+            "crs": windows.grid.crs,
+            "transform": list(windows.grid.transform),
+            "first": [row, col],
+            "step": [step_row, step_col],
+            "count": [n_rows, n_cols],
+        }
+
+    def info(self, may_answer: BoolArray) -> dict[str, Any]:
+        pool = np.zeros(self._n_cells, dtype=bool)
+        pool[self._cells] = may_answer
+        bits = zlib.compress(np.packbits(pool).tobytes(), 9)
+        return {**self._fields, "pool": base64.b64encode(bits).decode("ascii")}
 
 
 def _lattice(offsets: IntArray, patch_size: int) -> tuple[int, int, int]:
     """Return where offsets start, the largest step that leads to all of them, and how many fit."""
-    found = np.unique(offsets)
+    found = _distinct(offsets)
     step = int(np.gcd.reduce(np.diff(found))) if len(found) > 1 else patch_size
     return int(found[0]), step, int(found[-1] - found[0]) // step + 1
+
+
+def _distinct(offsets: IntArray) -> IntArray:
+    """Return the offsets that there are, ascending; those of millions are not sorted for it."""
+    low, high = int(offsets.min()), int(offsets.max())
+    if high - low > 10 * len(offsets):
+        return np.unique(offsets)
+    found = np.zeros(high - low + 1, dtype=bool)
+    found[offsets - low] = True
+    return np.flatnonzero(found) + low

@@ -24,6 +24,7 @@ from owl_geo.types import IntArray
 WIDEST = 16  # patches per side: wider blocks would leave too few to draw from
 
 _ROW, _REGION = 22, 44  # bits by which rows of blocks, and regions, are shifted in a block's number
+_AT_ONCE = 1_000_000  # windows whose blocks are computed together
 _MIDDLE = 2**21  # added to rows and columns, so that none is negative
 
 
@@ -68,9 +69,12 @@ class Blocks:
         numbers = np.empty(len(self.windows), dtype=np.int64)
         for region, (rows, frame) in enumerate(self._frames):
             for positions, windows in self.windows.take(rows).by_scene():
-                place = frame.pixel(windows, down, right) // np.ceil(pixels * frame.widest - 1e-6)
-                row, col = place.astype(np.int64).T + _MIDDLE
-                numbers[rows[positions]] = (region << _REGION) | (row << _ROW) | col
+                for start in range(0, len(windows), _AT_ONCE):
+                    part = slice(start, start + _AT_ONCE)
+                    place = frame.pixel(windows.take(part), down, right)
+                    place //= np.ceil(pixels * frame.widest - 1e-6)
+                    row, col = place.astype(np.int64).T + _MIDDLE
+                    numbers[rows[positions[part]]] = (region << _REGION) | (row << _ROW) | col
         return numbers
 
     @cached_property

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow
 from pyproj import CRS
 
+from owl_geo.batches import PoolGrids
 from owl_geo.errors import RunError
 from owl_geo.ground.footprints import common_crs, footprints
 from owl_geo.ground.same_ground import SharedGround
@@ -75,6 +76,11 @@ class PatchIndex:
     def windows(self) -> PoolWindows:
         """The windows of the patches, one per row of ``patches``."""
         return PoolWindows.from_index(self.patches, self.grids, self._settings.patch_size)
+
+    @cached_property
+    def pool_grids(self) -> PoolGrids:
+        """Where the patches are, for the plugin."""
+        return PoolGrids(self.windows)
 
     @cached_property
     def shared(self) -> SharedGround | None:

@@ -43,4 +43,6 @@ def read(path: Path) -> pd.DataFrame:
     Raises OSError or pyarrow's errors for a file that is missing, damaged or something else.
     """
     names = [name for name in pq.read_schema(path).names if name != GEOMETRY]
-    return pq.read_table(path, columns=names).to_pandas(self_destruct=True)
+    patches = pq.read_table(path, columns=names).to_pandas(self_destruct=True)
+    pa.default_memory_pool().release_unused()  # of millions of rows, hundreds of megabytes
+    return patches

@@ -235,10 +235,18 @@ def _near(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
         offsets = np.array([parse_patch_id(one)[1:] for one in ids], dtype=np.int64)
     except (ValueError, OverflowError, AttributeError):
         return np.arange(len(index))
-    here = np.ones(len(index), dtype=bool)
+    near = np.arange(len(index))
     for name, wanted in zip(("row_off", "col_off"), offsets.reshape(-1, 2).T, strict=True):
-        here &= np.isin(index[name].to_numpy(), wanted)
-    return np.flatnonzero(here)
+        column = index[name].to_numpy()
+        near = near[_is_one_of(column if len(near) == len(index) else column[near], wanted)]
+    return near
+
+
+def _is_one_of(values: IntArray, wanted: IntArray) -> BoolArray:
+    """Return which of some whole numbers, 0 or more, are among those wanted."""
+    known = np.zeros(int(values.max(initial=0)) + 1, dtype=bool)
+    known[wanted[(wanted >= 0) & (wanted < len(known))]] = True
+    return known[values]
 
 
 def _among(index: pd.DataFrame, rows: IntArray, ids: Sequence[str]) -> IntArray:

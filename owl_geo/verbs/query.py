@@ -17,7 +17,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from owl_geo.batches import dealt, grid_info, n_shared, write_batch
+from owl_geo.batches import dealt, n_shared, write_batch
 from owl_geo.errors import RunError, SourceError
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
@@ -212,7 +212,7 @@ def advance(
         scenes, views = _scenes(run, batch), _views(run)
         may_answer = askable.copy()
         may_answer[answers.closed] = True  # people may answer again
-        grid = grid_info(run.index.windows, may_answer)
+        grid = run.index.pool_grids.info(may_answer)
         for annotator, path in run.batch_paths(entry).items():
             own = slice(None) if annotator is None else list(entry.team[annotator])
             write_batch(
