@@ -71,6 +71,7 @@ class Controls(QObject):
             bind(arrow, lambda step=step: labelling.move(step), repeats=True)
             bind(arrow, lambda step=step: labelling.move_to_unanswered(step), ctrl=True)
         bind(key.Key_N, labelling.go_to_nearest)
+        bind(key.Key_M, self._dock.more_wanted.emit)
 
     def _bind_sight(self) -> None:
         """Bind what changes what is seen of a patch."""

@@ -52,6 +52,7 @@ class LabelDock(QDockWidget):
     frames_hidden = pyqtSignal(bool)
     predictions_wanted = pyqtSignal()  # shown, or hidden if they are
     review_wanted = pyqtSignal()  # of what the model finds; hidden if it is shown
+    more_wanted = pyqtSignal()  # like the patch in view
     linked_wanted = pyqtSignal()  # the linked maps opened, or closed if they are open
     batch_wanted = pyqtSignal()
     run_wanted = pyqtSignal()
@@ -442,6 +443,12 @@ class LabelDock(QDockWidget):
             self.tr("Accept or reject what the model finds, the most probable first (R)"),
         )
         review.clicked.connect(lambda: self.review_wanted.emit())
+        more = tool(
+            "more_like",
+            self.tr("More like this"),
+            self.tr("Make the next batch of the patches most like this one (M)"),
+        )
+        more.clicked.connect(lambda: self.more_wanted.emit())
         linked = tool(
             "linked_maps",
             self.tr("Linked maps"),

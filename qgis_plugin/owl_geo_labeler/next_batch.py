@@ -22,26 +22,40 @@ REVIEW_SIZE = 1000
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: ``query``, or ``review`` of what the model takes for targets.
+    """What is asked for.
 
-    ``leaves`` is whether a batch that waits for answers is left.
+    ``query``, ``review`` of what the model takes for targets, or ``like``, a batch of what is most
+    like ``patches``. ``leaves`` is whether a batch that waits for answers is left.
     """
 
     what: str = "query"
     leaves: bool = False
+    patches: tuple[str, ...] = ()  # their ids
 
-    def options(self) -> dict[str, float]:
-        """Return the options of the command, whose names are those of the engine's params."""
-        if self.what == "query":
-            return {}
-        return {"threshold": REVIEW_FROM, "size": REVIEW_SIZE}
+    def words(self) -> list[str]:
+        """Return what follows the run in the command."""
+        own = {
+            "query": [],
+            "review": [f"--threshold={REVIEW_FROM}", f"--size={REVIEW_SIZE}"],
+            "like": [*self.patches, "--batch"],
+        }[self.what]
+        return [*own, *(["--go-on"] if self.leaves else [])]
+
+    def params(self) -> dict[str, object]:
+        """Return the params of the engine's method besides the run."""
+        own: dict[str, object] = {
+            "query": {},
+            "review": {"threshold": REVIEW_FROM, "size": REVIEW_SIZE},
+            "like": {"patches": list(self.patches), "batch": True},
+        }[self.what]
+        return {**own, **({"go_on": True} if self.leaves else {})}
 
 
 QUERY = Wanted()
 
 
 class NextBatch(QObject):
-    """Take in answers and make a batch, as ``owl-geo ingest`` and ``query`` or ``review`` do."""
+    """Take in answers and make a batch, as ``owl-geo ingest`` and what is wanted do."""
 
     progressed = pyqtSignal(str, str)  # the step, and its progress once that is known
     done = pyqtSignal(object)  # Path or SharedPlace of the new batch
@@ -76,16 +90,15 @@ class NextBatch(QObject):
         self._requests = self._all_requests()
         self._cancelled = False
         self._process: CoreProcess | None = None
-        options = [f"--{name}={value}" for name, value in wanted.options().items()]
-        options += ["--go-on"] if wanted.leaves else []
-        options += ["--to-store"] if shared else []
-        self._steps: list[list[str]] = [[wanted.what, str(run), *options]]
+        words = [*wanted.words(), *(["--to-store"] if shared else [])]
+        self._steps: list[list[str]] = [[wanted.what, str(run), *words]]
         if answered:
             self._steps.insert(0, ["ingest", str(run), *self._answered])
         self._says = {
             "ingest": translate("OwlGeo", "Storing the answers"),
             "query": translate("OwlGeo", "Learning and choosing the next patches"),
             "review": translate("OwlGeo", "Learning and looking for targets"),
+            "like": translate("OwlGeo", "Learning and looking for similar patches"),
         }
 
     def start(self) -> None:
@@ -116,7 +129,7 @@ class NextBatch(QObject):
         taken_in = {**run, "batches": self._answered}
         if self._answered and wanted == QUERY:
             return [("next", taken_in)]
-        asked = {**run, **wanted.options(), **({"go_on": True} if wanted.leaves else {})}
+        asked = {**run, **wanted.params()}
         return [*([("ingest", taken_in)] if self._answered else []), (wanted.what, asked)]
 
     def _ask_next(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,6 +88,7 @@ class OwlGeoPlugin(QObject):
         self.dock.cancelled.connect(self._cancel_work)
         self.dock.predictions_wanted.connect(self.switch_predictions)
         self.dock.review_wanted.connect(self.review)
+        self.dock.more_wanted.connect(self.more_like)
         self.review_dock = ReviewDock(window)
         self._iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.review_dock)
         self.review_dock.hide()
@@ -387,13 +389,42 @@ class OwlGeoPlugin(QObject):
         if begun is not None:
             self._open_review(begun)
         elif any(is_untouched(path) for path in newest) and not leaves:
-            self._messages.warn(
-                self.tr("the newest batch has no answers yet; its patches return to the pool"),
-                action=self.tr("Leave it and review"),
-                call=lambda: self.review_run(run, leaves=True),
+            self._offer_to_leave(
+                self.tr("Leave it and review"), lambda: self.review_run(run, leaves=True)
             )
         else:
             self._ask_core(run, answered, Wanted("review", leaves))
+
+    def more_like(self, leaves: bool = False) -> None:
+        """Make the next batch of the patches that are most like the one in view.
+
+        ``leaves`` is whether a batch without any answer is left for that.
+        """
+        if self._work is not None or self.labelling is None or not self._is_saved():
+            return
+        known, session = self.labelling.run, self.labelling.session
+        run = known.path if known is not None else self._ask_run()
+        if run is None:
+            return
+        try:
+            folder = RunFolder(run)
+            newest = folder.newest()
+            answered = self._answered_in(folder)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        if any(is_untouched(path) for path in newest) and not leaves:
+            self._offer_to_leave(
+                self.tr("Leave it for more like this"), lambda: self.more_like(leaves=True)
+            )
+        else:
+            patch = session.patches[session.current].patch_id
+            self._ask_core(run, answered, Wanted("like", leaves, (patch,)))
+
+    def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
+        """Say that the newest batch has no answers, with a button that leaves it."""
+        text = self.tr("the newest batch has no answers yet; its patches return to the pool")
+        self._messages.warn(text, action=action, call=leave)
 
     def _open_review(self, path: Path) -> None:
         is_open = self.labelling is not None and self.labelling.batch.path == path.absolute()

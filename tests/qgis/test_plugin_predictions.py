@@ -446,6 +446,33 @@ def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     wait_until(lambda: plugin._work is None)
 
 
+def test_a_batch_like_the_patch_in_view_is_asked_for(plugin, run, press, told, wait_until, iface):
+    plugin.open_run(run)
+    plugin._engine.close()
+    press("M")
+    assert told() == []
+    (button,) = iface.bar.items()[0].findChildren(QPushButton)
+    assert button.text() == "Leave it for more like this"
+    wanted = Wanted("like", leaves=True, patches=("scene/0/32",))
+    assert wanted.params() == {"patches": ["scene/0/32"], "batch": True, "go_on": True}
+    plugin._ask_core(run, [], wanted)
+    wait_until(lambda: told())
+    assert told() == [f"like {run} scene/0/32 --batch --go-on"]
+    wait_until(lambda: plugin._work is None)
+
+
+def test_a_batch_like_the_patch_in_view_is_made_by_the_engine(
+    with_program, predicted_run, tmp_path, press, wait_until, messages
+):
+    plugin = with_program
+    run = Path(shutil.copytree(predicted_run, tmp_path / "run"))
+    plugin.open_run(run)
+    first = plugin.labelling.batch.path
+    press("M")
+    wait_until(lambda: plugin.labelling.batch.path != first or messages(), seconds=120)
+    assert messages() == [] and plugin.labelling.batch.batch_id.endswith("-001-like")
+
+
 def test_a_review_is_made_by_the_engine(
     with_program, predicted_run, tmp_path, press, wait_until, messages
 ):

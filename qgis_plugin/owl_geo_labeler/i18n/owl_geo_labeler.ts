@@ -182,6 +182,14 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>More like this</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Make the next batch of the patches most like this one (M)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>Accept or reject what the model finds, the most probable first (R)</source>
         <translation type="unfinished" />
     </message>
@@ -690,6 +698,10 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>Learning and looking for similar patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>owl-geo {command} returned no batch</source>
         <translation type="unfinished" />
     </message>
@@ -807,6 +819,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Leave it and review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave it for more like this</source>
         <translation type="unfinished" />
     </message>
 </context><context>
