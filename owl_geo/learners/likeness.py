@@ -20,6 +20,8 @@ from owl_geo.work.workers import Workers
 _DRAWN = 50  # patches that stand for the others, in each draw
 _DRAWS = 2
 _CLASSES = ("drawn", "known")
+# not calibrated: the drawn say nothing about how common targets are
+_HEAD = "committee"
 
 
 def likeness(
@@ -62,7 +64,7 @@ def likeness(
             concepts,
             np.empty((len(concepts), 0), dtype=np.float32),
             _CLASSES,
-            model=ModelSettings(),
+            model=ModelSettings(head=_HEAD),
             uncertainty=UncertaintySettings(),
             workers=workers,
         )

@@ -95,16 +95,17 @@ def test_an_addition_is_what_all_scenes_at_once_would_be(folder: Path) -> None:
     """Patches, concepts and pixels; band statistics alone stay those of the first scenes."""
     init(folder / "one", settings(folder, "a", "b", "c"))
     before = init(folder / "two", settings(folder, "a")).run
+    patches, median = before.patches, before.index.statistics.median.tolist()
     done = add(folder / "two", [str(folder / "tiles" / "*.tif")])
     assert (done.done, done.skipped, done.failed) == (("b", "c"), ("a",), ())
     assert done.patches == 128
     one, two = Run(folder / "one"), Run(folder / "two")
     pd.testing.assert_frame_equal(two.patches, one.patches)
-    pd.testing.assert_frame_equal(two.patches[:64], before.patches)
-    assert "town" in set(two.patches["use"]) - set(before.patches["use"])
+    pd.testing.assert_frame_equal(two.patches[:64], patches)
+    assert "town" in set(two.patches["use"]) - set(patches["use"])
     read = [gpd.read_parquet(run.path / "patches.parquet") for run in (one, two)]
     assert read[0].geometry.equals(read[1].geometry)
-    assert two.index.statistics.median.tolist() == before.index.statistics.median.tolist()
+    assert two.index.statistics.median.tolist() == median
     ids = two.patches["patch_id"].iloc[::17].tolist()
     assert np.array_equal(two.source.read(ids), one.source.read(ids))
     assert two.index.parts == (64, 192)
