@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from functools import cache
 from typing import Any
 
@@ -43,9 +44,8 @@ def _forest_class() -> Any:
 def _forest(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
     """Fit the trees; they ignore the places."""
     seen = columns.without_places
-    return _groves(
-        _forest_class()(_TREES, random_state=seed % 2**32).fit(table[:, :seen], labels), seen
-    )
+    forest = _forest_class()(_TREES, random_state=seed % 2**32)
+    return _groves(_fitted(forest, table[:, :seen], labels), seen)
 
 
 def bagged_forest(
@@ -65,7 +65,8 @@ def bagged_forest(
         bootstrap=True,
         max_samples=min(len(labels), MOST_IN_A_BAG),
         random_state=seed % 2**32,
-    ).fit(rows, labels)
+    )
+    _fitted(forest, rows, labels)
     total = np.zeros((len(labels), len(np.unique(labels))))
     for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
         unseen = np.ones(len(labels), dtype=bool)
@@ -73,6 +74,12 @@ def bagged_forest(
         total[unseen] += tree.tree_.predict(rows[unseen])
     votes = total.sum(axis=1, keepdims=True)
     return _groves(forest, seen), total / np.maximum(votes, 1e-9)
+
+
+def _fitted(forest: Any, rows: FloatArray, labels: IntArray) -> Any:
+    with warnings.catch_warnings():  # that many classes with few answers look like a regression
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        return forest.fit(rows, labels)
 
 
 def _groves(forest: Any, seen: int) -> Predict:

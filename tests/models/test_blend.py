@@ -128,3 +128,11 @@ def test_many_answers_take_a_forest_that_judges_itself(monkeypatch: pytest.Monke
     head = fit("blend", features[:400], labels[:400])
     said = head(features[400:]).mean(axis=0)
     assert roc_auc(labels[400:] == 1, said[:, 1]) > 0.75
+
+
+@pytest.mark.filterwarnings("error")
+def test_many_classes_of_few_answers_are_fitted_without_a_word() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    labels = np.arange(40) % 25
+    FOREST.fit(rows, labels, Columns(3), 0)
+    bagged_forest(rows, labels, Columns(3), 0)
