@@ -140,6 +140,7 @@ def _print(name: str, first: Cost, taken: Mapping[str, list[Cost]], goal: float)
 def trace(run_path: Path, message: float) -> None:
     """Do one more round in this process, and print what each step of it takes."""
     from owl_geo.batches import writing
+    from owl_geo.batches.grid import PoolGrids
     from owl_geo.engine import engine as kept
     from owl_geo.labels import GeoPackageLabels
     from owl_geo.run_folder.folder import Run
@@ -159,7 +160,7 @@ def trace(run_path: Path, message: float) -> None:
         ("choice", Search, "choose"),
         ("patches that are followed", Search, "watched"),
         ("colours of the scenes", query, "_scenes"),
-        ("where else one may answer", query, "grid_info"),
+        ("where else one may answer", PoolGrids, "info"),
         ("rows of the batch", query, "_table"),
         ("style", writing, "batch_style"),
         ("file", query, "write_batch"),
