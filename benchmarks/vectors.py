@@ -144,7 +144,7 @@ def scores(dimensions: int) -> None:
             return len(head(scored)[0])
 
         def by_sklearn(estimator: object = estimator) -> int:
-            return len(estimator.predict_proba(exact))  # type: ignore[attr-defined]
+            return len(estimator.predict_proba(exact))  # type: ignore[attr-defined]  # of any kind
 
         rates = interleaved({ours: by_head, f"scikit-learn, {name}": by_sklearn}, repeats=3)
         show(f"Scores of {_SCORED:,} vectors, {_LEARNT} answers: vectors", rates, ours)

@@ -377,13 +377,10 @@ class OwlGeoPlugin(QObject):
         """
         if self._work is not None or (self.labelling is not None and not self._is_saved()):
             return
-        try:
-            folder = RunFolder(run)
-            newest = folder.newest()
-            answered = self._answered_in(folder)
-        except Problem as problem:
-            self._messages.fail(str(problem))
+        state = self._state_of(run)
+        if state is None:
             return
+        newest, answered = state
         mine = [path for path in newest if annotator_of(path) in (None, self._annotator)]
         begun = next((path for path in mine if is_review(path) and count_unanswered(path)), None)
         if begun is not None:
@@ -406,13 +403,10 @@ class OwlGeoPlugin(QObject):
         run = known.path if known is not None else self._ask_run()
         if run is None:
             return
-        try:
-            folder = RunFolder(run)
-            newest = folder.newest()
-            answered = self._answered_in(folder)
-        except Problem as problem:
-            self._messages.fail(str(problem))
+        state = self._state_of(run)
+        if state is None:
             return
+        newest, answered = state
         if any(is_untouched(path) for path in newest) and not leaves:
             self._offer_to_leave(
                 self.tr("Leave it for more like this"), lambda: self.more_like(leaves=True)
@@ -420,6 +414,15 @@ class OwlGeoPlugin(QObject):
         else:
             patch = session.patches[session.current].patch_id
             self._ask_core(run, answered, Wanted("like", leaves, (patch,)))
+
+    def _state_of(self, run: Path) -> tuple[list[Path], list[Path]] | None:
+        """Return a run's newest batches and those to take in; None if it cannot be read: said."""
+        try:
+            folder = RunFolder(run)
+            return folder.newest(), self._answered_in(folder)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return None
 
     def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
         """Say that the newest batch has no answers, with a button that leaves it."""
