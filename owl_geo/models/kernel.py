@@ -79,9 +79,12 @@ class PatchKernel(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # sciki
         """What the fit may change, as scikit-learn asks for it."""
         return Hyperparameter("reaches", "numeric", self.reach_bounds, len(self.parts))
 
+    def _check_bounds_params(self) -> None:
+        """Say nothing: a kernel at one of its bounds is as good as the answers allow."""
+
     def diag(self, X: Floats) -> Floats:
         """Return the similarity of each row to itself, ``(n,)``."""
-        return np.full(len(X), self.amplitudes.sum())
+        return np.full(len(X), np.sum(self.amplitudes))
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Any:
         """Return the similarities ``(n, m)`` of rows, and how they change with ``theta``.
@@ -92,21 +95,21 @@ class PatchKernel(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # sciki
             eval_gradient: also return the gradient, ``(n, n, 2 parts)``.
         """
         apart = self._squares(X) if Y is None else _squares_between(X, Y, self.parts)
-        steepness = -0.5 / self.reaches**2
+        # of a single part, scikit-learn makes them plain numbers
+        amplitudes, reaches = np.atleast_1d(self.amplitudes), np.atleast_1d(self.reaches)
+        steepness = -0.5 / reaches**2
         if not eval_gradient:
             return sum(
                 amplitude * np.exp(steep * squares)
-                for amplitude, steep, squares in zip(
-                    self.amplitudes, steepness, apart, strict=True
-                )
+                for amplitude, steep, squares in zip(amplitudes, steepness, apart, strict=True)
             )
         slopes = np.empty((2 * len(self.parts), len(X), len(X)))
         by_amplitude, by_reach = np.split(slopes, 2)
         for number, squares in enumerate(apart):
             own = np.exp(steepness[number] * squares, out=by_amplitude[number])
-            own *= self.amplitudes[number]
+            own *= amplitudes[number]
             np.multiply(own, squares, out=by_reach[number])
-            by_reach[number] /= self.reaches[number] ** 2
+            by_reach[number] /= reaches[number] ** 2
         return by_amplitude.sum(axis=0), slopes.transpose(1, 2, 0)
 
     def _squares(self, rows: Floats) -> list[Floats]:
