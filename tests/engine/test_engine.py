@@ -128,6 +128,23 @@ def test_a_foreseen_round_is_used_only_for_the_answers_that_it_expected(
     assert differences(contents(changed), contents(commands)) == []
 
 
+def test_two_engines_and_commands_work_on_one_run(tmp_path: Path) -> None:
+    """Both engines do a round ahead, and one of them or a command does it; then it is over."""
+    begun = make(tmp_path / "begun", model={"head": "logistic"}).path
+    commands = contents(searched(copied(begun, "commands"), lambda _number: False, rounds=6))
+    run = copied(begun, "shared")
+    with Engine(run) as one, Engine(run) as other:
+        for number in range(6):
+            asks = (lambda: query(run), one.query, other.query)[number % 3]
+            entry = asks()
+            assert entry.number == number
+            batch = labelled(run, entry)
+            for engine in (one, other):
+                engine.foresee([batch], annotator="ana")
+            (one, other)[number % 2].ingest([batch], annotator="ana")
+    assert differences(contents(run), commands) == []
+
+
 def test_what_cannot_be_taken_in_cannot_be_foreseen(tmp_path: Path) -> None:
     run = make(tmp_path / "run", model={"head": "logistic"}).path
     with Engine(run) as engine, Engine(run, ahead=False) as patient:
