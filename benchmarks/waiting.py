@@ -3,12 +3,14 @@
     python -m benchmarks.waiting [OUT] [--patches 100000] [--million] [--rounds 5]
 
 A batch is labelled, its answers are taken in, and the next batch is chosen: by `ingest` and
-`query`, each a process of its own, and by one request to `owl-geo engine`, in turns, on two copies
-of one run. What the engine does when it has answered, while people label, is counted apart: the
+`query`, each a process of its own, and by one request to `owl-geo engine`, in turns, on copies of
+one run. One engine is asked at once. The other is told when the last patch is answered, as the
+plugin tells it (`foresee`), and asked --pause seconds later, which is what a hand needs to reach
+the key. What an engine does when it has answered, while people label, is counted apart: the
 cross-validation, which `query` also does when it has printed the batch's path. It is done for the
 sample, for a scene of about --patches patches (0: none), and with --million for one of a million;
 scenes are made in OUT and kept there for the next time. Times are medians over the rounds after the
-first, on the wall and of the processors; both searches must come out the same. A trace of one more
+first, on the wall and of the processors; all searches must come out the same. A trace of one more
 round says where the engine's time goes. For Linux.
 """
 
@@ -56,56 +58,67 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=100_000, help="of a further, larger pool")
     parser.add_argument("--million", action="store_true", help="and a pool of a million")
     parser.add_argument("--rounds", type=int, default=5, help="that are measured")
+    parser.add_argument("--pause", type=float, default=0.5, help="from last answer to key, seconds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = options.out or Path(scratch)
         out.mkdir(parents=True, exist_ok=True)
         sample = ["--scene", SAMPLE / "scene.tif", "--patch-size", "16"]
         sample += ["--osm", SAMPLE / "area.osm"]
-        compare("the sample", sample, Path(scratch) / "sample", options.rounds)
+        compare("the sample", sample, Path(scratch) / "sample", options.rounds, options.pause)
         for patches in (options.patches, 1_000_000 if options.million else 0):
             if not patches:
                 continue
             edge = round(patches**0.5)
             made = ["--scene", _scene(out, edge), "--patch-size", SIDE]
             folder = Path(scratch) / "large"
-            compare(f"{edge * edge:,} patches", made, folder, options.rounds)
+            compare(f"{edge * edge:,} patches", made, folder, options.rounds, options.pause)
             shutil.rmtree(folder)
 
 
-def compare(name: str, arguments: list[object], folder: Path, rounds: int) -> None:
-    """Print what a round takes by commands and by an engine, and where the engine's time goes."""
-    commands, kept = folder / "commands", folder / "kept"
+def compare(name: str, arguments: list[object], folder: Path, rounds: int, pause: float) -> None:
+    """Print what a round takes by commands and by engines, and where an engine's time goes."""
+    commands, hasty, kept = folder / "commands", folder / "hasty", folder / "kept"
     run("init", commands, *arguments)
     first = run("query", commands)
-    shutil.copytree(commands, kept)
+    for copy in (hasty, kept):
+        shutil.copytree(commands, copy)
     taken: dict[str, list[Cost]] = {}
-    with engine() as asked:
-        asked("open", run=str(kept))
-        asked.until_quiet(kept)
+    with engine() as at_once, engine() as told:
+        for asked, path in ((at_once, hasty), (told, kept)):
+            asked("open", run=str(path))
+            asked.until_quiet(path)
         for number in range(rounds + 1):
-            batches = [path / f"rounds/{number:03d}/batch.gpkg" for path in (commands, kept)]
+            batches = [path / f"rounds/{number:03d}/batch.gpkg" for path in (commands, hasty, kept)]
             for batch in batches:
                 label(batch)
             costs = {
                 "ingest": run("ingest", commands, batches[0], "--annotator", "benchmark"),
                 "query": run("query", commands),
-                "next": asked(
-                    "next", run=str(kept), batches=[str(batches[1])], annotator="benchmark"
-                ),
-                "after": asked.until_quiet(kept),
+                "at once": at_once("next", **_next(hasty, batches[1])),
+                "after": at_once.until_quiet(hasty),
             }
+            told("foresee", **_next(kept, batches[2]))
+            time.sleep(pause)
+            costs["next"] = told("next", **_next(kept, batches[2]))
+            told.until_quiet(kept)
             if number:
                 for way, cost in costs.items():
                     taken.setdefault(way, []).append(cost)
-        message = statistics.median(asked("cancel", id=0).wall for _ in range(20))
-    if _asked(commands) != _asked(kept):
-        raise SystemExit("the engine asked other patches than the commands")
-    _print(name, first, taken, GOALS["sample" if folder.name == "sample" else "large"])
+        message = statistics.median(told("cancel", id=0).wall for _ in range(20))
+    if not _asked(commands) == _asked(hasty) == _asked(kept):
+        raise SystemExit("an engine asked other patches than the commands")
+    _print(name, first, taken, GOALS["sample" if folder.name == "sample" else "large"], pause)
     trace(kept, message)
 
 
-def _print(name: str, first: Cost, taken: Mapping[str, list[Cost]], goal: float) -> None:
+def _next(run_path: Path, batch: Path) -> dict[str, object]:
+    return {"run": str(run_path), "batches": [str(batch)], "annotator": "benchmark"}
+
+
+def _print(
+    name: str, first: Cost, taken: Mapping[str, list[Cost]], goal: float, pause: float
+) -> None:
     rows = {way: _median(costs) for way, costs in taken.items()}
     both = Cost(
         rows["ingest"].wall + rows["query"].wall,
@@ -119,17 +132,21 @@ def _print(name: str, first: Cost, taken: Mapping[str, list[Cost]], goal: float)
         ("ingest", rows["ingest"]),
         ("query", rows["query"]),
         ("both commands", both),
-        ("engine, next", rows["next"]),
+        ("engine, next at once", rows["at once"]),
+        (f"engine, next {pause:g} s later", rows["next"]),
         ("engine, while people label", rows["after"]),
     ):
         print(
             f"  {what:<28}  {cost.wall:>5.2f} s  {cost.processors:>8.2f} s  {cost.memory:>8.0f} MB"
         )
-    wall, processors, memory = (
-        getattr(rows["next"], what) / getattr(both, what)
-        for what in ("wall", "processors", "memory")
-    )
-    print(f"  {'next / both commands':<28}  {wall:>7.3f}  {processors:>10.3f}  {memory:>11.2f}")
+    for what, way in (("at once", "at once"), (f"{pause:g} s later", "next")):
+        wall, processors, memory = (
+            getattr(rows[way], kind) / getattr(both, kind) for kind in vars(both)
+        )
+        print(
+            f"  {f'next {what} / commands':<28}  {wall:>7.3f}  {processors:>10.3f}  {memory:>11.2f}"
+        )
+    wall = rows["next"].wall / both.wall
     print(f"  goal: {goal:g} of both commands on the wall: {'met' if wall <= goal else 'not met'}")
     if goal == GOALS["sample"]:
         met = "met" if rows["next"].wall <= QUIET else "not met"
@@ -148,10 +165,12 @@ def trace(run_path: Path, message: float) -> None:
     from owl_geo.run_folder.kept import KeptRun
     from owl_geo.search import Search
     from owl_geo.verbs import query
+    from owl_geo.work.progress import silent
 
     watch = _Watch()
     steps: tuple[tuple[str, Any, str], ...] = (
         ("what others changed", KeptRun, "refresh"),
+        ("answers to come", kept, "expected_history"),
         ("answers in", kept, "ingest_into"),
         ("answers so far", GeoPackageLabels, "history"),
         ("answers so far", Run, "answers"),
@@ -178,24 +197,19 @@ def trace(run_path: Path, message: float) -> None:
         try:
             batch = _answerable(asked.run)
             label(batch)
-            begun = time.perf_counter(), time.process_time()
-            asked.ingest([batch], annotator="benchmark")
-            asked.query(prepare=False)
-            wall, processors = time.perf_counter() - begun[0], time.process_time() - begun[1]
+            with watch.of("ahead"):
+                asked.foresee([batch], annotator="benchmark")
+                asked._ahead.wait(silent)  # of the thread, so that no step falls into the pause
+            with watch.of("next"):
+                asked.ingest([batch], annotator="benchmark")
+                asked.query(prepare=False)
         finally:
             watch.unwrap()
-    print(f"  {'a trace of one round':<28}  {'wall':>8}  {'processors':>10}")
-    print(f"  {'message':<28}  {1000 * message:>5.1f} ms")
-    for name, (one, other) in watch.taken.items():
-        print(f"  {name:<28}  {1000 * one:>5.1f} ms  {1000 * other:>7.1f} ms")
-    rest = [
-        whole - sum(values)
-        for whole, values in zip(
-            (wall, processors), zip(*watch.taken.values(), strict=True), strict=True
-        )
-    ]
-    print(f"  {'the rest':<28}  {1000 * rest[0]:>5.1f} ms  {1000 * rest[1]:>7.1f} ms")
-    print(f"  {'all':<28}  {1000 * wall:>5.1f} ms  {1000 * processors:>7.1f} ms")
+    print(f"  {'a trace of one round':<28}  {'done ahead':>10}  {'next':>9}")
+    print(f"  {'message':<28}  {'':>10}  {1000 * message:>6.1f} ms")
+    for name in dict.fromkeys((*(name for name, _, _ in steps), "the rest", "all")):
+        ahead, then = (watch.taken[stage].get(name, 0.0) for stage in ("ahead", "next"))
+        print(f"  {name:<28}  {1000 * ahead:>7.1f} ms  {1000 * then:>6.1f} ms")
     print(flush=True)
 
 
@@ -204,31 +218,42 @@ def _answerable(opened: Run) -> Path:
 
 
 class _Watch:
-    """Measures functions; what one takes within another counts for itself alone."""
+    """Measures functions on the wall, in stages.
+
+    What one takes within another counts for itself alone; ``all`` is the whole of a stage.
+    """
 
     def __init__(self) -> None:
-        self.taken: dict[str, list[float]] = {}  # seconds on the wall and of the processors
-        self._within: list[list[float]] = []
+        self.taken: dict[str, dict[str, float]] = {}  # seconds, by stage and name
+        self._stage = ""
+        self._within: list[float] = []  # seconds of the functions within each that is running
         self._wrapped: list[tuple[Any, str, Any]] = []
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Count what runs in the block as of a stage."""
+        self._stage, begun = stage, time.perf_counter()
+        own = self.taken.setdefault(stage, {})
+        yield
+        whole = time.perf_counter() - begun
+        own["the rest"] = whole - sum(own.values())
+        own["all"] = whole
 
     def wrap(self, name: str, owner: Any, function: str) -> None:
         """Measure a function of a module or a class, under a name."""
         plain = getattr(owner, function)
-        own = self.taken.setdefault(name, [0.0, 0.0])
 
         def measured(*arguments: Any, **options: Any) -> Any:
-            inner = [0.0, 0.0]
-            self._within.append(inner)
-            begun = time.perf_counter(), time.process_time()
+            self._within.append(0.0)
+            begun = time.perf_counter()
             try:
                 return plain(*arguments, **options)
             finally:
-                self._within.pop()
-                spent = time.perf_counter() - begun[0], time.process_time() - begun[1]
-                for number, seconds in enumerate(spent):
-                    own[number] += seconds - inner[number]
-                    if self._within:
-                        self._within[-1][number] += seconds
+                spent, inner = time.perf_counter() - begun, self._within.pop()
+                own = self.taken[self._stage]
+                own[name] = own.get(name, 0.0) + spent - inner
+                if self._within:
+                    self._within[-1] += spent
 
         self._wrapped.append((owner, function, plain))
         setattr(owner, function, measured)

@@ -81,6 +81,10 @@ class Answers:
         nothing = np.empty(0, np.int64)
         return cls(nothing, nothing, np.empty(0, bool), nothing)
 
+    def are(self, others: Answers) -> bool:
+        """Return whether the others are the same."""
+        return all(np.array_equal(mine, vars(others)[name]) for name, mine in vars(self).items())
+
 
 @dataclass(frozen=True)
 class Batch:

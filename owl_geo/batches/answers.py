@@ -84,20 +84,14 @@ def answers_of(
     to the patches ``beside``, in the batch ``noticed``; without a label they are nothing.
     A missing ``labelled_at`` becomes ``now`` (aware); a missing annotator becomes the one that the
     part of the batch is for, or else ``default_annotator``. Times are kept in UTC to the second, as
-    in ``2026-01-31T12:00:00Z``. The round is the one recorded in the run. A redrawn polygon only
-    causes a warning. Raises BatchError for a batch of another run, a patch that is neither in
+    in ``2026-01-31T12:00:00Z``. The round is the one recorded in the run. A redrawn polygon does
+    not count. Raises BatchError for a batch of another run, a patch that is neither in
     the batch nor beside it, a label that is not one of the run's, or an invalid time.
     """
     _check_batches(batch, run_batches)
     given = _given(batch, run_batches)
     _check_patches(batch.path, given, run_batches, beside)
     edited = _edited(batch, given, run_batches, beside)
-    if edited:
-        _log.warning(
-            "%s: the polygon of %s was edited; the original footprint is used",
-            batch.path,
-            some(edited),
-        )
     answered = given[given["label"].map(_text) != ""]
     answered = answered.assign(label=answered["label"].map(str))
     is_tested = answered["noticed"] & answered["patch_id"].isin(list(beside.held_out))
@@ -121,7 +115,6 @@ def answers_of(
                 stamped=stamp is not None,
             )
         )
-    _warn_of_future(batch, answers, now)
     is_new = ~answered["replaced"]
     notes = Notes(
         unanswered=int((~given["noticed"] & (given["label"].map(_text) == "")).sum()),
@@ -156,7 +149,14 @@ def _is_noticed(rows: pd.DataFrame, run_batches: Mapping[str, IssuedBatch]) -> p
     return rows["noticed"] & ~np.array(own, dtype=bool)
 
 
-def _warn_of_future(batch: BatchFile, answers: Sequence[Answer], now: datetime) -> None:
+def warn_of(batch: BatchFile, answers: Sequence[Answer], notes: Notes, now: datetime) -> None:
+    """Warn of what in a batch is odd and taken in all the same."""
+    if notes.edited:
+        _log.warning(
+            "%s: the polygon of %s was edited; the original footprint is used",
+            batch.path,
+            some(list(notes.edited)),
+        )
     latest = (now + _FUTURE).astimezone(UTC).strftime(TIME_FORMAT)
     ahead = [answer.patch_id for answer in answers if answer.labelled_at > latest]
     if ahead:

@@ -12,9 +12,10 @@ from owl_geo.engine.ahead import Ahead
 from owl_geo.errors import OwlError
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.kept import KeptRun
-from owl_geo.verbs.ingest import Ingested
+from owl_geo.verbs.ingest import Ingested, expected_history
 from owl_geo.verbs.ingest import ingest as ingest_into
 from owl_geo.verbs.measure import measure, measure_rest, unmeasured
+from owl_geo.verbs.query import Foreseen, foresee
 from owl_geo.verbs.query import query as query_run
 from owl_geo.verbs.status import Status
 from owl_geo.verbs.status import status as status_of
@@ -22,7 +23,7 @@ from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
-    from owl_geo.search import Search
+    from owl_geo.search import Answers, Search
     from owl_geo.verbs.like import Alike
     from owl_geo.verbs.predict import Summary
     from owl_geo.verbs.review import Review
@@ -33,8 +34,9 @@ class Engine:
 
     Its methods are the functions of the same names, with the same files, locks and results to the
     last bit; but patches, features and scenes are read once, and what takes long is done in a
-    thread, while people label: what the next batch needs whatever the answers are, and the
-    cross-validation of the last round, which gives way to the next. Commands, other engines and
+    thread, while people label: what the next batch needs whatever the answers are, the next round
+    itself where ``foresee`` is told which answers will be taken in, and the cross-validation of the
+    last round, which gives way to the next. Commands, other engines and
     other machines may work on the run in between: each call first takes in what they changed. Calls
     must not overlap.
 
@@ -63,6 +65,8 @@ class Engine:
         self._ahead = Ahead()
         self.run.before_search = self._ahead.wait
         self._prepared: Search | None = None  # or being prepared
+        self._expected: tuple[Answers, int] | None = None  # the next round, if it is done ahead
+        self._foreseen: Foreseen | None = None  # what came of that
         self.prepare()
 
     def __enter__(self) -> Self:
@@ -84,7 +88,7 @@ class Engine:
     def close(self) -> None:
         """Stop what is being done ahead; the engine can still be used."""
         self._ahead.stop()
-        self._prepared = None
+        self._prepared = self._expected = self._foreseen = None
 
     def prepare(self) -> None:
         """Begin, in a thread, what the next batch needs, and what the last one was not measured by.
@@ -106,6 +110,54 @@ class Engine:
             lambda: measure(self.run.journal, missing, search),
         )
         self._prepared = search
+
+    def foresee(self, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> None:
+        """Begin, in a thread, the round that follows if the answers in these batches are taken in.
+
+        Nothing is stored. If ``ingest`` and ``query`` follow, and the answers are then the same,
+        the batch is there in the time that it takes to write it; else they do all that they do.
+        Does nothing where the engine was made with ``ahead=False``. Raises BatchError where
+        ``ingest`` does.
+        """
+        if not self._does_ahead:
+            return
+        self._take_in()
+        history = expected_history(self.run, paths, annotator=annotator)
+        rounds = self.run.rounds()
+        number = len(rounds)
+        answers = self.run.answers(history, rounds[-1].answers_seen if rounds else 0)
+        if self._expects(answers, number):
+            return
+        self._change_plans()
+        search = self.run.search(self._device, report=self._ahead.report)
+        missing = unmeasured(self.run)
+
+        def work() -> None:
+            self._foreseen = foresee(self.run, search, answers, number)
+
+        self._expected, self._prepared = (answers, number), search
+        self._ahead.start(work, lambda: measure(self.run.journal, missing, search))
+
+    def _expects(self, answers: Answers, number: int) -> bool:
+        return (
+            self._expected is not None
+            and self._expected[1] == number
+            and self._expected[0].are(answers)
+        )
+
+    def _change_plans(self) -> None:
+        """Forget the round that is done ahead, and stop it if it is in hand."""
+        if self._expected is not None and self._foreseen is None:
+            self._ahead.stop()
+        self._expected = self._foreseen = None
+
+    def _look_ahead(self, answers: Answers, number: int, report: Reporter) -> Foreseen | None:
+        """Return the round that was done ahead, once it is done, if it is this one."""
+        if self._expects(answers, number):
+            self._ahead.wait(report)
+            return self._foreseen
+        self._change_plans()
+        return None
 
     def measure(self, *, report: Reporter = silent) -> None:
         """Measure completely every round that is not, and wait for it."""
@@ -146,7 +198,9 @@ class Engine:
             overlap=overlap,
             go_on=go_on,
             measure=not self._does_ahead,
+            foreseen=self._look_ahead,
         )
+        self._change_plans()
         if prepare:
             self.prepare()
         return entry

@@ -154,6 +154,7 @@ class _Server:
             "ingest": (_Ingest, self._ingest),
             "query": (_Query, self._query),
             "next": (_Ingest, self._next),
+            "foresee": (_Ingest, self._foresee),
             "status": (_OfRun, self._status),
             "review": (_Review, self._review),
             "predict": (_Predict, self._predict),
@@ -354,6 +355,9 @@ class _Server:
         taken_in = self._ingest(params)
         self._check()
         return {**taken_in, **self._query(_Query(run=params.run))}
+
+    def _foresee(self, params: _Ingest) -> None:
+        self._of(params).foresee(params.batches, annotator=params.annotator or self._annotator)
 
     def _review(self, params: _Review) -> dict[str, Any]:
         engine = self._of(params)

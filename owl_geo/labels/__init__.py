@@ -9,6 +9,7 @@ from owl_geo.labels.base import (
     disputed,
     newest_answers,
     settled,
+    with_answers,
 )
 from owl_geo.labels.geopackage import GeoPackageLabels
 from owl_geo.labels.opening import open_store, store_class
@@ -28,4 +29,5 @@ __all__ = [
     "open_store",
     "settled",
     "store_class",
+    "with_answers",
 ]

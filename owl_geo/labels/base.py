@@ -246,6 +246,16 @@ def _asked_since_tie(answers: pd.DataFrame) -> bool:
     return False
 
 
+def with_answers(history: pd.DataFrame, answers: Sequence[Answer]) -> pd.DataFrame:
+    """Return the history that a store has after ``append``, with the ``seq`` that follow."""
+    new = not_stored(answers, history)
+    first = int(history["seq"].max()) + 1 if len(history) else 1
+    rows = [[getattr(answer, name) for name in LABELS_COLUMNS] for answer in new]
+    table = pd.DataFrame(rows, columns=list(LABELS_COLUMNS), dtype=object)
+    table.insert(0, "seq", np.arange(first, first + len(new)))
+    return pd.concat([history, table.astype({"round": np.int64})], ignore_index=True)
+
+
 def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]:
     """Return the answers that are neither in the history nor earlier in ``answers``.
 

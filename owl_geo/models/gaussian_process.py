@@ -51,7 +51,7 @@ def fit_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int
     # On matrices this small, threads cost more time than they save, and their number would affect
     # the last bits of a fit, and so perhaps a batch.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # a kernel at one of its bounds is as good as the answers allow
+        # where the search for the best kernel stopped is as good as the answers allow
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[tuned].astype(np.float64), labels[tuned])
         if len(tuned) < len(taken):

@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import shapely
 
-from owl_geo.batches import BatchFile, Beside, IssuedBatch, answers_of, noticed_in, read_batch
+from owl_geo.batches import (
+    BatchFile,
+    Beside,
+    IssuedBatch,
+    Notes,
+    answers_of,
+    noticed_in,
+    read_batch,
+    warn_of,
+)
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, ConfigError, suggestion
 from owl_geo.ground.same_ground import are_shown, matching
 from owl_geo.ground.windows import Points
-from owl_geo.labels import newest_answers
+from owl_geo.labels import newest_answers, with_answers
 from owl_geo.labels.exchange import read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
@@ -59,6 +69,61 @@ def ingest(
     BatchError, with nothing stored, if any of the files cannot be taken in completely.
     """
     run = Run.of(run)
+    checked = _check(run, paths, annotator)
+    done = []
+    for batch in checked:
+        batch.warn()
+        last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
+        appended = run.labels.append(batch.answers, batch.places)
+        if appended.new:
+            history = run.labels.history()
+            _warn_of_old(batch.file.path, history, history[~(history["seq"] <= last_seq)])
+        notes = batch.notes
+        labels = [answer.label for answer in batch.answers[notes.replaced :]]
+        counts = pd.Series(labels, dtype=object).value_counts()
+        done.append(
+            Ingested(
+                path=batch.file.path,
+                counts={str(label): int(n) for label, n in counts.items()},
+                unanswered=notes.unanswered,
+                new=appended.new,
+                unchanged=appended.unchanged,
+                noticed=notes.noticed,
+                held_out=notes.held_out,
+                replaced=notes.replaced,
+            )
+        )
+    return done
+
+
+def expected_history(
+    run: Run, paths: Sequence[str | os.PathLike[str]], *, annotator: str
+) -> pd.DataFrame:
+    """Return the history of answers as it will be after ``ingest``, which stores nothing here.
+
+    Raises BatchError where ``ingest`` does.
+    """
+    history = run.labels.history()
+    for batch in _check(run, paths, annotator):
+        history = with_answers(history, batch.answers)
+    return history
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A batch file that can be taken in completely."""
+
+    file: BatchFile
+    answers: Sequence[Answer]
+    notes: Notes
+    places: Mapping[str, shapely.Polygon]  # the footprints of patches, of the answered at least
+    now: datetime
+
+    def warn(self) -> None:
+        warn_of(self.file, self.answers, self.notes, self.now)
+
+
+def _check(run: Run, paths: Sequence[str | os.PathLike[str]], annotator: str) -> list[_Checked]:
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
     now = datetime.now(UTC)
     batches = [read_batch(Path(path)) for path in paths]
@@ -72,42 +137,18 @@ def ingest(
     }
     beside = _beside(run, batches, issued)
     places = {**footprints, **beside.footprints}
-    checked = [
-        (
-            batch.path,
-            *answers_of(
-                batch,
-                run_batches=issued,
-                classes=run.settings.classes,
-                default_annotator=annotator,
-                now=now,
-                beside=beside,
-            ),
+    checked = []
+    for batch in batches:
+        answers, notes = answers_of(
+            batch,
+            run_batches=issued,
+            classes=run.settings.classes,
+            default_annotator=annotator,
+            now=now,
+            beside=beside,
         )
-        for batch in batches
-    ]
-    done = []
-    for path, answers, notes in checked:
-        last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
-        appended = run.labels.append(answers, places)
-        if appended.new:
-            history = run.labels.history()
-            _warn_of_old(path, history, history[~(history["seq"] <= last_seq)])
-        labels = [answer.label for answer in answers[notes.replaced :]]
-        counts = pd.Series(labels, dtype=object).value_counts()
-        done.append(
-            Ingested(
-                path=path,
-                counts={str(label): int(n) for label, n in counts.items()},
-                unanswered=notes.unanswered,
-                new=appended.new,
-                unchanged=appended.unchanged,
-                noticed=notes.noticed,
-                held_out=notes.held_out,
-                replaced=notes.replaced,
-            )
-        )
-    return done
+        checked.append(_Checked(batch, answers, notes, places, now))
+    return checked
 
 
 def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedBatch]) -> Beside:

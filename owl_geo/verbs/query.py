@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,10 @@ from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import BatchKind, Round, batch_name
 from owl_geo.schema import WHY_COLUMNS
-from owl_geo.search import Answers, Batch, Search
+from owl_geo.search import Answers, Batch, Outcome, Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
-from owl_geo.types import ShownRaster, ShownScene
+from owl_geo.types import IntArray, ShownRaster, ShownScene
 from owl_geo.verbs.measure import depends_on, measure_rest
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -52,6 +53,7 @@ def query(
     go_on: bool = False,
     published: Callable[[Round], None] | None = None,
     measure: bool = True,
+    foreseen: Foresight | None = None,
 ) -> Round:
     """Choose and write the next batch; return its round.
 
@@ -70,6 +72,7 @@ def query(
         published: called with the round as soon as its batch is there; what takes longer to measure
             follows.
         measure: whether to wait for that, which is the cross-validation; else a later call does it.
+        foreseen: asked for the round in case that it was done ahead.
 
     Raises RunError if every patch is answered, or the batch that is waiting is for people other
     than ``annotators``; ConfigError if the names or the overlap do not make a valid team.
@@ -81,7 +84,7 @@ def query(
         run.journal.sync_metrics()  # a process that was killed may not have got that far
         entry = None if go_on else run.waiting()
         if entry is None:
-            entry, search = advance(run, device, workers, report, team)
+            entry, search = advance(run, device, workers, report, team, foreseen=foreseen)
     if search is None:
         _check_fits(entry, annotators, overlap)
     if published is not None:
@@ -135,6 +138,41 @@ def conclude(
     return run.rounds()[entry.number]
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What a round learns and chooses, as far as nothing of it is written."""
+
+    search: Search
+    learner: Learner
+    outcome: Outcome
+    watched: IntArray  # see ``Search.watched``
+    scenes: Sequence[ShownScene]  # of the batch, if there is one
+
+
+# Asked for the round of some answers and a number: returns it if it was done ahead.
+Foresight = Callable[[Answers, int, Reporter], Foreseen | None]
+
+
+def foresee(
+    run: Run,
+    search: Search,
+    answers: Answers,
+    number: int,
+    *,
+    asks: bool = True,
+    choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+) -> Foreseen:
+    """Do what a round does before it is written; see ``advance``. The folder stays as it is."""
+    learner = search.resumed(run.files.model(number - 1) if number else None)
+    outcome = search.round(learner, answers, number, ask=asks, choose=choose)
+    has_learnt = len(answers.labels) > 0
+    return Foreseen(
+        *(search, learner, outcome),
+        watched=search.watched(learner, number) if has_learnt else np.empty(0, np.int64),
+        scenes=() if outcome.batch is None else _scenes(run, outcome.batch),
+    )
+
+
 def advance(
     run: Run,
     device: str,
@@ -143,10 +181,12 @@ def advance(
     team: TeamSettings | None,
     choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
     kind: BatchKind = "chosen",
+    foreseen: Foresight | None = None,
 ) -> tuple[Round, Search]:
     """Do a round; it makes no batch if ``team`` is None (an empty team still gets one).
 
-    ``choose`` chooses the batch of another ``kind``, in the strategy's place. The caller must hold
+    ``choose`` chooses the batch of another ``kind``, in the strategy's place; ``foreseen`` is
+    asked first otherwise. The caller must hold
     the run's lock, and may let it go before ``measure_rest`` does what the round lacks, with the
     search that is returned too.
     """
@@ -154,8 +194,9 @@ def advance(
     rounds = run.rounds()
     number = len(rounds)
     history = run.labels.history()
-    search = run.search(device, workers, report)
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
+    done = None if foreseen is None else foreseen(answers, number, report)
+    search = run.search(device, workers, report)
     askable = search.askable(answers)
     n_pool = int(askable.sum())
     if team is not None and choose is None and not n_pool:
@@ -164,13 +205,13 @@ def advance(
             remedy="map the result with `owl-geo predict`",
         )
     log.info("round %d: learning from %d labels", number, len(answers.labels))
-    learner = search.resumed(run.files.model(number - 1) if rounds else None)
-    outcome = search.round(learner, answers, number, ask=team is not None, choose=choose)
+    if done is None or done.search is not search:  # which may have been opened anew meanwhile
+        done = foresee(run, search, answers, number, asks=team is not None, choose=choose)
+    learner, outcome, watched = done.learner, done.outcome, done.watched
     batch, test = outcome.batch, outcome.test
     name = batch_name(run.settings.run_id, number, kind)
     batch_id = name if batch is not None else None
     has_learnt = len(answers.labels) > 0
-    watched = search.watched(learner, number) if has_learnt else np.empty(0, np.int64)
     # a pool that has changed since has other patches to watch
     same_pool = bool(rounds) and rounds[-1].number >= run.index.since
     last_watched = rounds[-1].watched if same_pool else ()
@@ -209,7 +250,7 @@ def advance(
         if batch is None or batch_id is None:
             return
         table = _table(run, search, batch)
-        scenes, views = _scenes(run, batch), _views(run)
+        views = _views(run)
         may_answer = askable.copy()
         may_answer[answers.closed] = True  # people may answer again
         grid = run.index.pool_grids.info(may_answer)
@@ -226,7 +267,7 @@ def advance(
                 annotator=annotator,
                 units=run.settings.units,
                 patch_size=run.settings.patch_size,
-                scenes=scenes,
+                scenes=done.scenes,
                 views=views,
                 grid=grid,
             )

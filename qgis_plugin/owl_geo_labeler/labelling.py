@@ -40,6 +40,7 @@ class Labelling(QObject):
     """One sitting with one batch, from opening to closing it."""
 
     ended = pyqtSignal()  # the batch's layer left the project
+    completed = pyqtSignal()  # every patch has an answer, and all are saved
     reopened = pyqtSignal(object)  # Path: the file was replaced, and the new one is wanted
     updated = pyqtSignal()  # another patch is shown, or an answer has changed
     looks_changed = pyqtSignal()  # colours, brightness or surroundings, of every patch
@@ -583,6 +584,8 @@ class Labelling(QObject):
                 layer.triggerRepaint()
         if self.session.is_done and self.store.n_waiting == 0:
             self._show(move=False)
+            if all(store.n_waiting == 0 for store in self._stores()):
+                self.completed.emit()
 
     def _on_layers_removed(self, ids: list[str]) -> None:
         if self.batch.layer.id() in ids:

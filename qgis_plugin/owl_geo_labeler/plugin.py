@@ -251,6 +251,7 @@ class OwlGeoPlugin(QObject):
         )
         self.labelling.ended.connect(self._forget_labelling)
         self.labelling.reopened.connect(self._open_later)
+        self.labelling.completed.connect(self._foresee_next)
         self.linked.begin(batch, run, self.labelling.map, self.labelling.views)
         if batch.is_review:
             canvas = self._iface.mapCanvas()
@@ -497,6 +498,13 @@ class OwlGeoPlugin(QObject):
         with suppress(Problem):  # whoever asks for the next batch is told
             if run is not None and program is not None and run.store() is None:
                 self._engine.follow(program, run.path)
+
+    def _foresee_next(self) -> None:
+        """Begin the next batch, now that every patch has an answer; nothing is stored yet."""
+        run = self.labelling.run
+        if run is not None and self._work is None and self._engine.is_running:
+            batches = [str(path) for path in self._answered_in(run)]
+            self._engine.ask("foresee", run=str(run.path), batches=batches)
 
     def _on_next(self, place: Path | SharedPlace) -> None:
         self._end_work()

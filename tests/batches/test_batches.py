@@ -26,7 +26,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from owl_geo import schema
-from owl_geo.batches import BatchFile, IssuedBatch, Notes, answers_of, read_batch, write_batch
+from owl_geo.batches import (
+    BatchFile,
+    IssuedBatch,
+    Notes,
+    answers_of,
+    read_batch,
+    warn_of,
+    write_batch,
+)
 from owl_geo.batches.style import batch_style, decimals_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError
@@ -538,7 +546,11 @@ def take_in(path: Path | BatchFile, **changes: object) -> tuple[list[Answer], No
         "default_annotator": "ann",
         "now": NOW,
     }
-    return answers_of(read_batch(path), **{**options, **changes})
+    options |= changes
+    batch = read_batch(path)
+    answers, notes = answers_of(batch, **options)
+    warn_of(batch, answers, notes, options["now"])
+    return answers, notes
 
 
 def test_rows_with_a_label_become_answers(batch: Path) -> None:

@@ -18,13 +18,14 @@ from searches import MODELS, label, make, over
 
 from owl_geo import Engine, Run, add, ingest, init, query
 from owl_geo.engine.ahead import Ahead
-from owl_geo.errors import ConfigError, OwlError, RunError, SourceError
+from owl_geo.errors import BatchError, ConfigError, OwlError, RunError, SourceError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.features import table
 from owl_geo.run_folder.kept import KeptRun
 from owl_geo.run_folder.records import Round
+from owl_geo.search import Search
 from owl_geo.settings import owl_toml
-from owl_geo.work.progress import Progress
+from owl_geo.work.progress import Progress, silent
 
 
 def labelled(run: Path, entry: Round) -> Path:
@@ -67,6 +68,91 @@ def test_a_search_by_engine_is_that_by_commands(model: str, tmp_path: Path) -> N
         "turns": lambda number: number % 2 == 1,
     }.items():
         assert differences(contents(searched(copied(begun, name), by_engine)), commands) == []
+
+
+@pytest.mark.parametrize("model", QUICK)
+def test_a_search_that_is_foreseen_is_the_same(model: str, tmp_path: Path) -> None:
+    begun = make(tmp_path / "begun", **QUICK[model]).path
+    commands = contents(searched(copied(begun, "commands"), lambda _number: False))
+    run = copied(begun, "engine")
+    with Engine(run) as engine:
+        for _ in range(3):
+            batch = labelled(run, engine.query())
+            before = contents(run)
+            engine.foresee([batch], annotator="ana")
+            engine._ahead.wait(silent)
+            # cross-validation of the round before may have ended meanwhile
+            told = [line for line in differences(contents(run), before) if "later" not in line]
+            assert told == []
+            engine.ingest([batch], annotator="ana")
+    assert differences(contents(run), commands) == []
+
+
+def test_a_foreseen_round_is_used_only_for_the_answers_that_it_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each round is learnt once where it was foreseen, and once more where an answer changed."""
+    learnt: list[tuple[str, int]] = []
+    plain = Search.round
+
+    def counted(self: Search, learner: Any, answers: Any, number: int, **rest: Any) -> Any:
+        learnt.append((threading.current_thread().name, number))
+        return plain(self, learner, answers, number, **rest)
+
+    begun = make(tmp_path / "begun", model={"head": "logistic"}).path
+    changed, commands = copied(begun, "changed"), copied(begun, "commands")
+    monkeypatch.setattr(Search, "round", counted)
+    with Engine(changed) as engine:
+        first = engine.query()
+        learnt.clear()
+        batch = labelled(changed, first)
+        engine.foresee([batch], annotator="ana")
+        engine.foresee([batch], annotator="ana")  # nothing new
+        engine.ingest([batch], annotator="ana")
+        second = engine.query()
+        assert learnt == [("owl-geo-ahead", 1)]
+        batch = labelled(changed, second)
+        engine.foresee([batch], annotator="ana")
+        label(batch, {second.patch_ids[0]: "unsure"})
+        engine.ingest([batch], annotator="ana")
+        third = engine.query()
+        assert learnt[-1] == ("MainThread", 2)
+        assert engine._foreseen is None and engine._expected is None
+        engine.ingest([labelled(changed, third)], annotator="ana")
+    for number in range(3):
+        entry = query(commands)
+        batch = labelled(commands, entry)
+        if number == 1:
+            label(batch, {entry.patch_ids[0]: "unsure"})
+        ingest(commands, [batch], annotator="ana")
+    assert differences(contents(changed), contents(commands)) == []
+
+
+def test_two_engines_and_commands_work_on_one_run(tmp_path: Path) -> None:
+    """Both engines do a round ahead, and one of them or a command does it; then it is over."""
+    begun = make(tmp_path / "begun", model={"head": "logistic"}).path
+    commands = contents(searched(copied(begun, "commands"), lambda _number: False, rounds=6))
+    run = copied(begun, "shared")
+    with Engine(run) as one, Engine(run) as other:
+        for number in range(6):
+            asks = (lambda: query(run), one.query, other.query)[number % 3]
+            entry = asks()
+            assert entry.number == number
+            batch = labelled(run, entry)
+            for engine in (one, other):
+                engine.foresee([batch], annotator="ana")
+            (one, other)[number % 2].ingest([batch], annotator="ana")
+    assert differences(contents(run), commands) == []
+
+
+def test_what_cannot_be_taken_in_cannot_be_foreseen(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", model={"head": "logistic"}).path
+    with Engine(run) as engine, Engine(run, ahead=False) as patient:
+        entry = engine.query()
+        label(Run(run).batch_path(0), {entry.patch_ids[0]: "absnt"})
+        with pytest.raises(BatchError, match="absnt"):
+            engine.foresee([Run(run).batch_path(0)], annotator="ana")
+        patient.foresee([Run(run).batch_path(0)], annotator="ana")  # it does nothing ahead
 
 
 def test_a_simulation_is_that_of_runs_that_are_opened_for_each_round(tmp_path: Path) -> None:

@@ -133,6 +133,17 @@ def test_a_search_by_requests(tmp_path: Path, client: Client, owl: Owl) -> None:
     assert all(Path(path).is_file() for path in parts["paths"])
 
 
+def test_the_next_batch_is_begun_when_all_is_answered(tmp_path: Path, client: Client) -> None:
+    begun = make(tmp_path / "run", model={"head": "logistic"})
+    client.result("query", run=begun.path)
+    batch = labelled(begun)
+    assert client.result("foresee", run=begun.path, batches=[batch]) is None
+    assert len(begun.rounds()) == 1 and begun.labels.count() == 0
+    assert client.result("next", run=begun.path, batches=[batch])["number"] == 1
+    client.ask("foresee", run=begun.path, batches=[begun.path / "nothing.gpkg"])
+    assert "nothing.gpkg" in client.answer()["error"]["message"]
+
+
 def test_a_review_is_that_of_the_command(begun: Run, tmp_path: Path, client: Client) -> None:
     run, twin = (Path(shutil.copytree(begun.path, tmp_path / name)) for name in ("run", "twin"))
     for one in (run, twin):

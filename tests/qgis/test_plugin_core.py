@@ -159,6 +159,26 @@ def test_the_process_that_stays_makes_the_next_batch(with_program, run, press, w
     wait_until(lambda: plugin.labelling.batch.round == 2, seconds=120)
 
 
+def test_the_next_batch_is_begun_when_all_is_answered(
+    with_program, run, press, wait_until, monkeypatch
+):
+    plugin = with_program
+    plugin.open_run(run)
+    asked, plain = [], plugin._engine.ask
+    monkeypatch.setattr(
+        plugin._engine, "ask", lambda *said, **params: asked.append(said[0]) or plain(*said, **params)
+    )
+    press(*"12121")
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
+    assert asked == []
+    press("2")
+    wait_until(lambda: asked == ["foresee"])
+    assert not (run / "labels.gpkg").exists()
+    click_next(plugin)
+    wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
+    assert asked == ["foresee", "next"]
+
+
 def test_a_process_that_ends_while_it_is_asked_leaves_the_work_to_commands(
     plugin, run, press, wait_until, messages, tmp_path
 ):
