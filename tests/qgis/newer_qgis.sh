@@ -23,6 +23,7 @@ shift
 here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${OWL_PYTHON:-$here/.venv/bin/python}
 cd "$here"
+"$python" -c "import owl_geo, pytest" || { echo "OWL_PYTHON names one that has them" >&2; exit 2; }
 [ $# -ge 1 ] || set -- tests/plugin
 
 if [ ! -e "$root/.made" ]; then
