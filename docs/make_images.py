@@ -1,4 +1,4 @@
-"""Makes the pictures of QGIS in docs/images, of the sample: a half-labelled batch, linked maps.
+"""Makes the pictures of QGIS in docs/images, of the sample: a batch, linked maps, a review.
 
 Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, ImageMagick). Usage:
 ``python docs/make_images.py [SAMPLE_FOLDER]``.
@@ -23,6 +23,8 @@ IMAGES = ROOT / "docs" / "images"
 SCREEN = "1360x800"
 ROUNDS = 3  # answered by the truth, so that the batch in the picture is a targeted one
 LABELLED = 6
+REVIEW_ROUNDS = 7  # until the model finds enough to review
+REVIEWED = 4
 PAUSE = 4  # seconds, as long as a person looks; the panel shows the pace
 
 os.environ["OWL_QGIS_SCREEN"] = SCREEN
@@ -57,12 +59,12 @@ def answers(batch: Path, truth: gpd.GeoDataFrame) -> dict[str, str]:
     return dict(zip(patches["patch_id"], labels, strict=True))
 
 
-def make_run(folder: Path, sample: Path, truth: gpd.GeoDataFrame) -> Path:
+def make_run(folder: Path, sample: Path, truth: gpd.GeoDataFrame, rounds: int = ROUNDS) -> Path:
     """Make a run with some answered batches; return the path of the batch that is still open."""
     run = folder / "run"
     scene = ("--scene", sample / "scene.tif", "--patch-size", 16, "--osm", sample / "area.osm")
     owl_geo("init", run, *scene, "--batch-size", 12)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         batch = Path(owl_geo("query", run).splitlines()[-1])
         label(batch, answers(batch, truth))
         owl_geo("ingest", run, batch, "--annotator", "Ada")
@@ -110,10 +112,14 @@ def keep(picture: Path, name: str) -> None:
     Image.open(picture).convert("RGB").save(IMAGES / name, optimize=True)
 
 
+def truth_of(sample: Path) -> gpd.GeoDataFrame:
+    truth = gpd.read_file(sample / "truth.gpkg")
+    return truth[truth["class"] == "contaminated"]
+
+
 def picture_labelling(sample: Path) -> None:
     """Make the picture of a batch that is half labelled."""
-    truth = gpd.read_file(sample / "truth.gpkg")
-    truth = truth[truth["class"] == "contaminated"]
+    truth = truth_of(sample)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         labels = list(answers(make_run(folder, sample, truth), truth).values())
@@ -140,8 +146,28 @@ def picture_linked(sample: Path) -> None:
         keep(folder / "linked.png", "qgis-linked.png")
 
 
+def picture_review(sample: Path) -> None:
+    """Make the picture of a review that has begun."""
+    truth = truth_of(sample)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make_run(folder, sample, truth, REVIEW_ROUNDS)
+        review = owl_geo("review", folder / "run", "--go-on", "--threshold", 0.3, "--size", 1000)
+        labels = list(answers(Path(review.splitlines()[-1]), truth).values())
+        with desktop(folder) as shown:
+            shown.press("plus", "plus", "plus")  # closer: patches are small in small pictures
+            for done, answer in enumerate(labels[:REVIEWED], 1):
+                shown.press("a" if answer == "present" else "x")
+                shown.wait(lambda state, done=done: state["answered"] == done)
+                time.sleep(PAUSE)
+            shown.wait(lambda state: not state["drawing"])
+            shown.picture("review")
+        keep(folder / "review.png", "qgis-review.png")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "sample_data"
     picture_labelling(place)
     picture_linked(place)
+    picture_review(place)

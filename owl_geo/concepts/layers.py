@@ -119,6 +119,8 @@ def _load_table(
     read = set(field_of.values()) | ({_OTHER_TAGS} & set(fields) if without_field else set())
     crs = None if option is None else option.crs
     raw = _read(settings, layer, sorted(read), crs)
+    if raw.empty:  # a table without rows does not show that its numbers are degrees
+        raise LayerError(f"{_described(settings)} has no features")
     if raw.crs is None and option is not None:
         raise LayerError(
             f"{_described(settings)} has no CRS",

@@ -889,7 +889,7 @@ def _check_classes(classes: tuple[str, ...], positive: str) -> None:
             "classes",
         )
     for name in classes:
-        if name in RESERVED_LABELS or not name.strip():
+        if name in RESERVED_LABELS:
             text = f"{name!r} cannot be a class: the word is reserved"
             raise Wrong(text, "classes")
         _check_name("class", name, "classes")

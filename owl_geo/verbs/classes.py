@@ -37,6 +37,10 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
     been edited since the run was made, or the database does not allow it. The run is then as it
     was.
     """
+    if "," in name:
+        raise ConfigError(
+            f"{name!r} has a comma, which separates classes elsewhere", remedy="add one at a time"
+        )
     run = Run(path)
     with run.locked():
         run = Run(path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import ConfigError, LayerError, where_instead
+from owl_geo.ground import vector_files
+from owl_geo.ground.vector import UNREADABLE
 from owl_geo.labels import store_class
 from owl_geo.run_folder.folder import EXAMPLES, Run
 from owl_geo.settings import owl_toml
@@ -30,6 +32,8 @@ def check_examples(path: str, settings: Settings) -> None:
         fault = "is an OSM file, and a tag has to tell which of its objects are targets"
     elif holds_a_raster(file):
         fault = "is a raster, not points, lines or polygons"
+    elif not is_sites(path) and _is_table_without_places(file):
+        fault = "has no coordinates, such as lon and lat"
     elif not is_sites(path):
         fault = "holds answers to patches, not points, lines or polygons"
     if fault:
@@ -44,12 +48,24 @@ def check_examples(path: str, settings: Settings) -> None:
         )
 
 
+def _is_table_without_places(file: str) -> bool:
+    """Return whether a CSV has neither coordinates nor the patches of answers."""
+    if Path(file).suffix.lower() != ".csv":
+        return False
+    try:
+        ((layer, _),) = vector_files.list_layers(file)
+        return "patch_id" not in vector_files.attributes(file, layer).names
+    except (*UNREADABLE, ValueError):  # an empty file has no layer
+        return True
+
+
 def answer_examples(run: Run, path: str, annotator: str) -> list[str]:
     """Answer the patches that the places of a file lie in, as targets; return what to say of it.
 
     Raises LayerError where the file cannot be read, or has no place in a patch that may be asked.
     """
-    found = answers_at(run, path, run.labels, AsSites(), annotator=annotator)
+    options = AsSites(crs_option="owl-geo labels import --crs")
+    found = answers_at(run, path, run.labels, options, annotator=annotator)
     if not found.new:
         raise LayerError(
             f"examples: no place of {path} lies in a patch that may be answered: "

@@ -50,6 +50,7 @@ class AsSites:
         values: the label that each value means, of the column or of a raster.
         share: of a patch, which a polygon or a class of a raster must cover to answer it.
         crs: the CRS of a file that has none.
+        crs_option: how a person would say that, in what an error advises.
     """
 
     label: str | None = None
@@ -57,11 +58,13 @@ class AsSites:
     values: Mapping[str, str] | None = None
     share: float | None = None
     crs: str | None = None
+    crs_option: str = "--crs"
 
     @property
     def given(self) -> list[str]:
         """The names of what was said."""
-        return [name for name, value in vars(self).items() if value is not None]
+        said = {name: value for name, value in vars(self).items() if name != "crs_option"}
+        return [name for name, value in said.items() if value is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +355,7 @@ def _layer(run: Run, path: str, options: AsSites) -> Layer:
     example = ":".join(own) if own else "EPSG:32617"
     keys = [] if options.column is None else [options.column]
     settings = LayerSettings(path=file, layer=layer or None)
-    return load(settings, keys, CrsOption("--crs", example, crs))
+    return load(settings, keys, CrsOption(options.crs_option, example, crs))
 
 
 def _crs(text: str) -> CRS:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import (
     NULL,
     QgsFeature,
@@ -68,7 +69,12 @@ def open_batch(path: Path) -> Batch:
     path = path.absolute()
     _check_file(path)
     lacks_wal = _lacks_wal(path)
-    layer = in_project(source_of(path)) or QgsVectorLayer(source_of(path), path.stem, "ogr")
+    layer = in_project(source_of(path))
+    if layer is None:
+        layer = QgsVectorLayer(source_of(path), path.stem, "ogr")
+    else:
+        # the layer may still read a file that another one has replaced since
+        layer.dataProvider().reloadData()
     if not layer.isValid():
         raise Problem(
             translate("OwlGeo", "{path} has no layer named batch that QGIS can read").format(
@@ -243,9 +249,14 @@ def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
 def metadata_in(path: Path, uri: str) -> list[str]:
     """Return the metadata of this kind in a batch file; none if it cannot be read."""
     query = schema.BATCH_INFO_QUERY.replace("?", f"'{uri}'")
-    with quiet():  # QGIS 3.44 first takes the query for an expression
-        rows = QgsVectorLayer(f"{path}|subset={query}", "info", "ogr")
-        return [str(row["metadata"]) for row in rows.getFeatures()] if rows.isValid() else []
+    with quiet():
+        file = gdal.OpenEx(str(path), gdal.OF_VECTOR, allowed_drivers=["GPKG"])
+        found = file.ExecuteSQL(query) if file is not None else None
+        if found is None:
+            return []
+        texts = [str(row.GetField("metadata")) for row in found]
+        file.ReleaseResultSet(found)
+        return texts
 
 
 def _info(path: Path) -> dict[str, Any]:

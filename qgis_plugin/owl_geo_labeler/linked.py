@@ -20,6 +20,7 @@ from .views import Views
 _SCENE, _VIEW, _LAYER = "scene", "view:", "layer:"  # what a map shows; a name follows the last two
 _KEY_EVENTS = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress, QEvent.Type.KeyRelease)
 _SHARE = 2  # the dock takes one part in so many of the main map
+_LEAST_WIDTH = 200  # pixels that it can have beside the map, or it goes below
 _SETTLED_MS = 50  # until a window has laid out a dock that came or went
 
 
@@ -137,15 +138,21 @@ class LinkedMaps(QObject):
         return one
 
     def _widen(self) -> None:
-        """Give the dock its last width or, when it opens for the first time, half of the map's."""
+        """Give the dock its last width or, when it opens for the first time, half of the map's.
+
+        Where the window is so narrow that little of that could be had, the dock goes below the map.
+        """
         if not self._is_beside_panel():
             return
         if not self._widths:
             window, across = self._dock.parentWidget(), Qt.Orientation.Horizontal
-            window.splitDockWidget(self._dock, self._panel, across)
             # the panel may have the room that the dock left when it was hidden
             width = min(self._panel.width(), self._panel.sizeHint().width())
             room = self._canvas.width() + self._panel.width() - width
+            if room - window.centralWidget().minimumSizeHint().width() < _LEAST_WIDTH:
+                window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self._dock)
+                return
+            window.splitDockWidget(self._dock, self._panel, across)
             self._widths = [room // _SHARE, width]
         self._widen_later.start(_SETTLED_MS)
 

@@ -22,7 +22,7 @@ from . import schema
 from .session import Session
 
 N_KEYS = 9  # digits that answer
-_PADDING = 18  # pixels on a button between its edges, icon, text and count
+_PADDING = 30  # pixels on a button between its edges, icon, text and count, in dark themes too
 
 
 def key_of(label: str, classes: Sequence[str]) -> str:

@@ -129,6 +129,7 @@ class ReviewDock(QDockWidget):
         label = QLabel(page)
         label.setObjectName(name)
         label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         return label
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import searches
 from postgis_server import Server, database_name, new_run, publish_patches
-from qgis_tests import QGIS_TESTS
+from qgis_tests import CORE_PYTHON, QGIS_TESTS
 
 from owl_geo import query
 from owl_geo.labels.administration import register
@@ -19,6 +18,8 @@ from owl_geo.labels.database import Database
 from owl_geo.verbs.publish import publish
 
 _RUNS = 14  # one for each test of the plugin
+# QGIS may be in another root file system than the server; the core's interpreter is in the server's
+_EXECUTE = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 ROOT = Path(__file__).parents[2]
 
 
@@ -80,21 +81,21 @@ def test_the_plugin_labels_in_a_store(
     program = tmp_path / "owl-geo"
     own = " ".join(f'{name}="{value}"' for name, value in server.environment().items())
     program.write_text(
-        f'#!/bin/sh\n{own} PYTHONPATH="{ROOT}" exec "{sys.executable}" -m owl_geo "$@"\n'
+        f'#!/bin/sh\n{own} PYTHONPATH="{ROOT}" exec "{CORE_PYTHON}" -m owl_geo "$@"\n'
     )
     program.chmod(0o700)
     known = {
         "port": server.port,
         "database": database_name(team),
         "password": server.password,
-        "control": server.command(),
+        "control": [CORE_PYTHON, "-c", _EXECUTE, *server.command()],
     }
     in_qgis(
         qgis_python,
         "test_postgis_plugin.py",
         tmp_path,
         known,
-        OWL_CORE_PYTHON=sys.executable,
+        OWL_CORE_PYTHON=CORE_PYTHON,
         OWL_CORE_PROGRAM=str(program),
         **server.environment("ana"),
     )

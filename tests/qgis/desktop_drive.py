@@ -32,7 +32,7 @@ def state():
         "waiting": plugin.labelling.store.n_waiting,
         "noticed": plugin.labelling.session.n_noticed,
         "beside": plugin.labelling.session.patch.beside,
-        "focus": iface.mainWindow().focusWidget() is iface.mapCanvas(),
+        "focus": iface.mainWindow().focusWidget() in (iface.mapCanvas(), plugin.review_dock.gallery),
         "next": [centre.x(), centre.y()] if button.isVisible() else None,
         # others are QGIS's own, such as a font that it misses
         "messages": [i.text() for i in iface.messageBar().items() if i.title() == "owl-geo"],

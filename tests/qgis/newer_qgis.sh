@@ -6,8 +6,8 @@
 #
 #   tests/qgis/newer_qgis.sh FOLDER [ARGUMENT ...]
 #
-# FOLDER is where the file system goes; the arguments are pytest's, all tests of the plugin, of
-# plain QGIS and in a desktop by default:
+# FOLDER is where the file system goes; the arguments are pytest's, everything in tests/plugin by
+# default. The label store's server stays outside and is reached by loopback:
 #
 #   OWL_QGIS_SUITE=trixie tests/qgis/newer_qgis.sh /var/tmp/trixie tests/plugin/test_qgis.py
 #
@@ -23,8 +23,8 @@ shift
 here=$(cd "$(dirname "$0")/../.." && pwd)
 python=${OWL_PYTHON:-$here/.venv/bin/python}
 cd "$here"
-[ $# -ge 1 ] || set -- tests/plugin/test_qgis.py tests/plugin/test_qgis_plugin.py \
-    tests/plugin/test_qgis_desktop.py -k "not process"
+"$python" -c "import owl_geo, pytest" || { echo "OWL_PYTHON names one that has them" >&2; exit 2; }
+[ $# -ge 1 ] || set -- tests/plugin
 
 if [ ! -e "$root/.made" ]; then
     debootstrap --variant=minbase "${OWL_QGIS_SUITE:-sid}" "$root" \
@@ -37,21 +37,27 @@ if [ ! -e "$root/.made" ]; then
 fi
 
 # The folders that tests hand over have the same paths inside as outside. Each of the two
-# interpreters has a door to the other side: QGIS's and its desktop's outside, the core's inside.
+# interpreters has a door to the other side: QGIS's, its desktop's and qgis_process's outside, the
+# core's inside. The doors know where their own programs are: a test starts them with no PATH.
 doors=$(mktemp -d)
 trap 'rm -rf "$doors"' EXIT
-for program in python3 qgis; do
-    cat > "$doors/$program" <<DOOR
+mkdir "$doors/bin"
+chroot=$(command -v chroot)
+for program in python3 qgis qgis_process.bin; do
+    inside=/usr/bin/$program
+    [ -e "$root$inside" ] || inside=${inside%.bin}
+    cat > "$doors/bin/$program" <<DOOR
 #!/bin/sh
-exec chroot "$root" env -C "\$PWD" "/usr/bin/$program" "\$@"
+exec $chroot "$root" /usr/bin/env -C "\$PWD" $inside "\$@"
 DOOR
 done
+mv "$doors/bin/python3" "$doors/python3"
 cat > "$doors/core" <<DOOR
 #!/bin/sh
-[ ! -e /outside/proc ] || exec chroot /outside env -C "\$PWD" "$python" "\$@"
+[ ! -e /outside/proc ] || exec $chroot /outside /usr/bin/env -C "\$PWD" "$python" "\$@"
 exec "$python" "\$@"
 DOOR
-chmod +x "$doors"/*
+chmod +x "$doors/python3" "$doors/core" "$doors/bin"/*
 mkdir -p "$root/outside" "$root$here" "$root$doors"
 
 # mounts in a namespace of their own end with it
@@ -68,8 +74,6 @@ import sqlite3
 from osgeo import gdal
 from qgis.core import Qgis
 print(\"QGIS\", Qgis.QGIS_VERSION, \"GDAL\", gdal.__version__, \"SQLite\", sqlite3.sqlite_version)"
-    mkdir "$doors/bin"
-    ln -s ../qgis "$doors/bin/qgis"
     export OWL_REQUIRE_QGIS=1 OWL_QGIS_PYTHON="$doors/python3" OWL_CORE_PYTHON="$doors/core"
     export PYTHONPATH="$here" PATH="$doors/bin:$PATH"
     "$python" -m pytest -q "$@"

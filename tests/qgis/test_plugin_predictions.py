@@ -19,7 +19,7 @@ from qgis.core import (
     QgsSingleBandPseudoColorRenderer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QRect, Qt
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QSlider
@@ -271,6 +271,23 @@ def test_a_review_is_accepted_and_rejected_by_keys(review, plugin, press, rows, 
     press("X", "ctrl+Left", "A")
     assert [row[1] for row in rows(review)[3:6]] == ["present", "present", "absent"]
     assert plugin.dock.findChild(QLabel, "where").text() == ""
+
+
+def test_what_a_review_says_is_whole_in_a_narrow_panel(review, plugin, press):
+    dock = plugin.review_dock
+    press("A", "X")
+    dock.setFloating(True)
+    dock.resize(450, 400)
+    QTest.qWait(50)
+    assert dock.width() <= 460
+    for name in ("above", "answers"):
+        label = dock.findChild(QLabel, name)
+        words = label.fontMetrics().boundingRect(
+            QRect(0, 0, label.width(), 1000), Qt.TextFlag.TextWordWrap, label.text()
+        )
+        assert words.height() > label.fontMetrics().height()  # more than a line has room for
+        assert label.wordWrap() and words.height() <= label.height()
+    dock.setFloating(False)
 
 
 def test_arrows_go_through_rows_and_columns(review, plugin, press):

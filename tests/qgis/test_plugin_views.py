@@ -389,6 +389,22 @@ def test_a_view_beside_the_map_shows_the_same_ground(linked, plugin, iface, wait
     assert not linked.isVisible() and one.canvas.layers() == []
 
 
+@pytest.mark.parametrize("least, area", [(300, "Right"), (700, "Bottom")])
+def test_linked_maps_go_below_the_map_where_a_window_is_narrow(
+    least, area, opened, plugin, press, wait_until, iface
+):
+    iface.canvas.setMinimumWidth(least)  # of the map, as QGIS's own window has one
+    QTest.qWait(50)
+    try:
+        press("L")
+        wanted = getattr(Qt.DockWidgetArea, f"{area}DockWidgetArea")
+        assert iface.window.dockWidgetArea(plugin.linked_dock) == wanted
+        (one,) = plugin.linked_dock.maps
+        wait_until(lambda: one.canvas.width() >= 200)
+    finally:
+        iface.canvas.setMinimumWidth(0)
+
+
 def test_a_linked_map_shows_what_its_list_says(linked, plugin, folder, press, wait_until):
     basemap = QgsRasterLayer(str(folder / "views" / "H_B4.tif"), "aerial photo")
     QgsProject.instance().addMapLayer(basemap)

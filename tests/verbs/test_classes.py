@@ -132,6 +132,8 @@ def test_classes_that_are_the_default_are_written_down(tmp_path: Path) -> None:
     ("name", "says"),
     [
         ("present", "has the class 'present' already"),
+        ("mine,pit", "'mine,pit' has a comma, .*add one at a time"),
+        (" ", "the class ' ' is empty"),
         ("Present", "has the class 'present' already"),
         ("unsure", "'unsure' cannot be a class"),
         ("[%x%]", "QGIS would take the class"),

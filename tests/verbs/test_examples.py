@@ -180,6 +180,13 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path, scene: Path) -> None:
     table.write_text("patch_id,label\ns/0/0,present\n")
     with pytest.raises(ConfigError, match=r"holds answers to patches.*labels import"):
         init(tmp_path / "run", tables(scene), examples=table)
+    for text in ("", "name,kind\na,b\n"):
+        table.write_text(text)
+        with pytest.raises(ConfigError, match=r"has no coordinates, such as lon and lat"):
+            init(tmp_path / "run", tables(scene), examples=table)
+    table.write_text("easting,northing\n500100,5600000\n")
+    with pytest.raises(LayerError, match=r"has no CRS; .* with owl-geo labels import --crs EPSG"):
+        init(tmp_path / "run", tables(scene), examples=table)
     with pytest.raises(LayerError, match=r"far\.gpk does not exist; did you mean 'far\.gpkg'"):
         init(tmp_path / "run", tables(scene), examples=tmp_path / "far.gpk")
     with pytest.raises(ConfigError, match="owl-geo store init"):

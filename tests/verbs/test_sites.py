@@ -362,6 +362,13 @@ def test_a_csv_in_a_projected_crs(tmp_path: Path, names: str) -> None:
         import_answers(run, path, annotator="ben", crs="utm 31")
 
 
+def test_a_table_without_rows_has_no_sites(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("lon,lat\n")
+    with pytest.raises(LayerError, match="has no features"):
+        import_answers(made(tmp_path), path, annotator="ben")
+
+
 def test_a_crs_is_for_files_without_one(tmp_path: Path) -> None:
     run = made(tmp_path)
     path = sites(tmp_path / "p.shp", [shapely.Point(at(0.5, 0.5))])
