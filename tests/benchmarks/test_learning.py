@@ -12,6 +12,8 @@ import rasterio
 from rasters import write_raster
 from searches import make
 
+from owl_geo.search import Answers, class_numbers
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -92,8 +94,6 @@ def test_a_comparison_of_the_benchmark_goes_on(tmp_path: Path, monkeypatch, caps
 
 def test_the_untuned_search_begins_as_the_default_and_asks_the_probable(tmp_path: Path) -> None:
     from benchmarks.untuned import untuned_round
-
-    from owl_geo.search import Answers, class_numbers
 
     run = make(tmp_path / "run", oracle={}, source={"n_samples": 200, "signal": 1.0})
     search = run.search("cpu")

@@ -12,6 +12,7 @@ from owl_geo.measures import audit as audit_
 from owl_geo.measures.audit import (
     Answered,
     Estimate,
+    Outlook,
     TargetsLeft,
     hint,
     percent,
@@ -312,3 +313,46 @@ def test_the_hint_is_one_honest_sentence() -> None:
 
 def test_a_search_that_found_nothing_is_never_told_to_stop() -> None:
     assert not hint(left_of(0, 0, found=0), 1.0).may_stop
+
+
+# --- stopping, where no audit could tell ----------------------------------------------------------
+
+
+def rare(hits: int = 0) -> TargetsLeft:
+    """What an audit of 40 of 2,000 patches says, with 38 targets found."""
+    return targets_left(answered((2000, 20, hits, 180, 38), (1800, 20, 0, 0, 0)), 1780)
+
+
+def test_the_model_may_say_that_it_is_time_where_no_audit_could() -> None:
+    left = rare()
+    assert left.recall.low < 0.9  # and no number of answers that people give would raise it
+    assert not hint(left, 1.0).may_stop
+    said = hint(left, 0.5, outlook=Outlook(3.2, 38, 36, 1))
+    assert said.may_stop
+    assert said.text.startswith(
+        "the model expects about 3 of 1,780 left, and of its last 36 choices 1 were targets; the "
+        "audit alone says at most "
+    )
+    assert said.text.endswith(": consider stopping")
+
+
+@pytest.mark.parametrize(
+    "outlook",
+    [
+        Outlook(5.0, 38, 36, 1),  # it expects more than a tenth
+        Outlook(3.0, 38, 36, 4),  # its last choices found some
+        Outlook(3.0, 38, 19, 0),  # they are too few to tell
+        Outlook(0.0, 0, 36, 0),  # nothing was found at all
+        None,
+    ],
+)
+def test_it_is_not_time_while_the_model_or_its_choices_speak_against_it(outlook) -> None:
+    assert not hint(rare(), 0.5, outlook=outlook).may_stop
+
+
+def test_nor_where_the_audit_contradicts_the_model() -> None:
+    left = targets_left(answered((2000, 40, 12, 160, 0)), 1800)
+    assert left.recall.high < 0.9
+    assert not hint(left, 0.5, outlook=Outlook(0.5, 12, 36, 0)).may_stop
+    few = targets_left(answered((2000, 10, 0, 190, 38)), 1800)
+    assert not hint(few, 0.5, outlook=Outlook(1.0, 38, 36, 0)).may_stop
