@@ -41,10 +41,13 @@ def answered(*rounds: tuple[int, int, int, int, int]) -> Answered:
     )
 
 
-def search(rng: np.random.Generator, skill: float, n_targets: int = 40) -> tuple[Answered, int]:
+def search(
+    rng: np.random.Generator, skill: float, n_targets: int = 40, few: float = 1.0
+) -> tuple[Answered, int]:
     """Search 1500 patches in 15 rounds of 4 audit and 16 chosen patches; return what is left too.
 
-    ``skill`` is how far the scores of targets are above the others', in standard deviations.
+    ``skill`` is how far the scores of targets are above the others', in standard deviations. A
+    round draws 2 patches where the share of targets among the answers has reached ``few``.
     """
     is_target = np.zeros(1500, dtype=bool)
     is_target[rng.permutation(1500)[:n_targets]] = True
@@ -53,9 +56,10 @@ def search(rng: np.random.Generator, skill: float, n_targets: int = 40) -> tuple
     rows = []
     for number in range(15):
         askable = np.flatnonzero(open_)
-        audit = rng.choice(askable, 4, replace=False)
+        draws = 2 if is_target[~open_].sum() >= few * max((~open_).sum(), 1) else 4
+        audit = rng.choice(askable, draws, replace=False)
         rest = np.setdiff1d(askable, audit)
-        chosen = rest[np.argsort(-score[rest])[:16]]
+        chosen = rest[np.argsort(-score[rest])[: 20 - draws]]
         for part, is_audit in ((audit, True), (chosen, False)):
             rows += [(number, len(askable), is_audit, is_target[i], math.nan) for i in part]
             open_[part] = False
@@ -75,6 +79,21 @@ def test_the_interval_covers_the_truth_whatever_the_model_is_worth(skill: float)
     assert np.mean(inside) >= 0.9
     # right on average, within what 200 searches can tell
     assert abs(np.mean(errors)) <= 4
+
+
+@pytest.mark.parametrize("skill", [0.0, 1.5, 4.0], ids=["useless", "fair", "good"])
+def test_nor_does_it_matter_why_a_round_draws_fewer(skill: float) -> None:
+    rng = np.random.default_rng(1)
+    inside, errors, drawn = [], [], set()
+    for _ in range(200):
+        done, truth = search(rng, skill, n_targets=450, few=0.35)
+        left = targets_left(done, 1200).left
+        inside.append(left.low <= truth <= left.high)
+        errors.append(left.value - truth)
+        drawn |= set(np.bincount(done.round[done.is_audit]).tolist())
+    assert drawn == {2, 4}
+    assert np.mean(inside) >= 0.9
+    assert abs(np.mean(errors)) <= 20  # of about 300 that are left
 
 
 def test_targets_found_since_count_towards_early_draws() -> None:
