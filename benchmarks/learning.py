@@ -7,8 +7,8 @@ The searches run on generated patches with a faint signal and, if the folder OWL
 them, on scenes of North Carolina with four targets, and of Olinda, Lommel and Major TOM with two
 each (``benchmarks.targets``). The default is compared with random answers, with the most probable
 (``greedy``), and with boosted trees on plain statistics that nobody tuned (``benchmarks.untuned``);
-``--strategies`` takes whatever ``owl-geo compare`` does, and ``untuned``. This takes five hours on
-two processors; an interrupted command resumes where it stopped, seed after seed, and one with more
+``--strategies`` takes whatever ``owl-geo compare`` does, and ``untuned``. This takes about an hour
+of a processor; an interrupted command resumes where it stopped, seed after seed, and one with more
 seeds or strategies adds them. Prints what is found once 2, 5, 10 and 20 % of the pool are labelled,
 with the measures of the model, and what the default finds over what greedy does; records, summary
 and plots go to OUT. With --ablations, each part of the default is switched off by itself instead,
