@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from benchmarks.learning import TARGETS
+from benchmarks.targets import NORTH_CAROLINA
 from owl_geo import Run, init
 from owl_geo.models.threads import one_thread_each
 from owl_geo.search import Answers, Search, class_numbers
@@ -82,7 +82,7 @@ def pools() -> dict[str, Mapping[str, Any]]:
     else:
         files = [str(scene / f"lsat7_2000_{band}.tif") for band in range(10, 60, 10)]
         source = {"kind": "geotiff", "scenes": [{"name": "nc", "files": files}], "patch_size": 8}
-        for name, (value, share) in TARGETS.items():
+        for name, (value, share) in NORTH_CAROLINA.items():
             oracle = {"path": str(scene / "strata.tif"), "values": {"present": [value]}}
             tables[name] = {"source": source, "oracle": {**oracle, "min_share": float(share)}}
     tables["sample"] = {

@@ -61,6 +61,7 @@ _LIKENESS = 9
 _MAP_WIDTH = 8  # principal components; k-means and distances work best with few
 _WATCHED_PATCHES = 1000  # whose predictions are followed from round to round
 _TRANSFORMED = 1_000_000  # centres of patches at a time
+COMMON = 0.1  # share of targets in the pool from which on fewer patches are drawn at random
 _FOLD_BLOCKS = 50  # blocks of ground by which cross-validation divides the answers
 
 
@@ -93,6 +94,8 @@ class Batch:
     positions: IntArray  # in the index, (k,)
     terms: Terms
     audited: BoolArray  # which were drawn at random from all patches that may be labelled, (k,)
+    # targets among all that may be labelled, by the model; NaN where it did not score each of them
+    expected: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -298,23 +301,25 @@ class Search:
         """Choose the batch of round ``number``; 0 is the first.
 
         The strategy chooses once there is a model that can tell targets from others, and the start
-        before; see ``_sampler``. A part of it, ``audit_share``, is drawn uniformly from all patches
-        that may be labelled, and is mixed among the others at random: annotators should not know
-        which patches these are. Patches that must be labelled again come first, and take up to half
-        of the rest. In a pool of more than ``acquisition.candidates`` patches, only that many are
-        scored or compared; see ``near_known``.
+        before; see ``_sampler``. A part of it, see ``_audit_share``, is drawn uniformly from all
+        patches that may be labelled, and is mixed among the others at random: annotators should not
+        know which patches these are. Patches that must be labelled again come first, and take up to
+        half of the rest. In a pool of more than ``acquisition.candidates`` patches, only that many
+        are scored or compared; see ``near_known``.
         """
         pool = np.flatnonzero(self.askable(answers))
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
         rng = np.random.default_rng(self._seed(number, _CHOICE))
-        n_audited = partial(_share, settings.audit_share, count, audit_rng)
-        drawn = pool[some_of(len(pool), n_audited, audit_rng)]
-        again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
-        again = again[: (count - len(drawn)) // 2]
         start: Start = chosen(STARTS, settings.start)
         sampler = self._sampler(answers, number, start)
+        knows = sampler is not None and sampler.needs_model and len(np.unique(answers.labels)) > 1
+        share = self._audit_share(learner, answers, number) if knows else settings.audit_share
+        drawn = pool[some_of(len(pool), partial(_share, share, count, audit_rng), audit_rng)]
+        again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
+        again = again[: (count - len(drawn)) // 2]
+        n_askable = len(pool)
         alike = sampler is None and start.compares and self.positive in answers.labels
         if alike or (sampler is not None and sampler.needs_model):
             worth = self.worth_scoring(pool, answers, number)
@@ -344,7 +349,25 @@ class Search:
             uniform = sampler.is_uniform
         batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
         drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
-        return Batch(pool[batch], terms[batch], drawn_at_random)
+        scored_all = knows and len(pool) == n_askable
+        expected = float(terms.probability.sum()) if scored_all else math.nan
+        return Batch(pool[batch], terms[batch], drawn_at_random, expected)
+
+    def _audit_share(self, learner: Learner, answers: Answers, number: int) -> float:
+        """Return the share of a batch that is drawn at random.
+
+        That is ``audit_common`` where the model takes a tenth or more of what may be labelled for
+        targets, and else ``audit_share``. The estimates from the draw stay as they are: they do not
+        ask why a round drew as many as it did.
+        """
+        settings = self.settings.acquisition
+        if settings.audit_common is None or settings.audit_common >= settings.audit_share:
+            return settings.audit_share
+        some = self._watched[self.askable(answers)[self._watched]]
+        if len(some) == 0:
+            return settings.audit_share
+        mean = self.members(learner, some, number).mean(axis=(0, 1), dtype=np.float64)
+        return settings.audit_common if mean[self.positive] >= COMMON else settings.audit_share
 
     def taken_for_targets(
         self,

@@ -90,12 +90,14 @@ def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
     from owl_geo.errors import RunError
     from owl_geo.run_folder.folder import Run
     from owl_geo.run_folder.paths import is_run
-    from owl_geo.verbs.init import init
+    from owl_geo.verbs.init import for_a_new_run, init
 
     if is_run(out) and not overwrite:
         existing = Run(out)
-        difference = _first_difference(existing.settings, settings)
-        if difference:
+        # an older owl-geo made a run with the settings as they are given
+        either = (for_a_new_run(settings), settings)
+        difference, other = (_first_difference(existing.settings, one) for one in either)
+        if difference and other:
             raise RunError(
                 f"{out} was made with {difference}",
                 remedy=(

@@ -32,8 +32,9 @@ from owl_geo.evaluation.curves import COLUMNS
 from owl_geo.learners.base import Learner
 from owl_geo.models.threads import one_thread_each
 from owl_geo.run_folder.folder import Run
-from owl_geo.search import Answers, Search, TestScores, class_numbers
+from owl_geo.search import Answers, Outcome, Search, TestScores, class_numbers
 from owl_geo.settings import owl_toml
+from owl_geo.settings.choices import implementation
 from owl_geo.settings.config import Settings
 from owl_geo.truth.held_out import hold_out
 from owl_geo.types import BoolArray, IntArray
@@ -138,7 +139,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
         "budget": plan.budget,
         "batch_size": plan.batch_size,
         "initial": plan.initial,
-        "strategies": {one.name: [dict(one.over), one.shuffled] for one in plan.contestants},
+        "strategies": {one.name: _plan_of(one) for one in plan.contestants},
     }
     path = plan.folder / PLAN
     if plan.folder.exists() and any(plan.folder.iterdir()) and not path.exists():
@@ -172,6 +173,12 @@ def _claim(plan: Plan, overwrite: bool) -> None:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
         _write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def _plan_of(contestant: Contestant) -> list[Any]:
+    """Return what a contestant does, as JSON."""
+    rounds = [contestant.round] if contestant.round else []
+    return [dict(contestant.over), contestant.shuffled, *rounds]
 
 
 def _digest(path: Path) -> str:
@@ -222,7 +229,10 @@ def _do(job: _Job) -> None:
     try:
         with threadpool_limits(1):
             search = _search(job)
-            records = _full(search) if job.contestant.name == FULL else _records(search)
+            do_round = Search.round
+            if job.contestant.round:
+                do_round = implementation(job.contestant.round)
+            records = _full(search) if job.contestant.name == FULL else _records(search, do_round)
     except OwlError as error:
         raise RunError(
             f"{job.contestant.name} on {job.source}, seed {job.seed}: {error}"
@@ -306,7 +316,7 @@ def _search(job: _Job) -> Search:
     )
 
 
-def _records(search: Search) -> Iterator[dict[str, object]]:
+def _records(search: Search, do_round: Callable[..., Outcome]) -> Iterator[dict[str, object]]:
     """Search to the end of the budget; yield a record per round that has learnt something."""
     is_positive, has_truth = _truth(search)
     answers, learner = Answers.none(), search.learner()
@@ -314,7 +324,7 @@ def _records(search: Search) -> Iterator[dict[str, object]]:
     targets, size = int((is_positive & pool).sum()), int(pool.sum())
     for number in range(search.settings.loop.rounds + 2):
         is_last = number > search.settings.loop.rounds or not search.askable(answers).any()
-        outcome = search.round(learner, answers, number, ask=not is_last)
+        outcome = do_round(search, learner, answers, number, ask=not is_last)
         if number:
             yield {
                 "n_labeled": len(answers.closed),

@@ -31,6 +31,8 @@ class Contestant:
     over: Mapping[str, Any] = field(default_factory=dict)  # tables of owl.toml
     shuffled: bool = False  # the concepts are those of other patches
     words: str = ""  # for readers of pictures and tables, where the name does not say enough
+    # "package.module:name" of what does a round in place of ``Search.round``, by the same arguments
+    round: str = ""
 
 
 def _choosing(**acquisition: Any) -> Mapping[str, Any]:

@@ -169,7 +169,8 @@ def measures(records: pd.DataFrame, budgets: Sequence[float] = (0.05, 0.1, 0.2))
     recall_b       found / targets
     enrichment_b   (found / labels) / (targets / pool): a random search has 1
     of_bound_b     found / min(targets, labels): 1 is the best possible
-    auc_b          test AUC with that many labels
+    auc_b, ap_b,   test measures with that many labels
+    ece_b
     audc           area under the discovery curve, see ``area_under_discovery``
     auc, ap, ece   test measures at the source's ``common_end``
     labels_to_95   labels until the test AUC is 95 % of full_auc, see ``labels_to``
@@ -188,7 +189,8 @@ def measures(records: pd.DataFrame, budgets: Sequence[float] = (0.05, 0.1, 0.2))
         result[f"recall_{name}"] = found / first["targets"]
         result[f"enrichment_{name}"] = (found / labels) / (first["targets"] / first["pool"])
         result[f"of_bound_{name}"] = found / np.minimum(first["targets"], labels)
-        result[f"auc_{name}"] = _each_at(records, "test_auc", labels)
+        for measure in ("auc", "ap", "ece"):
+            result[f"{measure}_{name}"] = _each_at(records, f"test_{measure}", labels)
     result["audc"] = area_under_discovery(records)
     last = pd.Series(ends.reindex(first.index.get_level_values("source")).to_numpy(), first.index)
     for name in ("auc", "ap", "ece"):

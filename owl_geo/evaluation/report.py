@@ -46,8 +46,8 @@ def summary(
     source, strategy, role              role: ``bound``, ``baseline`` or empty
     seeds, targets, pool, n_last        searches; means over seeds; labels that all of them reached
     found_b, recall_b, enrichment_b,    see ``curves.measures``; each with _low and _high, the 95 %
-    of_bound_b, audc, auc_b, auc, ap,   t interval over seeds
-    ece
+    of_bound_b, audc, auc_b, ap_b,      t interval over seeds
+    ece_b, auc, ap, ece
     labels_to_95, reached_95            median over seeds, infinite if most never reached it; the
                                         number of seeds that did
     seconds                             median of the seeds' median round
@@ -65,7 +65,7 @@ def summary(
     columns: dict[str, pd.Series] = {"seeds": by.size()}
     columns |= {name: by[name].mean() for name in ("targets", "pool", "n_last")}
     names = [percent(budget) for budget in budgets]
-    kinds = ("found", "recall", "enrichment", "of_bound", "auc")
+    kinds = ("found", "recall", "enrichment", "of_bound", "auc", "ap", "ece")
     wanted = [f"{kind}_{name}" for kind in kinds for name in names]
     for column in [*wanted, "audc", "auc", "ap", "ece"]:
         over = mean_interval(by[column])

@@ -276,6 +276,25 @@ def prediction_stability(previous: IntArray, current: IntArray) -> float:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What the model says about the rest, and how its last choices turned out."""
+
+    expected: float  # targets among the patches without an answer: the sum of their probabilities
+    n_found: int  # targets answered when the model was fitted
+    n_recent: int  # the newest answers for patches that the strategy chose
+    n_recent_targets: int  # targets among them
+
+    def is_nearly_done(self, wanted: float) -> bool:
+        """Return whether the share ``wanted`` of all targets has been found, by the model.
+
+        Its word counts only where as few of its last choices as that were targets.
+        """
+        found = self.n_found / (self.n_found + self.expected) if self.n_found else 0.0
+        few = self.n_recent_targets <= (1 - wanted) * self.n_recent
+        return found >= wanted and self.n_recent >= FEW and few
+
+
+@dataclass(frozen=True)
 class Hint:
     """Advice for the analyst about stopping."""
 
@@ -285,12 +304,19 @@ class Hint:
     may_stop: bool
 
 
-def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
+def hint(
+    left: TargetsLeft, stability: float, *, wanted: float = 0.9, outlook: Outlook | None = None
+) -> Hint:
     """Say whether it is time to consider stopping.
 
     It is time if the predictions no longer change (kappa of 0.99 or more) and if, by the lower end
     of the interval, at least the share ``wanted`` of all targets has been found. Stable predictions
     alone are not enough: a model that has never seen a kind of target is stable too.
+
+    Where targets are rare, no audit that people would label can show that: to rule out 5 of 2,000,
+    it would have to draw more than half. It is therefore also time if the model expects no more
+    than the rest of ``wanted``, its last choices found as little, and the audit does not
+    contradict. The text then says what either of them says.
     """
     if left.n_left == 0:
         return Hint("every patch is answered: nothing is left to ask", left.left, stability, True)
@@ -308,6 +334,13 @@ def hint(left: TargetsLeft, stability: float, *, wanted: float = 0.9) -> Hint:
         text = f"{text}, predictions {'stable' if stable else 'still changing'} ({kappa})"
     enough = left.recall.low >= wanted
     if stable and enough:
+        return Hint(f"{text}: consider stopping", value, stability, True)
+    if outlook is not None and outlook.is_nearly_done(wanted) and left.recall.high >= wanted:
+        text = (
+            f"the model expects about {_count(outlook.expected)} of {left.n_left:,} left, and of "
+            f"its last {outlook.n_recent} choices {outlook.n_recent_targets} were targets; the "
+            f"audit alone says {_how_many(left)}"
+        )
         return Hint(f"{text}: consider stopping", value, stability, True)
     if stable:
         return Hint(f"{text}: too much may be left to stop", value, stability, False)

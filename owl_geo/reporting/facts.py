@@ -10,6 +10,7 @@ from owl_geo.batches import count_answers
 from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
+from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
 
 
@@ -23,6 +24,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
         ("Truth", _truth(run)),
         ("Team", _team(now)),
         ("Model", _model(run, now)),
+        ("Search", _search(run, now)),
         ("Audit", _audit(run, now)),
         ("Quality", _quality(now)),
         ("Concepts", _concepts(run, now)),
@@ -99,6 +101,22 @@ def _model(run: Run, now: Status) -> str:
         text += f", not yet on the {decided - model.n_labeled} since then"
     ranks = ranking(run, model)
     return f"{text}; {ranks or f'no AUC: {why_no_auc(run)}'}"
+
+
+def _search(run: Run, now: Status) -> str:
+    """Say what the search does as long as it has not found anything."""
+    positive = run.settings.positive
+    strategy = STRATEGIES.get(run.settings.acquisition.strategy)
+    answered = sum(now.labels.get(name, 0) for name in run.settings.classes)
+    if not answered or now.labels.get(positive) or run.truth is not None:
+        return ""
+    text = f"no {positive} found yet in {answered} {'answer' if answered == 1 else 'answers'}"
+    if strategy is None or not strategy.covers:
+        return text
+    return (
+        f"{text}: batches cover what is unlike the answered patches until there is one; a place "
+        f"that you know helps: owl-geo labels import {_quoted(run.path)} SITES"
+    )
 
 
 def _audit(run: Run, now: Status) -> str:

@@ -63,6 +63,8 @@ class Round:
     # a digest of what cv_auc depends on, as long as that has not been measured; None afterwards,
     # and where there is nothing to measure
     unmeasured: str | None = None
+    # targets that the model expected among all that could be asked, if it scored each of them
+    expected: float | None = None
 
     @property
     def is_review(self) -> bool:
@@ -76,7 +78,7 @@ class Round:
 
     def to_json(self) -> str:
         """Return the text of round.json."""
-        values = {
+        values: dict[str, object] = {
             "round": self.number,
             "batch_id": self.batch_id,
             "answers_seen": self.answers_seen,
@@ -88,6 +90,8 @@ class Round:
         }
         if self.unmeasured is not None:
             values["unmeasured"] = self.unmeasured
+        if self.expected is not None:
+            values["expected"] = self.expected
         return json.dumps(values, indent=1) + "\n"
 
     @classmethod
@@ -110,6 +114,7 @@ class Round:
                 for name, ranks in _typed(values.get("team", {}), dict).items()
             },
             unmeasured=_typed(values["unmeasured"], str) if "unmeasured" in values else None,
+            expected=_typed(values["expected"], float) if "expected" in values else None,
         )
 
     def measured(self, text: str) -> Round:

@@ -46,6 +46,13 @@ class ModelChoice(Choice):
     of_vectors: bool = False  # looks at the vectors of an embedding, which there must be
 
 
+@dataclass(frozen=True)
+class StrategyChoice(Choice):
+    """A strategy; ``status`` says this of a search that has found nothing."""
+
+    covers: bool = False  # the pool, as long as no target is known
+
+
 def implementation(home: str) -> Any:
     """Return what ``"package.module:name"`` names, imported now."""
     module, _, name = home.partition(":")
@@ -124,14 +131,18 @@ HEADS: dict[str, HeadChoice] = {
     "mlp": HeadChoice("owl_geo.models.mlp:FeatureMLP", by_gradient=True),
 }
 
-STRATEGIES: dict[str, Choice] = {
-    "pursuit": Choice(f"{_STRATEGIES}:pursuit", "the most probable; covers the pool before"),
-    "discovery": Choice(f"{_STRATEGIES}:discovery", "the probable and the uncertain share a batch"),
-    "concept": Choice(f"{_STRATEGIES}:concept"),
-    "uncertainty": Choice(f"{_STRATEGIES}:uncertainty"),
-    "greedy": Choice(f"{_STRATEGIES}:greedy", "most probable"),
-    "relevance": Choice(f"{_STRATEGIES}:relevance", "no model"),
-    "random": Choice(f"{_STRATEGIES}:random"),
+STRATEGIES: dict[str, StrategyChoice] = {
+    "pursuit": StrategyChoice(
+        f"{_STRATEGIES}:pursuit", "the most probable; covers the pool before", covers=True
+    ),
+    "discovery": StrategyChoice(
+        f"{_STRATEGIES}:discovery", "the probable and the uncertain share a batch", covers=True
+    ),
+    "concept": StrategyChoice(f"{_STRATEGIES}:concept"),
+    "uncertainty": StrategyChoice(f"{_STRATEGIES}:uncertainty"),
+    "greedy": StrategyChoice(f"{_STRATEGIES}:greedy", "most probable"),
+    "relevance": StrategyChoice(f"{_STRATEGIES}:relevance", "no model"),
+    "random": StrategyChoice(f"{_STRATEGIES}:random"),
 }
 PEERS = "skactiveml:"  # the prefix for a strategy of scikit-activeml
 

@@ -647,6 +647,21 @@ class AcquisitionSettings(Section):
     audit_share: float = _doc(
         0.1, "share of each batch drawn at random, for honest estimates", ge=0, le=1
     )
+    audit_common: float | None = _doc(
+        None,
+        "the same where the model takes a tenth of the pool for targets, or more; not set = "
+        "audit_share",
+        ge=0,
+        le=1,
+    )
+
+    @model_serializer(mode="wrap")
+    def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older runs lack where it is not set, so that their digests stay."""
+        values: dict[str, Any] = serialize(self)
+        if self.audit_common is None:
+            values.pop("audit_common", None)
+        return values
 
     @model_validator(mode="after")
     def _known(self) -> AcquisitionSettings:

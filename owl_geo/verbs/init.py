@@ -50,6 +50,7 @@ from owl_geo.work.workers import Workers
 
 _log = logging.getLogger("owl_geo")
 
+_AUDIT_COMMON = 0.05  # half of what is drawn at random otherwise
 _FEW = 20  # patches: a smaller pool is not worth searching
 _MANY = 100  # patches: a larger batch is too large, if it is more than a tenth of the pool
 _NAMES_AT_ONCE = 100_000  # patches whose names are in memory one by one
@@ -87,6 +88,15 @@ class _Index:
     views: tuple[ViewSummary, ...]
 
 
+def for_a_new_run(settings: Settings) -> Settings:
+    """Return settings with what new runs have otherwise than older ones, where none was named."""
+    acquisition = settings.acquisition
+    if acquisition.model_fields_set & {"audit_share", "audit_common"}:
+        return settings
+    common = acquisition.model_copy(update={"audit_common": _AUDIT_COMMON})
+    return settings.model_copy(update={"acquisition": common})
+
+
 def init(
     path: str | os.PathLike[str],
     settings: Settings | Mapping[str, Any],
@@ -112,7 +122,7 @@ def init(
     path = Path(path)
     if not isinstance(settings, Settings):
         settings = owl_toml.parse(settings, "the settings")
-    settings = owl_toml.from_folder(settings, Path.cwd())
+    settings = owl_toml.from_folder(for_a_new_run(settings), Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
     check_strategy(settings.acquisition.strategy)
     if examples is not None:

@@ -243,6 +243,7 @@ def advance(
         watched=tuple(watched.tolist()),
         team={} if team is None else _parts(run, history, asked, team, number),
         unmeasured=depends_on(run) if by_hand and search.can_cross_validate(answers) else None,
+        expected=None if batch is None or math.isnan(batch.expected) else batch.expected,
     )
 
     def write(folder: Path) -> None:

@@ -12,7 +12,17 @@ import pandas as pd
 
 from owl_geo.acquisition.relevance import Factor
 from owl_geo.labels import Agreement, agreement, consensus, settled
-from owl_geo.measures.audit import Answered, Hint, Quality, TargetsLeft, hint, quality, targets_left
+from owl_geo.measures.audit import (
+    FEW,
+    Answered,
+    Hint,
+    Outlook,
+    Quality,
+    TargetsLeft,
+    hint,
+    quality,
+    targets_left,
+)
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
@@ -69,13 +79,32 @@ def status(run: AnyRun) -> Status:
         model=model,
         left=left,
         quality=quality(answered) if left is not None else None,
-        hint=hint(left, model.stability if model else math.nan) if left is not None else None,
+        hint=(
+            hint(left, model.stability if model else math.nan, outlook=_outlook(rounds, answered))
+            if left is not None
+            else None
+        ),
         relevance=_factors(run, history) if run.settings.concepts and len(current) else (),
         agreement=agreement(history),
         disputed=len(tied),
         waiting=tuple(waiting),
         next_step=next_step,
     )
+
+
+def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
+    """Return what the newest model that scored the pool says, and how the last choices did."""
+    said = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
+    if said is None or said.expected is None:
+        return None
+    by_model = [entry.number for entry in rounds if not entry.is_review and not entry.is_like]
+    is_choice = ~answered.is_audit & np.isin(answered.round, by_model)
+    order = np.argsort(-answered.round[is_choice], kind="stable")
+    newest = answered.round[is_choice][order]
+    if len(newest):  # whole rounds, of which the last is not cut
+        order = order[newest >= newest[min(FEW, len(newest)) - 1]]
+    hits = answered.is_target[is_choice][order]
+    return Outlook(said.expected, said.metrics.positives_found, len(hits), int(hits.sum()))
 
 
 def _answered(

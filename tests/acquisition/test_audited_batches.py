@@ -208,3 +208,43 @@ def test_resumed_it_draws_the_same(tmp_path: Path) -> None:
             continue
     drawn = [[str(entry.audit) for entry in run.rounds()] for run in (whole, stopped)]
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize(
+    ("targets", "acquisition", "drawn"),
+    [
+        (20, {"audit_share": 0.5, "audit_common": 0.1}, 1),
+        (4, {"audit_share": 0.5, "audit_common": 0.1}, 5),
+        (20, {"audit_share": 0.5}, 5),  # as in older runs
+        (20, {"audit_share": 0.0, "audit_common": 0.5}, 0),  # it is never more
+        (20, {"audit_share": 0.5, "audit_common": 0.1, "strategy": "relevance"}, 5),  # no model
+    ],
+)
+def test_fewer_are_drawn_where_targets_are_common(
+    targets: int, acquisition: dict, drawn: int, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("owl_geo.search.COMMON", 0.5)  # a handful of answers is never about 0.1
+    tables = {"model": {"head": "logistic"}, "loop": {"batch_size": 10}}
+    one = search(tmp_path / "r", acquisition=acquisition, **tables)
+    known = some_answers(one, 24)
+    labels = (np.arange(24) < targets).astype(np.int64)
+    answers = Answers(known.positions, labels, known.fresh, known.closed)
+    learner = one.learner()
+    one.learn(learner, answers, 1)
+    batch = one.choose(learner, answers, 1)
+    assert batch.audited.sum() == drawn
+    if acquisition.get("strategy") == "relevance":
+        assert math.isnan(batch.expected)
+        return
+    pool = np.flatnonzero(one.askable(answers))
+    of_target = one.members(learner, pool, 1).mean(axis=0)[:, one.positive]
+    assert (of_target.mean() >= 0.5) == (targets == 20)
+    assert batch.expected == pytest.approx(of_target.sum())
+
+
+def test_new_runs_draw_less_where_targets_are_common_unless_told_otherwise(tmp_path: Path) -> None:
+    assert make(tmp_path / "new").settings.acquisition.audit_common == 0.05
+    told = make(tmp_path / "told", acquisition={"audit_share": 0.3}).settings
+    assert told.acquisition.audit_common is None
+    # a run that does not have the setting keeps its settings' digests
+    assert "audit_common" not in told.model_dump()["acquisition"]

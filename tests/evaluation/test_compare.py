@@ -192,6 +192,10 @@ class TestGoingOn:
                 "quick has changed since",
             ),
             ({"contestants": (RANDOM, Contestant("quick", QUICK.over, True))}, "quick has changed"),
+            (
+                {"contestants": (RANDOM, Contestant("quick", QUICK.over, round="a.module:b"))},
+                "quick has changed",
+            ),
         ],
     )
     def test_what_was_compared_may_not_change(self, change, said, undisturbed, runs) -> None:

@@ -312,7 +312,7 @@ class TestCutOff:
         path = tmp_path / "r"
         make(path, oracle={})
         rng = random.Random(1)
-        patience, kills = 3.0, 0  # seconds; grows, so that the test ends on a busy machine too
+        patience, kills = 1.5, 0  # seconds; grows, so that the test ends on a busy machine too
         while not Run(path).is_finished():
             process = subprocess.Popen(
                 [sys.executable, "-m", "owl_geo", "run", str(path), "-q"],

@@ -12,6 +12,7 @@ from owl_geo.measures import audit as audit_
 from owl_geo.measures.audit import (
     Answered,
     Estimate,
+    Outlook,
     TargetsLeft,
     hint,
     percent,
@@ -40,10 +41,13 @@ def answered(*rounds: tuple[int, int, int, int, int]) -> Answered:
     )
 
 
-def search(rng: np.random.Generator, skill: float, n_targets: int = 40) -> tuple[Answered, int]:
+def search(
+    rng: np.random.Generator, skill: float, n_targets: int = 40, few: float = 1.0
+) -> tuple[Answered, int]:
     """Search 1500 patches in 15 rounds of 4 audit and 16 chosen patches; return what is left too.
 
-    ``skill`` is how far the scores of targets are above the others', in standard deviations.
+    ``skill`` is how far the scores of targets are above the others', in standard deviations. A
+    round draws 2 patches where the share of targets among the answers has reached ``few``.
     """
     is_target = np.zeros(1500, dtype=bool)
     is_target[rng.permutation(1500)[:n_targets]] = True
@@ -52,9 +56,10 @@ def search(rng: np.random.Generator, skill: float, n_targets: int = 40) -> tuple
     rows = []
     for number in range(15):
         askable = np.flatnonzero(open_)
-        audit = rng.choice(askable, 4, replace=False)
+        draws = 2 if is_target[~open_].sum() >= few * max((~open_).sum(), 1) else 4
+        audit = rng.choice(askable, draws, replace=False)
         rest = np.setdiff1d(askable, audit)
-        chosen = rest[np.argsort(-score[rest])[:16]]
+        chosen = rest[np.argsort(-score[rest])[: 20 - draws]]
         for part, is_audit in ((audit, True), (chosen, False)):
             rows += [(number, len(askable), is_audit, is_target[i], math.nan) for i in part]
             open_[part] = False
@@ -74,6 +79,21 @@ def test_the_interval_covers_the_truth_whatever_the_model_is_worth(skill: float)
     assert np.mean(inside) >= 0.9
     # right on average, within what 200 searches can tell
     assert abs(np.mean(errors)) <= 4
+
+
+@pytest.mark.parametrize("skill", [0.0, 1.5, 4.0], ids=["useless", "fair", "good"])
+def test_nor_does_it_matter_why_a_round_draws_fewer(skill: float) -> None:
+    rng = np.random.default_rng(1)
+    inside, errors, drawn = [], [], set()
+    for _ in range(200):
+        done, truth = search(rng, skill, n_targets=450, few=0.35)
+        left = targets_left(done, 1200).left
+        inside.append(left.low <= truth <= left.high)
+        errors.append(left.value - truth)
+        drawn |= set(np.bincount(done.round[done.is_audit]).tolist())
+    assert drawn == {2, 4}
+    assert np.mean(inside) >= 0.9
+    assert abs(np.mean(errors)) <= 20  # of about 300 that are left
 
 
 def test_targets_found_since_count_towards_early_draws() -> None:
@@ -312,3 +332,46 @@ def test_the_hint_is_one_honest_sentence() -> None:
 
 def test_a_search_that_found_nothing_is_never_told_to_stop() -> None:
     assert not hint(left_of(0, 0, found=0), 1.0).may_stop
+
+
+# --- stopping, where no audit could tell ----------------------------------------------------------
+
+
+def rare(hits: int = 0) -> TargetsLeft:
+    """What an audit of 40 of 2,000 patches says, with 38 targets found."""
+    return targets_left(answered((2000, 20, hits, 180, 38), (1800, 20, 0, 0, 0)), 1780)
+
+
+def test_the_model_may_say_that_it_is_time_where_no_audit_could() -> None:
+    left = rare()
+    assert left.recall.low < 0.9  # and no number of answers that people give would raise it
+    assert not hint(left, 1.0).may_stop
+    said = hint(left, 0.5, outlook=Outlook(3.2, 38, 36, 1))
+    assert said.may_stop
+    assert said.text.startswith(
+        "the model expects about 3 of 1,780 left, and of its last 36 choices 1 were targets; the "
+        "audit alone says at most "
+    )
+    assert said.text.endswith(": consider stopping")
+
+
+@pytest.mark.parametrize(
+    "outlook",
+    [
+        Outlook(5.0, 38, 36, 1),  # it expects more than a tenth
+        Outlook(3.0, 38, 36, 4),  # its last choices found some
+        Outlook(3.0, 38, 19, 0),  # they are too few to tell
+        Outlook(0.0, 0, 36, 0),  # nothing was found at all
+        None,
+    ],
+)
+def test_it_is_not_time_while_the_model_or_its_choices_speak_against_it(outlook) -> None:
+    assert not hint(rare(), 0.5, outlook=outlook).may_stop
+
+
+def test_nor_where_the_audit_contradicts_the_model() -> None:
+    left = targets_left(answered((2000, 40, 12, 160, 0)), 1800)
+    assert left.recall.high < 0.9
+    assert not hint(left, 0.5, outlook=Outlook(0.5, 12, 36, 0)).may_stop
+    few = targets_left(answered((2000, 10, 0, 190, 38)), 1800)
+    assert not hint(few, 0.5, outlook=Outlook(1.0, 38, 36, 0)).may_stop
