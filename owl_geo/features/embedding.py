@@ -59,6 +59,7 @@ class EmbeddingFeatures:
         bands: names of all bands.
         common_names: what each is; see ``types.EMBEDDING``.
         statistics: statistics of the bands, in the source's own values.
+        fused: whether compiled loops compute those of the other bands.
 
     Attributes:
         names: the names of the features.
@@ -70,6 +71,8 @@ class EmbeddingFeatures:
         bands: Sequence[str],
         common_names: Sequence[str | None],
         statistics: BandStatistics,
+        *,
+        fused: bool = False,
     ) -> None:
         every = range(len(bands))
         self._dimensions = [i for i in every if common_names[i] == EMBEDDING]
@@ -81,7 +84,8 @@ class EmbeddingFeatures:
         if self._others:
             part = statistics.take(self._others)
             commons = [common_names[i] for i in self._others]
-            self._parts.append((self._others, SpectralStatistics(part.bands, commons, part)))
+            spectral = SpectralStatistics(part.bands, commons, part, fused=fused)
+            self._parts.append((self._others, spectral))
         self.n_dimensions = len(self._dimensions)
         self.names = tuple(name for _, part in self._parts for name in part.names)
 

@@ -16,6 +16,7 @@ import numpy as np
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.embedding import EmbeddingFeatures, check_vectors
+from owl_geo.features.statistics import worth_fusing
 from owl_geo.features.stored import (
     Scaling,
     StoredScene,
@@ -57,8 +58,13 @@ class Features(Protocol):
         bands: Sequence[str],
         common_names: Sequence[str | None],
         statistics: BandStatistics,
+        *,
+        fused: bool = False,
     ) -> None:
-        """Take the bands' names, common names (None for a band without one) and statistics."""
+        """Take the bands' names, common names (None for a band without one) and statistics.
+
+        ``fused`` asks for compiled loops, where there are any.
+        """
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
@@ -268,7 +274,9 @@ def _embedder(
     seed: int,
 ) -> Embed:
     own = _own_embedder(source, statistics, model, sample, device, seed)
-    return WithViews(own, statistics) if statistics.origins else own
+    if not statistics.origins:
+        return own
+    return WithViews(own, statistics, fused=_is_fused(source))
 
 
 def _own_embedder(
@@ -310,8 +318,13 @@ def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings
     if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
     if own.dimensions(range(len(own.bands))):  # which mean nothing one by one
-        return EmbeddingFeatures(own.bands, commons, own)
-    return kind(own.bands, commons, own)
+        kind = EmbeddingFeatures
+    return kind(own.bands, commons, own, fused=_is_fused(source))
+
+
+def _is_fused(source: PatchSource) -> bool:
+    """Return whether compiled loops are worth it for a pool."""
+    return worth_fusing(len(source.index) * len(source.bands) * source.patch_size**2)
 
 
 def _plain_names(

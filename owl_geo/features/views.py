@@ -33,12 +33,19 @@ class WithViews:
     Args:
         own: the features of the scene's own bands.
         statistics: of all bands.
+        fused: whether compiled loops compute those of the views.
     """
 
-    def __init__(self, own: Callable[[FloatArray], FloatArray], statistics: BandStatistics) -> None:
+    def __init__(
+        self,
+        own: Callable[[FloatArray], FloatArray],
+        statistics: BandStatistics,
+        *,
+        fused: bool = False,
+    ) -> None:
         self._own = own
         self._bands = list(statistics.of(""))
-        self._views = [_OfView(view, statistics) for view in statistics.views]
+        self._views = [_OfView(view, statistics, fused) for view in statistics.views]
 
     @property
     def directions(self) -> list[slice]:
@@ -60,14 +67,16 @@ class WithViews:
 
 
 class _OfView:
-    def __init__(self, view: str, statistics: BandStatistics) -> None:
+    def __init__(self, view: str, statistics: BandStatistics, fused: bool) -> None:
         (self._seen,) = statistics.of(view, "seen")
         groups = {
             _OF_VALUES: list(statistics.of(view)),
             _OF_CHANGE: list(statistics.of(view, "change")),
         }
         self._parts = [
-            part for which, bands in groups.items() for part in _parts(bands, statistics, which)
+            part
+            for which, bands in groups.items()
+            for part in _parts(bands, statistics, which, fused)
         ]
         names = [name for _, part in self._parts for name in part.names]
         # the values come first, and of an embedding its direction before anything else
@@ -83,7 +92,7 @@ class _OfView:
 
 
 def _parts(
-    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str], fused: bool
 ) -> list[tuple[list[int], MeanVector | SpectralStatistics]]:
     """Return positions of bands of a view, and the features of those; apart for an embedding."""
     dimensions = statistics.dimensions(bands)
@@ -94,17 +103,18 @@ def _parts(
         spread = f"{statistics.origins[dimensions[0]].view}:embedding_spread"
         parts.append((list(dimensions), MeanVector(names, spread)))
     elif dimensions:
-        parts.append((list(dimensions), _statistics(dimensions, statistics, ("mean",))))
+        parts.append((list(dimensions), _statistics(dimensions, statistics, ("mean",), fused)))
     if others:
-        parts.append((others, _statistics(others, statistics, which)))
+        parts.append((others, _statistics(others, statistics, which, fused)))
     return parts
 
 
 def _statistics(
-    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str], fused: bool
 ) -> SpectralStatistics:
     part = statistics.take(bands)
-    return SpectralStatistics(part.bands, [None] * len(part.bands), part, which=which, pairs=False)
+    nothing = [None] * len(part.bands)
+    return SpectralStatistics(part.bands, nothing, part, which=which, pairs=False, fused=fused)
 
 
 def without_unknown(values: FloatArray, n: int) -> FloatArray:
