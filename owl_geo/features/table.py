@@ -166,6 +166,8 @@ def feature_table(
     if model.frozen:
         recipe["weights"] = _weights_id(model)
         recipe["seed"] = seed
+        if model.precision != "float32":
+            recipe["precision"] = model.precision
         recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
