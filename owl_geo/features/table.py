@@ -41,8 +41,8 @@ _SAMPLE = 256  # patches that a backbone's batch normalisation is fitted to
 _SCALED_BY = 100_000  # patches whose quantiles represent the pool's
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
-_IN_MEMORY = 512 * 2**20  # bytes; the features of a larger pool stay on disk
-_LARGE_BATCH = 4096  # patches of such a pool that are read together
+_IN_MEMORY = 64 * 2**20  # bytes; the features of a larger pool stay on disk
+_VECTORS = 4096  # patches of one pixel that are read together
 _VERSION = 3  # of the computation here; a new number makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
@@ -221,7 +221,9 @@ def _stored_table(
     n_dimensions = getattr(plain, "n_dimensions", 0)
     is_vector = source.patch_size == 1 and n_dimensions == len(source.bands)
     widths = {len(plain.names), n_dimensions} if is_vector else {len(plain.names)}
-    work = _Piece(source, narrow_vectors if is_vector else plain, batch=_LARGE_BATCH)
+    work = _Piece(source, plain)
+    if is_vector:
+        work = _Piece(source, narrow_vectors, batch=_VECTORS)
     scenes, done = [], 0
     for name, at in _scenes(source).items():
         if not kept.holds(name, len(at), widths):
