@@ -76,7 +76,8 @@ def main() -> None:
 
 def _apart(*folders: Path) -> float:
     """Return by how much features kept in two folders differ, as a share of 1 plus their size."""
-    one, other = (np.load(next(folder.glob("*.npy")), mmap_mode="r") for folder in folders)
+    paths = (next(folder.glob("*.npy")) for folder in folders)
+    one, other = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
     return float((np.abs(one - other) / (1 + np.abs(one))).max())
 
 

@@ -8,11 +8,12 @@ direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
 from owl_geo.errors import ConfigError
-from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.features.statistics import SpectralStatistics, in_loops
 from owl_geo.settings.choices import MODELS, default
 from owl_geo.settings.config import ModelSettings
 from owl_geo.types import EMBEDDING, BandStatistics, FloatArray
@@ -59,7 +60,6 @@ class EmbeddingFeatures:
         bands: names of all bands.
         common_names: what each is; see ``types.EMBEDDING``.
         statistics: statistics of the bands, in the source's own values.
-        fused: whether compiled loops compute those of the other bands.
 
     Attributes:
         names: the names of the features.
@@ -71,8 +71,6 @@ class EmbeddingFeatures:
         bands: Sequence[str],
         common_names: Sequence[str | None],
         statistics: BandStatistics,
-        *,
-        fused: bool = False,
     ) -> None:
         every = range(len(bands))
         self._dimensions = [i for i in every if common_names[i] == EMBEDDING]
@@ -84,10 +82,15 @@ class EmbeddingFeatures:
         if self._others:
             part = statistics.take(self._others)
             commons = [common_names[i] for i in self._others]
-            spectral = SpectralStatistics(part.bands, commons, part, fused=fused)
-            self._parts.append((self._others, spectral))
+            self._parts.append((self._others, SpectralStatistics(part.bands, commons, part)))
         self.n_dimensions = len(self._dimensions)
         self.names = tuple(name for _, part in self._parts for name in part.names)
+
+    def in_loops(self) -> EmbeddingFeatures:
+        """Return the same, with compiled loops for the bands that are no dimensions."""
+        fused = copy(self)
+        fused._parts = [(at, in_loops(part)) for at, part in self._parts]
+        return fused
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""

@@ -9,13 +9,17 @@ Deventer et al. 1997).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from importlib.util import find_spec
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo.types import BandStatistics, FloatArray, IntArray
+
+T = TypeVar("T")
 
 # the outer ones show a part of a patch
 _QUANTILES = {q: f"q{round(100 * q)}" for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}
@@ -44,7 +48,6 @@ class SpectralStatistics:
         statistics: statistics of the bands, in the source's own values.
         which: the statistics of each band, of ``STATISTICS``.
         pairs: whether there are normalised differences of bands.
-        fused: whether compiled loops compute them, see ``features.fused``; the same to 1e-6.
 
     Attributes:
         names: the names of the ``d`` features.
@@ -58,9 +61,8 @@ class SpectralStatistics:
         *,
         which: Sequence[str] = STATISTICS,
         pairs: bool = True,
-        fused: bool = False,
     ) -> None:
-        self._fused = fused
+        self._fused = False
         self._floor = np.maximum(_FLOOR * statistics.scale, np.finfo(np.float32).tiny)
         self._which = tuple(name for name in STATISTICS if name in which)
         self._quantiles = tuple(q for q, name in _QUANTILES.items() if name in which)
@@ -70,6 +72,12 @@ class SpectralStatistics:
             [f"{band}_{statistic}" for statistic in self._which for band in bands]
             + [name for name, _, _ in self._pairs]
         )
+
+    def in_loops(self) -> SpectralStatistics:
+        """Return the same, computed by compiled loops; see ``features.fused``, to within 1e-6."""
+        fused = copy(self)
+        fused._fused = True
+        return fused
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         return self._by_loops(patches) if self._fused else self._by_numpy(patches)
@@ -112,6 +120,12 @@ class SpectralStatistics:
         if not found.done.all():
             values[~found.done] = self._by_numpy(patches[~found.done])
         return values
+
+
+def in_loops(features: T) -> T:
+    """Return features computed by compiled loops, or as they are where they have none."""
+    has_loops = getattr(features, "in_loops", None)
+    return features if has_loops is None else has_loops()
 
 
 def worth_fusing(n_values: int) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.embedding import EmbeddingFeatures, check_vectors
-from owl_geo.features.statistics import worth_fusing
+from owl_geo.features.statistics import in_loops, worth_fusing
 from owl_geo.features.stored import (
     Scaling,
     StoredScene,
@@ -58,13 +58,8 @@ class Features(Protocol):
         bands: Sequence[str],
         common_names: Sequence[str | None],
         statistics: BandStatistics,
-        *,
-        fused: bool = False,
     ) -> None:
-        """Take the bands' names, common names (None for a band without one) and statistics.
-
-        ``fused`` asks for compiled loops, where there are any.
-        """
+        """Take the bands' names, common names (None for a band without one) and statistics."""
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
@@ -221,7 +216,7 @@ def _stored_table(
     n_dimensions = getattr(plain, "n_dimensions", 0)
     is_vector = source.patch_size == 1 and n_dimensions == len(source.bands)
     widths = {len(plain.names), n_dimensions} if is_vector else {len(plain.names)}
-    work = _Piece(source, plain)
+    work = _Piece(source, in_loops(plain) if _is_fused(source) else plain)
     if is_vector:
         work = _Piece(source, narrow_vectors, batch=_VECTORS)
     scenes, done = [], 0
@@ -278,9 +273,8 @@ def _embedder(
     seed: int,
 ) -> Embed:
     own = _own_embedder(source, statistics, model, sample, device, seed)
-    if not statistics.origins:
-        return own
-    return WithViews(own, statistics, fused=_is_fused(source))
+    embed = WithViews(own, statistics) if statistics.origins else own
+    return in_loops(embed) if _is_fused(source) else embed
 
 
 def _own_embedder(
@@ -323,7 +317,7 @@ def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings
         commons = tuple("nir" if name == "nir08" else name for name in commons)
     if own.dimensions(range(len(own.bands))):  # which mean nothing one by one
         kind = EmbeddingFeatures
-    return kind(own.bands, commons, own, fused=_is_fused(source))
+    return kind(own.bands, commons, own)
 
 
 def _is_fused(source: PatchSource) -> bool:

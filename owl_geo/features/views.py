@@ -7,11 +7,12 @@ knows the bands of photographs and of products, is left to those of the scene.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 
 from owl_geo.features.embedding import MeanVector
-from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.features.statistics import SpectralStatistics, in_loops
 from owl_geo.types import BandStatistics, FloatArray
 
 _OF_VALUES = ("mean", "spread")
@@ -33,19 +34,19 @@ class WithViews:
     Args:
         own: the features of the scene's own bands.
         statistics: of all bands.
-        fused: whether compiled loops compute those of the views.
     """
 
-    def __init__(
-        self,
-        own: Callable[[FloatArray], FloatArray],
-        statistics: BandStatistics,
-        *,
-        fused: bool = False,
-    ) -> None:
+    def __init__(self, own: Callable[[FloatArray], FloatArray], statistics: BandStatistics) -> None:
         self._own = own
         self._bands = list(statistics.of(""))
-        self._views = [_OfView(view, statistics, fused) for view in statistics.views]
+        self._views = [_OfView(view, statistics) for view in statistics.views]
+
+    def in_loops(self) -> WithViews:
+        """Return the same, computed by compiled loops where there are any."""
+        fused = copy(self)
+        fused._own = in_loops(self._own)
+        fused._views = [view.in_loops() for view in self._views]
+        return fused
 
     @property
     def directions(self) -> list[slice]:
@@ -67,22 +68,25 @@ class WithViews:
 
 
 class _OfView:
-    def __init__(self, view: str, statistics: BandStatistics, fused: bool) -> None:
+    def __init__(self, view: str, statistics: BandStatistics) -> None:
         (self._seen,) = statistics.of(view, "seen")
         groups = {
             _OF_VALUES: list(statistics.of(view)),
             _OF_CHANGE: list(statistics.of(view, "change")),
         }
         self._parts = [
-            part
-            for which, bands in groups.items()
-            for part in _parts(bands, statistics, which, fused)
+            part for which, bands in groups.items() for part in _parts(bands, statistics, which)
         ]
         names = [name for _, part in self._parts for name in part.names]
         # the values come first, and of an embedding its direction before anything else
         is_vector = bool(self._parts) and isinstance(self._parts[0][1], MeanVector)
         self.directions = [slice(0, len(self._parts[0][0]))] if is_vector else []
         self.names = (*names, f"{statistics.bands[self._seen]}_mean")
+
+    def in_loops(self) -> _OfView:
+        fused = copy(self)
+        fused._parts = [(bands, in_loops(part)) for bands, part in self._parts]
+        return fused
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         seen = patches[:, self._seen].mean(axis=(1, 2))[:, None]
@@ -92,7 +96,7 @@ class _OfView:
 
 
 def _parts(
-    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str], fused: bool
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
 ) -> list[tuple[list[int], MeanVector | SpectralStatistics]]:
     """Return positions of bands of a view, and the features of those; apart for an embedding."""
     dimensions = statistics.dimensions(bands)
@@ -103,18 +107,17 @@ def _parts(
         spread = f"{statistics.origins[dimensions[0]].view}:embedding_spread"
         parts.append((list(dimensions), MeanVector(names, spread)))
     elif dimensions:
-        parts.append((list(dimensions), _statistics(dimensions, statistics, ("mean",), fused)))
+        parts.append((list(dimensions), _statistics(dimensions, statistics, ("mean",))))
     if others:
-        parts.append((others, _statistics(others, statistics, which, fused)))
+        parts.append((others, _statistics(others, statistics, which)))
     return parts
 
 
 def _statistics(
-    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str], fused: bool
+    bands: Sequence[int], statistics: BandStatistics, which: Sequence[str]
 ) -> SpectralStatistics:
     part = statistics.take(bands)
-    nothing = [None] * len(part.bands)
-    return SpectralStatistics(part.bands, nothing, part, which=which, pairs=False, fused=fused)
+    return SpectralStatistics(part.bands, [None] * len(part.bands), part, which=which, pairs=False)
 
 
 def without_unknown(values: FloatArray, n: int) -> FloatArray:

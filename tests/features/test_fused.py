@@ -41,12 +41,9 @@ def statistics_of(n_bands: int) -> BandStatistics:
 def both(patches: FloatArray, which: Sequence[str] = STATISTICS) -> list[FloatArray]:
     """Return the features by NumPy and by loops, of bands without common names."""
     statistics = statistics_of(patches.shape[1])
-    return [
-        SpectralStatistics(
-            statistics.bands, [None] * patches.shape[1], statistics, which=which, fused=loops
-        )(patches)
-        for loops in (False, True)
-    ]
+    nothing = [None] * patches.shape[1]
+    plain = SpectralStatistics(statistics.bands, nothing, statistics, which=which)
+    return [features(patches) for features in (plain, plain.in_loops())]
 
 
 def defined(patches: FloatArray) -> NDArray[np.float64]:
@@ -160,7 +157,7 @@ def test_some_of_the_statistics(which: tuple[str, ...]) -> None:
     np.testing.assert_allclose(by_loops, by_numpy, rtol=1e-6, atol=1e-6)
 
 
-def test_views() -> None:
+def test_views(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("red", "nir", "old:B4", "old:change:red", "old:seen")
     origins = (
         BandOrigin(),
@@ -173,12 +170,26 @@ def test_views() -> None:
     statistics = BandStatistics(names, ones, ones, 9, ("red", "nir", *[None] * 3), origins)
     patches = np.random.default_rng(0).random((4, 5, 8, 8), dtype=np.float32)
     patches[:, 4] = [[[1.0]], [[0.5]], [[0.0]], [[1.0]]]
-    found = []
-    for loops in (False, True):
-        own = SpectralStatistics(("red", "nir"), ("red", "nir"), statistics.of_scene, fused=loops)
-        found.append(WithViews(own, statistics, fused=loops)(patches))
+    own = SpectralStatistics(("red", "nir"), ("red", "nir"), statistics.of_scene)
+    views = WithViews(own, statistics)
+    calls = counted(monkeypatch)
+    found = [features(patches) for features in (views, views.in_loops())]
+    assert len(calls) == 3  # of the scene, of values and of the change
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6, atol=1e-6)
     assert np.isnan(found[1][2]).any()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many patches the loops are given, call by call."""
+    seen: list[int] = []
+    plain = fused.summarise
+
+    def counting(patches: FloatArray, *others: NDArray[np.generic]) -> object:
+        seen.append(len(patches))
+        return plain(patches, *others)
+
+    monkeypatch.setattr(fused, "summarise", counting)
+    return seen
 
 
 def table_of(source: PatchSource, monkeypatch: pytest.MonkeyPatch, worth_it: int) -> FeatureTable:
@@ -191,14 +202,7 @@ def table_of(source: PatchSource, monkeypatch: pytest.MonkeyPatch, worth_it: int
 
 def test_a_large_pool_is_computed_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
     source = SyntheticSource(150, 8, 3)
-    seen: list[int] = []
-    plain = fused.summarise
-
-    def counted(patches: FloatArray, *others: NDArray[np.generic]) -> object:
-        seen.append(len(patches))
-        return plain(patches, *others)
-
-    monkeypatch.setattr(fused, "summarise", counted)
+    seen = counted(monkeypatch)
     values = 150 * 3 * 8 * 8
     by_numpy = table_of(source, monkeypatch, values + 1)
     assert sum(seen) == 0
