@@ -6,9 +6,9 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks import concepts, pool, reading, rounds, scoring
+from benchmarks import concepts, features, pool, reading, rounds, scoring
 
-for benchmark in (reading, scoring, concepts, rounds):
+for benchmark in (reading, features, scoring, concepts, rounds):
     benchmark.main()
     print()
 with tempfile.TemporaryDirectory() as folder:

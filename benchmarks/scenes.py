@@ -25,6 +25,7 @@ def make_scene(path: Path, side: int, *, bands: int = 4, block: int = 512, seed:
         "tiled": True,
         "blockxsize": block,
         "blockysize": block,
+        "BIGTIFF": "IF_SAFER",  # of a million patches, the end would be lost without an error
         "compress": "deflate",
         "predictor": 2,
         "num_threads": "all_cpus",

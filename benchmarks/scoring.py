@@ -1,4 +1,7 @@
-"""Scoring a pool with the lightweight CNN, compared with a DataLoader loop of batch size 32."""
+"""Scoring a pool with the lightweight CNN, compared with a DataLoader loop of batch size 32.
+
+In bfloat16 as well, where the processor has it, with how far the ranks agree.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.timing import interleaved, table
@@ -13,10 +17,13 @@ from owl_geo import SyntheticSource, entropy
 from owl_geo.learners import scoring
 from owl_geo.models import checkpoint
 from owl_geo.models.compiled import WORTH_IT, is_available
+from owl_geo.models.precision import computes_bfloat16
+from owl_geo.settings.config import Precision
 from owl_geo.sources.base import read_at
 from owl_geo.types import FloatArray, IntArray
 
 N, _DRAWN = 2 * WORTH_IT, 10_000  # patches scored, and patches drawn, which are scored repeatedly
+_FIRST = 100  # patches that a batch may be drawn from
 
 
 class InMemory(SyntheticSource):
@@ -56,9 +63,11 @@ def main() -> None:
         scores["plain"] = np.concatenate(parts)
         return _DRAWN
 
-    def ours(name: str, worth_it: int) -> int:
+    def ours(name: str, worth_it: int, precision: Precision = "float32") -> int:
         scoring.WORTH_IT = worth_it
-        members = scoring.predict_proba(model, source, everything, device=torch.device("cpu"))
+        members = scoring.predict_proba(
+            model, source, everything, device=torch.device("cpu"), precision=precision
+        )
         scores[name] = entropy(members)[:_DRAWN]
         return N
 
@@ -69,13 +78,25 @@ def main() -> None:
     }
     if is_available():
         ways[compiled] = lambda: ours(compiled, N)
+    if computes_bfloat16():
+        in_half = "owl-geo, torch, bfloat16"
+        ways[in_half] = lambda: ours(in_half, N + 1, "bfloat16")
+    if computes_bfloat16() and is_available():
+        both = "owl-geo, compiled, bfloat16"
+        ways[both] = lambda: ours(both, N, "bfloat16")
     rates = interleaved(ways, repeats=3)
     best = list(ways)[-1]
     print(table(f"Scoring {N:,} patches of 4 x 32 x 32 on the CPU", rates, best))
     for name in list(ways)[1:]:
         apart = np.abs(scores["plain"] - scores[name]).max()
-        same = (np.argsort(scores["plain"]) == np.argsort(scores[name])).mean()
-        print(f"  {name}: entropies differ by at most {apart:.1e} nats, {same:.1%} of ranks equal")
+        orders = [np.argsort(-scores[way]) for way in ("plain", name)]
+        same = (orders[0] == orders[1]).mean()
+        first = len(np.intersect1d(*(order[:_FIRST] for order in orders)))
+        alike = spearmanr(scores["plain"], scores[name]).statistic
+        print(
+            f"  {name}: entropies differ by at most {apart:.1e} nats, {same:.1%} of ranks equal, "
+            f"rank correlation {alike:.5f}, {first} of the first {_FIRST} the same"
+        )
 
 
 if __name__ == "__main__":

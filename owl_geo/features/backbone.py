@@ -11,7 +11,8 @@ import torch
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.devices import pick_device
 from owl_geo.models.frozen import frozen_embedder
-from owl_geo.settings.config import ModelSettings
+from owl_geo.models.precision import autocast, usable_precision
+from owl_geo.settings.config import ModelSettings, Precision
 from owl_geo.types import BandStatistics, FloatArray
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def backbone(
     For ``n`` patches that are worth it, the backbone is compiled on a CPU.
     """
     where = pick_device(device)
+    precision = usable_precision(model.precision, where)
     module = frozen_embedder(
         model.kind,
         common_names,
@@ -43,8 +45,8 @@ def backbone(
         device=where,
     )
     if where.type == "cpu" and n >= WORTH_IT and is_available():
-        return Compiled(module, sample.shape[1:])
-    return Backbone(module, where)
+        return Compiled(module, sample.shape[1:], precision)
+    return Backbone(module, where, precision)
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class Backbone:
 
     module: torch.nn.Module
     device: torch.device
+    precision: Precision = "float32"
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features of patches."""
         with torch.inference_mode():
             x = torch.from_numpy(patches).to(self.device, memory_format=torch.channels_last)
-            features: FloatArray = self.module(x).float().cpu().numpy()
-        return features
+            with autocast(self.device, self.precision):
+                features = self.module(x)
+            values: FloatArray = features.float().cpu().numpy()
+        return values

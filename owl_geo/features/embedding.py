@@ -8,11 +8,12 @@ direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
 from owl_geo.errors import ConfigError
-from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.features.statistics import SpectralStatistics, in_loops
 from owl_geo.settings.choices import MODELS, default
 from owl_geo.settings.config import ModelSettings
 from owl_geo.types import EMBEDDING, BandStatistics, FloatArray
@@ -84,6 +85,12 @@ class EmbeddingFeatures:
             self._parts.append((self._others, SpectralStatistics(part.bands, commons, part)))
         self.n_dimensions = len(self._dimensions)
         self.names = tuple(name for _, part in self._parts for name in part.names)
+
+    def in_loops(self) -> EmbeddingFeatures:
+        """Return the same, with compiled loops for the bands that are no dimensions."""
+        fused = copy(self)
+        fused._parts = [(at, in_loops(part)) for at, part in self._parts]
+        return fused
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""

@@ -9,12 +9,17 @@ Deventer et al. 1997).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from importlib.util import find_spec
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.types import BandStatistics, FloatArray
+from owl_geo.types import BandStatistics, FloatArray, IntArray
+
+T = TypeVar("T")
 
 # the outer ones show a part of a patch
 _QUANTILES = {q: f"q{round(100 * q)}" for q in (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)}
@@ -28,6 +33,10 @@ _INDICES = {
 }
 _MOST_PAIRS = 15  # those of six bands; more would drown out the other features
 _FLOOR = 1e-3  # of a band's scale: the logarithm of a perfectly even patch stays finite
+
+# Values of a pool, pixels times bands, from which compiled loops pay off: they cost a second or
+# less to load, and five or so where they were never compiled before.
+WORTH_IT = 2**28
 
 
 class SpectralStatistics:
@@ -53,16 +62,27 @@ class SpectralStatistics:
         which: Sequence[str] = STATISTICS,
         pairs: bool = True,
     ) -> None:
+        self._fused = False
         self._floor = np.maximum(_FLOOR * statistics.scale, np.finfo(np.float32).tiny)
         self._which = tuple(name for name in STATISTICS if name in which)
         self._quantiles = tuple(q for q, name in _QUANTILES.items() if name in which)
+        self._quantile_names = tuple(_QUANTILES[q] for q in self._quantiles)
         self._pairs = _pairs(bands, common_names) if pairs else []
         self.names = tuple(
             [f"{band}_{statistic}" for statistic in self._which for band in bands]
             + [name for name, _, _ in self._pairs]
         )
 
+    def in_loops(self) -> SpectralStatistics:
+        """Return the same, computed by compiled loops; see ``features.fused``, to within 1e-6."""
+        fused = copy(self)
+        fused._fused = True
+        return fused
+
     def __call__(self, patches: FloatArray) -> FloatArray:
+        return self._by_loops(patches) if self._fused else self._by_numpy(patches)
+
+    def _by_numpy(self, patches: FloatArray) -> FloatArray:
         n, n_bands = patches.shape[:2]
         pixels = patches.reshape(n, n_bands, -1)  # (n, bands, pixels)
         columns = []
@@ -80,6 +100,37 @@ class SpectralStatistics:
             size = np.maximum(np.abs(a) + np.abs(b), self._floor[[first, second]].sum())
             columns.append(((a - b) / size).mean(axis=1, keepdims=True))
         return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def _by_loops(self, patches: FloatArray) -> FloatArray:
+        from owl_geo.features.fused import summarise  # imports Numba
+
+        below, above, share = _ranks(self._quantiles, patches.shape[2] * patches.shape[3])
+        ranks = np.unique(np.concatenate([below, above]))
+        pairs = np.array([bands for _, *bands in self._pairs], dtype=np.int64).reshape(-1, 2)
+        found = summarise(patches, ranks, pairs, self._floor[pairs].sum(axis=1))
+        low, high = (found.ordered[:, :, np.searchsorted(ranks, at)] for at in (below, above))
+        of_bands = {
+            "mean": found.mean,
+            "spread": np.log(found.spread + self._floor),
+            "texture": np.log(found.step + self._floor),
+            **dict(zip(self._quantile_names, _between(low, high, share), strict=True)),
+        }
+        columns = [of_bands[name] for name in self._which]
+        values = np.concatenate([*columns, found.differences], axis=1).astype(np.float32)
+        if not found.done.all():
+            values[~found.done] = self._by_numpy(patches[~found.done])
+        return values
+
+
+def in_loops(features: T) -> T:
+    """Return features computed by compiled loops, or as they are where they have none."""
+    has_loops = getattr(features, "in_loops", None)
+    return features if has_loops is None else has_loops()
+
+
+def worth_fusing(n_values: int) -> bool:
+    """Whether so many pixels, times bands, are worth compiled loops, and Numba is installed."""
+    return n_values >= WORTH_IT and find_spec("numba") is not None
 
 
 def has_no_index(bands: Sequence[str], common_names: Sequence[str | None]) -> bool:
@@ -102,11 +153,21 @@ def _quantiles(pixels: FloatArray, quantiles: Sequence[float]) -> NDArray[np.flo
     Sorting is several times faster than the partial sorting that NumPy's own quantiles do.
     """
     ordered = np.sort(pixels, axis=2)
-    rank = np.array(quantiles) * (pixels.shape[2] - 1)
+    below, above, share = _ranks(quantiles, pixels.shape[2])
+    return _between(ordered[..., below], ordered[..., above], share)
+
+
+def _ranks(quantiles: Sequence[float], n: int) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Return the ranks among n values that quantiles lie between, and how far from the lower."""
+    rank = np.array(quantiles) * (n - 1)
     below = np.floor(rank).astype(np.int64)
-    above = np.minimum(below + 1, pixels.shape[2] - 1)
-    low, high = ordered[..., below].astype(np.float64), ordered[..., above]
-    return np.moveaxis(low + (high - low) * (rank - below), 2, 0)
+    return below, np.minimum(below + 1, n - 1), rank - below
+
+
+def _between(low: FloatArray, high: FloatArray, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(q, n, bands)`` between two values, ``(n, bands, q)`` each."""
+    first = low.astype(np.float64)
+    return np.moveaxis(first + (high - first) * share, 2, 0)
 
 
 def _pairs(bands: Sequence[str], common_names: Sequence[str | None]) -> list[tuple[str, int, int]]:

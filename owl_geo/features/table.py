@@ -16,6 +16,7 @@ import numpy as np
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
 from owl_geo.features.embedding import EmbeddingFeatures, check_vectors
+from owl_geo.features.statistics import in_loops, worth_fusing
 from owl_geo.features.stored import (
     Scaling,
     StoredScene,
@@ -40,8 +41,8 @@ _SAMPLE = 256  # patches that a backbone's batch normalisation is fitted to
 _SCALED_BY = 100_000  # patches whose quantiles represent the pool's
 _NORMAL_IQR = 1.349  # interquartile range of a standard normal
 _LIMIT = 10.0  # scaled units; one odd patch should not stretch a feature's scale for all
-_IN_MEMORY = 512 * 2**20  # bytes; the features of a larger pool stay on disk
-_LARGE_BATCH = 4096  # patches of such a pool that are read together
+_IN_MEMORY = 64 * 2**20  # bytes; the features of a larger pool stay on disk
+_VECTORS = 4096  # patches of one pixel that are read together
 _VERSION = 3  # of the computation here; a new number makes kept features stale
 
 Embed = Callable[[FloatArray], FloatArray]
@@ -160,6 +161,8 @@ def feature_table(
     if model.frozen:
         recipe["weights"] = _weights_id(model)
         recipe["seed"] = seed
+        if model.precision != "float32":
+            recipe["precision"] = model.precision
         recipe["sample"] = source.index["patch_id"].iloc[sample].tolist()
     kept = None if keep is None else _Kept(keep, model.features, recipe, scene_ids or {})
     scenes = _scenes(source)
@@ -213,7 +216,9 @@ def _stored_table(
     n_dimensions = getattr(plain, "n_dimensions", 0)
     is_vector = source.patch_size == 1 and n_dimensions == len(source.bands)
     widths = {len(plain.names), n_dimensions} if is_vector else {len(plain.names)}
-    work = _Piece(source, narrow_vectors if is_vector else plain, batch=_LARGE_BATCH)
+    work = _Piece(source, in_loops(plain) if _is_fused(source) else plain)
+    if is_vector:
+        work = _Piece(source, narrow_vectors, batch=_VECTORS)
     scenes, done = [], 0
     for name, at in _scenes(source).items():
         if not kept.holds(name, len(at), widths):
@@ -268,7 +273,8 @@ def _embedder(
     seed: int,
 ) -> Embed:
     own = _own_embedder(source, statistics, model, sample, device, seed)
-    return WithViews(own, statistics) if statistics.origins else own
+    embed = WithViews(own, statistics) if statistics.origins else own
+    return in_loops(embed) if _is_fused(source) else embed
 
 
 def _own_embedder(
@@ -310,8 +316,13 @@ def _plain(source: PatchSource, statistics: BandStatistics, model: ModelSettings
     if own.common_names and "nir" not in commons:  # then the narrow one is it
         commons = tuple("nir" if name == "nir08" else name for name in commons)
     if own.dimensions(range(len(own.bands))):  # which mean nothing one by one
-        return EmbeddingFeatures(own.bands, commons, own)
+        kind = EmbeddingFeatures
     return kind(own.bands, commons, own)
+
+
+def _is_fused(source: PatchSource) -> bool:
+    """Return whether compiled loops are worth it for a pool."""
+    return worth_fusing(len(source.index) * len(source.bands) * source.patch_size**2)
 
 
 def _plain_names(

@@ -7,11 +7,12 @@ knows the bands of photographs and of products, is left to those of the scene.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 
 from owl_geo.features.embedding import MeanVector
-from owl_geo.features.statistics import SpectralStatistics
+from owl_geo.features.statistics import SpectralStatistics, in_loops
 from owl_geo.types import BandStatistics, FloatArray
 
 _OF_VALUES = ("mean", "spread")
@@ -39,6 +40,13 @@ class WithViews:
         self._own = own
         self._bands = list(statistics.of(""))
         self._views = [_OfView(view, statistics) for view in statistics.views]
+
+    def in_loops(self) -> WithViews:
+        """Return the same, computed by compiled loops where there are any."""
+        fused = copy(self)
+        fused._own = in_loops(self._own)
+        fused._views = [view.in_loops() for view in self._views]
+        return fused
 
     @property
     def directions(self) -> list[slice]:
@@ -74,6 +82,11 @@ class _OfView:
         is_vector = bool(self._parts) and isinstance(self._parts[0][1], MeanVector)
         self.directions = [slice(0, len(self._parts[0][0]))] if is_vector else []
         self.names = (*names, f"{statistics.bands[self._seen]}_mean")
+
+    def in_loops(self) -> _OfView:
+        fused = copy(self)
+        fused._parts = [(bands, in_loops(part)) for bands, part in self._parts]
+        return fused
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         seen = patches[:, self._seen].mean(axis=(1, 2))[:, None]

@@ -23,6 +23,7 @@ from owl_geo.models.spec import ModelSpec
 from owl_geo.settings.choices import MetaUpdate
 from owl_geo.settings.config import (
     ModelSettings,
+    Precision,
     ReptileSettings,
     TrainingSettings,
     UncertaintySettings,
@@ -47,7 +48,8 @@ class NetworkLearner:
     Args:
         material: the pool.
         classes: names of the classes, in the order of their numbers.
-        model: the network, whether it sees the concepts, its dropout, a backbone's first weights.
+        model: the network, whether it sees the concepts, its dropout, a backbone's first weights,
+            and the precision that it scores with.
         training: settings of the fit on all answers.
         reptile: settings of the meta-update on fresh answers.
         meta: whether there is a meta-update, and how its tasks are made.
@@ -83,6 +85,8 @@ class NetworkLearner:
         self._passes = uncertainty.n_passes
         self._seed = seed
         self._device = device
+        # a head sees numbers that it takes no time to score
+        self._precision: Precision = "float32" if model.on_features else model.precision
         self._models: tuple[PatchModel, ...] = ()
         self.spec = ModelSpec(
             kind=model.network,
@@ -167,6 +171,7 @@ class NetworkLearner:
             passes=self._passes,
             seed=seed,
             device=self._device,
+            precision=self._precision,
             workers=self._material.workers,
             progress=progress,
         )

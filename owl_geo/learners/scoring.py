@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 import numpy as np
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
+from owl_geo.models.precision import autocast, usable_precision
 from owl_geo.models.randomness import seeded
 from owl_geo.models.threads import one_thread_each
+from owl_geo.settings.config import Precision
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress
@@ -35,6 +37,7 @@ def predict_proba(
     *,
     concepts: FloatArray | None = None,
     device: torch.device,
+    precision: Precision = "float32",
     progress: Progress | None = None,
 ) -> FloatArray:
     """Return class probabilities, float32 ``(n, classes)``, of patches at ascending positions.
@@ -42,7 +45,13 @@ def predict_proba(
     ``concepts`` is float32 ``(n, n_concepts)``, of the same patches.
     """
     members = predict_members(
-        [model], source, positions, concepts=concepts, device=device, progress=progress
+        [model],
+        source,
+        positions,
+        concepts=concepts,
+        device=device,
+        precision=precision,
+        progress=progress,
     )
     only: FloatArray = members[0]
     return only
@@ -57,6 +66,7 @@ def predict_members(
     passes: int = 0,
     seed: int = 0,
     device: torch.device,
+    precision: Precision = "float32",
     workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FloatArray:
@@ -73,10 +83,12 @@ def predict_members(
 
     On a CPU each worker reads and scores its own pieces on one thread, so that decoding and
     convolutions never wait for each other; a large pool is scored by a compiled network where
-    OpenVINO is installed. For a GPU, threads of this process read ahead whatever ``workers`` is,
-    copies are asynchronous, and convolutions run in half precision.
+    OpenVINO is installed; ``precision`` is that of the embedding. For a GPU, threads of this
+    process read ahead whatever ``workers`` is, copies are asynchronous, and convolutions run in
+    half precision in any case.
     """
-    score = _Scorer(tuple(models), source, passes, seed, device, n=len(positions))
+    usable = usable_precision(precision, device)
+    score = _Scorer(tuple(models), source, passes, seed, device, usable, n=len(positions))
     parts = pieces(positions, source.chunk_starts)
     firsts = np.searchsorted(positions, [part[0] for part in parts])
     concept_parts = [
@@ -109,12 +121,14 @@ class _Scorer:
         passes: int,
         seed: int,
         device: torch.device,
+        precision: Precision,
         n: int,
     ) -> None:
         self._source = source
         self._passes = passes
         self._seed = seed
         self._device = device
+        self._precision = precision
         layout = torch.channels_last  # the layout convolutions use internally, on CPU and GPU
         # copies, since the owner of the models needs another layout and dropout than scoring does
         self._models = tuple(
@@ -128,7 +142,7 @@ class _Scorer:
         self._compiled: tuple[Compiled, ...] = ()
         if device.type == "cpu" and n >= WORTH_IT and source.patch_size > 1 and is_available():
             shape = (len(source.bands), source.patch_size, source.patch_size)
-            self._compiled = tuple(Compiled(_Embed(model), shape) for model in models)
+            self._compiled = tuple(Compiled(_Embed(model), shape, precision) for model in models)
 
     @property
     def members(self) -> int:
@@ -175,7 +189,7 @@ class _Scorer:
             return
         x = self._to_device(patches)
         for model in self._models:
-            with _half(self._device):
+            with autocast(self._device, self._precision):
                 features = model.embed(x)
             yield features.float()
 
@@ -217,10 +231,3 @@ class _Embed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._model.embed(x)
-
-
-def _half(device: torch.device) -> torch.autocast | nullcontext[None]:
-    if device.type != "cuda":
-        return nullcontext()
-    bfloat16 = torch.cuda.is_bf16_supported()
-    return torch.autocast("cuda", dtype=torch.bfloat16 if bfloat16 else torch.float16)

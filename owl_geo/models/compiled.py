@@ -1,8 +1,8 @@
 """A network compiled for this processor by OpenVINO, if that is installed.
 
 OpenVINO fuses convolution, activation and pooling, and arranges weights for the processor's
-registers. It is made to compute in float32: reduced precision would make ranks depend on the
-processor.
+registers. Left alone it would choose the precision itself; here it is told, since ranks depend on
+the processor where it is less than float32.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from owl_geo.settings.config import Precision
 from owl_geo.types import FloatArray
 from owl_geo.work.workers import processors
 
 # Number of patches from which compiling, which takes a second or two, pays off.
 WORTH_IT = 50_000
+
+_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def is_available() -> bool:
@@ -37,8 +40,10 @@ class Compiled:
 
     _compiled: Any
 
-    def __init__(self, module: nn.Module, shape: tuple[int, int, int]) -> None:
-        self.__setstate__((module.eval(), shape))
+    def __init__(
+        self, module: nn.Module, shape: tuple[int, int, int], precision: Precision = "float32"
+    ) -> None:
+        self.__setstate__((module.eval(), shape, precision))
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         request = getattr(self._requests, "request", None)
@@ -49,11 +54,11 @@ class Compiled:
             request = self._requests.request = self._compiled.create_infer_request()
         return np.array(request.infer({0: patches})[0], dtype=np.float32)
 
-    def __getstate__(self) -> tuple[nn.Module, tuple[int, int, int]]:
-        return self._module, self._shape
+    def __getstate__(self) -> tuple[nn.Module, tuple[int, int, int], Precision]:
+        return self._module, self._shape, self._precision
 
-    def __setstate__(self, state: tuple[nn.Module, tuple[int, int, int]]) -> None:
-        self._module, self._shape = state  # the shape: bands, height, width
+    def __setstate__(self, state: tuple[nn.Module, tuple[int, int, int], Precision]) -> None:
+        self._module, self._shape, self._precision = state  # the shape: bands, height, width
         self._lock = threading.Lock()
         self._requests = threading.local()
         self._compiled = None
@@ -70,7 +75,7 @@ class Compiled:
             )
         n = processors()
         options = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
             "INFERENCE_NUM_THREADS": n,
             "NUM_STREAMS": n,
         }

@@ -496,6 +496,9 @@ class OracleSettings(Section):
 _DEFAULT_BEFORE = "committee"  # the head that networks of older runs name and do not have
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class ModelSettings(Section):
     """The classifier."""
 
@@ -512,6 +515,11 @@ class ModelSettings(Section):
         True, "true = a Gaussian process also learns how alike nearby patches are"
     )
     dropout: float = _doc(0.5, "dropout before a network's last layer", ge=0, lt=1)
+    precision: Precision = _doc(
+        "float32",
+        "of a network that scores patches on a CPU; bfloat16 is faster where the processor has it, "
+        "and ranks then depend on the processor",
+    )
 
     @property
     def on_features(self) -> bool:
@@ -544,6 +552,13 @@ class ModelSettings(Section):
         if not is_backbone and self.frozen:
             raise Wrong(
                 "frozen is for a backbone", "frozen", "kind", remedy=f"set kind to {backbones}"
+            )
+        if self.precision != "float32" and MODELS[self.kind].on_features:
+            raise Wrong(
+                f"precision is for a network that sees pixels; {self.kind} has none",
+                "precision",
+                "kind",
+                remedy="leave precision out, or set kind to cnn or a backbone",
             )
         if self.head not in (default(HEADS), _DEFAULT_BEFORE) and not self.on_features:
             raise Wrong(

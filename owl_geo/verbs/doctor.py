@@ -78,7 +78,7 @@ _PACKAGES = {
 _EXTRAS = {
     "activeml": (("skactiveml",), "--strategy skactiveml:NAME"),
     "cluster": (("distributed",), "--cluster"),
-    "fast": (("openvino",), "scoring networks faster on a CPU"),
+    "fast": (("numba", "openvino"), "features and networks of large pools faster"),
     "postgis": (("sqlalchemy", "psycopg"), "answers in a team's database"),
 }
 _RASTER_DRIVERS = {
