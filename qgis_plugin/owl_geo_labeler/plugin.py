@@ -502,9 +502,12 @@ class OwlGeoPlugin(QObject):
     def _foresee_next(self) -> None:
         """Begin the next batch, now that every patch has an answer; nothing is stored yet."""
         run = self.labelling.run
-        if run is not None and self._work is None and self._engine.is_running:
+        with suppress(Problem):  # whoever asks for the next batch is told
+            if run is None or run.store() is not None or self._work is not None:
+                return
             batches = [str(path) for path in self._answered_in(run)]
-            self._engine.ask("foresee", run=str(run.path), batches=batches)
+            if batches and self._engine.is_running:
+                self._engine.ask("foresee", run=str(run.path), batches=batches)
 
     def _on_next(self, place: Path | SharedPlace) -> None:
         self._end_work()

@@ -30,6 +30,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton
 
 from owl_geo_labeler import settings
+from owl_geo_labeler.errors import Problem
 from owl_geo_labeler.pool_grid import pool_grid
 from owl_geo_labeler.settings_dialog import SettingsDialog
 
@@ -177,6 +178,14 @@ def test_the_next_batch_is_begun_when_all_is_answered(
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
     assert asked == ["foresee", "next"]
+
+
+def test_a_run_that_cannot_be_read_is_left_to_whoever_asks_for_the_next_batch(plugin, run):
+    plugin.open_run(run)
+    (run / "owl.toml").write_text("labels = ", encoding="utf-8")
+    with pytest.raises(Problem):
+        plugin.labelling.run.store()
+    plugin._foresee_next()  # raises nothing
 
 
 def test_a_process_that_ends_while_it_is_asked_leaves_the_work_to_commands(
