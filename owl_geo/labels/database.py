@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from owl_geo.errors import RunError
@@ -69,10 +70,10 @@ class Database:
         self.url = url
         try:
             # libpq accepts the scheme's short form too
-            self._options = psycopg.conninfo.conninfo_to_dict(url)
+            options = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:
             raise RunError(f"labels is not a PostgreSQL address: {reason(error)}") from None
-        self._reached = False
+        self._server = _Server(options)
 
     @property
     def place(self) -> str:
@@ -81,17 +82,23 @@ class Database:
 
     @cached_property
     def engine(self) -> Engine:
-        """SQLAlchemy's engine; it keeps one connection, and checks that this is still alive."""
+        """SQLAlchemy's engine; it keeps one connection, and checks that this is still alive.
+
+        The connection is closed with the last reference to this object, not whenever cycles are
+        next collected: a server has few, and an engine opens a store for each request.
+        """
         import sqlalchemy
 
-        return sqlalchemy.create_engine(
+        engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=self._server.connect,
             isolation_level="READ COMMITTED",
             pool_size=1,
             pool_pre_ping=True,
             hide_parameters=True,
         )
+        weakref.finalize(self, engine.dispose)
+        return engine
 
     def close(self) -> None:
         """Close the connection that is kept open; the next use makes another."""
@@ -133,17 +140,6 @@ class Database:
 
         return self.work("look up the name of the server", look)
 
-    def _connect(self) -> Raw:
-        import psycopg
-
-        options = {**_PATIENCE, "application_name": "owl-geo", **self._options}
-        try:
-            connection = psycopg.connect(**options)  # type: ignore[arg-type]
-        except psycopg.OperationalError as error:
-            raise Lost(reason(error)) from None
-        self._reached = True
-        return connection
-
     def _may_return(self, error: Exception) -> bool:
         """Return whether the server may be back in a moment."""
         import psycopg
@@ -153,7 +149,32 @@ class Database:
             return error.connection_invalidated or _went_away(error.orig)
         if isinstance(error, psycopg.Error):
             return _went_away(error)
-        parameters = psycopg.conninfo.make_conninfo(**self._options)  # type: ignore[arg-type]
+        return self._server.may_return()
+
+
+class _Server:
+    """How to connect; a class of its own, so that nothing a ``Database`` holds refers back to it."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._reached = False
+
+    def connect(self) -> Raw:
+        import psycopg
+
+        options = {**_PATIENCE, "application_name": "owl-geo", **self._options}
+        try:
+            connection = psycopg.connect(**options)
+        except psycopg.OperationalError as error:
+            raise Lost(reason(error)) from None
+        self._reached = True
+        return connection
+
+    def may_return(self) -> bool:
+        """Return whether a server that just refused or lost a connection may be back in a moment."""
+        import psycopg
+
+        parameters = psycopg.conninfo.make_conninfo(**self._options)
         answer = psycopg.pq.PGconn.ping(parameters.encode())
         if answer == psycopg.pq.Ping.OK:  # it is up, and refuses us
             return False

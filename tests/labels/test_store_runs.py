@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import re
@@ -113,6 +114,32 @@ def test_a_team_from_nothing_to_the_second_batch(
     assert Run(path).rounds()[1].metrics.n_labeled == 3
     assert owl("store", "annotator", path, "ana", "--revoke").code == 0
     assert not (path / "labels.gpkg").exists()
+
+
+def test_a_command_leaves_no_connection_open(
+    server: Server, team: Database, tmp_path: Path, owl: Owl
+) -> None:
+    """A server has few; collecting cycles, which may be long in coming, is not waited for."""
+    run = known_run(tmp_path / "run", team).path
+    name = database_name(team)
+    team.close()
+    gc.disable()
+    try:
+        for words in (
+            ("query", run, "--to-store"),
+            ("ingest", run, run / "rounds/000/batch.gpkg"),
+            ("store", "status", run),
+            ("status", run),
+        ):
+            done = owl(*words)
+            assert done.code == 0, done.err
+        with server.connect("postgres", "postgres") as connection:
+            rows = connection.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = %s", (name,)
+            ).fetchall()
+    finally:
+        gc.enable()
+    assert rows == []
 
 
 def test_the_store_is_asked_like_the_file(team: Database, tmp_path: Path) -> None:
