@@ -153,7 +153,7 @@ class Database:
 
 
 class _Server:
-    """How to connect; a class of its own, so that nothing a ``Database`` holds refers back to it."""
+    """How to connect; apart, so that nothing a ``Database`` holds refers back to it."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
@@ -171,7 +171,7 @@ class _Server:
         return connection
 
     def may_return(self) -> bool:
-        """Return whether a server that just refused or lost a connection may be back in a moment."""
+        """Return whether a server that refused or lost a connection may soon be back."""
         import psycopg
 
         parameters = psycopg.conninfo.make_conninfo(**self._options)
