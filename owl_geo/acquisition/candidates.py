@@ -32,7 +32,6 @@ class Candidates:
     places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
     known_features: FloatArray = field(default_factory=_no_rows)  # (k, d), of answered patches
     known_labels: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # (k,)
-    spent: float = 0.0  # share of the planned rounds that are over, 0 to 1
 
     def __post_init__(self) -> None:
         n = len(self.concepts)
@@ -52,6 +51,11 @@ class Candidates:
         if self.members is None:
             return np.full(len(self), np.nan)
         return np.asarray(self.members.mean(axis=0)[:, self.positive], dtype=np.float64)
+
+    @property
+    def n_found(self) -> int:
+        """How many answers are of the positive class."""
+        return int((self.known_labels == self.positive).sum())
 
     @property
     def one_class_only(self) -> bool:

@@ -21,6 +21,8 @@ from owl_geo.measures.uncertainty import Measure, uncertainty
 from owl_geo.settings.choices import MEASURES, chosen
 from owl_geo.types import IntArray
 
+_STEERED = 5  # targets found that halve the exponent of the relevance
+
 
 class Sampler(Protocol):
     """What a search requires of a strategy."""
@@ -253,10 +255,10 @@ class GreedySampler(PowerSampler):
 class SteeredSampler(ScoreSampler):
     """What the strategies share that look for targets: probabilities that prior knowledge steers.
 
-    score = probability * relevance^(1 - spent), where ``spent`` is the share of the planned rounds
-    that are over, so that prior knowledge steers while the model knows little. While all answers
-    are of one class, the batch covers the pool instead, by relevance and distance from the answered
-    patches.
+    score = probability * relevance^(5 / (5 + n found)): prior knowledge steers while the
+    model knows little, and gives way to what is found, since the model sees the concepts as well.
+    While all answers are of one class, the batch covers the pool instead, by relevance and distance
+    from the answered patches.
     """
 
     @property
@@ -267,8 +269,7 @@ class SteeredSampler(ScoreSampler):
     def terms(self, candidates: Candidates) -> Terms:
         """Score the candidates by probability, weighted by relevance."""
         terms = super().terms(candidates)
-        steered = terms.probability * terms.relevance ** (1 - candidates.spent)
-        return replace(terms, score=steered)
+        return replace(terms, score=terms.probability * _steering(terms, candidates))
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return the probability; ``terms`` weights it by relevance."""
@@ -296,6 +297,12 @@ class SteeredSampler(ScoreSampler):
     ) -> IntArray:
         """Return ``count`` patches once answers of both classes are known."""
         raise NotImplementedError
+
+
+def _steering(terms: Terms, candidates: Candidates) -> Scores:
+    """Return what is left of the relevance of each candidate, ``(n,)``."""
+    steering: Scores = terms.relevance ** (_STEERED / (_STEERED + candidates.n_found))
+    return steering
 
 
 class PursuitSampler(SteeredSampler):
@@ -360,7 +367,7 @@ class DiscoverySampler(SteeredSampler):
         )
         probable = probable[terms.probability[probable] >= self.promising]
         uncertain = self.spread.choose(
-            terms.uncertainty * terms.relevance ** (1 - candidates.spent),
+            terms.uncertainty * _steering(terms, candidates),
             count - len(probable),
             rng,
             features=features,

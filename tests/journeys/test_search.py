@@ -121,7 +121,7 @@ class TestSimulated:
             name: simulated(
                 tmp_path / name,
                 acquisition={"strategy": name, "explore": 0.5},
-                loop={"rounds": 2},  # with one, relevance has faded, and pursuit is greedy
+                loop={"rounds": 2},
             )
             .rounds()[1]
             .patch_ids
