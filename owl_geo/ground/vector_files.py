@@ -242,14 +242,56 @@ def _schema(path: str) -> pa.Schema:
     from pyarrow import dataset  # takes long to import, for what few layers are
 
     try:
-        schema = dataset.dataset(path, format="parquet").schema
+        parts = dataset.dataset(path, format="parquet")
+        schemas = {str(one.path): one.physical_schema for one in parts.get_fragments()}
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
-    if b"geo" not in (schema.metadata or {}):
+    _check_alike(schemas)
+    return parts.schema
+
+
+def _check_alike(schemas: dict[str, pa.Schema]) -> None:
+    """Raise ValueError where a part of a table says no place, or other ones than the first.
+
+    Readers take the words of the first part for all of them, wherever the others lie.
+    """
+    (first, (name, crs)), *others = ((path, _said_of(path, s)) for path, s in schemas.items())
+    for path, (other, another) in others:
+        if other != name:
+            raise ValueError(
+                f"its geometries are in {name!r} in {Path(first).name} and in {other!r} in "
+                f"{Path(path).name}; name them alike in all parts"
+            )
+        if crs is None or another is None:
+            same = crs == another
+        else:
+            same = crs.equals(another, ignore_axis_order=True)
+        if not same:
+            raise ValueError(
+                f"its parts are in several CRSs, {_called(crs)} in {Path(first).name} and "
+                f"{_called(another)} in {Path(path).name}; bring them into one"
+            )
+
+
+def _said_of(path: str, schema: pa.Schema) -> tuple[str, CRS | None]:
+    """Return the column of geometries that GeoParquet's metadata name, and its CRS if any."""
+    text = (schema.metadata or {}).get(b"geo")
+    if text is None:
         raise ValueError(
-            "it is a Parquet file without GeoParquet's metadata, which say where its geometries are"
+            f"{Path(path).name} is a Parquet file without GeoParquet's metadata, which say where "
+            "its geometries are"
         )
-    return schema
+    try:
+        about = json.loads(text)
+        name = about["primary_column"]
+        crs = about["columns"][name].get("crs", "OGC:CRS84")  # as the format has it
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the metadata of {Path(path).name} are not GeoParquet's") from error
+    return str(name), None if crs is None else CRS.from_user_input(crs)
+
+
+def _called(crs: CRS | None) -> str:
+    return "none" if crs is None else str(crs.name)
 
 
 def _names(schema: pa.Schema) -> list[str]:
