@@ -258,3 +258,13 @@ def test_gpx_has_the_layers_that_are_not_empty(tmp_path: Path) -> None:
     points.to_file(tmp_path / "a.gpx", driver="GPX")
     assert [name for name, _ in list_layers(str(tmp_path / "a.gpx"))] == ["waypoints"]
     assert read(str(tmp_path / "a.gpx"), layer="waypoints")["name"].tolist() == ["farm", "wood"]
+
+
+def test_csv_as_spreadsheets_save_it_may_have_other_letters_in_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("größe;lon;lat\nMüll;9,5;47,1\n".encode("cp1252"))
+    ((layer, kind),) = list_layers(str(path))
+    assert kind is not None and "größe" in attributes(str(path), layer).names
+    found = read(str(path), columns=["größe"], encoding="ISO-8859-1")
+    assert found["größe"].tolist() == ["Müll"]
+    assert found.geometry.tolist() == [shapely.Point(9.5, 47.1)] and found.crs == "EPSG:4326"
