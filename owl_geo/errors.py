@@ -148,7 +148,18 @@ def system_error(error: Exception) -> str | None:
         return f"{brief(str(error.filename))}: {error.strerror}; choose another path"
     if error.errno == errno.ENOSPC:
         return f"cannot write the output: {error.strerror}"
+    if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
+        return "the folder you are in no longer exists; change to one that does"
     return None
+
+
+def _is_nowhere() -> bool:
+    """Return whether the working folder was removed, so that relative paths lead nowhere."""
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def where_instead(path: str | Path) -> str:

@@ -32,6 +32,7 @@ def add(run_path: Path, name: str) -> None:
     from owl_geo.verbs.classes import add_class
 
     done = add_class(run_path, name)
+    name = done.run.settings.classes[-1]
     click.echo(f"{run_path}: {', '.join(done.run.settings.classes)}")
     for path in done.waiting:
         opt.say(f"{path} was written before, without {name}; the next batch offers it")

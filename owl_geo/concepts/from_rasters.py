@@ -31,6 +31,8 @@ class OfRaster(ConceptKind[RasterConcept]):
         """Return the majority classes, or the means with NaN where no pixel is valid, ``(n,)``."""
         path, band = self.settings.path, self.settings.band
         work.cover(path, f"raster {path}", partial(rasters.extent, path))
+        if band == 1:  # nobody may have chosen it
+            rasters.warn_of_several_bands(path, "band of the concept in owl.toml sets another")
         # whole scenes: a raster is read in strips as wide as the scene
         if self.settings.reduce == "mean":
             return work.fill(np.nan, partial(_mean, path, band), scenes_whole=True)

@@ -6,6 +6,7 @@ refined until each of them is sampled, so that the counts are those of the raste
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,12 +20,14 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
-from owl_geo.ground.raster import AlignedRaster, open_layer, values_of
+from owl_geo.ground.raster import AlignedRaster, band_names, open_layer, values_of
 from owl_geo.ground.raster import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
+
+_log = logging.getLogger("owl_geo")
 
 _PIXELS_AT_ONCE = 8_000_000
 _SHOWN = 20  # how many values of a raster a message lists
@@ -108,6 +111,23 @@ def is_scaled(path: str, band: int = 1) -> bool:
     """
     with open_layer(path) as dataset:
         return band <= dataset.count and Scaling.of(dataset, band) != Scaling()
+
+
+def warn_of_several_bands(path: str, what_to_do: str) -> None:
+    """Warn where the first of several bands is read, which of a picture is the red.
+
+    An alpha band does not count. Raises LayerError if the raster cannot be opened.
+    """
+    names = band_names(path)
+    if len(names) > 1:
+        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        _log.warning(
+            "%s has %d bands (%s), of which only the first counts; %s",
+            path,
+            len(names),
+            shown,
+            what_to_do,
+        )
 
 
 def extent(path: str) -> Extent:

@@ -23,6 +23,7 @@ from pyproj import CRS
 _PARQUET = (".parquet", ".geoparquet", ".pq")
 _CSV = (".csv", ".tsv")
 _OSM = (".osm", ".pbf")
+_LATIN = "ISO-8859-1"
 _IN_ARCHIVES = (
     *_OSM,
     ".shp",
@@ -82,7 +83,7 @@ def list_layers(path: str) -> list[tuple[str, str | None]]:
     source = _source(path)
     if source.options:  # of a CSV, which has one layer
         layer = str(pyogrio.list_layers(source.path)[0][0])
-        geometry = pyogrio.read_info(source.path, **source.options)["geometry_type"]
+        geometry = _info(source.path, **source.options)["geometry_type"]
         return [(layer, None if geometry is None else str(geometry))]
     layers = [(str(name), kind) for name, kind in pyogrio.list_layers(source.path)]
     if path.lower().endswith(".gpx"):  # always lists all five kinds of layers
@@ -100,7 +101,7 @@ def attributes(path: str, layer: str) -> Attributes:
     if _is_parquet(path):
         return Attributes(tuple(_names(_schema(path))))
     source = _source(path)
-    info = pyogrio.read_info(source.path, layer=layer, **source.options)
+    info = _info(source.path, layer=layer, **source.options)
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
 
 
@@ -118,7 +119,7 @@ def read(
         source = _source(path)
         table = pyogrio.read_dataframe(source.path, columns=columns, **options, **source.options)
         if source.is_csv and isinstance(table, gpd.GeoDataFrame):
-            table = _placed(path, table, source, crs)
+            table = _placed(path, table, source, crs, options.get("encoding"))
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
@@ -141,7 +142,7 @@ def _source(path: str) -> _Source:
 
 def _csv(path: str) -> _Source:
     """Return how to read a CSV; types follow from all of its rows, not from the first ones."""
-    by_name = {str(name).strip().lower(): str(name) for name in pyogrio.read_info(path)["fields"]}
+    by_name = {str(name).strip().lower(): str(name) for name in _info(path)["fields"]}
     options = {"AUTODETECT_TYPE": "YES", "AUTODETECT_SIZE_LIMIT": "0"}
     for name in _WKT:
         if name in by_name:
@@ -154,8 +155,16 @@ def _csv(path: str) -> _Source:
     return _Source(path, options, is_csv=True)
 
 
+def _info(path: str, **options: Any) -> dict[str, Any]:
+    """Return what pyogrio says of a layer; names that are not UTF-8 are taken for Latin-1."""
+    try:
+        return dict(pyogrio.read_info(path, **options))
+    except UnicodeDecodeError:  # what spreadsheets save as CSV on many a computer
+        return dict(pyogrio.read_info(path, encoding=_LATIN, **options))
+
+
 def _placed(
-    path: str, table: gpd.GeoDataFrame, source: _Source, crs: CRS | None
+    path: str, table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, encoding: str | None
 ) -> gpd.GeoDataFrame:
     """Return what a CSV holds, with EPSG:4326 where it is in degrees and no other CRS is known.
 
@@ -163,7 +172,8 @@ def _placed(
     """
     if source.columns is not None and table.geometry.isna().any():
         x, y = source.columns
-        text = pyogrio.read_dataframe(path, columns=[x, y], read_geometry=False).fillna("")
+        options = {"columns": [x, y], "read_geometry": False, "encoding": encoding}
+        text = pyogrio.read_dataframe(path, **options).fillna("")
         unread = table.geometry.isna() & (text[x] != "") & (text[y] != "")
         if unread.any():
             row = text[unread].iloc[0]
@@ -242,14 +252,56 @@ def _schema(path: str) -> pa.Schema:
     from pyarrow import dataset  # takes long to import, for what few layers are
 
     try:
-        schema = dataset.dataset(path, format="parquet").schema
+        parts = dataset.dataset(path, format="parquet")
+        schemas = {str(one.path): one.physical_schema for one in parts.get_fragments()}
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
-    if b"geo" not in (schema.metadata or {}):
+    _check_alike(schemas)
+    return parts.schema
+
+
+def _check_alike(schemas: dict[str, pa.Schema]) -> None:
+    """Raise ValueError where a part of a table says no place, or other ones than the first.
+
+    Readers take the words of the first part for all of them, wherever the others lie.
+    """
+    (first, (name, crs)), *others = ((path, _said_of(path, s)) for path, s in schemas.items())
+    for path, (other, another) in others:
+        if other != name:
+            raise ValueError(
+                f"its geometries are in {name!r} in {Path(first).name} and in {other!r} in "
+                f"{Path(path).name}; name them alike in all parts"
+            )
+        if crs is None or another is None:
+            same = crs == another
+        else:
+            same = crs.equals(another, ignore_axis_order=True)
+        if not same:
+            raise ValueError(
+                f"its parts are in several CRSs, {_called(crs)} in {Path(first).name} and "
+                f"{_called(another)} in {Path(path).name}; bring them into one"
+            )
+
+
+def _said_of(path: str, schema: pa.Schema) -> tuple[str, CRS | None]:
+    """Return the column of geometries that GeoParquet's metadata name, and its CRS if any."""
+    text = (schema.metadata or {}).get(b"geo")
+    if text is None:
         raise ValueError(
-            "it is a Parquet file without GeoParquet's metadata, which say where its geometries are"
+            f"{Path(path).name} is a Parquet file without GeoParquet's metadata, which say where "
+            "its geometries are"
         )
-    return schema
+    try:
+        about = json.loads(text)
+        name = about["primary_column"]
+        crs = about["columns"][name].get("crs", "OGC:CRS84")  # as the format has it
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the metadata of {Path(path).name} are not GeoParquet's") from error
+    return str(name), None if crs is None else CRS.from_user_input(crs)
+
+
+def _called(crs: CRS | None) -> str:
+    return "none" if crs is None else str(crs.name)
 
 
 def _names(schema: pa.Schema) -> list[str]:

@@ -90,7 +90,8 @@ def read_answers(path: Path) -> ReadAnswers:
         table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_layer(path)
     except (OSError, ValueError, csv.Error, sqlite3.Error) as error:
         reason = " ".join(str(error).split())
-        raise BatchError(f"{path} cannot be read as answers: {reason}") from error
+        remedy = "save it as CSV in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise BatchError(f"{path} cannot be read as answers: {reason}", remedy=remedy) from error
     for name in _NEEDED:
         if name not in table.columns:
             raise BatchError(

@@ -7,8 +7,9 @@ are a vector of unit length. TESSERA's tiles, as geotessera exports them, hold 1
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -19,6 +20,8 @@ from rasterio._path import _parse_path, _vsi_path
 from owl_geo.errors import SceneError
 from owl_geo.sources.bands import Band
 from owl_geo.types import EMBEDDING, AnyArray, FloatArray
+
+_log = logging.getLogger("owl_geo")
 
 _DIMENSIONS = 64
 _DIMENSION = re.compile(r"A(?:[0-5]\d|6[0-3])")
@@ -105,6 +108,27 @@ def _dimension(band: Band) -> Band:
         return band
     # it has a value to spare for no data, so each band speaks for itself, and one for all
     return replace(band, nodata_of=(), nodata=NODATA if band.nodata is None else band.nodata)
+
+
+def warn_of_lost_names(scenes: Iterable[tuple[str, Sequence[Band]]]) -> None:
+    """Warn of scenes, with their names, that are like AlphaEarth but for the names of the bands.
+
+    Programs that copy pixels alone lose them, and without them the pixels are taken for values.
+    """
+    for name, bands in scenes:
+        known = any(band.description or band.common for band in bands)
+        if len(bands) == _DIMENSIONS and not known and all(map(_may_be_quantized, bands)):
+            _log.warning(
+                "scene %r has %d bands of %s without names; if they are AlphaEarth's, name them "
+                "A00 to A63 as names of the scene in owl.toml, so that pixels become its values",
+                name,
+                len(bands),
+                bands[0].dtype,
+            )
+
+
+def _may_be_quantized(band: Band) -> bool:
+    return band.dtype == "int8" or _looks_quantized(band)
 
 
 def check_whole(chosen: Sequence[Band], offered: Sequence[Band], where: str) -> None:

@@ -19,6 +19,7 @@ from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.editions import check_editions
+from owl_geo.sources.embeddings import warn_of_lost_names
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
@@ -156,6 +157,7 @@ class GeoTiffSource(TiledSource[FileScene]):
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
         check_editions([*self._bands_beside(), *((n, self.scene(n).bands) for n in self.grids)])
+        warn_of_lost_names((n, self.scene(n).bands) for n in self.grids)
         warn_of_mixed_units(
             [*self._units_beside(), *(self.scene(n).scene.units for n in self.grids)]
         )

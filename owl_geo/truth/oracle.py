@@ -12,7 +12,12 @@ from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
-from owl_geo.concepts.rasters import class_shares_of_raster, is_scaled, values_there
+from owl_geo.concepts.rasters import (
+    class_shares_of_raster,
+    is_scaled,
+    values_there,
+    warn_of_several_bands,
+)
 from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
@@ -97,6 +102,7 @@ def _raster_shares(
             remedy="leave out oracle.column",
         )
     check_extent(path, raster_extent(path), pool, a_part=a_part)
+    warn_of_several_bands(path, "take another out with gdal_translate -b")
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])

@@ -37,6 +37,7 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
     been edited since the run was made, or the database does not allow it. The run is then as it
     was.
     """
+    name = name.strip()  # as --classes and answers from elsewhere are read
     if "," in name:
         raise ConfigError(
             f"{name!r} has a comma, which separates classes elsewhere", remedy="add one at a time"

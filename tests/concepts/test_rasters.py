@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from concept_pools import ORIGIN, UTM, pool, scene
+from in_process import Owl
 from rasterio.transform import from_origin
 from rasters import write_raster
 from scene_windows import windows_at
@@ -140,3 +141,20 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     bare = write_raster(tmp_path / "c.tif", np.zeros((1, 9, 9), "uint8"), crs=None)
     with pytest.raises(LayerError, match="has no CRS"):
         rasters.extent(str(bare))
+
+
+def test_a_picture_is_not_silently_taken_for_its_red(tmp_path: Path, owl: Owl) -> None:
+    transform = from_origin(*ORIGIN, 10, 10)
+    values = np.ones((3, 64, 64), dtype="uint8")
+    image = write_raster(tmp_path / "s.tif", values, crs=UTM, transform=transform)
+    write_raster(
+        tmp_path / "c.tif", values * np.arange(1, 4, dtype="uint8")[:, None, None], crs=UTM,
+        transform=transform, descriptions=("r", "g", "b"),
+    )  # fmt: skip
+    for band, value, warns in (("", "1", True), ("band = 2", "2", False)):
+        toml = tmp_path / "c.toml"
+        toml.write_text(f'[concepts.cover]\nkind = "raster"\npath = "c.tif"\n{band}\n')
+        done = owl("init", tmp_path / "run", "--scene", image, "--config", toml, "--overwrite")
+        assert done.code == 0 and f"cover: {value}: " in done.out, done
+        says = "c.tif has 3 bands (r, g, b), of which only the first counts; band of the concept"
+        assert (says in done.err) == warns

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
 
 import geopandas as gpd
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -139,6 +141,27 @@ def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) 
     assert are_squares(read(str(path)))
 
 
+def test_parts_of_geoparquet_that_do_not_agree_are_refused(tmp_path: Path) -> None:
+    one = FRAME.set_crs(32631, allow_override=True)
+    one.to_parquet(tmp_path / "a.parquet")
+    for other, says in (
+        (
+            one.set_crs(32632, allow_override=True),
+            "zone 31N in a.parquet and WGS 84 / UTM zone 32N",
+        ),
+        (one.set_crs(None, allow_override=True), "zone 31N in a.parquet and none in b.parquet"),
+        (one.rename_geometry("geom"), "in 'geometry' in a.parquet and in 'geom' in b.parquet"),
+        (pd.DataFrame({"use": ["a"]}), "b.parquet is a Parquet file without GeoParquet's metadata"),
+    ):
+        other.to_parquet(tmp_path / "b.parquet")
+        with pytest.raises(UNREADABLE, match=re.escape(says)):
+            read(str(tmp_path))
+    degrees = FRAME.set_crs("EPSG:4326", allow_override=True)
+    degrees.to_parquet(tmp_path / "a.parquet")
+    degrees.set_crs("OGC:CRS84", allow_override=True).to_parquet(tmp_path / "b.parquet")
+    assert len(read(str(tmp_path))) == 2 * len(FRAME)
+
+
 def test_parquet_that_is_no_layer(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pq.read_table(write(path)).replace_schema_metadata(None), path)
@@ -235,3 +258,13 @@ def test_gpx_has_the_layers_that_are_not_empty(tmp_path: Path) -> None:
     points.to_file(tmp_path / "a.gpx", driver="GPX")
     assert [name for name, _ in list_layers(str(tmp_path / "a.gpx"))] == ["waypoints"]
     assert read(str(tmp_path / "a.gpx"), layer="waypoints")["name"].tolist() == ["farm", "wood"]
+
+
+def test_csv_as_spreadsheets_save_it_may_have_other_letters_in_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("größe;lon;lat\nMüll;9,5;47,1\n".encode("cp1252"))
+    ((layer, kind),) = list_layers(str(path))
+    assert kind is not None and "größe" in attributes(str(path), layer).names
+    found = read(str(path), columns=["größe"], encoding="ISO-8859-1")
+    assert found["größe"].tolist() == ["Müll"]
+    assert found.geometry.tolist() == [shapely.Point(9.5, 47.1)] and found.crs == "EPSG:4326"

@@ -210,7 +210,7 @@ def test_files_of_another_kind(run: Run, tmp_path: Path) -> None:
         (tmp_path / "none.csv", "does not exist"),
         (tmp_path / "a.xlsx", "does not exist"),
         (tmp_path, "is a folder; name the file in it"),
-        (latin, "cannot be read as answers"),
+        (latin, "invalid start byte; save it as CSV in UTF-8"),
         (text, "a text file, not a GeoPackage"),
         (batch, "no layer 'labels'; it has batch; use `owl-geo ingest` for a batch"),
     ):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_process import Owl
 
 from owl_geo import errors
 from owl_geo.errors import ConfigError, OwlError, suggestion
@@ -92,3 +94,17 @@ def test_many_known_words_are_cut_short() -> None:
     words = [f"w{number}" for number in range(1, 1001)]
     assert suggestion("something else", words).endswith(", w19, w20 and 980 more")
     assert suggestion("something else", words[:20]).endswith(", w19, w20")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the folder that one is in")
+@pytest.mark.parametrize("command", ["status run", "init run --scene s.tif"])
+def test_a_working_folder_that_was_removed_is_said(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owl: Owl
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = owl(*command.split())
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "error: the folder you are in no longer exists; change to one that does\n"

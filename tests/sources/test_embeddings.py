@@ -257,3 +257,20 @@ def test_arrays_are_pointed_to_geotiffs(named: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot open|no rasters to read") as caught:
         GeoTiffSource(tmp_path / named)
     assert "geotessera download --format tiff" in (caught.value.remedy or "")
+
+
+def test_a_tile_that_lost_the_names_of_its_bands_is_told(
+    pixels: AnyArray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_alphaearth(tmp_path / "t.tif", pixels, descriptions=None)
+    scene = SceneSettings(name="t", path=str(path))
+    named = scene.model_copy(update={"names": tuple(f"A{n:02}" for n in range(64))})
+    says = "has 64 bands of int8 without names; if they are AlphaEarth's, name them A00 to A63"
+    for settings, warns in ((scene, True), (named, False)):
+        caplog.clear()
+        source = GeoTiffSource.from_settings(GeoTiffSettings(scenes=(settings,), patch_size=8))
+        source.check_bands()
+        assert (f"scene 't' {says}" in caplog.text) == warns
+        caplog.clear()
+        check_views(open_views({"aef": ViewSettings(scenes=(settings,))}))
+        assert (f"scene 'aef:t' {says}" in caplog.text) == warns

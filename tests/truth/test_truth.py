@@ -123,6 +123,20 @@ def test_a_class_raster(tmp_path) -> None:
         labels({"path": path, "values": {"present": ["99"]}})
 
 
+def test_a_class_raster_of_several_bands_is_told(tmp_path, caplog) -> None:
+    transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    options = {"driver": "GTiff", "dtype": "uint8", "crs": "EPSG:32632", "transform": transform}
+    for count, alpha, warns in ((1, False, False), (2, True, False), (2, False, True)):
+        path = str(tmp_path / f"{count}{alpha}.tif")
+        alphas = {"ALPHA": "YES"} if alpha else {}
+        with rasterio.open(path, "w", height=40, width=60, count=count, **options, **alphas) as to:
+            to.write(np.full((count, 40, 60), 7, dtype=np.uint8))
+        caplog.clear()
+        found = labels({"path": path, "values": {"present": ["7"]}})
+        assert (found == "present").all()
+        assert ("has 2 bands (1, 2), of which only the first counts" in caplog.text) == warns
+
+
 def test_a_truth_that_cannot_serve(tmp_path) -> None:
     with pytest.raises(LayerError, match="does not exist"):
         labels({"path": str(tmp_path / "missing.gpkg")})

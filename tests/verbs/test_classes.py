@@ -77,7 +77,8 @@ def test_all_that_a_run_is_used_for_goes_on(tmp_path: Path) -> None:
     run = searches.make(tmp_path / "run", **SMALL, **MODELS["refitted"])
     query(run)
     answer(run, 0, ["present", "absent"] * 3)
-    assert owl(["classes", "add", str(run.path), "quarry", "-q"]) == 0
+    assert owl(["classes", "add", str(run.path), " quarry ", "-q"]) == 0
+    assert Run(run.path).settings.classes == ("absent", "present", "quarry")
     first = query(Run(run.path))
     shutil.rmtree(run.path / "rounds/001")  # as if it had been killed
     assert query(Run(run.path)).patch_ids == first.patch_ids
@@ -133,8 +134,9 @@ def test_classes_that_are_the_default_are_written_down(tmp_path: Path) -> None:
     [
         ("present", "has the class 'present' already"),
         ("mine,pit", "'mine,pit' has a comma, .*add one at a time"),
-        (" ", "the class ' ' is empty"),
+        (" ", "the class '' is empty"),
         ("Present", "has the class 'present' already"),
+        ("present ", "has the class 'present' already"),
         ("unsure", "'unsure' cannot be a class"),
         ("[%x%]", "QGIS would take the class"),
     ],

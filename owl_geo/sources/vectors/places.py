@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Proj
 from scipy.spatial import cKDTree
 
 from owl_geo.errors import SourceError
@@ -30,6 +30,7 @@ _AT_ONCE = 1_000_000  # places that are put on lattices together
 _SAMPLE = 10_000  # points whose nearest neighbours are looked at
 _DIGITS = 6  # in units of the CRS; points that agree in them are one
 _WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
+_INFLATED = 0.1  # of an area on the ground: a CRS that shows it larger has metres of its own
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,18 @@ class Placed:
     moved: float  # the largest distance that a place was moved, in metres
 
 
-def place(geometries: AnyArray, crs: CRS, name: str, where: str, footprint: float | None) -> Placed:
+def place(
+    geometries: AnyArray,
+    crs: Sequence[tuple[CRS, int]],
+    name: str,
+    where: str,
+    footprint: float | None,
+) -> Placed:
     """Return where places lie.
 
     Args:
         geometries: points ``(n, 2)``, or shapely points and polygons ``(n,)``.
-        crs: their CRS.
+        crs: their CRSs, each with the row up to which it holds.
         name: that the scenes' names begin with.
         where: what messages begin with.
         footprint: edge of a place in metres; None = that of the polygons, or the points' spacing.
@@ -79,18 +86,19 @@ def place(geometries: AnyArray, crs: CRS, name: str, where: str, footprint: floa
     there = np.flatnonzero(np.isfinite(first).all(axis=1)).astype(np.int64)
     if len(there) == 0:
         raise SourceError(f"{where} has no geometries")
-    _check_crs(first[there], crs, where)
-    groups = _by_crs(first, there, crs)
-    shapes = [(to, rows, _Shapes.of(geometries[rows], crs, to)) for to, rows in groups]
+    shapes = _all_shapes(geometries, first, there, crs, where)
     shapes.sort(key=lambda group: -len(group[1]))
     metre = _units_per_metre(shapes[0][0])
-    width, height = _size([shape for _, _, shape in shapes], where, footprint, metre)
+    units = [_units_per_metre(to) / metre for to, _, _ in shapes]
+    all_sizes = [shape.sizes / unit for (_, _, shape), unit in zip(shapes, units, strict=True)]
+    largest = shapes[0][2].centres
+    width, height = _size(np.concatenate(all_sizes), largest, where, footprint, metre)
     lattices: list[Lattice] = []
     again, moved = 0, 0.0
-    for to, rows, shape in shapes:
-        made, n_again, shift = _lattices(shape.centres, rows, to, width, height)
+    for (to, rows, shape), unit in zip(shapes, units, strict=True):
+        made, n_again, shift = _lattices(shape.centres, rows, to, width * unit, height * unit)
         lattices += made
-        again, moved = again + n_again, max(moved, shift)
+        again, moved = again + n_again, max(moved, shift / unit)
     return Placed(
         tuple(_named(lattices, name)),
         width / metre,
@@ -99,6 +107,34 @@ def place(geometries: AnyArray, crs: CRS, name: str, where: str, footprint: floa
         again,
         moved / metre,
     )
+
+
+def _all_shapes(
+    geometries: AnyArray,
+    first: NDArray[np.float64],
+    there: IntArray,
+    crs: Sequence[tuple[CRS, int]],
+    where: str,
+) -> list[tuple[CRS, IntArray, _Shapes]]:
+    """Return CRSs in metres, and the rows of each, ascending, with their shapes in it."""
+    found: list[tuple[CRS, list[tuple[IntArray, _Shapes]]]] = []  # equal CRSs may differ in words
+    start = 0
+    for own, end in crs:
+        here = there[(there >= start) & (there < end)]
+        start = end
+        if len(here) == 0:
+            continue
+        _check_crs(first[here], own, where)
+        for to, rows in _by_crs(first, here, own):
+            parts = next((parts for known, parts in found if known == to), None)
+            if parts is None:
+                parts = []
+                found.append((to, parts))
+            parts.append((rows, _Shapes.of(geometries[rows], own, to)))
+    return [
+        (to, np.concatenate([rows for rows, _ in parts]), _Shapes.joined([s for _, s in parts]))
+        for to, parts in found
+    ]
 
 
 def _first_points(geometries: AnyArray) -> NDArray[np.float64]:
@@ -129,15 +165,23 @@ def _check_crs(xy: NDArray[np.float64], crs: CRS, where: str) -> None:
 
 def _by_crs(xy: NDArray[np.float64], there: IntArray, crs: CRS) -> list[tuple[CRS, IntArray]]:
     """Return CRSs in metres, and the rows of each: the table's own, else UTM zones."""
-    if crs.is_projected and crs != crs_of(_WEB_MERCATOR):
-        return [(crs, there)]
     to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
+    if crs.is_projected and crs != crs_of(_WEB_MERCATOR):
+        some = xy[there[:: -(-len(there) // _SAMPLE)]]
+        if not _is_inflated(crs, *to_degrees.transform(some[:, 0], some[:, 1])):
+            return [(crs, there)]
     lon, lat = to_degrees.transform(xy[there, 0], xy[there, 1])
     zone = (np.floor((lon + 180) / 6).astype(np.int64) % 60) + 1
     code = np.where(lat >= 0, 32600, 32700) + zone
     return [
         (crs_of(f"EPSG:{number}"), there[code == number]) for number in np.unique(code).tolist()
     ]
+
+
+def _is_inflated(crs: CRS, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> bool:
+    """Return whether a CRS shows areas in another size than they have, as Mercator's do."""
+    scale = np.asarray(Proj(crs).get_factors(lon, lat, errcheck=False).areal_scale)
+    return bool((np.abs(scale[np.isfinite(scale)] - 1) > _INFLATED).any())
 
 
 @dataclass(frozen=True)
@@ -164,18 +208,29 @@ class _Shapes:
         shrink = np.sqrt(area[polygons] / span[polygons].prod(axis=1))
         return cls((bounds[:, :2] + bounds[:, 2:]) / 2, span[polygons] * shrink[:, None])
 
+    @classmethod
+    def joined(cls, parts: Sequence[_Shapes]) -> _Shapes:
+        """Return the places of several, which are in one CRS, one after the other."""
+        return cls(
+            np.concatenate([part.centres for part in parts]),
+            np.concatenate([part.sizes for part in parts]),
+        )
+
 
 def _units_per_metre(crs: CRS) -> float:
     return 1 / (crs.axis_info[0].unit_conversion_factor or 1.0) if crs.axis_info else 1.0
 
 
 def _size(
-    shapes: Sequence[_Shapes], where: str, footprint: float | None, metre: float
+    sizes: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    where: str,
+    footprint: float | None,
+    metre: float,
 ) -> tuple[float, float]:
-    """Return width and height of a place in units of the CRS."""
+    """Return width and height of a place, from polygons or else from points, in their unit."""
     if footprint is not None:
         return footprint * metre, footprint * metre
-    sizes = np.concatenate([shape.sizes for shape in shapes])
     if len(sizes):
         usual = np.median(sizes, axis=0)
         agree = (np.abs(sizes - usual) <= _EQUAL * usual).all(axis=1).mean()
@@ -187,7 +242,7 @@ def _size(
                 remedy="name it: --footprint METRES, around their centres",
             )
         return float(usual[0]), float(usual[1])
-    spacing = _spacing(shapes[0].centres, where, metre)
+    spacing = _spacing(centres, where, metre)
     return spacing, spacing
 
 

@@ -92,7 +92,8 @@ class VectorSource(PoolSource):
     def _placed(self) -> Placed:
         """Return where the places of the table lie, for which all geometries are read."""
         name, path = name_of_table(self._settings), self._settings.path
-        geometries, crs = self._table.geometries(), self._table.crs
+        table = self._table
+        geometries, crs = table.geometries(), table.crs_of_rows()
         return place(geometries, crs, name, path, self._settings.footprint)
 
     @cached_property

@@ -49,16 +49,15 @@ class VectorTable:
     vector: str  # name of the column of vectors
     dimensions: int
     geometry: str
-    crs: CRS
+    stated_crs: str | None  # goes before what the files say
 
     @classmethod
     def of(cls, settings: VectorsSettings) -> VectorTable:
         """Look at the headers of a table's files, and at its first vectors."""
         paths = _files(Path(settings.path))
-        first = _opened(paths[0])
-        vector, dimensions = _vector_column(first, paths[0], settings.vector_column)
-        geometry, crs = _geometry_column(first, paths[0], settings.crs)
-        return cls(paths, vector, dimensions, geometry, crs)
+        vector, dimensions = _vector_column(paths, settings.vector_column)
+        geometry, _ = _geometry_column(paths[0], settings.crs)
+        return cls(paths, vector, dimensions, geometry, settings.crs)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -67,17 +66,28 @@ class VectorTable:
         start = 0
         for number, path in enumerate(self.paths):
             file = _opened(path)
-            for name in (self.vector, self.geometry):
-                if name not in file.schema_arrow.names:
-                    raise SourceError(
-                        f"{path} has no column {name!r}, which {self.paths[0].name} has",
-                        remedy="take the parts of one table only",
-                    )
+            self._check(file.schema_arrow, path)
             for group in range(file.num_row_groups):
                 n = file.metadata.row_group(group).num_rows
                 groups.append(Group(number, group, start, n))
                 start += n
         return tuple(groups)
+
+    def _check(self, schema: pa.Schema, path: Path) -> None:
+        """Raise SourceError where a part has not the columns of the first."""
+        remedy = "take the parts of one table only"
+        for name in (self.vector, self.geometry):
+            if name not in schema.names:
+                raise SourceError(
+                    f"{path} has no column {name!r}, which {self.paths[0].name} has", remedy=remedy
+                )
+        kind = schema.field(self.vector).type
+        if not (_is_list(kind) or pa.types.is_null(kind)):
+            raise SourceError(
+                f"{path}: the column {self.vector!r} holds no lists of numbers, as it does in "
+                "other parts",
+                remedy=remedy,
+            )
 
     @property
     def n_rows(self) -> int:
@@ -87,7 +97,8 @@ class VectorTable:
     def geometries(self) -> AnyArray:
         """Return the geometries, as points ``(n, 2)`` if all are, else shapely objects ``(n,)``.
 
-        A geometry that is missing is a point of not-a-number, or None. Raises SourceError.
+        They are in the CRSs of ``crs_of_rows``. A geometry that is missing is a point of
+        not-a-number, or None. Raises SourceError.
         """
         parts = [
             _decoded(column, self.paths[group.file])
@@ -97,6 +108,21 @@ class VectorTable:
         if all(part.ndim == 2 for part in parts):
             return np.concatenate(parts) if parts else np.empty((0, 2))
         return np.concatenate([_as_objects(part) for part in parts])
+
+    def crs_of_rows(self) -> list[tuple[CRS, int]]:
+        """Return the CRS of the geometries, and up to which row of the table it holds.
+
+        Parts may have CRSs of their own, as those of one UTM zone each have. Raises SourceError.
+        """
+        of_files = [_geometry_column(path, self.stated_crs)[1] for path in self.paths]
+        held: list[tuple[CRS, int]] = []
+        for group in self.groups:
+            crs, end = of_files[group.file], group.start + group.n_rows
+            if held and held[-1][0] == crs:
+                held[-1] = (crs, end)
+            else:
+                held.append((crs, end))
+        return held
 
     def vectors(self, group: Group) -> Iterator[tuple[int, FloatArray, BoolArray]]:
         """Yield pieces of a row group: the first row, vectors ``(n, d)``, and which there are.
@@ -125,9 +151,13 @@ class VectorTable:
             ) from error
 
     def _matrix(self, column: pa.Array, start: int, path: Path) -> FloatArray:
-        """Return a column of lists as rows; those that are missing are not-a-number."""
-        lengths = np.asarray(pa.compute.list_value_length(column).fill_null(self.dimensions))
-        wrong = np.flatnonzero(lengths != self.dimensions)
+        """Return a column of lists as rows; those that are missing or empty are not-a-number."""
+        values = np.full((len(column), self.dimensions), np.nan, dtype=np.float32)
+        if pa.types.is_null(column.type):
+            return values
+        lengths = np.asarray(pa.compute.list_value_length(column).fill_null(0))
+        there = lengths > 0
+        wrong = np.flatnonzero(there & (lengths != self.dimensions))
         if len(wrong):
             raise SourceError(
                 f"{path}: the vectors in {self.vector!r} are of unequal length: row "
@@ -135,8 +165,6 @@ class VectorTable:
                 f"{self.dimensions}",
                 remedy="take a table of one model's vectors",
             )
-        values = np.full((len(column), self.dimensions), np.nan, dtype=np.float32)
-        there = np.asarray(column.is_valid(), dtype=bool)
         flat = column.drop_null().flatten()
         with np.errstate(over="ignore"):
             numbers = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
@@ -145,12 +173,13 @@ class VectorTable:
 
 
 def _files(path: Path) -> tuple[Path, ...]:
+    """Return the parts that have rows; one without may say nothing about its columns."""
     if not path.exists():
         raise SourceError(f"{path} does not exist", remedy=where_instead(str(path)))
     paths = parts_of(path) if path.is_dir() else [path]
     if not paths:
         raise SourceError(f"{path} has no Parquet files", remedy="name a folder that has some")
-    return tuple(paths)
+    return tuple(path for path in paths if _opened(path).metadata.num_rows) or (paths[0],)
 
 
 def _opened(path: Path) -> pq.ParquetFile:
@@ -162,16 +191,18 @@ def _opened(path: Path) -> pq.ParquetFile:
         ) from error
 
 
-def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tuple[str, int]:
+def _vector_column(paths: Sequence[Path], wanted: str | None) -> tuple[str, int]:
     """Return the name of the column of vectors, and the length of its first."""
-    names = [field.name for field in file.schema_arrow if _is_list(field.type)]
+    path = paths[0]
+    schema = _opened(path).schema_arrow
+    names = [field.name for field in schema if _is_list(field.type)]
     if wanted is not None and wanted not in names:
-        every = file.schema_arrow.names
+        every = schema.names
         why = "holds no lists of numbers" if wanted in every else "is not there"
         raise SourceError(
             f"{path}: the column {wanted!r} {why}", remedy=suggestion(wanted, names or every)
         )
-    lengths = {name: _first_length(file, name) for name in ([wanted] if wanted else names)}
+    lengths = {name: _first_length(paths, name) for name in ([wanted] if wanted else names)}
     found = {name: n for name, n in lengths.items() if wanted or n >= _SHORTEST}
     if len(found) > 1:
         listed = ", ".join(f"{name} ({n})" for name, n in found.items())
@@ -182,7 +213,7 @@ def _vector_column(file: pq.ParquetFile, path: Path, wanted: str | None) -> tupl
     if not found or not min(found.values()):
         raise SourceError(
             f"{path} has no column of vectors, which are lists of numbers",
-            remedy=f"it has {', '.join(file.schema_arrow.names)}",
+            remedy=f"it has {', '.join(schema.names)}",
         )
     return next(iter(found.items()))
 
@@ -193,32 +224,25 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type)))
 
 
-def _first_length(file: pq.ParquetFile, name: str) -> int:
-    """Return the length of the first vector that is there, 0 if none is among the first rows."""
-    for batch in file.iter_batches(batch_size=1024, columns=[name]):
-        column = batch.column(0).drop_null()
-        return len(column[0]) if len(column) else 0
+def _first_length(paths: Sequence[Path], name: str) -> int:
+    """Return the length of the first vector that is there, 0 if there is none at all."""
+    for path in paths:
+        file = _opened(path)
+        if name not in file.schema_arrow.names or not _is_list(file.schema_arrow.field(name).type):
+            continue  # which is told where the parts are compared
+        for batch in file.iter_batches(batch_size=1024, columns=[name]):
+            lengths = np.asarray(pa.compute.list_value_length(batch.column(0)).fill_null(0))
+            if lengths.any():
+                return int(lengths[lengths > 0][0])
     return 0
 
 
-def _geometry_column(file: pq.ParquetFile, path: Path, crs: str | None) -> tuple[str, CRS]:
-    """Return the name of the column of geometries, and its CRS."""
-    schema = file.schema_arrow
+def _geometry_column(path: Path, crs: str | None) -> tuple[str, CRS]:
+    """Return the name of a file's column of geometries, and its CRS."""
+    schema = _opened(path).schema_arrow
     text = (schema.metadata or {}).get(b"geo")
     if text is None:
-        binary = [f.name for f in schema if pa.types.is_binary(f.type) or _is_large(f.type)]
-        named = [name for name in _NAMES if name in binary] or binary
-        if not named:
-            raise SourceError(
-                f"{path} has no geometry",
-                remedy="write it as GeoParquet, for example with geopandas' to_parquet",
-            )
-        if crs is None:
-            raise SourceError(
-                f"{path} has geometries in {named[0]!r}, and does not say in which CRS",
-                remedy="name it, for example --crs EPSG:4326",
-            )
-        return named[0], _crs(crs, path)
+        return _plain_wkb(schema, path, crs)
     try:
         about = json.loads(text)
         name = str(about["primary_column"])
@@ -240,6 +264,23 @@ def _geometry_column(file: pq.ParquetFile, path: Path, crs: str | None) -> tuple
             remedy="name it, for example --crs EPSG:4326",
         )
     return name, _crs(own, path)
+
+
+def _plain_wkb(schema: pa.Schema, path: Path, crs: str | None) -> tuple[str, CRS]:
+    """Return column and CRS of geometries in a file that is no GeoParquet."""
+    binary = [f.name for f in schema if pa.types.is_binary(f.type) or _is_large(f.type)]
+    named = [name for name in _NAMES if name in binary] or binary
+    if not named:
+        raise SourceError(
+            f"{path} has no geometry",
+            remedy="write it as GeoParquet, for example with geopandas' to_parquet",
+        )
+    if crs is None:
+        raise SourceError(
+            f"{path} has geometries in {named[0]!r}, and does not say in which CRS",
+            remedy="name it, for example --crs EPSG:4326",
+        )
+    return named[0], _crs(crs, path)
 
 
 def _is_large(kind: pa.DataType) -> bool:
@@ -264,6 +305,7 @@ def _decoded(column: pa.Array, path: Path) -> AnyArray:
         raise SourceError(f"{path}: a geometry is not WKB: {error}") from error
     kinds = set(np.unique(shapely.get_type_id(geometries)).tolist())
     if kinds <= {-1, 0}:  # missing, and points
+        geometries[shapely.is_empty(geometries)] = None  # which GEOS asks for no coordinates
         return np.stack([shapely.get_x(geometries), shapely.get_y(geometries)], axis=1)
     if not kinds <= {-1, 0, 3, 6}:
         raise SourceError(

@@ -10,6 +10,7 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.config import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.editions import check_editions
+from owl_geo.sources.embeddings import warn_of_lost_names
 from owl_geo.sources.scan import check_mask
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.sources.units import warn_of_mixed_units
@@ -71,7 +72,7 @@ def _opened(name: str, view: ViewSettings, known: Sequence[KnownBand]) -> View:
 
 
 def check_views(views: Sequence[View]) -> None:
-    """Warn of masks that cover a view partly, and of rasters of one view that differ in units.
+    """Warn of masks that cover a view partly, and of rasters that differ in units or lost names.
 
     Raises SourceError for a mask that lies elsewhere, and for embeddings of several editions.
     """
@@ -79,6 +80,7 @@ def check_views(views: Sequence[View]) -> None:
         for scene in view.scenes:
             check_mask(scene)
         check_editions([(scene.name, scene.bands) for scene in view.scenes])
+        warn_of_lost_names((scene.name, scene.bands) for scene in view.scenes)
         warn_of_mixed_units(scene.units for scene in view.scenes)
 
 

@@ -195,7 +195,7 @@ def test_polygons_of_many_sizes_are_refused(tmp_path: Path) -> None:
 
 def test_a_place_that_is_there_twice_is_that_of_the_first_row() -> None:
     xy = np.array([[0.0, 0.0], [100, 0], [0, 0], [200, 0], [np.nan, 0]]) + ORIGIN
-    placed = place(xy, CRS("EPSG:32631"), "t", "t", None)
+    placed = place(xy, [(CRS("EPSG:32631"), len(xy))], "t", "t", None)
     (lattice,) = placed.lattices
     assert lattice.rows.tolist() == [0, 1, 3]
     assert (placed.again, placed.nowhere, placed.width) == (1, 1, pytest.approx(100))
@@ -226,3 +226,84 @@ def test_a_table_is_opened_again_without_its_geometries(
     with pytest.raises(SourceError, match=r"replaced: the places of 't' lie elsewhere"):
         rows_of(table.open_again(first.index, (), first.grids))
     assert moved == path
+
+
+@pytest.mark.parametrize("as_points", [False, True])
+def test_parts_in_crss_of_their_own_lie_where_each_says(as_points: bool, tmp_path: Path) -> None:
+    west = squares(2, 5, 320.0)
+    east = west.set_crs("EPSG:32632", allow_override=True)
+    beside = west.translate(xoff=1600).to_crs("OGC:CRS84")
+    for name, places, first in (("a", west, 0), ("b", east, 10), ("c", beside, 20)):
+        vectors = numbered(30, D)[first : first + 10]
+        shown = places.to_crs("EPSG:32631").centroid.to_crs(places.crs) if as_points else places
+        write_table(tmp_path / "t" / f"{name}.parquet", vectors, shown)
+    source = opened(tmp_path / "t")
+    assert {n: g.crs for n, g in source.grids.items()} == {"t": "EPSG:32631", "t_2": "EPSG:32632"}
+    assert rows_of(source) == [*range(10), *range(20, 30), *range(10, 20)]
+    utm = CRS("EPSG:32631")
+    right = [p.to_crs(utm).centroid for p in (west, beside, east)]
+    np.testing.assert_allclose(
+        centres(source), np.concatenate([shapely.get_coordinates(p.array) for p in right]), atol=0.1
+    )
+
+
+def test_parts_in_feet_and_in_metres_have_places_of_one_size(tmp_path: Path) -> None:
+    foot = 1200 / 3937
+    metres = squares(1, 5, 320.0).set_crs("EPSG:32618", allow_override=True)
+    feet = gpd.GeoSeries(
+        shapely.transform(squares(1, 4, 320.0).array, lambda xy: (xy - ORIGIN) / foot + 200_000),
+        crs="EPSG:2263",
+    )
+    write_table(tmp_path / "t" / "a.parquet", numbered(5, D), metres)
+    write_table(tmp_path / "t" / "b.parquet", numbered(4, D), feet)
+    source = opened(tmp_path / "t")
+    assert {g.crs: g.transform[0] for g in source.grids.values()} == {
+        "EPSG:32618": pytest.approx(320),
+        "EPSG:2263": pytest.approx(320 / foot),
+    }
+    assert len(source.index) == 9
+
+
+@pytest.mark.parametrize("crs", ["ESRI:102100", "EPSG:3395", "EPSG:4087"])
+def test_a_footprint_is_in_metres_on_the_ground_in_any_crs(crs: str, tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0).centroid
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), places.to_crs(crs))
+    source = opened(path, footprint=320.0)
+    assert {grid.crs for grid in source.grids.values()} == {"EPSG:32631"}
+    assert rows_of(source) == list(range(N))
+    np.testing.assert_allclose(centres(source), shapely.get_coordinates(places.array), atol=0.1)
+
+
+@pytest.mark.parametrize("as_points", [False, True])
+def test_empty_geometries_and_empty_vectors_are_none(as_points: bool, tmp_path: Path) -> None:
+    places = squares(4, 5, 320.0)
+    places = places.centroid if as_points else places
+    places.iloc[3] = shapely.Point() if as_points else shapely.Polygon()
+    places.iloc[4] = None
+    vectors: list[list[float] | None] = [list(row) for row in numbered(N, D)]
+    vectors[0] = []
+    source = opened(write_table(tmp_path / "t.parquet", vectors, places))
+    assert rows_of(source) == [1, 2, *range(5, N)]
+    assert "17 of 20 rows kept" in str(source.summary[0])
+    assert "2 without a geometry, 1 without a vector" in str(source.summary[0])
+
+
+def test_a_table_may_begin_with_rows_or_a_part_without_vectors(tmp_path: Path) -> None:
+    places = squares(50, 50, 320.0)
+    vectors = [None] * 2490 + [list(row) for row in numbered(10, D)]
+    source = opened(write_table(tmp_path / "t.parquet", vectors, places))
+    assert rows_of(source) == list(range(10))
+    gpd.GeoDataFrame({"embedding": []}, geometry=[], crs=4326).to_parquet(tmp_path / "a.parquet")
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (tmp_path / "a.parquet").rename(parts / "a.parquet")
+    (tmp_path / "t.parquet").rename(parts / "t.parquet")
+    assert rows_of(opened(parts)) == list(range(10))
+
+
+def test_a_part_without_vectors_of_numbers_is_named(tmp_path: Path) -> None:
+    write_table(tmp_path / "t" / "a.parquet", numbered(N, D), squares(4, 5, 320.0))
+    words = gpd.GeoDataFrame({"embedding": ["x"]}, geometry=squares(1, 1, 320.0))
+    words.to_parquet(tmp_path / "t" / "b.parquet")
+    with pytest.raises(SourceError, match=r"b\.parquet: the column 'embedding' holds no lists"):
+        opened(tmp_path / "t")
