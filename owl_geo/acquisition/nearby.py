@@ -53,7 +53,15 @@ def near_known(
 
         wanted = [*range(1, each + 1)]
         near = pool[KDTree(features[pool]).query(features[answered], k=wanted, workers=-1)[1]]
-    return np.union1d(drawn, near.ravel())
+    return marked(len(features), drawn, near.ravel())
+
+
+def marked(n: int, *positions: IntArray) -> IntArray:
+    """Return all of some positions below n, ascending and each once, without sorting them."""
+    is_marked = np.zeros(n, dtype=bool)
+    for some in positions:
+        is_marked[some] = True
+    return np.flatnonzero(is_marked)
 
 
 def some_of(n: int, count: Callable[[], int], rng: np.random.Generator) -> IntArray:

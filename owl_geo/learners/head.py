@@ -130,7 +130,8 @@ class HeadLearner:
         """
         heads = self._heads()
         starts = range(0, max(len(positions), 1), _CHUNK)
-        rows = (self._rows(positions[start : start + _CHUNK]) for start in starts)
+        parts = (positions[start : start + _CHUNK] for start in starts)
+        rows = Threads().map(self._rows, parts)  # they lie here, whoever the workers are
         chunks = []
         for start, chunk in zip(starts, self._workers.map(heads, rows), strict=True):
             chunks.append(chunk)

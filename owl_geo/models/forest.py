@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -21,7 +22,8 @@ _TREES = 100
 _JUDGING_TREES = 50  # of a forest that only judges answers; a third has not seen each
 _MOST_SEEDS = np.iinfo(np.int32).max  # scikit-learn draws a tree's seed below this
 _GROVES = 5  # members of a forest: the groups in which the trees vote
-_WORTH_IT = 200_000  # candidates; with fewer, loading Numba takes longer than it saves
+# Candidates; with fewer, loading Numba or gathering the trees takes longer than it saves.
+_WORTH_IT, _WORTH_IT_ONCE_LOADED = 50_000, 4000
 MOST_IN_A_BAG = 2000  # answers drawn for each tree; a tree's time grows with them
 
 
@@ -105,7 +107,7 @@ class _Groves:
 
     def __call__(self, candidates: FloatArray) -> NDArray[np.floating[Any]]:
         rows = np.ascontiguousarray(candidates[:, : self._seen], dtype=np.float32)
-        if self._done >= _WORTH_IT and self._compiled is None and find_spec("numba") is not None:
+        if self._compiled is None and self._are_worth_it():
             from owl_geo.models.trees import Trees  # imports Numba
 
             self._compiled = Trees.of(self._trees)
@@ -117,6 +119,11 @@ class _Groves:
         n, classes = trees.shape[1:]
         groves: NDArray[np.float64] = trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
         return groves
+
+    def _are_worth_it(self) -> bool:
+        """Return whether to compile; once Numba is loaded, a few candidates are."""
+        most = _WORTH_IT if "numba" not in sys.modules else _WORTH_IT_ONCE_LOADED
+        return self._done >= most and find_spec("numba") is not None
 
 
 FOREST = HeadKind(_forest, members=_GROVES)

@@ -22,7 +22,7 @@ def heaps(seed: int = 0, sizes=(40, 40, 40, 40, 8)) -> tuple[np.ndarray, np.ndar
 
 def choose(features, count: int, relevance=None, seed: int = 0) -> np.ndarray:
     relevance = np.ones(len(features)) if relevance is None else relevance
-    return typical(features, relevance, count, np.random.default_rng(seed))
+    return typical(lambda at: features[at], relevance, count, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -85,7 +85,7 @@ def test_a_pool_of_one_patch_is_searched_without_a_warning(tmp_path) -> None:
 def unanswered(likeness, relevance=None, **more) -> Unanswered:
     features, _ = heaps()
     relevance = np.ones(len(features)) if relevance is None else relevance
-    return Unanswered(relevance, lambda: features, np.asarray(likeness), **more)
+    return Unanswered(relevance, lambda at: features[at], np.asarray(likeness), **more)
 
 
 def test_known_targets_leave_a_fifth_to_the_typical() -> None:

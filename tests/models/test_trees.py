@@ -13,7 +13,7 @@ from owl_geo.models.heads import Columns
 
 pytest.importorskip("numba")
 
-from owl_geo.models.trees import Trees  # noqa: E402 - imports Numba
+from owl_geo.models.trees import Trees
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -46,17 +46,18 @@ def test_many_candidates_walk_down_compiled_trees(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         Trees, "groups", lambda *given: calls.append(len(given[1])) or groups(*given)
     )
-    monkeypatch.setattr(forest, "_WORTH_IT", 100)
+    monkeypatch.setattr(forest, "_WORTH_IT_ONCE_LOADED", 100)
     for _ in range(3):
         np.testing.assert_array_equal(predict(rows), before)
     assert calls == [40]  # the last, after 40, 80 and 120
-    there = pickle.loads(pickle.dumps(predict))  # noqa: S301 - as workers get it
+    there = pickle.loads(pickle.dumps(predict))
     assert there._compiled is None
     np.testing.assert_array_equal(there(rows), before)
 
 
 def test_without_numba_the_trees_of_scikit_learn_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forest, "find_spec", lambda name: None)
+    monkeypatch.setattr(forest, "_WORTH_IT_ONCE_LOADED", 0)
     monkeypatch.setattr(forest, "_WORTH_IT", 0)
     rows = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     predict = forest.FOREST.fit(rows, (rows[:, 0] > 0).astype(np.int64), Columns(3), 0)
