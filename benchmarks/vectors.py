@@ -5,10 +5,10 @@
 
 Without --strategies, prints ratios, each against a baseline measured in the same run: the nearest
 neighbours of patches among all vectors against faiss's flat search (pip install owl-geo[bench]),
-scores against scikit-learn's estimators on float64, and patches of a raster of 64 int8 bands
-against decoding it whole; then the seconds and the peak memory of each command, and of the next
-batch in a process that stays. The table is made in OUT and kept there for the next time; ten
-million vectors take 700 MB as int8.
+scores, as a round computes them, against scikit-learn's estimators on float64, and patches of a
+raster of 64 int8 bands against decoding it whole; then the seconds and the peak memory of each
+command, and of the next batch in a process that stays. The table is made in OUT and kept there for
+the next time; ten million vectors take 700 MB as int8.
 
 With --strategies, prints what the strategies find on generated unit vectors whose targets point a
 little in one direction, paired by seed, as `owl-geo compare` does.
@@ -23,7 +23,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -36,13 +38,14 @@ from benchmarks.timing import interleaved
 from owl_geo import GeoTiffSource, Run
 from owl_geo.acquisition.nearby import Neighbours
 from owl_geo.cli import cli
-from owl_geo.models import heads
-from owl_geo.models.heads import Columns
-from owl_geo.types import BoolArray
+from owl_geo.features.table import FeatureTable
+from owl_geo.learners.head import HeadLearner
+from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.types import AnyArray, BoolArray, IntArray
 
 _COMPARED = 500_000  # vectors whose neighbours are looked for
 _QUERIES, _EACH = 20, 1000
-_SCORED, _LEARNT = 20_000, 100
+_SCORED, _LEARNT = 200_000, 100
 _SIDE, _BANDS = 1024, 64
 _THREADS = 2
 
@@ -120,34 +123,47 @@ def neighbours(dimensions: int) -> None:
 
 
 def scores(dimensions: int) -> None:
-    """The heads on rows of features, beside scikit-learn's own estimators on float64."""
+    """The heads as a round applies them, beside scikit-learn's own estimators on float64."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.gaussian_process import GaussianProcessClassifier
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(0)
     vectors, is_target = make_vectors(_SCORED + _LEARNT, dimensions, rng, rare=0.4)
-    learnt, scored = vectors[:_LEARNT], vectors[_LEARNT:]
-    labels = is_target[:_LEARNT].astype(np.int64)
+    learnt = np.arange(_LEARNT)
+    labels = is_target[learnt].astype(np.int64)
+    table = FeatureTable(vectors, tuple(f"A{i:02}" for i in range(dimensions)))
+    none = np.empty((len(vectors), 0), dtype=np.float32)
+    trees = ExtraTreesClassifier(100, random_state=0)
     theirs = {
-        "forest": ExtraTreesClassifier(100, random_state=0),
-        "gp": GaussianProcessClassifier(random_state=0),
-        "logistic": LogisticRegression(max_iter=1000),
+        "forest": {"": trees, ", n_jobs=2": ExtraTreesClassifier(100, random_state=0, n_jobs=2)},
+        "gp": {"": GaussianProcessClassifier(random_state=0)},
+        "logistic": {"": LogisticRegression(max_iter=1000)},
     }
-    exact = scored.astype(np.float64)
-    for name, estimator in theirs.items():
-        head = heads.fit(name, learnt, labels, Columns(dimensions), n_classes=2, seed=0)
-        estimator.fit(learnt.astype(np.float64), labels)
-        ours = f"owl-geo, {name}"
+    exact = vectors.astype(np.float64)
+    for name, estimators in theirs.items():
+        learner = HeadLearner(
+            *(table, none, none, ("absent", "present")),
+            model=ModelSettings(head=name),
+            uncertainty=UncertaintySettings(),
+        )
+        learner.learn(learnt, labels, np.ones(_LEARNT, dtype=bool), seed=0)
+        pool = np.arange(_LEARNT, len(vectors))
 
-        def by_head(head: heads.Head = head) -> int:
-            return len(head(scored)[0])
+        def by_head(learner: HeadLearner = learner, pool: IntArray = pool) -> int:
+            return learner.members(pool, seed=0).shape[1]
 
-        def by_sklearn(estimator: object = estimator) -> int:
-            return len(estimator.predict_proba(exact))  # type: ignore[attr-defined]  # of any kind
+        ways: dict[str, Callable[[], int]] = {f"owl-geo, {name}": by_head}
+        for variant, estimator in estimators.items():
+            estimator.fit(exact[:_LEARNT], labels)
+            ways[f"scikit-learn, {name}{variant}"] = partial(_by_sklearn, estimator, exact)
+        rates = interleaved(ways, repeats=3)
+        title = f"Scores of {_SCORED:,} vectors, {_LEARNT} answers: vectors"
+        show(title, rates, f"owl-geo, {name}")
 
-        rates = interleaved({ours: by_head, f"scikit-learn, {name}": by_sklearn}, repeats=3)
-        show(f"Scores of {_SCORED:,} vectors, {_LEARNT} answers: vectors", rates, ours)
+
+def _by_sklearn(estimator: Any, exact: AnyArray) -> int:
+    return len(estimator.predict_proba(exact[_LEARNT:]))
 
 
 def reading(out: Path) -> None:
@@ -206,13 +222,16 @@ def commands(table: Path, run: Path) -> None:
 
 
 def _warm(run: Path) -> tuple[float, float]:
-    """Return what a round takes after a first one in the same process, and its peak memory."""
+    """Return what the next batch takes after a first one in the same process, and its peak memory.
+
+    The cross-validation, which an engine does while people label, is left out.
+    """
     code = (
         "import sys, json, time, owl_geo; from benchmarks.pool import answer, peak; "
         "from owl_geo.run_folder.kept import KeptRun; run = KeptRun(sys.argv[1]); "
-        "owl_geo.query(run); answer(run); run.refresh(); begun = time.perf_counter(); "
-        "owl_geo.query(run); took = time.perf_counter() - begun; answer(run); "
-        "print(json.dumps([took, peak()]))"
+        "owl_geo.query(run, measure=False); answer(run); run.refresh(); "
+        "begun = time.perf_counter(); owl_geo.query(run, measure=False); "
+        "took = time.perf_counter() - begun; answer(run); print(json.dumps([took, peak()]))"
     )
     done = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
     if done.returncode:

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
-from owl_geo.acquisition.nearby import Neighbours, near_known, some_of
+from owl_geo.acquisition.nearby import Neighbours, marked, near_known, some_of
 from owl_geo.acquisition.relevance import (
     Evidence,
     LearnedRelevance,
@@ -191,7 +191,7 @@ class Search:
             _ = self._map
         if settings.min_distance > 0:
             _ = self._places
-        _ = self._shows_each_place_once
+        _ = self._watched
         if not learner.goes_on and len(self.patches) > 1:
             two = np.array([0, 1])  # what two patches teach is thrown away
             learner.learn(two, two, two > 0, seed=0)
@@ -307,7 +307,8 @@ class Search:
         half of the rest. In a pool of more than ``acquisition.candidates`` patches, only that many
         are scored or compared; see ``near_known``.
         """
-        pool = np.flatnonzero(self.askable(answers))
+        may_ask = self.askable(answers)
+        pool = np.flatnonzero(may_ask)
         audit_rng = np.random.default_rng(self._seed(number, _AUDIT))
         loop, settings = self.settings.loop, self.settings.acquisition
         count = min(loop.query_budget if number else loop.initial, len(pool))
@@ -317,13 +318,13 @@ class Search:
         knows = sampler is not None and sampler.needs_model and len(np.unique(answers.labels)) > 1
         share = self._audit_share(learner, answers, number) if knows else settings.audit_share
         drawn = pool[some_of(len(pool), partial(_share, share, count, audit_rng), audit_rng)]
-        again = answers.again[np.isin(answers.again, pool) & ~np.isin(answers.again, drawn)]
+        again = answers.again[may_ask[answers.again] & ~np.isin(answers.again, drawn)]
         again = again[: (count - len(drawn)) // 2]
         n_askable = len(pool)
         alike = sampler is None and start.compares and self.positive in answers.labels
         if alike or (sampler is not None and sampler.needs_model):
             worth = self.worth_scoring(pool, answers, number)
-            pool = np.unique(np.concatenate([worth, drawn, again]))
+            pool = marked(len(may_ask), worth, drawn, again)
         audited, repeated = np.searchsorted(pool, drawn), np.searchsorted(pool, again)
         rest = np.delete(np.arange(len(pool)), np.concatenate([audited, repeated]))
         wanted = count - len(drawn) - len(again)
@@ -331,7 +332,7 @@ class Search:
             terms = RandomSampler().terms(self._candidates(None, answers, pool, number))
             among = Unanswered(
                 terms.relevance[rest],
-                lambda: self._map[pool[rest]],
+                lambda at: self._map[pool[rest[at]]],
                 self._likeness(answers, pool[rest], number) if alike else None,
                 self._places[pool[rest]] if settings.min_distance > 0 else None,
                 Spread(settings.diversity, settings.min_distance),
@@ -405,7 +406,7 @@ class Search:
         terms = Terms(
             score=probability[order],
             uncertainty=doubt[order],
-            relevance=self._relevance(answers)[positions],
+            relevance=self._relevance(answers, positions),
             probability=probability[order],
         )
         return Batch(positions, terms, np.zeros(len(positions), dtype=bool))
@@ -485,7 +486,7 @@ class Search:
             members = self.members(learner, positions[order], number)
             probability[order] = members.mean(axis=0)[:, self.positive]
             doubt[order] = uncertainty(members, self.settings.uncertainty.measure)
-        terms = Terms(alike, doubt, self._relevance(answers)[positions], probability)
+        terms = Terms(alike, doubt, self._relevance(answers, positions), probability)
         return Batch(positions, terms, np.zeros(len(positions), dtype=bool))
 
     def _ranked(self, known: IntArray, unlike: IntArray, pool: IntArray) -> tuple[IntArray, Scores]:
@@ -617,25 +618,29 @@ class Search:
             concepts=self._concept_table.iloc[pool],
             members=members,
             positive=self.positive,
-            relevance=self._relevance(answers)[pool],
+            relevance=self._relevance(answers, pool),
             features=map_[pool],
             places=self._places[pool] if self.settings.acquisition.min_distance > 0 else None,
             known_features=map_[answers.positions],
             known_labels=answers.labels,
         )
 
-    def _relevance(self, answers: Answers) -> Scores:
-        """Return the relevance of every patch, ``(N,)``."""
+    def _relevance(self, answers: Answers, positions: IntArray) -> Scores:
+        """Return the relevance of some patches, ``(n,)``."""
+        weights = self.settings.acquisition.weights
+        if not self.settings.concepts and not weights:
+            return np.ones(len(positions))
         kind: RelevanceKind = chosen(RELEVANCE, self.settings.acquisition.relevance)
-        return kind.of(
+        of_all = kind.of(
             Evidence(
                 self._concept_table,
                 lambda: (self.concepts.matrix, self.concepts.names),
-                self.settings.acquisition.weights,
+                weights,
                 answers.positions,
                 answers.labels == self.positive,
             )
         )
+        return of_all[positions]
 
     @cached_property
     def _map(self) -> FloatArray:

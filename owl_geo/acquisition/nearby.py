@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.work.workers import Threads
 
 _IN_TREE = 500_000  # patches; a tree of more takes longer to build than all distances take
 _SHUFFLED = 4_000_000  # patches; of more, some are drawn without putting all in random order
-_AT_ONCE = 16_384  # patches whose distances are computed together
+_AT_ONCE = 2**18  # numbers of patches whose distances are computed together: a cache holds them
 _SPARE = 1.25  # times as many neighbours are kept as are asked for, since some will be answered
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly
-_ROUNDING = 1e-5  # of squared lengths; more than float32 loses in a product
 
 
 def near_known(
@@ -54,7 +53,15 @@ def near_known(
 
         wanted = [*range(1, each + 1)]
         near = pool[KDTree(features[pool]).query(features[answered], k=wanted, workers=-1)[1]]
-    return np.union1d(drawn, near.ravel())
+    return marked(len(features), drawn, near.ravel())
+
+
+def marked(n: int, *positions: IntArray) -> IntArray:
+    """Return all of some positions below n, ascending and each once, without sorting them."""
+    is_marked = np.zeros(n, dtype=bool)
+    for some in positions:
+        is_marked[some] = True
+    return np.flatnonzero(is_marked)
 
 
 def some_of(n: int, count: Callable[[], int], rng: np.random.Generator) -> IntArray:
@@ -71,10 +78,10 @@ def some_of(n: int, count: Callable[[], int], rng: np.random.Generator) -> IntAr
 
 @dataclass(frozen=True)
 class _Found:
-    """Patches near another, and how far away they are."""
+    """Patches near another, and about how far away they are."""
 
     positions: IntArray
-    distances: NDArray[np.float64]  # squared
+    rough: FloatArray  # squared distances less the squared length of the other, as float32 has them
 
 
 class Neighbours:
@@ -119,64 +126,102 @@ class Neighbours:
         return positions[here[positions]]
 
     def _looked_for(self, names: list[int], count: int) -> dict[int, IntArray]:
-        among = np.flatnonzero(self._among)
+        """Return the nearest ``count`` of each patch.
+
+        Products in float32 leave out what is surely farther than ``count`` others; the distances of
+        what is left are computed in float64.
+        """
+        n, d = self._features.shape
         wanted = self._features[names]
-        reach = np.full(len(names), np.inf)
+        # what float32 loses at most in a product of d terms and the sums around it
+        rounding = (d + 8) * float(np.finfo(np.float32).eps)
+        slack = rounding * ((wanted * wanted).sum(axis=1) + self._longest)
+        reach = np.full(len(names), np.inf, dtype=np.float32)
         parts: list[list[_Found]] = [[] for _ in names]
         sizes = [0] * len(names)
-        starts = np.arange(0, len(among), _AT_ONCE)
+        size = max(_AT_ONCE // d, 1)
+        starts = np.arange(0, n, size)
         # neighbours in the index are often alike; from all over it, reach shrinks sooner
         starts = starts[np.argsort(np.arange(len(starts)) * _GOLDEN % 1)]
 
         def within_reach(start: int) -> list[tuple[int, _Found]]:
-            return list(self._within(wanted, among[start : start + _AT_ONCE], reach, count))
+            return list(self._within(wanted, slice(start, start + size), reach, slack, count))
 
         for of_part in Threads().map(within_reach, starts.tolist()):
             for number, found in of_part:
                 parts[number].append(found)
                 sizes[number] += len(found.positions)
-                if sizes[number] > 4 * count:
-                    parts[number], sizes[number] = [_nearest(parts[number], count)], count
-                    reach[number] = parts[number][0].distances[-1]
+                if sizes[number] > 2 * count:
+                    nearest, reach[number] = _nearest(parts[number], count, slack[number])
+                    parts[number], sizes[number] = [nearest], len(nearest.positions)
         return {
-            name: _nearest(of_name, count).positions
-            for name, of_name in zip(names, parts, strict=True)
+            name: self._exactly(wanted[number], parts[number], count, slack[number])
+            for number, name in enumerate(names)
         }
 
+    @cached_property
+    def _longest(self) -> float:
+        """The largest squared length of a patch's features."""
+        size = max(_AT_ONCE // self._features.shape[1], 1)
+        starts = range(0, len(self._features), size)
+        return float(max(_squares(self._features[at : at + size]).max() for at in starts))
+
     def _within(
-        self, wanted: FloatArray, part: IntArray, reach: NDArray[np.float64], count: int
+        self,
+        wanted: FloatArray,
+        part: slice,
+        reach: FloatArray,
+        slack: FloatArray,
+        count: int,
     ) -> Iterator[tuple[int, _Found]]:
-        """Yield which of ``part`` lie within ``reach`` of each, by distances in float64.
+        """Yield which of a ``part`` of the patches lie within ``reach`` of each.
 
-        Of more than ``count``, some that cannot be among the nearest are left out. Products in
-        float32 leave out what is surely farther.
+        Of more than ``count``, some that cannot be among the nearest are left out.
         """
-        rows = self._features[part]
-        lengths, own = (rows * rows).sum(axis=1), (wanted * wanted).sum(axis=1)
-        slack = _ROUNDING * (own + lengths.max(initial=0))
-        limit = (reach - own + slack).astype(np.float32)
-        # |x - a|^2 - |a|^2, by one product
-        rough = np.concatenate([-2 * wanted, np.ones_like(wanted[:, :1])], axis=1) @ (
-            np.concatenate([rows, lengths[:, None]], axis=1).T
-        )
-        if len(part) > count:
-            many = np.flatnonzero((rough <= limit[:, None]).sum(axis=1) > count)
-            nearest = np.partition(rough[many], count - 1, axis=1)[:, count - 1]
-            limit[many] = np.minimum(limit[many], nearest + 2 * slack[many].astype(np.float32))
-        which, near = np.nonzero(rough <= limit[:, None])
-        apart = rows[near].astype(np.float64) - wanted[which].astype(np.float64)
-        exact = (apart**2).sum(axis=1)
-        kept = exact <= reach[which]
-        which, near, exact = which[kept], near[kept], exact[kept]
-        ends = np.searchsorted(which, np.arange(len(wanted) + 1))
+        rows, among = self._features[part], self._among[part]
+        # |x - a|^2 - |a|^2; BLAS multiplies so in half the time of the other way round
+        rough = rows @ (-2 * wanted).T
+        rough += _squares(rows)[:, None]
+        if not among.all():
+            rough[~among] = np.inf
+        limit = reach.copy()
+        is_near = rough <= limit
+        if np.count_nonzero(is_near) > count:
+            many = np.flatnonzero(np.count_nonzero(is_near, axis=0) > count)
+            nearest = np.partition(rough.T[many], count - 1, axis=1)[:, count - 1]
+            limit[many] = np.minimum(limit[many], nearest + 2 * slack[many])
+            is_near = rough <= limit
+        near, which = np.divmod(np.flatnonzero(is_near), len(wanted))
+        kept = np.flatnonzero(among[near])
+        kept = kept[np.argsort(which[kept], kind="stable")]
+        near, which = near[kept], which[kept]
+        found, ends = rough[near, which], np.searchsorted(which, np.arange(len(wanted) + 1))
         for number in np.unique(which).tolist():
-            own_part = slice(ends[number], ends[number + 1])
-            yield number, _Found(part[near[own_part]], exact[own_part])
+            own = slice(ends[number], ends[number + 1])
+            yield number, _Found(part.start + near[own], found[own])
+
+    def _exactly(
+        self, wanted: FloatArray, parts: list[_Found], count: int, slack: float
+    ) -> IntArray:
+        """Return the nearest ``count`` in float64; of equals, those first in the index."""
+        positions = _nearest(parts, count, slack)[0].positions
+        apart = self._features[positions].astype(np.float64) - wanted.astype(np.float64)
+        order = np.lexsort((positions, (apart**2).sum(axis=1)))[:count]
+        return positions[order]
 
 
-def _nearest(parts: list[_Found], count: int) -> _Found:
-    """Return the ``count`` nearest of all parts; of equals, those that come first in the index."""
+def _squares(rows: FloatArray) -> FloatArray:
+    """Return the squared length of each row, ``(n,)``."""
+    lengths: FloatArray = np.einsum("ij,ij->i", rows, rows)
+    return lengths
+
+
+def _nearest(parts: list[_Found], count: int, slack: float) -> tuple[_Found, float]:
+    """Return what may be among the ``count`` nearest of all parts, and how far that reaches."""
     positions = np.concatenate([part.positions for part in parts])
-    distances = np.concatenate([part.distances for part in parts])
-    order = np.lexsort((positions, distances))[:count]
-    return _Found(positions[order], distances[order])
+    rough = np.concatenate([part.rough for part in parts])
+    if len(rough) <= count:
+        return _Found(positions, rough), np.inf
+    reach = float(np.partition(rough, count - 1)[count - 1] + 2 * slack)
+    near = rough <= reach
+    return _Found(positions[near], rough[near]), reach

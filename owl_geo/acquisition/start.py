@@ -24,7 +24,7 @@ class Unanswered:
     """The patches that the first batch is chosen from."""
 
     relevance: Scores  # (n,), 0 or more
-    features: Callable[[], FloatArray]  # (n, d), computed only if needed
+    features: Callable[[IntArray], FloatArray]  # of patches at positions among these, (k, d)
     likeness: Scores | None = None  # to the known targets, 0 or more, (n,); None if none is known
     places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
     spread: Spread = field(default_factory=Spread)  # of the patches that are like known targets
@@ -40,7 +40,10 @@ class Start:
 
 
 def typical(
-    features: FloatArray, relevance: Scores, count: int, rng: np.random.Generator
+    features: Callable[[IntArray], FloatArray],
+    relevance: Scores,
+    count: int,
+    rng: np.random.Generator,
 ) -> IntArray:
     """Return the most typical patch of each of ``count`` clusters, ``(count,)``.
 
@@ -49,7 +52,8 @@ def typical(
     multiplied by relevance.
 
     Args:
-        features: ``(n, d)``.
+        features: returns those of patches at some positions, ``(k, d)``; of a large pool, only some
+            are looked at.
         relevance: ``(n,)``, 0 or more.
         count: how many; a number above n returns all n.
         rng: draws the initial clusters.
@@ -57,14 +61,15 @@ def typical(
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
 
-    n = len(features)
+    n = len(relevance)
     if count <= 0:
         return np.empty(0, dtype=np.int64)
     if count >= n:
         return rng.permutation(n).astype(np.int64)
     among = np.sort(rng.permutation(n)[:_MOST])
-    components = min(_COMPONENTS, features.shape[1], len(among))
-    flat = PCA(components, random_state=0).fit_transform(features[among])
+    some = features(among)
+    components = min(_COMPONENTS, *some.shape[::-1])
+    flat = PCA(components, random_state=0).fit_transform(some)
     cluster = k_means(flat, count, 3, rng)
     chosen = []
     for number in np.unique(cluster):
@@ -95,18 +100,20 @@ def alike(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
         np.where(pool.relevance > 0, pool.likeness, 0.0),
         count - round(_TYPICAL_SHARE * count),
         rng,
-        features=pool.features(),
+        features=pool.features(np.arange(len(pool.relevance))),
         places=pool.places,
     )
     rest = np.setdiff1d(np.arange(len(pool.relevance)), most)
-    others = typical(pool.features()[rest], pool.relevance[rest], count - len(most), rng)
+    others = typical(
+        lambda at: pool.features(rest[at]), pool.relevance[rest], count - len(most), rng
+    )
     return np.concatenate([most, rest[others]])
 
 
 def _typical(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
     if pool.likeness is not None:
         return alike(pool, count, rng)
-    return typical(pool.features(), pool.relevance, count, rng)
+    return typical(pool.features, pool.relevance, count, rng)
 
 
 def _most_relevant(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:

@@ -21,7 +21,9 @@ class PoolGrids:
 
     def __init__(self, windows: PoolWindows) -> None:
         self._patch_size = windows.patch_size
-        self._scenes = [(at, _Scene(scene)) for at, scene in windows.by_scene()]
+        scenes = [(at, _Scene(scene)) for at, scene in windows.by_scene()]
+        every: IntArray | slice = slice(None)  # which takes no memory, and copies nothing
+        self._scenes = [(at if len(scenes) > 1 else every, scene) for at, scene in scenes]
 
     def info(self, may_answer: BoolArray) -> dict[str, Any]:
         """Return JSON values that say where the patches are; see ``schema.GRID_URI``.
@@ -29,11 +31,10 @@ class PoolGrids:
         ``may_answer`` ``(n,)`` says which of the windows somebody may answer. Scenes without any
         are left out.
         """
-        whole = len(self._scenes) == 1
         scenes = [
             scene.info(answerable)
             for at, scene in self._scenes
-            if (answerable := may_answer if whole else may_answer[at]).any()
+            if (answerable := may_answer[at]).any()
         ]
         return {"patch_size": self._patch_size, "scenes": scenes}
 

@@ -49,8 +49,10 @@ class MeanVector:
             apart = np.zeros(n)
         else:
             apart = ((pixels - mean[:, :, None]) ** 2).sum(axis=1).mean(axis=1)
-        spread = np.log(np.sqrt(apart) + _FLOOR)
-        return np.concatenate([direction, spread[:, None]], axis=1).astype(np.float32)
+        features = np.empty((n, n_bands + 1), dtype=np.float32)
+        features[:, :n_bands] = direction
+        features[:, n_bands] = np.log(np.sqrt(apart) + _FLOOR)
+        return features
 
 
 class EmbeddingFeatures:
@@ -94,6 +96,8 @@ class EmbeddingFeatures:
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return the features, float32 ``(n, d)``, of patches ``(n, bands, height, width)``."""
+        if len(self._parts) == 1:  # which sees all bands
+            return self._parts[0][1](np.ascontiguousarray(patches))
         columns = [part(np.ascontiguousarray(patches[:, at])) for at, part in self._parts]
         return np.concatenate(columns, axis=1)
 

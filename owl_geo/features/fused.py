@@ -6,21 +6,20 @@ values around each quantile are found by counting (a histogram of the band), and
 into the same bar as they is looked at again.
 
 Sums are taken in float64, so that the order in which a processor adds up shows in no digit that is
-kept. What is compiled is kept beside this file, or in the user's cache, for the next process.
+kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from owl_geo.types import BoolArray, FloatArray, IntArray
+from owl_geo.work.loops import compiled
 
 _BARS = 4  # as many pixels for each bar of the histogram, if they are neither few nor many
 _FEWEST, _MOST = 32, 1024  # bars
@@ -29,19 +28,6 @@ _SHORT = 16  # values that are sorted by insertion
 
 # sums may be taken in any order, so that the processor takes several at once
 _IN_ANY_ORDER = {"reassoc", "nsz", "contract"}
-
-
-def _compiled(**options: Any) -> Callable[[Any], Any]:
-    """Compile a function when it is first called; it keeps no hold of the interpreter."""
-
-    def decorate(function: Any) -> Any:
-        settings = {"nogil": True, "error_model": "numpy", **options}
-        try:
-            return numba.njit(cache=True, **settings)(function)
-        except RuntimeError:  # there is no folder that it may be kept in
-            return numba.njit(**settings)(function)
-
-    return decorate
 
 
 @dataclass(frozen=True)
@@ -93,7 +79,7 @@ def summarise(patches: FloatArray, ranks: IntArray, pairs: IntArray, floors: Flo
     return Summary(moments[0], moments[1], moments[2], ordered, differences, done)
 
 
-@_compiled()
+@compiled()
 def _summarise(
     pixels: Any,
     bits: Any,
@@ -167,7 +153,7 @@ def _summarise(
                 differences[i, k] = _difference(a, b, floors[k]) / size
 
 
-@_compiled(fastmath=_IN_ANY_ORDER)
+@compiled(fastmath=_IN_ANY_ORDER)
 def _total(x: Any) -> Any:
     total = 0.0
     for i in range(len(x)):
@@ -175,7 +161,7 @@ def _total(x: Any) -> Any:
     return total
 
 
-@_compiled(fastmath=_IN_ANY_ORDER)
+@compiled(fastmath=_IN_ANY_ORDER)
 def _squares(x: Any, mean: Any) -> Any:
     total = 0.0
     for i in range(len(x)):
@@ -184,7 +170,7 @@ def _squares(x: Any, mean: Any) -> Any:
     return total
 
 
-@_compiled(fastmath=_IN_ANY_ORDER)
+@compiled(fastmath=_IN_ANY_ORDER)
 def _across(x: Any, within: Any) -> Any:
     """Return the sum of steps to the right; ``within`` is 0 from row to row and else 1."""
     total = 0.0
@@ -193,7 +179,7 @@ def _across(x: Any, within: Any) -> Any:
     return total
 
 
-@_compiled(fastmath=_IN_ANY_ORDER)
+@compiled(fastmath=_IN_ANY_ORDER)
 def _down(x: Any, width: Any) -> Any:
     total = 0.0
     for i in range(len(x) - width):
@@ -201,7 +187,7 @@ def _down(x: Any, width: Any) -> Any:
     return total
 
 
-@_compiled(fastmath=_IN_ANY_ORDER)
+@compiled(fastmath=_IN_ANY_ORDER)
 def _difference(a: Any, b: Any, floor: Any) -> Any:
     total = 0.0
     for i in range(len(a)):
@@ -210,7 +196,7 @@ def _difference(a: Any, b: Any, floor: Any) -> Any:
     return total
 
 
-@_compiled()
+@compiled()
 def _extremes(bits: Any) -> Any:
     """Return the least and the largest of some floats, none not-a-number, by their bits.
 
@@ -230,7 +216,7 @@ def _extremes(bits: Any) -> Any:
     return ends[0], ends[1]
 
 
-@_compiled()
+@compiled()
 def _is_whole(x: Any) -> Any:
     broken: Any = 0
     for i in range(len(x)):
@@ -238,21 +224,21 @@ def _is_whole(x: Any) -> Any:
     return broken == 0
 
 
-@_compiled()
+@compiled()
 def _sort_into(x: Any, low: Any, scale: Any, last: Any, bar_of: Any) -> None:
     """Number the bar of each value: larger values never lie in a lower bar."""
     for i in range(len(x)):
         bar_of[i] = np.int32(min(max((x[i] - low) * scale, np.float32(0)), last))
 
 
-@_compiled()
+@compiled()
 def _count(bar_of: Any, counts: Any) -> None:
     counts[:] = 0
     for i in range(len(bar_of)):
         counts[bar_of[i]] += 1
 
 
-@_compiled()
+@compiled()
 def _walk(counts: Any, low: Any, ranks: Any, out: Any) -> None:
     """Find the values at the ranks where bars are of one value each, 1 apart from ``low`` on."""
     passed: Any = 0
@@ -264,7 +250,7 @@ def _walk(counts: Any, low: Any, ranks: Any, out: Any) -> None:
             k += 1
 
 
-@_compiled()
+@compiled()
 def _wanted_bars(counts: Any, ranks: Any, place: Any, before: Any, starts: Any) -> Any:
     """Find the bars that values at the ranks lie in, and return how many these are.
 
@@ -288,7 +274,7 @@ def _wanted_bars(counts: Any, ranks: Any, place: Any, before: Any, starts: Any) 
     return used
 
 
-@_compiled()
+@compiled()
 def _gather(x: Any, bar_of: Any, place: Any, wanted: Any, ends: Any, values: Any) -> None:
     """Collect the values of the wanted bars, bar by bar; ``ends`` moves behind the last of each."""
     n: Any = 0
@@ -302,7 +288,7 @@ def _gather(x: Any, bar_of: Any, place: Any, wanted: Any, ends: Any, values: Any
         ends[bar] += 1
 
 
-@_compiled()
+@compiled()
 def _pick(values: Any, ranks: Any, before: Any, starts: Any, ends: Any, out: Any) -> None:
     bar = 0
     for k in range(len(ranks)):
@@ -315,7 +301,7 @@ def _pick(values: Any, ranks: Any, before: Any, starts: Any, ends: Any, out: Any
             out[k] = _selected(values, start, end, start + ranks[k] - before[bar])
 
 
-@_compiled()
+@compiled()
 def _is_even(values: Any, start: Any, end: Any) -> Any:
     others: Any = 0
     for i in range(start, end):
@@ -323,7 +309,7 @@ def _is_even(values: Any, start: Any, end: Any) -> Any:
     return others == 0
 
 
-@_compiled()
+@compiled()
 def _selected(values: Any, start: Any, end: Any, at: Any) -> Any:
     """Return what would be at ``at`` if ``values[start:end]`` were sorted; changes their order.
 

@@ -90,7 +90,7 @@ class StoredTable:
         """Return the scaled features of some patches, in any order, float32 ``(k, d)``."""
         values = np.empty((len(positions), len(self.names)), dtype=np.float32)
         of_scene = np.searchsorted(self._starts, positions, side="right") - 1
-        for number in np.unique(of_scene).tolist():
+        for number in np.flatnonzero(np.bincount(of_scene)).tolist():
             mine = np.flatnonzero(of_scene == number)
             at = positions[mine] - self._starts[number]
             for start in range(0, len(mine), ROWS):

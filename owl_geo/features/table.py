@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pandas as pd
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
@@ -258,10 +259,13 @@ def _one_thread_each(model: ModelSettings) -> AbstractContextManager[None]:
 
 def _scenes(source: PatchSource) -> dict[str, IntArray]:
     """Return the positions of each scene's patches, which are adjacent in the index."""
-    names = source.index["scene"].to_numpy(dtype=object)
-    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
-    positions = np.split(np.arange(len(names), dtype=np.int64), starts[1:])
-    return dict(zip(names[starts].tolist(), positions, strict=True))
+    codes, names = pd.factorize(source.index["scene"], use_na_sentinel=False)
+    ends = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
+    starts = [0, *ends[:-1]]
+    return {
+        str(name): np.arange(start, end, dtype=np.int64)
+        for name, start, end in zip(names, starts, ends, strict=True)
+    }
 
 
 def _embedder(

@@ -68,7 +68,7 @@ class Blocks:
     def _computed(self, pixels: int, down: int, right: int) -> IntArray:
         numbers = np.empty(len(self.windows), dtype=np.int64)
         for region, (rows, frame) in enumerate(self._frames):
-            for positions, windows in self.windows.take(rows).by_scene():
+            for positions, windows in self._at(rows).by_scene():
                 for start in range(0, len(windows), _AT_ONCE):
                     part = slice(start, start + _AT_ONCE)
                     place = frame.pixel(windows.take(part), down, right)
@@ -77,13 +77,17 @@ class Blocks:
                     numbers[rows[positions[part]]] = (region << _REGION) | (row << _ROW) | col
         return numbers
 
+    def _at(self, rows: IntArray) -> PoolWindows:
+        """Return the windows at ascending positions; all of them without a copy."""
+        return self.windows if len(rows) == len(self.windows) else self.windows.take(rows)
+
     @cached_property
     def _frames(self) -> list[tuple[IntArray, _Frame]]:
         """The windows of each region, and how it is divided; in the order of the first windows."""
         region, _ = pd.factorize(SharedGround(self.windows).regions())
         order = np.argsort(region, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(region))[:-1])
-        return [(rows, _Frame.of(self.windows.take(rows))) for rows in parts]
+        return [(rows, _Frame.of(self._at(rows))) for rows in parts]
 
 
 class _Frame:

@@ -167,9 +167,11 @@ class PoolWindows:
         """
         position = {name: number for number, name in enumerate(grids)}
         codes, names = pd.factorize(index["scene"], use_na_sentinel=False)
+        numbers = np.array([position[name] for name in names], dtype=np.int64)
         return cls(
             dict(grids),
-            scene=np.array([position[name] for name in names], dtype=np.int64)[codes],
+            # of a single scene, one number stands for millions
+            scene=np.broadcast_to(numbers, len(index)) if len(names) == 1 else numbers[codes],
             row_off=index["row_off"].to_numpy(dtype=np.int64),
             col_off=index["col_off"].to_numpy(dtype=np.int64),
             patch_size=patch_size,
@@ -223,6 +225,12 @@ class PoolWindows:
         Scenes come in the order of their first windows; scenes without windows are left out.
         """
         grids = list(self.grids.values())
+        if len(self) and (self.scene == self.scene[0]).all():  # of millions, none is copied
+            yield (
+                np.arange(len(self), dtype=np.int64),
+                self._within(grids[self.scene[0]], slice(None)),
+            )
+            return
         codes, scenes = pd.factorize(self.scene)
         order = np.argsort(codes, kind="stable")
         ends = np.cumsum(np.bincount(codes, minlength=len(scenes)))

@@ -130,7 +130,8 @@ class HeadLearner:
         """
         heads = self._heads()
         starts = range(0, max(len(positions), 1), _CHUNK)
-        rows = (self._rows(positions[start : start + _CHUNK]) for start in starts)
+        parts = (positions[start : start + _CHUNK] for start in starts)
+        rows = Threads().map(self._rows, parts)  # they lie here, whoever the workers are
         chunks = []
         for start, chunk in zip(starts, self._workers.map(heads, rows), strict=True):
             chunks.append(chunk)
@@ -191,10 +192,11 @@ class HeadLearner:
         self._fitted = None
 
     def _rows(self, positions: IntArray) -> FloatArray:
-        return np.concatenate(
-            [self._table.rows(positions), self._concepts[positions], self._places[positions]],
-            axis=1,
-        ).astype(np.float32)
+        rows = self._table.rows(positions)
+        beside = [part[positions] for part in (self._concepts, self._places) if part.shape[1]]
+        if beside:
+            rows = np.concatenate([rows, *beside], axis=1)
+        return rows.astype(np.float32, copy=False)
 
     def _heads(self, progress: Progress | None = None) -> _Heads:
         if self._fitted is None:

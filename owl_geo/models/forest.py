@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from functools import cache
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,15 @@ from numpy.typing import NDArray
 from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
 
+if TYPE_CHECKING:
+    from owl_geo.models.trees import Trees
+
 _TREES = 100
 _JUDGING_TREES = 50  # of a forest that only judges answers; a third has not seen each
 _MOST_SEEDS = np.iinfo(np.int32).max  # scikit-learn draws a tree's seed below this
 _GROVES = 5  # members of a forest: the groups in which the trees vote
+# Candidates; with fewer, loading Numba or gathering the trees takes longer than it saves.
+_WORTH_IT, _WORTH_IT_ONCE_LOADED = 50_000, 4000
 MOST_IN_A_BAG = 2000  # answers drawn for each tree; a tree's time grows with them
 
 
@@ -45,7 +52,7 @@ def _forest(table: FloatArray, labels: IntArray, columns: Columns, seed: int) ->
     """Fit the trees; they ignore the places."""
     seen = columns.without_places
     forest = _forest_class()(_TREES, random_state=seed % 2**32)
-    return _groves(_fitted(forest, table[:, :seen], labels), seen)
+    return _Groves(_fitted(forest, table[:, :seen], labels), seen)
 
 
 def bagged_forest(
@@ -73,7 +80,7 @@ def bagged_forest(
         unseen[drawn] = False
         total[unseen] += tree.tree_.predict(rows[unseen])
     votes = total.sum(axis=1, keepdims=True)
-    return _groves(forest, seen), total / np.maximum(votes, 1e-9)
+    return _Groves(forest, seen), total / np.maximum(votes, 1e-9)
 
 
 def _fitted(forest: Any, rows: FloatArray, labels: IntArray) -> Any:
@@ -82,18 +89,41 @@ def _fitted(forest: Any, rows: FloatArray, labels: IntArray) -> Any:
         return forest.fit(rows, labels)
 
 
-def _groves(forest: Any, seen: int) -> Predict:
-    """Return the function from candidates to the groves' probabilities."""
+class _Groves:
+    """Maps candidates to the groves' probabilities, ``(groves, n, classes)``.
 
-    def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
-        rows = np.ascontiguousarray(candidates[:, :seen], dtype=np.float32)
+    Of many candidates, all but the first walk down compiled trees, where Numba is installed; the
+    results are the same.
+    """
+
+    def __init__(self, forest: Any, seen: int) -> None:
+        self._trees = forest.estimators_
+        self._seen = seen
+        self._done = 0  # rows so far
+        self._compiled: Trees | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_compiled": None}  # where this is sent to, Numba may not be installed
+
+    def __call__(self, candidates: FloatArray) -> NDArray[np.floating[Any]]:
+        rows = np.ascontiguousarray(candidates[:, : self._seen], dtype=np.float32)
+        if self._compiled is None and self._are_worth_it():
+            from owl_geo.models.trees import Trees  # imports Numba
+
+            self._compiled = Trees.of(self._trees)
+        self._done += len(rows)
+        if self._compiled is not None:
+            return self._compiled.groups(rows, _GROVES)
         # bypasses the checks that scikit-learn would repeat for each tree
-        trees = np.array([tree.tree_.predict(rows) for tree in forest.estimators_])
+        trees = np.array([tree.tree_.predict(rows) for tree in self._trees])
         n, classes = trees.shape[1:]
         groves: NDArray[np.float64] = trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
         return groves
 
-    return predict
+    def _are_worth_it(self) -> bool:
+        """Return whether to compile; once Numba is loaded, a few candidates are."""
+        most = _WORTH_IT if "numba" not in sys.modules else _WORTH_IT_ONCE_LOADED
+        return self._done >= most and find_spec("numba") is not None
 
 
 FOREST = HeadKind(_forest, members=_GROVES)

@@ -60,11 +60,7 @@ def fit_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int
             model = GaussianProcessClassifier(model.kernel_, optimizer=None)
             model.fit(rows, labels[taken])
     binary = (model.base_estimator_,) if n_classes == 2 else model.base_estimator_.estimators_
-    return Process(
-        lambda candidates: model.predict_proba(candidates.astype(np.float64))[None],
-        taken,
-        tuple(binary),
-    )
+    return _process(taken, binary)
 
 
 def _gaussian_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
@@ -84,14 +80,23 @@ def _one_against_rest(
         GaussianProcessClassifier(kernel, optimizer=None).fit(rows, labels == number)
         for number, kernel in enumerate(kernels)
     ]
+    return _process(taken, [process.base_estimator_ for process in processes])
+
+
+def _process(taken: IntArray, binary: Sequence[Any]) -> Process:
+    """Return what scikit-learn's processes, one or one per class, say of candidates."""
+    from owl_geo.models.laplace import Laplace
+
+    approximations = [Laplace.of(one) for one in binary]
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
-        exact = candidates.astype(np.float64)
-        own = np.stack([process.predict_proba(exact)[:, 1] for process in processes], axis=1)
+        own = np.stack([one(candidates) for one in approximations], axis=1)
+        if own.shape[1] == 1:
+            return np.concatenate([1 - own, own], axis=1)[None]
         members: NDArray[np.float64] = (own / own.sum(axis=1, keepdims=True))[None]
         return members
 
-    return Process(predict, taken, tuple(process.base_estimator_ for process in processes))
+    return Process(predict, taken, tuple(binary))
 
 
 def _foreseen(process: Any) -> NDArray[np.float64]:

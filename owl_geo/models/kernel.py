@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,39 @@ class PatchKernel(StationaryKernelMixin, Kernel):  # type: ignore[misc]  # sciki
             np.multiply(own, squares, out=by_reach[number])
             by_reach[number] /= reaches[number] ** 2
         return by_amplitude.sum(axis=0), slopes.transpose(1, 2, 0)
+
+    def similarities(self, known: Floats) -> Callable[[Floats], Floats]:
+        """Return a function from rows ``(n, columns)`` to their similarities ``(n, m)`` to others.
+
+        It gives what a call does, to within rounding, and takes products where that takes
+        differences.
+        """
+        steepness = -0.5 / np.atleast_1d(self.reaches) ** 2
+        terms = []
+        for (first, last), amplitude, steep in zip(
+            self.parts, np.atleast_1d(self.amplitudes), steepness, strict=True
+        ):
+            own = known[:, first:last]
+            # |x - y|^2 = |x|^2 + |y|^2 - 2 x y
+            terms.append((amplitude, steep, (-2 * steep) * own.T, steep * (own**2).sum(axis=1)))
+
+        def similar(rows: Floats) -> Floats:
+            total: Floats | None = None
+            for (first, last), (amplitude, steep, axes, lengths) in zip(
+                self.parts, terms, strict=True
+            ):
+                part = rows[:, first:last]
+                own = part @ axes
+                own += lengths
+                own += steep * np.einsum("ij,ij->i", part, part)[:, None]
+                np.minimum(own, 0.0, out=own)
+                np.exp(own, out=own)
+                own *= amplitude
+                total = own if total is None else np.add(total, own, out=total)
+            assert total is not None  # a kernel has a part
+            return total
+
+        return similar
 
     def _squares(self, rows: Floats) -> list[Floats]:
         """Return the squared distances among rows, which are kept for the next call."""

@@ -198,12 +198,14 @@ class Run:
         from owl_geo.search import Answers, class_numbers  # strategies, which answers do not need
 
         current, tied = settled(history)
-        labelled = current[current["label"].isin(self.settings.classes)]
+        closed = self.index.positions(current["patch_id"].tolist())
+        has_class = current["label"].isin(self.settings.classes).to_numpy(dtype=bool)
+        labelled = current[has_class]
         return Answers(
-            positions=self.index.positions(labelled["patch_id"].tolist()),
+            positions=closed[has_class],
             labels=class_numbers(self.settings.classes, labelled["label"]),
             fresh=(labelled["seq"] > seen).to_numpy(),
-            closed=self.index.positions(current["patch_id"].tolist()),
+            closed=closed,
             again=self.index.positions(tied),
         )
 

@@ -42,7 +42,15 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises OSError or pyarrow's errors for a file that is missing, damaged or something else.
     """
-    names = [name for name in pq.read_schema(path).names if name != GEOMETRY]
-    patches = pq.read_table(path, columns=names).to_pandas(self_destruct=True)
+    schema = pq.read_schema(path)
+    fields = [field for field in schema if field.name != GEOMETRY]
+    # a row of a column in one piece is found at once; column by column, so that one is there twice
+    columns = [
+        pq.read_table(path, columns=[field.name]).combine_chunks().column(0) for field in fields
+    ]
+    table = pa.table(columns, schema=pa.schema(fields, metadata=schema.metadata))
+    del columns
+    patches = table.to_pandas(self_destruct=True)
+    del table
     pa.default_memory_pool().release_unused()  # of millions of rows, hundreds of megabytes
     return patches

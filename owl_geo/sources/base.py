@@ -154,11 +154,15 @@ def build_index(
     return pd.DataFrame(
         {
             **_names(scenes),
-            "row_off": np.concatenate([windows.row_off for windows in scenes]),
-            "col_off": np.concatenate([windows.col_off for windows in scenes]),
+            "row_off": _joined([windows.row_off for windows in scenes]),
+            "col_off": _joined([windows.col_off for windows in scenes]),
             **columns,
         }
     )
+
+
+def _joined(parts: Sequence[IntArray]) -> IntArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)  # of millions, without a copy
 
 
 def _names(scenes: Sequence[Windows]) -> dict[str, pd.Series | list[str]]:
@@ -222,6 +226,8 @@ def find_positions(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     In a large index, only patches in the rows and columns that the ids name are looked at: to sort
     millions of names for a few of them takes longer than a round.
     """
+    if len(ids) == 0:
+        return np.empty(0, dtype=np.int64)
     near = np.arange(len(index)) if len(index) < _MANY else _near(index, ids)
     positions = _among(index, near, ids)
     if len(near) < len(index) and (positions < 0).any():  # names may be other than usual
@@ -235,11 +241,9 @@ def _near(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
         offsets = np.array([parse_patch_id(one)[1:] for one in ids], dtype=np.int64)
     except (ValueError, OverflowError, AttributeError):
         return np.arange(len(index))
-    near = np.arange(len(index))
-    for name, wanted in zip(("row_off", "col_off"), offsets.reshape(-1, 2).T, strict=True):
-        column = index[name].to_numpy()
-        near = near[_is_one_of(column if len(near) == len(index) else column[near], wanted)]
-    return near
+    rows, columns = offsets.reshape(-1, 2).T
+    near = np.flatnonzero(_is_one_of(index["row_off"].to_numpy(), rows))
+    return near[_is_one_of(index["col_off"].to_numpy()[near], columns)]
 
 
 def _is_one_of(values: IntArray, wanted: IntArray) -> BoolArray:

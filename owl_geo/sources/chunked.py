@@ -22,7 +22,7 @@ LARGEST = 1e18
 
 @dataclass(frozen=True)
 class Pixels:
-    """Raw pixels of a window that begins at ``row``, ``col`` of the scene."""
+    """Raw pixels of a window that begins at ``row``, ``col`` of the scene; see ``values_in``."""
 
     row: int
     col: int

@@ -12,6 +12,7 @@ from owl_geo.ground.tiling import Chunk
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import Pixels
+from owl_geo.sources.embeddings import values_in
 from owl_geo.types import EMBEDDING, AnyArray, BoolArray, FloatArray
 
 
@@ -22,11 +23,13 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
     pixels, or the mean, for an embedding. Raises SourceError where a patch has no valid pixel.
     """
     row, col, size = windows.row_off - pixels.row, windows.col_off - pixels.col, windows.patch_size
-    patches = np.empty((len(row), len(bands), size, size), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # such pixels are filled below
+        parts = []
         for numbers, values in pixels.parts:
-            for number, plane in zip(numbers, values, strict=True):
-                patches[:, number] = sliding_window_view(plane, (size, size))[row, col]
+            at = np.moveaxis(sliding_window_view(values, (size, size), axis=(1, 2)), 0, 2)
+            own = values_in(at[row, col], [bands[number] for number in numbers])
+            parts.append((numbers, own.astype(np.float32, copy=False)))
+    patches = _together(parts, len(bands))
     _scale(patches, bands)
     if pixels.valid is not None:
         valid = sliding_window_view(pixels.valid, (size, size))[row, col]
@@ -39,6 +42,17 @@ def cut(pixels: Pixels, bands: Sequence[Band], windows: Windows) -> FloatArray:
         if len(holed):
             dimensions = [number for number, band in enumerate(bands) if band.common == EMBEDDING]
             patches[holed] = fill(patches[holed], valid[holed], dimensions)
+    return patches
+
+
+def _together(parts: Sequence[tuple[Sequence[int], FloatArray]], n_bands: int) -> FloatArray:
+    """Return patches of all bands, from those of each file's bands and their numbers."""
+    numbers, first = parts[0]
+    if list(numbers) == list(range(n_bands)):
+        return first
+    patches = np.empty((len(first), n_bands, *first.shape[2:]), dtype=np.float32)
+    for numbers, own in parts:
+        patches[:, list(numbers)] = own
     return patches
 
 

@@ -27,6 +27,7 @@ _DIMENSIONS = 64
 _DIMENSION = re.compile(r"A(?:[0-5]\d|6[0-3])")
 NODATA = -128  # of quantized pixels, and of their values as ``decoded`` has them
 _STEP = 127.5
+_AT_ONCE = 2**15  # pixels whose values a cache holds
 _FEWEST = 8  # dimensions; fewer may be a choice of some
 _UNSIGNED = {"uint8", "uint16", "uint32", "uint64"}
 
@@ -35,17 +36,38 @@ def _value(pixel: int) -> float:
     return float(np.sign(pixel) * (abs(pixel) / _STEP) ** 2)
 
 
-# by the byte that a pixel is stored in
-_VALUES = np.array([_value(byte - 256 * (byte > 127)) for byte in range(256)], dtype=np.float32)
-
 _LUT = ",".join(f"{pixel}:{_value(pixel)!r}" for pixel in range(-127, 128))
+
+
+def values_in(pixels: AnyArray, bands: Sequence[Band]) -> AnyArray:
+    """Return the values of pixels ``(n, bands, ...)`` as they are stored.
+
+    Those of bands that are not quantized stay as they are, and so do pixels that GDAL has made
+    values of already.
+    """
+    quantized = [band.quantized for band in bands]
+    if not any(quantized) or not np.issubdtype(pixels.dtype, np.integer):
+        return pixels
+    if all(quantized):
+        return dequantized(pixels)
+    values = pixels.astype(np.float32)
+    values[:, quantized] = dequantized(pixels[:, quantized])
+    return values
 
 
 def dequantized(pixels: AnyArray) -> FloatArray:
     """Return the values of the integers of AlphaEarth, in any shape; of no data, any."""
     if pixels.dtype != np.int8:
         return values_of(pixels.astype(np.float32))
-    return _VALUES[np.ascontiguousarray(pixels).view(np.uint8)]
+    values = np.empty(pixels.shape, dtype=np.float32)
+    stored, flat = pixels.reshape(-1), values.reshape(-1)
+    for start in range(0, len(flat), _AT_ONCE):
+        part = flat[start : start + _AT_ONCE]
+        part[:] = stored[start : start + _AT_ONCE]
+        # whole numbers, of which float32 holds the product: one division rounds, as in ``_value``
+        part *= np.abs(part)
+        part /= np.float32(_STEP**2)
+    return values
 
 
 def values_of(pixels: FloatArray) -> FloatArray:

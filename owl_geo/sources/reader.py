@@ -23,7 +23,7 @@ from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
-from owl_geo.sources.embeddings import NODATA, decoded, dequantized
+from owl_geo.sources.embeddings import NODATA, decoded
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.tile_index import read_rightly
@@ -52,7 +52,8 @@ def chunk_shape(scene: Scene, size: int) -> tuple[int, int]:
 
     See ``chunked.chunk_shape``.
     """
-    # raw pixels, their float32 form while they are tested, resampled or decoded, and validity
+    # raw pixels, their float32 form while they are tested or resampled, and validity; a quantized
+    # band may be resampled too, and small chunks are cut while the next is decoded
     sizes = (5 if b.quantized else np.dtype(b.dtype).itemsize for b in scene.bands)
     per_pixel = sum(sizes) + 5
     return chunked.chunk_shape(scene.grid.width, block_shape(scene), per_pixel, size, CHUNK_BYTES)
@@ -262,17 +263,17 @@ class _BandFile:
             for number in self._mask_numbers():
                 # no-data values were looked at above, by their own rule
                 good = _both(good, unhidden(self._dataset, number, window, by_nodata=False))
-        if all_bands:
-            values = _decoded(bands, values)
         return tuple(i for i, _ in bands), values, good
 
     def _with_data(
         self, bands: Sequence[Band], values: AnyArray, window: Window, *, count: bool
     ) -> BoolArray | None:
-        """Return where pixels are not no-data, None where none can be: all bands, or any of some.
+        """Return where pixels are not no-data, None where none is: all bands, or any of some.
 
         ``count`` adds to ``partly_missing``.
         """
+        if _has_everything(bands, values):
+            return None
         each = [_has_data(band, pixels) for band, pixels in zip(bands, values, strict=True)]
         some = [good for good in each if good is not None]
         if not some:
@@ -297,18 +298,6 @@ class _BandFile:
         return numbers[:1] if {MaskFlags.per_dataset, MaskFlags.nodata} & set(flags) else numbers
 
 
-def _decoded(bands: Sequence[tuple[int, Band]], pixels: AnyArray) -> AnyArray:
-    """Return pixels with those of quantized bands as values."""
-    quantized = [band.quantized for _, band in bands]
-    if all(quantized):
-        return dequantized(pixels) if quantized else pixels
-    if not any(quantized):
-        return pixels
-    values = pixels.astype(np.float32)
-    values[quantized] = dequantized(pixels[quantized])
-    return values
-
-
 def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:
     """Return where no value is beyond ``LARGEST`` or not-a-number; None where none can be."""
     if not np.issubdtype(pixels.dtype, np.inexact):
@@ -329,6 +318,15 @@ def _has_data(band: Band, pixels: AnyArray) -> BoolArray | None:
     integers = np.issubdtype(pixels.dtype, np.integer)
     good: BoolArray = pixels != pixels.dtype.type(int(nodata) if integers else nodata)
     return good
+
+
+def _has_everything(bands: Sequence[Band], values: AnyArray) -> bool:
+    """Return whether no pixel is the no-data value that all bands share; False if they do not."""
+    shared = {usable_nodata(values.dtype.name, band.nodata) for band in bands}
+    nodata = shared.pop() if len(shared) == 1 else None
+    if nodata is None or not np.issubdtype(values.dtype, np.integer):
+        return False
+    return not (values == values.dtype.type(int(nodata))).any()
 
 
 def _both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:

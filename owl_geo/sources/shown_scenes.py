@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources.bands import Band
+from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.reader import SceneReader
 from owl_geo.sources.scenes import Scene
@@ -124,7 +125,8 @@ def _stretches(
         for chunk in places:
             pixels = reader.pixels(chunk)
             for numbers, values in pixels.parts:
-                for number, plane in zip(numbers, values, strict=True):
+                own = values_in(values[None], [bands[number] for number in numbers])[0]
+                for number, plane in zip(numbers, own, strict=True):
                     pieces[number] += _pieces(plane, pixels.valid)
     finally:
         reader.close()

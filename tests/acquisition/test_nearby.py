@@ -139,6 +139,21 @@ def test_a_large_pool_has_the_neighbours_of_a_small_one(monkeypatch: pytest.Monk
     assert np.array_equal(near_known(plane(), known, pool, 400, np.random.default_rng(1)), by_tree)
 
 
+@pytest.mark.parametrize("offset", [0.0, 5.0, 20.0, 60.0, 300.0])
+def test_neighbours_that_float32_cannot_tell_apart_are_exact(
+    monkeypatch: pytest.MonkeyPatch, offset: float
+) -> None:
+    monkeypatch.setattr(nearby, "_AT_ONCE", 600)
+    rng = np.random.default_rng(5)
+    # on a grid so that many are equally far, and so long that float32 loses what they differ by
+    features = (rng.integers(0, 4, (1500, 6)) / 64 + offset).astype(np.float32)
+    asked = rng.choice(1500, 25, replace=False)
+    pool = np.setdiff1d(np.arange(1500), asked)
+    found = nearby.Neighbours(features).of(asked, pool, 70)
+    for position, near in zip(asked, found, strict=True):
+        assert np.array_equal(near, nearest_by_hand(features, position, pool, 70))
+
+
 def test_some_of_very_many_are_drawn_without_shuffling(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     shuffled = np.random.default_rng(0).permutation(50)[:9]

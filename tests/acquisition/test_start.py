@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from owl_geo import init, query
+from owl_geo.acquisition import start
 from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.start import RANDOM, RELEVANCE, TYPICAL, Unanswered, typical
 
@@ -22,7 +23,7 @@ def heaps(seed: int = 0, sizes=(40, 40, 40, 40, 8)) -> tuple[np.ndarray, np.ndar
 
 def choose(features, count: int, relevance=None, seed: int = 0) -> np.ndarray:
     relevance = np.ones(len(features)) if relevance is None else relevance
-    return typical(features, relevance, count, np.random.default_rng(seed))
+    return typical(lambda at: features[at], relevance, count, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -39,6 +40,20 @@ def test_the_most_typical_of_a_cluster_lies_in_its_middle() -> None:
         distance = np.linalg.norm(mine - mine.mean(axis=0), axis=1)
         own = np.linalg.norm(features[position] - mine.mean(axis=0))
         assert (distance < own).mean() < 0.25
+
+
+def test_of_a_large_pool_only_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "_MOST", 30)
+    features, _ = heaps()
+    asked = []
+
+    def some(at: np.ndarray) -> np.ndarray:
+        asked.append(len(at))
+        return features[at]
+
+    chosen = typical(some, np.ones(len(features)), 5, np.random.default_rng(0))
+    assert asked == [30]
+    assert len(set(chosen.tolist())) == 5
 
 
 def test_relevance_weighs_within_a_cluster() -> None:
@@ -85,7 +100,7 @@ def test_a_pool_of_one_patch_is_searched_without_a_warning(tmp_path) -> None:
 def unanswered(likeness, relevance=None, **more) -> Unanswered:
     features, _ = heaps()
     relevance = np.ones(len(features)) if relevance is None else relevance
-    return Unanswered(relevance, lambda: features, np.asarray(likeness), **more)
+    return Unanswered(relevance, lambda at: features[at], np.asarray(likeness), **more)
 
 
 def test_known_targets_leave_a_fifth_to_the_typical() -> None:

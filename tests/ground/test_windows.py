@@ -170,6 +170,16 @@ def test_a_pool_is_that_of_its_index(pool: PoolWindows, data: st.DataObject) -> 
     assert np.array_equal(below.col_off, pool.col_off)
 
 
+def test_of_a_single_scene_no_window_has_a_number_of_its_own() -> None:
+    index = pd.DataFrame({"scene": ["b"] * 3, "row_off": [0, 8, 0], "col_off": [0, 0, 8]})
+    pool = PoolWindows.from_index(index, {"a": scene(8, 8, "a"), "b": scene(16, 16, "b")}, 8)
+    assert pool.scene.tolist() == [1, 1, 1]
+    assert pool.scene.strides == (0,)
+    ((positions, windows),) = pool.by_scene()
+    assert positions.tolist() == [0, 1, 2]
+    assert windows.ids == pool.ids == ["b/0/0", "b/8/0", "b/0/8"]
+
+
 def test_scenes_of_several_crss_meet_on_earth() -> None:
     """One place in two zones: the same metres, though the coordinates are far apart."""
     to_other = Transformer.from_crs(32631, 32632, always_xy=True)

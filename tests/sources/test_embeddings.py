@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.config import GeoTiffSettings, SceneSettings, ViewSettings
 from owl_geo.sources.band_choice import KnownBand, in_short
 from owl_geo.sources.base import windows_of
+from owl_geo.sources.embeddings import dequantized, values_in
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.scenes import describe_scene
@@ -61,6 +63,26 @@ def test_every_pixel_is_dequantized(tile: Path, pixels: AnyArray) -> None:
     np.testing.assert_allclose(values, by_hand(pixels), rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(values, axis=0), 1.0, atol=0.02)
     assert all(band.common == EMBEDDING for band in GeoTiffSource(tile).known_bands)
+
+
+def test_each_value_is_the_nearest_to_what_the_formula_gives() -> None:
+    every = np.arange(-127, 128)
+    exact = np.sign(every) * (np.abs(every) / 127.5) ** 2
+    np.testing.assert_array_equal(dequantized(every.astype(np.int8)), exact.astype(np.float32))
+    long = np.tile(every.astype(np.int8), 300).reshape(100, -1)  # longer than what is done at once
+    np.testing.assert_array_equal(
+        dequantized(long), np.tile(exact, 300).reshape(100, -1).astype(np.float32)
+    )
+
+
+def test_only_quantized_bands_are_made_values(tile: Path) -> None:
+    (embedding, *_) = describe_scene(tile).bands
+    plain = replace(embedding, quantized=False)
+    pixels = np.array([[[51], [51]]], dtype=np.int8)
+    assert values_in(pixels, [plain, embedding]).ravel().tolist() == [51, np.float32(0.16)]
+    assert values_in(pixels, [plain, plain]) is pixels
+    decoded = pixels.astype(np.float32)  # as where GDAL has averaged values
+    assert values_in(decoded, [embedding, embedding]) is decoded
 
 
 def test_a_tile_with_south_up_shows_the_same_ground(

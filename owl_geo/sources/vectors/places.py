@@ -7,7 +7,7 @@ keep their exact position. Others are moved to the nearest of several lattices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,9 @@ class Lattice:
 
     def rows_at(self, row_off: IntArray, col_off: IntArray) -> IntArray:
         """Return the rows of the table that lie in some cells, -1 where none does."""
+        every = (self.row_off, self.col_off)
+        if all(map(np.array_equal, every, (row_off, col_off))):
+            return self.rows
         keys = self.row_off * self.grid.width + self.col_off
         order = np.argsort(keys)
         wanted = row_off * self.grid.width + col_off
@@ -70,6 +73,7 @@ def place(
     name: str,
     where: str,
     footprint: float | None,
+    size: tuple[float, float] | None = None,
 ) -> Placed:
     """Return where places lie.
 
@@ -79,20 +83,25 @@ def place(
         name: that the scenes' names begin with.
         where: what messages begin with.
         footprint: edge of a place in metres; None = that of the polygons, or the points' spacing.
+        size: width and height of a place, where it was found before; see ``known_size``.
 
     Raises SourceError where coordinates are not of the CRS, or the size of a place cannot be told.
     """
     first = _first_points(geometries)
     there = np.flatnonzero(np.isfinite(first).all(axis=1)).astype(np.int64)
+    n = len(first)
     if len(there) == 0:
         raise SourceError(f"{where} has no geometries")
     shapes = _all_shapes(geometries, first, there, crs, where)
+    del geometries, first
     shapes.sort(key=lambda group: -len(group[1]))
     metre = _units_per_metre(shapes[0][0])
     units = [_units_per_metre(to) / metre for to, _, _ in shapes]
-    all_sizes = [shape.sizes / unit for (_, _, shape), unit in zip(shapes, units, strict=True)]
-    largest = shapes[0][2].centres
-    width, height = _size(np.concatenate(all_sizes), largest, where, footprint, metre)
+    if size is None:
+        all_sizes = [shape.sizes / unit for (_, _, shape), unit in zip(shapes, units, strict=True)]
+        largest = shapes[0][2].centres
+        size = _size(np.concatenate(all_sizes), largest, where, footprint, metre)
+    width, height = size
     lattices: list[Lattice] = []
     again, moved = 0, 0.0
     for (to, rows, shape), unit in zip(shapes, units, strict=True):
@@ -103,10 +112,23 @@ def place(
         tuple(_named(lattices, name)),
         width / metre,
         height / metre,
-        len(first) - len(there),
+        n - len(there),
         again,
         moved / metre,
     )
+
+
+def known_size(grids: Iterable[SceneGrid]) -> tuple[float, float] | None:
+    """Return the width and height of the places that are laid out in grids, in metres.
+
+    None where a grid is in another unit, from which the exact size is not found again.
+    """
+    size = None
+    for grid in grids:
+        if _units_per_metre(crs_of(grid.crs)) != 1:
+            return None
+        size = grid.transform[0], -grid.transform[4]
+    return size
 
 
 def _all_shapes(
@@ -124,17 +146,24 @@ def _all_shapes(
         start = end
         if len(here) == 0:
             continue
-        _check_crs(first[here], own, where)
+        _check_crs(_taken(first, here), own, where)
         for to, rows in _by_crs(first, here, own):
             parts = next((parts for known, parts in found if known == to), None)
             if parts is None:
                 parts = []
                 found.append((to, parts))
-            parts.append((rows, _Shapes.of(geometries[rows], own, to)))
+            parts.append((rows, _Shapes.of(_taken(geometries, rows), own, to)))
     return [
-        (to, np.concatenate([rows for rows, _ in parts]), _Shapes.joined([s for _, s in parts]))
+        (to, *parts[0])  # of millions, nothing is copied
+        if len(parts) == 1
+        else (to, np.concatenate([r for r, _ in parts]), _Shapes.joined([s for _, s in parts]))
         for to, parts in found
     ]
+
+
+def _taken(rows: AnyArray, at: IntArray) -> AnyArray:
+    """Return rows at ascending positions, each once; all of them without a copy."""
+    return rows if len(at) == len(rows) else rows[at]
 
 
 def _first_points(geometries: AnyArray) -> NDArray[np.float64]:
@@ -194,6 +223,8 @@ class _Shapes:
     @classmethod
     def of(cls, geometries: AnyArray, crs: CRS, to: CRS) -> _Shapes:
         move = transformer(crs, to)
+        if geometries.ndim == 2 and crs == to:
+            return cls(geometries, np.empty((0, 2)))
         if geometries.ndim == 2:
             xy = np.stack(move.transform(geometries[:, 0], geometries[:, 1]), axis=1)
             return cls(xy, np.empty((0, 2)))
@@ -283,10 +314,11 @@ def _lattices(
     made, again = [], 0
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
-        _, first = np.unique(_keys(at[here]), return_index=True)
-        here, n = here[np.sort(first)], len(here)
-        again += n - len(here)
-        col, up = at[here].T
+        own = _taken(at, here)
+        first = _first_of_each(_keys(own))
+        again += len(here) - len(first)
+        here, own = _taken(here, first), _taken(own, first)
+        col, up = own.T
         begin = anchor + np.array([number // _SHIFTS, number % _SHIFTS]) / _SHIFTS
         left = (begin[0] + col.min() - 0.5) * width
         top = (begin[1] + up.max() + 0.5) * height
@@ -297,7 +329,7 @@ def _lattices(
             height=int(np.ptp(up)) + 1,
             width=int(np.ptp(col)) + 1,
         )
-        made.append(Lattice(grid, rows[here], up.max() - up, col - col.min()))
+        made.append(Lattice(grid, _taken(rows, here), up.max() - up, col - col.min()))
     return made, again, moved
 
 
@@ -317,6 +349,17 @@ def _keys(at: IntArray) -> IntArray:
     """Return a number for each pair of whole numbers ``(n, 2)``, others for other pairs."""
     low, high = at.min(axis=0), at.max(axis=0)
     return np.asarray((at[:, 1] - low[1]) * (high[0] - low[0] + 1) + at[:, 0] - low[0])
+
+
+def _first_of_each(keys: IntArray) -> IntArray:
+    """Return the positions of keys, 0 or more, that no earlier one equals, ascending."""
+    largest = int(keys.max())
+    if largest <= 10 * len(keys):  # as on a grid that is full: sorting millions takes longer
+        seen = np.zeros(largest + 1, dtype=bool)
+        seen[keys] = True
+        if np.count_nonzero(seen) == len(keys):
+            return np.arange(len(keys), dtype=np.int64)
+    return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
 
 
 def _usual_part(cells: NDArray[np.float64]) -> float:

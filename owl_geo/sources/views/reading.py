@@ -16,6 +16,7 @@ from owl_geo.ground.projections import TURNS, crs_of, is_in_degrees, place_of, r
 from owl_geo.ground.tiling import Chunk, chunks
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.chunked import Pixels
+from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.views.opening import View
@@ -139,8 +140,10 @@ def _values(scene: Scene, pixels: Pixels, shape: tuple[int, int]) -> FloatArray:
     values = np.empty((len(scene.bands), *shape), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # such pixels are not valid
         for numbers, planes in pixels.parts:
-            for number, plane in zip(numbers, planes, strict=True):
-                band = scene.bands[number]
+            own = [scene.bands[number] for number in numbers]
+            for number, band, plane in zip(
+                numbers, own, values_in(planes[None], own)[0], strict=True
+            ):
                 values[number] = plane
                 if band.scale != 1:
                     values[number] *= np.float32(band.scale)
