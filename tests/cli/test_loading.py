@@ -51,8 +51,8 @@ def test_no_command_with_a_head_loads_torch(begun: Path, tmp_path: Path) -> None
     assert Run(run).rounds()[-1].number == 1
 
 
-def test_ingest_and_status_load_neither_models_nor_rasters(begun: Path) -> None:
-    heavy = {"torch", "sklearn", "scipy", "rasterio", "osmium", "pyogrio"}
+def test_ingest_and_status_load_neither_models_nor_rasters_nor_locks(begun: Path) -> None:
+    heavy = {"torch", "sklearn", "scipy", "rasterio", "osmium", "pyogrio", "filelock"}
     assert not heavy & loaded("ingest", begun, begun / "rounds/000/batch.gpkg")
     assert not heavy & loaded("status", begun)
 
