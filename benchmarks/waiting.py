@@ -95,6 +95,7 @@ def compare(name: str, arguments: list[object], folder: Path, rounds: int, pause
             costs = {
                 "ingest": run("ingest", commands, batches[0], "--annotator", "benchmark"),
                 "query": run("query", commands),
+                "status": run("status", commands),
                 "at once": at_once("next", **_next(hasty, batches[1])),
                 "after": at_once.until_quiet(hasty),
             }
@@ -132,6 +133,7 @@ def _print(
         ("ingest", rows["ingest"]),
         ("query", rows["query"]),
         ("both commands", both),
+        ("status", rows["status"]),
         ("engine, next at once", rows["at once"]),
         (f"engine, next {pause:g} s later", rows["next"]),
         ("engine, while people label", rows["after"]),

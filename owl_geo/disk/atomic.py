@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from owl_geo.errors import BatchError, BusyError, RunError
 
 
@@ -184,6 +182,8 @@ def locked(lock_file: Path, busy: str) -> Iterator[None]:
     Raises BusyError, with the text ``busy``, if another process holds the lock, and RunError if the
     drive does not support locks.
     """
+    from filelock import FileLock, Timeout  # which commands that lock nothing need not load
+
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from owl_geo import init, query
 from owl_geo.acquisition import start
+from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.start import RANDOM, RELEVANCE, TYPICAL, Unanswered, typical
 
@@ -132,3 +134,14 @@ def test_other_starts_ignore_what_is_known() -> None:
     pool = unanswered(-relevance, relevance)
     chosen = RELEVANCE.choose(pool, 3, np.random.default_rng(0)).tolist()
     assert chosen == [167, 166, 165] and not RELEVANCE.compares and not RANDOM.compares
+
+
+def test_clusters_do_not_depend_on_the_number_of_processors() -> None:
+    rng = np.random.default_rng(1)
+    rows = (rng.normal(size=(50_000, 8)) * np.arange(8, 0, -1)).astype(np.float32)
+
+    def clusters(threads: int) -> np.ndarray:
+        with threadpool_limits(threads):
+            return k_means(rows, 20, 1, np.random.default_rng(5))
+
+    np.testing.assert_array_equal(clusters(1), clusters(2))

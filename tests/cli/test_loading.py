@@ -51,7 +51,26 @@ def test_no_command_with_a_head_loads_torch(begun: Path, tmp_path: Path) -> None
     assert Run(run).rounds()[-1].number == 1
 
 
-def test_ingest_and_status_load_neither_models_nor_rasters(begun: Path) -> None:
-    heavy = {"torch", "sklearn", "scipy", "rasterio", "osmium", "pyogrio"}
+def test_ingest_and_status_load_neither_models_nor_rasters_nor_locks(begun: Path) -> None:
+    heavy = {"torch", "sklearn", "scipy", "rasterio", "osmium", "pyogrio", "filelock"}
     assert not heavy & loaded("ingest", begun, begun / "rounds/000/batch.gpkg")
     assert not heavy & loaded("status", begun)
+
+
+_ENDING = """
+import atexit, gc, sys
+from owl_geo.cli import main
+atexit.register(lambda: print(gc.get_freeze_count(), len(gc.get_objects())))
+main(sys.argv[1:])
+"""
+
+
+def test_no_garbage_is_looked_for_when_a_command_ends(begun: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDING, "status", str(begun)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left_alone, looked_at = map(int, done.stdout.splitlines()[-1].split())
+    assert left_alone > 100 * looked_at

@@ -171,7 +171,7 @@ def test_a_drive_without_locks_is_a_problem_whatever_the_name_of_the_run(
     def acquire(*_arguments: object, **_options: object) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr("owl_geo.disk.atomic.FileLock.acquire", acquire)
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
     (line,) = problems(examined(path))
     assert "is on a drive that cannot lock files" in line
 
