@@ -158,6 +158,7 @@ class _Server:
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         self._reached = False
+        self._has_refused = False  # since it was last reached, although it is up
 
     def connect(self) -> Raw:
         import psycopg
@@ -167,7 +168,7 @@ class _Server:
             connection = psycopg.connect(**options)
         except psycopg.OperationalError as error:
             raise Lost(reason(error)) from None
-        self._reached = True
+        self._reached, self._has_refused = True, False
         return connection
 
     def may_return(self) -> bool:
@@ -176,8 +177,10 @@ class _Server:
 
         parameters = psycopg.conninfo.make_conninfo(**self._options)
         answer = psycopg.pq.PGconn.ping(parameters.encode())
-        if answer == psycopg.pq.Ping.OK:  # it is up, and refuses us
-            return False
+        if answer == psycopg.pq.Ping.OK:
+            # it refuses us, unless it came up again just after the attempt that failed
+            is_first, self._has_refused = not self._has_refused, True
+            return self._reached and is_first
         return self._reached or answer == psycopg.pq.Ping.REJECT
 
 

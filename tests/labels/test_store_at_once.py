@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -42,6 +43,16 @@ def answers(annotator: str, n: int) -> list[Answer]:
     ]
 
 
+class Patience:
+    """How long a process waits for another, which may have failed."""
+
+    def __init__(self, seconds: float = 120) -> None:
+        self._end = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self._end
+
+
 def together(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
     """Do the work in processes of their own that start at one moment; return what each returns."""
     start = _FORK.Barrier(len(arguments))
@@ -76,7 +87,10 @@ def watch_order(url: str, run_id: str, wanted: int) -> str:
     """Read while others write: what was seen before must be the start of what is seen later."""
     store = PostGISLabels(Database(url), run_id, None)
     seen: list[int] = []
+    patience = Patience()
     while len(seen) < wanted:
+        if patience.is_over():
+            return f"{len(seen)} of {wanted} answers came"
         now = store.history()["seq"].tolist()
         if now[: len(seen)] != seen:
             return "an answer appeared before one that was there"
@@ -202,9 +216,11 @@ def while_appending(team: Database, run_id: str, disturb: Callable[[], None], n:
     def work(name: str) -> Any:
         if name != "disturber":
             return append_in_pieces(team.url, run_id, name, n, size=2)
-        store = PostGISLabels(Database(team.url), run_id, None)
+        store, patience = PostGISLabels(Database(team.url), run_id, None), Patience()
         for goal in (n // 4, n):
             while store.count() < goal:
+                if patience.is_over():
+                    return f"{store.count()} of {goal} answers came"
                 time.sleep(0.01)
             disturb()
         return "disturbed"
@@ -216,6 +232,29 @@ def while_appending(team: Database, run_id: str, disturb: Callable[[], None], n:
 
 def test_a_server_that_restarts_in_the_middle_costs_nothing(server: Server, team: Database) -> None:
     while_appending(team, new_run(team), server.restart, 150)
+
+
+def test_a_server_that_came_up_just_after_an_attempt_is_tried_again(
+    server: Server, team: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses a connection while it starts, and is up when it is asked how it does."""
+    store = PostGISLabels(team, new_run(team), None)
+    assert store.count() == 0
+    plain, refusals = psycopg.connect, iter([True])
+
+    def starting(*given: Any, **options: Any) -> Any:
+        if next(refusals, False):
+            raise psycopg.OperationalError("the database system is not yet accepting connections")
+        return plain(*given, **options)
+
+    team.close()
+    monkeypatch.setattr(psycopg, "connect", starting)
+    assert store.count() == 0
+    # one that goes on refusing is not waited for
+    team.close()
+    refusals = itertools.repeat(True)
+    with pytest.raises(RunError, match="not yet accepting connections"):
+        store.count()
 
 
 def test_connections_that_are_broken_off_cost_nothing(server: Server, team: Database) -> None:
