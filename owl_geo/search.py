@@ -623,6 +623,7 @@ class Search:
             places=self._places[pool] if self.settings.acquisition.min_distance > 0 else None,
             known_features=map_[answers.positions],
             known_labels=answers.labels,
+            spent=min(1.0, number / max(self.settings.loop.rounds, 1)),
         )
 
     def _relevance(self, answers: Answers, positions: IntArray) -> Scores:
@@ -796,4 +797,5 @@ def _rows(candidates: Candidates, rows: IntArray) -> Candidates:
         places=None if candidates.places is None else candidates.places[rows],
         known_features=candidates.known_features,
         known_labels=candidates.known_labels,
+        spent=candidates.spent,
     )

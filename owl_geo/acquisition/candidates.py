@@ -32,6 +32,7 @@ class Candidates:
     places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
     known_features: FloatArray = field(default_factory=_no_rows)  # (k, d), of answered patches
     known_labels: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # (k,)
+    spent: float = 0.0  # share of the planned rounds that are over, 0 to 1
 
     def __post_init__(self) -> None:
         n = len(self.concepts)

@@ -255,10 +255,10 @@ class GreedySampler(PowerSampler):
 class SteeredSampler(ScoreSampler):
     """What the strategies share that look for targets: probabilities that prior knowledge steers.
 
-    score = probability * relevance^(5 / (5 + n found)): prior knowledge steers while the
-    model knows little, and gives way to what is found, since the model sees the concepts as well.
-    While all answers are of one class, the batch covers the pool instead, by relevance and distance
-    from the answered patches.
+    score = probability * relevance^left, where ``left`` falls from 1: prior knowledge steers while
+    the model knows little, and then gives way, since the model sees the concepts as well. While all
+    answers are of one class, the batch covers the pool instead, by relevance and distance from the
+    answered patches.
     """
 
     @property
@@ -269,7 +269,12 @@ class SteeredSampler(ScoreSampler):
     def terms(self, candidates: Candidates) -> Terms:
         """Score the candidates by probability, weighted by relevance."""
         terms = super().terms(candidates)
-        return replace(terms, score=terms.probability * _steering(terms, candidates))
+        steered = terms.probability * terms.relevance ** self.left(candidates)
+        return replace(terms, score=steered)
+
+    def left(self, candidates: Candidates) -> float:
+        """Return how much of the relevance is left, as its exponent."""
+        raise NotImplementedError
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return the probability; ``terms`` weights it by relevance."""
@@ -299,21 +304,20 @@ class SteeredSampler(ScoreSampler):
         raise NotImplementedError
 
 
-def _steering(terms: Terms, candidates: Candidates) -> Scores:
-    """Return what is left of the relevance of each candidate, ``(n,)``."""
-    steering: Scores = terms.relevance ** (_STEERED / (_STEERED + candidates.n_found))
-    return steering
-
-
 class PursuitSampler(SteeredSampler):
     """The most probable patches, once a target and another patch are known.
 
-    Before that, the batch covers the pool; see ``SteeredSampler``. Nothing else explores but the
-    audit, which is drawn at random: whatever else was tried found fewer targets.
+    Before that, the batch covers the pool; see ``SteeredSampler``. Five targets leave half of the
+    relevance, and n of them 5 / (5 + n). Nothing else explores but the audit, which is drawn at
+    random: whatever else was tried found fewer targets.
 
     Args:
         weights, measure, spread: see ``ScoreSampler``.
     """
+
+    def left(self, candidates: Candidates) -> float:
+        """Return how much of the relevance is left, which falls with what is found."""
+        return _STEERED / (_STEERED + candidates.n_found)
 
     def _divided(
         self, terms: Terms, candidates: Candidates, count: int, rng: np.random.Generator
@@ -329,7 +333,7 @@ class DiscoverySampler(SteeredSampler):
     Most of the batch are probable patches. At least a share of ``explore`` are uncertain patches,
     scored with uncertainty in place of probability. Uncertain patches also replace probable ones
     whose probability is below ``promising``: once the targets are found, or while the model has no
-    idea of them, the batch serves learning.
+    idea of them, the batch serves learning. The relevance falls over the planned rounds.
 
     While all answers are of one class, the batch covers the pool; see ``SteeredSampler``.
 
@@ -355,6 +359,10 @@ class DiscoverySampler(SteeredSampler):
         self.explore = explore
         self.promising = promising
 
+    def left(self, candidates: Candidates) -> float:
+        """Return how much of the relevance is left, which is the share of rounds to come."""
+        return 1 - candidates.spent
+
     def _divided(
         self, terms: Terms, candidates: Candidates, count: int, rng: np.random.Generator
     ) -> IntArray:
@@ -367,7 +375,7 @@ class DiscoverySampler(SteeredSampler):
         )
         probable = probable[terms.probability[probable] >= self.promising]
         uncertain = self.spread.choose(
-            terms.uncertainty * _steering(terms, candidates),
+            terms.uncertainty * terms.relevance ** self.left(candidates),
             count - len(probable),
             rng,
             features=features,

@@ -85,29 +85,23 @@ def test_what_is_not_promising_leaves_its_place_to_the_uncertain() -> None:
     assert set(none) <= set(range(10, 20))
 
 
-FEW = (0, 1)  # answers among which is one target
-MANY = (*([0] * 300), *([1] * 95))
-
-
-def test_relevance_steers_and_fades_with_what_is_found() -> None:
+def test_relevance_steers_and_fades_as_the_search_is_spent() -> None:
     p = np.full(40, 0.6)
     p[0] = 0.7  # not urban
     sampler = DiscoverySampler(0.0, 0.5, WEIGHTS)
-    for known, left in (((0, 0), 1.0), (FEW, 5 / 6), ((0, *[1] * 5), 0.5), (MANY, 0.05)):
-        terms = sampler.terms(candidates(p, known=known))
-        expected = p * np.where(np.arange(40) % 2, 3.0, 1.0) ** left
+    for spent in (0.0, 0.5, 1.0):
+        terms = sampler.terms(candidates(p, spent=spent))
+        expected = p * np.where(np.arange(40) % 2, 3.0, 1.0) ** (1 - spent)
         np.testing.assert_allclose(terms.score, expected)
         np.testing.assert_allclose(terms.probability, p)
-    assert all(position % 2 for position in choose(sampler, candidates(p, known=FEW)))
-    assert choose(sampler, candidates(p, known=MANY))[0] == 0
+    assert all(position % 2 for position in choose(sampler, candidates(p, spent=0.0)))
+    assert choose(sampler, candidates(p, spent=1.0))[0] == 0
     # the uncertain are weighed alike
     explorer = DiscoverySampler(1.0, 0.5, WEIGHTS)
     flat = np.full(40, 0.5)
-    flat[::2] = 0.4  # of a little less doubt
-    assert all(position % 2 for position in choose(explorer, candidates(flat, known=FEW)))
-    sure = np.full(40, 0.2)
-    sure[::2] = 0.5
-    assert not any(position % 2 for position in choose(explorer, candidates(sure, known=MANY)))
+    assert all(position % 2 for position in choose(explorer, candidates(flat, spent=0.0)))
+    drawn = choose(explorer, candidates(flat, spent=1.0))
+    assert 0 < sum(position % 2 for position in drawn) < 10
 
 
 @pytest.mark.parametrize("kind", [DiscoverySampler, PursuitSampler])
@@ -216,9 +210,13 @@ def test_a_pursuit_takes_the_most_probable_while_they_are_probable() -> None:
     assert chosen == [100, 99, 98, 97, 96, 95, 94, 93, 92, 91]
 
 
-def test_relevance_steers_a_pursuit_too_and_fades() -> None:
+def test_relevance_steers_a_pursuit_too_and_fades_with_what_is_found() -> None:
     p = np.full(40, 0.6)
     p[0] = 0.7  # not urban
     sampler = PursuitSampler(WEIGHTS)
-    assert all(position % 2 for position in choose(sampler, candidates(p, known=FEW)))
-    assert choose(sampler, candidates(p, known=MANY))[0] == 0
+    few, many = (0, 1), (*([0] * 300), *([1] * 95))
+    for known, left in (((0, 0), 1.0), (few, 5 / 6), ((0, *[1] * 5), 0.5), (many, 0.05)):
+        terms = sampler.terms(candidates(p, known=known, spent=0.5))
+        np.testing.assert_allclose(terms.score, p * np.where(np.arange(40) % 2, 3.0, 1.0) ** left)
+    assert all(position % 2 for position in choose(sampler, candidates(p, known=few)))
+    assert choose(sampler, candidates(p, known=many))[0] == 0
