@@ -1,13 +1,14 @@
 """How long a hand at the map waits for the next batch: in QGIS, with the plugin, from key to paint.
 
-    python -m benchmarks.at_the_map [--rounds 5] [--pause 0.5]
+    python -m benchmarks.at_the_map [--rounds 5] [--between 0.5] [--pause 0.5]
 
-A QGIS of its own, on a screen that nobody sees, labels batches of the sample by keys and asks for
-the next: with commands, each a process of its own; with an engine that is asked at once; and with
-one that is asked --pause seconds after the last answer, which is what a hand needs to reach the
-key. Prints medians over the rounds after the first: until the batch is there, until its first patch
-may be answered, and how long the first picture of the map takes after that. Needs QGIS with its
-desktop, and Xvfb; for Linux.
+A QGIS of its own, on a screen that nobody sees, labels batches of the sample by keys, one in
+--between seconds, and asks for the next: with commands, each a process of its own; with an engine
+that is asked at once; and with one that is asked --pause seconds after the last answer, which is
+what a hand needs to reach the key. Prints medians over the rounds after the first: until the batch
+is there, until its first patch may be answered, and how long the first picture of the map takes
+after that. A hand that is faster than the cross-validation of the batch before, which an engine
+does while people label, waits for it. Needs QGIS with its desktop, and Xvfb; for Linux.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.at_the_map")
     parser.add_argument("--rounds", type=int, default=5, help="that are measured")
+    parser.add_argument("--between", type=float, default=0.5, help="keys, seconds")
     parser.add_argument("--pause", type=float, default=0.5, help="from last answer to key, seconds")
     options = parser.parse_args()
     missing = [tool for tool in ("qgis", "Xvfb") if shutil.which(tool) is None]
@@ -57,7 +59,12 @@ def main() -> None:
             folder = Path(scratch) / way
             folder.mkdir()
             shutil.copytree(made, folder / "run")
-            asked = {"run": "run", "rounds": options.rounds, "pause": pause}
+            asked = {
+                "run": "run",
+                "rounds": options.rounds,
+                "between": options.between,
+                "pause": pause,
+            }
             waits[way] = in_qgis(folder, screen, asked, engine=way != COMMANDS)
     medians = {
         way: {step: statistics.median(one[step] for one in rounds) for step in STEPS}
@@ -78,10 +85,10 @@ def main() -> None:
 
 
 @contextmanager
-def display() -> Iterator[str]:
-    """A screen of its own."""
+def display(size: str = "1920x1080") -> Iterator[str]:
+    """Yield the name of a separate display, which nobody sees; ``size`` is in pixels."""
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1920x1080x24"]
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{size}x24"]
     server = subprocess.Popen(
         [*command, "-nolisten", "tcp"], pass_fds=[writing], stderr=subprocess.DEVNULL
     )

@@ -16,7 +16,6 @@ from qgis.utils import iface, plugins
 
 FOLDER = Path(os.environ["OWL_MAP_FOLDER"])
 ASKED = json.loads((FOLDER / "asked.json").read_text(encoding="utf-8"))
-BETWEEN_KEYS = 0.1  # seconds
 PATIENCE = 300.0  # seconds
 
 
@@ -44,7 +43,7 @@ def wait_for_next(plugin):
     session = plugin.labelling.session
     for number in range(len(session.patches)):
         press(Qt.Key.Key_2 if number % 5 == 0 else Qt.Key.Key_1)
-        pause(BETWEEN_KEYS)
+        pause(ASKED["between"])
     until(lambda: plugin.labelling.is_saved())
     pause(ASKED["pause"])
     canvas, open_batch, first = iface.mapCanvas(), plugin.open, plugin.labelling.batch.path

@@ -7,7 +7,6 @@ Needs what ``make test`` installs for the desktop test (QGIS, Xvfb, xdotool, Ima
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,22 +32,7 @@ sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / room) for room in ("helpers", 
 from searches import label  # noqa: E402
 from test_qgis_desktop import Desktop, owl_geo  # noqa: E402
 
-
-@contextmanager
-def screen() -> Iterator[str]:
-    """Yield the name of a separate display, which nobody sees."""
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SCREEN}x24"]
-    server = subprocess.Popen(
-        [*command, "-nolisten", "tcp"], pass_fds=[writing], stderr=subprocess.DEVNULL
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as pipe:
-            yield f":{pipe.readline().strip()}"
-    finally:
-        server.terminate()
-        server.wait()
+from benchmarks.at_the_map import display  # noqa: E402
 
 
 def answers(batch: Path, truth: gpd.GeoDataFrame) -> dict[str, str]:
@@ -98,8 +82,8 @@ def desktop(folder: Path) -> Iterator[Desktop]:
     """Yield a QGIS that shows the newest batch of the run in a folder."""
     make_profile(folder)
     os.environ["OWL_QGIS_PICTURES"] = str(folder)
-    with screen() as display:
-        shown = Desktop(display, folder)
+    with display(SCREEN) as name:
+        shown = Desktop(name, folder)
         shown.wait(lambda state: state.get("batch"), 90)
         shown.focus()
         shown.wait(lambda state: state["focus"] and not state["drawing"], 90)
