@@ -255,10 +255,10 @@ class GreedySampler(PowerSampler):
 class SteeredSampler(ScoreSampler):
     """What the strategies share that look for targets: probabilities that prior knowledge steers.
 
-    score = probability * relevance^left, where ``left`` falls from 1: prior knowledge steers while
-    the model knows little, and then gives way, since the model sees the concepts as well. While all
-    answers are of one class, the batch covers the pool instead, by relevance and distance from the
-    answered patches.
+    score = probability * relevance^steering, where ``steering`` falls from 1: prior knowledge leads
+    while the model knows little, and then gives way, since the model sees the concepts as well.
+    While all answers are of one class, the batch covers the pool instead, by relevance and distance
+    from the answered patches.
     """
 
     @property
@@ -269,11 +269,11 @@ class SteeredSampler(ScoreSampler):
     def terms(self, candidates: Candidates) -> Terms:
         """Score the candidates by probability, weighted by relevance."""
         terms = super().terms(candidates)
-        steered = terms.probability * terms.relevance ** self.left(candidates)
+        steered = terms.probability * terms.relevance ** self.steering(candidates)
         return replace(terms, score=steered)
 
-    def left(self, candidates: Candidates) -> float:
-        """Return how much of the relevance is left, as its exponent."""
+    def steering(self, candidates: Candidates) -> float:
+        """Return the exponent of the relevance, 0 to 1."""
         raise NotImplementedError
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
@@ -315,8 +315,8 @@ class PursuitSampler(SteeredSampler):
         weights, measure, spread: see ``ScoreSampler``.
     """
 
-    def left(self, candidates: Candidates) -> float:
-        """Return how much of the relevance is left, which falls with what is found."""
+    def steering(self, candidates: Candidates) -> float:
+        """Return the exponent of the relevance, which falls with what is found."""
         return _STEERED / (_STEERED + candidates.n_found)
 
     def _divided(
@@ -359,8 +359,8 @@ class DiscoverySampler(SteeredSampler):
         self.explore = explore
         self.promising = promising
 
-    def left(self, candidates: Candidates) -> float:
-        """Return how much of the relevance is left, which is the share of rounds to come."""
+    def steering(self, candidates: Candidates) -> float:
+        """Return the exponent of the relevance: the share of the planned rounds that is to come."""
         return 1 - candidates.spent
 
     def _divided(
@@ -375,7 +375,7 @@ class DiscoverySampler(SteeredSampler):
         )
         probable = probable[terms.probability[probable] >= self.promising]
         uncertain = self.spread.choose(
-            terms.uncertainty * terms.relevance ** self.left(candidates),
+            terms.uncertainty * terms.relevance ** self.steering(candidates),
             count - len(probable),
             rng,
             features=features,
