@@ -30,7 +30,9 @@ from scipy import stats
 from benchmarks.targets import NORTH_CAROLINA
 from owl_geo import Run, init
 from owl_geo.models.threads import one_thread_each
-from owl_geo.search import Answers, Search, class_numbers
+from owl_geo.search.choosing import choose
+from owl_geo.search.records import Answers, class_numbers
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.types import IntArray
 from owl_geo.work.workers import Threads
@@ -139,7 +141,7 @@ def _finds(search: Search, known: IntArray, *, typical: bool) -> Iterator[int]:
             batch = _typical(search, answers)
         else:
             search.learn(learner, answers, number)
-            batch = search.choose(learner, answers, number).positions
+            batch = choose(search, learner, answers, number).positions
         before = len(answers.positions)
         answers = _answered(search, answers, batch)
         found += int((answers.labels[before:] == search.positive).sum())
@@ -149,7 +151,7 @@ def _finds(search: Search, known: IntArray, *, typical: bool) -> Iterator[int]:
 def _typical(search: Search, answers: Answers) -> IntArray:
     """Return a first batch that does not look at the answers, but asks none of them again."""
     blind = replace(answers, positions=answers.positions[:0], labels=answers.labels[:0])
-    return search.choose(search.learner(), blind, 0).positions
+    return choose(search, search.learner(), blind, 0).positions
 
 
 def _answered(search: Search, answers: Answers, batch: IntArray) -> Answers:

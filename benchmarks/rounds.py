@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from owl_geo.search import Answers, Search
+from owl_geo.search.choosing import choose
+from owl_geo.search.records import Answers
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.verbs.init import init
 
@@ -79,7 +81,7 @@ def _seconds(
             learner = search.learner()
             started = time.perf_counter(), time.process_time()
             search.learn(learner, answers, number)
-            search.choose(learner, answers, number)
+            choose(search, learner, answers, number)
             rounds.append((time.perf_counter() - started[0], time.process_time() - started[1]))
     wall, processor = (min(times) for times in zip(*rounds, strict=True))
     return once, wall, processor

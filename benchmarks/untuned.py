@@ -17,7 +17,9 @@ import pandas as pd
 from owl_geo.acquisition.candidates import Terms
 from owl_geo.learners.base import Learner, Lesson
 from owl_geo.measures.metrics import average_precision, expected_calibration_error, roc_auc
-from owl_geo.search import Answers, Batch, Outcome, Search, TestScores, class_numbers
+from owl_geo.search.records import Answers, Batch, Outcome, TestScores, class_numbers
+from owl_geo.search.rounds import do_round
+from owl_geo.search.search import Search
 from owl_geo.sources.base import PatchSource
 from owl_geo.types import FloatArray, IntArray
 
@@ -29,9 +31,9 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def untuned_round(
     search: Search, learner: Learner, answers: Answers, number: int, *, ask: bool
 ) -> Outcome:
-    """Do a round in place of ``Search.round``; the search's own model is left alone."""
+    """Do a round in place of ``do_round``; the search's own model is left alone."""
     if number == 0:
-        return search.round(learner, answers, number, ask=ask)
+        return do_round(search, learner, answers, number, ask=ask)
     started = time.perf_counter()
     features = band_features(search.source)
     probability = _probability(search, features, answers)
@@ -82,7 +84,7 @@ def _batch(search: Search, probability: FloatArray, answers: Answers, number: in
 
 
 def _test(search: Search, probability: FloatArray) -> TestScores:
-    """Test on the held-out patches, as ``Search.test`` does."""
+    """Test on the held-out patches, as ``held_out_scores`` does."""
     assert search.truth is not None
     tested = search.truth["tested"] & pd.notna(search.truth["label"])
     positions = np.flatnonzero(tested.to_numpy())

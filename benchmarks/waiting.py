@@ -165,7 +165,8 @@ def trace(run_path: Path, message: float) -> None:
     from owl_geo.run_folder.folder import Run
     from owl_geo.run_folder.journal import Journal
     from owl_geo.run_folder.kept import KeptRun
-    from owl_geo.search import Search
+    from owl_geo.search import rounds
+    from owl_geo.search.search import Search
     from owl_geo.verbs import query
     from owl_geo.work.progress import silent
 
@@ -178,7 +179,7 @@ def trace(run_path: Path, message: float) -> None:
         ("answers so far", Run, "answers"),
         ("fit", Search, "learn"),
         ("scores", Search, "members"),
-        ("choice", Search, "choose"),
+        ("choice", rounds, "by_strategy"),
         ("patches that are followed", Search, "watched"),
         ("colours of the scenes", query, "_scenes"),
         ("where else one may answer", PoolGrids, "info"),

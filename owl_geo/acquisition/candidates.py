@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,17 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.concepts)
+
+    def __getitem__(self, rows: IntArray) -> Candidates:
+        """Return the candidates at ``rows``, ``(k,)``, in that order."""
+        return replace(
+            self,
+            concepts=self.concepts.iloc[rows],
+            members=None if self.members is None else self.members[:, rows],
+            relevance=None if self.relevance is None else self.relevance[rows],
+            features=self.features[rows],
+            places=None if self.places is None else self.places[rows],
+        )
 
     @property
     def probability(self) -> Scores:

@@ -23,7 +23,8 @@ from owl_geo.work.progress import Reporter, silent
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
-    from owl_geo.search import Answers, Search
+    from owl_geo.search.records import Answers
+    from owl_geo.search.search import Search
     from owl_geo.verbs.like import Alike
     from owl_geo.verbs.predict import Summary
     from owl_geo.verbs.review import Review

@@ -32,7 +32,10 @@ from owl_geo.evaluation.curves import COLUMNS
 from owl_geo.learners.base import Learner
 from owl_geo.models.threads import one_thread_each
 from owl_geo.run_folder.folder import Run
-from owl_geo.search import Answers, Outcome, Search, TestScores, class_numbers
+from owl_geo.search import rounds
+from owl_geo.search.quality import held_out_scores
+from owl_geo.search.records import Answers, Outcome, TestScores, class_numbers
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.choices import implementation
 from owl_geo.settings.config import Settings
@@ -229,7 +232,7 @@ def _do(job: _Job) -> None:
     try:
         with threadpool_limits(1):
             search = _search(job)
-            do_round = Search.round
+            do_round = rounds.do_round
             if job.contestant.round:
                 do_round = implementation(job.contestant.round)
             records = _full(search) if job.contestant.name == FULL else _records(search, do_round)
@@ -349,7 +352,7 @@ def _full(search: Search) -> Iterator[dict[str, object]]:
     yield {
         "n_labeled": len(answers.closed),
         "positives_found": int(is_positive[answers.positions].sum()),
-        **_scores(search.test(learner, 1)),
+        **_scores(held_out_scores(search, learner, 1)),
     }
 
 

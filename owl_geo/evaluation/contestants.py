@@ -31,7 +31,7 @@ class Contestant:
     over: Mapping[str, Any] = field(default_factory=dict)  # tables of owl.toml
     shuffled: bool = False  # the concepts are those of other patches
     words: str = ""  # for readers of pictures and tables, where the name does not say enough
-    # "package.module:name" of what does a round in place of ``Search.round``, by the same arguments
+    # "package.module:name" of what does a round in place of ``do_round``, by the same arguments
     round: str = ""
 
 

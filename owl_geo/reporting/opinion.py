@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from owl_geo.errors import OwlError
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import Run
-from owl_geo.search import Search
+from owl_geo.search.search import Search
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel

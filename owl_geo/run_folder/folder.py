@@ -39,7 +39,8 @@ from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
     from owl_geo.models.devices import Device
-    from owl_geo.search import Answers, Search
+    from owl_geo.search.records import Answers
+    from owl_geo.search.search import Search
 
 log = logging.getLogger("owl_geo")
 
@@ -195,7 +196,10 @@ class Run:
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh."""
-        from owl_geo.search import Answers, class_numbers  # strategies, which answers do not need
+        from owl_geo.search.records import (  # strategies, which answers do not need
+            Answers,
+            class_numbers,
+        )
 
         current, tied = settled(history)
         closed = self.index.positions(current["patch_id"].tolist())
@@ -214,7 +218,7 @@ class Run:
 
         ``current`` has the labels in the store at this moment.
         """
-        from owl_geo.search import askable
+        from owl_geo.search.askable import askable
 
         at = find_positions(self.patches, current["patch_id"].tolist())
         closed = np.sort(at[at >= 0])
@@ -270,7 +274,7 @@ class Run:
 
         Raises ConfigError where this machine lacks the device.
         """
-        from owl_geo.search import Search
+        from owl_geo.search.search import Search
 
         check_device(device)
         return Search(

@@ -27,7 +27,7 @@ from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
     from owl_geo.models.devices import Device
-    from owl_geo.search import Search
+    from owl_geo.search.search import Search
 
 _FROM_SETTINGS = ("settings_here", "index", "source", "labels")  # cached properties of a run
 

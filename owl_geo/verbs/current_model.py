@@ -19,7 +19,8 @@ from owl_geo.errors import RunError
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import INDEX, PATCHES
-from owl_geo.search import Answers, Search
+from owl_geo.search.records import Answers
+from owl_geo.search.search import Search
 
 if TYPE_CHECKING:
     from owl_geo.learners.base import Learner

@@ -20,7 +20,10 @@ from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
-from owl_geo.search import Answers, Batch, Search
+from owl_geo.search.like import like as most_alike
+from owl_geo.search.like import most_like
+from owl_geo.search.records import Answers, Batch
+from owl_geo.search.search import Search
 from owl_geo.sources.base import find_positions
 from owl_geo.types import IntArray
 from owl_geo.verbs.measure import measure_rest
@@ -91,7 +94,7 @@ def like(
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
     known, others = _both(run, patches, unlike)
     search = run.search(device, workers, report)
-    positions, likeness = search.like(known, others)
+    positions, likeness = most_alike(search, known, others)
     places = _table(run, positions[:count], likeness[:count])
     _write(path, places)
     return Alike(path, places)
@@ -139,7 +142,7 @@ def more_like(
     known, others = _both(run, patches or _targets(run), unlike)
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
-        return search.most_like(learner, answers, number, known, others, count)
+        return most_like(search, learner, answers, number, known, others, count)
 
     search = None
     with run.locked():

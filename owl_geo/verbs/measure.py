@@ -16,7 +16,9 @@ from owl_geo.errors import OwlError
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.identity import digest_of
 from owl_geo.run_folder.journal import Journal
-from owl_geo.search import Answers, Search
+from owl_geo.search.quality import cross_validated_auc
+from owl_geo.search.records import Answers
+from owl_geo.search.search import Search
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -74,7 +76,7 @@ def measure(journal: Journal, missing: Sequence[Unmeasured], search: Search) -> 
                 one.number,
             )
         else:
-            value = search.cross_validated_auc(one.answers, one.number)
+            value = cross_validated_auc(search, one.answers, one.number)
         journal.complete(one.number, value)
 
 

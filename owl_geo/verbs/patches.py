@@ -18,7 +18,7 @@ from owl_geo.maps.grid import GridLayer, check_format, write_grid
 from owl_geo.maps.patches import read_table, table_path
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.search import Search
+from owl_geo.search.search import Search
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import PredictionFolder

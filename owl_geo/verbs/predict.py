@@ -20,7 +20,7 @@ from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction, outputs
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
-from owl_geo.search import Search
+from owl_geo.search.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import PoolSource

@@ -26,7 +26,10 @@ from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import BatchKind, Round, batch_name
 from owl_geo.schema import WHY_COLUMNS
-from owl_geo.search import Answers, Batch, Outcome, Search
+from owl_geo.search.quality import can_cross_validate
+from owl_geo.search.records import Answers, Batch, Outcome
+from owl_geo.search.rounds import Choose, do_round
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import TeamSettings
 from owl_geo.types import IntArray, ShownRaster, ShownScene
@@ -160,11 +163,11 @@ def foresee(
     number: int,
     *,
     asks: bool = True,
-    choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+    choose: Choose | None = None,
 ) -> Foreseen:
     """Do what a round does before it is written; see ``advance``. The folder stays as it is."""
     learner = search.resumed(run.files.model(number - 1) if number else None)
-    outcome = search.round(learner, answers, number, ask=asks, choose=choose)
+    outcome = do_round(search, learner, answers, number, ask=asks, choose=choose)
     has_learnt = len(answers.labels) > 0
     return Foreseen(
         *(search, learner, outcome),
@@ -179,7 +182,7 @@ def advance(
     workers: Workers | None,
     report: Reporter,
     team: TeamSettings | None,
-    choose: Callable[[Search, Learner, Answers, int], Batch] | None = None,
+    choose: Choose | None = None,
     kind: BatchKind = "chosen",
     foreseen: Foresight | None = None,
 ) -> tuple[Round, Search]:
@@ -242,7 +245,7 @@ def advance(
         audit={} if batch is None else _audit(batch, asked),
         watched=tuple(watched.tolist()),
         team={} if team is None else _parts(run, history, asked, team, number),
-        unmeasured=depends_on(run) if by_hand and search.can_cross_validate(answers) else None,
+        unmeasured=depends_on(run) if by_hand and can_cross_validate(search, answers) else None,
         expected=None if batch is None or math.isnan(batch.expected) else batch.expected,
     )
 

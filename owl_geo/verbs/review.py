@@ -12,7 +12,9 @@ import numpy as np
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
-from owl_geo.search import Answers, Batch, Search
+from owl_geo.search.records import Answers, Batch
+from owl_geo.search.review import taken_for_targets
+from owl_geo.search.search import Search
 from owl_geo.sources.base import positions_of
 from owl_geo.types import IntArray
 from owl_geo.verbs.measure import measure_rest
@@ -89,7 +91,7 @@ def review(
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
         nonlocal taken
-        found = search.taken_for_targets(learner, answers, number, least, _reviewed(run))
+        found = taken_for_targets(search, learner, answers, number, least, _reviewed(run))
         taken = len(found.positions)
         most = np.arange(min(count, taken))
         return Batch(found.positions[most], found.terms[most], found.audited[most])

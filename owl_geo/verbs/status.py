@@ -27,7 +27,7 @@ from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
 from owl_geo.schema import NOTICED
-from owl_geo.search import relevance_model
+from owl_geo.search.pool import relevance_model
 
 
 @dataclass(frozen=True)

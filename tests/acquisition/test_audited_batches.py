@@ -15,7 +15,11 @@ from searches import make
 
 from owl_geo import Run, query
 from owl_geo.evaluation.simulate import simulate
-from owl_geo.search import Answers, Search, class_numbers, relevance_model
+from owl_geo.search.choosing import choose
+from owl_geo.search.pool import relevance_model
+from owl_geo.search.quality import cross_validated_auc
+from owl_geo.search.records import Answers, class_numbers
+from owl_geo.search.search import Search
 
 CPU = torch.device("cpu")
 
@@ -52,7 +56,7 @@ def one(tmp_path_factory) -> Search:
 def rounds(one: Search) -> list[tuple[np.ndarray, np.ndarray]]:
     """Positions and what was audited, in many rounds over the same pool."""
     answers, learner = some_answers(one), one.learner()
-    batches = [one.choose(learner, answers, number) for number in range(1, 1001)]
+    batches = [choose(one, learner, answers, number) for number in range(1, 1001)]
     return [(batch.positions, batch.audited) for batch in batches]
 
 
@@ -66,7 +70,7 @@ def test_a_handful_of_a_class_has_no_cross_validated_auc(one: Search, few: int) 
         assert len(kept) == n + 8
         fresh = np.ones(len(kept), dtype=bool)
         some = Answers(known.positions[kept], known.labels[kept], fresh, known.positions[kept])
-        assert math.isfinite(one.cross_validated_auc(some, 1)) == is_known
+        assert math.isfinite(cross_validated_auc(one, some, 1)) == is_known
 
 
 class TestTheDraw:
@@ -88,7 +92,7 @@ class TestTheDraw:
         assert is_uniform(places)
 
     def test_the_rest_is_in_the_order_of_its_worth(self, one: Search) -> None:
-        batch = one.choose(one.learner(), some_answers(one), 3)
+        batch = choose(one, one.learner(), some_answers(one), 3)
         wanted = batch.terms.score[~batch.audited]
         assert (np.diff(wanted) <= 0).all()
         free = one.askable(some_answers(one))
@@ -108,7 +112,7 @@ def test_it_does_not_depend_on_the_strategy(tmp_path: Path) -> None:
         one = search(tmp_path / strategy, acquisition=acquisition)
         answers, learner = some_answers(one), one.learner()
         one.learn(learner, answers, 1)
-        batch = one.choose(learner, answers, 1)
+        batch = choose(one, learner, answers, 1)
         drawn[strategy] = sorted(batch.positions[batch.audited].tolist())
     assert len(drawn["discovery"]) == 2
     assert drawn["discovery"] == drawn["relevance"] == drawn["uncertainty"]
@@ -120,7 +124,7 @@ def test_a_share_of_a_place_is_drawn_for(share: float, least: int, most: int, tm
     one = search(tmp_path / "r", acquisition=acquisition)
     learner = one.learner()
     counts = [
-        int(one.choose(learner, some_answers(one), number).audited.sum())
+        int(choose(one, learner, some_answers(one), number).audited.sum())
         for number in range(1, 301)
     ]
     assert (min(counts), max(counts)) == (least, most)
@@ -130,12 +134,12 @@ def test_a_share_of_a_place_is_drawn_for(share: float, least: int, most: int, tm
 def test_all_may_be_audited_and_nothing(tmp_path: Path) -> None:
     for share, wanted in ((1.0, 6), (0.0, 0)):
         one = search(tmp_path / str(share), acquisition={"audit_share": share})
-        batch = one.choose(one.learner(), Answers.none(), 0)
+        batch = choose(one, one.learner(), Answers.none(), 0)
         assert len(set(batch.positions.tolist())) == 6
         assert batch.audited.sum() == wanted
         learner, answers = one.learner(), some_answers(one)
         one.learn(learner, answers, 1)
-        assert one.choose(learner, answers, 1).audited.sum() == (4 if wanted else 0)
+        assert choose(one, learner, answers, 1).audited.sum() == (4 if wanted else 0)
 
 
 def test_the_last_patches_are_all_asked(tmp_path: Path) -> None:
@@ -143,7 +147,7 @@ def test_the_last_patches_are_all_asked(tmp_path: Path) -> None:
     answers = some_answers(one, 61)
     learner = one.learner()
     one.learn(learner, answers, 1)
-    batch = one.choose(learner, answers, 1)
+    batch = choose(one, learner, answers, 1)
     assert sorted(batch.positions.tolist()) == np.flatnonzero(one.askable(answers)).tolist()
     assert len(batch.positions) == 3
 
@@ -187,7 +191,7 @@ def test_a_random_start_is_audit_and_a_typical_one_is_not(tmp_path: Path) -> Non
     for start, audited in (("random", 6), ("typical", 0), ("relevance", 0)):
         acquisition = {"start": start, "audit_share": 0.0}
         one = search(tmp_path / start, acquisition=acquisition)
-        assert one.choose(one.learner(), Answers.none(), 0).audited.sum() == audited
+        assert choose(one, one.learner(), Answers.none(), 0).audited.sum() == audited
 
 
 def test_resumed_it_draws_the_same(tmp_path: Path) -> None:
@@ -223,7 +227,9 @@ def test_resumed_it_draws_the_same(tmp_path: Path) -> None:
 def test_fewer_are_drawn_where_targets_are_common(
     targets: int, acquisition: dict, drawn: int, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("owl_geo.search.COMMON", 0.5)  # a handful of answers is never about 0.1
+    monkeypatch.setattr(
+        "owl_geo.search.choosing.COMMON", 0.5
+    )  # a handful of answers is never about 0.1
     tables = {"model": {"head": "logistic"}, "loop": {"batch_size": 10}}
     one = search(tmp_path / "r", acquisition=acquisition, **tables)
     known = some_answers(one, 24)
@@ -231,7 +237,7 @@ def test_fewer_are_drawn_where_targets_are_common(
     answers = Answers(known.positions, labels, known.fresh, known.closed)
     learner = one.learner()
     one.learn(learner, answers, 1)
-    batch = one.choose(learner, answers, 1)
+    batch = choose(one, learner, answers, 1)
     assert batch.audited.sum() == drawn
     if acquisition.get("strategy") == "relevance":
         assert math.isnan(batch.expected)

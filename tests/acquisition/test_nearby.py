@@ -9,7 +9,8 @@ import torch
 
 from owl_geo.acquisition import nearby
 from owl_geo.acquisition.nearby import near_known
-from owl_geo.search import Answers
+from owl_geo.search.choosing import choose
+from owl_geo.search.records import Answers
 
 CPU = torch.device("cpu")
 
@@ -73,7 +74,7 @@ def test_a_round_scores_only_candidates(
             return members(at, **options)
 
         monkeypatch.setattr(learner, "members", counted)
-        batch = one.choose(learner, answers, 1)
+        batch = choose(one, learner, answers, 1)
         assert len(batch.positions) == len(set(batch.positions)) == 10
         assert not set(batch.positions) & set(positions)
         assert np.isfinite(batch.terms.probability).all()
@@ -98,7 +99,7 @@ def test_what_asks_no_model_draws_from_all(tmp_path, strategy: str) -> None:
         ).search(CPU)
         positions = np.arange(20)
         answers = Answers(positions, positions % 2, np.ones(20, dtype=bool), positions)
-        asked.append(one.choose(one.learner(), answers, 1).positions.tolist())
+        asked.append(choose(one, one.learner(), answers, 1).positions.tolist())
     assert asked[0] == asked[1]
 
 

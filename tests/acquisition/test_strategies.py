@@ -19,7 +19,9 @@ from owl_geo import init
 from owl_geo.acquisition.peers import peer_names
 from owl_geo.errors import ConfigError
 from owl_geo.ground.footprints import footprints
-from owl_geo.search import Answers, Search, class_numbers
+from owl_geo.search.choosing import choose
+from owl_geo.search.records import Answers, class_numbers
+from owl_geo.search.search import Search
 from owl_geo.settings.config import STRATEGIES
 from owl_geo.sources.base import windows_of
 
@@ -40,7 +42,7 @@ def choosing(one: Search, **acquisition: Any) -> Search:
     values = one.settings.model_dump()
     values["acquisition"] = values["acquisition"] | acquisition
     settings = type(one.settings).model_validate(values)
-    other = Search(settings, one.patches, one.source, one._statistics, one.truth, device=CPU)
+    other = Search(settings, one.patches, one.source, one.statistics, one.truth, device=CPU)
     other.__dict__["features"] = one.features  # computed once for all
     return other
 
@@ -59,7 +61,7 @@ def answered(one: Search, n: int, label: int | None = None) -> Answers:
 def batch(one: Search, answers: Answers, number: int = 1) -> list[int]:
     learner = one.learner()
     one.learn(learner, answers, number)
-    return one.choose(learner, answers, number).positions.tolist()
+    return choose(one, learner, answers, number).positions.tolist()
 
 
 @pytest.fixture(params=NAMES)
@@ -102,10 +104,10 @@ def test_an_unknown_name_is_one_line(trial: Search) -> None:
 @pytest.mark.parametrize("start", ["typical", "relevance", "random"])
 def test_the_first_batch(start: str, trial: Search) -> None:
     one = choosing(trial, start=start, audit_share=0.0)
-    first = one.choose(one.learner(), Answers.none(), 0)
+    first = choose(one, one.learner(), Answers.none(), 0)
     assert len(set(first.positions.tolist())) == 6
     assert one.askable(Answers.none())[first.positions].all()
-    again = one.choose(one.learner(), Answers.none(), 0)
+    again = choose(one, one.learner(), Answers.none(), 0)
     assert first.positions.tolist() == again.positions.tolist()
     assert np.isnan(first.terms.probability).all()
     relevance = first.terms.relevance

@@ -12,7 +12,8 @@ import rasterio
 from rasters import write_raster
 from searches import make
 
-from owl_geo.search import Answers, class_numbers
+from owl_geo.search.choosing import choose
+from owl_geo.search.records import Answers, class_numbers
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +99,7 @@ def test_the_untuned_search_begins_as_the_default_and_asks_the_probable(tmp_path
     run = make(tmp_path / "run", oracle={}, source={"n_samples": 200, "signal": 1.0})
     search = run.search("cpu")
     first = untuned_round(search, search.learner(), Answers.none(), 0, ask=True).batch
-    same = search.choose(search.learner(), Answers.none(), 0)
+    same = choose(search, search.learner(), Answers.none(), 0)
     assert first is not None
     np.testing.assert_array_equal(first.positions, same.positions)
     asked = np.flatnonzero(search.askable(Answers.none()))[:60]

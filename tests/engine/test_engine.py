@@ -23,7 +23,7 @@ from owl_geo.evaluation.simulate import simulate
 from owl_geo.features import table
 from owl_geo.run_folder.kept import KeptRun
 from owl_geo.run_folder.records import Round
-from owl_geo.search import Search
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
 from owl_geo.work.progress import Progress, silent
 
@@ -93,15 +93,15 @@ def test_a_foreseen_round_is_used_only_for_the_answers_that_it_expected(
 ) -> None:
     """Each round is learnt once where it was foreseen, and once more where an answer changed."""
     learnt: list[tuple[str, int]] = []
-    plain = Search.round
+    plain = Search.learn
 
-    def counted(self: Search, learner: Any, answers: Any, number: int, **rest: Any) -> Any:
+    def counted(self: Search, learner: Any, answers: Any, number: int) -> Any:
         learnt.append((threading.current_thread().name, number))
-        return plain(self, learner, answers, number, **rest)
+        return plain(self, learner, answers, number)
 
     begun = make(tmp_path / "begun", model={"head": "logistic"}).path
     changed, commands = copied(begun, "changed"), copied(begun, "commands")
-    monkeypatch.setattr(Search, "round", counted)
+    monkeypatch.setattr(Search, "learn", counted)
     with Engine(changed) as engine:
         first = engine.query()
         learnt.clear()

@@ -241,7 +241,7 @@ def test_a_signal_ends_in_order(
 SLOWLY = """
 import time
 from pathlib import Path
-from owl_geo.search import Search
+from owl_geo.search.search import Search
 learn = Search.learn
 def slowly(self, *arguments):
     mark = Path("learning")

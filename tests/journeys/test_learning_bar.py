@@ -15,7 +15,10 @@ from owl_geo.cli import synthetic
 from owl_geo.evaluation import compare as comparing
 from owl_geo.evaluation.compare import Plan
 from owl_geo.evaluation.contestants import Contestant
-from owl_geo.search import Answers, Search
+from owl_geo.search.choosing import choose
+from owl_geo.search.quality import held_out_scores
+from owl_geo.search.records import Answers
+from owl_geo.search.search import Search
 from owl_geo.settings.owl_toml import parse
 
 SEEDS = tuple(range(20))
@@ -55,11 +58,11 @@ def final_auc(search: Search) -> float:
     for number in range(search.settings.loop.rounds + 1):
         if number and guided:
             search.learn(learner, answers, number)
-        batch = search.choose(learner, answers, number)
+        batch = choose(search, learner, answers, number)
         answers = comparing._answered(search, answers, batch.positions, known)
     assert len(answers.positions) == LABELS
     search.learn(learner, answers, number + 1)
-    return search.test(learner, number + 1).auc
+    return held_out_scores(search, learner, number + 1).auc
 
 
 @pytest.fixture(autouse=True)

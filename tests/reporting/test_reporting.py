@@ -114,7 +114,7 @@ def test_it_takes_what_predict_has_left(corners: Run, tmp_path, monkeypatch) -> 
     predict(corners, device="cpu")
     asked_anew = Survey.of(Run(corners.path)).opinion
     monkeypatch.setattr(
-        "owl_geo.search.Search.members", lambda *_, **__: pytest.fail("it was asked again")
+        "owl_geo.search.search.Search.members", lambda *_, **__: pytest.fail("it was asked again")
     )
     kept = Survey.of(Run(corners.path)).opinion
     np.testing.assert_array_equal(kept.probability, asked_anew.probability)

@@ -15,12 +15,13 @@ import pytest
 from contents import contents, differences
 from searches import label, make
 
-import owl_geo.search
 from owl_geo import Engine, Run, ingest, query, status
+from owl_geo.errors import SourceError
 from owl_geo.measures.validation import blocked_cv_auc
 from owl_geo.reporting.facts import facts
 from owl_geo.run_folder.paths import LATER, RECORD
 from owl_geo.run_folder.records import Round
+from owl_geo.search.quality import cross_validated_auc
 from owl_geo.settings import owl_toml
 from owl_geo.verbs.classes import add_class
 
@@ -90,7 +91,7 @@ def test_a_batch_is_there_before_its_round_is_measured(two: tuple[Path, Path]) -
     assert all(map(math.isnan, told[0][1:]))
     opened = Run(run)
     answers = opened.answers(opened.labels.history(), 0)
-    known = opened.search("cpu").cross_validated_auc(answers, 1)
+    known = cross_validated_auc(opened.search("cpu"), answers, 1)
     assert 0 < known < 1
     assert entry.metrics.cv_auc == known
     assert cv_auc(run)[1] == known
@@ -124,10 +125,10 @@ def test_a_batch_that_waits_is_measured_too_unless_that_is_impossible(
     interrupted(killed)
 
     def broken(*_arguments: Any, **_options: Any) -> Any:
-        raise owl_geo.errors.SourceError("a block is damaged")
+        raise SourceError("a block is damaged")
 
     with monkeypatch.context() as patch:
-        patch.setattr(owl_geo.search.Search, "cross_validated_auc", broken)
+        patch.setattr("owl_geo.verbs.measure.cross_validated_auc", broken)
         assert query(killed).number == 1
     assert "a block is damaged" in caplog.text
     assert query(killed).metrics.cv_auc == cv_auc(undisturbed)[1]
@@ -170,7 +171,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
             progress(0, 5)
         return blocked_cv_auc(*arguments, progress=progress, **options)
 
-    monkeypatch.setattr(owl_geo.search, "blocked_cv_auc", slowly)
+    monkeypatch.setattr("owl_geo.search.quality.blocked_cv_auc", slowly)
     yield begun, let
     let.set()
 
