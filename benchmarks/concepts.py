@@ -15,7 +15,7 @@ from owl_geo.concepts.table import concept_table
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.windows import PoolWindows
-from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
+from owl_geo.settings.concepts import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.sources.base import build_index
 from owl_geo.types import SceneGrid
 

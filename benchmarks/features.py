@@ -31,7 +31,7 @@ from benchmarks.scenes import make_scene
 from owl_geo import GeoTiffSource
 from owl_geo.features import statistics as spectral
 from owl_geo.features.table import feature_table
-from owl_geo.settings.config import ModelSettings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.statistics import band_statistics
 
 WAYS = ("decoding alone", "features by NumPy", "features in loops")

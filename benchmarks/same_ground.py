@@ -20,7 +20,7 @@ import rasterio
 
 from owl_geo import init
 from owl_geo.ground.same_ground import SharedGround
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.area import windows_in_area
 from owl_geo.types import SceneGrid
 

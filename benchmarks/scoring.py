@@ -18,7 +18,7 @@ from owl_geo.learners import scoring
 from owl_geo.models import checkpoint
 from owl_geo.models.compiled import WORTH_IT, is_available
 from owl_geo.models.precision import computes_bfloat16
-from owl_geo.settings.config import Precision
+from owl_geo.settings.learning import Precision
 from owl_geo.sources.base import read_at
 from owl_geo.types import FloatArray, IntArray
 

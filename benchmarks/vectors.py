@@ -40,7 +40,7 @@ from owl_geo.acquisition.nearby import Neighbours
 from owl_geo.cli import cli
 from owl_geo.features.table import FeatureTable
 from owl_geo.learners.head import HeadLearner
-from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
 _COMPARED = 500_000  # vectors whose neighbours are looked for

@@ -27,7 +27,8 @@ from pydantic_core import PydanticUndefined
 import owl_geo
 from owl_geo import schema
 from owl_geo.cli import cli
-from owl_geo.settings.config import OneOf, Section, Settings
+from owl_geo.settings.config import Settings
+from owl_geo.settings.sections import OneOf, Section
 
 DOCS = Path(__file__).parent
 _MARK = re.compile(r"^<!-- generated: (\S+) -->.*$", flags=re.MULTILINE)

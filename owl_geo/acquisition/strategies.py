@@ -20,8 +20,8 @@ from owl_geo.acquisition.samplers import (
     UncertaintySampler,
 )
 from owl_geo.acquisition.spread import Spread
+from owl_geo.settings.acquisition import AcquisitionSettings
 from owl_geo.settings.choices import PEERS, STRATEGIES, chosen
-from owl_geo.settings.config import AcquisitionSettings
 
 
 @dataclass(frozen=True)

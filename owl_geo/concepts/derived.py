@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.concepts.kind import ConceptKind, Values, Work
-from owl_geo.settings.config import AboveConcept, BelowConcept, EqualsConcept
+from owl_geo.settings.concepts import AboveConcept, BelowConcept, EqualsConcept
 from owl_geo.types import AnyArray
 
 

@@ -19,7 +19,7 @@ from owl_geo.concepts.pool import Part
 from owl_geo.concepts.selection import Selection, select
 from owl_geo.ground.projections import best_transformation, geodetic_of, same_datum
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import CategoryConcept, DistanceConcept, ShareConcept
+from owl_geo.settings.concepts import CategoryConcept, DistanceConcept, ShareConcept
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")

@@ -11,7 +11,7 @@ import pandas as pd
 from owl_geo.concepts import UNKNOWN, rasters
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import RasterConcept
+from owl_geo.settings.concepts import RasterConcept
 from owl_geo.types import AnyArray
 
 

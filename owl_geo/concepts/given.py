@@ -8,7 +8,7 @@ import pandas as pd
 from owl_geo.concepts import UNKNOWN
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.errors import ConfigError, suggestion
-from owl_geo.settings.config import GivenConcept
+from owl_geo.settings.concepts import GivenConcept
 from owl_geo.types import AnyArray
 
 _NOT_CONCEPTS = frozenset({"patch_id", "scene", "row_off", "col_off", "valid_fraction", "geometry"})

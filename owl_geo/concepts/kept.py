@@ -14,7 +14,7 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk.atomic import flush, writing_file
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 
 # Raised when the same extract is read differently: 2 = areas by the rules in osm_areas.toml.
 _READING = 2

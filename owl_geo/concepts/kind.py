@@ -1,6 +1,6 @@
 """What a kind of concept must provide, and what it is given to compute its values.
 
-Each kind has a table [concepts.NAME] in ``settings.config``; its ``home`` names a ``ConceptKind``.
+Each kind has a table [concepts.NAME] in ``settings.concepts``; its ``home`` is a ``ConceptKind``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.selection import Selection
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.choices import implementation
-from owl_geo.settings.config import ConceptSection, LayerSettings
+from owl_geo.settings.concepts import ConceptSection, LayerSettings
 from owl_geo.types import AnyArray
 from owl_geo.work.workers import Workers
 

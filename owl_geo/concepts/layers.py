@@ -23,7 +23,7 @@ from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 
 _log = logging.getLogger("owl_geo")
 

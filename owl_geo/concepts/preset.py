@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from owl_geo.settings.config import (
+from owl_geo.settings.concepts import (
     BelowConcept,
     CategoryConcept,
     Concept,

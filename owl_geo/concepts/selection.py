@@ -13,7 +13,7 @@ from owl_geo.concepts.filters import TagFilter
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import ConfigError, LayerError, did_you_mean, nearest, suggestion
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 from owl_geo.types import AnyArray, IntArray
 
 

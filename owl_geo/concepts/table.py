@@ -13,7 +13,7 @@ from owl_geo.concepts.kind import ConceptKind, Values, Work, kinds_of
 from owl_geo.concepts.pool import Pool
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.ground.windows import PoolWindows
-from owl_geo.settings.config import Concept, LayerSettings
+from owl_geo.settings.concepts import Concept, LayerSettings
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers
 

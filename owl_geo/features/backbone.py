@@ -12,7 +12,7 @@ from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.devices import pick_device
 from owl_geo.models.frozen import frozen_embedder
 from owl_geo.models.precision import autocast, usable_precision
-from owl_geo.settings.config import ModelSettings, Precision
+from owl_geo.settings.learning import ModelSettings, Precision
 from owl_geo.types import BandStatistics, FloatArray
 
 if TYPE_CHECKING:

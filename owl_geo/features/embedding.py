@@ -15,7 +15,7 @@ import numpy as np
 from owl_geo.errors import ConfigError
 from owl_geo.features.statistics import SpectralStatistics, in_loops
 from owl_geo.settings.choices import MODELS, default
-from owl_geo.settings.config import ModelSettings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.types import EMBEDDING, BandStatistics, FloatArray
 
 _FLOOR = 1e-3  # the logarithm of a perfectly even patch stays finite; a vector has length 1

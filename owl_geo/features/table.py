@@ -27,7 +27,7 @@ from owl_geo.features.stored import (
 )
 from owl_geo.features.views import WithViews, without_unknown
 from owl_geo.settings.choices import MODELS, chosen
-from owl_geo.settings.config import ModelSettings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import AnyArray, BandStatistics, FloatArray, IntArray

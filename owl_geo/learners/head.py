@@ -17,7 +17,7 @@ from owl_geo.features.table import FeatureRows
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head
-from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers

@@ -12,7 +12,7 @@ import numpy as np
 
 from owl_geo.features.table import FeatureRows
 from owl_geo.learners.head import HeadLearner
-from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Workers

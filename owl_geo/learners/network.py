@@ -21,7 +21,7 @@ from owl_geo.models.backbones import calibrate
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.spec import ModelSpec
 from owl_geo.settings.choices import MetaUpdate
-from owl_geo.settings.config import (
+from owl_geo.settings.learning import (
     ModelSettings,
     Precision,
     ReptileSettings,

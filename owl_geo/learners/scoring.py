@@ -16,7 +16,7 @@ from owl_geo.models.compiled import WORTH_IT, Compiled, is_available
 from owl_geo.models.precision import autocast, usable_precision
 from owl_geo.models.randomness import seeded
 from owl_geo.models.threads import one_thread_each
-from owl_geo.settings.config import Precision
+from owl_geo.settings.learning import Precision
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress

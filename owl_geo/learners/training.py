@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from owl_geo.learners.reptile import Reptile, Weights, mean_weights
 from owl_geo.models.checkpoint import PatchModel
 from owl_geo.models.randomness import seeded
-from owl_geo.settings.config import TrainingSettings
+from owl_geo.settings.learning import TrainingSettings
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.progress import Progress
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from owl_geo.settings.config import Precision
+from owl_geo.settings.learning import Precision
 from owl_geo.types import FloatArray
 from owl_geo.work.workers import processors
 

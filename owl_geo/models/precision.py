@@ -13,7 +13,7 @@ from functools import cache
 
 import torch
 
-from owl_geo.settings.config import Precision
+from owl_geo.settings.learning import Precision
 
 _log = logging.getLogger("owl_geo")
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import amount
-from owl_geo.settings.config import Concept
+from owl_geo.settings.concepts import Concept
 from owl_geo.types import BoolArray
 
 _MOST = 6  # categories that are shown per concept, the most frequent first

@@ -12,7 +12,7 @@ from owl_geo.concepts.encoding import fit_encoding
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import RELEVANCE, chosen
-from owl_geo.settings.config import Concept
+from owl_geo.settings.concepts import Concept
 
 
 def value(raw: object, concept: Concept) -> str:

@@ -13,12 +13,7 @@ import pandas as pd
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.acquisition.nearby import Neighbours, near_known
-from owl_geo.acquisition.relevance import (
-    Evidence,
-    LearnedRelevance,
-    RelevanceKind,
-    learn_relevance,
-)
+from owl_geo.acquisition.relevance import Evidence, LearnedRelevance, RelevanceKind, learn_relevance
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.ground.blocks import ground_blocks
 from owl_geo.ground.same_ground import SharedGround

@@ -19,8 +19,9 @@ from tomlkit.items import Array, Table
 
 from owl_geo.errors import ConfigError, nearest, suggestion
 from owl_geo.schema import LAYOUT_VERSION
-from owl_geo.settings.config import OneOf, Section, Settings
+from owl_geo.settings.config import Settings
 from owl_geo.settings.files import settings_of_files, with_files
+from owl_geo.settings.sections import OneOf, Section
 from owl_geo.settings.subdatasets import is_subdataset, with_file
 
 FILE_NAME = "owl.toml"

@@ -1,7 +1,7 @@
 """Where patches come from: what a source is once open, what it says before, and each kind of it.
 
 ``base.PoolSource`` is a source that is open, ``unopened.UnopenedSource`` what its settings say of
-it. A further kind is a module with these two, and a member of ``settings.config.SourceSettings``.
+it. A further kind is a module with these two, and a member of ``settings.sources.SourceSettings``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from owl_geo.settings.choices import implementation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.settings.config import SourceSection
+    from owl_geo.settings.sources import SourceSection
     from owl_geo.sources.base import PoolSource
     from owl_geo.sources.unopened import UnopenedSource
     from owl_geo.work.progress import Progress

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import GeoTiffSettings
+from owl_geo.settings.sources import GeoTiffSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PoolSource, positions_of

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import SyntheticSettings
+from owl_geo.settings.sources import SyntheticSettings
 from owl_geo.sources.base import PoolSource, build_index, positions_of
 from owl_geo.sources.unopened_synthetic import NEAR
 from owl_geo.types import AnyArray, FloatArray, IntArray, SceneGrid

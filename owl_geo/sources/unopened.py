@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from owl_geo.settings.config import SourceSection
 from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.sources import SourceSection
 from owl_geo.settings.subdatasets import with_file
 from owl_geo.sources.file_states import file_states, visible_files
 from owl_geo.types import FailedScene, SceneGrid

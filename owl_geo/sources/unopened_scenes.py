@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from owl_geo.errors import LayerError, RunError
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.file_states import file_states, imagery_files
 from owl_geo.sources.unopened import (

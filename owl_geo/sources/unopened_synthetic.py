@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.settings.config import SyntheticSettings
+from owl_geo.settings.sources import SyntheticSettings
 from owl_geo.sources.unopened import NamedSource, OnError, UnopenedSource
 from owl_geo.work.progress import Progress
 

@@ -16,7 +16,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.ground.blocks import Blocks, block_edge
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
-from owl_geo.settings.config import EvaluationSettings
+from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
 _DRAWS = 100

@@ -24,7 +24,9 @@ from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import is_in_degrees, reproject, turned
 from owl_geo.ground.raster import is_raster
 from owl_geo.ground.windows import Points, Windows
-from owl_geo.settings.config import LayerSettings, OracleSettings, Settings
+from owl_geo.settings.concepts import LayerSettings
+from owl_geo.settings.config import Settings
+from owl_geo.settings.truth import OracleSettings
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.types import AnyArray, BoolArray, IntArray
 

@@ -26,12 +26,10 @@ from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import (
-    Concept,
-    LoopSettings,
-    ModelSettings,
-    Settings,
-)
+from owl_geo.settings.acquisition import LoopSettings
+from owl_geo.settings.concepts import Concept
+from owl_geo.settings.config import Settings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources import unopened_source
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource, windows_of

@@ -19,7 +19,8 @@ from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import Settings, SourceSection
+from owl_geo.settings.config import Settings
+from owl_geo.settings.sources import SourceSection
 from owl_geo.sources import unopened_source
 from owl_geo.sources.scenes import pixel_size
 from owl_geo.sources.unopened import Sample

@@ -31,7 +31,7 @@ from owl_geo.search.records import Answers, Batch, Outcome
 from owl_geo.search.rounds import Choose, do_round
 from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import TeamSettings
+from owl_geo.settings.acquisition import TeamSettings
 from owl_geo.types import IntArray, ShownRaster, ShownScene
 from owl_geo.verbs.measure import depends_on, measure_rest
 from owl_geo.work.progress import Reporter, silent

@@ -29,7 +29,7 @@ from owl_geo.ground.vector import UNREADABLE
 from owl_geo.labels import LabelStore, newest_answers
 from owl_geo.run_folder.folder import Run
 from owl_geo.schema import BATCH_LAYER, LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 from owl_geo.sources.base import positions_of
 from owl_geo.types import Answer, AnyArray, IntArray
 

@@ -23,7 +23,7 @@ from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.strategies import alpha_at, build_sampler
 from owl_geo.errors import ConfigError
 from owl_geo.schema import WHY_COLUMNS
-from owl_geo.settings.config import AcquisitionSettings
+from owl_geo.settings.acquisition import AcquisitionSettings
 
 WEIGHTS = {"urban": 2.0, "near_industrial": 3.0}
 SAMPLERS = [

@@ -14,7 +14,7 @@ from owl_geo.acquisition.samplers import DiscoverySampler, PursuitSampler, Steer
 from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.strategies import build_sampler, explore_at
 from owl_geo.errors import ConfigError
-from owl_geo.settings.config import AcquisitionSettings
+from owl_geo.settings.acquisition import AcquisitionSettings
 
 WEIGHTS = {"urban": 3.0}
 

@@ -22,7 +22,7 @@ from owl_geo.ground.footprints import footprints
 from owl_geo.search.choosing import choose
 from owl_geo.search.records import Answers, class_numbers
 from owl_geo.search.search import Search
-from owl_geo.settings.config import STRATEGIES
+from owl_geo.settings.choices import STRATEGIES
 from owl_geo.sources.base import windows_of
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import rasters
 
 from owl_geo.concepts import kept
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 from owl_geo.verbs.init import init, update
 
 OSM = """<osm version="0.6"><bounds minlat="0" minlon="9" maxlat="1" maxlon="10"/>

@@ -18,7 +18,7 @@ from concept_pools import box, osm_node, osm_relation, osm_way, write_layer, wri
 from owl_geo.concepts.layers import load, read_layer
 from owl_geo.concepts.osm import read_osm
 from owl_geo.errors import LayerError
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 
 SQUARE = "".join(
     osm_node(number, lon, lat)

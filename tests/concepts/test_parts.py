@@ -12,7 +12,7 @@ from concept_pools import index_of, scene, windows_of, write_layer
 
 from owl_geo.concepts import pool as pools
 from owl_geo.concepts.table import concept_table
-from owl_geo.settings.config import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
+from owl_geo.settings.concepts import CategoryConcept, DistanceConcept, LayerSettings, ShareConcept
 from owl_geo.work.workers import Threads
 
 

@@ -16,7 +16,9 @@ from owl_geo.concepts.osm import read_osm
 from owl_geo.concepts.preset import NEAR_METRES, osm_preset
 from owl_geo.concepts.table import concept_table
 from owl_geo.ground.footprints import footprints
-from owl_geo.settings.config import LayerSettings, Settings, SyntheticSettings
+from owl_geo.settings.concepts import LayerSettings
+from owl_geo.settings.config import Settings
+from owl_geo.settings.sources import SyntheticSettings
 from owl_geo.types import SceneGrid
 
 URBAN = [

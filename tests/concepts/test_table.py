@@ -31,7 +31,7 @@ from rasters import write_raster
 from owl_geo.concepts import kept, layers
 from owl_geo.concepts.table import ConceptTable, concept_table, describe
 from owl_geo.errors import ConfigError, LayerError
-from owl_geo.settings.config import Concept, LayerSettings
+from owl_geo.settings.concepts import Concept, LayerSettings
 from owl_geo.types import SceneGrid
 
 CONCEPT: TypeAdapter[Concept] = TypeAdapter(Concept)

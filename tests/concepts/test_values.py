@@ -14,7 +14,7 @@ from concept_pools import box, write_layer
 from owl_geo.concepts import filters
 from owl_geo.concepts.layers import load
 from owl_geo.concepts.values import has_value, is_given, shown, text_of
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 
 YES = ("true", "TRUE", "yes", "1")
 NO = ("false", "False", "no", "0")

@@ -11,7 +11,8 @@ from owl_geo.errors import ConfigError
 from owl_geo.features.embedding import MeanVector
 from owl_geo.features.table import feature_table
 from owl_geo.features.views import WithViews
-from owl_geo.settings.config import ModelSettings, VectorsSettings
+from owl_geo.settings.learning import ModelSettings
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.statistics import band_statistics

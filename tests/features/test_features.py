@@ -20,7 +20,7 @@ from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.features.table import FeatureTable, feature_table
 from owl_geo.models.backbones import make_trunk
 from owl_geo.models.randomness import seeded
-from owl_geo.settings.config import ModelSettings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.synthetic import SyntheticSource
 from owl_geo.types import BandStatistics, FloatArray, IntArray

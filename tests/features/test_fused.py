@@ -20,7 +20,8 @@ from owl_geo.features import statistics as spectral
 from owl_geo.features.statistics import STATISTICS, SpectralStatistics
 from owl_geo.features.table import FeatureTable, feature_table
 from owl_geo.features.views import WithViews
-from owl_geo.settings.config import ModelSettings, SceneSettings
+from owl_geo.settings.learning import ModelSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import BandOrigin, BandStatistics, FloatArray

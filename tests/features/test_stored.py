@@ -11,7 +11,8 @@ from embeddings import squares, unit_vectors, write_table
 
 from owl_geo.features import table
 from owl_geo.features.stored import StoredTable, write_pieces
-from owl_geo.settings.config import ModelSettings, VectorsSettings
+from owl_geo.settings.learning import ModelSettings
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.statistics import band_statistics

@@ -13,7 +13,7 @@ import torch
 from owl_geo.features.statistics import SpectralStatistics
 from owl_geo.features.table import feature_table
 from owl_geo.features.views import WithViews, without_unknown
-from owl_geo.settings.config import ModelSettings
+from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.base import positions_of
 from owl_geo.sources.synthetic import SyntheticSource
 from owl_geo.types import BandOrigin, BandStatistics, FloatArray, IntArray

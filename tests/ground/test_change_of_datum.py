@@ -23,7 +23,7 @@ from owl_geo.ground.projections import best_transformation, crs_of, leads_nowher
 from owl_geo.ground.raster import open_layer
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import LayerSettings
+from owl_geo.settings.concepts import LayerSettings
 from owl_geo.sources.area import AreaOfInterest
 from owl_geo.types import SceneGrid
 

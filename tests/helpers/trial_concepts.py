@@ -1,6 +1,6 @@
 """Two kinds of concept that owl-geo does not have, as somebody would add them.
 
-``registered`` is what two lines in ``settings/config.py`` would be, for the length of a ``with``.
+``registered`` is what two lines in ``settings/concepts.py`` would be, for the length of a ``with``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pydantic import Field
 
 from owl_geo.concepts.kind import ConceptKind, Values, Work
 from owl_geo.errors import LayerError
-from owl_geo.settings.config import ConceptSection, Settings
+from owl_geo.settings.concepts import ConceptSection
+from owl_geo.settings.config import Settings
 from owl_geo.settings.files import File
 
 

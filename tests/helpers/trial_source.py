@@ -1,6 +1,6 @@
 """A kind of source that owl-geo does not have, as somebody would add it: a NumPy archive.
 
-``registered`` is what a line in ``settings/config.py`` would be, for the length of a test.
+``registered`` is what a line in ``settings/sources.py`` would be, for the length of a test.
 ``python -m trial_source ARGUMENTS`` is the command line of an owl-geo that has it.
 """
 
@@ -20,8 +20,9 @@ from rasters import ORIGIN, UTM
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import Settings, SourceSection
+from owl_geo.settings.config import Settings
 from owl_geo.settings.files import File
+from owl_geo.settings.sources import SourceSection
 from owl_geo.sources.base import PoolSource, build_index, positions_of
 from owl_geo.sources.unopened import OnError, UnopenedSource
 from owl_geo.types import FloatArray, IntArray, SceneGrid

@@ -21,7 +21,7 @@ from searches import label
 from owl_geo import Run, add, ingest, init, query, status
 from owl_geo.disk import atomic
 from owl_geo.errors import LayerError, RunError, SourceError
-from owl_geo.settings.config import EvaluationSettings
+from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import Before, hold_out_more
 from owl_geo.verbs.init import update
 

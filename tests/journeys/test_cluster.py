@@ -23,7 +23,7 @@ from owl_geo.errors import ClusterError, SourceError
 from owl_geo.evaluation.simulate import run as simulate
 from owl_geo.learners.scoring import predict_members
 from owl_geo.models import checkpoint
-from owl_geo.settings.config import SceneSettings, ViewSettings
+from owl_geo.settings.sources import SceneSettings, ViewSettings
 from owl_geo.sources.base import PatchSource, read_at
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.views.measuring import with_views

@@ -20,7 +20,8 @@ from owl_geo import Run
 from owl_geo.features.table import feature_table
 from owl_geo.reporting.quicklook import quicklook
 from owl_geo.reporting.survey import Survey
-from owl_geo.settings.config import GeoTiffSettings, ModelSettings, SceneSettings
+from owl_geo.settings.learning import ModelSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.types import AnyArray
 from owl_geo.verbs.preview import suitable_patch_size
 

@@ -25,7 +25,7 @@ from owl_geo.errors import BatchError, ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.learners import head
 from owl_geo.models import checkpoint
-from owl_geo.settings.config import STRATEGIES
+from owl_geo.settings.choices import STRATEGIES
 from owl_geo.settings.presets import TUTORIAL
 from owl_geo.verbs.init import init, update
 from owl_geo.verbs.status import status

@@ -19,7 +19,7 @@ from owl_geo.measures.metrics import roc_auc
 from owl_geo.models import gaussian_process, heads
 from owl_geo.models.heads import Columns
 from owl_geo.settings.choices import HEADS
-from owl_geo.settings.config import ModelSettings, UncertaintySettings
+from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import FloatArray, IntArray
 
 KINDS = [name for name, choice in HEADS.items() if not choice.by_gradient]

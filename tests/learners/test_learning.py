@@ -16,7 +16,7 @@ from owl_geo.learners.scoring import predict_proba
 from owl_geo.learners.training import MetaBatch, fit, meta_update
 from owl_geo.models import checkpoint
 from owl_geo.models.devices import check_device, pick_device
-from owl_geo.settings.config import TrainingSettings
+from owl_geo.settings.learning import TrainingSettings
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.types import BandStatistics
 

@@ -20,7 +20,7 @@ from owl_geo.learners.network import NetworkLearner
 from owl_geo.learners.scoring import predict_members
 from owl_geo.learners.training import fit
 from owl_geo.models import checkpoint
-from owl_geo.settings.config import (
+from owl_geo.settings.learning import (
     ModelSettings,
     ReptileSettings,
     TrainingSettings,

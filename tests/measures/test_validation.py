@@ -11,7 +11,7 @@ from scene_windows import pool_at
 
 from owl_geo.ground.blocks import block_edge, ground_blocks
 from owl_geo.measures.validation import block_folds, blocked_cv_auc
-from owl_geo.settings.config import EvaluationSettings
+from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import hold_out
 
 

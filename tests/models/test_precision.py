@@ -17,7 +17,7 @@ from owl_geo.learners import scoring
 from owl_geo.learners.base import Material
 from owl_geo.learners.network import NetworkLearner
 from owl_geo.models import checkpoint, precision
-from owl_geo.settings.config import (
+from owl_geo.settings.learning import (
     ModelSettings,
     ReptileSettings,
     TrainingSettings,

@@ -15,7 +15,7 @@ from rasters import ORIGIN, UTM, write_raster
 import owl_geo
 from owl_geo.reporting.colours import Stretch, composites
 from owl_geo.reporting.quicklook import quicklook
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.sources import open_source
 from owl_geo.types import BandStatistics
 

@@ -21,7 +21,8 @@ from browser import opened_browser
 import owl_geo
 from owl_geo.cli import cli
 from owl_geo.schema import BATCH_COLUMNS_AFTER, BATCH_COLUMNS_BEFORE
-from owl_geo.settings.config import Section, Settings
+from owl_geo.settings.config import Settings
+from owl_geo.settings.sections import Section
 
 ROOT = Path(__file__).parents[2]
 LOADING = {"img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src"}

@@ -24,7 +24,7 @@ from owl_geo.cli import cli
 from owl_geo.cli.options import OneOf as OneOfAnOption
 from owl_geo.settings import choices, owl_toml
 from owl_geo.settings.choices import Choice, HeadChoice, ModelChoice
-from owl_geo.settings.config import OneOf, Section
+from owl_geo.settings.sections import OneOf, Section
 
 TABLES = {
     "uncertainty.measure": choices.MEASURES,

@@ -13,7 +13,7 @@ from rasters import ORIGIN, UTM
 from owl_geo.errors import SourceError
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.area import AreaOfInterest, windows_in_area
 from owl_geo.types import SceneGrid
 

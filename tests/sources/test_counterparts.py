@@ -13,7 +13,7 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 import owl_geo
 from owl_geo import Run
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.counterparts import own_words, said_by
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import open_scenes

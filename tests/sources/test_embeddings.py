@@ -21,7 +21,7 @@ from embeddings import (
 from rasters import ORIGIN, write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings, ViewSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings, ViewSettings
 from owl_geo.sources.band_choice import KnownBand, in_short
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.embeddings import dequantized, values_in

@@ -13,7 +13,7 @@ from rasterio.vrt import WarpedVRT
 from rasters import ORIGIN, UTM, coordinates, make_landsat, write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import known_by_name
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_words import find_scenes

@@ -24,7 +24,7 @@ from scene_windows import windows_at
 from owl_geo.errors import SourceError
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.tiling import Chunk
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources import reader
 from owl_geo.sources.base import windows_of
 from owl_geo.sources.cutting import fill, valid_shares

@@ -9,7 +9,7 @@ import pytest
 from rasters import coordinates, write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.joined import JoinedSource
 

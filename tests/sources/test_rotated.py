@@ -26,7 +26,7 @@ from owl_geo import GeoTiffSource, Run, ingest, init, predict, query
 from owl_geo.ground.footprints import on_earth
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.windows import parse_patch_id
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.types import SceneGrid
 
 CENTRE = (500_640.0, 5_699_360.0)  # of both scenes, 128 x 128 pixels of 10 m

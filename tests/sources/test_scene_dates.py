@@ -16,7 +16,7 @@ from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import ConfigError
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_dates import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasters import coordinates, write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_names import SceneLocation, distinct_names
 from owl_geo.sources.scene_words import FoundScenes, find_scenes

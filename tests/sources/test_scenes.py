@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 from rasters import coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.band_choice import select
 from owl_geo.sources.bands import Band, common_name, unpadded, with_common_names
 from owl_geo.sources.geotiff import GeoTiffSource

@@ -12,7 +12,7 @@ from rasters import coordinates, write_raster
 
 from owl_geo import GeoTiffSource
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.types import ShownScene
 
 CORNERS = np.array([0, 0, 32, 32]), np.array([0, 32, 0, 32])

@@ -11,7 +11,7 @@ import pytest
 from rasters import coordinates, make_safe, write_raster
 
 import owl_geo
-from owl_geo.settings.config import ViewSettings
+from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.shown_views import shown_views
 from owl_geo.types import ShownRaster
 

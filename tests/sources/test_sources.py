@@ -25,7 +25,8 @@ from owl_geo.features.source import FeatureSource
 from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
-from owl_geo.settings.config import SceneSettings, VectorsSettings, ViewSettings, source_sections
+from owl_geo.settings.config import source_sections
+from owl_geo.settings.sources import SceneSettings, VectorsSettings, ViewSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource

@@ -11,7 +11,7 @@ import pytest
 from rasters import write_raster
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import SceneSettings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scene_words import find_scenes
 from owl_geo.sources.unopened_scenes import _in_units_of

@@ -18,7 +18,7 @@ from rasters import ORIGIN, coordinates, make_landsat, make_safe, write_raster
 from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import SceneSettings, ViewSettings
+from owl_geo.settings.sources import SceneSettings, ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.geotiff import GeoTiffSource

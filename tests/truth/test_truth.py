@@ -15,7 +15,7 @@ from scene_windows import pool_at, windows_at
 from owl_geo.errors import ConfigError, LayerError
 from owl_geo.measures.metrics import RoundMetrics, roc_auc, to_csv
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import EvaluationSettings
+from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.sources.base import build_index
 from owl_geo.truth.held_out import hold_out
 from owl_geo.truth.oracle import truth_labels

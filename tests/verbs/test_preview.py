@@ -16,7 +16,7 @@ from rasters import write_raster
 
 from owl_geo import Run
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import CubeSettings, GeoTiffSettings, SceneSettings
+from owl_geo.settings.sources import CubeSettings, GeoTiffSettings, SceneSettings
 from owl_geo.types import SceneGrid
 from owl_geo.verbs.preview import (
     Preview,

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import CubeSettings
+from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources.band_choice import KnownBand, like_known, select, with_stated
 from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from owl_geo.errors import SceneError, SourceError
 from owl_geo.ground.tiling import Chunk
-from owl_geo.settings.config import CubeSettings
+from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band

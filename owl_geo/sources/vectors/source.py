@@ -12,7 +12,7 @@ import pandas as pd
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.windows import Windows
-from owl_geo.settings.config import VectorsSettings
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.base import PoolSource, build_index, positions_of, read_at
 from owl_geo.sources.vectors.places import Placed, known_size, place

@@ -18,7 +18,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError, suggestion, where_instead
-from owl_geo.settings.config import VectorsSettings
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.vectors.unopened import parts_of
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from owl_geo.settings.config import VectorsSettings
 from owl_geo.settings.owl_toml import absolute
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.file_states import file_states
 from owl_geo.sources.unopened import Identity, OnError, SameGround, UnopenedSource, without_paths
 from owl_geo.work.progress import Progress

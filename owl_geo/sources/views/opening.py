@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import ViewSettings
+from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import GeoTiffSettings, ViewSettings
+from owl_geo.settings.sources import GeoTiffSettings, ViewSettings
 from owl_geo.sources.file_states import FileRecord, record_files
 from owl_geo.sources.unopened_scenes import UnopenedScenes
 

@@ -11,7 +11,7 @@ import xarray as xr
 from cubes import cube, write_zarr
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import CubeSettings
+from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources.cube.opening import CubeFile, cube_name, path_or_cube
 from owl_geo.sources.cube.source import CubeSource
 from owl_geo.sources.cube.unopened import UnopenedCube

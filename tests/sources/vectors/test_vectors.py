@@ -15,7 +15,7 @@ from pyproj import CRS
 from rasters import ORIGIN
 
 from owl_geo.errors import SourceError
-from owl_geo.settings.config import VectorsSettings
+from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.vectors import places
