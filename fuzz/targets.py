@@ -32,7 +32,9 @@ from owl_geo.concepts.osm import read_osm
 from owl_geo.errors import OwlError
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings import owl_toml
-from owl_geo.settings.config import LayerSettings, SceneSettings, Settings
+from owl_geo.settings.concepts import LayerSettings
+from owl_geo.settings.config import Settings
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.stac import items_of, scene_of_item
 from owl_geo.verbs.prediction_record import PredictionRecord
