@@ -114,10 +114,10 @@ def table(records: pd.DataFrame) -> str:
     head = " ".join(f"{kind} at {at} %".rjust(28) for kind in digits)
     lines = []
     for source, of_source in each.groupby("source", sort=False):
-        first = of_source.iloc[0]
+        size = of_source[["targets", "pool"]].mean()
         lines.append(
-            f"{source}: {first['targets']:.0f} targets in {first['pool']:.0f} patches "
-            f"({of_source['seed'].nunique()} seeds)"
+            f"{source}: {size['targets']:.0f} targets in {size['pool']:.0f} patches "
+            f"(means of {of_source['seed'].nunique()} seeds)"
         )
         lines.append(f"{'':<12}{head}")
         for strategy, rows in of_source.groupby("strategy", sort=False):
