@@ -419,7 +419,7 @@ class Search:
         scores = np.empty((2, len(pool)))
         done, progress = 0, self._report("Scoring")
         scenes = self.patches["scene"].iloc[pool].reset_index(drop=True)
-        for rows in scenes.groupby(scenes, sort=False).indices.values():
+        for rows in scenes.groupby(scenes, sort=False, observed=True).indices.values():
             members = self.members(learner, pool[rows], number)
             scores[0, rows] = members.mean(axis=0)[:, self.positive]
             scores[1, rows] = uncertainty(members, self.settings.uncertainty.measure)
