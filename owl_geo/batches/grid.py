@@ -11,6 +11,8 @@ import numpy as np
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.types import BoolArray, IntArray
 
+_AT_ONCE = 1_000_000  # patches whose cells are computed together, which bounds the memory for them
+
 
 class PoolGrids:
     """Where the patches of a pool are; computed once, since it is the same for all batches.
@@ -48,11 +50,13 @@ class _Scene:
     def __init__(self, windows: Windows) -> None:
         row, step_row, n_rows = _lattice(windows.row_off, windows.patch_size)
         col, step_col, n_cols = _lattice(windows.col_off, windows.patch_size)
-        self._cells = (windows.row_off - row) // step_row * n_cols
-        self._cells += (windows.col_off - col) // step_col
         self._n_cells = n_rows * n_cols
-        if self._n_cells < 2**31:
-            self._cells = self._cells.astype(np.int32)
+        kind = np.int32 if self._n_cells < 2**31 else np.int64
+        self._cells = np.empty(len(windows), dtype=kind)
+        for start in range(0, len(windows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            rows = (windows.row_off[part] - row) // step_row
+            self._cells[part] = rows * n_cols + (windows.col_off[part] - col) // step_col
         self._fields = {
             "scene": windows.grid.name,
             "crs": windows.grid.crs,
@@ -82,5 +86,6 @@ def _distinct(offsets: IntArray) -> IntArray:
     if high - low > 10 * len(offsets):
         return np.unique(offsets)
     found = np.zeros(high - low + 1, dtype=bool)
-    found[offsets - low] = True
+    for start in range(0, len(offsets), _AT_ONCE):
+        found[offsets[start : start + _AT_ONCE] - low] = True
     return np.flatnonzero(found) + low

@@ -205,7 +205,7 @@ def add_attributes(
 def typed(values: pd.Series) -> object:
     """Return a column as booleans, float64 or text; missing values become null of that type."""
     filled = values.dropna()
-    if len(filled) and filled.map(lambda value: isinstance(value, bool | np.bool_)).all():
+    if len(filled) and all(isinstance(value, bool | np.bool_) for value in filled):
         return values.astype("boolean").array
     if pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)

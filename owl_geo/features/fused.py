@@ -79,6 +79,28 @@ def summarise(patches: FloatArray, ranks: IntArray, pairs: IntArray, floors: Flo
     return Summary(moments[0], moments[1], moments[2], ordered, differences, done)
 
 
+def mean_vectors(pixels: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean vector of the pixels ``(n, bands, pixels)`` of patches, ``(n, bands)``.
+
+    And the mean of their squared distances from it, ``(n,)``.
+    """
+    mean, apart = np.empty(pixels.shape[:2]), np.empty(len(pixels))
+    _mean_vectors(np.ascontiguousarray(pixels, dtype=np.float32), mean, apart)
+    return mean, apart
+
+
+@compiled()
+def _mean_vectors(pixels: Any, mean: Any, apart: Any) -> None:
+    """Fill the last two."""
+    n, n_bands, size = pixels.shape
+    for i in range(n):
+        total = 0.0
+        for band in range(n_bands):
+            mean[i, band] = _total(pixels[i, band]) / size
+            total += _squares(pixels[i, band], mean[i, band])
+        apart[i] = total / size
+
+
 @compiled()
 def _summarise(
     pixels: Any,

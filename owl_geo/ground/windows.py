@@ -217,7 +217,8 @@ class PoolWindows:
 
     def of_scene(self, name: str) -> Windows:
         """Return the windows of one scene; raises KeyError where ``grids`` lacks it."""
-        return self._within(self.grids[name], self.scene == list(self.grids).index(name))
+        here = self.scene == list(self.grids).index(name)
+        return self._within(self.grids[name], slice(None) if here.all() else here)
 
     def by_scene(self) -> Iterator[tuple[IntArray, Windows]]:
         """Yield each scene's windows with their positions among these n, each ``(k,)``.

@@ -132,12 +132,16 @@ class HeadLearner:
         starts = range(0, max(len(positions), 1), _CHUNK)
         parts = (positions[start : start + _CHUNK] for start in starts)
         rows = Threads().map(self._rows, parts)  # they lie here, whoever the workers are
-        chunks = []
+        members: FloatArray | None = None
         for start, chunk in zip(starts, self._workers.map(heads, rows), strict=True):
-            chunks.append(chunk)
+            if members is None:  # how many there are, the first chunk tells
+                members = np.empty((len(chunk), len(positions), chunk.shape[2]), dtype=chunk.dtype)
+            done = start + chunk.shape[1]
+            members[:, start:done] = chunk
             if progress is not None:
-                progress(start + chunk.shape[1], len(positions))
-        return np.concatenate(chunks, axis=1)
+                progress(done, len(positions))
+        assert members is not None  # there is a chunk even of no patches
+        return members
 
     def _said_of(self, rows: FloatArray) -> FloatArray:
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]

@@ -45,7 +45,10 @@ def cells_of(windows: Windows) -> Cells:
         height=grid.height // edge,
         width=grid.width // edge,
     )
-    return Cells(cells, edge, size // edge, windows.row_off // edge, windows.col_off // edge)
+    row, col = windows.row_off, windows.col_off
+    if edge > 1:  # else, of millions of patches of one pixel, nothing is copied
+        row, col = row // edge, col // edge
+    return Cells(cells, edge, size // edge, row, col)
 
 
 def means(cells: Cells, values: FloatArray) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyarrow
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import disk_errors, writing_file
 from owl_geo.errors import RunError
 from owl_geo.maps.outputs import FinishedScenes, Output
 from owl_geo.maps.style import patches_style
-from owl_geo.types import FloatArray
+from owl_geo.types import FloatArray, IntArray
 
 LAYER = "predictions"
+_ROWS = 100_000  # per row group; this bounds the memory for names
 _BEFORE = ("patch_id", "rank", "probability", "uncertainty", "class", "label")
 _AFTER = ("scene", "scene_crs")
 
@@ -49,7 +51,8 @@ def table_path(folder: Path, file: str) -> Path:
 
 def write_table(
     path: Path,
-    patch_ids: Sequence[str],
+    patch_ids: pd.Series,
+    positions: IntArray,
     probabilities: FloatArray,
     uncertainty: FloatArray,
     *,
@@ -58,27 +61,46 @@ def write_table(
 ) -> None:
     """Write patch_id, probability, uncertainty and class of each patch as Parquet.
 
+    ``patch_ids`` are those of the pool, of which the patches are at ``positions`` ``(n,)``;
     ``probabilities`` is ``(n, classes)``, ``uncertainty`` ``(n,)``. Raises RunError if the disk is
     full or the folder cannot be written.
     """
     names = np.array(classes, dtype=object)
-    table = pd.DataFrame(
+    schema = pa.schema(
         {
-            "patch_id": list(patch_ids),
-            "probability": probabilities[:, list(classes).index(positive)],
-            "uncertainty": uncertainty,
-            "class": names[probabilities.argmax(axis=1)],
+            "patch_id": pa.large_string(),
+            "probability": pa.float32(),
+            "uncertainty": pa.float32(),
+            "class": pa.string(),
         }
     )
-    with writing_file(path) as partial:
-        table.to_parquet(partial, index=False)
+    with writing_file(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for start in range(0, len(positions), _ROWS):
+            rows = slice(start, start + _ROWS)
+            columns = {
+                "patch_id": patch_ids.iloc[positions[rows]],
+                "probability": probabilities[rows, list(classes).index(positive)],
+                "uncertainty": uncertainty[rows],
+                "class": names[probabilities[rows].argmax(axis=1)],
+            }
+            writer.write_table(pa.table(columns, schema=schema))
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read what ``write_table`` wrote; raises RunError if it is missing or damaged."""
+def read_table(path: Path, positions: IntArray) -> Iterator[tuple[IntArray, pd.DataFrame]]:
+    """Yield probability, uncertainty and class of some patches after others, with their positions.
+
+    ``positions`` ``(n,)`` are those that were given to ``write_table``. Raises RunError if the
+    table is missing or damaged.
+    """
+    done = 0
     try:
-        return pd.read_parquet(path, columns=["patch_id", "probability", "uncertainty", "class"])
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        columns = ["probability", "uncertainty", "class"]
+        for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=columns):
+            yield positions[done : done + len(batch)], batch.to_pandas()
+            done += len(batch)
+        if done != len(positions):
+            raise ValueError(f"{done} rows of {len(positions)} patches")
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(
             f"{path} is damaged", remedy="run `owl-geo predict` with --overwrite"
         ) from error
@@ -87,7 +109,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def most_probable(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the ``count`` rows of highest probability, highest first, ties in their order."""
     order = np.argsort(-table["probability"].to_numpy(), kind="stable")[:count]
-    return table.iloc[order].reset_index(drop=True)
+    return table.iloc[order]
 
 
 def write_patches(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from owl_geo.settings.choices import MEASURES, chosen
 
 Members = NDArray[np.floating]  # probabilities (members, n, classes)
+_AT_ONCE = 2**18  # patches: what a measure computes on its way to them takes little memory
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ def uncertainty(members: Members, measure: str = "entropy") -> NDArray[np.float6
 
     Raises ValueError if a row is not a distribution, or for an unknown measure.
     """
-    p = np.asarray(members, dtype=np.float64)
-    if p.ndim != 3:
-        raise ValueError(f"members must have the shape (members, n, classes), not {p.shape}")
+    members = np.asarray(members)
+    if members.ndim != 3:
+        raise ValueError(f"members must have the shape (members, n, classes), not {members.shape}")
     implemented: Measure = chosen(MEASURES, measure)
-    return implemented.of(p)
+    doubt = np.empty(members.shape[1])
+    for start in range(0, len(doubt), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        doubt[part] = implemented.of(members[:, part].astype(np.float64))
+    return doubt
 
 
 def greatest(measure: str, n_classes: int) -> float:

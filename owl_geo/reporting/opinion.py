@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from owl_geo.errors import OwlError
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import Run
 from owl_geo.search.search import Search
-from owl_geo.sources.base import PatchSource, positions_of
+from owl_geo.sources.base import PatchSource
 from owl_geo.types import BoolArray, FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import PredictionFolder
@@ -72,8 +73,8 @@ def opinion(
         return Opinion.none(n, str(error))
     result = Opinion.none(n, "")
     done = np.zeros(n, dtype=bool)
-    for table in PredictionFolder.of(run, lesson).tables().values():
-        at = positions_of(run.patches, table["patch_id"].tolist())
+    folder = PredictionFolder.of(run, lesson)
+    for at, table in chain.from_iterable(map(folder.parts, folder.finished)):
         result.probability[at] = table["probability"]
         result.uncertainty[at] = table["uncertainty"]
         result.best[at] = table["class"].to_numpy(dtype=object)

@@ -16,6 +16,7 @@ from owl_geo.ground.footprints import common_crs, corners_in
 from owl_geo.ground.windows import PoolWindows
 
 _ROWS = 100_000  # per row group; this bounds the memory for polygons
+_SCENE = "scene"  # the column whose few names stand millions of times
 
 
 def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
@@ -38,17 +39,20 @@ def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read the index back, without the polygons.
+    """Read the index back, without the polygons; the column of scenes is categorical.
 
     Raises OSError or pyarrow's errors for a file that is missing, damaged or something else.
     """
     schema = pq.read_schema(path)
     fields = [field for field in schema if field.name != GEOMETRY]
     # a row of a column in one piece is found at once; column by column, so that one is there twice
-    columns = [
-        pq.read_table(path, columns=[field.name]).combine_chunks().column(0) for field in fields
-    ]
-    table = pa.table(columns, schema=pa.schema(fields, metadata=schema.metadata))
+    columns = {
+        field.name: pq.read_table(path, columns=[field.name], read_dictionary=[_SCENE])
+        .combine_chunks()
+        .column(0)
+        for field in fields
+    }
+    table = pa.table(columns, metadata=schema.metadata)
     del columns
     patches = table.to_pandas(self_destruct=True)
     del table

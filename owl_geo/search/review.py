@@ -68,7 +68,7 @@ def _opinions(
     scores = np.empty((2, len(pool)))
     done, progress = 0, search.report("Scoring")
     scenes = search.patches["scene"].iloc[pool].reset_index(drop=True)
-    for rows in scenes.groupby(scenes, sort=False).indices.values():
+    for rows in scenes.groupby(scenes, sort=False, observed=True).indices.values():
         members = search.members(learner, pool[rows], number)
         scores[0, rows] = members.mean(axis=0)[:, search.positive]
         scores[1, rows] = uncertainty(members, search.settings.uncertainty.measure)

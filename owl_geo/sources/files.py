@@ -143,8 +143,12 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
     names = _names(dataset, colours, prefix)
     tags = _tags(dataset)
     about, taken, edition = _about(tags), date_in_tags(tags), edition_of(tags)
-    alpha = [_is_alpha(dataset, i) for i in range(dataset.count)]
-    called_alpha = ColorInterp.alpha in dataset.colorinterp
+    # each of these asks all bands anew, which would be thousands of times for an embedding's
+    interpreted, descriptions = dataset.colorinterp, dataset.descriptions
+    dtypes, blocks, nodata = dataset.dtypes, dataset.block_shapes, dataset.nodatavals
+    scales, offsets, masks = dataset.scales, dataset.offsets, dataset.mask_flag_enums
+    alpha = list(map(_is_alpha, descriptions, interpreted))
+    called_alpha = ColorInterp.alpha in interpreted
     bad = _bad_bands(dataset)
     no_mask = _ENTIRE_BUT_ALPHA if called_alpha and not any(alpha) else _ENTIRE
     bands = tuple(
@@ -153,22 +157,22 @@ def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Ban
             path=path,
             number=i + 1,
             grid=grid,
-            dtype=dataset.dtypes[i],
+            dtype=dtypes[i],
             driver=dataset.driver,
-            blocks=dataset.block_shapes[i],
-            nodata=dataset.nodatavals[i],
-            scale=dataset.scales[i],
-            offset=dataset.offsets[i],
-            masked=any(alpha) or not set(dataset.mask_flag_enums[i]) <= no_mask,
+            blocks=blocks[i],
+            nodata=nodata[i],
+            scale=scales[i],
+            offset=offsets[i],
+            masked=any(alpha) or not set(masks[i]) <= no_mask,
             alpha=alpha[i],
             bad=i in bad,
             wavelength=waves[i],
             width=widths[i],
-            colour=_COLOURS.get(dataset.colorinterp[i]),
+            colour=_COLOURS.get(interpreted[i]),
             shown=colours[i],
             about=about,
             edition=edition,
-            description=(dataset.descriptions[i] or "").strip() if prefix else "",
+            description=(descriptions[i] or "").strip() if prefix else "",
             taken=taken,
         )
         for i in range(dataset.count)
@@ -346,13 +350,13 @@ def _about(tags: Mapping[str, str]) -> str:
     return " ".join(value for key, value in tags.items() if SENSOR_TAG.search(key))
 
 
-def _is_alpha(dataset: rasterio.DatasetReader, i: int) -> bool:
-    """Return whether band ``i`` is a mask, not a fourth band of data, which GDAL colours alike.
+def _is_alpha(description: str | None, interpreted: ColorInterp) -> bool:
+    """Return whether a band is a mask, not a fourth band of data, which GDAL colours alike.
 
     Whoever described it as something else, for example near infrared, meant data.
     """
-    described = (dataset.descriptions[i] or "").strip().lower()
-    return dataset.colorinterp[i] == ColorInterp.alpha and described in ("", "alpha")
+    described = (description or "").strip().lower()
+    return interpreted == ColorInterp.alpha and described in ("", "alpha")
 
 
 def _numbered(number: int, colour: ColorInterp) -> str:

@@ -113,7 +113,7 @@ def _add(
     joined = unopened_source(addition.settings).without({scene.name for scene in source.failed})
     path = run.path / owl_toml.FILE_NAME
     text = growth.written(path.read_text(encoding="utf-8-sig"), joined)
-    whole = pd.concat([patches, fresh.patches], ignore_index=True)
+    whole = pd.concat([patches, fresh.patches], ignore_index=True).astype({"scene": str})
     truth = run.truth
     if truth is not None and fresh.truth is not None:
         truth = pd.concat([truth, fresh.truth], ignore_index=True)

@@ -215,7 +215,7 @@ def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:
             "label": labels.where(labels.notna(), None).to_numpy(dtype=object),
             "lon": lon,
             "lat": lat,
-            "scene": patches["scene"],
+            "scene": patches["scene"].astype(str),
             **{name: gpkg.typed(patches[name]) for name in concepts},
         },
         geometry=run.footprints(patches["patch_id"].tolist()).array,

@@ -15,7 +15,6 @@ import pandas as pd
 from owl_geo.errors import RunError
 from owl_geo.labels import consensus, newest_answers
 from owl_geo.maps.grid import GridLayer, check_format, write_grid
-from owl_geo.maps.patches import read_table, table_path
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.search.search import Search
@@ -120,7 +119,7 @@ def _by_scene(
     run: Run, known: pd.DataFrame, predicted: _Predicted | None, progress: Progress | None
 ) -> Iterator[tuple[IntArray, pd.DataFrame]]:
     done = 0
-    for scene, positions in run.patches.groupby("scene", sort=False).indices.items():
+    for scene, positions in run.patches.groupby("scene", sort=False, observed=True).indices.items():
         table = known.iloc[positions].copy()
         numbers = np.full((2, len(table)), np.nan)
         if predicted is not None:
@@ -170,9 +169,8 @@ class _Predicted:
         """Return probability and uncertainty of the scene's patches, float32 ``(2, n)``."""
         folder, run = self._folder, self._folder.run
         if folder.is_finished(scene):
-            table = read_table(table_path(folder.path, folder.files[scene])).set_index("patch_id")
-            rows = table.loc[run.patches["patch_id"].iloc[positions]]
-            return np.asarray(rows[["probability", "uncertainty"]].to_numpy(dtype=np.float32).T)
+            parts = [part[["probability", "uncertainty"]] for _, part in folder.parts(scene)]
+            return np.concatenate(parts, dtype=np.float32).T
         members = self._search.members(self._learner, positions, folder.model.number, progress)
         doubt = uncertainty(members, run.settings.uncertainty.measure)
         of_positive = members.mean(axis=0)[:, self._search.positive]

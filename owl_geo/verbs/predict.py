@@ -25,7 +25,6 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import PoolSource
 from owl_geo.sources.left_out import failed_scene
-from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
@@ -188,18 +187,17 @@ def _predict(
             learner = folder.model.learner(run, search)
         except SourceError as error:  # the model learns from the scene, so it cannot be skipped
             raise SourceError(f"the model cannot be learnt: {error}") from error
-        where = run.patches.groupby("scene", sort=False).indices  # sorted positions
-        total, done = sum(len(where[name]) for name in todo), 0
+        total, done = sum(len(folder.positions[name]) for name in todo), 0
         progress = report("Predicting")
         for name in todo:
             scene_progress = None if progress is None else partial(_tell, progress, done, total)
             try:
-                _predict_scene(folder, name, search, learner, where[name], scene_progress)
+                _predict_scene(folder, name, search, learner, scene_progress)
             except SourceError as error:
                 if on_error == "fail":
                     raise
                 failed[name] = failed_scene(name, error).reason
-            done += len(where[name])
+            done += len(folder.positions[name])
     folder.forget(failed)
     return failed
 
@@ -209,16 +207,15 @@ def _predict_scene(
     scene: str,
     search: Search,
     learner: Learner,
-    positions: IntArray,
     progress: Progress | None,
 ) -> None:
-    run = folder.run
-    members = search.members(learner, positions, folder.model.number, progress)
+    run, at = folder.run, folder.positions[scene]
+    members = search.members(learner, at, folder.model.number, progress)
     doubt = uncertainty(members, run.settings.uncertainty.measure).astype(np.float32)
-    rows = run.patches.iloc[positions]
-    cells = cells_of(run.index.windows.take(positions).of_scene(scene))
-    prediction = ScenePrediction(cells, members.mean(axis=0), doubt)
-    folder.write_scene(scene, rows["patch_id"].tolist(), prediction)
+    mean = members.mean(axis=0)
+    del members  # of millions of patches, hundreds of megabytes
+    cells = cells_of(run.index.windows.of_scene(scene))
+    folder.write_scene(scene, ScenePrediction(cells, mean, doubt))
 
 
 def present_source(run: Run) -> tuple[PoolSource, Mapping[str, str]]:

@@ -19,7 +19,7 @@ from owl_geo.disk.file_names import file_names
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
 from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
 from owl_geo.run_folder.folder import Run
-from owl_geo.sources.base import positions_of
+from owl_geo.types import IntArray
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
 
@@ -75,17 +75,19 @@ class PredictionFolder:
         """Return a digest of all that the scene's maps depend on, including changed pixels."""
         return self.model.digest + self.run.scenes.changed.get(scene, "")
 
-    def write_scene(
-        self, scene: str, patch_ids: Sequence[str], prediction: ScenePrediction
-    ) -> None:
-        """Write a scene's predictions and record that it is finished; raises RunError.
+    @cached_property
+    def positions(self) -> dict[str, IntArray]:
+        """The ascending positions of each scene's patches in the index."""
+        patches = self.run.patches.groupby("scene", sort=False, observed=True)
+        return {str(name): at for name, at in patches.indices.items()}
 
-        ``patch_ids`` belong to the rows of the prediction.
-        """
+    def write_scene(self, scene: str, prediction: ScenePrediction) -> None:
+        """Write a scene's predictions and record that it is finished; raises RunError."""
         file, legend = self.files[scene], legend_of(self.run)
         write_table(
             table_path(self.path, file),
-            patch_ids,
+            self.run.patches["patch_id"],
+            self.positions[scene],
             prediction.probabilities,
             prediction.uncertainty,
             classes=legend.classes,
@@ -139,26 +141,28 @@ class PredictionFolder:
         self.record.whole = made_from
         self.record.write()
 
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the predictions for each patch of the finished scenes, by scene.
+    def parts(self, scene: str) -> Iterator[tuple[IntArray, pd.DataFrame]]:
+        """Yield the predictions for some patches of a finished scene after others.
 
-        Columns are those of ``maps.patches.read_table``. Raises RunError if a file is damaged.
+        Each part has positions in the index and the columns of ``maps.patches.read_table``. Raises
+        RunError if the file is damaged.
         """
-        return {name: read_table(table_path(self.path, self.files[name])) for name in self.finished}
+        return read_table(table_path(self.path, self.files[scene]), self.positions[scene])
 
     def _most_probable(self, scenes: Sequence[str], top: int) -> gpd.GeoDataFrame:
         run = self.run
         tables = [
-            most_probable(read_table(table_path(self.path, self.files[name])), top)
+            most_probable(part.assign(at=at), top)
             for name in scenes
+            for at, part in self.parts(name)
         ]
         best = most_probable(pd.concat(tables, ignore_index=True), top)
-        ids = best["patch_id"].tolist()
-        rows = run.patches.iloc[positions_of(run.patches, ids)].reset_index(drop=True)
+        rows = run.patches.iloc[best["at"]].reset_index(drop=True)
+        ids = rows["patch_id"].tolist()
         patches = gpd.GeoDataFrame(rows, geometry=run.footprints(ids).array, crs=run.crs)
         for name in ("probability", "uncertainty", "class"):
             patches[name] = best[name].to_numpy()
-        patches["label"] = self.model.labels.reindex(best["patch_id"]).to_numpy(dtype=object)
+        patches["label"] = self.model.labels.reindex(ids).to_numpy(dtype=object)
         patches["scene_crs"] = [run.grids[scene].crs for scene in patches["scene"]]
         return patches
 

@@ -306,7 +306,7 @@ def _scenes(run: Run, batch: Batch) -> Sequence[ShownScene]:
     """Return the scenes of a batch as the run knows them, for QGIS to show."""
     rows = run.patches.iloc[batch.positions]
     shown: list[ShownScene] = []
-    for name, of_scene in rows.groupby("scene", sort=False):
+    for name, of_scene in rows.groupby("scene", sort=False, observed=True):
         corners = of_scene.sort_values(["row_off", "col_off"])
         try:
             shown += run.source.shown(

@@ -8,6 +8,7 @@ threshold. The audit estimates the number of targets without trusting the model,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import geopandas as gpd
 import numpy as np
@@ -19,7 +20,7 @@ from owl_geo.ground.same_ground import SharedGround, have_gaps
 from owl_geo.maps.areas import dissolved
 from owl_geo.measures.audit import FEW, Estimate
 from owl_geo.run_folder.folder import Run
-from owl_geo.sources.base import positions_of
+from owl_geo.sources.base import find_positions
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.verbs.prediction_folder import PredictionFolder
 from owl_geo.verbs.status import status
@@ -66,19 +67,21 @@ class Targets:
     def __init__(self, folder: PredictionFolder, threshold: float) -> None:
         self._folder = folder
         self._threshold = threshold
-        run = folder.run
-        labels, positive = folder.model.labels, run.settings.positive
-        positions, probability, answered = [], [], []
-        for table in folder.tables().values():
-            label = table["patch_id"].map(labels)
-            reaches = (table["probability"] >= threshold).to_numpy()
-            counts = np.where(label.isna(), reaches, label == positive)
-            positions.append(positions_of(run.patches, table["patch_id"][counts].tolist()))
-            probability.append(table["probability"].to_numpy(dtype=np.float32)[counts])
-            answered.append(label.notna().to_numpy()[counts])
-        self._positions: IntArray = np.concatenate([*positions, np.empty(0, np.int64)])
-        self._probability: FloatArray = np.concatenate([*probability, np.empty(0, np.float32)])
-        self._answered = np.concatenate([*answered, np.empty(0, bool)])
+        run, labels = folder.run, folder.model.labels.dropna()
+        at = find_positions(run.patches, labels.index.tolist())
+        known, labels = at[at >= 0], labels[at >= 0]
+        is_answered, is_target = np.zeros((2, len(run.patches)), dtype=bool)
+        is_answered[known] = True
+        is_target[known] = labels == run.settings.positive
+        positions, probability = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for here, table in chain.from_iterable(map(folder.parts, folder.finished)):
+            said = table["probability"].to_numpy(dtype=np.float32)
+            counts = np.where(is_answered[here], is_target[here], said >= threshold)
+            positions.append(here[counts])
+            probability.append(said[counts])
+        self._positions: IntArray = np.concatenate(positions)
+        self._probability: FloatArray = np.concatenate(probability)
+        self._answered = is_answered[self._positions]
 
     def areas(self) -> gpd.GeoDataFrame:
         """Return the polygons that they make together; see ``maps.areas.dissolved``."""

@@ -17,6 +17,7 @@ from rasters import write_raster
 
 from owl_geo import GeoTiffSource, SyntheticSource
 from owl_geo.features import statistics as spectral
+from owl_geo.features.embedding import EmbeddingFeatures
 from owl_geo.features.statistics import STATISTICS, SpectralStatistics
 from owl_geo.features.table import FeatureTable, feature_table
 from owl_geo.features.views import WithViews
@@ -24,7 +25,7 @@ from owl_geo.settings.learning import ModelSettings
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.base import PatchSource
 from owl_geo.sources.statistics import band_statistics
-from owl_geo.types import BandOrigin, BandStatistics, FloatArray
+from owl_geo.types import EMBEDDING, BandOrigin, BandStatistics, FloatArray
 
 fused = pytest.importorskip("owl_geo.features.fused", exc_type=ImportError)
 
@@ -217,6 +218,21 @@ def test_without_numba_a_large_pool_is_computed_by_numpy(monkeypatch: pytest.Mon
     assert spectral.worth_fusing(1)
     monkeypatch.setattr(spectral, "find_spec", lambda name: None)
     assert not spectral.worth_fusing(1)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_vectors(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    loops = fused.mean_vectors
+    monkeypatch.setattr(fused, "mean_vectors", lambda pixels: calls.append(1) or loops(pixels))
+    patches = np.random.default_rng(0).normal(size=(20, 16, size, size)).astype(np.float32) / 4
+    patches[:3] = patches[:3, :, :1, :1]  # even, so that the spread is 0
+    names = [f"A{i:02}" for i in range(16)]
+    statistics = statistics_of(16)
+    plain = EmbeddingFeatures(names, [EMBEDDING] * 16, statistics)
+    by_numpy, by_loops = plain(patches), plain.in_loops()(patches)
+    assert len(calls) == (size > 1)
+    np.testing.assert_allclose(by_loops, by_numpy, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from owl_geo.measures import uncertainty as uncertainty_module
 from owl_geo.measures.uncertainty import (
     entropy,
     greatest,
@@ -52,6 +53,14 @@ def test_mutual_information_by_hand() -> None:
     mixed = np.array([[[0.9, 0.1]], [[0.3, 0.7]], [[0.6, 0.4]]])
     each = np.mean([entropy_of(0.9, 0.1), entropy_of(0.3, 0.7), entropy_of(0.6, 0.4)])
     np.testing.assert_allclose(mutual_information(mixed), [entropy_of(0.6, 0.4) - each])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_many_patches_are_looked_at_in_parts(measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = np.random.default_rng(0).dirichlet(np.ones(3), (5, 20)).astype(np.float32)
+    whole = uncertainty(members, measure)
+    monkeypatch.setattr(uncertainty_module, "_AT_ONCE", 6)
+    assert np.array_equal(uncertainty(members, measure), whole)
 
 
 def test_all_but_mutual_information_look_at_the_mean_of_the_members() -> None:

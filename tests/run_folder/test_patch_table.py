@@ -28,6 +28,29 @@ def test_columns_of_text_lie_in_one_piece(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "patches.parquet"
     patch_table.write(path, patches, PoolWindows.from_index(patches, {"s": grid}, 1))
     read = patch_table.read(path)
-    pd.testing.assert_frame_equal(read, patches)
-    for name in ("patch_id", "scene"):
-        assert read[name].array._pa_array.num_chunks == 1
+    pd.testing.assert_frame_equal(read.astype({"scene": str}), patches)
+    assert read["patch_id"].array._pa_array.num_chunks == 1
+
+
+def test_the_name_of_a_scene_is_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row group has a dictionary of its own; the order is that of the index."""
+    monkeypatch.setattr(patch_table, "_ROWS", 2)
+    grids = {
+        name: SceneGrid(name, "EPSG:32631", (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), 1, 4)
+        for name in ("b", "a")
+    }
+    scene, col = ["b", "b", "b", "a", "a"], [0, 1, 2, 0, 1]
+    patches = pd.DataFrame(
+        {
+            "patch_id": [f"{name}/0/{at}" for name, at in zip(scene, col, strict=True)],
+            "scene": scene,
+            "row_off": np.zeros(5, dtype=np.int64),
+            "col_off": col,
+        }
+    )
+    path = tmp_path / "patches.parquet"
+    patch_table.write(path, patches, PoolWindows.from_index(patches, grids, 1))
+    read = patch_table.read(path)["scene"]
+    assert read.tolist() == scene
+    assert read.cat.categories.tolist() == read.unique().tolist() == ["b", "a"]
+    assert read.cat.codes.dtype == np.int8

@@ -20,7 +20,6 @@ from owl_geo import Run, ingest, init, patches, predict, query
 from owl_geo.cli import _run as owl
 from owl_geo.errors import RunError
 from owl_geo.maps import grid
-from owl_geo.maps.patches import read_table
 from owl_geo.run_folder.records import Round
 
 ANSWERS = ["present", "absent", "unsure", "present", "absent"]
@@ -74,7 +73,7 @@ def test_answers_and_predictions_of_a_search(searched: tuple[Run, Round], tmp_pa
     assert layer["round"].dropna().astype(int).to_dict() == asked
     assert layer["label"].notna().sum() == layer["annotators"].notna().sum() == 5
     (table,) = (run.path / "elsewhere/patches").glob("*.parquet")
-    predicted = read_table(table).set_index("patch_id").loc[layer.index]
+    predicted = pd.read_parquet(table).set_index("patch_id").loc[layer.index]
     for name in ("probability", "uncertainty"):
         assert np.array_equal(layer[name].to_numpy(np.float32), predicted[name].to_numpy())
 
