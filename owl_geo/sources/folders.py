@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,9 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
 
 def _about_arrays(folder: Path) -> str:
     """Say what to do instead where arrays lie, here or in folders of this one."""
-    places = [(folder, ("*", "*/*"))]
-    places += [(one, ("*/*/*",)) for one in (folder, folder / TILES) if one.name == TILES]
-    files = (file for place, patterns in places for at in patterns for file in place.glob(at))
-    return ARRAYS if any(file.suffix.lower() == ARRAY for file in files) else ""
+    files = [folder.glob(at) for at in ("*", "*/*")]
+    files += [one.glob("*/*/*") for one in (folder, folder / TILES) if one.name == TILES]
+    return ARRAYS if any(file.suffix.lower() == ARRAY for file in chain(*files)) else ""
 
 
 def by_default(bands: Sequence[Band]) -> tuple[Band, ...]:
