@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.text_files import encoding_of
 from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
@@ -117,7 +118,7 @@ def _corners(outlines: NDArray[np.object_]) -> Points:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=encoding_of(path), newline="") as file:
         first = file.readline()
         file.seek(0)
         lines = csv.reader(file, strict=True, delimiter=_delimiter(first))
@@ -134,9 +135,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _delimiter(header: str) -> str:
-    """Return the delimiter: a semicolon, as spreadsheets write with decimal commas, or a comma."""
-    plain = [name.strip().strip('"') for name in header.split(";")]
-    return ";" if len(plain) > 1 and any(name in plain for name in _NEEDED) else ","
+    """Return the delimiter: a comma, or what spreadsheets write besides, a semicolon or a tab."""
+    for delimiter in (";", "\t"):
+        plain = [name.strip().strip('"') for name in header.split(delimiter)]
+        if len(plain) > 1 and any(name in plain for name in _NEEDED):
+            return delimiter
+    return ","
 
 
 def _read_layer(path: Path) -> pd.DataFrame:
