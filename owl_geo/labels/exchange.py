@@ -24,6 +24,7 @@ from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
+_LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
 _RING = 5  # points of the outline of a patch; the last is the first again
 _NEEDED = ("patch_id", "label")
 _NOR_PLACES = ", and no coordinates, such as lon and lat"
@@ -103,7 +104,13 @@ def read_answers(path: Path) -> ReadAnswers:
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
     outlines = table[WKT] if WKT in table.columns else pd.Series([None] * len(table), dtype=object)
-    return ReadAnswers(answers, _corners(outlines.to_numpy(dtype=object)))
+    corners = _corners(outlines.to_numpy(dtype=object))
+    if (np.abs(corners) > _LARGEST).any():
+        raise BatchError(
+            f"{path}: the outlines in its column {WKT!r} are not in longitude and latitude",
+            remedy="write them in EPSG:4326, or leave the column out",
+        )
+    return ReadAnswers(answers, corners)
 
 
 def _corners(outlines: NDArray[np.object_]) -> Points:

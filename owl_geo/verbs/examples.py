@@ -70,7 +70,7 @@ def answer_examples(run: Run, path: str, annotator: str) -> list[str]:
 
     Raises LayerError where the file cannot be read, or has no place in a patch that may be asked.
     """
-    options = AsSites(crs_option="owl-geo labels import --crs")
+    options = AsSites(command="owl-geo labels import ")
     found = answers_at(run, path, run.labels, options, annotator=annotator)
     if not found.new:
         raise LayerError(

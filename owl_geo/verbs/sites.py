@@ -36,6 +36,7 @@ from owl_geo.types import Answer, AnyArray, IntArray
 IMPORTED = "import"  # the batch id of answers that come from elsewhere
 SHARE = 0.5  # of a patch, from which on a polygon or a class of a raster answers it
 
+_CLASS_COLUMNS = ("label", "class")  # where classes are looked for if no column is named
 _LAYER = "|layername="
 _SQLITE = b"SQLite format 3\x00"
 
@@ -50,7 +51,7 @@ class AsSites:
         values: the label that each value means, of the column or of a raster.
         share: of a patch, which a polygon or a class of a raster must cover to answer it.
         crs: the CRS of a file that has none.
-        crs_option: how a person would say that, in what an error advises.
+        command: what stands before an option, in what an error advises.
     """
 
     label: str | None = None
@@ -58,12 +59,12 @@ class AsSites:
     values: Mapping[str, str] | None = None
     share: float | None = None
     crs: str | None = None
-    crs_option: str = "--crs"
+    command: str = ""
 
     @property
     def given(self) -> list[str]:
         """The names of what was said."""
-        said = {name: value for name, value in vars(self).items() if name != "crs_option"}
+        said = {name: value for name, value in vars(self).items() if name != "command"}
         return [name for name, value in said.items() if value is not None]
 
 
@@ -303,6 +304,8 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
     layer = _layer(run, path, options)
     features = layer.features
     if options.column is None:
+        if options.label is None:
+            _check_are_alike(run, path, options, layer)
         label = options.label or run.settings.positive
         labels: AnyArray = np.full(len(features), label, dtype=object)
         other: dict[str, int] = {}
@@ -336,8 +339,34 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
     return _Found(found.patch, labels[found.site]), placed
 
 
+def _check_are_alike(run: Run, path: str, options: AsSites, layer: Layer) -> None:
+    """Raise ConfigError where sites of which nothing is said seem to show several classes.
+
+    Answers that QGIS or ogr2ogr saved in another format, or under another name, look like sites.
+    """
+    positive = run.settings.positive
+    labels = {name.casefold(): name for name in (*run.settings.classes, *RESERVED_LABELS)}
+    for column in layer.features.columns.drop("geometry"):
+        found = text_of(layer.features[column]).str.casefold().unique()
+        named = {labels[text] for text in found if text in labels} - {positive}
+        if named:
+            raise ConfigError(
+                f"{path}: its attribute {column!r} names {', '.join(sorted(named))} too, so that "
+                f"its sites are not all {positive}",
+                remedy=f"take it from there, with {options.command}--column {column}, or say "
+                f"{options.command}--label {positive}",
+            )
+    if "patch_id" in layer.fields:
+        raise ConfigError(
+            f"{path} has the attribute 'patch_id', as answers to patches have, and would be taken "
+            f"for sites that all show {positive}",
+            remedy=f"name the attribute that says what each shows, with {options.command}--column, "
+            f"or say {options.command}--label {positive}",
+        )
+
+
 def _layer(run: Run, path: str, options: AsSites) -> Layer:
-    """Return the features of a file with the column, if one is named."""
+    """Return the features of a file with the column, or with those that may hold classes."""
     file, _, layer = path.partition(_LAYER)
     if options.values is not None and options.column is None:
         raise ConfigError(
@@ -353,9 +382,9 @@ def _layer(run: Run, path: str, options: AsSites) -> Layer:
     crs = None if options.crs is None else _crs(options.crs)
     own = run.crs.to_authority()
     example = ":".join(own) if own else "EPSG:32617"
-    keys = [] if options.column is None else [options.column]
     settings = LayerSettings(path=file, layer=layer or None)
-    return load(settings, keys, CrsOption(options.crs_option, example, crs))
+    keys = _CLASS_COLUMNS if options.column is None else [options.column]
+    return load(settings, keys, CrsOption(f"{options.command}--crs", example, crs))
 
 
 def _crs(text: str) -> CRS:
