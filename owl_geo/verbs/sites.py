@@ -18,7 +18,13 @@ from owl_geo.concepts.layers import CrsOption, Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import values_there
-from owl_geo.concepts.sites import answered_names, locate, locate_classes
+from owl_geo.concepts.sites import (
+    CLASS_COLUMNS,
+    answered_names,
+    locate,
+    locate_classes,
+    why_not_alike,
+)
 from owl_geo.concepts.values import has_value, shown, text_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import ConfigError, LayerError, suggestion
@@ -36,7 +42,6 @@ from owl_geo.types import Answer, AnyArray, IntArray
 IMPORTED = "import"  # the batch id of answers that come from elsewhere
 SHARE = 0.5  # of a patch, from which on a polygon or a class of a raster answers it
 
-_CLASS_COLUMNS = ("label", "class")  # where classes are looked for if no column is named
 _LAYER = "|layername="
 _SQLITE = b"SQLite format 3\x00"
 
@@ -340,29 +345,16 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
 
 
 def _check_are_alike(run: Run, path: str, options: AsSites, layer: Layer) -> None:
-    """Raise ConfigError where sites of which nothing is said seem to show several classes.
-
-    Answers that QGIS or ogr2ogr saved in another format, or under another name, look like sites.
-    """
+    """Raise ConfigError where sites of which nothing is said seem to show several classes."""
     positive = run.settings.positive
-    labels = {name.casefold(): name for name in (*run.settings.classes, *RESERVED_LABELS)}
-    for column in layer.features.columns.drop("geometry"):
-        found = text_of(layer.features[column]).str.casefold().unique()
-        named = {labels[text] for text in found if text in labels} - {positive}
-        if named:
-            raise ConfigError(
-                f"{path}: its attribute {column!r} names {', '.join(sorted(named))} too, so that "
-                f"its sites are not all {positive}",
-                remedy=f"take it from there, with {options.command}--column {column}, or say "
-                f"{options.command}--label {positive}",
-            )
-    if "patch_id" in layer.fields:
-        raise ConfigError(
-            f"{path} has the attribute 'patch_id', as answers to patches have, and would be taken "
-            f"for sites that all show {positive}",
-            remedy=f"name the attribute that says what each shows, with {options.command}--column, "
-            f"or say {options.command}--label {positive}",
-        )
+    fault = why_not_alike(layer, (*run.settings.classes, *RESERVED_LABELS), positive)
+    if fault is None:
+        return
+    raise ConfigError(
+        f"{path}: {fault.what}",
+        remedy=f"take what each shows from an attribute, with {options.command}--column "
+        f"{fault.remedy or 'NAME'}, or say {options.command}--label {positive}",
+    )
 
 
 def _layer(run: Run, path: str, options: AsSites) -> Layer:
@@ -383,7 +375,7 @@ def _layer(run: Run, path: str, options: AsSites) -> Layer:
     own = run.crs.to_authority()
     example = ":".join(own) if own else "EPSG:32617"
     settings = LayerSettings(path=file, layer=layer or None)
-    keys = _CLASS_COLUMNS if options.column is None else [options.column]
+    keys = CLASS_COLUMNS if options.column is None else [options.column]
     return load(settings, keys, CrsOption(f"{options.command}--crs", example, crs))
 
 

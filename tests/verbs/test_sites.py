@@ -354,7 +354,7 @@ def test_answers_that_lost_their_format_are_no_targets(tmp_path: Path, name: str
     shapes = [box(0, 0, 1, 1), box(2, 5, 1, 1), box(4, 4, 1, 1), box(6, 6, 1, 1)]
     words = {"patch_id": list("abcd"), "label": ["absent", "Present", "skip", None]}
     path = sites(tmp_path / name, shapes, "EPSG:4326" if "json" in name else rasters.UTM, **words)
-    says = r"its attribute 'label' names absent, skip too, .*with --column label, or say --label p"
+    says = r"'label' names absent, skip too, .*with --column label, or say --label present"
     with pytest.raises(ConfigError, match=says):
         import_answers(run, path, annotator="ben")
     assert labels(run) == {}
