@@ -304,6 +304,7 @@ def _preview(
     examples: str | None,
 ) -> int:
     """Print what init would do."""
+    from owl_geo.ground.pixels import pixel_metres
     from owl_geo.sources.band_choice import in_short
     from owl_geo.sources.scenes import crs_text
     from owl_geo.verbs import preview as preview_
@@ -314,7 +315,7 @@ def _preview(
     now = preview_.preview(run_path, settings, overwrite=overwrite)
     grids = list(now.grids.values())
     first = grids[0]
-    metres = preview_.pixel_metres(first)
+    metres = pixel_metres(first)
     codes = sorted({crs_text(grid) for grid in grids})
     size = preview_.length(metres * now.patch_size)
     made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())

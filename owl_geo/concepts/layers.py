@@ -171,7 +171,7 @@ def _layer_name(settings: LayerSettings) -> str:
     if not names:
         raise LayerError(
             f"{settings.path} has no layer with geometry",
-            remedy="name its columns lon and lat, or WKT" if _is_csv(settings.path) else "",
+            remedy=_without_places(settings.path),
         )
     if len(names) > 1:
         raise LayerError(
@@ -184,8 +184,13 @@ def _layer_name(settings: LayerSettings) -> str:
     return names[0]
 
 
-def _is_csv(path: str) -> bool:
-    return path.lower().endswith((".csv", ".tsv"))
+def _without_places(path: str) -> str:
+    """Return what to do with a table in which GDAL finds no coordinates."""
+    if path.lower().endswith((".csv", ".tsv")):
+        return "name its columns lon and lat, or WKT"
+    if path.lower().endswith((".xlsx", ".xls", ".ods")):
+        return "save the sheet as CSV, with columns lon and lat, or WKT"
+    return ""
 
 
 def _read(

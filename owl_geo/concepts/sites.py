@@ -19,14 +19,20 @@ from pyproj import CRS
 
 from owl_geo.concepts.areas import PolygonLayer, shares_of_each
 from owl_geo.concepts.extents import check_touches, touched_scenes
+from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.pool import Part, Pool
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as extent_of
+from owl_geo.concepts.values import text_of
+from owl_geo.errors import Fault
 from owl_geo.ground.grid import bounds, pixel_of
 from owl_geo.ground.projections import metres_from_earth_centre
 from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray
+
+CLASS_COLUMNS = ("label", "class")  # that may name the class of a feature, if none is said to
+_KEY = "patch_id"  # what answers have
 
 _ROUNDING = 1e-9  # of a share
 _DECIMALS = 3  # of metres: nearer to each other than that, two centres are equally near
@@ -51,6 +57,34 @@ class Sites:
     site: IntArray
     between: BoolArray
     beyond: BoolArray
+
+
+def why_not_alike(layer: Layer, names: Sequence[str], meant: str) -> Fault | None:
+    """Return why features may not all show the class ``meant``, None where nothing speaks against.
+
+    Answers that QGIS or ogr2ogr saved in another format, or under another name, look like sites.
+
+    Args:
+        layer: read with those of ``CLASS_COLUMNS`` that it has.
+        names: the classes of a run, and what else an answer may be.
+        meant: one of them.
+    """
+    labels = {name.casefold(): name for name in names}
+    for column in layer.features.columns.intersection(CLASS_COLUMNS):
+        found = text_of(layer.features[column]).str.casefold().unique()
+        named = {labels[text] for text in found if text in labels} - {meant}
+        if named:
+            return Fault(
+                f"its attribute {column!r} names {', '.join(sorted(named))} too, so that its sites "
+                f"are not all {meant}",
+                column,
+            )
+    if _KEY in layer.fields:
+        return Fault(
+            f"it has the attribute {_KEY!r}, as answers to patches have, and would be taken for "
+            f"sites that all show {meant}"
+        )
+    return None
 
 
 def locate(geometries: AnyArray, crs: CRS, pool: Pool, *, share: float) -> Sites:

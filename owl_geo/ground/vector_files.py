@@ -7,8 +7,10 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +21,8 @@ import pyarrow as pa
 import pyogrio
 import shapely
 from pyproj import CRS
+
+from owl_geo.disk.text_files import encoding_of, is_utf8
 
 _PARQUET = (".parquet", ".geoparquet", ".pq")
 _CSV = (".csv", ".tsv")
@@ -80,17 +84,17 @@ def list_layers(path: str) -> list[tuple[str, str | None]]:
     """
     if _is_parquet(path):
         return [(Path(path).stem, "Unknown")]
-    source = _source(path)
-    if source.options:  # of a CSV, which has one layer
-        layer = str(pyogrio.list_layers(source.path)[0][0])
-        geometry = _info(source.path, **source.options)["geometry_type"]
-        return [(layer, None if geometry is None else str(geometry))]
-    layers = [(str(name), kind) for name, kind in pyogrio.list_layers(source.path)]
+    with _source(path) as source:
+        if source.is_csv:  # which has one layer
+            layer = str(pyogrio.list_layers(source.path)[0][0])
+            geometry = _info(source.path, **source.options)["geometry_type"]
+            return [(layer, None if geometry is None else str(geometry))]
+        layers = [(str(name), kind) for name, kind in pyogrio.list_layers(source.path)]
     if path.lower().endswith(".gpx"):  # always lists all five kinds of layers
         full = [
             (name, kind)
             for name, kind in layers
-            if pyogrio.read_info(source.path, layer=name, force_feature_count=True)["features"]
+            if pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]
         ]
         return full or layers
     return layers
@@ -100,8 +104,8 @@ def attributes(path: str, layer: str) -> Attributes:
     """Return the attributes of a layer; raises what ``vector.UNREADABLE`` names."""
     if _is_parquet(path):
         return Attributes(tuple(_names(_schema(path))))
-    source = _source(path)
-    info = _info(source.path, layer=layer, **source.options)
+    with _source(path) as source:
+        info = _info(source.path, layer=layer, **source.options)
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
 
 
@@ -116,28 +120,47 @@ def read(
     if _is_parquet(path):
         table = _read_parquet(path, columns)
     else:
-        source = _source(path)
-        table = pyogrio.read_dataframe(source.path, columns=columns, **options, **source.options)
-        if source.is_csv and isinstance(table, gpd.GeoDataFrame):
-            table = _placed(path, table, source, crs, options.get("encoding"))
+        with _source(path) as source:
+            table = pyogrio.read_dataframe(
+                source.path, columns=columns, **options, **source.options
+            )
+            if source.is_csv and isinstance(table, gpd.GeoDataFrame):
+                table = _placed(table, source, crs, options.get("encoding"))
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
 
 
-def _source(path: str) -> _Source:
+@contextmanager
+def _source(path: str) -> Iterator[_Source]:
+    """Give what to tell GDAL while a file is read; raises OSError or ValueError."""
     name, file = path.lower(), Path(path)
     if not file.is_file():
-        return _Source(path)
-    if name.endswith(_CSV):
-        return _csv(path)
-    if name.endswith(".gz"):
-        return _Source(f"/vsigzip/{file.absolute()}")
-    if name.endswith(".kmz"):
-        return _Source(_in_kmz(path))
-    if name.endswith(".zip"):
-        return _Source(_in_archive(path))
-    return _Source(path)
+        yield _Source(path)
+    elif name.endswith(_CSV):
+        with _in_utf8(file) as copy:
+            yield _csv(copy)
+    elif name.endswith(".gz"):
+        yield _Source(f"/vsigzip/{file.absolute()}")
+    elif name.endswith(".kmz"):
+        yield _Source(_in_kmz(path))
+    elif name.endswith(".zip"):
+        yield _Source(_in_archive(path))
+    else:
+        yield _Source(path)
+
+
+@contextmanager
+def _in_utf8(file: Path) -> Iterator[str]:
+    """Give the path of a text file, or of a copy of one whose mark says UTF-16, for GDAL."""
+    encoding = encoding_of(file)
+    if is_utf8(encoding):
+        yield str(file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name  # GDAL calls the layer as the file is called
+        copy.write_text(file.read_text(encoding), encoding="utf-8")
+        yield str(copy)
 
 
 def _csv(path: str) -> _Source:
@@ -164,7 +187,7 @@ def _info(path: str, **options: Any) -> dict[str, Any]:
 
 
 def _placed(
-    path: str, table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, encoding: str | None
+    table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, encoding: str | None
 ) -> gpd.GeoDataFrame:
     """Return what a CSV holds, with EPSG:4326 where it is in degrees and no other CRS is known.
 
@@ -173,7 +196,7 @@ def _placed(
     if source.columns is not None and table.geometry.isna().any():
         x, y = source.columns
         options = {"columns": [x, y], "read_geometry": False, "encoding": encoding}
-        text = pyogrio.read_dataframe(path, **options).fillna("")
+        text = pyogrio.read_dataframe(source.path, **options).fillna("")
         unread = table.geometry.isna() & (text[x] != "") & (text[y] != "")
         if unread.any():
             row = text[unread].iloc[0]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
+from owl_geo.disk.text_files import encoding_of
 from owl_geo.errors import BatchError, suggestion, where_instead
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
@@ -23,6 +24,7 @@ from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
+_LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
 _RING = 5  # points of the outline of a patch; the last is the first again
 _NEEDED = ("patch_id", "label")
 _NOR_PLACES = ", and no coordinates, such as lon and lat"
@@ -102,7 +104,13 @@ def read_answers(path: Path) -> ReadAnswers:
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
     outlines = table[WKT] if WKT in table.columns else pd.Series([None] * len(table), dtype=object)
-    return ReadAnswers(answers, _corners(outlines.to_numpy(dtype=object)))
+    corners = _corners(outlines.to_numpy(dtype=object))
+    if (np.abs(corners) > _LARGEST).any():
+        raise BatchError(
+            f"{path}: the outlines in its column {WKT!r} are not in longitude and latitude",
+            remedy="write them in EPSG:4326, or leave the column out",
+        )
+    return ReadAnswers(answers, corners)
 
 
 def _corners(outlines: NDArray[np.object_]) -> Points:
@@ -117,7 +125,7 @@ def _corners(outlines: NDArray[np.object_]) -> Points:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=encoding_of(path), newline="") as file:
         first = file.readline()
         file.seek(0)
         lines = csv.reader(file, strict=True, delimiter=_delimiter(first))
@@ -134,9 +142,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _delimiter(header: str) -> str:
-    """Return the delimiter: a semicolon, as spreadsheets write with decimal commas, or a comma."""
-    plain = [name.strip().strip('"') for name in header.split(";")]
-    return ";" if len(plain) > 1 and any(name in plain for name in _NEEDED) else ","
+    """Return the delimiter: a comma, or what spreadsheets write besides, a semicolon or a tab."""
+    for delimiter in (";", "\t"):
+        plain = [name.strip().strip('"') for name in header.split(delimiter)]
+        if len(plain) > 1 and any(name in plain for name in _NEEDED):
+            return delimiter
+    return ","
 
 
 def _read_layer(path: Path) -> pd.DataFrame:

@@ -178,6 +178,10 @@ def _next(run: Run, now: Status) -> str:
         if run.labels.has_layers:
             query = f"owl-geo query {here}"
             return f"label the layer that {query} --to-store names, then {query}"
+        gone = [_quoted(path) for path in now.waiting if not path.exists()]
+        if gone:
+            what = f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
+            return f"{what}; ingest it from where it is, or owl-geo query {here} --go-on"
         filled = [_quoted(path) for path in now.waiting if count_answers(path)]
         if filled:
             return f"ingest what has been labelled: owl-geo ingest {here} {' '.join(filled)}"

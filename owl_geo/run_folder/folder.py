@@ -247,6 +247,26 @@ class Run:
         """Return the files of a round's batch that wait for answers; see ``Journal.waits``."""
         return self.journal.waits(entry, self.labels.history())
 
+    def check_waiting(self, entry: Round) -> None:
+        """Raise RunError where no file that waits for answers is there any more; warn of each else.
+
+        In a database, people label without the files.
+        """
+        waiting = self.waits(entry)
+        gone = [path for path in waiting if not path.exists()]
+        if self.labels.has_layers or not gone:
+            return
+        if len(gone) == len(waiting):
+            raise RunError(
+                f"batch {entry.batch_id} waits for answers, but {gone[0]} is gone",
+                remedy="restore it, ingest it from where it is, or make another batch with --go-on",
+            )
+        for path in gone:
+            log.warning(
+                "batch %s waits for answers, but %s is gone; ingest it from where it is",
+                *(entry.batch_id, path),
+            )
+
     def is_finished(self) -> bool:
         """Return whether the last fit is done, and the budget of rounds in owl.toml is spent.
 

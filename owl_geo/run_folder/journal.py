@@ -106,7 +106,11 @@ class Journal:
         """
         if entry.batch_id is None:
             return []
-        history = history[history["batch_id"] == entry.batch_id]
+        history = history[
+            (history["batch_id"] == entry.batch_id)
+            # another batch of that name may be gone, with the folder of its round
+            & history["patch_id"].isin(entry.patch_ids)
+        ]
         if not entry.team:
             return [] if len(history) else [self._paths.batch(entry.number)]
         files = self._paths.batches(entry)

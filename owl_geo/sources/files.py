@@ -88,6 +88,9 @@ ARRAYS = (
     "an array says neither where it lies nor what its integers mean; of TESSERA, fetch GeoTIFFs, "
     "for which the scales are applied: geotessera download --format tiff"
 )
+TILES = "global_0.1_degree_representation"  # the folder of arrays, by year and tile
+_LAND_MASKS = "global_0.1_degree_tiff_all"  # of geotessera's downloads, which places the arrays
+_TILE = re.compile(r"grid_-?\d+\.\d+_-?\d+\.\d+")
 TABLE = "a table of vectors? add --source vectors"
 _TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -197,6 +200,14 @@ def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
     return tuple(replace(band, nodata_of=() if band.alpha else numbers) for band in bands)
 
 
+def _is_land_mask(path: str) -> bool:
+    """Return whether a raster of one band says where an array of TESSERA's lies, and no more."""
+    file = Path(path)
+    if not _TILE.fullmatch(file.stem):
+        return False
+    return file.parent.name == _LAND_MASKS or file.with_suffix(ARRAY).exists()
+
+
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
         if path.lower().endswith(_ARCHIVES):
@@ -205,6 +216,10 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         remedy = f"name one of its subdatasets, for example {inside}" if inside else ""
         remedy = CUBE if looks_like_cube(path) else remedy
         raise SourceError(f"{path} has no bands of its own", remedy=remedy)
+    if dataset.count == 1 and _is_land_mask(path):
+        raise SourceError(
+            f"{path} is the land mask of a TESSERA tile, without its vectors", remedy=ARRAYS
+        )
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
         fault = Fault("does not lie on the map as a raster", CUBE)

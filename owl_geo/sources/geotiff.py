@@ -20,10 +20,11 @@ from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
+from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.products import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
-from owl_geo.sources.scenes import Scene, describe_scene, open_scenes, scene_name
+from owl_geo.sources.scenes import Scene, SceneDescription, describe_scene, open_scenes, scene_name
 from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.sources.units import Units, warn_of_mixed_units
@@ -150,30 +151,36 @@ class GeoTiffSource(TiledSource[FileScene]):
         self._failed = (*failed, *self._failed)
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of bands that nobody asked for and that do not look like bands.
+        """Warn of bands that nobody asked for and that do not look like bands, and of scenes that
+        do not go together.
 
         Raises SourceError where a band is the mask of its scene, or the ``truth``, a path.
         """
         for name in self.grids:
             _check_bands(self.scene(name).scene, truth)
-        check_editions([*self._bands_beside(), *((n, self.scene(n).bands) for n in self.grids)])
+        beside = list(self._first_beside())
+        check_editions(
+            [
+                *((first.name, first.default) for first in beside),
+                *((n, self.scene(n).bands) for n in self.grids),
+            ]
+        )
         warn_of_lost_names((n, self.scene(n).bands) for n in self.grids)
         warn_of_mixed_units(
-            [*self._units_beside(), *(self.scene(n).scene.units for n in self.grids)]
+            [
+                *(Units(first.name, first.measure, first.default) for first in beside),
+                *(self.scene(n).scene.units for n in self.grids),
+            ]
+        )
+        warn_of_mixed_pixels(
+            [*(first.grid for first in beside), *self.grids.values()], self.patch_size
         )
 
-    def _units_beside(self) -> Iterator[Units]:
-        """Yield what the first of the scenes measures that these are added to, if it is there."""
+    def _first_beside(self) -> Iterator[SceneDescription]:
+        """Yield the first of the scenes that these are added to, if it is there."""
         for scene in self._beside:
             with suppress(SourceError):
-                first = describe_scene(scene)
-                yield Units(first.name, first.measure, first.default)
-
-    def _bands_beside(self) -> Iterator[tuple[str, Sequence[Band]]]:
-        for scene in self._beside:
-            with suppress(SourceError):
-                first = describe_scene(scene)
-                yield first.name, first.default
+                yield describe_scene(scene)
 
     def raster_bands(self, scene: str) -> tuple[Band, ...]:
         """Return the bands of a scene; each is one of a raster file."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from owl_geo.disk.text_files import NotText, encoding_of
 from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
@@ -178,10 +179,13 @@ def _of_list(path: Path) -> list[SceneLocation]:
     if path.name.upper().endswith("_MTL.TXT"):
         raise SourceError(f"{path} is the metadata of a Landsat product", remedy="name its folder")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding=encoding_of(path)).splitlines()
+    except (OSError, UnicodeDecodeError, NotText) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"cannot read the list of scenes {path}: {reason}") from error
+        raise SourceError(
+            f"cannot read the list of scenes {path}: {reason}",
+            remedy="save it in UTF-8" if isinstance(error, UnicodeDecodeError) else "",
+        ) from error
     locations: list[SceneLocation] = []
     for number, line in enumerate(lines, start=1):
         word = line.split(" #")[0].strip()

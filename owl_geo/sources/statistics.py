@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from owl_geo.sources.base import PatchSource, known_bands_of, read_at
-from owl_geo.types import OF_SCENE, AnyArray, BandStatistics, FloatArray
+from owl_geo.types import OF_SCENE, AnyArray, BandStatistics, FloatArray, IntArray
 
+_log = logging.getLogger("owl_geo")
+
+_FEWEST_PIXELS = 16  # of a patch: of fewer, all may well be alike
+_SHOWN = 4  # values in a message
+_EMPTY = (0.01, 0.9)  # share of patches without any contrast: more is how the image is
 _NORMAL_IQR = 1.349  # interquartile range of a normal distribution with standard deviation 1
 
 
@@ -17,10 +24,13 @@ def band_statistics(
 
     Quantiles, because a few clouds or a hot roof move a mean and a deviation far more. A band that
     does not vary gets the scale 1, so that it becomes 0 instead of not-a-number.
+
+    Warns where some of the patches look like missing data that a file does not declare.
     """
     n = len(source.index)
     chosen = np.sort(rng.choice(n, size=min(n_patches, n), replace=False))
     values = read_at(source, chosen)
+    _warn_of_empty(source, chosen, values)
     known = known_bands_of(source)
     origins = tuple(band.origin for band in known)
     has_views = any(origin != OF_SCENE for origin in origins)
@@ -48,6 +58,37 @@ def centre_and_scale(bands: FloatArray) -> tuple[AnyArray, AnyArray]:
     # mostly one value (water, fill): the quartiles coincide, the deviation may still tell
     scale = np.where(scale > 0, scale, bands.std(axis=1, dtype=np.float64))
     return median, np.where(scale > 0, scale, 1.0)
+
+
+def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) -> None:
+    """Warn where some patches have one and the same value in every pixel.
+
+    That is how missing data look that a file does not declare: nothing on the ground is so even in
+    all bands. A single band may be a classification, and is not looked at.
+
+    Args:
+        source: its bands and patches.
+        chosen: positions of n patches in its index, ``(n,)``.
+        values: their pixels, ``(n, bands, height, width)``.
+    """
+    own = [i for i, band in enumerate(known_bands_of(source)) if band.origin == OF_SCENE]
+    if len(own) < 2 or source.patch_size**2 < _FEWEST_PIXELS:
+        return
+    pixels = values[:, own].reshape(len(chosen), len(own), -1)
+    even = np.flatnonzero((pixels == pixels[:, :, :1]).all(axis=(1, 2)))
+    kinds, which = np.unique(pixels[even, :, 0], axis=0, return_inverse=True)
+    counts = np.bincount(which.ravel(), minlength=1)
+    most = int(counts.argmax())
+    if counts[most] < 2 or not _EMPTY[0] <= counts[most] / len(chosen) <= _EMPTY[1]:
+        return
+    first = chosen[even[which.ravel() == most][0]]
+    found = dict.fromkeys(f"{value:.6g}" for value in kinds[most].tolist())
+    _log.warning(
+        "%d of %d patches that were looked at, for example %s, are %s in every pixel; if data are "
+        "missing there, declare the no-data value, for example with gdal_edit.py -a_nodata",
+        *(counts[most], len(chosen), source.index["patch_id"].iloc[first]),
+        ", ".join(found) if len(found) <= _SHOWN else "the same",
+    )
 
 
 def _pixels(patches: FloatArray) -> FloatArray:

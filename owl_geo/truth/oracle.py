@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -19,11 +21,13 @@ from owl_geo.concepts.rasters import (
     warn_of_several_bands,
 )
 from owl_geo.concepts.rasters import extent as raster_extent
+from owl_geo.concepts.sites import CLASS_COLUMNS, why_not_alike
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import is_in_degrees, reproject, turned
 from owl_geo.ground.raster import is_raster
 from owl_geo.ground.windows import Points, Windows
+from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.config import Settings
 from owl_geo.settings.truth import OracleSettings
@@ -54,7 +58,8 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     if is_raster(oracle.path):
         shares, is_mapped = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
     else:
-        shares, is_mapped = _vector_shares(oracle, oracle.path, wanted, pool, a_part)
+        names = (*settings.classes, *RESERVED_LABELS)
+        shares, is_mapped = _vector_shares(oracle, oracle.path, wanted, pool, a_part, names)
     best = shares.argmax(axis=1)
     labels = np.where(
         shares[np.arange(len(best)), best] >= oracle.min_share,
@@ -147,11 +152,16 @@ def _quoted(words: list[str]) -> str:
 
 
 def _vector_shares(
-    oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
+    oracle: OracleSettings,
+    path: str,
+    wanted: list[str],
+    pool: Pool,
+    a_part: bool,
+    names: Sequence[str],
 ) -> tuple[Shares, BoolArray]:
     """Return each class's share of a patch's area; a point counts as its whole patch."""
-    keys = [oracle.column] if oracle.column else []
-    if is_osm(path) and not keys:
+    keys = [oracle.column] if oracle.column else CLASS_COLUMNS
+    if is_osm(path) and not oracle.column:
         raise ConfigError(
             f"{path} is an OSM file, and oracle.column is missing",
             remedy=(
@@ -161,7 +171,7 @@ def _vector_shares(
         )
     layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
     check_extent(path, layer.extent, pool, a_part=a_part)
-    codes = _class_of_features(oracle, layer, wanted)
+    codes = _class_of_features(oracle, layer, wanted, names)
     geometries = layer.features.geometry.to_numpy()
     is_point = shapely.get_dimensions(geometries) == 0
     crs = layer.features.crs
@@ -192,7 +202,9 @@ def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:
     return local
 
 
-def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) -> IntArray:
+def _class_of_features(
+    oracle: OracleSettings, layer: Layer, wanted: list[str], names: Sequence[str]
+) -> IntArray:
     """Return each feature's class as a position in ``wanted``, its length for any other class."""
     if oracle.column is None:
         if oracle.values:
@@ -200,6 +212,13 @@ def _class_of_features(oracle: OracleSettings, layer: Layer, wanted: list[str]) 
                 f"oracle.column is missing: it names the attribute of {oracle.path} that holds "
                 f"{' or '.join(_all(oracle))}; the file has {', '.join(layer.fields)}",
                 remedy="name one of them with --oracle-column, or as oracle.column in owl.toml",
+            )
+        fault = why_not_alike(layer, names, wanted[0])
+        if fault is not None:
+            raise ConfigError(
+                f"{oracle.path}: {fault.what}",
+                remedy="name the attribute that says what each shows with --oracle-column, or as "
+                "oracle.column in owl.toml",
             )
         return np.zeros(len(layer.features), dtype=np.int64)
     if oracle.column not in layer.features:

@@ -10,6 +10,7 @@ from owl_geo.errors import ConfigError
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings import owl_toml
+from owl_geo.settings.class_names import fault_of_class
 from owl_geo.verbs.measure import measure_rest
 
 
@@ -38,20 +39,14 @@ def add_class(path: str | os.PathLike[str], name: str) -> ClassAdded:
     was.
     """
     name = name.strip()  # as --classes and answers from elsewhere are read
-    if "," in name:
-        raise ConfigError(
-            f"{name!r} has a comma, which separates classes elsewhere", remedy="add one at a time"
-        )
     run = Run(path)
     with run.locked():
         run = Run(path)
         run.index.check_made_from_settings()
         before = run.settings.classes
-        twin = next((one for one in before if one.casefold() == name.casefold()), None)
-        if twin is not None:
-            raise ConfigError(
-                f"{run.path} has the class {twin!r} already", remedy="choose another name"
-            )
+        fault = fault_of_class(name, before)
+        if fault is not None:
+            raise ConfigError(f"{run.path}: {fault.what}", remedy=fault.remedy)
         file = run.path / owl_toml.FILE_NAME
         text = owl_toml.with_class(file.read_text(encoding="utf-8-sig"), before, name)
         settings = owl_toml.parse_text(text, str(file))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from owl_geo.concepts.osm_files import is_osm
+from owl_geo.disk.text_files import NotText
 from owl_geo.errors import ConfigError, LayerError, where_instead
 from owl_geo.ground import vector_files
 from owl_geo.ground.vector import UNREADABLE
@@ -49,12 +50,17 @@ def check_examples(path: str, settings: Settings) -> None:
 
 
 def _is_table_without_places(file: str) -> bool:
-    """Return whether a CSV has neither coordinates nor the patches of answers."""
+    """Return whether a CSV has neither coordinates nor the patches of answers.
+
+    Raises LayerError where it is no text.
+    """
     if Path(file).suffix.lower() != ".csv":
         return False
     try:
         ((layer, _),) = vector_files.list_layers(file)
         return "patch_id" not in vector_files.attributes(file, layer).names
+    except NotText as error:
+        raise LayerError(f"examples: cannot read {file}: {error}") from error
     except (*UNREADABLE, ValueError):  # an empty file has no layer
         return True
 
@@ -64,7 +70,7 @@ def answer_examples(run: Run, path: str, annotator: str) -> list[str]:
 
     Raises LayerError where the file cannot be read, or has no place in a patch that may be asked.
     """
-    options = AsSites(crs_option="owl-geo labels import --crs")
+    options = AsSites(command="owl-geo labels import ")
     found = answers_at(run, path, run.labels, options, annotator=annotator)
     if not found.new:
         raise LayerError(

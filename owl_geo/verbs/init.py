@@ -27,6 +27,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import LoopSettings
+from owl_geo.settings.class_names import check_new_classes
 from owl_geo.settings.concepts import Concept
 from owl_geo.settings.config import Settings
 from owl_geo.settings.learning import ModelSettings
@@ -122,6 +123,7 @@ def init(
         settings = owl_toml.parse(settings, "the settings")
     settings = owl_toml.from_folder(for_a_new_run(settings), Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
+    check_new_classes(settings.classes)
     check_strategy(settings.acquisition.strategy)
     if examples is not None:
         check_examples(os.fspath(examples), settings)

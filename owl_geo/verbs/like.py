@@ -156,6 +156,8 @@ def more_like(
             f"batch {entry.batch_id} waits for answers",
             remedy="label and ingest it first, or leave it with --go-on",
         )
+    if search is None:
+        run.check_waiting(entry)
     if published is not None:
         published(entry)
     if not measure:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import cos, radians
 from pathlib import Path
 from statistics import median
 
@@ -15,14 +14,14 @@ import numpy as np
 
 from owl_geo.concepts.osm_files import SUFFIXES
 from owl_geo.errors import LayerError, OwlError, where_instead
-from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import GEOGRAPHIC, crs_of, transformer
+from owl_geo.ground.pixels import all_pixel_metres
+from owl_geo.ground.projections import crs_of
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.settings import owl_toml
+from owl_geo.settings.class_names import check_new_classes
 from owl_geo.settings.config import Settings
 from owl_geo.settings.sources import SourceSection
 from owl_geo.sources import unopened_source
-from owl_geo.sources.scenes import pixel_size
 from owl_geo.sources.unopened import Sample
 from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views
@@ -35,7 +34,6 @@ _FEWEST = 100  # patches that are worth searching, ten a side
 _FINE, _COARSE = 5.0, 30.0  # metres per pixel between which 32 pixels span 160 to 960 m
 _PLACE = 80.0  # metres of a place in an embedding
 _MOST_VECTORS = 8  # pixels a side whose vectors have a mean that still tells of something
-_METRES_PER_DEGREE = 111_320.0
 
 # Measured on two processors without a GPU, with pools of 10,000 to a million patches of 32 x 32
 # pixels in four bands and four concepts from a layer (benchmarks/pool.py): seconds at the start,
@@ -76,6 +74,7 @@ def preview(path: Path, settings: Settings, *, overwrite: bool = False) -> Previ
     """
     settings = owl_toml.from_folder(settings, Path.cwd())
     run_setup.check_free(path, overwrite=overwrite)
+    check_new_classes(settings.classes)
     _check_layers(settings)
     views = open_views(settings.views)
     described = unopened_source(settings.source)
@@ -133,7 +132,7 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
     grids = sample.grids
     if not grids:
         return None
-    metres = median(pixel_metres(grid) for grid in grids)
+    metres = median(all_pixel_metres(grids).tolist())
     if sample.are_embeddings:
         return _of_embedding(sample, metres)
     size = _USUAL if _FINE <= metres <= _COARSE else _LARGEST if metres < _FINE else _SMALLEST
@@ -158,19 +157,6 @@ def _of_embedding(sample: Sample, metres: float) -> PatchSize:
 
 def _patches(grids: Sequence[SceneGrid], size: int) -> int:
     return sum((grid.height // size) * (grid.width // size) for grid in grids)
-
-
-def pixel_metres(grid: SceneGrid) -> float:
-    """Return the approximate edge of a pixel in metres, whatever the unit of the CRS."""
-    width, height = pixel_size(grid)
-    crs = crs_of(grid.crs)
-    if crs.is_geographic:
-        west, south, east, north = bounds(grid)
-        to_degrees = transformer(crs, crs_of(GEOGRAPHIC))
-        _, latitude = to_degrees.transform((west + east) / 2, (south + north) / 2)
-        return (width * cos(radians(latitude)) + height) / 2 * _METRES_PER_DEGREE
-    factor = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
-    return (width + height) / 2 * (factor or 1.0)
 
 
 def length(metres: float) -> str:

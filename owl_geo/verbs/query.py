@@ -78,7 +78,7 @@ def query(
         foreseen: asked for the round in case that it was done ahead.
 
     Raises RunError if every patch is answered, or the batch that is waiting is for people other
-    than ``annotators``; ConfigError if the names or the overlap do not make a valid team.
+    than ``annotators``, or gone; ConfigError if the names or the overlap do not make a valid team.
     """
     run = Run.of(run)
     team = _team(run, annotators, overlap)
@@ -90,6 +90,7 @@ def query(
             entry, search = advance(run, device, workers, report, team, foreseen=foreseen)
     if search is None:
         _check_fits(entry, annotators, overlap)
+        run.check_waiting(entry)
     if published is not None:
         published(entry)
     if not measure:
@@ -214,6 +215,12 @@ def advance(
     batch, test = outcome.batch, outcome.test
     name = batch_name(run.settings.run_id, number, kind)
     batch_id = name if batch is not None else None
+    if (history["batch_id"] == batch_id).any():
+        log.warning(
+            "%s has answers to another batch %s, whose round is gone from it, or that came from a "
+            "run made alike: they are learnt, but the audit cannot count them",
+            *(run.path, batch_id),
+        )
     has_learnt = len(answers.labels) > 0
     # a pool that has changed since has other patches to watch
     same_pool = bool(rounds) and rounds[-1].number >= run.index.since

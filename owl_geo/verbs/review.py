@@ -109,6 +109,8 @@ def review(
             f"batch {entry.batch_id} waits for answers",
             remedy="label and ingest it first, or leave it with --go-on",
         )
+    if search is None:
+        run.check_waiting(entry)
     if search is None and (threshold is not None or size is not None):
         _log.warning(
             "batch %s waits as it was made; threshold and size take effect with the next review",

@@ -18,7 +18,13 @@ from owl_geo.concepts.layers import CrsOption, Layer, load
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import values_there
-from owl_geo.concepts.sites import answered_names, locate, locate_classes
+from owl_geo.concepts.sites import (
+    CLASS_COLUMNS,
+    answered_names,
+    locate,
+    locate_classes,
+    why_not_alike,
+)
 from owl_geo.concepts.values import has_value, shown, text_of
 from owl_geo.disk import gpkg
 from owl_geo.errors import ConfigError, LayerError, suggestion
@@ -50,7 +56,7 @@ class AsSites:
         values: the label that each value means, of the column or of a raster.
         share: of a patch, which a polygon or a class of a raster must cover to answer it.
         crs: the CRS of a file that has none.
-        crs_option: how a person would say that, in what an error advises.
+        command: what stands before an option, in what an error advises.
     """
 
     label: str | None = None
@@ -58,12 +64,12 @@ class AsSites:
     values: Mapping[str, str] | None = None
     share: float | None = None
     crs: str | None = None
-    crs_option: str = "--crs"
+    command: str = ""
 
     @property
     def given(self) -> list[str]:
         """The names of what was said."""
-        said = {name: value for name, value in vars(self).items() if name != "crs_option"}
+        said = {name: value for name, value in vars(self).items() if name != "command"}
         return [name for name, value in said.items() if value is not None]
 
 
@@ -303,6 +309,8 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
     layer = _layer(run, path, options)
     features = layer.features
     if options.column is None:
+        if options.label is None:
+            _check_are_alike(run, path, options, layer)
         label = options.label or run.settings.positive
         labels: AnyArray = np.full(len(features), label, dtype=object)
         other: dict[str, int] = {}
@@ -336,8 +344,21 @@ def _sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[_Found, Plac
     return _Found(found.patch, labels[found.site]), placed
 
 
+def _check_are_alike(run: Run, path: str, options: AsSites, layer: Layer) -> None:
+    """Raise ConfigError where sites of which nothing is said seem to show several classes."""
+    positive = run.settings.positive
+    fault = why_not_alike(layer, (*run.settings.classes, *RESERVED_LABELS), positive)
+    if fault is None:
+        return
+    raise ConfigError(
+        f"{path}: {fault.what}",
+        remedy=f"take what each shows from an attribute, with {options.command}--column "
+        f"{fault.remedy or 'NAME'}, or say {options.command}--label {positive}",
+    )
+
+
 def _layer(run: Run, path: str, options: AsSites) -> Layer:
-    """Return the features of a file with the column, if one is named."""
+    """Return the features of a file with the column, or with those that may hold classes."""
     file, _, layer = path.partition(_LAYER)
     if options.values is not None and options.column is None:
         raise ConfigError(
@@ -353,9 +374,9 @@ def _layer(run: Run, path: str, options: AsSites) -> Layer:
     crs = None if options.crs is None else _crs(options.crs)
     own = run.crs.to_authority()
     example = ":".join(own) if own else "EPSG:32617"
-    keys = [] if options.column is None else [options.column]
     settings = LayerSettings(path=file, layer=layer or None)
-    return load(settings, keys, CrsOption(options.crs_option, example, crs))
+    keys = CLASS_COLUMNS if options.column is None else [options.column]
+    return load(settings, keys, CrsOption(f"{options.command}--crs", example, crs))
 
 
 def _crs(text: str) -> CRS:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import osmium
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
@@ -366,6 +367,14 @@ def test_several_layers_need_a_name(tmp_path: Path) -> None:
     assert len(read_layer(LayerSettings(path=str(path), layer="woods"), [])) == 1
     with pytest.raises(LayerError, match="no layer 'wood'; did you mean 'woods'"):
         read_layer(LayerSettings(path=str(path), layer="wood"), [])
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.ods", "a.csv"])
+def test_a_table_without_places_is_told_what_to_be(name: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({"name": ["a", "b"], "lon": ["here", "there"]})
+    pyogrio.write_dataframe(table, tmp_path / name)
+    with pytest.raises(LayerError, match=r"no layer with geometry; .*columns lon and lat, or WKT"):
+        read(tmp_path / name)
 
 
 def test_gdal_errors_are_one_line(tmp_path: Path) -> None:

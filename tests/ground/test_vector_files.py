@@ -268,3 +268,32 @@ def test_csv_as_spreadsheets_save_it_may_have_other_letters_in_its_header(tmp_pa
     found = read(str(path), columns=["größe"], encoding="ISO-8859-1")
     assert found["größe"].tolist() == ["Müll"]
     assert found.geometry.tolist() == [shapely.Point(9.5, 47.1)] and found.crs == "EPSG:4326"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_in_another_encoding_that_its_mark_tells(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    path = tmp_path / "a.csv"
+    text = 'größe,lon,lat\n"Müll\nund mehr",9.5,47.1\n'.replace(",", delimiter)
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path.write_bytes((mark + text).encode(encoding))
+    before = path.read_bytes()
+    assert list_layers(str(path)) == [("a", "Point")]
+    assert "größe" in attributes(str(path), "a").names
+    found = read(str(path), layer="a", columns=["größe"])
+    assert found["größe"].tolist() == ["Müll\nund mehr"]
+    assert found.geometry.tolist() == [shapely.Point(9.5, 47.1)] and found.crs == "EPSG:4326"
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    path.write_bytes((mark + text.replace("9.5", "east")).encode(encoding))
+    with pytest.raises(ValueError, match=r"lon 'east' and lat '47\.1' are not degrees"):
+        read(str(path))
+
+
+def test_csv_in_utf_16_that_no_mark_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("lon,lat\n9.5,47.1\n", encoding="utf-16-le")
+    for use in (list_layers, read, lambda name: attributes(name, "a")):
+        with pytest.raises(ValueError, match="without a byte-order mark does: save it in UTF-8"):
+            use(str(path))

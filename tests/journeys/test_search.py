@@ -25,9 +25,11 @@ from owl_geo.errors import BatchError, ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.learners import head
 from owl_geo.models import checkpoint
+from owl_geo.reporting.facts import facts
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.settings.presets import TUTORIAL
 from owl_geo.verbs.init import init, update
+from owl_geo.verbs.review import review
 from owl_geo.verbs.status import status
 
 WEIGHTS = {"weights": {"urban": 2.0, "near_industrial": 3.0}}
@@ -526,3 +528,38 @@ def test_another_model_in_the_middle_of_a_search(tmp_path, before, after, line) 
             simulate(Run(run.path))
         assert str(error.value) == f"{run.files.model(done - 1)} {line}"
         assert len(Run(run.path).rounds()) == done
+
+
+def test_rounds_that_were_deleted_are_said_and_their_successors_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = searches.make(tmp_path / "run")
+    first = query(run)
+    searches.label(run.batch_path(0), dict.fromkeys(first.patch_ids, "absent"))
+    ingest(run, [run.batch_path(0)], annotator="x")
+    shutil.rmtree(run.path / "rounds")
+    again = query(Run(run.path))
+    assert again.batch_id == first.batch_id and not {*again.patch_ids} & {*first.patch_ids}
+    assert f"has answers to another batch {first.batch_id}, whose round is gone" in caplog.text
+    assert query(Run(run.path)) == again  # it waits
+    assert status(run.path).next_step == "label"
+
+
+def test_a_batch_that_waits_and_is_gone_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = searches.make(tmp_path / "run")
+    query(run)
+    run.batch_path(0).rename(tmp_path / "mine.gpkg")
+    for ask in (query, review):
+        with pytest.raises(RunError, match=r"batch .*-000 waits for answers"):
+            ask(run)
+    with pytest.raises(RunError, match=r"rounds/000/batch\.gpkg is gone; restore it, ingest it"):
+        query(run)
+    (line,) = [text for name, text in facts(run, status(run)) if name == "Next"]
+    assert "rounds/000/batch.gpkg is gone" in line
+    assert query(run, go_on=True).number == 1
+    team = query(run, go_on=True, annotators=["ana", "ben"])
+    run.batch_paths(team)["ana"].unlink()
+    assert query(run) == team
+    assert "batch-ana.gpkg is gone; ingest it from where it is" in caplog.text

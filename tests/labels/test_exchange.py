@@ -91,6 +91,29 @@ def test_a_csv_as_spreadsheets_write_it(text: str, tmp_path: Path) -> None:
     assert read(path) == [nothing | expected]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_csv_in_the_encoding_that_its_mark_tells(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("patch_id\tlabel\tannotator\ns/0/0\tpresent\tJürgen\n", encoding=encoding)
+    (row,) = read(path)
+    assert (row["patch_id"], row["label"], row["annotator"]) == ("s/0/0", "present", "Jürgen")
+
+
+def test_a_csv_in_utf_16_without_a_mark_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("patch_id,label\ns/0/0,present\n", encoding="utf-16-le")
+    with pytest.raises(BatchError, match="without a byte-order mark does: save it in UTF-8"):
+        read(path)
+
+
+def test_outlines_in_another_crs_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    outline = shapely.to_wkt(FOOTPRINTS["s/0/0"])
+    path.write_text(f'patch_id,label,wkt\ns/0/0,present,"{outline}"\n', encoding="utf-8")
+    with pytest.raises(BatchError, match="outlines in its column 'wkt' are not in longitude"):
+        read(path)
+
+
 def test_a_semicolon_within_a_name_parts_no_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("patch_id,label,a;b\ns/0/0,x,y;z\n", encoding="utf-8")
     assert read(tmp_path / "a.csv")[0]["label"] == "x"

@@ -186,7 +186,7 @@ def test_what_was_known_before_the_search_is_learnt(tmp_path: Path) -> None:
         ("patch_id,label,round\n{0},present,first\n", "round of patch"),
         ("", "no column 'patch_id'"),
         ("patch_id,label\n{0},present,and\n", "line 2 has 3 values, the header 2"),
-        ("\x00\x01\x02", "no column 'patch_id'"),
+        ("\x00\x01\x02", "it has NUL bytes"),
     ],
 )
 def test_what_cannot_be_brought_in(tmp_path: Path, text: str, says: str) -> None:

@@ -138,6 +138,13 @@ def test_a_batch_for_everybody_waits_for_any_answer_to_it(journal: Journal) -> N
     assert waiting(journal, entry(1, asks=False), history()) == []
 
 
+def test_answers_to_another_batch_of_that_name_are_none(journal: Journal) -> None:
+    other = history(("ana", 0)).assign(patch_id="s/5/5")
+    assert waiting(journal, entry(1), other) == ["batch.gpkg"]
+    dealt = entry(1, team={"ana": (0, 1), "ben": (2, 3)})
+    assert waiting(journal, dealt, other) == ["batch-ana.gpkg", "batch-ben.gpkg"]
+
+
 @pytest.mark.parametrize(
     ("answers", "files"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.transform import from_origin
 from rasters import coordinates, make_landsat, make_safe, write_raster
 
 import owl_geo
@@ -297,8 +298,9 @@ def test_units_that_differ_are_said_once(
     source = GeoTiffSource(scenes, bands=("red", "green", "blue"), patch_size=8)
     with caplog.at_level(logging.WARNING):
         source.check_bands()
-    assert len(caplog.messages) == bool(said)
-    assert said in caplog.text
+    of_values = [line for line in caplog.messages if "pixels of the scenes" not in line]
+    assert len(of_values) == bool(said)
+    assert said in "".join(of_values)
 
 
 RGB = ("red", "green", "blue")
@@ -317,3 +319,50 @@ def test_a_scene_that_is_added_in_other_units_is_said(
         "scene 'scaled' has scaled values and scene 'p' pixels as they are stored; if both measure "
         "one thing, set scale and offset of the latter in owl.toml"
     ]
+
+
+# --- pixel sizes ----------------------------------------------------------------------------------
+
+
+def scene_of(pixel: float, path: Path, crs: str = "EPSG:32631") -> SceneSettings:
+    y = 52.0 if crs == "EPSG:4326" else 5_700_000.0
+    x = 5.0 if crs == "EPSG:4326" else 500_000.0
+    write_raster(path, coordinates(16, 16), crs=crs, transform=from_origin(x, y, pixel, pixel))
+    return SceneSettings(name=path.stem, path=str(path))
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (
+            [(10, "EPSG:32631"), (30, "EPSG:32631"), (10, "EPSG:32632")],
+            ("10 m in 's0' and 1 more",),
+        ),
+        ([(30, "EPSG:32631"), (10, "EPSG:32631")], ("30 m in 's0'", "80 m and 240 m of ground")),
+        ([(10, "EPSG:32631"), (0.0003, "EPSG:4326")], ("10 m in 's0'", "26.2 m in 's1'")),
+        ([(10, "EPSG:3857"), (10, "EPSG:32631")], ("7.01 m in 's0'", "10 m in 's1'")),  # at 45.5 N
+        ([(10, "EPSG:32631"), (0.0001, "EPSG:4326")], ()),  # 8.7 m
+        ([(10, "EPSG:32631"), (10, "EPSG:32632"), (12, "EPSG:32631")], ()),
+    ],
+)
+def test_pixels_of_clearly_different_size_are_said_once(
+    made: list[tuple[float, str]],
+    says: tuple[str, ...],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scenes = [scene_of(p, tmp_path / f"s{i}.tif", crs) for i, (p, crs) in enumerate(made)]
+    GeoTiffSource(scenes, patch_size=8).check_bands()
+    assert len(caplog.messages) == bool(says)
+    assert all(word in caplog.text for word in (*says, *(["resample the scenes"] if says else [])))
+
+
+def test_a_scene_that_is_added_with_other_pixels_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, other = (scene_of(p, tmp_path / f"s{p:g}.tif") for p in (10.0, 30.0))
+    settings = {"kind": "geotiff", "patch_size": 4, "scenes": [first.model_dump()]}
+    run = owl_geo.init(tmp_path / "run", {"source": settings, "loop": {"initial": 4}}).run
+    assert "pixels of the scenes" not in caplog.text
+    owl_geo.add(run.path, [str(other.path)])
+    assert "10 m in 's10', 30 m in 's30'" in caplog.text

@@ -281,6 +281,34 @@ def test_arrays_are_pointed_to_geotiffs(named: str, tmp_path: Path) -> None:
     assert "geotessera download --format tiff" in (caught.value.remedy or "")
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "",
+        "global_0.1_degree_representation",
+        "global_0.1_degree_tiff_all",
+        "global_0.1_degree_tiff_all/grid_0.15_52.05.tiff",
+        "flat",
+        "flat/grid_0.15_52.05.tiff",
+    ],
+)
+def test_the_land_mask_that_places_an_array_is_no_scene(named: str, tmp_path: Path) -> None:
+    tile = tmp_path / "global_0.1_degree_representation/2024/grid_0.15_52.05"
+    for folder in (tile, tmp_path / "flat"):
+        folder.mkdir(parents=True)
+        np.save(folder / "grid_0.15_52.05.npy", np.zeros((4, 4, 128), np.int8))
+        np.save(folder / "grid_0.15_52.05_scales.npy", np.ones((4, 4), np.float32))
+    for folder in ("global_0.1_degree_tiff_all", "flat"):
+        path = tmp_path / folder / "grid_0.15_52.05.tiff"
+        write_raster(path, np.ones((1, 4, 4), np.uint8))
+    with pytest.raises(SourceError) as caught:
+        GeoTiffSource(tmp_path / named, patch_size=1)
+    assert str(caught.value).count("geotessera download --format tiff") == 1
+    assert ("is the land mask" in str(caught.value)) == (
+        named.startswith(("flat", "global_0.1_degree_t"))
+    )
+
+
 def test_a_tile_that_lost_the_names_of_its_bands_is_told(
     pixels: AnyArray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

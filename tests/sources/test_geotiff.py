@@ -32,6 +32,7 @@ from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.reader import SceneReader
 from owl_geo.sources.scenes import open_scenes
+from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.unopened_scenes import UnopenedScenes
 from owl_geo.types import IntArray
 
@@ -752,3 +753,43 @@ def test_an_area_of_interest_of_several_layers_is_refused(tmp_path: Path) -> Non
         area.to_file(tmp_path / "area.gpkg", layer=name)
     with pytest.raises(SourceError, match="several layers: here, there"):
         GeoTiffSource(scene, patch_size=8, aoi=tmp_path / "area.gpkg")
+
+
+# --- missing data that nobody declares ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fill", "options", "says"),
+    [
+        (0, {}, "20 of 100 patches that were looked at, for example s/0/0, are 0 in every pixel"),
+        (65535, {}, "are 65535 in every pixel"),
+        (0, {"scales": (0.0001,) * 3, "offsets": (-0.1,) * 3}, "are -0.1 in every pixel"),
+        (0, {"nodata": 0}, ""),
+        (None, {}, ""),
+    ],
+)
+def test_empty_ground_that_no_value_declares_is_said(
+    fill: int | None,
+    options: dict[str, Any],
+    says: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = coordinates(80, 80) + 1
+    if fill is not None:
+        values[:, :16] = fill
+    path = write_raster(tmp_path / "s.tif", values, **options)
+    band_statistics(GeoTiffSource(path, patch_size=8), np.random.default_rng(0))
+    assert ("declare the no-data value" in caplog.text) == bool(says)
+    assert says in caplog.text
+
+
+def test_one_band_or_an_image_without_contrast_may_be_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes = (coordinates(80, 80, 1) // 40).astype("uint8")
+    even = np.full((3, 80, 80), 7, "uint8")
+    for name, values in (("classes", classes), ("even", even)):
+        path = write_raster(tmp_path / f"{name}.tif", values)
+        band_statistics(GeoTiffSource(path, patch_size=8), np.random.default_rng(0))
+    assert not caplog.messages

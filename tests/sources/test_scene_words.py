@@ -83,6 +83,18 @@ def test_what_exists_is_no_pattern_and_no_name(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_a_list_as_powershell_redirects_it_into_a_file(encoding: str, tmp_path: Path) -> None:
+    touch(tmp_path, "größe.tif")
+    (tmp_path / "list.txt").write_text("größe.tif\n", encoding=encoding)
+    if encoding == "utf-16-le":
+        with pytest.raises(SourceError, match="without a byte-order mark does: save it in UTF-8"):
+            find_scenes([str(tmp_path / "list.txt")])
+    else:
+        found = find_scenes([str(tmp_path / "list.txt")])
+        assert pairs(found, tmp_path) == [("größe", "größe.tif")]
+
+
 def test_a_list_is_relative_to_itself(tmp_path: Path) -> None:
     touch(tmp_path, "lists/a.tif", "b/one.tif", "b/two.tif", "lists/s 1.tif")
     text = "\ufeff# May\n\na.tif\nspring=../b/one.tif  # cloudy\n../b/tw*.tif\ns 1.tif\n"

@@ -88,6 +88,19 @@ def test_polygons_in_another_crs_and_with_a_class_column(tmp_path) -> None:
     assert several[3, 5] == "none"
 
 
+@pytest.mark.parametrize("column", ["label", "class"])
+def test_polygons_of_several_classes_are_not_all_targets(tmp_path, column: str) -> None:
+    shapes = [square(0, 0, 1, 1), square(4, 2, 1, 1)]
+    path = layer(tmp_path / "t.gpkg", shapes, **{column: ["Absent", "present"]})
+    with pytest.raises(ConfigError, match=rf"'{column}' names absent too.*--oracle-column"):
+        labels({"path": path})
+    path = layer(tmp_path / "u.gpkg", shapes, patch_id=["s/0/0", "s/20/40"])
+    with pytest.raises(ConfigError, match="attribute 'patch_id', as answers to patches have"):
+        labels({"path": path})
+    path = layer(tmp_path / "v.gpkg", shapes, **{column: ["quarry", "present"]})
+    assert (labels({"path": path}) == "present").sum() == 2
+
+
 def test_points_count_for_the_patch_they_lie_in(tmp_path) -> None:
     points = [shapely.Point(5e5 + 150, 5e6 - 250), shapely.Point(5e5 + 350, 5e6 - 50)]
     path = layer(tmp_path / "t.gpkg", points, code=[1, 2])

@@ -132,12 +132,13 @@ def test_classes_that_are_the_default_are_written_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("present", "has the class 'present' already"),
-        ("mine,pit", "'mine,pit' has a comma, .*add one at a time"),
+        ("present", "there is already the class 'present'"),
+        ("mine,pit", "'mine,pit' has a comma, .*one class at a time"),
         (" ", "the class '' is empty"),
-        ("Present", "has the class 'present' already"),
-        ("present ", "has the class 'present' already"),
-        ("unsure", "'unsure' cannot be a class"),
+        ("Present", "it differs in case or blanks only from the class 'present'"),
+        ("present ", "there is already the class 'present'"),
+        ("unsure", "there is already the reserved word 'unsure'"),
+        ("Skip", "it differs in case or blanks only from the reserved word 'skip'"),
         ("[%x%]", "QGIS would take the class"),
     ],
 )
@@ -147,6 +148,39 @@ def test_what_cannot_be_a_further_class(tmp_path: Path, name: str, says: str) ->
     with pytest.raises(ConfigError, match=says.replace("[", r"\[")):
         add_class(run.path, name)
     assert {path.name: path.read_bytes() for path in run.path.glob("[!.]*.*")} == before
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        ("absent,Present,present", "from the class 'Present'"),
+        ("absent, present,PRESENT ", "from the class 'present'"),
+        ("absent,Unsure,present", "from the reserved word 'unsure'"),
+    ],
+)
+def test_a_new_run_has_the_same_rule(
+    tmp_path: Path, classes: str, says: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = write_raster(tmp_path / "s.tif", np.ones((1, 64, 64), "uint8"))
+    words = ["init", tmp_path / "run", "--scene", scene, "--classes", classes, "-q", *dry]
+    assert owl([*map(str, words)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: classes: ") and says in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_blanks_and_commas_in_settings_are_refused_too(tmp_path: Path) -> None:
+    for name, says in ((" mine", "begins or ends with a blank"), ("a,b", "has a comma")):
+        with pytest.raises(ConfigError, match=says):
+            searches.make(tmp_path / "run", classes=("absent", "present", name))
+
+
+def test_a_run_that_was_made_before_the_rule_is_opened(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run", classes=("absent", "present", "x"))
+    toml = run.path / "owl.toml"
+    toml.write_text(toml.read_text().replace('"x"', '"Present"'))
+    assert Run(run.path).settings.classes == ("absent", "present", "Present")
 
 
 def test_a_message_says_which_settings_were_edited(tmp_path: Path) -> None:

@@ -196,6 +196,19 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path, scene: Path) -> None:
     assert owl(["init", str(tmp_path / "s"), "--source", "synthetic", "--examples", str(far)]) == 2
 
 
+def test_examples_in_utf_16_are_read_where_a_mark_tells(tmp_path: Path, scene: Path) -> None:
+    (place,) = gpd.read_file(sites(tmp_path / "known.gpkg", (4, 4))).geometry
+    text = f"lon\tlat\n{place.x!r}\t{place.y!r}\n"
+    path = tmp_path / "known.csv"
+    path.write_text(text, encoding="utf-16")
+    made = init(tmp_path / "first", tables(scene), examples=path)
+    assert made.run.labels.history()["patch_id"].tolist() == [name(4, 4)]
+    path.write_text(text, encoding="utf-16-le")
+    with pytest.raises(LayerError, match=r"cannot read .*without a byte-order mark does"):
+        init(tmp_path / "run", tables(scene), examples=path)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_whose_tests_hold_all_examples_is_not_made(tmp_path: Path, scene: Path) -> None:
     truth = sites(tmp_path / "truth.gpkg", *RARE)
     settings = tables(

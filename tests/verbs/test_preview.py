@@ -17,11 +17,9 @@ from rasters import write_raster
 from owl_geo import Run
 from owl_geo.settings import owl_toml
 from owl_geo.settings.sources import CubeSettings, GeoTiffSettings, SceneSettings
-from owl_geo.types import SceneGrid
 from owl_geo.verbs.preview import (
     Preview,
     osm_beside,
-    pixel_metres,
     preview,
     suitable_patch_size,
 )
@@ -86,15 +84,6 @@ def test_init_of_a_small_cube_takes_small_patches(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Patch size: 16 pixels, 32 would make no more than 9 patches" in done.stdout
     assert Run(tmp_path / "r").settings.patch_size == 16
-
-
-@pytest.mark.parametrize(
-    ("crs", "pixel", "metres"),
-    [("EPSG:32631", 10.0, 10.0), ("EPSG:4326", 0.0001, 11.13), ("EPSG:2264", 10.0, 3.048)],
-)
-def test_a_pixel_is_measured_in_metres(crs: str, pixel: float, metres: float) -> None:
-    grid = SceneGrid("s", crs, (pixel, 0.0, 0.0, 0.0, -pixel, 0.0), 10, 10)
-    assert pixel_metres(grid) == pytest.approx(metres, rel=0.01)
 
 
 def test_init_says_which_patch_size_it_chose_and_why(tmp_path) -> None:

@@ -348,6 +348,37 @@ def test_tags_of_an_osm_file_mean_classes(tmp_path: Path) -> None:
     assert labels(run) == {"s/0/0": "present"}
 
 
+@pytest.mark.parametrize("name", ["export.shp", "export.geojson", "renamed.gpkg"])
+def test_answers_that_lost_their_format_are_no_targets(tmp_path: Path, name: str) -> None:
+    run = made(tmp_path)
+    shapes = [box(0, 0, 1, 1), box(2, 5, 1, 1), box(4, 4, 1, 1), box(6, 6, 1, 1)]
+    words = {"patch_id": list("abcd"), "label": ["absent", "Present", "skip", None]}
+    path = sites(tmp_path / name, shapes, "EPSG:4326" if "json" in name else rasters.UTM, **words)
+    says = r"'label' names absent, skip too, .*with --column label, or say --label present"
+    with pytest.raises(ConfigError, match=says):
+        import_answers(run, path, annotator="ben")
+    assert labels(run) == {}
+    with pytest.raises(ConfigError, match="with owl-geo labels import --column label"):
+        init(tmp_path / "other", run.settings, examples=path)
+    assert not (tmp_path / "other").exists()
+    column = import_answers(run, path, annotator="ben", column="label")
+    assert column.counts == {"absent": 1, "skip": 1}  # "Present" is none of the run's classes
+    assert import_answers(run, path, annotator="ben", label="present").counts == {"present": 4}
+
+
+def test_answers_without_a_label_are_no_targets_either(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    for labels_given in ([None, None], ["present", None]):
+        words = {"patch_id": ["a", "b"], "label": labels_given}
+        path = sites(
+            tmp_path / "a.geojson", [box(0, 0, 1, 1), box(2, 5, 1, 1)], "EPSG:4326", **words
+        )
+        with pytest.raises(ConfigError, match="has the attribute 'patch_id', as answers"):
+            import_answers(run, path, annotator="ben")
+    named = sites(tmp_path / "b.gpkg", [box(0, 0, 1, 1)], **{"class": ["quarry"]})
+    assert import_answers(run, named, annotator="ben").counts == {"present": 1}
+
+
 @pytest.mark.parametrize("names", ["x,y", "Easting,Northing", "lon,lat"])
 def test_a_csv_in_a_projected_crs(tmp_path: Path, names: str) -> None:
     run = made(tmp_path)

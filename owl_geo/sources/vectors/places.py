@@ -63,7 +63,7 @@ class Placed:
     width: float  # of a place, in metres
     height: float
     nowhere: int  # rows without a geometry
-    again: int  # rows of a place that an earlier row has
+    again: int  # rows of a place that another row has
     moved: float  # the largest distance that a place was moved, in metres
 
 
@@ -74,6 +74,7 @@ def place(
     where: str,
     footprint: float | None,
     size: tuple[float, float] | None = None,
+    with_vector: BoolArray | None = None,
 ) -> Placed:
     """Return where places lie.
 
@@ -84,6 +85,7 @@ def place(
         where: what messages begin with.
         footprint: edge of a place in metres; None = that of the polygons, or the points' spacing.
         size: width and height of a place, where it was found before; see ``known_size``.
+        with_vector: which rows go before others of their place, ``(n,)``; None = the first does.
 
     Raises SourceError where coordinates are not of the CRS, or the size of a place cannot be told.
     """
@@ -105,7 +107,9 @@ def place(
     lattices: list[Lattice] = []
     again, moved = 0, 0.0
     for (to, rows, shape), unit in zip(shapes, units, strict=True):
-        made, n_again, shift = _lattices(shape.centres, rows, to, width * unit, height * unit)
+        preferred = None if with_vector is None else _taken(with_vector, rows)
+        edges = (width * unit, height * unit)
+        made, n_again, shift = _lattices(shape.centres, rows, to, *edges, preferred)
         lattices += made
         again, moved = again + n_again, max(moved, shift / unit)
     return Placed(
@@ -297,9 +301,17 @@ def _spacing(xy: NDArray[np.float64], where: str, metre: float) -> float:
 
 
 def _lattices(
-    xy: NDArray[np.float64], rows: IntArray, crs: CRS, width: float, height: float
+    xy: NDArray[np.float64],
+    rows: IntArray,
+    crs: CRS,
+    width: float,
+    height: float,
+    preferred: BoolArray | None,
 ) -> tuple[list[Lattice], int, float]:
-    """Return lattices that hold places, how many rows are there again, and how far any is moved."""
+    """Return lattices that hold places, how many rows are there again, and how far any is moved.
+
+    Of the rows of a place the first one is taken, or the first that is ``preferred``, ``(n,)``.
+    """
     size = np.array([width, height])
     cells = xy / size
     anchor = np.array([_usual_part(cells[:, axis]) for axis in (0, 1)])
@@ -315,7 +327,7 @@ def _lattices(
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
         own = _taken(at, here)
-        first = _first_of_each(_keys(own))
+        first = _first_of_each(_keys(own), None if preferred is None else _taken(preferred, here))
         again += len(here) - len(first)
         here, own = _taken(here, first), _taken(own, first)
         col, up = own.T
@@ -351,15 +363,21 @@ def _keys(at: IntArray) -> IntArray:
     return np.asarray((at[:, 1] - low[1]) * (high[0] - low[0] + 1) + at[:, 0] - low[0])
 
 
-def _first_of_each(keys: IntArray) -> IntArray:
-    """Return the positions of keys, 0 or more, that no earlier one equals, ascending."""
+def _first_of_each(keys: IntArray, preferred: BoolArray | None) -> IntArray:
+    """Return the positions of keys, 0 or more, that no earlier one equals, ascending.
+
+    Those that are ``preferred``, ``(n,)``, count as earlier than the others.
+    """
     largest = int(keys.max())
     if largest <= 10 * len(keys):  # as on a grid that is full: sorting millions takes longer
         seen = np.zeros(largest + 1, dtype=bool)
         seen[keys] = True
         if np.count_nonzero(seen) == len(keys):
             return np.arange(len(keys), dtype=np.int64)
-    return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
+    if preferred is None:
+        return np.sort(np.unique(keys, return_index=True)[1]).astype(np.int64)
+    order = np.argsort(~preferred, kind="stable")
+    return np.sort(order[np.unique(keys[order], return_index=True)[1]]).astype(np.int64)
 
 
 def _usual_part(cells: NDArray[np.float64]) -> float:

@@ -41,7 +41,7 @@ class TableSummary:
         width, height = self.placed.width, self.placed.height
         lost = [
             (self.placed.nowhere, "without a geometry"),
-            (self.placed.again, "of places that an earlier row has"),
+            (self.placed.again, "of places that another row has"),
             (self.without_vector, "without a vector"),
         ]
         text = f"{self.name}: {self.kept:,} of {self.rows:,} rows kept, places of "
@@ -77,30 +77,43 @@ class VectorSource(PoolSource):
         if index is not None and grids is not None:
             self._index, self._grids = index, dict(grids)
             return
-        placed = self._placed()
-        self._grids = _grids_of(placed)
-        if index is None:
-            self._index, self._rows = self._scanned(placed, progress)
-            lost = sum(len(one.rows) for one in placed.lattices) - len(self._rows)
-            n, name = self._table.n_rows, name_of_table(settings)
-            self._summary = (TableSummary(name, n, len(self._rows), placed, lost),)
-            _tell_moved(placed, settings.path)
-        else:
-            self._index = index
+        if index is not None:
+            placed = self._placed_by_vectors()
+            self._grids, self._index = _grids_of(placed), index
             self._rows = _rows_of(placed, index, settings.path)
+            return
+        placed = self._placed()
+        there = self._with_vector(progress)
+        placed = self._placed(there=there) if placed.again else placed
+        self._grids = _grids_of(placed)
+        self._index, self._rows = self._scanned(placed, there)
+        lost = sum(len(one.rows) for one in placed.lattices) - len(self._rows)
+        n, name = self._table.n_rows, name_of_table(settings)
+        self._summary = (TableSummary(name, n, len(self._rows), placed, lost),)
+        _tell_moved(placed, settings.path)
 
-    def _placed(self, size: tuple[float, float] | None = None) -> Placed:
-        """Return where the places of the table lie, for which all geometries are read."""
+    def _placed(
+        self, size: tuple[float, float] | None = None, there: BoolArray | None = None
+    ) -> Placed:
+        """Return where the places of the table lie, for which all geometries are read.
+
+        Of several rows of one place it is the first, or the first whose vector is ``there``.
+        """
         name, path = name_of_table(self._settings), self._settings.path
         table = self._table
         geometries, crs = table.geometries(), table.crs_of_rows()
-        return place(geometries, crs, name, path, self._settings.footprint, size)
+        return place(geometries, crs, name, path, self._settings.footprint, size, there)
+
+    def _placed_by_vectors(self, size: tuple[float, float] | None = None) -> Placed:
+        """Do the same as the scan did; vectors are read only where a place has several rows."""
+        placed = self._placed(size)
+        return self._placed(size, self._with_vector()) if placed.again else placed
 
     @cached_property
     def _rows(self) -> IntArray:
         """The row of the table that each patch is, ``(n,)``; found when a vector is read first."""
         # to find the size of a place takes half of the time, and as much memory as all places
-        placed = self._placed(known_size(self._grids.values()))
+        placed = self._placed_by_vectors(known_size(self._grids.values()))
         now = _grids_of(placed)
         gone = [name for name, grid in self._grids.items() if now.get(name) != grid]
         if gone:
@@ -111,9 +124,8 @@ class VectorSource(PoolSource):
             )
         return _rows_of(placed, self._index, self._settings.path)
 
-    def _scanned(self, placed: Placed, progress: Progress | None) -> tuple[pd.DataFrame, IntArray]:
+    def _scanned(self, placed: Placed, there: BoolArray) -> tuple[pd.DataFrame, IntArray]:
         """Return the index of the places that have a vector, and the row of the table of each."""
-        there = self._with_vector(progress)
         windows, rows = [], []
         for one in placed.lattices:
             here = there[one.rows]
@@ -218,7 +230,7 @@ class VectorSource(PoolSource):
             if high == len(rows):
                 return
 
-    def _with_vector(self, progress: Progress | None) -> BoolArray:
+    def _with_vector(self, progress: Progress | None = None) -> BoolArray:
         """Return which rows of the table have a vector, ``(n,)``."""
         n = self._table.n_rows
         there = np.zeros(n, dtype=bool)

@@ -203,6 +203,25 @@ def test_a_place_that_is_there_twice_is_that_of_the_first_row() -> None:
     assert (placed.again, placed.nowhere, placed.width) == (1, 1, pytest.approx(100))
 
 
+def test_of_the_rows_of_a_place_one_that_has_a_vector_counts(tmp_path: Path) -> None:
+    places = squares(1, 4, 320.0)
+    twice = gpd.GeoSeries([*places, places.iloc[0], places.iloc[0], places.iloc[1]], crs=places.crs)
+    vectors: list[list[float] | None] = [list(row) for row in numbered(7, D)]
+    vectors[0] = None
+    vectors[2] = [float("nan")] * D  # which no other row makes up for
+    path = write_table(tmp_path / "t.parquet", vectors, twice, row_group=2)
+    source = opened(path)
+    assert dict(zip(source.index["patch_id"], rows_of(source), strict=True)) == {
+        "t/0/0": 4,  # neither the first nor the last of them
+        "t/0/1": 1,
+        "t/0/3": 3,
+    }
+    assert "3 of places that another row has, 1 without a vector" in str(source.summary[0])
+    table = UnopenedVectors(VectorsSettings(path=str(path)))
+    for again in (table.open(source.index), table.open_again(source.index, (), source.grids)):
+        assert rows_of(again) == rows_of(source)
+
+
 def test_rows_of_cells_in_another_order() -> None:
     xy = np.array([[0.0, 0.0], [100, 0], [200, 0]]) + ORIGIN
     (lattice,) = place(xy, [(CRS("EPSG:32631"), 3)], "t", "t", None).lattices
