@@ -71,7 +71,9 @@ def why_not_alike(layer: Layer, names: Sequence[str], meant: str) -> Fault | Non
     """
     labels = {name.casefold(): name for name in names}
     for column in layer.features.columns.intersection(CLASS_COLUMNS):
-        found = text_of(layer.features[column]).str.casefold().unique()
+        found = set(text_of(layer.features[column]).str.casefold())
+        if found == {meant.casefold()}:
+            return None
         named = {labels[text] for text in found if text in labels} - {meant}
         if named:
             return Fault(

@@ -375,6 +375,9 @@ def test_answers_without_a_label_are_no_targets_either(tmp_path: Path) -> None:
         )
         with pytest.raises(ConfigError, match="has the attribute 'patch_id', as answers"):
             import_answers(run, path, annotator="ben")
+    targets = {"patch_id": ["a"], "label": ["Present"]}  # picked from answers, and alike
+    path = sites(tmp_path / "t.geojson", [box(2, 5, 1, 1)], "EPSG:4326", **targets)
+    assert import_answers(run, path, annotator="ben").counts == {"present": 1}
     named = sites(tmp_path / "b.gpkg", [box(0, 0, 1, 1)], **{"class": ["quarry"]})
     assert import_answers(run, named, annotator="ben").counts == {"present": 1}
 
