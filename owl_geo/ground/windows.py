@@ -217,8 +217,9 @@ class PoolWindows:
 
     def of_scene(self, name: str) -> Windows:
         """Return the windows of one scene; raises KeyError where ``grids`` lacks it."""
+        grid = self.grids[name]
         here = self.scene == list(self.grids).index(name)
-        return self._within(self.grids[name], slice(None) if here.all() else here)
+        return self._within(grid, slice(None) if here.all() else here)
 
     def by_scene(self) -> Iterator[tuple[IntArray, Windows]]:
         """Yield each scene's windows with their positions among these n, each ``(k,)``.

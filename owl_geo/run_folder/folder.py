@@ -196,10 +196,7 @@ class Run:
 
     def answers(self, history: pd.DataFrame, seen: int) -> Answers:
         """Return the answers as positions in the index; those after ``seen`` are fresh."""
-        from owl_geo.search.records import (  # strategies, which answers do not need
-            Answers,
-            class_numbers,
-        )
+        from owl_geo.search.records import Answers, class_numbers  # takes a while to import
 
         current, tied = settled(history)
         closed = self.index.positions(current["patch_id"].tolist())
