@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import searches
 import torch
@@ -18,7 +19,6 @@ from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
 from owl_geo.errors import BatchError, ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
-from owl_geo.maps.patches import read_table
 from owl_geo.models import checkpoint
 from owl_geo.models.spec import ModelSpec
 from owl_geo.settings import owl_toml
@@ -47,7 +47,7 @@ def answer(run: Run, number: int, labels: list[str]) -> None:
 def predicted(run: Run) -> dict[str, Any]:
     predict(run, top=3)
     (table,) = (run.path / "predictions/patches").glob("*.parquet")
-    return dict(read_table(table).set_index("patch_id"))
+    return dict(pd.read_parquet(table).set_index("patch_id"))
 
 
 @pytest.mark.parametrize("model", MODELS)
