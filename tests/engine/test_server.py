@@ -145,9 +145,9 @@ def test_the_next_batch_is_begun_when_all_is_answered(tmp_path: Path, client: Cl
 
 
 def test_a_review_is_that_of_the_command(begun: Run, tmp_path: Path, client: Client) -> None:
-    run, twin = (Path(shutil.copytree(begun.path, tmp_path / name)) for name in ("run", "twin"))
-    for one in (run, twin):
-        ingest(one, [labelled(one)], annotator="ana")
+    run = Path(shutil.copytree(begun.path, tmp_path / "run"))
+    ingest(run, [labelled(run)], annotator="ana")
+    twin = Path(shutil.copytree(run, tmp_path / "twin"))  # with answers of the same second
     done = review(twin, threshold=0.3, size=5)
     asked = client.result("review", run=run, threshold=0.3, size=5)
     assert (asked["number"], asked["taken"], asked["is_new"]) == (1, done.taken, True)
