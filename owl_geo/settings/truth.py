@@ -17,7 +17,7 @@ class OracleSettings(Section):
     values: dict[str, tuple[str, ...]] = doc({}, "class of the run = values in the truth")
     min_share: float = doc(0.5, "smallest share of overlap that makes a class", gt=0, le=1)
     elsewhere: Literal["absent", "unknown"] = doc(
-        "absent", "vector only: what a patch without features counts as"
+        "absent", "vector only: what ground without features counts as"
     )
 
 

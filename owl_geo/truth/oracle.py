@@ -32,9 +32,10 @@ from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.config import Settings
 from owl_geo.settings.truth import OracleSettings
 from owl_geo.sources.base import PoolSource, windows_of
-from owl_geo.types import AnyArray, BoolArray, IntArray
+from owl_geo.types import AnyArray, IntArray
 
-Shares = NDArray[np.float64]
+Shares = NDArray[np.float64]  # (n, classes)
+Share = NDArray[np.float64]  # (n,)
 
 _SHOWN = 20  # how many values of a truth a message lists
 
@@ -42,10 +43,11 @@ _SHOWN = 20  # how many values of a truth a message lists
 def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False) -> AnyArray:
     """Return the true class of each patch, object ``(n,)``, None where it is not known.
 
-    A patch has the class with the largest overlap share, if that reaches ``min_share``, and
-    otherwise the first class, the background. Raises ConfigError or LayerError for a truth that
-    cannot be read, covers none of the patches, or lacks the column or values in the settings;
-    patches that are ``a_part`` of a pool may lie beyond it, and need not have any of the values.
+    A patch has the class with the largest share of it, if that reaches ``min_share``, and
+    otherwise the first class, the background. Where ground that is not known could decide
+    otherwise, neither is known. Raises ConfigError or LayerError for a truth that cannot be read,
+    covers none of the patches, or lacks the column or values in the settings; patches that are
+    ``a_part`` of a pool may lie beyond it, and need not have any of the values.
     """
     oracle = settings.oracle
     assert oracle is not None
@@ -56,17 +58,20 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     pool = Pool.of(windows_of(source))
     wanted = [name for name in settings.classes[1:] if name in oracle.values] or [settings.positive]
     if is_raster(oracle.path):
-        shares, is_mapped = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
+        shares, unknown = _raster_shares(oracle, oracle.path, wanted, pool, a_part)
     else:
         names = (*settings.classes, *RESERVED_LABELS)
-        shares, is_mapped = _vector_shares(oracle, oracle.path, wanted, pool, a_part, names)
+        shares, unknown = _vector_shares(oracle, oracle.path, wanted, pool, a_part, names)
     best = shares.argmax(axis=1)
-    labels = np.where(
-        shares[np.arange(len(best)), best] >= oracle.min_share,
-        np.array(wanted, dtype=object)[best],
-        classes[0],
-    )
-    labels[~is_mapped] = None
+    largest = shares[np.arange(len(best)), best]
+    has_class = largest >= oracle.min_share
+    labels = np.where(has_class, np.array(wanted, dtype=object)[best], classes[0])
+    # unknown ground may lift a patch to the threshold, or another class above the largest
+    may_reach = ~has_class & (largest + unknown >= oracle.min_share)
+    may_pass = np.zeros(len(best), dtype=bool)
+    if len(wanted) > 1:
+        may_pass = np.partition(shares, -2, axis=1)[:, -2] + unknown > largest
+    labels[may_reach | (has_class & may_pass)] = None
     return labels
 
 
@@ -93,8 +98,8 @@ def _own_labels(source: PoolSource, n_classes: int) -> IntArray:
 
 def _raster_shares(
     oracle: OracleSettings, path: str, wanted: list[str], pool: Pool, a_part: bool
-) -> tuple[Shares, BoolArray]:
-    """Return each class's share of a patch's valid truth pixels, and whether there are any."""
+) -> tuple[Shares, Share]:
+    """Return each class's share of a patch's truth pixels, and the share that is not valid."""
     if not oracle.values:
         raise ConfigError(
             f"{path} is a raster, and oracle.values is missing; {values_there(path)}",
@@ -113,12 +118,12 @@ def _raster_shares(
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
     owner = np.repeat(np.arange(len(wanted)), [len(group) for group in codes])
-    shares, is_mapped = np.zeros((len(pool), len(wanted))), np.zeros(len(pool), dtype=bool)
+    shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
     for part in pool.scenes:
         each, valid = class_shares_of_raster(path, part.windows, flat)
-        is_mapped[part.positions] = valid > 0
+        unknown[part.positions] = 1 - valid
         for column in range(len(wanted)):
-            shares[part.positions, column] = each[:, owner == column].sum(axis=1)
+            shares[part.positions, column] = each[:, owner == column].sum(axis=1) * valid
     for column, name in enumerate(wanted):
         if not shares[:, column].any() and not a_part:
             values = " or ".join(oracle.values[name])
@@ -126,7 +131,7 @@ def _raster_shares(
                 f"{path}: no pixel of any patch has {values}; {values_there(path)}",
                 remedy=f"correct --oracle-values, or oracle.values.{name} in owl.toml",
             )
-    return shares, is_mapped
+    return shares, unknown
 
 
 def _all(oracle: OracleSettings) -> list[str]:
@@ -158,8 +163,11 @@ def _vector_shares(
     pool: Pool,
     a_part: bool,
     names: Sequence[str],
-) -> tuple[Shares, BoolArray]:
-    """Return each class's share of a patch's area; a point counts as its whole patch."""
+) -> tuple[Shares, Share]:
+    """Return each class's share of a patch's area, and the share that is not known.
+
+    A point counts as its whole patch.
+    """
     keys = [oracle.column] if oracle.column else CLASS_COLUMNS
     if is_osm(path) and not oracle.column:
         raise ConfigError(
@@ -178,19 +186,19 @@ def _vector_shares(
     polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
     points = shapely.get_parts(geometries[is_point])
     owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
-    shares, is_mapped = np.zeros((len(pool), len(wanted))), np.zeros(len(pool), dtype=bool)
+    shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
     for part in pool.parts:
         windows, footprints = part.windows, part.windows.footprints()
-        # a last column for features of other classes: they show that the patch was mapped
+        # a last column for features of other classes: they too are known ground
         of_part = class_shares(footprints, *polygons.onto(windows), len(wanted) + 1)
         in_scene = shapely.points(_in_scene(shapely.get_coordinates(points), crs, windows))
         patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
         of_part[patch, owner[point]] = 1.0
         shares[part.positions] = of_part[:, :-1]
-        is_mapped[part.positions] = of_part.any(axis=1)
-    if oracle.elsewhere == "absent":
-        is_mapped[:] = True
-    return shares, is_mapped
+        if oracle.elsewhere == "unknown":
+            # rounded, as areas that fill a patch may differ from it in the last digits
+            unknown[part.positions] = np.maximum(1 - of_part.sum(axis=1), 0).round(9)
+    return shares, unknown
 
 
 def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:

@@ -136,6 +136,44 @@ def test_a_class_raster(tmp_path) -> None:
         labels({"path": path, "values": {"present": ["99"]}})
 
 
+def test_ground_that_is_not_known_decides_nothing(tmp_path) -> None:
+    """Of a patch that is known in part, the class is known where the rest cannot change it."""
+    pixels = np.full((40, 60), 3, dtype=np.uint8)
+    shares = ((0, 0.9), (0.3, 0.3), (0.45, 0.5), (0.1, 0.5), (0.5, 0.5), (0, 0.4))
+    for col, (target, unknown) in enumerate(shares):
+        flat = np.full(SIZE * SIZE, 3, dtype=np.uint8)
+        n_target, n_unknown = round(100 * target), round(100 * unknown)
+        flat[:n_target], flat[100 - n_unknown :] = 7, 0
+        pixels[:SIZE, SIZE * col : SIZE * (col + 1)] = flat.reshape(SIZE, SIZE)
+    path = str(tmp_path / "t.tif")
+    transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    options = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": 0, "crs": "EPSG:32632"}
+    with rasterio.open(path, "w", height=40, width=60, transform=transform, **options) as file:
+        file.write(pixels, 1)
+    found = labels({"path": path, "values": {"present": ["7"]}})
+    assert found[0].tolist() == [None, None, None, None, "present", "absent"]
+    found = labels({"path": path, "values": {"present": ["7"]}, "min_share": 0.3})
+    assert found[0].tolist() == [None, "present", "present", None, "present", None]
+    assert set(found[1:].ravel()) == {"absent"}
+    several = {"present": ["7"], "other": ["3"]}
+    found = labels({"path": path, "values": several}, classes=("none", "present", "other"))
+    assert found[0].tolist() == [None, None, None, None, "present", "other"]
+
+
+def test_polygons_that_map_a_part_of_a_patch(tmp_path) -> None:
+    shapes = [square(col, 0, share, 1) for col, share in enumerate((0.3, 0.7, 0.3, 0.7))]
+    shapes += [square(4, 0, 0.4, 1), square(4.4, 0, 0.6, 1)]
+    kinds = ["field", "field", "mine", "mine", "mine", "field"]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=kinds)
+    oracle = {"path": path, "column": "kind", "values": {"present": ["mine"]}}
+    found = labels({**oracle, "elsewhere": "unknown"})
+    assert found[0].tolist() == [None, "absent", None, "present", "absent", None]
+    found = labels({**oracle, "elsewhere": "unknown", "min_share": 0.2})
+    assert found[0].tolist() == [None, None, "present", "present", "present", None]
+    found = labels(oracle)
+    assert found[0].tolist() == ["absent", "absent", "absent", "present", "absent", "absent"]
+
+
 def test_a_class_raster_of_several_bands_is_told(tmp_path, caplog) -> None:
     transform = rasterio.Affine(10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
     options = {"driver": "GTiff", "dtype": "uint8", "crs": "EPSG:32632", "transform": transform}
