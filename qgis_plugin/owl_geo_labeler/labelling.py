@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
+from qgis.PyQt.QtWidgets import QWidget
 
-from .batch import Batch, in_project, open_batch, patch_of, source_of, titles_of
+from .batch import Batch, in_project, patch_of, source_of, titles_of
 from .batch_writer import Row, Write
 from .beside import Beside
 from .controls import Controls
@@ -20,17 +19,19 @@ from .errors import Problem
 from .file_store import FileStore
 from .frames import Frames
 from .imagery import Imagery
-from .lingering import Lingering, rescue
+from .lingering import Lingering
 from .map import PatchMap
 from .messages import Messages
-from .rescue import rescue_path, save_answers
+from .others import Others
 from .run_folder import RunFolder
 from .session import Answer, Patch, Session
 from .settings import PluginSettings
 from .shared_store import SharedStore
-from .store import AnswerStore, Trouble
+from .store import AnswerStore
 from .surroundings import Surroundings
+from .troubles import Troubles
 from .views import Views
+from .whereabouts import Whereabouts
 from .why import why_lines
 
 _USUAL_SIZE = 32  # pixels of a patch, where neither batch nor run say
@@ -60,7 +61,6 @@ class Labelling(QObject):
         super().__init__(parent)
         self.batch = batch
         self.run = run
-        self._lingering = lingering
         self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
         self.home: QWidget | None = None  # what gets the keyboard, if not the map
@@ -69,12 +69,15 @@ class Labelling(QObject):
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
+        self._troubles = Troubles(
+            batch, self.session, self.store, dock, messages, lingering, self
+        )
+        self._troubles.adopted.connect(self.reopened)
         self._connect(self.store)
+        self._others = Others(batch, self.store, dock, self)
         self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
         self._changed: dict[Path, None] = {}  # of these, the ones whose answers were changed
         self._beside = Beside(batch, run, self.session.annotator)
-        self._keys_elsewhere = ""  # the panel that has the keyboard, if it is not ours
-        self._others: dict[str, int] = {}  # answers of others that came in, by name
         self._shown: Patch | None = None
         self.map = PatchMap(canvas, batch.layer, batch.features, self)
         self.frames = Frames(self.map)
@@ -82,7 +85,7 @@ class Labelling(QObject):
         self.map.context = self._surroundings.times
         self.map.clicked.connect(self.go_to_fid)
         self.map.missed.connect(self.notice)
-        self.map.tool_changed.connect(self._say_where)
+        self._whereabouts = Whereabouts(canvas, self.map, dock, self._ours, self)
         bright = settings.brightness
         self._imagery = Imagery(batch, self.run, messages, settings.false_colours, bright)
         self._distances = self._imagery.distances()
@@ -99,9 +102,8 @@ class Labelling(QObject):
         self._show_view()
         self._controls = Controls(self, dock, self._ours)
         QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
-        QApplication.instance().focusChanged.connect(self._on_focus)
         self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
-        self._say_others()
+        self._others.say()
         patch = self.session.patch
         if patch.answer.label is None and self.store.hold(patch.fid):
             self._advance(1)
@@ -313,21 +315,18 @@ class Labelling(QObject):
         Answers that wait for a lock are written once it is gone; others that could not be saved go
         into a file beside the batch.
         """
-        QApplication.instance().focusChanged.disconnect(self._on_focus)
+        self._whereabouts.close()
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
         self.take_comment()
         self._controls.remove()
         self.views.back()
         self.frames.show()
         self.map.close()
-        self._messages.clear("trouble")
+        self._troubles.clear()
         for store in self._stores():
-            if store.close():
-                continue
-            if isinstance(store, FileStore):
-                self._keep_trying(store)
-            else:
-                self._rescue_beside()
+            if not store.close():
+                store.saved.disconnect(self._on_saved)
+                self._troubles.leave(store)
         # layers that Python still held would keep their files open, and outlive QGIS
         self._older.clear()
         self._beside.close()
@@ -349,7 +348,7 @@ class Labelling(QObject):
         return self._older[patch.older]
 
     def _connect(self, store: AnswerStore) -> None:
-        store.troubled.connect(self._show_trouble)
+        self._troubles.watch(store)
         store.saved.connect(self._on_saved)
         store.refused.connect(self._on_refused)
         store.changed.connect(self._on_changed)
@@ -400,15 +399,6 @@ class Labelling(QObject):
         polygon.fromWkb(write.row.wkb)
         self.map.add(patch.fid, polygon)
         return self.session.add(patch)
-
-    def _keep_trying(self, store: FileStore) -> None:
-        if store.may_still_be_saved and not self._lingering.is_ending:
-            store.troubled.disconnect(self._show_trouble)
-            store.saved.disconnect(self._on_saved)
-            self._lingering.keep(store)
-        else:
-            store.give_up()
-            rescue(store, self._messages)
 
     def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
@@ -492,7 +482,7 @@ class Labelling(QObject):
         for patch in news:
             self.session.correct(patch.fid, answers[patch.fid])
         if news:
-            self._count_others([answers[patch.fid] for patch in news])
+            self._others.count([answers[patch.fid] for patch in news])
             self.map.redraw()
             self._show(move=False)
 
@@ -503,7 +493,7 @@ class Labelling(QObject):
             for found in feature:
                 self.map.add(row.fid, found.geometry())
                 self.session.add(patch_of(found))
-        self._count_others([row.answer for row in rows])
+        self._others.count([row.answer for row in rows])
         self.map.redraw()
         self._show(move=False)
 
@@ -514,7 +504,7 @@ class Labelling(QObject):
         """
         index = self.session.index_of(fid)
         self.session.correct(fid, theirs)
-        self._count_others([theirs])
+        self._others.count([theirs])
         self.map.redraw()
         self._show(move=False)
         if answer.label is None or index is None:
@@ -534,47 +524,6 @@ class Labelling(QObject):
             call=lambda: self.take_over(fid, answer.label),
         )
 
-    def _count_others(self, answers: list[Answer]) -> None:
-        for answer in answers:
-            name = answer.annotator or self.tr("somebody")
-            self._others[name] = self._others.get(name, 0) + 1
-        self._say_others()
-
-    def _say_others(self) -> None:
-        """Say on the panel who else is answering this batch."""
-        if self._others and self.batch.path is not None:
-            text = self.tr("Others are answering this batch too: {names}.")
-            names = ", ".join(f"{name} ({n})" for name, n in self._others.items())
-            self._dock.set_others(text.format(names=names))
-        elif isinstance(self.store, FileStore) and self.store.opened_by:
-            text = self.tr(
-                "This batch is also open in another window, on {computer}. No answer is replaced "
-                "before you have seen it."
-            )
-            self._dock.set_others(text.format(computer=self.store.opened_by))
-        else:
-            self._dock.set_others("")
-
-    def _on_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
-        """Notice that keys go elsewhere; windows of their own, such as dialogs, do not count."""
-        if now is None or now.window() is not self._canvas.window():
-            return
-        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in self._ours)
-        self._keys_elsewhere = "" if is_ours else _panel_of(now) or self.tr("QGIS")
-        self._say_where()
-
-    def _say_where(self, *_is_on: object) -> None:
-        """Say on the panel where clicks and keys go, if they do not label."""
-        lines = []
-        if not self.map.takes_clicks:
-            text = self.tr("Clicks on the map go to: {tool}.")
-            lines.append(text.format(tool=_tool_name(self._canvas) or self.tr("another tool")))
-        if self._keys_elsewhere:
-            lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
-        if lines:
-            lines.append(self.tr("F8 brings them back."))
-        self._dock.set_where(" ".join(lines))
-
     def _on_saved(self, fid: int) -> None:
         self.map.redraw()
         index = self.session.index_of(fid)
@@ -591,100 +540,6 @@ class Labelling(QObject):
         if self.batch.layer.id() in ids:
             self.close()
             self.ended.emit()
-
-    def _show_trouble(self, trouble: Trouble | None, reason: str) -> None:
-        self._messages.clear("trouble")
-        if trouble is None:
-            self._dock.set_trouble("")
-            self._messages.good(self.tr("the batch can be written again; all answers are saved"))
-            return
-        text, action, call = self._trouble(trouble, reason)
-        self._dock.set_trouble(text)
-        self._messages.warn(text, key="trouble", action=action, call=call)
-
-    def _trouble(
-        self, trouble: Trouble, reason: str
-    ) -> tuple[str, str | None, Callable[[], None] | None]:
-        """Return the message, the text of a button if one helps, and what the button does."""
-        store = self.sender()
-        path = store.path if isinstance(store, FileStore) else self.batch.place
-        if trouble is Trouble.OFFLINE:
-            text = self.tr(
-                "{path} does not respond; carry on, your answers are kept and will be saved as "
-                "soon as it does"
-            )
-            return text.format(path=path), None, None
-        if trouble is Trouble.LOCKED:
-            text = self.tr(
-                "another program has locked {path}; carry on, your answers are kept and will be "
-                "saved once the lock is gone"
-            )
-            return text.format(path=path), None, None
-        if trouble is Trouble.REPLACED:
-            text = self.tr(
-                "{path} was replaced by another program; your answers are kept, open the new "
-                "file to save them there"
-            )
-            adopt = self._adopt if store is self.store else None
-            return text.format(path=path), self.tr("Open the new file"), adopt
-        if trouble is Trouble.DELETED:
-            text = self.tr(
-                "{path} was deleted or moved; put it back, "
-                "or save the batch with your answers as a new file"
-            )
-            save = self._rescue_beside if store is self.store else None
-            return text.format(path=path), self.tr("Save as a new file"), save
-        text = self.tr(
-            "answers cannot be saved in {path} ({reason}); they are kept and will be tried again"
-        )
-        return text.format(path=path, reason=reason), None, None
-
-    def _adopt(self) -> None:
-        """Transfer this sitting's answers to the file that replaced the batch."""
-        try:
-            fresh = open_batch(self.batch.path)
-        except Problem as problem:
-            self._messages.fail(str(problem))
-            return
-        if fresh.batch_id != self.batch.batch_id:
-            message = self.tr(
-                "{path} now holds batch {new}; your answers to {old} were saved as a new file"
-            )
-            self._rescue_beside()
-            self._messages.warn(
-                message.format(path=fresh.path, new=fresh.batch_id, old=self.batch.batch_id)
-            )
-        else:
-            self._write_into(fresh)
-        self.reopened.emit(fresh.path)
-
-    def _write_into(self, fresh: Batch) -> None:
-        given = {p.patch_id: p.answer for p in self.session.patches if p.fid in self.store.given}
-        store = FileStore(fresh, self, watches=False)
-        for patch in fresh.patches:
-            answer = given.get(patch.patch_id)
-            if answer is not None and _wins(answer, patch.answer):
-                patch.answer = answer
-                store.write(patch)
-        for fid, row in self.store.rows.items():
-            store.put(Write(fid, self.store.given[fid], Answer(), fid, row))
-        if not store.close():
-            self._keep_trying(store)
-        self.store.forget()
-
-    def _rescue_beside(self) -> None:
-        path = rescue_path(self.batch)
-        answers = {p.fid: p.answer for p in self.session.patches if p.older is None}
-        try:
-            save_answers(path, self.batch, answers, self.store.rows)
-        except Problem as problem:
-            self._messages.fail(str(problem))
-            return
-        self.store.forget()
-        message = self.tr(
-            "the batch with your answers was saved as {path}; owl-geo ingest accepts it"
-        )
-        self._messages.good(message.format(path=path))
 
     def _patch_size(self) -> int:
         """Return height and width of a patch in pixels, as batch or run say; else the usual one."""
@@ -706,22 +561,6 @@ class Labelling(QObject):
         return text.format(batch=batch.batch_id, round=batch.round)
 
 
-def _panel_of(widget: QWidget) -> str:
-    """Return the title of the panel that a widget is in; empty if it is in none."""
-    while widget is not None and not isinstance(widget, QDockWidget):
-        widget = widget.parentWidget()
-    return widget.windowTitle() if widget is not None else ""
-
-
-def _tool_name(canvas: QgsMapCanvas) -> str:
-    """Return the name of the tool that clicks on the map go to; empty if it has none."""
-    tool = canvas.mapTool()
-    if tool is None:
-        return ""
-    action = tool.action()
-    return action.text().replace("&", "") if action is not None else tool.toolName()
-
-
 def _differs(shown: Answer, stored: Answer | None) -> bool:
     """Whether the stored answer differs from the one shown, apart from its time."""
     return stored is not None and (shown.label, shown.comment or "") != (
@@ -729,12 +568,3 @@ def _differs(shown: Answer, stored: Answer | None) -> bool:
         stored.comment or "",
     )
 
-
-def _wins(mine: Answer, theirs: Answer) -> bool:
-    """Whether this sitting's answer replaces the one in the file that replaced the batch.
-
-    The later one counts; one without a time is an answer that was undone here.
-    """
-    if mine == theirs:
-        return False
-    return mine.labelled_at is None or mine.labelled_at >= (theirs.labelled_at or "")

@@ -18,7 +18,7 @@ from owl_geo_labeler.batch import open_batch
 LOCK = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN EXCLUSIVE")
+connection.execute("BEGIN " + sys.argv[3])
 print("locked", flush=True)
 time.sleep(float(sys.argv[2]))
 connection.execute("ROLLBACK")
@@ -46,9 +46,11 @@ time.sleep(60)
 """
 
 
-def lock(path, seconds):
+def lock(path, seconds, how="EXCLUSIVE"):
     process = subprocess.Popen(
-        [sys.executable, "-c", LOCK, str(path), str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LOCK, str(path), str(seconds), how],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "locked\n"
     return process
@@ -210,6 +212,29 @@ def test_answers_go_into_the_file_that_took_the_batchs_place(
     wait_until(lambda: plugin.labelling is not None)
     assert labels(path)[:5] == ["absent", "present", "present", None, "unsure"]
     assert plugin.labelling.session.patch.rank == 4
+    press("1")
+    assert labels(path)[3] == "absent"
+
+
+def test_a_file_that_took_the_batchs_place_and_is_locked(
+    still, plugin, batch, press, labels, messages, iface, wait_until
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    press("1", "2")
+    labels(path)  # waits for them
+    still()
+    os.replace(other, path)
+    press("2")
+    wait_until(lambda: any("was replaced" in text for text in messages()))
+    process = lock(path, 30, "IMMEDIATE")  # it can be read
+    press_button(iface, "Open the new file")
+    QTest.qWait(800)
+    process.kill()
+    process.wait()
+    wait_until(lambda: labels(path)[:4] == ["absent", "present", "present", None], 10)
+    assert [patch.answer.label for patch in plugin.labelling.session.patches[:3]] == labels(path)[:3]
     press("1")
     assert labels(path)[3] == "absent"
 

@@ -216,46 +216,6 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>the batch can be written again; all answers are saved</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} does not respond; carry on, your answers are kept and will be saved as soon as it does</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>another program has locked {path}; carry on, your answers are kept and will be saved once the lock is gone</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} was replaced by another program; your answers are kept, open the new file to save them there</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Open the new file</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} was deleted or moved; put it back, or save the batch with your answers as a new file</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Save as a new file</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>answers cannot be saved in {path} ({reason}); they are kept and will be tried again</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{path} now holds batch {new}; your answers to {old} were saved as a new file</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Batch {batch}, round {round}, for {name}</source>
         <translation type="unfinished" />
     </message>
@@ -296,11 +256,69 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>patches without an answer: {n}; the button for the next batch leaves them</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Troubles</name>
+    <message>
+        <source>answers cannot be saved in {path} ({reason}); they are kept and will be tried again</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} does not respond; carry on, your answers are kept and will be saved as soon as it does</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>another program has locked {path}; carry on, your answers are kept and will be saved once the lock is gone</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} was replaced by another program; your answers are kept, open the new file to save them there</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} was deleted or moved; put it back, or save the batch with your answers as a new file</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{path} now holds batch {new}; your answers to {old} were saved as a new file</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the batch can be written again; all answers are saved</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open the new file</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Save as a new file</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Others</name>
+    <message>
         <source>Others are answering this batch too: {names}.</source>
         <translation type="unfinished" />
     </message>
     <message>
+        <source>somebody</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>This batch is also open in another window, on {computer}. No answer is replaced before you have seen it.</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Whereabouts</name>
+    <message>
+        <source>Clicks on the map go to: {tool}.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -308,11 +326,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Clicks on the map go to: {tool}.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>another tool</source>
+        <source>F8 brings them back.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -320,11 +334,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>F8 brings them back.</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>patches without an answer: {n}; the button for the next batch leaves them</source>
+        <source>another tool</source>
         <translation type="unfinished" />
     </message>
 </context><context>

@@ -1,0 +1,173 @@
+"""What keeps answers from being saved: said on the panel, with a button where one helps."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from .batch import Batch, open_batch
+from .batch_writer import Write
+from .dock import LabelDock
+from .errors import Problem
+from .file_store import FileStore
+from .lingering import Lingering, rescue
+from .messages import Messages
+from .rescue import rescue_path, save_answers
+from .session import Answer, Session
+from .store import AnswerStore, Trouble
+
+
+class Troubles(QObject):
+    """Looks after the answers of one sitting that cannot be saved where they belong.
+
+    ``store`` is that of the batch itself; those of older batches are watched as well.
+    """
+
+    adopted = pyqtSignal(object)  # Path: another file took the batch's place, and has the answers
+
+    def __init__(
+        self,
+        batch: Batch,
+        session: Session,
+        store: AnswerStore,
+        dock: LabelDock,
+        messages: Messages,
+        lingering: Lingering,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._batch, self._session, self._store = batch, session, store
+        self._dock, self._messages, self._lingering = dock, messages, lingering
+
+    def watch(self, store: AnswerStore) -> None:
+        """Say from now on what keeps a store from saving."""
+        store.troubled.connect(self._show)
+
+    def leave(self, store: AnswerStore) -> None:
+        """Take over a watched store, which closed before everything was saved.
+
+        Answers that wait for a lock are written once it is gone; others go into a file beside the
+        batch.
+        """
+        store.troubled.disconnect(self._show)
+        if isinstance(store, FileStore):
+            self._keep_trying(store)
+        else:
+            self._rescue_beside()
+
+    def clear(self) -> None:
+        """Take back what is said."""
+        self._messages.clear("trouble")
+
+    def _keep_trying(self, store: FileStore) -> None:
+        if store.may_still_be_saved and not self._lingering.is_ending:
+            self._lingering.keep(store)
+        else:
+            store.give_up()
+            rescue(store, self._messages)
+
+    def _show(self, trouble: Trouble | None, reason: str) -> None:
+        self.clear()
+        if trouble is None:
+            self._dock.set_trouble("")
+            self._messages.good(self.tr("the batch can be written again; all answers are saved"))
+            return
+        text, action, call = self._told(trouble, reason)
+        self._dock.set_trouble(text)
+        self._messages.warn(text, key="trouble", action=action, call=call)
+
+    def _told(
+        self, trouble: Trouble, reason: str
+    ) -> tuple[str, str | None, Callable[[], None] | None]:
+        """Return the message, the text of a button if one helps, and what the button does."""
+        store = self.sender()
+        path = store.path if isinstance(store, FileStore) else self._batch.place
+        if trouble is Trouble.OFFLINE:
+            text = self.tr(
+                "{path} does not respond; carry on, your answers are kept and will be saved as "
+                "soon as it does"
+            )
+            return text.format(path=path), None, None
+        if trouble is Trouble.LOCKED:
+            text = self.tr(
+                "another program has locked {path}; carry on, your answers are kept and will be "
+                "saved once the lock is gone"
+            )
+            return text.format(path=path), None, None
+        if trouble is Trouble.REPLACED:
+            text = self.tr(
+                "{path} was replaced by another program; your answers are kept, open the new "
+                "file to save them there"
+            )
+            adopt = self._adopt if store is self._store else None
+            return text.format(path=path), self.tr("Open the new file"), adopt
+        if trouble is Trouble.DELETED:
+            text = self.tr(
+                "{path} was deleted or moved; put it back, "
+                "or save the batch with your answers as a new file"
+            )
+            save = self._rescue_beside if store is self._store else None
+            return text.format(path=path), self.tr("Save as a new file"), save
+        text = self.tr(
+            "answers cannot be saved in {path} ({reason}); they are kept and will be tried again"
+        )
+        return text.format(path=path, reason=reason), None, None
+
+    def _adopt(self) -> None:
+        """Transfer this sitting's answers to the file that replaced the batch."""
+        try:
+            fresh = open_batch(self._batch.path)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        if fresh.batch_id != self._batch.batch_id:
+            message = self.tr(
+                "{path} now holds batch {new}; your answers to {old} were saved as a new file"
+            )
+            self._rescue_beside()
+            self._messages.warn(
+                message.format(path=fresh.path, new=fresh.batch_id, old=self._batch.batch_id)
+            )
+        else:
+            self._write_into(fresh)
+        self.adopted.emit(fresh.path)
+
+    def _write_into(self, fresh: Batch) -> None:
+        given, rows = self._store.given, self._store.rows
+        mine = {p.patch_id: p.answer for p in self._session.patches if p.fid in given}
+        store = FileStore(fresh, self, watches=False)
+        for patch in fresh.patches:
+            answer = mine.get(patch.patch_id)
+            if answer is not None and _wins(answer, patch.answer):
+                patch.answer = answer
+                store.write(patch)
+        for fid, row in rows.items():
+            store.put(Write(fid, given[fid], Answer(), fid, row))
+        if not store.close():
+            self._keep_trying(store)
+        self._store.forget()
+
+    def _rescue_beside(self) -> None:
+        path = rescue_path(self._batch)
+        answers = {p.fid: p.answer for p in self._session.patches if p.older is None}
+        try:
+            save_answers(path, self._batch, answers, self._store.rows)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        self._store.forget()
+        message = self.tr(
+            "the batch with your answers was saved as {path}; owl-geo ingest accepts it"
+        )
+        self._messages.good(message.format(path=path))
+
+
+def _wins(mine: Answer, theirs: Answer) -> bool:
+    """Whether this sitting's answer replaces the one in the file that replaced the batch.
+
+    The later one counts; one without a time is an answer that was undone here.
+    """
+    if mine == theirs:
+        return False
+    return mine.labelled_at is None or mine.labelled_at >= (theirs.labelled_at or "")

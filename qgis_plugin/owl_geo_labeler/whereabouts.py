@@ -1,0 +1,67 @@
+"""Where clicks and keys go while a batch is open, said on the panel if they do not label."""
+
+from __future__ import annotations
+
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QWidget
+
+from .dock import LabelDock
+from .map import PatchMap
+
+
+class Whereabouts(QObject):
+    """Watches the map's tool and the keyboard's focus; ``ours`` is where keys label."""
+
+    def __init__(
+        self,
+        canvas: QgsMapCanvas,
+        map_: PatchMap,
+        dock: LabelDock,
+        ours: list[QWidget],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._canvas, self._map, self._dock, self._ours = canvas, map_, dock, ours
+        self._keys_elsewhere = ""  # the panel that has the keyboard, if it is not ours
+        map_.tool_changed.connect(self._say)
+        QApplication.instance().focusChanged.connect(self._on_focus)
+
+    def close(self) -> None:
+        """Stop watching."""
+        QApplication.instance().focusChanged.disconnect(self._on_focus)
+
+    def _on_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
+        """Notice that keys go elsewhere; windows of their own, such as dialogs, do not count."""
+        if now is None or now.window() is not self._canvas.window():
+            return
+        is_ours = any(now is widget or widget.isAncestorOf(now) for widget in self._ours)
+        self._keys_elsewhere = "" if is_ours else _panel_of(now) or self.tr("QGIS")
+        self._say()
+
+    def _say(self, *_is_on: object) -> None:
+        lines = []
+        if not self._map.takes_clicks:
+            text = self.tr("Clicks on the map go to: {tool}.")
+            lines.append(text.format(tool=_tool_name(self._canvas) or self.tr("another tool")))
+        if self._keys_elsewhere:
+            lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
+        if lines:
+            lines.append(self.tr("F8 brings them back."))
+        self._dock.set_where(" ".join(lines))
+
+
+def _panel_of(widget: QWidget) -> str:
+    """Return the title of the panel that a widget is in; empty if it is in none."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget.windowTitle() if widget is not None else ""
+
+
+def _tool_name(canvas: QgsMapCanvas) -> str:
+    """Return the name of the tool that clicks on the map go to; empty if it has none."""
+    tool = canvas.mapTool()
+    if tool is None:
+        return ""
+    action = tool.action()
+    return action.text().replace("&", "") if action is not None else tool.toolName()
