@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
+    from owl_geo.sources.bands import Band
     from owl_geo.sources.base import PatchSource, PoolSource
 
 _log = logging.getLogger("owl_geo")
@@ -151,15 +152,7 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
             return []
         scene = describe_scene(self.settings.scenes[0])
         notes = [f"scene {scene.name!r}: {left_out}" for left_out in scene.left_out]
-        alpha = next((band for band in scene.bands if band.alpha), None)
-        if alpha is None:
-            return notes
-        numbers = ",".join(str(number) for number in range(1, len(scene.bands) + 1))
-        return [
-            *notes,
-            f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
-            f"data, for example near infrared, name it too: --bands {numbers}",
-        ]
+        return [*notes, *_of_alpha(scene.bands)]
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -312,3 +305,22 @@ def _no_masks(run_path: Path, *, has_values: bool) -> str:
         f"{run_path} was made without mask_bad, the list of a mask's bad values; put it into "
         f"owl.toml under [source] and run `owl-geo init {run_path} --update` first"
     )
+
+
+def _of_alpha(bands: Sequence[Band]) -> Iterator[str]:
+    """Say which band counts as a mask but may be data, or the other way round."""
+    alpha = next((band for band in bands if band.alpha), None)
+    if alpha is not None:
+        numbers = ",".join(str(number) for number in range(1, len(bands) + 1))
+        yield (
+            f"band {alpha.number} of {alpha.path} is its alpha band and counts as a mask; if it is "
+            f"data, for example near infrared, name it too: --bands {numbers}"
+        )
+        return
+    for band in bands:
+        if band.name.casefold() == "alpha":
+            yield (
+                f"band {band.number} of {band.path} is called alpha but not marked as an alpha "
+                "band, so it counts as data; if it is a mask, mark it with gdal_edit.py "
+                f"-colorinterp_{band.number} alpha"
+            )

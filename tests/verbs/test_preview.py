@@ -109,6 +109,19 @@ def test_init_says_that_a_band_counts_as_a_mask(tmp_path) -> None:
     assert "alpha" not in given.partition("Scenes:")[2]
 
 
+def test_init_says_that_a_band_called_alpha_counts_as_data(tmp_path) -> None:
+    described = {"descriptions": ("red", "green", "Alpha")}
+    write_raster(tmp_path / "s.tif", np.ones((3, 160, 160), "uint16"), **described)
+    said = owl("init", "r", "--scene", "s.tif", cwd=tmp_path).stdout
+    assert f"band 3 of {tmp_path / 's.tif'} is called alpha but not marked" in said
+    assert "gdal_edit.py -colorinterp_3 alpha" in said
+    with rasterio.open(tmp_path / "s.tif", "r+") as file:
+        file.colorinterp = (*file.colorinterp[:2], rasterio.enums.ColorInterp.alpha)
+    said = owl("init", "q", "--scene", "s.tif", cwd=tmp_path).stdout
+    assert "band 3" in said and "is its alpha band and counts as a mask" in said
+    assert "not marked" not in said
+
+
 def test_a_dry_run_says_all_and_writes_nothing(tmp_path) -> None:
     scene, osm = SAMPLE / "scene.tif", SAMPLE / "area.osm"
     before = sorted(SAMPLE.iterdir())
