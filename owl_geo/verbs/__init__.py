@@ -1,1 +1,1 @@
-"""What can be done with a run: one module per command, named after it."""
+"""What can be done with a run: one module per command, named after it; ``sites`` has several."""

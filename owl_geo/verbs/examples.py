@@ -14,9 +14,9 @@ from owl_geo.labels import store_class
 from owl_geo.run_folder.folder import EXAMPLES, Run
 from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
-from owl_geo.verbs.sites import AsSites, answers_at, holds_a_raster, is_sites
-
-_LAYER = "|layername="
+from owl_geo.verbs.sites.answers import answers_at
+from owl_geo.verbs.sites.files import LAYER, holds_a_raster, is_sites
+from owl_geo.verbs.sites.placed import AsSites
 
 
 def check_examples(path: str, settings: Settings) -> None:
@@ -25,7 +25,7 @@ def check_examples(path: str, settings: Settings) -> None:
     Raises LayerError for a file that is missing, ConfigError for a raster, an OSM file and answers
     to patches, and where the run's answers are kept by a store that is not ready yet.
     """
-    file = path.partition(_LAYER)[0]
+    file = path.partition(LAYER)[0]
     if owl_toml.is_local(file) and not Path(file).exists():
         raise LayerError(f"examples: {file} does not exist", remedy=where_instead(file))
     fault = ""

@@ -39,7 +39,7 @@ from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
 
 if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
-    from owl_geo.verbs.sites import AsSites, Placed
+    from owl_geo.verbs.sites.placed import AsSites, Placed
 
 log = logging.getLogger("owl_geo")
 
@@ -219,7 +219,9 @@ def import_answers(
     Raises BatchError, LayerError or ConfigError, with nothing stored, where the file cannot be
     read, or where a label, a patch without a footprint, or none of the places belongs to this run.
     """
-    from owl_geo.verbs.sites import IMPORTED, AsSites, is_sites
+    from owl_geo.verbs.sites.answers import IMPORTED
+    from owl_geo.verbs.sites.files import is_sites
+    from owl_geo.verbs.sites.placed import AsSites
 
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
@@ -272,7 +274,7 @@ def import_answers(
 
 
 def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Ingested:
-    from owl_geo.verbs.sites import answers_at
+    from owl_geo.verbs.sites.answers import answers_at
 
     store = run.labels
     found = answers_at(run, path, store, options, annotator=annotator)
