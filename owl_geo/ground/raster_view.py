@@ -11,12 +11,18 @@ from types import TracebackType
 import numpy as np
 import rasterio
 import rasterio.shutil
+import rasterio.warp
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError
+from owl_geo.ground.grid import to_xy
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
+
+# From this many pixels of a raster in one of the grid on, several of them are to be blended.
+_FINER = 1.05
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ class RasterView:
                 # data, and moved off the no-data value
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
                 **self._sampling,
+                **_kernel(dataset, grid, crs),
             )
         )
         if not self._pipeline:
@@ -178,6 +185,28 @@ class RasterView:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _kernel(
+    dataset: rasterio.DatasetReader, grid: SceneGrid, crs: str | rasterio.crs.CRS
+) -> dict[str, str]:
+    """Return the scale of GDAL's kernel where the raster's pixels are not finer than the grid's.
+
+    GDAL estimates it from the rectangle around the pixels that it needs, which is larger where the
+    raster is turned against the grid, and then blurs what is only to be interpolated.
+    """
+    row, col = grid.height / 2, grid.width / 2
+    points = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
+    try:
+        there = np.stack(rasterio.warp.transform(crs, dataset.crs, *points.T), axis=-1)
+    except RasterioError:
+        return {}
+    a, b, _, d, e, _ = tuple(dataset.transform)[:6]
+    moved = np.linalg.solve([[a, b], [d, e]], (there[1:] - there[0]).T)
+    right, down = np.hypot(*moved)  # pixels of the raster in a pixel of the grid
+    if not max(right, down) < _FINER:  # not a number, beyond the CRS's domain
+        return {}
+    return {"XSCALE": f"{1 / min(right, 1)}", "YSCALE": f"{1 / min(down, 1)}"}
 
 
 def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
