@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,12 +11,18 @@ from types import TracebackType
 import numpy as np
 import rasterio
 import rasterio.shutil
+import rasterio.warp
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from owl_geo.errors import LayerError
+from owl_geo.ground.grid import to_xy
 from owl_geo.types import AnyArray, BoolArray, SceneGrid
+
+# From this many pixels of a raster in one of the grid on, several of them are to be blended.
+_FINER = 1.05
 
 
 @dataclass(frozen=True)
@@ -95,17 +102,18 @@ class RasterView:
         if ColorInterp.alpha in dataset.colorinterp and not alpha:
             dataset = self._stack.enter_context(_without_alpha(dataset))
         self._has_alpha = ColorInterp.alpha in dataset.colorinterp
+        values = dict.fromkeys(nodata.values())
         per_dataset = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        by_both = per_dataset and not self._has_alpha and set(values) != {None}
+        # beside a no-data value GDAL's warper heeds a mask or not, by its version
+        bare = self._stack.enter_context(_without_mask(dataset)) if by_both else dataset
         self._views = {
-            value: self._warped(dataset, grid, crs, value, resampling, shared)
-            for value in dict.fromkeys(nodata.values())
+            value: self._warped(bare, grid, crs, value, resampling, shared) for value in values
         }
-        # GDAL's warper looks at a mask only where there is no no-data value
-        self._mask = (
-            self._warped(dataset, grid, crs, None, resampling, shared=False)
-            if per_dataset and not self._has_alpha and None not in self._views
-            else None
-        )
+        self._masked = self._whole = None
+        if by_both:
+            self._masked = self._warped(dataset, grid, crs, None, resampling, shared=False)
+            self._whole = self._warped(bare, grid, crs, None, resampling, shared=False)
 
     def _warped(
         self,
@@ -137,6 +145,7 @@ class RasterView:
                 # data, and moved off the no-data value
                 UNIFIED_SRC_NODATA="YES" if shared else "NO",
                 **self._sampling,
+                **_kernel(dataset, grid, crs),
             )
         )
         if not self._pipeline:
@@ -157,10 +166,12 @@ class RasterView:
             if view.colorinterp[-1] == ColorInterp.alpha:
                 # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
                 valid &= view.read(view.count, window=window) != 0
-            if self._mask is not None:
-                valid &= self._mask.read_masks(band, window=window) != 0
-                # where the two agree, nothing of what either leaves out was blended in
-                valid &= self._mask.read(band, window=window) == pixels
+            if self._masked is not None and self._whole is not None:
+                valid &= self._masked.read_masks(band, window=window) != 0
+                masked, whole = (v.read(band, window=window) for v in (self._masked, self._whole))
+                # where either leaves nothing out, the other says what is to be blended
+                valid &= (whole == pixels) | (whole == masked) | (pixels == masked)
+                pixels = np.where(whole == pixels, masked, pixels)
             values.append(pixels)
         return np.stack(values), valid
 
@@ -176,6 +187,28 @@ class RasterView:
         self._stack.close()
 
 
+def _kernel(
+    dataset: rasterio.DatasetReader, grid: SceneGrid, crs: str | rasterio.crs.CRS
+) -> dict[str, str]:
+    """Return the scale of GDAL's kernel where the raster's pixels are not finer than the grid's.
+
+    GDAL estimates it from the rectangle around the pixels that it needs, which is larger where the
+    raster is turned against the grid, and then blurs what is only to be interpolated.
+    """
+    row, col = grid.height / 2, grid.width / 2
+    points = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
+    try:
+        there = np.stack(rasterio.warp.transform(crs, dataset.crs, *points.T), axis=-1)
+    except RasterioError:
+        return {}
+    a, b, _, d, e, _ = tuple(dataset.transform)[:6]
+    moved = np.linalg.solve([[a, b], [d, e]], (there[1:] - there[0]).T)
+    right, down = np.hypot(*moved)  # pixels of the raster in a pixel of the grid
+    if not max(right, down) < _FINER:  # not a number, beyond the CRS's domain
+        return {}
+    return {"XSCALE": f"{1 / min(right, 1)}", "YSCALE": f"{1 / min(down, 1)}"}
+
+
 def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
     a, b, c, d, e, f = tuple(transform)[:6]
     return rasterio.Affine(a, b, c + shift, d, e, f)
@@ -183,10 +216,22 @@ def _shifted(transform: rasterio.Affine, shift: float) -> rasterio.Affine:
 
 def _without_alpha(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
     """Return the raster with its alpha band as one like the others; GDAL's warper has no option."""
+    return _described(dataset, "<ColorInterp>Alpha<", "<ColorInterp>Undefined<")
+
+
+def _without_mask(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
+    """Return the raster without its mask, but with its no-data values."""
+    return _described(dataset, r"<MaskBand>.*?</MaskBand>", "")
+
+
+def _described(
+    dataset: rasterio.DatasetReader, pattern: str, replacement: str
+) -> rasterio.DatasetReader:
+    """Return the raster with another description of it, where a pattern matches GDAL's own."""
     with rasterio.MemoryFile(ext=".vrt") as file:
         rasterio.shutil.copy(dataset, file.name, driver="VRT")
         text = file.read().decode()
-    return rasterio.open(text.replace("<ColorInterp>Alpha<", "<ColorInterp>Undefined<"))
+    return rasterio.open(re.sub(pattern, replacement, text, flags=re.DOTALL))
 
 
 def unhidden(

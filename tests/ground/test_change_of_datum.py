@@ -60,9 +60,10 @@ def test_shares_rasters_and_the_area_of_interest_agree(
     stored = shapely.Polygon(by_wgs84(ring, scene, datum, layer))
     polygons = PolygonLayer(np.array([stored]), crs, np.zeros(1, dtype=np.int64))
     expected = (np.arange(16) == 5).astype(np.float64)
-    assert shares(windows.footprints(), polygons.onto(windows)[0]) == pytest.approx(
-        expected, abs=1e-3
-    )
+    # newer versions of PROJ know a better way into AGD66 than by WGS 84, which is within 3 m
+    near = 0.02 if layer == 20256 else 1e-3
+    found = shares(windows.footprints(), polygons.onto(windows)[0])
+    assert found == pytest.approx(expected, abs=near)
     path = tmp_path / "aoi.gpkg"
     gpd.GeoDataFrame(geometry=[stored], crs=crs).to_file(path)
     assert AreaOfInterest(path).contains_centres(windows).tolist() == expected.tolist()  # True is 1

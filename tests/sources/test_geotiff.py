@@ -306,6 +306,20 @@ def test_masks_of_a_coarser_file_hold_on_the_finer_grid(kind: str, tmp_path: Pat
     assert (source.read(source.index["patch_id"].tolist())[:, 1] == 100).all()
 
 
+@pytest.mark.parametrize("nodata", [0, 7, 65535])
+def test_a_mask_and_a_nodata_value_of_a_coarser_file_both_hold(nodata: int, tmp_path: Path) -> None:
+    shown = np.ones((16, 16), bool)
+    shown[:, :4] = False
+    values = np.where(shown, 100, 7)[None].astype("uint16")
+    values[0, :, 12:] = nodata
+    values[0, :, :2] = 3
+    source = beside_finer_pixels(tmp_path, values, mask=shown, nodata=nodata)
+    at = source.index[["row_off", "col_off"]].to_numpy().tolist()
+    assert at == [[row, col] for row in (0, 8, 16, 24) for col in (8, 16)]
+    assert (source.index["valid_fraction"] == 1).all()
+    assert (source.read(source.index["patch_id"].tolist())[:, 1] == 100).all()
+
+
 def test_coarser_data_that_gdal_takes_for_alpha_stay_data(tmp_path: Path) -> None:
     values = np.full((4, 16, 16), 100, "uint8")
     values[3, :, :4] = 0
