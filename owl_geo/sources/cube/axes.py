@@ -103,10 +103,21 @@ def _is_calendar(coordinate: xr.DataArray) -> bool:
 
 
 def axis_coordinate(dataset: xr.Dataset, dim: Hashable) -> xr.DataArray | None:
-    """Return the coordinate that holds the numbers along an axis, None where there is none."""
+    """Return the coordinate that holds the numbers along an axis, None where there is none.
+
+    Where the first only counts, as an index does, one that is named as a place goes before.
+    """
     along = list(coordinates_along(dataset, dim))
     spatial = [c for c in along if np.issubdtype(c.dtype, np.number)]
+    if spatial and is_counting(spatial[0].to_numpy()):
+        named = (c for c in spatial[1:] if _is_place(c) and not is_counting(c.to_numpy()))
+        return next(named, spatial[0])
     return spatial[0] if spatial else None
+
+
+def _is_place(coordinate: xr.DataArray) -> bool:
+    words = {str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
+    return bool({word.casefold() for word in words} & (_NAMES["x"] | _NAMES["y"]))
 
 
 def is_counting(values: AnyArray) -> bool:

@@ -30,9 +30,16 @@ _LONGITUDE = {"lon", "longitude"}
 _LATITUDE = {"lat", "latitude"}
 _CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
 _CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
-_KILOMETRES = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
+_METRES = {  # in one unit of a coordinate; what is not here is taken for the unit of the CRS
+    **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
+    **dict.fromkeys(("ft", "foot", "feet", "international_foot", "international_feet"), 0.3048),
+    **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
+}
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
+_CENTRES = "add those of the pixels' centres, for example with assign_coords"
 _IRREGULAR = 1e-3  # pixels that a coordinate may be off, over the whole axis
 
 
@@ -81,22 +88,35 @@ def _transform(
     """
     stated = stated_transform(dataset, variables, axes, mapping)
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
+    in_degrees = _in_degrees(dataset, axes)
     if stated and (x is None or y is None or (_counts(x) and _counts(y))):
         return stated
     if x is None or y is None:
         _refuse_curvilinear(dataset, axes, where)
         raise SourceError(
             f"{where} has no coordinates along {axes.y} and {axes.x}",
-            remedy="add those of the pixels' centres, for example with assign_coords",
+            remedy=_CENTRES,
+        )
+    if _counts(x) and _counts(y) and not in_degrees:
+        raise SourceError(
+            f"{where}: the coordinates along {axes.y} and {axes.x} only count its pixels, from "
+            f"{int(x[0])}",
+            remedy=_CENTRES,
+        )
+    if in_degrees and not crs.is_geographic:
+        raise SourceError(
+            f"{where}: its coordinates are longitudes and latitudes, and its CRS is {crs.name}",
+            remedy="correct the CRS, for example with --crs EPSG:4326",
         )
     edges = []
     for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
-        step, edge = _spacing(coordinate, dim, crs, where)
-        by_bounds = edge_by_bounds(dataset, coordinate, step)
+        metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
+        step, edge = _spacing(coordinate, dim, crs, where, metres)
+        by_bounds = edge_by_bounds(dataset, coordinate, step, metres)
         if by_bounds is not None:
             edge = by_bounds
         elif stated:
-            by_terms = first_edge(step, edge, *(stated[term] for term in along))
+            by_terms = first_edge(step, edge, coordinate.size, *(stated[term] for term in along))
             if by_terms is None:
                 _log.warning(
                     "%s: its attributes put the pixels along %s elsewhere than its coordinates, "
@@ -116,10 +136,22 @@ def _counts(coordinate: xr.DataArray) -> bool:
     return is_counting(coordinate.to_numpy())
 
 
-def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> tuple[float, float]:
-    """Return the step from pixel to pixel and the outer edge of the first, in units of the CRS."""
+def _units(coordinate: xr.DataArray) -> str:
+    return str(coordinate.attrs.get("units", "")).casefold()
+
+
+def _spacing(
+    coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str, scale: float
+) -> tuple[float, float]:
+    """Return the step from pixel to pixel and the outer edge of the first, in units of the CRS.
+
+    ``scale`` is how many of these a unit of the coordinate is. Longitudes may go on past 180 or 360
+    as -179 or 1.
+    """
     stored = coordinate.to_numpy()
     values = stored.astype(np.float64)
+    if crs.is_geographic:
+        values = np.unwrap(values, period=360.0)
     n = len(values)
     step = float(values[-1] - values[0]) / (n - 1)
     regular = np.linspace(values[0], values[-1], n)
@@ -139,13 +171,12 @@ def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> t
             "pixels off",
             remedy="resample the cube to a regular grid first",
         )
-    units = str(coordinate.attrs.get("units", "")).casefold()
+    units = _units(coordinate)
     if units in _RADIANS:
         raise SourceError(
             f"{where}: the coordinates along {dim} are angles in {units}",
             remedy="resample the cube to a map projection first",
         )
-    scale = 1000.0 if units in _KILOMETRES and _in_metres(crs) else 1.0
     return scale * step, scale * (float(values[0]) - step / 2)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 import xarray as xr
 from cubes import cube, write_zarr
 from pyproj import CRS
-from rasters import ORIGIN, UTM, coordinates
+from rasters import ORIGIN, UTM, coordinates, write_raster
 
+from owl_geo.errors import SourceError
 from owl_geo.sources.cube.source import CubeSource
 
 X, Y = ORIGIN
@@ -104,3 +106,76 @@ def test_where_two_statements_disagree_it_is_said(caplog: pytest.LogCaptureFixtu
 def test_what_only_counts_is_no_place() -> None:
     array = bare(transform=RIGHT).assign_coords(x=np.arange(30), y=np.arange(20))
     assert transform_of(array) == pytest.approx(RIGHT)
+
+
+@pytest.mark.parametrize("crs", [None, UTM])
+def test_coordinates_that_only_count_are_refused(crs: str | None) -> None:
+    array = cube(coordinates(20, 30), crs=crs).assign_coords(x=np.arange(30), y=np.arange(20))
+    with pytest.raises(SourceError, match="only count its pixels, from 0"):
+        CubeSource(array, patch_size=10, crs=UTM)
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:4326"])
+def test_named_places_go_before_an_index(crs: str | None) -> None:
+    array = cube(coordinates(20, 30), crs=crs).assign_coords(
+        x=np.arange(30),
+        y=np.arange(20),
+        lon=("x", 4 + 0.01 * np.arange(30)),
+        lat=("y", 50 - 0.01 * np.arange(20)),
+    )
+    assert transform_of(array) == pytest.approx((0.01, 0, 3.995, 0, -0.01, 50.005))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_degrees_are_no_place_in_a_projection(given: bool) -> None:
+    array = cube(coordinates(20, 30), crs=None if given else UTM).rename(x="lon", y="lat")
+    array = array.assign_coords(lon=4 + 0.01 * np.arange(30), lat=50 - 0.01 * np.arange(20))
+    with pytest.raises(SourceError, match="longitudes and latitudes, and its CRS is WGS 84 / UTM"):
+        CubeSource(array, patch_size=10, crs=UTM if given else None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres"),
+    [("km", 1000), ("cm", 0.01), ("foot", 0.3048), ("US survey foot", 0.3048006)],
+)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_coordinates_in_another_unit_become_metres(unit: str, metres: float, bounded: bool) -> None:
+    dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
+    for dim, step in (("x", 10.0), ("y", -10.0)):
+        centres = dataset[dim].to_numpy()
+        first = (centres - step / 2) / metres
+        dataset[dim] = first if bounded else centres / metres
+        dataset[dim].attrs["units"] = unit
+        if bounded:  # the coordinates are those of corners
+            dataset[dim].attrs["bounds"] = f"{dim}_bnds"
+            both = np.stack([first, first + step / metres], axis=1)
+            dataset[f"{dim}_bnds"] = ((dim, "edge"), both)
+    assert transform_of(dataset) == pytest.approx(RIGHT, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "period", "west"), [(179.5, 360, 179.45), (359.0, 360, -1.05), (179.5, 0, 179.45)]
+)
+def test_longitudes_may_start_anew(first: float, period: float, west: float) -> None:
+    """After 180 as -180, or after 360 as 0; or they go on."""
+    lon = first + 0.1 * np.arange(30)
+    if period:
+        end = 180 if first < 180 else 360
+        lon = np.where(lon >= end - 1e-9, lon - period, lon)
+    array = cube(coordinates(20, 30), crs=None).rename(x="lon", y="lat")
+    array = array.assign_coords(lon=lon, lat=-17 - 0.1 * np.arange(20))
+    assert transform_of(array) == pytest.approx((0.1, 0, west, 0, -0.1, -16.95))
+
+
+def test_what_gdal_writes_from_south_to_north_agrees_with_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = coordinates(20, 30)
+    write_raster(tmp_path / "a.tif", values)
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.nc", driver="NetCDF")
+    source = CubeSource(tmp_path / "a.nc", patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((10, 0, X, 0, 10, Y - 200))
+    first = source.read(source.index["patch_id"][:1].tolist())[0, :, 0, 0]
+    assert first.tolist() == values[:, 19, 0].tolist()
+    assert not caplog.messages
