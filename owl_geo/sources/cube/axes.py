@@ -74,7 +74,8 @@ def _spatial_dimensions(dataset: xr.Dataset, variable: xr.DataArray) -> dict[Has
 def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
     """Return x, y, time or band for a dimension: by its names, CF attributes, or its values."""
     along = list(coordinates_along(dataset, dim))
-    words = [str(dim), *(str(c.name) for c in along)]
+    own = [str(c.attrs.get("standard_name", "")) for c in along if c.name == dim]
+    words = [*own, str(dim), *(str(c.name) for c in along)]  # x may be a latitude, which says so
     words += [str(c.attrs.get("standard_name", "")) for c in along]
     for word in words:
         for role, names in _NAMES.items():
@@ -120,8 +121,12 @@ def _is_place(coordinate: xr.DataArray) -> bool:
     return bool({word.casefold() for word in words} & (_NAMES["x"] | _NAMES["y"]))
 
 
-def is_counting(values: AnyArray) -> bool:
-    """Return whether the values only count: 1, 2, 3 ..., or 0, 1, 2 ..."""
-    if not np.issubdtype(values.dtype, np.integer):
+def is_counting(values: AnyArray, *, centres: bool = False) -> bool:
+    """Return whether the values only count: 1, 2, 3 ..., or 0, 1, 2 ...
+
+    As whole numbers; with ``centres`` also as floats, and from 0.5, as readers of rasters have it.
+    """
+    if not centres and not np.issubdtype(values.dtype, np.integer):
         return False
-    return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
+    first = (0, 0.5, 1) if centres else (0, 1)
+    return bool(values[0] in first and (np.diff(values) == 1).all())

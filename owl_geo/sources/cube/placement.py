@@ -13,9 +13,9 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC
+from owl_geo.ground.projections import GEOGRAPHIC, transformer, turned
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
-from owl_geo.sources.cube.opening import reason
+from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.transforms import (
     Transform,
     edge_by_bounds,
@@ -40,6 +40,7 @@ _METRES = {  # in one unit of a coordinate; what is not here is taken for the un
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
 _CENTRES = "add those of the pixels' centres, for example with assign_coords"
+_OFF, _LEAST_DEGREES = 3.0, 1e-4  # pixels that places may be off, and a pixel in degrees
 _IRREGULAR = 1e-3  # pixels that a coordinate may be off, over the whole axis
 
 
@@ -56,7 +57,7 @@ def grid_of(
 
     Raises SourceError where there is no regular grid or no CRS.
     """
-    mappings = [_grid_mapping(dataset, dataset[key]) for key in variables]
+    mappings = [_grid_mapping(dataset, dataset[key], axes) for key in variables]
     mapping = next((entry for entry in mappings if entry is not None), None)
     cube_crs = _crs(dataset, variables, axes, crs, where, mapping, given)
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
@@ -66,6 +67,7 @@ def grid_of(
                 f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
             )
     transform = _transform(dataset, variables, axes, mapping, cube_crs, where)
+    _warn_of_other_places(dataset, axes, transform, cube_crs, where)
     if cube_crs.is_geographic:
         a, b, c, d, e, f = transform
         transform = (a, b, _western(a, c, width), d, e, f)
@@ -100,7 +102,7 @@ def _transform(
     if _counts(x) and _counts(y) and not in_degrees:
         raise SourceError(
             f"{where}: the coordinates along {axes.y} and {axes.x} only count its pixels, from "
-            f"{int(x[0])}",
+            f"{float(x[0]):g}",
             remedy=_CENTRES,
         )
     if in_degrees and not crs.is_geographic:
@@ -133,7 +135,7 @@ def _transform(
 
 
 def _counts(coordinate: xr.DataArray) -> bool:
-    return is_counting(coordinate.to_numpy())
+    return is_counting(coordinate.to_numpy(), centres=True)
 
 
 def _units(coordinate: xr.DataArray) -> str:
@@ -187,6 +189,49 @@ def _in_metres(crs: CRS) -> bool:
 def _western(step: float, edge: float, width: int) -> float:
     """Return the edge of longitudes that all lie beyond 180 where maps have them, below 0."""
     return edge - 360 if min(edge, edge + step * width) >= 180 else edge
+
+
+def _warn_of_other_places(
+    dataset: xr.Dataset, axes: Axes, transform: Transform, crs: CRS, where: str
+) -> None:
+    """Warn where longitudes and latitudes of pixels contradict the CRS, as a wrong one does."""
+    lon, lat = (_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
+    base = crs.geodetic_crs
+    if lon is None or lat is None or base is None:
+        return
+    a, b, c, d, e, f = transform
+    to_degrees = transformer(crs, base)
+    for row in (0, dataset.sizes[axes.y] - 1):
+        for col in (0, dataset.sizes[axes.x] - 1):
+            try:
+                at = {axes.y: row, axes.x: col}
+                stated = float(lon.isel(at)), float(lat.isel(at))
+            except UNREADABLE:  # they are not needed
+                return
+            x, y = c + a * (col + 0.5) + b * (row + 0.5), f + d * (col + 0.5) + e * (row + 0.5)
+            here, next_to_it = np.array(
+                [to_degrees.transform(x, y), to_degrees.transform(x + a, y + e)]
+            )
+            pixel = max(np.abs(next_to_it - here).max(), _LEAST_DEGREES)
+            off = np.abs([turned(here[0], stated[0]) - stated[0], here[1] - stated[1]]).max()
+            if np.isfinite([*stated, off, pixel]).all() and off > _OFF * pixel:
+                _log.warning(
+                    "%s: %s and %s put a corner at %.4f, %.4f, and its coordinates with the CRS "
+                    "%s at %.4f, %.4f; the latter count; is that the right CRS?",
+                    *(where, lon.name, lat.name, *stated, crs.name, *here.tolist()),
+                )
+                return
+
+
+def _of_pixels(dataset: xr.Dataset, axes: Axes, names: set[str]) -> xr.DataArray | None:
+    """Return the longitudes or latitudes of all pixels, None where a cube has none."""
+    name: Hashable
+    coordinate: xr.DataArray
+    for name, coordinate in dataset.coords.items():
+        words = {str(name).casefold(), str(coordinate.attrs.get("standard_name", ""))}
+        if set(coordinate.dims) == {axes.y, axes.x} and words & names:
+            return coordinate
+    return None
 
 
 def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
@@ -251,10 +296,10 @@ def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:
     return "name it, for example with --crs EPSG:32631, or with crs in owl.toml"
 
 
-def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any] | None:
+def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray, axes: Axes) -> dict[str, Any] | None:
     """Return the attributes of the variable's grid mapping, as CF and rioxarray keep it."""
     named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
-    words = [str(named).split(":")[0].split()[0]] if named else []
+    words = _mapping_names(str(named or ""), {str(axes.y), str(axes.x)})
     for word in [*words, "spatial_ref", "crs"]:
         if word in dataset.variables and _describes_crs(dataset[word]):
             return {str(key): value for key, value in dataset[word].attrs.items()}
@@ -262,6 +307,20 @@ def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any]
         if dataset[other].ndim == 0 and _describes_crs(dataset[other]):
             return {str(key): value for key, value in dataset[other].attrs.items()}
     return None
+
+
+def _mapping_names(named: str, axes: set[str]) -> list[str]:
+    """Return the variables that ``crs`` or ``crs: x y wgs84: lat lon`` names, that of axes first.
+
+    The longer form is CF's since version 1.7.
+    """
+    if ":" not in named:
+        return named.split()[:1]
+    parts = [part.split() for part in named.split(":")]
+    names = [part[-1] for part in parts[:-1] if part]
+    of_each = [set(part[:-1]) for part in parts[1:-1]] + [set(parts[-1])]
+    pairs = zip(names, of_each, strict=False)
+    return [name for name, _ in sorted(pairs, key=lambda pair: pair[1] != axes)]
 
 
 def _describes_crs(variable: xr.DataArray) -> bool:

@@ -33,7 +33,8 @@ def stated_transform(
     for terms in _stated(holders, mapping or {}, shape):
         a, b, _, d, e, _ = terms
         in_this_order = (a == 0) == (e == 0)  # in GDAL's order only one of them would be 0
-        if np.isfinite(terms).all() and a * e != b * d and in_this_order:
+        is_none = terms == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # as of a raster without a place
+        if np.isfinite(terms).all() and a * e != b * d and in_this_order and not is_none:
             return terms
     return None
 

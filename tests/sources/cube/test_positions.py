@@ -11,7 +11,7 @@ import pytest
 import rasterio.shutil
 import xarray as xr
 from cubes import cube, write_zarr
-from pyproj import CRS
+from pyproj import CRS, Transformer
 from rasters import ORIGIN, UTM, coordinates, write_raster
 
 from owl_geo.errors import SourceError
@@ -179,3 +179,51 @@ def test_what_gdal_writes_from_south_to_north_agrees_with_itself(
     first = source.read(source.index["patch_id"][:1].tolist())[0, :, 0, 0]
     assert first.tolist() == values[:, 19, 0].tolist()
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
+def test_coordinates_of_a_raster_without_a_place_are_refused(first: float) -> None:
+    """As rioxarray has those of a picture, with the transform that stands for none."""
+    array = cube(coordinates(20, 30)).assign_coords(
+        x=first + np.arange(30.0), y=first + np.arange(20.0)
+    )
+    for given in (array, array.assign_attrs(transform=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0))):
+        with pytest.raises(SourceError, match="only count its pixels"):
+            CubeSource(given, patch_size=10)
+
+
+def test_a_standard_name_goes_before_the_name_of_an_axis() -> None:
+    array = cube(coordinates(20, 30), crs=None)
+    array = array.assign_coords(x=50 - 0.01 * np.arange(30), y=4 + 0.01 * np.arange(20))
+    array.x.attrs.update(standard_name="latitude", units="degrees_north")
+    array.y.attrs.update(standard_name="longitude", units="degrees_east")
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((0.01, 0, 3.995, 0, -0.01, 50.005))
+    assert (grid.height, grid.width) == (30, 20)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_grid_mappings_that_of_the_axes_counts(turned: bool) -> None:
+    array = cube(coordinates(20, 30)).assign_coords(degrees=0)
+    array["degrees"].attrs = CRS(4326).to_cf()
+    parts = ["degrees: lat lon", "crs: x y"]
+    array.attrs["grid_mapping"] = " ".join(parts[::-1] if turned else parts)
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert (grid.crs, grid.transform) == (UTM, pytest.approx(RIGHT))
+
+
+@pytest.mark.parametrize(("crs", "is_said"), [("EPSG:32632", True), (None, False)])
+def test_places_of_pixels_that_contradict_the_crs_are_said(
+    crs: str | None, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The grid of a weather model on a sphere, which does not say its CRS."""
+    own = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=45 +lon_0=10 +R=6370000"
+    x, y = 1000.0 * np.arange(-15, 15), 1000.0 * np.arange(10, -10, -1)
+    array = cube(coordinates(20, 30), crs=None).assign_coords(x=x, y=y)
+    places = Transformer.from_crs(own, CRS(own).geodetic_crs, always_xy=True)
+    lon, lat = places.transform(*np.meshgrid(x, y))
+    array = array.assign_coords(lon=(("y", "x"), lon), lat=(("y", "x"), lat))
+    CubeSource(array, patch_size=10, crs=crs or own)
+    assert ("is that the right CRS?" in caplog.text) == is_said
