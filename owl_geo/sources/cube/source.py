@@ -62,7 +62,8 @@ class CubeSource(TiledSource["CubeScene"]):
     Bands are the values of an axis named band, wavelength or variable, or the variables of a
     Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
     it lies. Values are decoded by the CF conventions (fill value, valid range, scale, offset), and
-    the attributes ``nodata`` and ``fill_value`` mark missing ones too. A pixel is valid if all
+    the attributes ``nodata`` and ``fill_value`` mark missing ones too; so does what NetCDF reads
+    where nothing was written. A pixel is valid if all
     chosen bands are finite there; holes are filled as GeoTiffSource fills them. Variables of flags
     (``flag_values``, ``flag_masks``, ``flag_meanings``), and what is named as masks and quality
     layers are, are bands only where they are asked for. Of variables on several grids, those with
