@@ -12,8 +12,14 @@ from owl_geo.types import AnyArray
 
 # Names of dimensions, and CF's standard_name and axis, that tell what an axis is.
 _NAMES = {
-    "x": {"x", "lon", "longitude", "easting", "eastings", "projection_x_coordinate"},
-    "y": {"y", "lat", "latitude", "northing", "northings", "projection_y_coordinate"},
+    "x": {
+        *("x", "lon", "longitude", "easting", "eastings", "projection_x_coordinate"),
+        *("rlon", "grid_longitude"),  # of a rotated pole
+    },
+    "y": {
+        *("y", "lat", "latitude", "northing", "northings", "projection_y_coordinate"),
+        *("rlat", "grid_latitude"),
+    },
     "time": {"time", "t", "date", "datetime"},
     "band": {"band", "bands", "wavelength", "wavelengths", "radiation_wavelength", "variable"},
 }

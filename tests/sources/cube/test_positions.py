@@ -227,3 +227,28 @@ def test_places_of_pixels_that_contradict_the_crs_are_said(
     array = array.assign_coords(lon=(("y", "x"), lon), lat=(("y", "x"), lat))
     CubeSource(array, patch_size=10, crs=crs or own)
     assert ("is that the right CRS?" in caplog.text) == is_said
+
+
+@pytest.mark.parametrize("named", ["by the axes", "by standard names"])
+def test_a_rotated_pole_is_a_grid(named: str) -> None:
+    """As regional climate models have it; places are compared with the formula of the rotation."""
+    pole = {"grid_north_pole_latitude": 39.25, "grid_north_pole_longitude": -162.0}
+    names = ("rlon", "rlat") if named == "by the axes" else ("i", "j")
+    array = cube(coordinates(20, 30), crs=None).rename(x=names[0], y=names[1])
+    array = array.assign_coords(
+        {names[0]: -5 + 0.1 * np.arange(30), names[1]: -3 + 0.1 * np.arange(20), "pole": 0}
+    )
+    array["pole"].attrs = {"grid_mapping_name": "rotated_latitude_longitude", **pole}
+    array.attrs["grid_mapping"] = "pole"
+    for name, word in zip(names, ("longitude", "latitude"), strict=True):
+        array[name].attrs["standard_name"] = f"grid_{word}"
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((0.1, 0, -5.05, 0, 0.1, -3.05))
+    lon, lat = Transformer.from_crs(grid.crs, 4326, always_xy=True).transform(-5.0, -3.0)
+    lam, phi, tilt = np.radians([-5.0, -3.0, 90 - 39.25])
+    sine = np.sin(phi) * np.cos(tilt) + np.cos(phi) * np.cos(lam) * np.sin(tilt)
+    east = np.cos(phi) * np.sin(lam)
+    north = np.cos(phi) * np.cos(lam) * np.cos(tilt) - np.sin(phi) * np.sin(tilt)
+    expected = 18 + np.degrees(np.arctan2(east, north)), np.degrees(np.arcsin(sine))
+    assert (lon, lat) == pytest.approx(expected, abs=1e-6)
