@@ -183,7 +183,7 @@ class PolygonLayer:
             return x
         west, _, east, _ = windows.bounds()
         expected = np.full(len(x), (west + east) / 2)
-        if is_in_degrees(self._crs):
+        if is_in_degrees(self._crs) and windows.crs.is_projected:  # x grows with the longitude
             low, _, high, _ = reach.box
             expected += (points[:, 0] - (low + high) / 2) * whole / 360
         return turned(x, expected, whole)

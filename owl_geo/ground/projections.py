@@ -187,11 +187,14 @@ def _is_geocentric_or_sphere(crs: CRS) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_in_degrees(crs: CRS) -> bool:
-    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360."""
+    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360.
+
+    That of a rotated pole is none.
+    """
     meridian = crs.prime_meridian
     units = {axis.unit_name for axis in crs.axis_info[:2]}
     greenwich = meridian is not None and meridian.longitude == 0
-    return crs.is_geographic and units == {"degree"} and greenwich
+    return crs.is_geographic and not crs.is_derived and units == {"degree"} and greenwich
 
 
 def turned(
@@ -239,7 +242,7 @@ def turns_of(crs: CRS) -> tuple[float, ...]:
 @lru_cache(maxsize=1024)
 def geodetic_of(crs: CRS) -> CRS:
     """Return the geographic CRS of a CRS's datum; WGS 84 if that does not count degrees."""
-    base = crs.geodetic_crs
+    base = crs.source_crs if crs.is_geographic and crs.is_derived else crs.geodetic_crs
     return base if base is not None and is_in_degrees(base) else crs_of(GEOGRAPHIC)
 
 

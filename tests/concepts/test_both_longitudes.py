@@ -256,3 +256,29 @@ def test_an_extent_past_the_rim_covers_what_is_there() -> None:
         grid = SceneGrid("s", "EPSG:4326", (5e-4, 0, west, 0, -5e-4, -16.98), 64, 64)
         windows = tile(grid, 16, 16).windows
         assert check_extent("layer", extent, _pool(windows)) == pytest.approx(1)
+
+
+def test_degrees_of_a_rotated_pole_are_no_longitudes() -> None:
+    """A regional climate model over Europe, whose grid has its own equator."""
+    crs = CRS.from_cf(
+        {
+            "grid_mapping_name": "rotated_latitude_longitude",
+            "grid_north_pole_latitude": 39.25,
+            "grid_north_pole_longitude": -162.0,
+        }
+    )
+    grid = SceneGrid("r", crs.to_wkt(), (0.1, 0, -5.05, 0, 0.1, -3.05), 64, 64)
+    windows = tile(grid, 4, 4).windows
+    to_degrees = Transformer.from_crs(crs, 4326, always_xy=True)
+    place = shapely.box(13.007, 49.003, 15.011, 51.009)
+    step = (np.arange(32) + 0.5) / 32 * 0.4
+    right, up = (part.ravel() for part in np.meshgrid(step, step))
+    corners = windows.corners()[:, 0]
+    true = [
+        shapely.contains_xy(place, *to_degrees.transform(x + right, y + up)).mean()
+        for x, y in corners
+    ]
+    assert sum(true) > 10
+    layer = PolygonLayer(np.array([place]), LON_LAT, np.zeros(1, dtype=np.int64))
+    found = shares(windows.footprints(), layer.onto(windows)[0])
+    assert found == pytest.approx(np.array(true), abs=0.04)

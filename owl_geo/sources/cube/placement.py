@@ -13,7 +13,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC, transformer, turned
+from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, transformer, turned
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.transforms import (
@@ -196,11 +196,10 @@ def _warn_of_other_places(
 ) -> None:
     """Warn where longitudes and latitudes of pixels contradict the CRS, as a wrong one does."""
     lon, lat = (_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
-    base = crs.geodetic_crs
-    if lon is None or lat is None or base is None:
+    if lon is None or lat is None:
         return
     a, b, c, d, e, f = transform
-    to_degrees = transformer(crs, base)
+    to_degrees = transformer(crs, geodetic_of(crs))
     for row in (0, dataset.sizes[axes.y] - 1):
         for col in (0, dataset.sizes[axes.x] - 1):
             try:
