@@ -14,7 +14,15 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from owl_geo.ground.projections import TURNS, is_in_degrees, same_datum, transformer, turned
+from owl_geo.ground.projections import (
+    TURNS,
+    around_the_earth,
+    is_in_degrees,
+    same_datum,
+    transformer,
+    turned,
+    turns_of,
+)
 from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
@@ -25,6 +33,7 @@ _INWARDS = 1 - 1e-7  # two metres from the rim of the Earth
 _LATTICE = 33  # points along each edge of a scene that tell whether it lies in one piece
 _DATUMS_DEGREES, _DATUMS_METRES = 0.01, 1000.0  # no two datums are further apart
 
+Coordinates = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]  # least x and y, greatest x and y
 
 
@@ -110,7 +119,7 @@ class PolygonLayer:
         for reach in self._reaches(windows):
             west, south, east, north = reach.box
             length = _spacing(west, south, east, north)
-            for turn in TURNS if is_in_degrees(self._crs) else TURNS[:1]:
+            for turn in turns_of(self._crs):
                 low, high = west + turn - length, east + turn + length
                 box = shapely.box(low, south - length, high, north + length)
                 near = np.sort(self._tree.query(box))
@@ -155,12 +164,29 @@ class PolygonLayer:
             if beyond.any():  # rounding puts what is on the rim of a map of the world beyond it
                 x[beyond], y[beyond] = to_scene.transform(*(_INWARDS * points[beyond].T))
             if not is_in_degrees(windows.crs):
-                return np.stack([x, y], axis=-1)
+                return np.stack([self._beside(x, points, windows, reach), y], axis=-1)
             # by the turns of the layer where it counts degrees too, else by those of the scene
             near = points[:, 0] if is_in_degrees(self._crs) else reach.middle
             return np.stack([turned(x, near) - reach.turn, y], axis=-1)
 
         return np.asarray(shapely.transform(dense, bring))
+
+    def _beside(
+        self, x: Coordinates, points: Points, windows: Windows, reach: _Reach
+    ) -> Coordinates:
+        """Return x of a projected scene, moved by whole turns to where the scene has the points.
+
+        PROJ leads to one map of the world, and a scene may go on beyond its rim.
+        """
+        whole = around_the_earth(windows.crs)
+        if not whole:
+            return x
+        west, _, east, _ = windows.bounds()
+        expected = np.full(len(x), (west + east) / 2)
+        if is_in_degrees(self._crs) and windows.crs.is_projected:  # x grows with the longitude
+            low, _, high, _ = reach.box
+            expected += (points[:, 0] - (low + high) / 2) * whole / 360
+        return turned(x, expected, whole)
 
 
 class _Reach(NamedTuple):

@@ -18,12 +18,11 @@ from pyproj import CRS, Geod, Proj
 
 from owl_geo.concepts.pool import LON_LAT
 from owl_geo.ground.projections import (
-    TURNS,
     Place,
-    is_in_degrees,
     reproject,
     same_datum,
     turned,
+    turns_of,
 )
 from owl_geo.ground.windows import Points
 from owl_geo.types import AnyArray, BoolArray, IntArray
@@ -110,7 +109,7 @@ def _within(
     off = np.abs(back - lonlat[there])
     off[:, 0] *= np.cos(np.radians(lonlat[there, 1]))
     there = there[(off < _SAME_PLACE).all(axis=1)]
-    for turn in TURNS if is_in_degrees(stops[0]) else TURNS[:1]:
+    for turn in turns_of(stops[0]):
         points = shapely.points(local[there] + np.array([turn, 0.0]))
         inside[there[shapely.STRtree(points).query(polygons, predicate="intersects")[1]]] = True
     return inside

@@ -12,7 +12,7 @@ from pyproj import CRS
 from owl_geo.concepts.pool import LON_LAT, Pool
 from owl_geo.errors import LayerError
 from owl_geo.ground.accuracy import warn_if_inaccurate
-from owl_geo.ground.projections import transformer
+from owl_geo.ground.projections import around_the_earth, transformer, turned
 from owl_geo.ground.windows import Windows
 from owl_geo.types import BoolArray
 
@@ -80,24 +80,19 @@ def _overlap(extent: Extent, windows: Windows) -> tuple[NDArray[np.float64], Boo
     corners = windows.corners_in(extent.crs)
     reaches = np.asarray(np.isfinite(corners).all(axis=(1, 2)))  # within the extent's CRS
     corners = np.where(reaches[:, None, None], corners, 0.0)
-    if extent.crs.is_geographic:
+    whole = around_the_earth(extent.crs)
+    if whole:
         # longitudes wrap: move each patch as a whole to the extent's side of the antimeridian
-        lon = corners[..., 0]
-        lon = lon[:, :1] + _turn(lon - lon[:, :1])
-        middle = (west + east) / 2
+        lon = turned(corners[..., 0], corners[:, :1, 0], whole)
         centre = lon.mean(axis=1, keepdims=True)
-        corners[..., 0] = lon - centre + middle + _turn(centre - middle)
+        corners[..., 0] = lon - centre + turned(centre, (west + east) / 2, whole)
     low, high = corners.min(axis=1), corners.max(axis=1)
-    if extent.crs.is_geographic and east - west > 360 - 1e-6:  # all around: no edge to cross
+    if whole and east - west > whole * (1 - 3e-9):  # all around: no edge to cross
         west, east = low[:, 0].min(), high[:, 0].max()
     sides = np.minimum(high, [east, north]) - np.maximum(low, [west, south])
     touches = reaches & (sides >= 0).all(axis=1)
     shares = sides.clip(min=0).prod(axis=1) / (high - low).prod(axis=1, where=reaches[:, None])
     return np.where(touches, shares, 0.0), touches
-
-
-def _turn(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (degrees + 180.0) % 360.0 - 180.0
 
 
 def _pool_text(pool: Pool) -> str:

@@ -187,22 +187,62 @@ def _is_geocentric_or_sphere(crs: CRS) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_in_degrees(crs: CRS) -> bool:
-    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360."""
+    """Return whether x is a longitude in degrees from Greenwich, which repeats after 360.
+
+    That of a rotated pole is none.
+    """
     meridian = crs.prime_meridian
     units = {axis.unit_name for axis in crs.axis_info[:2]}
     greenwich = meridian is not None and meridian.longitude == 0
-    return crs.is_geographic and units == {"degree"} and greenwich
+    return crs.is_geographic and not crs.is_derived and units == {"degree"} and greenwich
 
 
-def turned(lon: NDArray[np.float64], near: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return longitudes moved by whole turns, each to within 180 degrees of ``near``."""
-    return lon + 360.0 * np.round((near - lon) / 360.0)
+def turned(
+    lon: NDArray[np.float64], near: float | NDArray[np.float64], whole: float = 360.0
+) -> NDArray[np.float64]:
+    """Return longitudes moved by whole turns, each to within half a one of ``near``.
+
+    Or x of a CRS in which a turn is ``whole``, as by ``around_the_earth``.
+    """
+    return lon + whole * np.round((near - lon) / whole)
+
+
+@lru_cache(maxsize=1024)
+def around_the_earth(crs: CRS) -> float:
+    """Return how far x goes round the Earth where it grows with the longitude alone; else 0.
+
+    That is 360 in degrees, and about 40,075,000 m in Web Mercator.
+    """
+    if is_in_degrees(crs):
+        return 360.0
+    if crs.is_geographic and crs.axis_info:  # in other units, or from another meridian
+        return float(2 * np.pi / crs.axis_info[0].unit_conversion_factor)
+    if not crs.is_projected:
+        return 0.0
+    lon, lat = np.meshgrid(np.arange(-173.0, 187.0, 30.0), [0.0, 50.0])
+    try:
+        x, _ = _straight(geodetic_of(crs), crs).transform(lon, lat)
+    except ProjError:
+        return 0.0
+    steps = np.diff(x[0])
+    step = float(np.median(steps))
+    whole = 12 * step
+    if not (np.isfinite(x).all() and whole > 0 and np.allclose(x[0], x[1], atol=1e-9 * whole)):
+        return 0.0
+    over = np.abs((steps - step + whole / 2) % whole - whole / 2)  # one of them may end at the rim
+    return whole if (over < 1e-9 * whole).all() else 0.0
+
+
+def turns_of(crs: CRS) -> tuple[float, ...]:
+    """Return what x of one place may differ by, 0 first: whole turns, in units of the CRS."""
+    whole = around_the_earth(crs)
+    return (0.0, -whole, whole) if whole else (0.0,)
 
 
 @lru_cache(maxsize=1024)
 def geodetic_of(crs: CRS) -> CRS:
     """Return the geographic CRS of a CRS's datum; WGS 84 if that does not count degrees."""
-    base = crs.geodetic_crs
+    base = crs.source_crs if crs.is_geographic and crs.is_derived else crs.geodetic_crs
     return base if base is not None and is_in_degrees(base) else crs_of(GEOGRAPHIC)
 
 

@@ -15,11 +15,10 @@ from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import (
     GEOGRAPHIC,
-    TURNS,
     crs_of,
-    is_in_degrees,
     leads_nowhere,
     transformer,
+    turns_of,
 )
 from owl_geo.ground.raster import check_is_file
 from owl_geo.ground.tiling import tile
@@ -81,8 +80,10 @@ class AreaOfInterest:
             self._is_compared = True
         # centres go to the area's CRS, where its edges are straight
         centres = windows.centres_in(self._crs)
-        turns = TURNS if is_in_degrees(self._crs) else TURNS[:1]
-        inside = [shapely.contains_xy(self._area, centres + np.array([turn, 0])) for turn in turns]
+        inside = [
+            shapely.contains_xy(self._area, centres + np.array([turn, 0]))
+            for turn in turns_of(self._crs)
+        ]
         return np.asarray(np.any(inside, axis=0))
 
     def elsewhere(self, grids: Iterable[SceneGrid]) -> str:

@@ -12,7 +12,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError  # nosec B405 # for its types
 
 from defusedxml import DefusedXmlException
@@ -246,6 +247,14 @@ def _level_2_product(path: Path) -> str | None:
     """Return the product that a band of level 2 is of, by its name; None of any other file."""
     match = _LEVEL_2_BAND.fullmatch(path.stem)
     return match["product"] if match and path.suffix.casefold() in _GEOTIFF else None
+
+
+def level_2_terms(path: str) -> tuple[float, float] | None:
+    """Return scale and offset of a Landsat band of level 2 by its name; None of any other file."""
+    name = PurePosixPath(urlsplit(path).path if "://" in path else path)
+    if name.suffix.casefold() not in _GEOTIFF or not _LEVEL_2_BAND.fullmatch(name.stem):
+        return None
+    return _LEVEL_2_TERMS[name.stem.upper().rpartition("_B")[0][-2:]]
 
 
 def lacks_metadata(paths: Iterable[Path]) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
-from owl_geo.sources.products import SCL_BAD
+from owl_geo.sources.products import SCL_BAD, level_2_terms
 from owl_geo.sources.scene_dates import date_of, first_day
 from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file
@@ -190,11 +190,23 @@ def _assets(item: Item) -> list[_Asset]:
             key,
             href,
             tuple(_band(band, next(commons)) for band in bands),
-            pixel_values(item.assets[key], item.properties, len(bands) or 1),
+            _values(href, pixel_values(item.assets[key], item.properties, len(bands) or 1)),
             offset_is_applied(item.assets[key], item.properties),
         )
         for key, href, bands in found
     ]
+
+
+def _values(href: str, stated: tuple[PixelValues, ...]) -> tuple[PixelValues, ...]:
+    """Return how pixels become values; Landsat's of level 2 have terms that an item may leave out.
+
+    The USGS's own items do.
+    """
+    terms = level_2_terms(href)
+    if terms is None or len(stated) != 1 or stated[0] != PixelValues(nodata=stated[0].nodata):
+        return stated
+    nodata = 0.0 if stated[0].nodata == "own" else stated[0].nodata
+    return (PixelValues(*terms, nodata),)
 
 
 def _each_once(item: Item, assets: Sequence[_Asset]) -> list[_Asset]:

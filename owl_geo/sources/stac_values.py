@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import numpy as np
 
 from owl_geo.errors import SourceError
 from owl_geo.ground.raster import UNREADABLE
-from owl_geo.sources.bands import unpadded
+from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
 
@@ -26,6 +27,8 @@ Stated = float | Literal["own"]  # "own" = what the file says
 
 _APPLIED = "offset_applied"  # earthsearch:boa_offset_applied, sentinel:boa_offset_applied
 _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
+_OF_SENTINEL_2 = re.compile(r"sentinel-?2", re.IGNORECASE)
+_BASELINE = re.compile(r"N?(\d\d?)\.?(\d\d)")  # 05.09, N0509, 0509
 _WITH_OFFSET = 4.0  # Sentinel-2's processing baseline from which on pixels have 1000 more
 _OFFSET = -1000.0
 _SAMPLE = 512  # pixels a side
@@ -40,6 +43,7 @@ class PixelValues:
     scale: Stated = "own"
     offset: Stated = "own"
     nodata: Stated = "own"
+    lacks_offset: bool = False  # a scale is said, and no offset: it is 0, or was forgotten
 
 
 def pixel_values(
@@ -54,10 +58,11 @@ def pixel_values(
         scale, offset, nodata = (
             _first(layers, word) for word in ("raster:scale", "raster:offset", "nodata")
         )
+        lacks_offset = scale != "own" and offset == "own"
         if (scale, offset) != ("own", "own"):  # what is not said is the extension's default
             scale = 1.0 if scale == "own" else scale
             offset = 0.0 if offset == "own" else offset
-        values.append(PixelValues(scale, offset, nodata))
+        values.append(PixelValues(scale, offset, nodata, lacks_offset))
     return tuple(values)
 
 
@@ -104,13 +109,17 @@ def offset_is_applied(asset: Mapping[str, Any], properties: Mapping[str, Any]) -
 
 def baseline(properties: Mapping[str, Any]) -> float | None:
     """Return Sentinel-2's processing baseline, None of anything else."""
+    about = " ".join(str(properties.get(key, "")) for key in ("constellation", "platform"))
     for key in _BASELINES:
+        if not (key.startswith("s") or _OF_SENTINEL_2.search(about)):
+            continue
+        text = str(properties.get(key))
+        if found := _BASELINE.fullmatch(text):
+            return float(f"{found[1]}.{found[2]}")
         try:
-            number = float(str(properties.get(key)))
+            return float(text)
         except ValueError:
             continue
-        if key.startswith("s") or "entinel-2" in str(properties.get("constellation", "")):
-            return number
     return None
 
 
@@ -139,6 +148,7 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
     ]
     first = next((band for band in bands if band.added), None)
     if first is None:
+        _warn_of_a_forgotten_offset(item, bands)
         return tuple(band.stated for band in bands)
     sample = _sample(first)
     applied = bool(first.file.applied)
@@ -178,6 +188,20 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
     return tuple(band.settled(applied) for band in bands)
 
 
+def _warn_of_a_forgotten_offset(item: str, bands: Sequence[_StatedBand]) -> None:
+    """Warn where pixels are as if they had Sentinel-2's offset, and the item says only a scale."""
+    first = next((band for band in bands if band.may_lack_offset), None)
+    sample = None if first is None else _sample(first)
+    if first is None or sample is None or sample.pixels.min() < -_OFFSET:
+        return
+    _log.warning(
+        "STAC item %s is of processing baseline %05.2f, whose pixels have %g more, and says a "
+        "scale but no offset; none of those looked at is below %g, and nothing is taken from them "
+        "(%s of %s); the scene's offset in owl.toml decides",
+        *(item, first.file.baseline, -_OFFSET, -_OFFSET, first.name, first.file.path),
+    )
+
+
 @dataclass(frozen=True)
 class _StatedBand:
     """A band of a file, and what an item says of it."""
@@ -190,11 +214,19 @@ class _StatedBand:
     @property
     def is_inferred(self) -> bool:
         """Whether an offset follows from the processing baseline alone."""
+        return (self.stated.scale, self.stated.offset) == ("own", "own") and self._has_baseline
+
+    @property
+    def may_lack_offset(self) -> bool:
+        """Whether the item says a scale, and not the offset that its processing baseline has."""
+        return self.stated.lacks_offset and self._has_baseline
+
+    @property
+    def _has_baseline(self) -> bool:
         return (
             (self.file.baseline or 0.0) >= _WITH_OFFSET
             and self.file.applied is None
-            and (self.stated.scale, self.stated.offset) == ("own", "own")
-            and unpadded(self.name) in SENTINEL_2
+            and (unpadded(self.name) in SENTINEL_2 or common_name(self.name) is not None)
         )
 
     @property

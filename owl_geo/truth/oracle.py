@@ -24,7 +24,7 @@ from owl_geo.concepts.rasters import extent as raster_extent
 from owl_geo.concepts.sites import CLASS_COLUMNS, why_not_alike
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
-from owl_geo.ground.projections import is_in_degrees, reproject, turned
+from owl_geo.ground.projections import around_the_earth, reproject, turned
 from owl_geo.ground.raster import is_raster
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.schema import RESERVED_LABELS
@@ -204,9 +204,9 @@ def _vector_shares(
 def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:
     """Return points ``(n, 2)`` of a layer in the CRS of the windows' scene, on its side of 180."""
     local = reproject(points, crs, windows.crs, windows.place).copy()
-    if is_in_degrees(windows.crs):
+    if whole := around_the_earth(windows.crs):
         west, _, east, _ = windows.bounds()
-        local[:, 0] = turned(local[:, 0], (west + east) / 2)
+        local[:, 0] = turned(local[:, 0], (west + east) / 2, whole)
     return local
 
 

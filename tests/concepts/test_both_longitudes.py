@@ -45,6 +45,18 @@ def expected(windows: Windows, *places: shapely.Polygon) -> np.ndarray:
     return shapely.contains_xy(shapely.union_all(places), x, y).mean(axis=(1, 2))
 
 
+def _pool(windows: Windows) -> Pool:
+    return Pool.of(
+        PoolWindows(
+            {windows.grid.name: windows.grid},
+            scene=np.zeros(len(windows), dtype=np.int64),
+            row_off=windows.row_off,
+            col_off=windows.col_off,
+            patch_size=windows.patch_size,
+        )
+    )
+
+
 @pytest.fixture(params=[-180.0, 0.0, -1.25, -100.0], ids=lambda west: f"from {west:g}")
 def windows(request: pytest.FixtureRequest) -> Windows:
     return world(request.param)
@@ -76,15 +88,7 @@ def test_distances_and_extents_of_a_world(windows: Windows) -> None:
         shapely.union(AMERICA, AFRICA), usual
     ).tolist()
     assert found == pytest.approx(metres_to_nearest(usual, np.array([AMERICA, AFRICA]), LON_LAT))
-    pool = Pool.of(
-        PoolWindows(
-            {"w": windows.grid},
-            scene=np.zeros(len(windows), dtype=np.int64),
-            row_off=windows.row_off,
-            col_off=windows.col_off,
-            patch_size=windows.patch_size,
-        )
-    )
+    pool = _pool(windows)
     for west in (-180.0, 0.0):
         assert check_extent("it", Extent(LON_LAT, (west, -90, west + 360, 90)), pool) == 1
 
@@ -164,3 +168,117 @@ def test_footprints_across_the_antimeridian_stay_in_one_piece() -> None:
     assert (bounds.maxx - bounds.minx).max() < 0.01
     middles = (bounds.minx + bounds.maxx) / 2
     assert middles.between(-180, 180).all()
+
+
+# --- maps of the world that go on past their rim --------------------------------------------------
+
+HALF = 20037508.342789244  # metres, x of 180 degrees in Web Mercator
+WEST, SOUTH, EAST, NORTH = 179.9503, -17.0604, 180.0604, -16.9703
+_BELOW = shapely.box(-180, -18, -179, -16)  # just east of the antimeridian
+
+
+def _outline(how: str) -> tuple[shapely.Geometry, str]:
+    """Return a rectangle across the antimeridian, as some program would write it, and its CRS."""
+    beyond = shapely.box(WEST, SOUTH, EAST, NORTH)
+    turned = shapely.transform(beyond, lambda xy: xy - [360, 0])
+    split = shapely.union_all([beyond & shapely.box(179, -18, 180, -16), turned & _BELOW])
+    if how == "degrees, two parts":
+        return split, "EPSG:4326"
+    if how == "degrees, beyond 180":
+        return beyond, "EPSG:4326"
+    whole = turned if how == "Mercator, beyond -180" else beyond
+    shape = split if how == "Mercator, two parts" else whole
+    to_mercator = Transformer.from_crs(4326, 3857, always_xy=True)
+
+    def project(xy: np.ndarray) -> np.ndarray:
+        return np.stack([xy[:, 0] / 180 * HALF, to_mercator.transform(*xy.T)[1]], axis=-1)
+
+    return shapely.transform(shape, project), "EPSG:3857"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "degrees, two parts",
+        "degrees, beyond 180",
+        "Mercator, two parts",
+        "Mercator, beyond 180",
+        "Mercator, beyond -180",
+    ],
+)
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "pixel"),
+    [
+        ("EPSG:3857", HALF - 6400, -1_910_000, 200),
+        ("EPSG:3857", -HALF - 6400, -1_910_000, 200),
+        ("EPSG:3857", HALF + 10, -1_916_000, 100),
+        ("EPSG:3395", HALF - 6400, -1_900_000, 200),
+        ("EPSG:3832", 3_339_584.7 - 12_800, -1_900_000, 200),
+        ("EPSG:4326", 179.9, -16.9, 0.002),
+        ("EPSG:32760", 813_000, 8_125_000, 100),
+    ],
+)
+def test_a_map_that_goes_on_past_its_rim(
+    crs: str, x: float, y: float, pixel: float, how: str, tmp_path: Path
+) -> None:
+    windows = tile(SceneGrid("s", crs, (pixel, 0, x, 0, -pixel, y), 128, 128), 16, 16).windows
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(*points.T)
+        lon = lon % 360
+        return (lon > WEST) & (lon < EAST) & (lat > SOUTH) & (lat < NORTH)
+
+    step = (np.arange(32) + 0.5) / 32 * 16 * pixel
+    right, down = (part.ravel() for part in np.meshgrid(step, step))
+    corners = windows.corners()[:, 0]
+    true = np.array([inside(np.stack([a + right, b - down], -1)).mean() for a, b in corners])
+    assert 0.1 < true.mean() < 0.9
+
+    shape, layer_crs = _outline(how)
+    layer = PolygonLayer(np.array([shape]), CRS.from_user_input(layer_crs), np.zeros(1, np.int64))
+    found = shares(windows.footprints(), layer.onto(windows)[0])
+    assert found == pytest.approx(true, abs=0.04)
+
+    gpd.GeoDataFrame(geometry=[shape], crs=layer_crs).to_file(tmp_path / "aoi.gpkg")
+    centres = AreaOfInterest(tmp_path / "aoi.gpkg").contains_centres(windows)
+    assert centres.tolist() == inside(windows.centres()).tolist()
+
+    metres = metres_to_nearest(
+        windows.centres_in(LON_LAT), np.array([shape]), CRS.from_user_input(layer_crs)
+    )
+    assert ((metres == 0) == centres).all()
+
+
+def test_an_extent_past_the_rim_covers_what_is_there() -> None:
+    shape, crs = _outline("Mercator, beyond 180")
+    extent = Extent(CRS.from_user_input(crs), tuple(shape.bounds))
+    for west in (-180.0, 180.0):
+        grid = SceneGrid("s", "EPSG:4326", (5e-4, 0, west, 0, -5e-4, -16.98), 64, 64)
+        windows = tile(grid, 16, 16).windows
+        assert check_extent("layer", extent, _pool(windows)) == pytest.approx(1)
+
+
+def test_degrees_of_a_rotated_pole_are_no_longitudes() -> None:
+    """A regional climate model over Europe, whose grid has its own equator."""
+    crs = CRS.from_cf(
+        {
+            "grid_mapping_name": "rotated_latitude_longitude",
+            "grid_north_pole_latitude": 39.25,
+            "grid_north_pole_longitude": -162.0,
+        }
+    )
+    grid = SceneGrid("r", crs.to_wkt(), (0.1, 0, -5.05, 0, 0.1, -3.05), 64, 64)
+    windows = tile(grid, 4, 4).windows
+    to_degrees = Transformer.from_crs(crs, 4326, always_xy=True)
+    place = shapely.box(13.007, 49.003, 15.011, 51.009)
+    step = (np.arange(32) + 0.5) / 32 * 0.4
+    right, up = (part.ravel() for part in np.meshgrid(step, step))
+    corners = windows.corners()[:, 0]
+    true = [
+        shapely.contains_xy(place, *to_degrees.transform(x + right, y + up)).mean()
+        for x, y in corners
+    ]
+    assert sum(true) > 10
+    layer = PolygonLayer(np.array([place]), LON_LAT, np.zeros(1, dtype=np.int64))
+    found = shares(windows.footprints(), layer.onto(windows)[0])
+    assert found == pytest.approx(np.array(true), abs=0.04)

@@ -135,6 +135,69 @@ def test_an_item_without_an_offset_has_that_of_its_baseline(
     assert "nothing is taken from them" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("properties", "taken"),
+    [
+        ({"s2:processing_baseline": "N0509"}, 1000),
+        ({"s2:processing_baseline": "0509"}, 1000),
+        ({"s2:processing_baseline": "0301"}, 0),
+        ({"s2:processing_baseline": "N0301"}, 0),
+        ({"processing:version": "05.09", "platform": "Sentinel-2B"}, 1000),
+        ({"processing:version": "05.09", "constellation": "sentinel-2"}, 1000),
+        ({"processing:version": "02.09", "platform": "sentinel-2b"}, 0),
+        ({"processing:version": "05.09", "platform": "landsat-8"}, 0),
+    ],
+)
+def test_a_baseline_has_several_spellings(
+    properties: dict[str, Any], taken: int, tmp_path: Path
+) -> None:
+    item = write_item(tmp_path, "x", 3000, {}, properties, nodata=0)
+    assert mean_of(item)[0] == pytest.approx(3000 - taken, abs=9)
+
+
+def test_a_band_that_is_called_by_its_colour_has_the_offset_of_its_baseline(tmp_path: Path) -> None:
+    stated = {"bands": [{"name": "red"}]}
+    item = write_item(tmp_path, "x", 3000, stated, {"s2:processing_baseline": "05.09"})
+    assert mean_of(item) == (pytest.approx(2000, abs=9), 12)
+    stated = {"bands": [{"name": "aot"}]}  # no reflectance
+    item = write_item(tmp_path, "y", 3000, stated, {"s2:processing_baseline": "05.09"}, nodata=0)
+    assert mean_of(item)[0] == pytest.approx(3000, abs=9)
+
+
+def test_an_offset_that_seems_forgotten_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the raster extension the offset is 0, so nothing is taken; the pixels say otherwise."""
+    stated = {"raster:bands": [{"scale": 0.0001, "nodata": 0}]}
+    properties = {"s2:processing_baseline": "05.09"}
+    assert mean_of(write_item(tmp_path, "low", 500, stated, properties))[0] == pytest.approx(
+        0.05, abs=1e-3
+    )
+    explicit = {"raster:bands": [{"scale": 0.0001, "offset": 0, "nodata": 0}]}
+    mean_of(write_item(tmp_path, "zero", 3000, explicit, properties))
+    assert not caplog.text
+    assert mean_of(write_item(tmp_path, "x", 3000, stated, properties))[0] == pytest.approx(
+        0.3, abs=1e-3
+    )
+    assert "says a scale but no offset; none of those looked at is below 1000" in caplog.text
+
+
+@pytest.mark.parametrize("stated", [{}, {"raster:bands": [{"nodata": 0}]}])
+@pytest.mark.parametrize(
+    ("band", "scale", "offset"), [("SR_B4", 2.75e-05, -0.2), ("ST_B10", 0.00341802, 149.0)]
+)
+def test_landsat_of_level_2_has_its_terms_where_an_item_says_none(
+    band: str, scale: float, offset: float, stated: dict[str, Any], tmp_path: Path
+) -> None:
+    """As the USGS's own items have them: the file's name alone tells (its Product Guides)."""
+    name = f"LC08_L2SP_193029_20200715_20200912_02_T1_{band}"
+    mean, count = mean_of(write_item(tmp_path, name, 20000, stated))
+    assert mean == pytest.approx(20000 * scale + offset, rel=1e-3)
+    assert count == 12  # 0 is missing
+    said = {"raster:bands": [{"nodata": 0, "scale": 2.0, "offset": 1.0}]}
+    assert mean_of(write_item(tmp_path, name, 20000, said))[0] == pytest.approx(40001, rel=1e-3)
+
+
 def test_each_band_of_a_file_has_its_own(tmp_path: Path) -> None:
     values = np.full((2, 16, 16), 100, "uint8")
     write_raster(tmp_path / "x.tif", values)

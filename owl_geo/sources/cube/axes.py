@@ -12,8 +12,14 @@ from owl_geo.types import AnyArray
 
 # Names of dimensions, and CF's standard_name and axis, that tell what an axis is.
 _NAMES = {
-    "x": {"x", "lon", "longitude", "easting", "eastings", "projection_x_coordinate"},
-    "y": {"y", "lat", "latitude", "northing", "northings", "projection_y_coordinate"},
+    "x": {
+        *("x", "lon", "longitude", "easting", "eastings", "projection_x_coordinate"),
+        *("rlon", "grid_longitude"),  # of a rotated pole
+    },
+    "y": {
+        *("y", "lat", "latitude", "northing", "northings", "projection_y_coordinate"),
+        *("rlat", "grid_latitude"),
+    },
     "time": {"time", "t", "date", "datetime"},
     "band": {"band", "bands", "wavelength", "wavelengths", "radiation_wavelength", "variable"},
 }
@@ -74,7 +80,8 @@ def _spatial_dimensions(dataset: xr.Dataset, variable: xr.DataArray) -> dict[Has
 def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
     """Return x, y, time or band for a dimension: by its names, CF attributes, or its values."""
     along = list(coordinates_along(dataset, dim))
-    words = [str(dim), *(str(c.name) for c in along)]
+    own = [str(c.attrs.get("standard_name", "")) for c in along if c.name == dim]
+    words = [*own, str(dim), *(str(c.name) for c in along)]  # x may be a latitude, which says so
     words += [str(c.attrs.get("standard_name", "")) for c in along]
     for word in words:
         for role, names in _NAMES.items():
@@ -103,14 +110,29 @@ def _is_calendar(coordinate: xr.DataArray) -> bool:
 
 
 def axis_coordinate(dataset: xr.Dataset, dim: Hashable) -> xr.DataArray | None:
-    """Return the coordinate that holds the numbers along an axis, None where there is none."""
+    """Return the coordinate that holds the numbers along an axis, None where there is none.
+
+    Where the first only counts, as an index does, one that is named as a place goes before.
+    """
     along = list(coordinates_along(dataset, dim))
     spatial = [c for c in along if np.issubdtype(c.dtype, np.number)]
+    if spatial and is_counting(spatial[0].to_numpy()):
+        named = (c for c in spatial[1:] if _is_place(c) and not is_counting(c.to_numpy()))
+        return next(named, spatial[0])
     return spatial[0] if spatial else None
 
 
-def is_counting(values: AnyArray) -> bool:
-    """Return whether the values only count: 1, 2, 3 ..., or 0, 1, 2 ..."""
-    if not np.issubdtype(values.dtype, np.integer):
+def _is_place(coordinate: xr.DataArray) -> bool:
+    words = {str(coordinate.name), str(coordinate.attrs.get("standard_name", ""))}
+    return bool({word.casefold() for word in words} & (_NAMES["x"] | _NAMES["y"]))
+
+
+def is_counting(values: AnyArray, *, centres: bool = False) -> bool:
+    """Return whether the values only count: 1, 2, 3 ..., or 0, 1, 2 ...
+
+    As whole numbers; with ``centres`` also as floats, and from 0.5, as readers of rasters have it.
+    """
+    if not centres and not np.issubdtype(values.dtype, np.integer):
         return False
-    return bool(values[0] in (0, 1) and (np.diff(values) == 1).all())
+    first = (0, 0.5, 1) if centres else (0, 1)
+    return bool(values[0] in first and (np.diff(values) == 1).all())

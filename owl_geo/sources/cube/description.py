@@ -60,6 +60,7 @@ class CubeDescription:
     quality: tuple[str, ...] = ()  # of those named as masks are: neither is taken unasked
     # variables of quantized vectors, each with that of its scales
     scales: Mapping[Hashable, Hashable] = field(default_factory=dict)
+    elsewhere: tuple[str, ...] = ()  # variables that lie on another grid, which are unusable too
 
     @property
     def default(self) -> tuple[Band, ...]:
@@ -76,29 +77,29 @@ def describe_cube(
     given: xr.DataArray | xr.Dataset | None = None,
     *,
     embeddings: bool = True,
+    wanted: Sequence[str] = (),
 ) -> CubeDescription:
     """Return what a cube offers, from its coordinates and attributes alone.
 
     ``where`` stands for the cube in messages, ``crs`` wins over what the cube says, and ``given``
     is the object in memory that ``dataset`` was made from, if any. Without ``embeddings``, scales
-    beside vectors are a band like any other.
+    beside vectors are a band like any other. Of several grids it is the one with most of the
+    ``wanted`` bands, else the one with most pixels.
 
     Raises SourceError where it has no bands, no regular grid or no CRS.
     """
-    axes: dict[Hashable, Axes] = {}
-    unusable: dict[str, str] = {}
-    for key, variable in dataset.data_vars.items():
-        own = axes_of(dataset, variable)
-        first = next(iter(axes.values()), None)
-        if isinstance(own, str):
-            unusable[str(key)] = own
-        elif first is not None and (own.y, own.x) != (first.y, first.x):
-            unusable[str(key)] = f"lies on {own.y} and {own.x}, not on {first.y} and {first.x}"
-        else:
-            axes[key] = own
+    every = {key: axes_of(dataset, variable) for key, variable in dataset.data_vars.items()}
+    unusable = {str(key): own for key, own in every.items() if isinstance(own, str)}
+    axes = {key: own for key, own in every.items() if isinstance(own, Axes)}
     if not axes:
         raise _no_bands(where, unusable)
-    main = next(iter(axes.values()))
+    main = axes[_main(dataset, axes, wanted)]
+    elsewhere = {
+        str(key): f"lies on {own.y} and {own.x}, not on {main.y} and {main.x}"
+        for key, own in axes.items()
+        if (own.y, own.x) != (main.y, main.x)
+    }
+    axes = {key: own for key, own in axes.items() if str(key) not in elsewhere}
     scales = scales_of(dataset, axes) if embeddings else {}
     axes = {key: own for key, own in axes.items() if key not in scales.values()}
     bands, positions = _bands(dataset, axes, where, name)
@@ -122,7 +123,38 @@ def describe_cube(
     others = [band.name for band in bands if band.name not in flags]
     quality = tuple(name for name in others if is_side_file(name))
     quality = quality if len(quality) < len(others) else ()
-    return CubeDescription(grid, bands, positions, axes, dates, unusable, flags, quality, scales)
+    return CubeDescription(
+        grid,
+        bands,
+        positions,
+        axes,
+        dates,
+        {**unusable, **elsewhere},
+        flags,
+        quality,
+        scales,
+        tuple(elsewhere),
+    )
+
+
+def _main(dataset: xr.Dataset, axes: Mapping[Hashable, Axes], wanted: Sequence[str]) -> Hashable:
+    """Return a variable on the grid that the bands are taken from."""
+    words = {word.rpartition("@")[0] or word for word in wanted}
+
+    def rank(key: Hashable) -> tuple[int, int]:
+        own = axes[key]
+        grid = [other for other, its in axes.items() if (its.y, its.x) == (own.y, own.x)]
+        names = {name for other in grid for name in _possible_names(dataset, other, axes[other])}
+        return len(words & names), dataset.sizes[own.y] * dataset.sizes[own.x]
+
+    return max(axes, key=rank)  # the first of equals
+
+
+def _possible_names(dataset: xr.Dataset, key: Hashable, axes: Axes) -> set[str]:
+    if axes.band is None:
+        return {str(key)}
+    labels, _ = _labels(dataset, dataset[key], axes.band)
+    return {*labels, *(f"{key}_{label}" for label in labels)}
 
 
 def _with_embedding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,8 @@ from owl_geo.sources.band_choice import KnownBand, like_known, select, with_stat
 from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
-from owl_geo.sources.cube.missing import Missing
+from owl_geo.sources.cube.missing import Missing, is_netcdf
+from owl_geo.sources.cube.per_band import PerBand
 from owl_geo.sources.embeddings import check_whole
 
 # Dates that are read at once by rules that need not see all of them together.
@@ -37,6 +39,7 @@ class Group:
     missing: Missing | None  # values that stand for none
     scales: Hashable | None = None  # the variable that these bands are multiplied by
     quantized: bool = False  # they are AlphaEarth's integers
+    per_band: PerBand | None = None  # scales and offsets that differ from band to band
 
     @property
     def per_pixel(self) -> int:
@@ -84,6 +87,14 @@ def chosen_bands(
                 str(error), remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
             ) from error
     stores = [_Store.of(dataset, offer, band) for band in bands]
+    if settings.time in ("first", "last"):
+        for name in (name for store in stores for name in store.date_names):
+            if not _has_an_order(name):
+                raise SourceError(
+                    f"{where}: one of its dates is {name!r}, so that nobody knows which is "
+                    f"{settings.time}",
+                    remedy="leave that date out, or write dates like 2021-05-01",
+                )
     bands = tuple(
         replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
     )
@@ -110,6 +121,14 @@ def chosen_bands(
     )
 
 
+def _has_an_order(date: str) -> bool:
+    """Return whether a date is sorted as time goes: a number, or text that begins with the year."""
+    try:
+        return bool(np.isfinite(float(date)))
+    except ValueError:
+        return re.match(r"\d{4}(?!\d)|\d{6}(\d\d)?(?!\d)", date) is not None
+
+
 def _undated(known: Sequence[KnownBand]) -> list[KnownBand]:
     """Return the bands that those of every date come from: ``B4@2021-05-01`` from ``B4``."""
     names = dict.fromkeys(band.name.rpartition("@")[0] or band.name for band in known)
@@ -132,6 +151,7 @@ class _Store:
     missing: Missing | None
     scales: Hashable | None
     quantized: bool
+    per_band: PerBand | None
 
     @classmethod
     def of(cls, dataset: xr.Dataset, offer: CubeDescription, band: Band) -> _Store:
@@ -146,8 +166,13 @@ class _Store:
         scales = offer.scales.get(position.variable)
         is_decoded = scales is not None or band.quantized
         # of vectors, scales or the integers themselves say where there are none
-        missing = None if is_decoded else Missing.of(variable, n_bands)
-        dtype = np.dtype(np.float32) if is_decoded else dtype
+        missing = (
+            None
+            if is_decoded
+            else Missing.of(variable, n_bands, netcdf=is_netcdf(dataset, variable))
+        )
+        per_band = None if is_decoded else PerBand.of(variable, n_bands)
+        dtype = np.dtype(np.float32) if is_decoded or per_band is not None else dtype
         return cls(
             position=position,
             axes=axes,
@@ -161,6 +186,7 @@ class _Store:
             missing=missing,
             scales=scales,
             quantized=band.quantized,
+            per_band=per_band,
         )
 
 
@@ -200,4 +226,5 @@ def _group(
         missing=None if first.missing is None else first.missing.of_bands(positions),
         scales=first.scales,
         quantized=first.quantized,
+        per_band=None if first.per_band is None else first.per_band.of_bands(positions),
     )

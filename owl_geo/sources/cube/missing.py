@@ -1,8 +1,11 @@
 """Which values of a cube stand for none, where that is said otherwise than xarray decodes it.
 
-xarray knows ``_FillValue`` and ``missing_value`` of the CF conventions. Open Data Cube and odc-stac
-write ``nodata``, EOPF and others ``fill_value``, readers of rasters ``nodatavals``; and CF has
-valid ranges besides. All of them speak of values as they are stored, before scale and offset.
+xarray knows ``_FillValue`` and ``missing_value`` of the CF conventions, where they are numbers.
+Open Data Cube and odc-stac write ``nodata``, EOPF and others ``fill_value``, readers of rasters
+``nodatavals``; and CF has valid ranges besides. Where a NetCDF file declares no fill value, what
+was never written reads as a default (``NC_FILL_SHORT`` and others, in ``netcdf.h``), which GDAL and
+netCDF4 take for missing too. All of them speak of values as they are stored, before scale and
+offset.
 """
 
 from __future__ import annotations
@@ -16,7 +19,18 @@ import xarray as xr
 
 from owl_geo.types import AnyArray, BoolArray
 
-_NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value")
+_NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value", "missing_value")
+_NETCDF_SUFFIXES = (".nc", ".nc3", ".nc4", ".cdf", ".netcdf")
+# What NetCDF reads where nothing was written. Bytes have none, since all their values are in use;
+# those of 64 bits are no floats.
+_NEVER_WRITTEN = {
+    "int16": -(2**15) + 1,
+    "uint16": 2**16 - 1,
+    "int32": -(2**31) + 1,
+    "uint32": 2**32 - 1,
+    "float32": 9.969209968386869e36,
+    "float64": 9.969209968386869e36,
+}
 _FLAGS = ("flag_values", "flag_masks", "flag_meanings", "flags_definition")  # CF, Open Data Cube
 _LIMITS = ("valid_range", "valid_min", "valid_max")
 _FLAG_NAMES = ("status_flag", "quality_flag")  # CF's standard names end in them
@@ -33,16 +47,22 @@ class Missing:
     tolerance: float = 0.0  # a quarter of the step between stored values, where these are scaled
 
     @classmethod
-    def of(cls, variable: xr.Variable, n_bands: int) -> Missing | None:
-        """Return what a variable says, None where it says nothing; ``n_bands`` along its axis."""
+    def of(cls, variable: xr.Variable, n_bands: int, *, netcdf: bool = False) -> Missing | None:
+        """Return what a variable says, None where it says nothing; ``n_bands`` along its axis.
+
+        One of a ``netcdf`` file has a fill value, whether it says so or not.
+        """
         if not np.issubdtype(variable.dtype, np.number):
             return None
-        attributes = _as_unsigned(_attributes(variable), variable)
-        scale = _number(variable.encoding.get("scale_factor"), 1.0)
-        offset = _number(variable.encoding.get("add_offset"), 0.0)
+        attributes = _attributes(variable)
+        if netcdf:
+            attributes = {**_never_written(variable), **attributes}
+        attributes = _as_unsigned(attributes, variable)
+        scale = number_in(variable.encoding.get("scale_factor"), 1.0)
+        offset = number_in(variable.encoding.get("add_offset"), 0.0)
         scaled = (scale, offset) != (1.0, 0.0)
         # of Zarr 3, what was never written reads as this; 0 may be no more than its default
-        never_written = _number(variable.encoding.get("fill_value"), 0.0)
+        never_written = number_in(variable.encoding.get("fill_value"), 0.0)
         if never_written and "fill_value" not in attributes:
             attributes = {**attributes, "fill_value": never_written}
         each = _declared(attributes, n_bands)
@@ -94,9 +114,37 @@ def holds_flags(variable: xr.DataArray) -> bool:
     return any(name in attributes for name in _FLAGS) or standard_name.endswith(_FLAG_NAMES)
 
 
+def is_netcdf(dataset: xr.Dataset, variable: xr.Variable) -> bool:
+    """Return whether a variable was read from a NetCDF file, and not from Zarr or an array."""
+    if "original_shape" in variable.encoding:  # of NetCDF 4, by either library
+        return True
+    return str(dataset.encoding.get("source", "")).casefold().endswith(_NETCDF_SUFFIXES)
+
+
+def _never_written(variable: xr.Variable) -> dict[str, Any]:
+    """Return the default fill value of a NetCDF variable that declares none of its own."""
+    if "_FillValue" in variable.encoding or "_FillValue" in variable.attrs:
+        return {}
+    stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
+    if stored.name not in _NEVER_WRITTEN:
+        return {}
+    return {"fill_value": stored.type(_NEVER_WRITTEN[stored.name])}
+
+
 def _attributes(variable: xr.Variable) -> Mapping[str, Any]:
+    """Return attributes, names of missing values in small letters; xarray decoded the other ones.
+
+    As text, it leaves CF's own undecoded.
+    """
     more = variable.attrs.get(_EOPF)
-    return {**(more if isinstance(more, Mapping) else {}), **variable.attrs}
+    attributes = {**(more if isinstance(more, Mapping) else {}), **variable.attrs}
+    plain = {
+        name: value for key, value in attributes.items() if (name := str(key).casefold()) in _NODATA
+    }
+    text = variable.encoding.get("missing_value")
+    if isinstance(text, str):
+        plain.setdefault("missing_value", text)
+    return {**plain, **attributes}
 
 
 def _as_unsigned(attributes: Mapping[str, Any], variable: xr.Variable) -> Mapping[str, Any]:
@@ -123,7 +171,7 @@ def _declared(attributes: Mapping[str, Any], n_bands: int) -> list[tuple[float, 
     """Return the values that stand for none, for each band where they differ, else once."""
     each: list[list[float]] = [[] for _ in range(n_bands)]
     for name in _NODATA:
-        numbers = _numbers(attributes.get(name))
+        numbers = numbers_in(attributes.get(name))
         if len(numbers) not in (1, n_bands):
             continue
         for band, own in enumerate(each):
@@ -135,10 +183,10 @@ def _declared(attributes: Mapping[str, Any], n_bands: int) -> list[tuple[float, 
 
 
 def _valid_range(attributes: Mapping[str, Any]) -> tuple[float, float]:
-    both = _numbers(attributes.get("valid_range"))
+    both = numbers_in(attributes.get("valid_range"))
     least, greatest = both if len(both) == 2 else (-np.inf, np.inf)
-    least = _number(attributes.get("valid_min"), least)
-    greatest = _number(attributes.get("valid_max"), greatest)
+    least = number_in(attributes.get("valid_min"), least)
+    greatest = number_in(attributes.get("valid_max"), greatest)
     return (least, greatest) if least <= greatest else (-np.inf, np.inf)
 
 
@@ -170,7 +218,7 @@ def _near(values: AnyArray, value: float, reach: float) -> BoolArray:
     return same
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
+def numbers_in(value: Any) -> tuple[float, ...]:
     """Return the numbers of an attribute, none where it holds anything else."""
     if value is None or isinstance(value, bool):
         return ()
@@ -181,6 +229,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
         return ()
 
 
-def _number(value: Any, default: float) -> float:
-    numbers = _numbers(value)
+def number_in(value: Any, default: float) -> float:
+    """Return the number of an attribute, ``default`` where it holds anything else."""
+    numbers = numbers_in(value)
     return numbers[0] if len(numbers) == 1 and not np.isnan(numbers[0]) else default

@@ -13,9 +13,9 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.projections import GEOGRAPHIC
+from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, transformer, turned
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
-from owl_geo.sources.cube.opening import reason
+from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.transforms import (
     Transform,
     edge_by_bounds,
@@ -30,9 +30,17 @@ _LONGITUDE = {"lon", "longitude"}
 _LATITUDE = {"lat", "latitude"}
 _CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
 _CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
-_KILOMETRES = {"km", "kilometer", "kilometers", "kilometre", "kilometres"}
+_METRES = {  # in one unit of a coordinate; what is not here is taken for the unit of the CRS
+    **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
+    **dict.fromkeys(("ft", "foot", "feet", "international_foot", "international_feet"), 0.3048),
+    **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
+}
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
+_CENTRES = "add those of the pixels' centres, for example with assign_coords"
+_OFF, _LEAST_DEGREES = 3.0, 1e-4  # pixels that places may be off, and a pixel in degrees
 _IRREGULAR = 1e-3  # pixels that a coordinate may be off, over the whole axis
 
 
@@ -49,7 +57,7 @@ def grid_of(
 
     Raises SourceError where there is no regular grid or no CRS.
     """
-    mappings = [_grid_mapping(dataset, dataset[key]) for key in variables]
+    mappings = [_grid_mapping(dataset, dataset[key], axes) for key in variables]
     mapping = next((entry for entry in mappings if entry is not None), None)
     cube_crs = _crs(dataset, variables, axes, crs, where, mapping, given)
     height, width = dataset.sizes[axes.y], dataset.sizes[axes.x]
@@ -59,6 +67,7 @@ def grid_of(
                 f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
             )
     transform = _transform(dataset, variables, axes, mapping, cube_crs, where)
+    _warn_of_other_places(dataset, axes, transform, cube_crs, where)
     if cube_crs.is_geographic:
         a, b, c, d, e, f = transform
         transform = (a, b, _western(a, c, width), d, e, f)
@@ -81,22 +90,35 @@ def _transform(
     """
     stated = stated_transform(dataset, variables, axes, mapping)
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
+    in_degrees = _in_degrees(dataset, axes)
     if stated and (x is None or y is None or (_counts(x) and _counts(y))):
         return stated
     if x is None or y is None:
         _refuse_curvilinear(dataset, axes, where)
         raise SourceError(
             f"{where} has no coordinates along {axes.y} and {axes.x}",
-            remedy="add those of the pixels' centres, for example with assign_coords",
+            remedy=_CENTRES,
+        )
+    if _counts(x) and _counts(y) and not in_degrees:
+        raise SourceError(
+            f"{where}: the coordinates along {axes.y} and {axes.x} only count its pixels, from "
+            f"{float(x[0]):g}",
+            remedy=_CENTRES,
+        )
+    if in_degrees and not crs.is_geographic:
+        raise SourceError(
+            f"{where}: its coordinates are longitudes and latitudes, and its CRS is {crs.name}",
+            remedy="correct the CRS, for example with --crs EPSG:4326",
         )
     edges = []
     for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
-        step, edge = _spacing(coordinate, dim, crs, where)
-        by_bounds = edge_by_bounds(dataset, coordinate, step)
+        metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
+        step, edge = _spacing(coordinate, dim, crs, where, metres)
+        by_bounds = edge_by_bounds(dataset, coordinate, step, metres)
         if by_bounds is not None:
             edge = by_bounds
         elif stated:
-            by_terms = first_edge(step, edge, *(stated[term] for term in along))
+            by_terms = first_edge(step, edge, coordinate.size, *(stated[term] for term in along))
             if by_terms is None:
                 _log.warning(
                     "%s: its attributes put the pixels along %s elsewhere than its coordinates, "
@@ -113,13 +135,25 @@ def _transform(
 
 
 def _counts(coordinate: xr.DataArray) -> bool:
-    return is_counting(coordinate.to_numpy())
+    return is_counting(coordinate.to_numpy(), centres=True)
 
 
-def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> tuple[float, float]:
-    """Return the step from pixel to pixel and the outer edge of the first, in units of the CRS."""
+def _units(coordinate: xr.DataArray) -> str:
+    return str(coordinate.attrs.get("units", "")).casefold()
+
+
+def _spacing(
+    coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str, scale: float
+) -> tuple[float, float]:
+    """Return the step from pixel to pixel and the outer edge of the first, in units of the CRS.
+
+    ``scale`` is how many of these a unit of the coordinate is. Longitudes may go on past 180 or 360
+    as -179 or 1.
+    """
     stored = coordinate.to_numpy()
     values = stored.astype(np.float64)
+    if crs.is_geographic:
+        values = np.unwrap(values, period=360.0)
     n = len(values)
     step = float(values[-1] - values[0]) / (n - 1)
     regular = np.linspace(values[0], values[-1], n)
@@ -139,13 +173,12 @@ def _spacing(coordinate: xr.DataArray, dim: Hashable, crs: CRS, where: str) -> t
             "pixels off",
             remedy="resample the cube to a regular grid first",
         )
-    units = str(coordinate.attrs.get("units", "")).casefold()
+    units = _units(coordinate)
     if units in _RADIANS:
         raise SourceError(
             f"{where}: the coordinates along {dim} are angles in {units}",
             remedy="resample the cube to a map projection first",
         )
-    scale = 1000.0 if units in _KILOMETRES and _in_metres(crs) else 1.0
     return scale * step, scale * (float(values[0]) - step / 2)
 
 
@@ -156,6 +189,48 @@ def _in_metres(crs: CRS) -> bool:
 def _western(step: float, edge: float, width: int) -> float:
     """Return the edge of longitudes that all lie beyond 180 where maps have them, below 0."""
     return edge - 360 if min(edge, edge + step * width) >= 180 else edge
+
+
+def _warn_of_other_places(
+    dataset: xr.Dataset, axes: Axes, transform: Transform, crs: CRS, where: str
+) -> None:
+    """Warn where longitudes and latitudes of pixels contradict the CRS, as a wrong one does."""
+    lon, lat = (_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
+    if lon is None or lat is None:
+        return
+    a, b, c, d, e, f = transform
+    to_degrees = transformer(crs, geodetic_of(crs))
+    for row in (0, dataset.sizes[axes.y] - 1):
+        for col in (0, dataset.sizes[axes.x] - 1):
+            try:
+                at = {axes.y: row, axes.x: col}
+                stated = float(lon.isel(at)), float(lat.isel(at))
+            except UNREADABLE:  # they are not needed
+                return
+            x, y = c + a * (col + 0.5) + b * (row + 0.5), f + d * (col + 0.5) + e * (row + 0.5)
+            here, next_to_it = np.array(
+                [to_degrees.transform(x, y), to_degrees.transform(x + a, y + e)]
+            )
+            pixel = max(np.abs(next_to_it - here).max(), _LEAST_DEGREES)
+            off = np.abs([turned(here[0], stated[0]) - stated[0], here[1] - stated[1]]).max()
+            if np.isfinite([*stated, off, pixel]).all() and off > _OFF * pixel:
+                _log.warning(
+                    "%s: %s and %s put a corner at %.4f, %.4f, and its coordinates with the CRS "
+                    "%s at %.4f, %.4f; the latter count; is that the right CRS?",
+                    *(where, lon.name, lat.name, *stated, crs.name, *here.tolist()),
+                )
+                return
+
+
+def _of_pixels(dataset: xr.Dataset, axes: Axes, names: set[str]) -> xr.DataArray | None:
+    """Return the longitudes or latitudes of all pixels, None where a cube has none."""
+    name: Hashable
+    coordinate: xr.DataArray
+    for name, coordinate in dataset.coords.items():
+        words = {str(name).casefold(), str(coordinate.attrs.get("standard_name", ""))}
+        if set(coordinate.dims) == {axes.y, axes.x} and words & names:
+            return coordinate
+    return None
 
 
 def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
@@ -220,10 +295,10 @@ def _naming_it(given: xr.DataArray | xr.Dataset | None) -> str:
     return "name it, for example with --crs EPSG:32631, or with crs in owl.toml"
 
 
-def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any] | None:
+def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray, axes: Axes) -> dict[str, Any] | None:
     """Return the attributes of the variable's grid mapping, as CF and rioxarray keep it."""
     named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
-    words = [str(named).split(":")[0].split()[0]] if named else []
+    words = _mapping_names(str(named or ""), {str(axes.y), str(axes.x)})
     for word in [*words, "spatial_ref", "crs"]:
         if word in dataset.variables and _describes_crs(dataset[word]):
             return {str(key): value for key, value in dataset[word].attrs.items()}
@@ -231,6 +306,20 @@ def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray) -> dict[str, Any]
         if dataset[other].ndim == 0 and _describes_crs(dataset[other]):
             return {str(key): value for key, value in dataset[other].attrs.items()}
     return None
+
+
+def _mapping_names(named: str, axes: set[str]) -> list[str]:
+    """Return the variables that ``crs`` or ``crs: x y wgs84: lat lon`` names, that of axes first.
+
+    The longer form is CF's since version 1.7.
+    """
+    if ":" not in named:
+        return named.split()[:1]
+    parts = [part.split() for part in named.split(":")]
+    names = [part[-1] for part in parts[:-1] if part]
+    of_each = [set(part[:-1]) for part in parts[1:-1]] + [set(parts[-1])]
+    pairs = zip(names, of_each, strict=False)
+    return [name for name, _ in sorted(pairs, key=lambda pair: pair[1] != axes)]
 
 
 def _describes_crs(variable: xr.DataArray) -> bool:

@@ -62,10 +62,12 @@ class CubeSource(TiledSource["CubeScene"]):
     Bands are the values of an axis named band, wavelength or variable, or the variables of a
     Dataset. Row 0 of a patch is its first row as stored, whichever way y runs; ``grids`` says where
     it lies. Values are decoded by the CF conventions (fill value, valid range, scale, offset), and
-    the attributes ``nodata`` and ``fill_value`` mark missing ones too. A pixel is valid if all
+    the attributes ``nodata`` and ``fill_value`` mark missing ones too; so does what NetCDF reads
+    where nothing was written. A pixel is valid if all
     chosen bands are finite there; holes are filled as GeoTiffSource fills them. Variables of flags
     (``flag_values``, ``flag_masks``, ``flag_meanings``), and what is named as masks and quality
-    layers are, are bands only where they are asked for.
+    layers are, are bands only where they are asked for. Of variables on several grids, those with
+    most pixels are bands, or those with most of the bands that are asked for.
 
     Pixels are read in the store's own chunks, all dates of one at a time; ``stream`` never holds
     the whole cube. Raises SourceError where the cube cannot be opened, has no regular grid, no CRS
@@ -141,10 +143,12 @@ class CubeSource(TiledSource["CubeScene"]):
             None if isinstance(cube, str) else cube,
             # a run that was made before embeddings were recognised goes on with the integers
             embeddings=not known or any(band.common == EMBEDDING for band in known),
+            wanted=settings.bands or [band.name for band in known],
         )
         unasked = not settings.bands
         self._flags = offer.flags if unasked else ()
         self._quality = offer.quality if unasked else ()
+        self._elsewhere = offer.elsewhere if unasked else ()
         taken, groups = chosen_bands(offer, settings, dataset, known)
         date = cube_date(dataset, offer, groups, settings.path)
         scene = CubeScene(self._file, offer.grid, taken, groups, date)
@@ -160,10 +164,11 @@ class CubeSource(TiledSource["CubeScene"]):
         return super().__reduce__()
 
     def check_bands(self, truth: str | None = None) -> None:
-        """Warn of variables that are left out, since they hold flags or are named like masks."""
+        """Warn of variables that are left out: flags, masks, and what lies on another grid."""
         for names, one, many in (
             (self._flags, "holds flags", "hold flags"),
             (self._quality, "is named like a mask", "are named like masks"),
+            (self._elsewhere, "lies on another grid", "lie on another grid"),
         ):
             if names:
                 several = len(names) > 1
@@ -308,7 +313,9 @@ class CubeReader:
             missing = values == NODATA  # whatever the store says of it
             return np.where(missing, np.float32(np.nan), dequantized(values))
         if group.missing is not None:
-            return group.missing.marked(values)
+            values = group.missing.marked(values)
+        if group.per_band is not None:
+            values = group.per_band.applied(values)
         return values.view(np.uint8) if values.dtype == np.bool_ else values
 
     def _read(self, name: Hashable, group: Group, chunk: Chunk, dates: Sequence[int]) -> AnyArray:

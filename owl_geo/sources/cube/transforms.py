@@ -33,7 +33,8 @@ def stated_transform(
     for terms in _stated(holders, mapping or {}, shape):
         a, b, _, d, e, _ = terms
         in_this_order = (a == 0) == (e == 0)  # in GDAL's order only one of them would be 0
-        if np.isfinite(terms).all() and a * e != b * d and in_this_order:
+        is_none = terms == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # as of a raster without a place
+        if np.isfinite(terms).all() and a * e != b * d and in_this_order and not is_none:
             return terms
     return None
 
@@ -88,13 +89,18 @@ def _from_centres(terms: Transform) -> Transform:
     return a, b, c - (a + b) / 2, d, e, f - (d + e) / 2
 
 
-def first_edge(step: float, edge: float, stated_step: float, stated_edge: float) -> float | None:
+def first_edge(
+    step: float, edge: float, n: int, stated_step: float, stated_edge: float
+) -> float | None:
     """Return the outer edge of the first pixel along an axis, None if two statements disagree.
 
     ``edge`` follows from coordinates taken as centres, ``stated_edge`` from attributes. If these
     are half a pixel apart, the coordinates are those of corners. Whole pixels apart, a part was
-    cut out of the cube and kept the attributes of the whole.
+    cut out of the cube and kept the attributes of the whole. GDAL writes the lowest of ``n`` rows
+    first, and states the transform of the highest.
     """
+    if stated_step * step < 0:
+        stated_step, stated_edge = -stated_step, stated_edge + n * stated_step
     if abs(stated_step - step) > _SAME_STEP * abs(step):
         return None
     apart = (stated_edge - edge) / step
@@ -107,12 +113,17 @@ def first_edge(step: float, edge: float, stated_step: float, stated_edge: float)
     return None
 
 
-def edge_by_bounds(dataset: xr.Dataset, coordinate: xr.DataArray, step: float) -> float | None:
-    """Return the outer edge of the first pixel by CF's bounds, None if there are none."""
+def edge_by_bounds(
+    dataset: xr.Dataset, coordinate: xr.DataArray, step: float, scale: float
+) -> float | None:
+    """Return the outer edge of the first pixel by CF's bounds, None if there are none.
+
+    ``scale`` is how many units of the CRS, as of ``step``, a unit of the coordinate is.
+    """
     name = coordinate.attrs.get("bounds") or coordinate.encoding.get("bounds")
     if name not in dataset.variables or dataset[name].shape != (coordinate.size, 2):
         return None
-    low, high = np.sort(dataset[name].to_numpy()[0].astype(np.float64)).tolist()
+    low, high = (scale * np.sort(dataset[name].to_numpy()[0].astype(np.float64))).tolist()
     if abs((high - low) - abs(step)) > _SAME * abs(step):
         return None
     return float(low if step > 0 else high)

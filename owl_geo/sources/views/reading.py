@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from owl_geo.ground.grid import bounds, to_xy
-from owl_geo.ground.projections import TURNS, crs_of, is_in_degrees, place_of, reproject
+from owl_geo.ground.projections import crs_of, place_of, reproject, turns_of
 from owl_geo.ground.tiling import Chunk, chunks
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.sources.chunked import Pixels
@@ -256,11 +256,10 @@ class _Extents:
 
 def _tree(grids: Sequence[tuple[int, SceneGrid]], crs: CRS) -> tuple[IntArray, shapely.STRtree]:
     """Return the extents of scenes that share a CRS, and the number of the scene of each."""
-    turns = TURNS if is_in_degrees(crs) else (0.0,)
     numbers, boxes = [], []
     for number, grid in grids:
         west, south, east, north = bounds(grid)
-        for turn in turns:  # longitudes of one place may differ by whole turns
+        for turn in turns_of(crs):  # x of one place may differ by whole turns
             numbers.append(number)
             boxes.append(shapely.box(west + turn, south, east + turn, north))
     return np.array(numbers, dtype=np.int64), shapely.STRtree(boxes)

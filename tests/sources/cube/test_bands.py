@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 from cubes import cube, write_netcdf, write_zarr
-from rasters import coordinates
+from rasters import coordinates, write_raster
 
 import owl_geo
 from owl_geo.errors import SourceError
@@ -133,3 +134,72 @@ def test_wavelengths_and_the_satellite_in_attributes() -> None:
     dataset["B4"].attrs.clear()
     dataset["B5"].attrs |= {"wavelength": 1609.0, "wavelength_units": "nm"}
     assert [b.common for b in CubeSource(dataset, patch_size=16).known_bands] == ["red", "swir1"]
+
+
+# --- several grids --------------------------------------------------------------------------------
+
+
+def of_two_grids() -> xr.Dataset:
+    """Angles on a coarse grid, which come first, and two bands on a fine one."""
+    fine = cube(coordinates(32, 32, bands=2), bands=("B04", "B08")).to_dataset(dim="band")
+    coarse = cube(coordinates(4, 4, bands=1), pixel=80.0, bands=("angle",))
+    coarse = coarse.isel(band=0, drop=True).rename(x="x_80", y="y_80")
+    for axis in "xy":
+        coarse[f"{axis}_80"].attrs["standard_name"] = f"projection_{axis}_coordinate"
+    return xr.merge([coarse.to_dataset(name="angle"), fine])[["angle", "B04", "B08"]]
+
+
+def test_of_several_grids_the_finest_gives_the_bands(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_netcdf(tmp_path / "cube.nc", of_two_grids())
+    source = CubeSource(path, patch_size=4)
+    assert source.bands == ("B04", "B08")
+    (grid,) = source.grids.values()
+    assert grid.transform[0] == 10
+    source.check_bands()
+    assert "angle lies on another grid and is not a band" in caplog.text
+
+
+def test_a_band_of_another_grid_may_be_asked_for_and_is_found_again(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "cube.nc", of_two_grids())
+    source = CubeSource(path, patch_size=4, bands=["angle"])
+    assert source.bands == ("angle",)
+    (grid,) = source.grids.values()
+    assert grid.transform[0] == 80
+    again = CubeSource(path, patch_size=4, known=(KnownBand("angle"),))
+    assert again.bands == ("angle",)
+    with pytest.raises(SourceError, match="lies on y_80 and x_80, not on y and x"):
+        CubeSource(path, patch_size=4, bands=["B04", "angle"])
+
+
+# --- scales of each band --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scales", "offsets"),
+    [((0.1, 0.01), (1.0, -2.0)), ((0.1, 0.01), (3.0, 3.0)), ((0.5, 0.5), (1.0, -2.0))],
+)
+@pytest.mark.parametrize("how", ["raw", "masked", "scaled", "netcdf"])
+def test_scales_and_offsets_of_each_band_as_rioxarray_keeps_them(
+    how: str, scales: tuple[float, ...], offsets: tuple[float, ...], tmp_path: Path
+) -> None:
+    rioxarray = pytest.importorskip("rioxarray")
+    pixels = coordinates(16, 16, bands=2)
+    pixels[:, :8] = 999
+    write_raster(tmp_path / "a.tif", pixels, scales=scales, offsets=offsets, nodata=999)
+    options: dict[str, Any] = {"masked": {"masked": True}, "scaled": {"mask_and_scale": True}}
+    array = rioxarray.open_rasterio(tmp_path / "a.tif", **options.get(how, {}))
+    given: Any = array
+    if how == "netcdf":
+        given = tmp_path / "a.nc"
+        array.rename("values").to_netcdf(given, engine="h5netcdf")
+    expected = pixels[:, 8:, :8] * np.reshape(scales, (2, 1, 1)) + np.reshape(offsets, (2, 1, 1))
+    source = CubeSource(given, patch_size=8)
+    assert len(source.index) == 2  # the missing rows are missing still
+    patch = source.read(source.index["patch_id"][:1].tolist())[0]
+    assert patch == pytest.approx(expected, rel=1e-6)
+    name = source.bands[1]
+    alone = CubeSource(given, patch_size=8, bands=[name])
+    patch = alone.read(alone.index["patch_id"][:1].tolist())[0]
+    assert patch == pytest.approx(expected[1:], rel=1e-6)

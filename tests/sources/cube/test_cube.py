@@ -235,6 +235,20 @@ def test_dates_out_of_order_are_put_in_order(tmp_path: Path, write: Any) -> None
     assert streamed(stack)[0, :, 1, 1].tolist() == [10, 20, 30, 40, 50]
 
 
+@pytest.mark.parametrize("rule", ["first", "last"])
+@pytest.mark.parametrize("bad", ["03/05/2021", "NaT"])
+def test_dates_without_an_order_have_no_first_and_no_last(rule: str, bad: str) -> None:
+    values = np.stack([coordinates(16, 16, dtype="float32") + 10 * k for k in range(3)])
+    array = cube(values)
+    if bad == "NaT":
+        array = array.assign_coords(time=np.array(["2021-05-03", "NaT", "2021-05-01"], "M8[ns]"))
+    else:
+        array = array.assign_coords(time=[bad, "01/06/2021", "02/04/2021"])
+    with pytest.raises(SourceError, match=f"nobody knows which is {rule}"):
+        CubeSource(array, patch_size=16, time=rule)
+    assert CubeSource(array, patch_size=16).read(["reflectance/0/0"])[0, 0, 0, 0] == 10  # median
+
+
 def test_stacked_dates_become_bands() -> None:
     values = np.stack([coordinates(20, 30, 4) + 1000 * date for date in range(3)])
     source = CubeSource(cube(values), time="stack", bands=("nir", "B2"), patch_size=10)

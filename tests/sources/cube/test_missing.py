@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5netcdf.legacyapi
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 import zarr
 from cubes import cube, write_netcdf, write_zarr
@@ -168,3 +170,56 @@ def test_what_is_named_as_a_mask_is_a_band_only_where_it_is_asked_for(
     assert CubeSource(dataset[["scl"]], patch_size=SIZE).bands == ("scl",)
     along = cube(np.ones((2, SIZE, SIZE), "float32"), bands=("B04", "SCL"))
     assert CubeSource(along, patch_size=SIZE).bands == ("B04",)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", "uint32", "float32", "float64"])
+@pytest.mark.parametrize("rule", ["median", "mean", "max", "last"])
+def test_what_was_never_written_to_a_netcdf_file_is_missing(
+    dtype: str, rule: str, tmp_path: Path
+) -> None:
+    """NetCDF fills it with a default, and says so nowhere; GDAL takes it for missing too."""
+    path = write_netcdf(tmp_path / "cube.nc", cube(dates().astype(dtype)))
+    whole = xr.open_dataset(path, engine="h5netcdf").load()
+    path.unlink()
+    with h5netcdf.legacyapi.Dataset(path, "w") as file:  # its defaults are those of netCDF4
+        for name, size in whole.sizes.items():
+            file.createDimension(str(name), size)
+        for name, variable in whole.variables.items():
+            if variable.dtype.kind not in "iuf":
+                continue
+            made = file.createVariable(name, variable.dtype.str[1:], variable.dims)
+            for key, value in variable.attrs.items():
+                made.attrs[key] = value
+            if name == "reflectance":
+                made.attrs["grid_mapping"] = "crs"
+                made[0], made[1] = 100, 200  # and nothing on the third date
+            else:
+                made[...] = variable.values
+    with rasterio.open(f'NETCDF:"{path}":reflectance') as by_gdal:
+        assert by_gdal.read(3)[0, 0] == by_gdal.nodata
+    source = CubeSource(path, patch_size=SIZE, time=rule)
+    assert len(source.index) == 4
+    expected = {"median": 150, "mean": 150, "max": 200, "last": 200}[rule]
+    assert np.unique(read(source)).tolist() == [expected]
+
+
+def test_a_netcdf_variable_that_declares_a_fill_value_has_no_other(tmp_path: Path) -> None:
+    values = np.full((1, SIZE, 2 * SIZE), 65535, "uint16")
+    values[..., SIZE:] = 7
+    array = cube(values)
+    array.encoding["_FillValue"] = 7
+    source = CubeSource(write_netcdf(tmp_path / "cube.nc", array), patch_size=SIZE)
+    assert np.unique(read(source)).tolist() == [65535]
+
+
+@pytest.mark.parametrize("how", ["netcdf", "zarr 2", "memory raw", "memory decoded"])
+def test_a_missing_value_may_be_text(how: str, tmp_path: Path) -> None:
+    array = cube(dates(-9999, "float32")).assign_attrs(missing_value="-9999")
+    source = opened(array, how, tmp_path)
+    assert len(source.index) == 3
+    assert np.unique(read(source)).tolist() == [1000]
+
+
+def test_capital_letters_make_no_other_attribute() -> None:
+    source = CubeSource(cube(dates()).assign_attrs(NoData=MISSING), patch_size=SIZE)
+    assert np.unique(read(source)).tolist() == [1000]

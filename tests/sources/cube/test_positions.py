@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 import xarray as xr
 from cubes import cube, write_zarr
-from pyproj import CRS
-from rasters import ORIGIN, UTM, coordinates
+from pyproj import CRS, Transformer
+from rasters import ORIGIN, UTM, coordinates, write_raster
 
+from owl_geo.errors import SourceError
 from owl_geo.sources.cube.source import CubeSource
 
 X, Y = ORIGIN
@@ -104,3 +106,149 @@ def test_where_two_statements_disagree_it_is_said(caplog: pytest.LogCaptureFixtu
 def test_what_only_counts_is_no_place() -> None:
     array = bare(transform=RIGHT).assign_coords(x=np.arange(30), y=np.arange(20))
     assert transform_of(array) == pytest.approx(RIGHT)
+
+
+@pytest.mark.parametrize("crs", [None, UTM])
+def test_coordinates_that_only_count_are_refused(crs: str | None) -> None:
+    array = cube(coordinates(20, 30), crs=crs).assign_coords(x=np.arange(30), y=np.arange(20))
+    with pytest.raises(SourceError, match="only count its pixels, from 0"):
+        CubeSource(array, patch_size=10, crs=UTM)
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:4326"])
+def test_named_places_go_before_an_index(crs: str | None) -> None:
+    array = cube(coordinates(20, 30), crs=crs).assign_coords(
+        x=np.arange(30),
+        y=np.arange(20),
+        lon=("x", 4 + 0.01 * np.arange(30)),
+        lat=("y", 50 - 0.01 * np.arange(20)),
+    )
+    assert transform_of(array) == pytest.approx((0.01, 0, 3.995, 0, -0.01, 50.005))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_degrees_are_no_place_in_a_projection(given: bool) -> None:
+    array = cube(coordinates(20, 30), crs=None if given else UTM).rename(x="lon", y="lat")
+    array = array.assign_coords(lon=4 + 0.01 * np.arange(30), lat=50 - 0.01 * np.arange(20))
+    with pytest.raises(SourceError, match="longitudes and latitudes, and its CRS is WGS 84 / UTM"):
+        CubeSource(array, patch_size=10, crs=UTM if given else None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres"),
+    [("km", 1000), ("cm", 0.01), ("foot", 0.3048), ("US survey foot", 0.3048006)],
+)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_coordinates_in_another_unit_become_metres(unit: str, metres: float, bounded: bool) -> None:
+    dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
+    for dim, step in (("x", 10.0), ("y", -10.0)):
+        centres = dataset[dim].to_numpy()
+        first = (centres - step / 2) / metres
+        dataset[dim] = first if bounded else centres / metres
+        dataset[dim].attrs["units"] = unit
+        if bounded:  # the coordinates are those of corners
+            dataset[dim].attrs["bounds"] = f"{dim}_bnds"
+            both = np.stack([first, first + step / metres], axis=1)
+            dataset[f"{dim}_bnds"] = ((dim, "edge"), both)
+    assert transform_of(dataset) == pytest.approx(RIGHT, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "period", "west"), [(179.5, 360, 179.45), (359.0, 360, -1.05), (179.5, 0, 179.45)]
+)
+def test_longitudes_may_start_anew(first: float, period: float, west: float) -> None:
+    """After 180 as -180, or after 360 as 0; or they go on."""
+    lon = first + 0.1 * np.arange(30)
+    if period:
+        end = 180 if first < 180 else 360
+        lon = np.where(lon >= end - 1e-9, lon - period, lon)
+    array = cube(coordinates(20, 30), crs=None).rename(x="lon", y="lat")
+    array = array.assign_coords(lon=lon, lat=-17 - 0.1 * np.arange(20))
+    assert transform_of(array) == pytest.approx((0.1, 0, west, 0, -0.1, -16.95))
+
+
+def test_what_gdal_writes_from_south_to_north_agrees_with_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = coordinates(20, 30)
+    write_raster(tmp_path / "a.tif", values)
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.nc", driver="NetCDF")
+    source = CubeSource(tmp_path / "a.nc", patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((10, 0, X, 0, 10, Y - 200))
+    first = source.read(source.index["patch_id"][:1].tolist())[0, :, 0, 0]
+    assert first.tolist() == values[:, 19, 0].tolist()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
+def test_coordinates_of_a_raster_without_a_place_are_refused(first: float) -> None:
+    """As rioxarray has those of a picture, with the transform that stands for none."""
+    array = cube(coordinates(20, 30)).assign_coords(
+        x=first + np.arange(30.0), y=first + np.arange(20.0)
+    )
+    for given in (array, array.assign_attrs(transform=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0))):
+        with pytest.raises(SourceError, match="only count its pixels"):
+            CubeSource(given, patch_size=10)
+
+
+def test_a_standard_name_goes_before_the_name_of_an_axis() -> None:
+    array = cube(coordinates(20, 30), crs=None)
+    array = array.assign_coords(x=50 - 0.01 * np.arange(30), y=4 + 0.01 * np.arange(20))
+    array.x.attrs.update(standard_name="latitude", units="degrees_north")
+    array.y.attrs.update(standard_name="longitude", units="degrees_east")
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((0.01, 0, 3.995, 0, -0.01, 50.005))
+    assert (grid.height, grid.width) == (30, 20)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_grid_mappings_that_of_the_axes_counts(turned: bool) -> None:
+    array = cube(coordinates(20, 30)).assign_coords(degrees=0)
+    array["degrees"].attrs = CRS(4326).to_cf()
+    parts = ["degrees: lat lon", "crs: x y"]
+    array.attrs["grid_mapping"] = " ".join(parts[::-1] if turned else parts)
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert (grid.crs, grid.transform) == (UTM, pytest.approx(RIGHT))
+
+
+@pytest.mark.parametrize(("crs", "is_said"), [("EPSG:32632", True), (None, False)])
+def test_places_of_pixels_that_contradict_the_crs_are_said(
+    crs: str | None, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The grid of a weather model on a sphere, which does not say its CRS."""
+    own = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=45 +lon_0=10 +R=6370000"
+    x, y = 1000.0 * np.arange(-15, 15), 1000.0 * np.arange(10, -10, -1)
+    array = cube(coordinates(20, 30), crs=None).assign_coords(x=x, y=y)
+    places = Transformer.from_crs(own, CRS(own).geodetic_crs, always_xy=True)
+    lon, lat = places.transform(*np.meshgrid(x, y))
+    array = array.assign_coords(lon=(("y", "x"), lon), lat=(("y", "x"), lat))
+    CubeSource(array, patch_size=10, crs=crs or own)
+    assert ("is that the right CRS?" in caplog.text) == is_said
+
+
+@pytest.mark.parametrize("named", ["by the axes", "by standard names"])
+def test_a_rotated_pole_is_a_grid(named: str) -> None:
+    """As regional climate models have it; places are compared with the formula of the rotation."""
+    pole = {"grid_north_pole_latitude": 39.25, "grid_north_pole_longitude": -162.0}
+    names = ("rlon", "rlat") if named == "by the axes" else ("i", "j")
+    array = cube(coordinates(20, 30), crs=None).rename(x=names[0], y=names[1])
+    array = array.assign_coords(
+        {names[0]: -5 + 0.1 * np.arange(30), names[1]: -3 + 0.1 * np.arange(20), "pole": 0}
+    )
+    array["pole"].attrs = {"grid_mapping_name": "rotated_latitude_longitude", **pole}
+    array.attrs["grid_mapping"] = "pole"
+    for name, word in zip(names, ("longitude", "latitude"), strict=True):
+        array[name].attrs["standard_name"] = f"grid_{word}"
+    source = CubeSource(array, patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((0.1, 0, -5.05, 0, 0.1, -3.05))
+    lon, lat = Transformer.from_crs(grid.crs, 4326, always_xy=True).transform(-5.0, -3.0)
+    lam, phi, tilt = np.radians([-5.0, -3.0, 90 - 39.25])
+    sine = np.sin(phi) * np.cos(tilt) + np.cos(phi) * np.cos(lam) * np.sin(tilt)
+    east = np.cos(phi) * np.sin(lam)
+    north = np.cos(phi) * np.cos(lam) * np.cos(tilt) - np.sin(phi) * np.sin(tilt)
+    expected = 18 + np.degrees(np.arctan2(east, north)), np.degrees(np.arcsin(sine))
+    assert (lon, lat) == pytest.approx(expected, abs=1e-6)
