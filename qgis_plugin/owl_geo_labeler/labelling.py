@@ -69,9 +69,7 @@ class Labelling(QObject):
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
-        self._troubles = Troubles(
-            batch, self.session, self.store, dock, messages, lingering, self
-        )
+        self._troubles = Troubles(batch, self.session, self.store, dock, messages, lingering, self)
         self._troubles.adopted.connect(self.reopened)
         self._connect(self.store)
         self._others = Others(batch, self.store, dock, self)
