@@ -565,4 +565,3 @@ def _differs(shown: Answer, stored: Answer | None) -> bool:
         stored.label,
         stored.comment or "",
     )
-
