@@ -217,8 +217,12 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     if not scene.names:
         return bands
     if len(scene.names) != len(bands):
+        several = next((band.path for band in bands if band.number > 1), None)
         raise SceneError(
-            f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them"
+            f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them",
+            remedy=f"{several} has several: name it by itself, and its bands with --bands"
+            if several
+            else "",
         )
     return tuple(
         replace(band, name=name, shown=None, description="")

@@ -214,6 +214,18 @@ def test_each_band_of_a_file_has_its_own(tmp_path: Path) -> None:
     assert patch[:, 0, 0].tolist() == [50, 100]
 
 
+def test_two_assets_of_one_file_are_refused(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "stack.tif", np.ones((3, 32, 32), "uint16"))
+    data = {"href": "stack.tif", "type": "image/tiff; application=geotiff", "roles": ["data"]}
+    assets = {name: {**data, "eo:bands": [{"name": name}]} for name in ("B04", "B08")}
+    item = {"type": "Feature", "id": "i", "assets": assets, "properties": {}}
+    (tmp_path / "i.json").write_text(json.dumps(item), encoding="utf-8")
+    with pytest.raises(SourceError) as error:
+        mean_of(tmp_path / "i.json")
+    assert "has 6 bands, but 2 names for them" in str(error.value)
+    assert f"{path} has several: name it by itself, and its bands with --bands" in str(error.value)
+
+
 def test_values_for_other_bands_than_there_are_are_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "x.tif", np.ones((3, 16, 16), "uint8"))
     with pytest.raises(SourceError, match="3 bands, but 2 values of scale"):
