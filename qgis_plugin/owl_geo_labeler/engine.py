@@ -138,8 +138,9 @@ class Engine(QObject):
         if "method" in message or message.get("id") not in self._asked:
             return
         number = message["id"]
-        self._asked.discard(number)
         if "error" in message:
-            self.refused.emit(number, message["error"]["message"])
+            signal, says = self.refused, str(message["error"]["message"])
         else:
-            self.answered.emit(number, message["result"])
+            signal, says = self.answered, dict(message["result"])
+        self._asked.discard(number)  # an answer that makes no sense is none
+        signal.emit(number, says)

@@ -146,7 +146,7 @@ class NextBatch(QObject):
         if self._requests:
             self._ask_next()
         else:
-            self._end(result["paths"])
+            self._end(result.get("paths", ()))
 
     def _on_refusal(self, number: int, line: str) -> None:
         if number == self._asked:
