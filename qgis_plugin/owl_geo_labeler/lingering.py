@@ -50,14 +50,15 @@ class Lingering(QObject):
         left: list[Write] = []
         given: dict[int, Answer] = {}
         for store in [one for one in self._stores if one.path == path]:
+            self._stores.remove(store)  # first: the last of its answers may be written right now
             if store.is_in_place:
                 left += store.give_up()
                 given.update(store.given_by_row)
             elif rescue(store, self._messages):
                 store.give_up()
             else:
+                self._stores.append(store)
                 continue
-            self._stores.remove(store)
             store.deleteLater()
         return left, given
 

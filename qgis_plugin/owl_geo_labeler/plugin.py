@@ -612,7 +612,7 @@ class OwlGeoPlugin(QObject):
         layer = self.labelling.batch.layer
         self._close_labelling()
         QgsProject.instance().removeMapLayer(layer.id())
-        QTimer.singleShot(0, lambda: self.open(path))
+        QTimer.singleShot(0, lambda: self.open(path) if self._toolbar is not None else None)
 
     def _close_labelling(self) -> None:
         if self.labelling is not None:

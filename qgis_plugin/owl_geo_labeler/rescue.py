@@ -81,9 +81,21 @@ def save_answers(
     error, reason, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
         memory, str(path), context, options
     )
-    if error != QgsVectorFileWriter.WriterError.NoError:
-        message = QCoreApplication.translate("OwlGeo", "{path} cannot be written: {reason}")
-        raise Problem(message.format(path=path, reason=" ".join(reason.split())))
+    if error == QgsVectorFileWriter.WriterError.NoError:
+        # QGIS takes no notice of a last step that fails, as on a full disk
+        kept = QgsVectorLayer(f"{path}|layername={schema.BATCH_LAYER}", "answers", "ogr")
+        if kept.isValid() and _answers_in(kept) == _answers_in(memory):
+            return
+        reason = QCoreApplication.translate("OwlGeo", "not all of it is there; is the disk full?")
+    message = QCoreApplication.translate("OwlGeo", "{path} cannot be written: {reason}")
+    raise Problem(message.format(path=path, reason=" ".join(reason.split())))
+
+
+def _answers_in(layer: QgsVectorLayer) -> list[tuple[str, ...]]:
+    """Return patches and answers, to compare what was to be written with what was."""
+    names = ("patch_id", *schema.EDITABLE_COLUMNS)
+    rows = (tuple(str(row[name] or "") for name in names) for row in layer.getFeatures())
+    return sorted(rows)
 
 
 def _new(folder: Path, name: str) -> Path:

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +97,31 @@ def test_answers_that_wait_never_go_into_another_batch_of_that_name(
     (rescued,) = path.parent.glob("binary-answers-*.gpkg")
     assert labels(rescued)[:3] == ["present", "absent", None]
     assert sum(str(rescued) in text for text in messages()) == 1
+
+
+def test_a_batch_that_is_opened_again_just_when_its_answers_were_written(
+    plugin, batch, press, labels
+):
+    path = batch("binary")
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    plugin.open(batch("quotes"))
+    (store,) = plugin._lingering._stores
+    process.kill()
+    process.wait()
+    assert wait_for(store._writer) and store.n_waiting == 2
+    plugin.open(path)
+    assert plugin.labelling.session.n_answered == 2 and plugin._lingering._stores == []
+    assert labels(path)[:3] == ["present", "absent", None]
+
+
+def wait_for(writer):
+    """Wait until the other thread has written everything, while QGIS stands still."""
+    end = time.monotonic() + 10
+    while writer._queue and time.monotonic() < end:
+        time.sleep(0.01)
+    return not writer._queue
 
 
 def test_two_stores_of_one_file_are_both_rescued(plugin, batch, labels):
@@ -361,6 +388,47 @@ def test_waiting_answers_are_rescued_whatever_else_fails_at_the_end(
     (rescued,) = first.parent.glob("binary-answers-*.gpkg")
     assert labels(rescued)[:2] == ["present", None]
     assert not plugin.labelling or not plugin.labelling.store._writer.is_alive()
+
+
+RESCUE_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from qgis.core import QgsApplication
+application = QgsApplication([], True)
+application.initQgis()
+from owl_geo_labeler.batch import open_batch
+from owl_geo_labeler.errors import Problem
+from owl_geo_labeler.rescue import rescue_answers
+batch = open_batch(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+hardest = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for limit in range(40_000, 110_000, 4_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hardest))
+    try:
+        print("saved", rescue_answers(batch, {p.fid: p.answer for p in batch.patches}))
+    except Problem as problem:
+        print(problem)
+"""
+
+
+def test_a_full_disk_is_noticed_when_answers_are_rescued(batch, labels, tmp_path):
+    """A limit on the size of files fails like a full disk, in a process of its own."""
+    path = batch("binary")
+    plugins = os.path.dirname(sys.modules["owl_geo_labeler"].__path__[0])
+    done = subprocess.run(
+        [sys.executable, "-c", RESCUE_ON_A_FULL_DISK, str(path), plugins],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        text=True,
+    )
+    lines = done.stdout.splitlines()
+    saved = {line.partition(" ")[2] for line in lines if line.startswith("saved")}
+    assert len(lines) == 18 and sum("cannot be written" in line for line in lines) == 18 - len(saved)
+    assert 0 < len(saved) < 18
+    for one in saved:  # QGIS says of some that lack every row that they were written
+        assert labels(one) == labels(path)
+    assert {str(one) for one in tmp_path.glob("*-answers-*.gpkg")} == saved
 
 
 # --- opening ----------------------------------------------------------------------------------------
