@@ -588,8 +588,10 @@ class Labelling(QObject):
 
     def _on_layers_removed(self, ids: list[str]) -> None:
         if self.batch.layer.id() in ids:
-            self.close()
-            self.ended.emit()
+            try:
+                self.close()
+            finally:  # whatever failed, this sitting is over
+                self.ended.emit()
 
     def _patch_size(self) -> int:
         """Return height and width of a patch in pixels, as batch or run say; else the usual one."""

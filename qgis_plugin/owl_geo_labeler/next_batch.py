@@ -181,9 +181,11 @@ class NextBatch(QObject):
     def _end(self, lines: Sequence[str]) -> None:
         if lines and is_shared(lines[-1]):
             try:
-                self.done.emit(SharedPlace.parse(lines[-1]))
+                place = SharedPlace.parse(lines[-1])
             except Problem as problem:
                 self.failed.emit(str(problem))
+            else:
+                self.done.emit(place)
             return
         paths = map(Path, lines)
         whose = {path: annotator_of(path) for path in paths if path.suffix == ".gpkg"}

@@ -431,6 +431,25 @@ def test_a_full_disk_is_noticed_when_answers_are_rescued(batch, labels, tmp_path
     assert {str(one) for one in tmp_path.glob("*-answers-*.gpkg")} == saved
 
 
+def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, labels, monkeypatch):
+    path = batch("binary")
+    plugin.open(path)
+    press("2")
+    labelling = plugin.labelling
+
+    def fail():
+        raise RuntimeError("wrapped C/C++ object has been deleted")
+
+    monkeypatch.setattr(labelling.views, "back", fail)
+    with pytest.raises(RuntimeError):
+        labelling._on_layers_removed([labelling.batch.layer.id()])
+    assert plugin.labelling is None and plugin.dock._pages.currentIndex() == 0
+    plugin.open(path)
+    assert plugin.labelling.session.n_answered == 1
+    press("1")
+    assert labels(path)[:2] == ["present", "absent"]
+
+
 # --- opening ----------------------------------------------------------------------------------------
 
 
