@@ -12,6 +12,7 @@ from typing import Any
 from osgeo import gdal
 from qgis.core import (
     NULL,
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsFeatureRequest,
     QgsProject,
@@ -40,6 +41,7 @@ class Batch:
 
     place: Path | SharedPlace
     layer: QgsVectorLayer
+    crs: QgsCoordinateReferenceSystem  # of the layer, which may go before the answers are saved
     batch_id: str
     round: int
     classes: tuple[str, ...]
@@ -72,6 +74,8 @@ def open_batch(path: Path) -> Batch:
     layer = in_project(source_of(path))
     if layer is None:
         layer = QgsVectorLayer(source_of(path), path.stem, "ogr")
+    elif not layer.isValid():  # the file was missing when the project was opened
+        layer.setDataSource(source_of(path), layer.name(), "ogr", True)
     else:
         # the layer may still read a file that another one has replaced since
         layer.dataProvider().reloadData()
@@ -127,6 +131,7 @@ def opened(
     return Batch(
         place=place,
         layer=layer,
+        crs=layer.crs(),
         batch_id=info["batch_id"],
         round=info["round"],
         classes=tuple(info["classes"]),
@@ -227,8 +232,11 @@ def _lacks_wal(path: Path) -> bool:
 
     An empty one does not count: SQLite makes it when such a GeoPackage is opened.
     """
-    with path.open("rb") as file:
-        head = file.read(20)
+    try:
+        with path.open("rb") as file:
+            head = file.read(20)
+    except OSError:  # it has gone since, which whoever opens it says
+        return False
     wal = path.with_name(path.name + "-wal")
     return head[18:20] == b"\x02\x02" and not (wal.exists() and wal.stat().st_size)
 

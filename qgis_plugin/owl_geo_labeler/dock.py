@@ -98,6 +98,7 @@ class LabelDock(QDockWidget):
         """
         self._may_leave = may_leave
         self._is_labelling = True
+        self._shown_id = ""  # a patch of that name may have another comment in this batch
         self._title.setText(title)
         self.buttons.set_classes(classes, n)
         self._advance.setChecked(advance)

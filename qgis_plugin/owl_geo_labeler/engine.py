@@ -23,7 +23,7 @@ class Engine(QObject):
     to show, or ``lost`` if the process is gone, in which case commands can do the same.
     """
 
-    answered = pyqtSignal(int, object)  # what was asked for, a dict
+    answered = pyqtSignal(int, object)  # the result: a dict, or None where nothing was asked for
     refused = pyqtSignal(int, str)
     lost = pyqtSignal(int)
     progressed = pyqtSignal(int, str)  # how far its work is
@@ -138,8 +138,9 @@ class Engine(QObject):
         if "method" in message or message.get("id") not in self._asked:
             return
         number = message["id"]
-        self._asked.discard(number)
         if "error" in message:
-            self.refused.emit(number, message["error"]["message"])
+            signal, says = self.refused, str(message["error"]["message"])
         else:
-            self.answered.emit(number, message["result"])
+            signal, says = self.answered, message["result"]
+        self._asked.discard(number)  # an answer that makes no sense is none
+        signal.emit(number, says)

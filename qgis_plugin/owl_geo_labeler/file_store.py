@@ -36,6 +36,7 @@ class FileStore(AnswerStore):
         self.batch = batch
         self._identity = identity(self.path)
         self._seen = {patch.fid: patch.answer for patch in batch.patches}
+        self._stored_as: dict[int, int] = {}  # rows of the file, by what the sitting calls them
         self._woken.connect(self._take)
         self._writer = BatchWriter(self.path, self._wake)
         self._writer.start()
@@ -59,10 +60,16 @@ class FileStore(AnswerStore):
     def put(self, write: Write) -> None:
         """Save an answer, after all that wait."""
         self._given[write.fid] = self._seen[write.fid] = write.answer
+        self._stored_as[write.fid] = write.stored_as
         if write.row is not None:
             self._rows[write.fid] = write.row
         self._queue.append((write.fid, write.answer))
         self._writer.put(write)
+
+    @property
+    def given_by_row(self) -> dict[int, Answer]:
+        """Every answer of this sitting by the row of the file; added rows are negative."""
+        return {self._stored_as.get(fid, fid): answer for fid, answer in self._given.items()}
 
     def known(self, patch: Patch) -> None:
         """Note that what a patch shows is what the file holds."""
@@ -83,6 +90,7 @@ class FileStore(AnswerStore):
         self._writer.drop()
         self._queue.clear()
         self._given.clear()
+        self._rows.clear()
 
     def close(self) -> bool:
         """Stop; return whether every answer of this sitting is in the file that the path names.
@@ -92,7 +100,7 @@ class FileStore(AnswerStore):
         done = self.flush()
         self._watch.stop()
         self._guard.unlock()
-        if self._given and identity(self.path) != self._identity:
+        if self._given and not self.is_in_place:
             done = False
         if done:
             self._writer.end()
@@ -101,7 +109,12 @@ class FileStore(AnswerStore):
     @property
     def may_still_be_saved(self) -> bool:
         """Whether waiting helps: the file is there and only locked."""
-        return self._trouble in (None, Trouble.LOCKED) and identity(self.path) == self._identity
+        return self._trouble in (None, Trouble.LOCKED) and self.is_in_place
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        return identity(self.path) == self._identity
 
     def give_up(self) -> list[Write]:
         """Stop writing, and return what was not written."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
 from qgis.gui import QgsMapCanvas
@@ -24,7 +26,7 @@ from .map import PatchMap
 from .messages import Messages
 from .others import Others
 from .run_folder import RunFolder
-from .session import Answer, Patch, Session
+from .session import Answer, NewRow, Patch, Session
 from .settings import PluginSettings
 from .shared_store import SharedStore
 from .store import AnswerStore
@@ -71,6 +73,9 @@ class Labelling(QObject):
         )
         self._troubles = Troubles(batch, self.session, self.store, dock, messages, lingering, self)
         self._troubles.adopted.connect(self.reopened)
+        self._troubles.collecting.connect(self.take_comment)
+        self._is_closing = False
+        self._offers: set[str] = set()  # keys of messages that have a button
         self._connect(self.store)
         self._others = Others(batch, self.store, dock, self)
         self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
@@ -313,22 +318,25 @@ class Labelling(QObject):
         Answers that wait for a lock are written once it is gone; others that could not be saved go
         into a file beside the batch.
         """
-        self._whereabouts.close()
+        self._is_closing = True
         QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
-        self.take_comment()
-        self._controls.remove()
-        self.views.back()
-        self.frames.show()
-        self.map.close()
-        self._troubles.clear()
-        for store in self._stores():
-            if not store.close():
-                store.saved.disconnect(self._on_saved)
-                self._troubles.leave(store)
-        # layers that Python still held would keep their files open, and outlive QGIS
-        self._older.clear()
-        self._beside.close()
-        self._dock.end()
+        with ExitStack() as steps:  # each is gone through, whatever fails in another
+            for step in (
+                self._dock.end,
+                # layers that Python still held would keep their files open, and outlive QGIS
+                self._beside.close,
+                self._older.clear,
+                self._take_offers_back,
+                self._troubles.clear,
+                self.map.close,
+                self.frames.show,
+                self.views.back,
+                self._controls.remove,
+                self._close_stores,
+                self.take_comment,
+                self._whereabouts.close,
+            ):
+                steps.callback(step)  # the last one is the first to be done
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -347,11 +355,31 @@ class Labelling(QObject):
 
     def _connect(self, store: AnswerStore) -> None:
         self._troubles.watch(store)
-        store.saved.connect(self._on_saved)
-        store.refused.connect(self._on_refused)
-        store.changed.connect(self._on_changed)
-        store.overtaken.connect(self._on_overtaken)
-        store.added.connect(self._on_added)
+        for signal, slot in self._wires(store):
+            signal.connect(slot)
+
+    def _wires(self, store: AnswerStore) -> list[tuple[object, Callable[..., None]]]:
+        return [
+            (store.saved, self._on_saved),
+            (store.refused, self._on_refused),
+            (store.changed, self._on_changed),
+            (store.overtaken, self._on_overtaken),
+            (store.added, self._on_added),
+        ]
+
+    def _close_stores(self) -> None:
+        with ExitStack() as steps:
+            for store in reversed(self._stores()):
+                steps.callback(self._close_store, store)
+
+    def _close_store(self, store: AnswerStore) -> None:
+        """Let go of a store, whose news may come after the panel has another batch."""
+        done = store.close()
+        for signal, slot in self._wires(store):
+            signal.disconnect(slot)
+        self._troubles.unwatch(store)
+        if not done:
+            self._troubles.leave(store)
 
     def _save(self, patch: Patch) -> None:
         if patch.older is not None:
@@ -370,7 +398,8 @@ class Labelling(QObject):
     def _go_on_with(self, writes: list[Write], given: dict[int, Answer]) -> None:
         """Take over answers that were waiting when the batch was closed.
 
-        Of those that were ``given`` there, some may have been written since this batch was read.
+        Of those that were ``given`` there, by row of the file, some may have been written since
+        this batch was read.
         """
         for fid, answer in given.items():
             index = self.session.index_of(fid)
@@ -378,23 +407,34 @@ class Labelling(QObject):
                 self.session.correct(fid, answer)
                 self.store.known(self.session.patches[index])
         for write in writes:
-            index = self.session.index_of(write.fid)
-            if index is None and write.row is not None:
-                index = self._add_row(write)
+            index = self._index_of(write)
             if index is not None and isinstance(self.store, FileStore):
                 patch = self.session.patches[index]
                 self.session.correct(patch.fid, write.answer)
-                self.store.put(replace(write, fid=patch.fid))
+                self.store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
         if self.session.patch.answer.label is not None:
             self.session.move_to_unanswered(1)
 
-    def _add_row(self, write: Write) -> int:
+    def _index_of(self, write: Write) -> int | None:
+        """Return where the patch of an answer is that another sitting gave; None if nowhere.
+
+        What that sitting called its new rows, this one may call others.
+        """
+        if write.row is None:
+            return self.session.index_of(write.stored_as)
+        patch_id = write.row.values["patch_id"]
+        places = enumerate(self.session.patches)
+        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == patch_id)
+        index = next(known, None)
+        return self._add_row(write.row) if index is None else index
+
+    def _add_row(self, row: NewRow) -> int:
         """Show a place that was noticed, but whose row is not in the file yet."""
-        values = write.row.values
+        values = row.values
         names = ("patch_id", "scene", "scene_crs")
-        patch = self._beside.new(*(str(values[name]) for name in names), write.row)
+        patch = self._beside.new(*(str(values[name]) for name in names), row)
         polygon = QgsGeometry()
-        polygon.fromWkb(write.row.wkb)
+        polygon.fromWkb(row.wkb)
         self.map.add(patch.fid, polygon)
         return self.session.add(patch)
 
@@ -454,20 +494,29 @@ class Labelling(QObject):
             self.store.let_go(before.fid)
         reason = self.store.hold(patch.fid) if patch.answer.label is None else ""
         if reason:
-            self._messages.warn(
-                reason, action=self.tr("Take over"), call=lambda: self.take_over(patch.fid, None)
-            )
+            take_over = self.tr("Take over")
+            self._offer(patch.fid, reason, take_over, lambda: self.take_over(patch.fid, None))
+
+    def _offer(self, fid: int, text: str, action: str, call: Callable[[], None]) -> None:
+        """Say something of a patch, with a button for as long as this batch is open."""
+        if self._is_closing:
+            self._messages.warn(text)
+            return
+        key = f"patch {fid}"
+        self._offers.add(key)
+        self._messages.warn(text, key=key, action=action, call=call)
+
+    def _take_offers_back(self) -> None:
+        for key in self._offers:
+            self._messages.clear(key)
 
     def _on_refused(self, fid: int, answer: Answer, reason: str) -> None:
         """Show what is stored instead of an answer that the database refused."""
         self.session.correct(fid, self.store.current().get(fid, Answer()))
         self.map.redraw()
         self._show(move=False)
-        self._messages.warn(
-            reason,
-            action=self.tr("Take over"),
-            call=lambda: self.take_over(fid, answer.label),
-        )
+        take_over = self.tr("Take over")
+        self._offer(fid, reason, take_over, lambda: self.take_over(fid, answer.label))
 
     def _on_changed(self, answers: dict[int, Answer]) -> None:
         """Show what others have answered in the meantime."""
@@ -512,14 +561,15 @@ class Labelling(QObject):
             if answer.annotator != theirs.annotator
             else self.tr("{patch} was answered in another window: {label}; yours is not stored")
         )
-        self._messages.warn(
+        self._offer(
+            fid,
             text.format(
                 who=theirs.annotator or self.tr("somebody"),
                 patch=self.session.patches[index].patch_id,
                 label=theirs.label or self.tr("a comment"),
             ),
-            action=self.tr("Replace with {label}").format(label=answer.label),
-            call=lambda: self.take_over(fid, answer.label),
+            self.tr("Replace with {label}").format(label=answer.label),
+            lambda: self.take_over(fid, answer.label),
         )
 
     def _on_saved(self, fid: int) -> None:
@@ -536,8 +586,10 @@ class Labelling(QObject):
 
     def _on_layers_removed(self, ids: list[str]) -> None:
         if self.batch.layer.id() in ids:
-            self.close()
-            self.ended.emit()
+            try:
+                self.close()
+            finally:  # whatever failed, this sitting is over
+                self.ended.emit()
 
     def _patch_size(self) -> int:
         """Return height and width of a patch in pixels, as batch or run say; else the usual one."""

@@ -10,7 +10,7 @@ from .batch_writer import Write
 from .errors import Problem
 from .file_store import FileStore
 from .messages import Messages
-from .rescue import rescue_path, save_answers
+from .rescue import rescue_answers
 from .session import Answer
 
 
@@ -23,36 +23,49 @@ class Lingering(QObject):
     def __init__(self, messages: Messages, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._messages = messages
-        self._stores: dict[Path, FileStore] = {}
+        self._stores: list[FileStore] = []  # one file may have several
         self.is_ending = False  # QGIS is: nothing can wait any longer
 
     def keep(self, store: FileStore) -> None:
-        """Let a store go on until all of its answers are written."""
-        store.setParent(self)
-        self._stores[store.path] = store
-        store.emptied.connect(self._on_emptied)
+        """Let a store go on until all of its answers are written, and say so."""
+        self.hold(store)
         text = self.tr(
             "{path} is locked by another program; {n} answers are written as soon as it is not"
         )
         self._messages.warn(text.format(path=store.path, n=store.n_waiting))
 
+    def hold(self, store: FileStore) -> None:
+        """Keep a store whose answers are not safe yet."""
+        store.setParent(self)
+        self._stores.append(store)
+        store.emptied.connect(self._on_emptied)
+
     def take(self, path: Path) -> tuple[list[Write], dict[int, Answer]]:
         """Return the answers that wait for a batch, which from now on are the caller's.
 
-        With them come all answers of that sitting, by feature id: of those that do not wait, some
-        may be in the file only since the caller has read it.
+        With them come all answers of that sitting, by the row of the file: of those that do not
+        wait, some may be in it only since the caller has read it. If another file has the batch's
+        place by now, whose rows may be of other patches, the answers go into a new file instead.
         """
-        store = self._stores.pop(path, None)
-        if store is None:
-            return [], {}
-        left = store.give_up()
-        store.deleteLater()
-        return left, store.given
+        left: list[Write] = []
+        given: dict[int, Answer] = {}
+        for store in [one for one in self._stores if one.path == path]:
+            self._stores.remove(store)  # first: the last of its answers may be written right now
+            if store.is_in_place:
+                left += store.give_up()
+                given.update(store.given_by_row)
+            elif rescue(store, self._messages):
+                store.give_up()
+            else:
+                self._stores.append(store)
+                continue
+            store.deleteLater()
+        return left, given
 
     def finish(self) -> None:
         """Put what still waits into files beside the batches."""
         self.is_ending = True
-        for store in list(self._stores.values()):
+        for store in list(self._stores):
             if not store.close():
                 store.give_up()
                 rescue(store, self._messages)
@@ -61,21 +74,22 @@ class Lingering(QObject):
 
     def _on_emptied(self) -> None:
         store = self.sender()
-        if self._stores.pop(store.path, None) is not None:
-            store.close()
-            text = self.tr("{path} can be written again; all answers are saved")
-            self._messages.good(text.format(path=store.path))
-            store.deleteLater()
+        if store not in self._stores or not store.close():
+            return
+        self._stores.remove(store)
+        text = self.tr("{path} can be written again; all answers are saved")
+        self._messages.good(text.format(path=store.path))
+        store.deleteLater()
 
 
-def rescue(store: FileStore, messages: Messages) -> None:
-    """Save a batch with the answers of this sitting as a new file, and say where."""
-    path = rescue_path(store.batch)
+def rescue(store: FileStore, messages: Messages) -> bool:
+    """Save a batch with the answers of this sitting as a new file, and say where, or why not."""
     try:
-        save_answers(path, store.batch, store.given, store.rows)
+        path = rescue_answers(store.batch, store.given_by_row, store.rows)
     except Problem as problem:
         messages.fail(str(problem))
-        return
+        return False
     store.forget()
     message = store.tr("the batch with your answers was saved as {path}; owl-geo ingest accepts it")
     messages.good(message.format(path=path))
+    return True

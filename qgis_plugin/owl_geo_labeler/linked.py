@@ -189,6 +189,8 @@ class LinkedMaps(QObject):
             one.close_map()
 
     def _on_added(self) -> None:
+        if self._batch is None:  # the maps go a moment after it
+            return
         self._add_map().key = self._next_choice()
         self._show()
         self._follow()
@@ -204,6 +206,8 @@ class LinkedMaps(QObject):
             self._map.choose(point)
 
     def _remember(self) -> None:
+        if self._batch is None:
+            return
         shown = [one.key for one in self._dock.maps]
         self._settings.set_linked_maps(self._place(), self._is_open, shown)
 

@@ -20,6 +20,7 @@ class Messages:
     def __init__(self, bar: QgsMessageBar) -> None:
         self._bar = bar
         self._kept: dict[str, QgsMessageBarItem] = {}
+        self._with_button: list[QgsMessageBarItem] = []
 
     def good(self, text: str) -> None:
         """Say that something worked out."""
@@ -53,8 +54,13 @@ class Messages:
     def clear(self, key: str) -> None:
         """Take the message of this key away."""
         item = self._kept.pop(key, None)
-        if item is not None and item in self._bar.items():
-            self._bar.popWidget(item)
+        self._pop(item)
+
+    def close(self) -> None:
+        """Take away what has a button: nobody will be there to do what it says."""
+        for item in self._with_button:
+            self._pop(item)
+        self._with_button.clear()
 
     def _push(
         self,
@@ -72,10 +78,16 @@ class Messages:
             button = QPushButton(action, item)
             button.clicked.connect(lambda: self._act(item, call))
             item.layout().addWidget(button)
+            shown = self._bar.items()
+            self._with_button = [one for one in self._with_button if one in shown] + [item]
         if key:
             self.clear(key)
             self._kept[key] = item
         self._bar.pushWidget(item, level, seconds)
+
+    def _pop(self, item: QgsMessageBarItem | None) -> None:
+        if item is not None and item in self._bar.items():
+            self._bar.popWidget(item)
 
     def _act(self, item: QgsMessageBarItem, call: Callable[[], None]) -> None:
         self._bar.popWidget(item)

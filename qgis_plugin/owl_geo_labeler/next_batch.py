@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 from .batch import annotator_of
 from .core import CoreProcess, stopped
 from .engine import Engine
+from .errors import Problem
 from .places import SharedPlace, is_shared
 
 translate = QCoreApplication.translate
@@ -140,13 +141,13 @@ class NextBatch(QObject):
         if number == self._asked:
             self.progressed.emit(self._says[self._wanted.what], line)
 
-    def _on_answer(self, number: int, result: Mapping[str, object]) -> None:
+    def _on_answer(self, number: int, result: object) -> None:
         if number != self._asked:
             return
         if self._requests:
             self._ask_next()
         else:
-            self._end(result["paths"])
+            self._end(result.get("paths", ()) if isinstance(result, Mapping) else ())
 
     def _on_refusal(self, number: int, line: str) -> None:
         if number == self._asked:
@@ -179,7 +180,12 @@ class NextBatch(QObject):
 
     def _end(self, lines: Sequence[str]) -> None:
         if lines and is_shared(lines[-1]):
-            self.done.emit(SharedPlace.parse(lines[-1]))
+            try:
+                place = SharedPlace.parse(lines[-1])
+            except Problem as problem:
+                self.failed.emit(str(problem))
+            else:
+                self.done.emit(place)
             return
         paths = map(Path, lines)
         whose = {path: annotator_of(path) for path in paths if path.suffix == ".gpkg"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -123,9 +123,16 @@ class OwlGeoPlugin(QObject):
         """Remove everything again; answers that are still waiting go into a file."""
         self._cancel_work()
         self._engine.close()
-        if self._toolbar is not None:
-            QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
-            self._on_quit()
+        try:
+            if self._toolbar is not None:
+                QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
+                self._on_quit()
+                self._messages.close()
+        finally:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Take away what QGIS shows of the plugin."""
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)
         if self._toolbar is not None:
@@ -147,9 +154,10 @@ class OwlGeoPlugin(QObject):
     def _on_quit(self) -> None:
         """Leave nothing that waits behind."""
         self._lingering.is_ending = True
-        self._close_labelling()
-        self._lingering.finish()
-        self.linked.close()
+        with ExitStack() as steps:  # each is gone through, whatever fails in another
+            steps.callback(self.linked.close)
+            steps.callback(self._lingering.finish)
+            self._close_labelling()
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -197,6 +205,8 @@ class OwlGeoPlugin(QObject):
 
         ``run`` is its run folder; for a file, that follows from its own path.
         """
+        if self.labelling is not None:  # it may be this batch, which is read anew
+            self.labelling.is_saved()
         try:
             batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
         except Problem as problem:
@@ -466,6 +476,8 @@ class OwlGeoPlugin(QObject):
         return labelling.session.annotator if labelling else self._settings.annotator
 
     def _ask_core(self, run: Path, answered: list[Path], wanted: Wanted = QUERY) -> None:
+        if self._work is not None:  # a button of an earlier message was pressed
+            return
         self._messages.clear(_NEXT)
         program = self._settings.executable
         if program is None:
@@ -600,12 +612,14 @@ class OwlGeoPlugin(QObject):
         layer = self.labelling.batch.layer
         self._close_labelling()
         QgsProject.instance().removeMapLayer(layer.id())
-        QTimer.singleShot(0, lambda: self.open(path))
+        QTimer.singleShot(0, lambda: self.open(path) if self._toolbar is not None else None)
 
     def _close_labelling(self) -> None:
         if self.labelling is not None:
-            self.labelling.close()
-            self._forget_labelling()
+            try:
+                self.labelling.close()
+            finally:
+                self._forget_labelling()
 
     def _forget_labelling(self) -> None:
         if self.labelling is not None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorFileWriter, QgsVectorLayer
@@ -17,15 +20,34 @@ from .errors import Problem
 from .session import Answer, NewRow
 
 
-def rescue_path(batch: Batch) -> Path:
-    """Return a new path beside the batch's file.
-
-    If there is no file, or its folder is not writable, the path is in the home folder.
-    """
+def rescue_paths(batch: Batch) -> list[Path]:
+    """Return new paths: beside the batch's file, in the home folder, and in the temporary one."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    path = batch.path or Path.home() / (re.sub(r"[^\w-]", "_", batch.batch_id) + ".gpkg")
-    folder = path.parent if os.access(path.parent, os.W_OK) else Path.home()
-    return folder / f"{path.stem}-answers-{now}.gpkg"
+    stem = batch.path.stem if batch.path is not None else re.sub(r"[^\w-]", "_", batch.batch_id)
+    folders = [Path.home(), Path(tempfile.gettempdir())]
+    if batch.path is not None and os.access(batch.path.parent, os.W_OK):
+        folders.insert(0, batch.path.parent)
+    return [_new(folder, f"{stem}-answers-{now}") for folder in dict.fromkeys(folders)]
+
+
+def rescue_answers(
+    batch: Batch, answers: Mapping[int, Answer], rows: Mapping[int, NewRow] | None = None
+) -> Path:
+    """Do as ``save_answers`` at the first of ``rescue_paths`` that can be written; return it.
+
+    Raises Problem, with the reason of the first, if none can.
+    """
+    problems: list[Problem] = []
+    for path in rescue_paths(batch):
+        try:
+            save_answers(path, batch, answers, rows)
+        except Problem as problem:
+            problems.append(problem)
+            with suppress(OSError):  # what there is of it would be taken for answers
+                path.unlink()
+        else:
+            return path
+    raise problems[0]
 
 
 def save_answers(
@@ -39,9 +61,10 @@ def save_answers(
     ``rows`` are those that the sitting added, by feature id as well.
     ``owl-geo ingest`` accepts it like the batch. Raises Problem if it cannot be written.
     """
-    memory = QgsVectorLayer(f"Polygon?crs={batch.layer.crs().authid()}", "answers", "memory")
-    memory.setCrs(batch.layer.crs())
-    fields = [field for field in batch.layer.fields() if field.name() != "fid"]
+    memory = QgsVectorLayer(f"Polygon?crs={batch.crs.authid()}", "answers", "memory")
+    memory.setCrs(batch.crs)
+    columns = next(iter(batch.features.values())).fields()
+    fields = [field for field in columns if field.name() != "fid"]
     memory.dataProvider().addAttributes(fields)
     memory.updateFields()
     memory.dataProvider().addFeatures(
@@ -58,9 +81,27 @@ def save_answers(
     error, reason, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(
         memory, str(path), context, options
     )
-    if error != QgsVectorFileWriter.WriterError.NoError:
-        message = QCoreApplication.translate("OwlGeo", "{path} cannot be written: {reason}")
-        raise Problem(message.format(path=path, reason=" ".join(reason.split())))
+    if error == QgsVectorFileWriter.WriterError.NoError:
+        # QGIS takes no notice of a last step that fails, as on a full disk
+        kept = QgsVectorLayer(f"{path}|layername={schema.BATCH_LAYER}", "answers", "ogr")
+        if kept.isValid() and _answers_in(kept) == _answers_in(memory):
+            return
+        reason = QCoreApplication.translate("OwlGeo", "not all of it is there; is the disk full?")
+    message = QCoreApplication.translate("OwlGeo", "{path} cannot be written: {reason}")
+    raise Problem(message.format(path=path, reason=" ".join(reason.split())))
+
+
+def _answers_in(layer: QgsVectorLayer) -> list[tuple[str, ...]]:
+    """Return patches and answers, to compare what was to be written with what was."""
+    names = ("patch_id", *schema.EDITABLE_COLUMNS)
+    rows = (tuple(str(row[name] or "") for name in names) for row in layer.getFeatures())
+    return sorted(rows)
+
+
+def _new(folder: Path, name: str) -> Path:
+    """Return a path that no file has: an earlier rescue of the same second must stay."""
+    names = (f"{name}-{n}" if n else name for n in count())
+    return next(path for path in (folder / f"{one}.gpkg" for one in names) if not path.exists())
 
 
 def _answered(row: QgsFeature, layer: QgsVectorLayer, answer: Answer | None) -> QgsFeature:

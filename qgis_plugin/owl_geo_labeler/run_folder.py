@@ -14,7 +14,7 @@ from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
 
 SETTINGS_FILE = "owl.toml"
-_RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z$")  # what rescue.py writes beside a batch
+_RESCUED = re.compile(r"-answers-\d{8}T\d{6}Z(-\d+)?$")  # what rescue.py writes beside a batch
 _NAMED = 3  # runs that a message lists
 _RASTERS = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 

@@ -180,7 +180,8 @@ class Session:
         """Comment on the current patch; None if the comment has not changed."""
         comment = text.strip() or None
         before = self.patch.answer
-        if comment == before.comment:
+        # another program may have left spaces around a comment, which a field shows as well
+        if comment == ((before.comment or "").strip() or None):
             return None
         after = replace(before, comment=comment)
         # a new comment on an answered patch is a newer answer, with a newer time

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import QgsProviderRegistry, QgsVectorLayer
+from qgis.core import QgsProviderConnectionException, QgsProviderRegistry, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch, in_project, opened
@@ -44,7 +44,7 @@ def open_shared(place: SharedPlace) -> Batch:
     uri = place.uri(place.layer, "geom", "fid").uri(False)
     layer = in_project(uri) or QgsVectorLayer(uri, place.layer, _PROVIDER)
     if not layer.isValid():
-        raise _unreadable(place, layer)
+        raise _unreadable(place, layer.error().summary() or "")
     return opened(place, layer, batches[place.layer].info, _session_user(place))
 
 
@@ -55,7 +55,7 @@ def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
     """
     layer = QgsVectorLayer(place.uri("batches", "", "batch_id").uri(False), "batches", _PROVIDER)
     if not layer.isValid():
-        raise _unreadable(place, layer)
+        raise _unreadable(place, layer.error().summary() or "")
     rows = [
         Published(
             place=place.with_layer(str(row["layer"])),
@@ -78,10 +78,13 @@ def count_open(place: SharedPlace) -> int:
 
 
 def _session_user(place: SharedPlace) -> str:
-    """Return the role in whose name answers are stored."""
+    """Return the role in whose name answers are stored. Raises Problem if the database is gone."""
     metadata = QgsProviderRegistry.instance().providerMetadata(_PROVIDER)
     uri = place.uri("batches", "", "batch_id").uri(False)
-    return str(metadata.createConnection(uri, {}).executeSql("SELECT session_user")[0][0])
+    try:
+        return str(metadata.createConnection(uri, {}).executeSql("SELECT session_user")[0][0])
+    except (QgsProviderConnectionException, IndexError) as error:
+        raise _unreadable(place, str(error)) from error
 
 
 def _info(value: object) -> dict[str, Any]:
@@ -89,11 +92,10 @@ def _info(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else dict(json.loads(str(value)))
 
 
-def _unreadable(place: SharedPlace, layer: QgsVectorLayer) -> Problem:
-    reason = " ".join((layer.error().summary() or "").split())
+def _unreadable(place: SharedPlace, reason: str) -> Problem:
     message = translate(
         "OwlGeo",
         "{place} cannot be read; check that the address is right, the server is running and you "
         "may label there. {reason}",
     )
-    return Problem(message.format(place=place, reason=reason).strip())
+    return Problem(message.format(place=place, reason=" ".join(reason.split())).strip())

@@ -35,6 +35,7 @@ class SharedStore(AnswerStore):
         self._time = fields.indexOf("labelled_at")
         self._lease = fields.indexOf(schema.LEASE_COLUMN)
         self._held: set[int] = set()
+        self._known = {patch.fid: patch.answer for patch in batch.patches}
         self._known = self.current()
         self._look = self._timer(_LOOK_MS, self.look, single=False)
         self._look.start()

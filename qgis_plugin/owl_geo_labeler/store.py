@@ -106,6 +106,7 @@ class AnswerStore(QObject):
         """Drop what waits: it was saved elsewhere."""
         self._queue.clear()
         self._given.clear()
+        self._rows.clear()
         self._retry.stop()
 
     def close(self) -> bool:

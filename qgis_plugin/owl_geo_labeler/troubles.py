@@ -13,7 +13,7 @@ from .errors import Problem
 from .file_store import FileStore
 from .lingering import Lingering, rescue
 from .messages import Messages
-from .rescue import rescue_path, save_answers
+from .rescue import rescue_answers
 from .session import Answer, Session
 from .store import AnswerStore, Trouble
 
@@ -25,6 +25,7 @@ class Troubles(QObject):
     """
 
     adopted = pyqtSignal(object)  # Path: another file took the batch's place, and has the answers
+    collecting = pyqtSignal()  # the answers go elsewhere: what is being typed is one of them
 
     def __init__(
         self,
@@ -39,22 +40,30 @@ class Troubles(QObject):
         super().__init__(parent)
         self._batch, self._session, self._store = batch, session, store
         self._dock, self._messages, self._lingering = dock, messages, lingering
+        self._known: dict[AnswerStore, tuple[Trouble, str]] = {}  # what each store last said
 
     def watch(self, store: AnswerStore) -> None:
         """Say from now on what keeps a store from saving."""
         store.troubled.connect(self._show)
 
+    def unwatch(self, store: AnswerStore) -> None:
+        """Say nothing more of a store."""
+        store.troubled.disconnect(self._show)
+        self._known.pop(store, None)
+
     def leave(self, store: AnswerStore) -> None:
-        """Take over a watched store, which closed before everything was saved.
+        """Take over a store that closed before everything was saved.
 
         Answers that wait for a lock are written once it is gone; others go into a file beside the
         batch.
         """
-        store.troubled.disconnect(self._show)
         if isinstance(store, FileStore):
             self._keep_trying(store)
-        else:
-            self._rescue_beside()
+            return
+        try:
+            self._rescue()
+        except Problem as problem:
+            self._messages.fail(str(problem))
 
     def clear(self) -> None:
         """Take back what is said."""
@@ -63,25 +72,31 @@ class Troubles(QObject):
     def _keep_trying(self, store: FileStore) -> None:
         if store.may_still_be_saved and not self._lingering.is_ending:
             self._lingering.keep(store)
-        else:
+        elif rescue(store, self._messages):
             store.give_up()
-            rescue(store, self._messages)
+        else:
+            self._lingering.hold(store)
 
     def _show(self, trouble: Trouble | None, reason: str) -> None:
+        store = self.sender()
+        self._known.pop(store, None)
+        if trouble is not None:
+            self._known[store] = trouble, reason
         self.clear()
-        if trouble is None:
+        if self._known:
+            text, action, call = self._told()
+            self._dock.set_trouble(text)
+            self._messages.warn(text, key="trouble", action=action, call=call)
+        else:
             self._dock.set_trouble("")
             self._messages.good(self.tr("the batch can be written again; all answers are saved"))
-            return
-        text, action, call = self._told(trouble, reason)
-        self._dock.set_trouble(text)
-        self._messages.warn(text, key="trouble", action=action, call=call)
 
-    def _told(
-        self, trouble: Trouble, reason: str
-    ) -> tuple[str, str | None, Callable[[], None] | None]:
-        """Return the message, the text of a button if one helps, and what the button does."""
-        store = self.sender()
+    def _told(self) -> tuple[str, str | None, Callable[[], None] | None]:
+        """Return the message, the text of a button if one helps, and what the button does.
+
+        It is of the store that was troubled last.
+        """
+        store, (trouble, reason) = list(self._known.items())[-1]
         path = store.path if isinstance(store, FileStore) else self._batch.place
         if trouble is Trouble.OFFLINE:
             text = self.tr(
@@ -116,22 +131,28 @@ class Troubles(QObject):
 
     def _adopt(self) -> None:
         """Transfer this sitting's answers to the file that replaced the batch."""
+        self.collecting.emit()
         try:
             fresh = open_batch(self._batch.path)
+            if fresh.batch_id == self._batch.batch_id:
+                self._write_into(fresh)
+            else:
+                self._rescue()
+                message = self.tr(
+                    "{path} now holds batch {new}; your answers to {old} were saved as a new file"
+                )
+                self._messages.warn(
+                    message.format(path=fresh.path, new=fresh.batch_id, old=self._batch.batch_id)
+                )
         except Problem as problem:
-            self._messages.fail(str(problem))
-            return
-        if fresh.batch_id != self._batch.batch_id:
-            message = self.tr(
-                "{path} now holds batch {new}; your answers to {old} were saved as a new file"
-            )
-            self._rescue_beside()
-            self._messages.warn(
-                message.format(path=fresh.path, new=fresh.batch_id, old=self._batch.batch_id)
-            )
+            self._offer_again(problem)
         else:
-            self._write_into(fresh)
-        self.adopted.emit(fresh.path)
+            self.adopted.emit(fresh.path)
+
+    def _offer_again(self, problem: Problem) -> None:
+        """Say why a button did not help, with the button, as pressing it took it away."""
+        action, call = self._told()[1:] if self._known else (None, None)
+        self._messages.fail(str(problem), key="trouble", action=action, call=call)
 
     def _write_into(self, fresh: Batch) -> None:
         given, rows = self._store.given, self._store.rows
@@ -143,19 +164,23 @@ class Troubles(QObject):
                 patch.answer = answer
                 store.write(patch)
         for fid, row in rows.items():
-            store.put(Write(fid, given[fid], Answer(), fid, row))
+            if fid in given:  # somebody else was not faster
+                store.put(Write(fid, given[fid], Answer(), fid, row))
         if not store.close():
             self._keep_trying(store)
         self._store.forget()
 
     def _rescue_beside(self) -> None:
-        path = rescue_path(self._batch)
-        answers = {p.fid: p.answer for p in self._session.patches if p.older is None}
+        self.collecting.emit()
         try:
-            save_answers(path, self._batch, answers, self._store.rows)
+            self._rescue()
         except Problem as problem:
-            self._messages.fail(str(problem))
-            return
+            self._offer_again(problem)
+
+    def _rescue(self) -> None:
+        """Save the batch with this sitting's answers as a new file; raises Problem if it cannot."""
+        answers = {p.fid: p.answer for p in self._session.patches if p.older is None}
+        path = rescue_answers(self._batch, answers, self._store.rows)
         self._store.forget()
         message = self.tr(
             "the batch with your answers was saved as {path}; owl-geo ingest accepts it"

@@ -426,3 +426,116 @@ def test_noticed_places_are_in_the_file_that_saves_a_deleted_batch(
     assert [row[:2] for row in noticed(plugin, rescued)] == [["scene/128/0", "present"]]
     rows = {patch: label for patch, label, _ in read_from_outside(rescued)["rows"]}
     assert rows["scene/128/0"] == "present" and rows["scene/64/32"] == "absent"
+
+
+# --- a file that is replaced, locked or gone, and what lies beside a batch --------------------------
+
+
+def rank_one(path):
+    """Answer a batch's first patch in somebody else's name."""
+    file = gdal.OpenEx(str(path), gdal.OF_UPDATE)
+    file.ExecuteSQL("UPDATE batch SET label = 'absent', annotator = 'Grace' WHERE rank = 1")
+    del file
+
+
+@pytest.mark.parametrize("kind", ["overtaken", "saved elsewhere"])
+def test_a_replaced_file_where_a_noticed_place_is_no_answer_of_ours(
+    kind, still, plugin, opened, click, press, read_from_outside, wait_until, iface
+):
+    copy = shutil.copy(opened, opened.with_name("copy.gpkg"))
+    other = Window(opened, "Ada") if kind == "overtaken" else None
+    click(*middle(128, 0))
+    patch = plugin.labelling.session.patch
+    if other is not None:  # the same annotator in another window, a moment before
+        plugin.labelling.store._watch.stop()
+        twin = other.session.patches[other.session.add(type(patch)(**{**vars(patch), "fid": -9}))]
+        twin.answer = type(patch.answer)("absent", "Ada", None, "2026-01-01T00:00:00Z")
+        other.store.write(twin)
+        other.store.flush()
+        other.store.close()
+    press("2", "1")
+    noticed(plugin, opened)  # waits for them
+    store = plugin.labelling.store
+    still()
+    if other is None:
+        away = opened.rename(opened.with_name("away.gpkg"))
+        store._look()
+        press_button(iface, "Save as a new file")
+        away.unlink()
+        press("2")
+    else:
+        assert store.rows.keys() - store.given.keys()
+    os.replace(copy, opened)
+    wait_until(lambda: store.trouble is Trouble.REPLACED or store._look(), 5)
+    press_button(iface, "Open the new file")
+    wait_until(lambda: plugin.labelling is not None and not plugin.labelling.store.trouble)
+    label = [[1, "absent"]] if other is not None else [[2, "present"]]
+    assert read(plugin, opened, "SELECT rank, label FROM batch WHERE label > ''") == label
+
+
+def press_button(iface, text):
+    (button,) = [b for b in iface.bar.findChildren(QPushButton) if b.text() == text]
+    button.click()
+    QTest.qWait(50)
+
+
+@pytest.mark.parametrize("then", ["is opened", "is locked until the end", "is deleted"])
+def test_an_answer_to_an_older_batch_that_waits(
+    then, still, plugin, opened, run, click, press, wait_until
+):
+    first = run / "rounds" / "000" / "batch.gpkg"
+    rank_one(first)
+    (place,) = read(plugin, first, "SELECT patch_id FROM batch WHERE rank = 1")
+    click(*middle(*map(int, place[0].split("/")[1:])))
+    session = plugin.labelling.session
+    assert session.patch.older == first
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCK, str(first)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "locked\n"
+    press("2")
+    if then == "is opened":
+        plugin.open(first)
+        assert plugin.labelling.session.patches[0].answer.label == "present"
+    elif then == "is locked until the end":
+        plugin._on_quit()
+    else:
+        still()
+        first.rename(first.with_name("away.gpkg"))
+        plugin.open(opened)
+    process.kill()
+    process.wait()
+    if then == "is opened":
+        wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+    else:
+        (first,) = first.parent.glob("batch-answers-*.gpkg")
+    mine = "SELECT label, annotator FROM batch WHERE rank = 1"
+    assert read(plugin, first, mine) == [["present", "Ada"]]
+
+
+def test_places_that_wait_for_a_lock_are_not_taken_for_each_other(
+    plugin, opened, click, press, batch, wait_until
+):
+    click(*middle(128, 0))
+    press("1")
+    noticed(plugin, opened)  # the first place is in the file
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCK, str(opened)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "locked\n"
+    click(*middle(128, 32))
+    press("2")
+    click(*middle(128, 64))
+    press("2", "ctrl+Z", "ctrl+shift+Z")
+    click(*middle(128, 32))
+    press("1")
+    click(*middle(128, 0))
+    press("2")
+    plugin.open(batch("binary"))
+    plugin.open(opened)
+    assert plugin.labelling.session.n_noticed == 3
+    process.kill()
+    process.wait()
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+    found = sorted(row[:2] for row in noticed(plugin, opened))
+    assert found == [["scene/128/0", "present"], ["scene/128/32", "absent"], ["scene/128/64", "present"]]

@@ -544,6 +544,10 @@
         <translation type="unfinished" />
     </message>
     <message>
+        <source>not all of it is there; is the disk full?</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
         <source>{path} is not a run folder; open the one inside it: {runs}</source>
         <translation type="unfinished" />
     </message>
