@@ -198,10 +198,7 @@ def _assets(item: Item) -> list[_Asset]:
 
 
 def _values(href: str, stated: tuple[PixelValues, ...]) -> tuple[PixelValues, ...]:
-    """Return how pixels become values; Landsat's of level 2 have terms that an item may leave out.
-
-    The USGS's own items do.
-    """
+    """Return how pixels become values; Landsat's of level 2 have terms that an item may leave out."""
     terms = level_2_terms(href)
     if terms is None or len(stated) != 1 or stated[0] != PixelValues(nodata=stated[0].nodata):
         return stated
