@@ -198,9 +198,9 @@ def _assets(item: Item) -> list[_Asset]:
 
 
 def _values(href: str, stated: tuple[PixelValues, ...]) -> tuple[PixelValues, ...]:
-    """Return how pixels become values; Landsat's of level 2 have terms that an item may leave out."""
+    """Return how pixels become values: as stated, or as they do in all Landsat bands of level 2."""
     terms = level_2_terms(href)
-    if terms is None or len(stated) != 1 or stated[0] != PixelValues(nodata=stated[0].nodata):
+    if terms is None or len(stated) != 1 or (stated[0].scale, stated[0].offset) != ("own", "own"):
         return stated
     nodata = 0.0 if stated[0].nodata == "own" else stated[0].nodata
     return (PixelValues(*terms, nodata),)

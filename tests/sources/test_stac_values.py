@@ -189,7 +189,7 @@ def test_an_offset_that_seems_forgotten_is_said(
 def test_landsat_of_level_2_has_its_terms_where_an_item_says_none(
     band: str, scale: float, offset: float, stated: dict[str, Any], tmp_path: Path
 ) -> None:
-    """As the USGS's own items have them: the file's name alone tells (its Product Guides)."""
+    """The file's name alone tells, by the USGS's Science Product Guides."""
     name = f"LC08_L2SP_193029_20200715_20200912_02_T1_{band}"
     mean, count = mean_of(write_item(tmp_path, name, 20000, stated))
     assert mean == pytest.approx(20000 * scale + offset, rel=1e-3)
