@@ -92,7 +92,7 @@ def _fitted(forest: Any, rows: FloatArray, labels: IntArray) -> Any:
 class _Groves:
     """Maps candidates to the groves' probabilities, ``(groves, n, classes)``.
 
-    Of many candidates, all but the first walk down compiled trees, where Numba is installed; the
+    Of many candidates, all but the first are asked by compiled trees, where Numba is installed; the
     results are the same.
     """
 
