@@ -41,7 +41,7 @@ class Trees:
     @classmethod
     def of(cls, trees: Sequence[Any]) -> Trees:
         """Return the trees of scikit-learn, whose rows are float32."""
-        parts = [_words_of(tree.tree_) for tree in trees]
+        parts = [_words_of(tree) for tree in trees]
         n_words = np.array([len(counts) for counts, *_ in parts])
         n_leaves = np.array([values.shape[1] for *_, values in parts])
         tree_ends = np.cumsum(n_words)

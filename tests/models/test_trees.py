@@ -27,7 +27,9 @@ def test_groups_of_trees_vote_as_they_do_one_by_one(n_classes: int, n: int, lear
     asked = rng.normal(size=(n, 7)).astype(np.float32).round(1)
     each = np.array([tree.tree_.predict(asked) for tree in fitted.estimators_])
     votes = each.reshape(5, 4, n, n_classes).mean(axis=1)
-    np.testing.assert_array_equal(Trees.of(fitted.estimators_).groups(asked, 5), votes)
+    np.testing.assert_array_equal(
+        Trees.of([tree.tree_ for tree in fitted.estimators_]).groups(asked, 5), votes
+    )
 
 
 def test_a_tree_of_one_leaf_and_leaves_of_several_classes_vote_too() -> None:
@@ -39,14 +41,18 @@ def test_a_tree_of_one_leaf_and_leaves_of_several_classes_vote_too() -> None:
     assert min(counts) == 1 < max(counts)
     each = np.array([tree.tree_.predict(rows) for tree in forest.estimators_])
     assert ((each > 0) & (each < 1)).any()
-    np.testing.assert_array_equal(Trees.of(forest.estimators_).groups(rows, 20), each)
+    np.testing.assert_array_equal(
+        Trees.of([tree.tree_ for tree in forest.estimators_]).groups(rows, 20), each
+    )
 
 
 def test_a_value_between_two_numbers_of_float32_falls_as_in_float64() -> None:
     rows = np.array([[1.0], [np.nextafter(np.float32(1), np.float32(2))]], dtype=np.float32)
     fitted = ExtraTreesClassifier(20, random_state=0).fit(rows, [0, 1])
     each = np.array([tree.tree_.predict(rows) for tree in fitted.estimators_])
-    np.testing.assert_array_equal(Trees.of(fitted.estimators_).groups(rows, 20), each)
+    np.testing.assert_array_equal(
+        Trees.of([tree.tree_ for tree in fitted.estimators_]).groups(rows, 20), each
+    )
 
 
 def test_many_candidates_are_asked_by_compiled_trees(monkeypatch: pytest.MonkeyPatch) -> None:
