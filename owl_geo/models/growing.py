@@ -36,8 +36,8 @@ def grow(
     """
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     try:
-        grown = _grower(rows, labels)
-        return [_grown(grown, len(rows), tree_seed, drawn) for tree_seed in _seeds(seed, count)]
+        grow_one = _grower(rows, labels)
+        return [_grown(grow_one, len(rows), own, drawn) for own in _seeds(seed, count)]
     except (ImportError, AttributeError, TypeError):
         return _forest(rows, labels, count, seed, drawn)
 
@@ -47,13 +47,11 @@ def _seeds(seed: int, count: int) -> list[int]:
     return [int(random.randint(_MOST_SEEDS)) for _ in range(count)]
 
 
-def _grown(
-    grower: Callable[[int, FloatArray | None], Any], n: int, seed: int, drawn: int | None
-) -> Bag:
+def _grown(grow_one: Callable[[int, Any], Any], n: int, seed: int, drawn: int | None) -> Bag:
     if drawn is None:
-        return grower(seed, None), None
+        return grow_one(seed, None), None
     bag = np.random.RandomState(seed).randint(0, n, drawn)
-    return grower(seed, np.bincount(bag, minlength=n).astype(np.float64)), bag
+    return grow_one(seed, np.bincount(bag, minlength=n).astype(np.float64)), bag
 
 
 def _grower(rows: FloatArray, labels: IntArray) -> Callable[[int, Any], Any]:
