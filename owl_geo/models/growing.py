@@ -38,7 +38,7 @@ def grow(
     try:
         grow_one = _grower(rows, labels)
         return [_grown(grow_one, len(rows), own, drawn) for own in _seeds(seed, count)]
-    except (ImportError, AttributeError, TypeError):
+    except (ImportError, AttributeError, TypeError, ValueError):  # as Cython says it
         return _forest(rows, labels, count, seed, drawn)
 
 
