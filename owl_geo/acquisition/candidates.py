@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -61,7 +62,7 @@ class Candidates:
     def probability(self) -> Scores:
         """The probability of the positive class, ``(n,)``; not-a-number if no model was used."""
         if self.members is None:
-            return np.full(len(self), np.nan)
+            return constant(math.nan, len(self))
         return np.asarray(self.members.mean(axis=0)[:, self.positive], dtype=np.float64)
 
     @property
@@ -73,6 +74,11 @@ class Candidates:
     def one_class_only(self) -> bool:
         """Whether the answers so far, if any, cannot teach a model to separate classes."""
         return len(np.unique(self.known_labels)) < 2
+
+
+def constant(value: float, n: int) -> Scores:
+    """Return one value for each of n candidates, read only; a pool of millions takes no memory."""
+    return np.broadcast_to(np.float64(value), (n,))
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from owl_geo.types import FloatArray, IntArray
+from owl_geo.work.one_thread import one_thread
 
 
 def k_means(features: FloatArray, count: int, n_init: int, rng: np.random.Generator) -> IntArray:
@@ -21,7 +21,7 @@ def k_means(features: FloatArray, count: int, n_init: int, rng: np.random.Genera
     from sklearn.exceptions import ConvergenceWarning
 
     means = KMeans(count, n_init=n_init, random_state=int(rng.integers(2**31)))
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), one_thread():
         # equal patches are common (open water) and do not deserve a warning
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(means.fit_predict(features), dtype=np.int64)

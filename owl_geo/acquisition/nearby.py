@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from owl_geo.work.workers import Threads
 
 _IN_TREE = 500_000  # patches; a tree of more takes longer to build than all distances take
 _SHUFFLED = 4_000_000  # patches; of more, some are drawn without putting all in random order
-_AT_ONCE = 2**18  # numbers of patches whose distances are computed together: a cache holds them
+_AT_ONCE = 2**20  # features, or distances, that are looked at together: 4 MB for each thread
 _SPARE = 1.25  # times as many neighbours are kept as are asked for, since some will be answered
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly
 
@@ -133,61 +133,63 @@ class Neighbours:
         """
         n, d = self._features.shape
         wanted = self._features[names]
-        # what float32 loses at most in a product of d terms and the sums around it
-        rounding = (d + 8) * float(np.finfo(np.float32).eps)
-        slack = rounding * ((wanted * wanted).sum(axis=1) + self._longest)
+        lengths, longest = _squares(wanted), 0.0
         reach = np.full(len(names), np.inf, dtype=np.float32)
         parts: list[list[_Found]] = [[] for _ in names]
         sizes = [0] * len(names)
-        size = max(_AT_ONCE // d, 1)
+        size = max(_AT_ONCE // max(d, len(names)), 1)
         starts = np.arange(0, n, size)
         # neighbours in the index are often alike; from all over it, reach shrinks sooner
         starts = starts[np.argsort(np.arange(len(starts)) * _GOLDEN % 1)]
 
-        def within_reach(start: int) -> list[tuple[int, _Found]]:
-            return list(self._within(wanted, slice(start, start + size), reach, slack, count))
+        def within_reach(start: int) -> tuple[float, list[tuple[int, _Found]]]:
+            return self._within(wanted, lengths, slice(start, start + size), reach, count)
 
-        for of_part in Threads().map(within_reach, starts.tolist()):
+        for longest_of_part, of_part in Threads().map(within_reach, starts.tolist()):
+            longest = max(longest, longest_of_part)
+            slack = _slack(lengths, longest, d)
             for number, found in of_part:
                 parts[number].append(found)
                 sizes[number] += len(found.positions)
                 if sizes[number] > 2 * count:
                     nearest, reach[number] = _nearest(parts[number], count, slack[number])
                     parts[number], sizes[number] = [nearest], len(nearest.positions)
-        return {
-            name: self._exactly(wanted[number], parts[number], count, slack[number])
-            for number, name in enumerate(names)
-        }
-
-    @cached_property
-    def _longest(self) -> float:
-        """The largest squared length of a patch's features."""
-        size = max(_AT_ONCE // self._features.shape[1], 1)
-        starts = range(0, len(self._features), size)
-        return float(max(_squares(self._features[at : at + size]).max() for at in starts))
+        exact = Threads().map(
+            lambda number: self._exactly(
+                wanted[number], parts[number], count, float(slack[number])
+            ),
+            range(len(names)),
+        )
+        return dict(zip(names, exact, strict=True))
 
     def _within(
         self,
         wanted: FloatArray,
+        lengths: FloatArray,
         part: slice,
         reach: FloatArray,
-        slack: FloatArray,
         count: int,
-    ) -> Iterator[tuple[int, _Found]]:
-        """Yield which of a ``part`` of the patches lie within ``reach`` of each.
+    ) -> tuple[float, list[tuple[int, _Found]]]:
+        """Return which of a ``part`` of the patches lie within ``reach`` of each.
 
-        Of more than ``count``, some that cannot be among the nearest are left out.
+        Of more than ``count``, some that cannot be among the nearest are left out. Also returns the
+        largest squared length of the part, as ``lengths`` are those of the wanted patches.
         """
         rows, among = self._features[part], self._among[part]
+        squares = _squares(rows)
+        longest = float(squares.max())
+        slack = _slack(lengths, longest, rows.shape[1])
         # |x - a|^2 - |a|^2; BLAS multiplies so in half the time of the other way round
         rough = rows @ (-2 * wanted).T
-        rough += _squares(rows)[:, None]
+        rough += squares[:, None]
         if not among.all():
             rough[~among] = np.inf
-        limit = reach.copy()
+        limit = reach + slack
         is_near = rough <= limit
+        many = np.empty(0, dtype=np.int64)
         if np.count_nonzero(is_near) > count:
             many = np.flatnonzero(np.count_nonzero(is_near, axis=0) > count)
+        if len(many):
             nearest = np.partition(rough.T[many], count - 1, axis=1)[:, count - 1]
             limit[many] = np.minimum(limit[many], nearest + 2 * slack[many])
             is_near = rough <= limit
@@ -196,17 +198,22 @@ class Neighbours:
         kept = kept[np.argsort(which[kept], kind="stable")]
         near, which = near[kept], which[kept]
         found, ends = rough[near, which], np.searchsorted(which, np.arange(len(wanted) + 1))
-        for number in np.unique(which).tolist():
-            own = slice(ends[number], ends[number + 1])
-            yield number, _Found(part.start + near[own], found[own])
+        near += part.start
+        return longest, [
+            (number, _Found(near[start:end], found[start:end]))
+            for number, (start, end) in enumerate(pairwise(ends.tolist()))
+            if end > start
+        ]
 
     def _exactly(
         self, wanted: FloatArray, parts: list[_Found], count: int, slack: float
     ) -> IntArray:
         """Return the nearest ``count`` in float64; of equals, those first in the index."""
         positions = _nearest(parts, count, slack)[0].positions
-        apart = self._features[positions].astype(np.float64) - wanted.astype(np.float64)
-        order = np.lexsort((positions, (apart**2).sum(axis=1)))[:count]
+        apart = self._features[positions].astype(np.float64)
+        apart -= wanted
+        apart *= apart
+        order = np.lexsort((positions, apart.sum(axis=1)))[:count]
         return positions[order]
 
 
@@ -216,12 +223,21 @@ def _squares(rows: FloatArray) -> FloatArray:
     return lengths
 
 
+def _slack(lengths: FloatArray, longest: float, d: int) -> FloatArray:
+    """Return what float32 loses at most in a product of d terms and the sums around it."""
+    slack: FloatArray = (d + 8) * np.finfo(np.float32).eps * (lengths + np.float32(longest))
+    return slack
+
+
 def _nearest(parts: list[_Found], count: int, slack: float) -> tuple[_Found, float]:
-    """Return what may be among the ``count`` nearest of all parts, and how far that reaches."""
+    """Return what may be among the ``count`` nearest of all parts, and how far that reaches.
+
+    What lies further by its own ``slack`` is not among them.
+    """
     positions = np.concatenate([part.positions for part in parts])
     rough = np.concatenate([part.rough for part in parts])
     if len(rough) <= count:
         return _Found(positions, rough), np.inf
-    reach = float(np.partition(rough, count - 1)[count - 1] + 2 * slack)
-    near = rough <= reach
+    reach = float(np.partition(rough, count - 1)[count - 1]) + slack
+    near = rough <= reach + slack
     return _Found(positions[near], rough[near]), reach

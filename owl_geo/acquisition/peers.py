@@ -11,6 +11,7 @@ Source: scikit-activeml, Kottke et al. 2021; each strategy cites its own paper b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.candidates import Candidates, Scores, Terms, constant
 from owl_geo.acquisition.samplers import ScoreSampler
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.errors import ConfigError, suggestion
@@ -324,7 +325,7 @@ class PeerSampler(ScoreSampler):
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return not-a-number for every candidate: nothing is scored."""
-        return np.full(len(relevance), np.nan)
+        return constant(math.nan, len(relevance))
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState

@@ -5,6 +5,7 @@ A sampler scores the candidates term by term and then chooses; it uses no model 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, Protocol, overload
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from owl_geo.acquisition.candidates import Candidates, Scores, Terms
+from owl_geo.acquisition.candidates import Candidates, Scores, Terms, constant
 from owl_geo.acquisition.selection import RandomState, as_generator
 from owl_geo.acquisition.spread import Spread
 from owl_geo.errors import ConfigError, suggestion
@@ -80,7 +81,7 @@ class ScoreSampler:
         relevance = candidates.relevance
         if relevance is None:
             relevance = concept_relevance(candidates.concepts, self.weights)
-        doubt = np.full(len(candidates), np.nan)
+        doubt = constant(math.nan, len(candidates))
         if candidates.members is not None:
             doubt = uncertainty(candidates.members, self.measure)
         elif self.needs_model:
@@ -393,7 +394,7 @@ class RandomSampler(ScoreSampler):
 
     def score(self, uncertainty: Scores, relevance: Scores, probability: Scores) -> Scores:
         """Return not-a-number for every candidate: nothing is scored."""
-        return np.full(len(relevance), np.nan)
+        return constant(math.nan, len(relevance))
 
     def choose(
         self, terms: Terms, candidates: Candidates, batch_size: int, random_state: RandomState

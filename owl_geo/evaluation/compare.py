@@ -227,10 +227,10 @@ def _leave_with(parent: int) -> None:
 
 
 def _do(job: _Job) -> None:
-    from threadpoolctl import threadpool_limits
+    from owl_geo.work.one_thread import one_thread
 
     try:
-        with threadpool_limits(1):
+        with one_thread():
             search = _search(job)
             do_round = rounds.do_round
             if job.contestant.round:

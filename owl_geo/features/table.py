@@ -97,7 +97,12 @@ class FeatureTable:
         return len(self.values)
 
     def rows(self, positions: IntArray) -> FloatArray:
-        """Return the features of some patches, in any order, float32 ``(k, d)``."""
+        """Return the features of some patches, in any order, float32 ``(k, d)``.
+
+        Those of patches that lie behind one another are not copied.
+        """
+        if len(positions) and (np.diff(positions) == 1).all():
+            return self.values[positions[0] : positions[-1] + 1]
         return self.values[positions]
 
     def components(self, width: int, workers: Workers | None = None) -> FloatArray:

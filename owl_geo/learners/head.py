@@ -131,9 +131,10 @@ class HeadLearner:
         heads = self._heads()
         starts = range(0, max(len(positions), 1), _CHUNK)
         parts = (positions[start : start + _CHUNK] for start in starts)
-        rows = Threads().map(self._rows, parts)  # they lie here, whoever the workers are
         members: FloatArray | None = None
-        for start, chunk in zip(starts, self._workers.map(heads, rows), strict=True):
+        # the rows lie here, whoever the workers are
+        said = self._workers.map(heads, parts, fetch=self._rows)
+        for start, chunk in zip(starts, said, strict=True):
             if members is None:  # how many there are, the first chunk tells
                 members = np.empty((len(chunk), len(positions), chunk.shape[2]), dtype=chunk.dtype)
             done = start + chunk.shape[1]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import sys
-import warnings
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from owl_geo.models.growing import grow
 from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
 
@@ -20,39 +18,17 @@ if TYPE_CHECKING:
 
 _TREES = 100
 _JUDGING_TREES = 50  # of a forest that only judges answers; a third has not seen each
-_MOST_SEEDS = np.iinfo(np.int32).max  # scikit-learn draws a tree's seed below this
 _GROVES = 5  # members of a forest: the groups in which the trees vote
 # Candidates; with fewer, loading Numba or gathering the trees takes longer than it saves.
 _WORTH_IT, _WORTH_IT_ONCE_LOADED = 50_000, 4000
 MOST_IN_A_BAG = 2000  # answers drawn for each tree; a tree's time grows with them
 
 
-@cache
-def _forest_class() -> Any:
-    """Return scikit-learn's forest, which makes its trees in half the time; they are the same.
-
-    On few answers, a tree grows faster than scikit-learn copies and checks its parameters.
-    """
-    from sklearn.ensemble import ExtraTreesClassifier  # takes a second to import
-
-    class Forest(ExtraTreesClassifier):  # type: ignore[misc]
-        def _make_estimator(self, append: bool = True, random_state: Any = None) -> Any:
-            if append or random_state is None:
-                return super()._make_estimator(append, random_state)
-            if not hasattr(self, "_like"):
-                self._like = super()._make_estimator(append=False)
-            tree = copy.copy(self._like)
-            tree.random_state = random_state.randint(_MOST_SEEDS)
-            return tree
-
-    return Forest
-
-
 def _forest(table: FloatArray, labels: IntArray, columns: Columns, seed: int) -> Predict:
     """Fit the trees; they ignore the places."""
     seen = columns.without_places
-    forest = _forest_class()(_TREES, random_state=seed % 2**32)
-    return _Groves(_fitted(forest, table[:, :seen], labels), seen)
+    grown = grow(table[:, :seen], labels, _TREES, seed=seed % 2**32)
+    return _Groves([tree for tree, _ in grown], seen)
 
 
 def bagged_forest(
@@ -67,37 +43,27 @@ def bagged_forest(
     """
     seen = columns.without_places
     rows = np.ascontiguousarray(table[:, :seen], dtype=np.float32)
-    forest = _forest_class()(
-        _TREES if len(labels) > MOST_IN_A_BAG else _JUDGING_TREES,
-        bootstrap=True,
-        max_samples=min(len(labels), MOST_IN_A_BAG),
-        random_state=seed % 2**32,
-    )
-    _fitted(forest, rows, labels)
+    count = _TREES if len(labels) > MOST_IN_A_BAG else _JUDGING_TREES
+    drawn = min(len(labels), MOST_IN_A_BAG)
+    grown = grow(rows, labels, count, seed=seed % 2**32, drawn=drawn)
     total = np.zeros((len(labels), len(np.unique(labels))))
-    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+    for tree, bag in grown:
         unseen = np.ones(len(labels), dtype=bool)
-        unseen[drawn] = False
-        total[unseen] += tree.tree_.predict(rows[unseen])
+        unseen[bag] = False
+        total[unseen] += tree.predict(rows[unseen])
     votes = total.sum(axis=1, keepdims=True)
-    return _Groves(forest, seen), total / np.maximum(votes, 1e-9)
-
-
-def _fitted(forest: Any, rows: FloatArray, labels: IntArray) -> Any:
-    with warnings.catch_warnings():  # that many classes with few answers look like a regression
-        warnings.filterwarnings("ignore", message="The number of unique classes")
-        return forest.fit(rows, labels)
+    return _Groves([tree for tree, _ in grown], seen), total / np.maximum(votes, 1e-9)
 
 
 class _Groves:
     """Maps candidates to the groves' probabilities, ``(groves, n, classes)``.
 
-    Of many candidates, all but the first walk down compiled trees, where Numba is installed; the
+    Of many candidates, all but the first are asked by compiled trees, where Numba is installed; the
     results are the same.
     """
 
-    def __init__(self, forest: Any, seen: int) -> None:
-        self._trees = forest.estimators_
+    def __init__(self, trees: list[Any], seen: int) -> None:
+        self._trees = trees
         self._seen = seen
         self._done = 0  # rows so far
         self._compiled: Trees | None = None
@@ -115,7 +81,7 @@ class _Groves:
         if self._compiled is not None:
             return self._compiled.groups(rows, _GROVES)
         # bypasses the checks that scikit-learn would repeat for each tree
-        trees = np.array([tree.tree_.predict(rows) for tree in self._trees])
+        trees = np.array([tree.predict(rows) for tree in self._trees])
         n, classes = trees.shape[1:]
         groves: NDArray[np.float64] = trees.reshape(_GROVES, -1, n, classes).mean(axis=1)
         return groves

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from owl_geo.models.heads import Columns, HeadKind, Predict
 from owl_geo.types import FloatArray, IntArray
+from owl_geo.work.one_thread import one_thread
 
 _MOST = 600  # answers that the process is fitted on; the time grows with their cube
 _TUNED_ON = 150  # answers that its kernel is chosen on
@@ -50,7 +50,7 @@ def fit_process(table: FloatArray, labels: IntArray, columns: Columns, seed: int
     model = GaussianProcessClassifier(kernel(columns), random_state=seed % 2**32)
     # On matrices this small, threads cost more time than they save, and their number would affect
     # the last bits of a fit, and so perhaps a batch.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+    with warnings.catch_warnings(), one_thread("blas"):
         # where the search for the best kernel stopped is as good as the answers allow
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[tuned].astype(np.float64), labels[tuned])

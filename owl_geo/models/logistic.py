@@ -19,7 +19,8 @@ def _logistic(table: FloatArray, labels: IntArray, columns: Columns, _seed: int)
 
     seen = columns.without_places
     model = LogisticRegression(C=_C, max_iter=1000).fit(table[:, :seen], labels)
-    weights, intercept = model.coef_.T, model.intercept_
+    # as wide as the features, which would be copied otherwise
+    weights, intercept = model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
 
     def predict(candidates: FloatArray) -> NDArray[np.floating[Any]]:
         # without the checks that scikit-learn makes of the candidates

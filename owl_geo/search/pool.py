@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from owl_geo.acquisition.candidates import Scores
+from owl_geo.acquisition.candidates import Scores, constant
 from owl_geo.acquisition.nearby import Neighbours, near_known
 from owl_geo.acquisition.relevance import Evidence, LearnedRelevance, RelevanceKind, learn_relevance
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
@@ -152,7 +152,7 @@ class Pool:
         """Return the relevance of some patches, ``(n,)``."""
         weights = self.settings.acquisition.weights
         if not self.settings.concepts and not weights:
-            return np.ones(len(positions))
+            return constant(1.0, len(positions))
         kind: RelevanceKind = chosen(RELEVANCE, self.settings.acquisition.relevance)
         of_all = kind.of(
             Evidence(

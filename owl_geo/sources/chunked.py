@@ -84,7 +84,7 @@ def chunk_shape(
     """Return height and width, in pixels, of chunks for patches of ``size`` pixels.
 
     Whole rows of blocks as far as ``budget`` bytes allow, at ``per_pixel`` bytes, then whole
-    columns of blocks; never less than a patch.
+    columns of blocks, as many in each chunk; never less than a patch.
     """
     block_height, block_width = blocks
     height = _multiple(block_height, size)
@@ -93,10 +93,20 @@ def chunk_shape(
         return rows // height * height, scene_width
     if block_width < scene_width:
         width = _multiple(block_width, size)
-        return height, max(budget // (per_pixel * height) // width, 1) * width
+        return height, _evenly(scene_width, width, budget // (per_pixel * height))
     if rows >= size:  # blocks of whole rows, taller than memory allows
         return rows, scene_width
-    return size, max(budget // (per_pixel * size) // size, 1) * size
+    return size, _evenly(scene_width, size, budget // (per_pixel * size))
+
+
+def _evenly(scene_width: int, unit: int, most: int) -> int:
+    """Return a width of at most ``most`` pixels, or one unit, of which a row has few and full ones.
+
+    All threads decode a chunk, and a narrow last one would leave some idle.
+    """
+    units = -(-scene_width // unit)
+    chunks = -(-units // max(most // unit, 1))
+    return -(-units // chunks) * unit
 
 
 def _multiple(unit: int, least: int) -> int:

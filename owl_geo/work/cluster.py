@@ -11,9 +11,8 @@ from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from owl_geo.errors import ClusterError
+from owl_geo.work.one_thread import one_thread
 from owl_geo.work.workers import Threads, Workers, processors
 
 if TYPE_CHECKING:
@@ -116,13 +115,21 @@ class DaskWorkers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[Any],
+        *,
+        fetch: Callable[[Any], T] | None = None,
+    ) -> Iterator[R]:
         """Yield results in order; the function is sent once to each worker.
 
         Raises ClusterError where an item's workers are lost repeatedly.
         """
+        if fetch is not None:
+            items = Threads().map(fetch, items)
         call = _Call(self._client, function)
-        running: deque[tuple[T, Future]] = deque()
+        running: deque[tuple[Any, Future]] = deque()
         most = _AHEAD * max(sum(self._client.nthreads().values()), 1)
         try:
             for item in items:
@@ -184,5 +191,5 @@ class _Call:
 def _applied(function: Callable[[T], R], item: T) -> R:
     if "torch" in sys.modules:  # one thread, as in ``Threads``, so that results are identical
         sys.modules["torch"].set_num_threads(1)
-    with threadpool_limits(1):
+    with one_thread():
         return function(item)

@@ -10,12 +10,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from owl_geo.types import IntArray
+from owl_geo.work.one_thread import one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,11 +29,18 @@ _ENOUGH = 16  # pieces to hand out, if the pool is large enough
 class Workers(Protocol):
     """Whoever does a piece of work: threads of this process, or a cluster."""
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[Any],
+        *,
+        fetch: Callable[[Any], T] | None = None,
+    ) -> Iterator[R]:
         """Yield ``function(item)`` for each item, in the order of the items.
 
         The function is sent to every worker once and may be large; items are many and small. An
-        error in one of them is raised here, and work that has not started is abandoned.
+        error in one of them is raised here, and work that has not started is abandoned. With
+        ``fetch``, the function gets ``fetch(item)``, which is called in this process.
         """
 
 
@@ -43,13 +50,23 @@ class Threads:
     def __init__(self, n: int | None = None) -> None:
         self._n = n or min(processors(), _MOST_THREADS)
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[Any],
+        *,
+        fetch: Callable[[Any], T] | None = None,
+    ) -> Iterator[R]:
         """Yield results in order; at most one more item than there are threads is in progress."""
         running: deque[Future[R]] = deque()
-        with threadpool_limits(1), ThreadPoolExecutor(self._n, "owl-geo-work") as pool:
+
+        def work(item: Any) -> R:
+            return function(item if fetch is None else fetch(item))
+
+        with one_thread(), ThreadPoolExecutor(self._n, "owl-geo-work") as pool:
             try:
                 for item in items:
-                    running.append(pool.submit(function, item))
+                    running.append(pool.submit(work, item))
                     if len(running) > self._n + 1:
                         yield running.popleft().result()
                 while running:

@@ -155,6 +155,19 @@ def test_neighbours_that_float32_cannot_tell_apart_are_exact(
         assert np.array_equal(near, nearest_by_hand(features, position, pool, 70))
 
 
+@pytest.mark.parametrize("each", [30, 130, 400, 1400])
+@pytest.mark.parametrize("known", [1, 3, 20])
+def test_more_neighbours_than_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch, each: int, known: int
+) -> None:
+    monkeypatch.setattr(nearby, "_AT_ONCE", 300)  # 100 patches, and 30 at the end
+    features = np.random.default_rng(0).normal(size=(1530, 3)).astype(np.float32)
+    asked, pool = np.arange(known), np.arange(known, 1530)
+    found = nearby.Neighbours(features).of(asked, pool, each)
+    for position, near in zip(asked, found, strict=True):
+        assert np.array_equal(near, nearest_by_hand(features, position, pool, each))
+
+
 def test_some_of_very_many_are_drawn_without_shuffling(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     shuffled = np.random.default_rng(0).permutation(50)[:9]

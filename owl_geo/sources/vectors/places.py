@@ -7,7 +7,7 @@ keep their exact position. Others are moved to the nearest of several lattices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ _EXACT = 0.02  # of a place's size: nearer than this, it lies on a lattice
 _EQUAL = 0.1  # of a size: places that differ less are of one size
 _EVENLY = 0.05  # of a distance: points that differ less have one spacing
 _MOST = 0.8  # of the places: as many have to agree
-_AT_ONCE = 1_000_000  # places that are put on lattices together
+_AT_ONCE = 1_000_000  # places that are computed together
 _SAMPLE = 10_000  # points whose nearest neighbours are looked at
 _DIGITS = 6  # in units of the CRS; points that agree in them are one
 _WEB_MERCATOR = "EPSG:3857"  # whose metre depends on the latitude
@@ -313,16 +313,13 @@ def _lattices(
     Of the rows of a place the first one is taken, or the first that is ``preferred``, ``(n,)``.
     """
     size = np.array([width, height])
-    cells = xy / size
-    anchor = np.array([_usual_part(cells[:, axis]) for axis in (0, 1)])
-    at = np.empty(cells.shape, dtype=np.int64)
-    which = np.empty(len(cells), dtype=np.int8)
+    anchor = np.array([_usual_part(xy[:, axis], size[axis]) for axis in (0, 1)])
+    at = np.empty(xy.shape, dtype=np.int64)
+    which = np.empty(len(xy), dtype=np.int8)
     moved = 0.0
-    for start in range(0, len(cells), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        which[part], at[part], far = _on_lattices(cells[part] - anchor)
+    for part in _parts(len(xy)):
+        which[part], at[part], far = _on_lattices(xy[part] / size - anchor)
         moved = max(moved, float((far * size).max()))
-    del cells
     made, again = [], 0
     for number in np.unique(which).tolist():
         here = np.flatnonzero(which == number)
@@ -380,14 +377,23 @@ def _first_of_each(keys: IntArray, preferred: BoolArray | None) -> IntArray:
     return np.sort(order[np.unique(keys[order], return_index=True)[1]]).astype(np.int64)
 
 
-def _usual_part(cells: NDArray[np.float64]) -> float:
-    """Return the most frequent fractional part, 0 to 1, of positions in cells."""
-    part = cells % 1
-    counts = np.bincount((part * _BINS).astype(np.int64) % _BINS, minlength=_BINS)
+def _usual_part(x: NDArray[np.float64], size: float) -> float:
+    """Return the most frequent fractional part, 0 to 1, of coordinates in cells of a size."""
+    counts = np.zeros(_BINS, dtype=np.int64)
+    for part in _parts(len(x)):
+        bins = (x[part] / size % 1 * _BINS).astype(np.int64) % _BINS
+        counts += np.bincount(bins, minlength=_BINS)
     most = (int(counts.argmax()) + 0.5) / _BINS
-    apart = (part - most + 0.5) % 1 - 0.5
-    near: BoolArray = np.abs(apart) <= 1.5 / _BINS
-    return float((most + np.median(apart[near])) % 1)
+    near = []
+    for part in _parts(len(x)):
+        apart = (x[part] / size % 1 - most + 0.5) % 1 - 0.5
+        near.append(apart[np.abs(apart) <= 1.5 / _BINS])
+    return float((most + np.median(np.concatenate(near))) % 1)
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """Yield the rows, of n, that are computed together; those of millions take much memory."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, n, _AT_ONCE))
 
 
 def _named(lattices: Sequence[Lattice], name: str) -> list[Lattice]:
