@@ -91,6 +91,9 @@ def test_tiles_join_a_run_and_those_of_another_version_do_not(
     run = tmp_path / "run"
     first = download / TILES / "2024" / "grid_0.15_52.05"
     assert owl("init", run, "--source", "arrays", "--scene", first, *SIZE).code == 0
+    done = owl("add", run, "--scene", download, "--mask", download / "mask.tif")
+    assert done.code == 1
+    assert "--mask goes with rasters" in done.err
     done = owl("add", run, "--scene", download)
     assert done.code == 0, done.err
     assert list(Run(run).grids) == ["grid_0.15_52.05_2024", "grid_0.25_52.05_2024"]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import glob
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -71,6 +72,11 @@ class Layout:
         """What geotessera calls the tile's GeoTIFF: ``grid_0.15_52.05_2024``."""
         stem = self.vectors.stem
         return f"{stem}_{self.year}" if self.year else stem
+
+    @property
+    def long_name(self) -> str:
+        """The same behind the folder of the download, where several have the tile."""
+        return f"{self.base.name}_{self.name}"
 
     @property
     def scales(self) -> Path | None:
@@ -168,16 +174,25 @@ def holds_arrays(folder: Path) -> bool:
 def named_tiles(words: Sequence[str]) -> list[str]:
     """Return words that each name one tile at most, with its tiles in place of a folder or pattern.
 
-    A tile is named as its GeoTIFF would be, unless others of the words would share that name.
+    A tile is named as its GeoTIFF would be, unless several would share that name.
     Raises SourceError for a folder or a pattern without tiles.
     """
     found: dict[str | Path, None] = {}
     for word in words:
         found.update(dict.fromkeys(_of_word(word)))
-    names = [Layout.of(path).name for path in found if isinstance(path, Path)]
-    if len(set(names)) < len(names):
-        return [str(path) for path in found]
-    return [f"{Layout.of(path).name}={path}" if isinstance(path, Path) else path for path in found]
+    layouts = {path: Layout.of(path) for path in found if isinstance(path, Path)}
+    short = Counter(layout.name for layout in layouts.values())
+    long = Counter(layout.long_name for layout in layouts.values())
+    named = []
+    for path in found:
+        layout = layouts.get(path) if isinstance(path, Path) else None
+        if layout is not None and short[layout.name] == 1:
+            named.append(f"{layout.name}={path}")
+        elif layout is not None and long[layout.long_name] == 1:
+            named.append(f"{layout.long_name}={path}")
+        else:
+            named.append(str(path))
+    return named
 
 
 def _of_word(word: str) -> Sequence[Path | str]:

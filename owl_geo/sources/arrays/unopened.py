@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from owl_geo.errors import SourceError
 from owl_geo.settings import owl_toml
 from owl_geo.settings.sources import ArraysSettings, SceneSettings, TileSettings
 from owl_geo.sources.arrays.layout import Layout, named_tiles
@@ -143,6 +144,11 @@ class _Growth:
         self, words: Sequence[str], masks: Sequence[str], on_error: OnError, run_path: Path
     ) -> Addition[ArraysSettings]:
         """Find the tiles that are named; see ``Growth.addition``."""
+        if masks:
+            raise SourceError(
+                "--mask goes with rasters, and the tiles of this run are arrays of vectors",
+                remedy="leave it out",
+            )
         tiles, present = _named(words, self.settings.scenes)
         fresh = self.settings.model_copy(update={"scenes": tiles}) if tiles else None
         return Addition(fresh, present, ())

@@ -271,7 +271,13 @@ def test_versions_are_never_mixed(
 ) -> None:
     tile(tmp_path / "a", version=one[0], variant=one[1])
     tile(tmp_path / "b", name="grid_0.25_52.05", version=other[0], variant=other[1])
+    tile(tmp_path / "b")
     source = opened(tmp_path / "a", tmp_path / "b")
+    assert list(source.grids) == [
+        "a_grid_0.15_52.05_2024",
+        "b_grid_0.15_52.05_2024",
+        "grid_0.25_52.05_2024",
+    ]
     if fits:
         source.check_bands()
     else:
