@@ -31,7 +31,8 @@ def scene_options(function: F) -> F:
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands, a pattern in quotes "
         "('tiles/**/*.tif'), a list (@FILE) or a STAC item; with --source cube, a cube; with "
-        "--source vectors, a table in GeoParquet. Repeat for more scenes.",
+        "--source vectors, a table in GeoParquet; with --source arrays, a folder of TESSERA's "
+        "tiles (.npy). Repeat for more scenes.",
     )(function)
 
 

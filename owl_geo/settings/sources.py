@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -14,6 +14,7 @@ from owl_geo.settings.files import File
 from owl_geo.settings.sections import Section, Wrong, doc
 
 _LONGEST_VIEW = 40  # characters in a view's name, which begins the names of its bands
+SameGround = Literal["best", "first", "keep"]  # of which scenes that show it ground is taken
 _VIEW_NAME = re.compile(r"\w[\w-]*")
 
 
@@ -133,7 +134,7 @@ class GeoTiffSettings(SourceSection):
         None, "numbers of the mask's bands; a bad value in any of them counts; not set = the first"
     )
     aoi: File | None = doc(None, "polygons; patches whose centre lies outside are left out")
-    same_ground: Literal["best", "first", "keep"] = doc(
+    same_ground: SameGround = doc(
         "best",
         "ground that several scenes show: once, from the one that shows it best (valid share, then "
         "the newest date) or from the first; keep = in the pool from each, asked once",
@@ -141,12 +142,7 @@ class GeoTiffSettings(SourceSection):
 
     @model_validator(mode="after")
     def _names_differ(self) -> GeoTiffSettings:
-        names = [scene.name for scene in self.scenes]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise Wrong(
-                f"two scenes are named {min(twice)!r}", remedy="give each a name of its own"
-            )
+        _check_names(self.scenes)
         if any(scene.mask for scene in self.scenes) and not self.mask_bad:
             raise Wrong("a mask needs mask_bad, the list of its bad values", "mask_bad")
         return self
@@ -179,6 +175,45 @@ class CubeSettings(SourceSection):
     crs: str | None = doc(None, "the cube's CRS, for example EPSG:32631, instead of its own")
 
 
+class TileSettings(Section):
+    """One tile of vectors in a NumPy array."""
+
+    name: str = doc(..., "first part of every patch_id of this tile", min_length=1, max_length=1000)
+    path: File = doc(
+        ..., "the .npy file of its vectors; scales and land mask are found beside it by their names"
+    )
+
+
+class ArraysSettings(SourceSection):
+    """Tiles of vectors in NumPy arrays, as TESSERA's, cut into patches."""
+
+    home = "owl_geo.sources.arrays.unopened:UnopenedArrays"
+
+    kind: Literal["arrays"] = "arrays"
+    scenes: tuple[TileSettings, ...] = doc(..., "the tiles", min_length=1)
+    patch_size: int = doc(8, "height and width of a patch in pixels", ge=1, le=2**14)
+    stride: int | None = doc(None, "pixels from patch to patch; not set = patch_size", ge=1)
+    min_valid: float = doc(0.9, "share of valid pixels that a patch needs", gt=0, le=1)
+    aoi: File | None = doc(None, "polygons; patches whose centre lies outside are left out")
+    same_ground: SameGround = doc(
+        "best",
+        "ground that several tiles show: once, from the one that shows it best (valid share, then "
+        "the order of the tiles) or from the first; keep = in the pool from each, asked once",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> ArraysSettings:
+        _check_names(self.scenes)
+        return self
+
+
+def _check_names(scenes: Iterable[SceneSettings | TileSettings]) -> None:
+    """Raise Wrong where two scenes have one name."""
+    twice = [name for name, count in Counter(scene.name for scene in scenes).items() if count > 1]
+    if twice:
+        raise Wrong(f"two scenes are named {min(twice)!r}", remedy="give each a name of its own")
+
+
 class VectorsSettings(SourceSection):
     """A table of vectors, GeoParquet, each of which is a patch."""
 
@@ -209,7 +244,7 @@ class VectorsSettings(SourceSection):
 
 
 SourceSettings = Annotated[
-    SyntheticSettings | GeoTiffSettings | CubeSettings | VectorsSettings,
+    SyntheticSettings | GeoTiffSettings | CubeSettings | VectorsSettings | ArraysSettings,
     Field(discriminator="kind"),
 ]
 

@@ -12,10 +12,17 @@ _VERSION, _VARIANT = "TESSERA_DATASET_VERSION", "TESSERA_DATASET_VARIANT"
 
 def edition_of(tags: Mapping[str, str]) -> str:
     """Return the edition that a file's metadata name, empty where they name none."""
-    version, variant = tags.get(_VERSION, "").strip(), tags.get(_VARIANT, "").strip()
-    if not version:
+    return edition(tags.get(_VERSION, ""), tags.get(_VARIANT, ""))
+
+
+def edition(version: str, variant: str = "") -> str:
+    """Return what an edition of TESSERA is called, empty without a version.
+
+    ``v1`` and ``1.0`` are one version, as older and newer releases of geotessera spell it.
+    """
+    number, variant = version.strip().removeprefix("v").removesuffix(".0"), variant.strip()
+    if not number:
         return ""
-    number = version.removeprefix("v")
     return f"TESSERA {number} ({variant})" if variant else f"TESSERA {number}"
 
 

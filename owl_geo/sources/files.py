@@ -20,6 +20,7 @@ from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.subdatasets import is_subdataset
+from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
 from owl_geo.sources.bands import Band, distinct
 from owl_geo.sources.editions import edition_of
 from owl_geo.sources.scene_dates import date_in_tags
@@ -83,14 +84,6 @@ def looks_like_cube(path: str) -> bool:
     )
 
 
-ARRAY = ".npy"
-ARRAYS = (
-    "an array says neither where it lies nor what its integers mean; of TESSERA, fetch GeoTIFFs, "
-    "for which the scales are applied: geotessera download --format tiff"
-)
-TILES = "global_0.1_degree_representation"  # the folder of arrays, by year and tile
-_LAND_MASKS = "global_0.1_degree_tiff_all"  # of geotessera's downloads, which places the arrays
-_TILE = re.compile(r"grid_-?\d+\.\d+_-?\d+\.\d+")
 TABLE = "a table of vectors? add --source vectors"
 _TABLES = (".parquet", ".geoparquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -139,7 +132,7 @@ def read_bands(path: str | Path, prefix: str = "") -> tuple[Band, ...]:
 
 def _bands(dataset: rasterio.DatasetReader, path: str, prefix: str) -> tuple[Band, ...]:
     _check(dataset, path)
-    grid = _grid(dataset, Path(path).stem)
+    grid = grid_in(dataset, Path(path).stem)
     waves = [_wavelength(dataset, i) for i in range(1, dataset.count + 1)]
     widths = [_width(dataset, i) for i in range(1, dataset.count + 1)]
     colours = _colours(dataset, by_wavelength(waves, widths))
@@ -200,14 +193,6 @@ def share_nodata(bands: tuple[Band, ...]) -> tuple[Band, ...]:
     return tuple(replace(band, nodata_of=() if band.alpha else numbers) for band in bands)
 
 
-def _is_land_mask(path: str) -> bool:
-    """Return whether a raster of one band says where an array of TESSERA's lies, and no more."""
-    file = Path(path)
-    if not _TILE.fullmatch(file.stem):
-        return False
-    return file.parent.name == _LAND_MASKS or file.with_suffix(ARRAY).exists()
-
-
 def _check(dataset: rasterio.DatasetReader, path: str) -> None:
     if dataset.count == 0:
         if path.lower().endswith(_ARCHIVES):
@@ -216,7 +201,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         remedy = f"name one of its subdatasets, for example {inside}" if inside else ""
         remedy = CUBE if looks_like_cube(path) else remedy
         raise SourceError(f"{path} has no bands of its own", remedy=remedy)
-    if dataset.count == 1 and _is_land_mask(path):
+    if dataset.count == 1 and is_land_mask(Path(path)):
         raise SourceError(
             f"{path} is the land mask of a TESSERA tile, without its vectors", remedy=ARRAYS
         )
@@ -252,7 +237,8 @@ def check_pixels(band: Band) -> None:
         )
 
 
-def _grid(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
+def grid_in(dataset: rasterio.DatasetReader, name: str) -> SceneGrid:
+    """Return the grid of a raster; raises SourceError for a CRS that PROJ does not know."""
     # only an exact match: a nearly right code would shift the footprints
     # files of older programs spell a CRS out, a little off; GDAL and QGIS too take the likely code
     authority = dataset.crs.to_authority()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ import numpy as np
 from owl_geo.errors import SourceError
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import same_crs
+from owl_geo.sources.arrays.layout import ARRAYS, holds_arrays
 from owl_geo.sources.bands import Band, doubtful_files
-from owl_geo.sources.files import ARRAY, ARRAYS, CUBE, TILES, looks_like_cube, read_bands
+from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
 from owl_geo.sources.products import Product, is_product, lacks_metadata
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.virtual import is_virtual, sources_of
@@ -50,20 +50,13 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
         inside = [one for one in folders if is_product(one)] or [
             one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
         ]
-        remedy = _about_arrays(folder)
+        remedy = ARRAYS if holds_arrays(folder) else ""
         if ARRAYS in reason:  # of the land masks beside the arrays
             remedy = ""
         elif inside and not remedy:
             remedy = f"did you mean {str(inside[0])!r}?"
         raise SourceError(f"{folder} has no rasters to read: {reason}", remedy=remedy)
     return rasters.product()
-
-
-def _about_arrays(folder: Path) -> str:
-    """Say what to do instead where arrays lie, here or in folders of this one."""
-    files = [folder.glob(at) for at in ("*", "*/*")]
-    files += [one.glob("*/*/*") for one in (folder, folder / TILES) if one.name == TILES]
-    return ARRAYS if any(file.suffix.lower() == ARRAY for file in chain(*files)) else ""
 
 
 def by_default(bands: Sequence[Band]) -> tuple[Band, ...]:

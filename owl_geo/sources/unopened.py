@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.settings.sources import SameGround as SameGround
 from owl_geo.settings.sources import SourceSection
 from owl_geo.settings.subdatasets import with_file
 from owl_geo.sources.file_states import file_states, visible_files
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=SourceSection)
 
 OnError = Literal["fail", "skip"]  # what becomes of scenes that cannot be used
-SameGround = Literal["best", "first", "keep"]  # of which scenes that show it ground is taken
 
 
 @dataclass(frozen=True)

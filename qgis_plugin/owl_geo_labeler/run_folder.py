@@ -79,8 +79,9 @@ class RunFolder:
         return str(self.settings().get("run_id", ""))
 
     def has_imagery(self) -> bool:
-        """Whether the scenes can be shown; generated patches and tables of vectors have none."""
-        return _table(self.settings(), "source").get("kind") not in ("synthetic", "vectors")
+        """Whether the scenes can be shown; generated patches and vectors alone cannot."""
+        kind = _table(self.settings(), "source").get("kind")
+        return kind not in ("synthetic", "vectors", "arrays")
 
     def scene(self, name: str) -> SceneEntry | None:
         """Return the scene of this name; None if owl.toml has none."""

@@ -20,10 +20,12 @@ from layouts import (
     coded,
     hole,
     mask,
+    north_up,
     planes,
     with_hole,
     write,
 )
+from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
@@ -324,6 +326,28 @@ def geotessera(folder: Path) -> Made:
     return Made(str(path), planes(path, nodata=math.nan))
 
 
+def geotessera_arrays(folder: Path) -> Made:
+    """Write a tile as it is downloaded: vectors, scales, and the land mask that places them."""
+    bands, name = 128, "grid_9.05_46.05"
+    pixels = np.stack([_small(i) for i in range(bands)])  # (128, height, width)
+    scales = np.full((SIZE, SIZE), 0.05, np.float32)
+    scales[hole()] = math.nan
+    place = folder / "global_0.1_degree_representation" / "2024" / name
+    place.mkdir(parents=True)
+    np.save(place / f"{name}.npy", pixels.transpose(1, 2, 0))
+    np.save(place / f"{name}_scales.npy", scales)
+    land = np.ones((1, SIZE, SIZE), np.uint8)
+    write(folder / "global_0.1_degree_tiff_all" / f"{name}.tiff", land)
+    scale = float(np.float32(0.05))
+    return Made(str(folder), tuple(Plane(p, north_up(10), scale, missing=hole()) for p in pixels))
+
+
+def _small(band: int) -> NDArray[np.int8]:
+    """Return int8 that grow from row to row and from column to column, another way in each band."""
+    row, col = np.mgrid[:SIZE, :SIZE]
+    return (row + col - 100 + band % 64).astype(np.int8)
+
+
 _SIDE = "the file's no-data value; quality layers next to it are not bands"
 
 IMAGE_FILES = (
@@ -421,5 +445,14 @@ IMAGE_FILES = (
         {f"Tessera_Band_{i}": None for i in range(128)},
         values="a vector, as stored",
         missing="NaN",
+    ),
+    Layout(
+        "TESSERA tiles as NumPy arrays, the folder of a download",
+        geotessera_arrays,
+        {f"Tessera_Band_{i}": None for i in range(128)},
+        values="a vector, the integers times `grid_LON_LAT_scales.npy`",
+        missing="where the scale is NaN, infinite, 0 or below, 1 or above",
+        position="as the land mask of the tile says",
+        options=("--source", "arrays"),
     ),
 )

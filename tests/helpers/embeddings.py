@@ -97,3 +97,47 @@ def write_table(
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=row_group)
     return path
+
+
+# --- TESSERA's arrays -----------------------------------------------------------------------------
+
+TILES, LAND_MASKS = "global_0.1_degree_representation", "global_0.1_degree_tiff_all"
+PLACE = rasterio.Affine(10, 0, 290872.5, 0, -10, 5698579.25)
+
+
+def write_tile(
+    base: Path,
+    name: str = "grid_0.15_52.05",
+    *,
+    vectors: NDArray[Any],
+    scales: NDArray[Any],
+    year: int = 2024,
+    mask: NDArray[np.uint8] | None = None,
+    crs: str = "EPSG:32631",
+    transform: rasterio.Affine = PLACE,
+    version: str = "",
+    variant: str = "",
+) -> Path:
+    """Write a tile as ``geotessera download --format npy`` does, and return its vectors' path.
+
+    ``vectors`` are ``(height, width, 128)``, ``scales`` ``(height, width)``. With a ``version``,
+    metadata as geotessera 0.9 and later write them stand beside the folders.
+    """
+    folder = base / TILES / str(year) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"{name}.npy", vectors)
+    np.save(folder / f"{name}_scales.npy", scales)
+    land = np.ones(vectors.shape[:2], np.uint8) if mask is None else mask
+    write_raster(base / LAND_MASKS / f"{name}.tiff", land[None], crs=crs, transform=transform)
+    if version:
+        number = version.removeprefix("v")
+        text = {"dataset_version": number, "dataset_variant": variant, "format": "npy"}
+        (base / "tessera_metadata.json").write_text(json.dumps(text), encoding="utf-8")
+    return folder / f"{name}.npy"
+
+
+def random_tile(height: int, width: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return vectors and scales as TESSERA's are, all of them different."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(-127, 128, (height, width, 128), dtype=np.int8)
+    return vectors, rng.uniform(0.03, 0.12, (height, width)).astype(np.float32)

@@ -345,7 +345,13 @@ def test_where_a_scene_lies(tmp_path, text, expected):
 
 @pytest.mark.parametrize(
     ("kind", "has_some"),
-    [("geotiff", True), ("cube", True), ("synthetic", False), ("vectors", False)],
+    [
+        ("geotiff", True),
+        ("cube", True),
+        ("synthetic", False),
+        ("vectors", False),
+        ("arrays", False),
+    ],
 )
 def test_which_runs_have_imagery_to_show(tmp_path, kind, has_some):
     (tmp_path / "owl.toml").write_text(f'[source]\nkind = "{kind}"\n', encoding="utf-8")

@@ -255,6 +255,8 @@ def test_versions_of_tessera_are_never_mixed(tmp_path: Path) -> None:
         (("1.1", "cambridge"), ("1.1", ""), True),
         (("1.1", "cambridge"), ("1.1", "other"), False),
         (("1", ""), ("1.1", ""), False),
+        (("v1", ""), ("1.0", "vultr"), True),
+        (("v1.0", ""), ("v10", ""), False),
     ],
 )
 def test_which_editions_are_one(
@@ -271,14 +273,14 @@ def test_which_editions_are_one(
 
 
 @pytest.mark.parametrize("named", ["grid_0.15_52.05/grid_0.15_52.05.npy", "grid_0.15_52.05", ""])
-def test_arrays_are_pointed_to_geotiffs(named: str, tmp_path: Path) -> None:
+def test_arrays_are_pointed_to_their_source(named: str, tmp_path: Path) -> None:
     tile = tmp_path / "grid_0.15_52.05"
     tile.mkdir()
     np.save(tile / "grid_0.15_52.05.npy", np.zeros((4, 4, 128), np.int8))
     np.save(tile / "grid_0.15_52.05_scales.npy", np.ones((4, 4), np.float32))
     with pytest.raises(SourceError, match=r"cannot open|no rasters to read") as caught:
         GeoTiffSource(tmp_path / named)
-    assert "geotessera download --format tiff" in (caught.value.remedy or "")
+    assert "add --source arrays" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ def test_the_land_mask_that_places_an_array_is_no_scene(named: str, tmp_path: Pa
         write_raster(path, np.ones((1, 4, 4), np.uint8))
     with pytest.raises(SourceError) as caught:
         GeoTiffSource(tmp_path / named, patch_size=1)
-    assert str(caught.value).count("geotessera download --format tiff") == 1
+    assert str(caught.value).count("add --source arrays") == 1
     assert ("is the land mask" in str(caught.value)) == (
         named.startswith(("flat", "global_0.1_degree_t"))
     )

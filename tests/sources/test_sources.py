@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 import shapely
 from cubes import cube, write_netcdf, write_zarr
-from embeddings import numbered, squares, write_table
+from embeddings import numbered, random_tile, squares, write_table, write_tile
 from pyproj import CRS, Transformer
 from rasterio.vrt import WarpedVRT
 from rasters import coordinates, make_landsat, make_safe, write_raster
@@ -26,7 +26,13 @@ from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
 from owl_geo.settings.config import source_sections
-from owl_geo.settings.sources import SceneSettings, VectorsSettings, ViewSettings
+from owl_geo.settings.sources import (
+    ArraysSettings,
+    SceneSettings,
+    TileSettings,
+    VectorsSettings,
+    ViewSettings,
+)
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource, windows_of
 from owl_geo.sources.cube.source import CubeSource
@@ -40,6 +46,16 @@ def _vectors(folder: Path) -> PatchSource:
     places = squares(6, 9, 320.0, "OGC:CRS84")
     path = write_table(folder / "v.parquet", numbered(54, 12), places)
     return open_source(VectorsSettings(path=str(path)))
+
+
+def _arrays(folder: Path) -> PatchSource:
+    tiles = []
+    for year, (height, width) in ((2023, (50, 40)), (2024, (30, 70))):
+        vectors, scales = random_tile(height, width, year)
+        scales[3:9, 5:12] = np.nan
+        path = write_tile(folder / str(year), vectors=vectors, scales=scales, year=year)
+        tiles.append(TileSettings(name=str(year), path=str(path)))
+    return open_source(ArraysSettings(scenes=tuple(tiles), min_valid=0.3, stride=6))
 
 
 def _synthetic(_: Path) -> PatchSource:
@@ -135,7 +151,7 @@ def _trial(folder: Path) -> PatchSource:
 
 FILES = [_blocks, _holes, _two_scenes, _sentinel2, _landsat, _viewed]
 CUBES = [_zarr, _netcdf, _in_memory, _lazy]
-PIXELS = [_synthetic, *FILES, *CUBES, _vectors, _trial]
+PIXELS = [_synthetic, *FILES, *CUBES, _vectors, _arrays, _trial]
 
 
 @pytest.fixture(params=[*PIXELS, _features])

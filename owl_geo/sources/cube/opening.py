@@ -17,6 +17,7 @@ import xarray as xr
 
 from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import is_local
+from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.unopened import file_and_group, name_of_path
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
@@ -102,7 +103,9 @@ def _open(path: str) -> xr.Dataset:
     if local and Path(file).is_dir() and not _is_zarr(file):
         raise SourceError(
             f"cannot open {file} as a data cube: it is a folder without Zarr's metadata",
-            remedy="name a Zarr store or a NetCDF file in it",
+            remedy=ARRAYS
+            if holds_arrays(Path(file))
+            else "name a Zarr store or a NetCDF file in it",
         )
     try:
         with warnings.catch_warnings():
@@ -190,7 +193,7 @@ def _engine(path: str) -> str:
             continue
     raise SourceError(
         f"cannot open {path} as a data cube: xarray knows no such file",
-        remedy="it should be Zarr or NetCDF",
+        remedy=ARRAYS if path.lower().endswith(ARRAY) else "it should be Zarr or NetCDF",
     )
 
 
