@@ -43,8 +43,8 @@ def grow(
 
 
 def _seeds(seed: int, count: int) -> list[int]:
-    random = np.random.RandomState(seed)
-    return [int(random.randint(_MOST_SEEDS)) for _ in range(count)]
+    rng = np.random.RandomState(seed)  # which scikit-learn draws from
+    return [int(rng.randint(_MOST_SEEDS)) for _ in range(count)]
 
 
 def _grown(grow_one: Callable[[int, Any], Any], n: int, seed: int, drawn: int | None) -> Bag:
@@ -66,8 +66,8 @@ def _grower(rows: FloatArray, labels: IntArray) -> Callable[[int, Any], Any]:
     looked_at = max(1, int(d**0.5))  # of the columns, at each node
 
     def grow_one(seed: int, weights: Any) -> Any:
-        random = np.random.RandomState(seed)
-        splitter = RandomSplitter(Gini(1, n_classes), looked_at, 1, 0.0, random, None)
+        rng = np.random.RandomState(seed)
+        splitter = RandomSplitter(Gini(1, n_classes), looked_at, 1, 0.0, rng, None)
         tree = Tree(d, n_classes, 1)
         builder = DepthFirstTreeBuilder(splitter, 2, 1, 0.0, _DEEPEST, 0.0)
         builder.build(tree, rows, truth, weights, None)
