@@ -408,7 +408,11 @@ class Labelling(QObject):
                 self.store.known(self.session.patches[index])
         for write in writes:
             index = self._index_of(write)
-            if index is not None and isinstance(self.store, FileStore):
+            if not isinstance(self.store, FileStore):
+                continue
+            if index is None:  # deleted since
+                self.store.lose(write)
+            else:
                 patch = self.session.patches[index]
                 self.session.correct(patch.fid, write.answer)
                 self.store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
@@ -422,9 +426,9 @@ class Labelling(QObject):
         """
         if write.row is None:
             return self.session.index_of(write.stored_as)
-        patch_id = write.row.values["patch_id"]
+        name = write.patch_id
         places = enumerate(self.session.patches)
-        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == patch_id)
+        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == name)
         index = next(known, None)
         return self._add_row(write.row) if index is None else index
 
@@ -455,7 +459,7 @@ class Labelling(QObject):
             self._dock.show_colours(why_not, self._settings.false_colours)
         batch, n = self.batch, self.session.n_asked
         lines = why_lines(patch, n, batch.positive, self._distances, titles_of(batch.layer))
-        is_saved = all(store.n_waiting == 0 for store in self._stores())
+        is_saved = all(store.n_waiting == store.n_lost == 0 for store in self._stores())
         self._dock.show_session(self.session, lines, is_saved)
         if move:
             self._dock.set_note("")

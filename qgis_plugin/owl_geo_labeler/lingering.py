@@ -39,6 +39,7 @@ class Lingering(QObject):
         store.setParent(self)
         self._stores.append(store)
         store.emptied.connect(self._on_emptied)
+        store.gone.connect(self._messages.fail)
 
     def take(self, path: Path) -> tuple[list[Write], dict[int, Answer]]:
         """Return the answers that wait for a batch, which from now on are the caller's.
@@ -77,8 +78,9 @@ class Lingering(QObject):
         if store not in self._stores or not store.close():
             return
         self._stores.remove(store)
-        text = self.tr("{path} can be written again; all answers are saved")
-        self._messages.good(text.format(path=store.path))
+        if not store.n_lost:
+            text = self.tr("{path} can be written again; all answers are saved")
+            self._messages.good(text.format(path=store.path))
         store.deleteLater()
 
 

@@ -925,6 +925,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Threshold</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Undo the last answer (Ctrl+Z)</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>LinkedMap</name>
     <message>
@@ -953,6 +957,34 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{view} is not here</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>scene</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view}: no image here</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>FileStore</name>
+    <message>
+        <source>{patch} was deleted from {path}; your answer to it is not stored: {label}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>a comment</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>PredictionsMenu</name>
+    <message>
+        <source>Review what the model finds</source>
         <translation type="unfinished" />
     </message>
 </context>
