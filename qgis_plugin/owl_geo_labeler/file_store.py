@@ -40,13 +40,13 @@ class FileStore(AnswerStore):
         self._lost: set[int] = set()  # patches whose answers have no row any more
         self._woken.connect(self._take)
         self._writer = BatchWriter(self.path, self._wake)
-        self._writer.start()
         self._guard = QLockFile(str(self.path.with_name(f".{self.path.name}.open")))
         self._guard.setStaleLockTime(_OPEN_FOR_MS)
         self.opened_by = "" if self._guard.tryLock(0) else _holder(self._guard)
         self._watch = self._timer(_WATCH_MS, self._look, single=False)
         if watches:
             self._watch.start()
+        self._writer.start()
 
     def write(self, patch: Patch) -> None:
         """Save the current answer of a patch; returns at once, whatever locks the file."""

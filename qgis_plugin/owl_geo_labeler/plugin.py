@@ -259,14 +259,22 @@ class OwlGeoPlugin(QObject):
             self._lingering,
             self,
         )
-        self.labelling.ended.connect(self._forget_labelling)
-        self.labelling.reopened.connect(self._open_later)
-        self.labelling.completed.connect(self._foresee_next)
-        self.linked.begin(batch, run, self.labelling.map, self.labelling.views)
-        if batch.is_review:
+        try:
+            self._go_with(self.labelling)
+        except BaseException:
+            self._close_labelling()
+            raise
+
+    def _go_with(self, labelling: Labelling) -> None:
+        """Let what is beside the panel go with a sitting that has begun."""
+        labelling.ended.connect(self._forget_labelling)
+        labelling.reopened.connect(self._open_later)
+        labelling.completed.connect(self._foresee_next)
+        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.views)
+        if labelling.batch.is_review:
             canvas = self._iface.mapCanvas()
-            self._review = Review(self.labelling, self.review_dock, canvas, self.dock)
-        self._iface.setActiveLayer(batch.layer)
+            self._review = Review(labelling, self.review_dock, canvas, self.dock)
+        self._iface.setActiveLayer(labelling.batch.layer)
 
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch.
@@ -622,14 +630,16 @@ class OwlGeoPlugin(QObject):
                 self._forget_labelling()
 
     def _forget_labelling(self) -> None:
-        if self.labelling is not None:
-            if self._review is not None:
-                self._review.close()
-                self._review = None
-            self.linked.end()
-            self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
-            self.labelling.deleteLater()
-            self.labelling = None
+        labelling, self.labelling = self.labelling, None
+        review, self._review = self._review, None
+        if labelling is None:
+            return
+        self._sitting.update(labelling.changed_batches)  # the run takes them in later
+        with ExitStack() as steps:
+            steps.callback(labelling.deleteLater)
+            steps.callback(self.linked.end)
+            if review is not None:
+                steps.callback(review.close)
 
 
 def _install_translation() -> QTranslator | None:

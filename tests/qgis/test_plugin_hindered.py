@@ -366,7 +366,7 @@ def test_one_trouble_that_ends_does_not_hide_another(plugin, batch, messages, if
 
 
 def test_waiting_answers_are_rescued_whatever_else_fails_at_the_end(
-    plugin, batch, press, labels, monkeypatch
+    plugin, batch, press, labels
 ):
     first, second = batch("binary"), batch("quotes")
     plugin.open(first)
@@ -379,10 +379,9 @@ def test_waiting_answers_are_rescued_whatever_else_fails_at_the_end(
     def fail():
         raise RuntimeError("wrapped C/C++ object has been deleted")
 
-    monkeypatch.setattr(plugin.labelling.map, "close", fail)
+    plugin.labelling._ending.callback(fail)
     with pytest.raises(RuntimeError):
         plugin._on_quit()
-    monkeypatch.undo()
     process.kill()
     process.wait()
     (rescued,) = first.parent.glob("binary-answers-*.gpkg")
@@ -431,7 +430,7 @@ def test_a_full_disk_is_noticed_when_answers_are_rescued(batch, labels, tmp_path
     assert {str(one) for one in tmp_path.glob("*-answers-*.gpkg")} == saved
 
 
-def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, labels, monkeypatch):
+def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, labels):
     path = batch("binary")
     plugin.open(path)
     press("2")
@@ -440,7 +439,7 @@ def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, l
     def fail():
         raise RuntimeError("wrapped C/C++ object has been deleted")
 
-    monkeypatch.setattr(labelling.views, "back", fail)
+    labelling._ending.callback(fail)
     with pytest.raises(RuntimeError):
         labelling._on_layers_removed([labelling.batch.layer.id()])
     assert plugin.labelling is None and plugin.dock._pages.currentIndex() == 0
