@@ -99,6 +99,58 @@ def test_answers_that_wait_never_go_into_another_batch_of_that_name(
     assert sum(str(rescued) in text for text in messages()) == 1
 
 
+@pytest.mark.parametrize("how", ["replaced", "deleted"])
+def test_a_file_that_goes_while_its_answers_wait_is_noticed_at_once(
+    how, still, plugin, batch, press, labels, messages, wait_until
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    QgsProject.instance().clear()
+    still()
+    (store,) = plugin._lingering._stores
+    if how == "replaced":
+        os.replace(other, path)
+    else:
+        path.unlink()
+    wait_until(lambda: plugin._lingering._stores == [], 5)
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["present", "absent", None]
+    assert sum(str(rescued) in text for text in messages()) == 1
+    assert not store._writer.is_alive()
+    process.kill()
+    process.wait()
+    if how == "replaced":
+        assert not any(labels(path))
+    plugin._on_quit()
+    assert len(list(path.parent.glob("binary-answers-*.gpkg"))) == 1
+
+
+def test_a_file_that_goes_while_its_answers_wait_and_nothing_takes_them_yet(
+    still, plugin, batch, press, labels, messages, wait_until, monkeypatch
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    QgsProject.instance().clear()
+    still()
+    with monkeypatch.context() as full:
+        refuse_to_save(full)
+        os.replace(other, path)
+        wait_until(lambda: any("no space left" in text for text in messages()), 5)
+        QTest.qWait(800)
+        assert sum("no space left" in text for text in messages()) == 1
+    process.kill()
+    process.wait()
+    plugin._on_quit()
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["present", "absent", None]
+
+
 def test_a_batch_that_is_opened_again_just_when_its_answers_were_written(
     plugin, batch, press, labels
 ):
