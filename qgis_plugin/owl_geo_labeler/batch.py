@@ -275,10 +275,12 @@ def _info(path: Path) -> dict[str, Any]:
         if info["layout"] > schema.LAYOUT_VERSION:
             message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
             raise Problem(message.format(path=path))
-        names = [info[key] for key in schema.BATCH_INFO_KEYS if key in ("batch_id", "positive")]
-        names += [*info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")]
-        if not isinstance(info["classes"], list) or not all(isinstance(n, str) for n in names):
+        classes, annotator = info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")
+        names = [info["batch_id"], info["positive"], annotator, *classes]
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in names):
             raise TypeError("a name is not text")
+        if len(set(classes)) < len(classes) or info["positive"] not in classes:
+            raise ValueError("a class twice, or the positive one missing")
         int(info["round"])
         return dict(info)
     except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:

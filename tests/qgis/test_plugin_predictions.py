@@ -1,6 +1,8 @@
 """What owl-geo predict writes, in QGIS: styled by itself, below the batch, and as an algorithm."""
 
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -431,6 +433,54 @@ def test_maps_have_an_entry_that_opens_the_review_that_was_begun(
     iface.setActiveLayer(QgsProject.instance().mapLayersByName("probability")[0])
     action.trigger()
     assert plugin.labelling.batch.path == review and plugin.review_dock.isVisible()
+
+
+def with_classes(path, classes, positive):
+    """Change what a batch says its classes are."""
+    connection = sqlite3.connect(path)
+    ((number, text),) = connection.execute(
+        "SELECT id, metadata FROM gpkg_metadata WHERE md_standard_uri = ?", (schema.BATCH_INFO_URI,)
+    )
+    info = json.dumps({**json.loads(text), "classes": list(classes), "positive": positive})
+    connection.execute("UPDATE gpkg_metadata SET metadata = ? WHERE id = ?", (info, number))
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_a_review_with_one_class_has_nothing_to_reject_with(plugin, batch, press, rows, messages):
+    path = with_classes(batch("shown/review"), ["present"], "present")
+    plugin.open(path)
+    reject = plugin.review_dock.findChild(QPushButton, "reject")
+    assert not reject.isEnabled() and "no other class" in reject.toolTip()
+    press("A", "X", "U")
+    assert [row[1] for row in rows(path)[:3]] == ["present", "unsure", None]
+    assert "1 accepted, 0 rejected" in says(plugin, "answers")
+    press("ctrl+Z", "ctrl+Z")
+    assert messages() == []
+    plugin.open(batch("quotes"))
+    plugin.open(with_classes(batch("shown/review"), ["absent", "present"], "present"))
+    assert reject.isEnabled() and "absent" in reject.toolTip()
+    press("X")
+    assert rows(path)[0][1] == "absent"
+
+
+def test_a_review_of_a_class_without_a_key(plugin, batch, press, rows, messages):
+    names = [f"kind {n}" for n in range(12)]
+    path = with_classes(batch("shown/review"), names, names[-1])
+    plugin.open(path)
+    press("A", "X", "9")
+    assert [row[1] for row in rows(path)[:4]] == ["kind 11", "kind 0", "kind 8", None]
+    assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive"), [([], "present"), (["absent"], "present"), (["a", "a"], "a")]
+)
+def test_classes_that_make_no_sense(classes, positive, plugin, batch, messages):
+    plugin.open(with_classes(batch("shown/review"), classes, positive))
+    (text,) = messages()
+    assert "does not list its classes" in text and plugin.labelling is None
 
 
 def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):

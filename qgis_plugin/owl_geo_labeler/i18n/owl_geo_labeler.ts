@@ -929,6 +929,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Undo the last answer (Ctrl+Z)</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>This batch has no other class</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>LinkedMap</name>
     <message>
