@@ -209,6 +209,7 @@ class OwlGeoPlugin(QObject):
             self.labelling.is_saved()
         try:
             batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
+            run = RunFolder.of_batch(batch.path) if batch.path is not None else run
         except Problem as problem:
             self._messages.fail(str(problem))
             return
@@ -218,8 +219,6 @@ class OwlGeoPlugin(QObject):
                 "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
-        if batch.path is not None:
-            run = RunFolder.of_batch(batch.path)
         canvas = self._iface.mapCanvas()
         canvas.freeze(True)  # the map is drawn once, when all of it is in place
         try:

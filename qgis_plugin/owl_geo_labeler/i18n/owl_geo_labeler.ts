@@ -733,6 +733,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>{layer} is not a vector layer</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>no folder can be reached to save answers in</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
