@@ -112,7 +112,7 @@ def test_an_answer_that_waits_for_a_lock_and_a_row_that_goes_meanwhile(
     press("2", "1")
     plugin.open(batch("quotes"))
     (store,) = plugin._lingering._stores
-    store._writer._put = _hold_back  # until the row has gone, too
+    store._writer._put = hold_back  # until the row has gone, too
     process.kill()
     process.wait()
     delete_from_outside(path, 1)
@@ -124,7 +124,7 @@ def test_an_answer_that_waits_for_a_lock_and_a_row_that_goes_meanwhile(
     assert not any("all answers are saved" in text for text in messages())
 
 
-def _hold_back(_file, _write):
+def hold_back(_file, _write):
     raise _Failed("database is locked")
 
 
@@ -139,7 +139,7 @@ def test_a_batch_that_is_opened_again_without_the_row_of_an_answer_that_waits(
     press("2", "1")
     plugin.open(batch("quotes"))
     (store,) = plugin._lingering._stores
-    store._writer._put = _hold_back
+    store._writer._put = hold_back
     process.kill()
     process.wait()
     delete_from_outside(path, 1)

@@ -64,7 +64,7 @@ CLICKS = {
     "open": lambda plugin, run: plugin.open(newest(run)),
     "open run": lambda plugin, run: plugin.open_run(run),
     "next": lambda plugin, run: plugin.next_batch(),
-    "make": lambda plugin, run: plugin._ask_core(run, []),
+    "make": lambda plugin, run: plugin.rounds._ask_core(run, []),
     "more like this": lambda plugin, run: plugin.more_like(),
     "review": lambda plugin, run: plugin.review(),
     "review of a map": lambda plugin, run: plugin.review_run(run),
@@ -83,7 +83,7 @@ def test_a_click_says_why(click, plugin, run, messages, iface, disconnect):
     CLICKS[click](plugin, run)
     (text,) = messages()
     assert str(run) in text and REASON in text
-    assert plugin.labelling is labelling and plugin._work is None
+    assert plugin.labelling is labelling and plugin.rounds._work is None
     assert buttons(iface) == []
 
 
@@ -92,8 +92,8 @@ def test_what_nobody_asked_for_is_silent(plugin, run, messages, iface, disconnec
     iface.bar.clearWidgets()
     layer = QgsRasterLayer(str(run / "predictions" / "probability.tif"), "probability")
     disconnect(run.parent)
-    plugin._foresee_next()
-    plugin._prepare_next(plugin.labelling.run)
+    plugin.rounds._foresee()
+    plugin.rounds.prepare(plugin.labelling.run)
     assert not plugin._drop.handleFileDrop(str(newest(run)))
     QgsProject.instance().addMapLayer(layer)
     iface.setActiveLayer(layer)

@@ -543,11 +543,11 @@ def test_a_second_batch_is_not_asked_for_while_one_is_made(plugin, tmp_path, ifa
     (tmp_path / "owl.toml").write_text("")
     plugin.open_run(tmp_path)
     plugin.open_run(tmp_path)
-    plugin._work = work = NextBatch("owl-geo", tmp_path, [], "Ada", plugin._engine, False, plugin)
+    plugin.rounds._work = work = NextBatch("owl-geo", tmp_path, [], "Ada", plugin.rounds._engine, False, plugin)
     for button in iface.bar.findChildren(QPushButton):
         if button.text() == "Make the first batch":
             button.click()
-    assert plugin._work is work
+    assert plugin.rounds._work is work
 
 
 # --- a database, an engine --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from qgis.core import QgsProject
 from qgis.gui import QgsRubberBand
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
+from test_plugin_deleted_rows import hold_back
 from test_plugin_faults import lock
 
 from owl_geo_labeler import labelling as labellings
@@ -111,11 +112,14 @@ def test_answers_that_wait_survive_it(
     process = lock(path, 30)
     press("2", "1")
     plugin.open(batch("quotes"))
+    (store,) = plugin._lingering._stores
+    store._writer._put = hold_back  # the answers still wait when the batch is opened
     process.kill()
     process.wait()
     with monkeypatch.context() as broken:
         broken.setattr(*WITH_ANSWERS[place], fail)
         with pytest.raises(Broken):
             plugin.open(path)
+    del store._writer._put
     wait_until(lambda: labels(path)[:3] == ["present", "absent", None])
     assert not list(path.parent.glob("*-answers-*"))

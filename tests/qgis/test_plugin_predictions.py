@@ -484,21 +484,21 @@ def test_classes_that_make_no_sense(classes, positive, plugin, batch, messages):
 
 
 def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: messages())
     assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
-    plugin._ask_core(review.parents[2], [], Wanted(leaves=True))
+    plugin.rounds._ask_core(review.parents[2], [], Wanted(leaves=True))
     wait_until(lambda: len(told()) == 2)
     assert told()[1] == f"query {review.parents[2]} --go-on"
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     plugin, run, press, told, wait_until, messages, iface
 ):
     plugin.open_run(run)
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     press("R")
     (text,) = messages()
     assert "the newest batch has no answers yet" in text and told() == []
@@ -506,26 +506,26 @@ def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     button.click()
     wait_until(lambda: told())
     assert told() == [f"ingest {run} {plugin.labelling.batch.path}"]
-    wait_until(lambda: plugin._work is None)
-    plugin._ask_core(run, [], Wanted("review", leaves=True))
+    wait_until(lambda: plugin.rounds._work is None)
+    plugin.rounds._ask_core(run, [], Wanted("review", leaves=True))
     wait_until(lambda: len(told()) == 2)
     assert told()[1] == f"review {run} --threshold=0.3 --size=1000 --go-on"
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_like_the_patch_in_view_is_asked_for(plugin, run, press, told, wait_until, iface):
     plugin.open_run(run)
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     press("M")
     assert told() == []
     (button,) = iface.bar.items()[0].findChildren(QPushButton)
     assert button.text() == "Leave it for more like this"
     wanted = Wanted("like", leaves=True, patches=("scene/0/32",))
     assert wanted.params() == {"patches": ["scene/0/32"], "batch": True, "go_on": True}
-    plugin._ask_core(run, [], wanted)
+    plugin.rounds._ask_core(run, [], wanted)
     wait_until(lambda: told())
     assert told() == [f"like {run} scene/0/32 --batch --go-on"]
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_like_the_patch_in_view_is_made_by_the_engine(
@@ -551,4 +551,4 @@ def test_a_review_is_made_by_the_engine(
     assert messages() == [] and plugin.labelling.batch.path == run / "rounds" / "001" / "batch.gpkg"
     values = [patch.why["probability"] for patch in gallery_of(plugin).model().patches]
     assert values == sorted(values, reverse=True) and min(values) >= 0.3
-    assert plugin._engine.is_running
+    assert plugin.rounds._engine.is_running

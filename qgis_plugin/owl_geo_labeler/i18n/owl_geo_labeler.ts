@@ -737,6 +737,10 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>no folder can be reached to save answers in</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>no batch has been published in {place} yet</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -804,22 +808,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>some answers are not saved yet; try again in a moment</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no patch was answered, so there is no new batch yet</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no batch has been published in {place} yet</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no newer batch has been published yet; whoever has the run folder makes it</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
@@ -829,18 +817,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Review what the model finds</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>the newest batch has no answers yet; its patches return to the pool</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Leave it and review</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Leave it for more like this</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -993,6 +969,36 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     <name>PredictionsMenu</name>
     <message>
         <source>Review what the model finds</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Rounds</name>
+    <message>
+        <source>Leave it and review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave it for more like this</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the newest batch has no answers yet; its patches return to the pool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>some answers are not saved yet; try again in a moment</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no newer batch has been published yet; whoever has the run folder makes it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no patch was answered, so there is no new batch yet</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Settings…</source>
         <translation type="unfinished" />
     </message>
 </context>
