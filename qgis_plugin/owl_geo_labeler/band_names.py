@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from .errors import reading
+
 Rgb = tuple[int, int, int]  # places in the list of names, from 0
 
 _NATURAL = ("red", "green", "blue")
@@ -72,21 +74,29 @@ def _near_infrared(names: Sequence[str], codes: Sequence[str]) -> dict[str, str]
 
 
 def band_files(folder: Path) -> list[Path]:
-    """Return the rasters of a folder; for a Sentinel-2 product (.SAFE), only the finest bands."""
-    images = sorted(folder.glob("GRANULE/*/IMG_DATA/**/*_B*.jp2"))
+    """Return the rasters of a folder; for a Sentinel-2 product (.SAFE), only the finest bands.
+
+    Raises Problem if the folder cannot be read.
+    """
+    with reading(folder):
+        images = sorted(folder.glob("GRANULE/*/IMG_DATA/**/*_B*.jp2"))
+        others = [] if images else sorted(folder.iterdir())
     if images:
         finest = min((path.stem[-3:] for path in images), key=_metres)
         return [path for path in images if path.stem[-3:] == finest or "m" not in path.stem[-3:]]
     suffixes = {".tif", ".tiff", ".jp2", ".vrt", ".img"}
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    return [path for path in others if path.suffix.lower() in suffixes]
 
 
 def is_old_landsat(folder: Path) -> bool:
-    """Whether a folder is from a Landsat before 8, whose sensor numbers bands differently."""
-    for path in folder.glob("*_MTL.txt"):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return re.search(r'SENSOR_ID = "(ETM|TM)"', text) is not None
-    return False
+    """Whether a folder is from a Landsat before 8, whose sensor numbers bands differently.
+
+    Raises Problem if the folder cannot be read.
+    """
+    with reading(folder):
+        path = next(iter(folder.glob("*_MTL.txt")), None)
+        text = path.read_text(encoding="utf-8", errors="replace") if path is not None else ""
+    return re.search(r'SENSOR_ID = "(ETM|TM)"', text) is not None
 
 
 def _metres(code: str) -> int:

@@ -22,7 +22,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from . import schema
-from .errors import Problem
+from .errors import Problem, reading
 from .places import SharedPlace
 from .quiet import quiet
 from .session import Answer, Patch
@@ -169,10 +169,14 @@ def titles_of(layer: QgsVectorLayer) -> dict[str, str]:
 
 
 def file_of(batch: Batch, run: Path | None) -> Path | None:
-    """Return the file that says what to show; a team has it in the run folder."""
+    """Return the file that says what to show; a team has it in the run folder.
+
+    Raises Problem if that cannot be read.
+    """
     if batch.path is not None or run is None:
         return batch.path
-    return next(iter(sorted(run.glob(f"rounds/{batch.round:03d}/batch*.gpkg"))), None)
+    with reading(run):
+        return next(iter(sorted(run.glob(f"rounds/{batch.round:03d}/batch*.gpkg"))), None)
 
 
 def count_unanswered(path: Path) -> int:
@@ -235,10 +239,10 @@ def _lacks_wal(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(20)
+        wal = path.with_name(path.name + "-wal")
+        return head[18:20] == b"\x02\x02" and not (wal.exists() and wal.stat().st_size)
     except OSError:  # it has gone since, which whoever opens it says
         return False
-    wal = path.with_name(path.name + "-wal")
-    return head[18:20] == b"\x02\x02" and not (wal.exists() and wal.stat().st_size)
 
 
 def _check_layer(path: Path, layer: QgsVectorLayer) -> None:
@@ -275,10 +279,12 @@ def _info(path: Path) -> dict[str, Any]:
         if info["layout"] > schema.LAYOUT_VERSION:
             message = translate("OwlGeo", "{path} was made by a newer owl-geo; upgrade the plugin")
             raise Problem(message.format(path=path))
-        names = [info[key] for key in schema.BATCH_INFO_KEYS if key in ("batch_id", "positive")]
-        names += [*info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")]
-        if not isinstance(info["classes"], list) or not all(isinstance(n, str) for n in names):
+        classes, annotator = info["classes"], info.get(schema.BATCH_INFO_ANNOTATOR, "")
+        names = [info["batch_id"], info["positive"], annotator, *classes]
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in names):
             raise TypeError("a name is not text")
+        if len(set(classes)) < len(classes) or info["positive"] not in classes:
+            raise ValueError("a class twice, or the positive one missing")
         int(info["round"])
         return dict(info)
     except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:

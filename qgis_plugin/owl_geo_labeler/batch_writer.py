@@ -38,18 +38,27 @@ class Write:
     answer: Answer
     seen: Answer  # what the annotator saw in the file; another answer is not overwritten
     stored_as: int  # the row in the file; negative for one that the sitting added
+    patch_id: str
     row: NewRow | None = None  # the row to add, if the file does not have it
     keeps: bool = True  # what it replaces, if that is of somebody else and not of this sitting
 
 
 @dataclass(frozen=True)
 class Written:
-    """How that went: ``trouble`` is None where it is stored, TAKEN where somebody was faster."""
+    """How that went: ``trouble`` is None where it is stored, TAKEN where somebody was faster.
+
+    It is GONE where the file has no such row any more.
+    """
 
     write: Write
     trouble: Trouble | None
     reason: str = ""
     theirs: Answer | None = None  # what is in the file instead
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is not tried again."""
+        return self.trouble in (None, Trouble.TAKEN, Trouble.GONE)
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,10 @@ class BatchWriter(threading.Thread):
             layer = file.GetLayerByName(schema.BATCH_LAYER)
             if layer is None:
                 raise _Failed(f"no layer {schema.BATCH_LAYER}")
-            feature = self._find(layer, write)
+            feature = self._find(file, layer, write)
+            if feature is None and write.row is None:
+                _do(file.CommitTransaction)
+                return Written(write, Trouble.GONE)
             theirs = _answer_of(feature) if feature is not None else Answer()
             is_new = theirs not in (write.seen, write.answer)
             if is_new and (theirs.label or theirs.comment):
@@ -245,14 +257,15 @@ class BatchWriter(threading.Thread):
                 self._fids.pop(write.fid, None)
             raise
 
-    def _find(self, layer: ogr.Layer, write: Write) -> ogr.Feature | None:
-        """Return the row of an answer; None if it must be added."""
+    def _find(self, file: gdal.Dataset, layer: ogr.Layer, write: Write) -> ogr.Feature | None:
+        """Return the row of an answer; None if there is none, or none yet."""
+        _hold(file)
         fid = self._fids.get(write.fid, write.stored_as)
         if fid >= 0:
             return layer.GetFeature(fid)
-        patch = str(write.row.values["patch_id"]) if write.row is not None else ""
         for feature in layer:  # few enough, and no text becomes SQL
-            if feature.GetField("patch_id") == patch and feature.GetGeometryRef() is not None:
+            is_it = feature.GetField("patch_id") == write.patch_id
+            if is_it and feature.GetGeometryRef() is not None:
                 self._fids[write.fid] = feature.GetFID()
                 layer.ResetReading()
                 return feature
@@ -290,7 +303,7 @@ class BatchWriter(threading.Thread):
 
     def _tell(self, news: Written | list[Row]) -> None:
         with self._changed:
-            is_over = isinstance(news, Written) and news.trouble in (None, Trouble.TAKEN)
+            is_over = isinstance(news, Written) and news.is_over
             if is_over and self._queue and self._queue[0] is news.write:
                 self._queue.popleft()
             self._news.append(news)
@@ -303,6 +316,20 @@ class BatchWriter(threading.Thread):
             first = self._queue[0] if self._queue else None
         if first is not None:
             self._tell(Written(first, trouble, reason))
+
+
+def _hold(file: gdal.Dataset) -> None:
+    """Begin to read in the transaction; raises _Failed if the file is locked.
+
+    GDAL says of a row that is locked what it says of one that is not there.
+    """
+    gdal.ErrorReset()
+    shown = file.ExecuteSQL("SELECT COUNT(*) FROM gpkg_contents")
+    is_read = shown is not None and shown.GetNextFeature() is not None
+    if shown is not None:
+        file.ReleaseResultSet(shown)
+    if not is_read:
+        raise _Failed(gdal.GetLastErrorMsg() or "database is locked")
 
 
 def _nobody() -> None:
@@ -319,8 +346,6 @@ def _keep(layer: ogr.Layer, beside: ogr.Feature, answer: Answer) -> None:
 
 def _add(layer: ogr.Layer, write: Write) -> int:
     """Add a row for a place beside the batch, and return its feature id."""
-    if write.row is None:
-        raise _Failed("the row is gone")
     feature = ogr.Feature(layer.GetLayerDefn())
     _fill(feature, {**write.row.values, **write.answer.values()})
     feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(write.row.wkb))

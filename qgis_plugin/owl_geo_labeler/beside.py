@@ -100,16 +100,17 @@ class Beside:
         They are read at the first click beside the batch.
         """
         if self._older is None:
-            self._older = []
+            older: list[Batch] = []
             here = self._batch.path
             paths = self._run.batches() if self._run is not None and here is not None else []
             for path in paths:
                 if path == here or annotator_of(path) not in (None, self._annotator):
                     continue
                 try:
-                    self._older.append(open_batch(path))
+                    older.append(open_batch(path))
                 except Problem:  # damaged or read-only: its answers stay as they are
                     continue
+            self._older = older
         return self._older
 
     # --- the grid ---------------------------------------------------------------------------------

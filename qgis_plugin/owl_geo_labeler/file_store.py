@@ -37,22 +37,33 @@ class FileStore(AnswerStore):
         self._identity = identity(self.path)
         self._seen = {patch.fid: patch.answer for patch in batch.patches}
         self._stored_as: dict[int, int] = {}  # rows of the file, by what the sitting calls them
+        self._lost: set[int] = set()  # patches whose answers have no row any more
         self._woken.connect(self._take)
         self._writer = BatchWriter(self.path, self._wake)
-        self._writer.start()
         self._guard = QLockFile(str(self.path.with_name(f".{self.path.name}.open")))
         self._guard.setStaleLockTime(_OPEN_FOR_MS)
         self.opened_by = "" if self._guard.tryLock(0) else _holder(self._guard)
         self._watch = self._timer(_WATCH_MS, self._look, single=False)
         if watches:
             self._watch.start()
+        self._writer.start()
 
     def write(self, patch: Patch) -> None:
         """Save the current answer of a patch; returns at once, whatever locks the file."""
         seen = self._seen.get(patch.fid, Answer())
         stored_as = patch.fid if patch.older is None else patch.older_fid
         is_own = self._given.get(patch.fid) == seen
-        self.put(Write(patch.fid, patch.answer, seen, stored_as, patch.row, keeps=not is_own))
+        self.put(
+            Write(
+                patch.fid,
+                patch.answer,
+                seen,
+                stored_as,
+                patch.patch_id,
+                patch.row,
+                keeps=not is_own,
+            )
+        )
         if self._trouble is None:
             self._writer.wait(_KEY_SECONDS)
         self._take()
@@ -70,6 +81,22 @@ class FileStore(AnswerStore):
     def given_by_row(self) -> dict[int, Answer]:
         """Every answer of this sitting by the row of the file; added rows are negative."""
         return {self._stored_as.get(fid, fid): answer for fid, answer in self._given.items()}
+
+    @property
+    def n_lost(self) -> int:
+        """Answers that cannot be stored, as their rows were deleted."""
+        return len(self._lost)
+
+    def lose(self, write: Write) -> None:
+        """Say of an answer that the file has no row for it any more; of none, there is no need."""
+        answer = write.answer
+        if not (answer.label or answer.comment):
+            self._lost.discard(write.fid)
+            return
+        self._lost.add(write.fid)
+        text = self.tr("{patch} was deleted from {path}; your answer to it is not stored: {label}")
+        label = answer.label or self.tr("a comment")
+        self.gone.emit(text.format(patch=write.patch_id, path=self.path, label=label))
 
     def known(self, patch: Patch) -> None:
         """Note that what a patch shows is what the file holds."""
@@ -91,6 +118,7 @@ class FileStore(AnswerStore):
         self._queue.clear()
         self._given.clear()
         self._rows.clear()
+        self._lost.clear()
 
     def close(self) -> bool:
         """Stop; return whether every answer of this sitting is in the file that the path names.
@@ -142,7 +170,7 @@ class FileStore(AnswerStore):
 
     def _note(self, news: Written) -> None:
         fid = news.write.fid
-        if news.trouble not in (None, Trouble.TAKEN):
+        if not news.is_over:
             self._say(news.trouble, news.reason)
             return
         if self._queue:
@@ -150,7 +178,10 @@ class FileStore(AnswerStore):
         if not self._queue:
             self._say(None, "")
         if news.trouble is None:
+            self._lost.discard(fid)
             self.saved.emit(fid)
+        elif news.trouble is Trouble.GONE:
+            self.lose(news.write)
         else:
             self._given.pop(fid, None)
             self._seen[fid] = news.theirs or Answer()

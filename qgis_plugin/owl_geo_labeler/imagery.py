@@ -123,8 +123,8 @@ class Imagery:
 
     def _read(self) -> dict[str, KnownScene]:
         """Return the scenes that the batch names; a team's batch has them in the run folder."""
-        path = file_of(self._batch, self._run.path if self._run is not None else None)
         try:
+            path = file_of(self._batch, self._run.path if self._run is not None else None)
             return scenes_in(path) if path is not None else {}
         except Problem as problem:
             self._messages.warn(str(problem))

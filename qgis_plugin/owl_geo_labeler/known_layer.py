@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import (
@@ -91,19 +92,28 @@ def _found(path: str, beside: Sequence[Path]) -> str:
     Anything but the path of a file, such as one of GDAL's own names, is returned as it is.
     """
     is_file = path.startswith("/") or re.match(r"[A-Za-z]:[\\/]", path) is not None
-    if not is_file or path.startswith("/vsi") or Path(path).exists():
+    if not is_file or path.startswith("/vsi"):
         return path
     name = re.split(r"[\\/]", path)[-1]
+    with suppress(OSError):  # what is disconnected is looked for elsewhere, and there as well
+        if Path(path).exists():
+            return path
     for place in beside:
-        if place.name == name and place.is_file():
-            return str(place)
-        for found in (place / name, *_inside(place, name)):
-            if found.exists():
+        with suppress(OSError):
+            found = _at(place, name)
+            if found is not None:
                 return str(found)
     return path
 
 
+def _at(place: Path, name: str) -> Path | None:
+    """Return the file of this name that a place is or has; raises OSError."""
+    if place.name == name and place.is_file():
+        return place
+    return next((path for path in (place / name, *_inside(place, name)) if path.exists()), None)
+
+
 def _inside(folder: Path, name: str) -> list[Path]:
-    """Return a file of a product's folder, such as a .SAFE, however deep it lies."""
+    """Return a file of a product's folder, such as a .SAFE, however deep; raises OSError."""
     is_product = folder.suffix.upper() == ".SAFE" and folder.is_dir()
     return sorted(folder.rglob(name))[:1] if is_product else []

@@ -63,54 +63,99 @@ class Labelling(QObject):
         super().__init__(parent)
         self.batch = batch
         self.run = run
-        self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
         self._dock, self._canvas = dock, canvas
+        self._messages, self._settings = messages, settings
         self.home: QWidget | None = None  # what gets the keyboard, if not the map
         self._ours: list[QWidget] = [canvas, dock]  # where keys label
-        self._messages, self._settings = messages, settings
+        self._is_closing = False
+        self._offers: set[str] = set()  # keys of messages that have a button
+        self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
+        self._changed: dict[Path, None] = {}  # of these, the ones whose answers were changed
+        self._shown: Patch | None = None
+        self._typed = False  # whether the key that is being handled was typed into a text field
+        self._ending = ExitStack()  # the steps that end the sitting, those of its first parts last
+        try:
+            self._begin_sight()
+            self._begin_storing(lingering)
+            self._begin_labelling()
+        except BaseException:  # half a sitting would answer keys, and keep the file open
+            self.deleteLater()
+            self.close()
+            raise
+
+    # --- how it begins ----------------------------------------------------------------------------
+
+    def _begin_sight(self) -> None:
+        """Show the batch on panel and map, and let keys and clicks do what they do."""
+        batch, dock, at_end = self.batch, self._dock, self._ending.callback
+        settings, messages = self._settings, self._messages
+        self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
+        at_end(dock.end)
+        dock.begin(
+            self._title(),
+            batch.classes,
+            self.session.n_asked,
+            settings.auto_advance,
+            may_leave=batch.is_review,
+        )
+        self._beside = Beside(batch, self.run, self.session.annotator)
+        # layers that Python still held would keep their files open, and outlive QGIS
+        at_end(self._beside.close)
+        at_end(self._older.clear)
+        at_end(self._take_offers_back)
+        self.map = PatchMap(self._canvas, batch.layer, batch.features, self)
+        at_end(self.map.close)
+        self.frames = Frames(self.map)
+        at_end(self.frames.show)
+        self._surroundings = Surroundings(self._patch_size(), settings.across)
+        self.map.context = self._surroundings.times
+        self.map.clicked.connect(self.go_to_fid)
+        self.map.missed.connect(self.notice)
+        self._whereabouts = Whereabouts(self._canvas, self.map, dock, self._ours, self)
+        at_end(self._whereabouts.close)
+        bright = settings.brightness
+        self._imagery = Imagery(batch, self.run, messages, settings.false_colours, bright)
+        self._distances = self._imagery.distances()
+        self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
+        self.views.changed.connect(self._show_view)
+        at_end(self.views.back)
+        dock.show_context(self._surroundings.steps, self._surroundings.place)
+        dock.show_brightness(bright)
+        dock.offer_views(self.views.names)
+        self._show_view()
+        self._controls = Controls(self, dock, self._ours)
+        at_end(self._controls.remove)
+
+    def _begin_storing(self, lingering: Lingering) -> None:
+        """Let answers go where they are kept, after those that wait from an earlier sitting.
+
+        The end of that comes before the panel's and the map's, which show what comes of it.
+        """
+        batch, dock, messages = self.batch, self._dock, self._messages
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
         self._troubles = Troubles(batch, self.session, self.store, dock, messages, lingering, self)
         self._troubles.adopted.connect(self.reopened)
         self._troubles.collecting.connect(self.take_comment)
-        self._is_closing = False
-        self._offers: set[str] = set()  # keys of messages that have a button
+        self._ending.callback(self._troubles.clear)
         self._connect(self.store)
+        self._ending.callback(self._close_stores)
         self._others = Others(batch, self.store, dock, self)
-        self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
-        self._changed: dict[Path, None] = {}  # of these, the ones whose answers were changed
-        self._beside = Beside(batch, run, self.session.annotator)
-        self._shown: Patch | None = None
-        self.map = PatchMap(canvas, batch.layer, batch.features, self)
-        self.frames = Frames(self.map)
-        self._surroundings = Surroundings(self._patch_size(), settings.across)
-        self.map.context = self._surroundings.times
-        self.map.clicked.connect(self.go_to_fid)
-        self.map.missed.connect(self.notice)
-        self._whereabouts = Whereabouts(canvas, self.map, dock, self._ours, self)
-        bright = settings.brightness
-        self._imagery = Imagery(batch, self.run, messages, settings.false_colours, bright)
-        self._distances = self._imagery.distances()
-        self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
-        self.views.changed.connect(self._show_view)
-        self._typed = False  # whether the key that is being handled was typed into a text field
-        advance = settings.auto_advance
-        dock.begin(
-            self._title(), batch.classes, self.session.n_asked, advance, may_leave=batch.is_review
-        )
-        dock.show_context(self._surroundings.steps, self._surroundings.place)
-        dock.show_brightness(bright)
-        dock.offer_views(self.views.names)
-        self._show_view()
-        self._controls = Controls(self, dock, self._ours)
-        QgsProject.instance().layersWillBeRemoved.connect(self._on_layers_removed)
         self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
         self._others.say()
+
+    def _begin_labelling(self) -> None:
+        """Show the first patch that is to be answered."""
+        removed = QgsProject.instance().layersWillBeRemoved
+        removed.connect(self._on_layers_removed)
+        self._ending.callback(removed.disconnect, self._on_layers_removed)
         patch = self.session.patch
         if patch.answer.label is None and self.store.hold(patch.fid):
             self._advance(1)
         self._show(move=True)
+        # until now, the field may hold a comment on a patch of another batch
+        self._ending.callback(self.take_comment)
 
     # --- what the analyst does --------------------------------------------------------------------
 
@@ -319,24 +364,7 @@ class Labelling(QObject):
         into a file beside the batch.
         """
         self._is_closing = True
-        QgsProject.instance().layersWillBeRemoved.disconnect(self._on_layers_removed)
-        with ExitStack() as steps:  # each is gone through, whatever fails in another
-            for step in (
-                self._dock.end,
-                # layers that Python still held would keep their files open, and outlive QGIS
-                self._beside.close,
-                self._older.clear,
-                self._take_offers_back,
-                self._troubles.clear,
-                self.map.close,
-                self.frames.show,
-                self.views.back,
-                self._controls.remove,
-                self._close_stores,
-                self.take_comment,
-                self._whereabouts.close,
-            ):
-                steps.callback(step)  # the last one is the first to be done
+        self._ending.close()  # each step is gone through, whatever fails in another
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -408,7 +436,11 @@ class Labelling(QObject):
                 self.store.known(self.session.patches[index])
         for write in writes:
             index = self._index_of(write)
-            if index is not None and isinstance(self.store, FileStore):
+            if not isinstance(self.store, FileStore):
+                continue
+            if index is None:  # deleted since
+                self.store.lose(write)
+            else:
                 patch = self.session.patches[index]
                 self.session.correct(patch.fid, write.answer)
                 self.store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
@@ -422,9 +454,9 @@ class Labelling(QObject):
         """
         if write.row is None:
             return self.session.index_of(write.stored_as)
-        patch_id = write.row.values["patch_id"]
+        name = write.patch_id
         places = enumerate(self.session.patches)
-        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == patch_id)
+        known = (i for i, p in places if p.beside and p.older is None and p.patch_id == name)
         index = next(known, None)
         return self._add_row(write.row) if index is None else index
 
@@ -455,7 +487,7 @@ class Labelling(QObject):
             self._dock.show_colours(why_not, self._settings.false_colours)
         batch, n = self.batch, self.session.n_asked
         lines = why_lines(patch, n, batch.positive, self._distances, titles_of(batch.layer))
-        is_saved = all(store.n_waiting == 0 for store in self._stores())
+        is_saved = all(store.n_waiting == store.n_lost == 0 for store in self._stores())
         self._dock.show_session(self.session, lines, is_saved)
         if move:
             self._dock.set_note("")

@@ -39,6 +39,8 @@ class Lingering(QObject):
         store.setParent(self)
         self._stores.append(store)
         store.emptied.connect(self._on_emptied)
+        store.troubled.connect(self._on_troubled)
+        store.gone.connect(self._messages.fail)
 
     def take(self, path: Path) -> tuple[list[Write], dict[int, Answer]]:
         """Return the answers that wait for a batch, which from now on are the caller's.
@@ -50,15 +52,12 @@ class Lingering(QObject):
         left: list[Write] = []
         given: dict[int, Answer] = {}
         for store in [one for one in self._stores if one.path == path]:
-            self._stores.remove(store)  # first: the last of its answers may be written right now
-            if store.is_in_place:
-                left += store.give_up()
-                given.update(store.given_by_row)
-            elif rescue(store, self._messages):
-                store.give_up()
-            else:
-                self._stores.append(store)
+            if not store.is_in_place:
+                self._rescue(store)
                 continue
+            self._stores.remove(store)  # first: the last of its answers may be written right now
+            left += store.give_up()
+            given.update(store.given_by_row)
             store.deleteLater()
         return left, given
 
@@ -72,13 +71,27 @@ class Lingering(QObject):
             store.deleteLater()
         self._stores.clear()
 
+    def _rescue(self, store: FileStore) -> None:
+        """Put a store's answers into a new file; if nothing takes them, they go on waiting."""
+        if rescue(store, self._messages):
+            self._stores.remove(store)
+            store.give_up()
+            store.deleteLater()
+
+    def _on_troubled(self, *_trouble: object) -> None:
+        """Notice that waiting is of no use any more, as where the file was replaced."""
+        store = self.sender()
+        if store in self._stores and not store.may_still_be_saved:
+            self._rescue(store)
+
     def _on_emptied(self) -> None:
         store = self.sender()
         if store not in self._stores or not store.close():
             return
         self._stores.remove(store)
-        text = self.tr("{path} can be written again; all answers are saved")
-        self._messages.good(text.format(path=store.path))
+        if not store.n_lost:
+            text = self.tr("{path} can be written again; all answers are saved")
+            self._messages.good(text.format(path=store.path))
         store.deleteLater()
 
 

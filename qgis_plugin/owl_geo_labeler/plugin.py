@@ -1,9 +1,8 @@
-"""The plugin's life in QGIS: its menu and toolbar, opening batches, and the way to the next one."""
+"""The plugin's life in QGIS: its menu and toolbar, and opening batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from qgis.core import (
@@ -16,11 +15,9 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTr
 from qgis.PyQt.QtGui import QIcon, QKeySequence
 from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
 
-from .batch import Batch, annotator_of, count_unanswered, is_review, is_untouched, open_batch
-from .core import not_found
+from .batch import Batch, annotator_of, count_unanswered, open_batch
 from .dock import LabelDock
 from .drop import BatchDrop
-from .engine import Engine
 from .errors import NoBatch, Problem
 from .labelling import Labelling
 from .layer_tree import add_batch
@@ -28,22 +25,21 @@ from .lingering import Lingering
 from .linked import LinkedMaps
 from .linked_dock import LinkedDock
 from .messages import Messages
-from .next_batch import QUERY, NextBatch, Wanted
 from .places import SharedPlace
 from .predictions import hide_predictions, show_predictions
 from .predictions_menu import PredictionsMenu
 from .provider import OwlGeoProvider
 from .review import Review
 from .review_dock import ReviewDock
+from .rounds import Rounds
 from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
-from .shared_batch import count_open, open_shared, published
+from .shared_batch import newest_published, open_shared
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
 _TAKE_BACK = "F8"
-_NEXT = "next"  # key of the one message that says why there is no next batch
 
 
 class OwlGeoPlugin(QObject):
@@ -57,10 +53,6 @@ class OwlGeoPlugin(QObject):
         self._provider: OwlGeoProvider | None = None
         self._toolbar: QToolBar | None = None
         self._actions: list[QAction] = []
-        self._engine = Engine(self)
-        self._work: NextBatch | None = None
-        self._asked: RunFolder | None = None  # the run of the batch that is being made
-        self._sitting: set[Path | SharedPlace] = set()  # batches that were opened
         self._last: Path | SharedPlace | None = None  # the batch that was opened last
         self.labelling: Labelling | None = None
         self._review: Review | None = None  # of the open batch, if it is one
@@ -85,13 +77,15 @@ class OwlGeoPlugin(QObject):
         self.dock.batch_wanted.connect(self.choose_batch)
         self.dock.run_wanted.connect(self.choose_run)
         self.dock.next_wanted.connect(self.next_batch)
-        self.dock.cancelled.connect(self._cancel_work)
         self.dock.predictions_wanted.connect(self.switch_predictions)
         self.dock.review_wanted.connect(self.review)
         self.dock.more_wanted.connect(self.more_like)
         self.review_dock = ReviewDock(window)
         self._iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.review_dock)
         self.review_dock.hide()
+        self.rounds = Rounds(self.dock, self._messages, self._settings, self._ask_run, self)
+        self.rounds.ready.connect(self._go_to)
+        self.rounds.settings_wanted.connect(self.open_settings)
         self._predictions_menu = PredictionsMenu(self._iface, self)
         self._predictions_menu.wanted.connect(self.review_run)
         self._add_linked()
@@ -121,10 +115,9 @@ class OwlGeoPlugin(QObject):
 
     def unload(self) -> None:
         """Remove everything again; answers that are still waiting go into a file."""
-        self._cancel_work()
-        self._engine.close()
         try:
             if self._toolbar is not None:
+                self.rounds.close()
                 QgsApplication.instance().aboutToQuit.disconnect(self._on_quit)
                 self._on_quit()
                 self._messages.close()
@@ -143,6 +136,7 @@ class OwlGeoPlugin(QObject):
                     action.deleteLater()
             self._actions.clear()
             self._predictions_menu.remove()
+            self.rounds.deleteLater()
             for dock in (self.dock, self.review_dock, self.linked_dock):
                 self._iface.removeDockWidget(dock)
                 dock.deleteLater()
@@ -193,7 +187,7 @@ class OwlGeoPlugin(QObject):
         try:
             place = SharedPlace.parse(text)
             if not place.layer:
-                place = self._newest(place, None)
+                place = newest_published(place)
         except Problem as problem:
             self._messages.fail(str(problem))
             return
@@ -209,6 +203,7 @@ class OwlGeoPlugin(QObject):
             self.labelling.is_saved()
         try:
             batch = open_batch(place) if isinstance(place, Path) else open_shared(place)
+            run = RunFolder.of_batch(batch.path) if batch.path is not None else run
         except Problem as problem:
             self._messages.fail(str(problem))
             return
@@ -218,8 +213,6 @@ class OwlGeoPlugin(QObject):
                 "which is missing; if the batch was copied while open in QGIS, copy both files"
             )
             self._messages.warn(message.format(path=batch.path, name=batch.path.name))
-        if batch.path is not None:
-            run = RunFolder.of_batch(batch.path)
         canvas = self._iface.mapCanvas()
         canvas.freeze(True)  # the map is drawn once, when all of it is in place
         try:
@@ -230,7 +223,7 @@ class OwlGeoPlugin(QObject):
         self.dock.show()
         self.dock.raise_()
         self.labelling.take_keyboard()
-        self._prepare_next(run)
+        self.rounds.prepare(run)
 
     def _show(self, batch: Batch, run: RunFolder | None) -> None:
         """Put a batch in the place of the one before."""
@@ -241,7 +234,6 @@ class OwlGeoPlugin(QObject):
                 self.tr("predictions were hidden, so that they do not influence you")
             )
         self._last = batch.place
-        self._sitting.add(batch.place)
         project = QgsProject.instance()
         was_empty = not project.mapLayers()
         add_batch(batch.layer, batch.round, folder)
@@ -259,14 +251,22 @@ class OwlGeoPlugin(QObject):
             self._lingering,
             self,
         )
-        self.labelling.ended.connect(self._forget_labelling)
-        self.labelling.reopened.connect(self._open_later)
-        self.labelling.completed.connect(self._foresee_next)
-        self.linked.begin(batch, run, self.labelling.map, self.labelling.views)
-        if batch.is_review:
+        try:
+            self._go_with(self.labelling)
+        except BaseException:
+            self._close_labelling()
+            raise
+
+    def _go_with(self, labelling: Labelling) -> None:
+        """Let what is beside the panel go with a sitting that has begun."""
+        labelling.ended.connect(self._forget_labelling)
+        labelling.reopened.connect(self._open_later)
+        self.rounds.begin(labelling)
+        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.views)
+        if labelling.batch.is_review:
             canvas = self._iface.mapCanvas()
-            self._review = Review(self.labelling, self.review_dock, canvas, self.dock)
-        self._iface.setActiveLayer(batch.layer)
+            self._review = Review(labelling, self.review_dock, canvas, self.dock)
+        self._iface.setActiveLayer(labelling.batch.layer)
 
     def open_run(self, folder: Path) -> None:
         """Open the newest batch of a run that has unanswered patches, else its newest batch.
@@ -277,14 +277,14 @@ class OwlGeoPlugin(QObject):
             run = RunFolder(folder)
             shared = run.store()
             if shared is not None:
-                self.open(self._newest(shared, run.run_id()), run)
+                self.open(newest_published(shared, run.run_id()), run)
                 return
             batches = run.batches()
         except NoBatch as problem:
             self._messages.warn(
                 str(problem),
                 action=self.tr("Make the next batch"),
-                call=lambda: self._ask_core(folder, []),
+                call=lambda: self.rounds.make(folder),
             )
             return
         except Problem as problem:
@@ -294,7 +294,7 @@ class OwlGeoPlugin(QObject):
             self._messages.warn(
                 self.tr("{path} has no batch yet").format(path=folder),
                 action=self.tr("Make the first batch"),
-                call=lambda: self._ask_core(folder, []),
+                call=lambda: self.rounds.make(folder),
             )
             return
         whose = {path: annotator_of(path) for path in batches}
@@ -350,26 +350,11 @@ class OwlGeoPlugin(QObject):
 
     def next_batch(self) -> None:
         """Store the answers of the open batch in its run, and open the next one."""
-        if self._work is not None or self.labelling is None or not self._is_saved():
-            return
-        known = self.labelling.run
-        if known is None and self.labelling.batch.path is None:
-            self._open_newer()
-            return
-        run = known.path if known is not None else self._ask_run()
-        if run is None:
-            return
-        batch, session = self.labelling.batch, self.labelling.session
-        try:
-            folder = RunFolder(run)
-            answered = self._answered_in(folder)
-            is_newest = batch.path is None or batch.path in folder.newest()
-        except Problem as problem:
-            self._messages.fail(str(problem))
-            return
-        # without any answer it would wait for one
-        leaves = batch.is_review and is_newest and not session.n_answered
-        self._ask_core(run, answered, Wanted(leaves=leaves))
+        self.rounds.next_batch()
+
+    def more_like(self) -> None:
+        """Make the next batch of the patches that are most like the one in view."""
+        self.rounds.more_like()
 
     def review(self) -> None:
         """Show the open review, or hide it if it is shown; without one, that of the run."""
@@ -381,204 +366,16 @@ class OwlGeoPlugin(QObject):
         if run is not None:
             self.review_run(run)
 
-    def review_run(self, run: Path, leaves: bool = False) -> None:
-        """Open the review of a run that was begun last, else make one of what the model finds.
+    def review_run(self, run: Path) -> None:
+        """Open the review of a run that was begun last, else make one of what the model finds."""
+        self.rounds.review(run)
 
-        ``leaves`` is whether a batch without any answer is left for that.
-        """
-        if self._work is not None or (self.labelling is not None and not self._is_saved()):
-            return
-        state = self._state_of(run)
-        if state is None:
-            return
-        newest, answered = state
-        mine = [path for path in newest if annotator_of(path) in (None, self._annotator)]
-        begun = next((path for path in mine if is_review(path) and count_unanswered(path)), None)
-        if begun is not None:
-            self._open_review(begun)
-        elif any(is_untouched(path) for path in newest) and not leaves:
-            self._offer_to_leave(
-                self.tr("Leave it and review"), lambda: self.review_run(run, leaves=True)
-            )
-        else:
-            self._ask_core(run, answered, Wanted("review", leaves))
-
-    def more_like(self, leaves: bool = False) -> None:
-        """Make the next batch of the patches that are most like the one in view.
-
-        ``leaves`` is whether a batch without any answer is left for that.
-        """
-        if self._work is not None or self.labelling is None or not self._is_saved():
-            return
-        known, session = self.labelling.run, self.labelling.session
-        run = known.path if known is not None else self._ask_run()
-        if run is None:
-            return
-        state = self._state_of(run)
-        if state is None:
-            return
-        newest, answered = state
-        if any(is_untouched(path) for path in newest) and not leaves:
-            self._offer_to_leave(
-                self.tr("Leave it for more like this"), lambda: self.more_like(leaves=True)
-            )
-        else:
-            patch = session.patches[session.current].patch_id
-            self._ask_core(run, answered, Wanted("like", leaves, (patch,)))
-
-    def _state_of(self, run: Path) -> tuple[list[Path], list[Path]] | None:
-        """Return a run's newest batches and those to take in; None if it cannot be read: said."""
-        try:
-            folder = RunFolder(run)
-            return folder.newest(), self._answered_in(folder)
-        except Problem as problem:
-            self._messages.fail(str(problem))
-            return None
-
-    def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
-        """Say that the newest batch has no answers, with a button that leaves it."""
-        text = self.tr("the newest batch has no answers yet; its patches return to the pool")
-        self._messages.warn(text, action=action, call=leave)
-
-    def _open_review(self, path: Path) -> None:
-        is_open = self.labelling is not None and self.labelling.batch.path == path.absolute()
-        if is_open and self._review is not None:
+    def _go_to(self, place: Path | SharedPlace, run: RunFolder | None) -> None:
+        """Open a batch, or show the review that is open already."""
+        if self._review is not None and self.labelling.batch.place == place:
             self._review.show()
         else:
-            self.open(path)
-
-    def _is_saved(self) -> bool:
-        """Whether every answer is stored; if not, that is said."""
-        if self.labelling.is_saved():
-            return True
-        self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
-        return False
-
-    def _answered_in(self, run: RunFolder) -> list[Path]:
-        """Return the batches of this sitting that a run is to take in, the open one first.
-
-        One may have been answered further since it was ingested; twice is harmless.
-        """
-        batches = run.batches()
-        opened = [path for path in batches if path in self._sitting]
-        labelling = self.labelling
-        if labelling is None:
-            return opened
-        path = labelling.batch.path
-        is_of_run = labelling.run is None or labelling.run.path.absolute() == run.path.absolute()
-        if path is None or not is_of_run:
-            return opened
-        return list(dict.fromkeys([path, *opened, *labelling.changed_batches]))
-
-    @property
-    def _annotator(self) -> str:
-        labelling = self.labelling
-        return labelling.session.annotator if labelling else self._settings.annotator
-
-    def _ask_core(self, run: Path, answered: list[Path], wanted: Wanted = QUERY) -> None:
-        if self._work is not None:  # a button of an earlier message was pressed
-            return
-        self._messages.clear(_NEXT)
-        program = self._settings.executable
-        if program is None:
-            self._fail_to_start(not_found())
-            return
-        annotator = self._annotator
-        try:
-            folder = RunFolder(run)
-            shared = folder.store() is not None
-        except Problem as problem:
-            self._messages.fail(str(problem), key=_NEXT)
-            return
-        self._asked = folder
-        self.dock.show()  # it shows the progress, and has the button to stop
-        self.dock.raise_()
-        if not shared:
-            self._engine.follow(program, run)
-        self._work = NextBatch(
-            program, run, answered, annotator, self._engine, shared, self, wanted
-        )
-        self._work.progressed.connect(self.dock.set_working)
-        self._work.done.connect(self._on_next)
-        self._work.failed.connect(self._on_failed)
-        self._work.unstarted.connect(self._on_unstarted)
-        self._work.start()
-
-    def _prepare_next(self, run: RunFolder | None) -> None:
-        """Begin what the next batch needs, while this one is labelled."""
-        program = self._settings.executable
-        with suppress(Problem):  # whoever asks for the next batch is told
-            if run is not None and program is not None and run.store() is None:
-                self._engine.follow(program, run.path)
-
-    def _foresee_next(self) -> None:
-        """Begin the next batch, now that every patch has an answer; nothing is stored yet."""
-        run = self.labelling.run
-        with suppress(Problem):  # whoever asks for the next batch is told
-            if run is None or run.store() is not None or self._work is not None:
-                return
-            batches = [str(path) for path in self._answered_in(run)]
-            if batches and self._engine.is_running:
-                self._engine.ask("foresee", run=str(run.path), batches=batches)
-
-    def _on_next(self, place: Path | SharedPlace) -> None:
-        self._end_work()
-        is_same = self.labelling is not None and self.labelling.batch.place == place
-        if is_same:
-            self._messages.warn(self.tr("no patch was answered, so there is no new batch yet"))
-            return
-        self.open(place, self._asked)
-
-    def _newest(self, store: SharedPlace, run_id: str | None) -> SharedPlace:
-        """Return the newest published batch with open patches, else the newest.
-
-        Raises NoBatch if there is none, Problem if the database cannot be read.
-        """
-        places = [one.place for one in published(store, run_id)]
-        if not places:
-            message = self.tr("no batch has been published in {place} yet")
-            raise NoBatch(message.format(place=store.with_layer("")))
-        return next((place for place in places if count_open(place)), places[0])
-
-    def _open_newer(self) -> None:
-        """Open a newer batch of the same run, if somebody else makes the batches."""
-        batch = self.labelling.batch
-        try:
-            found = published(batch.place)
-        except Problem as problem:
-            self._messages.fail(str(problem))
-            return
-        runs = [one.run_id for one in found if one.place == batch.place]
-        newer = [one for one in found if one.run_id in runs and one.round > batch.round]
-        if not newer:
-            self._messages.warn(
-                self.tr(
-                    "no newer batch has been published yet; whoever has the run folder makes it"
-                )
-            )
-            return
-        self.open(newer[0].place)
-
-    def _on_failed(self, line: str) -> None:
-        self._end_work()
-        self._messages.fail(line, key=_NEXT)
-
-    def _on_unstarted(self, line: str) -> None:
-        self._end_work()
-        self._fail_to_start(line)
-
-    def _fail_to_start(self, line: str) -> None:
-        self._messages.fail(line, key=_NEXT, action=self.tr("Settings…"), call=self.open_settings)
-
-    def _cancel_work(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    def _end_work(self) -> None:
-        self.dock.set_working("")
-        if self._work is not None:
-            self._work.deleteLater()
-            self._work = None
+            self.open(place, run)
 
     # --- helpers ----------------------------------------------------------------------------------
 
@@ -622,14 +419,16 @@ class OwlGeoPlugin(QObject):
                 self._forget_labelling()
 
     def _forget_labelling(self) -> None:
-        if self.labelling is not None:
-            if self._review is not None:
-                self._review.close()
-                self._review = None
-            self.linked.end()
-            self._sitting.update(self.labelling.changed_batches)  # the run takes them in later
-            self.labelling.deleteLater()
-            self.labelling = None
+        labelling, self.labelling = self.labelling, None
+        review, self._review = self._review, None
+        if labelling is None:
+            return
+        with ExitStack() as steps:
+            steps.callback(labelling.deleteLater)
+            steps.callback(self.rounds.end)
+            steps.callback(self.linked.end)
+            if review is not None:
+                steps.callback(review.close)
 
 
 def _install_translation() -> QTranslator | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .errors import Problem
+from .errors import Problem, reading
 from .layer_tree import FRAMES, MAP, add_below
 from .run_folder import SETTINGS_FILE, RunFolder
 
@@ -25,12 +26,13 @@ def show_predictions(run: Path, batch: QgsMapLayer | None) -> list[QgsMapLayer]:
     """
     folder = RunFolder(run).path / FOLDER
     probability, patches = folder / PROBABILITY, folder / PATCHES
-    for path in (probability, patches):
-        if not path.is_file():
-            message = QCoreApplication.translate(
-                "OwlGeo", "{path} is missing; make it with owl-geo predict"
-            )
-            raise Problem(message.format(path=path))
+    with reading(folder):
+        missing = [path for path in (probability, patches) if not path.is_file()]
+    if missing:
+        message = QCoreApplication.translate(
+            "OwlGeo", "{path} is missing; make it with owl-geo predict"
+        )
+        raise Problem(message.format(path=missing[0]))
     title = QCoreApplication.translate("OwlGeo", "{run}: probability").format(run=run.name)
     raster = _known(probability) or QgsRasterLayer(str(probability), title)
     title = QCoreApplication.translate("OwlGeo", "{run}: most probable patches")
@@ -73,9 +75,10 @@ def hide_predictions(run: Path | None) -> bool:
 def run_of_map(layer: QgsMapLayer) -> Path | None:
     """Return the run whose predictions a layer shows; None for any other layer."""
     place = Path(layer.source().split("|")[0])
-    for folder in list(place.parents)[:2]:
-        if folder.name == FOLDER and (folder.parent / SETTINGS_FILE).is_file():
-            return folder.parent
+    with suppress(OSError):  # a run that cannot be reached cannot be reviewed
+        for folder in list(place.parents)[:2]:
+            if folder.name == FOLDER and (folder.parent / SETTINGS_FILE).is_file():
+                return folder.parent
     return None
 
 

@@ -21,13 +21,20 @@ from .session import Answer, NewRow
 
 
 def rescue_paths(batch: Batch) -> list[Path]:
-    """Return new paths: beside the batch's file, in the home folder, and in the temporary one."""
+    """Return new paths: beside the batch's file, in the home folder, and in the temporary one.
+
+    A folder that cannot be reached is left out.
+    """
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     stem = batch.path.stem if batch.path is not None else re.sub(r"[^\w-]", "_", batch.batch_id)
     folders = [Path.home(), Path(tempfile.gettempdir())]
     if batch.path is not None and os.access(batch.path.parent, os.W_OK):
         folders.insert(0, batch.path.parent)
-    return [_new(folder, f"{stem}-answers-{now}") for folder in dict.fromkeys(folders)]
+    paths: list[Path] = []
+    for folder in dict.fromkeys(folders):
+        with suppress(OSError):
+            paths.append(_new(folder, f"{stem}-answers-{now}"))
+    return paths
 
 
 def rescue_answers(
@@ -47,7 +54,8 @@ def rescue_answers(
                 path.unlink()
         else:
             return path
-    raise problems[0]
+    message = QCoreApplication.translate("OwlGeo", "no folder can be reached to save answers in")
+    raise problems[0] if problems else Problem(message)
 
 
 def save_answers(
@@ -99,7 +107,10 @@ def _answers_in(layer: QgsVectorLayer) -> list[tuple[str, ...]]:
 
 
 def _new(folder: Path, name: str) -> Path:
-    """Return a path that no file has: an earlier rescue of the same second must stay."""
+    """Return a path that no file has: an earlier rescue of the same second must stay.
+
+    If the folder cannot be reached, it raises OSError.
+    """
     names = (f"{name}-{n}" if n else name for n in count())
     return next(path for path in (folder / f"{one}.gpkg" for one in names) if not path.exists())
 

@@ -37,7 +37,8 @@ class Review(QObject):
         )
         self._accept = batch.positive
         others = [name for name in batch.classes if name != batch.positive]
-        self._reject = "absent" if "absent" in others else others[0]
+        # another program may have left only one class
+        self._reject = "absent" if "absent" in others else next(iter(others), None)
         self._thumbnails = Thumbnails(batch, labelling.imagery, labelling.map.context, self)
         self._gallery.begin(self._model, self._thumbnails, batch.classes, batch.positive)
         dock.begin(self._accept, self._reject, -max(self._probabilities))
@@ -84,8 +85,9 @@ class Review(QObject):
         self._answer(self._accept)
 
     def reject(self) -> None:
-        """Answer that it is none."""
-        self._answer(self._reject)
+        """Answer that it is none, if there is a class to say so."""
+        if self._reject is not None:
+            self._answer(self._reject)
 
     def move(self, step: int) -> None:
         """Go on or back by so many pictures, as far as there are any."""

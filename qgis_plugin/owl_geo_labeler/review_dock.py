@@ -46,12 +46,20 @@ class ReviewDock(QDockWidget):
 
     # --- what it shows ----------------------------------------------------------------------------
 
-    def begin(self, accept: str, reject: str, least: float) -> None:
-        """Show a newly opened review: the classes that accept and reject, and where it begins."""
+    def begin(self, accept: str, reject: str | None, least: float) -> None:
+        """Show a newly opened review: the classes that accept and reject, and where it begins.
+
+        Without a class to reject with, that button is of no use.
+        """
         self._accept.setText(self.tr("Accept (A)"))
         self._accept.setToolTip(self.tr("Answer {name}").format(name=escape(accept)))
         self._reject.setText(self.tr("Reject (X)"))
-        self._reject.setToolTip(self.tr("Answer {name}").format(name=escape(reject)))
+        self._reject.setToolTip(
+            self.tr("This batch has no other class")
+            if reject is None
+            else self.tr("Answer {name}").format(name=escape(reject))
+        )
+        self._reject.setEnabled(reject is not None)
         self._slider.blockSignals(True)
         self._slider.setRange(int(max(least, 0.0) * _STEPS), _STEPS)
         self._slider.blockSignals(False)

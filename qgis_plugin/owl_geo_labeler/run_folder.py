@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .errors import Problem
+from .errors import Problem, reading
 from .places import SharedPlace, is_shared
 from .toml_lines import read_toml
 
@@ -28,11 +29,16 @@ class SceneEntry:
 
 
 class RunFolder:
-    """A run folder. Raises Problem if the folder is not a run."""
+    """A run folder. Raises Problem if the folder is not a run.
+
+    As do all of its methods where the folder cannot be read, as on a share that is disconnected.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / SETTINGS_FILE).is_file():
+        with reading(path):
+            is_run = (path / SETTINGS_FILE).is_file()
+        if not is_run:
             inside = _runs_in(path)
             message = (
                 QCoreApplication.translate(
@@ -50,13 +56,15 @@ class RunFolder:
     def of_batch(cls, batch: Path) -> RunFolder | None:
         """Return the run that contains a batch; None for a batch that was copied elsewhere."""
         for folder in list(batch.absolute().parents)[:3]:
-            if (folder / SETTINGS_FILE).is_file():
-                return cls(folder)
+            with suppress(OSError):  # some other folder, which the batch does not need
+                if (folder / SETTINGS_FILE).is_file():
+                    return cls(folder)
         return None
 
     def batches(self) -> list[Path]:
         """Return the batch files of all annotators, those of the newest round first."""
-        found = self.path.glob("rounds/[0-9]*/batch*.gpkg")
+        with reading(self.path):
+            found = list(self.path.glob("rounds/[0-9]*/batch*.gpkg"))
         files = sorted(path for path in found if not _RESCUED.search(path.stem))
         return sorted(files, key=lambda path: path.parent.name, reverse=True)
 
@@ -124,12 +132,14 @@ def _runs_in(folder: Path) -> list[str]:
 
 
 def scene_beside(batch: Path, name: str) -> SceneEntry | None:
-    """Return a raster named like the scene beside the batch, for a batch that was passed on."""
-    for suffix in _RASTERS:
-        path = batch.with_name(name + suffix)
-        if path.is_file():
-            return SceneEntry(name, (path,))
-    return None
+    """Return a raster named like the scene beside the batch, for a batch that was passed on.
+
+    Raises Problem if the folder cannot be read.
+    """
+    paths = [batch.with_name(name + suffix) for suffix in _RASTERS]
+    with reading(batch.parent):
+        found = next((path for path in paths if path.is_file()), None)
+    return None if found is None else SceneEntry(name, (found,))
 
 
 def _table(settings: dict[str, Any], name: str) -> dict[str, Any]:

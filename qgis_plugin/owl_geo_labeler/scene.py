@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from .band_names import Rgb, band_files, false_colours, is_old_landsat, natural_colours
 from .colouring import FALSE, PLAIN, Way, set_ways
-from .errors import Problem
+from .errors import Problem, reading
 from .known_layer import layer_of
 from .run_folder import SceneEntry
 from .shown import KnownScene
@@ -141,7 +141,9 @@ def _layer(entry: SceneEntry) -> tuple[QgsRasterLayer | None, Rgb | None, Rgb | 
     place = entry.paths[0]
     if len(entry.paths) > 1:
         return _of_files(entry.paths)
-    if not place.is_dir():
+    with reading(place):
+        is_folder = place.is_dir()
+    if not is_folder:
         return _of_file(str(place))
     files = band_files(place)
     return _of_files(files, is_old_landsat(place)) if files else (None, None, None)

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .errors import Problem
+from .errors import Problem, reading
 
 _PREFIX = "owl_geo_labeler/"
 _INSTALLED = Path(__file__).parent / "program.txt"  # left there by ``owl-geo plugin install``
@@ -29,7 +30,9 @@ def program_at(text: str) -> str:
         place = Path(text).expanduser().absolute()
     except RuntimeError:  # ~ followed by an unknown user
         place = Path(text).absolute()
-    if place.is_dir():
+    with reading(place):
+        is_there, is_folder = place.exists(), place.is_dir()
+    if is_folder:
         found = next((place / name for name in _INSIDE if _can_start(place / name)), None)
         if found is not None:
             return str(found)
@@ -42,7 +45,7 @@ def program_at(text: str) -> str:
         return command
     message = (
         QCoreApplication.translate("OwlGeo", "{path} is not a program")
-        if place.exists()
+        if is_there
         else QCoreApplication.translate("OwlGeo", "{path} does not exist")
     )
     raise Problem(message.format(path=text))
@@ -58,7 +61,9 @@ def installed_program() -> str | None:
 
 
 def _can_start(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    with suppress(OSError):
+        return path.is_file() and os.access(path, os.X_OK)
+    return False
 
 
 class PluginSettings:

@@ -10,7 +10,7 @@ from qgis.core import QgsProviderConnectionException, QgsProviderRegistry, QgsVe
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .batch import Batch, in_project, opened
-from .errors import Problem
+from .errors import NoBatch, Problem
 from .places import SharedPlace
 
 translate = QCoreApplication.translate
@@ -69,7 +69,19 @@ def published(place: SharedPlace, run_id: str | None = None) -> list[Published]:
     return sorted(found, key=lambda one: (one.round, one.place.layer), reverse=True)
 
 
-def count_open(place: SharedPlace) -> int:
+def newest_published(store: SharedPlace, run_id: str | None = None) -> SharedPlace:
+    """Return the newest published batch with open patches, else the newest.
+
+    Raises NoBatch if there is none, Problem if the database cannot be read.
+    """
+    places = [one.place for one in published(store, run_id)]
+    if not places:
+        message = translate("OwlGeo", "no batch has been published in {place} yet")
+        raise NoBatch(message.format(place=store.with_layer("")))
+    return next((place for place in places if _count_open(place)), places[0])
+
+
+def _count_open(place: SharedPlace) -> int:
     """Return how many patches of a published batch have no answer that this user may see."""
     uri = place.uri(place.layer, "geom", "fid")
     uri.setSql('"label" IS NULL')

@@ -23,6 +23,7 @@ class Trouble(Enum):
     REFUSED = "refused"  # the disk is full, or became read-only
     OFFLINE = "offline"  # the database does not answer
     TAKEN = "taken"  # somebody else is labelling this patch, or has labelled it; not retried
+    GONE = "gone"  # the row of this patch was deleted; not retried
 
 
 class AnswerStore(QObject):
@@ -39,6 +40,7 @@ class AnswerStore(QObject):
     # feature id, the answer that was not taken, and the one of somebody else that is stored instead
     overtaken = pyqtSignal(int, object, object)
     added = pyqtSignal(object)  # rows that others have added
+    gone = pyqtSignal(str)  # one line about an answer that has no row any more
 
     def __init__(self, batch: Batch, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +61,11 @@ class AnswerStore(QObject):
     def n_waiting(self) -> int:
         """Answers that are not stored yet."""
         return len(self._queue)
+
+    @property
+    def n_lost(self) -> int:
+        """Answers that cannot be stored, as their rows were deleted."""
+        return 0
 
     @property
     def waiting(self) -> set[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication
 
-from .errors import Problem
+from .errors import Problem, reading
 
 try:
     import tomllib
@@ -19,9 +19,10 @@ except ImportError:  # before Python 3.11, as QGIS 3.22 has on Windows
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the settings as plain values. Raises Problem if they cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Notepad adds a byte order mark
+        with reading(path):
+            text = path.read_text(encoding="utf-8-sig")  # Notepad adds a byte order mark
         return parse_lines(text) if tomllib is None else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         message = QCoreApplication.translate("OwlGeo", "{path} cannot be read: {reason}")
         raise Problem(message.format(path=path, reason=error)) from error
 

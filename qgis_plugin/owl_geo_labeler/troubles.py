@@ -45,10 +45,12 @@ class Troubles(QObject):
     def watch(self, store: AnswerStore) -> None:
         """Say from now on what keeps a store from saving."""
         store.troubled.connect(self._show)
+        store.gone.connect(self._messages.fail)
 
     def unwatch(self, store: AnswerStore) -> None:
         """Say nothing more of a store."""
         store.troubled.disconnect(self._show)
+        store.gone.disconnect(self._messages.fail)
         self._known.pop(store, None)
 
     def leave(self, store: AnswerStore) -> None:
@@ -87,8 +89,9 @@ class Troubles(QObject):
             text, action, call = self._told()
             self._dock.set_trouble(text)
             self._messages.warn(text, key="trouble", action=action, call=call)
-        else:
-            self._dock.set_trouble("")
+            return
+        self._dock.set_trouble("")
+        if not store.n_lost:
             self._messages.good(self.tr("the batch can be written again; all answers are saved"))
 
     def _told(self) -> tuple[str, str | None, Callable[[], None] | None]:
@@ -156,16 +159,18 @@ class Troubles(QObject):
 
     def _write_into(self, fresh: Batch) -> None:
         given, rows = self._store.given, self._store.rows
-        mine = {p.patch_id: p.answer for p in self._session.patches if p.fid in given}
+        there = {patch.patch_id: patch for patch in fresh.patches}
         store = FileStore(fresh, self, watches=False)
-        for patch in fresh.patches:
-            answer = mine.get(patch.patch_id)
-            if answer is not None and _wins(answer, patch.answer):
-                patch.answer = answer
-                store.write(patch)
-        for fid, row in rows.items():
-            if fid in given:  # somebody else was not faster
-                store.put(Write(fid, given[fid], Answer(), fid, row))
+        store.gone.connect(self._messages.fail)
+        for mine in [patch for patch in self._session.patches if patch.fid in given]:
+            fid, name, theirs = mine.fid, mine.patch_id, there.get(mine.patch_id)
+            if theirs is None:
+                write = Write(fid, given[fid], Answer(), fid, name, rows.get(fid))
+                store.lose(write) if write.row is None else store.put(write)
+            elif _wins(mine.answer, theirs.answer):
+                theirs.answer = mine.answer
+                store.write(theirs)
+        store.gone.disconnect(self._messages.fail)
         if not store.close():
             self._keep_trying(store)
         self._store.forget()

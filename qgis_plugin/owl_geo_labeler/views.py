@@ -159,8 +159,8 @@ class Views(QObject):
 
     def _read(self) -> list[View]:
         """Return the views that the batch names; a team's batch has them in the run folder."""
-        path = file_of(self._batch, self._run)
         try:
+            path = file_of(self._batch, self._run)
             return views_in(path) if path is not None else []
         except Problem as problem:
             self._messages.warn(str(problem))

@@ -231,7 +231,7 @@ def test_the_files_of_older_batches_are_let_go(
     assert not any(writer.is_alive() for writer in writers)  # GDAL would crash when QGIS ends
     wait_until(lambda: not is_open(first), 5)
     assert sitting.changed_batches == [first]  # and the run is told of it with the next batch
-    assert first in plugin._sitting
+    assert first in plugin.rounds._opened
 
 
 def test_the_nearest_unanswered_patch(plugin, opened, click, press, iface, says):

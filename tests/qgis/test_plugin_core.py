@@ -142,7 +142,7 @@ def test_the_process_that_stays_makes_the_next_batch(with_program, run, press, w
     plugin = with_program
     twin = Path(shutil.copytree(run, run.parent / "twin"))
     plugin.open_run(run)
-    engine, pid = plugin._engine, plugin._engine.pid
+    engine, pid = plugin.rounds._engine, plugin.rounds._engine.pid
     press(*"121212")
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
@@ -165,9 +165,9 @@ def test_the_next_batch_is_begun_when_all_is_answered(
 ):
     plugin = with_program
     plugin.open_run(run)
-    asked, plain = [], plugin._engine.ask
+    asked, plain = [], plugin.rounds._engine.ask
     monkeypatch.setattr(
-        plugin._engine, "ask", lambda *said, **params: asked.append(said[0]) or plain(*said, **params)
+        plugin.rounds._engine, "ask", lambda *said, **params: asked.append(said[0]) or plain(*said, **params)
     )
     press(*"12121")
     wait_until(lambda: plugin.labelling.store.n_waiting == 0)
@@ -185,7 +185,7 @@ def test_a_run_that_cannot_be_read_is_left_to_whoever_asks_for_the_next_batch(pl
     (run / "owl.toml").write_text("labels = ", encoding="utf-8")
     with pytest.raises(Problem):
         plugin.labelling.run.store()
-    plugin._foresee_next()  # raises nothing
+    plugin.rounds._foresee()  # raises nothing
 
 
 def test_a_process_that_ends_while_it_is_asked_leaves_the_work_to_commands(

@@ -99,6 +99,58 @@ def test_answers_that_wait_never_go_into_another_batch_of_that_name(
     assert sum(str(rescued) in text for text in messages()) == 1
 
 
+@pytest.mark.parametrize("how", ["replaced", "deleted"])
+def test_a_file_that_goes_while_its_answers_wait_is_noticed_at_once(
+    how, still, plugin, batch, press, labels, messages, wait_until
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    QgsProject.instance().clear()
+    still()
+    (store,) = plugin._lingering._stores
+    if how == "replaced":
+        os.replace(other, path)
+    else:
+        path.unlink()
+    wait_until(lambda: plugin._lingering._stores == [], 5)
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["present", "absent", None]
+    assert sum(str(rescued) in text for text in messages()) == 1
+    assert not store._writer.is_alive()
+    process.kill()
+    process.wait()
+    if how == "replaced":
+        assert not any(labels(path))
+    plugin._on_quit()
+    assert len(list(path.parent.glob("binary-answers-*.gpkg"))) == 1
+
+
+def test_a_file_that_goes_while_its_answers_wait_and_nothing_takes_them_yet(
+    still, plugin, batch, press, labels, messages, wait_until, monkeypatch
+):
+    path = batch("binary")
+    other = shutil.copy(path, path.with_name("other.gpkg"))
+    plugin.open(path)
+    process = lock(path, 30)
+    press("2", "1")
+    QgsProject.instance().clear()
+    still()
+    with monkeypatch.context() as full:
+        refuse_to_save(full)
+        os.replace(other, path)
+        wait_until(lambda: any("no space left" in text for text in messages()), 5)
+        QTest.qWait(800)
+        assert sum("no space left" in text for text in messages()) == 1
+    process.kill()
+    process.wait()
+    plugin._on_quit()
+    (rescued,) = path.parent.glob("binary-answers-*.gpkg")
+    assert labels(rescued)[:3] == ["present", "absent", None]
+
+
 def test_a_batch_that_is_opened_again_just_when_its_answers_were_written(
     plugin, batch, press, labels
 ):
@@ -366,7 +418,7 @@ def test_one_trouble_that_ends_does_not_hide_another(plugin, batch, messages, if
 
 
 def test_waiting_answers_are_rescued_whatever_else_fails_at_the_end(
-    plugin, batch, press, labels, monkeypatch
+    plugin, batch, press, labels
 ):
     first, second = batch("binary"), batch("quotes")
     plugin.open(first)
@@ -379,10 +431,9 @@ def test_waiting_answers_are_rescued_whatever_else_fails_at_the_end(
     def fail():
         raise RuntimeError("wrapped C/C++ object has been deleted")
 
-    monkeypatch.setattr(plugin.labelling.map, "close", fail)
+    plugin.labelling._ending.callback(fail)
     with pytest.raises(RuntimeError):
         plugin._on_quit()
-    monkeypatch.undo()
     process.kill()
     process.wait()
     (rescued,) = first.parent.glob("binary-answers-*.gpkg")
@@ -431,7 +482,7 @@ def test_a_full_disk_is_noticed_when_answers_are_rescued(batch, labels, tmp_path
     assert {str(one) for one in tmp_path.glob("*-answers-*.gpkg")} == saved
 
 
-def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, labels, monkeypatch):
+def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, labels):
     path = batch("binary")
     plugin.open(path)
     press("2")
@@ -440,7 +491,7 @@ def test_a_sitting_is_over_with_its_layer_whatever_fails(plugin, batch, press, l
     def fail():
         raise RuntimeError("wrapped C/C++ object has been deleted")
 
-    monkeypatch.setattr(labelling.views, "back", fail)
+    labelling._ending.callback(fail)
     with pytest.raises(RuntimeError):
         labelling._on_layers_removed([labelling.batch.layer.id()])
     assert plugin.labelling is None and plugin.dock._pages.currentIndex() == 0
@@ -492,11 +543,11 @@ def test_a_second_batch_is_not_asked_for_while_one_is_made(plugin, tmp_path, ifa
     (tmp_path / "owl.toml").write_text("")
     plugin.open_run(tmp_path)
     plugin.open_run(tmp_path)
-    plugin._work = work = NextBatch("owl-geo", tmp_path, [], "Ada", plugin._engine, False, plugin)
+    plugin.rounds._work = work = NextBatch("owl-geo", tmp_path, [], "Ada", plugin.rounds._engine, False, plugin)
     for button in iface.bar.findChildren(QPushButton):
         if button.text() == "Make the first batch":
             button.click()
-    assert plugin._work is work
+    assert plugin.rounds._work is work
 
 
 # --- a database, an engine --------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What owl-geo predict writes, in QGIS: styled by itself, below the batch, and as an algorithm."""
 
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -433,22 +435,70 @@ def test_maps_have_an_entry_that_opens_the_review_that_was_begun(
     assert plugin.labelling.batch.path == review and plugin.review_dock.isVisible()
 
 
+def with_classes(path, classes, positive):
+    """Change what a batch says its classes are."""
+    connection = sqlite3.connect(path)
+    ((number, text),) = connection.execute(
+        "SELECT id, metadata FROM gpkg_metadata WHERE md_standard_uri = ?", (schema.BATCH_INFO_URI,)
+    )
+    info = json.dumps({**json.loads(text), "classes": list(classes), "positive": positive})
+    connection.execute("UPDATE gpkg_metadata SET metadata = ? WHERE id = ?", (info, number))
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_a_review_with_one_class_has_nothing_to_reject_with(plugin, batch, press, rows, messages):
+    path = with_classes(batch("shown/review"), ["present"], "present")
+    plugin.open(path)
+    reject = plugin.review_dock.findChild(QPushButton, "reject")
+    assert not reject.isEnabled() and "no other class" in reject.toolTip()
+    press("A", "X", "U")
+    assert [row[1] for row in rows(path)[:3]] == ["present", "unsure", None]
+    assert "1 accepted, 0 rejected" in says(plugin, "answers")
+    press("ctrl+Z", "ctrl+Z")
+    assert messages() == []
+    plugin.open(batch("quotes"))
+    plugin.open(with_classes(batch("shown/review"), ["absent", "present"], "present"))
+    assert reject.isEnabled() and "absent" in reject.toolTip()
+    press("X")
+    assert rows(path)[0][1] == "absent"
+
+
+def test_a_review_of_a_class_without_a_key(plugin, batch, press, rows, messages):
+    names = [f"kind {n}" for n in range(12)]
+    path = with_classes(batch("shown/review"), names, names[-1])
+    plugin.open(path)
+    press("A", "X", "9")
+    assert [row[1] for row in rows(path)[:4]] == ["kind 11", "kind 0", "kind 8", None]
+    assert messages() == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive"), [([], "present"), (["absent"], "present"), (["a", "a"], "a")]
+)
+def test_classes_that_make_no_sense(classes, positive, plugin, batch, messages):
+    plugin.open(with_classes(batch("shown/review"), classes, positive))
+    (text,) = messages()
+    assert "does not list its classes" in text and plugin.labelling is None
+
+
 def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: messages())
     assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
-    plugin._ask_core(review.parents[2], [], Wanted(leaves=True))
+    plugin.rounds._ask_core(review.parents[2], [], Wanted(leaves=True))
     wait_until(lambda: len(told()) == 2)
     assert told()[1] == f"query {review.parents[2]} --go-on"
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     plugin, run, press, told, wait_until, messages, iface
 ):
     plugin.open_run(run)
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     press("R")
     (text,) = messages()
     assert "the newest batch has no answers yet" in text and told() == []
@@ -456,26 +506,26 @@ def test_a_batch_without_answers_is_left_only_when_that_is_wanted(
     button.click()
     wait_until(lambda: told())
     assert told() == [f"ingest {run} {plugin.labelling.batch.path}"]
-    wait_until(lambda: plugin._work is None)
-    plugin._ask_core(run, [], Wanted("review", leaves=True))
+    wait_until(lambda: plugin.rounds._work is None)
+    plugin.rounds._ask_core(run, [], Wanted("review", leaves=True))
     wait_until(lambda: len(told()) == 2)
     assert told()[1] == f"review {run} --threshold=0.3 --size=1000 --go-on"
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_like_the_patch_in_view_is_asked_for(plugin, run, press, told, wait_until, iface):
     plugin.open_run(run)
-    plugin._engine.close()
+    plugin.rounds._engine.close()
     press("M")
     assert told() == []
     (button,) = iface.bar.items()[0].findChildren(QPushButton)
     assert button.text() == "Leave it for more like this"
     wanted = Wanted("like", leaves=True, patches=("scene/0/32",))
     assert wanted.params() == {"patches": ["scene/0/32"], "batch": True, "go_on": True}
-    plugin._ask_core(run, [], wanted)
+    plugin.rounds._ask_core(run, [], wanted)
     wait_until(lambda: told())
     assert told() == [f"like {run} scene/0/32 --batch --go-on"]
-    wait_until(lambda: plugin._work is None)
+    wait_until(lambda: plugin.rounds._work is None)
 
 
 def test_a_batch_like_the_patch_in_view_is_made_by_the_engine(
@@ -501,4 +551,4 @@ def test_a_review_is_made_by_the_engine(
     assert messages() == [] and plugin.labelling.batch.path == run / "rounds" / "001" / "batch.gpkg"
     values = [patch.why["probability"] for patch in gallery_of(plugin).model().patches]
     assert values == sorted(values, reverse=True) and min(values) >= 0.3
-    assert plugin._engine.is_running
+    assert plugin.rounds._engine.is_running

@@ -733,6 +733,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>{layer} is not a vector layer</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>no folder can be reached to save answers in</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no batch has been published in {place} yet</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -800,22 +808,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>some answers are not saved yet; try again in a moment</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no patch was answered, so there is no new batch yet</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no batch has been published in {place} yet</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>no newer batch has been published yet; whoever has the run folder makes it</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
@@ -825,18 +817,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Review what the model finds</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>the newest batch has no answers yet; its patches return to the pool</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Leave it and review</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Leave it for more like this</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -925,6 +905,14 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>Threshold</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Undo the last answer (Ctrl+Z)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>This batch has no other class</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>LinkedMap</name>
     <message>
@@ -953,6 +941,64 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>{view} is not here</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>scene</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view}: no image here</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>FileStore</name>
+    <message>
+        <source>{patch} was deleted from {path}; your answer to it is not stored: {label}</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>a comment</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the batch with your answers was saved as {path}; owl-geo ingest accepts it</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>PredictionsMenu</name>
+    <message>
+        <source>Review what the model finds</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Rounds</name>
+    <message>
+        <source>Leave it and review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Leave it for more like this</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>the newest batch has no answers yet; its patches return to the pool</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>some answers are not saved yet; try again in a moment</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no newer batch has been published yet; whoever has the run folder makes it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>no patch was answered, so there is no new batch yet</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Settings…</source>
         <translation type="unfinished" />
     </message>
 </context>

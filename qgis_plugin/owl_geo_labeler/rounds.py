@@ -1,0 +1,285 @@
+"""From batch to batch: what a run takes in, and what is asked of owl-geo for the next one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable
+
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from .batch import annotator_of, count_unanswered, is_review, is_untouched
+from .core import not_found
+from .dock import LabelDock
+from .engine import Engine
+from .errors import Problem
+from .labelling import Labelling
+from .messages import Messages
+from .next_batch import QUERY, NextBatch, Wanted
+from .places import SharedPlace
+from .run_folder import RunFolder
+from .settings import PluginSettings
+from .shared_batch import published
+
+_NEXT = "next"  # key of the one message that says why there is no next batch
+
+
+class Rounds(QObject):
+    """Makes batches, one at a time, and keeps owl-geo ready for the run that is labelled."""
+
+    ready = pyqtSignal(object, object)  # Path or SharedPlace to open, RunFolder or None
+    settings_wanted = pyqtSignal()
+
+    def __init__(
+        self,
+        dock: LabelDock,
+        messages: Messages,
+        settings: PluginSettings,
+        ask_run: Callable[[], Path | None],
+        parent: QObject | None = None,
+    ) -> None:
+        """``ask_run`` lets the user choose a run folder, where the batch is in none."""
+        super().__init__(parent)
+        self._dock, self._messages, self._settings = dock, messages, settings
+        self._ask_run = ask_run
+        self._engine = Engine(self)
+        self._work: NextBatch | None = None
+        self._asked: RunFolder | None = None  # the run of the batch that is being made
+        self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
+        self._labelling: Labelling | None = None
+        dock.cancelled.connect(self.cancel)
+
+    # --- a batch begins and ends ------------------------------------------------------------------
+
+    def begin(self, labelling: Labelling) -> None:
+        """Go with a batch that was opened; the next one is begun once all of it is answered."""
+        self._labelling = labelling
+        self._opened.add(labelling.batch.place)
+        labelling.completed.connect(self._foresee)
+
+    def end(self) -> None:
+        """Let go of the batch."""
+        if self._labelling is not None:
+            self._opened.update(self._labelling.changed_batches)  # the run takes them in later
+            self._labelling = None
+
+    def close(self) -> None:
+        """Stop everything, before the plugin goes."""
+        self.cancel()
+        self._engine.close()
+
+    # --- what the analyst asks for ----------------------------------------------------------------
+
+    def next_batch(self) -> None:
+        """Store the answers of the open batch in its run, and open the next one."""
+        if self._work is not None or self._labelling is None or not self._is_saved():
+            return
+        known = self._labelling.run
+        if known is None and self._labelling.batch.path is None:
+            self._open_newer()
+            return
+        run = known.path if known is not None else self._ask_run()
+        if run is None:
+            return
+        batch, session = self._labelling.batch, self._labelling.session
+        try:
+            folder = RunFolder(run)
+            answered = self._answered_in(folder)
+            is_newest = batch.path is None or batch.path in folder.newest()
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        # without any answer it would wait for one
+        leaves = batch.is_review and is_newest and not session.n_answered
+        self._ask_core(run, answered, Wanted(leaves=leaves))
+
+    def review(self, run: Path, leaves: bool = False) -> None:
+        """Open the review of a run that was begun last, else make one of what the model finds.
+
+        ``leaves`` is whether a batch without any answer is left for that.
+        """
+        if self._work is not None or (self._labelling is not None and not self._is_saved()):
+            return
+        state = self._state_of(run)
+        if state is None:
+            return
+        newest, answered = state
+        mine = [path for path in newest if annotator_of(path) in (None, self._annotator)]
+        begun = next((path for path in mine if is_review(path) and count_unanswered(path)), None)
+        if begun is not None:
+            self.ready.emit(begun.absolute(), None)
+        elif any(is_untouched(path) for path in newest) and not leaves:
+            self._offer_to_leave(
+                self.tr("Leave it and review"), lambda: self.review(run, leaves=True)
+            )
+        else:
+            self._ask_core(run, answered, Wanted("review", leaves))
+
+    def more_like(self, leaves: bool = False) -> None:
+        """Make the next batch of the patches that are most like the one in view.
+
+        ``leaves`` is whether a batch without any answer is left for that.
+        """
+        if self._work is not None or self._labelling is None or not self._is_saved():
+            return
+        known, session = self._labelling.run, self._labelling.session
+        run = known.path if known is not None else self._ask_run()
+        if run is None:
+            return
+        state = self._state_of(run)
+        if state is None:
+            return
+        newest, answered = state
+        if any(is_untouched(path) for path in newest) and not leaves:
+            self._offer_to_leave(
+                self.tr("Leave it for more like this"), lambda: self.more_like(leaves=True)
+            )
+        else:
+            patch = session.patches[session.current].patch_id
+            self._ask_core(run, answered, Wanted("like", leaves, (patch,)))
+
+    def make(self, run: Path) -> None:
+        """Make the next batch of a run without taking in answers."""
+        self._ask_core(run, [])
+
+    def cancel(self) -> None:
+        """Stop the work on the next batch."""
+        if self._work is not None:
+            self._work.cancel()
+
+    # --- which batches there are ------------------------------------------------------------------
+
+    def _state_of(self, run: Path) -> tuple[list[Path], list[Path]] | None:
+        """Return a run's newest batches and those to take in; None if it cannot be read: said."""
+        try:
+            folder = RunFolder(run)
+            return folder.newest(), self._answered_in(folder)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return None
+
+    def _answered_in(self, run: RunFolder) -> list[Path]:
+        """Return the batches of this sitting that a run is to take in, the open one first.
+
+        One may have been answered further since it was ingested; twice is harmless.
+        """
+        batches = run.batches()
+        opened = [path for path in batches if path in self._opened]
+        labelling = self._labelling
+        if labelling is None:
+            return opened
+        path = labelling.batch.path
+        is_of_run = labelling.run is None or labelling.run.path.absolute() == run.path.absolute()
+        if path is None or not is_of_run:
+            return opened
+        return list(dict.fromkeys([path, *opened, *labelling.changed_batches]))
+
+    def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
+        """Say that the newest batch has no answers, with a button that leaves it."""
+        text = self.tr("the newest batch has no answers yet; its patches return to the pool")
+        self._messages.warn(text, action=action, call=leave)
+
+    def _is_saved(self) -> bool:
+        """Whether every answer is stored; if not, that is said."""
+        if self._labelling.is_saved():
+            return True
+        self._messages.warn(self.tr("some answers are not saved yet; try again in a moment"))
+        return False
+
+    @property
+    def _annotator(self) -> str:
+        labelling = self._labelling
+        return labelling.session.annotator if labelling else self._settings.annotator
+
+    def _open_newer(self) -> None:
+        """Open a newer batch of the same run, if somebody else makes the batches."""
+        batch = self._labelling.batch
+        try:
+            found = published(batch.place)
+        except Problem as problem:
+            self._messages.fail(str(problem))
+            return
+        runs = [one.run_id for one in found if one.place == batch.place]
+        newer = [one for one in found if one.run_id in runs and one.round > batch.round]
+        if not newer:
+            self._messages.warn(
+                self.tr(
+                    "no newer batch has been published yet; whoever has the run folder makes it"
+                )
+            )
+            return
+        self.ready.emit(newer[0].place, None)
+
+    # --- what owl-geo does ------------------------------------------------------------------------
+
+    def prepare(self, run: RunFolder | None) -> None:
+        """Begin what the next batch needs, while this one is labelled."""
+        program = self._settings.executable
+        with suppress(Problem):  # whoever asks for the next batch is told
+            if run is not None and program is not None and run.store() is None:
+                self._engine.follow(program, run.path)
+
+    def _foresee(self) -> None:
+        """Begin the next batch, now that every patch has an answer; nothing is stored yet."""
+        run = self._labelling.run
+        with suppress(Problem):  # whoever asks for the next batch is told
+            if run is None or run.store() is not None or self._work is not None:
+                return
+            batches = [str(path) for path in self._answered_in(run)]
+            if batches and self._engine.is_running:
+                self._engine.ask("foresee", run=str(run.path), batches=batches)
+
+    def _ask_core(self, run: Path, answered: list[Path], wanted: Wanted = QUERY) -> None:
+        if self._work is not None:  # a button of an earlier message was pressed
+            return
+        self._messages.clear(_NEXT)
+        program = self._settings.executable
+        if program is None:
+            self._fail_to_start(not_found())
+            return
+        annotator = self._annotator
+        try:
+            folder = RunFolder(run)
+            shared = folder.store() is not None
+        except Problem as problem:
+            self._messages.fail(str(problem), key=_NEXT)
+            return
+        self._asked = folder
+        self._dock.show()  # it shows the progress, and has the button to stop
+        self._dock.raise_()
+        if not shared:
+            self._engine.follow(program, run)
+        self._work = NextBatch(
+            program, run, answered, annotator, self._engine, shared, self, wanted
+        )
+        self._work.progressed.connect(self._dock.set_working)
+        self._work.done.connect(self._on_next)
+        self._work.failed.connect(self._on_failed)
+        self._work.unstarted.connect(self._on_unstarted)
+        self._work.start()
+
+    def _on_next(self, place: Path | SharedPlace) -> None:
+        self._end_work()
+        is_same = self._labelling is not None and self._labelling.batch.place == place
+        if is_same:
+            self._messages.warn(self.tr("no patch was answered, so there is no new batch yet"))
+            return
+        self.ready.emit(place, self._asked)
+
+    def _on_failed(self, line: str) -> None:
+        self._end_work()
+        self._messages.fail(line, key=_NEXT)
+
+    def _on_unstarted(self, line: str) -> None:
+        self._end_work()
+        self._fail_to_start(line)
+
+    def _fail_to_start(self, line: str) -> None:
+        choose = self.settings_wanted.emit
+        self._messages.fail(line, key=_NEXT, action=self.tr("Settings…"), call=choose)
+
+    def _end_work(self) -> None:
+        self._dock.set_working("")
+        if self._work is not None:
+            self._work.deleteLater()
+            self._work = None
