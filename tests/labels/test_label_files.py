@@ -232,3 +232,15 @@ def test_history_shows_who_said_what(run: Run) -> None:
     wrong = owl("labels", "history", run.path, "--annotator", "bne")
     assert wrong.exit_code == 1 and "did you mean 'ben'?" in wrong.output
     assert owl("labels", "history", run.path, "--patch", "x/0/0").exit_code == 1
+
+
+def test_answers_to_patches_that_test_the_model_are_left_out(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run", oracle={})
+    held_out = run.truth["held_out"].to_numpy(dtype=bool)
+    tests, others = (run.truth["patch_id"][rows].tolist() for rows in (held_out, ~held_out))
+    table = pd.DataFrame({"patch_id": tests[:3] + others[:2], "label": "present"})
+    path = tmp_path / "answers.csv"
+    table.to_csv(path, index=False)
+    shown = owl("labels", "import", run.path, path)
+    assert "2 present, 0 unanswered, 3 left out because they test the model; 2 new" in shown.output
+    assert run.labels.history()["patch_id"].tolist() == others[:2]
