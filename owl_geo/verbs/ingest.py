@@ -198,8 +198,9 @@ def import_answers(
 
     Answers belong to places: where the file has footprints, one to a patch of another run goes to
     the patch here that shows the same ground, whatever it is called, and one on ground that no
-    patch shows is left out, as is one to a patch that tests the model. A row with neither a label nor a time is unanswered; a row with a time
-    but no label withdraws the annotator's earlier answer.
+    patch shows is left out, as is one to a patch that tests the model. A row with neither a label
+    nor a time is unanswered; a row with a time but no label withdraws the annotator's earlier
+    answer.
 
     Sites are the points, lines or polygons of any other vector file, or of a CSV with coordinates,
     or the classes of a raster, in any CRS; they answer the patches that they lie in. A place that
