@@ -25,6 +25,7 @@ from owl_geo.batches import (
     noticed_in,
     read_batch,
     warn_of,
+    warn_of_future,
 )
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
@@ -248,7 +249,7 @@ def import_answers(
     allowed = (*run.settings.classes, *RESERVED_LABELS)
     check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)
     rounds = {entry.batch_id: entry.number for entry in run.rounds()}
-    now = datetime.now(UTC).strftime(TIME_FORMAT)
+    now = datetime.now(UTC)
     answers = []
     for row in answered.itertuples(index=False):
         stamp = utc_time(path, row.patch_id, row.labelled_at)
@@ -258,13 +259,14 @@ def import_answers(
                 patch_id=row.patch_id,
                 label=row.label,
                 annotator=row.annotator or annotator,
-                labelled_at=stamp or now,
+                labelled_at=stamp or now.strftime(TIME_FORMAT),
                 batch_id=batch_id,
                 round=rounds.get(batch_id, _round(path, row.patch_id, row.round)),
                 comment=row.comment,
                 stamped=stamp is not None,
             )
         )
+    warn_of_future(path, answers, now)
     footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
     # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
     appended = run.label_store(check=False).append(answers, footprints)

@@ -151,16 +151,18 @@ def _answered(
 def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) -> IntArray:
     """Return the last round in which each patch had no label yet, -1 if there was none, ``(n,)``.
 
-    A label that arrived after a round had begun was not known to it, whichever batch it is of.
+    A label that arrived after a round had begun was not known to it, whichever batch it is of. A
+    round that was made with another store, whose answers had other numbers, tells nothing.
     """
-    seen = np.array([entry.answers_seen for entry in rounds], dtype=np.int64)
-    n_labeled = np.array([entry.metrics.n_labeled for entry in rounds], dtype=np.int64)
-    arrived = np.searchsorted(history["seq"].to_numpy(), seen, side="right")
-    if (arrived < n_labeled).any():  # other numbers than then: the store is another
-        return np.full(len(patches), -1, dtype=np.int64)
+    arrival = history["seq"].to_numpy()
+    numbers, seen = [-1], list[int]()
+    for entry in rounds:
+        if np.searchsorted(arrival, entry.answers_seen, side="right") >= entry.metrics.n_labeled:
+            numbers.append(entry.number)
+            seen.append(max(entry.answers_seen, *seen[-1:], 0))
     labelled = history[history["label"].notna()]
     first = labelled.groupby("patch_id")["seq"].min().reindex(patches).to_numpy(dtype=np.int64)
-    return np.asarray(np.searchsorted(np.maximum.accumulate(seen), first, side="left") - 1)
+    return np.asarray(np.array(numbers)[np.searchsorted(seen, first, side="left")], dtype=np.int64)
 
 
 def _asked_by(

@@ -1,8 +1,8 @@
 """How much ground is a target: what people answered, what the model predicts, what the audit says.
 
 A patch that has an answer counts as that says, whatever other images of its place look like, and
-any other if its probability reaches a threshold. The audit estimates the number of targets without trusting the model, see
-``measures.audit``; times the size of a patch, that is an area.
+any other if its probability reaches a threshold. The audit estimates the number of targets without
+trusting the model, see ``measures.audit``; times the size of a patch, that is an area.
 """
 
 from __future__ import annotations

@@ -244,3 +244,13 @@ def test_answers_to_patches_that_test_the_model_are_left_out(tmp_path: Path) -> 
     shown = owl("labels", "import", run.path, path)
     assert "2 present, 0 unanswered, 3 left out because they test the model; 2 new" in shown.output
     assert run.labels.history()["patch_id"].tolist() == others[:2]
+
+
+def test_a_time_that_is_still_to_come_is_warned_of(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    patch = run.patches["patch_id"].iloc[0]
+    path = tmp_path / "answers.csv"
+    path.write_text(f"patch_id,label,labelled_at\n{patch},present,2099-01-01T00:00:00Z\n")
+    shown = owl("labels", "import", run.path, path)
+    assert f"warning: {path}: labelled_at of '{patch}' is in the future" in shown.output
+    assert "1 present, 0 unanswered; 1 new" in shown.output

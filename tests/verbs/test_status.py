@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -168,12 +169,20 @@ def test_a_batch_that_is_answered_after_the_next_was_drawn_was_there_to_be_drawn
     assert (early.n_audit, early.n_found) == (30, hits)
 
 
-def test_a_store_with_other_numbers_tells_no_time_of_an_import(tmp_path: Path) -> None:
-    run, targets = audited(tmp_path / "run")
+def test_a_round_of_another_store_tells_no_time_of_an_import(tmp_path: Path) -> None:
+    run, targets = audited(tmp_path / "run", 30)
+    import_targets(run, sorted(targets)[:40], tmp_path)
     query(run)
     say(run, 0, targets)
     query(run)
+    say(run, 1, targets)
+    asked = [entry.patch_ids for entry in run.rounds()]
     history = run.labels.history()
     moved = history.assign(seq=history["seq"] + 1000)
-    answered = _answered(run, run.rounds(), run.labels.current(), moved)
-    assert answered.open_until.tolist() == answered.round.tolist() == [0] * 60
+    rounds = [run.rounds()[0], replace(run.rounds()[1], answers_seen=1070)]
+    current = run.labels.current()
+    for told, numbers in ((run.rounds(), history), (rounds, moved), (run.rounds(), moved)):
+        answered = _answered(run, told, current, numbers)
+        until = dict(zip(current["patch_id"], answered.open_until, strict=True))
+        assert {until[patch] for patch in sorted(targets)[:40]} == {-1}
+        assert [{until[patch] for patch in patches} for patches in asked] == [{0}, {1}]
