@@ -68,7 +68,8 @@ def status(run: AnyRun) -> Status:
     askable = int(run.pool(current).sum())
     answered = _answered(run, rounds, current, history)
     # where scenes show one place, an answer to one may make room for others that it kept out
-    were = [entry.metrics.n_pool for entry in asked if entry.number >= run.index.since]
+    of_pool = [entry for entry in rounds if entry.number >= run.index.since]  # as it is now
+    were = [entry.metrics.n_pool for entry in of_pool if entry.batch_id is not None]
     left = targets_left(answered, min([askable, *were])) if answered.is_audit.any() else None
     return Status(
         patches=len(run.patches),
@@ -81,7 +82,7 @@ def status(run: AnyRun) -> Status:
         left=left,
         quality=quality(answered) if left is not None else None,
         hint=(
-            hint(left, model.stability if model else math.nan, outlook=_outlook(rounds, answered))
+            hint(left, model.stability if model else math.nan, outlook=_outlook(of_pool, answered))
             if left is not None
             else None
         ),
