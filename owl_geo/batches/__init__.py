@@ -1,6 +1,14 @@
 """The file that goes from the run to annotators and back: written once, edited in QGIS, read."""
 
-from owl_geo.batches.answers import Beside, IssuedBatch, Notes, answers_of, noticed_in, warn_of
+from owl_geo.batches.answers import (
+    Beside,
+    IssuedBatch,
+    Notes,
+    answers_of,
+    noticed_in,
+    warn_of,
+    warn_of_future,
+)
 from owl_geo.batches.grid import PoolGrids, grid_info
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
 from owl_geo.batches.style import batch_style, decimals_of
@@ -25,5 +33,6 @@ __all__ = [
     "read_batch",
     "read_table",
     "warn_of",
+    "warn_of_future",
     "write_batch",
 ]

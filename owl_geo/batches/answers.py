@@ -157,13 +157,18 @@ def warn_of(batch: BatchFile, answers: Sequence[Answer], notes: Notes, now: date
             batch.path,
             some(list(notes.edited)),
         )
+    warn_of_future(batch.path, answers, now)
+
+
+def warn_of_future(path: Path, answers: Sequence[Answer], now: datetime) -> None:
+    """Warn of answers that a file says were given later than ``now``."""
     latest = (now + _FUTURE).astimezone(UTC).strftime(TIME_FORMAT)
     ahead = [answer.patch_id for answer in answers if answer.labelled_at > latest]
     if ahead:
         _log.warning(
             "%s: labelled_at of %s is in the future; check the clock of the computer that wrote it:"
             " later corrections would not count",
-            *(batch.path, some(ahead)),
+            *(path, some(ahead)),
         )
 
 

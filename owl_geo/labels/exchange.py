@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
 _RING = 5  # points of the outline of a patch; the last is the first again
+_STRAIGHT = 0.01  # of a patch's edge: an edge that bends less is straight in another CRS
 _NEEDED = ("patch_id", "label")
 _NOR_PLACES = ", and no coordinates, such as lon and lat"
 _FORMATS = (".gpkg", ".csv")
@@ -114,14 +116,30 @@ def read_answers(path: Path) -> ReadAnswers:
 
 
 def _corners(outlines: NDArray[np.object_]) -> Points:
-    """Return the corners of outlines in degrees, text or geometries; NaN for what has not four."""
+    """Return the corners of outlines in degrees, text or geometries; NaN where there is no area."""
     texts = [text if isinstance(text, str) else None for text in outlines]
     shapes = np.where([text is None for text in texts], outlines, shapely.from_wkt(texts, "ignore"))
     corners = np.full((len(shapes), 4, 2), np.nan)
     for row, shape in enumerate(shapes):
-        if isinstance(shape, shapely.Polygon) and len(shape.exterior.coords) == _RING:
-            corners[row] = shapely.get_coordinates(shape.exterior)[:4]
+        if isinstance(shape, shapely.Polygon | shapely.MultiPolygon):
+            corners[row] = _corners_of(shape)
     return corners
+
+
+def _corners_of(shape: shapely.Polygon | shapely.MultiPolygon) -> Points | float:
+    """Return the corners of one outline ``(4, 2)``, or NaN if it encloses nothing.
+
+    Programs save polygons as multipolygons, and with points along their edges. What has other
+    corners, because it was edited, is as large as the rectangle around it.
+    """
+    if len(shapely.get_parts(shape)) == 1:
+        shape = shapely.get_parts(shape)[0]
+    if shapely.get_num_coordinates(shape) != _RING:
+        plain = shapely.simplify(shape, _STRAIGHT * math.sqrt(shape.area))
+        is_plain = shapely.get_num_coordinates(plain) == _RING
+        shape = plain if is_plain else shapely.oriented_envelope(shape)
+    is_area = isinstance(shape, shapely.Polygon) and not shape.is_empty
+    return shapely.get_coordinates(shape)[:4] if is_area else math.nan
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -138,7 +156,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
                 )
             if row:
                 rows.append(row)
-    return pd.DataFrame(rows, columns=header, dtype=object)
+    # GDAL writes the name in capitals
+    names = [WKT if name.strip().lower() == WKT and WKT not in header else name for name in header]
+    return pd.DataFrame(rows, columns=names, dtype=object)
 
 
 def _delimiter(header: str) -> str:

@@ -10,7 +10,9 @@ is then hypergeometric, whatever the strategy had chosen before, so the product 
 probabilities over the rounds is a likelihood of ``L`` (a partial one: Cox 1975, Biometrika 62:
 269-276; the targets that the strategy chose are left out, as using them would mean trusting the
 model). ``n_t`` shrinks as patches are answered, so targets found late count towards the draws of
-early rounds, and an early lucky draw does not suggest targets that have all been found since. The
+early rounds, and an early lucky draw does not suggest targets that have all been found since.
+``s_t`` is all of them, whether a batch asked them or not: a known site that is imported after round
+t was among its candidates. The
 estimate is the most likely ``L``; the interval holds the most probable numbers that together have
 95 % if every number was equally likely beforehand. It is wide: if n audit answers contain no
 target, up to 3/n of the pool may be targets. Where 0 is the most likely number, it is rarely a
@@ -52,11 +54,13 @@ class Estimate:
 class Answered:
     """All patches answered so far, one entry each, ``(n,)``."""
 
-    round: IntArray  # whose batch asked the patch
+    round: IntArray  # whose batch asked the patch; -1 if none did
     n_askable: IntArray  # patches that could be asked when that batch was drawn
     is_audit: BoolArray  # drawn uniformly at random from these
     is_target: BoolArray  # unsure and skip do not count as targets
     probability: NDArray[np.floating]  # of a target, by that round's model; nan if there was none
+    # the last round that could ask the patch, -1 if it was answered before the first; None = round
+    open_until: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +110,11 @@ def targets_left(answered: Answered, n_left: int) -> TargetsLeft:
     """
     drawn, targets, n_askable, since = _rounds(answered)
     n_audit, n_found = int(drawn.sum()), int(answered.is_target.sum())
-    highest = min([n_left, *(n_askable - since - (drawn - targets)).tolist()])
-    if highest < 0 or (len(n_askable) and n_left > n_askable.min()):
+    if len(n_askable) and n_left > n_askable.min():
         raise ValueError(f"{n_left} patches are left, but {n_askable.min()} could be asked before")
+    # a place that was answered under two names, in two images, could be asked once
+    since = np.minimum(since, np.maximum(n_askable - n_left - (drawn - targets), targets))
+    highest = max(0, min([n_left, *(n_askable - since - (drawn - targets)).tolist()]))
     left, none = Estimate(math.nan, 0.0, float(n_left)), math.nan
     if n_audit:
         left, none = _most_likely(drawn, targets, n_askable, since, highest)
@@ -122,7 +128,8 @@ def _rounds(answered: Answered) -> tuple[IntArray, IntArray, IntArray, IntArray]
     drawn = np.bincount(at, minlength=len(rounds))
     hits = answered.is_target[answered.is_audit]
     targets = np.bincount(at, weights=hits, minlength=len(rounds)).astype(np.int64)
-    target_rounds = np.sort(answered.round[answered.is_target])
+    until = answered.round if answered.open_until is None else answered.open_until
+    target_rounds = np.sort(until[answered.is_target])
     since = len(target_rounds) - np.searchsorted(target_rounds, rounds)
     return drawn, targets, answered.n_askable[answered.is_audit][first], since
 

@@ -44,8 +44,8 @@ class SceneSummary:
     partial: int  # windows over the right or lower edge, left out
     outside: int  # dropped: centre outside the area of interest
     invalid: int  # dropped: too few valid pixels
+    best_valid: float  # largest share of valid pixels among these, 0 if there are none
     kept: int
-    best_valid: float  # largest share of valid pixels among the windows looked at
     nowhere: int = 0  # dropped: beyond a pole, or beyond the disc that a satellite sees
     elsewhere: int = 0  # dropped: places that another scene shows
     date: datetime.date | None = None  # on which the scene was taken
@@ -56,7 +56,7 @@ class SceneSummary:
 
     def __str__(self) -> str:
         lost = [
-            (self.invalid, f"with too few valid pixels (best {self.best_valid:.0%})"),
+            (self.invalid, f"with too few valid pixels (at most {self.best_valid:.1%})"),
             (self.outside, "outside the area of interest"),
             (self.nowhere, "nowhere on Earth"),
             (self.elsewhere, "of places seen in another scene"),
@@ -87,8 +87,9 @@ class _Cut:
     inside: Windows  # those within the area of interest, in reading order
     valid: NDArray[np.float64]  # the share of valid pixels of each, (n,), 1 until it is counted
 
-    def summary(self, kept: int) -> SceneSummary:
-        n_inside = len(self.inside)
+    def summary(self, good: BoolArray) -> SceneSummary:
+        """Return what became of the windows, of which those that are ``good`` ``(n,)`` are kept."""
+        n_inside, kept = len(self.inside), int(good.sum())
         return SceneSummary(
             scene=self.scene.name,
             windows=self.n_windows,
@@ -96,7 +97,7 @@ class _Cut:
             outside=self.n_windows - self.n_nowhere - n_inside,
             invalid=n_inside - kept,
             kept=kept,
-            best_valid=float(self.valid.max(initial=0.0)),
+            best_valid=float(self.valid[~good].max(initial=0.0)),
             nowhere=self.n_nowhere,
             date=self.scene.date,
         )
@@ -195,7 +196,7 @@ def scan(
             good = part.valid >= min_valid
             kept.append(part.inside.take(good))
             valid_fraction.append(part.valid[good])
-            summary.append(part.summary(len(kept[-1])))
+            summary.append(part.summary(good))
             now = time.perf_counter()
             _log.info("scene %s: %d patches, %.1f s", part.scene.name, len(kept[-1]), now - started)
             started = now

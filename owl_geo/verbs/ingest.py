@@ -25,6 +25,7 @@ from owl_geo.batches import (
     noticed_in,
     read_batch,
     warn_of,
+    warn_of_future,
 )
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
@@ -156,10 +157,13 @@ def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedB
     wanted = {patch for batch in batches for patch in noticed_in(batch, issued)}
     at = find_positions(run.patches, sorted(wanted))
     ids = run.patches["patch_id"].iloc[np.sort(at[at >= 0])].tolist()
-    held_out: set[str] = set()
-    if ids and run.truth is not None:
-        held_out = {*ids} & {*run.truth["patch_id"][run.truth["held_out"]]}
+    held_out = {*ids} & _held_out(run) if ids else set()
     return Beside(run.footprints(ids), held_out)
+
+
+def _held_out(run: Run) -> set[str]:
+    """Return the patches that test the model, of which it must learn nothing."""
+    return set() if run.truth is None else {*run.truth["patch_id"][run.truth["held_out"]]}
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
@@ -195,8 +199,9 @@ def import_answers(
 
     Answers belong to places: where the file has footprints, one to a patch of another run goes to
     the patch here that shows the same ground, whatever it is called, and one on ground that no
-    patch shows is left out. A row with neither a label nor a time is unanswered; a row with a time
-    but no label withdraws the annotator's earlier answer.
+    patch shows is left out, as is one to a patch that tests the model. A row with neither a label
+    nor a time is unanswered; a row with a time but no label withdraws the annotator's earlier
+    answer.
 
     Sites are the points, lines or polygons of any other vector file, or of a CSV with coordinates,
     or the classes of a raster, in any CRS; they answer the patches that they lie in. A place that
@@ -238,11 +243,13 @@ def import_answers(
     is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
     answered = _at_their_places(run, path, rows[is_answer], read.corners[is_answer])
     elsewhere = int(is_answer.sum()) - len(answered)
+    tests = answered["patch_id"].isin(_held_out(run)).to_numpy(dtype=bool)
+    answered = answered[~tests]
     labelled = answered[answered["label"].notna()]
     allowed = (*run.settings.classes, *RESERVED_LABELS)
     check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)
     rounds = {entry.batch_id: entry.number for entry in run.rounds()}
-    now = datetime.now(UTC).strftime(TIME_FORMAT)
+    now = datetime.now(UTC)
     answers = []
     for row in answered.itertuples(index=False):
         stamp = utc_time(path, row.patch_id, row.labelled_at)
@@ -252,13 +259,14 @@ def import_answers(
                 patch_id=row.patch_id,
                 label=row.label,
                 annotator=row.annotator or annotator,
-                labelled_at=stamp or now,
+                labelled_at=stamp or now.strftime(TIME_FORMAT),
                 batch_id=batch_id,
                 round=rounds.get(batch_id, _round(path, row.patch_id, row.round)),
                 comment=row.comment,
                 stamped=stamp is not None,
             )
         )
+    warn_of_future(path, answers, now)
     footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
     # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
     appended = run.label_store(check=False).append(answers, footprints)
@@ -270,6 +278,7 @@ def import_answers(
         new=appended.new,
         unchanged=appended.unchanged,
         elsewhere=elsewhere,
+        held_out=int(tests.sum()),
     )
 
 

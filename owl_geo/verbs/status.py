@@ -28,6 +28,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
 from owl_geo.schema import NOTICED
 from owl_geo.search.pool import relevance_model
+from owl_geo.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def status(run: AnyRun) -> Status:
         next_step = "nothing" if run.is_finished() else "run"
     model = fitted[-1] if fitted else None
     askable = int(run.pool(current).sum())
-    answered = _answered(run, asked, current, history)
+    answered = _answered(run, rounds, current, history)
     # where scenes show one place, an answer to one may make room for others that it kept out
-    were = [entry.metrics.n_pool for entry in asked if entry.number >= run.index.since]
+    of_pool = [entry for entry in rounds if entry.number >= run.index.since]  # as it is now
+    were = [entry.metrics.n_pool for entry in of_pool if entry.batch_id is not None]
     left = targets_left(answered, min([askable, *were])) if answered.is_audit.any() else None
     return Status(
         patches=len(run.patches),
@@ -80,7 +82,7 @@ def status(run: AnyRun) -> Status:
         left=left,
         quality=quality(answered) if left is not None else None,
         hint=(
-            hint(left, model.stability if model else math.nan, outlook=_outlook(rounds, answered))
+            hint(left, model.stability if model else math.nan, outlook=_outlook(of_pool, answered))
             if left is not None
             else None
         ),
@@ -108,35 +110,60 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
 
 
 def _answered(
-    run: Run, asked: list[Round], current: pd.DataFrame, history: pd.DataFrame
+    run: Run, rounds: list[Round], current: pd.DataFrame, history: pd.DataFrame
 ) -> Answered:
-    """Return when each answered patch was first asked, and whether it was drawn at random.
+    """Return which patches of the pool are answered, who asked them, and which were drawn.
 
     The model chooses what is reviewed, and only one kind of mistake is corrected there. For the
     audit, a patch therefore has the label that it has without the reviews, and is no part of it if
-    it has none.
+    it has none. What was imported or noticed was asked by no batch, but it was there to be asked.
     """
+    asked = [entry for entry in rounds if entry.batch_id is not None]
     unreviewed = history[~history["batch_id"].map(is_review).astype(bool)]
     before = consensus(unreviewed).set_index("patch_id")["label"]
     asked_by, drawn = _asked_by(run, asked, history)
     for entry in reversed(asked):
         if entry.is_review:  # the first one, where nobody had answered before
             asked_by |= {patch: entry for patch in entry.patch_ids if patch not in before.index}
-    answered = current[current["patch_id"].isin(asked_by.keys())]
-    patches = answered["patch_id"].tolist()
-    entries = [asked_by[patch] for patch in patches]
+    if run.truth is not None:  # what tests the model is not of the pool
+        held_out = run.truth.loc[run.truth["held_out"], "patch_id"]
+        current = current[~current["patch_id"].isin(held_out)]
+    patches = current["patch_id"].tolist()
+    entries = [asked_by.get(patch) for patch in patches]
     is_audit = np.array([p in drawn and p in before.index for p in patches], dtype=bool)
     of_audit = before.reindex(patches).to_numpy(dtype=object)
-    labels = np.where(is_audit, of_audit, answered["label"].to_numpy(dtype=object))
+    labels = np.where(is_audit, of_audit, current["label"].to_numpy(dtype=object))
+    number = np.array([-1 if e is None else e.number for e in entries], dtype=np.int64)
     return Answered(
-        round=np.array([entry.number for entry in entries], dtype=np.int64),
-        n_askable=np.array([entry.metrics.n_pool for entry in entries], dtype=np.int64),
+        round=number,
+        n_askable=np.array([0 if e is None else e.metrics.n_pool for e in entries], np.int64),
         is_audit=is_audit,
         is_target=np.asarray(labels == run.settings.positive, dtype=bool),
         probability=np.array(
-            [e.audit.get(p, math.nan) for e, p in zip(entries, patches, strict=True)]
+            [
+                math.nan if e is None else e.audit.get(p, math.nan)
+                for e, p in zip(entries, patches, strict=True)
+            ]
         ),
+        open_until=np.maximum(number, _open_until(rounds, patches, history)),
     )
+
+
+def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) -> IntArray:
+    """Return the last round in which each patch had no label yet, -1 if there was none, ``(n,)``.
+
+    A label that arrived after a round had begun was not known to it, whichever batch it is of. A
+    round that was made with another store, whose answers had other numbers, tells nothing.
+    """
+    arrival = history["seq"].to_numpy()
+    numbers, seen = [-1], list[int]()
+    for entry in rounds:
+        if np.searchsorted(arrival, entry.answers_seen, side="right") >= entry.metrics.n_labeled:
+            numbers.append(entry.number)
+            seen.append(max(entry.answers_seen, *seen[-1:], 0))
+    labelled = history[history["label"].notna()]
+    first = labelled.groupby("patch_id")["seq"].min().reindex(patches).to_numpy(dtype=np.int64)
+    return np.asarray(np.array(numbers)[np.searchsorted(seen, first, side="left")], dtype=np.int64)
 
 
 def _asked_by(
@@ -144,7 +171,8 @@ def _asked_by(
 ) -> tuple[dict[str, Round], set[str]]:
     """Return the round in which each patch was asked, and the patches that were drawn at random.
 
-    A place that somebody noticed was asked in the round of its batch.
+    A place that somebody noticed was answered for what was seen there, even if a batch had asked
+    it, or an audit drawn it, in vain before.
     """
     first: dict[str, Round] = {}
     reviewed: dict[str, Round] = {}
@@ -155,21 +183,17 @@ def _asked_by(
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
-    by_number = {entry.number: entry for entry in asked}
-    for patch, number in _noticed(history).items():
-        # answered for what was seen there, even if an audit had drawn it in vain before
-        drawn.pop(patch, None)
-        if number in by_number:
-            first[patch] = by_number[number]
+    for patch in _noticed(history):
+        for by in (reviewed, first, drawn):
+            by.pop(patch, None)
     # a patch that was drawn, left unanswered and asked again still counts as drawn at random
     return {**reviewed, **first, **drawn}, set(drawn)
 
 
-def _noticed(history: pd.DataFrame) -> dict[str, int]:
-    """Return the patches whose first answer was given beside a batch, with its round."""
+def _noticed(history: pd.DataFrame) -> list[str]:
+    """Return the patches whose first answer was given beside a batch."""
     arrived = history.sort_values("seq").drop_duplicates("patch_id")
-    noticed = arrived[arrived["batch_id"] == NOTICED]
-    return dict(zip(noticed["patch_id"], noticed["round"].astype(int), strict=True))
+    return list(arrived.loc[arrived["batch_id"] == NOTICED, "patch_id"])
 
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:

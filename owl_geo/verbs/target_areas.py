@@ -1,8 +1,8 @@
 """How much ground is a target: what people answered, what the model predicts, what the audit says.
 
-A patch that has an answer counts as that says, and any other if its probability reaches a
-threshold. The audit estimates the number of targets without trusting the model, see
-``measures.audit``; times the size of a patch, that is an area.
+A patch that has an answer counts as that says, whatever other images of its place look like, and
+any other if its probability reaches a threshold. The audit estimates the number of targets without
+trusting the model, see ``measures.audit``; times the size of a patch, that is an area.
 """
 
 from __future__ import annotations
@@ -73,10 +73,13 @@ class Targets:
         is_answered, is_target = np.zeros((2, len(run.patches)), dtype=bool)
         is_answered[known] = True
         is_target[known] = labels == run.settings.positive
+        may_count = ~is_answered  # an answer is one to the place, in whichever image it was given
+        if run.index.shared is not None:
+            may_count &= ~run.index.shared.shown_with(np.sort(known))
         positions, probability = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for here, table in chain.from_iterable(map(folder.parts, folder.finished)):
             said = table["probability"].to_numpy(dtype=np.float32)
-            counts = np.where(is_answered[here], is_target[here], said >= threshold)
+            counts = is_target[here] | (may_count[here] & (said >= threshold))
             positions.append(here[counts])
             probability.append(said[counts])
         self._positions: IntArray = np.concatenate(positions)

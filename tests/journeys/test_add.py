@@ -21,6 +21,7 @@ from searches import label
 from owl_geo import Run, add, ingest, init, query, status
 from owl_geo.disk import atomic
 from owl_geo.errors import LayerError, RunError, SourceError
+from owl_geo.measures.audit import Outlook
 from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import Before, hold_out_more
 from owl_geo.verbs.init import update
@@ -161,6 +162,27 @@ def test_what_chance_drew_before_says_nothing_of_new_scenes(folder: Path) -> Non
     assert np.isnan(Run(path).rounds()[2].metrics.stability)  # other patches are watched
     answered(Run(path), path)
     assert not np.isnan(Run(path).rounds()[3].metrics.stability)
+
+
+def test_what_the_model_expected_before_says_nothing_of_new_scenes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Outlook | None] = []
+    monkeypatch.setattr("owl_geo.verbs.status.hint", lambda *_, outlook: seen.append(outlook))
+    path = folder / "r"
+    tables = {"acquisition": {"audit_share": 0.5, "candidates": 100}}
+    run = init(path, settings(folder, "a", **tables)).run
+    for _ in range(2):
+        answered(Run(path), path)
+    assert run.rounds()[1].expected is not None
+    status(Run(path))
+    add(path, [tile(folder, "b")])
+    answered(Run(path), path)
+    assert Run(path).rounds()[2].expected is None  # the pool is larger than what is scored
+    status(Run(path))
+    before, after = seen
+    assert before is not None
+    assert after is None
 
 
 def test_a_network_goes_on_though_a_class_is_new(folder: Path) -> None:

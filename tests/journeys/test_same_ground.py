@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,6 +250,48 @@ def test_answers_go_to_the_same_place_of_another_run(suffix: str, tmp_path: Path
     with pytest.raises(BatchError, match="no answer lies on a patch"):
         import_answers(far, path, annotator="ben")
     assert Run(far.path).labels.history().empty
+
+
+def in_pieces(outline: shapely.Polygon) -> shapely.Polygon:
+    """An outline with points along its edges, the first of which is no corner."""
+    points = shapely.get_coordinates(shapely.segmentize(outline, 20))[:-1]
+    return shapely.Polygon(np.roll(points, 2, axis=0))
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda outline: shapely.MultiPolygon([outline]),
+        lambda outline: shapely.segmentize(outline, 20),
+        in_pieces,
+        shapely.reverse,
+        shapely.force_3d,
+    ],
+    ids=["as multipolygons", "with more points", "from within an edge", "reversed", "with heights"],
+)
+@pytest.mark.parametrize("suffix", ["gpkg", "csv"])
+def test_answers_that_another_program_saved_keep_their_places(
+    saved: Callable[[shapely.Polygon], shapely.Geometry], suffix: str, tmp_path: Path
+) -> None:
+    run = init(tmp_path / "r", settings([scene(tmp_path / "s.tif")])).run
+    ids = ["s/0/16", "s/40/32"]
+    outlines = run.footprints(ids).map(saved)
+    table = gpd.GeoDataFrame({"patch_id": ids, "label": "present"}, geometry=outlines.array)
+    path = tmp_path / f"saved.{suffix}"
+    if suffix == "csv":
+        in_degrees = table.set_crs(run.crs).to_crs(4326)
+        pd.DataFrame(in_degrees.assign(WKT=in_degrees.geometry.to_wkt())).drop(
+            columns="geometry"
+        ).to_csv(path, index=False)
+    else:
+        table.set_crs(run.crs).to_file(path, layer="labels")
+    # scenes of the same name, two patches to the west and 50 km away
+    beside = init(tmp_path / "w", settings([scene(tmp_path / "west" / "s.tif", X - 160)])).run
+    assert import_answers(beside, path, annotator="ben").new == 2
+    assert set(Run(beside.path).labels.history()["patch_id"]) == {"s/0/32", "s/40/48"}
+    far = init(tmp_path / "far", settings([scene(tmp_path / "away" / "s.tif", X + 50_000)])).run
+    with pytest.raises(BatchError, match="no answer lies on a patch"):
+        import_answers(far, path, annotator="ben")
 
 
 def test_the_batch_of_a_kept_pool_is_repeatable(dates: list[Path], tmp_path: Path) -> None:

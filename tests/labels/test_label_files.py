@@ -232,3 +232,25 @@ def test_history_shows_who_said_what(run: Run) -> None:
     wrong = owl("labels", "history", run.path, "--annotator", "bne")
     assert wrong.exit_code == 1 and "did you mean 'ben'?" in wrong.output
     assert owl("labels", "history", run.path, "--patch", "x/0/0").exit_code == 1
+
+
+def test_answers_to_patches_that_test_the_model_are_left_out(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run", oracle={})
+    held_out = run.truth["held_out"].to_numpy(dtype=bool)
+    tests, others = (run.truth["patch_id"][rows].tolist() for rows in (held_out, ~held_out))
+    table = pd.DataFrame({"patch_id": tests[:3] + others[:2], "label": "present"})
+    path = tmp_path / "answers.csv"
+    table.to_csv(path, index=False)
+    shown = owl("labels", "import", run.path, path)
+    assert "2 present, 0 unanswered, 3 left out because they test the model; 2 new" in shown.output
+    assert run.labels.history()["patch_id"].tolist() == others[:2]
+
+
+def test_a_time_that_is_still_to_come_is_warned_of(tmp_path: Path) -> None:
+    run = searches.make(tmp_path / "run")
+    patch = run.patches["patch_id"].iloc[0]
+    path = tmp_path / "answers.csv"
+    path.write_text(f"patch_id,label,labelled_at\n{patch},present,2099-01-01T00:00:00Z\n")
+    shown = owl("labels", "import", run.path, path)
+    assert f"warning: {path}: labelled_at of '{patch}' is in the future" in shown.output
+    assert "1 present, 0 unanswered; 1 new" in shown.output

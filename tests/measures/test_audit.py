@@ -172,6 +172,22 @@ def test_without_an_audit_nothing_is_known() -> None:
         targets_left(answered((80, 10, 0, 0, 0)), 90)
 
 
+def test_no_more_targets_were_answered_since_than_patches_are_gone() -> None:
+    one = answered((10, 4, 1, 0, 0))
+    # three more targets since, all of them one place: two names of it were answered besides
+    again = Answered(
+        round=np.append(one.round, [-1, -1, -1]),
+        n_askable=np.append(one.n_askable, [0, 0, 0]),
+        is_audit=np.append(one.is_audit, [False] * 3),
+        is_target=np.append(one.is_target, [True] * 3),
+        probability=np.append(one.probability, [math.nan] * 3),
+        open_until=np.append(one.round, [0, 0, 0]),
+    )
+    left = targets_left(again, 5)
+    likely = hypergeom(10, np.arange(6) + 2, 4).pmf(1)
+    assert left.left.value == likely.argmax()
+
+
 def test_prevalence_and_recall_follow_from_what_is_left() -> None:
     left = TargetsLeft(
         Estimate(10, 0, 30), n_left=900, n_found=10, n_answered=100, n_audit=50, chance_of_none=0.0

@@ -215,7 +215,10 @@ def test_min_valid_drops_and_counts(tmp_path: Path) -> None:
     assert (summary.windows, summary.partial, summary.invalid, summary.kept) == (8, 0, 1, 7)
     assert summary.outside == 0
     assert source.index["valid_fraction"].iloc[0] == 0.99
-    assert GeoTiffSource(path, patch_size=10, min_valid=0.995).summary[0].kept == 6
+    # of what is dropped, not of what is kept
+    (summary,) = GeoTiffSource(path, patch_size=10, min_valid=0.995).summary
+    assert summary.kept == 6
+    assert "2 with too few valid pixels (at most 99.0%)" in str(summary)
 
 
 def test_a_patch_without_any_valid_pixel_never_counts(tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import hypergeom
 from searches import label, make
 
 from owl_geo import Run, ingest, query, status
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Answered, Outlook
 from owl_geo.reporting.facts import facts
-from owl_geo.verbs.status import _outlook
+from owl_geo.verbs.ingest import import_answers
+from owl_geo.verbs.status import _answered, _outlook
 
 
 def told(**values: object) -> SimpleNamespace:
@@ -84,3 +88,101 @@ def test_it_says_that_nothing_is_found(tmp_path: Path, strategy: str, said: str 
     label(run.batch_path(0), {entry.patch_ids[0]: "present"})
     ingest(run, [run.batch_path(0)], annotator="ana")
     assert "Search" not in dict(facts(Run(run.path), status(run)))
+
+
+def left_of(n_pool: int, drawn: int, hits: int, since: int) -> np.ndarray:
+    """The most likely number of targets left, and the ends of the interval, for one audit."""
+    n_left = np.arange(n_pool - drawn + 1 - since)
+    likely = hypergeom(n_pool, n_left + hits + since, drawn).pmf(hits)
+    order = np.argsort(-likely, kind="stable")
+    inside = order[: np.searchsorted(np.cumsum(likely[order]) / likely.sum(), 0.95) + 1]
+    return np.array([order[0], inside.min(), inside.max()])
+
+
+def audited(path: Path, n_audit: int = 60) -> tuple[Run, set[str]]:
+    """A run of 400 patches, of which 120 are targets, before its first batch, all of it drawn."""
+    run = make(
+        path,
+        source={"n_samples": 400},
+        acquisition={"audit_share": 1.0},
+        loop={"initial": n_audit, "batch_size": n_audit},
+    )
+    ids = run.patches["patch_id"].to_numpy()
+    return run, set(np.random.default_rng(5).permutation(ids)[:120].tolist())
+
+
+def say(run: Run, number: int, targets: set[str]) -> int:
+    """Answer a batch; return how many targets it holds."""
+    asked = run.rounds()[number].patch_ids
+    label(run.batch_path(number), {p: "present" if p in targets else "absent" for p in asked})
+    ingest(run, [run.batch_path(number)], annotator="ana")
+    return len(targets & set(asked))
+
+
+def import_targets(run: Run, patches: list[str], folder: Path) -> None:
+    table = pd.DataFrame({"patch_id": patches, "label": "present"})
+    table.to_csv(folder / "known.csv", index=False)
+    import_answers(run, folder / "known.csv", annotator="ben")
+
+
+def test_targets_that_are_imported_later_were_there_when_the_audit_was_drawn(
+    tmp_path: Path,
+) -> None:
+    run, targets = audited(tmp_path / "run")
+    drawn = query(run).patch_ids
+    hits = say(run, 0, targets)
+    known = sorted(targets - set(drawn))[:80]
+    import_targets(run, known, tmp_path)
+    left = status(run).left
+    assert (left.left.value, left.left.low, left.left.high) == tuple(left_of(400, 60, hits, 80))
+    assert left.left.low <= 120 - hits - 80 <= left.left.high  # without the imported it was 63
+    assert (left.n_found, left.n_answered, left.n_left) == (hits + 80, 140, 260)
+    assert left.prevalence.value == pytest.approx((left.left.value + hits + 80) / 400)
+
+
+def test_targets_that_are_imported_before_the_audit_was_drawn_were_not(tmp_path: Path) -> None:
+    run, targets = audited(tmp_path / "run")
+    import_targets(run, sorted(targets)[:80], tmp_path)
+    query(run)
+    hits = say(run, 0, targets)
+    left = status(run).left
+    assert (left.left.value, left.left.low, left.left.high) == tuple(left_of(320, 60, hits, 0))
+    assert (left.n_found, left.n_answered) == (hits + 80, 140)
+    assert left.prevalence.value == pytest.approx((left.left.value + hits + 80) / 400)
+
+
+def test_a_batch_that_is_answered_after_the_next_was_drawn_was_there_to_be_drawn(
+    tmp_path: Path,
+) -> None:
+    run, targets = audited(tmp_path / "run", 30)
+    query(run)
+    query(run, go_on=True)
+    hits = say(run, 1, targets)
+    early = status(run).left
+    late = set(run.rounds()[0].patch_ids) - set(run.rounds()[1].patch_ids)
+    table = {p: "present" if p in targets else "absent" for p in late}
+    label(run.batch_path(0), table)
+    ingest(run, [run.batch_path(0)], annotator="ana")
+    answered = _answered(run, run.rounds(), run.labels.current(), run.labels.history())
+    until = dict(zip(run.labels.current()["patch_id"], answered.open_until, strict=True))
+    assert {until[patch] for patch in late} == {1}
+    assert (early.n_audit, early.n_found) == (30, hits)
+
+
+def test_a_round_of_another_store_tells_no_time_of_an_import(tmp_path: Path) -> None:
+    run, targets = audited(tmp_path / "run", 30)
+    import_targets(run, sorted(targets)[:40], tmp_path)
+    query(run)
+    say(run, 0, targets)
+    query(run)
+    say(run, 1, targets)
+    asked = [entry.patch_ids for entry in run.rounds()]
+    history = run.labels.history()
+    moved = history.assign(seq=history["seq"] + 1000)
+    rounds = [run.rounds()[0], replace(run.rounds()[1], answers_seen=1070)]
+    current = run.labels.current()
+    for told, numbers in ((run.rounds(), history), (rounds, moved), (run.rounds(), moved)):
+        answered = _answered(run, told, current, numbers)
+        until = dict(zip(current["patch_id"], answered.open_until, strict=True))
+        assert {until[patch] for patch in sorted(targets)[:40]} == {-1}
+        assert [{until[patch] for patch in patches} for patches in asked] == [{0}, {1}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import searches
 from corners import answered, table
@@ -101,3 +102,22 @@ def test_in_words() -> None:
         "pit: 1,234 ha in 3 places, 0 answered and the rest with a probability of 0.4 or more; "
         "by the audit 96.4 to 2,000 (95 %)"
     )
+
+
+def test_a_place_that_was_answered_in_one_image_counts_as_answered_in_all(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    scenes = []
+    for name in ("may", "june"):
+        path = write_raster(tmp_path / f"{name}.tif", rng.random((2, 64, 64)).astype(np.float32))
+        scenes.append({"name": name, "path": str(path)})
+    source = {"kind": "geotiff", "scenes": scenes, "patch_size": 8, "same_ground": "keep"}
+    run = owl_geo.init(tmp_path / "run", {"source": source, "model": {"head": "logistic"}}).run
+    may = [patch for patch in run.patches["patch_id"] if patch.startswith("may/")]
+    table = pd.DataFrame({"patch_id": may[:50], "label": ["present"] * 10 + ["absent"] * 40})
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    owl_geo.import_answers(run, tmp_path / "answers.csv", annotator="ana")
+    area = owl_geo.predict(run, threshold=1e-9).area
+    assert area is not None
+    # 14 places have no answer, in either image; 40 were answered as no target
+    assert area.hectares == pytest.approx((10 + 14) * PATCH, rel=1e-3)
+    assert area.answered == pytest.approx(10 * PATCH, rel=1e-3)
