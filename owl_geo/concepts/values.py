@@ -7,6 +7,7 @@ it reads dates as dates or as text. What is typed matches all of these alike.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from numbers import Number
 
@@ -72,8 +73,9 @@ def text_of(column: pd.Series) -> pd.Series:
 
 def shown(column: pd.Series) -> str:
     """Return the values of a column for a message, the most frequent ones of many."""
-    counts = text_of(column).value_counts()
-    values = [str(value) for value in counts.index if value != ""]
+    # pandas 2 leaves values that are equally frequent in any order
+    counts = Counter(text_of(column)).most_common()
+    values = [str(value) for value, _ in counts if value != ""]
     more = len(values) - _SHOWN
     rest = f" and {more} more" if more > 0 else ""
     return ", ".join(sorted(values[:_SHOWN])) + rest if values else "no value at all"

@@ -338,7 +338,7 @@ def _leaves(fields: Iterable[pa.Field], before: str = "") -> list[str]:
     for entry in fields:
         name = before + entry.name
         if pa.types.is_struct(entry.type):
-            names += _leaves(entry.type.fields, f"{name}.")
+            names += _leaves(entry.type, f"{name}.")
         elif not pa.types.is_binary(entry.type):
             names.append(name)
     return names

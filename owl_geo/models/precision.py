@@ -41,7 +41,9 @@ def _warn() -> None:
 
 def computes_bfloat16() -> bool:
     """Whether torch knows of instructions for bfloat16 in this processor."""
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch 2.6; processors with AMX have it too
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
     return any(value is True for name, value in capabilities.items() if "bf16" in name)
 
 

@@ -107,7 +107,8 @@ def test_blocks_beyond_all_memory_are_refused(owl: Owl) -> None:
 
 def test_a_virtual_raster_of_itself_is_refused(owl: Owl) -> None:
     path = owl.folder / "self.vrt"
-    assert "ecursion" in owl.init(vrt(path, simple_source(path))).refusal()
+    refusal = owl.init(vrt(path, simple_source(path))).refusal()
+    assert "ecursion" in refusal or "cascaded" in refusal  # the latter from GDAL 3.9
 
 
 def test_a_virtual_raster_of_another_kind_of_file_has_no_pixels(owl: Owl) -> None:
