@@ -30,9 +30,8 @@ def scene_options(function: F) -> F:
         metavar="[NAME=]PATH",
         shell_complete=opt.files,
         help="A raster, a .SAFE or Landsat folder, a folder of bands, a pattern in quotes "
-        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; with --source cube, a cube; with "
-        "--source vectors, a table in GeoParquet; with --source arrays, a folder of TESSERA's "
-        "tiles (.npy). Repeat for more scenes.",
+        "('tiles/**/*.tif'), a list (@FILE) or a STAC item; as --source says, a cube, a GeoParquet "
+        "table (vectors), a folder of TESSERA's .npy (arrays). Repeat for more scenes.",
     )(function)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -95,6 +95,7 @@ def environment() -> Iterator[Check]:
     yield "Python", _python
     for package, module in _PACKAGES.items():
         yield package, partial(_package, package, module)
+    yield "versions", _versions
     yield "GDAL", _gdal
     yield "GeoPackage", _geopackage
     yield "PROJ", _proj
@@ -130,6 +131,27 @@ def _package(name: str, module: str) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"{name} {number}")
+
+
+def _versions() -> Iterator[Finding]:
+    """Compare with what owl-geo requires: another installation may have put older ones there."""
+    from packaging.requirements import Requirement
+
+    for text in requires("owl-geo") or ():
+        needed = Requirement(text)
+        name, bounds = needed.name, needed.specifier
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            number = version(name)
+        except PackageNotFoundError:
+            if name not in _PACKAGES:  # those say so themselves
+                yield Finding("problem", f"{name} is not installed", f"pip install '{text}'")
+            continue
+        if not bounds.contains(number, prereleases=True):
+            yield Finding(
+                "problem", f"{name} is {number}, owl-geo needs {bounds}", f"pip install '{text}'"
+            )
 
 
 def _gdal() -> Iterator[Finding]:

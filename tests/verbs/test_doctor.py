@@ -77,6 +77,23 @@ def test_a_sound_run_on_a_sound_machine_has_no_problem(run: Path, tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+def test_a_library_that_is_too_old_is_named_with_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = checks.version
+    old = {"rasterio": "1.4.0", "zarr": "2.18.7", "numba": "0.1"}
+    monkeypatch.setattr(checks, "version", lambda name: old.get(name) or found(name))
+    said = [one for one in checks.examine(checks.environment()) if one.state == "problem"]
+    assert [one.what for one in said] == [
+        "rasterio is 1.4.0, owl-geo needs >=1.4.2",
+        "zarr is 2.18.7, owl-geo needs >=3.1.4",
+    ]
+    assert [one.remedy for one in said] == [
+        "pip install 'rasterio>=1.4.2'",
+        "pip install 'zarr>=3.1.4'",
+    ]
+
+
 def test_of_a_run_what_is_well_with_the_machine_is_left_out(run: Path, tmp_path: Path) -> None:
     code, lines = doctored(run, XDG_DATA_HOME=str(tmp_path))
     assert code == 0, lines
