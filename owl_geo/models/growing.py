@@ -19,13 +19,15 @@ from owl_geo.types import FloatArray, IntArray
 _MOST_SEEDS = np.iinfo(np.int32).max  # of trees; scikit-learn draws them below this
 _DEEPEST = np.iinfo(np.int32).max
 
-Bag = tuple[Any, IntArray | None]  # a tree, and the answers that were drawn for it
+Grown = tuple[Any, IntArray | None]  # scikit-learn's tree, and the answers drawn for it
 
 
 def grow(
     rows: FloatArray, labels: IntArray, count: int, *, seed: int, drawn: int | None = None
-) -> list[Bag]:
+) -> list[Grown]:
     """Grow trees on all answers, or each on as many answers ``drawn`` with replacement.
+
+    Returns each tree with the positions of the answers drawn for it, ``(drawn,)``, or None.
 
     Args:
         rows: float32 ``(n, d)``.
@@ -38,7 +40,7 @@ def grow(
     try:
         grow_one = _grower(rows, labels)
         return [_grown(grow_one, len(rows), own, drawn) for own in _seeds(seed, count)]
-    except (ImportError, AttributeError, TypeError, ValueError):  # as Cython says it
+    except (ImportError, AttributeError, TypeError, ValueError):  # other parts, or other arguments
         return _forest(rows, labels, count, seed, drawn)
 
 
@@ -47,7 +49,7 @@ def _seeds(seed: int, count: int) -> list[int]:
     return [int(rng.randint(_MOST_SEEDS)) for _ in range(count)]
 
 
-def _grown(grow_one: Callable[[int, Any], Any], n: int, seed: int, drawn: int | None) -> Bag:
+def _grown(grow_one: Callable[[int, Any], Any], n: int, seed: int, drawn: int | None) -> Grown:
     if drawn is None:
         return grow_one(seed, None), None
     bag = np.random.RandomState(seed).randint(0, n, drawn)
@@ -78,7 +80,7 @@ def _grower(rows: FloatArray, labels: IntArray) -> Callable[[int, Any], Any]:
 
 def _forest(
     rows: FloatArray, labels: IntArray, count: int, seed: int, drawn: int | None
-) -> list[Bag]:
+) -> list[Grown]:
     from sklearn.ensemble import ExtraTreesClassifier
 
     forest = ExtraTreesClassifier(
