@@ -189,7 +189,14 @@ class UnopenedSource(ABC, Generic[S]):
         return "keep"
 
     def windows(self, source: PatchSource) -> PoolWindows:
-        """Return the patches that it has at most, without looking at pixels."""
+        """Return the patches that it has at most, without looking at pixels.
+
+        Of a grid those with their centre in the area of interest.
+        """
+        if self.tiling is not None:
+            from owl_geo.sources.area import windows_in_area
+
+            return windows_in_area(source.grids, self.tiling)
         from owl_geo.sources.base import windows_of
 
         return windows_of(source)

@@ -30,10 +30,9 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
     from owl_geo.sources.bands import Band
-    from owl_geo.sources.base import PatchSource, PoolSource
+    from owl_geo.sources.base import PoolSource
 
 _log = logging.getLogger("owl_geo")
 
@@ -128,12 +127,6 @@ class UnopenedScenes(UnopenedSource[GeoTiffSettings]):
     def same_ground(self) -> SameGround:
         """As owl.toml has it."""
         return self.settings.same_ground
-
-    def windows(self, source: PatchSource) -> PoolWindows:
-        """Return those with their centre in the area; missing data are not looked for."""
-        from owl_geo.sources.area import windows_in_area
-
-        return windows_in_area(source.grids, self.settings)
 
     def sample(self) -> Sample:
         """Open the first scenes, as far as they can be; raises SourceError where none can."""

@@ -27,9 +27,8 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
-    from owl_geo.sources.base import PatchSource, PoolSource
+    from owl_geo.sources.base import PoolSource
     from owl_geo.types import SceneGrid
 
 _SAMPLED = 20  # tiles whose headers are read to choose a patch size
@@ -85,12 +84,6 @@ class UnopenedArrays(UnopenedSource[ArraysSettings]):
     def same_ground(self) -> SameGround:
         """As owl.toml has it."""
         return self.settings.same_ground
-
-    def windows(self, source: PatchSource) -> PoolWindows:
-        """Return those with their centre in the area; missing data are not looked for."""
-        from owl_geo.sources.area import windows_in_area
-
-        return windows_in_area(source.grids, self.settings)
 
     def sample(self) -> Sample:
         """Open the first tiles, as far as they can be; raises SourceError where none can."""

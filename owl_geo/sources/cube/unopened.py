@@ -17,9 +17,8 @@ from owl_geo.work.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from owl_geo.ground.windows import PoolWindows
     from owl_geo.sources.band_choice import KnownBand
-    from owl_geo.sources.base import PatchSource, PoolSource
+    from owl_geo.sources.base import PoolSource
     from owl_geo.types import SceneGrid
 
 _SUFFIXES = (".zip", ".zarr", ".nc", ".nc4", ".netcdf", ".h5", ".hdf5", ".cdf")
@@ -58,12 +57,6 @@ class UnopenedCube(UnopenedSource[CubeSettings]):
     def tiling(self) -> CubeSettings:
         """The settings themselves."""
         return self.settings
-
-    def windows(self, source: PatchSource) -> PoolWindows:
-        """Return those with their centre in the area; missing data are not looked for."""
-        from owl_geo.sources.area import windows_in_area
-
-        return windows_in_area(source.grids, self.settings)
 
     def sample(self) -> Sample:
         """Open the cube for its grid; raises SourceError."""
