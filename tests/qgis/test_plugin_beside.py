@@ -229,7 +229,7 @@ def test_the_files_of_older_batches_are_let_go(
         writer.look()
     plugin.open(batch("binary"))
     assert not any(writer.is_alive() for writer in writers)  # GDAL would crash when QGIS ends
-    wait_until(lambda: not is_open(first), 5)
+    wait_until(lambda: not is_open(first))
     assert sitting.changed_batches == [first]  # and the run is told of it with the next batch
     assert first in plugin.rounds._opened
 
@@ -303,7 +303,7 @@ def test_answers_of_another_window_are_shown(plugin, opened, says, wait_until):
     other = Window(opened, "Grace")
     assert other.store.opened_by  # this window was there before
     other.answer("present")
-    wait_until(lambda: plugin.labelling.session.patches[0].answer.annotator == "Grace", 5)
+    wait_until(lambda: plugin.labelling.session.patches[0].answer.annotator == "Grace")
     assert says("others") == "Others are answering this batch too: Grace (1)."
     assert plugin.labelling.session.n_answered == 1
     other.store.close()
@@ -365,7 +365,7 @@ def test_places_that_another_window_noticed_appear(plugin, opened, wait_until, c
     twin.answer = type(patch.answer)("absent", "Grace", None, "2026-01-01T00:00:00Z")
     plugin.labelling.move(1)
     other.store.write(twin)
-    wait_until(lambda: plugin.labelling.session.n_noticed == 1, 5)
+    wait_until(lambda: plugin.labelling.session.n_noticed == 1)
     other.store.close()
 
 
@@ -398,7 +398,7 @@ def test_a_noticed_place_waits_for_a_lock_like_all_answers(
     try:
         click(*middle(128, 0))
         press("2", "1")
-        wait_until(lambda: plugin.labelling.store.trouble is Trouble.LOCKED, 5)
+        wait_until(lambda: plugin.labelling.store.trouble is Trouble.LOCKED)
         plugin.open(batch("binary"))
         plugin.open(opened)
         session = plugin.labelling.session
@@ -406,7 +406,7 @@ def test_a_noticed_place_waits_for_a_lock_like_all_answers(
         assert session.current == 1
         locked.kill()
         locked.wait()
-        wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+        wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     finally:
         gdal.DontUseExceptions()
     assert [row[:2] for row in noticed(plugin, opened)] == [["scene/128/0", "present"]]
@@ -466,7 +466,7 @@ def test_a_replaced_file_where_a_noticed_place_is_no_answer_of_ours(
     else:
         assert store.rows.keys() - store.given.keys()
     os.replace(copy, opened)
-    wait_until(lambda: store.trouble is Trouble.REPLACED or store._look(), 5)
+    wait_until(lambda: store.trouble is Trouble.REPLACED or store._look())
     press_button(iface, "Open the new file")
     wait_until(lambda: plugin.labelling is not None and not plugin.labelling.store.trouble)
     label = [[1, "absent"]] if other is not None else [[2, "present"]]
@@ -506,7 +506,7 @@ def test_an_answer_to_an_older_batch_that_waits(
     process.kill()
     process.wait()
     if then == "is opened":
-        wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+        wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     else:
         (first,) = first.parent.glob("batch-answers-*.gpkg")
     mine = "SELECT label, annotator FROM batch WHERE rank = 1"
@@ -536,6 +536,6 @@ def test_places_that_wait_for_a_lock_are_not_taken_for_each_other(
     assert plugin.labelling.session.n_noticed == 3
     process.kill()
     process.wait()
-    wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     found = sorted(row[:2] for row in noticed(plugin, opened))
     assert found == [["scene/128/0", "present"], ["scene/128/32", "absent"], ["scene/128/64", "present"]]

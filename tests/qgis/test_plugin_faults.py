@@ -135,7 +135,7 @@ def test_a_lock_that_outlives_the_batch(how, plugin, batch, press, labels, messa
     QTest.qWait(800)
     process.kill()
     process.wait()
-    wait_until(lambda: any("all answers are saved" in text for text in messages()), 5)
+    wait_until(lambda: any("all answers are saved" in text for text in messages()))
     assert labels(path)[:3] == ["present", "absent", None]
     assert not list(path.parent.glob("*-answers-*"))
 
@@ -157,7 +157,7 @@ def test_a_batch_that_is_opened_again_while_its_answers_wait(
     session = plugin.labelling.session
     assert session.patches[0].answer.label == "present" and session.current == 1
     press("1")
-    wait_until(lambda: plugin.labelling.store.n_waiting == 0, 5)
+    wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     assert labels(path)[:3] == ["present", "absent", None]
 
 
@@ -233,7 +233,7 @@ def test_a_file_that_took_the_batchs_place_and_is_locked(
     QTest.qWait(800)
     process.kill()
     process.wait()
-    wait_until(lambda: labels(path)[:4] == ["absent", "present", "present", None], 10)
+    wait_until(lambda: labels(path)[:4] == ["absent", "present", "present", None])
     assert [patch.answer.label for patch in plugin.labelling.session.patches[:3]] == labels(path)[:3]
     press("1")
     assert labels(path)[3] == "absent"

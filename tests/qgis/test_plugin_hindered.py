@@ -115,7 +115,7 @@ def test_a_file_that_goes_while_its_answers_wait_is_noticed_at_once(
         os.replace(other, path)
     else:
         path.unlink()
-    wait_until(lambda: plugin._lingering._stores == [], 5)
+    wait_until(lambda: plugin._lingering._stores == [])
     (rescued,) = path.parent.glob("binary-answers-*.gpkg")
     assert labels(rescued)[:3] == ["present", "absent", None]
     assert sum(str(rescued) in text for text in messages()) == 1
@@ -141,7 +141,7 @@ def test_a_file_that_goes_while_its_answers_wait_and_nothing_takes_them_yet(
     with monkeypatch.context() as full:
         refuse_to_save(full)
         os.replace(other, path)
-        wait_until(lambda: any("no space left" in text for text in messages()), 5)
+        wait_until(lambda: any("no space left" in text for text in messages()))
         QTest.qWait(800)
         assert sum("no space left" in text for text in messages()) == 1
     process.kill()
