@@ -167,7 +167,7 @@ def trace(run_path: Path, message: float) -> None:
     from owl_geo.run_folder.kept import KeptRun
     from owl_geo.search import rounds
     from owl_geo.search.search import Search
-    from owl_geo.verbs import query
+    from owl_geo.verbs import advance, batch_files
     from owl_geo.work.progress import silent
 
     watch = _Watch()
@@ -181,11 +181,11 @@ def trace(run_path: Path, message: float) -> None:
         ("scores", Search, "members"),
         ("choice", rounds, "by_strategy"),
         ("patches that are followed", Search, "watched"),
-        ("colours of the scenes", query, "_scenes"),
+        ("colours of the scenes", advance, "shown_scenes"),
         ("where else one may answer", PoolGrids, "info"),
-        ("rows of the batch", query, "_table"),
+        ("rows of the batch", batch_files, "_table"),
         ("style", writing, "batch_style"),
-        ("file", query, "write_batch"),
+        ("file", batch_files, "write_batch"),
         ("round on the disk", Journal, "publish"),
     )
     with kept.Engine(run_path) as asked:

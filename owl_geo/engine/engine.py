@@ -12,10 +12,10 @@ from owl_geo.engine.ahead import Ahead
 from owl_geo.errors import OwlError
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.kept import KeptRun
+from owl_geo.verbs.advance import Foreseen, foresee
 from owl_geo.verbs.ingest import Ingested, expected_history
 from owl_geo.verbs.ingest import ingest as ingest_into
 from owl_geo.verbs.measure import measure, measure_rest, unmeasured
-from owl_geo.verbs.query import Foreseen, foresee
 from owl_geo.verbs.query import query as query_run
 from owl_geo.verbs.status import Status
 from owl_geo.verbs.status import status as status_of

@@ -29,9 +29,9 @@ DAMAGE = (
 )
 
 
-_LIKE = "-like"  # what the id of a batch ends in whose patches are those most like some others
 BatchKind = Literal["chosen", "review", "like"]  # by the strategy, the probabilities, or likeness
-_MARKS: Mapping[BatchKind, str] = {"chosen": "", "review": REVIEW, "like": _LIKE}
+# what the id of a batch ends in
+_MARKS: Mapping[BatchKind, str] = {"chosen": "", "review": REVIEW, "like": "-like"}
 
 
 def batch_name(run_id: str, number: int, kind: BatchKind = "chosen") -> str:
@@ -67,14 +67,15 @@ class Round:
     expected: float | None = None
 
     @property
-    def is_review(self) -> bool:
-        """Whether the batch holds what the model takes for targets, for people to check."""
-        return self.batch_id is not None and is_review(self.batch_id)
+    def kind(self) -> BatchKind:
+        """What the batch was chosen by; ``chosen`` also without a batch."""
+        ends = (self.batch_id or "").endswith
+        return next((kind for kind, mark in _MARKS.items() if mark and ends(mark)), "chosen")
 
     @property
-    def is_like(self) -> bool:
-        """Whether the batch holds what is most like some patches, which somebody named."""
-        return self.batch_id is not None and self.batch_id.endswith(_LIKE)
+    def is_review(self) -> bool:
+        """Whether the batch holds what the model takes for targets, for people to check."""
+        return self.kind == "review"
 
     def to_json(self) -> str:
         """Return the text of round.json."""

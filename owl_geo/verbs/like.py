@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -26,13 +27,15 @@ from owl_geo.search.records import Answers, Batch
 from owl_geo.search.search import Search
 from owl_geo.sources.base import find_positions
 from owl_geo.types import IntArray
+from owl_geo.verbs.advance import advance_unless_waiting
 from owl_geo.verbs.measure import measure_rest
-from owl_geo.verbs.query import advance
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
 if TYPE_CHECKING:
     from owl_geo.learners.base import Learner
+
+_log = logging.getLogger("owl_geo")
 
 FILE_NAME = "like.gpkg"
 LAYER = "like"
@@ -144,20 +147,15 @@ def more_like(
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
         return most_like(search, learner, answers, number, known, others, count)
 
-    search = None
-    with run.locked():
-        run.journal.sync_metrics()
-        entry = None if go_on else run.waiting()
-        if entry is None:
-            team = run.settings.team
-            entry, search = advance(run, device, workers, report, team, choose, "like")
-    if search is None and not entry.is_like:
-        raise RunError(
-            f"batch {entry.batch_id} waits for answers",
-            remedy="label and ingest it first, or leave it with --go-on",
+    entry, search = advance_unless_waiting(
+        run, device, workers, report, choose, "like", go_on=go_on
+    )
+    if search is None and (patches or unlike or size is not None):
+        _log.warning(
+            "batch %s waits as it was made; the patches named and the size take effect with the "
+            "next one",
+            entry.batch_id,
         )
-    if search is None:
-        run.check_waiting(entry)
     if published is not None:
         published(entry)
     if not measure:

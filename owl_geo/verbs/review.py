@@ -17,8 +17,8 @@ from owl_geo.search.review import taken_for_targets
 from owl_geo.search.search import Search
 from owl_geo.sources.base import positions_of
 from owl_geo.types import IntArray
+from owl_geo.verbs.advance import advance_unless_waiting
 from owl_geo.verbs.measure import measure_rest
-from owl_geo.verbs.query import advance
 from owl_geo.verbs.target_areas import THRESHOLD, check_threshold
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -87,6 +87,8 @@ def review(
     count = run.settings.loop.query_budget if size is None else size
     if count < 1:
         raise ConfigError(f"size is {count}, but must be at least 1")
+    if go_on or run.waiting() is None:
+        _check_model(run)
     taken = 0
 
     def choose(search: Search, learner: Learner, answers: Answers, number: int) -> Batch:
@@ -96,21 +98,9 @@ def review(
         most = np.arange(min(count, taken))
         return Batch(found.positions[most], found.terms[most], found.audited[most])
 
-    search = None
-    with run.locked():
-        run.journal.sync_metrics()
-        entry = None if go_on else run.waiting()
-        if entry is None:
-            _check_model(run)
-            team = run.settings.team
-            entry, search = advance(run, device, workers, report, team, choose, "review")
-    if search is None and not entry.is_review:
-        raise RunError(
-            f"batch {entry.batch_id} waits for answers",
-            remedy="label and ingest it first, or leave it with --go-on",
-        )
-    if search is None:
-        run.check_waiting(entry)
+    entry, search = advance_unless_waiting(
+        run, device, workers, report, choose, "review", go_on=go_on
+    )
     if search is None and (threshold is not None or size is not None):
         _log.warning(
             "batch %s waits as it was made; threshold and size take effect with the next review",

@@ -99,7 +99,7 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
     said = next((entry for entry in reversed(rounds) if entry.expected is not None), None)
     if said is None or said.expected is None:
         return None
-    by_model = [entry.number for entry in rounds if not entry.is_review and not entry.is_like]
+    by_model = [entry.number for entry in rounds if entry.kind == "chosen"]
     is_choice = ~answered.is_audit & np.isin(answered.round, by_model)
     order = np.argsort(-answered.round[is_choice], kind="stable")
     newest = answered.round[is_choice][order]

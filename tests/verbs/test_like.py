@@ -123,7 +123,7 @@ def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
 def test_what_is_alike_becomes_the_next_batch(run: Run) -> None:
     right = owl_geo.like(run, [patch(0)], unlike=[patch(2)]).places["patch_id"].tolist()
     entry = owl_geo.more_like(run, [patch(0)], unlike=[patch(2)], size=6)
-    assert entry.number == 0 and entry.is_like and not entry.is_review
+    assert entry.number == 0 and entry.kind == "like" and not entry.is_review
     assert list(entry.patch_ids) == right[:6]
     assert entry.audit == {}
     assert owl_geo.more_like(run, [patch(1)]).patch_ids == entry.patch_ids  # it waits
@@ -156,8 +156,11 @@ def test_a_batch_like_others_is_made_by_the_command(run: Run, owl: Owl) -> None:
     assert len(Run(run.path).rounds()[0].patch_ids) == 3
     again = owl("like", run.path, patch(1), "--batch")
     assert "has no answers yet" in again.err + again.out
+    assert "waits as it was made; the patches named" in again.err
+    again = owl("like", run.path, "--batch", "--count", 5)
+    assert again.code == 1 and "has no patch yet" in again.err  # that is a target
     assert owl("query", run.path, "--go-on").code == 0
     refused = owl("like", run.path, patch(0), "--batch")
     assert refused.code == 1 and "waits for answers" in refused.err
     assert owl("like", run.path, patch(0), "--batch", "--go-on").code == 0
-    assert [entry.is_like for entry in Run(run.path).rounds()] == [True, False, True]
+    assert [entry.kind for entry in Run(run.path).rounds()] == ["like", "chosen", "like"]

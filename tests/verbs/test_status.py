@@ -21,8 +21,8 @@ from owl_geo.verbs.status import _answered, _outlook
 
 
 def told(**values: object) -> SimpleNamespace:
-    """A round as far as the outlook looks at it."""
-    given = {"expected": None, "is_review": False, "is_like": False} | values
+    """A round, as far as the outlook looks at it."""
+    given = {"expected": None, "kind": "chosen"} | values
     return SimpleNamespace(metrics=SimpleNamespace(positives_found=given.pop("found", 0)), **given)
 
 
@@ -31,7 +31,7 @@ def test_the_outlook_is_the_newest_models_and_of_whole_rounds_of_choices() -> No
         told(number=0),
         told(number=1, expected=40.0, found=3),
         told(number=2, expected=12.5, found=9),
-        told(number=3, is_review=True),
+        told(number=3, kind="review"),
         told(number=4),  # it did not score all patches
     ]
     number = np.repeat([0, 1, 2, 3, 4], [30, 20, 15, 40, 10])
