@@ -38,7 +38,7 @@ from benchmarks.timing import interleaved
 from owl_geo import GeoTiffSource, Run
 from owl_geo.acquisition.nearby import Neighbours
 from owl_geo.cli import cli
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.rows import FeatureTable
 from owl_geo.learners.head import HeadLearner
 from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import AnyArray, BoolArray, IntArray

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from owl_geo.features.table import FeatureRows
+from owl_geo.features.rows import FeatureRows
 from owl_geo.sources.base import PatchSource, positions_of
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from owl_geo.disk.atomic import writing_file
-from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
+from owl_geo.features.scaling import Scaling
+from owl_geo.types import AnyArray, FloatArray, IntArray
 from owl_geo.work.workers import Threads, Workers
 
 ROWS = 8192  # that are read and computed together
@@ -27,33 +28,6 @@ class Embed(Protocol):
 
     def __call__(self, patches: FloatArray) -> FloatArray:
         """Return features ``(n, d)`` of patches ``(n, bands, height, width)``."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How the columns of a table of features are scaled."""
-
-    median: NDArray[np.float64]  # (d,)
-    scale: FloatArray  # (d,), 1 for a constant column
-    limited: BoolArray  # (d,); columns of no vector: one odd patch must not stretch their scale
-    limit: float
-
-    @classmethod
-    def none(cls, d: int) -> Scaling:
-        """Leave d columns as they are."""
-        nothing = np.zeros(d, dtype=bool)
-        return cls(np.zeros(d), np.ones(d, dtype=np.float32), nothing, np.inf)
-
-    def apply(self, values: FloatArray) -> FloatArray:
-        """Scale features ``(n, d)`` in place."""
-        values -= self.median
-        values /= self.scale
-        if self.limited.all():
-            return np.clip(values, -self.limit, self.limit, out=values)
-        if self.limited.any():
-            columns = values[:, self.limited]
-            values[:, self.limited] = np.clip(columns, -self.limit, self.limit)
-        return values
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from owl_geo.features.rows import FeatureRows
 from owl_geo.features.source import FeatureSource
-from owl_geo.features.table import FeatureRows
 from owl_geo.learners.base import Learner, Material
 from owl_geo.learners.head import HeadLearner
 from owl_geo.models.devices import pick_device

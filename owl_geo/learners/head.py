@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from owl_geo.errors import RunError
-from owl_geo.features.table import FeatureRows
+from owl_geo.features.rows import FeatureRows
 from owl_geo.learners.base import Lesson
 from owl_geo.models import heads
 from owl_geo.models.heads import Columns, Head

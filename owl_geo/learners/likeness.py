@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from owl_geo.features.table import FeatureRows
+from owl_geo.features.rows import FeatureRows
 from owl_geo.learners.head import HeadLearner
 from owl_geo.settings.learning import ModelSettings, UncertaintySettings
 from owl_geo.types import FloatArray, IntArray

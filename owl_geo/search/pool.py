@@ -28,7 +28,7 @@ from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Threads, Workers
 
 if TYPE_CHECKING:  # torch and scikit-learn take seconds to import; a run is opened without them
-    from owl_geo.features.table import FeatureRows
+    from owl_geo.features.rows import FeatureRows
     from owl_geo.models.devices import Device
 
 _MAP_WIDTH = 8  # principal components; k-means and distances work best with few

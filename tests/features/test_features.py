@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from owl_geo.errors import RunError
+from owl_geo.features.rows import FeatureTable
 from owl_geo.features.statistics import SpectralStatistics
-from owl_geo.features.table import FeatureTable, feature_table
+from owl_geo.features.table import feature_table
 from owl_geo.models.backbones import make_trunk
 from owl_geo.models.randomness import seeded
 from owl_geo.settings.learning import ModelSettings

@@ -18,8 +18,9 @@ from rasters import write_raster
 from owl_geo import GeoTiffSource, SyntheticSource
 from owl_geo.features import statistics as spectral
 from owl_geo.features.embedding import EmbeddingFeatures
+from owl_geo.features.rows import FeatureTable
 from owl_geo.features.statistics import STATISTICS, SpectralStatistics
-from owl_geo.features.table import FeatureTable, feature_table
+from owl_geo.features.table import feature_table
 from owl_geo.features.views import WithViews
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.settings.sources import SceneSettings

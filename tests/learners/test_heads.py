@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from sklearn.ensemble import ExtraTreesClassifier
 
 from owl_geo.errors import RunError
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.rows import FeatureTable
 from owl_geo.learners.head import HeadLearner
 from owl_geo.measures.metrics import roc_auc
 from owl_geo.models import gaussian_process, heads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from owl_geo.features.table import FeatureTable
+from owl_geo.features.rows import FeatureTable
 from owl_geo.learners.likeness import likeness
 from owl_geo.measures.metrics import roc_auc
 

@@ -21,8 +21,8 @@ from trial_source import TrialSettings, write_patches
 
 import owl_geo
 from owl_geo.errors import SourceError
+from owl_geo.features.rows import FeatureTable
 from owl_geo.features.source import FeatureSource
-from owl_geo.features.table import FeatureTable
 from owl_geo.ground.footprints import footprints
 from owl_geo.ground.grid import to_xy
 from owl_geo.settings.config import source_sections
