@@ -46,6 +46,10 @@ T = TypeVar("T")
 class Lost(Exception):
     """The connection broke, or could not be made just now; the work may be retried."""
 
+    def __init__(self, reason: str, *, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
 
 class Database:
     """One database, at an address such as ``postgresql://HOST/DB``.
@@ -167,7 +171,7 @@ class _Server:
         try:
             connection = psycopg.connect(**options)
         except psycopg.OperationalError as error:
-            raise Lost(reason(error)) from None
+            raise Lost(reason(error), remedy=_remedy_for(error)) from None
         self._reached, self._has_refused = True, False
         return connection
 
@@ -240,5 +244,13 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
         return message, "connect as the role that ran `owl-geo store init`"
     if isinstance(cause, Lost):
-        return message, "set user and password with PGUSER and PGPASSWORD or ~/.pgpass"
+        return message, cause.remedy
     return message, ""
+
+
+def _remedy_for(refusal: psycopg.OperationalError) -> str:
+    """Return what to do about a connection that could not be made."""
+    asked_who = refusal.pgconn is not None and refusal.pgconn.needs_password
+    if asked_who or "FATAL" in str(refusal):  # a server was there, and refused
+        return "check user, password and database: PGUSER, PGPASSWORD or ~/.pgpass, and the address"
+    return "check host and port of the address, and that the server runs"

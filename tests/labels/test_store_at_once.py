@@ -325,8 +325,11 @@ def test_a_server_that_stays_away_is_one_line_in_the_end(
     monkeypatch.setattr(database_, "RETRY_SECONDS", 0.5)
     server.control("stop", "-m", "fast")
     try:
-        with pytest.raises(RunError, match=r"^cannot write the answers in postgresql://.*refused"):
+        with pytest.raises(
+            RunError, match=r"^cannot write the answers in postgresql://.*refused"
+        ) as caught:
             store.append(answers("ana", 1), FOOTPRINTS)
+        assert "host and port" in caught.value.remedy  # and no password, which nobody asked for
     finally:
         server.control("start")
     assert store.append(answers("ana", 1), FOOTPRINTS) == Appended(1, 0)

@@ -466,6 +466,7 @@ def test_no_command_shows_or_keeps_a_password(
     for command in commands[1:9]:
         done = owl(*command, "--log-json")
         assert done.code == 1 and "password authentication failed" in done.err, command
+        assert "check user, password and database" in done.err
         said.append(done.out + done.err)
         with pytest.raises(RunError) as caught:
             owl(*command, "--debug")
