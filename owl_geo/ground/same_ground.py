@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of, metres_from_earth_centre
 from owl_geo.ground.squares import HALF, ROUNDING, SOME, Pairs, Squares, share_of_larger, sharing
 from owl_geo.ground.windows import Points, PoolWindows
 from owl_geo.types import BoolArray, IntArray
@@ -181,6 +182,22 @@ def are_shown(windows: PoolWindows, corners: Points) -> BoolArray:
     """Return whether each window shows the square with these corners, as ``matching`` has it."""
     squares, pool = Squares.on_earth(corners), Squares.of(windows, in_space=True)
     return np.asarray(share_of_larger(squares, pool) >= HALF - ROUNDING)
+
+
+def hold(windows: PoolWindows, points: Points) -> BoolArray:
+    """Return whether each window holds its point, in degrees, ``(n, 2)``; ``(n,)``."""
+    squares = Squares.of(windows, in_space=True)
+    beside = metres_from_earth_centre(points, crs_of(GEOGRAPHIC)) - squares.centre
+    edges = np.stack([squares.right, squares.down], axis=-1)  # (n, 3, 2)
+    along = np.einsum("nki,ni->nk", np.linalg.pinv(edges), beside)  # in edges
+    return np.asarray((np.abs(along) <= HALF + ROUNDING).all(axis=1))
+
+
+def moved_to(windows: PoolWindows, points: Points) -> Points:
+    """Return the corners of each window if its centre were at its point, in degrees."""
+    corners = windows.corners_in(crs_of(GEOGRAPHIC))
+    centres: Points = corners.mean(axis=1, keepdims=True)
+    return corners - centres + points[:, None]
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class ReadAnswers:
 
     rows: pd.DataFrame  # LABELS_COLUMNS as text, None where the file has no value
     corners: Points  # of each footprint in degrees, x before y, (n, 4, 2); NaN where there is none
+    points: Points  # where a row has a point instead, in degrees, (n, 2); NaN elsewhere
 
 
 def read_answers(path: Path) -> ReadAnswers:
@@ -106,19 +107,33 @@ def read_answers(path: Path) -> ReadAnswers:
     texts = {name: [_text(value) for value in rows[name]] for name in rows.columns}
     answers = pd.DataFrame(texts, dtype=object)  # otherwise None would become NaN
     outlines = table[WKT] if WKT in table.columns else pd.Series([None] * len(table), dtype=object)
-    corners = _corners(outlines.to_numpy(dtype=object))
-    if (np.abs(corners) > _LARGEST).any():
+    shapes = _shapes(outlines.to_numpy(dtype=object))
+    corners, points = _corners(shapes), _points(shapes)
+    if (np.abs(corners) > _LARGEST).any() or (np.abs(points) > _LARGEST).any():
         raise BatchError(
             f"{path}: the outlines in its column {WKT!r} are not in longitude and latitude",
             remedy="write them in EPSG:4326, or leave the column out",
         )
-    return ReadAnswers(answers, corners)
+    return ReadAnswers(answers, corners, points)
 
 
-def _corners(outlines: NDArray[np.object_]) -> Points:
-    """Return the corners of outlines in degrees, text or geometries; NaN where there is no area."""
+def _shapes(outlines: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return outlines, text or geometries, as geometries; None for what is neither."""
     texts = [text if isinstance(text, str) else None for text in outlines]
-    shapes = np.where([text is None for text in texts], outlines, shapely.from_wkt(texts, "ignore"))
+    read = shapely.from_wkt(texts, "ignore")
+    return np.where([text is None for text in texts], outlines, read)
+
+
+def _points(shapes: NDArray[np.object_]) -> Points:
+    points = np.full((len(shapes), 2), np.nan)
+    for row, shape in enumerate(shapes):
+        if isinstance(shape, shapely.Point) and not shape.is_empty:
+            points[row] = shape.x, shape.y
+    return points
+
+
+def _corners(shapes: NDArray[np.object_]) -> Points:
+    """Return the corners of outlines; NaN where there is no area."""
     corners = np.full((len(shapes), 4, 2), np.nan)
     for row, shape in enumerate(shapes):
         if isinstance(shape, shapely.Polygon | shapely.MultiPolygon):

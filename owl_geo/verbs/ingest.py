@@ -30,10 +30,10 @@ from owl_geo.batches import (
 from owl_geo.batches.checks import check_labels, utc_time
 from owl_geo.batches.reading import some
 from owl_geo.errors import BatchError, ConfigError, suggestion
-from owl_geo.ground.same_ground import are_shown, matching
+from owl_geo.ground.same_ground import are_shown, hold, matching, moved_to
 from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers, with_answers
-from owl_geo.labels.exchange import read_answers
+from owl_geo.labels.exchange import ReadAnswers, read_answers
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.sources.base import find_positions
@@ -197,11 +197,12 @@ def import_answers(
 ) -> Ingested:
     """Import answers that are not a batch of this run: an export, a table of your own, or sites.
 
-    Answers belong to places: where the file has footprints, one to a patch of another run goes to
-    the patch here that shows the same ground, whatever it is called, and one on ground that no
-    patch shows is left out, as is one to a patch that tests the model. A row with neither a label
-    nor a time is unanswered; a row with a time but no label withdraws the annotator's earlier
-    answer.
+    Answers belong to places: where the file has footprints, or points, one to a patch of another
+    run goes to the patch here that shows the same ground, whatever it is called, and one on ground
+    that no patch shows is left out, as is one to a patch that tests the model. A point is the
+    middle of what was looked at, unless it lies in the patch that its row names. A row with
+    neither a label nor a time is unanswered; a row with a time but no label withdraws the
+    annotator's earlier answer.
 
     Sites are the points, lines or polygons of any other vector file, or of a CSV with coordinates,
     or the classes of a raster, in any CRS; they answer the patches that they lie in. A place that
@@ -241,7 +242,8 @@ def import_answers(
         )
     rows = read.rows
     is_answer = (rows["label"].notna() | rows["labelled_at"].notna()).to_numpy()
-    answered = _at_their_places(run, path, rows[is_answer], read.corners[is_answer])
+    corners = _with_points(run, rows["patch_id"], read)
+    answered = _at_their_places(run, path, rows[is_answer], corners[is_answer])
     elsewhere = int(is_answer.sum()) - len(answered)
     tests = answered["patch_id"].isin(_held_out(run)).to_numpy(dtype=bool)
     answered = answered[~tests]
@@ -298,6 +300,20 @@ def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Inge
         unchanged=len(found.answers) - appended.new,
         placed=found.placed,
     )
+
+
+def _with_points(run: Run, ids: pd.Series, read: ReadAnswers) -> Points:
+    """Return the corners of all footprints, a patch around a point that lies in no patch named.
+
+    The name of a patch says enough where the point lies in it.
+    """
+    at = find_positions(run.patches, ids.tolist())
+    rows = np.flatnonzero((at >= 0) & np.isfinite(read.points).all(axis=1))
+    named = run.index.windows.take(at[rows])
+    stray = ~hold(named, read.points[rows])
+    corners = read.corners.copy()
+    corners[rows[stray]] = moved_to(named.take(stray), read.points[rows[stray]])
+    return corners
 
 
 def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Points) -> pd.DataFrame:

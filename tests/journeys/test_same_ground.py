@@ -300,3 +300,32 @@ def test_the_batch_of_a_kept_pool_is_repeatable(dates: list[Path], tmp_path: Pat
         run = init(tmp_path / name, settings(dates, source={"same_ground": "keep"})).run
         batches.append(query(run).patch_ids)
     assert batches[0] == batches[1]
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "csv"])
+def test_answers_at_points_keep_their_places(suffix: str, tmp_path: Path) -> None:
+    run = init(tmp_path / "r", settings([scene(tmp_path / "s.tif")])).run
+    ids = ["s/0/16", "s/40/32"]
+    outlines = run.footprints(ids)
+    west, south, _, _ = outlines.bounds.T.to_numpy()
+    within = np.array([40, 5])  # metres: a centre, and near a corner
+    points = shapely.points(west + within, south + within)
+    table = gpd.GeoDataFrame({"patch_id": ids, "label": "present"}, geometry=points, crs=run.crs)
+    path = tmp_path / f"saved.{suffix}"
+    if suffix == "csv":
+        in_degrees = table.to_crs(4326)
+        pd.DataFrame(in_degrees.assign(wkt=in_degrees.geometry.to_wkt())).drop(
+            columns="geometry"
+        ).to_csv(path, index=False)
+    else:
+        table.to_file(path, layer="labels")
+    assert import_answers(run, path, annotator="ben").new == 2
+    assert set(Run(run.path).labels.history()["patch_id"]) == set(ids)
+    # a scene of the same name, two patches to the west: the second point lies between four patches
+    beside = init(tmp_path / "w", settings([scene(tmp_path / "west" / "s.tif", X - 160)])).run
+    done = import_answers(beside, path, annotator="ben")
+    assert (done.new, done.elsewhere) == (1, 1)
+    assert set(Run(beside.path).labels.history()["patch_id"]) == {"s/0/32"}
+    far = init(tmp_path / "far", settings([scene(tmp_path / "away" / "s.tif", X + 50_000)])).run
+    with pytest.raises(BatchError, match="no answer lies on a patch"):
+        import_answers(far, path, annotator="ben")
