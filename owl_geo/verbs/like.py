@@ -19,6 +19,7 @@ from owl_geo.errors import ConfigError, RunError, nearest
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.run_folder.records import Round
 from owl_geo.search.like import like as most_alike
 from owl_geo.search.like import most_like
@@ -83,13 +84,18 @@ def like(
         report: given the name of each long piece of work, returns a function that is called as it
             progresses.
 
-    Raises RunError for a patch that the run has not, a patch that is named as both, or a file that
-    exists; SourceError where pixels cannot be read.
+    Raises RunError for a patch that the run has not, a patch that is named as both, a file that
+    exists or is of a run, or a name that is not a GeoPackage's; SourceError where pixels cannot be
+    read.
     """
     run = Run.of(run)
     path = run.path / FILE_NAME if out is None else Path(out)
     if path.is_dir():
         raise RunError(f"{path} is a folder", remedy="name a file")
+    check_output(path)
+    if path.suffix.lower() != ".gpkg":
+        name = path.with_suffix(".gpkg").name
+        raise RunError(f"{path} must be a GeoPackage", remedy=f"name it {name}")
     if out is not None and path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
     known, others = _both(run, patches, unlike)

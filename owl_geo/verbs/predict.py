@@ -20,6 +20,7 @@ from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction, outputs
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.search.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
@@ -118,6 +119,7 @@ def predict(
     if top is None:
         top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     path = Path(out) if out is not None else run.path / FOLDER
+    check_output(path)
     with_patches = list(run.patches["scene"].unique())
     for name in scenes:
         if name not in with_patches:

@@ -94,6 +94,8 @@ def test_the_command_prints_and_replaces_its_own_file(run: Run, owl: Owl, tmp_pa
     assert refused.code == 1 and f"{out} exists" in refused.err
     assert out.read_text() == "mine"
     assert owl("like", run.path, patch(0), "--out", out, "--overwrite", "-q").code == 0
+    refused = owl("like", run.path, patch(0), "--out", tmp_path / "out.geojson")
+    assert refused.code == 1 and "must be a GeoPackage; name it out.gpkg" in refused.err
 
 
 def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
