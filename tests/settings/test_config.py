@@ -116,6 +116,24 @@ def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) ->
 SCHEMA = config.Settings.model_json_schema()
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "value", "said"),
+    [
+        ("loop", "batch_size", True, "batch_size is true"),
+        ("acquisition", "alpha", True, "alpha is true"),
+        ("acquisition", "audit_common", False, "audit_common is false"),
+        ("acquisition", "weights", {"urban": True}, "weights has true"),
+        ("source", "signal", True, "signal is true"),
+        ("training", "epochs", False, "epochs is false"),
+    ],
+)
+def test_true_and_false_are_no_numbers(section: str, name: str, value: object, said: str) -> None:
+    tables: dict[str, dict[str, object]] = {"source": {"kind": "synthetic"}}
+    tables.setdefault(section, {})[name] = value
+    with pytest.raises(ConfigError, match=f"{section}: {said}, which is not a number"):
+        owl_toml.parse(tables, "the test")
+
+
 def kinds_in(union: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the schema of each member of a union, by its kind."""
     members = union["discriminator"]["mapping"]
