@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from searches import label
 
 import owl_geo
 from owl_geo import Run
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError
+from owl_geo.verbs.ingest import import_answers
 
 GENERATED = {"kind": "synthetic", "n_samples": 40, "image_size": 8, "seed": 1}
 FILES = (
@@ -71,3 +73,29 @@ def test_other_files_may_lie_in_a_run(run: Run, owl: Owl) -> None:
             ("labels", "export", run.path, run.path / "mine" / "rounds" / "a.csv", "--overwrite"),
         ):
             assert owl(*words, "-q").code == 0, words
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a name be any bytes")
+def test_a_name_that_is_no_text_is_one_line(run: Run, tmp_path: Path) -> None:
+    patch = run.patches["patch_id"].iloc[0]
+    for write in (
+        lambda: owl_geo.like(run, [patch], out=tmp_path / "x\udcff.gpkg"),
+        lambda: owl_geo.patches(run, tmp_path / "x\udcff.parquet"),
+        lambda: owl_geo.predict(run, out=tmp_path / "x\udcff"),
+    ):
+        with pytest.raises(RunError, match="its name is not text in UTF-8; choose another") as told:
+            write()
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["a\nb", " ", "\udcff", ""])
+def test_an_annotator_needs_a_name(name: str, run: Run, tmp_path: Path) -> None:
+    batch = run.batch_path(0)
+    sites = tmp_path / "sites.csv"
+    sites.write_text("patch_id,label\n" + f"{run.patches['patch_id'].iloc[-1]},present\n")
+    before = len(run.labels.history())
+    with pytest.raises(ConfigError, match="cannot be a name"):
+        owl_geo.ingest(run, [batch], annotator=name)
+    with pytest.raises(ConfigError, match="cannot be a name"):
+        import_answers(run, sites, annotator=name)
+    assert len(run.labels.history()) == before

@@ -105,6 +105,8 @@ def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
     with pytest.raises(RunError, match="has no patch 'x'") as caught:
         owl_geo.like(run, ["x"])
     assert caught.value.remedy == "name one as batches do, like t/0/0"
+    with pytest.raises(RunError, match=r"has no patch '\\udcff'"):  # a word that is not UTF-8
+        owl_geo.like(run, [patch(0)], unlike=["\udcff"])
     with pytest.raises(RunError, match="cannot be both like and unlike"):
         owl_geo.like(run, [patch(0)], unlike=[patch(0)])
 
