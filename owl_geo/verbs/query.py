@@ -199,6 +199,13 @@ def advance(
     number = len(rounds)
     history = run.labels.history()
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
+    lost = run.lacking(history)
+    if lost is not None:
+        log.warning(
+            "%s lacks answers that round %d learned from: restore where they are kept, or take the "
+            "labelled batches in again",
+            *(run.path, lost.number),
+        )
     done = None if foreseen is None else foreseen(answers, number, report)
     search = run.search(device, workers, report)
     askable = search.askable(answers)
