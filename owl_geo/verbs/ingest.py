@@ -29,7 +29,7 @@ from owl_geo.batches import (
 )
 from owl_geo.batches.checks import check_annotator, check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, ConfigError, suggestion
+from owl_geo.errors import BatchError, ConfigError, check_list, suggestion
 from owl_geo.ground.same_ground import are_shown, matching
 from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers, with_answers
@@ -126,6 +126,7 @@ class _Checked:
 
 
 def _check(run: Run, paths: Sequence[str | os.PathLike[str]], annotator: str) -> list[_Checked]:
+    check_list("paths", paths)
     check_annotator(annotator)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
     now = datetime.now(UTC)

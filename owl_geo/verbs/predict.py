@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, suggestion
+from owl_geo.errors import (
+    ConfigError,
+    OwlError,
+    RunError,
+    SourceError,
+    check_list,
+    suggestion,
+)
 from owl_geo.maps.arrays import read_maps
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction, outputs
@@ -114,6 +121,7 @@ def predict(
     if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but must be at least 1")
     check_threshold(threshold)
+    check_list("scenes", scenes)
     run = Run.of(run)
     model = CurrentModel.of(run)
     if top is None:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.batches import dealt, n_shared, write_batch
-from owl_geo.errors import RunError, SourceError
+from owl_geo.errors import RunError, SourceError, check_list
 from owl_geo.labels import newest_answers
 from owl_geo.measures.audit import prediction_stability
 from owl_geo.measures.metrics import RoundMetrics
@@ -122,6 +122,7 @@ def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> 
         return run.settings.team
     team = run.settings.team.model_dump()
     if annotators is not None:
+        check_list("annotators", annotators)
         team["annotators"] = tuple(annotators)
     if overlap is not None:
         team["overlap"] = overlap

@@ -15,7 +15,7 @@ from searches import label
 
 import owl_geo
 from owl_geo import Run
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError
 from owl_geo.types import AnyArray
 
 ROWS, COLS = 9, 10
@@ -109,6 +109,26 @@ def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
         owl_geo.like(run, [patch(0)], unlike=["\udcff"])
     with pytest.raises(RunError, match="cannot be both like and unlike"):
         owl_geo.like(run, [patch(0)], unlike=[patch(0)])
+
+
+def test_what_is_no_list_or_no_number_of_places_is_refused(run: Run) -> None:
+    for count in (0, -3):
+        with pytest.raises(ConfigError, match=f"count is {count}, but must be at least 1"):
+            owl_geo.like(run, [patch(0)], count=count)
+    with pytest.raises(RunError, match="no patch is named"):
+        owl_geo.like(run, [])
+    named = f"patches is '{patch(0)}', but it must be a list"
+    for ask in (owl_geo.like, owl_geo.more_like):
+        with pytest.raises(ConfigError, match=named):
+            ask(run, patch(0))
+    with pytest.raises(ConfigError, match="unlike is 't/0/1', but it must be a list"):
+        owl_geo.like(run, [patch(0)], unlike="t/0/1")
+    with pytest.raises(ConfigError, match="annotators is 'ab', but it must be a list"):
+        owl_geo.query(run, annotators="ab")
+    with pytest.raises(ConfigError, match=r"paths is 'a\.gpkg', but it must be a list"):
+        owl_geo.ingest(run, "a.gpkg", annotator="ana")
+    with pytest.raises(ConfigError, match=r"paths is 'a\.gpkg', but it must be a list"):
+        owl_geo.ingest(run, Path("a.gpkg"), annotator="ana")  # type: ignore[arg-type]
 
 
 def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
