@@ -96,6 +96,7 @@ def broken(path: str, value: object) -> dict:
         ("concepts.land_cover.column", "x", "either classes or column"),
         ("acquisition.weights", {"built": 2}, "acquisition.weights.built is not a yes/no concept"),
         ("acquisition.weights", {"urban": -1}, "greater than or equal to 0"),
+        ("acquisition.weights", {"urban": 1e300}, "less than or equal to 1000000"),
         ("acquisition.alpha", 1.5, "alpha is 1.5, but it must be between 0 and 1"),
         ("oracle.values", {"mein": ["x"]}, "did you mean 'mine'?"),
         ("oracle.path", None, "oracle.path is missing"),
