@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -185,3 +186,14 @@ def test_a_batch_like_others_is_made_by_the_command(run: Run, owl: Owl) -> None:
     assert refused.code == 1 and "waits for answers" in refused.err
     assert owl("like", run.path, patch(0), "--batch", "--go-on").code == 0
     assert [entry.is_like for entry in Run(run.path).rounds()] == [True, False, True]
+
+
+def test_places_that_are_all_alike_are_searched_without_a_warning(tmp_path: Path) -> None:
+    vectors = np.ones((len(KIND), 64))
+    write_table(tmp_path / "t.parquet", vectors.tolist(), squares(ROWS, COLS, 320.0, "OGC:CRS84"))
+    source = {"kind": "vectors", "path": str(tmp_path / "t.parquet")}
+    run = owl_geo.init(tmp_path / "run", {"source": source}).run
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert len(owl_geo.query(run).patch_ids) == 20
+        assert np.isfinite(owl_geo.like(run, [patch(0)]).places["likeness"]).all()
