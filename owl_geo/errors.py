@@ -21,6 +21,7 @@ import difflib
 import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 
@@ -107,6 +108,13 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
 
 
 _LISTED = 20  # known words in a message, which is one line
+
+
+def check_list(name: str, value: object) -> None:
+    """Raise ConfigError for one text where a list of them is wanted: its letters are a list too."""
+    if isinstance(value, str | PathLike):
+        text = str(value)
+        raise ConfigError(f"{name} is {text!r}, but it must be a list", remedy=f"write [{text!r}]")
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

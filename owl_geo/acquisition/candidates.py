@@ -37,8 +37,11 @@ class Candidates:
 
     def __post_init__(self) -> None:
         n = len(self.concepts)
-        if self.members is not None and self.members.shape[1] != n:
-            raise ValueError(f"{n} candidates, but members have the shape {self.members.shape}")
+        if self.members is not None and (self.members.ndim != 3 or self.members.shape[1] != n):
+            raise ValueError(
+                f"{n} candidates, but members have the shape {self.members.shape}, not "
+                "(members, candidates, classes)"
+            )
         for name in ("relevance", "places"):
             rows = getattr(self, name)
             if rows is not None and len(rows) != n:

@@ -64,6 +64,11 @@ class ScoreSampler:
         spread: Spread | None = None,
     ) -> None:
         self.weights = dict(weights or {})
+        for name, weight in self.weights.items():
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise ConfigError(
+                    f"the weight of {name!r} is {weight:g}, but it must be finite, and 0 or more"
+                )
         self.measure: str = measure
         self.spread = spread or Spread()
 
@@ -149,6 +154,7 @@ class ScoreSampler:
             probabilities = np.asarray(probabilities)[None]
         if probabilities is not None:
             self._check_members(len(probabilities))
+            probabilities = np.asarray(probabilities)
         candidates = Candidates(concepts, probabilities)
         terms = self.terms(candidates)
         positions = self.choose(terms, candidates, batch_size, random_state)

@@ -69,7 +69,8 @@ def typical(
     among = np.sort(rng.permutation(n)[:_MOST])
     some = features(among)
     components = min(_COMPONENTS, *some.shape[::-1])
-    flat = PCA(components, random_state=0).fit_transform(some)
+    with np.errstate(invalid="ignore"):  # where all are alike, none has a share of no variance
+        flat = PCA(components, random_state=0).fit_transform(some)
     cluster = k_means(flat, count, 3, rng)
     chosen = []
     for number in np.unique(cluster):

@@ -6,8 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from owl_geo.errors import BatchError, brief, did_you_mean
+from owl_geo.errors import BatchError, ConfigError, brief, did_you_mean
 from owl_geo.schema import TIME_FORMAT
+
+
+def check_annotator(name: str) -> None:
+    """Raise ConfigError for what cannot be a name, of an annotator whom a file does not name."""
+    if not name.strip() or not name.isprintable():
+        raise ConfigError(f"the annotator {name!r} cannot be a name", remedy="use plain words")
 
 
 def check_labels(path: Path, answered: Iterable[tuple[str, str]], allowed: Sequence[str]) -> None:

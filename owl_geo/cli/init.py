@@ -419,6 +419,7 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
 
     Returns the tables of owl.toml, and the scenes that could not be used.
     """
+    from owl_geo.settings import owl_toml
     from owl_geo.settings.choices import implementation
     from owl_geo.settings.config import source_sections
     from owl_geo.settings.owl_toml import absolute_paths
@@ -426,7 +427,10 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
     base = _read(options.config_path) if options.config_path else {}
     sections = source_sections()
     sources = {kind: implementation(section.home) for kind, section in sections.items()}
-    kind = options.source
+    kind = _kind(options, base, sources)
+    if kind not in sources:
+        owl_toml.parse(base, _origin(options))  # which says so
+        kind = options.source
     _refuse_others(options, kind, sources)
     if not sections[kind].is_on_earth:
         earthly = next(name for name, section in sections.items() if section.is_on_earth)
@@ -445,6 +449,24 @@ def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, 
         **opt.loop_settings(options),
     )
     return opt.merge(base, over), named.failed
+
+
+def _kind(
+    options: InitOptions, base: Mapping[str, Any], sources: Mapping[str, type[UnopenedSource[Any]]]
+) -> str:
+    """Return the kind of the source: that of --source if given, else that of the file.
+
+    Scenes go before a file whose source has none.
+    """
+    is_given = click.get_current_context().get_parameter_source("source")
+    table = base.get("source")
+    stated = table.get("kind") if isinstance(table, Mapping) else None
+    if is_given is not ParameterSource.DEFAULT or stated is None:
+        return options.source
+    known = sources.get(str(stated))
+    if options.scenes and known is not None and "scenes" not in known.options:
+        return options.source
+    return str(stated)
 
 
 # Parameters that apply only to a source with a location on Earth.

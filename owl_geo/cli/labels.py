@@ -40,11 +40,13 @@ def export(run_path: Path, path: Path, consensus: bool, overwrite: bool) -> None
     from owl_geo.errors import BatchError
     from owl_geo.labels.exchange import check_format, of_consensus, write_answers
     from owl_geo.run_folder.folder import Run
+    from owl_geo.run_folder.paths import check_output
 
     opened = Run(run_path)
     check_format(path)
     if path.is_dir():
         raise BatchError(f"{path} is a folder", remedy="name a file")
+    check_output(path)
     if path.exists() and not overwrite:
         raise BatchError(f"{path} exists", remedy="choose another name, or use --overwrite")
     store = opened.labels

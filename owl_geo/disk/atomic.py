@@ -206,9 +206,15 @@ def locked(lock_file: Path, busy: str) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a read-only folder into one line."""
+    """Turn a full disk, a read-only folder or a name that libraries cannot write into one line."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        if str(path).isprintable():
+            raise
+        raise RunError(
+            f"cannot write {path}: its name is not text in UTF-8", remedy="choose another name"
+        ) from error
     except (OSError, BatchError) as error:  # a BatchError names the temporary folder
         raise RunError(f"cannot write {path}: {_reason(error)} (nothing was changed)") from error
 

@@ -191,6 +191,8 @@ class _Server:
         """Take in a message; return whether there may be more."""
         try:
             call = messages.read_call(line)
+            if call.method == "shutdown":
+                self._params(_None, call)  # one that is wrong ends nothing
             if call.method == "cancel":
                 done = self._cancel(self._params(_Cancel, call))
                 if not call.is_notification:
@@ -413,6 +415,8 @@ class _Server:
             return {**_asked(engine.run, entry), "is_new": entry.number >= before}
         if not params.patches:
             raise RpcError(messages.INVALID_PARAMS, "like: name patches, or set batch")
+        if params.go_on:
+            raise RpcError(messages.INVALID_PARAMS, "like: go_on goes with batch")
         found = engine.like(
             params.patches,
             unlike=params.unlike,

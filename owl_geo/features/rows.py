@@ -56,4 +56,5 @@ class FeatureTable:
 
         width = min(width, *self.values.shape)
         pca = PCA(width, random_state=0, svd_solver="covariance_eigh")
-        return np.asarray(pca.fit_transform(self.values), dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # where all are alike, none has a share of no variance
+            return np.asarray(pca.fit_transform(self.values), dtype=np.float32)

@@ -31,6 +31,7 @@ from owl_geo.reporting.survey import MOST_SCENES, Survey
 from owl_geo.reporting.views import views_of
 from owl_geo.reporting.words import auc_of, conditions, follows_answers, ranking, why_no_auc
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.run_folder.records import Round
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status, status
@@ -76,6 +77,7 @@ def report(
         raise RunError(
             f"{target} is a folder", remedy=f"name a file in it, such as {target / FILE_NAME}"
         )
+    check_output(target)
     if target.exists() and not overwrite and target.resolve() != own.resolve():
         raise RunError(f"{target} exists", remedy="choose another name, or use --overwrite")
     text = _document(run, device, report)

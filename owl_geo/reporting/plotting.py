@@ -14,6 +14,7 @@ from owl_geo.reporting.figures import Format, rendered
 from owl_geo.reporting.maps import answers_map, likely_map
 from owl_geo.reporting.survey import Survey
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.verbs.status import status
 from owl_geo.work.progress import Reporter, silent
 
@@ -48,6 +49,7 @@ def plot(
     """
     run = Run.of(run)
     folder = Path(out) if out is not None else run.path / FOLDER
+    check_output(folder)
     survey = Survey.of(run, device=device, report=report)
     written = []
     for name, figure in _pictures(survey):

@@ -210,6 +210,12 @@ class Run:
             again=self.index.positions(tied),
         )
 
+    def lacking(self, history: pd.DataFrame) -> Round | None:
+        """Return the round that learned from the newest answers if the store has these no more."""
+        newest = int(history["seq"].max()) if len(history) else 0
+        last = max(self.rounds(), key=lambda entry: entry.answers_seen, default=None)
+        return last if last is not None and last.answers_seen > newest else None
+
     def pool(self, current: pd.DataFrame) -> BoolArray:
         """Return which patches may be labelled, bool ``(n,)``; see ``search.askable``.
 

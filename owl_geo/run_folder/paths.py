@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from owl_geo.disk.file_names import file_names
+from owl_geo.errors import RunError
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
+from owl_geo.settings.stores import store_choice
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -23,6 +26,8 @@ FEATURES = "features"
 LAYERS = "layers"
 LOCK = ".lock"
 WAITING = ".adding"  # complete files of an addition, not yet moved into place
+_LABELS = store_choice(None).address
+_OWN = {owl_toml.FILE_NAME, PATCHES, TRUTH, INDEX, METRICS, ROUNDS, FEATURES, LAYERS, LOCK, WAITING}
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,21 @@ class RunPaths:
 def is_run(path: Path) -> bool:
     """Return whether the folder holds a run."""
     return (path / owl_toml.FILE_NAME).is_file()
+
+
+def check_output(path: Path) -> None:
+    """Raise RunError where what is to be written is of the files of a run, or among them.
+
+    Answers, settings and batches are replaced by nothing, whatever else may be.
+    """
+    whole = Path(os.path.realpath(path))
+    for folder in whole.parents:
+        name = whole.relative_to(folder).parts[0].casefold()
+        if (name in _OWN or name.startswith(_LABELS)) and is_run(folder):
+            raise RunError(
+                f"{path} is of the run {folder}, which is never replaced",
+                remedy="choose another name",
+            )
 
 
 def no_run(path: Path) -> str | None:

@@ -55,7 +55,7 @@ class AcquisitionSettings(Section):
     )
     powers: PowersSettings = PowersSettings()
     relevance: Annotated[str, OneOf(RELEVANCE)] = one_of(RELEVANCE)
-    weights: dict[str, Annotated[float, Field(ge=0)]] = doc(
+    weights: dict[str, Annotated[float, Field(ge=0, le=1e6)]] = doc(
         {}, "yes/no concept = factor by which relevance grows where it holds"
     )
     start: Annotated[str, OneOf(STARTS)] = one_of(STARTS, "first batch")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
@@ -33,6 +34,21 @@ class Section(BaseModel):
     # settings that older runs lack: left out where they are not set, so that their digests stay
     newer: ClassVar[tuple[str, ...]] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, values: Any) -> Any:
+        """Refuse true and false for a number: to Python, they are 1 and 0."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            field = cls.model_fields.get(name)
+            wanted = set() if field is None else set(_types_in(field.annotation))
+            if bool in wanted or not wanted & {int, float}:
+                continue
+            said = next((one for one in _values_in(value) if isinstance(one, bool)), None)
+            if said is not None:
+                verb = "is" if value is said else "has"
+                raise Wrong(f"{name} {verb} {str(said).lower()}, which is not a number", name)
+        return values
+
     @model_serializer(mode="wrap")
     def _brief(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
@@ -40,6 +56,24 @@ class Section(BaseModel):
             if getattr(self, name) == type(self).model_fields[name].default:
                 values.pop(name, None)
         return values
+
+
+def _types_in(annotation: Any) -> Iterator[Any]:
+    """Yield a type, or those that it is made of."""
+    parts = get_args(annotation)
+    if not parts:
+        yield annotation
+    for part in parts:
+        yield from _types_in(part)
+
+
+def _values_in(value: Any) -> Iterator[Any]:
+    """Yield a value, or those that a table or a list of them holds."""
+    if isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _values_in(one)
+    else:
+        yield value
 
 
 class Wrong(ValueError):

@@ -229,7 +229,11 @@ def find_positions(index: pd.DataFrame, ids: Sequence[str]) -> IntArray:
     if len(ids) == 0:
         return np.empty(0, dtype=np.int64)
     near = np.arange(len(index)) if len(index) < _MANY else _near(index, ids)
-    positions = _among(index, near, ids)
+    try:
+        positions = _among(index, near, ids)
+    except UnicodeEncodeError:  # a word of a command may be any bytes, which name no patch
+        names = [one if str(one).isprintable() else "" for one in ids]
+        return find_positions(index, names)
     if len(near) < len(index) and (positions < 0).any():  # names may be other than usual
         positions = _among(index, np.arange(len(index)), ids)
     return positions

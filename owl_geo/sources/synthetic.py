@@ -10,7 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
+from owl_geo.errors import SourceError
 from owl_geo.ground.windows import Windows
 from owl_geo.settings.sources import SyntheticSettings
 from owl_geo.sources.base import PoolSource, build_index, positions_of
@@ -53,15 +55,19 @@ class SyntheticSource(PoolSource):
         seed: int = 42,
         signal: float = 0.0,
     ) -> None:
-        self._draw(
-            SyntheticSettings(
+        try:
+            settings = SyntheticSettings(
                 n_samples=n_samples,
                 image_size=image_size,
                 n_bands=n_bands,
                 seed=seed,
                 signal=signal,
             )
-        )
+        except ValidationError as error:
+            from owl_geo.sources.tiled import one_line  # which the generator does not wait for
+
+            raise SourceError(one_line(error)) from error
+        self._draw(settings)
 
     @classmethod
     def from_settings(cls, settings: SyntheticSettings) -> SyntheticSource:

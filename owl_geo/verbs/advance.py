@@ -101,6 +101,7 @@ def advance(
     number = len(rounds)
     history = run.labels.history()
     answers = run.answers(history, rounds[-1].answers_seen if rounds else 0)
+    _warn_of_lost_answers(run, history)
     done = None if foreseen is None else foreseen(answers, number, report)
     search = run.search(device, workers, report)
     askable = search.askable(answers)
@@ -160,6 +161,16 @@ def advance_unless_waiting(
         )
     run.check_waiting(waits)
     return waits, None
+
+
+def _warn_of_lost_answers(run: Run, history: pd.DataFrame) -> None:
+    lacks = run.lacking(history)
+    if lacks is not None:
+        log.warning(
+            "%s lacks answers that round %d learned from: restore where they are kept, or take the "
+            "labelled batches in again",
+            *(run.path, lacks.number),
+        )
 
 
 def _warn_of_a_namesake(run: Run, history: pd.DataFrame, batch_id: str) -> None:

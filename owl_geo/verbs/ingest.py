@@ -27,9 +27,9 @@ from owl_geo.batches import (
     warn_of,
     warn_of_future,
 )
-from owl_geo.batches.checks import check_labels, utc_time
+from owl_geo.batches.checks import check_annotator, check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, ConfigError, suggestion
+from owl_geo.errors import BatchError, ConfigError, check_list, suggestion
 from owl_geo.ground.same_ground import are_shown, hold, matching, moved_to
 from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers, with_answers
@@ -67,7 +67,8 @@ def ingest(
     """Check every batch file, then store the answers; ingesting a file twice changes nothing.
 
     ``run`` may be the run's folder; ``annotator`` is used where a file names none. Raises
-    BatchError, with nothing stored, if any of the files cannot be taken in completely.
+    BatchError, with nothing stored, if any of the files cannot be taken in completely, and
+    ConfigError for an annotator that cannot be a name.
     """
     run = Run.of(run)
     checked = _check(run, paths, annotator)
@@ -125,6 +126,8 @@ class _Checked:
 
 
 def _check(run: Run, paths: Sequence[str | os.PathLike[str]], annotator: str) -> list[_Checked]:
+    check_list("paths", paths)
+    check_annotator(annotator)
     asked = {entry.batch_id: entry for entry in run.rounds() if entry.batch_id is not None}
     now = datetime.now(UTC)
     batches = [read_batch(Path(path)) for path in paths]
@@ -229,6 +232,7 @@ def import_answers(
     from owl_geo.verbs.sites.files import is_sites
     from owl_geo.verbs.sites.placed import AsSites
 
+    check_annotator(annotator)
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
     if is_sites(os.fspath(path)):

@@ -16,10 +16,11 @@ import numpy as np
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
 from owl_geo.disk.atomic import writing_file
-from owl_geo.errors import ConfigError, RunError, nearest
+from owl_geo.errors import ConfigError, RunError, check_list, nearest
 from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.labels import consensus
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.run_folder.records import Round
 from owl_geo.search.like import like as most_alike
 from owl_geo.search.like import most_like
@@ -86,15 +87,24 @@ def like(
         report: given the name of each long piece of work, returns a function that is called as it
             progresses.
 
-    Raises RunError for a patch that the run has not, a patch that is named as both, or a file that
-    exists; SourceError where pixels cannot be read.
+    Raises ConfigError for a count below 1; RunError for no patch, one that the run has not, one
+    that is named as both, a file that exists or is of a run, or a name that is not a GeoPackage's;
+    SourceError where pixels cannot be read.
     """
     run = Run.of(run)
     path = run.path / FILE_NAME if out is None else Path(out)
     if path.is_dir():
         raise RunError(f"{path} is a folder", remedy="name a file")
+    check_output(path)
+    if path.suffix.lower() != ".gpkg":
+        name = path.with_suffix(".gpkg").name
+        raise RunError(f"{path} must be a GeoPackage", remedy=f"name it {name}")
     if out is not None and path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
+    if count < 1:
+        raise ConfigError(f"count is {count}, but must be at least 1")
+    if len(patches) == 0:
+        raise RunError("no patch is named", remedy="name one as batches do")
     known, others = _both(run, patches, unlike)
     search = run.search(device, workers, report)
     positions, likeness = most_alike(search, known, others)
@@ -178,6 +188,8 @@ def _targets(run: Run) -> list[str]:
 
 def _both(run: Run, patches: Sequence[str], unlike: Sequence[str]) -> tuple[IntArray, IntArray]:
     """Return the positions of patches that are meant, and not; RunError where one is both."""
+    check_list("patches", patches)
+    check_list("unlike", unlike)
     known, others = _positions(run, patches), _positions(run, unlike)
     both = np.intersect1d(known, others)
     if len(both):

@@ -17,6 +17,7 @@ from owl_geo.labels import consensus, newest_answers
 from owl_geo.maps.grid import GridLayer, check_format, write_grid
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.search.search import Search
 from owl_geo.types import FloatArray, IntArray
 from owl_geo.verbs.current_model import CurrentModel
@@ -80,6 +81,7 @@ def patches(
     check_format(path)
     if path.is_dir():
         raise RunError(f"{path} is a folder", remedy="name a file")
+    check_output(path)
     if path.exists() and not overwrite:
         raise RunError(f"{path} exists", remedy="choose another name, or use --overwrite")
     known = _known(run)

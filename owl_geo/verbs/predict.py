@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from owl_geo.errors import ConfigError, OwlError, RunError, SourceError, suggestion
+from owl_geo.errors import (
+    ConfigError,
+    OwlError,
+    RunError,
+    SourceError,
+    check_list,
+    suggestion,
+)
 from owl_geo.maps.arrays import read_maps
 from owl_geo.maps.cells import cells_of
 from owl_geo.maps.outputs import ScenePrediction, outputs
 from owl_geo.measures.uncertainty import uncertainty
 from owl_geo.run_folder.folder import AnyRun, Run
+from owl_geo.run_folder.paths import check_output
 from owl_geo.search.search import Search
 from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
@@ -113,11 +121,13 @@ def predict(
     if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but must be at least 1")
     check_threshold(threshold)
+    check_list("scenes", scenes)
     run = Run.of(run)
     model = CurrentModel.of(run)
     if top is None:
         top = min(max(len(run.patches) // 10, _FEWEST_FRAMES), _MOST_FRAMES)
     path = Path(out) if out is not None else run.path / FOLDER
+    check_output(path)
     with_patches = list(run.patches["scene"].unique())
     for name in scenes:
         if name not in with_patches:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from owl_geo.batches import n_shared
-from owl_geo.errors import RunError
+from owl_geo.errors import RunError, check_list
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
@@ -96,6 +96,7 @@ def _team(run: Run, annotators: Sequence[str] | None, overlap: float | None) -> 
         return run.settings.team
     team = run.settings.team.model_dump()
     if annotators is not None:
+        check_list("annotators", annotators)
         team["annotators"] = tuple(annotators)
     if overlap is not None:
         team["overlap"] = overlap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 import numpy as np
@@ -182,6 +183,18 @@ def test_entropy_lies_between_nothing_and_log_classes(classes: int, n: int, seed
 def test_entropy_refuses_what_is_no_distribution(bad) -> None:
     with pytest.raises(ValueError, match="probabilities must"):
         entropy(np.array(bad))
+
+
+@pytest.mark.parametrize("weight", [-1, math.nan, math.inf])
+def test_a_weight_is_a_finite_number(weight: float) -> None:
+    with pytest.raises(ConfigError, match=f"the weight of 'urban' is {weight:g}, but it must be"):
+        ConceptWeightedSampler(weights={"urban": weight})
+
+
+def test_probabilities_without_classes_are_refused() -> None:
+    concepts = pd.DataFrame({"urban": [True, False]})
+    with pytest.raises(ValueError, match=r"have the shape \(2,\), not \(members, candidates"):
+        ConceptWeightedSampler().query(np.array([0.1, 0.9]), concepts)
 
 
 @pytest.mark.parametrize(

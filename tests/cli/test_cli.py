@@ -167,6 +167,32 @@ def test_relative_paths_start_where_they_are_written(tmp_path) -> None:
     assert owl("query", "r", cwd=tmp_path / "moved").returncode == 0
 
 
+def test_the_source_may_be_of_the_kind_that_a_config_file_names(tmp_path) -> None:
+    config = "[source]\nkind = 'synthetic'\nn_samples = 40\nimage_size = 8\n"
+    (tmp_path / "mine.toml").write_text(config)
+    done = owl("init", "r", "--config", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "40 patches of 8 x 8 pixels" in done.stdout
+    (tmp_path / "mine.toml").write_text("[source]\nkind = 'vectors'\npath = 'no.parquet'\n")
+    fault = one_error(owl("init", "r2", "--config", "mine.toml", cwd=tmp_path))
+    assert f"{tmp_path / 'no.parquet'} does not exist" in fault
+    # an option goes before the file
+    done = owl("init", "r2", "--source", "geotiff", "--config", "mine.toml", cwd=tmp_path)
+    assert "source.scenes is missing" in one_error(done)
+    # what goes with another kind is still refused
+    done = owl("init", "r2", "--config", "mine.toml", "--time", "last", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--time goes with --source cube" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["'vector'", "3", "[]"])
+def test_a_config_file_with_a_source_of_no_kind_is_refused(kind: str, tmp_path) -> None:
+    (tmp_path / "mine.toml").write_text(f"[source]\nkind = {kind}\n")
+    fault = one_error(owl("init", "r", "--config", "mine.toml", cwd=tmp_path))
+    assert "source.kind is" in fault
+    assert "mine.toml" in fault
+
+
 def test_a_layer_of_a_file_is_named_as_qgis_does(tmp_path) -> None:
     scene = write_raster(tmp_path / "s.tif", np.ones((1, 32, 32), dtype="uint16"))
     with rasterio.open(scene) as opened:

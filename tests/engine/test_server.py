@@ -191,7 +191,8 @@ def test_places_like_others_are_those_of_the_command(
     made = client.result("like", run=run, patches=[one], count=3, batch=True, go_on=True)
     assert made["is_new"] and made["batch_id"].endswith("-like") and made["patches"] == 3
     assert Run(run).rounds()[-1].patch_ids == Run(run).rounds()[made["number"]].patch_ids
-    for params in ({}, {"patches": [one], "batch": True, "out": "x.gpkg"}):
+    wrong = ({}, {"patches": [one], "batch": True, "out": "x.gpkg"})
+    for params in (*wrong, {"patches": [one], "go_on": True}):
         client.ask("like", run=run, **params)
         assert client.answer()["error"]["code"] == -32602
 
@@ -356,10 +357,12 @@ def test_warnings_are_told_with_the_request_they_belong_to(
 
 def test_what_was_asked_before_the_end_is_done(begun: Run) -> None:
     with serving() as client:
+        client.ask("shutdown", 0, now=True)  # refused, so it ends nothing
         client.ask("status", 1, run=begun.path)
         client.ask("shutdown", 2)
         client.ask("status", 3, run=begun.path)
         client.lines.put(None)
+    assert client.answer()["error"]["code"] == -32602
     assert [client.answer()["id"] for _ in range(2)] == [1, 2]
     assert client.messages.empty()
 

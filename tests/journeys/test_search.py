@@ -546,6 +546,30 @@ def test_rounds_that_were_deleted_are_said_and_their_successors_wait(
     assert status(run.path).next_step == "label"
 
 
+def test_answers_that_are_gone_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = searches.make(tmp_path / "run")
+    for number in range(2):
+        entry = query(run)
+        searches.label(run.batch_path(number), dict.fromkeys(entry.patch_ids, "absent"))
+        ingest(run, [run.batch_path(number)], annotator="x")
+    query(run)
+    kept = run.path / "labels.gpkg"
+    told = "lacks answers that round 2 learned from: restore"
+    assert told not in caplog.text and len(run.labels.history()) == 10
+    kept.rename(tmp_path / "mine.gpkg")
+    (line,) = [text for name, text in facts(Run(run.path), status(run.path)) if name == "Answers"]
+    assert line.startswith("none yet; some that round 2 learned from are gone")
+    query(Run(run.path), go_on=True)
+    assert told in caplog.text
+    (line,) = [text for name, text in facts(Run(run.path), status(run.path)) if name == "Answers"]
+    assert "round 2 learned from are gone" in line
+    # the batches have them still
+    again = Run(run.path)
+    ingest(again, [again.batch_path(number) for number in range(2)], annotator="x")
+    (line,) = [text for name, text in facts(again, status(again)) if name == "Answers"]
+    assert line == "10 patches: 10 absent"
+
+
 def test_a_batch_that_waits_and_is_gone_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

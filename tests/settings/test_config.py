@@ -96,6 +96,7 @@ def broken(path: str, value: object) -> dict:
         ("concepts.land_cover.column", "x", "either classes or column"),
         ("acquisition.weights", {"built": 2}, "acquisition.weights.built is not a yes/no concept"),
         ("acquisition.weights", {"urban": -1}, "greater than or equal to 0"),
+        ("acquisition.weights", {"urban": 1e300}, "less than or equal to 1000000"),
         ("acquisition.alpha", 1.5, "alpha is 1.5, but it must be between 0 and 1"),
         ("oracle.values", {"mein": ["x"]}, "did you mean 'mine'?"),
         ("oracle.path", None, "oracle.path is missing"),
@@ -114,6 +115,24 @@ def test_what_makes_no_sense_is_one_line(path: str, value: object, said: str) ->
 
 
 SCHEMA = config.Settings.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "said"),
+    [
+        ("loop", "batch_size", True, "batch_size is true"),
+        ("acquisition", "alpha", True, "alpha is true"),
+        ("acquisition", "audit_common", False, "audit_common is false"),
+        ("acquisition", "weights", {"urban": True}, "weights has true"),
+        ("source", "signal", True, "signal is true"),
+        ("training", "epochs", False, "epochs is false"),
+    ],
+)
+def test_true_and_false_are_no_numbers(section: str, name: str, value: object, said: str) -> None:
+    tables: dict[str, dict[str, object]] = {"source": {"kind": "synthetic"}}
+    tables.setdefault(section, {})[name] = value
+    with pytest.raises(ConfigError, match=f"{section}: {said}, which is not a number"):
+        owl_toml.parse(tables, "the test")
 
 
 def kinds_in(union: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from owl_geo import SyntheticSource
+from owl_geo.errors import SourceError
 from owl_geo.ground.footprints import footprints
 from owl_geo.sources.base import windows_of
 
@@ -67,3 +68,10 @@ def test_patches_lie_edge_to_edge_on_the_map() -> None:
     assert polygons.union_all().area == pytest.approx(polygons.area.sum())
     touching = polygons.iloc[0].intersection(polygons.iloc[1])
     assert touching.length == 160.0
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_samples", 0), ("image_size", 2), ("seed", -1)])
+def test_what_cannot_be_generated_is_one_line(name: str, value: int) -> None:
+    with pytest.raises(SourceError, match=f"^{name} is {value}, but it should be greater") as told:
+        SyntheticSource(**{name: value})
+    assert "\n" not in str(told.value)

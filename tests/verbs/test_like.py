@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -15,7 +16,7 @@ from searches import label
 
 import owl_geo
 from owl_geo import Run
-from owl_geo.errors import RunError
+from owl_geo.errors import ConfigError, RunError
 from owl_geo.types import AnyArray
 
 ROWS, COLS = 9, 10
@@ -94,6 +95,8 @@ def test_the_command_prints_and_replaces_its_own_file(run: Run, owl: Owl, tmp_pa
     assert refused.code == 1 and f"{out} exists" in refused.err
     assert out.read_text() == "mine"
     assert owl("like", run.path, patch(0), "--out", out, "--overwrite", "-q").code == 0
+    refused = owl("like", run.path, patch(0), "--out", tmp_path / "out.geojson")
+    assert refused.code == 1 and "must be a GeoPackage; name it out.gpkg" in refused.err
 
 
 def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
@@ -103,8 +106,30 @@ def test_a_patch_that_is_not_there_is_refused(run: Run) -> None:
     with pytest.raises(RunError, match="has no patch 'x'") as caught:
         owl_geo.like(run, ["x"])
     assert caught.value.remedy == "name one as batches do, like t/0/0"
+    with pytest.raises(RunError, match=r"has no patch '\\udcff'"):  # a word that is not UTF-8
+        owl_geo.like(run, [patch(0)], unlike=["\udcff"])
     with pytest.raises(RunError, match="cannot be both like and unlike"):
         owl_geo.like(run, [patch(0)], unlike=[patch(0)])
+
+
+def test_what_is_no_list_or_no_number_of_places_is_refused(run: Run) -> None:
+    for count in (0, -3):
+        with pytest.raises(ConfigError, match=f"count is {count}, but must be at least 1"):
+            owl_geo.like(run, [patch(0)], count=count)
+    with pytest.raises(RunError, match="no patch is named"):
+        owl_geo.like(run, [])
+    named = f"patches is '{patch(0)}', but it must be a list"
+    for ask in (owl_geo.like, owl_geo.more_like):
+        with pytest.raises(ConfigError, match=named):
+            ask(run, patch(0))
+    with pytest.raises(ConfigError, match="unlike is 't/0/1', but it must be a list"):
+        owl_geo.like(run, [patch(0)], unlike="t/0/1")
+    with pytest.raises(ConfigError, match="annotators is 'ab', but it must be a list"):
+        owl_geo.query(run, annotators="ab")
+    with pytest.raises(ConfigError, match=r"paths is 'a\.gpkg', but it must be a list"):
+        owl_geo.ingest(run, "a.gpkg", annotator="ana")
+    with pytest.raises(ConfigError, match=r"paths is 'a\.gpkg', but it must be a list"):
+        owl_geo.ingest(run, Path("a.gpkg"), annotator="ana")  # type: ignore[arg-type]
 
 
 def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
@@ -164,3 +189,14 @@ def test_a_batch_like_others_is_made_by_the_command(run: Run, owl: Owl) -> None:
     assert refused.code == 1 and "waits for answers" in refused.err
     assert owl("like", run.path, patch(0), "--batch", "--go-on").code == 0
     assert [entry.kind for entry in Run(run.path).rounds()] == ["like", "chosen", "like"]
+
+
+def test_places_that_are_all_alike_are_searched_without_a_warning(tmp_path: Path) -> None:
+    vectors = np.ones((len(KIND), 64))
+    write_table(tmp_path / "t.parquet", vectors.tolist(), squares(ROWS, COLS, 320.0, "OGC:CRS84"))
+    source = {"kind": "vectors", "path": str(tmp_path / "t.parquet")}
+    run = owl_geo.init(tmp_path / "run", {"source": source}).run
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert len(owl_geo.query(run).patch_ids) == 20
+        assert np.isfinite(owl_geo.like(run, [patch(0)]).places["likeness"]).all()

@@ -21,15 +21,11 @@ from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
+from owl_geo.sources.tessera import TOO_LARGE, scales_that_count
 from owl_geo.sources.tiled import TiledSource
 from owl_geo.sources.unopened import OnError
 from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, SceneGrid
 from owl_geo.work.progress import Progress
-
-# Scales at least as large are no data. geotessera 0.10 leaves them out of its Zarr stores
-# (``valid_scale_mask``): by its authors' count of 1.2 million pixels, 99.99 % are below 0.14, and
-# some of the published are wrong by orders of magnitude.
-_TOO_LARGE = 1.0
 
 
 class ArraySource(TiledSource["ArrayScene"]):
@@ -209,11 +205,11 @@ def _part(array: AnyArray, chunk: Chunk) -> AnyArray:
 
 def _has_vector(scales: AnyArray) -> BoolArray:
     """Return where scales, one a pixel or one a number, are those of a vector ``(h, w)``."""
-    with np.errstate(invalid="ignore"):
-        good: BoolArray = (scales >= 0) & (scales < _TOO_LARGE)  # neither not-a-number nor infinite
-        some: BoolArray = scales > 0
     if scales.ndim == 2:
-        return np.logical_and(good, some)
+        return scales_that_count(scales)
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = (scales >= 0) & (scales < TOO_LARGE)  # neither not-a-number nor infinite
+        some: BoolArray = scales > 0
     return np.logical_and(good.all(axis=2), some.any(axis=2))
 
 

@@ -308,7 +308,7 @@ class CubeReader:
         if group.scales is not None:
             scales = self._read(group.scales, replace(group, span=None, picks=(0,)), chunk, dates)
             fill = self._dataset[group.variable].encoding.get("_FillValue")
-            return scaled(values, scales, fill)
+            return scaled(values, scales, fill, (group.variable, group.scales))
         if group.quantized:
             missing = values == NODATA  # whatever the store says of it
             return np.where(missing, np.float32(np.nan), dequantized(values))

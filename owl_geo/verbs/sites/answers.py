@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from owl_geo.batches.checks import check_annotator
 from owl_geo.concepts.sites import answered_names
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground import vector_files
@@ -43,6 +44,7 @@ def answers_at(
     Raises ConfigError for options that cannot be, and LayerError where the file cannot be read,
     lacks the column or the values, or has no site in a patch.
     """
+    check_annotator(annotator)
     _check(run, options)
     file, _, layer = path.partition(LAYER)
     if Path(file).is_dir() and not vector_files.is_folder_of_one(file):

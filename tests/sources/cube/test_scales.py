@@ -58,6 +58,42 @@ def test_the_scales_are_applied_and_are_no_band(tmp_path: Path) -> None:
     np.testing.assert_allclose(first.mean(axis=(1, 2)), seen.mean(axis=1), atol=1e-5)
 
 
+def with_bad_scales(dataset: xr.Dataset) -> xr.Dataset:
+    """Give a store scales as releases of geotessera before 0.10 copied them from the tiles."""
+    dataset["scales"][:, 4, 4:] = np.array([999_999.0, 1.0, 0.0, -0.02], dtype=np.float32)
+    return dataset
+
+
+def test_a_scale_that_no_vector_of_tessera_has_is_no_data(tmp_path: Path) -> None:
+    _, dataset = store(tmp_path / "t.zarr")
+    path = write_zarr(tmp_path / "old.zarr", with_bad_scales(dataset))
+    source = CubeSource(path, patch_size=4, min_valid=0.5)
+    assert source.index["valid_fraction"].tolist() == [14 / 16, 1, 1, 12 / 16]
+    patch = source.read([source.index["patch_id"].iloc[3]])[0]
+    right = dataset["embeddings"].to_numpy()[0].astype(float) * dataset["scales"].to_numpy()
+    np.testing.assert_allclose(patch[:, 1:], right[:, 5:, 4:], rtol=1e-6)
+    mean = right[:, 5:, 4:].mean(axis=(1, 2))
+    np.testing.assert_allclose(patch.mean(axis=(1, 2)), mean, atol=1e-5)
+
+
+def test_the_scales_of_others_may_be_large(tmp_path: Path) -> None:
+    _, dataset = store(tmp_path / "t.zarr")
+    others = with_bad_scales(dataset).rename(embeddings="vectors")
+    source = CubeSource(write_zarr(tmp_path / "others.zarr", others), patch_size=4, min_valid=0.5)
+    assert source.index["valid_fraction"].tolist() == [14 / 16, 1, 1, 1]
+    patch = source.read([source.index["patch_id"].iloc[3]])[0]
+    right = others["vectors"].to_numpy()[0].astype(float) * others["scales"].to_numpy()
+    np.testing.assert_allclose(patch, right[:, 4:, 4:], rtol=1e-6)
+
+
+def test_the_shorter_vectors_of_a_store_are_left_out(tmp_path: Path) -> None:
+    _, dataset = store(tmp_path / "t.zarr")  # as geotessera 0.11 writes nested depths
+    dataset["embeddings_d8"] = dataset["embeddings"][:, :8].rename(band="band_d8").copy()
+    dataset = dataset.assign_coords(band_d8=np.arange(8))
+    source = CubeSource(write_zarr(tmp_path / "deep.zarr", dataset), patch_size=4)
+    assert len(source.bands) == BANDS
+
+
 def test_a_fill_value_is_a_value_of_a_vector(tmp_path: Path) -> None:
     path, dataset = store(tmp_path / "t.zarr", _FillValue=0)
     source = CubeSource(path, patch_size=4, min_valid=0.5)
