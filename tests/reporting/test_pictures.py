@@ -31,6 +31,24 @@ def test_curves_hold_the_rounds_and_what_came_after(tmp_path) -> None:
     assert after.found[-1] == (run.labels.current()["label"] == "present").sum()
 
 
+def test_the_curve_ends_with_the_labels_of_now_where_answers_became_unsure(tmp_path) -> None:
+    run = answered(tmp_path / "run", rounds=2)
+    owl_geo.query(run, device="cpu")
+    first, second = (entry.patch_ids for entry in run.rounds()[:2])
+    label(run.batch_path(0), dict.fromkeys([*first[:4], first[-1]], "unsure"))
+    owl_geo.ingest(run, [run.batch_path(0)], annotator="ana")
+    labels = run.labels.current()["label"]
+    now = int(labels.isin(["absent", "present"]).sum()), int((labels == "present").sum())
+    assert len(first) < now[0] < len(first) + len(second)
+    curves = curves_of(Survey.of(run), status(run))
+    assert (curves.labels[-1], curves.found[-1]) == now
+    assert curves.labels == (0, len(first), now[0])
+    assert f" {now[1]} present found with {now[0]} labels." in owl_geo.report(run).read_text(encoding="utf-8")
+    # the batch after next knows that too
+    owl_geo.query(run, device="cpu", go_on=True)
+    assert curves_of(Survey.of(run), status(run)).labels == curves.labels
+
+
 def test_chance_is_the_prevalence_among_what_can_be_asked(tmp_path) -> None:
     run = make(tmp_path / "run", oracle={})
     simulate(run)
