@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET  # nosec B405 # only to write
 import numpy as np
 import rasterio
 import rasterio.shutil
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
@@ -24,6 +25,7 @@ from owl_geo.types import SceneGrid
 
 _GEOGRAPHIC = "EPSG:4326"
 _NEAR = 1e-3  # of a cell: an offset too small to matter
+_FLATTEST = 1 / 16  # of the cell in the middle: flatter ones, as at a pole, may fall between cells
 _TYPES = {"float32": "Float32", "uint8": "Byte"}
 
 
@@ -125,14 +127,37 @@ def _box(grid: SceneGrid, crs: str) -> Box:
 
 
 def _cell_edges(grid: SceneGrid, crs: str) -> tuple[float, float]:
-    """Return width and height of the cells; in another CRS, both are the shorter edge of one."""
+    """Return width and height of the cells; in another CRS, both are the shorter edge of one.
+
+    That is of the cell in the middle, or less where half of it would not fit into every cell: near
+    a pole, a cell that is turned is flat in degrees, and Mercator's are smaller towards the poles.
+    """
     if _is_square_to(grid, crs):
         return abs(grid.transform[0]), abs(grid.transform[4])
-    row, col = grid.height / 2, grid.width / 2
-    corners = to_xy(grid, np.array([row, row, row + 1]), np.array([col, col + 1, col]))
-    x, y = Transformer.from_crs(grid.crs, crs, always_xy=True).transform(*corners.T)
-    edge = float(min(math.hypot(x[i] - x[0], y[i] - y[0]) for i in (1, 2)))
+    share = np.array([0.5, 0.0, 1.0])  # the middle first
+    row, col = (part.ravel() for part in np.meshgrid(share * grid.height, share * grid.width))
+    to_crs = Transformer.from_crs(grid.crs, crs, always_xy=True)
+    start, across, down = (
+        np.stack(to_crs.transform(*to_xy(grid, row + i, col + j).T), axis=-1)
+        for i, j in ((0, 0), (0, 1), (1, 0))
+    )
+    with np.errstate(invalid="ignore"):  # a corner may lie beyond the Earth
+        steps = np.stack([across - start, down - start], axis=1)
+        if CRS.from_user_input(crs).is_geographic:
+            steps[..., 0] = (steps[..., 0] + 180) % 360 - 180
+    middle = float(np.hypot(*steps[0].T).min())
+    squares = 2 * _squares_within(steps[np.isfinite(steps).all(axis=(1, 2))])
+    edge = max(float(squares.min(initial=middle)), middle * _FLATTEST)
     return edge, edge
+
+
+def _squares_within(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the edge of the largest square along the axes within each parallelogram, ``(n,)``.
+
+    Their edges are ``(n, 2, 2)``. Cells that are no larger have a centre in each of them.
+    """
+    (a, b), (c, d) = steps.transpose(1, 2, 0)
+    return np.asarray(abs(a * d - b * c) / np.maximum(abs(a) + abs(b), abs(c) + abs(d)))
 
 
 def _part(path: Path, grid: SceneGrid, frame: _Frame) -> _Part:

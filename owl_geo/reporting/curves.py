@@ -45,21 +45,33 @@ def curves_of(survey: Survey, now: Status) -> Curves:
     """Return a run's curves; answers that no round has learnt from yet give the last point."""
     run = survey.run
     rows = [entry.metrics for entry in run.rounds()]
-    points = {0: 0} | {row.n_labeled: row.positives_found for row in rows}
     decided = survey.labels[survey.labels.isin(run.settings.classes)]
-    points[len(decided)] = int((decided == run.settings.positive).sum())
+    current = len(decided), int((decided == run.settings.positive).sum())
+    course = _course([*((row.n_labeled, row.positives_found) for row in rows), current])
     expected, by = _expected(survey, now)
-    labels = sorted(points)
     auc_labels, auc, auc_of = _auc(rows)
     return Curves(
-        tuple(labels),
-        tuple(points[n] for n in labels),
+        tuple(labels for labels, _ in course),
+        tuple(found for _, found in course),
         expected,
         by,
         auc_labels,
         auc,
         auc_of or why_no_auc(run),
     )
+
+
+def _course(states: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return states (labels, found) from 0 labels on, without those that a later one corrects.
+
+    A later state has fewer labels where answers turned into unsure, or annotators came to disagree.
+    """
+    course = [(0, 0)]
+    for state in states:
+        while course and course[-1][0] >= state[0]:
+            course.pop()
+        course.append(state)
+    return course
 
 
 def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:

@@ -76,4 +76,5 @@ def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple
     yield f"{concept} up to {low_}", values <= low
     if high > low:
         yield f"{concept} {low_} to {high_}", (values > low) & (values <= high)
+    if (values > high).any():  # also where two thirds have the least value
         yield f"{concept} above {high_}", values > high

@@ -33,6 +33,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _OUTLINED = 7.0  # points; a patch at least this large is drawn as a square
 _RANKED = 20  # most probable patches that are numbered, as in the report's table
 _CELLS = 2000  # along an edge; larger rasters are thinned out
+_STEPS_ACROSS = 64  # in which the width of a scene is measured
 _BARE = "#D9D9D9"  # shown where there are no pixels
 
 
@@ -310,13 +311,11 @@ def _scale_bar(axes: Axes, grid: SceneGrid) -> None:
 
 def _metres_across(grid: SceneGrid) -> float:
     """Return the width of a scene on the ground along its middle row, in metres."""
-    ends = to_xy(grid, np.full(2, float(grid.height // 2)), np.array([0.0, grid.width]))
-    return _length(metres_from_earth_centre(ends, crs_of(grid.crs)))
-
-
-def _length(points: NDArray[np.float64]) -> float:
+    cols = np.linspace(0.0, grid.width, _STEPS_ACROSS + 1)  # around the Earth, not through it
+    along = to_xy(grid, np.full(len(cols), float(grid.height // 2)), cols)
     with np.errstate(invalid="ignore"):  # a scene may lie beyond the Earth
-        return float(np.linalg.norm(points[1] - points[0]))
+        steps = np.diff(metres_from_earth_centre(along, crs_of(grid.crs)), axis=0)
+        return float(np.linalg.norm(steps, axis=1).sum())
 
 
 def _round_down(metres: float) -> float:

@@ -26,7 +26,6 @@ from owl_geo.measures.audit import (
 from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.run_folder.records import Round, is_review
-from owl_geo.schema import NOTICED
 from owl_geo.search.pool import relevance_model
 from owl_geo.types import IntArray
 
@@ -171,8 +170,9 @@ def _asked_by(
 ) -> tuple[dict[str, Round], set[str]]:
     """Return the round in which each patch was asked, and the patches that were drawn at random.
 
-    A place that somebody noticed was answered for what was seen there, even if a batch had asked
-    it, or an audit drawn it, in vain before.
+    A patch that was asked in vain, and answered because somebody noticed or imported what is there,
+    was asked by no batch: where only the targets among the drawn patches come to be known, they are
+    no random sample.
     """
     first: dict[str, Round] = {}
     reviewed: dict[str, Round] = {}
@@ -183,17 +183,19 @@ def _asked_by(
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
             drawn.setdefault(patch, entry)
-    for patch in _noticed(history):
+    for patch in {*history["patch_id"]} - _answered_as_asked(asked, history):
         for by in (reviewed, first, drawn):
             by.pop(patch, None)
     # a patch that was drawn, left unanswered and asked again still counts as drawn at random
     return {**reviewed, **first, **drawn}, set(drawn)
 
 
-def _noticed(history: pd.DataFrame) -> list[str]:
-    """Return the patches whose first answer was given beside a batch."""
-    arrived = history.sort_values("seq").drop_duplicates("patch_id")
-    return list(arrived.loc[arrived["batch_id"] == NOTICED, "patch_id"])
+def _answered_as_asked(asked: list[Round], history: pd.DataFrame) -> set[str]:
+    """Return the patches that have an answer for a batch that they are in."""
+    of_batch = {entry.batch_id: {*entry.patch_ids} for entry in asked}
+    labelled = history[history["label"].notna()]
+    pairs = zip(labelled["patch_id"], labelled["batch_id"], strict=True)
+    return {patch for patch, batch in pairs if patch in of_batch.get(batch, ())}
 
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:

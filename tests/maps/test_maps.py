@@ -312,6 +312,15 @@ CASES = {
         scene("a"),
         scene("b", crs="EPSG:4326", transform=(1e-4, 0.0, 3.1, 0.0, -1e-4, 51.4)),
     ],
+    # at 76 degrees north, where a patch that is turned by 45 degrees is flat in degrees
+    "two polar maps, turned": [
+        scene("a", crs="EPSG:3413", transform=(10.0, 0.0, 1_100_000.0, 0.0, -10.0, -1_000_000.0)),
+        scene("b", crs="EPSG:3995", transform=(10.0, 0.0, 1_100_000.0, 0.0, -10.0, -990_000.0)),
+    ],
+    "from the equator to 80 degrees north, and metres": [
+        scene("a", crs="EPSG:3857", transform=(2e4, 0.0, 1e6, 0.0, -2e4, 1.6e7), height=800),
+        scene("b", transform=(2e4, 0.0, 500_000.0, 0.0, -2e4, -2_000_000.0), height=32),
+    ],
 }
 
 

@@ -65,6 +65,22 @@ def test_the_scale_bar_is_as_long_on_the_map_as_on_the_ground(
         assert bar == (pytest.approx(metres / width, rel=0.01), text)
 
 
+@pytest.mark.parametrize(
+    ("degrees", "text", "metres"),
+    # a degree of the equator is 111.32 km; straight through the Earth, half of it is 12,756 km
+    [(60, "1000 km", 1e6), (180, "5000 km", 5e6), (360, "10000 km", 1e7)],
+)
+def test_the_scale_bar_of_much_of_the_earth_goes_around_it(
+    degrees: float, text: str, metres: float
+) -> None:
+    figure = Figure()
+    transform = (degrees / 64, 0.0, -degrees / 2, 0.0, -1.0, 32.0)
+    maps._scale_bar(figure.add_subplot(), SceneGrid("s", "EPSG:4326", transform, 64, 64))
+    bar = scale_bar(figure)
+    assert bar is not None and bar[1] == text
+    assert bar[0] == pytest.approx(metres / (degrees * 111_319.5), rel=1e-3)
+
+
 def test_generated_patches_have_no_scale(tmp_path: Path) -> None:
     run = make(tmp_path / "run")
     (scene,) = run.grids

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from corners import answer, answered
 from PIL import Image
@@ -14,6 +16,7 @@ from searches import label, make
 import owl_geo
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.reporting.curves import Curves, curves_of, discovery, learning
+from owl_geo.reporting.groups import _parts
 from owl_geo.reporting.survey import Survey
 from owl_geo.verbs.status import status
 
@@ -29,6 +32,25 @@ def test_curves_hold_the_rounds_and_what_came_after(tmp_path) -> None:
     after = curves_of(Survey.of(run), status(run))
     assert after.labels == (0, 12)
     assert after.found[-1] == (run.labels.current()["label"] == "present").sum()
+
+
+def test_the_curve_ends_with_the_labels_of_now_where_answers_became_unsure(tmp_path) -> None:
+    run = answered(tmp_path / "run", rounds=2)
+    owl_geo.query(run, device="cpu")
+    first, second = (entry.patch_ids for entry in run.rounds()[:2])
+    label(run.batch_path(0), dict.fromkeys([*first[:4], first[-1]], "unsure"))
+    owl_geo.ingest(run, [run.batch_path(0)], annotator="ana")
+    labels = run.labels.current()["label"]
+    now = int(labels.isin(["absent", "present"]).sum()), int((labels == "present").sum())
+    assert len(first) < now[0] < len(first) + len(second)
+    curves = curves_of(Survey.of(run), status(run))
+    assert (curves.labels[-1], curves.found[-1]) == now
+    assert curves.labels == (0, len(first), now[0])
+    page = owl_geo.report(run).read_text(encoding="utf-8")
+    assert f"{now[1]} present found with {now[0]} labels." in page
+    # the batch after next knows that too
+    owl_geo.query(run, device="cpu", go_on=True)
+    assert curves_of(Survey.of(run), status(run)).labels == curves.labels
 
 
 def test_chance_is_the_prevalence_among_what_can_be_asked(tmp_path) -> None:
@@ -49,6 +71,20 @@ def test_from_a_handful_of_audit_answers_no_chance_is_drawn(tmp_path) -> None:
     enough = status(run)
     assert enough.left.n_audit >= 20
     assert curves_of(Survey.of(run), enough).expected == enough.left.prevalence
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0] * 70 + [0.5] * 10 + [1.0] * 20, {"share up to 0 %": 70, "share above 0 %": 30}),
+        ([0.0] * 20 + [0.5] * 30 + [1.0] * 50, {"share up to 50 %": 50, "share 50 % to 100 %": 50}),
+        ([0.0] * 100, {"share up to 0 %": 100}),
+    ],
+)
+def test_no_patch_is_missing_where_many_have_one_value_of_a_concept(values, expected) -> None:
+    concept = SimpleNamespace(unit="%")
+    parts = {name: int(of.sum()) for name, of in _parts("share", concept, pd.Series(values))}
+    assert parts == expected
 
 
 CURVES = Curves(

@@ -151,6 +151,29 @@ def test_targets_that_are_imported_before_the_audit_was_drawn_were_not(tmp_path:
     assert left.prevalence.value == pytest.approx((left.left.value + hits + 80) / 400)
 
 
+def test_drawn_patches_of_which_only_the_targets_come_to_be_known_are_no_sample(
+    tmp_path: Path,
+) -> None:
+    run, targets = audited(tmp_path / "run")
+    drawn = query(run).patch_ids
+    answered, others = drawn[:30], drawn[30:]
+    label(run.batch_path(0), {p: "present" if p in targets else "absent" for p in answered})
+    ingest(run, [run.batch_path(0)], annotator="ana")
+    hits, known = len(targets & set(answered)), sorted(targets & set(others))
+    assert hits > 3 and len(known) > 3
+    import_targets(run, known, tmp_path)
+    left = status(run).left
+    expected = tuple(left_of(400, 30, hits, len(known)))
+    assert (left.left.value, left.left.low, left.left.high) == expected
+    assert (left.n_audit, left.n_found) == (30, hits + len(known))
+    # once the batch is answered too, it does not matter that they were known before
+    label(run.batch_path(0), {p: "present" if p in targets else "absent" for p in drawn})
+    ingest(run, [run.batch_path(0)], annotator="ana")
+    left = status(run).left
+    expected = tuple(left_of(400, 60, hits + len(known), 0))
+    assert (left.left.value, left.left.low, left.left.high) == expected
+
+
 def test_a_batch_that_is_answered_after_the_next_was_drawn_was_there_to_be_drawn(
     tmp_path: Path,
 ) -> None:
