@@ -168,34 +168,25 @@ def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) 
 def _asked_by(
     run: Run, asked: list[Round], history: pd.DataFrame
 ) -> tuple[dict[str, Round], set[str]]:
-    """Return the round in which each patch was asked, and the patches that were drawn at random.
+    """Return the round for whose batch each patch was answered, and those that were drawn for it.
 
-    A patch that was asked in vain, and answered because somebody noticed or imported what is there,
-    was asked by no batch: where only the targets among the drawn patches come to be known, they are
-    no random sample.
+    What a batch asked in vain does not count. A drawn patch that is answered because somebody
+    noticed or imported what is there, or because the model asked for it later, is no part of the
+    sample: where only the targets among the drawn patches come to be known, it is not random.
     """
-    first: dict[str, Round] = {}
-    reviewed: dict[str, Round] = {}
+    labelled = history[history["label"].notna()]
+    answered = set(zip(labelled["batch_id"], labelled["patch_id"], strict=True))
+    asked_by: dict[str, Round] = {}
     drawn: dict[str, Round] = {}
-    for entry in asked:
+    for entry in sorted(asked, key=lambda entry: entry.is_review):
         for patch in entry.patch_ids:
-            (reviewed if entry.is_review else first).setdefault(patch, entry)
+            if (entry.batch_id, patch) in answered:
+                asked_by.setdefault(patch, entry)
         # a draw from a pool that has grown since says nothing about what was added
         for patch in entry.audit if entry.number >= run.index.since else ():
-            drawn.setdefault(patch, entry)
-    for patch in {*history["patch_id"]} - _answered_as_asked(asked, history):
-        for by in (reviewed, first, drawn):
-            by.pop(patch, None)
-    # a patch that was drawn, left unanswered and asked again still counts as drawn at random
-    return {**reviewed, **first, **drawn}, set(drawn)
-
-
-def _answered_as_asked(asked: list[Round], history: pd.DataFrame) -> set[str]:
-    """Return the patches that have an answer for a batch that they are in."""
-    of_batch = {entry.batch_id: {*entry.patch_ids} for entry in asked}
-    labelled = history[history["label"].notna()]
-    pairs = zip(labelled["patch_id"], labelled["batch_id"], strict=True)
-    return {patch for patch, batch in pairs if patch in of_batch.get(batch, ())}
+            if (entry.batch_id, patch) in answered:
+                drawn.setdefault(patch, entry)
+    return asked_by | drawn, set(drawn)
 
 
 def _factors(run: Run, history: pd.DataFrame) -> tuple[Factor, ...]:

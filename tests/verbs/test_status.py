@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import hypergeom
 from searches import label, make
 
-from owl_geo import Run, ingest, query, status
+from owl_geo import Run, ingest, more_like, query, status
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Answered, Outlook
 from owl_geo.reporting.facts import facts
@@ -151,8 +151,9 @@ def test_targets_that_are_imported_before_the_audit_was_drawn_were_not(tmp_path:
     assert left.prevalence.value == pytest.approx((left.left.value + hits + 80) / 400)
 
 
+@pytest.mark.parametrize("by", ["import", "a later batch"])
 def test_drawn_patches_of_which_only_the_targets_come_to_be_known_are_no_sample(
-    tmp_path: Path,
+    by: str, tmp_path: Path
 ) -> None:
     run, targets = audited(tmp_path / "run")
     drawn = query(run).patch_ids
@@ -161,7 +162,12 @@ def test_drawn_patches_of_which_only_the_targets_come_to_be_known_are_no_sample(
     ingest(run, [run.batch_path(0)], annotator="ana")
     hits, known = len(targets & set(answered)), sorted(targets & set(others))
     assert hits > 3 and len(known) > 3
-    import_targets(run, known, tmp_path)
+    if by == "import":
+        import_targets(run, known, tmp_path)
+    else:  # of all that is left, people label what they take for a target
+        more_like(run, answered[:1], size=400, go_on=True)
+        label(run.batch_path(1), dict.fromkeys(known, "present"))
+        ingest(run, [run.batch_path(1)], annotator="ana")
     left = status(run).left
     expected = tuple(left_of(400, 30, hits, len(known)))
     assert (left.left.value, left.left.low, left.left.high) == expected
