@@ -44,6 +44,7 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
 UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
 _SAMPLE = 2048  # pixels per side
+_END = 2.0**62  # whole numbers near the ends of 64 bits mean no data
 _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
@@ -158,6 +159,8 @@ class AlignedRaster:
             raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.isfinite(values)
+        elif values.dtype.itemsize == 8:  # rasterio gives no no-data value that no float holds
+            valid &= np.abs(values.astype(np.float64)) < _END
         return values, valid
 
     def __enter__(self) -> AlignedRaster:

@@ -286,6 +286,20 @@ def test_what_a_mask_or_an_alpha_band_hides_is_missing(
     assert (values[valid] == 100).all()
 
 
+@pytest.mark.parametrize("end", [2**63 - 1, -(2**63)])
+def test_the_ends_of_64_bits_are_missing_on_any_grid(end: int, tmp_path: Path) -> None:
+    values = np.full((1, 8, 8), 7, "int64")
+    values[0, :4] = end
+    path = write_raster(tmp_path / "classes.tif", values)
+    for shift in (0.0, 3.0):
+        a, b, c, d, e, f = GRID.transform
+        grid = SceneGrid("s", GRID.crs, (a, b, c + shift, d, e, f), 8, 8)
+        with AlignedRaster(path, grid) as aligned:
+            pixels, valid = aligned.rows(0, 8)
+        assert not valid[:4].any() and valid[4:].all()
+        assert (pixels[valid] == 7).all()
+
+
 def test_a_nodata_value_beyond_the_type_hides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "r.vrt"
     write_raster(tmp_path / "r.tif", HOLED[None].astype("uint16"), transform=COARSE)
