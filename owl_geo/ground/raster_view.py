@@ -74,7 +74,7 @@ class RasterView:
         alpha: False where the band that the file colours as alpha is data.
         pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
             choice.
-        shift: what to add to the raster's x, whole turns of longitudes beyond 180 degrees, which
+        shift: what to add to the raster's x, whole turns beyond 180 degrees or the map's rim, which
             GDAL does not find from a projected grid.
         is_cut: whether the raster ends within the grid, at 180 degrees, where GDAL would leave out
             some columns, since it looks for the pixels that it needs at every sixth place or so.

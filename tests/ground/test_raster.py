@@ -22,7 +22,7 @@ from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import (
     AlignedRaster,
-    _longitudes,
+    _reach,
     coverage,
     is_raster,
     value_shares,
@@ -145,14 +145,14 @@ def test_a_raster_without_a_place_is_refused_with_the_reason(
     assert caught.value.remedy == remedy
 
 
-def test_longitudes_of_a_scene_are_a_degree_too_wide() -> None:
+def test_reach_of_a_scene_are_a_degree_too_wide() -> None:
     # the west edge of a tall sinusoidal scene reaches furthest west where it is furthest north,
     # and its east edge furthest east at the equator, which none of nine rows meets
     top, left = 5_000_000.0, -9_000_000.0
     grid = SceneGrid("s", "ESRI:54008", (1e5, 0, left, 0, -1e5, top), 90, 20)
     row, col = np.meshgrid(np.linspace(0, 90, 901), [0.0, 20.0])
     lon = reproject(to_xy(grid, row, col), crs_of(grid.crs), crs_of("EPSG:4326"))[..., 0]
-    west, east = _longitudes(grid, crs_of("EPSG:4326"))
+    west, east = _reach(grid, crs_of("EPSG:4326"))
     assert lon.min() - 1 == pytest.approx(west, abs=0.01)
     assert lon.max() + 0.5 < east < lon.max() + 1
 
