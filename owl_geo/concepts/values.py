@@ -33,9 +33,9 @@ def has_value(column: pd.Series, wanted: Collection[str]) -> BoolArray:
     """Return bool ``(n,)``: which values are one of those that were typed.
 
     Text has to be the same, or one of several values that semicolons separate, as OpenStreetMap has
-    them: ``gold;copper`` is gold and is copper. Numbers are compared as numbers, so that ``5.0`` is 5; ``true``,
-    ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a date without
-    a time matches every moment of that day; ``null`` matches what is missing.
+    them: ``gold;copper`` is gold and is copper. Numbers are compared as numbers, so that ``5.0`` is
+    5; ``true``, ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a
+    date without a time matches every moment of that day; ``null`` matches what is missing.
     """
     text = text_of(column)
     matching = np.array(text.isin(wanted), dtype=bool)
