@@ -160,9 +160,12 @@ class RasterView:
         """Return pixels ``(bands, height, width)`` in the file's type, and where all have data."""
         values, valid = [], np.ones((window.height, window.width), dtype=bool)
         for band in bands:
-            view = self._views[self._nodata[band]]
+            nodata = self._nodata[band]
+            view = self._views[nodata]
             pixels = view.read(band, window=window)
             valid &= view.read_masks(band, window=window) != 0
+            if nodata is not None and pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8:
+                valid &= pixels != int(nodata)  # rasterio's warped raster of 64 bits has none
             if view.colorinterp[-1] == ColorInterp.alpha:
                 # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
                 valid &= view.read(view.count, window=window) != 0

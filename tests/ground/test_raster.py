@@ -286,6 +286,22 @@ def test_what_a_mask_or_an_alpha_band_hides_is_missing(
     assert (values[valid] == 100).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint64", "float64"])
+@pytest.mark.parametrize("nodata", [0, 9])
+def test_nodata_is_missing_on_any_grid_whatever_the_type(
+    dtype: str, nodata: int, tmp_path: Path
+) -> None:
+    values = np.array([[[nodata, nodata, 3, 7]] * 4], dtype)
+    path = write_raster(tmp_path / "classes.tif", values, nodata=nodata)
+    a, b, c, d, e, f = GRID.transform
+    for resampling in ("nearest", "bilinear"):
+        grid = SceneGrid("s", GRID.crs, (a, b, c + 2, d, e, f), 4, 6)
+        with AlignedRaster(path, grid, resampling=resampling) as aligned:
+            pixels, valid = aligned.rows(0, 4)
+        assert valid.tolist() == [[False, False, True, True, False, False]] * 4
+        assert (pixels[:, 2:4] >= 3).all() and (pixels[:, 2:4] <= 7).all()
+
+
 @pytest.mark.parametrize("end", [2**63 - 1, -(2**63)])
 def test_the_ends_of_64_bits_are_missing_on_any_grid(end: int, tmp_path: Path) -> None:
     values = np.full((1, 8, 8), 7, "int64")
