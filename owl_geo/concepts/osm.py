@@ -136,7 +136,7 @@ class _Reader:
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return what was collected: points, then lines and areas."""
-        shapes = shapely.from_wkb(np.array(self._shapes, dtype=object))
+        shapes = _in_one_piece(shapely.from_wkb(np.array(self._shapes, dtype=object)))
         points = shapely.points(np.array(self._points, dtype=np.float64).reshape(-1, 2))
         rows = self._point_tags + self._shape_tags
         columns = {
@@ -196,6 +196,29 @@ class _Reader:
     def _add(self, wkb: str, tags: tuple[str | None, ...]) -> None:
         self._shapes.append(wkb)
         self._shape_tags.append(tags)
+
+
+def _in_one_piece(shapes: AnyArray) -> AnyArray:
+    """Return shapes, those that cross the antimeridian with longitudes that go on beyond 180.
+
+    A step of more than half the Earth leads across it, where all of a shape lies near.
+    """
+    west, _, east, _ = shapely.bounds(shapes).T
+    for i in np.flatnonzero(east - west > 180).tolist():
+        lon, ring = shapely.get_coordinates(shapes[i])[:, 0], _rings(shapes[i])
+        steps = np.abs(np.diff(lon))[np.diff(ring) == 0]
+        if ((steps > 180) & (steps < 360)).any() and np.abs(lon).min() > 90:
+            shapes[i] = shapely.transform(
+                shapes[i], lambda xy: np.stack([xy[:, 0] % 360, xy[:, 1]], axis=-1)
+            )
+    return shapes
+
+
+def _rings(shape: shapely.Geometry) -> AnyArray:
+    """Return the number of the line or ring that each coordinate of a shape is of, ``(n,)``."""
+    parts = shapely.get_parts(shape)
+    lines = shapely.get_rings(parts) if shape.geom_type == "MultiPolygon" else parts
+    return np.repeat(np.arange(len(lines)), shapely.get_num_coordinates(lines))
 
 
 def _pieces(way: Any) -> str | None:

@@ -32,12 +32,15 @@ _SHOWN = 8
 def has_value(column: pd.Series, wanted: Collection[str]) -> BoolArray:
     """Return bool ``(n,)``: which values are one of those that were typed.
 
-    Text has to be the same. Numbers are compared as numbers, so that ``5.0`` is 5; ``true``,
-    ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a date without
-    a time matches every moment of that day; ``null`` matches what is missing.
+    Text has to be the same, or one of several values that semicolons separate, as OpenStreetMap has
+    them: ``gold;copper`` is gold and is copper. Numbers are compared as numbers, so that ``5.0`` is
+    5; ``true``, ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a
+    date without a time matches every moment of that day; ``null`` matches what is missing.
     """
     text = text_of(column)
     matching = np.array(text.isin(wanted), dtype=bool)
+    lists = np.asarray(text.str.contains(";", regex=False), dtype=bool)
+    matching[lists] |= np.array([_holds(several, wanted) for several in text[lists]], dtype=bool)
     numbers, flags = _numbers(column), _flags(column, text)
     for typed in wanted:
         if typed.lower() == "null":
@@ -49,6 +52,10 @@ def has_value(column: pd.Series, wanted: Collection[str]) -> BoolArray:
         if _DATE.fullmatch(typed):
             matching |= _on(column, text, typed)
     return matching
+
+
+def _holds(several: str, wanted: Collection[str]) -> bool:
+    return any(value.strip() in wanted for value in several.split(";"))
 
 
 def is_given(column: pd.Series) -> BoolArray:

@@ -240,6 +240,24 @@ def turns_of(crs: CRS) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=1024)
+def rim_of(crs: CRS) -> tuple[float, float]:
+    """Return between which x PROJ has the whole Earth, for a CRS that goes ``around_the_earth``."""
+    half = around_the_earth(crs) / 2
+    if not crs.is_projected or crs.coordinate_operation is None:
+        return -half, half
+    origin = next(
+        (
+            np.degrees(float(param.value) * param.unit_conversion_factor)
+            for param in crs.coordinate_operation.params
+            if param.name.startswith("Longitude of")
+        ),
+        0.0,
+    )
+    middle, _ = _straight(geodetic_of(crs), crs).transform(origin, 0.0)
+    return middle - half, middle + half
+
+
+@lru_cache(maxsize=1024)
 def geodetic_of(crs: CRS) -> CRS:
     """Return the geographic CRS of a CRS's datum; WGS 84 if that does not count degrees."""
     base = crs.source_crs if crs.is_geographic and crs.is_derived else crs.geodetic_crs

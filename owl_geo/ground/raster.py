@@ -27,14 +27,16 @@ from rasterio.windows import Window
 from owl_geo.errors import Fault, LayerError, OwlError
 from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.projections import (
-    TURNS,
+    around_the_earth,
     best_transformation,
     crs_of,
     is_in_degrees,
     leads_nowhere,
     place_of,
     reproject,
+    rim_of,
     same_datum,
+    turns_of,
 )
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
 from owl_geo.settings.owl_toml import is_local
@@ -44,6 +46,7 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
 UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
 _SAMPLE = 2048  # pixels per side
+_END = 2.0**62  # whole numbers near the ends of 64 bits mean no data
 _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
@@ -81,12 +84,8 @@ class AlignedRaster:
     def _aligned(
         self, dataset: rasterio.DatasetReader, turn: float, resampling: str
     ) -> RasterView | None:
-        """Return the raster on the grid, None if that is its own; raises one of ``UNREADABLE``.
-
-        A grid in degrees is turned to the raster's longitudes, else the raster to PROJ's.
-        """
-        in_degrees = is_in_degrees(crs_of(self.grid.crs))
-        grid = _moved(self.grid, turn) if in_degrees else self.grid
+        """Return the raster on the grid, None if that is its own; raises one of ``UNREADABLE``."""
+        grid = _moved(self.grid, turn) if _shares_x(dataset, self.grid) else self.grid
         transform = rasterio.Affine(*grid.transform)
         same_grid = (
             dataset.crs == rasterio.crs.CRS.from_user_input(grid.crs)
@@ -108,18 +107,20 @@ class AlignedRaster:
         """
         try:
             with open_layer(self.path) as dataset:
-                own = extent(dataset)
-                if not is_in_degrees(crs_of(self.grid.crs)) and any(self._turns):
-                    return [
-                        transform_bounds(dataset.crs, self.grid.crs, *_within_180(own, turn))
-                        for turn in self._turns
-                    ]
-                west, south, east, north = transform_bounds(dataset.crs, self.grid.crs, *own)
+                west, south, east, north = extent(dataset)
+                if _shares_x(dataset, self.grid):
+                    x_y = dataset.crs, self.grid.crs, west, south, east, north
+                    west, south, east, north = transform_bounds(*x_y)
+                    return [(west - turn, south, east - turn, north) for turn in self._turns]
+                return [
+                    box
+                    for turn in self._turns
+                    for box in _bounds_on(self.grid, dataset, (west - turn, east - turn))
+                ]
         except UNREADABLE as error:
             raise LayerError(
                 f"cannot compare {self.path} with the grid of scene {self.grid.name!r}: {error}"
             ) from error
-        return [(west - turn, south, east - turn, north) for turn in self._turns]
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -158,6 +159,8 @@ class AlignedRaster:
             raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
         if np.issubdtype(values.dtype, np.inexact):
             valid &= np.isfinite(values)
+        elif values.dtype.itemsize == 8:  # rasterio gives no no-data value that no float holds
+            valid &= np.abs(values.astype(np.float64)) < _END
         return values, valid
 
     def __enter__(self) -> AlignedRaster:
@@ -211,10 +214,11 @@ def _turned_view(
 ) -> RasterView:
     """Return a raster on a grid, one of the ``turns`` of its longitudes.
 
-    A grid in degrees is turned to the raster's longitudes, else the raster to PROJ's.
+    A grid in the raster's CRS, or in degrees as it is, is turned to the raster's x, and else the
+    raster to PROJ's.
     """
-    in_degrees = is_in_degrees(crs_of(grid.crs))
-    turned = _moved(grid, turn) if in_degrees else grid
+    shares_x = _shares_x(dataset, grid)
+    turned = _moved(grid, turn) if shares_x else grid
     return RasterView(
         dataset,
         turned,
@@ -224,46 +228,72 @@ def _turned_view(
         shared=shared,
         alpha=alpha,
         pipeline=_pipeline(CRS.from_user_input(dataset.crs), turned),
-        shift=0.0 if in_degrees else -turn,
-        is_cut=len(turns) > 1 and not in_degrees,
+        shift=0.0 if shares_x else -turn,
+        is_cut=len(turns) > 1 and not shares_x,
     )
 
 
 def _turns(dataset: rasterio.DatasetReader, grid: SceneGrid) -> list[float]:
-    """Return by how many degrees a scene's longitudes differ from those of the raster, 0 first."""
-    crs = CRS.from_user_input(dataset.crs)
-    if not is_in_degrees(crs):
+    """Return by how much a scene's x differs from that of the raster, 0 first: whole turns."""
+    crs = _crs(dataset)
+    turns = turns_of(crs) if is_in_degrees(crs) or crs.is_projected else (0.0,)
+    if len(turns) == 1:
         return [0.0]
-    if is_in_degrees(crs_of(grid.crs)):
+    if _shares_x(dataset, grid):
         west, _, east, _ = bounds(grid)
     else:
-        west, east = _longitudes(grid, crs)
+        west, east = _reach(grid, crs)
     least, _, most, _ = extent(dataset)
-    return [turn for turn in TURNS if west + turn < most and least < east + turn] or [0.0]
+    return [turn for turn in turns if west + turn < most and least < east + turn] or [0.0]
 
 
-def _longitudes(grid: SceneGrid, crs: CRS) -> tuple[float, float]:
-    """Return the least and the greatest longitude of a projected scene, from -180 to 180.
+def _crs(dataset: rasterio.DatasetReader) -> CRS:
+    return crs_of(dataset.crs.to_wkt())
+
+
+def _shares_x(dataset: rasterio.DatasetReader, grid: SceneGrid) -> bool:
+    """Return whether x of a scene means the same in the raster, however far it goes on."""
+    one, other = _crs(dataset), crs_of(grid.crs)
+    return one == other or (is_in_degrees(one) and is_in_degrees(other))
+
+
+def _reach(grid: SceneGrid, crs: CRS) -> tuple[float, float]:
+    """Return the least and the greatest x of a scene as PROJ has it in a CRS of all the Earth.
 
     They are a degree too wide, since places between those that are looked at may lie beyond.
     """
+    low, high = rim_of(crs)
     row, col = np.meshgrid(np.linspace(0, grid.height, 9), np.linspace(0, grid.width, 9))
-    lon = reproject(to_xy(grid, row.ravel(), col.ravel()), crs_of(grid.crs), crs)[:, 0]
-    if not np.isfinite(lon).all() or np.ptp(lon) > 180:  # across the antimeridian, or round a pole
-        return -180.0, 180.0
-    return max(lon.min() - 1, -180.0), min(lon.max() + 1, 180.0)
+    x = reproject(to_xy(grid, row.ravel(), col.ravel()), crs_of(grid.crs), crs)[:, 0]
+    if not np.isfinite(x).all() or np.ptp(x) > (high - low) / 2:  # across the rim, or round a pole
+        return low, high
+    degree = (high - low) / 360
+    return max(x.min() - degree, low), min(x.max() + degree, high)
 
 
-def _within_180(
-    own: tuple[float, float, float, float], turn: float
-) -> tuple[float, float, float, float]:
-    west, south, east, north = own
-    return max(west - turn, -180.0), south, min(east - turn, 180.0), north
+def _bounds_on(
+    grid: SceneGrid, dataset: rasterio.DatasetReader, x: tuple[float, float]
+) -> list[tuple[float, float, float, float]]:
+    """Return a raster's extent in the CRS of a scene, where its x is turned to these.
+
+    There are several where x of the scene goes around the Earth.
+    """
+    west, east = x
+    _, south, _, north = extent(dataset)
+    crs = _crs(dataset)
+    if around_the_earth(crs) and (is_in_degrees(crs) or crs.is_projected):
+        low, high = rim_of(crs)
+        west, east = max(west, low), min(east, high)
+    west, south, east, north = transform_bounds(dataset.crs, grid.crs, west, south, east, north)
+    turns = turns_of(crs_of(grid.crs))
+    if east < west:  # across the antimeridian
+        east += max(turns)
+    return [(west + turn, south, east + turn, north) for turn in turns]
 
 
-def _moved(grid: SceneGrid, degrees: float) -> SceneGrid:
+def _moved(grid: SceneGrid, turn: float) -> SceneGrid:
     a, b, c, d, e, f = grid.transform
-    return replace(grid, transform=(a, b, c + degrees, d, e, f)) if degrees else grid
+    return replace(grid, transform=(a, b, c + turn, d, e, f)) if turn else grid
 
 
 def _pipeline(crs: CRS, grid: SceneGrid) -> str:

@@ -74,7 +74,7 @@ class RasterView:
         alpha: False where the band that the file colours as alpha is data.
         pipeline: PROJ's transformation from the raster's CRS to the grid's; empty for PROJ's own
             choice.
-        shift: what to add to the raster's x, whole turns of longitudes beyond 180 degrees, which
+        shift: what to add to the raster's x, whole turns beyond 180 degrees or the map's rim, which
             GDAL does not find from a projected grid.
         is_cut: whether the raster ends within the grid, at 180 degrees, where GDAL would leave out
             some columns, since it looks for the pixels that it needs at every sixth place or so.
@@ -160,9 +160,12 @@ class RasterView:
         """Return pixels ``(bands, height, width)`` in the file's type, and where all have data."""
         values, valid = [], np.ones((window.height, window.width), dtype=bool)
         for band in bands:
-            view = self._views[self._nodata[band]]
+            nodata = self._nodata[band]
+            view = self._views[nodata]
             pixels = view.read(band, window=window)
             valid &= view.read_masks(band, window=window) != 0
+            if nodata is not None and pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8:
+                valid &= pixels != int(nodata)  # rasterio's warped raster of 64 bits has none
             if view.colorinterp[-1] == ColorInterp.alpha:
                 # GDAL heeds the alpha of 8 and of 16 bits alone, and not beside any number of bands
                 valid &= view.read(view.count, window=window) != 0

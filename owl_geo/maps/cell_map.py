@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 
 from owl_geo.maps.cells import means
 from owl_geo.maps.cog import RasterKind, write_map
-from owl_geo.maps.mosaic import write_mosaic
+from owl_geo.maps.mosaic import forget, write_mosaic
 from owl_geo.maps.outputs import FinishedScenes, Legend, Output, ScenePrediction, outputs
 from owl_geo.types import AnyArray
 
@@ -73,9 +73,10 @@ class CellMap(Output):
         )
 
     def forget_scene(self, folder: Path, file: str) -> None:
-        """Delete the GeoTIFF, its style, and the warped VRT that the mosaic keeps beside it."""
+        """Delete the GeoTIFF, its style, and the warped VRTs that the mosaic keeps beside it."""
         path = self.path(folder, file)
-        for suffix in (".tif", ".tif.aux.xml", ".qml", ".vrt"):
+        forget(path)
+        for suffix in (".tif", ".tif.aux.xml", ".qml"):
             path.with_name(file + suffix).unlink(missing_ok=True)
 
     def whole(self, folder: Path) -> Path:

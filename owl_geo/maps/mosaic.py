@@ -19,11 +19,16 @@ from rasterio.warp import transform_bounds
 
 from owl_geo.disk.atomic import disk_errors, writing_file
 from owl_geo.ground.grid import bounds, to_xy
+from owl_geo.ground.projections import (
+    GEOGRAPHIC,
+    around_the_earth,
+    crs_of,
+    reproject,
+)
 from owl_geo.maps.cog import category_names, write_text
 from owl_geo.maps.style import class_colours
 from owl_geo.types import SceneGrid
 
-_GEOGRAPHIC = "EPSG:4326"
 _NEAR = 1e-3  # of a cell: an offset too small to matter
 _FLATTEST = 1 / 16  # of the cell in the middle: flatter ones, as at a pole, may fall between cells
 _TYPES = {"float32": "Float32", "uint8": "Byte"}
@@ -81,14 +86,22 @@ def write_mosaic(
     grids do not line up, so that no patch falls between two cells. The CRS is the rasters' own if
     they share one, else EPSG:4326. A raster that does not fit, because it is in another CRS,
     rotated, south up or shifted, is included through a warped VRT beside it, each cell of which has
-    the value at its centre.
+    the value at its centre. Longitudes in EPSG:4326 are from -180 to 180, as those of the patches
+    are: a raster across the antimeridian is included through two.
 
     Raises RunError if the disk is full or the folder cannot be written.
     """
     grids = [_grid(raster) for raster in rasters]
-    frame = _frame(grids)
+    systems = {crs_of(grid.crs) for grid in grids}
+    crs = grids[0].crs if len(systems) == 1 else GEOGRAPHIC
+    boxes = [[bounds(grid)] if len(systems) == 1 else _boxes_in_degrees(grid) for grid in grids]
+    frame = _frame(grids, crs, [box for of_grid in boxes for box in of_grid])
     with disk_errors(path):
-        parts = [_part(raster, grid, frame) for raster, grid in zip(rasters, grids, strict=True)]
+        parts = [
+            part
+            for raster, grid, of_grid in zip(rasters, grids, boxes, strict=True)
+            for part in _parts(raster, grid, of_grid, frame)
+        ]
     root = _mosaic(path, parts, frame, rasters[0], categories)
     ET.indent(root)
     write_text(path, ET.tostring(root, encoding="unicode"))
@@ -101,10 +114,7 @@ def _grid(path: Path) -> SceneGrid:
         return SceneGrid(path.stem, dataset.crs.to_wkt(), transform, dataset.height, dataset.width)
 
 
-def _frame(grids: Sequence[SceneGrid]) -> _Frame:
-    systems = {CRS.from_user_input(grid.crs) for grid in grids}
-    crs = grids[0].crs if len(systems) == 1 else _GEOGRAPHIC
-    boxes = [_box(grid, crs) for grid in grids]
+def _frame(grids: Sequence[SceneGrid], crs: str, boxes: Sequence[Box]) -> _Frame:
     edges = np.array([_cell_edges(grid, crs) for grid in grids]).min(axis=0).tolist()
     frame = _Frame(crs, min(box[0] for box in boxes), max(box[3] for box in boxes), *edges)
     if all(map(frame.fits, boxes)) and all(_is_square_to(grid, crs) for grid in grids):
@@ -118,11 +128,20 @@ def _is_square_to(grid: SceneGrid, crs: str) -> bool:
     return b == d == 0 and CRS.from_user_input(grid.crs) == CRS.from_user_input(crs)
 
 
-def _box(grid: SceneGrid, crs: str) -> Box:
-    """Return the grid's extent in another CRS."""
-    if CRS.from_user_input(grid.crs) == CRS.from_user_input(crs):
+def _boxes_in_degrees(grid: SceneGrid) -> list[Box]:
+    """Return the grid's extent in EPSG:4326, several where it crosses the antimeridian."""
+    left, bottom, right, top = _extent_in_degrees(grid)
+    first, last = math.floor((left + 180) / 360), math.ceil((right + 180) / 360)
+    return [
+        (max(left - turn, -180.0), bottom, min(right - turn, 180.0), top)
+        for turn in (360.0 * k for k in range(first, last))
+    ]
+
+
+def _extent_in_degrees(grid: SceneGrid) -> Box:
+    if crs_of(grid.crs) == crs_of(GEOGRAPHIC):
         return bounds(grid)
-    left, bottom, right, top = transform_bounds(grid.crs, crs, *bounds(grid))
+    left, bottom, right, top = transform_bounds(grid.crs, GEOGRAPHIC, *bounds(grid))
     return left, bottom, right + 360 if right < left else right, top  # across the date line
 
 
@@ -160,25 +179,44 @@ def _squares_within(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(abs(a * d - b * c) / np.maximum(abs(a) + abs(b), abs(c) + abs(d)))
 
 
-def _part(path: Path, grid: SceneGrid, frame: _Frame) -> _Part:
-    """Return the raster itself, or a warped VRT that is made beside it."""
-    box = _box(grid, frame.crs)
-    warped = path.with_suffix(".vrt")
-    col, row, cols, rows = frame.window(box)
-    a, _, _, _, e, _ = grid.transform
-    if _is_square_to(grid, frame.crs) and a > 0 > e and frame.fits(box):
+def forget(raster: Path) -> None:
+    """Delete the warped VRTs that mosaics keep beside a raster."""
+    for warped in _beside(raster):
         warped.unlink(missing_ok=True)
-        cells = (round(col), round(row), round(cols), round(rows))
-        return _Part(path, grid.height, grid.width, cells)
+
+
+def _beside(raster: Path) -> tuple[Path, Path]:
+    """Return where a raster's warped VRTs are; no scene's file is called like the second."""
+    return raster.with_suffix(".vrt"), raster.with_name(f"{raster.stem}~180.vrt")
+
+
+def _parts(path: Path, grid: SceneGrid, boxes: Sequence[Box], frame: _Frame) -> list[_Part]:
+    """Return the raster itself, or warped VRTs that are made beside it, one per box."""
+    forget(path)
+    a, _, _, _, e, _ = grid.transform
+    if len(boxes) == 1 and _is_square_to(grid, frame.crs) and a > 0 > e and frame.fits(boxes[0]):
+        col, row, cols, rows = map(round, frame.window(boxes[0]))
+        return [_Part(path, grid.height, grid.width, (col, row, cols, rows))]
+    return [
+        _warped(path, grid, box, frame, beside)
+        for box, beside in zip(boxes, _beside(path), strict=False)
+    ]
+
+
+def _warped(path: Path, grid: SceneGrid, box: Box, frame: _Frame, warped: Path) -> _Part:
+    """Make a warped VRT of the cells that a box covers, each of which has the value there."""
+    col, row, cols, rows = frame.window(box)
     first_col, first_row = math.floor(col + _NEAR), math.floor(row + _NEAR)
     width = math.ceil(col + cols - _NEAR) - first_col
     height = math.ceil(row + rows - _NEAR) - first_row
     left, top = frame.left + first_col * frame.x_edge, frame.top - first_row * frame.y_edge
+    a, b, c, d, e, f = grid.transform
     with (
         writing_file(warped) as partial,
         rasterio.open(path.absolute()) as dataset,
         WarpedVRT(
             dataset,
+            src_transform=rasterio.Affine(a, b, c - _turned_by(grid, box, frame), d, e, f),
             crs=frame.crs,
             transform=rasterio.Affine(frame.x_edge, 0.0, left, 0.0, -frame.y_edge, top),
             height=height,
@@ -189,6 +227,18 @@ def _part(path: Path, grid: SceneGrid, frame: _Frame) -> _Part:
     ):
         rasterio.shutil.copy(virtual, partial.absolute(), driver="VRT")
     return _Part(warped, height, width, (first_col, first_row, width, height))
+
+
+def _turned_by(grid: SceneGrid, box: Box, frame: _Frame) -> float:
+    """Return by how much the grid's x goes on beyond what PROJ has for a box: whole turns."""
+    whole = around_the_earth(crs_of(grid.crs))
+    if not whole:
+        return 0.0
+    left, bottom, right, top = box
+    middle = np.array([(left + right) / 2, (bottom + top) / 2])
+    x = float(reproject(middle, crs_of(frame.crs), crs_of(grid.crs))[0])
+    west, _, east, _ = bounds(grid)
+    return whole * round(((west + east) / 2 - x) / whole)
 
 
 def _mosaic(

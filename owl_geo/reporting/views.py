@@ -11,7 +11,7 @@ import numpy as np
 
 from owl_geo.errors import LayerError
 from owl_geo.ground.grid import bounds
-from owl_geo.ground.projections import TURNS, crs_of, is_in_degrees
+from owl_geo.ground.projections import crs_of, turns_of
 from owl_geo.ground.raster import AlignedRaster
 from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.reporting.colours import RgbArray, Stretch
@@ -147,7 +147,7 @@ def _meets(windows: PoolWindows, grid: SceneGrid) -> BoolArray:
     west, south, east, north = bounds(grid)
     upright = (low[:, 1] < north) & (high[:, 1] > south)
     across = np.zeros(len(windows), dtype=bool)
-    for turn in TURNS if is_in_degrees(crs) else (0.0,):
+    for turn in turns_of(crs):
         across |= (low[:, 0] + turn < east) & (high[:, 0] + turn > west)
     meets: BoolArray = upright & across
     return meets

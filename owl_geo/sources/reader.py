@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -77,7 +78,16 @@ def _may_be_invalid(band: Band) -> bool:
 
 
 def _has_bad_values(band: Band) -> bool:
-    return band.nodata is not None or np.issubdtype(np.dtype(band.dtype), np.inexact)
+    return band.nodata is not None or _may_be_too_large(np.dtype(band.dtype))
+
+
+def _may_be_too_large(dtype: np.dtype[Any]) -> bool:
+    """Return whether a type holds not-a-number, or whole numbers beyond ``LARGEST``.
+
+    The ends of 64 bits mean no data as a rule, and rasterio gives no no-data value that no float
+    holds.
+    """
+    return np.issubdtype(dtype, np.inexact) or dtype.itemsize == 8
 
 
 def _same_grid(one: SceneGrid, other: SceneGrid) -> bool:
@@ -300,7 +310,7 @@ class _BandFile:
 
 def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:
     """Return where no value is beyond ``LARGEST`` or not-a-number; None where none can be."""
-    if not np.issubdtype(pixels.dtype, np.inexact):
+    if not _may_be_too_large(pixels.dtype):
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         values = pixels.astype(np.float32, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import geopandas as gpd
@@ -247,6 +248,40 @@ def test_a_map_that_goes_on_past_its_rim(
         windows.centres_in(LON_LAT), np.array([shape]), CRS.from_user_input(layer_crs)
     )
     assert ((metres == 0) == centres).all()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:3395"])
+@pytest.mark.parametrize("west", [HALF - 60_000, -HALF - 60_000])
+@pytest.mark.parametrize(
+    ("of_scene", "x", "y", "pixel"),
+    [
+        ("EPSG:3857", HALF - 6400, -1_910_000, 100),
+        ("EPSG:3857", -HALF - 6400, -1_910_000, 100),
+        ("EPSG:3395", HALF - 6400, -1_900_000, 100),
+        ("EPSG:3832", 3_339_584.7 - 6_400, -1_900_000, 100),
+        ("EPSG:4326", 179.95, -16.95, 0.001),
+        ("EPSG:4326", -180.05, -16.95, 0.001),
+        ("EPSG:32760", 813_000, 8_120_000, 100),
+        ("EPSG:32701", 174_000, 8_120_000, 100),
+    ],
+)
+def test_rasters_that_go_on_past_their_rim(
+    crs: str, west: float, of_scene: str, x: float, y: float, pixel: float, tmp_path: Path
+) -> None:
+    """Values are degrees east of the antimeridian, by the raster's own x."""
+    grid = SceneGrid("s", of_scene, (pixel, 0, x, 0, -pixel, y), 128, 128)
+    windows = tile(grid, 16, 16).windows
+    place = rasterio.Affine(100, 0, west, 0, -100, -1_840_000)
+    degrees = (west + 100 * np.arange(1200) + 50) / HALF * 180 - math.copysign(180, west)
+    values = np.broadcast_to(degrees, (1500, 1200)).astype("float32")
+    options = {"driver": "GTiff", "height": 1500, "width": 1200, "count": 1, "dtype": "float32"}
+    path = str(tmp_path / "r.tif")
+    with rasterio.open(path, "w", crs=crs, transform=place, **options) as dataset:
+        dataset.write(values, 1)
+    true = windows.centres_in(LON_LAT)[:, 0] % 360 - 180
+    assert (true < 0).any() and (true > 0).any()
+    assert rasters.mean(path, windows) == pytest.approx(true, abs=1e-3)
+    assert coverage(path, grid) == pytest.approx(1, abs=0.01)
 
 
 def test_an_extent_past_the_rim_covers_what_is_there() -> None:

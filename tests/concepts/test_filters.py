@@ -47,6 +47,14 @@ def test_a_key_alone_passes_every_value_but_no() -> None:
     assert passed.tolist() == [True, False, True, False, False, False]
 
 
+def test_one_of_several_values_passes() -> None:
+    features = pd.DataFrame({"resource": ["gold;copper", "copper; gold", "copper", "golden;tin"]})
+    wanted = filters.parse_all(["resource=gold"], "x")
+    assert filters.matches(features, wanted).tolist() == [True, True, False, False]
+    wanted = filters.parse_all(["resource=gold;copper"], "x")
+    assert filters.matches(features, wanted).tolist() == [True, False, False, False]
+
+
 def test_values_are_tested_exactly_and_a_missing_column_passes_nothing() -> None:
     features = pd.DataFrame({"landuse": ["Forest", "forests", "forest"]})
     wanted = filters.parse_all(["landuse=forest", "natural"], "x")

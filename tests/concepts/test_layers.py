@@ -56,6 +56,24 @@ def test_osm_nodes_ways_and_areas(tmp_path: Path) -> None:
     assert features.crs == "EPSG:4326"
 
 
+def test_osm_features_across_the_antimeridian_stay_in_one_piece(tmp_path: Path) -> None:
+    corners = [(179.9, -17.1), (-179.9, -17.1), (-179.9, -17.0), (179.9, -17.0)]
+    ends = [(-180.0, 60.0), (180.0, 60.0), (-100.0, 10.0), (100.0, 20.0), (10.0, 5.0)]
+    body = (
+        "".join(osm_node(n, lon, lat) for n, (lon, lat) in enumerate(corners + ends, start=1))
+        + osm_way(10, (1, 2), landuse="ferry")
+        + osm_way(11, (1, 2, 3, 4, 1), landuse="forest")
+        + osm_way(12, (5, 6), landuse="world")
+        + osm_way(13, (7, 9, 8), landuse="wide")
+    )
+    features = read(write_osm(tmp_path / "a.osm", body), "landuse").set_index("landuse")
+    spans = features.bounds[["minx", "maxx"]].round(6)
+    assert spans.loc["ferry"].tolist() == spans.loc["forest"].tolist() == [179.9, 180.1]
+    assert features.area["forest"] == pytest.approx(0.2 * 0.1)
+    assert spans.loc["world"].tolist() == [-180, 180]
+    assert spans.loc["wide"].tolist() == [-100, 100]
+
+
 def test_osm_relations_have_holes(tmp_path: Path) -> None:
     inner = "".join(
         osm_node(number, lon, lat)

@@ -22,7 +22,7 @@ from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
 from owl_geo.ground.raster import (
     AlignedRaster,
-    _longitudes,
+    _reach,
     coverage,
     is_raster,
     value_shares,
@@ -145,14 +145,14 @@ def test_a_raster_without_a_place_is_refused_with_the_reason(
     assert caught.value.remedy == remedy
 
 
-def test_longitudes_of_a_scene_are_a_degree_too_wide() -> None:
+def test_reach_of_a_scene_are_a_degree_too_wide() -> None:
     # the west edge of a tall sinusoidal scene reaches furthest west where it is furthest north,
     # and its east edge furthest east at the equator, which none of nine rows meets
     top, left = 5_000_000.0, -9_000_000.0
     grid = SceneGrid("s", "ESRI:54008", (1e5, 0, left, 0, -1e5, top), 90, 20)
     row, col = np.meshgrid(np.linspace(0, 90, 901), [0.0, 20.0])
     lon = reproject(to_xy(grid, row, col), crs_of(grid.crs), crs_of("EPSG:4326"))[..., 0]
-    west, east = _longitudes(grid, crs_of("EPSG:4326"))
+    west, east = _reach(grid, crs_of("EPSG:4326"))
     assert lon.min() - 1 == pytest.approx(west, abs=0.01)
     assert lon.max() + 0.5 < east < lon.max() + 1
 
@@ -284,6 +284,36 @@ def test_what_a_mask_or_an_alpha_band_hides_is_missing(
     assert valid[:, 13:27].all()
     assert valid[:, 29:].any() == ("nodata" not in kind)
     assert (values[valid] == 100).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint64", "float64"])
+@pytest.mark.parametrize("nodata", [0, 9])
+def test_nodata_is_missing_on_any_grid_whatever_the_type(
+    dtype: str, nodata: int, tmp_path: Path
+) -> None:
+    values = np.array([[[nodata, nodata, 3, 7]] * 4], dtype)
+    path = write_raster(tmp_path / "classes.tif", values, nodata=nodata)
+    a, b, c, d, e, f = GRID.transform
+    for resampling in ("nearest", "bilinear"):
+        grid = SceneGrid("s", GRID.crs, (a, b, c + 2, d, e, f), 4, 6)
+        with AlignedRaster(path, grid, resampling=resampling) as aligned:
+            pixels, valid = aligned.rows(0, 4)
+        assert valid.tolist() == [[False, False, True, True, False, False]] * 4
+        assert (pixels[:, 2:4] >= 3).all() and (pixels[:, 2:4] <= 7).all()
+
+
+@pytest.mark.parametrize("end", [2**63 - 1, -(2**63)])
+def test_the_ends_of_64_bits_are_missing_on_any_grid(end: int, tmp_path: Path) -> None:
+    values = np.full((1, 8, 8), 7, "int64")
+    values[0, :4] = end
+    path = write_raster(tmp_path / "classes.tif", values)
+    for shift in (0.0, 3.0):
+        a, b, c, d, e, f = GRID.transform
+        grid = SceneGrid("s", GRID.crs, (a, b, c + shift, d, e, f), 8, 8)
+        with AlignedRaster(path, grid) as aligned:
+            pixels, valid = aligned.rows(0, 8)
+        assert not valid[:4].any() and valid[4:].all()
+        assert (pixels[valid] == 7).all()
 
 
 def test_a_nodata_value_beyond_the_type_hides_nothing(tmp_path: Path) -> None:

@@ -356,6 +356,44 @@ def test_cells_over_two_zones_are_half_as_large_as_the_shorter_edge(flat: bool, 
     assert (height if flat else width) == pytest.approx(16 * 3 / 2, rel=0.01)
 
 
+ACROSS = {
+    "UTM zones": [
+        scene("a", crs="EPSG:32660", transform=(800.0, 0.0, 740_000.0, 0.0, -800.0, 7_400_000.0)),
+        scene("b", crs="EPSG:32601", transform=(800.0, 0.0, 200_000.0, 0.0, -800.0, 7_300_000.0)),
+    ],
+    "degrees past 180": [
+        scene("a", crs="EPSG:4326", transform=(0.01, 0.0, 179.445, 0.0, -0.01, 66.0)),
+        scene("b", crs="EPSG:32601", transform=(800.0, 0.0, 200_000.0, 0.0, -800.0, 7_100_000.0)),
+    ],
+    "degrees beyond 180": [
+        scene("a", crs="EPSG:4326", transform=(0.01, 0.0, 190.0, 0.0, -0.01, 66.0)),
+        scene("b", crs="EPSG:32601", transform=(800.0, 0.0, 200_000.0, 0.0, -800.0, 7_100_000.0)),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", sorted(ACROSS))
+def test_a_mosaic_over_180_degrees_has_every_cell_where_its_patch_is(case: str, tmp_path) -> None:
+    all_cells = [cut(grid, 16, 16) for grid in ACROSS[case]]
+    paths = mosaic(tmp_path, *all_cells)
+    for cells in all_cells:
+        longitudes, latitudes = middles(cells).T
+        places = np.stack([(longitudes + 180) % 360 - 180, latitudes], axis=1)
+        own = read(tmp_path / "probability" / f"{cells.grid.name}.tif")[0].ravel()
+        with rasterio.open(paths[0]) as dataset:
+            assert dataset.bounds.left >= -180 and dataset.bounds.right < 180.2
+            there = np.array([values[0] for values in dataset.sample(places, indexes=[1])])
+        assert np.array_equal(there, own)
+
+
+def test_the_rasters_of_a_mosaic_over_180_degrees_go_with_their_scene(tmp_path) -> None:
+    mosaic(tmp_path, *[cut(grid, 16, 16) for grid in ACROSS["UTM zones"]])
+    for output in cell_maps():
+        for name in ("a", "b"):
+            output.forget_scene(tmp_path, name)
+        assert list((tmp_path / output.name).iterdir()) == []
+
+
 def test_nodata_of_one_scene_does_not_cover_another(tmp_path) -> None:
     upper, lower = scene("a"), scene("b")
     few = tile(lower, 16, 16).windows.take(np.array([3, 8]))

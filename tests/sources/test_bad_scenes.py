@@ -314,6 +314,27 @@ def test_pixels_that_a_scale_makes_infinite_are_masked(tmp_path: Path) -> None:
     assert np.isfinite(source.read(["s/0/0"])).all()
 
 
+ENDS = [("int64", 2**63 - 1), ("int64", -(2**63)), ("uint64", 2**64 - 1)]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(("dtype", "end"), ENDS)
+def test_the_ends_of_64_bits_are_no_data(
+    dtype: str, end: int, declared: bool, tmp_path: Path
+) -> None:
+    # rasterio has None for a no-data value that no float holds
+    values = np.full((1, 16, 16), 7, dtype)
+    values[0, :8] = end
+    path = write_raster(tmp_path / "s.tif", values)
+    if declared:
+        band = simple_source(path).replace("Byte", dtype.replace("u", "U").replace("int", "Int"))
+        band = band.replace("<Simple", f"<NoDataValue>{end}</NoDataValue><Simple")
+        path = vrt(tmp_path / "s.vrt", band)
+    source = GeoTiffSource(path, patch_size=8)
+    assert source.index["row_off"].tolist() == [8, 8]
+    assert (source.read(source.index["patch_id"].tolist()) == 7).all()
+
+
 def test_all_nodata_says_so(owl: Owl) -> None:
     path = write_raster(owl.folder / "scene.tif", np.zeros((2, 16, 16), "uint8"), nodata=0)
     assert "no-data value" in owl.init(path).refusal()

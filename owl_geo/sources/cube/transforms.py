@@ -68,15 +68,13 @@ def _stated(
 
 
 def _six(value: Any) -> Transform | None:
-    """Return six numbers from a list, an array or text; the last row of nine is left out."""
-    words = value.split() if isinstance(value, str) else value
-    if not isinstance(words, list | tuple | np.ndarray) or len(words) not in (6, 9):
-        return None
-    try:
+    """Return six numbers from a list, an array, an Affine or text; the last row of nine is none."""
+    try:  # from version 3 on, an Affine is no tuple
+        words = list(value.split() if isinstance(value, str) else value)
         a, b, c, d, e, f = (float(word) for word in words[:6])
     except (TypeError, ValueError):
         return None
-    return a, b, c, d, e, f
+    return (a, b, c, d, e, f) if len(words) in (6, 9) else None
 
 
 def _is_node(attributes: Mapping[Any, Any]) -> bool:

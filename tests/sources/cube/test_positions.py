@@ -44,10 +44,20 @@ def bare(**attributes: Any) -> xr.DataArray:
         {"spatial:bbox": BOX},
         {"transform": RIGHT},
         {"transform": [*RIGHT, 0.0, 0.0, 1.0]},
+        {"transform": rasterio.Affine(*RIGHT)},
         {"geo:proj": {"code": UTM, "transform": list(RIGHT)}},
         {"spatial:transform": list(RIGHT), "transform": (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)},
     ],
-    ids=["corners", "nodes", "box", "rasterio", "nine terms", "geo:proj", "the explicit one"],
+    ids=[
+        "corners",
+        "nodes",
+        "box",
+        "rasterio",
+        "nine terms",
+        "affine",
+        "geo:proj",
+        "the explicit one",
+    ],
 )
 def test_attributes_alone_place_a_cube(attributes: dict[str, Any]) -> None:
     assert transform_of(bare(**attributes)) == pytest.approx(RIGHT)
@@ -79,6 +89,8 @@ def test_coordinates_of_corners_are_known_by_the_transform() -> None:
     corners = centres.assign_coords(x=centres.x - 5, y=centres.y + 5)
     assert transform_of(corners.assign_attrs(transform=RIGHT)) == pytest.approx(RIGHT)
     assert transform_of(centres.assign_attrs(transform=RIGHT)) == pytest.approx(RIGHT)
+    affine = rasterio.Affine(*RIGHT)  # as stackstac has it
+    assert transform_of(corners.assign_attrs(transform=affine)) == pytest.approx(RIGHT)
     part = corners.assign_attrs(transform=RIGHT).isel(x=slice(3, None), y=slice(7, None))
     assert transform_of(part) == pytest.approx((10, 0, X + 30, 0, -10, Y - 70))
     part = centres.assign_attrs(transform=RIGHT).isel(x=slice(3, None))
