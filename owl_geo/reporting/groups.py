@@ -64,8 +64,13 @@ def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple
         yield f"not {concept}", ~column.to_numpy(dtype=bool)
         return
     if not pd.api.types.is_numeric_dtype(column):
-        for value in column.value_counts().index[:_MOST]:
+        found = column.value_counts()
+        shown = found[found > 0].index[:_MOST]
+        for value in shown:
             yield f"{concept} = {value}", (column == value).to_numpy(dtype=bool)
+        others = (column.notna() & ~column.isin(shown)).to_numpy(dtype=bool)
+        if others.any():
+            yield f"{concept}: {column[others].nunique()} others", others
         return
     values = column.to_numpy(dtype=np.float64)
     finite = values[np.isfinite(values)]

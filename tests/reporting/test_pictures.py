@@ -87,6 +87,18 @@ def test_no_patch_is_missing_where_many_have_one_value_of_a_concept(values, expe
     assert parts == expected
 
 
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_no_patch_is_missing_where_a_concept_has_many_values(kind: str) -> None:
+    counts = dict(zip("abcdefgh", range(9, 1, -1), strict=True))
+    values = pd.Series(list("".join(name * n for name, n in counts.items())), dtype=kind)
+    parts = {name: int(of.sum()) for name, of in _parts("cover", SimpleNamespace(), values)}
+    frequent = {f"cover = {name}": n for name, n in counts.items() if n > 3}
+    assert parts == {**frequent, "cover: 2 others": 5}
+    few = values[values.isin(["a", "h"])]  # a category may have no patch
+    parts = {name: int(of.sum()) for name, of in _parts("cover", SimpleNamespace(), few)}
+    assert parts == {"cover = a": 9, "cover = h": 2}
+
+
 CURVES = Curves(
     (0, 1, 2, 3), (0, 1, 1, 3), None, "", (1, 2, 3), (0.4, 0.52, 0.98), "cross-validated"
 )
