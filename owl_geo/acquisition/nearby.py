@@ -18,6 +18,19 @@ _SPARE = 1.25  # times as many neighbours are kept as are asked for, since some 
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly
 
 
+@dataclass(frozen=True)
+class Part:
+    """The part of a pool that is worth scoring."""
+
+    positions: IntArray  # ascending, (k,)
+    is_drawn: BoolArray  # which were drawn uniformly from the pool, and lie near no answer, (k,)
+
+    @classmethod
+    def whole(cls, pool: IntArray) -> Part:
+        """Take the whole pool."""
+        return cls(pool, np.zeros(len(pool), dtype=bool))
+
+
 def near_known(
     features: FloatArray,
     answered: IntArray,
@@ -25,8 +38,8 @@ def near_known(
     count: int,
     rng: np.random.Generator,
     neighbours: Neighbours | None = None,
-) -> IntArray:
-    """Return about ``count`` positions of a pool that are worth scoring, ascending.
+) -> Part:
+    """Return about ``count`` patches of a pool that are worth scoring.
 
     Half are the nearest neighbours, in features, of each answered patch: rare targets lie near
     those already found, so a search loses little by looking there (SEALS, Coleman et al. 2022,
@@ -41,10 +54,10 @@ def near_known(
         neighbours: what was found in these features before, and is not looked for again.
     """
     if count >= len(pool):
-        return pool
+        return Part.whole(pool)
     drawn = pool[np.sort(some_of(len(pool), lambda: count - count // 2, rng))]
     if len(answered) == 0:
-        return drawn
+        return Part(drawn, np.ones(len(drawn), dtype=bool))
     each = max(count // 2 // len(answered), 1)
     if len(pool) > _IN_TREE:
         near = (neighbours or Neighbours(features)).of(answered, pool, each)
@@ -53,7 +66,10 @@ def near_known(
 
         wanted = [*range(1, each + 1)]
         near = pool[KDTree(features[pool]).query(features[answered], k=wanted, workers=-1)[1]]
-    return marked(len(features), drawn, near.ravel())
+    is_near = np.zeros(len(features), dtype=bool)
+    is_near[near.ravel()] = True
+    positions = marked(len(features), drawn, near.ravel())
+    return Part(positions, ~is_near[positions])
 
 
 def marked(n: int, *positions: IntArray) -> IntArray:

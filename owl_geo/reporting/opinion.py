@@ -107,7 +107,7 @@ def _ask(
 ) -> None:
     """Score patches, at most as many as a round would, and write the result into ``result``."""
     learner = lesson.learner(run, search)
-    worth = search.worth_scoring(positions, lesson.answers, lesson.number)
+    worth = search.worth_scoring(positions, lesson.answers, lesson.number).positions
     members = search.members(learner, worth, lesson.number, progress)
     means = members.mean(axis=0)
     settings = run.settings

@@ -63,7 +63,7 @@ class Round:
     # a digest of what cv_auc depends on, as long as that has not been measured; None afterwards,
     # and where there is nothing to measure
     unmeasured: str | None = None
-    # targets that the model expected among all that could be asked, if it scored each of them
+    # targets that the model expected among all that could be asked, if it could tell
     expected: float | None = None
 
     @property

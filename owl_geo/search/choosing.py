@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from owl_geo.acquisition.candidates import Candidates, Scores, Terms
-from owl_geo.acquisition.nearby import marked, some_of
+from owl_geo.acquisition.nearby import Part, marked, some_of
 from owl_geo.acquisition.samplers import RandomSampler, Sampler
 from owl_geo.acquisition.spread import Spread
 from owl_geo.acquisition.start import Start, Unanswered
@@ -46,18 +46,39 @@ def choose(search: Search, learner: Learner, answers: Answers, number: int) -> B
     again = answers.again[may_ask[answers.again] & ~np.isin(answers.again, drawn)]
     again = again[: (count - len(drawn)) // 2]
 
+    part = Part.whole(pool)
     if choice.compares or choice.needs_model:
-        worth = search.worth_scoring(pool, answers, number)
-        pool = marked(len(may_ask), worth, drawn, again)
+        part = search.worth_scoring(pool, answers, number)
+        pool = marked(len(may_ask), part.positions, drawn, again)
     audited, repeated = np.searchsorted(pool, drawn), np.searchsorted(pool, again)
     rest = np.delete(np.arange(len(pool)), np.concatenate([audited, repeated]))
     terms, best, uniform = choice.best(pool, rest, count - len(drawn) - len(again))
 
     batch, is_audit = _mixed(np.concatenate([repeated, rest[best]]), audited, audit_rng)
     drawn_at_random = is_audit | (uniform & ~np.isin(batch, repeated))
-    scored_all = choice.knows and len(pool) == n_askable
-    expected = float(terms.probability.sum()) if scored_all else math.nan
+    expected = math.nan
+    if choice.knows:
+        only_drawn = np.setdiff1d(part.positions[part.is_drawn], [*drawn, *again])
+        sample = np.searchsorted(pool, only_drawn)
+        expected = _in_all(terms.probability, sample, n_askable)
     return Batch(pool[batch], terms[batch], drawn_at_random, expected)
+
+
+def _in_all(probability: Scores, sample: IntArray, n: int) -> float:
+    """Return how many targets a model expects among n patches of which it scored k.
+
+    Those at the rows ``sample`` of the k were drawn uniformly from all but the other k, and stand
+    for what was not scored. Not-a-number where nothing does.
+
+    Args:
+        probability: of the k patches, ``(k,)``.
+        sample: rows of the drawn ones, ``(s,)``.
+        n: how many patches there are.
+    """
+    total, n_left = float(probability.sum()), n - len(probability)
+    if n_left == 0:
+        return total
+    return total + n_left * float(probability[sample].mean()) if len(sample) else math.nan
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def _ranked(
     seed = pool.seed(0, Purpose.LIKENESS)
     if 0 < most < len(rest):
         rng = np.random.default_rng(seed)
-        rest = near_known(pool.map, known, rest, most, rng, pool.neighbours)
+        rest = near_known(pool.map, known, rest, most, rng, pool.neighbours).positions
     alike = likeness_of(pool, rest, known, seed, unlike if len(unlike) else None)
     order = np.argsort(-alike, kind="stable")
     return rest[order], alike[order]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from owl_geo.acquisition.candidates import Scores, constant
-from owl_geo.acquisition.nearby import Neighbours, near_known
+from owl_geo.acquisition.nearby import Neighbours, Part, near_known
 from owl_geo.acquisition.relevance import Evidence, LearnedRelevance, RelevanceKind, learn_relevance
 from owl_geo.concepts.encoding import Encoded, encode, fit_encoding
 from owl_geo.ground.blocks import ground_blocks
@@ -140,11 +140,11 @@ class Pool:
         """Return which patches may be labelled, bool ``(N,)``; see ``askable``."""
         return askable(self.patches, self.shared, self.truth, answers.closed, answers.again)
 
-    def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> IntArray:
-        """Return the pool, or the part of a large one that a model should score, ascending."""
+    def worth_scoring(self, pool: IntArray, answers: Answers, number: int) -> Part:
+        """Return the pool, or the part of a large one that a model should score."""
         most = self.settings.acquisition.candidates
         if not 0 < most < len(pool):
-            return pool
+            return Part.whole(pool)
         rng = np.random.default_rng(self.seed(number, Purpose.CANDIDATES))
         return near_known(self.map, answers.positions, pool, most, rng, self.neighbours)
 

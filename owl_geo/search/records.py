@@ -43,7 +43,7 @@ class Batch:
     positions: IntArray  # in the index, (k,)
     terms: Terms
     audited: BoolArray  # which were drawn at random from all patches that may be labelled, (k,)
-    # targets among all that may be labelled, by the model; NaN where it did not score each of them
+    # targets among all that may be labelled, by the model; NaN where it cannot tell
     expected: float = math.nan
 
 

@@ -22,29 +22,31 @@ def plane(n: int = 4000) -> np.ndarray:
 def test_half_lie_nearest_to_the_answers_and_half_anywhere() -> None:
     features, known = plane(), np.array([3, 17])
     pool = np.delete(np.arange(4000), known)
-    found = near_known(features, known, pool, 400, np.random.default_rng(1))
+    part = near_known(features, known, pool, 400, np.random.default_rng(1))
+    found = part.positions
     assert (np.diff(found) > 0).all()
     assert np.isin(found, pool).all()
     assert 300 < len(found) <= 400
     for position in known:
         away = np.linalg.norm(features[pool] - features[position], axis=1)
         assert np.isin(pool[np.argsort(away)[:100]], found).all()
-    drawn = near_known(features, known[:0], pool, 400, np.random.default_rng(1))
+        assert not part.is_drawn[np.isin(found, pool[np.argsort(away)[:100]])].any()
+    drawn = near_known(features, known[:0], pool, 400, np.random.default_rng(1)).positions
     assert len(drawn) == 200
     assert np.abs(features[drawn].mean(axis=0) - 0.5).max() < 0.1
-    assert np.isin(drawn, found).all()
+    assert np.isin(drawn, found).all() and np.isin(found[part.is_drawn], drawn).all()
 
 
 def test_a_small_pool_is_taken_whole() -> None:
     pool = np.arange(5, 25)
     found = near_known(plane(30), np.array([0]), pool, 20, np.random.default_rng(0))
-    assert np.array_equal(found, pool)
+    assert np.array_equal(found.positions, pool) and not found.is_drawn.any()
 
 
 def test_more_answers_than_places() -> None:
     known = np.arange(50)
     found = near_known(plane(), known, np.arange(50, 4000), 20, np.random.default_rng(0))
-    assert 10 < len(found) <= 60
+    assert 10 < len(found.positions) <= 60
 
 
 @pytest.mark.parametrize("strategy", ["discovery", "uncertainty", "concept"])
@@ -84,6 +86,29 @@ def test_a_round_scores_only_candidates(
     # what chance draws is drawn from all, whatever is scored
     assert asked[0] == asked[60]
     assert len(asked[0]) == 5
+
+
+def test_what_is_not_scored_counts_in_what_is_expected(tmp_path) -> None:
+    """Every fifth patch is scored, near the answers more of them, which hold most targets."""
+    one = searches.make(
+        tmp_path / "r",
+        source={"kind": "synthetic", "n_samples": 600, "image_size": 8, "signal": 1.0},
+        acquisition={"candidates": 120, "audit_share": 0.3},
+        loop={"batch_size": 10},
+        oracle={},
+        evaluation={"test_share": 0.0},
+    ).search(CPU)
+    positions = np.arange(0, 600, 30)
+    labels = np.asarray(one.truth["label"].iloc[positions] == "present", dtype=np.int64)
+    answers = Answers(positions, labels, np.ones(20, dtype=bool), positions)
+    learner = one.learner()
+    one.learn(learner, answers, 1)
+    left = np.flatnonzero(one.askable(answers))
+    in_all = one.members(learner, left, 1).mean(axis=0)[:, one.positive].sum()
+    told = np.array([choose(one, learner, answers, number).expected for number in range(1, 101)])
+    assert told.std() > 0
+    assert abs(told.mean() - in_all) < 3 * told.std() / np.sqrt(len(told))
+    assert abs(told.mean() - in_all) < 0.03 * in_all
 
 
 @pytest.mark.parametrize("strategy", ["random", "relevance"])
@@ -137,7 +162,9 @@ def test_a_large_pool_has_the_neighbours_of_a_small_one(monkeypatch: pytest.Monk
     known, pool = np.array([3, 17]), np.setdiff1d(np.arange(4000), [3, 17])
     by_tree = near_known(plane(), known, pool, 400, np.random.default_rng(1))
     monkeypatch.setattr(nearby, "_IN_TREE", 0)
-    assert np.array_equal(near_known(plane(), known, pool, 400, np.random.default_rng(1)), by_tree)
+    large = near_known(plane(), known, pool, 400, np.random.default_rng(1))
+    assert np.array_equal(large.positions, by_tree.positions)
+    assert np.array_equal(large.is_drawn, by_tree.is_drawn)
 
 
 @pytest.mark.parametrize("offset", [0.0, 5.0, 20.0, 60.0, 300.0])
