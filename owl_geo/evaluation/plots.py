@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -226,7 +226,7 @@ def _write_names(
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # the names must not change the limits
     wanted = np.array([(ends[name][1] - low) / (high - low) for name in names])
-    height = axes.get_figure(root=True).get_size_inches()[1]  # type: ignore[union-attr]  # drawn
+    height = cast("Figure", axes.figure).get_size_inches()[1]
     rows = axes.get_subplotspec().get_gridspec().nrows  # type: ignore[union-attr]  # in a grid
     gap = _LINE_INCHES / (0.78 * height / rows)
     for name, at in zip(names, _apart(wanted, gap), strict=True):

@@ -174,8 +174,7 @@ def settled(history: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _timed(history: pd.DataFrame) -> pd.DataFrame:
-    times = pd.to_datetime(history["labelled_at"], utc=True, format="ISO8601")
-    return history.assign(time=times)
+    return history.assign(time=_moments(history))
 
 
 def _newest(history: pd.DataFrame) -> pd.DataFrame:
@@ -212,7 +211,7 @@ def _moments(history: pd.DataFrame) -> list[Any]:
     written: list[Any] = history["labelled_at"].tolist()
     if all(isinstance(text, str) and _COMPARABLE.fullmatch(text) for text in written):
         return written
-    return list(_timed(history)["time"])
+    return list(pd.to_datetime(history["labelled_at"], utc=True, format="ISO8601"))
 
 
 # of TIME_FORMAT, in which the order of the texts is that of the times
@@ -231,7 +230,7 @@ def _open(history: pd.DataFrame, decided: pd.DataFrame) -> list[str]:
 
 def _asked_since_tie(answers: pd.DataFrame) -> bool:
     """Return whether a further batch brought an answer to a patch after its labels had tied."""
-    newest: dict[str, tuple[pd.Timestamp, str]] = {}
+    newest: dict[str, tuple[Any, str]] = {}
     batches: set[str] = set()
     has_tied = False
     for row in answers.itertuples(index=False):  # in order of arrival
