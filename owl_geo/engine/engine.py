@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from owl_geo.run_folder.records import Round
     from owl_geo.search.records import Answers
     from owl_geo.search.search import Search
+    from owl_geo.sources.unopened import OnError
     from owl_geo.verbs.like import Alike
     from owl_geo.verbs.predict import Summary
     from owl_geo.verbs.review import Review
@@ -242,7 +243,7 @@ class Engine:
         top: int | None = None,
         threshold: float | None = None,
         scenes: Sequence[str] = (),
-        on_error: str = "fail",
+        on_error: OnError = "fail",
         overwrite: bool = False,
         report: Reporter = silent,
     ) -> Summary:
@@ -257,7 +258,7 @@ class Engine:
             top=top,
             threshold=THRESHOLD if threshold is None else threshold,
             scenes=scenes,
-            on_error="skip" if on_error == "skip" else "fail",
+            on_error=on_error,
             overwrite=overwrite,
             device=self._device,
             report=report,

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_args
 
+from owl_geo.errors import ConfigError, suggestion
 from owl_geo.settings.files import with_files
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.sources import SameGround as SameGround
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=SourceSection)
 
 OnError = Literal["fail", "skip"]  # what becomes of scenes that cannot be used
+
+
+def check_on_error(on_error: str) -> None:
+    """Raise ConfigError for a word that says neither what becomes of such scenes."""
+    known = get_args(OnError)
+    if on_error not in known:
+        raise ConfigError(f"on_error is {on_error!r}", remedy=suggestion(on_error, known))
 
 
 @dataclass(frozen=True)

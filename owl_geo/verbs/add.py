@@ -21,7 +21,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import in_short, known_bands
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.left_out import NoSceneLeft
-from owl_geo.sources.unopened import Addition, OnError
+from owl_geo.sources.unopened import Addition, OnError, check_on_error
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary, with_views
 from owl_geo.sources.views.opening import open_views
@@ -74,6 +74,7 @@ def add(
     SourceError where a scene cannot be added, or all fail; LayerError, ConfigError. The run is then
     unchanged.
     """
+    check_on_error(on_error)
     run = Run(path)
     with run.locked():
         # while the pool is still the one that the last round has learnt from

@@ -35,7 +35,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.bands import common_names
 from owl_geo.sources.base import PoolSource, windows_of
 from owl_geo.sources.statistics import band_statistics
-from owl_geo.sources.unopened import OnError
+from owl_geo.sources.unopened import OnError, check_on_error
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.measuring import ViewSummary, check_ground, with_views
 from owl_geo.sources.views.opening import check_views, open_views
@@ -118,6 +118,7 @@ def init(
 
     Raises ConfigError, SourceError, LayerError or RunError, and then leaves nothing behind.
     """
+    check_on_error(on_error)
     path = Path(path)
     if not isinstance(settings, Settings):
         settings = owl_toml.parse(settings, "the settings")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from owl_geo.sources import unopened_source
 from owl_geo.sources.band_choice import known_bands
 from owl_geo.sources.base import PoolSource
 from owl_geo.sources.left_out import failed_scene
+from owl_geo.sources.unopened import OnError, check_on_error
 from owl_geo.verbs.current_model import CurrentModel
 from owl_geo.verbs.prediction_folder import FOLDER, PredictionFolder, legend_of, only_one
 from owl_geo.verbs.prediction_record import FILE_NAME, PredictionRecord
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from owl_geo.learners.base import Learner
 
 _FEWEST_FRAMES, _MOST_FRAMES = 20, 1000  # patches that are listed by default
-
-OnError = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,7 @@ def predict(
     if top is not None and top < 1:
         raise ConfigError(f"--top is {top}, but must be at least 1")
     check_threshold(threshold)
+    check_on_error(on_error)
     check_list("scenes", scenes)
     run = Run.of(run)
     model = CurrentModel.of(run)

@@ -18,9 +18,9 @@ from rasters import ORIGIN, coordinates, write_raster
 from scene_windows import pool_at
 from searches import label
 
-from owl_geo import Run, add, ingest, init, query, status
+from owl_geo import Run, add, ingest, init, predict, query, status
 from owl_geo.disk import atomic
-from owl_geo.errors import LayerError, RunError, SourceError
+from owl_geo.errors import ConfigError, LayerError, RunError, SourceError
 from owl_geo.measures.audit import Outlook
 from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.truth.held_out import Before, hold_out_more
@@ -521,3 +521,19 @@ def test_a_scene_is_told_by_what_decides_its_pixels(folder: Path) -> None:
     other = settings(folder, "a")
     other["source"]["stride"] = 4  # type: ignore[index]
     assert init(folder / "other", other).run.scenes.ids["a"] != ids["a"]
+
+
+def test_a_word_that_says_nothing_of_failures_is_refused(folder: Path) -> None:
+    path = folder / "r"
+    with pytest.raises(ConfigError, match="on_error is 'skpi'"):
+        init(path, settings(folder, "a"), on_error="skpi")
+    assert not path.exists()
+    run = init(path, settings(folder, "a")).run
+    answered(run, path)
+    before = state(path)
+    with pytest.raises(ConfigError, match="on_error is 'skpi'"):
+        add(path, [tile(folder, "b")], on_error="skpi")
+    with pytest.raises(ConfigError, match="on_error is 'skpi'") as caught:
+        predict(run, on_error="skpi")
+    assert caught.value.remedy == "did you mean 'skip'?"
+    assert state(path) == before
