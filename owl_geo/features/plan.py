@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from owl_geo.features.embedding import EmbeddingFeatures
 from owl_geo.features.statistics import in_loops, worth_fusing
+from owl_geo.features.stored import Embed
 from owl_geo.features.views import WithViews
 from owl_geo.settings.choices import MODELS, chosen
 from owl_geo.settings.learning import ModelSettings
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from owl_geo.models.devices import Device
 
 _VERSION = 3  # of how features are computed; a new number makes kept ones stale
-
-Embed = Callable[[FloatArray], FloatArray]
 
 
 class Features(Protocol):

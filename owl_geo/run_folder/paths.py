@@ -70,16 +70,16 @@ def is_run(path: Path) -> bool:
 
 
 def check_output(path: Path) -> None:
-    """Raise RunError where what is to be written is of the files of a run, or among them.
+    """Raise RunError for an output that would replace a file of a run, or lie among its files.
 
-    Answers, settings and batches are replaced by nothing, whatever else may be.
+    Settings, answers and batches must survive whatever a command writes, ``--overwrite`` included.
     """
     whole = Path(os.path.realpath(path))
     for folder in whole.parents:
         name = whole.relative_to(folder).parts[0].casefold()
         if (name in _OWN or name.startswith(_LABELS)) and is_run(folder):
             raise RunError(
-                f"{path} is of the run {folder}, which is never replaced",
+                f"{path} is one of the files of the run {folder}, which no output replaces",
                 remedy="choose another name",
             )
 

@@ -232,11 +232,11 @@ def import_answers(
     from owl_geo.verbs.sites.files import is_sites
     from owl_geo.verbs.sites.placed import AsSites
 
-    check_annotator(annotator)
     run = Run.of(run)
     options = AsSites(label, column, values, share, crs)
     if is_sites(os.fspath(path)):
         return _import_sites(run, os.fspath(path), annotator, options)
+    check_annotator(annotator)
     path = Path(os.fspath(path).removesuffix(f"|layername={LABELS_LAYER}"))
     read = read_answers(path)
     for name in options.given:
@@ -307,9 +307,10 @@ def _import_sites(run: Run, path: str, annotator: str, options: AsSites) -> Inge
 
 
 def _with_points(run: Run, ids: pd.Series, read: ReadAnswers) -> Points:
-    """Return the corners of all footprints, a patch around a point that lies in no patch named.
+    """Return the corners of all footprints in degrees, ``(n, 4, 2)``, NaN where a row has none.
 
-    The name of a patch says enough where the point lies in it.
+    A point within the patch that its row names adds nothing to the name. Any other stands for a
+    patch with its centre there.
     """
     at = find_positions(run.patches, ids.tolist())
     rows = np.flatnonzero((at >= 0) & np.isfinite(read.points).all(axis=1))

@@ -145,7 +145,7 @@ def test_a_raster_without_a_place_is_refused_with_the_reason(
     assert caught.value.remedy == remedy
 
 
-def test_reach_of_a_scene_are_a_degree_too_wide() -> None:
+def test_the_reach_of_a_scene_is_a_degree_too_wide() -> None:
     # the west edge of a tall sinusoidal scene reaches furthest west where it is furthest north,
     # and its east edge furthest east at the equator, which none of nine rows meets
     top, left = 5_000_000.0, -9_000_000.0

@@ -44,14 +44,14 @@ def test_no_file_of_a_run_is_replaced(name: str, run: Run, owl: Owl, tmp_path: P
     for target in (run.path / name, tmp_path / "link" / name):
         done = owl("like", run.path, patch, "--out", target, "--overwrite", "-q")
         assert done.code == 1
-        assert f"{target} is of the run {run.path}, which is never replaced" in done.err
-    with pytest.raises(RunError, match="which is never replaced"):
+        assert f"{target} is one of the files of the run {run.path}, which" in done.err
+    with pytest.raises(RunError, match="which no output replaces"):
         owl_geo.report(run, run.path / name, overwrite=True)
     if Path(name).suffix == ".gpkg":
         for words in (("patches",), ("labels", "export")):
             done = owl(*words, run.path, run.path / name, "--overwrite", "-q")
             assert done.code == 1
-            assert "which is never replaced; choose another name" in done.err
+            assert "which no output replaces; choose another name" in done.err
     assert contents(run.path) == before
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_written_among_them(command: str, name: str, run: Run, owl: O
     before = contents(run.path)
     done = owl(command, run.path, "--out", run.path / name, "-q")
     assert done.code == 1
-    assert f"{run.path / name} is of the run {run.path}, which is never replaced" in done.err
+    assert f"{run.path / name} is one of the files of the run {run.path}, which" in done.err
     assert contents(run.path) == before
 
 
