@@ -11,7 +11,7 @@ import numpy as np
 
 from owl_geo.disk.atomic import clear_partials, writing_file
 from owl_geo.features import KEPT_SCENES
-from owl_geo.features.stored import write_pieces
+from owl_geo.features.row_files import write_pieces
 from owl_geo.types import AnyArray, FloatArray
 
 

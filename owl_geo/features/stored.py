@@ -1,23 +1,24 @@
 """Features of a pool that is too large for memory: on disk, of which rows are read as needed.
 
 What is on disk is what the features follow from: of patches of one pixel of an embedding its
-vector, as int8 or float16 where that loses nothing, and of all others the features themselves.
+vector, in as few bytes as lose nothing, and of all others the features themselves; see ``narrow``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from owl_geo.disk.atomic import writing_file
+from owl_geo.features.narrow import widened
+from owl_geo.features.row_files import read_rows
 from owl_geo.features.scaling import Scaling
-from owl_geo.types import AnyArray, FloatArray, IntArray
+from owl_geo.types import FloatArray, IntArray
 from owl_geo.work.workers import Threads, Workers
 
 ROWS = 8192  # that are read and computed together
@@ -39,9 +40,8 @@ class StoredScene:
 
     def rows(self, at: IntArray | slice, embed: Embed, width: int) -> FloatArray:
         """Return unscaled features of some of the patches, float32 ``(k, width)``."""
-        values = np.load(self.path, mmap_mode="r", allow_pickle=False)  # mapped no longer than this
-        part = np.array(values[at], dtype=np.float32)
-        return part if values.shape[1] == width else embed(part[:, :, None, None])
+        part = widened(read_rows(self.path, at))
+        return part if part.shape[1] == width else embed(part[:, :, None, None])
 
 
 @dataclass(frozen=True)
@@ -135,57 +135,3 @@ class _Projected:
         mean = self.mean.astype(np.float32)
         parts = [(part - mean) @ self.vectors for part in self.table.parts(piece)]
         return np.concatenate(parts)
-
-
-def narrow_vectors(patches: FloatArray) -> AnyArray:
-    """Return patches of one pixel as vectors ``(n, bands)``, as narrow as loses nothing.
-
-    That is int8, float16 or else float32.
-    """
-    vectors = patches[:, :, 0, 0]
-    for kind in (np.int8, np.float16):
-        with np.errstate(invalid="ignore", over="ignore"):
-            narrow = vectors.astype(kind)
-        if np.array_equal(narrow, vectors):
-            return narrow
-    return vectors
-
-
-def write_pieces(path: Path, n: int, pieces: Iterable[AnyArray]) -> None:
-    """Write pieces of a table of n rows as one ``.npy``, in the widest type among them.
-
-    It appears whole or not at all; raises OSError.
-    """
-    with writing_file(path, shared=True) as partial:
-        kind: np.dtype[np.generic] | None = None
-        width = 0
-        for piece in pieces:
-            if kind is None:
-                kind, width = piece.dtype, piece.shape[1]
-                with partial.open("wb") as file:
-                    _write_header(file, (n, width), kind)
-            elif np.promote_types(kind, piece.dtype) != kind:
-                kind = np.promote_types(kind, piece.dtype)
-                _widen(partial, (n, width), kind)
-            with partial.open("ab") as file:
-                file.write(np.ascontiguousarray(piece, dtype=kind).data)
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, int], kind: DTypeLike) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False}
-    np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
-
-
-def _widen(path: Path, shape: tuple[int, int], kind: DTypeLike) -> None:
-    """Write the rows that a file has so far again, as another type."""
-    narrow = path.with_name(f"{path.name}.narrow")
-    path.rename(narrow)
-    try:
-        with narrow.open("rb") as source, path.open("wb") as file:
-            np.lib.format.read_magic(source)
-            _, _, old = np.lib.format.read_array_header_1_0(source)
-            _write_header(file, shape, kind)
-            while block := source.read(ROWS * shape[1] * old.itemsize):
-                file.write(np.frombuffer(block, dtype=old).astype(kind).data)
-    finally:
-        narrow.unlink()

@@ -14,10 +14,11 @@ import pandas as pd
 
 from owl_geo.features.embedding import check_vectors
 from owl_geo.features.kept import KeptFeatures
+from owl_geo.features.narrow import narrow_vectors
 from owl_geo.features.plan import Plan
 from owl_geo.features.rows import FeatureRows, FeatureTable
 from owl_geo.features.scaling import Scaling, fitted_scaling
-from owl_geo.features.stored import Embed, StoredScene, StoredTable, narrow_vectors
+from owl_geo.features.stored import Embed, StoredScene, StoredTable
 from owl_geo.features.views import without_unknown
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.base import PatchSource

@@ -15,8 +15,8 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.grid import to_xy
 from owl_geo.sources.bands import Band
 from owl_geo.sources.base import PoolSource, windows_of
-from owl_geo.sources.embeddings import values_of
 from owl_geo.sources.files import open_raster
+from owl_geo.sources.quantization import values_of
 from owl_geo.types import FloatArray, IntArray, SceneGrid
 
 EDGE = 1000  # pixels along the longer edge of a quicklook

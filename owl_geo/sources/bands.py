@@ -37,7 +37,7 @@ class Band:
     masked: bool = False  # the file has a mask band or an alpha band
     alpha: bool = False  # this band is the alpha band
     common: str | None = None  # blue, green, red, nir, swir1, ..., or EMBEDDING
-    quantized: bool = False  # values are ``embeddings.dequantized``, whatever scale and offset
+    quantized: bool = False  # values are ``quantization.dequantized``, whatever scale and offset
     wavelength: float | None = None  # centre, in nanometres
     width: float | None = None  # full width at half maximum, in nanometres
     colour: str | None = None  # in which the file shows it

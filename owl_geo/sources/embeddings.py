@@ -19,21 +19,19 @@ from rasterio._path import _parse_path, _vsi_path
 
 from owl_geo.errors import SceneError
 from owl_geo.sources.bands import Band
-from owl_geo.types import EMBEDDING, AnyArray, FloatArray
+from owl_geo.sources.quantization import NODATA, STEP, dequantized
+from owl_geo.types import EMBEDDING, AnyArray
 
 _log = logging.getLogger("owl_geo")
 
 _DIMENSIONS = 64
 _DIMENSION = re.compile(r"A(?:[0-5]\d|6[0-3])")
-NODATA = -128  # of quantized pixels, and of their values as ``decoded`` has them
-_STEP = 127.5
-_AT_ONCE = 2**15  # pixels whose values a cache holds
 _FEWEST = 8  # dimensions; fewer may be a choice of some
 _UNSIGNED = {"uint8", "uint16", "uint32", "uint64"}
 
 
 def _value(pixel: int) -> float:
-    return float(np.sign(pixel) * (abs(pixel) / _STEP) ** 2)
+    return float(np.sign(pixel) * (abs(pixel) / STEP) ** 2)
 
 
 _LUT = ",".join(f"{pixel}:{_value(pixel)!r}" for pixel in range(-127, 128))
@@ -52,27 +50,6 @@ def values_in(pixels: AnyArray, bands: Sequence[Band]) -> AnyArray:
         return dequantized(pixels)
     values = pixels.astype(np.float32)
     values[:, quantized] = dequantized(pixels[:, quantized])
-    return values
-
-
-def dequantized(pixels: AnyArray) -> FloatArray:
-    """Return the values of the integers of AlphaEarth, in any shape; of no data, any."""
-    if pixels.dtype != np.int8:
-        return values_of(pixels.astype(np.float32))
-    values = np.empty(pixels.shape, dtype=np.float32)
-    stored, flat = pixels.reshape(-1), values.reshape(-1)
-    for start in range(0, len(flat), _AT_ONCE):
-        part = flat[start : start + _AT_ONCE]
-        part[:] = stored[start : start + _AT_ONCE]
-        # whole numbers, of which float32 holds the product: one division rounds, as in ``_value``
-        part *= np.abs(part)
-        part /= np.float32(_STEP**2)
-    return values
-
-
-def values_of(pixels: FloatArray) -> FloatArray:
-    """Return the values of pixels as floats, not-a-number where they are."""
-    values: FloatArray = np.sign(pixels) * (pixels / np.float32(_STEP)) ** 2
     return values
 
 

@@ -24,8 +24,9 @@ from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
 from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
-from owl_geo.sources.embeddings import NODATA, decoded
+from owl_geo.sources.embeddings import decoded
 from owl_geo.sources.files import decoding_threads, open_raster
+from owl_geo.sources.quantization import NODATA
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.tile_index import read_rightly
 from owl_geo.types import AnyArray, BoolArray, SceneGrid

@@ -7,20 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from embeddings import squares, unit_vectors, write_table
+from embeddings import quantized, squares, unit_vectors, write_table
 
 from owl_geo.features import table
-from owl_geo.features.stored import StoredTable, write_pieces
+from owl_geo.features.narrow import QUANTIZED, widened
+from owl_geo.features.stored import StoredTable
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources import open_source
 from owl_geo.sources.base import PatchSource
+from owl_geo.sources.quantization import dequantized
 from owl_geo.sources.statistics import band_statistics
 from owl_geo.sources.synthetic import SyntheticSource
 from owl_geo.types import AnyArray
 
 KINDS = {
     "int8": lambda vectors: np.rint(vectors * 100),
+    "quantized": lambda vectors: dequantized(quantized(vectors)),
     "float16": lambda vectors: vectors.astype(np.float16).astype(np.float32),
     "float32": lambda vectors: vectors.astype(np.float32),
 }
@@ -61,8 +64,9 @@ def test_vectors_on_disk_give_the_features_of_memory(
     assert np.array_equal(found.rows(np.arange(60)), right.values)
     assert np.array_equal(found.rows(at), right.values[at])
     (path,) = (tmp_path / "kept").glob("*.npy")
-    assert np.load(path).dtype == kind
-    np.testing.assert_array_equal(np.load(path), vectors.astype(np.float32))
+    kept = np.load(path)
+    assert kept.dtype == (QUANTIZED if kind == "quantized" else kind)
+    np.testing.assert_array_equal(widened(kept), vectors.astype(np.float32))
     for one, other in zip(found.components(3).T, right.components(3).T, strict=True):
         np.testing.assert_allclose(one * np.sign(one @ other), other, rtol=1e-3, atol=1e-4)
 
@@ -90,16 +94,3 @@ def test_what_memory_kept_is_taken_from_disk(
     monkeypatch.undo()
     anew = stored(source, tmp_path, monkeypatch, "statistics")
     assert np.array_equal(anew.rows(np.arange(60)), right.values)
-
-
-def test_a_later_piece_may_be_wider(tmp_path: Path) -> None:
-    pieces = [
-        np.full((2, 3), 5, np.int8),
-        np.full((1, 3), 0.5, np.float16),
-        np.ones((2, 3), np.int8),
-    ]
-    write_pieces(tmp_path / "x.npy", 5, iter(pieces))
-    found = np.load(tmp_path / "x.npy")
-    assert found.dtype == np.float16
-    np.testing.assert_array_equal(found[:, 0], [5, 5, 0.5, 1, 1])
-    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

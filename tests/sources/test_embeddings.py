@@ -24,8 +24,9 @@ from owl_geo.errors import SourceError
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings, ViewSettings
 from owl_geo.sources.band_choice import KnownBand, in_short
 from owl_geo.sources.base import windows_of
-from owl_geo.sources.embeddings import dequantized, values_in
+from owl_geo.sources.embeddings import values_in
 from owl_geo.sources.geotiff import GeoTiffSource
+from owl_geo.sources.quantization import dequantized
 from owl_geo.sources.reader import ReaderPool
 from owl_geo.sources.scenes import describe_scene
 from owl_geo.sources.views.opening import check_views, open_views, shared_bands

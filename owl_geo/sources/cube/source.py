@@ -27,7 +27,7 @@ from owl_geo.sources.cube.description import describe_cube
 from owl_geo.sources.cube.groups import Group, chosen_bands
 from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_or_cube, reason
 from owl_geo.sources.cube.scales import scaled
-from owl_geo.sources.embeddings import NODATA, dequantized
+from owl_geo.sources.quantization import NODATA, dequantized
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.types import EMBEDDING, AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
