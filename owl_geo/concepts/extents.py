@@ -19,6 +19,7 @@ from owl_geo.types import BoolArray
 _log = logging.getLogger("owl_geo")
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north
+_METRES_PER_DEGREE = 111_000.0  # of latitude, in round numbers
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,33 @@ class Extent:
         to_lonlat = transformer(self.crs, LON_LAT)
         return _as_text(to_lonlat.transform_bounds(*self.bounds, densify_pts=21))
 
+    def within(self, metres: float) -> Extent:
+        """Return the rectangle, in longitude and latitude, with what lies so near, or nearly."""
+        to_lonlat = transformer(self.crs, LON_LAT)
+        west, south, east, north = to_lonlat.transform_bounds(*self.bounds, densify_pts=21)
+        if not np.isfinite([west, south, east, north]).all():
+            return self
+        up = metres / _METRES_PER_DEGREE
+        south, north = max(south - up, -90.0), min(north + up, 90.0)
+        along = up / max(np.cos(np.radians(max(-south, north))), 1e-9)
+        if west > east:  # across 180 degrees
+            east += 360
+        if east - west + 2 * along >= 360:
+            return Extent(LON_LAT, (-180.0, south, 180.0, north))
+        return Extent(LON_LAT, (west - along, south, east + along, north))
 
-def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) -> float:
+
+def check(
+    layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False, reach: float = 0.0
+) -> float:
     """Return the share of the patches' area that lies within a layer's extent, 0 to 1.
 
     ``layer_name`` is used in messages. Logs a warning where the share is below 1. Raises
-    LayerError, with both extents in longitude and latitude, where no patch touches the extent,
-    unless these patches are ``a_part`` of a pool whose others may.
+    LayerError, with both extents in longitude and latitude, where no patch touches the extent, nor
+    lies within ``reach`` metres of it, unless these patches are ``a_part`` of a pool whose others
+    may.
     """
-    share = float(check_touches(layer_name, extent, pool, a_part=a_part).mean())
+    share = float(check_touches(layer_name, extent, pool, a_part=a_part, reach=reach).mean())
     if share < 0.9995:
         _log.warning(
             "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
@@ -53,12 +72,15 @@ def check(layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False) 
 
 
 def check_touches(
-    layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False
+    layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False, reach: float = 0.0
 ) -> NDArray[np.float64]:
     """Return the share of each patch within a layer's extent, ``(n,)``; raise as ``check`` does."""
     overlaps = [_overlap(extent, scene.windows) for scene in pool.scenes]
     touching = np.concatenate([touches for _, touches in overlaps])
-    if not touching.any() and not a_part:
+    is_near = bool(touching.any()) or (
+        reach > 0 and bool(touched_scenes(extent.within(reach), pool))
+    )
+    if not is_near and not a_part:
         raise LayerError(
             f"{layer_name} covers none of the scenes: it spans {extent} in longitude and latitude, "
             f"the patches {_pool_text(pool)}",

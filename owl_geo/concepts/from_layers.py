@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -23,6 +24,9 @@ from owl_geo.settings.concepts import CategoryConcept, DistanceConcept, ShareCon
 from owl_geo.types import AnyArray
 
 _log = logging.getLogger("owl_geo")
+
+# Metres: a layer that is all farther away than this from the patches is taken for a mistake.
+_FAR = 100_000.0
 
 
 class Category(ConceptKind[CategoryConcept]):
@@ -75,12 +79,13 @@ class Share(ConceptKind[ShareConcept]):
 
 
 class Distance(ConceptKind[DistanceConcept]):
-    """Metres from the patch's centre to the nearest feature."""
+    """Metres from the patch's centre to the nearest feature, which may lie outside the scenes."""
 
     @cached_property
     def selection(self) -> Selection:
         """The filters that select the features."""
-        return select(self.name, self.settings.layer, self.layers, {"": self.settings.where})
+        where = {"": self.settings.where}
+        return replace(select(self.name, self.settings.layer, self.layers, where), reach=_FAR)
 
     def values(self, index: pd.DataFrame) -> Values:
         """Return ``number``."""

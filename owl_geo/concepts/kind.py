@@ -134,20 +134,27 @@ class Work:
         """Return a layer with every attribute that the concepts need; raises LayerError."""
         if name not in self._layers:
             layer = self._kept.load(self._settings[name], tuple(self._keys[name]))
-            self.cover(name, f"layer {name!r}", lambda: layer.extent)
+            mine = [one for one in self._selections if one.layer == name]
+            reach = 0.0 if layer.is_osm else min(one.reach for one in mine)
+            self.cover(name, f"layer {name!r}", lambda: layer.extent, reach)
             self._layers[name] = layer
             self._warn_of_missing(name, layer)
         return self._layers[name]
 
-    def cover(self, key: str, label: str, extent: Callable[[], extents.Extent]) -> None:
+    def cover(
+        self, key: str, label: str, extent: Callable[[], extents.Extent], reach: float = 0.0
+    ) -> None:
         """Record how much of the patches a file covers, once per ``key``.
 
-        ``label`` names the file in messages. Raises LayerError if it covers none of the patches.
+        ``label`` names the file in messages. Raises LayerError if it covers none of the patches,
+        nor lies within ``reach`` metres of any.
         """
         if key not in self.coverage:
             spanned = extent()
-            self._extents.append(spanned)
-            self.coverage[key] = extents.check(label, spanned, self.pool, a_part=self._a_part)
+            self._extents.append(spanned.within(reach) if reach else spanned)
+            self.coverage[key] = extents.check(
+                label, spanned, self.pool, a_part=self._a_part, reach=reach
+            )
 
     def untouched(self) -> tuple[str, ...]:
         """Return the scenes that no layer or raster reaches; empty if no layer was read."""

@@ -25,6 +25,7 @@ class Selection:
     layer: str
     classes: Mapping[str, tuple[TagFilter, ...]]  # "" stands for the one class of share, distance
     column: str | None = None
+    reach: float = 0.0  # metres from the patches within which features matter too
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from concept_pools import ORIGIN, UTM, pool, scene
+from pyproj import Geod
 
 from owl_geo.concepts.extents import Bounds, Extent, check, touched_scenes
 from owl_geo.errors import LayerError
@@ -68,6 +69,27 @@ def test_a_layer_of_another_place_is_an_error_that_shows_both() -> None:
 
 def test_a_part_of_a_pool_may_lie_elsewhere() -> None:
     assert check("it", extent((0, 4), (50, 54)), pool([scene()]), a_part=True) == 0.0
+
+
+@pytest.mark.parametrize("crs", [UTM, GEOGRAPHIC])
+@pytest.mark.parametrize("cols", [(54, 55), (-52, -51)])  # of 100 m: 5 km to either side
+def test_a_layer_may_lie_within_reach(cols: tuple[float, float], crs: str) -> None:
+    beside, here = extent((0, 4), cols, crs), pool([scene()])
+    assert check("it", beside, here, reach=5300.0) == 0.0
+    assert touched_scenes(beside.within(5300.0), here) == {"s"}
+    with pytest.raises(LayerError, match="it covers none of the scenes"):
+        check("it", beside, here, reach=4700.0)
+
+
+@pytest.mark.parametrize("lat", [0.0, 70.0, -80.0])
+@pytest.mark.parametrize("lon", [9.0, 179.99, -179.99])
+def test_reach_is_in_metres_anywhere(lon: float, lat: float) -> None:
+    site = Extent(crs_of(GEOGRAPHIC), (lon, lat, lon, lat))
+    for turn in (40.0, 130.0, 250.0, 330.0):
+        for metres, is_near in ((4900.0, True), (8000.0, False)):
+            west, north, _ = Geod(ellps="WGS84").fwd(lon, lat, turn, metres)
+            there = scene(crs=GEOGRAPHIC, origin=(west, north), pixel=1e-6)
+            assert bool(touched_scenes(site.within(5000.0), pool([there]))) == is_near
 
 
 def test_the_scenes_that_a_layer_touches() -> None:

@@ -288,6 +288,22 @@ def test_a_layer_elsewhere_names_both_extents(tmp_path: Path) -> None:
         compute(SHARE, {"a": path})
 
 
+def test_sites_may_lie_near_the_scenes_where_only_their_distance_counts(tmp_path: Path) -> None:
+    site = shapely.Point(
+        ORIGIN[0] - 3000.0, ORIGIN[1] - 50.0
+    )  # in the middle of the first patch's height
+    layers = {"a": write_layer(tmp_path / "a.gpkg", [site])}
+    distance = {"far": {"kind": "distance", "layer": "a"}}
+    metres = compute(distance, layers).columns["far"]
+    centres = ORIGIN[0] + 50.0 + 100.0 * np.arange(4)
+    np.testing.assert_allclose(metres.iloc[:4], centres - site.x, rtol=1e-3)
+    with pytest.raises(LayerError, match="layer 'a' covers none of the scenes"):
+        compute({**distance, **SHARE}, layers)
+    beyond = {"a": write_layer(tmp_path / "b.gpkg", [shapely.Point(ORIGIN[0] - 2e5, ORIGIN[1])])}
+    with pytest.raises(LayerError, match="layer 'a' covers none of the scenes"):
+        compute(distance, beyond)
+
+
 def test_a_raster_elsewhere_is_refused_too(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((1, 9, 9), "uint8"), crs="EPSG:32631")
     with pytest.raises(LayerError, match=r"raster .*a\.tif covers none of the scenes"):
