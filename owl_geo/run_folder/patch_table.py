@@ -27,6 +27,8 @@ def write(path: Path, patches: pd.DataFrame, windows: PoolWindows) -> None:
     """
     crs = common_crs(windows.grids)
     plain = pa.Schema.from_pandas(patches, preserve_index=False)
+    if isinstance(patches[_SCENE].dtype, pd.CategoricalDtype):  # to other readers it is text
+        plain = plain.set(plain.get_field_index(_SCENE), pa.field(_SCENE, pa.large_string()))
     schema = plain.append(pa.field(GEOMETRY, pa.binary())).with_metadata(
         {**(plain.metadata or {}), **geoparquet_metadata(crs)}
     )

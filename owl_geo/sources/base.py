@@ -151,9 +151,13 @@ def build_index(
 
     ``columns`` has further columns over all patches.
     """
+    names = list(dict.fromkeys(windows.grid.name for windows in scenes))
+    numbers = np.array([names.index(windows.grid.name) for windows in scenes], dtype=np.int64)
+    scene = np.repeat(numbers, [len(windows) for windows in scenes])
     return pd.DataFrame(
         {
-            **_names(scenes),
+            "patch_id": _ids(scenes, len(scene)),
+            "scene": pd.Categorical.from_codes(scene, names),  # a few names, millions of times
             "row_off": _joined([windows.row_off for windows in scenes]),
             "col_off": _joined([windows.col_off for windows in scenes]),
             **columns,
@@ -165,33 +169,20 @@ def _joined(parts: Sequence[IntArray]) -> IntArray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)  # of millions, without a copy
 
 
-def _names(scenes: Sequence[Windows]) -> dict[str, pd.Series | list[str]]:
-    """Return the columns patch_id and scene; of millions, no Python object is made of each."""
-    counts = [len(windows) for windows in scenes]
-    if sum(counts) < _MANY:
-        each = [[windows.grid.name] * n for windows, n in zip(scenes, counts, strict=True)]
-        return {
-            "patch_id": [patch_id for windows in scenes for patch_id in windows.ids],
-            "scene": [name for names in each for name in names],
-        }
-    ids, names = [], []
-    for windows, n in zip(scenes, counts, strict=True):
+def _ids(scenes: Sequence[Windows], n: int) -> pd.Series | list[str]:
+    """Return the patch_id of each of n patches; of millions, no Python object is made of each."""
+    if n < _MANY:
+        return [patch_id for windows in scenes for patch_id in windows.ids]
+    ids = []
+    for windows in scenes:
         name = pa.scalar(windows.grid.name, pa.large_string())
-        for start in range(0, n, _MANY):
+        for start in range(0, len(windows), _MANY):
             rows = slice(start, start + _MANY)
             offsets = (windows.row_off[rows], windows.col_off[rows])
             texts = [pc.cast(pa.array(values), pa.large_string()) for values in offsets]
             ids.append(pc.binary_join_element_wise(name, *texts, pa.scalar("/", name.type)))
-        names.append(pa.repeat(name, n))
-    return {
-        "patch_id": _strings(pa.chunked_array(ids)),
-        "scene": _strings(pa.chunked_array(names)),
-    }
-
-
-def _strings(column: pa.ChunkedArray) -> pd.Series:
-    """Return a column of text in the type that pandas gives to text."""
-    return pa.table({"text": column.combine_chunks()}).to_pandas()["text"].rename(None)
+    # the type that pandas gives to text
+    return pa.table({"patch_id": pa.chunked_array(ids).combine_chunks()}).to_pandas()["patch_id"]
 
 
 def windows_of(source: PatchSource) -> PoolWindows:
