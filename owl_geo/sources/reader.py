@@ -23,12 +23,12 @@ from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.embeddings import NODATA, decoded
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.tile_index import read_rightly
-from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 
 # GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
 # to, and a share of the machine's memory, as GDAL takes by default, would be taken for nothing.
