@@ -262,7 +262,7 @@ class _BandFile:
         bands = self._bands if all_bands else self._tested
         numbers = [band.number for _, band in bands]
         values = (
-            self._dataset.read(numbers, window=window)
+            _bands_of(self._dataset, numbers, window)
             if numbers
             else np.empty((0, window.height, window.width), dtype=np.uint8)
         )
@@ -306,6 +306,17 @@ class _BandFile:
         flags = self._dataset.mask_flag_enums[numbers[0] - 1]
         # no-data values were looked at already; what is left is the alpha band, or a shared mask
         return numbers[:1] if {MaskFlags.per_dataset, MaskFlags.nodata} & set(flags) else numbers
+
+
+def _bands_of(dataset: rasterio.DatasetReader, numbers: Sequence[int], window: Window) -> AnyArray:
+    """Return pixels ``(bands, height, width)``, of a type that holds those of all the bands.
+
+    Files whose bands differ in type are VRTs as a rule; rasterio reads these one by one.
+    """
+    if len({dataset.dtypes[number - 1] for number in numbers}) > 1:
+        return np.stack([dataset.read(number, window=window) for number in numbers])
+    pixels: AnyArray = dataset.read(numbers, window=window)
+    return pixels
 
 
 def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:
