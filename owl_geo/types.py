@@ -17,6 +17,10 @@ AnyArray = NDArray[Any]
 # What a band is that is a dimension of an embedding, where others are red or near infrared.
 EMBEDDING = "embedding"
 
+# Values beyond it are taken for missing ones: nothing measures as much, and float32 holds the
+# squares of these and their sums. What programs write for no data, such as -3.4e38, is one.
+LARGEST = 1e18
+
 
 @dataclass(frozen=True)
 class SceneGrid:

@@ -34,7 +34,7 @@ _METRES_PER_DEGREE = 111_700.0  # at most, along a meridian
 _EARTH = 6_400_000.0  # metres; more than any radius of the Earth
 _QUARTER = 1e7  # metres; beyond, the plane stretches edges, and their ends are near enough
 # Edges are straight in the layer's own CRS; vertices this close keep their course elsewhere.
-_EDGE_DEGREES, _EDGE_UNITS = 0.01, 1000.0
+_EDGE_DEGREES, _EDGE_METRES = 0.01, 1000.0
 _EDGES_TOGETHER = 256
 _SAME_PLACE = 1e-6  # degrees
 
@@ -57,7 +57,8 @@ def metres_to_nearest(
     """
     metres = np.full(len(lonlat), np.nan)
     stops = [crs, LON_LAT] if datum == LON_LAT or same_datum(crs, datum) else [crs, datum, LON_LAT]
-    edge = _EDGE_DEGREES if crs.is_geographic else _EDGE_UNITS
+    unit = crs.axis_info[0].unit_conversion_factor  # metres, or radians
+    edge = (np.radians(_EDGE_DEGREES) if crs.is_geographic else _EDGE_METRES) / unit
     edges = _edges(shapely.segmentize(geometries, edge), lambda xy: _along(xy, stops, near))
     if len(edges.start) == 0:
         return metres

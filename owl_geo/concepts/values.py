@@ -69,13 +69,22 @@ def is_given(column: pd.Series) -> BoolArray:
 def text_of(column: pd.Series) -> pd.Series:
     """Return a column as text without blanks around it; ``""`` where it is missing.
 
-    Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``.
+    Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``. Lists,
+    as GeoJSON and GeoParquet have them, become ``gold;copper``.
     """
+    if column.dtype == object:
+        column = column.map(_joined)
     if pd.api.types.is_float_dtype(column):
         present = column.dropna()
         if (present % 1 == 0).all() and (present.abs() < _EXACT).all():
             column = column.astype("Int64")
     return column.astype("string").fillna("").str.strip()
+
+
+def _joined(value: object) -> object:
+    if not isinstance(value, list | tuple | np.ndarray):
+        return value
+    return ";".join(str(part) for part in value if part is not None)
 
 
 def shown(column: pd.Series) -> str:

@@ -40,7 +40,7 @@ from owl_geo.ground.projections import (
 )
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
 from owl_geo.settings.owl_toml import is_local
-from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 
 # What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
@@ -131,7 +131,7 @@ class AlignedRaster:
         """Return pixels and validity of rows ``start`` to ``stop``, each ``(rows, width)``.
 
         They are the file's pixels, which ``scaling`` makes values of; a pixel is valid where the
-        raster has data and is finite.
+        raster has data, which no value beyond ``LARGEST`` is.
         """
         return self.window(start, 0, stop - start, self.grid.width)
 
@@ -158,7 +158,7 @@ class AlignedRaster:
             first, last = window.row_off, window.row_off + window.height
             raise LayerError(f"cannot read {self.path}, rows {first} to {last}: {error}") from error
         if np.issubdtype(values.dtype, np.inexact):
-            valid &= np.isfinite(values)
+            valid &= np.abs(values) <= LARGEST  # no not-a-number is
         elif values.dtype.itemsize == 8:  # rasterio gives no no-data value that no float holds
             valid &= np.abs(values.astype(np.float64)) < _END
         return values, valid
@@ -313,7 +313,7 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
             dataset = rasterio.open(path)
-        fault = misplaced(dataset) or misread(dataset)
+        fault = misplaced(dataset) or misread(dataset) or complex_pixels(dataset)
         if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
             fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")
     except UNREADABLE as error:
@@ -370,6 +370,14 @@ def misread(dataset: rasterio.DatasetReader) -> Fault | None:
         "end",
         "make a VRT of its tiles, with gdalbuildvrt",
     )
+
+
+def complex_pixels(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return that pixels are complex, as radar's may be, and what to do; None if they are not."""
+    for dtype in dataset.dtypes:
+        if dtype.startswith("complex"):
+            return Fault(f"has complex pixels ({dtype})", "make real bands of them first")
+    return None
 
 
 def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
@@ -452,7 +460,7 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
             valid = dataset.read_masks(1, out_shape=shape) != 0
         except UNREADABLE as error:
             raise LayerError(f"cannot read {path}: {error}") from error
-    return pixels, valid & np.isfinite(pixels)
+    return pixels, valid & (np.abs(pixels.astype(np.float64)) <= LARGEST)
 
 
 def is_raster(path: str | Path) -> bool:

@@ -36,7 +36,9 @@ def read_table(path: str, **options: Any) -> gpd.GeoDataFrame:
             return vector_files.read(path, **options)
         except ShapelyError:
             _log.warning(
-                "%s has broken geometries, for example unclosed rings; they are left out", path
+                "%s has broken geometries, for example unclosed rings, or surfaces in space, of "
+                "which ogr2ogr -nlt MULTIPOLYGON makes polygons; they are left out",
+                path,
             )
             return vector_files.read(path, on_invalid="ignore", **options)
 

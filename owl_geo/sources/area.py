@@ -39,13 +39,14 @@ class AreaOfInterest:
         self.path = str(path)
         check_is_file(self.path, SourceError)
         try:
-            layers = [name for name, _ in list_layers(self.path)]
+            # a GeoPackage may have tables beside its layer, such as QGIS's styles
+            layers = [name for name, kind in list_layers(self.path) if kind is not None]
             if len(layers) > 1:
                 raise SourceError(
                     f"the area of interest {self.path} has several layers: {', '.join(layers)}",
                     remedy="save the one you mean as a file of its own",
                 )
-            table = read_table(self.path, columns=[], force_2d=True)
+            table = read_table(self.path, layer=next(iter(layers), None), columns=[], force_2d=True)
         except UNREADABLE as error:
             raise SourceError(
                 f"cannot read the area of interest {self.path}: {reason(error)}"

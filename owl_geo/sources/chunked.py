@@ -15,10 +15,6 @@ from owl_geo.types import AnyArray, BoolArray, SceneGrid
 # Pixels of one chunk in memory, everything counted; one more chunk is read ahead.
 CHUNK_BYTES = 64 * 2**20
 
-# Values beyond it are taken for missing ones: nothing measures as much, and float32 holds the
-# squares of these and their sums. What programs write for no data, such as -3.4e38, is one.
-LARGEST = 1e18
-
 
 @dataclass(frozen=True)
 class Pixels:

@@ -3,7 +3,8 @@
 A copy has another time and the same bytes, so the time alone says little; and to read a scene from
 end to end would take as long as to learn from it. So a file is recorded by its size and a digest of
 its beginning, its end and blocks in between. The files that a VRT or a raster tile index shows
-count with it; what lies behind a URL is not looked at.
+count with it, and so does what stands beside a raster and makes other values of its pixels; what
+lies behind a URL is not looked at.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError  # nosec B405 # for its type
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse as parse_xml
 
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.virtual import files_behind, is_virtual
@@ -22,11 +28,14 @@ GONE: list[list[Any]] = [["gone"]]
 _WHOLE = 2**20  # bytes up to which a file is read from end to end
 _ENDS = 2**16  # bytes at its beginning, with the header, and at its end
 _BLOCKS, _BLOCK = 32, 2**12  # in between
-_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img", ".xml", ".txt", ".json")
+_RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img")
+_METADATA = (".xml", ".txt", ".json")
 _STORES = (".zmetadata", ".zarray", ".zattrs")
 _BESIDE = ".aux.xml"  # written by GIS programs beside a raster that they show
+_DECLARING = ("NoDataValue", "Scale", "Offset")  # what makes other values of a raster in it
 
-# What is kept of a file: its name within its folder, size, time of change in ns, digest.
+# What is kept of a file: its name within its folder, size, time of change in ns, digest. Of what
+# is declared beside a raster, the digest alone.
 FileRecord = tuple[str, int, int, str]
 
 
@@ -50,7 +59,9 @@ def file_states(path: str | None, *, whole: bool = True) -> list[list[Any]]:
         states = [(name, file.stat()) for name, file in names]
     except OSError:  # whoever opens it says so
         return GONE
-    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    of_files = [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    declared = "" if top.is_dir() else _declared_beside(top)  # a folder's files are all there
+    return [*of_files, [_BESIDE, declared]] if declared else of_files
 
 
 def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[FileRecord]:
@@ -66,7 +77,10 @@ def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[
     for file in (*files, *_behind(files)):
         state = file.stat()
         digest = _digest(file, state.st_size)
-        records.append((_name(file, top), state.st_size, state.st_mtime_ns, digest))
+        name = _name(file, top)
+        records.append((name, state.st_size, state.st_mtime_ns, digest))
+        if file == top or file.name.lower().endswith(_RASTERS):
+            records.append((name + _BESIDE, 0, 0, _declared_beside(file)))
     return records
 
 
@@ -74,6 +88,10 @@ def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
     """Return new records of the files that are not as they were recorded; raises OSError."""
     changed = []
     for name, size, time, digest in records:
+        if name.endswith(_BESIDE):
+            declared = _declared_beside(_file(Path(path), name.removesuffix(_BESIDE)))
+            changed += [(name, 0, 0, declared)] if declared != digest else []
+            continue
         file = _file(Path(path), name)
         state = file.stat()
         if (state.st_size, state.st_mtime_ns) == (size, time):
@@ -99,9 +117,25 @@ def imagery_files(folder: Path) -> Iterator[Path]:
     is_safe = (folder / "GRANULE").is_dir()  # of Sentinel-2; the others are flat
     for file in sorted(folder.rglob("*") if is_safe else folder.iterdir()):
         name = file.name.lower()
-        counts = (name.endswith(_RASTERS) and not name.endswith(_BESIDE)) or name in _STORES
+        counts = name.endswith((*_RASTERS, *_METADATA)) and not name.endswith(_BESIDE)
+        counts |= name in _STORES
         if counts and file.is_file():
             yield file
+
+
+def _declared_beside(raster: Path) -> str:
+    """Return a digest of no-data values, scales and a mask in files beside a raster, if any.
+
+    What programs that show the raster write there, such as statistics, does not count.
+    """
+    terms: list[Any] = []
+    with suppress(OSError, ParseError, DefusedXmlException, ValueError):
+        bands = parse_xml(f"{raster}{_BESIDE}").iter("PAMRasterBand")
+        terms += [(b.get("band"), e.tag, e.text) for b in bands for e in b if e.tag in _DECLARING]
+    with suppress(OSError):
+        mask = Path(f"{raster}.msk")
+        terms.append(_digest(mask, mask.stat().st_size))
+    return hashlib.sha256(repr(terms).encode()).hexdigest()[:16] if terms else ""
 
 
 def _behind(files: Sequence[Path]) -> list[Path]:

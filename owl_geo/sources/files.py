@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.errors import Fault, SourceError, where_instead
 from owl_geo.ground.projections import crs_of
-from owl_geo.ground.raster import UNREADABLE, check_is_file, misplaced
+from owl_geo.ground.raster import UNREADABLE, check_is_file, complex_pixels, misplaced
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.subdatasets import is_subdataset
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, is_land_mask
@@ -210,11 +210,8 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         fault = Fault("does not lie on the map as a raster", CUBE)
     if fault:
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
-    for dtype in dataset.dtypes:
-        if dtype.startswith("complex"):
-            raise SourceError(
-                f"{path} has complex pixels ({dtype})", remedy="make real bands of them first"
-            )
+    if fault := complex_pixels(dataset):
+        raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
 
 
 def check_pixels(band: Band) -> None:
@@ -222,7 +219,8 @@ def check_pixels(band: Band) -> None:
     terms = np.array([band.scale, band.offset])
     dtype = np.dtype(band.dtype)
     largest = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1.0
-    if not (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all():
+    is_finite = (np.abs(terms) * [float(largest), 1.0] < np.finfo(np.float32).max).all()
+    if not is_finite or band.scale == 0:
         raise SourceError(
             f"{band.path}, band {band.number}: the scale {band.scale:g} and the offset "
             f"{band.offset:g} make no values of its pixels",

@@ -23,13 +23,13 @@ from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.embeddings import decoded
 from owl_geo.sources.files import decoding_threads, open_raster
 from owl_geo.sources.quantization import NODATA
 from owl_geo.sources.scenes import Scene
 from owl_geo.sources.tile_index import read_rightly
-from owl_geo.types import AnyArray, BoolArray, SceneGrid
+from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 
 # GDAL's own cache of blocks, in bytes. Chunks are whole blocks, so there is little to come back
 # to, and a share of the machine's memory, as GDAL takes by default, would be taken for nothing.
@@ -263,7 +263,7 @@ class _BandFile:
         bands = self._bands if all_bands else self._tested
         numbers = [band.number for _, band in bands]
         values = (
-            self._dataset.read(numbers, window=window)
+            _bands_of(self._dataset, numbers, window)
             if numbers
             else np.empty((0, window.height, window.width), dtype=np.uint8)
         )
@@ -307,6 +307,17 @@ class _BandFile:
         flags = self._dataset.mask_flag_enums[numbers[0] - 1]
         # no-data values were looked at already; what is left is the alpha band, or a shared mask
         return numbers[:1] if {MaskFlags.per_dataset, MaskFlags.nodata} & set(flags) else numbers
+
+
+def _bands_of(dataset: rasterio.DatasetReader, numbers: Sequence[int], window: Window) -> AnyArray:
+    """Return pixels ``(bands, height, width)``, of a type that holds those of all the bands.
+
+    Files whose bands differ in type are VRTs as a rule; rasterio reads these one by one.
+    """
+    if len({dataset.dtypes[number - 1] for number in numbers}) > 1:
+        return np.stack([dataset.read(number, window=window) for number in numbers])
+    pixels: AnyArray = dataset.read(numbers, window=window)
+    return pixels
 
 
 def _measured(band: Band, pixels: AnyArray) -> BoolArray | None:

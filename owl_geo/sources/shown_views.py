@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -136,17 +137,14 @@ def _sample(dataset: rasterio.DatasetReader, numbers: Sequence[int]) -> list[NDA
     """
     height, width = dataset.shape
     if dataset.overviews(numbers[0]) or max(height, width) <= _SMALL:
-        shape = len(numbers), min(height, _SAMPLE), min(width, _SAMPLE)
-        parts = [dataset.read(numbers, out_shape=shape, masked=True)]
+        how: list[dict[str, Any]] = [{"out_shape": (min(height, _SAMPLE), min(width, _SAMPLE))}]
     else:
         tall, wide = min(height, _WINDOW), min(width, _WINDOW)
         rows, cols = (
             np.unique(np.linspace(0, size - edge, _WINDOWS).astype(int)).tolist()
             for size, edge in ((height, tall), (width, wide))
         )
-        windows = [Window(col, row, wide, tall) for row in rows for col in cols]
-        parts = [dataset.read(numbers, window=window, masked=True) for window in windows]
-    return [
-        np.concatenate([part[place].compressed() for part in parts]).astype(np.float64)
-        for place in range(len(numbers))
-    ]
+        how = [{"window": Window(col, row, wide, tall)} for row in rows for col in cols]
+    # bands may differ in type
+    parts = ((dataset.read(n, masked=True, **part).compressed() for part in how) for n in numbers)
+    return [np.concatenate(list(of_band)).astype(np.float64) for of_band in parts]

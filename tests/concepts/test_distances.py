@@ -105,6 +105,17 @@ def test_metres_whatever_the_unit_of_the_scene(crs: str, pixel: float) -> None:
     assert found == pytest.approx(truth, rel=1e-3)
 
 
+@pytest.mark.parametrize(("unit", "metres"), [("m", 1.0), ("us-ft", 1200 / 3937), ("km", 1000.0)])
+def test_an_edge_keeps_its_course_whatever_the_unit_of_the_layer(unit: str, metres: float) -> None:
+    """In Mercator an edge follows its bearing, to the side of the shortest way between its ends."""
+    crs = CRS.from_user_input(f"+proj=merc +ellps=WGS84 +units={unit} +type=crs")
+    to_layer = Transformer.from_crs(LON_LAT, crs, always_xy=True)
+    edge = shapely.LineString(np.stack(to_layer.transform([-20, 40], [62, 62]), axis=-1))
+    assert edge.length * metres == pytest.approx(6.679e6, rel=1e-3)
+    found = metres_to_nearest(np.array([[10.0, 63.0]]), np.array([edge]), crs)
+    assert found[0] == pytest.approx(geodesic((10, 63), (10, 62)), abs=20)
+
+
 @pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:2263", "EPSG:32118"])
 def test_metres_whatever_the_crs_of_the_layer(crs: str) -> None:
     to_layer = Transformer.from_crs(4326, crs, always_xy=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from concept_pools import ORIGIN, UTM, pool, scene
 from in_process import Owl
 from rasterio.transform import from_origin
@@ -85,6 +86,32 @@ def test_a_scale_that_makes_no_values_is_refused(tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", np.ones((30, 30), "int16"), 10, scales=(0.0,))
     with pytest.raises(LayerError, match=r"a\.tif, band 1: the scale 0"):
         rasters.mean(path, WINDOWS)
+
+
+@pytest.mark.parametrize("nodata", [-3.40282e38, -9999.0, np.nan, None])
+@pytest.mark.parametrize("pixel", [10.0, 20.0])
+def test_the_least_float_is_no_data_whatever_the_header_says(
+    tmp_path: Path, pixel: float, nodata: float | None
+) -> None:
+    """Headers cut its digits, or name another value, and a mean with it is no mean."""
+    values = np.full((30, 30), 7.0, "float32")
+    values[:10] = np.finfo("float32").min
+    coarser = values[:: int(pixel / 10), :: int(pixel / 10)]
+    path = raster(tmp_path / "a.tif", coarser, pixel, nodata=nodata)
+    means = rasters.mean(path, WINDOWS)
+    assert np.isnan(means[:3]).all() and means[3:] == pytest.approx(7)
+    assert values_of(path).tolist() == [7.0]
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_complex_pixels_are_refused(tmp_path: Path, dtype: str) -> None:
+    place = from_origin(*ORIGIN, 10, 10)
+    profile = {"width": 30, "height": 30, "count": 1, "crs": UTM, "transform": place}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", dtype=dtype, **profile):
+        pass
+    for statistic in (rasters.majority, rasters.mean):
+        with pytest.raises(LayerError, match=rf"a\.tif has complex pixels \({dtype}\)"):
+            statistic(str(tmp_path / "a.tif"), WINDOWS)
 
 
 @pytest.mark.parametrize("at_once", [300, 8_000_000])

@@ -6,6 +6,7 @@ import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +41,29 @@ def test_yes_and_no(column: pd.Series) -> None:
         assert has_value(column, [typed]).tolist() == [False, True, False], typed
     assert is_given(column).tolist() == [True, False, False]
     assert has_value(column, ["null"]).tolist() == [False, False, True]
+
+
+def test_a_list_is_each_of_its_values() -> None:
+    column = pd.Series([["gold", "copper"], np.array(["tin", None], dtype=object), [], None])
+    assert text_of(column).tolist() == ["gold;copper", "tin", "", ""]
+    assert has_value(column, ["copper"]).tolist() == [True, False, False, False]
+    assert has_value(column, ["tin"]).tolist() == [False, True, False, False]
+    assert has_value(column, ["null"]).tolist() == [False, False, True, True]
+    assert is_given(column).tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.parquet"])
+def test_lists_of_a_file_are_found(name: str, tmp_path: Path) -> None:
+    table = gpd.GeoDataFrame(
+        {"use": [["gold", "copper"], ["tin"]]}, geometry=[box(0, 0, 1, 1)] * 2, crs="EPSG:32632"
+    )
+    path = tmp_path / name
+    table.to_parquet(path) if name.endswith("parquet") else table.to_file(path)
+    features = load(LayerSettings(path=str(path)), ["use"]).features
+    assert filters.matches(features, filters.parse_all(["use=copper|lead"], "")).tolist() == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,27 @@ def write_raster(
     return path
 
 
+def write_stack(path: Path, *parts: NDArray[Any]) -> Path:
+    """Write a VRT of files ``(height, width)``, each of a type of its own, as gdalbuildvrt does."""
+    kinds = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}
+    height, width = parts[0].shape
+    bands = ""
+    for number, part in enumerate(parts, 1):
+        name = write_raster(path.with_name(f"{path.stem}_{number}.tif"), part[None]).name
+        bands += (
+            f'<VRTRasterBand dataType="{kinds[part.dtype.name]}" band="{number}"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{name}</SourceFilename></SimpleSource>'
+            "</VRTRasterBand>"
+        )
+    place = f"{ORIGIN[0]},10,0,{ORIGIN[1]},0,-10"
+    path.write_text(
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}"><SRS>{UTM}</SRS>'
+        f"<GeoTransform>{place}</GeoTransform>{bands}</VRTDataset>",
+        encoding="utf-8",
+    )
+    return path
+
+
 # --- Sentinel-2 -----------------------------------------------------------------------------------
 
 _S2_METRES = {

@@ -125,19 +125,27 @@ def test_what_tells_scenes_apart_stays(kind: str, folder: Path) -> None:
     assert scene_files(kind, folder, SCENES[kind]).ids == IDS[kind]
 
 
+NOTHING_BESIDE = (".aux.xml", 0, "")
 RECORDS: dict[str, dict[str, list[list[tuple[str, int, str]]]]] = {
     "geotiff": {
-        "one": [[("", 100, "0c2c18f591a3072f")], [("", 100, "0c2c18f591a3072f")]],
-        "bands": [[("", 100, "0c2c18f591a3072f")], [("", 100, "0c2c18f591a3072f")]],
+        "one": [
+            [("", 100, "0c2c18f591a3072f"), NOTHING_BESIDE],
+            [("", 100, "0c2c18f591a3072f"), NOTHING_BESIDE],
+        ],
+        "bands": [
+            [("", 100, "0c2c18f591a3072f"), NOTHING_BESIDE],
+            [("", 100, "0c2c18f591a3072f"), NOTHING_BESIDE],
+        ],
         "safe": [
             [
                 ("GRANULE/L2A/IMG_DATA/B02.jp2", 10, "626d86b32fc7ed7d"),
+                ("GRANULE/L2A/IMG_DATA/B02.jp2.aux.xml", 0, ""),
                 ("MTD_MSIL2A.xml", 10, "626d86b32fc7ed7d"),
             ]
         ],
         "far": [[]],
     },
-    "plain": {"one": [[("", 100, "0c2c18f591a3072f")]]},
+    "plain": {"one": [[("", 100, "0c2c18f591a3072f"), NOTHING_BESIDE]]},
     "zarr": {
         "c": [
             [
@@ -147,7 +155,7 @@ RECORDS: dict[str, dict[str, list[list[tuple[str, int, str]]]]] = {
             ]
         ]
     },
-    "netcdf": {"c": [[("", 3145728, "d785d8f8d5326917")]]},
+    "netcdf": {"c": [[("", 3145728, "d785d8f8d5326917"), NOTHING_BESIDE]]},
     "synthetic": {},
 }  # name, size, digest
 
@@ -157,7 +165,10 @@ def test_what_files_are_recorded_by_stays(kind: str, folder: Path) -> None:
     here = owl_toml.from_folder(settings(kind), folder)
     names = [name for name in SCENES[kind] if name != "gone"]
     expected = {
-        scene: [[(name, size, WHEN, digest) for name, size, digest in place] for place in places]
+        scene: [
+            [(name, size, WHEN if size else 0, digest) for name, size, digest in place]
+            for place in places
+        ]
         for scene, places in RECORDS[kind].items()
     }
     assert record_scenes(here, names) == expected

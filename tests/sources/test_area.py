@@ -6,6 +6,8 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from rasters import ORIGIN, UTM
@@ -86,6 +88,16 @@ def test_windows_are_counted_in_the_area_and_without_one(tmp_path: Path) -> None
     assert count(None) == 2 * 16
     assert count(None, stride=5) == 2 * 49
     assert count(str(path)) == 2 * 8
+
+
+def test_tables_beside_the_layer_do_not_count(tmp_path: Path) -> None:
+    """QGIS stores the style of a GeoPackage's layer in such a table."""
+    path = tmp_path / "a.gpkg"
+    styles = pd.DataFrame({"f_table_name": ["area"], "styleQML": ["<qgis/>"]})
+    pyogrio.write_dataframe(styles, path, layer="layer_styles")
+    table = gpd.GeoDataFrame(geometry=[box(-50, 6, 66, 18)], crs=UTM)
+    table.to_file(path, layer="area", mode="a")
+    assert inside(path) == [[False, True, False, False]] * 2 + [[False] * 4] * 2
 
 
 def test_a_message_shows_where_area_and_scenes_lie(tmp_path: Path) -> None:

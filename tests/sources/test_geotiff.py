@@ -18,7 +18,7 @@ import shapely
 from after_a_fork import digest, read_at_once
 from numpy.typing import NDArray
 from rasterio.windows import Window
-from rasters import ORIGIN, coordinates, write_raster
+from rasters import ORIGIN, coordinates, write_raster, write_stack
 from scene_windows import windows_at
 
 from owl_geo.errors import SourceError
@@ -146,6 +146,20 @@ def test_every_real_type_becomes_float32(tmp_path: Path, dtype: str) -> None:
     path = write_raster(tmp_path / "a.tif", coordinates(40, 40, 2, dtype))
     source = GeoTiffSource(path, patch_size=20)
     assert np.array_equal(streamed(source), naive(source, path).astype(np.float32))
+
+
+def test_bands_of_several_types_are_read_together(tmp_path: Path) -> None:
+    """Digital numbers beside heights: rasterio reads such bands one by one only."""
+    numbers = coordinates(40, 40)[0].astype("uint16") + 60_000
+    heights = np.linspace(-10.5, 99.25, 1600, dtype="float32").reshape(40, 40)
+    heights[0, 0] = np.nan
+    classes = np.tile(np.arange(40, dtype="uint8"), (40, 1))
+    path = write_stack(tmp_path / "a.vrt", numbers, heights, classes)
+    source = GeoTiffSource(path, patch_size=20)
+    assert source.index["valid_fraction"].tolist() == [399 / 400, 1, 1, 1]
+    (patch,) = source.read(["a/20/20"])
+    for band, values in zip(patch, (numbers, heights, classes), strict=True):
+        assert np.array_equal(band, values[20:, 20:].astype("float32"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rasters import coordinates, make_safe, write_raster
+from rasters import coordinates, make_safe, write_raster, write_stack
 
 import owl_geo
 from owl_geo.settings.sources import ViewSettings
@@ -38,6 +38,16 @@ def test_colours_are_found_by_name(tmp_path: Path) -> None:
     shown = only(shown_views(views(path)))
     assert (shown.view, shown.paths, shown.bands) == ("before", (str(path),), (3, 2, 1))
     assert shown.stretch == tuple(percentiles(values[number - 1]) for number in (3, 2, 1))
+
+
+@pytest.mark.parametrize("size", [40, 3000])
+def test_bands_may_differ_in_type(tmp_path: Path, size: int) -> None:
+    parts = [np.tile(np.arange(size) % 40, (size, 1)).astype(t) for t in ("uint8", "uint16")]
+    parts.append(parts[0].astype("float32") / 40)
+    shown = only(shown_views(views(write_stack(tmp_path / "old.vrt", *parts))))
+    assert shown.bands == (1, 2, 3)
+    for stretch, most in zip(shown.stretch, (39, 39, 39 / 40), strict=True):
+        assert stretch == pytest.approx((0, most), abs=most / 30)
 
 
 @pytest.mark.parametrize(("count", "bands"), [(5, (1, 2, 3)), (2, (1,)), (1, (1,))])

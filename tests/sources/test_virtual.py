@@ -115,6 +115,6 @@ def test_a_vrt_that_moves_with_its_files_is_unchanged(
 
 def test_files_that_are_not_virtual_are_recorded_as_ever(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", coordinates(16, 16))
-    (record,) = record_files(str(path), imagery_files)
-    assert record[0] == ""
+    record, beside = record_files(str(path), imagery_files)
+    assert record[0] == "" and beside == (".aux.xml", 0, 0, "")
     assert len(file_states(str(path))) == 1

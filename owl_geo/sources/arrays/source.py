@@ -17,14 +17,14 @@ from owl_geo.sources import chunked
 from owl_geo.sources.arrays.tiles import Tile, describe_tile, open_array
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
 from owl_geo.sources.tessera import TOO_LARGE, scales_that_count
 from owl_geo.sources.tiled import TiledSource
 from owl_geo.sources.unopened import OnError
-from owl_geo.types import AnyArray, BoolArray, FailedScene, FloatArray, SceneGrid
+from owl_geo.types import LARGEST, AnyArray, BoolArray, FailedScene, FloatArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 

@@ -26,6 +26,7 @@ UNREADABLE = (
     *(EOFError, ArithmeticError, struct.error, zlib.error),
 )
 
+_DATES = "install cftime (pip install cftime), or write the dates as days in the standard calendar"
 _DECODING: dict[str, Any] = {
     "cache": False,
     "decode_coords": "all",
@@ -121,7 +122,11 @@ def _open(path: str) -> xr.Dataset:
                 f"{file} has no group {group!r} with variables",
                 remedy=suggestion(str(group), others),
             ) from error
-        raise SourceError(f"cannot open {path} as a data cube: {reason(error)}") from error
+        why, _, advice = reason(error).partition(". Try ")  # xarray's, for programmers
+        raise SourceError(
+            f"cannot open {path} as a data cube: {why}",
+            remedy=_DATES if "cftime" in advice else "",
+        ) from error
 
 
 def groups_of(path: str) -> list[str]:

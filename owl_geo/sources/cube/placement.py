@@ -37,6 +37,7 @@ _METRES = {  # in one unit of a coordinate; what is not here is taken for the un
     **dict.fromkeys(("ft", "foot", "feet", "international_foot", "international_feet"), 0.3048),
     **dict.fromkeys(("us-ft", "us_survey_foot", "us_survey_feet"), 1200 / 3937),
 }
+_METRE = ("m", "meter", "meters", "metre", "metres")
 _RADIANS = {"rad", "radian", "radians", "microradian", "microradians"}
 
 _CENTRES = "add those of the pixels' centres, for example with assign_coords"
@@ -113,6 +114,12 @@ def _transform(
     edges = []
     for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
         metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
+        if crs.is_projected and not _in_metres(crs) and _units(coordinate) in _METRE:
+            raise SourceError(
+                f"{where}: the coordinates along {dim} are in metres, and the CRS {crs.name} in "
+                f"{crs.axis_info[0].unit_name}",
+                remedy="correct one of them: the units of the coordinates, or the CRS with --crs",
+            )
         step, edge = _spacing(coordinate, dim, crs, where, metres)
         by_bounds = edge_by_bounds(dataset, coordinate, step, metres)
         if by_bounds is not None:

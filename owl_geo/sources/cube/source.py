@@ -20,7 +20,7 @@ from owl_geo.settings.sources import CubeSettings
 from owl_geo.sources import chunked
 from owl_geo.sources.band_choice import KnownBand
 from owl_geo.sources.bands import Band
-from owl_geo.sources.chunked import CHUNK_BYTES, LARGEST, Pixels
+from owl_geo.sources.chunked import CHUNK_BYTES, Pixels
 from owl_geo.sources.cube.acquired import cube_date
 from owl_geo.sources.cube.dates import any_date, over_dates
 from owl_geo.sources.cube.description import describe_cube
@@ -29,7 +29,7 @@ from owl_geo.sources.cube.opening import UNREADABLE, CubeFile, cube_name, path_o
 from owl_geo.sources.cube.scales import scaled
 from owl_geo.sources.quantization import NODATA, dequantized
 from owl_geo.sources.tiled import TiledSource, one_line
-from owl_geo.types import EMBEDDING, AnyArray, BoolArray, SceneGrid
+from owl_geo.types import EMBEDDING, LARGEST, AnyArray, BoolArray, SceneGrid
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cubes import cube
+from rasters import coordinates
 from strangers import Owl
 
 from owl_geo import Run
@@ -119,6 +121,16 @@ def test_a_broken_netcdf_is_one_line(content: bytes, owl: Owl) -> None:
     path = owl.folder / "cube.nc"
     path.write_bytes(content)
     init(owl, path).refusal()
+
+
+def test_dates_that_xarray_does_not_read_alone_are_told_in_plain_words(owl: Owl) -> None:
+    dataset = cube(coordinates(20, 20)).expand_dims(time=[5]).to_dataset(name="reflectance")
+    dataset["time"].attrs["units"] = "months since 2020-01-01"
+    path = owl.folder / "cube.nc"
+    dataset.to_netcdf(path, engine="h5netcdf")
+    told = init(owl, path).refusal()
+    assert "unable to decode time units 'months since 2020-01-01'" in told
+    assert "pip install cftime" in told and "decode_times" not in told
 
 
 def test_a_broken_store_leaves_one_line_on_stderr_in_a_process_too(owl: Owl) -> None:

@@ -165,6 +165,17 @@ def test_coordinates_in_another_unit_become_metres(unit: str, metres: float, bou
     assert transform_of(dataset) == pytest.approx(RIGHT, rel=1e-6)
 
 
+def test_coordinates_in_metres_do_not_fit_a_crs_in_feet() -> None:
+    """Which of the two is wrong nobody can tell; PROJ's unit for such a CRS is not the metre."""
+    dataset = cube(coordinates(20, 30)).to_dataset(name="reflectance")
+    dataset["x"].attrs["units"] = dataset["y"].attrs["units"] = "m"
+    with pytest.raises(SourceError, match=r"along x are in metres, .* in US survey foot"):
+        CubeSource(dataset, patch_size=10, crs="EPSG:2263")
+    dataset["x"].attrs["units"] = dataset["y"].attrs["units"] = "0.304800609601219 metre"
+    (grid,) = CubeSource(dataset, patch_size=10, crs="EPSG:2263").grids.values()
+    assert grid.transform == pytest.approx(RIGHT)
+
+
 @pytest.mark.parametrize(
     ("first", "period", "west"), [(179.5, 360, 179.45), (359.0, 360, -1.05), (179.5, 0, 179.45)]
 )
