@@ -71,10 +71,20 @@ def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[
 
 
 def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
-    """Return new records of the files that are not as they were recorded; raises OSError."""
+    """Return new records of the files that are not as they were recorded.
+
+    One that is gone has size 0: files of other names may show the scene now, such as another date's
+    in a folder. Raises OSError where ``path`` itself is gone or cannot be read.
+    """
     changed = []
+    top = Path(path)
+    if records:
+        top.stat()
     for name, size, time, digest in records:
-        file = _file(Path(path), name)
+        file = _file(top, name)
+        if not file.is_file():
+            changed.append((name, 0, 0, ""))
+            continue
         state = file.stat()
         if (state.st_size, state.st_mtime_ns) == (size, time):
             continue
