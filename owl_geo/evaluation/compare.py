@@ -139,6 +139,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
     """
     record: dict[str, Any] = {
         "sources": {name: _digest(path) for name, path in plan.runs.items()},
+        "pools": {name: _pool_digest(path) for name, path in plan.runs.items()},
         "budget": plan.budget,
         "batch_size": plan.batch_size,
         "initial": plan.initial,
@@ -160,7 +161,8 @@ def _claim(plan: Plan, overwrite: bool) -> None:
                         f"{kept[part]}",
                         remedy="choose another folder, or use --overwrite",
                     )
-            for part in ("sources", "strategies"):
+            kept.setdefault("pools", {})  # comparisons of older versions lack it
+            for part in ("sources", "pools", "strategies"):
                 changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
                 if changed:
                     raise RunError(
@@ -189,6 +191,18 @@ def _digest(path: Path) -> str:
     run = Run(path)
     text = run.settings.model_dump_json(exclude={"run_id", "labels"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pool_digest(path: Path) -> str:
+    """Return a digest of a run's patches, concepts, truth and pixels as its index has them."""
+    run = Run(path)
+    assert run.truth is not None
+    digest = hashlib.sha256()
+    for table in (run.patches, run.truth[["label"]]):
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    for numbers in (run.index.statistics.median, run.index.statistics.scale):
+        digest.update(numbers.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
@@ -382,7 +396,14 @@ def _scores(test: TestScores | None) -> dict[str, float]:
 
 def _gathered(jobs: Sequence[_Job]) -> pd.DataFrame:
     try:
-        tables = pd.concat([pd.read_csv(job.path) for job in jobs], ignore_index=True)
+        # as they are named: pandas would read a strategy "NA" as none, a source "007" as 7
+        tables = pd.concat(
+            [
+                pd.read_csv(job.path).assign(source=job.source, strategy=job.contestant.name)
+                for job in jobs
+            ],
+            ignore_index=True,
+        )
     except (OSError, ValueError) as error:
         raise RunError(
             f"a search's records are damaged ({error})", remedy="use --overwrite"

@@ -60,6 +60,13 @@ class PatchIndex:
                     f"{toml}: {what} changed since the patch index was made",
                     remedy=f"run `owl-geo init {self._folder} --update`",
                 )
+        # not among the settings above, by which older runs know that their index is up to date
+        if self.record.positive not in (None, self._settings.positive):
+            raise RunError(
+                f"{self._folder / owl_toml.FILE_NAME}: positive changed since the patch index was "
+                f"made for {self.record.positive}",
+                remedy=f"restore it, or run `owl-geo init {self._folder} --update`",
+            )
 
     def _changed_settings(self) -> str:
         """Return what was edited in owl.toml since, in words."""
@@ -158,10 +165,14 @@ class PatchIndex:
 
     @property
     def made_for(self) -> dict[str, Any] | None:
-        """Bands, classes and patch size that the run was made for; None if that is lost."""
+        """Bands, classes and patch size that the run was made for; None if that is lost.
+
+        The positive class too, which older runs do not tell.
+        """
         try:
             made_for = json.loads((self._folder / INDEX).read_text(encoding="utf-8"))["made_for"]
-            return {name: made_for[name] for name in ("bands", "classes", "patch_size")}
+            known = {name: made_for[name] for name in ("bands", "classes", "patch_size")}
+            return known | {name: made_for[name] for name in made_for.keys() & {"positive"}}
         except DAMAGE:
             return None
 

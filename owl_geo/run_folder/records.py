@@ -161,6 +161,7 @@ class IndexRecord:
     # state of each view's files, path by path
     view_files: Mapping[str, list[list[FileRecord]]] = field(default_factory=dict)
     made_with: Mapping[str, Any] | None = None  # those settings; older runs lack them
+    positive: str | None = None  # the class that is searched for; older runs lack it
 
     @classmethod
     def read(cls, path: Path) -> IndexRecord:
@@ -175,6 +176,7 @@ class IndexRecord:
             # older runs lack the following
             made_from_elsewhere=values.get("made_from_elsewhere"),
             made_with=_typed(values["made_with"], dict) if "made_with" in values else None,
+            positive=_typed(values.get("made_for", {}), dict).get("positive"),
             scenes=scenes,
             statistics=statistics,
             parts=tuple(_typed(n, int) for n in values.get("parts", ())),

@@ -90,14 +90,25 @@ def update(
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
-    Raises RunError if a patch that was in a batch or has an answer would no longer exist.
+    Raises RunError if a patch that was in a batch or has an answer would no longer exist, or would
+    now test the model that has learnt from it.
     """
-    lost = used_patches(run, grids).difference(patches["patch_id"], sort=False)
+    used = used_patches(run, grids)
+    lost = used.difference(patches["patch_id"], sort=False)
     if len(lost):
         raise RunError(
             f"{run.path}: {len(lost)} patches that were in a batch, for example "
             f"{lost[0]}, would not exist with these settings",
             remedy="restore stride, scenes and area, or make another run",
+        )
+    tested = used.intersection(_held_out(truth), sort=False)
+    tested = tested.difference(_held_out(_truth_before(run)), sort=False)
+    if len(tested):
+        raise RunError(
+            f"{run.path}: {len(tested)} patches that were in a batch or have an answer, for "
+            f"example {tested[0]}, would be held out to test the model with these settings",
+            remedy="undo the change to oracle, evaluation, seed or source, or make another run and "
+            "take the answers there with `owl-geo labels export` and `import`",
         )
     files = record_scenes(run.settings_here, grids)
     recorded = views_record(views or {}, record_views(run.settings_here.views))
@@ -122,6 +133,19 @@ def update(
             with disk_errors(run.path):
                 (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
+
+
+def _held_out(truth: pd.DataFrame | None) -> pd.Index:
+    """Return the patches that test the model, by patch_id."""
+    return pd.Index([] if truth is None else truth.loc[truth["held_out"], "patch_id"], dtype=object)
+
+
+def _truth_before(run: Run) -> pd.DataFrame | None:
+    """Return the truth that a run had, whatever owl.toml says now; None if it is lost."""
+    try:
+        return pd.read_parquet(run.path / TRUTH, columns=["patch_id", "held_out"])
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException):
+        return None
 
 
 def used_patches(run: Run, grids: Mapping[str, SceneGrid]) -> pd.Index:
@@ -286,6 +310,7 @@ def made_for(settings: Settings, bands: Sequence[str]) -> dict[str, Any]:
         "bands": list(bands),
         "classes": list(settings.classes),
         "patch_size": settings.patch_size,
+        "positive": settings.positive,
     }
 
 

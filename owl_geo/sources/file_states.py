@@ -85,14 +85,24 @@ def record_files(path: str, files_in: Callable[[Path], Iterable[Path]]) -> list[
 
 
 def changes(path: str, records: Sequence[FileRecord]) -> list[FileRecord]:
-    """Return new records of the files that are not as they were recorded; raises OSError."""
+    """Return new records of the files that are not as they were recorded.
+
+    One that is gone has size 0: files of other names may show the scene now, such as another date's
+    in a folder. Raises OSError where ``path`` itself is gone or cannot be read.
+    """
     changed = []
+    top = Path(path)
+    if records:
+        top.stat()
     for name, size, time, digest in records:
         if name.endswith(_BESIDE):
-            declared = _declared_beside(_file(Path(path), name.removesuffix(_BESIDE)))
+            declared = _declared_beside(_file(top, name.removesuffix(_BESIDE)))
             changed += [(name, 0, 0, declared)] if declared != digest else []
             continue
-        file = _file(Path(path), name)
+        file = _file(top, name)
+        if not file.is_file():
+            changed.append((name, 0, 0, ""))
+            continue
         state = file.stat()
         if (state.st_size, state.st_mtime_ns) == (size, time):
             continue

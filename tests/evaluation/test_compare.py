@@ -29,6 +29,8 @@ from owl_geo.evaluation.compare import Plan, compare
 from owl_geo.evaluation.contestants import GROUPS, Contestant, contestants
 from owl_geo.evaluation.curves import COLUMNS, with_bound
 from owl_geo.evaluation.simulate import simulate
+from owl_geo.settings.owl_toml import parse
+from owl_geo.verbs.init import init, update
 
 RANDOM = Contestant("random", {"acquisition": {"strategy": "random", "start": "random"}})
 QUICK = Contestant("quick", {"model": {"head": "logistic"}})
@@ -216,6 +218,44 @@ class TestGoingOn:
         again = plan(tmp_path / "c", {"r": run.path}, contestants=(QUICK,), seeds=(1,))
         compare(again, overwrite=True)
         assert len(list((tmp_path / "c").rglob("*.csv"))) == 2  # none of the old one
+
+    def test_nor_its_truth(self, tmp_path: Path) -> None:
+        """A mean over seeds that searched for different things would be of nothing."""
+        scene, truth = tmp_path / "s.tif", tmp_path / "t.tif"
+        write_raster(scene, coordinates(64, 64))
+        where = np.zeros((1, 64, 64), dtype=np.uint8)
+        where[:, :16] = 1
+        write_raster(truth, where)
+        source = {"kind": "geotiff", "patch_size": 8}
+        source["scenes"] = [{"name": "s", "path": str(scene)}]
+        oracle = {"path": str(truth), "values": {"present": ["1"]}}
+        settings = {"source": source, "oracle": oracle, "model": {"head": "logistic"}}
+        path = init(tmp_path / "r", parse(settings, "test")).run.path
+        one = plan(tmp_path / "c", {"r": path}, contestants=(RANDOM,), seeds=(0,))
+        compare(one)
+        update(path)  # the same again
+        compare(one)
+        write_raster(truth, 1 - where)
+        update(path)
+        with pytest.raises(RunError, match="r has changed since"):
+            compare(plan(tmp_path / "c", {"r": path}, contestants=(RANDOM,), seeds=(0, 1)))
+
+    def test_comparisons_of_older_versions_go_on(self, undisturbed, runs, tmp_path) -> None:
+        copy = tmp_path / "work"
+        shutil.copytree(undisturbed[0], copy)
+        record = json.loads((copy / "compare.json").read_text())
+        del record["pools"]
+        (copy / "compare.json").write_text(json.dumps(record))
+        same(compare(plan(copy, runs)), undisturbed[1])
+
+    def test_names_stay_as_they_are_written(self, runs, tmp_path: Path) -> None:
+        """pandas reads NA as no name, and 007 as 7."""
+        names = (RANDOM, Contestant("NA", RANDOM.over), Contestant("1e3", RANDOM.over))
+        records = compare(
+            plan(tmp_path / "c", {"007": runs["noise"]}, contestants=names, seeds=(0,))
+        )
+        assert set(records["source"]) == {"007"}
+        assert set(records["strategy"]) == {"random", "NA", "1e3"}
 
     def test_damage_is_one_line(self, undisturbed, runs, tmp_path: Path) -> None:
         copy = tmp_path / "work"

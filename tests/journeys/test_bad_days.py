@@ -601,6 +601,27 @@ def test_another_file_at_a_new_path_needs_an_update(own: Path, forks: Forks) -> 
     assert_one_line(forks.run("query", "own/run"), "changed since", "init own/run --update")
 
 
+def test_another_date_in_a_folder_of_bands_needs_an_update(forks: Forks) -> None:
+    """Its files have other names, so that none of those that were recorded is there."""
+    values = np.random.default_rng(3).integers(1, 3000, (2, 64, 64)).astype(np.uint16)
+    for day in ("20200601", "20210601"):
+        for band, pixels in zip(("B02", "B08"), values, strict=True):
+            write_raster(forks.folder / day / f"T33UUP_{day}T100000_{band}.tif", pixels[None])
+        values = values[:, ::-1]
+    made = forks.run("init", "dated", "--scene", "one=20200601", "--patch-size", 8)
+    assert made.code == 0, made.err
+    first, second = forks.folder / "20200601", forks.folder / "20210601"
+    point_to(forks.folder / "dated", first, second)
+    assert_one_line(forks.run("status", "dated"), "changed since the patch index was made")
+    # nor where the folder has the name that it had
+    point_to(forks.folder / "dated", second, first)
+    shutil.rmtree(first)
+    assert_one_line(forks.run("query", "dated"), "20200601 does not exist")
+    second.rename(first)
+    done = forks.run("query", "dated")
+    assert done.err.startswith("warning: scene 'one' changed since dated was made"), done.err
+
+
 def test_a_run_and_its_scene_may_move_together(
     own: Path, forks: Forks, stages: dict[str, Stage]
 ) -> None:

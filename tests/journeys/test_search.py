@@ -396,6 +396,7 @@ class TestRunFolder:
             ("n_bands = 2", "n_bands = 3", "bands cannot change once a batch has been made"),
             ('["absent", "present"]', '["no", "present"]', "classes cannot change"),
             ("n_samples = 80", "n_samples = 5", "patches that were in a batch"),
+            ('positive = "present"', 'positive = "absent"', "positive cannot change once"),
         ],
     )
     def test_an_update_keeps_to_what_the_model_knows(self, tmp_path, before, after, said) -> None:
@@ -406,6 +407,32 @@ class TestRunFolder:
         toml.write_text(toml.read_text().replace(before, after))
         with pytest.raises(RunError, match=said):
             update(run.path)
+
+    def test_another_class_to_search_for_needs_another_run(self, tmp_path) -> None:
+        run = make(tmp_path / "r")
+        toml = run.path / "owl.toml"
+        toml.write_text(toml.read_text().replace('positive = "present"', 'positive = "absent"'))
+        with pytest.raises(RunError, match=r"positive changed .* made for present; restore it"):
+            status(run.path)  # its figures are those of the rounds before
+        update(run.path)  # nothing has been asked yet
+        assert status(run.path).patches == 80
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [("test_share = 0.2", "test_share = 0.6"), ("\nseed = 42", "\nseed = 43")],
+    )
+    def test_what_the_model_has_learnt_from_never_tests_it(self, tmp_path, before, after) -> None:
+        run = simulated(tmp_path / "r")
+        toml = run.path / "owl.toml"
+        assert before in toml.read_text()
+        toml.write_text(toml.read_text().replace(before, after))
+        with pytest.raises(RunError, match="would be held out to test the model"):
+            update(run.path)
+        toml.write_text(toml.read_text().replace(after, before))
+        update(run.path)
+        answered = set(Run(run.path).labels.current()["patch_id"])
+        truth = Run(run.path).truth
+        assert answered.isdisjoint(truth["patch_id"][truth["held_out"]])
 
     def test_damaged_tables_are_made_anew_by_an_update(self, tmp_path) -> None:
         run = simulated(tmp_path / "r")
