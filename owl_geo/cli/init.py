@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from owl_geo.cli import cube, flags, synthetic
+from owl_geo.cli import cube, flags, init_report, init_settings, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.ingest import login_name
-from owl_geo.cli.logs import duration
-from owl_geo.settings.choices import MODELS
+from owl_geo.cli.init_settings import InitOptions
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
-    from owl_geo.sources.unopened import OnError, UnopenedSource
-    from owl_geo.types import FailedScene, SceneGrid
-    from owl_geo.verbs.init import Summary
+    from owl_geo.verbs.preview import PatchSize
 
 
 class _SourceKind(click.Choice):  # type: ignore[type-arg] # not generic before click 8.4
@@ -63,39 +59,6 @@ def _pairs(
             raise click.BadParameter(f"{word!r} does not say which band something is: nir=4,red=1")
         pairs[name] = band
     return pairs or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class InitOptions(opt.LoopOptions, synthetic.Generator):
-    """The options of `init` that become settings; None or empty = not given."""
-
-    source: str  # a kind of source
-    scenes: tuple[str, ...]
-    bands: tuple[str, ...]
-    common: dict[str, str] | None
-    patch_size: int | None  # pixels
-    stride: int | None  # pixels
-    min_valid: float | None
-    masks: tuple[str, ...]
-    mask_bad: tuple[str, ...]
-    mask_bands: tuple[int, ...]
-    on_error: OnError
-    aoi: str | None
-    views: tuple[str, ...]
-    time: str | None
-    crs: str | None
-    vector_column: str | None
-    footprint: float | None  # metres
-    osm: str | None
-    examples: str | None
-    oracle: str | None
-    oracle_column: str | None
-    oracle_values: tuple[str, ...]
-    oracle_share: float | None
-    classes: tuple[str, ...]
-    positive: str | None
-    labels: str | None
-    config_path: Path | None
 
 
 @click.command(
@@ -232,324 +195,82 @@ def init(
     like. After you edit sources or concepts in RUN/owl.toml, --update rebuilds the index and keeps
     the answers.
     """
-    from owl_geo.settings import owl_toml
+    if not update:
+        return _make(run_path, InitOptions(**given), cluster, overwrite=overwrite, dry_run=dry_run)
+    source = click.get_current_context().get_parameter_source
+    is_given = any(source(name) is not ParameterSource.DEFAULT for name in given)
+    if is_given or overwrite or dry_run:
+        raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
+    return _update(run_path, cluster)
+
+
+def _update(run_path: Path, cluster: str | None) -> int:
+    """Rebuild the index of a run from its owl.toml."""
+    from owl_geo.verbs import init as verb
     from owl_geo.work import cluster as cluster_
 
+    with cluster_.opened(cluster) as workers:
+        summary = verb.update(run_path, workers=workers, report=opt.progress)
+    return init_report.say_summary(summary, run_path)
+
+
+def _make(
+    run_path: Path, options: InitOptions, cluster: str | None, *, overwrite: bool, dry_run: bool
+) -> int:
+    """Make the run that the options describe, or show what it would be."""
+    from owl_geo.settings import owl_toml
+
+    tables, failed = init_settings.tables_of(options)
+    with flags.named_in_errors(vars(options)):
+        settings = owl_toml.parse(tables, init_settings.origin(options))
     # what works on patches is imported once the options are sound, so that a mistake is told early
-    why = ""
-    if update:
-        source = click.get_current_context().get_parameter_source
-        is_given = any(source(name) is not ParameterSource.DEFAULT for name in given)
-        if is_given or overwrite or dry_run:
-            raise click.UsageError("--update takes its settings from RUN/owl.toml alone")
-        from owl_geo.verbs import init as verb
+    from owl_geo.run_folder import setup
+    from owl_geo.verbs import init as verb
+    from owl_geo.work import cluster as cluster_
 
-        with cluster_.opened(cluster) as workers:
-            summary = verb.update(run_path, workers=workers, report=opt.progress)
-    else:
-        options = InitOptions(**given)
-        values, failed = _settings(options)
-        with flags.named_in_errors(given):
-            settings = owl_toml.parse(values, _origin(options))
-        from owl_geo.run_folder import setup as run_setup
-        from owl_geo.verbs import init as verb
-
-        if not dry_run:  # before scenes are opened to choose a patch size
-            run_setup.check_free(run_path, overwrite=overwrite)
-        settings, why = _sized(settings, "patch_size" in values["source"])
-        if dry_run:
-            return _preview(
-                run_path, settings, failed, why, overwrite=overwrite, examples=options.examples
-            )
-        with cluster_.opened(cluster) as workers:
-            summary = verb.init(
-                run_path,
-                settings,
-                overwrite=overwrite,
-                on_error=options.on_error,
-                workers=workers,
-                report=opt.progress,
-                examples=options.examples,
-                annotator=login_name(),
-            )
-        summary = replace(summary, failed=(*failed, *summary.failed))
-    return _print(summary, run_path, why)
+    if not dry_run:  # before scenes are opened to choose a patch size
+        setup.check_free(run_path, overwrite=overwrite)
+    size = None
+    if "patch_size" not in tables["source"]:
+        settings, size = _sized(settings)
+    if dry_run:
+        plan = init_report.Plan(run_path, settings, size, options.examples, failed)
+        return _preview(plan, overwrite=overwrite)
+    with cluster_.opened(cluster) as workers:
+        summary = verb.init(
+            run_path,
+            settings,
+            overwrite=overwrite,
+            on_error=options.on_error,
+            workers=workers,
+            report=opt.progress,
+            examples=options.examples,
+            annotator=login_name(),
+        )
+    summary = replace(summary, failed=(*failed, *summary.failed))
+    return init_report.say_summary(summary, run_path, size)
 
 
-def _origin(options: InitOptions) -> str:
-    return f"the options and {options.config_path}" if options.config_path else "the options"
+def _sized(settings: Settings) -> tuple[Settings, PatchSize | None]:
+    """Choose a patch size that suits the source.
 
-
-def _sized(settings: Settings, is_given: bool) -> tuple[Settings, str]:
-    """Choose a patch size that suits the source if none was given; return it and the reason."""
+    None where it has a size of its own, or nothing of it can be opened.
+    """
     from owl_geo.verbs import preview
 
-    if is_given:
-        return settings, ""
     size = preview.suitable_patch_size(settings.source)
     if size is None:
-        return settings, ""
+        return settings, None
     source = settings.source.model_copy(update={"patch_size": size.pixels})
-    why = f"Patch size: {size.pixels} pixels, {size.why}; --patch-size sets another"
-    return settings.model_copy(update={"source": source}), why
+    return settings.model_copy(update={"source": source}), size
 
 
-def _preview(
-    run_path: Path,
-    settings: Settings,
-    failed: Sequence[FailedScene],
-    why: str,
-    *,
-    overwrite: bool,
-    examples: str | None,
-) -> int:
-    """Print what init would do."""
-    from owl_geo.ground.pixels import pixel_metres
-    from owl_geo.sources.band_choice import in_short
-    from owl_geo.sources.scenes import crs_text
-    from owl_geo.verbs import preview as preview_
+def _preview(plan: init_report.Plan, *, overwrite: bool) -> int:
+    """Show what would be made."""
+    from owl_geo.verbs import preview
     from owl_geo.verbs.examples import check_examples
 
-    if examples is not None:
-        check_examples(examples, settings)
-    now = preview_.preview(run_path, settings, overwrite=overwrite)
-    grids = list(now.grids.values())
-    first = grids[0]
-    metres = pixel_metres(first)
-    codes = sorted({crs_text(grid) for grid in grids})
-    size = preview_.length(metres * now.patch_size)
-    made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
-    times = ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
-    model = settings.model.kind
-    if not MODELS[model].on_features:
-        times = f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
-    elsewhere = sum(n for _, n in now.places.values())
-    twice = f"; {elsewhere:,} more show places seen in another scene" if elsewhere else ""
-    sizes = f"{first.width} x {first.height} pixels of {preview_.length(metres)}"
-    click.echo("Dry run: nothing is written")
-    for name, text in [
-        ("Run", f"{run_path}, {'in place of the run there' if run_path.exists() else 'new'}"),
-        ("Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")),
-        ("CRS", ", ".join(codes)),
-        ("Bands", f"{len(now.bands)}: {in_short(now.bands)}"),
-        *(("View", f"{name}: {content}") for name, content in now.views.items()),
-        (
-            "Patches",
-            f"{now.n_patches:,} at most, {now.patch_size} x {now.patch_size} pixels, {size}{twice}",
-        ),
-        *([("Examples", examples)] if examples else []),
-        ("Concepts", made or "none; --osm FILE or --config FILE adds some"),
-        ("Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"),
-        ("Time", f"about: {times}"),
-    ]:
-        click.echo(f"{name + ':':<10}{text}")
-    if elsewhere:
-        scenes_.say_places(now.places)
-    if why:
-        opt.say(why)
-    _say_notes(settings, now.grids, is_made=False)
-    scenes_.name_failed(failed)
-    return scenes_.exit_code(bool(failed))
-
-
-def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
-    """Print what may surprise a beginner, or what one may have missed."""
-    from owl_geo.sources import unopened_source
-    from owl_geo.verbs import preview
-
-    unit = preview.unit_note(grids)
-    if unit:
-        opt.say(f"Note: {unit}")
-    source = unopened_source(settings.source)
-    for note in source.notes():
-        opt.say(f"Note: {note}{' --overwrite' if is_made else ''}")
-    paths = [path for of_scene in source.files.values() for path in of_scene]
-    extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
-    if extract is not None:
-        again = " (--overwrite replaces this run)" if is_made else ""
-        opt.say(
-            f"Note: {extract} lies beside the scene; --osm {opt.quoted(extract)} would use it to "
-            f"guide the search{again}"
-        )
-
-
-def _bytes(n: int) -> str:
-    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
-
-
-def _print(summary: Summary, run_path: Path, why: str) -> int:
-    from owl_geo.labels import store_class
-    from owl_geo.sources.band_choice import in_short
-
-    n, size = len(summary.run.patches), summary.run.settings.patch_size
-    patches = "1 patch" if n == 1 else f"{n} patches"
-    click.echo(f"{run_path}: {patches} of {size} x {size} pixels in {summary.crs}")
-    sections = [
-        ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
-        ("Concepts", summary.concepts),
-        ("Truth", summary.truth),
-        ("Examples", summary.examples),
-    ]
-    click.echo("Bands:")
-    click.echo(f"  {in_short(summary.bands)}")
-    scenes_.say_scenes(summary.scenes)
-    scenes_.say_views(summary.views)
-    for title, lines in sections:
-        if lines:
-            click.echo(f"{title}:")
-        for line in lines:
-            click.echo(f"  {line}")
-    if summary.failed or len(summary.scenes) > 1:
-        scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
-    settings = summary.run.settings
-    if why:
-        opt.say(why)
-    for note in summary.notes:
-        opt.say(f"Note: {note}")
-    _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
-    step = "query" if settings.oracle is None else "run"
-    if store_class(settings.labels).has_administration:
-        step = "store init"
-    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}")
-    return scenes_.exit_code(bool(summary.failed))
-
-
-def _settings(options: InitOptions) -> tuple[dict[str, Any], tuple[FailedScene, ...]]:
-    """Compose the settings: the file of --config first, then the options, which override it.
-
-    Returns the tables of owl.toml, and the scenes that could not be used.
-    """
-    from owl_geo.settings import owl_toml
-    from owl_geo.settings.choices import implementation
-    from owl_geo.settings.config import source_sections
-    from owl_geo.settings.owl_toml import absolute_paths
-
-    base = _read(options.config_path) if options.config_path else {}
-    sections = source_sections()
-    sources = {kind: implementation(section.home) for kind, section in sections.items()}
-    kind = _kind(options, base, sources)
-    if kind not in sources:
-        owl_toml.parse(base, _origin(options))  # which says so
-        kind = options.source
-    _refuse_others(options, kind, sources)
-    if not sections[kind].is_on_earth:
-        earthly = next(name for name, section in sections.items() if section.is_on_earth)
-        _refuse(options, _OF_EARTH, f"--source {earthly}")
-    named = sources[kind].named(kind, vars(options))
-    base = opt.merge(base, absolute_paths(named.tables, Path.cwd()))
-    base = opt.merge(base, opt.given(oracle=_oracle(options), views=_views(options.views)))
-    if options.osm:
-        base = opt.merge(base, _osm(options.osm))
-    classes = options.classes
-    positive = options.positive or (classes[-1] if classes else None)
-    over = opt.given(
-        classes=classes,
-        positive=positive,
-        labels=options.labels,
-        **opt.loop_settings(options),
-    )
-    return opt.merge(base, over), named.failed
-
-
-def _kind(
-    options: InitOptions, base: Mapping[str, Any], sources: Mapping[str, type[UnopenedSource[Any]]]
-) -> str:
-    """Return the kind of the source: that of --source if given, else that of the file.
-
-    Scenes go before a file whose source has none.
-    """
-    is_given = click.get_current_context().get_parameter_source("source")
-    table = base.get("source")
-    stated = table.get("kind") if isinstance(table, Mapping) else None
-    if is_given is not ParameterSource.DEFAULT or stated is None:
-        return options.source
-    known = sources.get(str(stated))
-    if options.scenes and known is not None and "scenes" not in known.options:
-        return options.source
-    return str(stated)
-
-
-# Parameters that apply only to a source with a location on Earth.
-_OF_EARTH = ("views", "osm", "examples", "oracle", "oracle_column", "oracle_values", "oracle_share")
-
-
-def _refuse_others(
-    options: InitOptions, kind: str, sources: Mapping[str, type[UnopenedSource[Any]]]
-) -> None:
-    """Refuse options of other kinds of source, and combinations that this kind does not allow."""
-    for other, source in sources.items():
-        names = [name for name in source.options if name not in sources[kind].options]
-        _refuse(options, names, f"--source {other}")
-    if len(options.scenes) > 1 and not sources[kind].takes_many_scenes:
-        raise click.UsageError(f"--source {kind} takes one --scene")
-    if options.masks and not options.scenes:
-        raise click.UsageError("--mask goes with --scene")
-
-
-def _refuse(options: InitOptions, names: Sequence[str], where: str) -> None:
-    """Refuse options that would have no effect."""
-    for name in names:
-        if getattr(options, name, None) not in (None, ()):
-            raise click.UsageError(f"{flags.flag(name)} goes with {where}")
-
-
-def _views(words: Sequence[str]) -> dict[str, Any]:
-    """Return the tables [views] that --view names."""
-    if not words:
-        return {}
-    from owl_geo.sources.views.unopened import named_views
-
-    return named_views(words)
-
-
-def _oracle(options: InitOptions) -> dict[str, Any]:
-    path, values = options.oracle, options.oracle_values
-    if not path:
-        _refuse(options, ("oracle_column", "oracle_values", "oracle_share"), "--oracle")
-        return {}
-    path, layer = _layer_of(path)
-    classes = options.classes
-    positive = options.positive or (classes[-1] if classes else "present")
-    return opt.given(
-        path=_absolute(path),
-        layer=layer,
-        column=options.oracle_column,
-        values={positive: values} if values else None,
-        min_share=options.oracle_share,
-    )
-
-
-def _osm(path: str) -> dict[str, Any]:
-    """Return the tables for ready-made concepts over one layer, with their starting weights."""
-    from owl_geo.concepts.preset import osm_preset
-
-    path, layer = _layer_of(path)
-    return {
-        "layers": {"osm": opt.given(path=_absolute(path), layer=layer)},
-        "concepts": {name: c.model_dump() for name, c in osm_preset("osm").items()},
-        "acquisition": {"weights": {"urban": 2.0, "near_industrial": 3.0}},
-    }
-
-
-def _layer_of(text: str) -> tuple[str, str | None]:
-    """Split ``FILE|layername=NAME``, the form in which QGIS names a layer of a file."""
-    path, _, layer = text.partition("|layername=")
-    return path, layer or None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from owl_geo.errors import ConfigError, where_instead
-    from owl_geo.settings.owl_toml import absolute_paths, read
-
-    try:
-        return absolute_paths(read(path), path.parent)
-    except FileNotFoundError as error:
-        raise ConfigError(f"--config {path} does not exist", remedy=where_instead(path)) from error
-
-
-def _absolute(path: str) -> str:
-    """Make a path absolute; what is not a file on this machine, such as a URL, stays as it is."""
-    from owl_geo.settings.owl_toml import absolute, expanded
-
-    local = expanded(path)
-    return str(absolute(local)) if local.exists() or "://" not in path else path
+    if plan.examples is not None:
+        check_examples(plan.examples, plan.settings)
+    now = preview.preview(plan.run_path, plan.settings, overwrite=overwrite)
+    return init_report.say_preview(plan, now)

@@ -91,6 +91,11 @@ class BadCall(RpcError):
         self.id = id_
 
 
+def result(id_: object, value: object) -> dict[str, Any]:
+    """Return the message that answers the request ``id_``."""
+    return {"jsonrpc": "2.0", "id": id_, "result": value}
+
+
 def notification(method: str, **params: object) -> dict[str, Any]:
     """Return a message that needs no answer."""
     return {"jsonrpc": "2.0", "method": method, "params": params}

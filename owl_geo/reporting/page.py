@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from owl_geo.reporting.markup import Markup, joined, tag
+from owl_geo.reporting.markup import Markup, image, joined, tag
 
 # No scripts and no external content, even if something got past the escaping.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -118,3 +118,8 @@ def section(title: str, *parts: str) -> Markup:
 def paragraph(text: str, kind: str | None = None) -> Markup:
     """Return a paragraph."""
     return tag("p", text, class_=kind)
+
+
+def map_figure(picture: bytes, alt: str, caption: str) -> Markup:
+    """Return a map, a JPEG, with what it shows in words and its caption."""
+    return tag("figure", image(picture, "jpeg", alt), tag("figcaption", caption), class_="map")

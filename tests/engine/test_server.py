@@ -300,7 +300,7 @@ def test_a_cancelled_query_writes_nothing_and_the_next_is_as_without(
     query(one)
     ingest(one, [labelled(one)], annotator="ana")
     other = Path(shutil.copytree(one, tmp_path / "other"))
-    report = server._Server._report
+    report = server._Server.report
 
     def cancelled(self: server._Server, what: str) -> Progress:
         if what == "Scoring":  # the learner has learnt by then
@@ -309,7 +309,7 @@ def test_a_cancelled_query_writes_nothing_and_the_next_is_as_without(
         return report(self, what)
 
     with monkeypatch.context() as patched:
-        patched.setattr(server._Server, "_report", cancelled)
+        patched.setattr(server._Server, "report", cancelled)
         client.ask("query", run=one)
         assert client.answer()["error"]["code"] == -32800
     assert differences(contents(one), contents(other)) == []

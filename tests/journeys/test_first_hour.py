@@ -19,7 +19,7 @@ from searches import label, make
 import owl_geo
 from owl_geo.cli import cli, logs
 from owl_geo.cli import options as opt
-from owl_geo.cli.init import _layer_of
+from owl_geo.cli.init_settings import layer_of
 from owl_geo.errors import ConfigError
 from owl_geo.settings import owl_toml
 from owl_geo.sources.scene_words import find_scenes
@@ -209,7 +209,7 @@ def test_owl_toml_keeps_windows_paths(path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_words_of_the_command_line_may_be_windows_paths(path: str) -> None:
-    assert _layer_of(f"{path}|layername=sites") == (path, "sites")
+    assert layer_of(f"{path}|layername=sites") == (path, "sites")
     (scene,) = find_scenes([f"mine={path}"]).scenes
     assert scene.name == "mine"
     assert scene.path is not None

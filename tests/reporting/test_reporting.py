@@ -172,6 +172,9 @@ def test_whatever_people_write_stays_text(tmp_path) -> None:
         assert text in page.text
     assert not {"b", "i", "u", "script"} & set(page.tags)
     assert "1 patches are disputed" in page.text
+    team = page.text.partition("The team")[2]
+    assert team.startswith("12 patches were labelled by two or more. Fleiss' kappa is ")
+    assert "ana and <u>ben1292%" in team  # 11 of 12 the same
     assert {"discovery.png", "learning.svg"} <= {path.name for path in owl_geo.plot(run)}
 
 
@@ -226,7 +229,7 @@ def test_a_handful_of_audit_answers_claims_nothing(tmp_path) -> None:
     assert "Quality" not in said
     assert "Once there are 20 such answers" in text
     assert "Ranges contain the truth" not in text
-    assert "Of all patches" not in text and "When the model said" not in text
+    assert "Of all patches" not in text and "Where the model predicted" not in text
 
 
 def test_how_well_the_model_ranks_is_said_in_words(tmp_path) -> None:

@@ -18,7 +18,7 @@ from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.evaluation.simulate import simulate
-from owl_geo.reporting.document import _n_asked
+from owl_geo.reporting.sections.answers import n_asked
 
 
 def make(folder: Path, **tables: object) -> Run:
@@ -71,7 +71,7 @@ def test_it_asks_for_what_the_model_takes_for_targets(tmp_path: Path) -> None:
     assert list(done.round.patch_ids) == expected.index[:6].tolist()  # a batch, by default
     assert done.round.batch_id.endswith("-001-review") and done.round.is_review
     assert not done.round.audit
-    assert [_n_asked(entry) for entry in run.rounds()] == ["24", "6 (review)"]
+    assert [n_asked(entry) for entry in run.rounds()] == ["24", "6 (review)"]
     # it is what a query writes
     path = run.batch_path(1)
     assert read_batch(path).classes == run.settings.classes

@@ -1,0 +1,156 @@
+"""What ``init`` prints: the run that it would make, or has made, and what to mind about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from owl_geo.cli import options as opt
+from owl_geo.cli import scenes as scenes_
+from owl_geo.cli.logs import duration
+from owl_geo.settings.choices import MODELS
+
+if TYPE_CHECKING:
+    from owl_geo.settings.config import Settings
+    from owl_geo.types import FailedScene, SceneGrid
+    from owl_geo.verbs.init import Summary
+    from owl_geo.verbs.preview import PatchSize, Preview
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run as the options describe it, before it is made."""
+
+    run_path: Path
+    settings: Settings
+    size: PatchSize | None  # chosen for the scenes; None where nothing was chosen
+    examples: str | None  # the file of known targets
+    failed: tuple[FailedScene, ...]  # scenes that cannot be used
+
+
+def say_preview(plan: Plan, now: Preview) -> int:
+    """Print what ``init`` would do; return the exit code."""
+    click.echo("Dry run: nothing is written")
+    for name, text in _preview_lines(plan, now):
+        click.echo(f"{name + ':':<10}{text}")
+    if _seen_elsewhere(now):
+        scenes_.say_places(now.places)
+    _say_size(plan.size)
+    _say_notes(plan.settings, now.grids, is_made=False)
+    scenes_.name_failed(plan.failed)
+    return scenes_.exit_code(bool(plan.failed))
+
+
+def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
+    """Yield each line of a preview: what it is about, and what it says."""
+    from owl_geo.ground.pixels import pixel_metres
+    from owl_geo.sources.band_choice import in_short
+    from owl_geo.sources.scenes import crs_text
+    from owl_geo.verbs.preview import length
+
+    settings, path, grids = plan.settings, plan.run_path, list(now.grids.values())
+    first = grids[0]
+    metres = pixel_metres(first)
+    yield "Run", f"{path}, {'in place of the run there' if path.exists() else 'new'}"
+    sizes = f"{first.width} x {first.height} pixels of {length(metres)}"
+    yield "Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")
+    yield "CRS", ", ".join(sorted({crs_text(grid) for grid in grids}))
+    yield "Bands", f"{len(now.bands)}: {in_short(now.bands)}"
+    for name, content in now.views.items():
+        yield "View", f"{name}: {content}"
+    size, elsewhere = now.patch_size, _seen_elsewhere(now)
+    twice = f"; {elsewhere:,} more show places seen in another scene" if elsewhere else ""
+    side = length(metres * size)
+    yield "Patches", f"{now.n_patches:,} at most, {size} x {size} pixels, {side}{twice}"
+    if plan.examples:
+        yield "Examples", plan.examples
+    made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
+    yield "Concepts", made or "none; --osm FILE or --config FILE adds some"
+    yield "Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"
+    yield "Time", f"about: {_times(now, settings.model.kind)}"
+
+
+def _seen_elsewhere(now: Preview) -> int:
+    """Return how many patches show places that another scene gives."""
+    return sum(others for _, others in now.places.values())
+
+
+def _times(now: Preview, model: str) -> str:
+    """Return how long each command takes, as far as that depends on the pool alone."""
+    if MODELS[model].on_features:
+        return ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
+    return f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
+
+
+def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None) -> int:
+    """Print what a run contains and what comes next; return the exit code.
+
+    ``size`` is the patch size if it was chosen for the scenes.
+    """
+    from owl_geo.labels import store_class
+    from owl_geo.sources.band_choice import in_short
+
+    settings = summary.run.settings
+    n, pixels = len(summary.run.patches), settings.patch_size
+    patches = "1 patch" if n == 1 else f"{n} patches"
+    click.echo(f"{run_path}: {patches} of {pixels} x {pixels} pixels in {summary.crs}")
+    click.echo("Bands:")
+    click.echo(f"  {in_short(summary.bands)}")
+    scenes_.say_scenes(summary.scenes)
+    scenes_.say_views(summary.views)
+    for title, lines in (
+        ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
+        ("Concepts", summary.concepts),
+        ("Truth", summary.truth),
+        ("Examples", summary.examples),
+    ):
+        if lines:
+            click.echo(f"{title}:")
+        for line in lines:
+            click.echo(f"  {line}")
+    if summary.failed or len(summary.scenes) > 1:
+        scenes_.say_outcome(len(summary.scenes), 0, summary.failed)
+    _say_size(size)
+    for note in summary.notes:
+        opt.say(f"Note: {note}")
+    _say_notes(summary.run.settings_here, summary.run.grids, is_made=True)
+    step = "query" if settings.oracle is None else "run"
+    if store_class(settings.labels).has_administration:
+        step = "store init"
+    opt.say(f"Next: owl-geo {step} {opt.quoted(run_path)}")
+    return scenes_.exit_code(bool(summary.failed))
+
+
+def _say_size(size: PatchSize | None) -> None:
+    """Print which patch size was chosen for the scenes, and why."""
+    if size is not None:
+        opt.say(f"Patch size: {size.pixels} pixels, {size.why}; --patch-size sets another")
+
+
+def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: bool) -> None:
+    """Print what may surprise a beginner, or what one may have missed."""
+    from owl_geo.sources import unopened_source
+    from owl_geo.verbs import preview
+
+    unit = preview.unit_note(grids)
+    if unit:
+        opt.say(f"Note: {unit}")
+    source = unopened_source(settings.source)
+    for note in source.notes():
+        opt.say(f"Note: {note}{' --overwrite' if is_made else ''}")
+    paths = [path for of_scene in source.files.values() for path in of_scene]
+    extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
+    if extract is not None:
+        again = " (--overwrite replaces this run)" if is_made else ""
+        opt.say(
+            f"Note: {extract} lies beside the scene; --osm {opt.quoted(extract)} would use it to "
+            f"guide the search{again}"
+        )
