@@ -20,7 +20,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
         ("Run", f"{run.path}, {run.settings.source.kind} source"),
         ("Patches", _patches(now)),
         ("Batches", f"{now.batches}, {now.asked} patches asked"),
-        ("Answers", _answers(run, now)),
+        ("Answers", _answers(now)),
         ("Truth", _truth(run)),
         ("Team", _team(now)),
         ("Model", _model(run, now)),
@@ -39,10 +39,9 @@ def _patches(now: Status) -> str:
     return f"{now.patches}, {now.askable} may still be asked{held_out}"
 
 
-def _answers(run: Run, now: Status) -> str:
-    lost = run.lacking(run.labels.history())
-    if lost is not None:
-        gone = f"some that round {lost.number} learned from are gone from where they are kept"
+def _answers(now: Status) -> str:
+    if now.lost_by is not None:
+        gone = f"some that round {now.lost_by} learned from are gone from where they are kept"
         return f"{_counts(now)}; {gone}: restore them, or take the labelled batches in again"
     return _counts(now)
 

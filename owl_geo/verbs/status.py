@@ -47,6 +47,7 @@ class Status:
     relevance: tuple[Factor, ...]  # what the answers say about the concepts, strongest first
     agreement: Agreement | None  # between annotators; None while only one has labelled
     disputed: int  # patches where annotators' labels tie, which are asked again
+    lost_by: int | None  # the round that learned from answers that are kept no more; None if none
     waiting: tuple[Path, ...]  # files of the last batch that have no answers yet
     next_step: Literal["query", "label", "run", "nothing"]
 
@@ -57,6 +58,7 @@ def status(run: AnyRun) -> Status:
     rounds = run.rounds()
     history = run.labels.history()
     current, tied = settled(history)
+    lacking = run.lacking(history)
     asked = [entry for entry in rounds if entry.batch_id is not None]
     fitted = [entry.metrics for entry in rounds if entry.metrics.n_labeled]
     waiting = run.waits(rounds[-1]) if rounds else []
@@ -88,6 +90,7 @@ def status(run: AnyRun) -> Status:
         relevance=_factors(run, history) if run.settings.concepts and len(current) else (),
         agreement=agreement(history),
         disputed=len(tied),
+        lost_by=lacking.number if lacking is not None else None,
         waiting=tuple(waiting),
         next_step=next_step,
     )
