@@ -172,6 +172,9 @@ def _is_nowhere() -> bool:
 
 def where_instead(path: str | Path) -> str:
     """Return a remedy for a file that does not exist: a similar name, or what to check."""
+    file, mark, layer = str(path).partition("|layername=")  # as QGIS names a layer of a file
+    if mark and Path(file).exists():
+        return f"name the file {file} alone, with layer = {layer!r}, or save that layer by itself"
     path = Path(path)
     folder = path.absolute().parent
     if not folder.is_dir():

@@ -72,7 +72,7 @@ def text_of(column: pd.Series) -> pd.Series:
     Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``. Lists,
     as GeoJSON and GeoParquet have them, become ``gold;copper``.
     """
-    if column.dtype == object:
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "mixed":
         column = column.map(_joined)
     if pd.api.types.is_float_dtype(column):
         present = column.dropna()

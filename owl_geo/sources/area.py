@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from owl_geo.errors import SourceError
+from owl_geo.errors import SourceError, where_instead
 from owl_geo.ground.accuracy import warn_if_inaccurate
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import (
@@ -25,6 +25,7 @@ from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers
 from owl_geo.ground.windows import PoolWindows, Windows
+from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
 
@@ -48,8 +49,10 @@ class AreaOfInterest:
                 )
             table = read_table(self.path, layer=next(iter(layers), None), columns=[], force_2d=True)
         except UNREADABLE as error:
+            is_gone = is_local(self.path) and not Path(self.path).exists()
             raise SourceError(
-                f"cannot read the area of interest {self.path}: {reason(error)}"
+                f"cannot read the area of interest {self.path}: {reason(error)}",
+                remedy=where_instead(self.path) if is_gone else "",
             ) from error
         if not isinstance(table, gpd.GeoDataFrame):
             raise SourceError(f"the area of interest {self.path} has no geometry")

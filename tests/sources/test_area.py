@@ -90,6 +90,16 @@ def test_windows_are_counted_in_the_area_and_without_one(tmp_path: Path) -> None
     assert count(str(path)) == 2 * 8
 
 
+def test_a_layer_as_qgis_names_it_is_told_to_be_saved_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "layers.gpkg"
+    for layer in ("one", "two"):
+        gpd.GeoDataFrame(geometry=[box(0, 0, 9, 9)], crs=UTM).to_file(path, layer=layer)
+    with pytest.raises(SourceError, match=r"name the file .*layers\.gpkg alone.*save that layer"):
+        AreaOfInterest(f"{path}|layername=two")
+    with pytest.raises(SourceError, match=r"did you mean 'layers\.gpkg'"):
+        AreaOfInterest(tmp_path / "layer.gpkg")
+
+
 def test_tables_beside_the_layer_do_not_count(tmp_path: Path) -> None:
     """QGIS stores the style of a GeoPackage's layer in such a table."""
     path = tmp_path / "a.gpkg"
