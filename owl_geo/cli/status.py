@@ -23,6 +23,7 @@ def status(run_path: Path) -> None:
     from owl_geo.verbs.status import status as status_of
 
     opened = Run(run_path)
+    opened.warn_of_changes()
     for name, text in facts(opened, status_of(opened)):
         first, *rest = text.splitlines()
         click.echo(f"{name + ':':<10}{first}")

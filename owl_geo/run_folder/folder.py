@@ -138,7 +138,7 @@ class Run:
                     f"when {self.called} was made",
                     remedy=f"restore it, or run `owl-geo init {self.called} --update`",
                 )
-        self._warn_of_changes()
+        self.warn_of_changes()
         viewed = self.with_views(source)
         if viewed.bands != self.index.statistics.bands:
             raise RunError(
@@ -162,7 +162,8 @@ class Run:
         bands = known_bands(self.index.statistics)
         return ViewedSource(source, views, self.index.record.views, bands)
 
-    def _warn_of_changes(self) -> None:
+    def warn_of_changes(self) -> None:
+        """Warn of scenes and views whose files are not what they were; nothing is opened."""
         for name in self.scenes.changed_views:
             log.warning(
                 "view %r changed since %s was made: its pixels are read again, but its levels and "

@@ -17,6 +17,8 @@ from owl_geo.concepts.kept import KeptLayers
 from owl_geo.disk.atomic import disk_errors, replacing_files, writing_folder
 from owl_geo.errors import ConfigError, RunError
 from owl_geo.ground.footprints import common_crs
+from owl_geo.ground.projections import GEOGRAPHIC, crs_of
+from owl_geo.ground.same_ground import are_shown
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.labels import AnsweredRun, LabelStore, open_store
 from owl_geo.labels.geopackage import FILE_NAME
@@ -90,8 +92,8 @@ def update(
 ) -> Run:
     """Replace the patch index of a run after its owl.toml was edited; answers and rounds stay.
 
-    Raises RunError if a patch that was in a batch or has an answer would no longer exist, or would
-    now test the model that has learnt from it.
+    Raises RunError if a patch that was in a batch or has an answer would no longer exist, be on
+    other ground, or test the model that has learnt from it.
     """
     used = used_patches(run, grids)
     lost = used.difference(patches["patch_id"], sort=False)
@@ -100,6 +102,14 @@ def update(
             f"{run.path}: {len(lost)} patches that were in a batch, for example "
             f"{lost[0]}, would not exist with these settings",
             remedy="restore stride, scenes and area, or make another run",
+        )
+    moved = _moved(run, used, patches, grids)
+    if len(moved):
+        raise RunError(
+            f"{run.path}: {len(moved)} patches that were in a batch or have an answer, for example "
+            f"{moved[0]}, would be on other ground with these scenes",
+            remedy="restore the scenes and their names, or make another run and take the answers "
+            "there with `owl-geo labels export` and `import`, which go by the ground",
         )
     tested = used.intersection(_held_out(truth), sort=False)
     tested = tested.difference(_held_out(_truth_before(run)), sort=False)
@@ -133,6 +143,31 @@ def update(
             with disk_errors(run.path):
                 (run.path / TRUTH).unlink(missing_ok=True)
     return Run(run.path)
+
+
+def _moved(
+    run: Run, used: pd.Index, patches: pd.DataFrame, grids: Mapping[str, SceneGrid]
+) -> pd.Index:
+    """Return the ``used`` patches whose names would stand for other ground than before."""
+    try:
+        before, made_for = run.index.grids, run.index.made_for
+    except RunError:  # the record is lost, and the update makes it anew
+        return used[:0]
+    if made_for is None:
+        return used[:0]
+    old, new = int(made_for["patch_size"]), run.settings.patch_size
+    changed = [
+        name
+        for name in before.keys() & grids.keys()
+        if (before[name].crs, before[name].transform, old)
+        != (grids[name].crs, grids[name].transform, new)
+    ]
+    rows = patches[patches["scene"].isin(changed) & patches["patch_id"].isin(used)]
+    if rows.empty:
+        return used[:0]
+    corners = PoolWindows.from_index(rows, before, old).corners_in(crs_of(GEOGRAPHIC))
+    shown = are_shown(PoolWindows.from_index(rows, grids, new), corners)
+    return pd.Index(rows["patch_id"][~shown])
 
 
 def _held_out(truth: pd.DataFrame | None) -> pd.Index:

@@ -63,7 +63,10 @@ class AcquisitionSettings(Section):
         DIVERSITY, "keeps a batch from repeating itself"
     )
     min_distance: float = doc(
-        0.0, "smallest distance between two patches of a batch, in metres", ge=0
+        0.0,
+        "smallest distance between two patches of a batch, in metres; those drawn at random may "
+        "lie anywhere",
+        ge=0,
     )
     candidates: int = doc(
         250_000,

@@ -340,11 +340,11 @@ def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Poin
     by_place[itself] = at[itself]
     found = by_place >= 0
     if has_place.any() and not found.any():
-        _check_known(run, path, ids)
+        named = ids[at >= 0]
+        though = f", though {named.iloc[0]!r} has the name of one" if len(named) else ""
         raise BatchError(
-            f"{path}: no answer lies on a patch of {run.path}, though {ids.iloc[0]!r} and others "
-            "have the names of its patches",
-            remedy="import them into a run over the same ground",
+            f"{path}: no answer lies on a patch of {run.path} of about its size{though}",
+            remedy="import them into a run over the same ground, with patches of their size",
         )
     names = run.patches["patch_id"].iloc[by_place[found]].to_numpy(dtype=object)
     return answered[found].assign(patch_id=names)

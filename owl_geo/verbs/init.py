@@ -21,9 +21,11 @@ from owl_geo.concepts.table import ConceptTable, concept_table, counted, describ
 from owl_geo.errors import RunError
 from owl_geo.features.embedding import check_vectors
 from owl_geo.features.statistics import has_no_index
+from owl_geo.ground.footprints import common_crs
 from owl_geo.ground.windows import PoolWindows
+from owl_geo.labels import newest_answers
 from owl_geo.run_folder import setup as run_setup
-from owl_geo.run_folder.folder import Run
+from owl_geo.run_folder.folder import ORACLE, Run
 from owl_geo.run_folder.paths import LAYERS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import LoopSettings
@@ -182,6 +184,7 @@ def update(path: Path, *, workers: Workers | None = None, report: Reporter = sil
     run = Run(path)
     made = _make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
+    _warn_of_another_truth(run, made)
     updated = run_setup.update(
         run,
         made.patches,
@@ -209,6 +212,22 @@ def _check_answers_fit(run: Run, source: PoolSource) -> None:
                 f"and the answers are for {before}",
                 remedy=f"{add if name == 'classes' else 'restore owl.toml'}, or make another run",
             )
+
+
+def _warn_of_another_truth(run: Run, made: _Index) -> None:
+    """Warn where the truth that answered a simulated search says something else now."""
+    if made.truth is None:
+        return
+    history = run.label_store(common_crs(made.source.grids), check=False).history()
+    given = newest_answers(history[history["annotator"] == ORACLE])
+    now = made.truth.set_index("patch_id")["label"].reindex(given["patch_id"]).to_numpy()
+    other = given["patch_id"][~pd.isna(now) & (now != given["label"].to_numpy())]
+    if len(other):
+        _log.warning(
+            "%s: the truth answered %d patches otherwise before, for example %s; these answers "
+            "stay and are learnt from: make another run if they are wrong",
+            *(run.path, len(other), other.iloc[0]),
+        )
 
 
 def _make_index(

@@ -649,7 +649,7 @@ def test_changed_pixels_are_noticed(same_size: bool, own: Path, forks: Forks) ->
     size = (own / "a.tif").stat().st_size
     write_raster(own / "a.tif", values[:, ::-1] + np.uint16(300), transform=place, **compress)
     assert ((own / "a.tif").stat().st_size == size) is same_size
-    for command in ("predict", "query"):
+    for command in ("status", "predict", "query"):
         done = forks.run(command, "own/run")
         assert done.code == 0, done.err
         assert done.err.startswith("warning: scene 'a' changed since own/run was made: its pixels")

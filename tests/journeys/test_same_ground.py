@@ -16,7 +16,7 @@ from pyproj import CRS
 
 from owl_geo import Run, import_answers, init, query
 from owl_geo.cli import _run as owl
-from owl_geo.errors import BatchError
+from owl_geo.errors import BatchError, RunError
 from owl_geo.labels.exchange import write_answers
 from owl_geo.types import Answer, AnyArray
 from owl_geo.verbs.add import add
@@ -244,7 +244,7 @@ def test_answers_go_to_the_same_place_of_another_run(suffix: str, tmp_path: Path
     assert set(Run(shifted.path).labels.history()["patch_id"]) == {"t/0/0", "t/40/16", "t/88/88"}
     # patches of a quarter of the size show less than what was looked at
     small = init(tmp_path / "small", settings([scene(tmp_path / "u.tif", pixel=5)])).run
-    with pytest.raises(BatchError, match="no patch 's/0/0'"):
+    with pytest.raises(BatchError, match=r"of about its size; import them into a run"):
         import_answers(small, path, annotator="ben")
     far = init(tmp_path / "far", settings([scene(tmp_path / "away" / "s.tif", X + 50_000)])).run
     with pytest.raises(BatchError, match="no answer lies on a patch"):
@@ -329,3 +329,30 @@ def test_answers_at_points_keep_their_places(suffix: str, tmp_path: Path) -> Non
     far = init(tmp_path / "far", settings([scene(tmp_path / "away" / "s.tif", X + 50_000)])).run
     with pytest.raises(BatchError, match="no answer lies on a patch"):
         import_answers(far, path, annotator="ben")
+
+
+def test_an_update_leaves_answers_on_their_ground(tmp_path: Path) -> None:
+    """A patch is named by its scene, and owl.toml says what that is called."""
+    places = [scene(tmp_path / "one.tif"), scene(tmp_path / "two.tif", X + 5000)]
+    run = init(tmp_path / "run", settings(places)).run
+    names = ["one/0/0", "two/40/16"]
+    run.labels.append(
+        [Answer(patch, "absent", "ana", "2026-01-01T00:00:00Z", "x", 0) for patch in names],
+        run.footprints(names),
+    )
+    toml = run.path / "owl.toml"
+    text = toml.read_text()
+    swapped = text.replace("one.tif", "x.tif").replace("two.tif", "one.tif")
+    toml.write_text(swapped.replace("x.tif", "two.tif"))
+    with pytest.raises(RunError, match=r"2 patches .* would be on other ground with these scenes"):
+        update(run.path)
+    toml.write_text(text)
+    before = Run(run.path).footprints(names)
+    scene(tmp_path / "two.tif", X + 5000 + 60)
+    with pytest.raises(RunError, match=r"1 patches .* example two/40/16, would be on other"):
+        update(run.path)
+    scene(tmp_path / "two.tif", X + 5000 + 20)  # most of each patch is what it was
+    update(run.path)
+    after = Run(run.path).footprints(names)
+    assert after.iloc[0].equals(before.iloc[0])
+    assert after.iloc[1].intersection(before.iloc[1]).area / before.iloc[1].area > 0.7

@@ -18,6 +18,7 @@ from owl_geo import Run, import_answers, ingest, init, predict, query, status
 from owl_geo.batches import read_batch
 from owl_geo.cli import _run as owl
 from owl_geo.errors import BatchError, ConfigError, RunError
+from owl_geo.evaluation.simulate import answer as by_truth
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.models import checkpoint
 from owl_geo.models.spec import ModelSpec
@@ -214,7 +215,7 @@ def test_once_a_batch_is_made_classes_are_added_by_the_command(tmp_path: Path) -
 
 
 def test_a_truth_learns_of_a_class_later(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     codes = np.repeat(np.arange(3, dtype=np.uint8), 32)[None, :].repeat(64, axis=0)
     truth = write_raster(tmp_path / "truth.tif", codes[None])
@@ -233,16 +234,22 @@ def test_a_truth_learns_of_a_class_later(
             "test",
         ),
     ).run
-    query(run)
+    entry = query(run)
+    by_truth(run, entry)  # to which a quarry is nothing yet
     assert owl(["classes", "add", str(run.path), "quarry"]) == 0
     assert "where quarry is: set oracle.values.quarry" in capsys.readouterr().out
     counts = {"absent": 64, "present": 32}
     assert Run(run.path).truth["label"].value_counts().to_dict() == counts
+    update(run.path)
+    assert "otherwise before" not in caplog.text
     toml = run.path / "owl.toml"
     toml.write_text(toml.read_text().replace('present = ["1"]', 'present = ["1"]\nquarry = ["2"]'))
     update(run.path)
     counts = {"absent": 32, "present": 32, "quarry": 32}
-    assert Run(run.path).truth["label"].value_counts().to_dict() == counts
+    truth = Run(run.path).truth
+    assert truth["label"].value_counts().to_dict() == counts
+    quarries = truth["patch_id"][truth["label"] == "quarry"].isin(entry.patch_ids).sum()
+    assert quarries and f"the truth answered {quarries} patches otherwise before" in caplog.text
 
 
 def test_a_simulated_search_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
