@@ -73,8 +73,8 @@ class _Job:
 
     @property
     def path(self) -> Path:
-        name = self.contestant.name.replace(":", "_")
-        return self.plan.folder / SEARCHES / self.source / name / f"{self.seed}.csv"
+        searches = self.plan.folder / SEARCHES / self.source / self.contestant.file_name
+        return searches / f"{self.seed}.csv"
 
 
 def compare(

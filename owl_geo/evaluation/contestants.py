@@ -34,6 +34,11 @@ class Contestant:
     # "package.module:name" of what does a round in place of ``do_round``, by the same arguments
     round: str = ""
 
+    @property
+    def file_name(self) -> str:
+        """The name of the folder of its searches; some systems allow no colon there."""
+        return self.name.replace(":", "_")
+
 
 def _choosing(**acquisition: Any) -> Mapping[str, Any]:
     return {"acquisition": acquisition}
@@ -127,7 +132,7 @@ def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contesta
                 remedy=f"give a strategy, or one of the groups {', '.join(GROUPS)}",
             )
     for name, path in own.items():
-        taken = name in predefined or name in (FULL, BOUND)
+        taken = name in (FULL, BOUND) or name in {one.file_name for one in predefined.values()}
         if taken or not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(
                 f"{name!r} cannot name a strategy of your own",

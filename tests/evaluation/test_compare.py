@@ -334,7 +334,7 @@ class TestContestants:
         file.write_text("[acquisition]\nexplore = 0.5\n")
         (mine,) = contestants([], {"mine": file})
         assert mine == Contestant("mine", {"acquisition": {"explore": 0.5}})
-        for name in ("greedy", "full", "clairvoyant", "../x", ""):
+        for name in ("greedy", "skactiveml_badge", "full", "clairvoyant", "../x", ""):
             with pytest.raises(ConfigError, match="cannot name a strategy of your own"):
                 contestants([], {name: file})
         file.write_text("[acquisition\n")
