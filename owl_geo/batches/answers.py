@@ -61,6 +61,7 @@ class Notes:
     noticed: int = 0  # answers to patches that are not in the batch
     held_out: int = 0  # answers to patches that test the model; left out
     replaced: int = 0  # answers that others replaced, the first of all
+    blank: tuple[tuple[str, str, str], ...] = ()  # rows without a label: patch, batch, annotator
 
 
 def noticed_in(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
@@ -100,6 +101,7 @@ def answers_of(
     pairs = zip(answered["patch_id"], answered["label"], strict=True)
     check_labels(batch.path, pairs, (*classes, *RESERVED_LABELS))
     ingested_at = now.astimezone(UTC).strftime(TIME_FORMAT)
+    of_part = _text(batch.annotator) or default_annotator
     answers = []
     for row in answered.itertuples(index=False):
         stamp = utc_time(batch.path, row.patch_id, _text(row.labelled_at))
@@ -107,7 +109,7 @@ def answers_of(
             Answer(
                 patch_id=row.patch_id,
                 label=row.label,
-                annotator=_text(row.annotator) or _text(batch.annotator) or default_annotator,
+                annotator=_text(row.annotator) or of_part,
                 labelled_at=stamp or ingested_at,
                 batch_id=NOTICED if row.noticed else row.batch_id,
                 round=run_batches[row.batch_id].round,
@@ -116,13 +118,18 @@ def answers_of(
             )
         )
     is_new = ~answered["replaced"]
+    blank = given[~given["noticed"] & (given["label"].map(_text) == "")]
     notes = Notes(
-        unanswered=int((~given["noticed"] & (given["label"].map(_text) == "")).sum()),
+        unanswered=len(blank),
         unstamped=sum(not answer.stamped for answer in answers),
         edited=tuple(edited),
         noticed=int((answered["noticed"] & is_new).sum()),
         held_out=held_out,
         replaced=int(answered["replaced"].sum()),
+        blank=tuple(
+            (row.patch_id, row.batch_id, _text(row.annotator) or of_part)
+            for row in blank.itertuples(index=False)
+        ),
     )
     return answers, notes
 

@@ -75,7 +75,9 @@ def ingest(
     done = []
     for batch in checked:
         batch.warn()
-        last_seq = run.labels.history()["seq"].max()  # not-a-number before the first answer
+        before = run.labels.history()
+        _warn_of_cleared(batch, before)
+        last_seq = before["seq"].max()  # not-a-number before the first answer
         appended = run.labels.append(batch.answers, batch.places)
         if appended.new:
             history = run.labels.history()
@@ -167,6 +169,19 @@ def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedB
 def _held_out(run: Run) -> set[str]:
     """Return the patches that test the model, of which it must learn nothing."""
     return set() if run.truth is None else {*run.truth["patch_id"][run.truth["held_out"]]}
+
+
+def _warn_of_cleared(batch: _Checked, history: pd.DataFrame) -> None:
+    """Warn of patches that have no label any more in the batch that they were answered in."""
+    newest = newest_answers(history)
+    rows = (newest[name].tolist() for name in ("patch_id", "batch_id", "annotator"))
+    cleared = set(batch.notes.blank) & set(zip(*rows, strict=True))
+    if cleared:
+        log.warning(
+            "%s: %d patches without a label were answered before, for example %s: these answers "
+            "stay; label a patch unsure to take its answer back",
+            *(batch.file.path, len(cleared), some(sorted(patch for patch, _, _ in cleared))),
+        )
 
 
 def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:

@@ -482,13 +482,40 @@ def test_a_journal_that_was_left_behind(which: str, forks: Forks, stages: dict[s
 # --- clocks ---------------------------------------------------------------------------------------
 
 
-def relabel(batch: Path, patch: str, word: str, when: str) -> None:
-    label(batch, {patch: word})
+def edit(batch: Path, statement: str, *values: str) -> None:
     with closing(sqlite3.connect(batch)) as connection:
         for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
             connection.create_function(name, 1, lambda _geometry: None)
-        connection.execute("UPDATE batch SET labelled_at = ? WHERE patch_id = ?", (when, patch))
+        connection.execute(statement, values)
         connection.commit()
+
+
+def relabel(batch: Path, patch: str, word: str, when: str) -> None:
+    label(batch, {patch: word})
+    edit(batch, "UPDATE batch SET labelled_at = ? WHERE patch_id = ?", when, patch)
+
+
+def test_a_label_that_was_cleared_is_told(forks: Forks, stages: dict[str, Stage]) -> None:
+    """It takes nothing back: the file may be a copy from before somebody answered."""
+    stage = stages["ingest"]
+    run = begin(forks, stage)
+    patch = Run(run).rounds()[0].patch_ids[0]
+    batch = forks.folder / BATCH
+    relabel(batch, patch, "present", "2026-03-01T12:00:00Z")
+    assert forks.run(*stage.arguments).err == ""
+    edit(batch, "UPDATE batch SET label = NULL, labelled_at = NULL WHERE patch_id = ?", patch)
+    cleared = forks.run(*stage.arguments)
+    assert cleared.code == 0 and cleared.err.count("\n") == 1
+    assert cleared.err.startswith(
+        f"warning: {BATCH}: 1 patches without a label were answered before, for example '{patch}'"
+    )
+    assert Run(run).labels.current().set_index("patch_id")["label"][patch] == "present"
+    edit(batch, "UPDATE batch SET annotator = 'another' WHERE patch_id = ?", patch)
+    assert forks.run(*stage.arguments).err == ""
+    edit(batch, "UPDATE batch SET annotator = NULL WHERE patch_id = ?", patch)
+    relabel(batch, patch, "unsure", "2026-03-01T12:30:00Z")
+    assert forks.run(*stage.arguments).err == ""
+    assert Run(run).labels.current().set_index("patch_id")["label"][patch] == "unsure"
 
 
 def test_a_clock_that_was_set_back(forks: Forks, stages: dict[str, Stage]) -> None:
