@@ -36,6 +36,7 @@ from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
 from .shared_batch import newest_published, open_shared
+from .workplace import Workplace
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
@@ -74,6 +75,9 @@ class OwlGeoPlugin(QObject):
         self.dock = LabelDock(window)
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
+        self._workplace = Workplace(
+            self.dock, self._iface.mapCanvas(), self._messages, self._settings, self._lingering
+        )
         self.dock.batch_wanted.connect(self.choose_batch)
         self.dock.run_wanted.connect(self.choose_run)
         self.dock.next_wanted.connect(self.next_batch)
@@ -241,16 +245,7 @@ class OwlGeoPlugin(QObject):
             # a batch over several CRSs is in degrees, where square patches are not square
             crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
             project.setCrs(crs if crs.isValid() else batch.layer.crs())
-        self.labelling = Labelling(
-            batch,
-            self.dock,
-            self._iface.mapCanvas(),
-            self._messages,
-            self._settings,
-            run,
-            self._lingering,
-            self,
-        )
+        self.labelling = Labelling(batch, run, self._workplace, self)
         try:
             self._go_with(self.labelling)
         except BaseException:
@@ -262,7 +257,7 @@ class OwlGeoPlugin(QObject):
         labelling.ended.connect(self._forget_labelling)
         labelling.reopened.connect(self._open_later)
         self.rounds.begin(labelling)
-        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.views)
+        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.sight.views)
         if labelling.batch.is_review:
             canvas = self._iface.mapCanvas()
             self._review = Review(labelling, self.review_dock, canvas, self.dock)

@@ -60,7 +60,8 @@ class Rounds(QObject):
     def end(self) -> None:
         """Let go of the batch."""
         if self._labelling is not None:
-            self._opened.update(self._labelling.changed_batches)  # the run takes them in later
+            # the run takes them in later
+            self._opened.update(self._labelling.stores.changed_batches)
             self._labelling = None
 
     def close(self) -> None:
@@ -172,7 +173,7 @@ class Rounds(QObject):
         is_of_run = labelling.run is None or labelling.run.path.absolute() == run.path.absolute()
         if path is None or not is_of_run:
             return opened
-        return list(dict.fromkeys([path, *opened, *labelling.changed_batches]))
+        return list(dict.fromkeys([path, *opened, *labelling.stores.changed_batches]))
 
     def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
         """Say that the newest batch has no answers, with a button that leaves it."""

@@ -26,7 +26,7 @@ def state():
     return {
         "window": int(iface.mainWindow().winId()),
         "batch": str(plugin.labelling.batch.path),
-        "view": plugin.labelling.views.shown,
+        "view": plugin.labelling.sight.views.shown,
         "linked": [one.choice.currentText() for one in plugin.linked_dock.maps],
         "answered": plugin.labelling.session.n_answered,
         "waiting": plugin.labelling.store.n_waiting,

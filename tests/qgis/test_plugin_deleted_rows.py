@@ -99,7 +99,7 @@ def test_a_row_of_an_older_batch_that_was_deleted_is_said_of_that_batch(
     wait_until(lambda: gone(messages) != [])
     assert str(older) in gone(messages)[0]
     press("2")
-    wait_until(lambda: all(store.n_waiting == 0 for store in labelling._stores()))
+    wait_until(lambda: all(store.n_waiting == 0 for store in labelling.stores.all))
 
 
 def test_an_answer_that_waits_for_a_lock_and_a_row_that_goes_meanwhile(

@@ -364,7 +364,7 @@ def test_a_picture_is_what_the_map_shows(review, plugin, press, wait_until):
 def test_pictures_of_scenes_that_are_not_on_the_map(plugin, run, wait_until):
     """And in another CRS, where a patch is still a square; of one that is gone there is none."""
     plugin.open_run(run)
-    batch, imagery = plugin.labelling.batch, plugin.labelling.imagery
+    batch, imagery = plugin.labelling.batch, plugin.labelling.sight.imagery
     on_map = {patch.scene for patch in batch.patches if imagery._seen.get(patch.scene)}
     other = next(patch for patch in batch.patches if patch.scene not in on_map)
     before = len(QgsProject.instance().mapLayers())

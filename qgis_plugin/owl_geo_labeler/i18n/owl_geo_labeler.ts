@@ -224,14 +224,6 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>scene</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{view}: no image here</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>every other patch of the batch is answered</source>
         <translation type="unfinished" />
     </message>
@@ -999,6 +991,16 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Settings…</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Sight</name>
+    <message>
+        <source>scene</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view}: no image here</source>
         <translation type="unfinished" />
     </message>
 </context>
