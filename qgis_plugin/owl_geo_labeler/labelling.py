@@ -210,7 +210,7 @@ class Labelling(QObject):
             if not patch.beside and patch.answer.label is None and patch is not here
         )
         if fid is None:
-            self._dock.set_note(self.tr("every other patch of the batch is answered"))
+            self._dock.footer.set_note(self.tr("every other patch of the batch is answered"))
         else:
             self.go_to_fid(fid)
 
@@ -220,7 +220,7 @@ class Labelling(QObject):
         try:
             patch, polygon = self._beside.at(point, self._canvas.mapSettings().destinationCrs())
         except Problem as problem:
-            self._dock.set_note(str(problem))
+            self._dock.footer.set_note(str(problem))
             return
         self.map.add(patch.fid, polygon)
         self.session.go_to(self.session.add(patch))
@@ -243,12 +243,12 @@ class Labelling(QObject):
         if self._typed:  # Return ended a comment
             return
         if self.session.is_done:
-            self._dock.next_wanted.emit()
+            self._dock.footer.next_wanted.emit()
         else:
             text = self.tr(
                 "patches without an answer: {n}; the button for the next batch leaves them"
             )
-            self._dock.set_note(text.format(n=self.session.n_left))
+            self._dock.footer.set_note(text.format(n=self.session.n_left))
 
     def set_auto_advance(self, on: bool) -> None:
         """Choose whether an answer moves on to the next unanswered patch."""
@@ -364,7 +364,7 @@ class Labelling(QObject):
         lines = why_lines(patch, n, batch.positive, distances, titles_of(batch.layer))
         self._dock.show_session(self.session, lines, self.stores.is_saved)
         if move:
-            self._dock.set_note("")
+            self._dock.footer.set_note("")
         self.updated.emit()
 
     def _advance(self, step: int) -> bool:

@@ -80,10 +80,10 @@ class OwlGeoPlugin(QObject):
         )
         self.dock.batch_wanted.connect(self.choose_batch)
         self.dock.run_wanted.connect(self.choose_run)
-        self.dock.next_wanted.connect(self.next_batch)
-        self.dock.predictions_wanted.connect(self.switch_predictions)
-        self.dock.review_wanted.connect(self.review)
-        self.dock.more_wanted.connect(self.more_like)
+        self.dock.footer.next_wanted.connect(self.next_batch)
+        self.dock.map_panel.predictions_wanted.connect(self.switch_predictions)
+        self.dock.map_panel.review_wanted.connect(self.review)
+        self.dock.map_panel.more_wanted.connect(self.more_like)
         self.review_dock = ReviewDock(window)
         self._iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.review_dock)
         self.review_dock.hide()
@@ -388,7 +388,7 @@ class OwlGeoPlugin(QObject):
         self.linked = LinkedMaps(
             self.linked_dock, self._iface.mapCanvas(), self._settings, self.dock, self
         )
-        self.dock.linked_wanted.connect(self.linked.switch)
+        self.dock.map_panel.linked_wanted.connect(self.linked.switch)
 
     def _ask_run(self) -> Path | None:
         path = QFileDialog.getExistingDirectory(

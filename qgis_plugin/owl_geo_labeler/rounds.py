@@ -47,7 +47,7 @@ class Rounds(QObject):
         self._asked: RunFolder | None = None  # the run of the batch that is being made
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
-        dock.cancelled.connect(self.cancel)
+        dock.footer.cancelled.connect(self.cancel)
 
     # --- a batch begins and ends ------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class Rounds(QObject):
         self._work = NextBatch(
             program, run, answered, annotator, self._engine, shared, self, wanted
         )
-        self._work.progressed.connect(self._dock.set_working)
+        self._work.progressed.connect(self._dock.footer.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
         self._work.unstarted.connect(self._on_unstarted)
@@ -280,7 +280,7 @@ class Rounds(QObject):
         self._messages.fail(line, key=_NEXT, action=self.tr("Settings…"), call=choose)
 
     def _end_work(self) -> None:
-        self._dock.set_working("")
+        self._dock.footer.set_working("")
         if self._work is not None:
             self._work.deleteLater()
             self._work = None

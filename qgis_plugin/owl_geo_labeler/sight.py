@@ -38,7 +38,8 @@ class Sight(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._dock, self._settings = workplace.dock, workplace.settings
+        self._panel, self._footer = workplace.dock.map_panel, workplace.dock.footer
+        self._settings = workplace.settings
         self._map = patch_map
         self._patch: Patch | None = None  # that is shown
         self._frames = Frames(patch_map)
@@ -49,9 +50,9 @@ class Sight(QObject):
         self.distances = self.imagery.distances()  # concepts that are in metres
         self.views = Views(batch, run, self.imagery, messages, self, brightness=bright)
         self.views.changed.connect(self._say_view)
-        self._dock.show_context(self._surroundings.steps, self._surroundings.place)
-        self._dock.show_brightness(bright)
-        self._dock.offer_views(self.views.names)
+        self._panel.show_context(self._surroundings.steps, self._surroundings.place)
+        self._panel.show_brightness(bright)
+        self._panel.offer_views(self.views.names)
         self._say_view()
 
     def close(self) -> None:
@@ -67,7 +68,7 @@ class Sight(QObject):
         self.imagery.show(patch)
         self.views.show_patch(self._map.box(patch.fid), self._surroundings.times)
         self._map.show(patch.fid)
-        self._dock.show_colours(self.imagery.why_not_false(patch), self._settings.false_colours)
+        self._panel.show_colours(self.imagery.why_not_false(patch), self._settings.false_colours)
 
     # --- what the analyst chooses -----------------------------------------------------------------
 
@@ -75,7 +76,7 @@ class Sight(QObject):
         """Show more or less of the surroundings, from now on; ``place`` is among the steps."""
         if self._surroundings.go_to(place):
             self._settings.across = self._surroundings.across
-            self._dock.show_context(self._surroundings.steps, place)
+            self._panel.show_context(self._surroundings.steps, place)
             self._map.set_context(self._surroundings.times)
             self.looks_changed.emit()
 
@@ -85,8 +86,8 @@ class Sight(QObject):
 
     def set_brightness(self, steps: int) -> None:
         """Show scenes and views brighter or, below 0, darker, until QGIS ends."""
-        self._dock.show_brightness(steps)
-        steps = self._dock.brightness  # as far as it goes
+        self._panel.show_brightness(steps)
+        steps = self._panel.brightness  # as far as it goes
         self._settings.brightness = steps
         self.imagery.set_brightness(steps)
         self.views.set_brightness(steps)
@@ -94,7 +95,7 @@ class Sight(QObject):
 
     def brighten(self, step: int) -> None:
         """Show scenes and views brighter by a step or, below 0, darker."""
-        self.set_brightness(self._dock.brightness + step)
+        self.set_brightness(self._panel.brightness + step)
 
     def set_false_colours(self, on: bool) -> None:
         """Show the scenes in false or natural colours, from now on."""
@@ -106,9 +107,9 @@ class Sight(QObject):
         """Show false colours, or natural ones again; say why if there are none."""
         why_not = self.imagery.why_not_false(self._patch)
         if why_not:
-            self._dock.set_note(why_not)
+            self._footer.set_note(why_not)
         else:
-            self._dock.false_colours.click()
+            self._panel.false_colours.click()
 
     def hide_frames(self, on: bool) -> None:
         """Show the imagery without anything over it, or everything again."""
@@ -122,12 +123,12 @@ class Sight(QObject):
         """Say on the panel and on the map which view is shown."""
         name = self.views.shown
         if name is None:
-            self._dock.show_view(self.tr("scene"), False)
+            self._panel.show_view(self.tr("scene"), False)
             self._map.set_caption("")
             return
         if not self.views.is_here:
             name = self.tr("{view}: no image here").format(view=name)
-        self._dock.show_view(name, True)
+        self._panel.show_view(name, True)
         self._map.set_caption(name)
 
 

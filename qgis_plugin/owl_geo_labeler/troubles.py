@@ -85,10 +85,10 @@ class Troubles(QObject):
         self.clear()
         if self._known:
             text, action, call = self._told()
-            self._dock.set_trouble(text)
+            self._dock.footer.set_trouble(text)
             self._messages.warn(text, key="trouble", action=action, call=call)
             return
-        self._dock.set_trouble("")
+        self._dock.footer.set_trouble("")
         if not store.n_lost:
             self._messages.good(self.tr("the batch can be written again; all answers are saved"))
 

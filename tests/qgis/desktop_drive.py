@@ -20,7 +20,7 @@ def state():
     plugin = plugins.get("owl_geo_labeler")
     if plugin is None or plugin.labelling is None:
         return {"batch": None}
-    button = plugin.dock.next_button
+    button = plugin.dock.footer.next_button
     centre = QPoint(button.width() // 2, button.height() // 2)
     centre = button.mapTo(iface.mainWindow(), centre) * iface.mainWindow().devicePixelRatioF()
     return {

@@ -63,7 +63,7 @@ def test_not_all_is_saved_once_an_answer_has_no_row(plugin, batch, press, wait_u
     wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     QTest.qWait(50)
     assert plugin.labelling.session.is_done and not is_done(plugin)
-    assert plugin.dock.next_button.isEnabled()
+    assert plugin.dock.footer.next_button.isEnabled()
 
 
 def test_taking_an_answer_back_whose_row_has_gone_loses_nothing(

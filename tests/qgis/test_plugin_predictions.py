@@ -485,7 +485,7 @@ def test_classes_that_make_no_sense(classes, positive, plugin, batch, messages):
 
 def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):
     plugin.rounds._engine.close()
-    QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(plugin.dock.footer.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: messages())
     assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
     plugin.rounds._ask_core(review.parents[2], [], Wanted(leaves=True))
