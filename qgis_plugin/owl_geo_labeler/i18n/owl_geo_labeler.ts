@@ -625,6 +625,26 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>no batch has been published in {place} yet</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Open batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Batches (*.gpkg)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open shared batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Address, as printed by owl-geo query --to-store:</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open run folder</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -652,22 +672,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Open batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Batches (*.gpkg)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Open shared batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Address, as printed by owl-geo query --to-store:</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>{path} was saved by a program that keeps answers in a second file, {name}-wal, which is missing; if the batch was copied while open in QGIS, copy both files</source>
         <translation type="unfinished" />
     </message>
@@ -689,10 +693,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>the batches in {path} are for {names}; enter your name in the settings, or open one of the files</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
     <message>
