@@ -79,23 +79,19 @@ class Footer(QWidget):
 
     def set_trouble(self, text: str) -> None:
         """Show why answers are not being saved; an empty text hides it."""
-        self._trouble.setText(text)
-        self._trouble.setVisible(bool(text))
+        _say(self._trouble, text)
 
     def set_note(self, text: str) -> None:
         """Say what came of the last click or key; an empty text hides it."""
-        self._note.setText(text)
-        self._note.setVisible(bool(text))
+        _say(self._note, text)
 
     def set_where(self, text: str) -> None:
         """Say where clicks and keys go, if they do not label; an empty text hides it."""
-        self._where.setText(text)
-        self._where.setVisible(bool(text))
+        _say(self._where, text)
 
     def set_others(self, text: str) -> None:
         """Say who else is answering this batch; an empty text hides it."""
-        self._others.setText(text)
-        self._others.setVisible(bool(text))
+        _say(self._others, text)
 
     def set_working(self, step: str, line: str = "") -> None:
         """Show what owl-geo is doing and its progress; an empty step ends it."""
@@ -165,3 +161,9 @@ class Footer(QWidget):
         self.next_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.next_button.clicked.connect(self.next_wanted)
         return self.next_button
+
+
+def _say(label: QLabel, text: str) -> None:
+    """Show a text; without one, the label takes no room."""
+    label.setText(text)
+    label.setVisible(bool(text))
