@@ -62,7 +62,7 @@ def wait_for_next(plugin):
     plugin.open = opening
     canvas.mapCanvasRefreshed.connect(painted)
     begun = time.perf_counter()
-    plugin.dock.next_button.click()
+    plugin.dock.footer.next_button.click()
     until(lambda: "painted" in times)
     canvas.mapCanvasRefreshed.disconnect(painted)
     del plugin.open

@@ -71,20 +71,20 @@ class Controls(QObject):
             bind(arrow, lambda step=step: labelling.move(step), repeats=True)
             bind(arrow, lambda step=step: labelling.move_to_unanswered(step), ctrl=True)
         bind(key.Key_N, labelling.go_to_nearest)
-        bind(key.Key_M, self._dock.more_wanted.emit)
+        bind(key.Key_M, self._dock.map_panel.more_wanted.emit)
 
     def _bind_sight(self) -> None:
         """Bind what changes what is seen of a patch."""
         key, bind, labelling = Qt.Key, self._keys.bind, self._labelling
-        bind(key.Key_F, labelling.switch_colours)
+        bind(key.Key_F, labelling.sight.switch_colours)
         bind(key.Key_O, labelling.map.overview)
-        bind(key.Key_P, self._dock.predictions_wanted.emit)
-        bind(key.Key_R, self._dock.review_wanted.emit)
-        bind(key.Key_L, self._dock.linked_wanted.emit)
-        hide = labelling.hide_frames
+        bind(key.Key_P, self._dock.map_panel.predictions_wanted.emit)
+        bind(key.Key_R, self._dock.map_panel.review_wanted.emit)
+        bind(key.Key_L, self._dock.map_panel.linked_wanted.emit)
+        hide = labelling.sight.hide_frames
         bind(key.Key_H, lambda: hide(True), released=lambda: hide(False))
-        if labelling.views.names:
-            bind(key.Key_V, labelling.views.press, released=labelling.views.release)
+        if labelling.sight.views.names:
+            bind(key.Key_V, labelling.sight.views.press, released=labelling.sight.views.release)
 
     def _bind_steps(self) -> None:
         """Bind what goes step by step; on many keyboards, + is on Shift, and its key is =."""
@@ -96,9 +96,9 @@ class Controls(QObject):
             (key.Key_Underscore, 1),
         ):
             for shift in (False, True):
-                bind(sign, lambda step=step: labelling.widen(step), shift=shift, repeats=True)
+                bind(sign, lambda step=step: labelling.sight.widen(step), shift=shift, repeats=True)
         for letter, step in ((key.Key_B, 1), (key.Key_D, -1)):
-            bind(letter, lambda step=step: labelling.brighten(step), repeats=True)
+            bind(letter, lambda step=step: labelling.sight.brighten(step), repeats=True)
 
     # --- the panel --------------------------------------------------------------------------------
 
@@ -112,13 +112,13 @@ class Controls(QObject):
             (dock.redone, labelling.redo),
             (dock.wanted, labelling.go_to),
             (dock.commented, labelling.take_comment),
-            (dock.context_changed, labelling.set_context),
-            (dock.brightness_changed, labelling.set_brightness),
-            (dock.overview_wanted, labelling.map.overview),
-            (dock.frames_hidden, labelling.hide_frames),
+            (dock.map_panel.context_changed, labelling.sight.set_context),
+            (dock.map_panel.brightness_changed, labelling.sight.set_brightness),
+            (dock.map_panel.overview_wanted, labelling.map.overview),
+            (dock.map_panel.frames_hidden, labelling.sight.hide_frames),
             (dock.advance_changed, labelling.set_auto_advance),
-            (dock.colours_changed, labelling.set_false_colours),
-            (dock.view_wanted, labelling.views.next),
+            (dock.map_panel.colours_changed, labelling.sight.set_false_colours),
+            (dock.map_panel.view_wanted, labelling.sight.views.next),
             (dock.left_text, labelling.leave_text),
             (dock.visibilityChanged, self._on_visibility),
         ]

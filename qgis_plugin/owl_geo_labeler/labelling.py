@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Callable
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsPointXY, QgsProject
-from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
@@ -16,27 +14,20 @@ from .batch import Batch, in_project, patch_of, source_of, titles_of
 from .batch_writer import Row, Write
 from .beside import Beside
 from .controls import Controls
-from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
-from .frames import Frames
-from .imagery import Imagery
-from .lingering import Lingering
 from .map import PatchMap
-from .messages import Messages
 from .others import Others
 from .run_folder import RunFolder
 from .session import Answer, NewRow, Patch, Session
-from .settings import PluginSettings
 from .shared_store import SharedStore
+from .sight import Sight
 from .store import AnswerStore
-from .surroundings import Surroundings
+from .stores import Stores, Wires
 from .troubles import Troubles
-from .views import Views
 from .whereabouts import Whereabouts
 from .why import why_lines
-
-_USUAL_SIZE = 32  # pixels of a patch, where neither batch nor run say
+from .workplace import Workplace
 
 
 class Labelling(QObject):
@@ -46,37 +37,30 @@ class Labelling(QObject):
     completed = pyqtSignal()  # every patch has an answer, and all are saved
     reopened = pyqtSignal(object)  # Path: the file was replaced, and the new one is wanted
     updated = pyqtSignal()  # another patch is shown, or an answer has changed
-    looks_changed = pyqtSignal()  # colours, brightness or surroundings, of every patch
-    frames_switched = pyqtSignal(bool)  # whether they are visible
 
     def __init__(
         self,
         batch: Batch,
-        dock: LabelDock,
-        canvas: QgsMapCanvas,
-        messages: Messages,
-        settings: PluginSettings,
         run: RunFolder | None,
-        lingering: Lingering,
+        workplace: Workplace,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.batch = batch
         self.run = run
-        self._dock, self._canvas = dock, canvas
-        self._messages, self._settings = messages, settings
+        self._workplace = workplace
+        self._dock, self._canvas = workplace.dock, workplace.canvas
+        self._messages, self._settings = workplace.messages, workplace.settings
         self.home: QWidget | None = None  # what gets the keyboard, if not the map
-        self._ours: list[QWidget] = [canvas, dock]  # where keys label
+        self._ours: list[QWidget] = [self._canvas, self._dock]  # where keys label
         self._is_closing = False
         self._offers: set[str] = set()  # keys of messages that have a button
-        self._older: dict[Path, FileStore] = {}  # of older batches whose patches were clicked
-        self._changed: dict[Path, None] = {}  # of these, the ones whose answers were changed
         self._shown: Patch | None = None
         self._typed = False  # whether the key that is being handled was typed into a text field
         self._ending = ExitStack()  # the steps that end the sitting, those of its first parts last
         try:
             self._begin_sight()
-            self._begin_storing(lingering)
+            self._begin_storing()
             self._begin_labelling()
         except BaseException:  # half a sitting would answer keys, and keep the file open
             self.deleteLater()
@@ -88,61 +72,50 @@ class Labelling(QObject):
     def _begin_sight(self) -> None:
         """Show the batch on panel and map, and let keys and clicks do what they do."""
         batch, dock, at_end = self.batch, self._dock, self._ending.callback
-        settings, messages = self._settings, self._messages
-        self.session = Session(batch.patches, batch.classes, batch.annotator or settings.annotator)
+        self.session = Session(
+            batch.patches, batch.classes, batch.annotator or self._settings.annotator
+        )
         at_end(dock.end)
         dock.begin(
             self._title(),
             batch.classes,
             self.session.n_asked,
-            settings.auto_advance,
+            self._settings.auto_advance,
             may_leave=batch.is_review,
         )
         self._beside = Beside(batch, self.run, self.session.annotator)
         # layers that Python still held would keep their files open, and outlive QGIS
         at_end(self._beside.close)
-        at_end(self._older.clear)
         at_end(self._take_offers_back)
         self.map = PatchMap(self._canvas, batch.layer, batch.features, self)
         at_end(self.map.close)
-        self.frames = Frames(self.map)
-        at_end(self.frames.show)
-        self._surroundings = Surroundings(self._patch_size(), settings.across)
-        self.map.context = self._surroundings.times
         self.map.clicked.connect(self.go_to_fid)
         self.map.missed.connect(self.notice)
         self._whereabouts = Whereabouts(self._canvas, self.map, dock, self._ours, self)
         at_end(self._whereabouts.close)
-        bright = settings.brightness
-        self._imagery = Imagery(batch, self.run, messages, settings.false_colours, bright)
-        self._distances = self._imagery.distances()
-        self.views = Views(batch, self.run, self._imagery, messages, self, brightness=bright)
-        self.views.changed.connect(self._show_view)
-        at_end(self.views.back)
-        dock.show_context(self._surroundings.steps, self._surroundings.place)
-        dock.show_brightness(bright)
-        dock.offer_views(self.views.names)
-        self._show_view()
+        self.sight = Sight(batch, self.run, self._workplace, self.map, self)
+        at_end(self.sight.close)
         self._controls = Controls(self, dock, self._ours)
         at_end(self._controls.remove)
 
-    def _begin_storing(self, lingering: Lingering) -> None:
+    def _begin_storing(self) -> None:
         """Let answers go where they are kept, after those that wait from an earlier sitting.
 
         The end of that comes before the panel's and the map's, which show what comes of it.
         """
-        batch, dock, messages = self.batch, self._dock, self._messages
+        batch, at_end = self.batch, self._ending.callback
         self.store: AnswerStore = (
             SharedStore(batch, self) if batch.path is None else FileStore(batch, self)
         )
-        self._troubles = Troubles(batch, self.session, self.store, dock, messages, lingering, self)
+        self._troubles = Troubles(batch, self.session, self.store, self._workplace, self)
         self._troubles.adopted.connect(self.reopened)
         self._troubles.collecting.connect(self.take_comment)
-        self._ending.callback(self._troubles.clear)
-        self._connect(self.store)
-        self._ending.callback(self._close_stores)
-        self._others = Others(batch, self.store, dock, self)
-        self._go_on_with(*(lingering.take(batch.path) if batch.path is not None else ([], {})))
+        at_end(self._troubles.clear)
+        self.stores = Stores(self.store, self._beside, self._troubles, self._wires, self)
+        at_end(self.stores.close)
+        self._others = Others(batch, self.store, self._dock, self)
+        if isinstance(self.store, FileStore):
+            self._go_on_with(self.store, *self._workplace.lingering.take(batch.path))
         self._others.say()
 
     def _begin_labelling(self) -> None:
@@ -163,7 +136,7 @@ class Labelling(QObject):
         """Answer the current patch; the answer is saved before anything else happens."""
         self.take_comment()
         patch = self.session.answer(label)
-        self._save(patch)
+        self.stores.write(patch)
         advanced = self._settings.auto_advance and self._go_on(patch)
         self._show(move=advanced)
         if self._dock.comment.hasFocus():
@@ -184,7 +157,7 @@ class Labelling(QObject):
         """Save the text of the comment field if it is new."""
         patch = self.session.comment(self._dock.comment.text() if text is None else text)
         if patch is not None:
-            self._save(patch)
+            self.stores.write(patch)
             self._show(move=False)
 
     def undo(self) -> None:
@@ -237,7 +210,7 @@ class Labelling(QObject):
             if not patch.beside and patch.answer.label is None and patch is not here
         )
         if fid is None:
-            self._dock.set_note(self.tr("every other patch of the batch is answered"))
+            self._dock.footer.set_note(self.tr("every other patch of the batch is answered"))
         else:
             self.go_to_fid(fid)
 
@@ -247,50 +220,18 @@ class Labelling(QObject):
         try:
             patch, polygon = self._beside.at(point, self._canvas.mapSettings().destinationCrs())
         except Problem as problem:
-            self._dock.set_note(str(problem))
+            self._dock.footer.set_note(str(problem))
             return
         self.map.add(patch.fid, polygon)
         self.session.go_to(self.session.add(patch))
         if patch.older is not None:
-            self._store_of(patch).known(patch)
+            self.stores.of(patch).known(patch)
         self._show(move=True)
 
     def take_back(self) -> None:
         """Let clicks on the map and keys label again, wherever they went."""
         self.map.use_tool()
         self.take_keyboard()
-
-    def set_context(self, place: int) -> None:
-        """Show more or less of the surroundings, from now on; ``place`` is among the steps."""
-        if self._surroundings.go_to(place):
-            self._settings.across = self._surroundings.across
-            self._dock.show_context(self._surroundings.steps, place)
-            self.map.set_context(self._surroundings.times)
-            self.looks_changed.emit()
-
-    def set_brightness(self, steps: int) -> None:
-        """Show scenes and views brighter or, below 0, darker, until QGIS ends."""
-        self._dock.show_brightness(steps)
-        self._settings.brightness = self._dock.brightness
-        self._imagery.set_brightness(self._dock.brightness)
-        self.views.set_brightness(self._dock.brightness)
-        self.looks_changed.emit()
-
-    def widen(self, step: int) -> None:
-        """Show more of the surroundings by a step or, below 0, less."""
-        self.set_context(self._surroundings.place + step)
-
-    def brighten(self, step: int) -> None:
-        """Show scenes and views brighter by a step or, below 0, darker."""
-        self.set_brightness(self._dock.brightness + step)
-
-    def hide_frames(self, on: bool) -> None:
-        """Show the imagery without anything over it, or everything again."""
-        if on:
-            self.frames.hide()
-        else:
-            self.frames.show()
-        self.frames_switched.emit(not on)
 
     def write_comment(self) -> None:
         """Let keys write the comment, until Return."""
@@ -302,30 +243,16 @@ class Labelling(QObject):
         if self._typed:  # Return ended a comment
             return
         if self.session.is_done:
-            self._dock.next_wanted.emit()
+            self._dock.footer.next_wanted.emit()
         else:
             text = self.tr(
                 "patches without an answer: {n}; the button for the next batch leaves them"
             )
-            self._dock.set_note(text.format(n=self.session.n_left))
-
-    def switch_colours(self) -> None:
-        """Show false colours, or natural ones again; say why if there are none."""
-        why_not = self._imagery.why_not_false(self.session.patch)
-        if why_not:
-            self._dock.set_note(why_not)
-        else:
-            self._dock.false_colours.click()
+            self._dock.footer.set_note(text.format(n=self.session.n_left))
 
     def set_auto_advance(self, on: bool) -> None:
         """Choose whether an answer moves on to the next unanswered patch."""
         self._settings.auto_advance = on
-
-    def set_false_colours(self, on: bool) -> None:
-        """Show the scenes in false or natural colours, from now on."""
-        self._settings.false_colours = on
-        self._imagery.set_false_colours(on)
-        self.looks_changed.emit()
 
     def take_keyboard(self) -> None:
         """Give the keyboard to the map, or to what has taken its place."""
@@ -345,17 +272,7 @@ class Labelling(QObject):
     def is_saved(self) -> bool:
         """Save what waits; return whether everything is stored."""
         self.take_comment()
-        return all(store.flush() for store in self._stores())
-
-    @property
-    def imagery(self) -> Imagery:
-        """The scenes of the batch."""
-        return self._imagery
-
-    @property
-    def changed_batches(self) -> list[Path]:
-        """The older batches whose answers were changed in this sitting."""
-        return list(self._changed)
+        return self.stores.flush()
 
     def close(self) -> None:
         """End the sitting.
@@ -368,25 +285,8 @@ class Labelling(QObject):
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def _stores(self) -> list[AnswerStore]:
-        return [self.store, *self._older.values()]
-
-    def _store_of(self, patch: Patch) -> AnswerStore:
-        """Return where the answer of a patch is kept: the batch, or an older one."""
-        if patch.older is None:
-            return self.store
-        if patch.older not in self._older:
-            store = FileStore(self._beside.batch_of(patch), self, watches=False)
-            self._connect(store)
-            self._older[patch.older] = store
-        return self._older[patch.older]
-
-    def _connect(self, store: AnswerStore) -> None:
-        self._troubles.watch(store)
-        for signal, slot in self._wires(store):
-            signal.connect(slot)
-
-    def _wires(self, store: AnswerStore) -> list[tuple[object, Callable[..., None]]]:
+    def _wires(self, store: AnswerStore) -> Wires:
+        """Return what listens to a store."""
         return [
             (store.saved, self._on_saved),
             (store.refused, self._on_refused),
@@ -394,25 +294,6 @@ class Labelling(QObject):
             (store.overtaken, self._on_overtaken),
             (store.added, self._on_added),
         ]
-
-    def _close_stores(self) -> None:
-        with ExitStack() as steps:
-            for store in reversed(self._stores()):
-                steps.callback(self._close_store, store)
-
-    def _close_store(self, store: AnswerStore) -> None:
-        """Let go of a store, whose news may come after the panel has another batch."""
-        done = store.close()
-        for signal, slot in self._wires(store):
-            signal.disconnect(slot)
-        self._troubles.unwatch(store)
-        if not done:
-            self._troubles.leave(store)
-
-    def _save(self, patch: Patch) -> None:
-        if patch.older is not None:
-            self._changed[patch.older] = None
-        self._store_of(patch).write(patch)
 
     def _go_on(self, patch: Patch) -> bool:
         """Go on after an answer: back from beside the batch, else to the next unanswered patch."""
@@ -423,7 +304,7 @@ class Labelling(QObject):
             self._advance(1)
         return True
 
-    def _go_on_with(self, writes: list[Write], given: dict[int, Answer]) -> None:
+    def _go_on_with(self, store: FileStore, writes: list[Write], given: dict[int, Answer]) -> None:
         """Take over answers that were waiting when the batch was closed.
 
         Of those that were ``given`` there, by row of the file, some may have been written since
@@ -431,19 +312,17 @@ class Labelling(QObject):
         """
         for fid, answer in given.items():
             index = self.session.index_of(fid)
-            if index is not None and isinstance(self.store, FileStore):
+            if index is not None:
                 self.session.correct(fid, answer)
-                self.store.known(self.session.patches[index])
+                store.known(self.session.patches[index])
         for write in writes:
             index = self._index_of(write)
-            if not isinstance(self.store, FileStore):
-                continue
             if index is None:  # deleted since
-                self.store.lose(write)
-            else:
-                patch = self.session.patches[index]
-                self.session.correct(patch.fid, write.answer)
-                self.store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
+                store.lose(write)
+                continue
+            patch = self.session.patches[index]
+            self.session.correct(patch.fid, write.answer)
+            store.put(replace(write, fid=patch.fid, stored_as=patch.fid, row=patch.row))
         if self.session.patch.answer.label is not None:
             self.session.move_to_unanswered(1)
 
@@ -472,38 +351,21 @@ class Labelling(QObject):
 
     def _rewrite(self, patch: Patch | None) -> None:
         if patch is not None:
-            self._save(patch)
+            self.stores.write(patch)
             self._show(move=True)
 
     def _show(self, move: bool) -> None:
         patch = self.session.patch
         if move:
             self._take(patch)
-            self.frames.show()
-            self._imagery.show(patch)
-            self.views.show_patch(self.map.box(patch.fid), self._surroundings.times)
-            self.map.show(patch.fid)
-            why_not = self._imagery.why_not_false(patch)
-            self._dock.show_colours(why_not, self._settings.false_colours)
+            self.sight.show(patch)
         batch, n = self.batch, self.session.n_asked
-        lines = why_lines(patch, n, batch.positive, self._distances, titles_of(batch.layer))
-        is_saved = all(store.n_waiting == store.n_lost == 0 for store in self._stores())
-        self._dock.show_session(self.session, lines, is_saved)
+        distances = self.sight.distances
+        lines = why_lines(patch, n, batch.positive, distances, titles_of(batch.layer))
+        self._dock.show_session(self.session, lines, self.stores.is_saved)
         if move:
-            self._dock.set_note("")
+            self._dock.footer.set_note("")
         self.updated.emit()
-
-    def _show_view(self) -> None:
-        """Say on the panel and on the map which view is shown."""
-        name = self.views.shown
-        if name is None:
-            self._dock.show_view(self.tr("scene"), False)
-            self.map.set_caption("")
-            return
-        if not self.views.is_here:
-            name = self.tr("{view}: no image here").format(view=name)
-        self._dock.show_view(name, True)
-        self.map.set_caption(name)
 
     def _advance(self, step: int) -> bool:
         """Go to the next unanswered patch that nobody else is labelling; return whether any is."""
@@ -613,7 +475,7 @@ class Labelling(QObject):
                 layer.triggerRepaint()
         if self.session.is_done and self.store.n_waiting == 0:
             self._show(move=False)
-            if all(store.n_waiting == 0 for store in self._stores()):
+            if not self.stores.is_waiting:
                 self.completed.emit()
 
     def _on_layers_removed(self, ids: list[str]) -> None:
@@ -622,14 +484,6 @@ class Labelling(QObject):
                 self.close()
             finally:  # whatever failed, this sitting is over
                 self.ended.emit()
-
-    def _patch_size(self) -> int:
-        """Return height and width of a patch in pixels, as batch or run say; else the usual one."""
-        try:
-            known = self.batch.patch_size or (self.run.patch_size() if self.run else None)
-        except Problem:  # owl.toml cannot be read, which is said where more depends on it
-            known = None
-        return known or _USUAL_SIZE
 
     def _forget_typed(self) -> None:
         self._typed = False

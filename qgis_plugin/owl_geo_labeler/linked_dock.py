@@ -14,12 +14,12 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QSizePolicy,
     QSplitter,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from .map import Caption, ClickTool, outline
+from .panels import tool_button
 
 MOST = 4  # maps beside the main one
 
@@ -122,22 +122,14 @@ class LinkedMap(QWidget):
         # a long name must not widen the dock
         self.choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.choice.activated.connect(self._choose)
-        self._add = self._tool_button("linked_add", "+", self.tr("A further map"))
+        self._add = tool_button(self, "+", self.tr("A further map"), "linked_add")
         self._add.clicked.connect(self.added)
-        self._remove = self._tool_button("linked_remove", "×", self.tr("Take this map away"))
+        self._remove = tool_button(self, "×", self.tr("Take this map away"), "linked_remove")
         self._remove.clicked.connect(self.removed)
         row.addWidget(self.choice, 1)
         row.addWidget(self._add)
         row.addWidget(self._remove)
         return row
-
-    def _tool_button(self, name: str, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setObjectName(name)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        return button
 
     def _choose(self, place: int) -> None:
         self.chosen.emit(str(self.choice.itemData(place)))

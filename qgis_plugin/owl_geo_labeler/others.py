@@ -33,12 +33,12 @@ class Others(QObject):
         if self._answers and self._batch.path is not None:
             text = self.tr("Others are answering this batch too: {names}.")
             names = ", ".join(f"{name} ({n})" for name, n in self._answers.items())
-            self._dock.set_others(text.format(names=names))
+            self._dock.footer.set_others(text.format(names=names))
         elif isinstance(self._store, FileStore) and self._store.opened_by:
             text = self.tr(
                 "This batch is also open in another window, on {computer}. No answer is replaced "
                 "before you have seen it."
             )
-            self._dock.set_others(text.format(computer=self._store.opened_by))
+            self._dock.footer.set_others(text.format(computer=self._store.opened_by))
         else:
-            self._dock.set_others("")
+            self._dock.footer.set_others("")

@@ -1,4 +1,4 @@
-"""The parts of the dock: the answer buttons, and the progress of the batch."""
+"""Small parts of the panel: labels, buttons, the answers to press, the progress of the batch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +33,23 @@ def key_of(label: str, classes: Sequence[str]) -> str:
         return special[label]
     place = classes.index(label) + 1
     return str(place) if place <= N_KEYS else ""
+
+
+def plain_label(parent: QWidget) -> QLabel:
+    """Return a label that shows text literally; by default, Qt renders what looks like HTML."""
+    label = QLabel(parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def tool_button(parent: QWidget, text: str, tip: str = "", name: str = "") -> QToolButton:
+    """Return a button that leaves the keyboard where it is."""
+    button = QToolButton(parent)
+    button.setObjectName(name)
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button
 
 
 class AnswerButtons(QWidget):

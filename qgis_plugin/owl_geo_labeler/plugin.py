@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Callable
 
-from qgis.core import (
-    QgsApplication,
-    QgsCoordinateReferenceSystem,
-    QgsProject,
-)
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTimer, QTranslator
 from qgis.PyQt.QtGui import QIcon, QKeySequence
-from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog, QInputDialog, QLineEdit, QToolBar
+from qgis.PyQt.QtWidgets import QAction, QDialog, QToolBar
 
 from .batch import Batch, annotator_of, count_unanswered, open_batch
+from .choosers import choose_batch, choose_run, choose_shared
 from .dock import LabelDock
 from .drop import BatchDrop
 from .errors import NoBatch, Problem
@@ -36,6 +34,7 @@ from .run_folder import RunFolder
 from .settings import PluginSettings
 from .settings_dialog import SettingsDialog
 from .shared_batch import newest_published, open_shared
+from .workplace import Workplace
 
 _FOLDER = Path(__file__).parent
 _MENU = "owl-geo"
@@ -65,22 +64,13 @@ class OwlGeoPlugin(QObject):
         QgsApplication.processingRegistry().addProvider(self._provider)
 
     def initGui(self) -> None:
-        """Add menu, toolbar, dock and drag and drop."""
+        """Add menu, toolbar, docks and drag and drop."""
         self.initProcessing()
-        window = self._iface.mainWindow()
         self._messages = Messages(self._iface.messageBar())
         self._lingering = Lingering(self._messages, self)
         QgsApplication.instance().aboutToQuit.connect(self._on_quit)
-        self.dock = LabelDock(window)
-        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        self.dock.hide()
-        self.dock.batch_wanted.connect(self.choose_batch)
-        self.dock.run_wanted.connect(self.choose_run)
-        self.dock.next_wanted.connect(self.next_batch)
-        self.dock.predictions_wanted.connect(self.switch_predictions)
-        self.dock.review_wanted.connect(self.review)
-        self.dock.more_wanted.connect(self.more_like)
-        self.review_dock = ReviewDock(window)
+        self._add_panel()
+        self.review_dock = ReviewDock(self._iface.mainWindow())
         self._iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.review_dock)
         self.review_dock.hide()
         self.rounds = Rounds(self.dock, self._messages, self._settings, self._ask_run, self)
@@ -89,27 +79,7 @@ class OwlGeoPlugin(QObject):
         self._predictions_menu = PredictionsMenu(self._iface, self)
         self._predictions_menu.wanted.connect(self.review_run)
         self._add_linked()
-        self._toolbar = self._iface.addToolBar(_MENU)
-        self._toolbar.setObjectName("OwlGeoToolBar")
-        icon = QIcon(str(_FOLDER / "icon.svg"))
-        toggle = self.dock.toggleViewAction()
-        toggle.setIcon(icon)
-        toggle.setText(self.tr("Labelling panel"))
-        self._add(toggle, in_toolbar=True)
-        for text, call in (
-            (self.tr("Open batch…"), self.choose_batch),
-            (self.tr("Open run folder…"), self.choose_run),
-            (self.tr("Open shared batch…"), self.choose_shared),
-            (self.tr("Show predictions"), self.show_predictions),
-            (self.tr("Review what the model finds"), self.review),
-            (self.tr("Label with clicks and keys"), self.take_back),
-            (self.tr("Settings…"), self.open_settings),
-        ):
-            action = QAction(text, window)
-            action.triggered.connect(call)
-            if call == self.take_back:
-                action.setShortcut(QKeySequence(_TAKE_BACK))
-            self._add(action, in_toolbar=call == self.choose_batch)
+        self._add_menu()
         self._drop = BatchDrop(self.open)
         self._iface.registerCustomDropHandler(self._drop)
 
@@ -157,15 +127,9 @@ class OwlGeoPlugin(QObject):
 
     def choose_batch(self) -> None:
         """Ask for a batch and open it."""
-        path, _ = QFileDialog.getOpenFileName(
-            self._iface.mainWindow(),
-            self.tr("Open batch"),
-            self._settings.folder,
-            self.tr("Batches (*.gpkg)"),
-        )
-        if path:
-            self._settings.folder = str(Path(path).parent)
-            self.open(Path(path))
+        path = choose_batch(self._iface.mainWindow(), self._settings)
+        if path is not None:
+            self.open(path)
 
     def choose_run(self) -> None:
         """Ask for a run folder and open its newest batch."""
@@ -175,24 +139,13 @@ class OwlGeoPlugin(QObject):
 
     def choose_shared(self) -> None:
         """Ask for the address of a batch in a team's database, and open it."""
-        text, accepted = QInputDialog.getText(
-            self._iface.mainWindow(),
-            self.tr("Open shared batch"),
-            self.tr("Address, as printed by owl-geo query --to-store:"),
-            QLineEdit.EchoMode.Normal,
-            self._settings.shared or "postgresql://HOST/DB",
-        )
-        if not accepted or not text.strip():
-            return
         try:
-            place = SharedPlace.parse(text)
-            if not place.layer:
-                place = newest_published(place)
+            place = choose_shared(self._iface.mainWindow(), self._settings)
         except Problem as problem:
             self._messages.fail(str(problem))
             return
-        self._settings.shared = text.strip()
-        self.open(place)
+        if place is not None:
+            self.open(place)
 
     def open(self, place: Path | SharedPlace, run: RunFolder | None = None) -> None:
         """Open a batch and begin to label, at its first unanswered patch.
@@ -241,16 +194,7 @@ class OwlGeoPlugin(QObject):
             # a batch over several CRSs is in degrees, where square patches are not square
             crs = QgsCoordinateReferenceSystem(batch.patches[0].scene_crs)
             project.setCrs(crs if crs.isValid() else batch.layer.crs())
-        self.labelling = Labelling(
-            batch,
-            self.dock,
-            self._iface.mapCanvas(),
-            self._messages,
-            self._settings,
-            run,
-            self._lingering,
-            self,
-        )
+        self.labelling = Labelling(batch, run, self._workplace, self)
         try:
             self._go_with(self.labelling)
         except BaseException:
@@ -262,7 +206,7 @@ class OwlGeoPlugin(QObject):
         labelling.ended.connect(self._forget_labelling)
         labelling.reopened.connect(self._open_later)
         self.rounds.begin(labelling)
-        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.views)
+        self.linked.begin(labelling.batch, labelling.run, labelling.map, labelling.sight.views)
         if labelling.batch.is_review:
             canvas = self._iface.mapCanvas()
             self._review = Review(labelling, self.review_dock, canvas, self.dock)
@@ -290,28 +234,35 @@ class OwlGeoPlugin(QObject):
         except Problem as problem:
             self._messages.fail(str(problem))
             return
-        if not batches:
-            self._messages.warn(
-                self.tr("{path} has no batch yet").format(path=folder),
-                action=self.tr("Make the first batch"),
-                call=lambda: self.rounds.make(folder),
-            )
+        if batches:
+            self._open_one_of(batches, folder)
             return
+        self._messages.warn(
+            self.tr("{path} has no batch yet").format(path=folder),
+            action=self.tr("Make the first batch"),
+            call=lambda: self.rounds.make(folder),
+        )
+
+    def _open_one_of(self, batches: list[Path], folder: Path) -> None:
+        """Open the first of a run's batches that is for this annotator and has unanswered patches.
+
+        If none has any, it is the first that is for this annotator.
+        """
         whose = {path: annotator_of(path) for path in batches}
         mine = [path for path, name in whose.items() if name in (None, self._settings.annotator)]
-        if not mine:
-            message = self.tr(
-                "the batches in {path} are for {names}; enter your name in the settings, "
-                "or open one of the files"
-            )
-            names = ", ".join(dict.fromkeys(name for name in whose.values() if name))
-            self._messages.warn(
-                message.format(path=folder, names=names),
-                action=self.tr("Settings…"),
-                call=self.open_settings,
-            )
+        if mine:
+            self.open(next((path for path in mine if count_unanswered(path)), mine[0]))
             return
-        self.open(next((path for path in mine if count_unanswered(path)), mine[0]))
+        message = self.tr(
+            "the batches in {path} are for {names}; enter your name in the settings, "
+            "or open one of the files"
+        )
+        names = ", ".join(dict.fromkeys(name for name in whose.values() if name))
+        self._messages.warn(
+            message.format(path=folder, names=names),
+            action=self.tr("Settings…"),
+            call=self.open_settings,
+        )
 
     def show_predictions(self) -> None:
         """Show the maps of the open batch's run, or of a run that the user chooses."""
@@ -379,7 +330,45 @@ class OwlGeoPlugin(QObject):
 
     # --- helpers ----------------------------------------------------------------------------------
 
-    def _add(self, action: QAction, in_toolbar: bool) -> None:
+    def _add_panel(self) -> None:
+        """Add the dock for labelling."""
+        self.dock = LabelDock(self._iface.mainWindow())
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()
+        self.dock.batch_wanted.connect(self.choose_batch)
+        self.dock.run_wanted.connect(self.choose_run)
+        self.dock.footer.next_wanted.connect(self.next_batch)
+        self.dock.map_panel.predictions_wanted.connect(self.switch_predictions)
+        self.dock.map_panel.review_wanted.connect(self.review)
+        self.dock.map_panel.more_wanted.connect(self.more_like)
+        self._workplace = Workplace(
+            self.dock, self._iface.mapCanvas(), self._messages, self._settings, self._lingering
+        )
+
+    def _add_menu(self) -> None:
+        """Add the menu, and a toolbar with what is most wanted of it."""
+        self._toolbar = self._iface.addToolBar(_MENU)
+        self._toolbar.setObjectName("OwlGeoToolBar")
+        toggle = self.dock.toggleViewAction()
+        toggle.setIcon(QIcon(str(_FOLDER / "icon.svg")))
+        toggle.setText(self.tr("Labelling panel"))
+        self._add(toggle, in_toolbar=True)
+        self._add(self._action(self.tr("Open batch…"), self.choose_batch), in_toolbar=True)
+        self._add(self._action(self.tr("Open run folder…"), self.choose_run))
+        self._add(self._action(self.tr("Open shared batch…"), self.choose_shared))
+        self._add(self._action(self.tr("Show predictions"), self.show_predictions))
+        self._add(self._action(self.tr("Review what the model finds"), self.review))
+        take_back = self._action(self.tr("Label with clicks and keys"), self.take_back)
+        take_back.setShortcut(QKeySequence(_TAKE_BACK))
+        self._add(take_back)
+        self._add(self._action(self.tr("Settings…"), self.open_settings))
+
+    def _action(self, text: str, call: Callable[[], None]) -> QAction:
+        action = QAction(text, self._iface.mainWindow())
+        action.triggered.connect(call)
+        return action
+
+    def _add(self, action: QAction, in_toolbar: bool = False) -> None:
         self._iface.addPluginToMenu(_MENU, action)
         self._actions.append(action)
         if in_toolbar:
@@ -393,16 +382,10 @@ class OwlGeoPlugin(QObject):
         self.linked = LinkedMaps(
             self.linked_dock, self._iface.mapCanvas(), self._settings, self.dock, self
         )
-        self.dock.linked_wanted.connect(self.linked.switch)
+        self.dock.map_panel.linked_wanted.connect(self.linked.switch)
 
     def _ask_run(self) -> Path | None:
-        path = QFileDialog.getExistingDirectory(
-            self._iface.mainWindow(), self.tr("Open run folder"), self._settings.folder
-        )
-        if not path:
-            return None
-        self._settings.folder = path
-        return Path(path)
+        return choose_run(self._iface.mainWindow(), self._settings)
 
     def _open_later(self, path: Path) -> None:
         """Open a batch once the signal that asked for it has returned."""

@@ -39,7 +39,7 @@ class Review(QObject):
         others = [name for name in batch.classes if name != batch.positive]
         # another program may have left only one class
         self._reject = "absent" if "absent" in others else next(iter(others), None)
-        self._thumbnails = Thumbnails(batch, labelling.imagery, labelling.map.context, self)
+        self._thumbnails = Thumbnails(batch, labelling.sight.imagery, labelling.map.context, self)
         self._gallery.begin(self._model, self._thumbnails, batch.classes, batch.positive)
         dock.begin(self._accept, self._reject, -max(self._probabilities))
         dock.set_threshold(_USUAL)
@@ -55,8 +55,8 @@ class Review(QObject):
             (dock.visibilityChanged, self._on_visibility),
             (self._gallery.chosen, labelling.go_to_fid),
             (labelling.updated, self._show),
-            (labelling.looks_changed, self._draw_anew),
-            (labelling.frames_switched, self._show_outlines),
+            (labelling.sight.looks_changed, self._draw_anew),
+            (labelling.sight.frames_switched, self._show_outlines),
         ]
         for signal, slot in self._wires:
             signal.connect(slot)

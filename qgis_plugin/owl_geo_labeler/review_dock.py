@@ -12,12 +12,12 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from .gallery import Gallery, number
+from .panels import tool_button
 
 _STEPS = 1000  # of the slider, between the probabilities 0 and 1
 
@@ -121,11 +121,7 @@ class ReviewDock(QDockWidget):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(lambda _checked=False, signal=signal: signal.emit())
             row.addWidget(button)
-        self._undo = QToolButton(page)
-        self._undo.setObjectName("undo")
-        self._undo.setText("↶")
-        self._undo.setToolTip(self.tr("Undo the last answer (Ctrl+Z)"))
-        self._undo.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._undo = tool_button(page, "↶", self.tr("Undo the last answer (Ctrl+Z)"), "undo")
         self._undo.clicked.connect(lambda: self.undone.emit())
         row.addWidget(self._undo)
         self._answers = self._words("answers", page)

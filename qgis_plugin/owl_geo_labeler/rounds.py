@@ -47,7 +47,7 @@ class Rounds(QObject):
         self._asked: RunFolder | None = None  # the run of the batch that is being made
         self._opened: set[Path | SharedPlace] = set()  # batches that were labelled, or changed
         self._labelling: Labelling | None = None
-        dock.cancelled.connect(self.cancel)
+        dock.footer.cancelled.connect(self.cancel)
 
     # --- a batch begins and ends ------------------------------------------------------------------
 
@@ -60,7 +60,8 @@ class Rounds(QObject):
     def end(self) -> None:
         """Let go of the batch."""
         if self._labelling is not None:
-            self._opened.update(self._labelling.changed_batches)  # the run takes them in later
+            # the run takes them in later
+            self._opened.update(self._labelling.stores.changed_batches)
             self._labelling = None
 
     def close(self) -> None:
@@ -172,7 +173,7 @@ class Rounds(QObject):
         is_of_run = labelling.run is None or labelling.run.path.absolute() == run.path.absolute()
         if path is None or not is_of_run:
             return opened
-        return list(dict.fromkeys([path, *opened, *labelling.changed_batches]))
+        return list(dict.fromkeys([path, *opened, *labelling.stores.changed_batches]))
 
     def _offer_to_leave(self, action: str, leave: Callable[[], None]) -> None:
         """Say that the newest batch has no answers, with a button that leaves it."""
@@ -252,7 +253,7 @@ class Rounds(QObject):
         self._work = NextBatch(
             program, run, answered, annotator, self._engine, shared, self, wanted
         )
-        self._work.progressed.connect(self._dock.set_working)
+        self._work.progressed.connect(self._dock.footer.set_working)
         self._work.done.connect(self._on_next)
         self._work.failed.connect(self._on_failed)
         self._work.unstarted.connect(self._on_unstarted)
@@ -279,7 +280,7 @@ class Rounds(QObject):
         self._messages.fail(line, key=_NEXT, action=self.tr("Settings…"), call=choose)
 
     def _end_work(self) -> None:
-        self._dock.set_working("")
+        self._dock.footer.set_working("")
         if self._work is not None:
             self._work.deleteLater()
             self._work = None

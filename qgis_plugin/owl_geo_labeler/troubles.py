@@ -8,14 +8,13 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .batch import Batch, open_batch
 from .batch_writer import Write
-from .dock import LabelDock
 from .errors import Problem
 from .file_store import FileStore
-from .lingering import Lingering, rescue
-from .messages import Messages
+from .lingering import rescue
 from .rescue import rescue_answers
 from .session import Answer, Session
 from .store import AnswerStore, Trouble
+from .workplace import Workplace
 
 
 class Troubles(QObject):
@@ -32,14 +31,13 @@ class Troubles(QObject):
         batch: Batch,
         session: Session,
         store: AnswerStore,
-        dock: LabelDock,
-        messages: Messages,
-        lingering: Lingering,
+        workplace: Workplace,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._batch, self._session, self._store = batch, session, store
-        self._dock, self._messages, self._lingering = dock, messages, lingering
+        self._dock, self._messages = workplace.dock, workplace.messages
+        self._lingering = workplace.lingering
         self._known: dict[AnswerStore, tuple[Trouble, str]] = {}  # what each store last said
 
     def watch(self, store: AnswerStore) -> None:
@@ -87,10 +85,10 @@ class Troubles(QObject):
         self.clear()
         if self._known:
             text, action, call = self._told()
-            self._dock.set_trouble(text)
+            self._dock.footer.set_trouble(text)
             self._messages.warn(text, key="trouble", action=action, call=call)
             return
-        self._dock.set_trouble("")
+        self._dock.footer.set_trouble("")
         if not store.n_lost:
             self._messages.good(self.tr("the batch can be written again; all answers are saved"))
 

@@ -48,7 +48,7 @@ class Whereabouts(QObject):
             lines.append(self.tr("Keys go to: {panel}.").format(panel=self._keys_elsewhere))
         if lines:
             lines.append(self.tr("F8 brings them back."))
-        self._dock.set_where(" ".join(lines))
+        self._dock.footer.set_where(" ".join(lines))
 
 
 def _panel_of(widget: QWidget) -> str:

@@ -109,7 +109,10 @@ def test_verbose_says_more(tmp_path) -> None:
         (["init", "x", "--update", "--scene", "a.tif"], "--update takes its settings from"),
         (["init", "x", "--update", "--seed", "0"], "--update takes its settings from"),
         (["init", "x", "--scene", "a.tif", "--oracle-values", "3"], "goes with --oracle"),
-        (["run", "--source", "synthetic", "--batch-size", "3", "--labels-per-hour", "5"], "or"),
+        (
+            ["run", "--source", "synthetic", "--batch-size", "3", "--labels-per-hour", "5"],
+            "give either --batch-size, or --labels-per-hour and --hours",
+        ),
         (["init", "x", "--scene", "a.tif", "--mask", "m.tif", "--mask-bad", "x"], "whole numbers"),
     ],
 )

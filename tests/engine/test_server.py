@@ -318,12 +318,17 @@ def test_a_cancelled_query_writes_nothing_and_the_next_is_as_without(
     assert differences(contents(one), contents(other)) == []
 
 
-def test_notifications_are_done_and_not_answered(begun: Run, client: Client) -> None:
-    params = {"run": str(begun.path)}
+def test_notifications_are_done_and_not_answered(
+    begun: Run, tmp_path: Path, client: Client
+) -> None:
+    run = Path(shutil.copytree(begun.path, tmp_path / "run"))
+    params = {"run": str(run), "batches": [str(labelled(run))]}
     client.lines.put(line_of({"jsonrpc": "2.0", "method": "nothing", "params": params}))
-    client.lines.put(line_of({"jsonrpc": "2.0", "method": "status", "params": params}))
-    client.ask("status", "asked", run=begun.path)
-    assert client.answer()["id"] == "asked"
+    client.lines.put(line_of({"jsonrpc": "2.0", "method": "ingest", "params": params}))
+    client.ask("status", "asked", run=run)
+    answer = client.answer()
+    assert answer["id"] == "asked"
+    assert answer["result"]["labels"] == {"absent": 3, "present": 3}
 
 
 def test_a_defect_is_answered_and_the_next_request_is_done(

@@ -20,13 +20,13 @@ def state():
     plugin = plugins.get("owl_geo_labeler")
     if plugin is None or plugin.labelling is None:
         return {"batch": None}
-    button = plugin.dock.next_button
+    button = plugin.dock.footer.next_button
     centre = QPoint(button.width() // 2, button.height() // 2)
     centre = button.mapTo(iface.mainWindow(), centre) * iface.mainWindow().devicePixelRatioF()
     return {
         "window": int(iface.mainWindow().winId()),
         "batch": str(plugin.labelling.batch.path),
-        "view": plugin.labelling.views.shown,
+        "view": plugin.labelling.sight.views.shown,
         "linked": [one.choice.currentText() for one in plugin.linked_dock.maps],
         "answered": plugin.labelling.session.n_answered,
         "waiting": plugin.labelling.store.n_waiting,

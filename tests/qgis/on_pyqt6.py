@@ -267,9 +267,9 @@ def label_by_keys(window):
     window.setCentralWidget(canvas)
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
     dock.begin("Batch run-001, round 1", classes, session.n_asked, True)
-    dock.offer_views(["2019"])
-    dock.show_view("2019", True)
-    dock.set_where("Keys go to: Layers. F8 brings them back.")
+    dock.map_panel.offer_views(["2019"])
+    dock.map_panel.show_view("2019", True)
+    dock.footer.set_where("Keys go to: Layers. F8 brings them back.")
     keys, held = LabelKeys([canvas, dock], window), []
 
     def answer(label):
@@ -381,7 +381,7 @@ def main(picture):
     linked, linked_dock = link_maps(window, dock, canvas)
     print("linked maps")
     if picture:
-        dock.set_trouble("another program has locked batch.gpkg; carry on")
+        dock.footer.set_trouble("another program has locked batch.gpkg; carry on")
         QTest.qWait(50)
         window.grab().save(picture)
     linked.end()

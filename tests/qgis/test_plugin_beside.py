@@ -196,7 +196,7 @@ def test_an_answer_of_an_older_batch_is_changed_there(plugin, run, click, press,
     assert plugin.labelling.is_saved()
     assert [row[1] for row in rows(first)][:4] == ["absent", "present", "present", None]
     assert [row[1] for row in rows(second)] == [None] * 7
-    assert plugin.labelling.changed_batches == [first]
+    assert plugin.labelling.stores.changed_batches == [first]
     press("ctrl+Z")
     assert plugin.labelling.is_saved()
     assert [row[1] for row in rows(first)][:3] == ["absent", "absent", "present"]
@@ -223,14 +223,14 @@ def test_the_files_of_older_batches_are_let_go(
     press("2")
     assert plugin.labelling.is_saved() and is_open(first)
     sitting = plugin.labelling
-    writers = [store._writer for store in sitting._stores()]
+    writers = [store._writer for store in sitting.stores.all]
     for writer in writers:
         writer._stamp = None
         writer.look()
     plugin.open(batch("binary"))
     assert not any(writer.is_alive() for writer in writers)  # GDAL would crash when QGIS ends
     wait_until(lambda: not is_open(first))
-    assert sitting.changed_batches == [first]  # and the run is told of it with the next batch
+    assert sitting.stores.changed_batches == [first]  # and the run is told of it with the next batch
     assert first in plugin.rounds._opened
 
 

@@ -68,7 +68,7 @@ def with_program(plugin):
 
 
 def click_next(plugin):
-    QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(plugin.dock.footer.next_button, Qt.MouseButton.LeftButton)
 
 
 def rasters():
@@ -209,12 +209,12 @@ def test_qgis_goes_on_while_owl_geo_works(with_program, run, press, wait_until):
     plugin.open_run(run)
     press("1")
     click_next(plugin)
-    assert not plugin.dock._work.isHidden()
-    assert plugin.dock.next_button.isHidden()
+    assert not plugin.dock.footer._work.isHidden()
+    assert plugin.dock.footer.next_button.isHidden()
     press("2")
     assert plugin.labelling.session.n_answered == 2
-    QTest.mouseClick(plugin.dock._work.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    wait_until(lambda: plugin.dock._work.isHidden())
+    QTest.mouseClick(plugin.dock.footer._work.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    wait_until(lambda: plugin.dock.footer._work.isHidden())
     click_next(plugin)
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
     assert "2 patches: 1" in owl_geo("status", run)
@@ -227,7 +227,7 @@ def test_answers_given_while_owl_geo_works_arrive_with_the_next_round_at_the_lat
     plugin.open_run(run)
     press("1")
     click_next(plugin)
-    wait_until(lambda: "Learning" in plugin.dock._work_says.text(), seconds=120)
+    wait_until(lambda: "Learning" in plugin.dock.footer._work_says.text(), seconds=120)
     press("2", "2")
     wait_until(lambda: plugin.labelling.batch.round == 1, seconds=120)
     press("1")
@@ -337,7 +337,7 @@ def test_a_program_that_is_none_is_said(
     press("1")
     for _ in range(2):
         click_next(plugin)
-        wait_until(lambda: plugin.dock._work.isHidden())
+        wait_until(lambda: plugin.dock.footer._work.isHidden())
         (text,) = messages()
         assert "cannot be started" in text
     assert asked_for_settings(plugin, iface, monkeypatch) == 1
@@ -365,15 +365,15 @@ def test_the_panel_says_how_far_the_work_is(plugin, run, press, wait_until, tmp_
     click_next(plugin)
     line = plugin.dock.findChild(QLabel, "progress")
     wait_until(lambda: line.text() == "Scoring: 20 of 100 (20%), about 10 s left")
-    assert "Learning" in plugin.dock._work_says.text()
+    assert "Learning" in plugin.dock.footer._work_says.text()
     QTest.qWait(50)
-    height = plugin.dock._work.height()
+    height = plugin.dock.footer._work.height()
     (tmp_path / "slow.go").touch()
     wait_until(lambda: line.text() == "Scoring: 60 of 100 (60%), about 5 s left")
     QTest.qWait(50)
-    assert plugin.dock._work.height() == height
+    assert plugin.dock.footer._work.height() == height
     (tmp_path / "slow.end").touch()
-    wait_until(lambda: plugin.dock._work.isHidden())
+    wait_until(lambda: plugin.dock.footer._work.isHidden())
     assert line.text() == ""
 
 
@@ -408,6 +408,9 @@ def test_a_run_without_a_batch_offers_the_first(with_program, tmp_path, iface, m
     assert "has no batch yet" in messages()[0]
     (button,) = [b for b in iface.bar.findChildren(QPushButton) if "first batch" in b.text()]
     button.click()
+    wait_until(lambda: not plugin.dock.footer._work.isHidden())
+    lines = ("trouble", "others", "where", "note", "done")
+    assert [name for name in lines if not plugin.dock.findChild(object, name).isHidden()] == []
     wait_until(lambda: plugin.labelling is not None, seconds=120)
     assert len(plugin.labelling.session.patches) == 3
     assert rasters() == []

@@ -63,7 +63,7 @@ def test_not_all_is_saved_once_an_answer_has_no_row(plugin, batch, press, wait_u
     wait_until(lambda: plugin.labelling.store.n_waiting == 0)
     QTest.qWait(50)
     assert plugin.labelling.session.is_done and not is_done(plugin)
-    assert plugin.dock.next_button.isEnabled()
+    assert plugin.dock.footer.next_button.isEnabled()
 
 
 def test_taking_an_answer_back_whose_row_has_gone_loses_nothing(
@@ -99,7 +99,7 @@ def test_a_row_of_an_older_batch_that_was_deleted_is_said_of_that_batch(
     wait_until(lambda: gone(messages) != [])
     assert str(older) in gone(messages)[0]
     press("2")
-    wait_until(lambda: all(store.n_waiting == 0 for store in labelling._stores()))
+    wait_until(lambda: all(store.n_waiting == 0 for store in labelling.stores.all))
 
 
 def test_an_answer_that_waits_for_a_lock_and_a_row_that_goes_meanwhile(

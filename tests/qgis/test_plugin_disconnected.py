@@ -110,7 +110,7 @@ def test_a_click_beside_the_batch_can_be_tried_again(
     point = older.features[1].geometry().centroid().asPoint()
     disconnect(run.parent)
     plugin.labelling.notice(QgsPointXY(point))
-    assert str(run) in plugin.dock._note.text() and REASON in plugin.dock._note.text()
+    assert str(run) in plugin.dock.footer._note.text() and REASON in plugin.dock.footer._note.text()
     assert messages() == []
     monkeypatch.undo()
     plugin.labelling.notice(QgsPointXY(point))

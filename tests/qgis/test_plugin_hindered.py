@@ -217,7 +217,7 @@ def test_news_of_the_last_batch_do_not_reach_the_panel_of_the_next(plugin, batch
     store._take()
     QTest.qWait(50)
     assert plugin.dock._title.text() == title
-    assert plugin.dock._others.isHidden()
+    assert plugin.dock.footer._others.isHidden()
 
 
 @pytest.mark.parametrize("kind", ["overtaken", "refused"])
@@ -511,7 +511,7 @@ def test_a_batch_opened_again_shows_the_comment_that_was_being_typed(plugin, bat
     plugin.open(path)
     assert plugin.labelling.session.patches[0].answer.comment == "a road?"
     QTest.qWait(1300)  # it looks for the answers of others
-    assert plugin.dock._others.isHidden()
+    assert plugin.dock.footer._others.isHidden()
     assert rows(path)[0][3] == "a road?"
 
 

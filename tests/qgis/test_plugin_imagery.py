@@ -217,8 +217,8 @@ def test_the_whole_batch_by_a_key_and_back(opened, press, plugin, iface, wait_un
 def test_a_comment_and_the_next_batch_by_keys(opened, press, plugin, rows, note):
     path = opened()
     wanted = []
-    plugin.dock.next_wanted.disconnect()
-    plugin.dock.next_wanted.connect(lambda: wanted.append(1))
+    plugin.dock.footer.next_wanted.disconnect()
+    plugin.dock.footer.next_wanted.connect(lambda: wanted.append(1))
     press("C")
     QTest.keyClicks(plugin.dock.comment, "1 by the river")
     press("Return")

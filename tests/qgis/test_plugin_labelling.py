@@ -248,10 +248,10 @@ def test_the_end_is_clear(opened, press, plugin, labels):
     assert labels(path) == ["present"]
     assert not done.isHidden()
     assert plugin.dock.progress.bar.value() == plugin.dock.progress.bar.maximum() == 1
-    assert plugin.dock.next_button.isEnabled()
+    assert plugin.dock.footer.next_button.isEnabled()
     press("ctrl+Z")
     assert done.isHidden()
-    assert not plugin.dock.next_button.isEnabled()
+    assert not plugin.dock.footer.next_button.isEnabled()
 
 
 def test_progress_counts_and_says_why(opened, press, plugin):

@@ -12,6 +12,7 @@ from test_plugin_faults import lock
 
 from owl_geo_labeler import labelling as labellings
 from owl_geo_labeler import plugin as plugins
+from owl_geo_labeler import sight as sights
 from owl_geo_labeler.dock import LabelDock
 from owl_geo_labeler.labelling import Labelling
 from owl_geo_labeler.linked import LinkedMaps
@@ -22,8 +23,8 @@ PLACES = {
     "beside": (labellings, "Beside"),
     "map": (labellings, "PatchMap"),
     "whereabouts": (labellings, "Whereabouts"),
-    "imagery": (labellings, "Imagery"),
-    "views": (labellings, "Views"),
+    "imagery": (sights, "Imagery"),
+    "views": (sights, "Views"),
     "panel": (LabelDock, "begin"),
     "controls": (labellings, "Controls"),
     "store": (labellings, "FileStore"),
@@ -93,7 +94,7 @@ def test_a_failure_while_another_batch_is_open(plugin, batch, press, labels, mon
     plugin.dock.comment.setText("a road?")
     second = batch("quotes")
     with monkeypatch.context() as broken:
-        broken.setattr(labellings, "Views", fail)
+        broken.setattr(sights, "Views", fail)
         with pytest.raises(Broken):
             plugin.open(second)
     QTest.qWait(50)

@@ -364,7 +364,7 @@ def test_a_picture_is_what_the_map_shows(review, plugin, press, wait_until):
 def test_pictures_of_scenes_that_are_not_on_the_map(plugin, run, wait_until):
     """And in another CRS, where a patch is still a square; of one that is gone there is none."""
     plugin.open_run(run)
-    batch, imagery = plugin.labelling.batch, plugin.labelling.imagery
+    batch, imagery = plugin.labelling.batch, plugin.labelling.sight.imagery
     on_map = {patch.scene for patch in batch.patches if imagery._seen.get(patch.scene)}
     other = next(patch for patch in batch.patches if patch.scene not in on_map)
     before = len(QgsProject.instance().mapLayers())
@@ -485,7 +485,7 @@ def test_classes_that_make_no_sense(classes, positive, plugin, batch, messages):
 
 def test_a_review_without_answers_can_be_left(review, plugin, press, told, wait_until, messages):
     plugin.rounds._engine.close()
-    QTest.mouseClick(plugin.dock.next_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(plugin.dock.footer.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: messages())
     assert told() == [f"ingest {review.parents[2]} {review}"]  # which fails here, as told
     plugin.rounds._ask_core(review.parents[2], [], Wanted(leaves=True))

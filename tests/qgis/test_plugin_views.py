@@ -34,7 +34,7 @@ def opened(plugin, folder, tmp_path, wait_until, iface):
     shutil.copy(folder / "views" / "scene.tif", tmp_path)
     plugin.open(path)
     QTest.qWait(50)
-    plugin.labelling.views._seconds = lambda: clock[0]
+    plugin.labelling.sight.views._seconds = lambda: clock[0]
     clock = [0.0]
     return path, clock
 
@@ -114,7 +114,7 @@ def test_v_goes_round_without_moving_the_map(opened, plugin, iface, press, colou
 
 def test_held_down_it_flickers(opened, plugin, iface):
     _, clock = opened
-    views = plugin.labelling.views
+    views = plugin.labelling.sight.views
     for _ in range(2):
         event(iface, QEvent.Type.KeyPress)
         for _ in range(5):  # as X11 reports a key that is held
@@ -141,7 +141,7 @@ def test_a_held_key_that_qt_takes_for_many_is_one(opened, plugin, iface, wait_un
     # a busy machine may draw for longer than the keys usually wait
     monkeypatch.setattr("owl_geo_labeler.keys._WAIT_MS", 300)
     _, clock = opened
-    views = plugin.labelling.views
+    views = plugin.labelling.sight.views
     event(iface, QEvent.Type.KeyPress, time=1000)
     for time in (1500, 1530, 1560):
         clock[0] += 1
@@ -167,12 +167,12 @@ def test_labelling_goes_on_and_the_next_patch_shows_the_scene(opened, plugin, pr
     press("2")
     assert labels(path)[0] == "present"
     assert plugin.labelling.session.patch.rank == 2
-    assert plugin.labelling.views.shown is None
+    assert plugin.labelling.sight.views.shown is None
     clock[0] += 1
     event(iface, QEvent.Type.KeyRelease)
-    assert plugin.labelling.views.shown is None
+    assert plugin.labelling.sight.views.shown is None
     press("V")
-    assert plugin.labelling.views.shown == "before"
+    assert plugin.labelling.sight.views.shown == "before"
     press("ctrl+Z")
     assert labels(path)[0] is None
 
@@ -181,7 +181,7 @@ def test_the_button_shows_the_next_view(opened, plugin):
     button = plugin.dock.findChild(QToolButton, "next_view")
     for name in ("before", "height", "many", None):
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-        assert plugin.labelling.views.shown == name
+        assert plugin.labelling.sight.views.shown == name
 
 
 def test_of_many_rasters_only_those_around_the_patch_are_loaded(opened, plugin, press):
@@ -190,7 +190,7 @@ def test_of_many_rasters_only_those_around_the_patch_are_loaded(opened, plugin, 
         return {int(name[10:]) for name in names if name.startswith("many: ")}
 
     press("V", "V", "V")
-    assert plugin.labelling.views.shown == panel(plugin) == "many"
+    assert plugin.labelling.sight.views.shown == panel(plugin) == "many"
     assert loaded() == {0, 1, 2, 4, 5, 6, 8, 9, 10}
     press("Right", "Right", "Right")
     assert len(loaded()) == 9
@@ -199,7 +199,7 @@ def test_of_many_rasters_only_those_around_the_patch_are_loaded(opened, plugin, 
 
 
 def test_it_says_where_a_view_has_no_image(opened, plugin, press, iface):
-    views = plugin.labelling.views
+    views = plugin.labelling.sight.views
     press("V")
     views._box.set(0, 0, 1, 1)
     assert not views.is_here
@@ -212,7 +212,7 @@ def test_v_while_typing_is_a_letter(opened, plugin):
     comment.setFocus()
     QTest.keyClicks(comment, "v V")
     assert comment.text() == "v V"
-    assert plugin.labelling.views.shown is None
+    assert plugin.labelling.sight.views.shown is None
 
 
 def test_what_the_user_changes_in_the_layer_tree_does_no_harm(opened, plugin, press, drawn):
@@ -246,7 +246,7 @@ def test_closing_shows_the_scene_and_opening_again_finds_the_layers(opened, plug
     plugin.open(path)
     press("V", "V")
     assert len(QgsProject.instance().mapLayers()) == n
-    assert plugin.labelling.views.shown == "height"
+    assert plugin.labelling.sight.views.shown == "height"
 
 
 def test_a_view_that_was_handed_on_is_found_beside_the_batch(plugin, folder, tmp_path, press):
@@ -255,7 +255,7 @@ def test_a_view_that_was_handed_on_is_found_beside_the_batch(plugin, folder, tmp
     shutil.copy(folder / "views" / "old.tif", tmp_path / "0.tif")
     plugin.open(path)
     press("V", "V")
-    assert plugin.labelling.views.shown == "gone"
+    assert plugin.labelling.sight.views.shown == "gone"
     gone = [layer for layer in QgsProject.instance().mapLayers().values() if "gone" in layer.name()]
     assert [layer.name() for layer in gone] == ["gone: 0"]
 
@@ -277,7 +277,7 @@ def test_without_views_nothing_is_offered(plugin, batch, press, messages):
     QTest.qWait(20)
     assert not plugin.dock.findChild(QToolButton, "next_view").isVisible()
     press("V")
-    assert plugin.labelling.views.shown is None
+    assert plugin.labelling.sight.views.shown is None
     groups = QgsProject.instance().layerTreeRoot().findGroups(True)
     assert not [group for group in groups if isinstance(group, QgsLayerTreeGroup) and group.name() == "Views"]
 
@@ -307,7 +307,7 @@ def test_a_table_that_makes_no_sense_is_said(plugin, folder, tmp_path, messages,
     plugin.open(path)
     assert plugin.labelling is not None
     assert any("the views of" in text and "cannot be read" in text for text in messages())
-    assert plugin.labelling.views.names == []
+    assert plugin.labelling.sight.views.names == []
 
 
 # --- linked maps ----------------------------------------------------------------------------------
@@ -359,10 +359,10 @@ def test_a_view_beside_the_map_shows_the_same_ground(linked, plugin, iface, wait
     (band,) = [item for item in one.canvas.scene().items() if isinstance(item, QgsRubberBand)]
     outlined = plugin.labelling.map.outlined_patch
     assert band.isVisible() and band.asGeometry().boundingBox() == outlined.boundingBox()
-    plugin.labelling.frames.hide()
+    plugin.labelling.sight._frames.hide()
     wait_until(lambda: layer_names(one) == ["before"])
     assert not band.isVisible()
-    plugin.labelling.frames.show()
+    plugin.labelling.sight._frames.show()
     wait_until(lambda: layer_names(one) == ["batch run-001", "before"])
     assert band.isVisible()
     wait_until(lambda: close_to(middle(one.canvas), BEFORE))

@@ -187,7 +187,7 @@ def test_the_server_may_go_away_in_the_middle(opened, press, as_ben, expected, w
         press("2", "2")
         assert store.trouble is Trouble.OFFLINE
         assert store.n_waiting == 2
-        assert "does not respond" in opened.dock._trouble.text()
+        assert "does not respond" in opened.dock.footer._trouble.text()
     finally:
         server(expected, "start")
     wait_until(lambda: store.n_waiting == 0)
@@ -216,7 +216,7 @@ def test_two_rounds(opened, run, press, wait_until, messages):
     first = opened.labelling.batch.place
     n = len(opened.labelling.session.patches)
     press(*("12" * n)[:n])
-    QTest.mouseClick(opened.dock.next_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(opened.dock.footer.next_button, Qt.MouseButton.LeftButton)
     wait_until(lambda: opened.labelling.batch.place != first, seconds=120)
     assert opened.labelling.batch.round == 1
     assert opened.labelling.run is not None

@@ -37,9 +37,9 @@ def likely(survey: Survey) -> Markup:
     for scene in survey.scenes:
         here = survey.of_scene(scene)
         scored = here[opinion.is_known[here]]
-        likely = int((opinion.probability[scored] >= 0.5).sum())
+        n_likely = int((opinion.probability[scored] >= 0.5).sum())
         alt = (
-            f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {likely:,} of "
+            f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {n_likely:,} of "
             f"{len(scored):,} patches."
         )
         caption = "Answered patches are included. Numbers are the ranks in the table below."
@@ -65,14 +65,7 @@ def _ranking(survey: Survey, positions: IntArray) -> Markup:
 
 def patches_to_look_at(survey: Survey) -> Markup:
     """Return pictures of the surest and most doubtful patches; without a model, of those asked."""
-    positive = survey.run.settings.positive
-    surest = survey.most_probable(_GALLERY)
-    doubtful = survey.most_doubtful(2 * _GALLERY)
-    doubtful = doubtful[~np.isin(doubtful, surest)][:_GALLERY]
-    shown = [(f"Most probably {positive}", surest), ("Most in doubt, except these", doubtful)]
-    if not survey.opinion.is_known.any():
-        shown = [("Asked now", survey.positions(list(survey.waiting[:_GALLERY])))]
-    shown = [(title, at) for title, at in shown if len(at)]
+    shown = [(title, at) for title, at in _galleries(survey) if len(at)]
     if not shown:
         return Markup("")
     everything = list(chain.from_iterable(at.tolist() for _, at in shown))
@@ -94,6 +87,17 @@ def patches_to_look_at(survey: Survey) -> Markup:
         )
     parts = [joined([tag("h3", title), gallery(survey, at, pixels, views)]) for title, at in shown]
     return section("Patches to look at", *lines, *parts)
+
+
+def _galleries(survey: Survey) -> list[tuple[str, IntArray]]:
+    """Return the title of each gallery, and the positions of its patches."""
+    if not survey.opinion.is_known.any():
+        return [("Asked now", survey.positions(list(survey.waiting[:_GALLERY])))]
+    surest = survey.most_probable(_GALLERY)
+    doubtful = survey.most_doubtful(2 * _GALLERY)
+    others = doubtful[~np.isin(doubtful, surest)][:_GALLERY]
+    positive = survey.run.settings.positive
+    return [(f"Most probably {positive}", surest), ("Most in doubt, except these", others)]
 
 
 def concepts(survey: Survey, now: Status) -> Markup:

@@ -26,14 +26,6 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Next batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Next batch, leaving {n} unanswered</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Open a batch written by owl-geo (batch.gpkg), or a run folder to continue with its newest batch. You can also drop a batch onto the map.</source>
         <translation type="unfinished" />
     </message>
@@ -43,10 +35,6 @@
     </message>
     <message>
         <source>Open run folder…</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>All patches are answered and saved.</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -90,39 +78,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Surroundings</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>False colours</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the scene in near infrared, red and green instead of natural colours (F)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Why this patch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Stop</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Store the answers in the run and choose the next patches</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the next view in place of the scene (V); hold V to glance at it</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Next view</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Shown</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -134,71 +90,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>How much of the surroundings the map shows: {n} pixels across (+ and -)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Next batch, without {n}</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>Comment on this patch (C)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the scene brighter (B) or darker (D) than the batch says</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Brightness</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Hide frames</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the imagery alone, for as long as this or the key H is held</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Overview</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the whole batch, and once more the patch again (O)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Predictions</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show the maps that owl-geo predict made, or hide them (P)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Review</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>More like this</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Make the next batch of the patches most like this one (M)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Accept or reject what the model finds, the most probable first (R)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Linked maps</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Show views or layers of the project side by side with the map (L)</source>
         <translation type="unfinished" />
     </message>
 </context><context>
@@ -221,14 +113,6 @@
     </message>
     <message>
         <source>Batch {batch}, round {round}</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>scene</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>{view}: no image here</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -741,6 +625,26 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <source>no batch has been published in {place} yet</source>
         <translation type="unfinished" />
     </message>
+    <message>
+        <source>Open batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Batches (*.gpkg)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open shared batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Address, as printed by owl-geo query --to-store:</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Open run folder</source>
+        <translation type="unfinished" />
+    </message>
 </context><context>
     <name>OwlGeoPlugin</name>
     <message>
@@ -768,22 +672,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>Open batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Batches (*.gpkg)</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Open shared batch</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Address, as printed by owl-geo query --to-store:</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
         <source>{path} was saved by a program that keeps answers in a second file, {name}-wal, which is missing; if the batch was copied while open in QGIS, copy both files</source>
         <translation type="unfinished" />
     </message>
@@ -805,10 +693,6 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>the batches in {path} are for {names}; enter your name in the settings, or open one of the files</source>
-        <translation type="unfinished" />
-    </message>
-    <message>
-        <source>Open run folder</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -999,6 +883,128 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
     </message>
     <message>
         <source>Settings…</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Sight</name>
+    <message>
+        <source>scene</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>{view}: no image here</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>Footer</name>
+    <message>
+        <source>Next batch</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Next batch, leaving {n} unanswered</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>All patches are answered and saved.</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Stop</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Store the answers in the run and choose the next patches</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Next batch, without {n}</source>
+        <translation type="unfinished" />
+    </message>
+</context><context>
+    <name>MapPanel</name>
+    <message>
+        <source>Surroundings</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>False colours</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the scene in near infrared, red and green instead of natural colours (F)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the next view in place of the scene (V); hold V to glance at it</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Next view</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Shown</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>How much of the surroundings the map shows: {n} pixels across (+ and -)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the scene brighter (B) or darker (D) than the batch says</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Brightness</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Hide frames</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the imagery alone, for as long as this or the key H is held</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the whole batch, and once more the patch again (O)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Predictions</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show the maps that owl-geo predict made, or hide them (P)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Review</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>More like this</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Make the next batch of the patches most like this one (M)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Accept or reject what the model finds, the most probable first (R)</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Linked maps</source>
+        <translation type="unfinished" />
+    </message>
+    <message>
+        <source>Show views or layers of the project side by side with the map (L)</source>
         <translation type="unfinished" />
     </message>
 </context>
