@@ -172,7 +172,12 @@ def _held_out(run: Run) -> set[str]:
 
 
 def _warn_of_cleared(batch: _Checked, history: pd.DataFrame) -> None:
-    """Warn of patches that have no label any more in the batch that they were answered in."""
+    """Warn of patches that have no label any more in the batch that they were answered in.
+
+    A file without any label is a copy from before somebody answered.
+    """
+    if not batch.answers:
+        return
     newest = newest_answers(history)
     rows = (newest[name].tolist() for name in ("patch_id", "batch_id", "annotator"))
     cleared = set(batch.notes.blank) & set(zip(*rows, strict=True))
