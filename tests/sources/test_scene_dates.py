@@ -72,8 +72,14 @@ def date(path: Path, **settings: Any) -> datetime.date | None:
         "2019-181",
         "30-JUN-2019",
         '"2019-06-30"',
+        "2019-06-29T23:40:31.024-05:00",  # the day is that of UTC
+        "2019-07-01T01:40:31+0200",
+        "2019-07-01 01:40:31+02",
+        "2019-06-30T10:40:31+02:00",
+        "2019-06-30T23:40:31-99:00",  # no offset
         JUNE_30,
         datetime.datetime(2019, 6, 30, 10, 40),
+        datetime.datetime.fromisoformat("2019-06-29T23:40:31-05:00"),
     ],
 )
 def test_what_a_date_looks_like(text: object) -> None:
@@ -335,6 +341,7 @@ def item(folder: Path, **properties: Any) -> SceneSettings:
     ("properties", "day"),
     [
         ({"datetime": "2019-06-30T10:40:31Z"}, JUNE_30),
+        ({"datetime": "2019-06-29T23:40:31-05:00"}, JUNE_30),
         ({"datetime": None, "start_datetime": "2019-06-30T00:00:00Z"}, JUNE_30),
         (
             {"start_datetime": "2019-06-30T00:00:00Z", "end_datetime": "2019-07-15T00:00:00Z"},
@@ -367,7 +374,10 @@ def of_toml(line: str) -> SceneSettings:
 
 @pytest.mark.parametrize(
     "value",
-    ["2019-06-30", '"2019-06-30"', "2019-06-30T10:40:31Z", '"2019-06-30T10:40:31Z"'],
+    [
+        *("2019-06-30", '"2019-06-30"', "2019-06-30T10:40:31Z", '"2019-06-30T10:40:31Z"'),
+        *("2019-06-29T23:40:31-05:00", '"2019-07-01T01:40:31+02:00"'),  # its day in UTC
+    ],
 )
 def test_a_date_is_set_as_toml_has_it_or_in_quotes(value: str) -> None:
     assert of_toml(f"date = {value}").date == JUNE_30
