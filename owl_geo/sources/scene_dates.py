@@ -160,7 +160,7 @@ _PRODUCTS = (
     # HLS, MODIS and VIIRS, and the same from AppEEARS
     rf"HLS[._][SL]30[._]{_TILE}[._](\d{{7}}){_TIME}",
     r"(?:M[OYC]D\d\d\w*|VNP\d\d\w*|VJ\d\d\d\w*)[._]A(\d{7})",
-    r"(?:M[OYC]D\d\d|VNP\d\d|VJ\d\d\d|HLS|ECO)[\w.-]*_doy(\d{7})",
+    r"(?:M[OYC]D\d\d|VNP\d\d|VJ\d\d\d|HLS|ECO)[\w.-]*_doy(\d{7})(?:\d{6})?",
     # Sentinel-1: products, their images, ASF's and OPERA's terrain-corrected ones; Sentinel-3
     rf"S1[A-D]_(?:S\d|IW|EW|WV|EN|N\d|IM)_\w{{3,4}}_+\d\w{{3}}_{_DAY}{_TIME}",
     rf"S1[A-D]-(?:s\d|iw\d?|ew\d?|wv\d?)-\w{{3}}-\w{{2}}-{_DAY}{_TIME}",
