@@ -192,7 +192,7 @@ def _names(word: str, band: Band) -> bool:
     """Return whether a word is a band's name, or the end of it and no band's common name."""
     plain, name = unpadded(word.strip()), unpadded(band.name)
     return name == plain or (
-        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}"))
+        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}", f".{plain}"))
     )
 
 

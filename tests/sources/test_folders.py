@@ -345,6 +345,20 @@ def test_analysis_ready_landsat_of_the_usa_is_reflectance(tile: str, tmp_path: P
     assert told.date == datetime.date(2020, 7, 15)
 
 
+def test_bands_of_hls_are_called_by_their_codes(tmp_path: Path) -> None:
+    name = "HLS.S30.T32TNT.2023166T103629.v2.0"
+    for number, code in enumerate(("B04", "B08", "B8A", "Fmask")):
+        write_raster(tmp_path / "hls" / f"{name}.{code}.tif", coordinates(8, 8, 1) + number)
+    described = describe_scene(tmp_path / "hls")
+    for words in (("B04", "B8A"), ("b4", "b8a"), ("red", "nir08")):
+        (scene,) = open_scenes([SceneSettings(name="a", path=str(tmp_path / "hls"))], words)
+        files = [Path(band.path).name for band in scene.bands]
+        assert files == [f"{name}.B04.tif", f"{name}.B8A.tif"]
+    (scene,) = open_scenes([SceneSettings(name="a", path=str(tmp_path / "hls"))], ["B08", "Fmask"])
+    assert Path(scene.bands[1].path).name == f"{name}.Fmask.tif"
+    assert [band.common for band in described.default] == ["red", "nir", "nir08"]
+
+
 def test_a_product_without_its_mask_says_that_clouds_stay(tmp_path: Path) -> None:
     landsat, sentinel = make_landsat(tmp_path), make_safe(tmp_path)
     assert describe_scene(landsat).left_out == describe_scene(sentinel).left_out == ()
