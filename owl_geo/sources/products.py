@@ -113,7 +113,13 @@ def sentinel2(folder: Path) -> Product:
     """
     metadata = sorted(folder.glob("MTD_MSIL*.xml"))
     if not metadata:
-        raise SourceError(f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product")
+        inside = [
+            one for one in sorted(folder.glob("*.SAFE")) if is_sentinel2(one)
+        ]  # unzipped twice
+        raise SourceError(
+            f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product",
+            remedy=f"did you mean {str(inside[0])!r}?" if inside else "",
+        )
     level = "2A" if "L2A" in metadata[0].name.upper() else "1C"
     files = _s2_images(folder)
     told = _S2Metadata.of(metadata[0], level)

@@ -400,6 +400,18 @@ def test_damaged_sentinel2_products(tmp_path: Path, damage: object, message: str
     assert "\n" not in str(error.value)
 
 
+def test_a_sentinel2_product_in_a_folder_of_its_name_is_named(tmp_path: Path) -> None:
+    """As programs unpack an archive that has the folder in it."""
+    safe = make_safe(tmp_path)
+    outside = tmp_path / "unpacked" / safe.name
+    outside.mkdir(parents=True)
+    safe.rename(outside / safe.name)
+    with pytest.raises(
+        SourceError, match=f"not a whole product; did you mean '{outside / safe.name}'"
+    ):
+        GeoTiffSource(outside)
+
+
 def _rewrite(safe: Path, old: str, new: str) -> None:
     metadata = safe / "MTD_MSIL2A.xml"
     text = metadata.read_text(encoding="utf-8")
