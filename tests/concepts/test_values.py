@@ -56,7 +56,7 @@ def test_a_list_is_each_of_its_values() -> None:
     "column",
     [
         ['["gold", "copper"]', '[ "tin" ]', "[]", None],
-        ["(2:gold,copper)", "(1:tin)", "(0:)", ""],  # as GDAL before 3.9 has it
+        ["(2:gold,copper)", "(1:tin)", "(0:)", ""],  # as ogr2ogr has it in GeoPackage
     ],
 )
 def test_a_list_that_a_format_has_as_text_is_each_of_its_values(column: list[str]) -> None:
