@@ -6,6 +6,7 @@ it reads dates as dates or as text. What is typed matches all of these alike.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -24,6 +25,7 @@ _PAIRS = ({"true", "false"}, {"yes", "no"}, {"0", "1"})  # what columns of yes a
 _INTEGER = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?(?P<time>[T ].+)?")
+_LIST = re.compile(r"\[.*\]|\(\d+:.*\)", re.DOTALL)
 _FLOAT32 = 6e-8  # by how much a number in 32 bits may differ from what was written
 _EXACT = 2.0**53  # whole numbers below it are exact as floats
 _SHOWN = 8
@@ -33,12 +35,14 @@ def has_value(column: pd.Series, wanted: Collection[str]) -> BoolArray:
     """Return bool ``(n,)``: which values are one of those that were typed.
 
     Text has to be the same, or one of several values that semicolons separate, as OpenStreetMap has
-    them: ``gold;copper`` is gold and is copper. Numbers are compared as numbers, so that ``5.0`` is
-    5; ``true``, ``yes`` and ``1`` are the same in a column of yes and no, as are their opposites; a
-    date without a time matches every moment of that day; ``null`` matches what is missing.
+    them: ``gold;copper`` is gold and is copper. So are lists, whether a format has them as such or
+    as text. Numbers are compared as numbers, so that ``5.0`` is 5; ``true``, ``yes`` and ``1`` are
+    the same in a column of yes and no, as are their opposites; a date without a time matches every
+    moment of that day; ``null`` matches what is missing.
     """
-    text = text_of(column)
-    matching = np.array(text.isin(wanted), dtype=bool)
+    written = _written(column)
+    text = _unpacked(written)
+    matching = np.array(text.isin(wanted) | written.isin(wanted), dtype=bool)
     lists = np.asarray(text.str.contains(";", regex=False), dtype=bool)
     matching[lists] |= np.array([_holds(several, wanted) for several in text[lists]], dtype=bool)
     numbers, flags = _numbers(column), _flags(column, text)
@@ -70,8 +74,13 @@ def text_of(column: pd.Series) -> pd.Series:
     """Return a column as text without blanks around it; ``""`` where it is missing.
 
     Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``. Lists,
-    as GeoJSON and GeoParquet have them, become ``gold;copper``.
+    as GeoJSON and GeoParquet have them, become ``gold;copper``; so do those that formats without
+    lists have as text, ``["gold", "copper"]`` or ``(2:gold,copper)``, in a column of nothing else.
     """
+    return _unpacked(_written(column))
+
+
+def _written(column: pd.Series) -> pd.Series:
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "mixed":
         column = column.map(_joined)
     if pd.api.types.is_float_dtype(column):
@@ -79,6 +88,30 @@ def text_of(column: pd.Series) -> pd.Series:
         if (present % 1 == 0).all() and (present.abs() < _EXACT).all():
             column = column.astype("Int64")
     return column.astype("string").fillna("").str.strip()
+
+
+def _unpacked(text: pd.Series) -> pd.Series:
+    """Return text with its lists as ``gold;copper``, unless any of it is something else."""
+    kinds = [value for value in text.unique() if value]
+    if not all(_LIST.fullmatch(value) for value in kinds):
+        return text
+    lists = {value: _list_in(value) for value in kinds}
+    if not lists or None in lists.values():
+        return text
+    return text.map(lambda value: _joined(lists.get(value, value))).astype("string")
+
+
+def _list_in(text: str) -> list[object] | None:
+    """Return the list that GDAL wrote as text, in JSON or with its length; None of other text."""
+    if text.startswith("("):
+        length, _, rest = text[1:-1].partition(":")
+        parts: list[object] = [*rest.split(",")] if rest else []
+        return parts if len(parts) == int(length) else None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return None if any(isinstance(part, list | dict) for part in found) else list(found)
 
 
 def _joined(value: object) -> object:

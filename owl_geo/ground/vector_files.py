@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -51,6 +51,7 @@ _DEGREES = (
 _UNTOLD = (("x", "y"),)  # degrees, or any other unit
 _COORDINATES = (*_DEGREES, *_UNTOLD, ("easting", "northing"))
 _WKT = ("wkt", "geom", "geometry", "the_geom", "wkt_geom", "geom_wkt", "wkt_geometry")
+_NONE = ("", "null", "none", "nan")  # as programs write that there is no value
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class _Source:
     path: str
     options: dict[str, str] = field(default_factory=dict)
     is_csv: bool = False
-    columns: tuple[str, str] | None = None  # of a CSV, those that hold a point
+    columns: tuple[str, ...] = ()  # of a CSV, those that hold a point, or the one that holds WKT
     in_degrees: bool | None = None  # None where their names do not tell
 
 
@@ -125,7 +126,7 @@ def read(
                 source.path, columns=columns, **options, **source.options
             )
             if source.is_csv and isinstance(table, gpd.GeoDataFrame):
-                table = _placed(table, source, crs, options.get("encoding"))
+                table = _placed(table, source, crs, options)
     if crs is None or not isinstance(table, gpd.GeoDataFrame) or table.crs is not None:
         return table
     return table.set_crs(crs)
@@ -167,15 +168,26 @@ def _csv(path: str) -> _Source:
     """Return how to read a CSV; types follow from all of its rows, not from the first ones."""
     by_name = {str(name).strip().lower(): str(name) for name in _info(path)["fields"]}
     options = {"AUTODETECT_TYPE": "YES", "AUTODETECT_SIZE_LIMIT": "0"}
-    for name in _WKT:
-        if name in by_name:
-            return _Source(path, options | {"GEOM_POSSIBLE_NAMES": by_name[name]}, is_csv=True)
-    for x, y in _COORDINATES:
-        if x in by_name and y in by_name:
-            names = {"X_POSSIBLE_NAMES": by_name[x], "Y_POSSIBLE_NAMES": by_name[y]}
-            in_degrees = True if (x, y) in _DEGREES else None if (x, y) in _UNTOLD else False
-            return _Source(path, options | names, True, (by_name[x], by_name[y]), in_degrees)
+    pairs = [(x, y) for x, y in _COORDINATES if x in by_name and y in by_name]
+    called = [by_name[name] for name in _WKT if name in by_name]
+    for name in called:
+        in_wkt = options | {"GEOM_POSSIBLE_NAMES": name}
+        if (name == called[-1] and not pairs) or _has_geometry(path, in_wkt):
+            return _Source(path, in_wkt, True, (name,))
+    for x, y in pairs[:1]:
+        names = {"X_POSSIBLE_NAMES": by_name[x], "Y_POSSIBLE_NAMES": by_name[y]}
+        in_degrees = True if (x, y) in _DEGREES else None if (x, y) in _UNTOLD else False
+        return _Source(path, options | names, True, (by_name[x], by_name[y]), in_degrees)
     return _Source(path, options, is_csv=True)
+
+
+def _has_geometry(path: str, options: dict[str, str]) -> bool:
+    """Return whether any row of a CSV has one; a column of that name may hold other words."""
+    try:
+        table = pyogrio.read_dataframe(path, columns=[], encoding=_LATIN, **options)
+    except shapely.errors.ShapelyError:  # one that is broken
+        return True
+    return bool(table.geometry.notna().any())
 
 
 def _info(path: str, **options: Any) -> dict[str, Any]:
@@ -187,21 +199,26 @@ def _info(path: str, **options: Any) -> dict[str, Any]:
 
 
 def _placed(
-    table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, encoding: str | None
+    table: gpd.GeoDataFrame, source: _Source, crs: CRS | None, options: Mapping[str, Any]
 ) -> gpd.GeoDataFrame:
     """Return what a CSV holds, with EPSG:4326 where it is in degrees and no other CRS is known.
 
-    Raises ValueError where columns do not hold the numbers that their names promise.
+    Raises ValueError where columns do not hold the numbers, or the WKT, that their names promise.
     """
-    if source.columns is not None and table.geometry.isna().any():
-        x, y = source.columns
-        options = {"columns": [x, y], "read_geometry": False, "encoding": encoding}
-        text = pyogrio.read_dataframe(source.path, **options).fillna("")
-        unread = table.geometry.isna() & (text[x] != "") & (text[y] != "")
+    # geometries that are WKT and broken may be left out
+    if source.columns and options.get("on_invalid") != "ignore" and table.geometry.isna().any():
+        names = list(source.columns)
+        text = pyogrio.read_dataframe(
+            source.path, columns=names, read_geometry=False, encoding=options.get("encoding")
+        )
+        text = text.fillna("")[names].astype("string")
+        there = ~text.apply(lambda column: column.str.lower().isin(_NONE)).any(axis=1)
+        unread = table.geometry.isna() & there
         if unread.any():
             row = text[unread].iloc[0]
+            said = " and ".join(f"{name} {row[name]!r}" for name in names)
             what = "degrees" if source.in_degrees else "numbers"
-            raise ValueError(f"{x} {row[x]!r} and {y} {row[y]!r} are not {what}")
+            raise ValueError(f"{said} is not WKT" if len(names) == 1 else f"{said} are not {what}")
     if table.crs is not None or crs is not None or source.in_degrees is False:
         return table
     west, south, east, north = table.total_bounds

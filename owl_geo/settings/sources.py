@@ -82,7 +82,10 @@ class SceneSettings(Section):
     @field_validator("date", mode="before")
     @classmethod
     def _as_date(cls, value: Any) -> datetime.date | None:
-        """Take a date of TOML or one in quotes, also with a time; a number is none."""
+        """Take a date of TOML or one in quotes, also with a time; a number is none.
+
+        A moment with an offset from UTC has its day in UTC, as the dates of files have.
+        """
         try:
             moment = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
         except ValueError:
@@ -90,7 +93,7 @@ class SceneSettings(Section):
         if moment is None or type(moment) is datetime.date:
             return moment
         if isinstance(moment, datetime.datetime):
-            return moment.date()
+            return (moment.astimezone(datetime.UTC) if moment.tzinfo else moment).date()
         raise ValueError(f"{value!r} is not a date; write it as 2019-06-30")
 
     @model_validator(mode="after")

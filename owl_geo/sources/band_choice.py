@@ -43,10 +43,10 @@ def select(bands: Sequence[Band], wanted: Sequence[str], where: str) -> tuple[Ba
     """Return the wanted bands in the wanted order.
 
     Numbers are positions from 1, where all of them can be. Any other word is tried as a name (case
-    and zero padding do not matter), as the last part of a name after ``_`` or ``-``, as what stands
-    in a name before a comma or a bracket, and as a common name; never as the name of a band that is
-    known to be another. A band asked for by its common name is called by that name from then on,
-    any other by its own. Words that are a name only if joined by commas are that name.
+    and zero padding do not matter), as the last part of a name after ``_``, ``-`` or ``.``, as what
+    stands in a name before a comma or a bracket, and as a common name; never as the name of a band
+    that is known to be another. A band asked for by its common name is called by that name from
+    then on, any other by its own. Words that are a name only if joined by commas are that name.
 
     Raises SourceError, which begins with ``where``, for a word that means no band or several, and
     for a band named twice.
@@ -262,6 +262,8 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
         lambda band: unpadded(re.split(r"[,(]", band.name)[0].strip()) == plain,
         # a near infrared is that where there is no other
         lambda band: common == "nir" and band.common == "nir08",
+        # B04 of HLS.S30.T32TNT.2023166T103629.v2.0.B04
+        lambda band: unpadded(band.name).endswith(f".{plain}"),
     )
     several: list[Band] = []
     for rule in rules:

@@ -10,7 +10,7 @@ import datetime
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from owl_geo.sources.files import read_bands
 from owl_geo.sources.scene_dates import date_of
 from owl_geo.sources.sensors import SENTINEL_2
 
+_NO_MASK = "{} has no {}, so that clouds are not masked; to mask them, give --mask"
 SURFACE, TOP_OF_ATMOSPHERE = "surface reflectance", "top-of-atmosphere reflectance"
 
 
@@ -86,6 +87,8 @@ _S2_ORDER = (
 _S2_STARTS = ("PRODUCT_START_TIME", "DATATAKE_SENSING_START")
 _S2_DEFAULT = ("B02", "B03", "B04", "B08")
 _S2_IMAGE = re.compile(r"_(B\d\d|B8A)(?:_(\d\d)m)?\.jp2", re.IGNORECASE)
+# T32TNT_20230615T103629_B02_10m, as bands are called that were taken out of a product
+_S2_BAND = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_(?:B\d\d|B8A)(?:_\d\dm)?", re.IGNORECASE)
 _S2_SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
 # no data, saturated or defective, cloud shadow, cloud of medium and high probability, cirrus
 SCL_BAD = (0, 1, 3, 8, 9, 10)
@@ -96,15 +99,27 @@ def is_sentinel2(folder: Path) -> bool:
     return folder.name.upper().endswith(".SAFE") or any(folder.glob("MTD_MSIL*.xml"))
 
 
+def sentinel2_around(folder: Path) -> Path | None:
+    """Return the Sentinel-2 product that a folder is a part of; None where it is of none."""
+    parents = folder.absolute().parents[:4]  # GRANULE/L2A_.../IMG_DATA/R10m
+    return next((parent for parent in parents if is_sentinel2(parent)), None)
+
+
 def sentinel2(folder: Path) -> Product:
     """Read a Sentinel-2 product of level 1C or 2A; bands become reflectance.
 
     Each band is taken at its finest resolution. Raises SourceError where the metadata or the images
-    are missing or damaged.
+    are missing or damaged, or the metadata have an offset for other bands only.
     """
     metadata = sorted(folder.glob("MTD_MSIL*.xml"))
     if not metadata:
-        raise SourceError(f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product")
+        inside = [
+            one for one in sorted(folder.glob("*.SAFE")) if is_sentinel2(one)
+        ]  # unzipped twice
+        raise SourceError(
+            f"{folder} has no MTD_MSIL1C.xml or MTD_MSIL2A.xml: not a whole product",
+            remedy=f"did you mean {str(inside[0])!r}?" if inside else "",
+        )
     level = "2A" if "L2A" in metadata[0].name.upper() else "1C"
     files = _s2_images(folder)
     told = _S2Metadata.of(metadata[0], level)
@@ -112,6 +127,10 @@ def sentinel2(folder: Path) -> Product:
     for code in _S2_ORDER:
         if code in files:
             (band,) = read_bands(files[code], prefix=code)
+            if told.offsets and code not in told.offsets:
+                raise SourceError(
+                    f"{metadata[0]} has an offset for other bands, and none for {code}"
+                )
             bands.append(
                 replace(
                     band,
@@ -126,7 +145,13 @@ def sentinel2(folder: Path) -> Product:
     kind = f"Sentinel-2 level {level}"
     measure = SURFACE if level == "2A" else TOP_OF_ATMOSPHERE
     chosen = default or tuple(bands)
-    return Product(kind, tuple(bands), chosen, mask, taken=told.taken, measure=measure)
+    notes = (_NO_MASK.format(folder, "scene classification (SCL)"),) if level == "2A" else ()
+    return Product(
+        *(kind, tuple(bands), chosen, mask),
+        left_out=() if mask else notes,
+        taken=told.taken,
+        measure=measure,
+    )
 
 
 def _s2_images(folder: Path) -> dict[str, Path]:
@@ -188,7 +213,15 @@ class _S2Metadata:
 
 
 def _number(element: Element) -> float:
-    return float(element.text or "")
+    return _finite(element.text or "")
+
+
+def _finite(text: str) -> float:
+    """Return a number of metadata; raises ValueError for one that is not finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
 
 
 def _s2_code(physical: str) -> str:
@@ -222,9 +255,11 @@ _TOA_GROUP = "LEVEL1_RADIOMETRIC_RESCALING"
 # Scale and offset of every product of level 2 in Collection 2, by the kind of its bands: the USGS
 # gives them in its Science Product Guides, and each product's metadata repeats them.
 _LEVEL_2_TERMS = {"SR": (2.75e-05, -0.2), "ST": (0.00341802, 149.0)}
-# LC08_L2SP_193029_20200715_20200912_02_T1_SR_B4: the product, its sensor and its band
+# LC08_L2SP_193029_20200715_20200912_02_T1_SR_B4: the product, its sensor and its band; or
+# LC08_CU_010009_20200715_20210504_02_SR_B4 of the analysis-ready data of the USA
 _LEVEL_2_BAND = re.compile(
-    r"(?P<product>L(?P<sensor>[COTE])\d\d_L2S[PR]_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT))_S[RT]_B\d+",
+    r"(?P<product>L(?P<sensor>[COTE])\d\d_(?:L2S[PR]_\d{6}_\d{8}_\d{8}_02_(?:T1|T2|RT)"
+    r"|(?:CU|AK|HI)_\d{6}_\d{8}_\d{8}_02))_S[RT]_B\d+",
     re.IGNORECASE,
 )
 _LEVEL_1_BAND = re.compile(r"L[COTEM]\d\d_L1[A-Z]{2}_\d{6}_\d{8}_\d{8}_.*_B\d+", re.IGNORECASE)
@@ -257,8 +292,17 @@ def level_2_terms(path: str) -> tuple[float, float] | None:
     return _LEVEL_2_TERMS[name.stem.upper().rpartition("_B")[0][-2:]]
 
 
-def lacks_metadata(paths: Iterable[Path]) -> str:
-    """Say what Landsat bands of level 1 among some files lack without metadata; else nothing."""
+def lacks_metadata(paths: Sequence[Path]) -> str:
+    """Say what bands of a product among some files lack without its metadata; else nothing."""
+    image = next((path for path in paths if _S2_BAND.fullmatch(path.stem)), None)
+    if image is not None and image.suffix.casefold() == ".jp2":
+        around = sentinel2_around(image.parent)
+        remedy = "set scale, offset and nodata in owl.toml, and give --mask"
+        remedy = remedy if around is None else f"name the product: --scene {around}"
+        return (
+            f"{image.stem} and the other Sentinel-2 bands are read as raw numbers, without offset, "
+            f"no-data value and cloud mask, since these are in a product's other files; {remedy}"
+        )
     stem = next((path.stem for path in paths if _LEVEL_1_BAND.fullmatch(path.stem)), None)
     if stem is None:
         return ""
@@ -299,9 +343,10 @@ def landsat(folder: Path) -> Product:
     try:
         names = _LANDSAT[groups["IMAGE_ATTRIBUTES"]["SENSOR_ID"]]
         first = _first_band(groups, level)
+        height = _sun_height(groups, stem) if level == 1 else 1.0
         bands = []
         for code in sorted(images, key=_band_order):
-            terms = _terms(groups, code, level)
+            terms = _terms(groups, code, level, height)
             if terms is None:
                 continue
             (band,) = read_bands(images[code], prefix=code)
@@ -330,7 +375,10 @@ def landsat(folder: Path) -> Product:
     taken = date_of(groups["IMAGE_ATTRIBUTES"].get("DATE_ACQUIRED"))
     measure = SURFACE if level == 2 else TOP_OF_ATMOSPHERE
     chosen = default or tuple(bands)
-    return Product(kind, tuple(bands), chosen, mask, taken=taken, measure=measure)
+    notes = () if mask else (_NO_MASK.format(folder, "QA_PIXEL"),)
+    return Product(
+        *(kind, tuple(bands), chosen, mask), left_out=notes, taken=taken, measure=measure
+    )
 
 
 def _level_2_groups(stem: str, images: Mapping[str, Path]) -> _Groups:
@@ -359,7 +407,17 @@ def _first_band(groups: _Groups, level: int) -> int:
     return 1 if "REFLECTANCE_MULT_BAND_1" in groups[_TOA_GROUP] else 4
 
 
-def _terms(groups: _Groups, code: str, level: int) -> tuple[float, float] | None:
+def _sun_height(groups: _Groups, stem: str) -> float:
+    """Return the sine of the sun's elevation; raises SourceError for a product of the night."""
+    height = math.sin(math.radians(_finite(groups["IMAGE_ATTRIBUTES"]["SUN_ELEVATION"])))
+    if height <= 0:
+        raise SourceError(
+            f"{stem} was taken at night and has no reflectance", remedy="take one of the day"
+        )
+    return height
+
+
+def _terms(groups: _Groups, code: str, level: int, height: float) -> tuple[float, float] | None:
     """Return scale and offset of a band file; None for a file that is not a reflective band."""
     if level == 2:
         group, number, kind = (
@@ -367,17 +425,13 @@ def _terms(groups: _Groups, code: str, level: int) -> tuple[float, float] | None
             if code.startswith("ST_B")
             else (_SR_GROUP, code.removeprefix("SR_B"), "REFLECTANCE")
         )
-        height = 1.0
     else:
         group, number, kind = _TOA_GROUP, code.removeprefix("B"), "REFLECTANCE"
-        height = math.sin(math.radians(float(groups["IMAGE_ATTRIBUTES"]["SUN_ELEVATION"])))
-        if height <= 0:
-            raise ValueError("the sun is below the horizon: no reflectance")
     values = groups[group]
     if f"{kind}_MULT_BAND_{number}" not in values:
         return None  # thermal bands of level 1, quality bands
-    scale = float(values[f"{kind}_MULT_BAND_{number}"])
-    offset = float(values[f"{kind}_ADD_BAND_{number}"])
+    scale = _finite(values[f"{kind}_MULT_BAND_{number}"])
+    offset = _finite(values[f"{kind}_ADD_BAND_{number}"])
     return scale / height, offset / height
 
 

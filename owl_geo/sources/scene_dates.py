@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -30,6 +31,10 @@ _FORMS = tuple(
         r"(?P<day>\d\d?)[- ](?P<word>[A-Za-z]{3})[- ](?P<year>\d{4})(?!\d)",  # 30-JUN-2019
     )
 )
+# 2019-06-30T23:40:31.024-05:00, a moment that may be on another day in UTC
+_WITH_OFFSET = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?[+-]\d\d(?::?\d\d)?(?!\d)", re.IGNORECASE
+)
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -45,17 +50,29 @@ _MONTHS = {
 def date_of(value: object) -> Date | None:
     """Return the date that a value of metadata is, or begins with; None if it is none.
 
+    A moment with an offset from UTC has its day in UTC, as those in the names of products have.
     Dates of before 1972 and after today are placeholders or mistakes, and count as none.
     """
     if isinstance(value, datetime.datetime):
-        return _possible(value.date())
+        return _possible(_day_in_utc(value))
     if isinstance(value, Date):
         return _possible(value)
     text = str(value).strip(" \t\"'{}[]")
+    if moment := _WITH_OFFSET.match(text):
+        with suppress(ValueError):
+            return _possible(_day_in_utc(datetime.datetime.fromisoformat(moment[0].upper())))
     for form in _FORMS:
         if found := form.match(text):
             return _built(found.groupdict())
     return None
+
+
+def _day_in_utc(moment: datetime.datetime) -> Date:
+    """Return the day of a moment, in UTC if it says its offset."""
+    if moment.tzinfo is not None:
+        with suppress(OverflowError):
+            moment = moment.astimezone(datetime.UTC)
+    return moment.date()
 
 
 def _built(parts: Mapping[str, str | None]) -> Date | None:
@@ -143,7 +160,7 @@ _PRODUCTS = (
     # HLS, MODIS and VIIRS, and the same from AppEEARS
     rf"HLS[._][SL]30[._]{_TILE}[._](\d{{7}}){_TIME}",
     r"(?:M[OYC]D\d\d\w*|VNP\d\d\w*|VJ\d\d\d\w*)[._]A(\d{7})",
-    r"(?:M[OYC]D\d\d|VNP\d\d|VJ\d\d\d|HLS|ECO)[\w.-]*_doy(\d{7})",
+    r"(?:M[OYC]D\d\d|VNP\d\d|VJ\d\d\d|HLS|ECO)[\w.-]*_doy(\d{7})(?:\d{6})?",
     # Sentinel-1: products, their images, ASF's and OPERA's terrain-corrected ones; Sentinel-3
     rf"S1[A-D]_(?:S\d|IW|EW|WV|EN|N\d|IM)_\w{{3,4}}_+\d\w{{3}}_{_DAY}{_TIME}",
     rf"S1[A-D]-(?:s\d|iw\d?|ew\d?|wv\d?)-\w{{3}}-\w{{2}}-{_DAY}{_TIME}",

@@ -192,7 +192,7 @@ def _names(word: str, band: Band) -> bool:
     """Return whether a word is a band's name, or the end of it and no band's common name."""
     plain, name = unpadded(word.strip()), unpadded(band.name)
     return name == plain or (
-        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}"))
+        common_name(word) is None and name.endswith((f"_{plain}", f"-{plain}", f".{plain}"))
     )
 
 
@@ -205,10 +205,9 @@ def _product(scene: SceneSettings) -> Product:
     if not path.is_dir():
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)
-    if is_sentinel2(path):
-        return sentinel2(path)
-    if is_landsat(path):
-        return landsat(path)
+    if is_sentinel2(path) or is_landsat(path):
+        product = sentinel2(path) if is_sentinel2(path) else landsat(path)
+        return product if scene.mask is None else replace(product, left_out=())  # of a mask
     return folder_of_rasters(path, scene.mask)
 
 

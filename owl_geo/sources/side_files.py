@@ -31,7 +31,11 @@ _PARTS = re.compile(r"[\s_.-]+")
 _CODE = re.compile(r"b\d+[a-z]?")
 _RESOLUTION = re.compile(r"\d+m")
 _THEIA = re.compile(r"_(?:sat|iab|atb)_r\d$")
-_MODIS = re.compile(r"sur_refl_(?!b\d)[a-z]")  # sur_refl_state_500m, sur_refl_szen
+# sur_refl_state_500m, sur_refl_szen; and what MOD09GA and MOD13 have besides
+_MODIS = re.compile(
+    r"sur_refl_(?!b\d)[a-z]|state_(?:1km|500m|250m)|(?:orbit|granule)_pnt|num_observations_"
+    r"|obscov_|iobs_res|q_scan|gflags|pixel_reliability|composite_day_of_the_year"
+)
 
 
 def is_side_file(stem: str) -> bool:

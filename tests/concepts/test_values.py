@@ -52,6 +52,33 @@ def test_a_list_is_each_of_its_values() -> None:
     assert is_given(column).tolist() == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        ['["gold", "copper"]', '[ "tin" ]', "[]", None],
+        ["(2:gold,copper)", "(1:tin)", "(0:)", ""],  # as ogr2ogr has it in GeoPackage
+    ],
+)
+def test_a_list_that_a_format_has_as_text_is_each_of_its_values(column: list[str]) -> None:
+    lists = pd.Series(column)
+    assert text_of(lists).tolist() == ["gold;copper", "tin", "", ""]
+    assert has_value(lists, ["copper"]).tolist() == [True, False, False, False]
+    assert has_value(lists, ["tin"]).tolist() == [False, True, False, False]
+    assert has_value(lists, [column[0]]).tolist() == [True, False, False, False]  # as it stands
+    assert is_given(lists).tolist() == [True, True, False, False]
+    assert has_value(pd.Series(["[1, 2]", "[3]"]), ["2"]).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["[1] Smith", "[a]", '["a"', '{"a": 1}', "(2:a)", "(a)", "[[1]]", '[{"a": 1}]']
+)
+def test_text_that_looks_like_a_list_stays_as_it_is(text: str) -> None:
+    assert text_of(pd.Series([text, None])).tolist() == [text, ""]
+    mixed = pd.Series(['["a"]', text, "a"])
+    assert text_of(mixed).tolist() == ['["a"]', text, "a"]
+    assert has_value(mixed, ["a"]).tolist() == [False, False, True]
+
+
 @pytest.mark.parametrize("name", ["a.geojson", "a.parquet"])
 def test_lists_of_a_file_are_found(name: str, tmp_path: Path) -> None:
     table = gpd.GeoDataFrame(

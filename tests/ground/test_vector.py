@@ -109,3 +109,28 @@ def test_a_file_that_is_not_a_layer_raises_what_can_be_caught(tmp_path: Path) ->
 def test_a_reason_leaves_out_what_gdal_says_to_programmers() -> None:
     assert reason(RuntimeError("it is broken; set OGR_X to YES.")) == "it is broken"
     assert reason(RuntimeError("it is broken.")) == "it is broken"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "POLYHEDRALSURFACE Z (((9 47 0,9 47.1 0,9.1 47.1 9,9 47 0)))",
+        "TIN Z (((9 47 0,9 47.1 0,9.1 47.1 9,9 47 0)))",
+        "POLYGON ((9 47,9.1 47,9.1 47.1))",
+    ],
+)
+def test_rings_that_are_not_closed_and_surfaces_in_space_are_left_out_with_a_word(
+    broken: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GEOS has no surfaces in space; GDAL reads those of buildings from many a city's file."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"use;wkt\nfarm;{broken}\nwood;POINT (9 47)\nroad;\n", encoding="utf-8")
+    caplog.set_level(logging.WARNING, logger="owl_geo")
+    table = read_table(str(path))
+    assert table.geometry.tolist() == [None, shapely.Point(9, 47), None]
+    assert table["use"].tolist() == ["farm", "wood", "road"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path} has broken geometries, for example unclosed rings, or surfaces in space, of which "
+        "ogr2ogr -nlt MULTIPOLYGON makes polygons; they are left out"
+    )

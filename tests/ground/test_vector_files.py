@@ -195,9 +195,12 @@ def test_csv_of_longitudes_and_latitudes(tmp_path: Path, text: str) -> None:
         ("lon,lat\n9.5,47.1\nabc,47.2\n", "lon 'abc' and lat '47.2' are not degrees"),
         ("lon,lat\n9°30'E,47.1\n", "are not degrees"),
         ("lon,lat\n500000,5200000\n", "columns lon and lat are not in degrees"),
+        ("use,geometry\na,Point\nb,\n", "geometry 'Point' is not WKT"),
+        ("use,geometry\na,POINT (9 47)\nb,9 47\n", "geometry '9 47' is not WKT"),
+        ("lon,lat,geometry\nabc,47.1,Point\n", "lon 'abc' and lat '47.1' are not degrees"),
     ],
 )
-def test_csv_of_something_else_than_degrees(tmp_path: Path, text: str, why: str) -> None:
+def test_csv_of_something_else_than_it_promises(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UNREADABLE, match=why):
         read(str(tmp_path / "a.csv"))
@@ -216,6 +219,23 @@ def test_csv_of_wkt_or_of_no_place(tmp_path: Path) -> None:
     assert features(tmp_path / "e.csv").crs is None  # what they are called tells that they are not
     (tmp_path / "c.csv").write_text("use,size\na,5\n")
     assert list_layers(str(tmp_path / "c.csv")) == [("c", None)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "use,lon,lat,geometry\na,9.5,47.1,Point\nb,9.6,47.2,\n",
+        "use,lon,lat,geometry\na,9.5,47.1,\nb,9.6,47.2,\n",
+        "use,geom,geometry\na,x,POINT (9.5 47.1)\nb,y,POINT (9.6 47.2)\n",
+        "use,lon,lat,wkt\na,1,1,POINT (9.5 47.1)\nb,1,1,POINT (9.6 47.2)\n",
+        "use,geometry\na,POINT (9.5 47.1)\nb,POINT (9.6 47.2)\nc,NULL\nd,\n",
+    ],
+)
+def test_csv_whose_columns_hold_something_else_than_places(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    found = features(tmp_path / "a.csv")
+    assert found.geometry[:2].tolist() == [shapely.Point(9.5, 47.1), shapely.Point(9.6, 47.2)]
+    assert found.geometry[2:].isna().all() and found.crs == "EPSG:4326"
 
 
 def test_a_crs_that_a_person_names_is_that_of_files_without_one(tmp_path: Path) -> None:

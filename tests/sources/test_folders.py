@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
-from rasters import ORIGIN, UTM, coordinates, make_landsat, write_raster
+from rasters import ORIGIN, UTM, coordinates, make_landsat, make_safe, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
@@ -59,6 +62,10 @@ def stacked(folder: Path, name: str, files: list[str], *, size: int = 32) -> Pat
         *("ENMAP01-L2A-QL_VNIR", "ENMAP01-L2A-QL_QUALITY_CIRRUS", "cloud_mask", "AOT_10m"),
         *("oa_nbart_contiguity", "250m 16 days VI Quality", "TCI_R", "QA10", "QC_500m"),
         *("MOD09A1.061_sur_refl_state_500m_doy2021177_aid0001", "sur_refl_day_of_year"),
+        *("MOD09GA.061_state_1km_1_doy2021177000000_aid0001", "num_observations_500m", "q_scan_1"),
+        *("gflags_1", "orbit_pnt_1", "granule_pnt_1", "obscov_500m_1", "iobs_res_1"),
+        *("MOD13Q1.061__250m_16_days_pixel_reliability_doy2021177000000_aid0001",),
+        *("MOD13Q1.061__250m_16_days_composite_day_of_the_year_doy2021177000000_aid0001",),
     ],
 )
 def test_side_files_are_known_by_name(stem: str) -> None:
@@ -72,6 +79,7 @@ def test_side_files_are_known_by_name(stem: str) -> None:
         *("cloud_free_B04", "SENTINEL2B_FRE_B8", "sat_image", "AnalyticMS_SR_8b_clip", "dem"),
         *("LC08_ST_B10", "vv", "ndvi", "pan", "SPECTRAL_IMAGE", "visual_red", "10m"),
         *("MOD09A1.061_sur_refl_b01_doy2021177_aid0001", "nbart_red", "oa_B04"),
+        *("MOD13Q1.061__250m_16_days_NDVI_doy2021177000000_aid0001", "state", "reliability"),
     ],
 )
 def test_bands_are_not_taken_for_side_files(stem: str) -> None:
@@ -317,6 +325,71 @@ def test_landsat_of_level_2_does_without_metadata(left: str, tmp_path: Path) -> 
     assert heat[0, 8, 0] == pytest.approx(10_040 * 0.00341802 + 149)
 
 
+@pytest.mark.parametrize("tile", ["CU_010009", "AK_010009", "HI_010009"])
+def test_analysis_ready_landsat_of_the_usa_is_reflectance(tile: str, tmp_path: Path) -> None:
+    product = make_landsat(tmp_path)
+    next(product.glob("*_MTL.txt")).unlink()
+    name = f"LC08_{tile}_20200715_20210504_02"
+    folder = tmp_path / name
+    for path in sorted(product.iterdir()):
+        code = path.name.removeprefix(f"{product.name}_")
+        path.rename(product / f"{name}_{code}")
+    product.rename(folder)
+    source = GeoTiffSource(folder)
+    assert source.bands == ("SR_B2", "SR_B3", "SR_B4", "SR_B5")
+    patch = source.read([f"{name}/32/0"])[0]
+    pixels = np.array([2, 3, 4, 5]) * 1000.0 + 40
+    assert patch[:, 8, 0] == pytest.approx(2.75e-05 * pixels - 0.2, abs=1e-6)
+    told = describe_scene(folder)
+    assert told.mask is not None and told.mask.path.endswith("_QA_PIXEL.TIF")
+    assert told.date == datetime.date(2020, 7, 15)
+
+
+def test_bands_of_hls_are_called_by_their_codes(tmp_path: Path) -> None:
+    name = "HLS.S30.T32TNT.2023166T103629.v2.0"
+    for number, code in enumerate(("B04", "B08", "B8A", "Fmask")):
+        write_raster(tmp_path / "hls" / f"{name}.{code}.tif", coordinates(8, 8, 1) + number)
+    described = describe_scene(tmp_path / "hls")
+    for words in (("B04", "B8A"), ("b4", "b8a"), ("red", "nir08")):
+        (scene,) = open_scenes([SceneSettings(name="a", path=str(tmp_path / "hls"))], words)
+        files = [Path(band.path).name for band in scene.bands]
+        assert files == [f"{name}.B04.tif", f"{name}.B8A.tif"]
+    (scene,) = open_scenes([SceneSettings(name="a", path=str(tmp_path / "hls"))], ["B08", "Fmask"])
+    assert Path(scene.bands[1].path).name == f"{name}.Fmask.tif"
+    assert [band.common for band in described.default] == ["red", "nir", "nir08"]
+
+
+def test_a_product_without_its_mask_says_that_clouds_stay(tmp_path: Path) -> None:
+    landsat, sentinel = make_landsat(tmp_path), make_safe(tmp_path)
+    assert describe_scene(landsat).left_out == describe_scene(sentinel).left_out == ()
+    next(landsat.glob("*_QA_PIXEL.TIF")).rename(tmp_path / "mask.tif")
+    next(sentinel.rglob("*_SCL_20m.jp2")).unlink()
+    for folder, what in ((landsat, "QA_PIXEL"), (sentinel, r"scene classification \(SCL\)")):
+        (note,) = describe_scene(folder).left_out
+        assert re.fullmatch(rf"{folder} has no {what}, so that clouds are not masked; .*", note)
+        masked = SceneSettings(name="a", path=str(folder), mask=str(tmp_path / "mask.tif"))
+        assert describe_scene(masked).left_out == ()
+    assert describe_scene(make_safe(tmp_path, "1C")).left_out == ()  # which never has one
+
+
+@pytest.mark.parametrize("level", ["1C", "2A"])
+def test_a_part_of_a_sentinel_2_product_names_the_product(level: str, tmp_path: Path) -> None:
+    safe = make_safe(tmp_path, level)
+    (granule,) = (safe / "GRANULE").iterdir()
+    write_raster(granule / "QI_DATA" / "MSK_CLASSI_B00.tif", coordinates(8, 8))
+    for folder in (safe / "GRANULE", granule, *[granule / "IMG_DATA"] * (level == "2A")):
+        with pytest.raises(SourceError, match=f"no rasters to read: .*did you mean '{safe}'") as e:
+            describe_scene(folder)
+        assert "QI_DATA" not in str(e.value)
+    images = granule / "IMG_DATA" / ("R10m" if level == "2A" else "")
+    (note,) = [note for note in describe_scene(images).left_out if "raw numbers" in note]
+    assert re.match(r"T32TNT_20230615T103629_B0\d\w* and the other Sentinel-2 bands are read", note)
+    assert note.endswith(f"; name the product: --scene {safe}")
+    shutil.copytree(images, tmp_path / "images")
+    (note,) = [note for note in describe_scene(tmp_path / "images").left_out if "raw" in note]
+    assert note.endswith("; set scale, offset and nodata in owl.toml, and give --mask")
+
+
 def test_landsat_of_level_1_without_metadata_has_no_quality_files_among_its_bands(
     tmp_path: Path,
 ) -> None:
@@ -330,6 +403,24 @@ def test_metadata_of_level_1_that_say_nothing_are_refused(tmp_path: Path) -> Non
     folder = make_landsat(tmp_path, 1)
     next(folder.glob("*_MTL.txt")).write_text("")
     with pytest.raises(SourceError, match=r"lacks what Landsat .*; fetch LC08_.*_MTL.txt"):
+        GeoTiffSource(folder)
+
+
+@pytest.mark.parametrize("degrees", ["-5.5", "0"])
+def test_landsat_of_the_night_is_refused(degrees: str, tmp_path: Path) -> None:
+    folder = make_landsat(tmp_path, 1)
+    (metadata,) = folder.glob("*_MTL.txt")
+    metadata.write_text(metadata.read_text().replace("30.00000000", degrees))
+    with pytest.raises(SourceError, match=f"^{folder.name} was taken at night and has no refl"):
+        GeoTiffSource(folder)
+
+
+@pytest.mark.parametrize("term", ["30.00000000", "2e-05", "-0.1"])
+def test_landsat_whose_terms_are_no_numbers_is_refused(term: str, tmp_path: Path) -> None:
+    folder = make_landsat(tmp_path, 1)
+    (metadata,) = folder.glob("*_MTL.txt")
+    metadata.write_text(metadata.read_text().replace(f"= {term}\n", "= nan\n"))
+    with pytest.raises(SourceError, match="nan is no number"):
         GeoTiffSource(folder)
 
 

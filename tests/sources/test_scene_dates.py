@@ -72,8 +72,14 @@ def date(path: Path, **settings: Any) -> datetime.date | None:
         "2019-181",
         "30-JUN-2019",
         '"2019-06-30"',
+        "2019-06-29T23:40:31.024-05:00",  # the day is that of UTC
+        "2019-07-01T01:40:31+0200",
+        "2019-07-01 01:40:31+02",
+        "2019-06-30T10:40:31+02:00",
+        "2019-06-30T23:40:31-99:00",  # no offset
         JUNE_30,
         datetime.datetime(2019, 6, 30, 10, 40),
+        datetime.datetime.fromisoformat("2019-06-29T23:40:31-05:00"),
     ],
 )
 def test_what_a_date_looks_like(text: object) -> None:
@@ -119,6 +125,7 @@ def test_the_last_day_of_a_leap_year() -> None:
         "MOD09GA.A2019181.h18v03.061.2020304031234",
         "MCD43A4.A2019181.h18v03.006.2019190040506",
         "MOD13Q1.061__250m_16_days_NDVI_doy2019181_aid0001",
+        "MOD09GA.061_sur_refl_b01_1_doy2019181000000_aid0001",
         "VNP09GA.A2019181.h18v03.001.2019182090000",
         "S1A_IW_GRDH_1SDV_20190630T053522_20190701T053547_027904_032679_5F0F",
         "s1a-iw-grd-vv-20190630t053522-20190701t053547-027904-032679-001",
@@ -335,6 +342,7 @@ def item(folder: Path, **properties: Any) -> SceneSettings:
     ("properties", "day"),
     [
         ({"datetime": "2019-06-30T10:40:31Z"}, JUNE_30),
+        ({"datetime": "2019-06-29T23:40:31-05:00"}, JUNE_30),
         ({"datetime": None, "start_datetime": "2019-06-30T00:00:00Z"}, JUNE_30),
         (
             {"start_datetime": "2019-06-30T00:00:00Z", "end_datetime": "2019-07-15T00:00:00Z"},
@@ -367,7 +375,10 @@ def of_toml(line: str) -> SceneSettings:
 
 @pytest.mark.parametrize(
     "value",
-    ["2019-06-30", '"2019-06-30"', "2019-06-30T10:40:31Z", '"2019-06-30T10:40:31Z"'],
+    [
+        *("2019-06-30", '"2019-06-30"', "2019-06-30T10:40:31Z", '"2019-06-30T10:40:31Z"'),
+        *("2019-06-29T23:40:31-05:00", '"2019-07-01T01:40:31+02:00"'),  # its day in UTC
+    ],
 )
 def test_a_date_is_set_as_toml_has_it_or_in_quotes(value: str) -> None:
     assert of_toml(f"date = {value}").date == JUNE_30

@@ -380,6 +380,8 @@ def test_sentinel2_missing_pixels_are_holes(tmp_path: Path) -> None:
             "cannot read the metadata",
         ),
         (lambda safe: (safe / "MTD_MSIL2A.xml").write_text("<a/>"), "quantification value"),
+        (lambda safe: _rewrite(safe, ">-1001<", ">nan<"), "cannot read the metadata"),
+        (lambda safe: _rewrite(safe, 'band_id="1"', 'band_id="10"'), "an offset .* none for B02"),
         (lambda safe: (safe / "GRANULE" / "L2A_other").mkdir(), "has 2 granules"),
         (
             lambda safe: (
@@ -396,6 +398,25 @@ def test_damaged_sentinel2_products(tmp_path: Path, damage: object, message: str
     with pytest.raises(SourceError, match=message) as error:
         GeoTiffSource(safe)
     assert "\n" not in str(error.value)
+
+
+def test_a_sentinel2_product_in_a_folder_of_its_name_is_named(tmp_path: Path) -> None:
+    """As programs unpack an archive that has the folder in it."""
+    safe = make_safe(tmp_path)
+    outside = tmp_path / "unpacked" / safe.name
+    outside.mkdir(parents=True)
+    safe.rename(outside / safe.name)
+    with pytest.raises(
+        SourceError, match=f"not a whole product; did you mean '{outside / safe.name}'"
+    ):
+        GeoTiffSource(outside)
+
+
+def _rewrite(safe: Path, old: str, new: str) -> None:
+    metadata = safe / "MTD_MSIL2A.xml"
+    text = metadata.read_text(encoding="utf-8")
+    assert old in text
+    metadata.write_text(text.replace(old, new), encoding="utf-8")
 
 
 # --- Landsat --------------------------------------------------------------------------------------
