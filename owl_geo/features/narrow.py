@@ -19,14 +19,14 @@ Kind = np.dtype[Any]
 QUANTIZED: Kind = np.dtype([("quantized", np.int8)])
 
 _WIDEST: Kind = np.dtype(np.float32)
-_KINDS: tuple[Kind, ...] = (np.dtype(np.int8), QUANTIZED, np.dtype(np.float16), _WIDEST)
+KINDS: tuple[Kind, ...] = (np.dtype(np.int8), QUANTIZED, np.dtype(np.float16), _WIDEST)
 _FEW = 16  # vectors that tell, as a rule, that a kind is too narrow
 
 
 def narrow_vectors(patches: FloatArray) -> AnyArray:
     """Return patches of one pixel as vectors ``(n, bands)``, in the narrowest kind that fits."""
     vectors = patches[:, :, 0, 0]
-    for kind in _KINDS:
+    for kind in KINDS:
         if _narrowed(vectors[:_FEW], kind) is not None:
             narrow = _narrowed(vectors, kind)
             if narrow is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from owl_geo.features import narrow
 from owl_geo.features.embedding import EmbeddingFeatures
 from owl_geo.features.statistics import in_loops, worth_fusing
 from owl_geo.features.stored import Embed
@@ -115,6 +116,8 @@ class Plan:
             recipe["origins"] = [
                 [origin.view, origin.what, origin.common] for origin in self.statistics.origins
             ]
+        if self.is_of_pixels:  # files of a kind that a version does not know have other names
+            recipe["kinds"] = [kind.descr for kind in narrow.KINDS]
         if self.model.frozen:
             recipe["weights"] = _weights_id(self.model)
             recipe["seed"] = seed

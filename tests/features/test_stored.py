@@ -9,7 +9,7 @@ import pytest
 import torch
 from embeddings import quantized, squares, unit_vectors, write_table
 
-from owl_geo.features import table
+from owl_geo.features import narrow, table
 from owl_geo.features.narrow import QUANTIZED, widened
 from owl_geo.features.stored import StoredTable
 from owl_geo.settings.learning import ModelSettings
@@ -77,6 +77,19 @@ def test_what_is_kept_is_not_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(table._Piece, "__call__", None)
     again = stored(source, tmp_path / "kept", monkeypatch, "embedding")
     assert np.array_equal(again.rows(np.arange(60)), first)
+
+
+def test_a_version_that_does_not_know_a_kind_keeps_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take the integers of that kind for values."""
+    source = of_vectors(tmp_path / "t.parquet", KINDS["quantized"](unit_vectors(60).T))
+    stored(source, tmp_path / "kept", monkeypatch, "embedding")
+    before = [kind for kind in narrow.KINDS if kind != QUANTIZED]
+    monkeypatch.setattr(narrow, "KINDS", before)
+    stored(source, tmp_path / "kept", monkeypatch, "embedding")
+    kinds = {np.load(path).dtype for path in (tmp_path / "kept").glob("*.npy")}
+    assert kinds == {QUANTIZED, np.dtype(np.float32)}
 
 
 def test_what_memory_kept_is_taken_from_disk(
