@@ -55,13 +55,12 @@ NOTHING_BESIDE = Beside(gpd.GeoSeries([], index=pd.Index([], dtype=object)), fro
 class Notes:
     """What to report about a batch besides its answers."""
 
-    unanswered: int  # rows without a label
+    blank: tuple[tuple[str, str, str], ...]  # rows without a label: patch, batch, annotator
     unstamped: int  # answers without a time of their own, which got the time of ingestion
     edited: tuple[str, ...]  # patches whose polygon was moved or redrawn
     noticed: int = 0  # answers to patches that are not in the batch
     held_out: int = 0  # answers to patches that test the model; left out
     replaced: int = 0  # answers that others replaced, the first of all
-    blank: tuple[tuple[str, str, str], ...] = ()  # rows without a label: patch, batch, annotator
 
 
 def noticed_in(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
@@ -120,16 +119,15 @@ def answers_of(
     is_new = ~answered["replaced"]
     blank = given[~given["noticed"] & (given["label"].map(_text) == "")]
     notes = Notes(
-        unanswered=len(blank),
+        blank=tuple(
+            (row.patch_id, row.batch_id, _text(row.annotator) or of_part)
+            for row in blank.itertuples(index=False)
+        ),
         unstamped=sum(not answer.stamped for answer in answers),
         edited=tuple(edited),
         noticed=int((answered["noticed"] & is_new).sum()),
         held_out=held_out,
         replaced=int(answered["replaced"].sum()),
-        blank=tuple(
-            (row.patch_id, row.batch_id, _text(row.annotator) or of_part)
-            for row in blank.itertuples(index=False)
-        ),
     )
     return answers, notes
 

@@ -89,7 +89,7 @@ def ingest(
             Ingested(
                 path=batch.file.path,
                 counts={str(label): int(n) for label, n in counts.items()},
-                unanswered=notes.unanswered,
+                unanswered=len(notes.blank),
                 new=appended.new,
                 unchanged=appended.unchanged,
                 noticed=notes.noticed,
