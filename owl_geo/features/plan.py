@@ -116,14 +116,14 @@ class Plan:
             recipe["origins"] = [
                 [origin.view, origin.what, origin.common] for origin in self.statistics.origins
             ]
-        if self.is_of_pixels:  # files of a kind that a version does not know have other names
-            recipe["kinds"] = [kind.descr for kind in narrow.KINDS]
         if self.model.frozen:
             recipe["weights"] = _weights_id(self.model)
             recipe["seed"] = seed
             if self.model.precision != "float32":
                 recipe["precision"] = self.model.precision
             recipe["sample"] = self.source.index["patch_id"].iloc[sample].tolist()
+        elif self.is_of_pixels:  # files of a kind that a version does not know have other names
+            recipe["kinds"] = [kind.descr for kind in narrow.KINDS]
         return recipe
 
     def embedder(self, sample: IntArray, device: Device, seed: int) -> Embed:
