@@ -25,7 +25,7 @@ def dequantized(pixels: AnyArray) -> FloatArray:
     for start in range(0, len(flat), _AT_ONCE):
         part = flat[start : start + _AT_ONCE]
         part[:] = stored[start : start + _AT_ONCE]
-        # whole numbers, of which float32 holds the product: one division rounds, as in ``_value``
+        # whole numbers, of which float32 holds the product: only the division rounds
         part *= np.abs(part)
         part /= np.float32(STEP**2)
     return values
