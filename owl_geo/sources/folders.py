@@ -15,7 +15,8 @@ from owl_geo.ground.projections import same_crs
 from owl_geo.sources.arrays.layout import ARRAYS, holds_arrays
 from owl_geo.sources.bands import Band, doubtful_files
 from owl_geo.sources.files import CUBE, looks_like_cube, read_bands
-from owl_geo.sources.products import Product, is_product, lacks_metadata, sentinel2_around
+from owl_geo.sources.products.families import is_product, lacks_metadata, product_around
+from owl_geo.sources.products.product import Product
 from owl_geo.sources.side_files import is_side_file
 from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import SceneGrid
@@ -51,7 +52,7 @@ def folder_of_rasters(folder: Path, mask: str | None) -> Product:
             one for one in folders if any(file.suffix.lower() in _RASTERS for file in one.glob("*"))
         ]
         remedy = ARRAYS if holds_arrays(folder) else ""
-        if (around := sentinel2_around(folder)) is not None:
+        if (around := product_around(folder)) is not None:
             inside, remedy = [around], ""
         if ARRAYS in reason:  # of the land masks beside the arrays
             remedy = ""

@@ -21,7 +21,7 @@ from owl_geo.sources.bands import Band
 from owl_geo.sources.editions import check_editions
 from owl_geo.sources.embeddings import warn_of_lost_names
 from owl_geo.sources.pixel_sizes import warn_of_mixed_pixels
-from owl_geo.sources.products import product_of
+from owl_geo.sources.products.families import product_of
 from owl_geo.sources.reader import FileScene, ReaderPool
 from owl_geo.sources.scan import SceneSummary, check_mask
 from owl_geo.sources.scenes import Scene, SceneDescription, describe_scene, open_scenes, scene_name

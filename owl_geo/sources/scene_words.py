@@ -19,7 +19,7 @@ from owl_geo.errors import SourceError, where_instead
 from owl_geo.settings.owl_toml import absolute, expanded, is_local, whole_path
 from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.left_out import failed_scene
-from owl_geo.sources.products import is_product, product_of
+from owl_geo.sources.products.families import is_product, product_of
 from owl_geo.sources.scene_names import (
     SceneLocation,
     distinct_names,

@@ -30,15 +30,8 @@ from owl_geo.sources.folders import (
     without_quality,
 )
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
-from owl_geo.sources.products import (
-    CloudMask,
-    Product,
-    is_landsat,
-    is_sentinel2,
-    landsat,
-    product_of,
-    sentinel2,
-)
+from owl_geo.sources.products.families import product_of, read_product
+from owl_geo.sources.products.product import CloudMask, Product
 from owl_geo.sources.same_bands import Choice, same_bands
 from owl_geo.sources.scene_dates import scene_date
 from owl_geo.sources.units import Units
@@ -205,8 +198,7 @@ def _product(scene: SceneSettings) -> Product:
     if not path.is_dir():
         bands = read_bands(scene.path or "")
         return _plain(bands[0].driver, bands)
-    if is_sentinel2(path) or is_landsat(path):
-        product = sentinel2(path) if is_sentinel2(path) else landsat(path)
+    if (product := read_product(path)) is not None:
         return product if scene.mask is None else replace(product, left_out=())  # of a mask
     return folder_of_rasters(path, scene.mask)
 

@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 from owl_geo.errors import SourceError, suggestion
 from owl_geo.settings.owl_toml import absolute, is_local
 from owl_geo.sources.bands import common_name, common_names, unpadded
-from owl_geo.sources.products import SCL_BAD, level_2_terms
+from owl_geo.sources.products.landsat import level_2_terms
+from owl_geo.sources.products.sentinel2 import SCL_BAD
 from owl_geo.sources.scene_dates import date_of, first_day
 from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
-from rasters import ORIGIN, UTM, coordinates, make_landsat, make_safe, write_raster
+from rasters import ORIGIN, UTM, coordinates, write_raster
 
 from owl_geo.errors import SourceError
 from owl_geo.settings.sources import SceneSettings
@@ -254,97 +251,6 @@ def test_a_pattern_keeps_a_vrt_that_shows_other_files(tmp_path: Path) -> None:
     ]
 
 
-# --- Landsat --------------------------------------------------------------------------------------
-
-
-def _as_xml(text: str) -> str:
-    lines = []
-    for line in text.splitlines():
-        key, _, value = (part.strip().strip('"') for part in line.partition("="))
-        if key == "GROUP":
-            lines.append(f"<{value}>")
-        elif key == "END_GROUP":
-            lines.append(f"</{value}>")
-        elif value:
-            lines.append(f"<{key}>{value}</{key}>")
-    return "\n".join(lines)
-
-
-def _as_json(text: str) -> str:
-    lines = []
-    for line in text.splitlines():
-        key, _, value = (part.strip().strip('"') for part in line.partition("="))
-        if key == "GROUP":
-            lines.append(f'"{value}": {{')
-        elif key == "END_GROUP":
-            lines[-1] = lines[-1].rstrip(",")
-            lines.append("},")
-        elif value:
-            lines.append(f'"{key}": "{value}",')
-    return "{" + "\n".join(lines).rstrip(",") + "}"
-
-
-@pytest.mark.parametrize("level", [1, 2])
-@pytest.mark.parametrize("form", ["txt", "xml", "json", "lower case"])
-def test_each_form_of_landsat_metadata_says_the_same(level: int, form: str, tmp_path: Path) -> None:
-    folder = make_landsat(tmp_path, level)
-    expected = GeoTiffSource(folder)
-    patch = expected.read([f"{folder.name}/32/0"])
-    (metadata,) = folder.glob("*_MTL.txt")
-    text = metadata.read_text()
-    if form == "xml":
-        metadata.with_suffix(".xml").write_text(_as_xml(text))
-    elif form == "json":
-        metadata.with_suffix(".json").write_text(_as_json(text))
-    if form in ("xml", "json"):
-        metadata.unlink()
-    if form == "lower case":
-        for path in folder.glob("*.TIF"):
-            path.rename(path.with_suffix(".tif"))
-    source = GeoTiffSource(folder)
-    assert source.bands == expected.bands
-    assert np.array_equal(source.read([f"{folder.name}/32/0"]), patch)
-    assert describe_scene(folder).mask is not None
-
-
-@pytest.mark.parametrize("left", ["nothing", "files that say nothing"])
-def test_landsat_of_level_2_does_without_metadata(left: str, tmp_path: Path) -> None:
-    folder = make_landsat(tmp_path)
-    (metadata,) = folder.glob("*_MTL.txt")
-    metadata.unlink()
-    if left != "nothing":
-        metadata.with_suffix(".xml").write_text("<LANDSAT_METADATA_FILE/>")
-        metadata.with_suffix(".json").write_text("{}")
-    source = GeoTiffSource(folder)
-    assert source.bands == ("SR_B2", "SR_B3", "SR_B4", "SR_B5")
-    pixels = np.array([2, 3, 4, 5]) * 1000.0 + 40
-    patch = source.read([f"{folder.name}/32/0"])[0]
-    assert patch[:, 8, 0] == pytest.approx(2.75e-05 * pixels - 0.2, abs=1e-6)
-    assert describe_scene(folder).mask is not None
-    heat = GeoTiffSource(folder, bands=("thermal",)).read([f"{folder.name}/32/0"])[0]
-    assert heat[0, 8, 0] == pytest.approx(10_040 * 0.00341802 + 149)
-
-
-@pytest.mark.parametrize("tile", ["CU_010009", "AK_010009", "HI_010009"])
-def test_analysis_ready_landsat_of_the_usa_is_reflectance(tile: str, tmp_path: Path) -> None:
-    product = make_landsat(tmp_path)
-    next(product.glob("*_MTL.txt")).unlink()
-    name = f"LC08_{tile}_20200715_20210504_02"
-    folder = tmp_path / name
-    for path in sorted(product.iterdir()):
-        code = path.name.removeprefix(f"{product.name}_")
-        path.rename(product / f"{name}_{code}")
-    product.rename(folder)
-    source = GeoTiffSource(folder)
-    assert source.bands == ("SR_B2", "SR_B3", "SR_B4", "SR_B5")
-    patch = source.read([f"{name}/32/0"])[0]
-    pixels = np.array([2, 3, 4, 5]) * 1000.0 + 40
-    assert patch[:, 8, 0] == pytest.approx(2.75e-05 * pixels - 0.2, abs=1e-6)
-    told = describe_scene(folder)
-    assert told.mask is not None and told.mask.path.endswith("_QA_PIXEL.TIF")
-    assert told.date == datetime.date(2020, 7, 15)
-
-
 def test_bands_of_hls_are_called_by_their_codes(tmp_path: Path) -> None:
     name = "HLS.S30.T32TNT.2023166T103629.v2.0"
     for number, code in enumerate(("B04", "B08", "B8A", "Fmask")):
@@ -357,91 +263,6 @@ def test_bands_of_hls_are_called_by_their_codes(tmp_path: Path) -> None:
     (scene,) = open_scenes([SceneSettings(name="a", path=str(tmp_path / "hls"))], ["B08", "Fmask"])
     assert Path(scene.bands[1].path).name == f"{name}.Fmask.tif"
     assert [band.common for band in described.default] == ["red", "nir", "nir08"]
-
-
-def test_a_product_without_its_mask_says_that_clouds_stay(tmp_path: Path) -> None:
-    landsat, sentinel = make_landsat(tmp_path), make_safe(tmp_path)
-    assert describe_scene(landsat).left_out == describe_scene(sentinel).left_out == ()
-    next(landsat.glob("*_QA_PIXEL.TIF")).rename(tmp_path / "mask.tif")
-    next(sentinel.rglob("*_SCL_20m.jp2")).unlink()
-    for folder, what in ((landsat, "QA_PIXEL"), (sentinel, r"scene classification \(SCL\)")):
-        (note,) = describe_scene(folder).left_out
-        assert re.fullmatch(rf"{folder} has no {what}, so that clouds are not masked; .*", note)
-        masked = SceneSettings(name="a", path=str(folder), mask=str(tmp_path / "mask.tif"))
-        assert describe_scene(masked).left_out == ()
-    assert describe_scene(make_safe(tmp_path, "1C")).left_out == ()  # which never has one
-
-
-@pytest.mark.parametrize("level", ["1C", "2A"])
-def test_a_part_of_a_sentinel_2_product_names_the_product(level: str, tmp_path: Path) -> None:
-    safe = make_safe(tmp_path, level)
-    (granule,) = (safe / "GRANULE").iterdir()
-    write_raster(granule / "QI_DATA" / "MSK_CLASSI_B00.tif", coordinates(8, 8))
-    for folder in (safe / "GRANULE", granule, *[granule / "IMG_DATA"] * (level == "2A")):
-        with pytest.raises(SourceError, match=f"no rasters to read: .*did you mean '{safe}'") as e:
-            describe_scene(folder)
-        assert "QI_DATA" not in str(e.value)
-    images = granule / "IMG_DATA" / ("R10m" if level == "2A" else "")
-    (note,) = [note for note in describe_scene(images).left_out if "raw numbers" in note]
-    assert re.match(r"T32TNT_20230615T103629_B0\d\w* and the other Sentinel-2 bands are read", note)
-    assert note.endswith(f"; name the product: --scene {safe}")
-    shutil.copytree(images, tmp_path / "images")
-    (note,) = [note for note in describe_scene(tmp_path / "images").left_out if "raw" in note]
-    assert note.endswith("; set scale, offset and nodata in owl.toml, and give --mask")
-
-
-def test_landsat_of_level_1_without_metadata_has_no_quality_files_among_its_bands(
-    tmp_path: Path,
-) -> None:
-    folder = make_landsat(tmp_path, 1)
-    next(folder.glob("*_MTL.txt")).unlink()
-    assert not [name for name in bands_of(folder) if "QA" in name]
-    assert any("raw numbers" in note for note in describe_scene(folder).left_out)
-
-
-def test_metadata_of_level_1_that_say_nothing_are_refused(tmp_path: Path) -> None:
-    folder = make_landsat(tmp_path, 1)
-    next(folder.glob("*_MTL.txt")).write_text("")
-    with pytest.raises(SourceError, match=r"lacks what Landsat .*; fetch LC08_.*_MTL.txt"):
-        GeoTiffSource(folder)
-
-
-@pytest.mark.parametrize("degrees", ["-5.5", "0"])
-def test_landsat_of_the_night_is_refused(degrees: str, tmp_path: Path) -> None:
-    folder = make_landsat(tmp_path, 1)
-    (metadata,) = folder.glob("*_MTL.txt")
-    metadata.write_text(metadata.read_text().replace("30.00000000", degrees))
-    with pytest.raises(SourceError, match=f"^{folder.name} was taken at night and has no refl"):
-        GeoTiffSource(folder)
-
-
-@pytest.mark.parametrize("term", ["30.00000000", "2e-05", "-0.1"])
-def test_landsat_whose_terms_are_no_numbers_is_refused(term: str, tmp_path: Path) -> None:
-    folder = make_landsat(tmp_path, 1)
-    (metadata,) = folder.glob("*_MTL.txt")
-    metadata.write_text(metadata.read_text().replace(f"= {term}\n", "= nan\n"))
-    with pytest.raises(SourceError, match="nan is no number"):
-        GeoTiffSource(folder)
-
-
-@pytest.mark.parametrize("first", [1, 4])
-def test_the_multispectral_scanner_counts_from_4_on_landsat_1_to_3(
-    first: int, tmp_path: Path
-) -> None:
-    stem = "LM01_L1TP_212030_19730601_20200909_02_T2"
-    terms = ""
-    for number in range(first, first + 4):
-        pixels = np.full((1, 32, 32), 10 * number, np.uint8)
-        write_raster(tmp_path / stem / f"{stem}_B{number}.TIF", pixels, pixel=60)
-        terms += f"REFLECTANCE_MULT_BAND_{number} = 0.002\nREFLECTANCE_ADD_BAND_{number} = 0\n"
-    (tmp_path / stem / f"{stem}_MTL.txt").write_text(
-        'GROUP = IMAGE_ATTRIBUTES\nSENSOR_ID = "MSS"\nSUN_ELEVATION = 30\n'
-        "END_GROUP = IMAGE_ATTRIBUTES\nGROUP = LEVEL1_RADIOMETRIC_RESCALING\n"
-        f"{terms}END_GROUP = LEVEL1_RADIOMETRIC_RESCALING\nEND\n"
-    )
-    source = GeoTiffSource(tmp_path / stem, bands=("green", "red", "nir"))
-    patch = source.read([f"{stem}/0/0"])[0, :, 0, 0]
-    assert patch == pytest.approx(np.array([first, first + 1, first + 3]) * 0.04)
 
 
 def test_a_mask_in_a_folder_counts_although_it_is_a_side_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Sentinel-2 and Landsat products as their providers deliver them."""
