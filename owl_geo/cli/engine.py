@@ -49,6 +49,12 @@ def engine(device: str) -> None:
 @contextmanager
 def _streams() -> Iterator[tuple[int, BinaryIO]]:
     """Take standard input and output for messages; whatever else is printed goes to stderr."""
+    # where a program closed one, Python has None in its place, and its number may be another file's
+    for name, stream in (("input", sys.stdin), ("output", sys.stdout)):
+        if stream is None:
+            raise click.ClickException(
+                f"standard {name} is closed; connect it to the program that asks"
+            )
     sys.stdout.flush()
     source, sink = os.dup(0), os.fdopen(os.dup(1), "wb")
     nothing, printed = os.open(os.devnull, os.O_RDONLY), sys.stdout
@@ -70,12 +76,16 @@ def _lines(source: int) -> Iterator[bytes]:
 
     Not through a Python file: a thread that waits in one keeps the process from ending.
     """
-    begun = b""
+    begun: list[bytes] = []  # of a line, which may be as large as memory allows
     while data := os.read(source, _AT_ONCE):
-        *lines, begun = (begun + data).split(b"\n")
-        yield from lines
-    if begun:
-        yield begun
+        end, *further = data.split(b"\n")
+        begun.append(end)
+        if further:
+            *lines, rest = b"".join(begun), *further
+            begun = [rest]
+            yield from lines
+    if last := b"".join(begun):
+        yield last
 
 
 def _sender(sink: BinaryIO) -> Send:

@@ -95,7 +95,8 @@ def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
     folder cannot be written.
     """
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        # what is shared belongs to a run, which is not made again where it was moved or deleted
+        target.parent.mkdir(parents=not shared, exist_ok=True)
         mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}" if shared else ""
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)
@@ -134,6 +135,18 @@ def file_state(path: Path) -> FileState:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def check_still_there(folder: Path) -> None:
+    """Raise RunError where a folder is gone that was there before: who writes would make it again.
+
+    What is in it would then be in two places, and the folder could not be put back.
+    """
+    if not folder.is_dir():
+        raise RunError(
+            f"{folder} is gone: it was moved or deleted while owl-geo was working on it",
+            remedy="run the command again where it is now",
+        )
 
 
 def check_space(folder: Path, n: int) -> None:

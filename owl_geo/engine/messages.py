@@ -43,7 +43,7 @@ class Call:
     """A request, or a notification, which nobody awaits an answer to."""
 
     method: str
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] | list[Any]  # a list is valid, but no method takes one
     id: str | float | None
     is_notification: bool
 
@@ -51,7 +51,8 @@ class Call:
 def read_call(line: bytes) -> Call:
     """Return the call in a line; raises ``BadCall`` for anything else."""
     try:
-        values = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        # shells of Windows begin what they pipe with a byte order mark
+        values = json.loads(line.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadCall(PARSE_ERROR, f"the line is not JSON in UTF-8: {error}") from error
     if isinstance(values, list):
@@ -61,14 +62,14 @@ def read_call(line: bytes) -> Call:
     id_ = values.get("id")
     if isinstance(id_, bool) or not isinstance(id_, str | int | float | None):
         raise BadCall(INVALID_REQUEST, "id is neither a text nor a number")
+    if isinstance(id_, float) and not math.isfinite(id_):  # an answer could not repeat it
+        raise BadCall(INVALID_REQUEST, "id is a number that is too large")
     if values.get("jsonrpc") != "2.0":
         raise BadCall(INVALID_REQUEST, 'a message has "jsonrpc": "2.0"', id_)
     method, params = values.get("method"), values.get("params", {})
     if not isinstance(method, str):
         raise BadCall(INVALID_REQUEST, "a message has a method, a text", id_)
-    if isinstance(params, list):
-        raise BadCall(INVALID_PARAMS, "params have names: an object, not a list", id_)
-    if not isinstance(params, dict):
+    if not isinstance(params, dict | list):
         raise BadCall(INVALID_REQUEST, "params are an object", id_)
     return Call(method, params, id_, is_notification="id" not in values)
 

@@ -96,6 +96,8 @@ P = TypeVar("P", bound=Params)
 
 def checked(kind: type[P], call: Call) -> P:
     """Return the params of a call; raises BadCall, which names what is wrong and what there is."""
+    if isinstance(call.params, list):
+        raise BadCall(INVALID_PARAMS, "params have names: an object, not a list", call.id)
     try:
         return kind.model_validate(dict(call.params))
     except ValidationError as error:

@@ -104,6 +104,10 @@ class _Server:
         """Take in a message; return whether there may be more."""
         try:
             call = messages.read_call(line)
+        except BadCall as error:
+            self._send(error.answer(error.id))
+            return True
+        try:
             if call.method == "cancel":
                 self._answer_cancel(call)
                 return True
@@ -111,7 +115,8 @@ class _Server:
                 checked(NoParams, call)  # one that is wrong ends nothing
             self._put(_Task(call))
         except BadCall as error:
-            self._send(error.answer(error.id))
+            if not call.is_notification:  # which is never answered, whatever is wrong with it
+                self._send(error.answer(call.id))
             return True
         return call.method != "shutdown"
 

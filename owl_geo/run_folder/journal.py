@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from owl_geo.disk.atomic import FileState, clear_partials, file_state, writing_file, writing_folder
+from owl_geo.disk.atomic import (
+    FileState,
+    check_still_there,
+    clear_partials,
+    file_state,
+    writing_file,
+    writing_folder,
+)
 from owl_geo.errors import RunError
 from owl_geo.measures.metrics import to_csv
 from owl_geo.run_folder.paths import LATER, METRICS, RECORD, ROUNDS, RunPaths
@@ -61,8 +68,9 @@ class Journal:
     def publish(self, entry: Round, write: Callable[[Path], None]) -> None:
         """Write a round as a whole: ``write`` fills a folder that is then renamed.
 
-        Raises RunError if the disk is full or the folder cannot be written.
+        Raises RunError if the disk is full, or the folder is gone or cannot be written.
         """
+        check_still_there(self._paths.folder)
         with writing_folder(self._paths.round_folder(entry.number)) as partial:
             write(partial)
             (partial / RECORD).write_text(entry.to_json(), encoding="utf-8")
@@ -73,21 +81,28 @@ class Journal:
 
         It is in a file of its own, which appears whole: a round is never written again. No lock is
         needed, so that whoever does a round meanwhile is not kept from it: all who measure come to
-        the same number. Raises RunError as ``publish`` does.
+        the same number. A round that was taken out of the run meanwhile is left out. Raises
+        RunError as ``publish`` does.
         """
-        if self.rounds()[number].unmeasured is not None:
+        check_still_there(self._paths.folder)
+        if any(entry.unmeasured is not None for entry in self.rounds()[number : number + 1]):
             folder = self._paths.round_folder(number)
             with writing_file(folder / LATER, shared=True) as partial:
                 partial.write_text(later_text(cv_auc), encoding="utf-8")
             clear_partials(folder)
         self.sync_metrics()
 
+    def now(self, entry: Round) -> Round:
+        """Return a round as it is on disk by now, or as it was if it is there no more."""
+        return next(iter(self.rounds()[entry.number : entry.number + 1]), entry)
+
     def sync_metrics(self) -> None:
         """Make metrics.csv match the rounds; a file that already does is left alone.
 
         Several processes may do it at once: each looks again after it has written, so that the last
-        one leaves the file as the rounds are.
+        one leaves the file as the rounds are. Raises RunError as ``publish`` does.
         """
+        check_still_there(self._paths.folder)
         path = self._paths.folder / METRICS
         clear_partials(self._paths.folder)
         while True:

@@ -171,7 +171,7 @@ def more_like(
     if not measure:
         return entry
     measure_rest(run, search, device=device, workers=workers, report=report)
-    return run.rounds()[entry.number]
+    return run.journal.now(entry)
 
 
 def _targets(run: Run) -> list[str]:

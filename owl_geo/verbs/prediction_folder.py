@@ -14,7 +14,7 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from owl_geo.disk.atomic import disk_errors, locked
+from owl_geo.disk.atomic import check_still_there, disk_errors, locked
 from owl_geo.disk.file_names import file_names
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
 from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
@@ -83,6 +83,7 @@ class PredictionFolder:
 
     def write_scene(self, scene: str, prediction: ScenePrediction) -> None:
         """Write a scene's predictions and record that it is finished; raises RunError."""
+        check_still_there(self.path)
         file, legend = self.files[scene], legend_of(self.run)
         write_table(
             table_path(self.path, file),
@@ -122,6 +123,7 @@ class PredictionFolder:
         ``top`` patches are listed as the most probable, ``areas`` is the ground of those with a
         probability of ``threshold`` or more, and ``changed`` is whether a scene was redone.
         """
+        check_still_there(self.path)
         scenes = self.finished
         made_from = hashlib.sha256(
             json.dumps([[*map(self.made_from, scenes)], top, threshold, scenes]).encode()

@@ -70,7 +70,7 @@ def query(
     if not measure:
         return entry
     measure_rest(run, search, device=device, workers=workers, report=report)
-    return run.rounds()[entry.number]
+    return run.journal.now(entry)
 
 
 def _check_fits(waits: Round, annotators: Sequence[str] | None, overlap: float | None) -> None:
@@ -114,4 +114,4 @@ def conclude(
     with run.locked():
         entry, search = advance(run, device, workers, report, None)
     measure_rest(run, search)
-    return run.rounds()[entry.number]
+    return run.journal.now(entry)

@@ -112,7 +112,7 @@ def review(
     if not measure:
         return done
     measure_rest(run, search, device=device, workers=workers, report=report)
-    return replace(done, round=run.rounds()[entry.number])
+    return replace(done, round=run.journal.now(entry))
 
 
 def _reviewed(run: Run) -> IntArray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from owl_geo.disk.atomic import writing_folder
+from owl_geo.disk.atomic import writing_file, writing_folder
 from owl_geo.errors import RunError
 
 
@@ -76,3 +76,14 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     write(tmp_path / "run", "new", replace=False)
     assert (tmp_path / "run").is_symlink()
     assert contents(tmp_path / "elsewhere") == {"file": "new"}
+
+
+def test_a_file_of_a_run_that_is_gone_is_not_written(tmp_path: Path) -> None:
+    gone = tmp_path / "run" / "features" / "a.npy"
+    with pytest.raises(RunError, match="No such file"), writing_file(gone, shared=True) as partial:
+        partial.write_bytes(b"x")
+    assert list(tmp_path.iterdir()) == []
+    gone.parents[1].mkdir()
+    with writing_file(gone, shared=True) as partial:
+        partial.write_bytes(b"x")
+    assert gone.read_bytes() == b"x"

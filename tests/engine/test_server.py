@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from in_process import Owl
 from searches import label, make
 
 from owl_geo import Engine, Run, ingest, predict, query, review
+from owl_geo.cli import engine as engine_command
 from owl_geo.cli.engine import engine as command
 from owl_geo.engine import server
 from owl_geo.engine.messages import line_of
@@ -207,6 +210,7 @@ BROKEN = {
     b'{"jsonrpc": "2.0", "id": 7}': (-32600, 7),
     b'{"jsonrpc": "2.0", "id": 7, "method": 3}': (-32600, 7),
     b'{"jsonrpc": "2.0", "id": {}, "method": "status"}': (-32600, None),
+    b'{"jsonrpc": "2.0", "id": 1e999, "method": "status"}': (-32600, None),
     b'{"jsonrpc": "2.0", "id": 7, "method": "status", "params": 3}': (-32600, 7),
     b'{"jsonrpc": "2.0", "id": 7, "method": "status", "params": ["RUN"]}': (-32602, 7),
     b'{"jsonrpc": "2.0", "id": "x", "method": "stats", "params": {}}': (-32601, "x"),
@@ -231,6 +235,28 @@ def test_what_is_no_request_is_answered_with_its_code(client: Client) -> None:
         assert answer["error"]["message"].isprintable()
     client.ask("stats")
     assert client.answer()["error"]["data"]["remedy"] == "did you mean 'status'?"
+
+
+def test_a_notification_is_never_answered_whatever_is_wrong_with_it(client: Client) -> None:
+    for method, params in (
+        ("status", "[]"),
+        ("status", '{"run": 3}'),
+        ("nothing", "[1]"),
+        ("cancel", "{}"),
+        ("cancel", '{"id": null}'),
+        ("cancel", "[1]"),
+        ("shutdown", '{"now": true}'),
+        ("shutdown", "[1]"),
+    ):
+        text = f'"method": "{method}", "params": {params}'
+        client.lines.put(b'{"jsonrpc": "2.0", ' + text.encode() + b"}")
+    client.ask("stats", "asked")
+    assert client.answer()["id"] == "asked"
+
+
+def test_the_mark_that_begins_a_file_on_windows_is_passed_over(begun: Run, client: Client) -> None:
+    client.lines.put(b"\xef\xbb\xbf" + lines_of(begun.path, "status").replace(b"\n", b"\r\n"))
+    assert client.answer()["result"]["patches"] == 80
 
 
 def test_an_error_has_the_line_of_the_command(
@@ -400,6 +426,44 @@ def test_as_a_process(tmp_path: Path) -> None:
     assert [one["id"] for one in messages if "result" in one] == [0, 1, 2]
     assert done.stderr == b""
     assert len(Run(one).rounds()) == 1
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"ab\n\ncdefgh\ni", b"abc\ndef\n\n"])
+@pytest.mark.parametrize("at_once", [1, 3, 4, 100])
+def test_lines_are_whole_however_they_arrive(
+    text: bytes, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text").write_bytes(text)
+    monkeypatch.setattr(engine_command, "_AT_ONCE", at_once)
+    with (tmp_path / "text").open("rb") as file:
+        found = list(engine_command._lines(file.fileno()))
+    assert found == text.removesuffix(b"\n").split(b"\n") if text else found == []
+
+
+def test_a_large_message_takes_no_longer_than_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece is copied once, not with all that came before it."""
+    line = b"x" * (4 << 20)
+    (tmp_path / "text").write_bytes(line)
+    monkeypatch.setattr(engine_command, "_AT_ONCE", 256)
+    began = time.process_time()
+    with (tmp_path / "text").open("rb") as file:
+        assert list(engine_command._lines(file.fileno())) == [line]
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a stream as a shell does")
+@pytest.mark.parametrize(("stream", "name"), [(0, "input"), (1, "output")])
+def test_a_stream_that_is_closed_is_one_line(stream: int, name: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {stream}{"<>"[stream]}&-', "sh", *OWN],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    says = f"error: standard {name} is closed; connect it to the program that asks\n"
+    assert (done.returncode, done.stderr) == (1, says)
 
 
 def test_the_command_says_what_it_is_for() -> None:

@@ -18,13 +18,15 @@ from contents import contents, differences
 from searches import label, make
 
 from owl_geo import Engine, Run, ingest, query, status
-from owl_geo.errors import SourceError
+from owl_geo.errors import RunError, SourceError
 from owl_geo.measures.validation import blocked_cv_auc
 from owl_geo.reporting.facts import facts
 from owl_geo.run_folder.paths import LATER, RECORD
 from owl_geo.run_folder.records import Round
 from owl_geo.search.quality import cross_validated_auc
+from owl_geo.search.search import Search
 from owl_geo.settings import owl_toml
+from owl_geo.verbs import measure as measure_
 from owl_geo.verbs.classes import add_class
 
 LONG = 20.0  # seconds that nothing takes
@@ -244,3 +246,57 @@ def test_two_windows_and_a_command_on_one_run(two: tuple[Path, Path]) -> None:
     query(alone)
     assert differences(*(contents(run, hours=False) for run in two)) == []
     assert not any(map(math.isnan, cv_auc(shared)[1:]))
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "its round is taken out"])
+def test_a_run_that_goes_while_it_is_measured_is_not_made_again(
+    how: str,
+    two: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The batch was there, so whoever asked has gone on; nothing comes back at the old place."""
+    run, away = two[0], tmp_path / "away"
+    plain = cross_validated_auc
+
+    def goes(*arguments: Any) -> float:
+        value = plain(*arguments)
+        if how == "deleted":
+            shutil.rmtree(run)
+        else:
+            (run if how == "moved" else run / "rounds" / "001").rename(away)
+        return value
+
+    with monkeypatch.context() as patched:
+        patched.setattr(measure_, "cross_validated_auc", goes)
+        assert query(run).number == 1
+    if how == "its round is taken out":
+        assert [one.number for one in Run(run).rounds()] == [0]
+        return
+    assert not run.exists()
+    assert f"{run} is gone" in caplog.text
+    if how == "moved":
+        assert query(away).number == 1
+        assert not math.isnan(Run(away).rounds()[1].metrics.cv_auc)
+
+
+def test_a_run_that_goes_while_it_learns_is_not_made_again(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a run at the old place would keep the other half from coming back."""
+    one, other = two
+    plain = Search.learn
+
+    def goes(self: Search, *arguments: Any) -> Any:
+        if one.exists():
+            one.rename(tmp_path / "away")
+        return plain(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Search, "learn", goes)
+        with pytest.raises(RunError, match="is gone: it was moved or deleted"):
+            query(one)
+    assert not one.exists()
+    (tmp_path / "away").rename(one)
+    assert query(one).patch_ids == query(other).patch_ids

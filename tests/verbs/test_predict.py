@@ -17,6 +17,7 @@ from searches import label, make
 
 import owl_geo
 from owl_geo import OwlError
+from owl_geo.search.search import Search
 from owl_geo.verbs.predict import predict
 
 # --- what it says ---------------------------------------------------------------------------------
@@ -232,3 +233,17 @@ def test_what_is_no_scene_or_no_number(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OwlError, match="cannot write"):
         predict(run, out=tmp_path / "file")
+
+
+def test_a_run_that_goes_while_it_predicts_is_not_made_again(tmp_path, monkeypatch) -> None:
+    run = answered(tmp_path / "run").path
+    plain = Search.members
+
+    def goes(self, *arguments):
+        run.rename(tmp_path / "away")
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(Search, "members", goes)
+    with pytest.raises(OwlError, match="is gone: it was moved or deleted"):
+        predict(run)
+    assert not run.exists()
