@@ -114,7 +114,7 @@ class Spread:
         chosen: list[int] = []
         near = np.zeros(len(places), dtype=bool)
         for position in taken:
-            near |= self._around(places, int(position))
+            near |= self.around(places, int(position))
         while len(chosen) < count:
             left = free[~np.isin(free, chosen)]
             far = left[~near[left]]
@@ -123,10 +123,11 @@ class Spread:
                 if len(far) and near[position]:
                     continue
                 chosen.append(int(position))
-                near |= self._around(places, int(position))
+                near |= self.around(places, int(position))
         return np.array(chosen, dtype=np.int64)
 
-    def _around(self, places: Scores, position: int) -> NDArray[np.bool_]:
+    def around(self, places: Scores, position: int) -> NDArray[np.bool_]:
+        """Return which places are nearer than ``min_distance`` to that at a position, ``(n,)``."""
         apart = np.linalg.norm(places - places[position], axis=1)
         return np.asarray(apart < self.min_distance)
 

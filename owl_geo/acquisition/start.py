@@ -11,7 +11,7 @@ from owl_geo.acquisition.candidates import Scores
 from owl_geo.acquisition.clusters import k_means
 from owl_geo.acquisition.selection import top
 from owl_geo.acquisition.spread import Spread
-from owl_geo.types import FloatArray, IntArray
+from owl_geo.types import BoolArray, FloatArray, IntArray
 
 _COMPONENTS = 8
 _NEIGHBOURS = 20
@@ -27,7 +27,17 @@ class Unanswered:
     features: Callable[[IntArray], FloatArray]  # of patches at positions among these, (k, d)
     likeness: Scores | None = None  # to the known targets, 0 or more, (n,); None if none is known
     places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
-    spread: Spread = field(default_factory=Spread)  # of the patches that are like known targets
+    spread: Spread = field(
+        default_factory=Spread
+    )  # diversity: of those that are like known targets
+
+    @property
+    def crowds(self) -> Callable[[int], BoolArray] | None:
+        """Which patches are too near to another for one batch; None where none can be."""
+        places = self.places
+        if places is None or self.spread.min_distance <= 0:
+            return None
+        return lambda position: self.spread.around(places, position)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ def typical(
     relevance: Scores,
     count: int,
     rng: np.random.Generator,
+    crowds: Callable[[int], BoolArray] | None = None,
 ) -> IntArray:
     """Return the most typical patch of each of ``count`` clusters, ``(count,)``.
 
@@ -57,6 +68,8 @@ def typical(
         relevance: ``(n,)``, 0 or more.
         count: how many; a number above n returns all n.
         rng: draws the initial clusters.
+        crowds: which patches are too near to the one at a position, ``(n,)``; a cluster's patch is
+            one of those only if all are. None = none are.
     """
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
@@ -72,7 +85,8 @@ def typical(
     with np.errstate(invalid="ignore"):  # where all are alike, none has a share of no variance
         flat = PCA(components, random_state=0).fit_transform(some)
     cluster = k_means(flat, count, 3, rng)
-    chosen = []
+    chosen: list[int] = []
+    crowded = np.zeros(n, dtype=bool)
     for number in np.unique(cluster):
         mine = np.flatnonzero(cluster == number)
         near = min(_NEIGHBOURS, len(mine) - 1)
@@ -81,8 +95,12 @@ def typical(
             index = NearestNeighbors(n_neighbors=near + 1).fit(flat[mine])
             distance = index.kneighbors(flat[mine])[0][:, 1:].mean(axis=1)
             typicality = 1.0 / np.maximum(distance, 1e-9)
-        best = top(typicality * relevance[among[mine]], 1, rng)
-        chosen.append(among[mine[best[0]]])
+        may = np.flatnonzero(~crowded[among[mine]])
+        may = may if len(may) else np.arange(len(mine))
+        best = may[top((typicality * relevance[among[mine]])[may], 1, rng)[0]]
+        chosen.append(int(among[mine[best]]))
+        if crowds is not None:
+            crowded |= crowds(chosen[-1])
     short = among[~np.isin(among, chosen)]  # equal patches can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
@@ -114,11 +132,13 @@ def alike(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
 def _typical(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
     if pool.likeness is not None:
         return alike(pool, count, rng)
-    return typical(pool.features, pool.relevance, count, rng)
+    return typical(pool.features, pool.relevance, count, rng, pool.crowds)
 
 
 def _most_relevant(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
-    return top(pool.relevance, count, rng)
+    apart = Spread(min_distance=pool.spread.min_distance)
+    none = np.empty((0, 0), np.float32)
+    return apart.choose(pool.relevance, count, rng, features=none, places=pool.places)
 
 
 def _random(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:

@@ -27,6 +27,8 @@ from owl_geo.ground.vector import made_valid
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, IntArray
 
+ROUNDING = 1e-9  # of a share: half a patch may come out as so much more or less than a half
+DECIMALS = 9  # that are kept of a share, for the same reason
 _VERTICES_PER_PIECE = 500
 _VERTICES_ALONG, _MOST_NARROW = 100, 100  # of a scene; a narrow one has more along its length
 _INWARDS = 1 - 1e-7  # two metres from the rim of the Earth
@@ -41,6 +43,7 @@ def shares(footprints: AnyArray, polygons: AnyArray) -> NDArray[np.float64]:
     """Return the share of each footprint that the polygons cover together, float64 ``(n,)``.
 
     Both are arrays of shapely geometries in one CRS; geometries other than polygons cover nothing.
+    Shares are rounded, so that half a footprint is neither more nor less than 0.5.
     """
     return class_shares(footprints, polygons, np.zeros(len(polygons), dtype=np.int64), 1)[:, 0]
 
@@ -51,11 +54,11 @@ def class_shares(
     """Return the share of each footprint that each class covers, float64 ``(n, n_classes)``.
 
     ``codes[i]`` is the class of ``polygons[i]``, from 0. Polygons of one class that overlap are
-    counted once; polygons of different classes count for both.
+    counted once; polygons of different classes count for both. Shares are rounded as above.
     """
     table = np.zeros((len(footprints), n_classes))
     patch, code, share = _shares(footprints, polygons, codes, n_classes)
-    table[patch, code] = share
+    table[patch, code] = share.round(DECIMALS)
     return table
 
 
@@ -69,7 +72,8 @@ def largest_class(
     winner = np.full(len(footprints), -1, dtype=np.int64)
     patch, code, share = _shares(footprints, polygons, codes, n_classes)
     # the order of summing changes an area's last digits; rounding keeps a tie a tie
-    order = np.lexsort((code, -share.round(9), patch))
+    share = share.round(DECIMALS)
+    order = np.lexsort((code, -share, patch))
     order = order[share[order] > 0]
     best = order[np.unique(patch[order], return_index=True)[1]]
     winner[patch[best]] = code[best]

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from owl_geo.concepts.areas import PolygonLayer, shares_of_each
+from owl_geo.concepts.areas import ROUNDING, PolygonLayer, shares_of_each
 from owl_geo.concepts.extents import check_touches, touched_scenes
 from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.pool import Part, Pool
@@ -34,7 +34,6 @@ from owl_geo.types import AnyArray, BoolArray, IntArray
 CLASS_COLUMNS = ("label", "class")  # that may name the class of a feature, if none is said to
 _KEY = "patch_id"  # what answers have
 
-_ROUNDING = 1e-9  # of a share
 _DECIMALS = 3  # of metres: nearer to each other than that, two centres are equally near
 _LEAST = 1e-6  # of a patch's edge: a shorter piece of a line only touches the patch
 _STEPS = 32  # per edge of a patch, at which a line is followed where patches overlap
@@ -155,12 +154,12 @@ def locate_classes(
         for column in range(len(values)):
             of_class = of_data[:, owner == column].sum(axis=1)
             covers[scene.positions, column] = of_class * has_data  # of the patch, not of its data
-    patch, code = np.nonzero(covers >= max(share - _ROUNDING, _ROUNDING))
+    patch, code = np.nonzero(covers >= max(share - ROUNDING, ROUNDING))
     if len(pool.scenes) > 1 and len(patch):
         kept, row = np.unique(patch, return_inverse=True)
         once = SharedGround(pool.windows.take(kept)).once(-covers[kept].max(axis=1))[row]
         patch, code = patch[once], code[once]
-    others = bool((covers.sum(axis=1) < with_data - _ROUNDING).any())
+    others = bool((covers.sum(axis=1) < with_data - ROUNDING).any())
     exist = np.asarray(covers.any(axis=0))
     return Mapped(patch, code, exist, others, int((with_data == 0).sum()))
 
@@ -196,7 +195,7 @@ def _covered(polygons: AnyArray, crs: CRS, pool: Pool, share: float) -> Pairs:
     found = [_nothing()]
     for part, footprints, piece, local in _near(polygons, crs, pool):
         of_part, code, covers = shares_of_each(footprints, local, piece, len(polygons))
-        enough = covers >= share - _ROUNDING
+        enough = covers >= share - ROUNDING
         found.append((part.positions[of_part[enough]], code[enough]))
     patch, piece = _joined(found)
     if len(pool.scenes) > 1 and len(patch):

@@ -9,7 +9,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from owl_geo.concepts.areas import PolygonLayer, class_shares
+from owl_geo.concepts.areas import DECIMALS, ROUNDING, PolygonLayer, class_shares
+from owl_geo.concepts.areas import shares as shares_of_all
 from owl_geo.concepts.extents import check as check_extent
 from owl_geo.concepts.layers import Layer, load
 from owl_geo.concepts.osm_files import is_osm
@@ -62,15 +63,18 @@ def truth_labels(settings: Settings, source: PoolSource, *, a_part: bool = False
     else:
         names = (*settings.classes, *RESERVED_LABELS)
         shares, unknown = _vector_shares(oracle, oracle.path, wanted, pool, a_part, names)
+    # sums and quotients differ in the last digits: a tie is a tie, and the threshold suffices
+    shares = shares.round(DECIMALS)
+    least = max(oracle.min_share - ROUNDING, ROUNDING)
     best = shares.argmax(axis=1)
     largest = shares[np.arange(len(best)), best]
-    has_class = largest >= oracle.min_share
+    has_class = largest >= least
     labels = np.where(has_class, np.array(wanted, dtype=object)[best], classes[0])
     # unknown ground may lift a patch to the threshold, or another class above the largest
-    may_reach = ~has_class & (largest + unknown >= oracle.min_share)
+    may_reach = ~has_class & (largest + unknown >= least)
     may_pass = np.zeros(len(best), dtype=bool)
     if len(wanted) > 1:
-        may_pass = np.partition(shares, -2, axis=1)[:, -2] + unknown > largest
+        may_pass = np.partition(shares, -2, axis=1)[:, -2] + unknown > largest + ROUNDING
     labels[may_reach | (has_class & may_pass)] = None
     return labels
 
@@ -190,14 +194,16 @@ def _vector_shares(
     for part in pool.parts:
         windows, footprints = part.windows, part.windows.footprints()
         # a last column for features of other classes: they too are known ground
-        of_part = class_shares(footprints, *polygons.onto(windows), len(wanted) + 1)
+        here = polygons.onto(windows)
+        of_part = class_shares(footprints, *here, len(wanted) + 1)
         in_scene = shapely.points(_in_scene(shapely.get_coordinates(points), crs, windows))
         patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
         of_part[patch, owner[point]] = 1.0
         shares[part.positions] = of_part[:, :-1]
         if oracle.elsewhere == "unknown":
-            # rounded, as areas that fill a patch may differ from it in the last digits
-            unknown[part.positions] = np.maximum(1 - of_part.sum(axis=1), 0).round(9)
+            known = shares_of_all(footprints, here[0])  # features of several classes may overlap
+            known[patch] = 1.0  # a point stands for its whole patch
+            unknown[part.positions] = 1 - known
     return shares, unknown
 
 

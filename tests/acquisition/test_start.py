@@ -146,3 +146,16 @@ def test_clusters_do_not_depend_on_the_number_of_processors() -> None:
             return k_means(rows, 20, 1, np.random.default_rng(5))
 
     np.testing.assert_array_equal(clusters(1), clusters(2))
+
+
+@pytest.mark.parametrize("kind", [TYPICAL, RELEVANCE])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_smallest_distance_holds_in_the_first_batch(kind, seed: int) -> None:
+    features = heaps(seed)[0]
+    places = np.random.default_rng(seed).uniform(0, 1000, (len(features), 2))
+    spread = Spread(min_distance=200)
+    relevance = np.random.default_rng(seed).uniform(1, 2, len(features))
+    pool = Unanswered(relevance, lambda at: features[at], places=places, spread=spread)
+    chosen = places[kind.choose(pool, 5, np.random.default_rng(seed))]
+    apart = np.linalg.norm(chosen[:, None] - chosen, axis=2)[np.triu_indices(5, 1)]
+    assert apart.min() >= 200

@@ -29,6 +29,17 @@ def test_shares_are_exact() -> None:
     assert share[[0, 1, 2, 15]] == pytest.approx([1, 0.5, 0, 0.75])
 
 
+def test_half_a_patch_is_a_half_wherever_it_lies() -> None:
+    # whole pixels of 28.5 m, far from the origin: such areas are a half only to ten digits
+    edge, west, north = 28.49999999927454, 288776.25000080315, 9120760.750028737
+    left, top = (10 * part.ravel() for part in np.mgrid[0:20, 0:20])
+    x, low, high = west + edge * left, north - edge * (top + 10), north - edge * top
+    patches = shapely.box(x, low, west + edge * (left + 10), high)
+    halves = shapely.box(x, low, west + edge * (left + 5), high)
+    assert set(areas.shares(patches, halves)) == {0.5}
+    assert set(areas.shares(patches, patches[::2])) == {0.0, 1.0}
+
+
 def test_overlaps_within_a_class_are_counted_once_and_between_classes_for_both() -> None:
     polygons = np.array([box(0, 0, 1, 0.6), box(0, 0.4, 1, 0.4), box(0, 0, 1, 0.3)])
     shares = areas.class_shares(FOOTPRINTS, polygons, np.array([1, 1, 0]), 2)

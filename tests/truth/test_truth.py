@@ -30,14 +30,14 @@ class Checkerboard:
     patch_size = SIZE
     bands = ("one",)
 
-    def __init__(self) -> None:
-        grid = SceneGrid("s", "EPSG:32632", (10.0, 0.0, 5e5, 0.0, -10.0, 5e6), 40, 60)
+    def __init__(self, edge: float = 10.0, west: float = 5e5, north: float = 5e6) -> None:
+        grid = SceneGrid("s", "EPSG:32632", (edge, 0.0, west, 0.0, -edge, north), 40, 60)
         self.grids: Mapping[str, SceneGrid] = {"s": grid}
         rows, cols = (part.ravel() for part in np.mgrid[0:40:SIZE, 0:60:SIZE])
         self.index = build_index([windows_at(rows, cols, SIZE, grid)], {})
 
 
-def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:
+def labels(oracle: dict, classes=("absent", "present"), source=None) -> np.ndarray:
     scenes = [{"name": "s", "path": "s.tif"}]
     settings = owl_toml.parse(
         {
@@ -48,7 +48,7 @@ def labels(oracle: dict, classes=("absent", "present")) -> np.ndarray:
         },
         "test",
     )
-    return truth_labels(settings, Checkerboard()).reshape(4, 6)
+    return truth_labels(settings, source or Checkerboard()).reshape(4, 6)
 
 
 def square(col: float, row: float, cols: float, rows: float) -> shapely.Polygon:
@@ -172,6 +172,48 @@ def test_polygons_that_map_a_part_of_a_patch(tmp_path) -> None:
     assert found[0].tolist() == [None, None, "present", "present", "present", None]
     found = labels(oracle)
     assert found[0].tolist() == ["absent", "absent", "absent", "present", "absent", "absent"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7])
+def test_a_share_that_is_the_threshold_suffices(tmp_path, share: float) -> None:
+    # on a grid as Landsat's, the areas of such polygons are rarely the very share
+    edge, west, north = 28.49999999927454, 288776.25000080315, 9120760.750028737
+    left, top = np.meshgrid(np.arange(0, 60, SIZE), np.arange(0, 40, SIZE))
+    right = west + edge * (left + round(SIZE * share))
+    low, high = north - edge * (top + SIZE), north - edge * top
+    path = layer(tmp_path / "t.gpkg", shapely.box(west + edge * left, low, right, high).ravel())
+    source = Checkerboard(edge, west, north)
+    found = labels({"path": path, "min_share": share}, source=source)
+    assert set(found.ravel()) == {"present"}
+    found = labels({"path": path, "min_share": share + 0.01}, source=source)
+    assert set(found.ravel()) == {"absent"}
+
+
+@pytest.mark.parametrize("n", [17, 45, 46])
+def test_a_raster_share_that_is_the_threshold_suffices(tmp_path, n: int) -> None:
+    # of 100 pixels, n have one of two values: a third of them and two thirds, summed as floats
+    pixels = np.full((40, 60), 9, np.uint8)
+    pixels[:SIZE, :SIZE].flat[:n], pixels[:SIZE, :SIZE].flat[: n // 3] = 1, 2
+    path = str(tmp_path / "t.tif")
+    options = {"driver": "GTiff", "width": 60, "height": 40, "count": 1, "dtype": "uint8"}
+    transform = rasterio.transform.from_origin(5e5, 5e6, 10, 10)
+    with rasterio.open(
+        path, "w", crs="EPSG:32632", transform=transform, nodata=0, **options
+    ) as dst:
+        dst.write(pixels, 1)
+    found = labels({"path": path, "values": {"present": ["1", "2"]}, "min_share": n / 100})
+    assert found[0, 0] == "present"
+    assert set(found[:, 1:].ravel()) == {"absent"}
+
+
+def test_ground_of_several_classes_is_known_once(tmp_path) -> None:
+    # two classes on the same two fifths of a patch: the rest of it is not known, and may be present
+    shapes = [square(0, 0, 0.4, 1)] * 2 + [square(2, 0, 0.6, 1)] * 2
+    kind = ["present", "road", "road", "field"]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=kind)
+    found = labels({"path": path, "column": "kind", "elsewhere": "unknown", "min_share": 0.8})
+    assert found[0, 0] is None
+    assert found[0, 2] == "absent"  # two fifths are left, less than it takes
 
 
 def test_a_class_raster_of_several_bands_is_told(tmp_path, caplog) -> None:
