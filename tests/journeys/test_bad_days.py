@@ -507,7 +507,7 @@ def test_a_label_that_was_cleared_is_told(forks: Forks, stages: dict[str, Stage]
     cleared = forks.run(*stage.arguments)
     assert cleared.code == 0 and cleared.err.count("\n") == 1
     assert cleared.err.startswith(
-        f"warning: {BATCH}: 1 patches without a label were answered before, for example '{patch}'"
+        f"warning: {BATCH}: 1 patch without a label was answered before, for example '{patch}'"
     )
     assert Run(run).labels.current().set_index("patch_id")["label"][patch] == "present"
     edit(batch, "UPDATE batch SET annotator = 'another' WHERE patch_id = ?", patch)
