@@ -528,7 +528,7 @@ def test_a_clock_that_was_set_back(forks: Forks, stages: dict[str, Stage]) -> No
     relabel(forks.folder / BATCH, patch, "absent", "2026-03-01T10:05:00Z")
     late = forks.run(*stage.arguments)
     assert late.code == 0 and "1 new, 5 known before" in late.out
-    assert late.err.startswith(f"warning: {BATCH}: 1 answers do not count, for example '{patch}'")
+    assert late.err.startswith(f"warning: {BATCH}: 1 answer does not count, for example '{patch}'")
     assert late.err.count("\n") == 1
     current = Run(run).labels.current().set_index("patch_id")["label"]
     assert current[patch] == "present"

@@ -164,7 +164,7 @@ def test_on_the_command_line(
     assert not (tmp_path / "run").exists()
     assert owl(command) == 0
     out = capsys.readouterr().out
-    assert "Examples:\n  1 of 2 sites lie in 1 patch\n  1 site outside the pool" in out
+    assert "Examples:\n  1 of 2 sites lies in 1 patch\n  1 site outside the pool" in out
     # what a file holds is not lost with the run, but an answer given since would be
     assert owl([*command, "--overwrite"]) == 0
     answer(Run(tmp_path / "run"), {name(0, 0): "absent"}, tmp_path / "a.csv")
