@@ -16,7 +16,7 @@ The layers, from top to bottom; imports only go down:
     sources | concepts | acquisition | labels | batches | maps
     models | measures | ground
     disk | work | settings
-    types | schema | errors
+    types | schema | errors | wording
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from pyproj import CRS
 from owl_geo import schema
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError, brief, suggestion, where_instead
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -168,9 +169,11 @@ def _check_file(path: Path) -> None:
             raise BatchError(f"{path} is not a file", remedy="name a batch GeoPackage")
         kind = gpkg.foreign_kind(path)
     except FileNotFoundError as error:
+        instead = where_instead(path)
+        joint = " If not," if instead.endswith("?") else ";"
         raise BatchError(
             f"{path} does not exist",
-            remedy=f"{where_instead(path)}; run `owl-geo query`, which prints the path of a batch",
+            remedy=f"{instead}{joint} run `owl-geo query`, which prints the path of a batch",
         ) from error
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
@@ -289,7 +292,7 @@ def _check_ids(path: Path, ids: Iterable[object]) -> None:
     column = pd.Series(ids, dtype=object)
     empty = column.isna() | (column.astype(str).str.strip() == "")
     if empty.any():
-        raise BatchError(f"{path}: {int(empty.sum())} row(s) have no patch_id")
+        raise BatchError(f"{path}: {counted(int(empty.sum()), 'row has', 'rows have')} no patch_id")
     twice = column[column.duplicated()].unique()
     if len(twice):
         raise BatchError(

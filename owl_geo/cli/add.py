@@ -9,6 +9,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+from owl_geo.wording import counted
 
 
 @click.command(
@@ -51,7 +52,7 @@ def add(
         )
     total = len(added.run.patches)
     if added.done:
-        click.echo(f"{run_path}: {added.patches} new patches, {total} in all")
+        click.echo(f"{run_path}: {counted(added.patches, 'new patch')}, {total} in all")
         scenes_.say_scenes(added.scenes)
         scenes_.say_views(added.views)
         if added.concepts:
@@ -59,7 +60,7 @@ def add(
         for line in added.concepts:
             click.echo(f"  {line}")
     else:
-        click.echo(f"{run_path}: nothing new, {total} patches")
+        click.echo(f"{run_path}: nothing new, {counted(total, 'patch')}")
     scenes_.say_outcome(len(added.done), len(added.skipped), added.failed)
     if added.done:
         oracle = added.run.settings.oracle is not None

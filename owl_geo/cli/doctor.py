@@ -14,6 +14,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import plugin
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.verbs.doctor import Finding
@@ -45,7 +46,7 @@ def doctor(run_path: Path | None) -> int:
         else:
             click.echo(line)
         sys.stdout.flush()  # before the next check, which may take long
-    total = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
+    total = counted(problems, "problem") if problems else "no problems"
     opt.say(total)
     if problems:
         opt.end_json(total, 1)

@@ -13,6 +13,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
 from owl_geo.settings.choices import MODELS
+from owl_geo.wording import counted, plural
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
@@ -63,14 +64,15 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     for name, content in now.views.items():
         yield "View", f"{name}: {content}"
     size, elsewhere = now.patch_size, _seen_elsewhere(now)
-    twice = f"; {elsewhere:,} more show places seen in another scene" if elsewhere else ""
+    shows = plural(elsewhere, "shows a place", "show places")
+    twice = f"; {elsewhere:,} more {shows} seen in another scene" if elsewhere else ""
     side = length(metres * size)
     yield "Patches", f"{now.n_patches:,} at most, {size} x {size} pixels, {side}{twice}"
     if plan.examples:
         yield "Examples", plan.examples
     made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
     yield "Concepts", made or "none; --osm FILE or --config FILE adds some"
-    yield "Disk", f"about {_bytes(now.n_bytes)}, after {settings.loop.rounds} rounds"
+    yield "Disk", f"about {_bytes(now.n_bytes)}, after {counted(settings.loop.rounds, 'round')}"
     yield "Time", f"about: {_times(now, settings.model.kind)}"
 
 
@@ -100,7 +102,7 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
 
     settings = summary.run.settings
     n, pixels = len(summary.run.patches), settings.patch_size
-    patches = "1 patch" if n == 1 else f"{n} patches"
+    patches = counted(n, "patch")
     click.echo(f"{run_path}: {patches} of {pixels} x {pixels} pixels in {summary.crs}")
     click.echo("Bands:")
     click.echo(f"  {in_short(summary.bands)}")

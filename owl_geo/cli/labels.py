@@ -176,7 +176,10 @@ def history(
     shown = answers
     for patch in patches:
         if patch not in set(opened.patches["patch_id"]):
-            raise RunError(f"no patch {patch!r} in {run_path}")
+            raise RunError(
+                f"no patch {patch!r} in {run_path}",
+                remedy=f"name it as batches do, for example {opened.patches['patch_id'].iloc[0]}",
+            )
     if patches:
         shown = shown[shown["patch_id"].isin(patches)]
     if disputed:

@@ -11,6 +11,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import go_on_option, show, to_store_option
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -121,7 +122,7 @@ def _make_batch(
     def published(entry: Round) -> None:
         is_new = entry.number >= before
         if is_new:
-            what = f"{len(entry.patch_ids)} patches, the most alike first"
+            what = f"{counted(len(entry.patch_ids), 'patch')}, the most alike first"
             opt.say(f"Batch {entry.batch_id}: {what}")
         show(opened, entry, waits=not is_new, to_store=to_store)
 

@@ -10,6 +10,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.verbs.target_areas import TargetArea
@@ -99,7 +100,7 @@ def predict(
 
 def area_line(area: TargetArea, positive: str) -> str:
     """Return in one line how much ground the targets are."""
-    places = f"{area.places} place{'' if area.places == 1 else 's'}"
+    places = counted(area.places, "place")
     line = (
         f"{positive}: {_hectares(area.hectares)} ha in {places}, {_hectares(area.answered)} "
         f"answered and the rest with a probability of {area.threshold:g} or more"

@@ -9,6 +9,7 @@ import click
 
 from owl_geo.cli import flags
 from owl_geo.cli import options as opt
+from owl_geo.wording import counted, plural
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -106,7 +107,7 @@ def ask(
     def published(entry: Round) -> None:
         if not waits:
             n_pool = entry.metrics.n_pool
-            opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {n_pool} patches")
+            opt.say(f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {counted(n_pool, 'patch')}")
         show(opened, entry, waits=waits, to_store=to_store)
 
     with cluster_.opened(None if waits else cluster) as workers, flags.named_in_errors(team):
@@ -138,9 +139,11 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
         filled = {path: n for path in waiting if (n := count_answers(path))}
         if filled and not to_store:
             paths = " ".join(opt.quoted(path) for path in filled)
+            which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(
-                f"Batch {entry.batch_id} has {sum(filled.values())} answers that are not ingested "
-                f"yet: owl-geo ingest {opt.quoted(opened.path)} {paths}"
+                f"Batch {entry.batch_id} has {sum(filled.values())} {which} not ingested yet: "
+                "owl-geo ingest "
+                f"{opt.quoted(opened.path)} {paths}"
             )
         else:
             then = "query` again" if to_store else "ingest`"

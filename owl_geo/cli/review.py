@@ -9,6 +9,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import go_on_option, show, to_store_option
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.verbs.review import Review
@@ -60,8 +61,9 @@ def review(
         entry = done.round
         if done.taken is not None:
             opt.say(
-                f"Batch {entry.batch_id}: {len(entry.patch_ids)} of {done.taken} patches that the "
-                f"model takes for {opened.settings.positive}"
+                f"Batch {entry.batch_id}: {len(entry.patch_ids)} of "
+                f"{counted(done.taken, 'patch')} that the model takes for "
+                f"{opened.settings.positive}"
             )
         show(opened, entry, waits=done.taken is None, to_store=to_store)
 

@@ -12,6 +12,7 @@ import click
 from owl_geo.cli import flags, synthetic
 from owl_geo.cli import options as opt
 from owl_geo.cli.query import ask
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -108,7 +109,7 @@ def _synthetic(out: Path, overwrite: bool, options: _Options) -> Run:
         opt.say(f"Going on with {out}")
         return existing
     summary = init(out, settings, overwrite=overwrite, report=opt.progress)
-    opt.say(f"Made {out}: {len(summary.run.patches)} patches, {summary.truth[0]}")
+    opt.say(f"Made {out}: {counted(len(summary.run.patches), 'patch')}, {summary.truth[0]}")
     return summary.run
 
 
@@ -144,7 +145,8 @@ def _search(opened: Run, device: str, cluster: str | None) -> None:
             opened, device=device, workers=workers, on_round=_print_row, report=opt.progress
         )
     last = rounds[-1].metrics
-    summary = f"Found {last.positives_found} {opened.settings.positive} in {last.n_labeled} labels"
+    labels = counted(last.n_labeled, "label")
+    summary = f"Found {last.positives_found} {opened.settings.positive} in {labels}"
     if last.positives_found in (0, last.n_labeled):
         opt.say(f"{summary}; the model has seen only one class, so its AUC means nothing")
     elif math.isnan(last.test_auc):

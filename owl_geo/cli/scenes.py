@@ -10,6 +10,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.logs import FINISHED_BUT
+from owl_geo.wording import plural
 
 if TYPE_CHECKING:
     from owl_geo.sources.views.measuring import ViewSummary
@@ -72,7 +73,8 @@ def say_places(places: Mapping[str, tuple[int, int]]) -> None:
     """Print how many places each scene gives, where some show the same."""
     say_scenes(
         [
-            f"{name}: {gives:,} places" + (f", {others:,} seen in another scene" if others else "")
+            f"{name}: {gives:,} {plural(gives, 'place')}"
+            + (f", {others:,} seen in another scene" if others else "")
             for name, (gives, others) in places.items()
         ]
     )

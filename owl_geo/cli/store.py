@@ -12,6 +12,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.errors import RunError
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.labels import LabelStore
@@ -50,7 +51,7 @@ def init(run_path: Path, lease_minutes: float | None) -> None:
     settings, label_store = _open(run_path)
     lease = None if lease_minutes is None else timedelta(minutes=lease_minutes)
     is_new = label_store.administration().set_up(settings.classes, settings.positive, lease)
-    already = "" if is_new else f" already, with {label_store.count()} answers"
+    already = "" if is_new else f" already, with {counted(label_store.count(), 'answer')}"
     click.echo(f"{label_store.place} has run {settings.run_id}{already}")
     opt.say(f"Next: owl-geo store annotator {opt.quoted(run_path)} NAME, for each annotator")
 
@@ -100,7 +101,7 @@ def status(run_path: Path) -> None:
     people = administration.annotators()
     answers = [f"{name}: {n}" for name, n in now.answers.items()]
     batches = [
-        f"{batch.layer}: {batch.patches} patches, {batch.answered} answered"
+        f"{batch.layer}: {counted(batch.patches, 'patch')}, {batch.answered} answered"
         for batch in now.batches
     ]
     leases = [

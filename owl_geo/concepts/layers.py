@@ -24,10 +24,12 @@ from owl_geo.ground.raster import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
 from owl_geo.settings.concepts import LayerSettings
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
 _OTHER_TAGS = "other_tags"  # where GDAL's OSM driver puts tags that have no column of their own
+_EMPTY = "name another layer, or add features and save them"
 _DBF_NAME_LENGTH = 10
 
 
@@ -120,7 +122,7 @@ def _load_table(
     crs = None if option is None else option.crs
     raw = _read(settings, layer, sorted(read), crs)
     if raw.empty:  # a table without rows does not show that its numbers are degrees
-        raise LayerError(f"{_described(settings)} has no features")
+        raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
     if raw.crs is None and option is not None:
         raise LayerError(
             f"{_described(settings)} has no CRS",
@@ -148,7 +150,7 @@ def _load_table(
     features = gpd.GeoDataFrame(table, geometry=raw.geometry, crs=raw.crs)
     features = _repaired(features, _described(settings))
     if features.empty:
-        raise LayerError(f"{_described(settings)} has no features")
+        raise LayerError(f"{_described(settings)} has no features", remedy=_EMPTY)
     extent = Extent(features.crs, tuple(features.total_bounds.tolist()))
     return Layer(features, extent, fields)
 
@@ -236,7 +238,7 @@ def _repaired(features: gpd.GeoDataFrame, where: str) -> gpd.GeoDataFrame:
     geometry = repaired(features.geometry.to_numpy())
     lost = int(shapely.is_missing(geometry).sum() - features.geometry.isna().sum())
     if lost:
-        _log.warning("%s: left out %d features with invalid coordinates", where, lost)
+        _log.warning("%s: left out %s with invalid coordinates", where, counted(lost, "feature"))
     features = features.set_geometry(gpd.GeoSeries(geometry, features.index, features.crs))
     kept = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     return features[np.asarray(kept)].reset_index(drop=True)

@@ -18,6 +18,7 @@ from owl_geo.concepts.osm_areas import make_area
 from owl_geo.concepts.osm_files import as_file, check_is_map, history, write_in_order
 from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -253,9 +254,9 @@ def _warn_of_losses(path: str, file: str, reader: _Reader) -> None:
     ]
     if broken:
         _log.warning(
-            "%s: left out %d ways or relations with broken or incomplete rings (%s)",
+            "%s: left out %s with broken or incomplete rings (%s)",
             path,
-            len(broken),
+            counted(len(broken), "way or relation", "ways or relations"),
             _named(broken),
         )
 

@@ -26,6 +26,7 @@ from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray, SceneGrid
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -100,7 +101,7 @@ def values_there(path: str) -> str:
         return "it has no data"
     shown = [f"{value:.0f}" if value == np.trunc(value) else f"{value:g}" for value in values]
     if len(values) > _SHOWN:
-        return f"it has {len(values)} values, {shown[0]} to {shown[-1]}"
+        return f"it has {counted(len(values), 'value')}, {shown[0]} to {shown[-1]}"
     return f"it has {', '.join(shown)}"
 
 

@@ -14,6 +14,7 @@ from owl_geo.concepts.pool import Pool
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.concepts import Concept, LayerSettings
+from owl_geo.wording import plural
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers
 
@@ -120,12 +121,12 @@ def _summary(column: pd.Series) -> str:
         return f"{ends}, missing {missing}"
     counts = column.value_counts(sort=False)
     counts = counts.sort_values(ascending=False, kind="stable")
-    shown = [counted(word, k, n) for word, k in counts.head(_CLASSES_SHOWN).items()]
+    shown = [with_share(word, k, n) for word, k in counts.head(_CLASSES_SHOWN).items()]
     rest = len(counts) - len(shown)
-    return ", ".join(shown + ([f"{rest} more classes"] if rest else []))
+    return ", ".join(shown + ([f"{rest} more {plural(rest, 'class')}"] if rest else []))
 
 
-def counted(word: object, count: int, n: int) -> str:
+def with_share(word: object, count: int, n: int) -> str:
     """Return a class with its count: ``forest: 148 (14.5 %)``; classes may be numbers too."""
     return f"{word}: {count} ({count / n:.1%})".replace("%", " %")
 

@@ -25,6 +25,7 @@ from owl_geo.evaluation.curves import (
     percent,
     with_bound,
 )
+from owl_geo.wording import counted
 
 WIDTH = 120  # columns of a terminal
 _NAME = 30  # of which for a strategy's name
@@ -250,7 +251,7 @@ def _escaped(text: str) -> str:
 def _headline(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     low, high = rows["seeds"].min(), rows["seeds"].max()
-    seeds = f"{high} seed{'' if high == 1 else 's'}" if low == high else f"{low} to {high} seeds"
+    seeds = counted(high, "seed") if low == high else f"{low} to {high} seeds"
     prevalence = 100 * first["targets"] / first["pool"]
     return (
         f"{first['source']}: {_count(first['targets'])} targets in {_count(first['pool'])} patches "

@@ -41,6 +41,7 @@ from owl_geo.ground.projections import (
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
+from owl_geo.wording import counted
 
 # What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
 # it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
@@ -66,7 +67,7 @@ class AlignedRaster:
         try:
             dataset = self._stack.enter_context(open_layer(self.path))
             if band > dataset.count:
-                raise LayerError(f"{self.path} has {dataset.count} band(s), not {band}")
+                raise LayerError(f"{self.path} has {counted(dataset.count, 'band')}, not {band}")
             self._nodata = usable_nodata(dataset.dtypes[band - 1], dataset.nodatavals[band - 1])
             self._dataset = dataset
             # a scene that reaches beyond 180 degrees sees the raster's west in its east

@@ -23,6 +23,7 @@ from owl_geo.ground.projections import GEOGRAPHIC, crs_of
 from owl_geo.ground.windows import Points
 from owl_geo.labels.base import reprojected
 from owl_geo.schema import BATCH_LAYER, CONSENSUS, LABELS_COLUMNS, LABELS_LAYER
+from owl_geo.wording import counted
 
 WKT = "wkt"  # the column of a CSV that holds the footprint, in EPSG:4326
 _LARGEST = (540.0, 90.0)  # degrees; from -180 to 360, and half a turn more across an end
@@ -167,7 +168,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         for row in lines:
             if row and len(row) != len(header):
                 raise ValueError(
-                    f"line {lines.line_num} has {len(row)} values, the header {len(header)}"
+                    f"line {lines.line_num} has {counted(len(row), 'value')}, "
+                    f"the header {len(header)}"
                 )
             if row:
                 rows.append(row)

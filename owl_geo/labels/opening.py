@@ -7,6 +7,7 @@ from owl_geo.labels.base import AnsweredRun, LabelStore
 from owl_geo.settings.choices import implementation
 from owl_geo.settings.stores import store_choice
 from owl_geo.types import Answer
+from owl_geo.wording import counted
 
 
 def store_class(address: str | None) -> type[LabelStore]:
@@ -35,7 +36,7 @@ def _check_has_all(store: LabelStore, former: LabelStore, run: AnsweredRun) -> N
     lacking = store.lacks(answers) if answers else []
     if lacking:
         raise RunError(
-            f"{former.place} holds {len(lacking)} answers that {store.place} lacks",
+            f"{former.place} holds {counted(len(lacking), 'answer')} that {store.place} lacks",
             remedy=f"run `owl-geo labels import {run.folder} {former.place}`, or move the file "
             "away",
         )

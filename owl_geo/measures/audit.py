@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from owl_geo.measures.kappa import cohen_kappa
 from owl_geo.measures.metrics import expected_calibration_error, roc_auc
 from owl_geo.types import BoolArray, IntArray
+from owl_geo.wording import counted
 
 FEW = 20  # audit answers below which no estimate is shown
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
@@ -345,7 +346,8 @@ def hint(
     if outlook is not None and outlook.is_nearly_done(wanted) and left.recall.high >= wanted:
         text = (
             f"the model expects about {_count(outlook.expected)} of {left.n_left:,} left, and of "
-            f"its last {outlook.n_recent} choices {outlook.n_recent_targets} were targets; the "
+            f"its last {outlook.n_recent} choices "
+            f"{counted(outlook.n_recent_targets, 'was a target', 'were targets')}; the "
             f"audit alone says {_how_many(left)}"
         )
         return Hint(f"{text}: consider stopping", value, stability, True)

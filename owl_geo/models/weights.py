@@ -23,6 +23,7 @@ from torch import Tensor
 
 from owl_geo.errors import ConfigError
 from owl_geo.models.backbones import architecture, make_trunk
+from owl_geo.wording import counted
 
 _RGB = ("red", "green", "blue")
 _SENTINEL_2 = (
@@ -183,8 +184,8 @@ def _for_our_bands(
         return widened(filters, by_place, [*by_place, *[None] * (len(ours) - n_own)])
     if count != len(ours):
         raise ConfigError(
-            f"{where} takes {count} bands, but only 3 (red, green, blue), 13 (Sentinel-2) or the "
-            f"{n_own} of this run can be matched"
+            f"{where} takes {counted(count, 'band')}, but only 3 (red, green, blue), 13 "
+            f"(Sentinel-2) or the {n_own} of this run can be matched"
         )
     return filters
 

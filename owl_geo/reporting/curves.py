@@ -14,6 +14,7 @@ from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import why_no_auc
 from owl_geo.verbs.status import Status
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +123,7 @@ def discovery(curves: Curves, positive: str) -> Figure:
             label = curves.expected_by
             ends = [0, share.value * end]
             axes.plot([0, end], ends, color=REFERENCE, linestyle=(0, (6, 2)), label=label)
-        found_label = f"this search: {curves.found[-1]} found with {end} labels"
+        found_label = f"this search: {curves.found[-1]} found with {counted(end, 'label')}"
         axes.plot(
             curves.labels,
             curves.found,

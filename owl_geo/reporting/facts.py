@@ -12,6 +12,7 @@ from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
+from owl_geo.wording import counted, plural
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:
@@ -19,7 +20,7 @@ def facts(run: Run, now: Status) -> list[tuple[str, str]]:
     all_of_them = [
         ("Run", f"{run.path}, {run.settings.source.kind} source"),
         ("Patches", _patches(now)),
-        ("Batches", f"{now.batches}, {now.asked} patches asked"),
+        ("Batches", f"{now.batches}, {counted(now.asked, 'patch')} asked"),
         ("Answers", _answers(now)),
         ("Truth", _truth(run)),
         ("Team", _team(now)),
@@ -51,7 +52,7 @@ def _counts(now: Status) -> str:
         return "none yet"
     counts = ", ".join(f"{n} {label}" for label, n in now.labels.items())
     tied = f"; {now.disputed} disputed, which will be asked again" if now.disputed else ""
-    return f"{sum(now.labels.values())} patches: {counts}{tied}"
+    return f"{counted(sum(now.labels.values()), 'patch')}: {counts}{tied}"
 
 
 def _truth(run: Run) -> str:
@@ -62,7 +63,8 @@ def _truth(run: Run) -> str:
     targets = run.truth[~run.truth["held_out"] & (run.truth["label"] == positive)]["patch_id"]
     labels = run.labels.current().set_index("patch_id")["label"]
     n_found = int((labels.reindex(targets) == positive).sum())
-    return f"{n_found} of the {len(targets)} {positive} in the pool have been found"
+    has = plural(n_found, "has", "have")
+    return f"{n_found} of the {len(targets)} {positive} in the pool {has} been found"
 
 
 _CONFUSIONS = 3  # confusions that are named per annotator
@@ -76,7 +78,7 @@ def _team(now: Status) -> str:
     if not team.n_shared:
         return ", ".join(f"{one.annotator} {one.n_labeled}" for one in team.annotators)
     fleiss = _kappa("Fleiss'", team.fleiss)
-    lines = [f"{team.n_shared} patches labelled by two or more, {fleiss}"]
+    lines = [f"{counted(team.n_shared, 'patch')} labelled by two or more, {fleiss}"]
     for one in team.annotators:
         line = f"{one.annotator}: {one.n_labeled} labelled"
         if one.n:
@@ -102,7 +104,7 @@ def _model(run: Run, now: Status) -> str:
     if now.model is None:
         return "none yet"
     model = now.model
-    text = f"round {model.round}, fitted on {model.n_labeled} labels"
+    text = f"round {model.round}, fitted on {counted(model.n_labeled, 'label')}"
     decided = sum(n for label, n in now.labels.items() if label in run.settings.classes)
     if decided > model.n_labeled:
         text += f", not yet on the {decided - model.n_labeled} since then"
@@ -117,7 +119,7 @@ def _search(run: Run, now: Status) -> str:
     answered = sum(now.labels.get(name, 0) for name in run.settings.classes)
     if not answered or now.labels.get(positive) or run.truth is not None:
         return ""
-    text = f"no {positive} found yet in {answered} {'answer' if answered == 1 else 'answers'}"
+    text = f"no {positive} found yet in {counted(answered, 'answer')}"
     if strategy is None or not strategy.covers:
         return text
     return (
@@ -134,9 +136,8 @@ def _audit(run: Run, now: Status) -> str:
     if math.isnan(share.value):
         return ""
     if now.left.n_audit < FEW:
-        counted = "1 answer" if now.left.n_audit == 1 else f"{now.left.n_audit} answers"
         needed = f"{FEW} are needed to estimate how many {positive} are left"
-        return f"{counted} drawn at random; {needed}"
+        return f"{counted(now.left.n_audit, 'answer')} drawn at random; {needed}"
     if now.left.is_bound:
         return (
             f"{now.left.n_audit} answers drawn at random; {positive} are at most {share.high:.1%} "

@@ -26,6 +26,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.config import Settings
 from owl_geo.sources.base import positions_of
 from owl_geo.types import BandStatistics, IntArray, SceneGrid
+from owl_geo.wording import counted
 
 _NAMED = 4  # how many changed settings a message names
 
@@ -75,7 +76,7 @@ class PatchIndex:
             return "seed, classes, source, views, layers, concepts, oracle or evaluation"
         # where files lie is not compared, so that a run may be moved
         names = changed_settings(before, decisive(self._settings)) or ["the files of source"]
-        more = [f"{len(names) - _NAMED} more settings"] if len(names) > _NAMED else []
+        more = [counted(len(names) - _NAMED, "more setting")] if len(names) > _NAMED else []
         *others, last = [*names[:_NAMED], *more]
         return f"{', '.join(others)} and {last}" if others else last
 

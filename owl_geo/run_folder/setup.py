@@ -33,6 +33,7 @@ from owl_geo.sources.file_states import FileRecord
 from owl_geo.sources.views.levels import ViewLevels
 from owl_geo.sources.views.unopened import record_views
 from owl_geo.types import BandStatistics, SceneGrid
+from owl_geo.wording import counted, plural
 
 
 def create(
@@ -99,14 +100,14 @@ def update(
     lost = used.difference(patches["patch_id"], sort=False)
     if len(lost):
         raise RunError(
-            f"{run.path}: {len(lost)} patches that were in a batch, for example "
-            f"{lost[0]}, would not exist with these settings",
+            f"{run.path}: {counted(len(lost), 'patch that was', 'patches that were')} in a "
+            f"batch, for example {lost[0]}, would not exist with these settings",
             remedy="restore stride, scenes and area, or make another run",
         )
     moved = _moved(run, used, patches, grids)
     if len(moved):
         raise RunError(
-            f"{run.path}: {len(moved)} patches that were in a batch or have an answer, for example "
+            f"{run.path}: {_used(len(moved))}, for example "
             f"{moved[0]}, would be on other ground with these scenes",
             remedy="restore the scenes and their names, or make another run and take the answers "
             "there with `owl-geo labels export` and `import`, which go by the ground",
@@ -115,8 +116,8 @@ def update(
     tested = tested.difference(_held_out(_truth_before(run)), sort=False)
     if len(tested):
         raise RunError(
-            f"{run.path}: {len(tested)} patches that were in a batch or have an answer, for "
-            f"example {tested[0]}, would be held out to test the model with these settings",
+            f"{run.path}: {_used(len(tested))}, for example "
+            f"{tested[0]}, would be held out to test the model with these settings",
             remedy="undo the change to oracle, evaluation, seed or source, or make another run and "
             "take the answers there with `owl-geo labels export` and `import`",
         )
@@ -371,9 +372,15 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     for place, people in _answers_by_people(path).items():
         if people:
             raise RunError(
-                f"{place} holds {people} answers by people, which --overwrite does not delete",
+                f"{place} holds {counted(people, 'answer')} by people, which --overwrite "
+                "does not delete",
                 remedy="move the folder away",
             )
+
+
+def _used(count: int) -> str:
+    what = plural(count, "patch that was", "patches that were")
+    return f"{count} {what} in a batch or {plural(count, 'has', 'have')} an answer"
 
 
 def _answers_by_people(path: Path) -> dict[str, int]:

@@ -27,6 +27,7 @@ from owl_geo.settings.sections import Section, Wrong, check_name, doc
 from owl_geo.settings.sources import SourceSection, SourceSettings, ViewSettings, check_views
 from owl_geo.settings.stores import check_address, known_addresses
 from owl_geo.settings.truth import EvaluationSettings, OracleSettings
+from owl_geo.wording import counted
 
 _LEAST_FOR_NETWORKS = 4  # pixels a side of a patch, which they halve twice
 
@@ -75,8 +76,8 @@ class Settings(Section):
     def _names_agree(self) -> Settings:
         if self.patch_size < _LEAST_FOR_NETWORKS and not MODELS[self.model.kind].on_features:
             raise Wrong(
-                f"patches of {self.patch_size} pixels are too small for {self.model.kind}, a "
-                f"network, which needs {_LEAST_FOR_NETWORKS} or more a side",
+                f"patches of {counted(self.patch_size, 'pixel')} are too small for "
+                f"{self.model.kind}, a network, which needs {_LEAST_FOR_NETWORKS} or more a side",
                 "source.patch_size",
                 remedy=f"set model.kind to {default(MODELS)}",
             )

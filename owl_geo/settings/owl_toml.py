@@ -143,13 +143,15 @@ _WINDOWS = "write paths with / or in single quotes, 'C:\\data'"
 
 
 def _not_toml(where: str, error: Exception, text: str = "") -> ConfigError:
-    """Return the error for a text that is not TOML, with a remedy where it has a Windows path."""
+    """Return the error for a text that is not TOML, with a remedy for usual mistakes."""
     if isinstance(error, IsADirectoryError):
         return ConfigError(f"{where} is a folder", remedy="name a TOML file")
-    has_backslash = re.search(r'"[^"\n]*\\', text) is not None
-    return ConfigError(
-        f"{where} cannot be read as TOML: {error}", remedy=_WINDOWS if has_backslash else ""
-    )
+    remedy = ""
+    if re.search(r'"[^"\n]*\\', text):
+        remedy = _WINDOWS
+    elif re.search(r"^[^#\n\"'\[{]*=\s*[+-]?\d+,\d", text, flags=re.MULTILINE):
+        remedy = "write decimals with a point, 0.5"
+    return ConfigError(f"{where} cannot be read as TOML: {error}", remedy=remedy)
 
 
 def from_folder(settings: Settings, folder: Path) -> Settings:

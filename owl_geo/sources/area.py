@@ -28,6 +28,7 @@ from owl_geo.ground.windows import PoolWindows, Windows
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.unopened import TiledSettings
 from owl_geo.types import BoolArray, SceneGrid
+from owl_geo.wording import counted
 
 
 class AreaOfInterest:
@@ -70,7 +71,8 @@ class AreaOfInterest:
         area = shapely.union_all([shape for shape in shapes if shape is not None])
         if not area.area > 0:
             raise SourceError(
-                f"the area of interest {self.path} has no polygon ({len(table)} features)",
+                f"the area of interest {self.path} has no polygon "
+                f"({counted(len(table), 'feature')})",
                 remedy="draw some in QGIS, or leave it out",
             )
         shapely.prepare(area)

@@ -12,6 +12,7 @@ from owl_geo.errors import SceneError, nearest
 from owl_geo.sources.bands import COMMON_NAMES, Band, common_name, common_names, unpadded
 from owl_geo.sources.sensors import SENTINEL_2, code_in
 from owl_geo.types import OF_SCENE, BandOrigin, BandStatistics
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -282,7 +283,9 @@ def _find(bands: Sequence[Band], word: str, where: str, *, are_positions: bool) 
             f"{where}: {word!r} may mean {candidates}", remedy="name one of them in full"
         )
     if word.isdecimal():
-        raise NotFound(f"{where} has {len(bands)} band(s), no band {word}: {listed(bands)}")
+        raise NotFound(
+            f"{where} has {counted(len(bands), 'band')}, no band {word}: {listed(bands)}"
+        )
     raise _no_band(bands, word, where)
 
 

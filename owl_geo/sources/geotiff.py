@@ -29,6 +29,7 @@ from owl_geo.sources.shown_scenes import shown_scene
 from owl_geo.sources.tiled import TiledSource, one_line
 from owl_geo.sources.units import Units, warn_of_mixed_units
 from owl_geo.types import FailedScene, IntArray, ShownScene
+from owl_geo.wording import counted, plural
 from owl_geo.work.progress import Progress
 
 _NEARLY_ALL = 0.9  # patches that a mask leaves out where its values were mistaken
@@ -223,11 +224,13 @@ class GeoTiffSource(TiledSource[FileScene]):
             if count == 0 or (share < _EDGES and not count_as_data):
                 continue
             _log.warning(
-                "scene %r: %s pixels (%.2g %%) have the no-data value in some bands and not in "
-                "others; they count as %s",
+                "scene %r: %s (%.2g %%) %s the no-data value in some bands and not in others; %s "
+                "as %s",
                 name,
-                f"{count:,}",
+                f"{count:,} {plural(count, 'pixel')}",
                 100 * share,
+                plural(count, "has", "have"),
+                plural(count, "it counts", "they count"),
                 "data, as GDAL has it for images of 8 bits"
                 if count_as_data
                 else "missing; if it is a value, take the no-data value from the file",
@@ -250,10 +253,11 @@ class GeoTiffSource(TiledSource[FileScene]):
             return  # it is not the mask that leaves them out
         value = max(shares, key=shares.__getitem__)
         _log.warning(
-            "nearly all is masked, %d of %d patches are left: is %d a bad value of %s? it has %d "
+            "nearly all is masked, %d of %s %s left: is %d a bad value of %s? it has %d "
             "on %.0f %% of the pixels; --mask-bad names the bad values",
             kept,
-            kept + lost,
+            counted(kept + lost, "patch"),
+            plural(kept, "is", "are"),
             value,
             path,
             value,

@@ -26,6 +26,7 @@ from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene
+from owl_geo.wording import counted
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
@@ -62,9 +63,9 @@ class SceneSummary:
             (self.elsewhere, "of places seen in another scene"),
         ]
         text = f"{self.scene}, {self.date}" if self.date else self.scene
-        text += f": {self.kept} of {self.windows} windows kept"
+        text += f": {self.kept} of {counted(self.windows, 'window')} kept"
         text += "".join(f", {count} {why}" for count, why in lost if count)
-        return f"{text}; {self.partial} partial ones at the edges left out"
+        return f"{text}; {counted(self.partial, 'partial one')} at the edges left out"
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,8 @@ def _why_empty(
         largest = max(grids, key=lambda grid: min(grid.height, grid.width))
         return (
             f"no patch fits: patches are {size} x {size} pixels, scene {largest.name!r} has "
-            f"{largest.height} rows and {largest.width} columns; take a smaller patch_size"
+            f"{counted(largest.height, 'row')} and {counted(largest.width, 'column')}; take a "
+            "smaller patch_size"
         )
     if all(entry.nowhere == entry.windows for entry in summary):
         return "no patch lies on Earth: the scenes' coordinates are beyond where their CRS holds"
@@ -282,9 +284,9 @@ def _why_empty(
         return _why_bands(scenes, without_data)
     best = max(entry.best_valid for entry in summary)
     return (
-        f"no patch is valid enough: {invalid} windows were dropped, the best of them has "
-        f"{best:.1%} valid pixels, min_valid asks for {min_valid:.1%}; lower it, or look at the "
-        "no-data value and the mask"
+        f"no patch is valid enough: {counted(invalid, 'window was', 'windows were')} dropped, "
+        f"the best of them has {best:.1%} valid pixels, min_valid asks for {min_valid:.1%}; lower "
+        "it, or look at the no-data value and the mask"
     )
 
 

@@ -31,6 +31,7 @@ from owl_geo.sources.stac_values import settled
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.virtual import is_virtual, sources_of
 from owl_geo.types import FailedScene
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -236,7 +237,8 @@ def _matches(pattern: str, folder: Path) -> list[str]:
         _check_text(path)
     kept = _without_views(kept)
     if not kept:
-        only = f"; it matches {len(matches)} files that are not scenes" if matches else ""
+        others = counted(len(matches), "file that is no scene", "files that are no scenes")
+        only = f"; it matches {others}" if matches else ""
         raise SourceError(
             f"no scene matches {pattern!r} in {folder}{only}",
             remedy="check the pattern, ** goes into folders below",
@@ -378,7 +380,7 @@ def _masked(scenes: list[SceneSettings], masks: Sequence[str], folder: Path) -> 
         return scenes
     if len(masks) not in (1, len(scenes)):
         raise SourceError(
-            f"{len(masks)} masks for {len(scenes)} scenes",
+            f"{counted(len(masks), 'mask')} for {counted(len(scenes), 'scene')}",
             remedy="give one, one each, or one with {name}",
         )
     each = list(masks) if len(masks) > 1 else [masks[0]] * len(scenes)

@@ -36,6 +36,7 @@ from owl_geo.sources.same_bands import Choice, same_bands
 from owl_geo.sources.scene_dates import scene_date
 from owl_geo.sources.units import Units
 from owl_geo.types import EMBEDDING, FailedScene, SceneGrid
+from owl_geo.wording import counted
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ def _renamed(bands: tuple[Band, ...], scene: SceneSettings) -> tuple[Band, ...]:
     if len(scene.names) != len(bands):
         several = next((band.path for band in bands if band.number > 1), None)
         raise SceneError(
-            f"scene {scene.name!r} has {len(bands)} bands, but {len(scene.names)} names for them",
+            f"scene {scene.name!r} has {counted(len(bands), 'band')}, but "
+            f"{counted(len(scene.names), 'name')} for them",
             remedy=f"{several} has several: name it by itself, and its bands with --bands"
             if several
             else "",
@@ -230,8 +232,8 @@ def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band
             continue
         if len(stated) not in (1, len(bands)):
             raise SceneError(
-                f"scene {scene.name!r} has {len(bands)} bands, but {len(stated)} values of {word} "
-                "for them"
+                f"scene {scene.name!r} has {counted(len(bands), 'band')}, but "
+                f"{counted(len(stated), 'value')} of {word} for them"
             )
         each = stated if len(stated) == len(bands) else stated * len(bands)
         bands = tuple(

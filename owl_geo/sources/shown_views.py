@@ -20,6 +20,7 @@ from owl_geo.sources.files import open_raster
 from owl_geo.sources.left_out import NoSceneLeft
 from owl_geo.sources.scenes import Scene, open_scenes
 from owl_geo.types import FailedScene, ShownRaster
+from owl_geo.wording import plural
 
 _log = logging.getLogger("owl_geo")
 
@@ -41,7 +42,8 @@ def scenes_of(name: str, view: ViewSettings) -> tuple[Scene, ...]:
         _log.warning("the view %r is not shown: %s", name, error)
         return ()
     if failed:
-        more = f", nor are {len(failed) - 1} more of its rasters" if len(failed) > 1 else ""
+        too = plural(len(failed) - 1, "is", "are")
+        more = f", nor {too} {len(failed) - 1} more of its rasters" if len(failed) > 1 else ""
         _log.warning("view %r: %s is not shown%s: %s", name, failed[0].name, more, failed[0].reason)
     return scenes
 

@@ -18,6 +18,7 @@ from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.truth import EvaluationSettings
 from owl_geo.types import AnyArray, BoolArray, IntArray
+from owl_geo.wording import counted
 
 _DRAWS = 100
 _BLOCKS = 50  # by default about as many: enough to draw a fifth of them, few enough to be wide
@@ -153,8 +154,8 @@ def _hold_out_blocks(
     blocks, sizes = np.unique(first, return_counts=True)
     if len(blocks) < 2:
         raise ConfigError(
-            f"evaluation.block_size is {edge} patches, and all {len(windows)} patches lie in "
-            "one block",
+            f"evaluation.block_size is {counted(edge, 'patch')}, and all {len(windows)} patches "
+            "lie in one block",
             remedy='choose a smaller block_size, or set split = "random"',
         )
     order = rng.permutation(len(blocks))

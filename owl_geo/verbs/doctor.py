@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from owl_geo.errors import OwlError
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
@@ -319,8 +320,10 @@ def _index(run: Run) -> Iterator[Finding]:
     patches, bands = len(run.patches), in_short(run.index.statistics.bands)
     if run.settings.oracle is not None and run.truth is not None and len(run.truth) != patches:
         update = f"run owl-geo init {run.path} --update"
-        yield Finding("problem", f"truth.parquet has {len(run.truth)} rows, not {patches}", update)
-    yield Finding("ok", f"{patches} patches, bands {bands}")
+        yield Finding(
+            "problem", f"truth.parquet has {counted(len(run.truth), 'row')}, not {patches}", update
+        )
+    yield Finding("ok", f"{counted(patches, 'patch')}, bands {bands}")
 
 
 def _scenes(run: Run) -> Iterator[Finding]:
@@ -374,8 +377,8 @@ def _answers(run: Run) -> Iterator[Finding]:
         first = history["patch_id"][unknown].iloc[0]
         yield Finding(
             "problem",
-            f"{int(unknown.sum())} answers are for patches that the index lacks, for example "
-            f"{first}",
+            f"{counted(int(unknown.sum()), 'answer is', 'answers are')} for patches that the index "
+            f"lacks, for example {first}",
             "restore the original source in owl.toml",
         )
 

@@ -38,6 +38,7 @@ from owl_geo.run_folder.folder import AnyRun, Run
 from owl_geo.schema import LABELS_LAYER, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.sources.base import find_positions
 from owl_geo.types import Answer
+from owl_geo.wording import counted
 
 if TYPE_CHECKING:  # sites may be in any format, and what reads them takes long to import
     from owl_geo.verbs.sites.placed import AsSites, Placed
@@ -183,9 +184,11 @@ def _warn_of_cleared(batch: _Checked, history: pd.DataFrame) -> None:
     cleared = set(batch.notes.blank) & set(zip(*rows, strict=True))
     if cleared:
         log.warning(
-            "%s: %d patches without a label were answered before, for example %s: these answers "
-            "stay; label a patch unsure to take its answer back",
-            *(batch.file.path, len(cleared), some(sorted(patch for patch, _, _ in cleared))),
+            "%s: %s answered before, for example %s: what was answered stays; label a "
+            "patch unsure to take its answer back",
+            batch.file.path,
+            counted(len(cleared), "patch without a label was", "patches without a label were"),
+            some(sorted(patch for patch, _, _ in cleared)),
         )
 
 
@@ -201,9 +204,9 @@ def _warn_of_old(path: Path, history: pd.DataFrame, new: pd.DataFrame) -> None:
     ]
     if len(old):
         log.warning(
-            "%s: %d answers do not count, for example %s: the same annotator has another answer "
+            "%s: %s not count, for example %s: the same annotator has another answer "
             "with a later labelled_at; if that is wrong, check the clocks of the computers",
-            *(path, len(old), some(old["patch_id"].tolist())),
+            *(path, counted(len(old), "answer does", "answers do"), some(old["patch_id"].tolist())),
         )
 
 
@@ -372,7 +375,9 @@ def _at_their_places(run: Run, path: Path, answered: pd.DataFrame, corners: Poin
 
 def _check_known(run: Run, path: Path, ids: pd.Series) -> None:
     if ids.isna().any():
-        raise BatchError(f"{path}: {int(ids.isna().sum())} row(s) with an answer have no patch_id")
+        empty = int(ids.isna().sum())
+        rows = counted(empty, "row with an answer has", "rows with an answer have")
+        raise BatchError(f"{path}: {rows} no patch_id")
     foreign = ids[find_positions(run.patches, ids.tolist()) < 0].unique()
     if len(foreign):
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""

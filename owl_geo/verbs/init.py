@@ -17,7 +17,7 @@ from pyproj import CRS
 
 from owl_geo.acquisition.strategies import check_strategy
 from owl_geo.concepts.kept import KeptLayers
-from owl_geo.concepts.table import ConceptTable, concept_table, counted, describe
+from owl_geo.concepts.table import ConceptTable, concept_table, describe, with_share
 from owl_geo.errors import RunError
 from owl_geo.features.embedding import check_vectors
 from owl_geo.features.statistics import has_no_index
@@ -46,6 +46,7 @@ from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import EMBEDDING, AnyArray, BandStatistics, BoolArray, FailedScene
 from owl_geo.verbs.examples import answer_examples, check_examples
 from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
+from owl_geo.wording import counted
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -164,7 +165,7 @@ def _warn_of_size(loop: LoopSettings, made: _Index) -> None:
     if n < _FEW:
         _log.warning(
             "the pool has %s: too few to search; use a smaller --patch-size, or more scenes",
-            "1 patch" if n == 1 else f"{n} patches",
+            counted(n, "patch"),
         )
         return
     for what, size in (("first batch", loop.initial), ("batch", loop.query_budget)):
@@ -224,9 +225,9 @@ def _warn_of_another_truth(run: Run, made: _Index) -> None:
     other = given["patch_id"][~pd.isna(now) & (now != given["label"].to_numpy())]
     if len(other):
         _log.warning(
-            "%s: the truth answered %d patches otherwise before, for example %s; these answers "
-            "stay and are learnt from: make another run if they are wrong",
-            *(run.path, len(other), other.iloc[0]),
+            "%s: the truth answered %s otherwise before, for example %s; what it said then stays "
+            "and is learnt from: make another run if it is wrong",
+            *(run.path, counted(len(other), "patch"), other.iloc[0]),
         )
 
 
@@ -418,7 +419,7 @@ def _run_id(settings: Settings, patches: pd.DataFrame) -> str:
 
 def _summary(run: Run, made: _Index) -> Summary:
     scenes = made.patches["scene"].value_counts(sort=False)
-    counts = [f"{name}: {n} patches" for name, n in scenes.items()]
+    counts = [f"{name}: {counted(n, 'patch')}" for name, n in scenes.items()]
     return Summary(
         run=run,
         bands=made.source.bands,
@@ -458,13 +459,15 @@ def _describe_truth(truth: pd.DataFrame) -> list[str]:
     lines = []
     for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
         counts = part["label"].value_counts()
-        shares = ", ".join(counted(label, n, len(part)) for label, n in counts.items())
+        shares = ", ".join(with_share(label, n, len(part)) for label, n in counts.items())
         unknown = int(part["label"].isna().sum())
         lines.append(
-            f"{name}: {len(part)} patches: {shares or 'none'}"
+            f"{name}: {counted(len(part), 'patch')}: {shares or 'none'}"
             + (f", {unknown} without truth" if unknown else "")
         )
     neither = int((truth["held_out"] & ~truth["tested"]).sum())
     if neither:
-        lines.append(f"neither: {neither} patches on ground that the held-out ones show in part")
+        lines.append(
+            f"neither: {counted(neither, 'patch')} on ground that the held-out ones show in part"
+        )
     return lines

@@ -27,6 +27,7 @@ from owl_geo.sources.views.measuring import check_ground, described_view
 from owl_geo.sources.views.opening import bands_of, open_views
 from owl_geo.types import EMBEDDING, SceneGrid
 from owl_geo.verbs.same_ground import places_of_each
+from owl_geo.wording import counted
 
 _USUAL = 32
 _SMALLEST, _LARGEST = 16, 64
@@ -139,7 +140,7 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
     pixels = f"pixels of {length(metres)}"
     n = _patches(grids, size) * sample.n_scenes / len(grids)
     if n < _FEWEST and size > _SMALLEST:
-        return PatchSize(_SMALLEST, f"{size} would make no more than {n:.0f} patches")
+        return PatchSize(_SMALLEST, f"{size} would make no more than {counted(round(n), 'patch')}")
     return PatchSize(size, f"for {pixels}")
 
 

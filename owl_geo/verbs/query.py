@@ -13,6 +13,7 @@ from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import TeamSettings
 from owl_geo.verbs.advance import Foresight, advance
 from owl_geo.verbs.measure import measure_rest
+from owl_geo.wording import counted
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -85,9 +86,9 @@ def _check_fits(waits: Round, annotators: Sequence[str] | None, overlap: float |
         in_all = set.intersection(*map(set, waits.team.values()))
         if len(in_all) != n_shared(len(waits.patch_ids), overlap):
             log.warning(
-                "%d of the %d patches in batch %s, which is waiting, are for everyone; --overlap "
-                "takes effect with the next batch",
-                *(len(in_all), len(waits.patch_ids), waits.batch_id),
+                "batch %s waits as it was made, with %d of its %s for everyone; --overlap takes "
+                "effect with the next batch",
+                *(waits.batch_id, len(in_all), counted(len(waits.patch_ids), "patch")),
             )
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from owl_geo.errors import ClusterError
+from owl_geo.wording import counted
 from owl_geo.work.one_thread import one_thread
 from owl_geo.work.workers import Threads, Workers, processors
 
@@ -65,7 +66,7 @@ def opened(where: str | None) -> Iterator[Workers]:
                 remedy="use local, or a scheduler's address such as tcp://10.0.0.5:8786",
             ) from error
         threads = sum(client.nthreads().values())
-        _log.info("cluster %s: %d threads", client.scheduler.address, threads)
+        _log.info("cluster %s: %s", client.scheduler.address, counted(threads, "thread"))
         yield DaskWorkers(client)
 
 

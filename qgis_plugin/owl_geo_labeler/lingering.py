@@ -30,7 +30,7 @@ class Lingering(QObject):
         """Let a store go on until all of its answers are written, and say so."""
         self.hold(store)
         text = self.tr(
-            "{path} is locked by another program; {n} answers are written as soon as it is not"
+            "{path} is locked by another program; answers to be written as soon as it is not: {n}"
         )
         self._messages.warn(text.format(path=store.path, n=store.n_waiting))
 

@@ -398,7 +398,7 @@ def test_a_table_without_places_is_told_what_to_be(name: str, tmp_path: Path) ->
 def test_gdal_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match=r"has no CRS; assign one"):
         read(write_layer(tmp_path / "a.shp", [box(0, 0, 1, 1)], None))
-    with pytest.raises(LayerError, match=r"b\.gpkg has no features$"):
+    with pytest.raises(LayerError, match=r"b\.gpkg has no features; name another layer"):
         read(write_layer(tmp_path / "b.gpkg", [shapely.Polygon()]))
     (tmp_path / "c.gpkg").write_text("no map at all\n")
     for name, said in (("c.gpkg", "cannot read the layer"), ("d.gpkg", "does not exist; did you")):

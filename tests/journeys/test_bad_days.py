@@ -507,7 +507,7 @@ def test_a_label_that_was_cleared_is_told(forks: Forks, stages: dict[str, Stage]
     cleared = forks.run(*stage.arguments)
     assert cleared.code == 0 and cleared.err.count("\n") == 1
     assert cleared.err.startswith(
-        f"warning: {BATCH}: 1 patches without a label were answered before, for example '{patch}'"
+        f"warning: {BATCH}: 1 patch without a label was answered before, for example '{patch}'"
     )
     assert Run(run).labels.current().set_index("patch_id")["label"][patch] == "present"
     edit(batch, "UPDATE batch SET annotator = 'another' WHERE patch_id = ?", patch)
@@ -528,7 +528,7 @@ def test_a_clock_that_was_set_back(forks: Forks, stages: dict[str, Stage]) -> No
     relabel(forks.folder / BATCH, patch, "absent", "2026-03-01T10:05:00Z")
     late = forks.run(*stage.arguments)
     assert late.code == 0 and "1 new, 5 known before" in late.out
-    assert late.err.startswith(f"warning: {BATCH}: 1 answers do not count, for example '{patch}'")
+    assert late.err.startswith(f"warning: {BATCH}: 1 answer does not count, for example '{patch}'")
     assert late.err.count("\n") == 1
     current = Run(run).labels.current().set_index("patch_id")["label"]
     assert current[patch] == "present"

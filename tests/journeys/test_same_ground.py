@@ -349,7 +349,7 @@ def test_an_update_leaves_answers_on_their_ground(tmp_path: Path) -> None:
     toml.write_text(text)
     before = Run(run.path).footprints(names)
     scene(tmp_path / "two.tif", X + 5000 + 60)
-    with pytest.raises(RunError, match=r"1 patches .* example two/40/16, would be on other"):
+    with pytest.raises(RunError, match=r"1 patch that .* example two/40/16, would be on other"):
         update(run.path)
     scene(tmp_path / "two.tif", X + 5000 + 20)  # most of each patch is what it was
     update(run.path)

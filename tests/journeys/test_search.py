@@ -360,7 +360,7 @@ class TestRunFolder:
         run = make(tmp_path / "people")
         label(run.batch_path(0), {query(run).patch_ids[0]: "absent"})
         ingest(run, [run.batch_path(0)], annotator="x")
-        with pytest.raises(RunError, match="1 answers by people"):
+        with pytest.raises(RunError, match="1 answer by people"):
             init(run.path, searches.settings(seed=9), overwrite=True)
         assert run.labels.count() == 1
 
@@ -460,7 +460,7 @@ class TestRunFolder:
         run = make(tmp_path / "r")
         label(run.batch_path(0), {query(run).patch_ids[0]: "absent"}, annotator="oracle")
         ingest(run, [run.batch_path(0)], annotator="x")
-        with pytest.raises(RunError, match="1 answers by people"):
+        with pytest.raises(RunError, match="1 answer by people"):
             init(run.path, searches.settings(), overwrite=True)
 
     def test_the_folder_one_stands_in_is_no_run_folder(self, tmp_path, monkeypatch) -> None:

@@ -181,7 +181,7 @@ def test_what_was_known_before_the_search_is_learnt(tmp_path: Path) -> None:
             "is labelled 'presnt', which is not a label of this run; did you mean",
         ),
         ("patch_id,label\nelsewhere/0/0,present\n", "no patch 'elsewhere/0/0'"),
-        ("patch_id,label\n,present\n", "1 row(s) with an answer have no patch_id"),
+        ("patch_id,label\n,present\n", "1 row with an answer has no patch_id"),
         ("patch_id,label,labelled_at\n{0},present,yesterday\n", "'yesterday', which is not a time"),
         ("patch_id,label,round\n{0},present,first\n", "round of patch"),
         ("", "no column 'patch_id'"),

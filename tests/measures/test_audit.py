@@ -365,7 +365,7 @@ def test_the_model_may_say_that_it_is_time_where_no_audit_could() -> None:
     said = hint(left, 0.5, outlook=Outlook(3.2, 38, 36, 1))
     assert said.may_stop
     assert said.text.startswith(
-        "the model expects about 3 of 1,780 left, and of its last 36 choices 1 were targets; the "
+        "the model expects about 3 of 1,780 left, and of its last 36 choices 1 was a target; the "
         "audit alone says at most "
     )
     assert said.text.endswith(": consider stopping")

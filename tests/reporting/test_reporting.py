@@ -171,7 +171,7 @@ def test_whatever_people_write_stays_text(tmp_path) -> None:
     for text in (*HOSTILE, "<u>ben", "<i>a</i> $x$", comment.replace("\u202e", "\ufffd")):
         assert text in page.text
     assert not {"b", "i", "u", "script"} & set(page.tags)
-    assert "1 patches are disputed" in page.text
+    assert "1 patch is disputed and will be asked again" in page.text
     team = page.text.partition("The team")[2]
     assert team.startswith("12 patches were labelled by two or more. Fleiss' kappa is ")
     assert "<u>ben and ana1292%" in team  # 11 of 12 the same

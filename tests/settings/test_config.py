@@ -216,6 +216,15 @@ def test_files_that_are_no_settings(tmp_path) -> None:
     path.write_text("seed = = 1")
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
         owl_toml.load(path)
+    for number in ("0,1", "-1,5  # labels"):
+        path.write_text(f'note = "a"\naudit_share = {number}\n')
+        with pytest.raises(
+            ConfigError, match=r"\(at line 2, column \d+\); write decimals with a point"
+        ):
+            owl_toml.load(path)
+    path.write_text("bands = [1,2]\nseed = ")
+    with pytest.raises(ConfigError, match=r"end of document\)$"):
+        owl_toml.load(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
         owl_toml.load(path)

@@ -57,7 +57,7 @@ def test_two_stars_go_down_and_products_stand_for_what_they_hold(tmp_path: Path)
     ("word", "said"),
     [
         ("t/*.jp2", r"no scene matches 't/\*.jp2'"),
-        ("t/*.ovr", "it matches 1 files that are not scenes"),
+        ("t/*.ovr", "it matches 1 file that is no scene"),
         ("two=t/?.tif", "2 scenes cannot share a name"),
         ("@nothing.txt", "cannot read the list of scenes .*nothing.txt: No such file"),
         ("nothing.lst", "cannot read the list of scenes"),

@@ -135,7 +135,7 @@ def test_sentinel2_codes_are_told_from_landsat(
     ("words", "message"),
     [
         (["redd"], "scene 'a' has no band 'redd'; did you mean 'red'?"),
-        (["9"], r"scene 'a' has 4 band\(s\), no band 9: 1 B02 \(blue\), 2 B03 \(green\)"),
+        (["9"], r"scene 'a' has 4 bands, no band 9: 1 B02 \(blue\), 2 B03 \(green\)"),
         (["0"], "no band 0"),
         (["thermal"], "no band 'thermal'; it has B02, B03"),
         (["B02", "blue"], "the band 'B02' is asked for twice"),

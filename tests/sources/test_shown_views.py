@@ -106,7 +106,7 @@ def test_what_cannot_be_opened_is_left_out_and_said_once(
     found = shown_views(views(tmp_path / "gone.tif", good, tmp_path / "too.tif"))
     assert [one.paths for one in found] == [(str(good),)]
     (record,) = caplog.records
-    assert "view 'before': gone is not shown, nor are 1 more of its rasters" in record.getMessage()
+    assert "view 'before': gone is not shown, nor is 1 more of its rasters" in record.getMessage()
     caplog.clear()
     assert shown_views(views(tmp_path / "gone.tif")) == []
     assert len(caplog.records) == 1

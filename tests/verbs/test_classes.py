@@ -249,7 +249,8 @@ def test_a_truth_learns_of_a_class_later(
     truth = Run(run.path).truth
     assert truth["label"].value_counts().to_dict() == counts
     quarries = truth["patch_id"][truth["label"] == "quarry"].isin(entry.patch_ids).sum()
-    assert quarries and f"the truth answered {quarries} patches otherwise before" in caplog.text
+    patches = "1 patch" if quarries == 1 else f"{quarries} patches"
+    assert quarries and f"the truth answered {patches} otherwise before" in caplog.text
 
 
 def test_a_simulated_search_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

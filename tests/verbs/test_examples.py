@@ -164,17 +164,17 @@ def test_on_the_command_line(
     assert not (tmp_path / "run").exists()
     assert owl(command) == 0
     out = capsys.readouterr().out
-    assert "Examples:\n  1 of 2 sites lie in 1 patch\n  1 site outside the pool" in out
+    assert "Examples:\n  1 of 2 sites lies in 1 patch\n  1 site outside the pool" in out
     # what a file holds is not lost with the run, but an answer given since would be
     assert owl([*command, "--overwrite"]) == 0
     answer(Run(tmp_path / "run"), {name(0, 0): "absent"}, tmp_path / "a.csv")
     assert owl([*command, "--overwrite"]) == 1
-    assert "holds 1 answers by people" in capsys.readouterr().err
+    assert "holds 1 answer by people" in capsys.readouterr().err
 
 
 def test_mistakes_leave_nothing_behind(tmp_path: Path, scene: Path) -> None:
     far = sites(tmp_path / "far.gpkg", (90, 90))
-    with pytest.raises(LayerError, match=f"lies in a patch of {tmp_path / 'run'};"):
+    with pytest.raises(LayerError, match=f"lies in no patch of {tmp_path / 'run'};"):
         init(tmp_path / "run", tables(scene), examples=far)
     table = tmp_path / "answers.csv"
     table.write_text("patch_id,label\ns/0/0,present\n")

@@ -17,6 +17,7 @@ from owl_geo.reporting.words import auc_of, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
+from owl_geo.wording import counted, plural
 
 _CONFUSIONS = 3  # confusions that are named per annotator
 _COMMENTS = 20  # newest comments that are shown
@@ -31,7 +32,8 @@ def maps(survey: Survey) -> Markup:
     if more > 0:
         parts.append(
             paragraph(
-                f"The {len(survey.scenes)} scenes with the most questions; {more} are not shown."
+                f"The {len(survey.scenes)} scenes with the most questions; {more} more "
+                f"{plural(more, 'is', 'are')} not shown."
             )
         )
     for scene in survey.scenes:
@@ -79,7 +81,7 @@ def course(survey: Survey, now: Status) -> Markup:
 def _found(curves: Curves, positive: str) -> str:
     """Say what was found, and what a random search would have found, as far as that is known."""
     end = curves.labels[-1]
-    text = f"{curves.found[-1]} {positive} found with {end} labels."
+    text = f"{curves.found[-1]} {positive} found with {counted(end, 'label')}."
     if curves.expected is None or not end:
         return text
     about = "at most" if curves.expected_is_bound else "about"
@@ -125,12 +127,14 @@ def team(survey: Survey, now: Status) -> Markup:
     agreement = now.agreement
     if agreement is None:
         return Markup("")
-    shared = f"{agreement.n_shared} patches were labelled by two or more."
+    shared = counted(agreement.n_shared, "patch was", "patches were")
+    shared += " labelled by two or more."
     if agreement.n_shared:
         fleiss = _kappa(agreement.fleiss)
         shared += f" Fleiss' kappa is {fleiss}: 1 is full agreement, 0 is chance."
     if survey.disputed:
-        shared += f" {len(survey.disputed)} patches are disputed and will be asked again."
+        tied = counted(len(survey.disputed), "patch is", "patches are")
+        shared += f" {tied} disputed and will be asked again."
     parts = [paragraph(shared), _annotators(agreement)]
     if agreement.pairs:
         parts.append(_pairs(agreement))

@@ -12,6 +12,7 @@ from owl_geo.measures.audit import FEW, Estimate, Quality, TargetsLeft, percent
 from owl_geo.reporting.markup import Markup
 from owl_geo.reporting.page import paragraph, section
 from owl_geo.verbs.status import Status
+from owl_geo.wording import counted, plural
 
 
 def audit(positive: str, now: Status) -> Markup:
@@ -20,8 +21,8 @@ def audit(positive: str, now: Status) -> Markup:
     if left is None:
         return Markup("")
     lines = [
-        f"{left.n_audit} of the answers are for patches that were drawn at random, regardless of "
-        "the model. Only they show what holds for all patches.",
+        f"Of the answers, {counted(left.n_audit, 'is for a patch', 'are for patches')} drawn at "
+        "random, regardless of the model. Only these show what holds for all patches.",
         *targets_left(positive, left),
     ]
     if now.quality is not None and now.quality.n >= FEW:
@@ -43,16 +44,16 @@ def targets_left(positive: str, left: TargetsLeft) -> Iterator[str]:
         )
     elif left.is_bound:
         yield (
-            f"Of all patches, at most {left.prevalence.high:.1%} are {positive}. {left.n_found} "
-            f"have been found; at most {left.left.high:,.0f} more are left, and the chance that "
-            f"none is left is {percent(left.chance_of_none)}."
+            f"Of all patches, at most {left.prevalence.high:.1%} are {positive}. {_found(left)}; "
+            f"at most {_more(left.left.high)}, and the chance that none is left is "
+            f"{percent(left.chance_of_none)}."
         )
         if left.n_found:
             yield f"So the search has found at least {left.recall.low:.1%} of all there are."
     elif not math.isnan(left.prevalence.value):
         yield (
-            f"Of all patches, {_share(left.prevalence)} are {positive}. {left.n_found} have been "
-            f"found; about {left.left.value:,.0f} more are left, somewhere between "
+            f"Of all patches, {_share(left.prevalence)} are {positive}. {_found(left)}; about "
+            f"{_more(left.left.value)}, somewhere between "
             f"{left.left.low:,.0f} and {left.left.high:,.0f}."
         )
         if not math.isnan(left.recall.value):
@@ -71,6 +72,14 @@ def model_quality(positive: str, quality: Quality) -> Iterator[str]:
         "That is how the rounds' models did on what was left to ask when they chose. A search "
         "answers the clear cases first, so for the whole pool both shares are usually higher."
     )
+
+
+def _found(left: TargetsLeft) -> str:
+    return f"{counted(left.n_found, 'has', 'have')} been found"
+
+
+def _more(number: float) -> str:
+    return f"{number:,.0f} more {plural(round(number), 'is', 'are')} left"
 
 
 def _share(estimate: Estimate) -> str:

@@ -20,6 +20,7 @@ from owl_geo.reporting.words import conditions, follows_answers
 from owl_geo.run_folder.folder import Run
 from owl_geo.types import IntArray
 from owl_geo.verbs.status import Status
+from owl_geo.wording import plural
 
 _TOP = 20  # patches in the table of the most probable
 _GALLERY = 12  # patches in a gallery
@@ -32,7 +33,8 @@ def likely(survey: Survey) -> Markup:
         return section(title, paragraph(f"There are no predictions: {opinion.lacking}."))
     positive, classes = survey.run.settings.positive, survey.run.settings.classes
     learnt = int(survey.labels.isin(classes).sum())
-    parts = [paragraph(f"According to a model that has learnt from all {learnt} labels.")]
+    labels = "the only label" if learnt == 1 else f"all {learnt} labels"
+    parts = [paragraph(f"According to a model that has learnt from {labels}.")]
     parts += [paragraph(f"Note: {opinion.lacking}.", "note")] if opinion.lacking else []
     for scene in survey.scenes:
         here = survey.of_scene(scene)
@@ -40,7 +42,7 @@ def likely(survey: Survey) -> Markup:
         n_likely = int((opinion.probability[scored] >= 0.5).sum())
         alt = (
             f"Map of scene {scene}, the probability of {positive}: 0.5 or more in {n_likely:,} of "
-            f"{len(scored):,} patches."
+            f"{len(scored):,} {plural(len(scored), 'patch')}."
         )
         caption = "Answered patches are included. Numbers are the ranks in the table below."
         parts.append(map_figure(rendered(likely_map(survey, scene), "jpg"), alt, caption))

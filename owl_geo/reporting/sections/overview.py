@@ -16,6 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.settings.config import Settings
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status
+from owl_geo.wording import counted, plural
 
 _SCENES = 20  # scenes that the settings list
 
@@ -27,8 +28,8 @@ def introduction(survey: Survey, now: Status) -> Markup:
     others = [name for name in run.settings.classes if name != run.settings.positive]
     bands = run.index.statistics.of_scene.bands
     lines = [
-        f"{now.patches:,} patches of {size} x {size} pixels in "
-        f"{scenes:,} scene{'s' * (scenes > 1)}, bands {in_short(bands)}. "
+        f"{now.patches:,} {plural(now.patches, 'patch')} of {size} x {size} pixels in "
+        f"{scenes:,} {plural(scenes, 'scene')}, bands {in_short(bands)}. "
         f"Searched for: {run.settings.positive}, as opposed to {', '.join(others)}."
     ]
     if run.truth is not None:
@@ -104,4 +105,4 @@ def _cut_short(table: dict[str, Any], whose: str) -> str:
     if len(scenes) <= _SCENES:
         return ""
     table["scenes"] = scenes[:_SCENES]
-    return f"# and {len(scenes) - _SCENES} more scenes{whose}\n"
+    return f"# and {counted(len(scenes) - _SCENES, 'more scene')}{whose}\n"

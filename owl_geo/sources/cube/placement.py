@@ -23,6 +23,7 @@ from owl_geo.sources.cube.transforms import (
     stated_transform,
 )
 from owl_geo.types import SceneGrid
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -65,7 +66,8 @@ def grid_of(
     for dim, n in ((axes.y, height), (axes.x, width)):
         if n < 2:
             raise SourceError(
-                f"{where}: the axis {dim} has {n} value(s)", remedy="patches need more pixels"
+                f"{where}: the axis {dim} has {counted(n, 'value')}",
+                remedy="patches need more pixels",
             )
     transform = _transform(dataset, variables, axes, mapping, cube_crs, where)
     _warn_of_other_places(dataset, axes, transform, cube_crs, where)

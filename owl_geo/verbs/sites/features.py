@@ -19,7 +19,8 @@ from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings.concepts import LayerSettings
 from owl_geo.types import AnyArray
 from owl_geo.verbs.sites.files import LAYER
-from owl_geo.verbs.sites.placed import SHARE, AsSites, Found, PlacedSites, counted
+from owl_geo.verbs.sites.placed import SHARE, AsSites, Found, PlacedSites
+from owl_geo.wording import plural
 
 
 def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, PlacedSites]:
@@ -49,9 +50,14 @@ def sites_of_layer(run: Run, path: str, options: AsSites) -> tuple[Found, Placed
             f"{path} cannot be laid over the scenes of {run.called}: {error}"
         ) from error
     if len(found.patch) == 0:
+        beyond, between = found.beyond.sum(), found.between.sum()
+        none = "its only site lies in no patch"
+        if len(labels) > 1:
+            none = f"none of its {len(labels)} sites lies in a patch"
         raise LayerError(
-            f"{path}: none of its {counted(len(labels), 'site')} lies in a patch of {run.called}; "
-            f"{found.beyond.sum()} are outside the pool, {found.between.sum()} between its patches",
+            f"{path}: {none} of {run.called}; "
+            f"{beyond} {plural(beyond, 'is', 'are')} outside the pool, {between} between its "
+            "patches",
             remedy="check the CRS of the file, or choose sites within the scenes",
         )
     placed = PlacedSites(

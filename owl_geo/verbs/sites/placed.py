@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from owl_geo.types import AnyArray, IntArray
+from owl_geo.wording import counted, plural
 
 SHARE = 0.5  # of a patch, from which on a polygon or a class of a raster answers it
 
@@ -93,7 +94,7 @@ class PlacedSites(Placed):
     def lines(self) -> list[str]:
         """Return what a person should know, one line each."""
         sites, patches = counted(self.sites, "site"), counted(self.patches, "patch")
-        lines = [f"{self.placed} of {sites} lie in {patches}"]
+        lines = [f"{self.placed} of {sites} {plural(self.placed, 'lies', 'lie')} in {patches}"]
         if self.beyond:
             lines.append(f"{counted(self.beyond, 'site')} outside the pool")
         if self.between:
@@ -142,8 +143,3 @@ class Found:
 
     patch: IntArray
     label: AnyArray
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number with a noun, in the plural where there are several."""
-    return f"{count} {what if count == 1 else what + ('es' if what.endswith('ch') else 's')}"

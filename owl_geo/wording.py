@@ -1,0 +1,20 @@
+"""Words that agree with a number."""
+
+from __future__ import annotations
+
+_ES = ("ch", "s", "x")  # nouns with such an ending take another syllable: batches, classes
+
+
+def plural(count: float, one: str, many: str = "") -> str:
+    """Return a word as it follows a whole number: ``one`` after 1, else ``many``.
+
+    Without ``many``, ``one`` is a noun with a regular plural.
+    """
+    if count == 1:
+        return one
+    return many or one + ("es" if one.endswith(_ES) else "s")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a whole number and a noun that agrees with it: ``1 patch``, ``20 patches``."""
+    return f"{count} {plural(count, one, many)}"
