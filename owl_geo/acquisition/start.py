@@ -27,17 +27,13 @@ class Unanswered:
     features: Callable[[IntArray], FloatArray]  # of patches at positions among these, (k, d)
     likeness: Scores | None = None  # to the known targets, 0 or more, (n,); None if none is known
     places: Scores | None = None  # (n, dimensions) in metres, for distances on the ground
-    spread: Spread = field(
-        default_factory=Spread
-    )  # diversity: of those that are like known targets
+    spread: Spread = field(default_factory=Spread)  # its diversity: of those like known targets
 
-    @property
-    def crowds(self) -> Callable[[int], BoolArray] | None:
-        """Which patches are too near to another for one batch; None where none can be."""
-        places = self.places
-        if places is None or self.spread.min_distance <= 0:
-            return None
-        return lambda position: self.spread.around(places, position)
+    def crowds(self, position: int) -> BoolArray:
+        """Return which patches are too near to that at a position for one batch, ``(n,)``."""
+        if self.places is None or self.spread.min_distance <= 0:
+            return np.zeros(len(self.relevance), dtype=bool)
+        return self.spread.around(self.places, position)
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,7 @@ def typical(
     count: int,
     rng: np.random.Generator,
     crowds: Callable[[int], BoolArray] | None = None,
+    crowded: BoolArray | None = None,
 ) -> IntArray:
     """Return the most typical patch of each of ``count`` clusters, ``(count,)``.
 
@@ -69,7 +66,8 @@ def typical(
         count: how many; a number above n returns all n.
         rng: draws the initial clusters.
         crowds: which patches are too near to the one at a position, ``(n,)``; a cluster's patch is
-            one of those only if all are. None = none are.
+            too near to an earlier one only if all of the cluster are. None = none is too near.
+        crowded: those that are too near to patches chosen before, ``(n,)``.
     """
     from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
@@ -86,7 +84,7 @@ def typical(
         flat = PCA(components, random_state=0).fit_transform(some)
     cluster = k_means(flat, count, 3, rng)
     chosen: list[int] = []
-    crowded = np.zeros(n, dtype=bool)
+    crowded = np.zeros(n, dtype=bool) if crowded is None else crowded
     for number in np.unique(cluster):
         mine = np.flatnonzero(cluster == number)
         near = min(_NEIGHBOURS, len(mine) - 1)
@@ -100,7 +98,7 @@ def typical(
         best = may[top((typicality * relevance[among[mine]])[may], 1, rng)[0]]
         chosen.append(int(among[mine[best]]))
         if crowds is not None:
-            crowded |= crowds(chosen[-1])
+            crowded = crowded | crowds(chosen[-1])
     short = among[~np.isin(among, chosen)]  # equal patches can leave clusters empty
     missing = rng.permutation(short)[: count - len(chosen)]
     return rng.permutation(np.concatenate([chosen, missing])).astype(np.int64)
@@ -123,8 +121,16 @@ def alike(pool: Unanswered, count: int, rng: np.random.Generator) -> IntArray:
         places=pool.places,
     )
     rest = np.setdiff1d(np.arange(len(pool.relevance)), most)
+    crowded = np.zeros(len(pool.relevance), dtype=bool)
+    for position in most:
+        crowded |= pool.crowds(int(position))
     others = typical(
-        lambda at: pool.features(rest[at]), pool.relevance[rest], count - len(most), rng
+        lambda at: pool.features(rest[at]),
+        pool.relevance[rest],
+        count - len(most),
+        rng,
+        lambda at: pool.crowds(int(rest[at]))[rest],
+        crowded[rest],
     )
     return np.concatenate([most, rest[others]])
 

@@ -159,3 +159,13 @@ def test_the_smallest_distance_holds_in_the_first_batch(kind, seed: int) -> None
     chosen = places[kind.choose(pool, 5, np.random.default_rng(seed))]
     apart = np.linalg.norm(chosen[:, None] - chosen, axis=2)[np.triu_indices(5, 1)]
     assert apart.min() >= 200
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_typical_patches_keep_away_from_those_that_are_like_known_targets(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    likeness, places = rng.uniform(1, 2, 168), rng.uniform(0, 1000, (168, 2))
+    pool = unanswered(likeness, places=places, spread=Spread(min_distance=150))
+    chosen = places[TYPICAL.choose(pool, 10, np.random.default_rng(seed))]
+    apart = np.linalg.norm(chosen[:, None] - chosen, axis=2)[np.triu_indices(10, 1)]
+    assert apart.min() >= 150
