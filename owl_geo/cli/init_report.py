@@ -18,7 +18,7 @@ from owl_geo.wording import counted, plural
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
     from owl_geo.types import FailedScene, SceneGrid
-    from owl_geo.verbs.init import Summary
+    from owl_geo.verbs.init_summary import Summary
     from owl_geo.verbs.preview import PatchSize, Preview
 
 

@@ -28,9 +28,10 @@ from owl_geo.sources.views.opening import open_views
 from owl_geo.truth.held_out import Before
 from owl_geo.truth.oracle import truth_labels
 from owl_geo.types import FailedScene
-from owl_geo.verbs import init as making
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.verbs.older_runs import check_scales
+from owl_geo.verbs.pool_index import concepts_of, with_concepts
+from owl_geo.verbs.pool_truth import held_out_later, truth_table
 from owl_geo.verbs.same_ground import leave_out_known_places
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
@@ -177,12 +178,10 @@ class _Fresh:
         if not len(source.index):
             return cls(run.patches[:0], None)
         layers = KeptLayers(run.path / LAYERS, like_before=True)
-        table = making.concepts_of(
-            settings, source, report, workers, layers, skip=True, a_part=True
-        )
+        table = concepts_of(settings, source, report, workers, layers, skip=True, a_part=True)
         if table.outside and on_error == "fail":
             raise SceneError(f"scene {table.outside[0]!r} lies outside every layer")
-        patches = making.with_concepts(source.index, table.columns)
+        patches = with_concepts(source.index, table.columns)
         levels, views = _views(run, source, report)
         if settings.oracle is None or not len(patches):
             return cls(patches, None, levels, views)
@@ -191,9 +190,9 @@ class _Fresh:
             run.index.windows,
             *(run.truth[name].to_numpy(dtype=bool) for name in ("held_out", "tested")),
         )
-        held = making.held_out_later(settings, windows_of(source), before)
+        held = held_out_later(settings, windows_of(source), before)
         labels = truth_labels(settings, source, a_part=True)
-        return cls(patches, making.truth_table(source.index, labels, [held]), levels, views)
+        return cls(patches, truth_table(source.index, labels, [held]), levels, views)
 
 
 def _views(

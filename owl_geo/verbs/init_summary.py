@@ -1,0 +1,92 @@
+"""What a new run contains, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from pyproj import CRS
+
+from owl_geo.concepts.table import describe, with_share
+from owl_geo.features.statistics import has_no_index
+from owl_geo.run_folder.folder import Run
+from owl_geo.settings.learning import ModelSettings
+from owl_geo.sources.bands import common_names
+from owl_geo.sources.views.measuring import ViewSummary
+from owl_geo.types import EMBEDDING, BandStatistics, FailedScene
+from owl_geo.verbs.pool_index import PoolIndex
+from owl_geo.wording import counted
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a new run contains, for people to read."""
+
+    run: Run
+    bands: tuple[str, ...]
+    crs: str  # of the footprints: a code, or its name if it has no code
+    scenes: list[str]  # one line per scene
+    concepts: list[str]  # one line per concept
+    coverage: Mapping[str, float]  # share of the pool's extent that each layer covers
+    truth: list[str]  # a line for the pool and one for the held-out part; empty without an oracle
+    failed: tuple[FailedScene, ...] = ()  # scenes that were left out
+    views: tuple[ViewSummary, ...] = ()  # what each view shows
+    notes: tuple[str, ...] = ()  # what the model does without
+    examples: tuple[str, ...] = ()  # what became of the places that the run begins with
+
+
+def summarise(run: Run, made: PoolIndex) -> Summary:
+    scenes = made.patches["scene"].value_counts(sort=False)
+    counts = [f"{name}: {counted(n, 'patch')}" for name, n in scenes.items()]
+    return Summary(
+        run=run,
+        bands=made.source.bands,
+        crs=_crs_name(run.crs),
+        scenes=[str(scene) for scene in made.source.summary] or counts,
+        concepts=describe(made.patches[list(run.settings.concepts)]),
+        coverage=made.coverage,
+        truth=[] if made.truth is None else _describe_truth(made.truth),
+        failed=made.failed,
+        views=made.views,
+        notes=_notes(run.settings.model, made.statistics),
+    )
+
+
+def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
+    """Say it where features lack the indices, since nothing tells which band is which."""
+    own = statistics.of_scene
+    commons = own.common_names or common_names(own.bands)
+    rest = [i for i, common in enumerate(commons) if common != EMBEDDING]
+    names = [own.bands[i] for i in rest]
+    plain = model.kind == model.features and not model.frozen
+    if not plain or not has_no_index(names, [commons[i] for i in rest]):
+        return ()
+    return (
+        f"nothing tells which of the {len(rest)} bands are red, near infrared and so on, so "
+        "there are no indices such as NDVI; descriptions of the bands, or names of the scene in "
+        "owl.toml, would tell",
+    )
+
+
+def _crs_name(crs: CRS) -> str:
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else str(crs.name)
+
+
+def _describe_truth(truth: pd.DataFrame) -> list[str]:
+    lines = []
+    for name, part in (("pool", truth[~truth["held_out"]]), ("held out", truth[truth["tested"]])):
+        counts = part["label"].value_counts()
+        shares = ", ".join(with_share(label, n, len(part)) for label, n in counts.items())
+        unknown = int(part["label"].isna().sum())
+        lines.append(
+            f"{name}: {counted(len(part), 'patch')}: {shares or 'none'}"
+            + (f", {unknown} without truth" if unknown else "")
+        )
+    neither = int((truth["held_out"] & ~truth["tested"]).sum())
+    if neither:
+        lines.append(
+            f"neither: {counted(neither, 'patch')} on ground that the held-out ones show in part"
+        )
+    return lines
