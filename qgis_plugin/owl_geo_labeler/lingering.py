@@ -30,7 +30,7 @@ class Lingering(QObject):
         """Let a store go on until all of its answers are written, and say so."""
         self.hold(store)
         text = self.tr(
-            "{path} is locked by another program; answers to be written as soon as it is not: {n}"
+            "{path} is locked by another program; answers that wait until it is free: {n}"
         )
         self._messages.warn(text.format(path=store.path, n=store.n_waiting))
 

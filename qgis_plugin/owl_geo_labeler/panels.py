@@ -217,7 +217,7 @@ class ProgressPanel(QWidget):
         seconds = session.pace.seconds_left(session.n_left)
         if rate is None or seconds is None or session.is_done:
             return ""
-        text = self.tr("answers per hour: {rate}, {time} left")
+        text = self.tr("{rate} answers per hour, {time} left")
         return text.format(rate=f"{rate:.0f}", time=_duration(seconds))
 
 

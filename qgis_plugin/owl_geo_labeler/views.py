@@ -235,7 +235,7 @@ class Views(QObject):
     def _say(self, problems: list[Problem]) -> None:
         """Say which raster cannot be shown, once for all of a view."""
         if len(problems) > 1:
-            text = translate("OwlGeo", "{problem} (its rasters that are missing too: {n})")
+            text = translate("OwlGeo", "{problem} (and {n} more of its rasters)")
             self._messages.warn(text.format(problem=problems[0], n=len(problems) - 1))
         elif problems:
             self._messages.warn(str(problems[0]))

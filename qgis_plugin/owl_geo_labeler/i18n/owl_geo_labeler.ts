@@ -508,7 +508,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{problem} (its rasters that are missing too: {n})</source>
+        <source>{problem} (and {n} more of its rasters)</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -710,7 +710,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
         <translation type="unfinished" />
     </message>
     <message>
-        <source>answers per hour: {rate}, {time} left</source>
+        <source>{rate} answers per hour, {time} left</source>
         <translation type="unfinished" />
     </message>
     <message>
@@ -742,7 +742,7 @@ Scenes are raster layers, or one folder: a Sentinel-2 (.SAFE) or Landsat product
 </context><context>
     <name>Lingering</name>
     <message>
-        <source>{path} is locked by another program; answers to be written as soon as it is not: {n}</source>
+        <source>{path} is locked by another program; answers that wait until it is free: {n}</source>
         <translation type="unfinished" />
     </message>
     <message>
