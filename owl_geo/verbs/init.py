@@ -1,4 +1,4 @@
-"""Making a run: check what was set, lay out the pool, write the folder, completely or not at all."""
+"""Making a run: check the settings, lay out the pool, and write the folder as a whole."""
 
 from __future__ import annotations
 
