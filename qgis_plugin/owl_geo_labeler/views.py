@@ -235,7 +235,7 @@ class Views(QObject):
     def _say(self, problems: list[Problem]) -> None:
         """Say which raster cannot be shown, once for all of a view."""
         if len(problems) > 1:
-            text = translate("OwlGeo", "{problem} (and {n} more of its rasters)")
+            text = translate("OwlGeo", "{problem} ({n} more of its rasters missing)")
             self._messages.warn(text.format(problem=problems[0], n=len(problems) - 1))
         elif problems:
             self._messages.warn(str(problems[0]))

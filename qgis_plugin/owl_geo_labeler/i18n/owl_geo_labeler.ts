@@ -508,7 +508,7 @@
         <translation type="unfinished" />
     </message>
     <message>
-        <source>{problem} (and {n} more of its rasters)</source>
+        <source>{problem} ({n} more of its rasters missing)</source>
         <translation type="unfinished" />
     </message>
     <message>
