@@ -117,7 +117,7 @@ def test_a_file_for_each_annotator(tmp_path: Path) -> None:
         again = owl("query", run.path, "--annotators", "ana,ben", *overlap, "-q")
         assert again.output == done.output
     other = owl("query", run.path, "--annotators", "ana,ben", "--overlap", 0.5)
-    assert "2 of the 10 patches in batch" in other.output
+    assert "waits as it was made, with 2 of its 10 patches for everyone" in other.output
     assert "--overlap takes effect with the next" in other.output
 
 
