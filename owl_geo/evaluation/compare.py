@@ -173,7 +173,8 @@ def _claim(plan: Plan, overwrite: bool) -> None:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is damaged", remedy="use --overwrite") from error
     with disk_errors(plan.folder):
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        # what is kept of a run's pool goes into a folder that is there already
+        (plan.folder / FEATURES).mkdir(parents=True, exist_ok=True)
         if overwrite:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
