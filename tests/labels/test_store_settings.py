@@ -138,7 +138,7 @@ def test_a_database_of_another_encoding_says_so(server: Server, keeper: None) ->
     ("setting", "message"),
     [
         ("default_transaction_read_only TO on", "read-only transaction; .*the primary server"),
-        ("statement_timeout TO 1", "statement timeout; .*PGOPTIONS='-c statement_timeout=5min'"),
+        ("statement_timeout TO 1", "canceling statement .*PGOPTIONS='-c statement_timeout=5min'"),
     ],
 )
 def test_what_the_server_does_not_allow_has_a_remedy(
