@@ -142,6 +142,11 @@ def brief(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def printable(text: str) -> str:
+    """Return what somebody typed in one line, without the control characters of a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 # Errors that a path causes, wherever it is used first.
 _PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 

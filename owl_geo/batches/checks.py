@@ -16,6 +16,14 @@ def check_annotator(name: str) -> None:
         raise ConfigError(f"the annotator {name!r} cannot be a name", remedy="use plain words")
 
 
+def check_characters(path: Path, column: str, patch_id: object, text: str) -> None:
+    """Raise BatchError for NUL: GDAL cuts text off there, and PostgreSQL refuses it."""
+    if "\0" in text:
+        raise BatchError(
+            f"{path}: {column} of patch {brief(patch_id)} has a NUL character", remedy="take it out"
+        )
+
+
 def check_labels(path: Path, answered: Iterable[tuple[str, str]], allowed: Sequence[str]) -> None:
     """Raise BatchError if one of the pairs (patch_id, label) has a label that is not allowed."""
     unknown = [(patch, label) for patch, label in answered if label not in allowed]

@@ -17,6 +17,7 @@ import shapely
 from pyproj import CRS
 
 from owl_geo import schema
+from owl_geo.batches.checks import check_characters
 from owl_geo.disk import gpkg
 from owl_geo.errors import BatchError, brief, suggestion, where_instead
 from owl_geo.wording import counted
@@ -286,6 +287,8 @@ def _check_text(path: Path, rows: list[tuple[Any, ...]]) -> None:
                     f"{path}: {name} of patch {brief(patch)} has {len(str(value)):,} characters",
                     remedy=f"shorten it to {_LONGEST_TEXT:,} characters",
                 )
+            if name in ("annotator", "comment"):  # what becomes of the others is checked later
+                check_characters(path, name, patch, str(value))
 
 
 def _check_ids(path: Path, ids: Iterable[object]) -> None:

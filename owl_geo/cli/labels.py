@@ -9,6 +9,7 @@ import click
 
 from owl_geo.cli import options as opt
 from owl_geo.cli.ingest import login_name, stored_line
+from owl_geo.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,10 +209,6 @@ def _lines(shown: pd.DataFrame, counting: set[int]) -> list[str]:
         cells = (row.labelled_at, row.annotator, row.label or "(taken back)", row.patch_id)
         rows.append((mark, *cells, row.batch_id, row.comment or ""))
     # text that others typed may contain line breaks or control characters of a terminal
-    plain = [[_printable(cell) for cell in row] for row in rows]
+    plain = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in plain) for i in range(len(plain[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in plain]
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from owl_geo.cli import options as opt
-from owl_geo.errors import RunError
+from owl_geo.errors import RunError, printable
 from owl_geo.wording import counted
 
 if TYPE_CHECKING:
@@ -99,17 +99,17 @@ def status(run_path: Path) -> None:
     label_store.check_ready()
     now = administration.state()
     people = administration.annotators()
-    answers = [f"{name}: {n}" for name, n in now.answers.items()]
+    answers = [f"{printable(name)}: {n}" for name, n in now.answers.items()]
     batches = [
         f"{batch.layer}: {counted(batch.patches, 'patch')}, {batch.answered} answered"
         for batch in now.batches
     ]
     leases = [
-        f"{lease.annotator}: {lease.patch_id} until {lease.expires_at:%H:%M} UTC"
+        f"{printable(lease.annotator)}: {lease.patch_id} until {lease.expires_at:%H:%M} UTC"
         for lease in now.leases
     ]
     click.echo(f"{'Store:':<12}{label_store.place}, run {settings.run_id}")
-    click.echo(f"{'Annotators:':<12}{', '.join(people) or 'none yet'}")
+    click.echo(f"{'Annotators:':<12}{', '.join(map(printable, people)) or 'none yet'}")
     for title, lines in (("Answers", answers), ("Batches", batches), ("Leases", leases)):
         for number, line in enumerate(lines or ["none"]):
             click.echo(f"{title + ':' if number == 0 else '':<12}{line}")

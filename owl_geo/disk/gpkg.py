@@ -99,7 +99,7 @@ def create(
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
             # GDAL quotes the SQL before the reason
             reason = " ".join(str(error).split()).rpartition("failed: ")[2]
-            raise OSError(f"{reason} (is the disk full?)") from error
+            raise OSError(f"{reason} (is the disk full?)") from None  # else the SQL is shown
 
 
 def create_in_parts(

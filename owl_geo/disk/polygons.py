@@ -112,4 +112,4 @@ def stream(
             raise faults[0] from None
         # GDAL quotes the SQL before the reason
         reason = " ".join(str(error).split()).rpartition("failed: ")[2]
-        raise OSError(f"{reason} (is the disk full?)") from error
+        raise OSError(f"{reason} (is the disk full?)") from None  # else the SQL is shown

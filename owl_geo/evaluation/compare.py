@@ -12,10 +12,12 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -173,7 +175,8 @@ def _claim(plan: Plan, overwrite: bool) -> None:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is damaged", remedy="use --overwrite") from error
     with disk_errors(plan.folder):
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        # what is kept of a run's pool goes into a folder that is there already
+        (plan.folder / FEATURES).mkdir(parents=True, exist_ok=True)
         if overwrite:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
@@ -212,18 +215,40 @@ def _work(jobs: Sequence[_Job], processes: int) -> Iterator[None]:
                 _do(job)
                 yield
         return
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(
         processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
     ) as executor:
-        waiting = [executor.submit(_do, job) for job in jobs]
+        with _without_interrupts():
+            waiting = [executor.submit(_do, job) for job in jobs]
         try:
             for done in as_completed(waiting):
                 done.result()
                 yield
-        except BaseException:
+        except BaseException as error:
             executor.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # an interrupt does not wait for whole searches
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
             raise
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let the processes that are started here never be interrupted: who started them ends them.
+
+    A terminal interrupts all of them, and each would print a traceback. An interrupt that comes
+    meanwhile is not lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(parent: int) -> None:

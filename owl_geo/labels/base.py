@@ -275,8 +275,12 @@ def not_stored(answers: Sequence[Answer], history: pd.DataFrame) -> list[Answer]
     for answer in answers:
         key = (answer.patch_id, answer.annotator, answer.batch_id)
         value = (answer.label, answer.comment, answer.labelled_at)
-        repeated = not answer.stamped and key in newest and newest[key][:2] == value[:2]
-        if repeated or (*key, *value) in equal:
+        is_known = (*key, *value) in equal
+        if not answer.stamped and key in newest:
+            *said, moment = newest[key]
+            # an equal one of the same second counts no more where another has replaced it since
+            is_known = tuple(said) == value[:2] or (is_known and moment > value[2])
+        if is_known:
             continue
         remember(key, value)
         new.append(answer)

@@ -40,6 +40,13 @@ _PATIENCE = {
     "tcp_user_timeout": "30000",
 }
 
+# What a database or a role may set otherwise, and what then means something else on its way to the
+# server: backslashes in footprints, and None in a list, which would arrive as the word NULL.
+_SETTINGS = (
+    "SELECT set_config('standard_conforming_strings', 'on', false),"
+    " set_config('array_nulls', 'on', false)"
+)
+
 T = TypeVar("T")
 
 
@@ -168,11 +175,14 @@ class _Server:
         import psycopg
 
         options = {**_PATIENCE, "application_name": "owl-geo", **self._options}
+        options["client_encoding"] = "UTF8"  # in another, not every name and comment can be sent
         try:
             connection = psycopg.connect(**options)
         except psycopg.OperationalError as error:
             raise Lost(reason(error), remedy=_remedy_for(error)) from None
         self._reached, self._has_refused = True, False
+        connection.execute(_SETTINGS)
+        connection.commit()
         return connection
 
     def may_return(self) -> bool:
@@ -243,9 +253,25 @@ def _cause_and_remedy(error: BaseException) -> tuple[str, str]:
         return "another program is still storing answers", "try again"
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
         return message, "connect as the role that ran `owl-geo store init`"
+    if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction):
+        return message, _WRITABLE
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return message, _PATIENT
+    if isinstance(cause, psycopg.errors.UntranslatableCharacter):
+        return message, "keep the answers in a database whose encoding is UTF8"
     if isinstance(cause, Lost):
         return message, cause.remedy
     return message, ""
+
+
+_WRITABLE = (
+    "check that the address is that of the primary server, and that neither the database nor the "
+    "role sets default_transaction_read_only"
+)
+_PATIENT = (
+    "try again; if the server's statement_timeout is too short, set another, for example "
+    "PGOPTIONS='-c statement_timeout=5min'"
+)
 
 
 def _remedy_for(refusal: psycopg.OperationalError) -> str:

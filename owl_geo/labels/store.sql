@@ -88,6 +88,7 @@ CREATE OR REPLACE FUNCTION owl_geo.take_answer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET standard_conforming_strings = on  -- or the backslashes below would be lost
 SET lock_timeout = '10s'
 AS $body$
 DECLARE

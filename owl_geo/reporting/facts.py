@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from owl_geo.batches import count_answers
+from owl_geo.errors import printable
 from owl_geo.measures.audit import FEW, percent
 from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
@@ -76,11 +77,11 @@ def _team(now: Status) -> str:
     if team is None:
         return ""
     if not team.n_shared:
-        return ", ".join(f"{one.annotator} {one.n_labeled}" for one in team.annotators)
+        return ", ".join(f"{printable(one.annotator)} {one.n_labeled}" for one in team.annotators)
     fleiss = _kappa("Fleiss'", team.fleiss)
     lines = [f"{counted(team.n_shared, 'patch')} labelled by two or more, {fleiss}"]
     for one in team.annotators:
-        line = f"{one.annotator}: {one.n_labeled} labelled"
+        line = f"{printable(one.annotator)}: {one.n_labeled} labelled"
         if one.n:
             line += f", agrees with the consensus on {one.same:.0%} of {one.n}"
             named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
@@ -88,9 +89,8 @@ def _team(now: Status) -> str:
         lines.append(line)
     for pair in team.pairs:
         cohen = _kappa("Cohen's", pair.kappa)
-        lines.append(
-            f"{' and '.join(pair.annotators)}: agree on {pair.same:.0%} of {pair.n}, {cohen}"
-        )
+        both = " and ".join(map(printable, pair.annotators))
+        lines.append(f"{both}: agree on {pair.same:.0%} of {pair.n}, {cohen}")
     return "\n".join(lines)
 
 

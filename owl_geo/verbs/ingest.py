@@ -27,9 +27,9 @@ from owl_geo.batches import (
     warn_of,
     warn_of_future,
 )
-from owl_geo.batches.checks import check_annotator, check_labels, utc_time
+from owl_geo.batches.checks import check_annotator, check_characters, check_labels, utc_time
 from owl_geo.batches.reading import some
-from owl_geo.errors import BatchError, ConfigError, check_list, suggestion
+from owl_geo.errors import BatchError, ConfigError, brief, check_list, suggestion
 from owl_geo.ground.same_ground import are_shown, hold, matching, moved_to
 from owl_geo.ground.windows import Points
 from owl_geo.labels import newest_answers, with_answers
@@ -73,6 +73,7 @@ def ingest(
     """
     run = Run.of(run)
     checked = _check(run, paths, annotator)
+    _warn_of_contradictions(checked)
     done = []
     for batch in checked:
         batch.warn()
@@ -170,6 +171,32 @@ def _beside(run: Run, batches: Sequence[BatchFile], issued: Mapping[str, IssuedB
 def _held_out(run: Run) -> set[str]:
     """Return the patches that test the model, of which it must learn nothing."""
     return set() if run.truth is None else {*run.truth["patch_id"][run.truth["held_out"]]}
+
+
+def _warn_of_contradictions(batches: Sequence[_Checked]) -> None:
+    """Warn where only the order of the files decides between answers of one annotator.
+
+    These have no times. They may be somebody else's, since a file may lack the annotator, too.
+    """
+    earlier: dict[tuple[str, str, str], tuple[Path, str | None]] = {}
+    for batch in batches:
+        path, differ = batch.file.path, {}
+        for answer in batch.answers:
+            if answer.stamped:
+                continue
+            key = (answer.patch_id, answer.annotator, answer.batch_id)
+            before, label = earlier.get(key, (path, answer.label))
+            if answer.label != label:
+                differ[answer.patch_id] = (answer.annotator, before)
+            earlier[key] = (path, answer.label)
+        if differ:
+            name, before = next(iter(differ.values()))
+            log.warning(
+                "%s: %s those of %s in %s, for example for %s; without times, the file named last "
+                "counts; if it is somebody else's, ingest it with --annotator",
+                *(path, counted(len(differ), "answer contradicts", "answers contradict")),
+                *(brief(name), before, some(list(differ))),
+            )
 
 
 def _warn_of_cleared(batch: _Checked, history: pd.DataFrame) -> None:
@@ -274,6 +301,9 @@ def import_answers(
     elsewhere = int(is_answer.sum()) - len(answered)
     tests = answered["patch_id"].isin(_held_out(run)).to_numpy(dtype=bool)
     answered = answered[~tests]
+    for name in ("annotator", "comment"):
+        for patch_id, text in zip(answered["patch_id"], answered[name], strict=True):
+            check_characters(path, name, patch_id, text or "")
     labelled = answered[answered["label"].notna()]
     allowed = (*run.settings.classes, *RESERVED_LABELS)
     check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)

@@ -186,6 +186,31 @@ def test_any_text_of_an_annotator_comes_back_as_it_was(text: str, tmp_path: Path
     assert set(history["annotator"]) == {text.strip()}
 
 
+@pytest.mark.parametrize("column", ["annotator", "comment"])
+def test_text_that_formats_cut_off_is_refused(column: str, owl: Owl, batch: Path) -> None:
+    change(batch, (f"UPDATE batch SET {column} = ? WHERE rank = 1", ("seen\x00twice",)))
+    assert f"{column} of patch" in (line := refused(owl, batch))
+    assert "NUL" in line
+
+
+def test_names_with_control_characters_stay_in_their_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = make(tmp_path / "run")
+    path = run.batch_path(query(run).number)
+    ids = run.rounds()[0].patch_ids
+    for name in ("ana\nben: 9 labelled", "\x1b[31mred"):
+        label(path, dict.fromkeys(ids, "absent"), annotator=name)
+        ingest(run, [path], annotator="ana")
+    said = Owl(run.path, capfd)("status", run.path).done()
+    team = [line.strip() for line in said.splitlines() if "labelled, agrees" in line]
+    assert [line.split(f": {len(ids)} labelled, ")[0] for line in team] == [
+        "[31mred",
+        "ana ben: 9 labelled",
+    ]
+    assert "\x1b" not in said
+
+
 # --- tables that are no tables --------------------------------------------------------------------
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT"

@@ -168,6 +168,26 @@ class TestGoingOn:
         same(compare(plan(work, runs)), records)
         assert files(work) == files(folder)
 
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to signal")
+    @pytest.mark.parametrize("whom", [os.killpg, os.kill])
+    def test_interrupted_it_ends_at_once_without_a_traceback(self, whom, tmp_path) -> None:
+        """A terminal interrupts all processes of a command, others only the one they know."""
+        run = make(tmp_path / "run", oracle={}, source={"n_samples": 1500}).path
+        command = [sys.executable, "-m", "owl_geo", "compare", str(tmp_path / "out"), "--run", run]
+        command += ["--seeds", "2", "--budget", "0.9", "--strategies", "random", "--jobs", "2"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+        while process.poll() is None and not list(tmp_path.rglob("compare.json")):
+            time.sleep(0.05)
+        # the others import, or search already
+        time.sleep(1 if whom is os.killpg else 15)
+        whom(process.pid, signal.SIGINT)
+        begun = time.monotonic()
+        _, said = process.communicate(timeout=100)  # until all have closed the pipe
+        assert time.monotonic() - begun < 10
+        assert (process.returncode, "Traceback" in said) == (130, False), said
+
     def test_more_seeds_and_strategies_may_be_added(self, undisturbed, runs, tmp_path) -> None:
         folder, records = undisturbed
         copy = tmp_path / "work"

@@ -162,6 +162,16 @@ class TestEveryStore:
         assert store.append([back_again], FOOTPRINTS) == Appended(1, 0)
         assert store.current()["label"].tolist() == ["present"]
 
+    def test_an_answer_may_be_changed_and_back_within_a_second(self, store: LabelStore) -> None:
+        first = replace(answer(1, hour=1), stamped=False)
+        changed = replace(first, label="absent")
+        for one, word in ((first, "present"), (changed, "absent"), (first, "present")):
+            assert store.append([one], FOOTPRINTS) == Appended(1, 0)
+            assert store.append([one], FOOTPRINTS) == Appended(0, 1)
+            assert store.current()["label"].tolist() == [word]
+        later = replace(changed, labelled_at="2026-01-02T00:00:00Z")
+        assert store.append([later, first], FOOTPRINTS) == Appended(1, 1)  # it came before
+
     @pytest.mark.parametrize(
         "change",
         [
