@@ -86,17 +86,17 @@ def finish_replacing(folder: Path, waiting: str) -> None:
 
 
 @contextmanager
-def writing_file(target: Path, *, shared: bool = False) -> Iterator[Path]:
+def writing_file(target: Path, *, shared: bool = False, parents: bool = True) -> Iterator[Path]:
     """Yield a hidden path beside ``target`` to write to, then rename it, replacing any old file.
 
     The suffix is the target's, because GDAL derives the format from it. With ``shared``, several
     processes and threads may write the same file at once: each writes its own, and
-    ``clear_partials`` removes what a killed one leaves. Raises RunError if the disk is full or the
-    folder cannot be written.
+    ``clear_partials`` removes what a killed one leaves. Without ``parents``, the folder is made if
+    need be, but not those around it: a run is not made again where it was moved or deleted. Raises
+    RunError if the disk is full or the folder cannot be written.
     """
     with disk_errors(target):
-        # what is shared belongs to a run, which is not made again where it was moved or deleted
-        target.parent.mkdir(parents=not shared, exist_ok=True)
+        target.parent.mkdir(parents=parents, exist_ok=True)
         mark = f"{_SHARED}{os.getpid()}-{threading.get_ident()}" if shared else ""
         partial = target.with_name(f".{target.stem}.partial{mark}{target.suffix}")
         partial.unlink(missing_ok=True)

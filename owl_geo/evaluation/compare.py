@@ -175,8 +175,7 @@ def _claim(plan: Plan, overwrite: bool) -> None:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is damaged", remedy="use --overwrite") from error
     with disk_errors(plan.folder):
-        # what is kept of a run's pool goes into a folder that is there already
-        (plan.folder / FEATURES).mkdir(parents=True, exist_ok=True)
+        plan.folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
@@ -344,6 +343,9 @@ def _search(job: _Job) -> Search:
         order = np.random.default_rng([job.seed, 2]).permutation(len(patches))
         for name in settings.concepts:
             patches[name] = patches[name].to_numpy()[order]
+    keep = job.plan.folder / FEATURES / job.source
+    with disk_errors(keep):
+        keep.mkdir(parents=True, exist_ok=True)
     return Search(
         settings,
         patches,
@@ -351,7 +353,7 @@ def _search(job: _Job) -> Search:
         run.index.statistics,
         truth,
         device=torch.device("cpu"),
-        keep=job.plan.folder / FEATURES / job.source,
+        keep=keep,
         scene_ids=run.scenes.ids,
         workers=Threads(1),  # there is already a process per processor
         places_once=run.index.record.places_once,

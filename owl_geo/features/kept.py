@@ -16,7 +16,10 @@ from owl_geo.types import AnyArray, FloatArray
 
 
 class KeptFeatures:
-    """Features in files, one per scene and recipe: ``<scene>-<kind>-<recipe>.npy``."""
+    """Features in files, one per scene and recipe: ``<scene>-<kind>-<recipe>.npy``.
+
+    Their folder is made as they are written, in one that is there.
+    """
 
     def __init__(
         self, folder: Path, kind: str, recipe: Mapping[str, object], scene_ids: Mapping[str, str]
@@ -45,7 +48,7 @@ class KeptFeatures:
         if scene not in self._scenes:
             return
         with (
-            writing_file(self.path(scene), shared=True) as partial,
+            writing_file(self.path(scene), shared=True, parents=False) as partial,
             partial.open("wb") as file,
         ):
             np.save(file, values, allow_pickle=False)
@@ -74,7 +77,7 @@ class KeptFeatures:
         text = json.dumps(self._scene_ids, indent=1, ensure_ascii=False) + "\n"
         record = self._folder / KEPT_SCENES
         if self._folder.exists() and not (record.exists() and record.read_text("utf-8") == text):
-            with writing_file(record, shared=True) as partial:
+            with writing_file(record, shared=True, parents=False) as partial:
                 partial.write_text(text, encoding="utf-8")
         current = set(self._scenes.values())
         for path in self._folder.glob("*.npy"):

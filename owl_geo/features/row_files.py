@@ -99,7 +99,7 @@ def write_pieces(path: Path, n: int, pieces: Iterable[AnyArray]) -> None:
 
     It appears whole or not at all; raises OSError.
     """
-    with writing_file(path, shared=True) as partial:
+    with writing_file(path, shared=True, parents=False) as partial:
         kind: Kind | None = None
         width = 0
         for piece in pieces:

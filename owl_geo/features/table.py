@@ -61,7 +61,7 @@ def feature_table(
         model: the model, which decides the features.
         device: where a backbone runs.
         seed: seed of a backbone's random weights.
-        keep: a folder that keeps features for the next time, or None.
+        keep: a folder that keeps features for the next time, in one that is there, or None.
         scene_ids: for each scene, an id that changes with its patches or pixels; features of scenes
             without an id are not kept.
         n_scaled: number of patches, from the first, that columns are scaled by; None = all.

@@ -87,7 +87,7 @@ class Journal:
         check_still_there(self._paths.folder)
         if any(entry.unmeasured is not None for entry in self.rounds()[number : number + 1]):
             folder = self._paths.round_folder(number)
-            with writing_file(folder / LATER, shared=True) as partial:
+            with writing_file(folder / LATER, shared=True, parents=False) as partial:
                 partial.write_text(later_text(cv_auc), encoding="utf-8")
             clear_partials(folder)
         self.sync_metrics()
@@ -109,7 +109,7 @@ class Journal:
             text = to_csv(entry.metrics for entry in self.rounds())
             if path.exists() and path.read_text(encoding="utf-8") == text:
                 return
-            with writing_file(path, shared=True) as partial:
+            with writing_file(path, shared=True, parents=False) as partial:
                 partial.write_text(text, encoding="utf-8")
 
     def waits(self, entry: Round, history: pd.DataFrame) -> list[Path]:

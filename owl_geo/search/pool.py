@@ -62,7 +62,7 @@ class Pool:
         statistics: statistics of the bands.
         truth: patch_id, label, held_out, tested in index order; None without an oracle.
         device: where networks learn and score; looked for only if there is one.
-        keep: a folder for features, or None.
+        keep: a folder for features, in one that is there, or None.
         scene_ids: for each scene, an id that changes with its patches or pixels, for kept features.
         workers: what reads and computes over the pool; by default threads of this process.
         report: takes the name of a long task, and returns the function that reports its progress.

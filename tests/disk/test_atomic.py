@@ -80,10 +80,13 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
 
 def test_a_file_of_a_run_that_is_gone_is_not_written(tmp_path: Path) -> None:
     gone = tmp_path / "run" / "features" / "a.npy"
-    with pytest.raises(RunError, match="No such file"), writing_file(gone, shared=True) as partial:
+    with (
+        pytest.raises(RunError, match="No such file"),
+        writing_file(gone, parents=False) as partial,
+    ):
         partial.write_bytes(b"x")
     assert list(tmp_path.iterdir()) == []
     gone.parents[1].mkdir()
-    with writing_file(gone, shared=True) as partial:
+    with writing_file(gone, parents=False) as partial:
         partial.write_bytes(b"x")
     assert gone.read_bytes() == b"x"
