@@ -490,9 +490,9 @@ def test_what_is_no_batch_is_named(tmp_path: Path, kind: str, message: str) -> N
     [
         ("ALTER TABLE batch RENAME COLUMN label TO Labels", "no column 'label'.*mean 'Labels'"),
         ("UPDATE batch SET patch_id = 'scene/0/0'", "has 'scene/0/0' twice"),
-        ("UPDATE batch SET patch_id = ' ' WHERE rank > 4", "2 row.s. have no patch_id"),
+        ("UPDATE batch SET patch_id = ' ' WHERE rank > 4", "2 rows have no patch_id"),
         ("UPDATE gpkg_metadata SET metadata = '[1'", "classes in its metadata are damaged"),
-        ("UPDATE batch SET patch_id = NULL WHERE rank = 1", "1 row.s. have no patch_id"),
+        ("UPDATE batch SET patch_id = NULL WHERE rank = 1", "1 row has no patch_id"),
     ],
 )
 def test_a_damaged_table_is_refused(batch: Path, statement: str, message: str) -> None:
