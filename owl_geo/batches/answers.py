@@ -20,8 +20,9 @@ from owl_geo.batches.reading import BatchFile, some
 from owl_geo.errors import BatchError, brief
 from owl_geo.ground.projections import transformer
 from owl_geo.ground.vector import repaired
-from owl_geo.schema import NOTICED, RESERVED_LABELS, TIME_FORMAT
+from owl_geo.schema import EDITABLE_COLUMNS, NOTICED, RESERVED_LABELS, TIME_FORMAT
 from owl_geo.types import Answer, AnyArray
+from owl_geo.wording import counted
 
 _log = logging.getLogger("owl_geo")
 
@@ -61,6 +62,8 @@ class Notes:
     noticed: int = 0  # answers to patches that are not in the batch
     held_out: int = 0  # answers to patches that test the model; left out
     replaced: int = 0  # answers that others replaced, the first of all
+    # patches without a label that have one in another column: the name of the column, the patches
+    misplaced: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def noticed_in(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> list[str]:
@@ -128,8 +131,23 @@ def answers_of(
         noticed=int((answered["noticed"] & is_new).sum()),
         held_out=held_out,
         replaced=int(answered["replaced"].sum()),
+        misplaced=_misplaced(batch.answers, (*classes, *RESERVED_LABELS)),
     )
     return answers, notes
+
+
+def _misplaced(
+    rows: pd.DataFrame, labels: Collection[str]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return which rows without a label have one, in whatever case, in a column beside it."""
+    blank = rows[rows["label"].map(_text) == ""]
+    wanted = {label.casefold() for label in labels}
+    found = (
+        (name, blank["patch_id"][[_text(value).casefold() in wanted for value in blank[name]]])
+        for name in EDITABLE_COLUMNS
+        if name != "label"
+    )
+    return tuple((name, tuple(patches)) for name, patches in found if len(patches))
 
 
 def _given(batch: BatchFile, run_batches: Mapping[str, IssuedBatch]) -> gpd.GeoDataFrame:
@@ -161,6 +179,13 @@ def warn_of(batch: BatchFile, answers: Sequence[Answer], notes: Notes, now: date
             "%s: the polygon of %s was edited; the original footprint is used",
             batch.path,
             some(list(notes.edited)),
+        )
+    for column, patches in notes.misplaced:
+        _log.warning(
+            "%s: %s no label, but what looks like one in the column %s, for example %s; only the "
+            "column label counts",
+            *(batch.path, counted(len(patches), "patch has", "patches have")),
+            *(column, some(list(patches))),
         )
     warn_of_future(batch.path, answers, now)
 

@@ -35,15 +35,17 @@ def ingest(run_path: Path, batches: tuple[Path, ...], annotator: str | None) -> 
     from owl_geo.verbs.ingest import ingest as take_in
 
     opened = Run(run_path)
-    stored = False
+    stored = misplaced = False
     for done in take_in(opened, batches, annotator=annotator or login_name()):
         click.echo(stored_line(done))
         stored = stored or bool(done.new or done.unchanged)
+        misplaced = misplaced or done.misplaced > 0
     if stored:
         opt.say(f"Next: owl-geo query {opt.quoted(run_path)}")
     else:
         names = ", ".join(str(path) for path in batches)
-        opt.say(f"Nothing is labelled yet in {names}; save the edits in QGIS first, then try again")
+        first = "type the answers into the column label" if misplaced else "save the edits in QGIS"
+        opt.say(f"Nothing is labelled yet in {names}; {first} first, then try again")
 
 
 def stored_line(done: Ingested) -> str:

@@ -60,6 +60,7 @@ class Ingested:
     noticed: int = 0  # answers to places beside the batch, which are among the counts
     held_out: int = 0  # answers to patches that test the model; left out
     replaced: int = 0  # answers that others replaced in the batch; not among the counts
+    misplaced: int = 0  # patches without a label that have one in another column
 
 
 def ingest(
@@ -97,6 +98,7 @@ def ingest(
                 noticed=notes.noticed,
                 held_out=notes.held_out,
                 replaced=notes.replaced,
+                misplaced=len({patch for _, patches in notes.misplaced for patch in patches}),
             )
         )
     return done

@@ -135,6 +135,39 @@ def test_a_label_that_is_no_class_is_refused_or_is_none(
         assert (answers["label"] == value).sum() == 1
 
 
+@pytest.mark.parametrize("column", ["comment", "annotator", "labelled_at"])
+def test_a_label_in_the_wrong_column_is_pointed_out(column: str, owl: Owl, batch: Path) -> None:
+    change(
+        batch,
+        "UPDATE batch SET label = NULL, annotator = NULL, labelled_at = NULL",
+        f"UPDATE batch SET {column} = ' Present' WHERE rank IN (2, 3)",
+        f"UPDATE batch SET {column} = 'skip' WHERE rank = 4",
+        f"UPDATE batch SET {column} = 'presently a quarry' WHERE rank = 5",
+    )
+    said = owl("ingest", owl.folder, batch)
+    assert f"3 patches have no label, but what looks like one in the column {column}" in said.err
+    assert "type the answers into the column label first" in said.done()
+    assert not (owl.folder / "labels.gpkg").exists()
+
+
+def test_a_label_in_the_wrong_column_is_pointed_out_beside_right_ones(batch: Path) -> None:
+    change(
+        batch, "UPDATE batch SET label = CASE rank WHEN 2 THEN '' ELSE label END, comment = label"
+    )
+    file = read_batch(batch)
+    rows = file.answers.set_index("patch_id")
+    (blank,) = rows.index[rows["label"] == ""]
+    patches = IssuedBatch(0, rows.geometry)
+    _, notes = answers_of(
+        file,
+        run_batches={rows["batch_id"].iloc[0]: patches},
+        classes=("absent", "present"),
+        default_annotator="ana",
+        now=datetime.now(UTC),
+    )
+    assert notes.misplaced == (("comment", (blank,)),)
+
+
 def test_a_rank_that_is_text_does_not_matter(batch: Path) -> None:
     before = read_batch(batch).answers["label"].tolist()
     change(batch, "UPDATE batch SET rank = 'first', score = 'a', round = x'00'")
