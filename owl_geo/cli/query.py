@@ -142,8 +142,7 @@ def show(opened: Run, entry: Round, *, waits: bool, to_store: bool) -> None:
             which = plural(sum(filled.values()), "answer that is", "answers that are")
             opt.say(
                 f"Batch {entry.batch_id} has {sum(filled.values())} {which} not ingested yet: "
-                "owl-geo ingest "
-                f"{opt.quoted(opened.path)} {paths}"
+                f"owl-geo ingest {opt.quoted(opened.path)} {paths}"
             )
         else:
             then = "query` again" if to_store else "ingest`"
