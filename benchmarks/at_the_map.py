@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.timing import AS_INSTALLED
 from benchmarks.waiting import GOALS, QUIET, SAMPLE
 from owl_geo.cli import cli
 
@@ -122,7 +123,7 @@ def in_qgis(
     (folder / "runtime").mkdir(mode=0o700)
     (folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     environment = {
-        **os.environ,
+        **AS_INSTALLED,
         "DISPLAY": screen,
         "QT_QPA_PLATFORM": "xcb",
         "XDG_RUNTIME_DIR": str(folder / "runtime"),

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from benchmarks.timing import AS_INSTALLED
+
 if TYPE_CHECKING:
     from owl_geo.run_folder.folder import Run
 
@@ -278,7 +280,8 @@ def _median(costs: list[Cost]) -> Cost:
 def run(*words: object) -> Cost:
     """Run a command in a process of its own."""
     begun = time.perf_counter()
-    with subprocess.Popen([*_OWL, *map(str, words), "-q"], stdout=subprocess.DEVNULL) as process:
+    command = [*_OWL, *map(str, words), "-q"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=AS_INSTALLED) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -291,7 +294,7 @@ def run(*words: object) -> Cost:
 def engine() -> Iterator[_Asked]:
     """Start an engine, to be asked."""
     with subprocess.Popen(
-        [*_OWL, "engine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*_OWL, "engine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=AS_INSTALLED
     ) as process:
         assert process.stdout is not None and process.stdin is not None
         yield _Asked(process.pid, process.stdout, process.stdin)
