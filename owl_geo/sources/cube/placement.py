@@ -16,6 +16,11 @@ from owl_geo.errors import SourceError
 from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, transformer, turned
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import UNREADABLE, reason
+from owl_geo.sources.cube.places import (
+    coordinate_of_pixels,
+    refuse_curvilinear,
+    transform_by_places,
+)
 from owl_geo.sources.cube.transforms import (
     Transform,
     edge_by_bounds,
@@ -94,10 +99,12 @@ def _transform(
     stated = stated_transform(dataset, variables, axes, mapping)
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
     in_degrees = _in_degrees(dataset, axes)
-    if stated and (x is None or y is None or (_counts(x) and _counts(y))):
-        return stated
+    if x is None or y is None or (_counts(x) and _counts(y)):
+        placed = transform_by_places(dataset, axes, crs, stated, where) or stated
+        if placed is not None:
+            return placed
     if x is None or y is None:
-        _refuse_curvilinear(dataset, axes, where)
+        refuse_curvilinear(dataset, axes, where)
         raise SourceError(
             f"{where} has no coordinates along {axes.y} and {axes.x}",
             remedy=_CENTRES,
@@ -204,7 +211,7 @@ def _warn_of_other_places(
     dataset: xr.Dataset, axes: Axes, transform: Transform, crs: CRS, where: str
 ) -> None:
     """Warn where longitudes and latitudes of pixels contradict the CRS, as a wrong one does."""
-    lon, lat = (_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
+    lon, lat = (coordinate_of_pixels(dataset, axes, names) for names in (_LONGITUDE, _LATITUDE))
     if lon is None or lat is None:
         return
     a, b, c, d, e, f = transform
@@ -229,26 +236,6 @@ def _warn_of_other_places(
                     *(where, lon.name, lat.name, *stated, crs.name, *here.tolist()),
                 )
                 return
-
-
-def _of_pixels(dataset: xr.Dataset, axes: Axes, names: set[str]) -> xr.DataArray | None:
-    """Return the longitudes or latitudes of all pixels, None where a cube has none."""
-    name: Hashable
-    coordinate: xr.DataArray
-    for name, coordinate in dataset.coords.items():
-        words = {str(name).casefold(), str(coordinate.attrs.get("standard_name", ""))}
-        if set(coordinate.dims) == {axes.y, axes.x} and words & names:
-            return coordinate
-    return None
-
-
-def _refuse_curvilinear(dataset: xr.Dataset, axes: Axes, where: str) -> None:
-    for name, coordinate in dataset.coords.items():
-        if coordinate.ndim == 2 and set(coordinate.dims) == {axes.y, axes.x}:
-            raise SourceError(
-                f"{where} is curvilinear: {name} differs along both {axes.y} and {axes.x}",
-                remedy="resample the cube to a regular grid first",
-            )
 
 
 # --- CRS ------------------------------------------------------------------------------------------
@@ -293,7 +280,7 @@ def _crs(
         return CRS.from_user_input(GEOGRAPHIC)
     x = axis_coordinate(dataset, axes.x)
     if x is None or is_counting(x.to_numpy()):  # numbers of columns, which lie nowhere
-        _refuse_curvilinear(dataset, axes, where)
+        refuse_curvilinear(dataset, axes, where)
     raise SourceError(f"{where} does not say its CRS", remedy=_naming_it(given))
 
 

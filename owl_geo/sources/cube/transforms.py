@@ -17,8 +17,8 @@ from owl_geo.sources.cube.axes import Axes
 
 Transform = tuple[float, float, float, float, float, float]  # a, b, c, d, e, f as in SceneGrid
 
-_SAME = 0.05  # pixels
-_SAME_STEP = 1e-3  # of a pixel, over one pixel
+SAME = 0.05  # pixels
+SAME_STEP = 1e-3  # of a pixel, over one pixel
 
 
 def stated_transform(
@@ -99,14 +99,14 @@ def first_edge(
     """
     if stated_step * step < 0:
         stated_step, stated_edge = -stated_step, stated_edge + n * stated_step
-    if abs(stated_step - step) > _SAME_STEP * abs(step):
+    if abs(stated_step - step) > SAME_STEP * abs(step):
         return None
     apart = (stated_edge - edge) / step
-    if abs(apart - round(apart)) < _SAME:
+    if abs(apart - round(apart)) < SAME:
         return edge
-    if abs(apart + 0.5) < _SAME:
+    if abs(apart + 0.5) < SAME:
         return edge - step / 2
-    if abs(apart % 1 - 0.5) < _SAME:
+    if abs(apart % 1 - 0.5) < SAME:
         return edge + step / 2
     return None
 
@@ -122,6 +122,6 @@ def edge_by_bounds(
     if name not in dataset.variables or dataset[name].shape != (coordinate.size, 2):
         return None
     low, high = (scale * np.sort(dataset[name].to_numpy()[0].astype(np.float64))).tolist()
-    if abs((high - low) - abs(step)) > _SAME * abs(step):
+    if abs((high - low) - abs(step)) > SAME * abs(step):
         return None
     return float(low if step > 0 else high)

@@ -252,6 +252,59 @@ def test_places_of_pixels_that_contradict_the_crs_are_said(
     assert ("is that the right CRS?" in caplog.text) == is_said
 
 
+TURNED = (
+    rasterio.Affine.translation(X, Y)
+    * rasterio.Affine.rotation(30)
+    * rasterio.Affine.scale(10, -10)
+)
+
+
+def turned(first_row: int = 0, first_col: int = 0, step: int = 1, **kept: Any) -> xr.DataArray:
+    """A part of a raster that is turned against its CRS, as rioxarray cuts it out."""
+    rows, cols = (first + step * np.arange(n) for first, n in ((first_row, 20), (first_col, 30)))
+    col, row = np.array(np.meshgrid(cols, rows)) + 0.5
+    x, y = (TURNED[i] * col + TURNED[i + 1] * row + TURNED[i + 2] for i in (0, 3))
+    array = cube(coordinates(20, 30), crs=None).drop_vars(["x", "y"])
+    array = array.assign_coords(xc=(("y", "x"), x), yc=(("y", "x"), y))
+    return array.assign_attrs({"proj:code": UTM, **kept})
+
+
+@pytest.mark.parametrize("attributes", [{"transform": tuple(TURNED)}, {}], ids=["kept", "lost"])
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (5, 40)], ids=["whole", "cut out"])
+def test_a_part_of_a_turned_raster_lies_where_its_pixels_do(
+    attributes: dict[str, Any], row: int, col: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = TURNED * rasterio.Affine.translation(col, row)
+    found = transform_of(turned(row, col, **attributes))
+    assert found == pytest.approx(tuple(right)[:6], abs=1e-6)
+    assert not caplog.text
+
+
+def test_every_second_pixel_of_a_turned_raster_is_twice_as_wide(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    a, b, _, d, e, _ = transform_of(turned(step=2, transform=tuple(TURNED)))
+    assert (a, b, d, e) == pytest.approx([2 * TURNED[term] for term in (0, 1, 3, 4)])
+    assert "elsewhere than xc and yc" in caplog.text
+
+
+def test_places_on_no_grid_are_refused_whatever_attributes_say() -> None:
+    array = turned(transform=tuple(TURNED))
+    bent = array.assign_coords(xc=array["xc"] + 0.01 * array["yc"] ** 2 % 40)
+    with pytest.raises(SourceError, match="is curvilinear: xc"):
+        transform_of(bent)
+    missing = array.assign_coords(xc=array["xc"].where(array["xc"] > X + 50))
+    with pytest.raises(SourceError, match="xc and yc do not place all of its pixels"):
+        transform_of(missing)
+
+
+def test_longitudes_of_pixels_are_no_places_in_a_projection() -> None:
+    array = turned(transform=RIGHT)
+    for name in ("xc", "yc"):
+        array[name].attrs["units"] = "degrees_east"
+    assert transform_of(array) == pytest.approx(RIGHT)
+
+
 @pytest.mark.parametrize("named", ["by the axes", "by standard names"])
 def test_a_rotated_pole_is_a_grid(named: str) -> None:
     """As regional climate models have it; places are compared with the formula of the rotation."""
