@@ -18,6 +18,9 @@ from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.places import (
     coordinate_of_pixels,
+    in_pixels,
+    index_offset,
+    part_of,
     refuse_curvilinear,
     transform_by_places,
 )
@@ -109,7 +112,11 @@ def _transform(
             f"{where} has no coordinates along {axes.y} and {axes.x}",
             remedy=_CENTRES,
         )
-    if _counts(x) and _counts(y) and not in_degrees:
+    if stated and in_pixels(x, stated) and in_pixels(y, stated):
+        across, col = _spacing(x, axes.x, crs, where, 1.0)
+        down, row = _spacing(y, axes.y, crs, where, 1.0)
+        return part_of(stated, (across, col + index_offset(x)), (down, row + index_offset(y)))
+    if ((_counts(x) and _counts(y)) or in_pixels(x) or in_pixels(y)) and not in_degrees:
         raise SourceError(
             f"{where}: the coordinates along {axes.y} and {axes.x} only count its pixels, from "
             f"{float(x[0]):g}",

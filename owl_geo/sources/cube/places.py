@@ -1,8 +1,8 @@
-"""The places of a cube's pixels, where it has them pixel by pixel in place of row by row.
+"""The places of pixels of a cube that is turned against its CRS.
 
-A raster that is turned against its CRS has no coordinates along its axes. rioxarray writes the
-centres of its pixels into ``xc`` and ``yc`` instead, and into an attribute the transform of the
-whole raster, which a part that is cut out keeps.
+Such a cube has no coordinates along its axes. rioxarray writes the centres of its pixels into
+``xc`` and ``yc`` instead, and odc-geo counts them, as ``x`` and ``y`` in the unit "pixel". Both
+write the transform of the whole raster into an attribute, which a part that is cut out keeps.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _log = logging.getLogger("owl_geo")
 
 _EASTINGS = {"xc", "projection_x_coordinate"}
 _NORTHINGS = {"yc", "projection_y_coordinate"}
+_PIXELS = {"pixel", "pixels"}
 _LOOKED_AT = 33  # pixels of a row or column, as many as tell a regular grid
 
 
@@ -120,6 +121,34 @@ def _of_its_grid(terms: Transform, stated: Transform) -> Transform | None:
         return None
     c, f = (np.array([c, f]) + steps @ whole).tolist()
     return a, b, c, d, e, f
+
+
+def in_pixels(coordinate: xr.DataArray, stated: Transform | None = None) -> bool:
+    """Return whether the values along an axis are numbers of pixels of the whole raster.
+
+    So they are where they say it, and where they count by ones along an axis that ``stated`` turns
+    against the CRS.
+    """
+    if _units(coordinate) in _PIXELS:
+        return True
+    is_turned = stated is not None and (stated[1] != 0 or stated[3] != 0)
+    values = coordinate.to_numpy().astype(np.float64)
+    by_ones = (np.abs(np.diff(values)) == 1).all() and (values % 1 % 0.5 == 0).all()
+    return bool(is_turned and by_ones)
+
+
+def index_offset(coordinate: xr.DataArray) -> float:
+    """Return what is to be added to numbers of pixels, so that a half is the first one's centre."""
+    values = coordinate.to_numpy().astype(np.float64)
+    return 0.5 if abs(values[1] - values[0]) == 1 and (values % 1 == 0).all() else 0.0
+
+
+def part_of(whole: Transform, columns: tuple[float, float], rows: tuple[float, float]) -> Transform:
+    """Return the transform of a part, whose steps and first edges are in pixels of the whole."""
+    a, b, c, d, e, f = whole
+    (across, col), (down, row) = columns, rows
+    corner = c + a * col + b * row, f + d * col + e * row
+    return a * across, b * down, corner[0], d * across, e * down, corner[1]
 
 
 def _units(coordinate: xr.DataArray) -> str:

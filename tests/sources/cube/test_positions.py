@@ -288,6 +288,41 @@ def test_every_second_pixel_of_a_turned_raster_is_twice_as_wide(
     assert "elsewhere than xc and yc" in caplog.text
 
 
+@pytest.mark.parametrize("first", [0.0, 0.5], ids=["indices", "centres"])
+@pytest.mark.parametrize("units", ["pixel", None])
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (0, 40), (5, 40)])
+def test_numbers_of_pixels_are_those_of_the_whole_raster(
+    first: float, units: str | None, row: int, col: int
+) -> None:
+    """As odc-geo has them; what is cut out goes on with the numbers of the whole."""
+    array = turned(transform=tuple(TURNED)).drop_vars(["xc", "yc"])
+    array = array.assign_coords(x=first + col + np.arange(30), y=first + row + np.arange(20))
+    for name in ("x", "y"):
+        array[name].attrs |= {"units": units} if units else {}
+    right = tuple(TURNED * rasterio.Affine.translation(col, row))[:6]
+    assert transform_of(array) == pytest.approx(right, abs=1e-6)
+    a, b, c, d, e, f = right
+    flipped = a, -b, c + 20 * b, d, -e, f + 20 * e
+    assert transform_of(array[..., ::-1, :]) == pytest.approx(flipped, abs=1e-6)
+
+
+def test_means_of_pixels_lie_between_those_of_the_whole_raster() -> None:
+    array = turned(transform=tuple(TURNED)).drop_vars(["xc", "yc"])
+    array = array.assign_coords(x=1.0 + 2 * np.arange(30), y=9.0 + 2 * np.arange(20))
+    for name in ("x", "y"):
+        array[name].attrs["units"] = "pixel"
+    right = TURNED * rasterio.Affine.translation(0, 8) * rasterio.Affine.scale(2)
+    assert transform_of(array) == pytest.approx(tuple(right)[:6], abs=1e-6)
+
+
+def test_numbers_of_pixels_alone_are_no_place() -> None:
+    array = cube(coordinates(20, 30)).assign_coords(x=20.5 + np.arange(30), y=9.5 + np.arange(20))
+    for name in ("x", "y"):
+        array[name].attrs["units"] = "pixel"
+    with pytest.raises(SourceError, match=r"only count its pixels, from 20\.5"):
+        transform_of(array)
+
+
 def test_places_on_no_grid_are_refused_whatever_attributes_say() -> None:
     array = turned(transform=tuple(TURNED))
     bent = array.assign_coords(xc=array["xc"] + 0.01 * array["yc"] ** 2 % 40)
