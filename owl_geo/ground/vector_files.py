@@ -6,25 +6,22 @@ be told which columns of a CSV hold coordinates, and where in an archive the dat
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import geopandas as gpd
-import pandas as pd
-import pyarrow as pa
 import pyogrio
 import shapely
 from pyproj import CRS
 
 from owl_geo.disk.text_files import encoding_of, is_utf8
+from owl_geo.ground import geoparquet
 
-_PARQUET = (".parquet", ".geoparquet", ".pq")
 _CSV = (".csv", ".tsv")
 _OSM = (".osm", ".pbf")
 _LATIN = "ISO-8859-1"
@@ -83,7 +80,7 @@ def list_layers(path: str) -> list[tuple[str, str | None]]:
 
     Raises what ``vector.UNREADABLE`` names.
     """
-    if _is_parquet(path):
+    if geoparquet.is_parquet(path):
         return [(Path(path).stem, "Unknown")]
     with _source(path) as source:
         if source.is_csv:  # which has one layer
@@ -103,8 +100,8 @@ def list_layers(path: str) -> list[tuple[str, str | None]]:
 
 def attributes(path: str, layer: str) -> Attributes:
     """Return the attributes of a layer; raises what ``vector.UNREADABLE`` names."""
-    if _is_parquet(path):
-        return Attributes(tuple(_names(_schema(path))))
+    if geoparquet.is_parquet(path):
+        return Attributes(geoparquet.attributes(path))
     with _source(path) as source:
         info = _info(source.path, layer=layer, **source.options)
     return Attributes(tuple(map(str, info["fields"])), info["driver"] == "ESRI Shapefile")
@@ -118,8 +115,8 @@ def read(
     ``crs`` is that of a file that names none. Without it, the coordinates of a CSV are taken for
     degrees where all of them can be. Raises what ``vector.UNREADABLE`` names.
     """
-    if _is_parquet(path):
-        table = _read_parquet(path, columns)
+    if geoparquet.is_parquet(path):
+        table = geoparquet.read(path, columns)
     else:
         with _source(path) as source:
             table = pyogrio.read_dataframe(
@@ -273,110 +270,4 @@ def _in_archive(path: str) -> str:
 def is_folder_of_one(path: str) -> bool:
     """Return whether a folder is one data set: a file geodatabase, or nothing but GeoParquet."""
     folder = Path(path)
-    return folder.is_dir() and (folder.suffix.lower() == ".gdb" or _is_parquet(path))
-
-
-def _is_parquet(path: str) -> bool:
-    if path.lower().endswith(_PARQUET):
-        return True
-    if not Path(path).is_dir():
-        return False
-    # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
-    parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
-    is_part = (part.suffix.lower() in _PARQUET for part in parts)
-    return next(is_part, False) and all(is_part)
-
-
-def _schema(path: str) -> pa.Schema:
-    """Return the schema of a GeoParquet file or folder; raises ValueError where it is none."""
-    from pyarrow import dataset  # takes long to import, for what few layers are
-
-    try:
-        parts = dataset.dataset(path, format="parquet")
-        schemas = {str(one.path): one.physical_schema for one in parts.get_fragments()}
-    except pa.ArrowException as error:
-        raise ValueError(str(error).splitlines()[0]) from error
-    _check_alike(schemas)
-    return parts.schema
-
-
-def _check_alike(schemas: dict[str, pa.Schema]) -> None:
-    """Raise ValueError where a part of a table says no place, or other ones than the first.
-
-    Readers take the words of the first part for all of them, wherever the others lie.
-    """
-    (first, (name, crs)), *others = ((path, _said_of(path, s)) for path, s in schemas.items())
-    for path, (other, another) in others:
-        if other != name:
-            raise ValueError(
-                f"its geometries are in {name!r} in {Path(first).name} and in {other!r} in "
-                f"{Path(path).name}; name them alike in all parts"
-            )
-        if crs is None or another is None:
-            same = crs == another
-        else:
-            same = crs.equals(another, ignore_axis_order=True)
-        if not same:
-            raise ValueError(
-                f"its parts are in several CRSs, {_called(crs)} in {Path(first).name} and "
-                f"{_called(another)} in {Path(path).name}; bring them into one"
-            )
-
-
-def _said_of(path: str, schema: pa.Schema) -> tuple[str, CRS | None]:
-    """Return the column of geometries that GeoParquet's metadata name, and its CRS if any."""
-    text = (schema.metadata or {}).get(b"geo")
-    if text is None:
-        raise ValueError(
-            f"{Path(path).name} is a Parquet file without GeoParquet's metadata, which say where "
-            "its geometries are"
-        )
-    try:
-        about = json.loads(text)
-        name = about["primary_column"]
-        crs = about["columns"][name].get("crs", "OGC:CRS84")  # as the format has it
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the metadata of {Path(path).name} are not GeoParquet's") from error
-    return str(name), None if crs is None else CRS.from_user_input(crs)
-
-
-def _called(crs: CRS | None) -> str:
-    return "none" if crs is None else str(crs.name)
-
-
-def _names(schema: pa.Schema) -> list[str]:
-    geometries = json.loads(schema.metadata[b"geo"])["columns"]
-    return _leaves(entry for entry in schema if entry.name not in geometries)
-
-
-def _leaves(fields: Iterable[pa.Field], before: str = "") -> list[str]:
-    """Return the names of attributes, ``names.primary`` for a part of a nested one."""
-    names = []
-    for entry in fields:
-        name = before + entry.name
-        if pa.types.is_struct(entry.type):
-            names += _leaves(entry.type, f"{name}.")
-        elif not pa.types.is_binary(entry.type):
-            names.append(name)
-    return names
-
-
-def _read_parquet(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
-    schema = _schema(path)
-    names = _names(schema) if columns is None else columns
-    column_of = {name: name if name in schema.names else name.split(".")[0] for name in names}
-    geometry = json.loads(schema.metadata[b"geo"])["primary_column"]
-    try:
-        table = gpd.read_parquet(path, columns=[*dict.fromkeys(column_of.values()), geometry])
-    except pa.ArrowException as error:
-        raise ValueError(str(error).splitlines()[0]) from error
-    parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
-    flat = shapely.force_2d(table.geometry.to_numpy())
-    return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
-
-
-def _part(column: pd.Series, name: str, column_name: str) -> pd.Series:
-    """Return a part of a nested attribute, or the attribute itself where it is not nested."""
-    for key in name.removeprefix(column_name).split(".")[1:]:
-        column = column.map(lambda value, key=key: value.get(key) if value is not None else None)
-    return column
+    return folder.is_dir() and (folder.suffix.lower() == ".gdb" or geoparquet.is_parquet(path))

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from parquet_types import write_own_type
 from pyproj import CRS
 
 from owl_geo.ground.vector import UNREADABLE
@@ -129,6 +131,50 @@ def test_geoparquet_as_overture_has_it(tmp_path: Path) -> None:
     geo["columns"]["geometry"]["crs"] = None
     pq.write_table(table.replace_schema_metadata({b"geo": json.dumps(geo).encode()}), path)
     assert read(str(path), columns=[]).crs is None
+
+
+@pytest.mark.parametrize(
+    ("about", "crs"),
+    [
+        ({}, "OGC:CRS84"),
+        ({"edges": "spherical"}, "OGC:CRS84"),
+        ({"crs": CRS("EPSG:32632").to_json_dict()}, "EPSG:32632"),
+        ({"crs": "EPSG:32632", "crs_type": "authority_code"}, "EPSG:32632"),
+        ({"crs": "srid:32632"}, "EPSG:32632"),
+        ({"crs": "32632", "crs_type": "srid"}, "EPSG:32632"),
+    ],
+    ids=["unsaid", "geography", "PROJJSON", "code", "number", "as Arrow has it"],
+)
+def test_parquets_own_types_of_geometries(
+    about: dict[str, object], crs: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", minversion="21")
+    frame = FRAME.to_crs(crs)
+    wkb = shapely.to_wkb(frame.geometry.to_numpy())
+    table = pa.table({"id": [b"x", b"y"], "use": frame["use"].tolist(), "geom": wkb})
+    path = write_own_type(tmp_path / "a.parquet", table, "geom", **about)
+    assert attributes(str(path), "a").names == ("use",)
+    found = features(path)
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert found.crs == crs
+    assert are_squares(found.to_crs("OGC:CRS84"))
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    shutil.copy(path, parts / "0.parquet")
+    write(parts / "1.parquet", frame.rename_geometry("geom"))
+    assert len(read(str(parts), columns=["use"])) == 4
+
+
+def test_a_crs_that_is_kept_beside_parquets_types(tmp_path: Path) -> None:
+    """A type may name the key under which the file has its CRS."""
+    pytest.importorskip("pyarrow", minversion="21")
+    frame = FRAME.to_crs("EPSG:32632")
+    table = pa.table({"use": ["a", "b"], "geometry": shapely.to_wkb(frame.geometry.to_numpy())})
+    own = {"own": CRS("EPSG:32632").to_json()}
+    path = write_own_type(tmp_path / "a.parquet", table, beside=own, crs="projjson:own")
+    assert read(str(path), columns=[]).crs == "EPSG:32632"
+    path = write_own_type(tmp_path / "b.parquet", table, crs="projjson:own")
+    assert read(str(path), columns=[]).crs is None  # as where GeoParquet says null
 
 
 def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from owl_geo.errors import SourceError, suggestion, where_instead
+from owl_geo.ground import geoparquet
 from owl_geo.settings.sources import VectorsSettings
 from owl_geo.sources.vectors.unopened import parts_of
 from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
@@ -25,7 +25,6 @@ from owl_geo.types import AnyArray, BoolArray, FloatArray, IntArray
 _SHORTEST = 8  # numbers in a vector; lists of fewer are boxes and the like
 _BATCH = 16_384  # rows that are decoded at once
 _POINT_BYTES = 21  # of WKB: byte order, type, x and y
-_NAMES = ("geometry", "geom", "wkb_geometry", "wkb")
 
 
 @dataclass(frozen=True)
@@ -239,17 +238,19 @@ def _first_length(paths: Sequence[Path], name: str) -> int:
 
 def _geometry_column(path: Path, crs: str | None) -> tuple[str, CRS]:
     """Return the name of a file's column of geometries, and its CRS."""
-    schema = _opened(path).schema_arrow
-    text = (schema.metadata or {}).get(b"geo")
-    if text is None:
-        return _plain_wkb(schema, path, crs)
+    file = _opened(path)
     try:
-        about = json.loads(text)
+        about = geoparquet.metadata_of(file)
+    except ValueError as error:
+        raise _no_geoparquet(path, error) from error
+    if about is None:
+        return _plain_wkb(file.schema_arrow, path, crs)
+    try:
         name = str(about["primary_column"])
         entry = about["columns"][name]
         encoding = str(entry["encoding"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path}: its metadata are not those of GeoParquet ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise _no_geoparquet(path, error) from error
     if encoding.upper() != "WKB":
         raise SourceError(
             f"{path}: its geometries are encoded as {encoding!r}",
@@ -266,21 +267,28 @@ def _geometry_column(path: Path, crs: str | None) -> tuple[str, CRS]:
     return name, _crs(own, path)
 
 
+def _no_geoparquet(path: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{path}: its metadata are not those of GeoParquet ({error})",
+        remedy="write it anew, for example with geopandas' to_parquet",
+    )
+
+
 def _plain_wkb(schema: pa.Schema, path: Path, crs: str | None) -> tuple[str, CRS]:
     """Return column and CRS of geometries in a file that is no GeoParquet."""
     binary = [f.name for f in schema if pa.types.is_binary(f.type) or _is_large(f.type)]
-    named = [name for name in _NAMES if name in binary] or binary
-    if not named:
+    if not binary:
         raise SourceError(
             f"{path} has no geometry",
             remedy="write it as GeoParquet, for example with geopandas' to_parquet",
         )
+    name = geoparquet.primary(binary)
     if crs is None:
         raise SourceError(
-            f"{path} has geometries in {named[0]!r}, and does not say in which CRS",
+            f"{path} has geometries in {name!r}, and does not say in which CRS",
             remedy="name it, for example --crs EPSG:4326",
         )
-    return named[0], _crs(crs, path)
+    return name, _crs(crs, path)
 
 
 def _is_large(kind: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from embeddings import numbered, squares, write_table
+from parquet_types import write_own_type
 from pyproj import CRS
 from rasters import ORIGIN
 
@@ -131,6 +132,17 @@ def test_wkb_without_metadata_needs_a_crs(tmp_path: Path) -> None:
         opened(path)
     assert "--crs EPSG:4326" in (caught.value.remedy or "")
     assert rows_of(opened(path, crs="EPSG:4326")) == list(range(N))
+
+
+@pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:32631"])
+def test_parquets_own_geometries_say_their_crs(crs: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", minversion="21")
+    path = write_table(tmp_path / "t.parquet", numbered(N, D), squares(4, 5, 320.0, crs))
+    about = {} if crs == "OGC:CRS84" else {"crs": CRS(crs).to_json_dict()}
+    source = opened(write_own_type(tmp_path / "own.parquet", pq.read_table(path), **about))
+    right = shapely.get_coordinates(shapely.centroid(squares(4, 5, 320.0).array))
+    np.testing.assert_allclose(centres(source), right, atol=0.1)
+    assert rows_of(source) == list(range(N))
 
 
 def test_what_says_web_mercator_over_degrees_is_refused(tmp_path: Path) -> None:
