@@ -27,6 +27,7 @@ from owl_geo.sources.scene_names import (
     without_repeats,
 )
 from owl_geo.sources.stac import items_of, scene_of_item
+from owl_geo.sources.stac_tables import is_stac_table
 from owl_geo.sources.stac_values import settled
 from owl_geo.sources.unopened import OnError
 from owl_geo.sources.virtual import is_virtual, sources_of
@@ -70,9 +71,9 @@ def find_scenes(
 
     A word is ``[NAME=]PATH``; the path is that of a raster, of a product's or another folder, of
     files joined by commas, a pattern with ``*``, ``?``, ``[]`` or ``**``, a list (``@FILE``, or a
-    path that ends in .txt or .lst) with one word per line, or a STAC Item or ItemCollection. A file
-    whose name looks like a pattern is taken for the file. URLs, /vsi... and whatever else GDAL
-    opens pass through.
+    path that ends in .txt or .lst) with one word per line, or a STAC Item, ItemCollection or table
+    of items (stac-geoparquet). A file whose name looks like a pattern is taken for the file. URLs,
+    /vsi... and whatever else GDAL opens pass through.
 
     A scene is named by its file or folder. Where that does not tell scenes apart, as few further
     parts of the path as are needed stand before it. Scenes that are ``present`` keep their names.
@@ -97,7 +98,7 @@ def find_scenes(
     used_masks = _ItemMasks(mask_bad, wanted=item_masks and not masks)
     for word in words:
         for location in _locations(word, folder, lists=True):
-            if location.files[0].lower().endswith(_STAC) and not location.is_set:
+            if not location.is_set and _has_items(location.files[0]):
                 locations += _of_stac(location, bands, used_masks, failed, on_error)
             else:
                 locations.append(location)
@@ -272,6 +273,11 @@ def _shown(path: str) -> list[str]:
     if not is_local(path) or not is_virtual(path):
         return []
     return [os.path.realpath(file) for file in sources_of(Path(path))]
+
+
+def _has_items(path: str) -> bool:
+    """Return whether a path is meant as STAC: JSON, or a table with the columns of items."""
+    return _ends(path, _STAC) or is_stac_table(path)
 
 
 def _ends(path: str, suffixes: tuple[str, ...]) -> bool:

@@ -25,6 +25,7 @@ from owl_geo.sources.products.sentinel2 import SCL_BAD
 from owl_geo.sources.scene_dates import date_of, first_day
 from owl_geo.sources.sensors import by_code, sensor_of
 from owl_geo.sources.side_files import is_side_file
+from owl_geo.sources.stac_tables import features_of, is_stac_table
 from owl_geo.sources.stac_values import (
     PixelValues,
     StatedBands,
@@ -87,11 +88,25 @@ class _Asset:
 
 
 def items_of(path: str) -> list[Item]:
-    """Read the items of a STAC Item or ItemCollection; raises SourceError for anything else."""
+    """Read the items of a STAC Item or ItemCollection, or of a table of items (stac-geoparquet).
+
+    Raises SourceError for anything else.
+    """
     if not is_local(path):
         raise SourceError(
             f"{path}: a STAC item is read from this machine only", remedy="download it first"
         )
+    items = [
+        _item(path, feature)
+        for feature in (features_of(path) if is_stac_table(path) else _features(path))
+    ]
+    if not items:
+        raise SourceError(f"{path} has no items")
+    return items
+
+
+def _features(path: str) -> list[Any]:
+    """Return the items in a file of JSON."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -103,20 +118,17 @@ def items_of(path: str) -> list[Item]:
     features = data.get("features") if kind == "FeatureCollection" else [data]
     if kind not in ("Feature", "FeatureCollection") or not isinstance(features, list):
         raise SourceError(f"{path} is not a STAC Item or ItemCollection")
-    items = []
-    for feature in features:
-        assets = feature.get("assets") if isinstance(feature, dict) else None
-        if not isinstance(assets, dict) or not isinstance(feature.get("id"), str | int):
-            raise SourceError(
-                f"{path} is not a STAC Item or ItemCollection: id or assets are missing"
-            )
-        properties = feature.get("properties")
-        # a slash would end a scene's name within a patch_id that people read
-        name = str(feature["id"]).replace("/", "_") or "item"
-        items.append(Item(path, name, assets, properties if isinstance(properties, dict) else {}))
-    if not items:
-        raise SourceError(f"{path} has no items")
-    return items
+    return features
+
+
+def _item(path: str, feature: Any) -> Item:
+    assets = feature.get("assets") if isinstance(feature, dict) else None
+    if not isinstance(assets, dict) or not isinstance(feature.get("id"), str | int):
+        raise SourceError(f"{path} is not a STAC Item or ItemCollection: id or assets are missing")
+    properties = feature.get("properties")
+    # a slash would end a scene's name within a patch_id that people read
+    name = str(feature["id"]).replace("/", "_") or "item"
+    return Item(path, name, assets, properties if isinstance(properties, dict) else {})
 
 
 def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
