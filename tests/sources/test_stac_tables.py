@@ -36,8 +36,9 @@ def item(name: str, day: int, **assets: dict[str, Any]) -> dict[str, Any]:
 
 
 ITEMS = [
-    item("whole", 1, red=RED, nir=NIR, scl=SCL),
-    item("bare", 2, red=RED | {"href": "other.tif"}, nir=NIR | {"href": "far.tif"}),
+    # in the order of the alphabet, which older pyarrow gives to the parts of a nested column
+    item("whole", 1, nir=NIR, red=RED, scl=SCL),
+    item("bare", 2, nir=NIR | {"href": "far.tif"}, red=RED | {"href": "other.tif"}),
 ]
 
 
