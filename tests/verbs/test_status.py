@@ -16,6 +16,7 @@ from owl_geo import Run, ingest, more_like, query, status
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Answered, Outlook
 from owl_geo.reporting.facts import facts
+from owl_geo.types import Answer
 from owl_geo.verbs.ingest import import_answers
 from owl_geo.verbs.status import _answered, _outlook
 
@@ -196,6 +197,31 @@ def test_a_batch_that_is_answered_after_the_next_was_drawn_was_there_to_be_drawn
     until = dict(zip(run.labels.current()["patch_id"], answered.open_until, strict=True))
     assert {until[patch] for patch in late} == {1}
     assert (early.n_audit, early.n_found) == (30, hits)
+
+
+@pytest.mark.parametrize("opened_by", ["a tie", "a withdrawal"])
+def test_targets_that_could_be_asked_again_were_there_when_the_audit_was_drawn(
+    opened_by: str, tmp_path: Path
+) -> None:
+    run, targets = audited(tmp_path / "run")
+    known = sorted(targets)[:80]
+
+    def answer(label: str | None, annotator: str, day: int) -> None:
+        at = f"2026-01-{day:02}T10:00:00Z"
+        answers = [Answer(patch, label, annotator, at, "", -1) for patch in known]
+        run.labels.append(answers, run.footprints(known))
+
+    answer("present", "ana", 1)
+    answer(*("absent", "ben") if opened_by == "a tie" else (None, "ana"), 2)
+    asked = set(query(run).patch_ids)
+    assert run.rounds()[0].metrics.n_pool == 400
+    answer("present", *("ben",) if opened_by == "a tie" else ("ana",), 3)
+    hits = say(run, 0, targets)
+    since = len(set(known) - asked)
+    assert since > 60
+    left = status(run).left
+    assert (left.left.value, left.left.low, left.left.high) == tuple(left_of(400, 60, hits, since))
+    assert (left.n_audit, left.n_found) == (60, hits + since)
 
 
 def test_a_round_of_another_store_tells_no_time_of_an_import(tmp_path: Path) -> None:
