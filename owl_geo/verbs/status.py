@@ -108,7 +108,13 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
     if len(newest):  # whole rounds, of which the last is not cut
         order = order[newest >= newest[min(FEW, len(newest)) - 1]]
     hits = answered.is_target[is_choice][order]
-    return Outlook(said.expected, said.metrics.positives_found, len(hits), int(hits.sum()))
+    return Outlook(
+        expected=said.expected,
+        n_found=said.metrics.positives_found,
+        n_recent=len(hits),
+        n_recent_targets=int(hits.sum()),
+        n_open=said.metrics.n_pool,
+    )
 
 
 def _answered(

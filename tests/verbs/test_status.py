@@ -24,14 +24,19 @@ from owl_geo.verbs.status import _answered, _outlook
 def told(**values: object) -> SimpleNamespace:
     """A round, as far as the outlook looks at it."""
     given = {"expected": None, "kind": "chosen"} | values
-    return SimpleNamespace(metrics=SimpleNamespace(positives_found=given.pop("found", 0)), **given)
+    return SimpleNamespace(
+        metrics=SimpleNamespace(
+            positives_found=given.pop("found", 0), n_pool=given.pop("n_pool", 0)
+        ),
+        **given,
+    )
 
 
 def test_the_outlook_is_the_newest_models_and_of_whole_rounds_of_choices() -> None:
     rounds = [
         told(number=0),
         told(number=1, expected=40.0, found=3),
-        told(number=2, expected=12.5, found=9),
+        told(number=2, expected=12.5, found=9, n_pool=865),
         told(number=3, kind="review"),
         told(number=4),  # it did not score all patches
     ]
@@ -41,7 +46,7 @@ def test_the_outlook_is_the_newest_models_and_of_whole_rounds_of_choices() -> No
     is_target = number >= 2
     answered = Answered(number, np.full(115, 900), is_audit, is_target, np.full(115, np.nan))
     # 9 of round 4 are too few, so round 2 counts too, and the review between them never does
-    assert _outlook(rounds, answered) == Outlook(12.5, 9, 24, 24)
+    assert _outlook(rounds, answered) == Outlook(12.5, 9, 24, 24, 865)
     assert _outlook(rounds[:1], answered) is None
 
 
@@ -59,9 +64,12 @@ def test_a_search_that_has_found_its_targets_says_so(tmp_path: Path) -> None:
     assert now.hint is not None
     assert now.hint.may_stop
     said = dict(facts(run, now))["Stop?"]
-    assert said.startswith("the model expects about ")
-    assert said.endswith(": consider stopping")
     rounds = run.rounds()
+    # what it expected was among all that could be asked then, the batch that followed included
+    last = next(entry for entry in reversed(rounds) if entry.expected is not None)
+    among = f"about {last.expected:,.0f} among the {last.metrics.n_pool} left when it last chose"
+    assert said.startswith(f"the model expected {among}, and of its last ")
+    assert said.endswith(": consider stopping")
     scored = [entry for entry in rounds if entry.expected is not None]
     assert [entry.number for entry in scored] == list(range(1, 7))
     left = [int(entry.metrics.n_pool) for entry in scored]
