@@ -64,22 +64,20 @@ class Ahead:
     def wait(self, report: Reporter) -> None:
         """Wait for the work, whose progress goes to ``report``, until that raises an error.
 
-        A piece that gives way is stopped.
+        It gets the same progress again where there is no other, so that waiting can be given up
+        while the work tells of none. A piece that gives way is stopped.
         """
-        told: tuple[str, int, int] | None = None
         tell: dict[str, Progress | None] = {}
         while self._thread is not None and self.is_working:
             if self._gives_way.is_set():
                 break
             self._thread.join(_TICK)
-            latest = self._latest
-            what, done, total = latest or ("Preparing", 0, 0)
+            what, done, total = self._latest or ("Preparing", 0, 1)
             if what not in tell:
                 tell[what] = report(what)
             progress = tell[what]
-            if progress is not None and latest != told:
+            if progress is not None:
                 progress(done, total)
-                told = latest
         self.stop()
 
     def stop(self) -> None:

@@ -113,13 +113,20 @@ class Engine:
         )
         self._prepared = search
 
-    def foresee(self, paths: Sequence[str | os.PathLike[str]], *, annotator: str) -> None:
+    def foresee(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        annotator: str,
+        report: Reporter = silent,
+    ) -> None:
         """Begin, in a thread, the round that follows if the answers in these batches are taken in.
 
         Nothing is stored. If ``ingest`` and ``query`` follow, and the answers are then the same,
         the batch is there in the time that it takes to write it; else they do all that they do.
-        Does nothing where the engine was made with ``ahead=False``. Raises BatchError where
-        ``ingest`` does.
+        It waits for what is being done ahead and is needed, whose progress ``report`` gets. Does
+        nothing where the engine was made with ``ahead=False``. Raises BatchError where ``ingest``
+        does.
         """
         if not self._does_ahead:
             return
@@ -131,6 +138,7 @@ class Engine:
         if self._expects(answers, number):
             return
         self._change_plans()
+        self._ahead.wait(report)
         search = self.run.search(self._device, report=self._ahead.report)
         missing = unmeasured(self.run)
 

@@ -146,7 +146,11 @@ class Methods:
         return {**taken_in, **self._query(QueryParams(run=params.run))}
 
     def _foresee(self, params: IngestParams) -> None:
-        self._of(params).foresee(params.batches, annotator=params.annotator or self._annotator)
+        self._of(params).foresee(
+            params.batches,
+            annotator=params.annotator or self._annotator,
+            report=self._in_hand.report,
+        )
 
     def _review(self, params: ReviewParams) -> dict[str, Any]:
         engine = self._of(params)

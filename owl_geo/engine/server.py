@@ -214,14 +214,14 @@ class _Server:
         self.check()
         task = self._now
         assert task is not None
-        due = 0.0
+        due, last = 0.0, (0, 0)
 
         def update(done: int, total: int) -> None:
-            nonlocal due
+            nonlocal due, last
             self.check()
             now = time.monotonic()
-            if total > 0 and (now >= due or done >= total):
-                due = now + _TELL_EVERY
+            if total > 0 and (done, total) != last and (now >= due or done >= total):
+                due, last = now + _TELL_EVERY, (done, total)
                 told = notification("progress", id=task.call.id, what=what, done=done, of=total)
                 self._send(told)
 

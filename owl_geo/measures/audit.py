@@ -291,6 +291,7 @@ class Outlook:
     n_found: int  # targets answered when the model was fitted
     n_recent: int  # the newest answers for patches that the strategy chose
     n_recent_targets: int  # targets among them
+    n_open: int  # the patches without an answer that ``expected`` is about, before its batch
 
     def is_nearly_done(self, wanted: float) -> bool:
         """Return whether the share ``wanted`` of all targets has been found, by the model.
@@ -345,8 +346,8 @@ def hint(
         return Hint(f"{text}: consider stopping", value, stability, True)
     if outlook is not None and outlook.is_nearly_done(wanted) and left.recall.high >= wanted:
         text = (
-            f"the model expects about {_count(outlook.expected)} of {left.n_left:,} left, and of "
-            f"its last {outlook.n_recent} choices "
+            f"the model expected about {_count(outlook.expected)} among the {outlook.n_open:,} "
+            f"left when it last chose, and of its last {outlook.n_recent} choices "
             f"{counted(outlook.n_recent_targets, 'was a target', 'were targets')}; the "
             f"audit alone says {_how_many(left)}"
         )

@@ -63,6 +63,15 @@ def _parts(concept: str, declared: Concept, column: pd.Series) -> Iterator[tuple
         yield concept, column.to_numpy(dtype=bool)
         yield f"not {concept}", ~column.to_numpy(dtype=bool)
         return
+    yield from _of_values(concept, declared, column)
+    unknown = column.isna().to_numpy(dtype=bool)
+    if unknown.any():
+        yield f"{concept} unknown", unknown
+
+
+def _of_values(
+    concept: str, declared: Concept, column: pd.Series
+) -> Iterator[tuple[str, BoolArray]]:
     if not pd.api.types.is_numeric_dtype(column):
         found = column.value_counts()
         shown = found[found > 0].index[:_MOST]

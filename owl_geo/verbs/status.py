@@ -108,7 +108,13 @@ def _outlook(rounds: list[Round], answered: Answered) -> Outlook | None:
     if len(newest):  # whole rounds, of which the last is not cut
         order = order[newest >= newest[min(FEW, len(newest)) - 1]]
     hits = answered.is_target[is_choice][order]
-    return Outlook(said.expected, said.metrics.positives_found, len(hits), int(hits.sum()))
+    return Outlook(
+        expected=said.expected,
+        n_found=said.metrics.positives_found,
+        n_recent=len(hits),
+        n_recent_targets=int(hits.sum()),
+        n_open=said.metrics.n_pool,
+    )
 
 
 def _answered(
@@ -152,7 +158,7 @@ def _answered(
 
 
 def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) -> IntArray:
-    """Return the last round in which each patch had no label yet, -1 if there was none, ``(n,)``.
+    """Return the last round in which each patch had no label, -1 if there was none, ``(n,)``.
 
     A label that arrived after a round had begun was not known to it, whichever batch it is of. A
     round that was made with another store, whose answers had other numbers, tells nothing.
@@ -165,7 +171,26 @@ def _open_until(rounds: list[Round], patches: list[str], history: pd.DataFrame) 
             seen.append(max(entry.answers_seen, *seen[-1:], 0))
     labelled = history[history["label"].notna()]
     first = labelled.groupby("patch_id")["seq"].min().reindex(patches).to_numpy(dtype=np.int64)
-    return np.asarray(np.array(numbers)[np.searchsorted(seen, first, side="left")], dtype=np.int64)
+    until = np.array(numbers)[np.searchsorted(seen, first, side="left")]
+    reopened = _reopened(dict(zip(numbers[1:], seen, strict=True)), history)
+    later = np.array([reopened.get(patch, -1) for patch in patches], dtype=np.int64)
+    return np.asarray(np.maximum(until, later), dtype=np.int64)
+
+
+def _reopened(seen: dict[int, int], history: pd.DataFrame) -> dict[str, int]:
+    """Return the last round in which each patch could be asked again, by patch.
+
+    It could where labels tied, or were taken back. Only patches that have had several labels are
+    looked at. ``seen`` is the ``seq`` of the last answer that each round knew, by its number.
+    """
+    said = history[["patch_id", "label"]].drop_duplicates()
+    several = said.loc[said["patch_id"].duplicated(), "patch_id"].unique()
+    answers = history[history["patch_id"].isin(several)]
+    last: dict[str, int] = {}
+    for number, newest in seen.items() if len(several) else ():
+        settled_by_then = consensus(answers[answers["seq"] <= newest])["patch_id"]
+        last |= dict.fromkeys(set(several.tolist()) - set(settled_by_then), number)
+    return last
 
 
 def _asked_by(

@@ -25,6 +25,7 @@ from owl_geo.cli import engine as engine_command
 from owl_geo.cli.engine import engine as command
 from owl_geo.engine import server
 from owl_geo.engine.messages import line_of
+from owl_geo.features import table
 from owl_geo.reporting.facts import facts
 from owl_geo.work.progress import Progress, Reporter
 
@@ -341,6 +342,45 @@ def test_a_cancelled_query_writes_nothing_and_the_next_is_as_without(
     assert client.result("query", run=one)["number"] == 1
     query(other)
     assert differences(contents(one), contents(other)) == []
+
+
+@pytest.mark.parametrize("method", ["foresee", "next", "predict"])
+def test_what_waits_for_features_is_cancelled_though_they_tell_of_no_progress(
+    method: str, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make(tmp_path / "run", model={"head": "logistic"}).path
+    query(one)
+    batch = labelled(one)
+    other = Path(shutil.copytree(one, tmp_path / "other"))
+    for run in (one, other) if method == "predict" else ():
+        ingest(run, [batch], annotator="ana")
+    begun, let = threading.Event(), threading.Event()
+    feature_table = table.feature_table
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        assert let.wait(LONG)
+        return feature_table(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(table, "feature_table", slowly)
+        batches = {} if method == "predict" else {"batches": [batch]}
+        client.ask(method, "long", run=one, **batches)
+        assert begun.wait(LONG)
+        while (told := client.messages.get(timeout=LONG)).get("method") != "progress":
+            assert "method" in told, told
+        said = {"id": "long", "what": "Preparing", "done": 0, "of": 1}
+        assert told["params"] == said
+        client.ask("cancel", "c", id="long")
+        answers = [client.answer(), client.answer()]
+        assert {"id": "c", "result": True} in answers
+        assert {"id": "long", "error": {"code": -32800, "message": "cancelled"}} in answers
+        let.set()
+    assert client.result("next", run=one, batches=[batch])["number"] == 1
+    query(one)  # waits until the round is measured
+    ingest(other, [batch], annotator="ana")
+    query(other)
+    assert Run(one).rounds()[1].patch_ids == Run(other).rounds()[1].patch_ids
 
 
 def test_notifications_are_done_and_not_answered(

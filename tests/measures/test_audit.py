@@ -362,11 +362,11 @@ def test_the_model_may_say_that_it_is_time_where_no_audit_could() -> None:
     left = rare()
     assert left.recall.low < 0.9  # and no number of answers that people give would raise it
     assert not hint(left, 1.0).may_stop
-    said = hint(left, 0.5, outlook=Outlook(3.2, 38, 36, 1))
+    said = hint(left, 0.5, outlook=Outlook(3.2, 38, 36, 1, 1800))
     assert said.may_stop
     assert said.text.startswith(
-        "the model expects about 3 of 1,780 left, and of its last 36 choices 1 was a target; the "
-        "audit alone says at most "
+        "the model expected about 3 among the 1,800 left when it last chose, and of its last 36 "
+        "choices 1 was a target; the audit alone says at most "
     )
     assert said.text.endswith(": consider stopping")
 
@@ -374,10 +374,10 @@ def test_the_model_may_say_that_it_is_time_where_no_audit_could() -> None:
 @pytest.mark.parametrize(
     "outlook",
     [
-        Outlook(5.0, 38, 36, 1),  # it expects more than a tenth
-        Outlook(3.0, 38, 36, 4),  # its last choices found some
-        Outlook(3.0, 38, 19, 0),  # they are too few to tell
-        Outlook(0.0, 0, 36, 0),  # nothing was found at all
+        Outlook(5.0, 38, 36, 1, 1800),  # it expects more than a tenth
+        Outlook(3.0, 38, 36, 4, 1800),  # its last choices found some
+        Outlook(3.0, 38, 19, 0, 1800),  # they are too few to tell
+        Outlook(0.0, 0, 36, 0, 1800),  # nothing was found at all
         None,
     ],
 )
@@ -388,6 +388,6 @@ def test_it_is_not_time_while_the_model_or_its_choices_speak_against_it(outlook)
 def test_nor_where_the_audit_contradicts_the_model() -> None:
     left = targets_left(answered((2000, 40, 12, 160, 0)), 1800)
     assert left.recall.high < 0.9
-    assert not hint(left, 0.5, outlook=Outlook(0.5, 12, 36, 0)).may_stop
+    assert not hint(left, 0.5, outlook=Outlook(0.5, 12, 36, 0, 1800)).may_stop
     few = targets_left(answered((2000, 10, 0, 190, 38)), 1800)
-    assert not hint(few, 0.5, outlook=Outlook(1.0, 38, 36, 0)).may_stop
+    assert not hint(few, 0.5, outlook=Outlook(1.0, 38, 36, 0, 1800)).may_stop

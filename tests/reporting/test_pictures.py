@@ -99,6 +99,20 @@ def test_no_patch_is_missing_where_a_concept_has_many_values(kind: str) -> None:
     assert parts == {"cover = a": 9, "cover = h": 2}
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 2.0, 3.0, None, None], {"c up to 2 m": 1, "c 2 m to 2 m": 1, "c above 2 m": 1}),
+        ([None, None], {}),
+        (["forest", "forest", None, None], {"c = forest": 2}),
+    ],
+)
+def test_no_patch_is_missing_where_nothing_is_known_of_a_concept(values, expected) -> None:
+    column = pd.Series(values, dtype=None if any(values) else float)
+    parts = {name: int(of.sum()) for name, of in _parts("c", SimpleNamespace(unit="m"), column)}
+    assert parts == {**expected, "c unknown": 2}
+
+
 CURVES = Curves(
     (0, 1, 2, 3), (0, 1, 1, 3), None, "", (1, 2, 3), (0.4, 0.52, 0.98), "cross-validated"
 )

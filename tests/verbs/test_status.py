@@ -16,6 +16,7 @@ from owl_geo import Run, ingest, more_like, query, status
 from owl_geo.evaluation.simulate import simulate
 from owl_geo.measures.audit import Answered, Outlook
 from owl_geo.reporting.facts import facts
+from owl_geo.types import Answer
 from owl_geo.verbs.ingest import import_answers
 from owl_geo.verbs.status import _answered, _outlook
 
@@ -23,14 +24,19 @@ from owl_geo.verbs.status import _answered, _outlook
 def told(**values: object) -> SimpleNamespace:
     """A round, as far as the outlook looks at it."""
     given = {"expected": None, "kind": "chosen"} | values
-    return SimpleNamespace(metrics=SimpleNamespace(positives_found=given.pop("found", 0)), **given)
+    return SimpleNamespace(
+        metrics=SimpleNamespace(
+            positives_found=given.pop("found", 0), n_pool=given.pop("n_pool", 0)
+        ),
+        **given,
+    )
 
 
 def test_the_outlook_is_the_newest_models_and_of_whole_rounds_of_choices() -> None:
     rounds = [
         told(number=0),
         told(number=1, expected=40.0, found=3),
-        told(number=2, expected=12.5, found=9),
+        told(number=2, expected=12.5, found=9, n_pool=865),
         told(number=3, kind="review"),
         told(number=4),  # it did not score all patches
     ]
@@ -40,7 +46,7 @@ def test_the_outlook_is_the_newest_models_and_of_whole_rounds_of_choices() -> No
     is_target = number >= 2
     answered = Answered(number, np.full(115, 900), is_audit, is_target, np.full(115, np.nan))
     # 9 of round 4 are too few, so round 2 counts too, and the review between them never does
-    assert _outlook(rounds, answered) == Outlook(12.5, 9, 24, 24)
+    assert _outlook(rounds, answered) == Outlook(12.5, 9, 24, 24, 865)
     assert _outlook(rounds[:1], answered) is None
 
 
@@ -58,9 +64,12 @@ def test_a_search_that_has_found_its_targets_says_so(tmp_path: Path) -> None:
     assert now.hint is not None
     assert now.hint.may_stop
     said = dict(facts(run, now))["Stop?"]
-    assert said.startswith("the model expects about ")
-    assert said.endswith(": consider stopping")
     rounds = run.rounds()
+    # what it expected was among all that could be asked then, the batch that followed included
+    last = next(entry for entry in reversed(rounds) if entry.expected is not None)
+    among = f"about {last.expected:,.0f} among the {last.metrics.n_pool} left when it last chose"
+    assert said.startswith(f"the model expected {among}, and of its last ")
+    assert said.endswith(": consider stopping")
     scored = [entry for entry in rounds if entry.expected is not None]
     assert [entry.number for entry in scored] == list(range(1, 7))
     left = [int(entry.metrics.n_pool) for entry in scored]
@@ -196,6 +205,31 @@ def test_a_batch_that_is_answered_after_the_next_was_drawn_was_there_to_be_drawn
     until = dict(zip(run.labels.current()["patch_id"], answered.open_until, strict=True))
     assert {until[patch] for patch in late} == {1}
     assert (early.n_audit, early.n_found) == (30, hits)
+
+
+@pytest.mark.parametrize("opened_by", ["a tie", "a withdrawal"])
+def test_targets_that_could_be_asked_again_were_there_when_the_audit_was_drawn(
+    opened_by: str, tmp_path: Path
+) -> None:
+    run, targets = audited(tmp_path / "run")
+    known = sorted(targets)[:80]
+
+    def answer(label: str | None, annotator: str, day: int) -> None:
+        at = f"2026-01-{day:02}T10:00:00Z"
+        answers = [Answer(patch, label, annotator, at, "", -1) for patch in known]
+        run.labels.append(answers, run.footprints(known))
+
+    answer("present", "ana", 1)
+    answer(*("absent", "ben") if opened_by == "a tie" else (None, "ana"), 2)
+    asked = set(query(run).patch_ids)
+    assert run.rounds()[0].metrics.n_pool == 400
+    answer("present", *("ben",) if opened_by == "a tie" else ("ana",), 3)
+    hits = say(run, 0, targets)
+    since = len(set(known) - asked)
+    assert since > 60
+    left = status(run).left
+    assert (left.left.value, left.left.low, left.left.high) == tuple(left_of(400, 60, hits, since))
+    assert (left.n_audit, left.n_found) == (60, hits + since)
 
 
 def test_a_round_of_another_store_tells_no_time_of_an_import(tmp_path: Path) -> None:
