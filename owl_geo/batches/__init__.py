@@ -5,9 +5,11 @@ from owl_geo.batches.answers import (
     IssuedBatch,
     Notes,
     answers_of,
+    misplaced,
     noticed_in,
     warn_of,
     warn_of_future,
+    warn_of_misplaced,
 )
 from owl_geo.batches.grid import PoolGrids, grid_info
 from owl_geo.batches.reading import BatchFile, BatchTable, count_answers, read_batch, read_table
@@ -28,11 +30,13 @@ __all__ = [
     "dealt",
     "decimals_of",
     "grid_info",
+    "misplaced",
     "n_shared",
     "noticed_in",
     "read_batch",
     "read_table",
     "warn_of",
     "warn_of_future",
+    "warn_of_misplaced",
     "write_batch",
 ]

@@ -131,15 +131,18 @@ def answers_of(
         noticed=int((answered["noticed"] & is_new).sum()),
         held_out=held_out,
         replaced=int(answered["replaced"].sum()),
-        misplaced=_misplaced(batch.answers, (*classes, *RESERVED_LABELS)),
+        misplaced=misplaced(batch.answers, (*classes, *RESERVED_LABELS)),
     )
     return answers, notes
 
 
-def _misplaced(
+def misplaced(
     rows: pd.DataFrame, labels: Collection[str]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return which rows without a label have one, in whatever case, in a column beside it."""
+    """Return which rows without a label have one, in whatever case, in a column beside it.
+
+    As ``Notes.misplaced``: the name of the column, and the patches.
+    """
     blank = rows[rows["label"].map(_text) == ""]
     wanted = {label.casefold() for label in labels}
     found = (
@@ -180,14 +183,19 @@ def warn_of(batch: BatchFile, answers: Sequence[Answer], notes: Notes, now: date
             batch.path,
             some(list(notes.edited)),
         )
-    for column, patches in notes.misplaced:
+    warn_of_misplaced(batch.path, notes.misplaced)
+    warn_of_future(batch.path, answers, now)
+
+
+def warn_of_misplaced(path: Path, found: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Warn of labels in columns beside their own, as ``misplaced`` returns them."""
+    for column, patches in found:
         _log.warning(
             "%s: %s no label, but what looks like one in the column %s, for example %s; only the "
             "column label counts",
-            *(batch.path, counted(len(patches), "patch has", "patches have")),
+            *(path, counted(len(patches), "patch has", "patches have")),
             *(column, some(list(patches))),
         )
-    warn_of_future(batch.path, answers, now)
 
 
 def warn_of_future(path: Path, answers: Sequence[Answer], now: datetime) -> None:

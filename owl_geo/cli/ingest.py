@@ -54,6 +54,7 @@ def stored_line(done: Ingested) -> str:
     more = "".join(
         f", {n} {what}"
         for n, what in (
+            (done.withdrawn, "withdrawn"),
             (done.elsewhere, "on ground of no patch here"),
             (done.replaced, "replaced by somebody else"),
             (done.held_out, "left out because they test the model"),

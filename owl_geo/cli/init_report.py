@@ -147,7 +147,8 @@ def _say_notes(settings: Settings, grids: Mapping[str, SceneGrid], *, is_made: b
         opt.say(f"Note: {unit}")
     source = unopened_source(settings.source)
     for note in source.notes():
-        opt.say(f"Note: {note}{' --overwrite' if is_made else ''}")
+        again = " --overwrite" if is_made and "--update" not in note else ""
+        opt.say(f"Note: {note}{again}")
     paths = [path for of_scene in source.files.values() for path in of_scene]
     extract = preview.osm_beside(Path(paths[0])) if paths and not settings.concepts else None
     if extract is not None:

@@ -50,23 +50,30 @@ class Extent:
 
 
 def check(
-    layer_name: str, extent: Extent, pool: Pool, *, a_part: bool = False, reach: float = 0.0
+    layer_name: str,
+    extent: Extent,
+    pool: Pool,
+    *,
+    a_part: bool = False,
+    reach: float = 0.0,
+    beyond: str = "empty",
 ) -> float:
     """Return the share of the patches' area that lies within a layer's extent, 0 to 1.
 
-    ``layer_name`` is used in messages. Logs a warning where the share is below 1. Raises
-    LayerError, with both extents in longitude and latitude, where no patch touches the extent, nor
-    lies within ``reach`` metres of it, unless these patches are ``a_part`` of a pool whose others
-    may.
+    ``layer_name`` is used in messages. Logs a warning where the share is below 1, which says what
+    the area ``beyond`` counts as. Raises LayerError, with both extents in longitude and latitude,
+    where no patch touches the extent, nor lies within ``reach`` metres of it, unless these patches
+    are ``a_part`` of a pool whose others may.
     """
     share = float(check_touches(layer_name, extent, pool, a_part=a_part, reach=reach).mean())
     if share < 0.9995:
         _log.warning(
             "%s covers %.3g %% of the patches' area; it spans %s in longitude and latitude, "
-            "and the area beyond counts as empty",
+            "and the area beyond counts as %s",
             layer_name,
             100 * share,
             extent,
+            beyond,
         )
     return share
 

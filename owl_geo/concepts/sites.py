@@ -94,7 +94,7 @@ def locate(geometries: AnyArray, crs: CRS, pool: Pool, *, share: float) -> Sites
     A polygon lies in the patches of which it covers at least ``share``. The parts of a site are
     treated one by one.
     """
-    pieces, owner = _pieces(geometries)
+    pieces, owner = pieces_of(geometries)
     dimension = shapely.get_dimensions(pieces)
     flat, lines, points = (np.flatnonzero(dimension == d) for d in (2, 1, 0))
     covered, by_polygon = _covered(pieces[flat], crs, pool, share)
@@ -175,11 +175,49 @@ def answered_names(patch: IntArray, answered: IntArray, shared: SharedGround | N
     return found
 
 
-def _pieces(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
+def pieces_of(geometries: AnyArray) -> tuple[AnyArray, IntArray]:
     """Return the simple geometries of all, and the position that each came from."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
     parts, inner = shapely.get_parts(parts, return_index=True)  # what a collection holds
     return parts, owner[inner]
+
+
+def holding(windows: Windows, points: Points) -> Pairs:
+    """Return the windows of a scene that hold points in its CRS ``(n, 2)``, and these points.
+
+    Of windows that share an edge, the one below it or to its right holds what lies on the edge.
+    """
+    rows, row = np.unique(windows.row_off, return_inverse=True)
+    cols, col = np.unique(windows.col_off, return_inverse=True)
+    key = row * len(cols) + col
+    order = np.argsort(key, kind="stable")
+    at, size = pixel_of(windows.grid, points), windows.patch_size
+    # windows that begin in (pixel - size, pixel] hold the pixel
+    first_row, end_row = (np.searchsorted(rows, at[:, 0] - d, side="right") for d in (size, 0))
+    first_col, end_col = (np.searchsorted(cols, at[:, 1] - d, side="right") for d in (size, 0))
+    found = [_nothing()]
+    for down in range(int((end_row - first_row).max(initial=0))):
+        for right in range(int((end_col - first_col).max(initial=0))):
+            i, j = first_row + down, first_col + right
+            point = np.flatnonzero((i < end_row) & (j < end_col))
+            wanted = i[point] * len(cols) + j[point]
+            place = np.searchsorted(key, wanted, sorter=order).clip(max=len(key) - 1)
+            window = order[place]
+            exists = key[window] == wanted
+            found.append((window[exists], point[exists]))
+    return _joined(found)
+
+
+def crossed(footprints: AnyArray, lines: AnyArray) -> tuple[IntArray, IntArray, AnyArray]:
+    """Return which footprints which lines cross, and the piece of the line within, ``(k,)`` each.
+
+    Both are in one CRS. A line that only touches a footprint does not cross it.
+    """
+    line, of_part = shapely.STRtree(footprints).query(lines, predicate="intersects")
+    inner = shapely.intersection(lines[line], footprints[of_part])
+    edge = np.sqrt(shapely.area(footprints[of_part]))
+    crosses = shapely.length(inner) > _LEAST * edge
+    return of_part[crosses], line[crosses], inner[crosses]
 
 
 def _centres(pieces: AnyArray) -> Points:
@@ -215,19 +253,16 @@ def _crossed(lines: AnyArray, crs: CRS, pool: Pool) -> Pairs:
     found = [_nothing()]
     overlap = len(pool.scenes) > 1 or any(_overlap(scene.windows) for scene in pool.scenes)
     for part, footprints, piece, local in _near(lines, crs, pool):
-        which, of_part = shapely.STRtree(footprints).query(local, predicate="intersects")
-        inner = shapely.intersection(local[which], footprints[of_part])
-        edge = np.sqrt(shapely.area(footprints[of_part]))
-        crosses = shapely.length(inner) > _LEAST * edge
-        inner, edge = inner[crosses], edge[crosses]
+        of_part, which, inner = crossed(footprints, local)
         if not overlap:
-            found.append((part.positions[of_part[crosses]], piece[which[crosses]]))
+            found.append((part.positions[of_part], piece[which]))
         elif len(inner):
+            edge = np.sqrt(shapely.area(footprints[of_part]))
             along, owner = shapely.get_coordinates(
                 shapely.segmentize(inner, edge / _STEPS), return_index=True
             )
             patch, point = _nearest(along, part.windows.crs, pool)
-            found.append((patch, piece[which[crosses]][owner[point]]))
+            found.append((patch, piece[which][owner[point]]))
     patch, piece = _joined(found)
     unique = np.unique(np.stack([patch, piece]), axis=1)
     return unique[0], unique[1]
@@ -262,36 +297,13 @@ def _nearest(points: Points, crs: CRS, pool: Pool) -> Pairs:
     for scene in pool.scenes:
         near, local = layer.near(scene.windows)
         at, owner = shapely.get_coordinates(local, return_index=True)
-        window, point = _holding(scene.windows, at)
+        window, point = holding(scene.windows, at)
         found.append((scene.positions[window], near[owner[point]]))
     patch, point = _joined(found)
     away = _metres(points[point], crs, pool, patch).round(_DECIMALS)
     order = np.lexsort((patch, away, point))
     first = order[np.unique(point[order], return_index=True)[1]]
     return patch[first], point[first]
-
-
-def _holding(windows: Windows, points: Points) -> Pairs:
-    """Return the windows of a scene that hold points in its CRS ``(n, 2)``, and these points."""
-    rows, row = np.unique(windows.row_off, return_inverse=True)
-    cols, col = np.unique(windows.col_off, return_inverse=True)
-    key = row * len(cols) + col
-    order = np.argsort(key, kind="stable")
-    at, size = pixel_of(windows.grid, points), windows.patch_size
-    # windows that begin in (pixel - size, pixel] hold the pixel
-    first_row, end_row = (np.searchsorted(rows, at[:, 0] - d, side="right") for d in (size, 0))
-    first_col, end_col = (np.searchsorted(cols, at[:, 1] - d, side="right") for d in (size, 0))
-    found = [_nothing()]
-    for down in range(int((end_row - first_row).max(initial=0))):
-        for right in range(int((end_col - first_col).max(initial=0))):
-            i, j = first_row + down, first_col + right
-            point = np.flatnonzero((i < end_row) & (j < end_col))
-            wanted = i[point] * len(cols) + j[point]
-            place = np.searchsorted(key, wanted, sorter=order).clip(max=len(key) - 1)
-            window = order[place]
-            exists = key[window] == wanted
-            found.append((window[exists], point[exists]))
-    return _joined(found)
 
 
 def _metres(points: Points, crs: CRS, pool: Pool, patch: IntArray) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ it reads dates as dates or as text. What is typed matches all of these alike.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections import Counter
@@ -26,6 +27,12 @@ _INTEGER = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?(?P<time>[T ].+)?")
 _LIST = re.compile(r"\[.*\]|\(\d+:.*\)", re.DOTALL)
+# what Python and NumPy write in the brackets of a list as text, with and without commas
+_PART = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|"""
+    r"""(?<![^\s,])(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|None|True|False)(?![^\s,])""",
+    re.IGNORECASE | re.DOTALL,
+)
 _FLOAT32 = 6e-8  # by how much a number in 32 bits may differ from what was written
 _EXACT = 2.0**53  # whole numbers below it are exact as floats
 _SHOWN = 8
@@ -75,7 +82,9 @@ def text_of(column: pd.Series) -> pd.Series:
 
     Integers that GDAL read as floats because some are missing become ``5`` and not ``5.0``. Lists,
     as GeoJSON and GeoParquet have them, become ``gold;copper``; so do those that formats without
-    lists have as text, ``["gold", "copper"]`` or ``(2:gold,copper)``, in a column of nothing else.
+    lists have as text, ``["gold", "copper"]`` or ``(2:gold,copper)``, in a column of nothing else,
+    and those that geopandas writes as Python shows them, ``['gold', 'copper']`` or, of an array,
+    ``['gold' 'copper']``.
     """
     return _unpacked(_written(column))
 
@@ -102,7 +111,7 @@ def _unpacked(text: pd.Series) -> pd.Series:
 
 
 def _list_in(text: str) -> list[object] | None:
-    """Return the list that GDAL wrote as text, in JSON or with its length; None of other text."""
+    """Return the list that was written as text, see ``text_of``; None of other text."""
     if text.startswith("("):
         length, _, rest = text[1:-1].partition(":")
         parts: list[object] = [*rest.split(",")] if rest else []
@@ -110,8 +119,22 @@ def _list_in(text: str) -> list[object] | None:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return _shown_list_in(text[1:-1])
     return None if any(isinstance(part, list | dict) for part in found) else list(found)
+
+
+def _shown_list_in(text: str) -> list[object] | None:
+    """Return the list of which Python or NumPy shows this in brackets; None of other text."""
+    if _PART.sub("", text).strip(" ,\n"):
+        return None
+    try:
+        parts = [
+            None if part in ("nan", "None") else ast.literal_eval(part)
+            for part in _PART.findall(text)
+        ]
+    except (ValueError, SyntaxError):
+        return None
+    return parts or None
 
 
 def _joined(value: object) -> object:

@@ -100,9 +100,9 @@ def update(
     lost = used.difference(patches["patch_id"], sort=False)
     if len(lost):
         raise RunError(
-            f"{run.path}: {counted(len(lost), 'patch that was', 'patches that were')} in a "
-            f"batch, for example {lost[0]}, would not exist with these settings",
-            remedy="restore stride, scenes and area, or make another run",
+            f"{run.path}: {_used(len(lost))}, for example "
+            f"{lost[0]}, would not exist with these settings",
+            remedy="restore patch_size, stride, scenes and area, or make another run",
         )
     moved = _moved(run, used, patches, grids)
     if len(moved):

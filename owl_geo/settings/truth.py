@@ -11,7 +11,9 @@ from owl_geo.settings.sections import Section, doc
 class OracleSettings(Section):
     """Ground truth that answers in the annotator's place; for simulation and comparison only."""
 
-    path: File | None = doc(None, "polygons, points or a class raster; not set = the source's own")
+    path: File | None = doc(
+        None, "polygons, lines, points or a class raster; not set = the source's own"
+    )
     layer: str | None = doc(None, "the layer's name in a file of several layers")
     column: str | None = doc(None, "vector only: the attribute that holds the class")
     values: dict[str, tuple[str, ...]] = doc({}, "class of the run = values in the truth")

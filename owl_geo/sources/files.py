@@ -104,7 +104,8 @@ def _advice(path: str) -> str:
         return "by its name it is a vector layer: --osm, --oracle and --aoi take those"
     if path.lower().endswith(_ARCHIVES):
         kind = "vsizip" if path.lower().endswith(".zip") else "vsitar"
-        return f"unpack it and name the folder, or name a raster in it: /{kind}/{path}/FILE"
+        inside = path if path.startswith(f"/{kind}/") else f"/{kind}/{path}"
+        return f"unpack it and name the folder, or name a raster in it: {inside}/FILE"
     return "open it in QGIS to see what it is, or fetch it anew"
 
 

@@ -30,7 +30,7 @@ from owl_geo.sources.folders import (
     without_quality,
 )
 from owl_geo.sources.left_out import NoSceneLeft, failed_scene
-from owl_geo.sources.products.families import product_of, read_product
+from owl_geo.sources.products.families import lacks_metadata, product_of, read_product
 from owl_geo.sources.products.product import CloudMask, Product
 from owl_geo.sources.same_bands import Choice, same_bands
 from owl_geo.sources.scene_dates import scene_date
@@ -175,7 +175,11 @@ def describe_scene(
         unusable=product.unusable,
         doubtful=product.doubtful,
         side_files=product.side_files,
-        left_out=(*product.left_out, *without_quality(beside)),
+        left_out=(
+            *product.left_out,
+            *(product.no_offset if scene.offset is None else ()),
+            *without_quality(beside),
+        ),
         taken=scene.date or product.taken,
         folder=scene.path if scene.path and Path(scene.path).is_dir() else "",
         measure="" if scene.scale or scene.offset else product.measure,
@@ -251,7 +255,9 @@ def _restated(as_in_files: tuple[Band, ...], scene: SceneSettings) -> tuple[Band
 
 def _plain(kind: str, bands: tuple[Band, ...]) -> Product:
     default = by_default(bands)
-    return Product(kind, bands, default, left_out=bad_bands(bands, default))
+    raw = lacks_metadata([Path(path) for path in dict.fromkeys(band.path for band in bands)])
+    notes = (*([raw] if raw else []), *bad_bands(bands, default))
+    return Product(kind, bands, default, left_out=notes)
 
 
 def open_scenes(

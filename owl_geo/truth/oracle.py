@@ -1,10 +1,13 @@
-"""Ground truth per patch: from polygons, points, a class raster, or the source itself."""
+"""Ground truth per patch: from polygons, lines, points, a class raster, or the source itself."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -22,7 +25,7 @@ from owl_geo.concepts.rasters import (
     warn_of_several_bands,
 )
 from owl_geo.concepts.rasters import extent as raster_extent
-from owl_geo.concepts.sites import CLASS_COLUMNS, why_not_alike
+from owl_geo.concepts.sites import CLASS_COLUMNS, crossed, holding, pieces_of, why_not_alike
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import around_the_earth, reproject, turned
@@ -33,10 +36,13 @@ from owl_geo.settings.concepts import LayerSettings
 from owl_geo.settings.config import Settings
 from owl_geo.settings.truth import OracleSettings
 from owl_geo.sources.base import PoolSource, windows_of
-from owl_geo.types import AnyArray, IntArray
+from owl_geo.types import AnyArray, BoolArray, IntArray
+from owl_geo.wording import counted
 
 Shares = NDArray[np.float64]  # (n, classes)
 Share = NDArray[np.float64]  # (n,)
+
+_log = logging.getLogger("owl_geo")
 
 _SHOWN = 20  # how many values of a truth a message lists
 
@@ -117,7 +123,7 @@ def _raster_shares(
             f"oracle.column needs a vector layer, but {path} is a raster",
             remedy="leave out oracle.column",
         )
-    check_extent(path, raster_extent(path), pool, a_part=a_part)
+    check_extent(path, raster_extent(path), pool, a_part=a_part, beyond="unknown")
     warn_of_several_bands(path, "take another out with gdal_translate -b")
     codes = [_codes(oracle.values[name], path) for name in wanted]
     flat = [code for group in codes for code in group]
@@ -170,7 +176,7 @@ def _vector_shares(
 ) -> tuple[Shares, Share]:
     """Return each class's share of a patch's area, and the share that is not known.
 
-    A point counts as its whole patch.
+    Points and lines have no area: they count as the whole of each patch that they lie in.
     """
     keys = [oracle.column] if oracle.column else CLASS_COLUMNS
     if is_osm(path) and not oracle.column:
@@ -182,29 +188,58 @@ def _vector_shares(
             ),
         )
     layer = load(LayerSettings(path=path, layer=oracle.layer), keys)
-    check_extent(path, layer.extent, pool, a_part=a_part)
-    codes = _class_of_features(oracle, layer, wanted, names)
-    geometries = layer.features.geometry.to_numpy()
-    is_point = shapely.get_dimensions(geometries) == 0
-    crs = layer.features.crs
-    polygons = PolygonLayer(geometries[~is_point], crs, codes[~is_point])
-    points = shapely.get_parts(geometries[is_point])
-    owner = np.repeat(codes[is_point], shapely.get_num_geometries(geometries[is_point]))
+    beyond = "unknown" if oracle.elsewhere == "unknown" else names[0]
+    check_extent(path, layer.extent, pool, a_part=a_part, beyond=beyond)
+    codes, has_class = _class_of_features(oracle, layer, wanted, names)
+    places = _Places.of(layer)
     shares, unknown = np.zeros((len(pool), len(wanted))), np.zeros(len(pool))
     for part in pool.parts:
         windows, footprints = part.windows, part.windows.footprints()
         # a last column for features of other classes: they too are known ground
-        here = polygons.onto(windows)
-        of_part = class_shares(footprints, *here, len(wanted) + 1)
-        in_scene = shapely.points(_in_scene(shapely.get_coordinates(points), crs, windows))
-        patch, point = shapely.STRtree(in_scene).query(footprints, predicate="intersects")
-        of_part[patch, owner[point]] = 1.0
+        flat, of_flat = places.polygons.onto(windows)
+        of_part = class_shares(footprints, flat, codes[of_flat], len(wanted) + 1)
+        patch, feature = places.without_area(windows, footprints)
+        of_part[patch, codes[feature]] = 1.0
         shares[part.positions] = of_part[:, :-1]
         if oracle.elsewhere == "unknown":
-            known = shares_of_all(footprints, here[0])  # features of several classes may overlap
-            known[patch] = 1.0  # a point stands for its whole patch
+            # features of several classes may overlap, and those without a class tell nothing
+            known = shares_of_all(footprints, flat[has_class[of_flat]])
+            known[patch[has_class[feature]]] = 1.0  # a point stands for its whole patch
             unknown[part.positions] = 1 - known
     return shares, unknown
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The simple geometries of features by their kind, each with the position of its feature."""
+
+    polygons: PolygonLayer
+    lines: PolygonLayer
+    points: Points
+    of_point: IntArray
+    crs: CRS
+
+    @classmethod
+    def of(cls, layer: Layer) -> _Places:
+        crs = layer.features.crs
+        pieces, owner = pieces_of(layer.features.geometry.to_numpy())
+        dimension = shapely.get_dimensions(pieces)
+        polygons, lines = (
+            PolygonLayer(pieces[dimension == d], crs, owner[dimension == d]) for d in (2, 1)
+        )
+        is_point = (dimension == 0) & ~shapely.is_empty(pieces)
+        points = shapely.get_coordinates(pieces[is_point])
+        return cls(polygons, lines, points, owner[is_point], crs)
+
+    def without_area(self, windows: Windows, footprints: AnyArray) -> tuple[IntArray, IntArray]:
+        """Return the windows that points lie in and lines cross, and these features, ``(k,)``."""
+        holds, point = holding(windows, _in_scene(self.points, self.crs, windows))
+        lines, of_line = self.lines.onto(windows)
+        crosses, line, _ = crossed(footprints, lines)
+        return (
+            np.concatenate([holds, crosses]),
+            np.concatenate([self.of_point[point], of_line[line]]),
+        )
 
 
 def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:
@@ -218,8 +253,11 @@ def _in_scene(points: Points, crs: CRS, windows: Windows) -> Points:
 
 def _class_of_features(
     oracle: OracleSettings, layer: Layer, wanted: list[str], names: Sequence[str]
-) -> IntArray:
-    """Return each feature's class as a position in ``wanted``, its length for any other class."""
+) -> tuple[IntArray, BoolArray]:
+    """Return each feature's class as a position in ``wanted``, and whether it has any.
+
+    Other classes, and none, are the length of ``wanted``.
+    """
     if oracle.column is None:
         if oracle.values:
             raise ConfigError(
@@ -234,19 +272,21 @@ def _class_of_features(
                 remedy="name the attribute that says what each shows with --oracle-column, or as "
                 "oracle.column in owl.toml",
             )
-        return np.zeros(len(layer.features), dtype=np.int64)
+        n = len(layer.features)
+        return np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)
     if oracle.column not in layer.features:
         raise LayerError(
             f"{oracle.path} has no attribute {oracle.column!r}",
             remedy=suggestion(oracle.column, layer.fields),
         )
     column = layer.features[oracle.column]
+    text = text_of(column)
     codes = np.full(len(column), len(wanted), dtype=np.int64)
     for code, name in enumerate(wanted):
         values = oracle.values.get(name, (name,))
         of_class = has_value(column, values)
         if not of_class.any():
-            present = sorted(set(text_of(column).tolist()))
+            present = sorted(set(text.tolist()))
             shown = ", ".join(map(repr, present[:_SHOWN]))
             raise LayerError(
                 f"{oracle.path}: no feature has {oracle.column} = {' or '.join(values)}; there "
@@ -254,4 +294,21 @@ def _class_of_features(
                 remedy="name the values with --oracle-values, or as oracle.values in owl.toml",
             )
         codes[of_class] = code
-    return codes
+    has_class = np.asarray((text != "").to_numpy(dtype=bool) | (codes < len(wanted)))
+    _warn_of_another_case(oracle, wanted, text[codes == len(wanted)])
+    return codes, has_class
+
+
+def _warn_of_another_case(oracle: OracleSettings, wanted: list[str], others: pd.Series) -> None:
+    """Warn of classes that are not taken, but differ from those that are only in their case."""
+    taken = {value.casefold() for name in wanted for value in oracle.values.get(name, (name,))}
+    nearly = others[others.str.casefold().isin(taken)]
+    if len(nearly):
+        _log.warning(
+            "%s: %s %s = %s, in another case than the class is named, and not taken for it; if "
+            "it is meant, name it too, as oracle.values in owl.toml",
+            oracle.path,
+            counted(len(nearly), "feature has", "features have"),
+            oracle.column,
+            " or ".join(sorted(set(nearly))),
+        )

@@ -22,10 +22,12 @@ from owl_geo.batches import (
     IssuedBatch,
     Notes,
     answers_of,
+    misplaced,
     noticed_in,
     read_batch,
     warn_of,
     warn_of_future,
+    warn_of_misplaced,
 )
 from owl_geo.batches.checks import check_annotator, check_characters, check_labels, utc_time
 from owl_geo.batches.reading import some
@@ -61,6 +63,7 @@ class Ingested:
     held_out: int = 0  # answers to patches that test the model; left out
     replaced: int = 0  # answers that others replaced in the batch; not among the counts
     misplaced: int = 0  # patches without a label that have one in another column
+    withdrawn: int = 0  # answers without a label, which take earlier ones back
 
 
 def ingest(
@@ -201,6 +204,22 @@ def _warn_of_contradictions(batches: Sequence[_Checked]) -> None:
             )
 
 
+def _warn_of_several(path: Path, answers: Sequence[Answer]) -> None:
+    """Warn where only the order of a file decides between answers of one person to one patch."""
+    labels: dict[tuple[str, str, str], set[str | None]] = {}
+    for answer in answers:
+        if not answer.stamped:
+            key = (answer.patch_id, answer.annotator, answer.batch_id)
+            labels.setdefault(key, set()).add(answer.label)
+    several = [patch for (patch, _, _), given in labels.items() if len(given) > 1]
+    if several:
+        log.warning(
+            "%s: %s different labels by one person, for example %s; without times, the last row "
+            "counts",
+            *(path, counted(len(several), "patch has", "patches have"), some(several)),
+        )
+
+
 def _warn_of_cleared(batch: _Checked, history: pd.DataFrame) -> None:
     """Warn of patches that have no label any more in the batch that they were answered in.
 
@@ -308,6 +327,8 @@ def import_answers(
             check_characters(path, name, patch_id, text or "")
     labelled = answered[answered["label"].notna()]
     allowed = (*run.settings.classes, *RESERVED_LABELS)
+    found = misplaced(rows, allowed)
+    warn_of_misplaced(path, found)
     check_labels(path, zip(labelled["patch_id"], labelled["label"], strict=True), allowed)
     rounds = {entry.batch_id: entry.number for entry in run.rounds()}
     now = datetime.now(UTC)
@@ -328,6 +349,7 @@ def import_answers(
             )
         )
     warn_of_future(path, answers, now)
+    _warn_of_several(path, answers)
     footprints = run.footprints(list(dict.fromkeys(answered["patch_id"])))
     # unchecked, because this is how answers from a labels.gpkg reach a store that lacks them
     appended = run.label_store(check=False).append(answers, footprints)
@@ -340,6 +362,8 @@ def import_answers(
         unchanged=appended.unchanged,
         elsewhere=elsewhere,
         held_out=int(tests.sum()),
+        misplaced=len({patch for _, patches in found for patch in patches}),
+        withdrawn=len(answered) - len(labelled),
     )
 
 

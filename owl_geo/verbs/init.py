@@ -19,6 +19,7 @@ from owl_geo.ground.footprints import common_crs
 from owl_geo.labels import newest_answers
 from owl_geo.run_folder import setup as run_setup
 from owl_geo.run_folder.folder import ORACLE, Run
+from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings import owl_toml
 from owl_geo.settings.acquisition import LoopSettings
 from owl_geo.settings.class_names import check_new_classes
@@ -32,7 +33,7 @@ from owl_geo.types import BandStatistics, FailedScene
 from owl_geo.verbs.examples import answer_examples, check_examples
 from owl_geo.verbs.init_summary import Summary, summarise
 from owl_geo.verbs.pool_index import PoolIndex, make_index
-from owl_geo.wording import counted
+from owl_geo.wording import counted, plural
 from owl_geo.work.progress import Reporter, silent
 from owl_geo.work.workers import Workers
 
@@ -116,11 +117,13 @@ def init(
 def update(path: Path, *, workers: Workers | None = None, report: Reporter = silent) -> Summary:
     """Rebuild the patch index of a run after its owl.toml was edited; answers are kept.
 
-    Raises as ``init`` does, and RunError where an answered patch would no longer exist.
+    Raises as ``init`` does, and RunError where an answered patch, or the class of an answer, would
+    no longer exist.
     """
     run = Run(path)
     made = make_index(owl_toml.from_folder(run.settings, path), report, workers, before=run)
     _check_answers_fit(run, made.source)
+    _check_labels_fit(run, made.source)
     _warn_of_another_truth(run, made)
     updated = run_setup.update(
         run,
@@ -161,6 +164,24 @@ def _check_answers_fit(run: Run, source: PoolSource) -> None:
                 f"and the answers are for {before}",
                 remedy=f"{add if name == 'classes' else 'restore owl.toml'}, or make another run",
             )
+
+
+def _check_labels_fit(run: Run, source: PoolSource) -> None:
+    """Raise RunError where answers name a class that the run would no longer have.
+
+    There may be answers before the first batch: those of known sites.
+    """
+    history = run.label_store(common_crs(source.grids), check=False).history()
+    given = newest_answers(history).dropna(subset=["label"])
+    lost = given[~given["label"].isin([*run.settings.classes, *RESERVED_LABELS])]
+    if len(lost):
+        names = sorted(set(lost["label"]))
+        raise RunError(
+            f"{run.path}: {counted(len(lost), 'answer')}, for example that of "
+            f"{lost['patch_id'].iloc[0]}, would be of no class: {', '.join(names)}",
+            remedy=f"let classes in owl.toml name {plural(len(names), 'it', 'them')} too, or make "
+            "another run",
+        )
 
 
 def _warn_of_another_truth(run: Run, made: PoolIndex) -> None:

@@ -27,7 +27,7 @@ from owl_geo.search.like import most_like
 from owl_geo.search.records import Answers, Batch
 from owl_geo.search.search import Search
 from owl_geo.sources.base import find_positions
-from owl_geo.types import IntArray
+from owl_geo.types import BoolArray, IntArray
 from owl_geo.verbs.advance import advance_unless_waiting
 from owl_geo.verbs.measure import measure_rest
 from owl_geo.work.progress import Reporter, silent
@@ -73,7 +73,8 @@ def like(
     """Find the places most like some patches, and write them as a GeoPackage.
 
     They are compared by the features of the run's model, and its concepts, as for a first batch
-    that begins with known targets; answers do not matter. Held-out patches are compared too.
+    that begins with known targets; answers do not matter. Held-out patches are compared too. A
+    place that several images show is there once, as the one that is most alike.
 
     Args:
         run: the run, or its folder.
@@ -108,6 +109,8 @@ def like(
     known, others = _both(run, patches, unlike)
     search = run.search(device, workers, report)
     positions, likeness = most_alike(search, known, others)
+    once = _once(run, positions, np.concatenate([known, others]))
+    positions, likeness = positions[once], likeness[once]
     places = _table(run, positions[:count], likeness[:count])
     _write(path, places)
     return Alike(path, places)
@@ -208,6 +211,20 @@ def _positions(run: Run, ids: Sequence[str]) -> IntArray:
         remedy = f"did you mean {near!r}?" if near else f"name one as batches do, like {names[0]}"
         raise RunError(f"{run.path} has no patch {name!r}", remedy=remedy)
     return np.unique(at).astype(np.int64)
+
+
+def _once(run: Run, positions: IntArray, named: IntArray) -> BoolArray:
+    """Return which patches, the most alike first, are the first of their place, ``(n,)``.
+
+    None is at a place that a ``named`` patch shows: other images of it say nothing about others.
+    """
+    shared = run.index.shared
+    if shared is None or len(positions) == 0:
+        return np.ones(len(positions), dtype=bool)
+    rank = np.full(len(run.patches), len(run.patches), dtype=np.int64)  # behind all that count
+    rank[positions] = np.arange(len(positions))
+    taken = shared.once(rank) & ~shared.shown_with(named)
+    return np.asarray(taken[positions], dtype=bool)
 
 
 def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:

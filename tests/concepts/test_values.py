@@ -57,6 +57,8 @@ def test_a_list_is_each_of_its_values() -> None:
     [
         ['["gold", "copper"]', '[ "tin" ]', "[]", None],
         ["(2:gold,copper)", "(1:tin)", "(0:)", ""],  # as ogr2ogr has it in GeoPackage
+        ["['gold', 'copper']", "['tin']", "[]", None],  # as geopandas writes lists
+        ["['gold' 'copper']", "['tin' None]", "[]", None],  # and arrays, which it reads
     ],
 )
 def test_a_list_that_a_format_has_as_text_is_each_of_its_values(column: list[str]) -> None:
@@ -188,3 +190,24 @@ def test_values_are_shown_the_most_frequent_ones_of_many() -> None:
     assert shown(pd.Series([*many, "z", "z"])) == (
         "v00, v01, v02, v03, v04, v05, v06, z and 13 more"
     )
+
+
+@pytest.mark.parametrize(
+    "shown", [str(["it's", "a b"]), str(np.array(["it's", "a b"])), "[\"it's\"\n 'a b']"]
+)
+def test_lists_as_python_shows_them_keep_their_quotes_and_blanks(shown: str) -> None:
+    assert text_of(pd.Series([shown])).tolist() == ["it's;a b"]
+    assert has_value(pd.Series([shown]), ["a b"]).tolist() == [True]
+    assert has_value(pd.Series([shown]), ["a"]).tolist() == [False]
+
+
+def test_arrays_of_numbers_as_text() -> None:
+    shown = [str(np.array(part)) for part in ([1, 2], [2.5], [-3])]
+    assert text_of(pd.Series(shown)).tolist() == ["1;2", "2.5", "-3"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[north]", "['a'b]", "['a' ... 'b']", "[1-2]", "[01]", "['a' ['b']]", "[don't 'a']"]
+)
+def test_other_text_in_brackets_stays(text: str) -> None:
+    assert text_of(pd.Series([text, "['a']"])).tolist() == [text, "['a']"]

@@ -14,7 +14,7 @@ import rasterio
 import shapely
 from pyproj import CRS
 
-from owl_geo import Run, import_answers, init, query
+from owl_geo import Run, import_answers, init, like, query
 from owl_geo.cli import _run as owl
 from owl_geo.errors import BatchError, RunError
 from owl_geo.labels.exchange import write_answers
@@ -356,3 +356,17 @@ def test_an_update_leaves_answers_on_their_ground(tmp_path: Path) -> None:
     after = Run(run.path).footprints(names)
     assert after.iloc[0].equals(before.iloc[0])
     assert after.iloc[1].intersection(before.iloc[1]).area / before.iloc[1].area > 0.7
+
+
+def test_like_lists_a_place_once(dates: list[Path], tmp_path: Path) -> None:
+    """Of several images of it the one most alike, and not the place that was named."""
+    source = {"same_ground": "keep"}
+    run = init(tmp_path / "run", settings(dates, source=source)).run
+    n = len(run.patches) // 2
+    found = like(run, ["may/8/8"], unlike=["june/16/16"], count=2 * n).places
+    places = found["patch_id"].str.partition("/")[2]
+    assert len(found) == n - 2
+    assert places.is_unique and not places.isin(["8/8", "16/16"]).any()
+    assert (np.diff(found["likeness"]) <= 0).all()
+    assert found["rank"].tolist() == list(range(1, n - 1))
+    assert set(found["scene"]) == {"may", "june"}

@@ -28,6 +28,7 @@ from owl_geo.models import checkpoint
 from owl_geo.reporting.facts import facts
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.settings.presets import TUTORIAL
+from owl_geo.types import Answer
 from owl_geo.verbs.init import init, update
 from owl_geo.verbs.review import review
 from owl_geo.verbs.status import status
@@ -407,6 +408,28 @@ class TestRunFolder:
         toml.write_text(toml.read_text().replace(before, after))
         with pytest.raises(RunError, match=said):
             update(run.path)
+
+    def test_an_update_keeps_the_classes_that_known_sites_were_answered_with(
+        self, tmp_path
+    ) -> None:
+        run = make(tmp_path / "r")
+        names = run.patches["patch_id"].iloc[:3].tolist()
+        answers = [
+            Answer(name, label, "ana", f"2026-01-01T00:00:0{second}Z", "import", 0)
+            for second, (name, label) in enumerate(
+                [*zip(names, ("absent", "unsure", None), strict=True), (names[2], "present")]
+            )
+        ]
+        run.labels.append(answers, run.footprints(names))
+        toml = run.path / "owl.toml"
+        text = toml.read_text()
+        toml.write_text(text.replace('["absent", "present"]', '["no", "present"]'))
+        said = rf"1 answer, .* that of {names[0]}, would be of no class: absent; let classes .* it"
+        with pytest.raises(RunError, match=said):
+            update(run.path)
+        toml.write_text(text.replace('["absent", "present"]', '["no", "present", "absent"]'))
+        update(run.path)
+        assert len(status(run.path).labels) == 3
 
     def test_another_class_to_search_for_needs_another_run(self, tmp_path) -> None:
         run = make(tmp_path / "r")

@@ -113,6 +113,69 @@ def test_points_count_for_the_patch_they_lie_in(tmp_path) -> None:
     assert sum(label is None for label in found.ravel()) == 22
 
 
+def test_a_point_on_an_edge_lies_in_one_patch(tmp_path) -> None:
+    """As pixels do, a patch has its upper and left edge, and not the lower and right one."""
+    at = [(100, 50), (200, 200), (350, 300)]  # on an edge, on a corner, on an edge below
+    path = layer(tmp_path / "t.gpkg", [shapely.Point(5e5 + x, 5e6 - y) for x, y in at])
+    assert np.argwhere(labels({"path": path}) == "present").tolist() == [[0, 1], [2, 2], [3, 3]]
+
+
+def test_a_point_may_lie_in_several_patches_that_overlap(tmp_path) -> None:
+    path = layer(tmp_path / "t.gpkg", [shapely.Point(5e5 + 150, 5e6 - 50)])
+    source = Checkerboard()
+    rows, cols = np.zeros(24, dtype=np.int64), np.arange(24)  # a pixel further each, of 10 m
+    source.index = build_index([windows_at(rows, cols, SIZE, source.grids["s"])], {})
+    found = labels({"path": path}, source=source).ravel()
+    assert np.flatnonzero(found == "present").tolist() == list(range(6, 16))
+
+
+def test_a_line_counts_for_the_patches_that_it_crosses(tmp_path) -> None:
+    row = [(5e5 + 150, 5e6 - 250), (5e5 + 350, 5e6 - 250)]
+    path = layer(tmp_path / "t.gpkg", [shapely.LineString(row)])
+    assert np.argwhere(labels({"path": path}) == "present").tolist() == [[2, 1], [2, 2], [2, 3]]
+    found = labels({"path": path, "elsewhere": "unknown"})
+    assert sum(label is None for label in found.ravel()) == 21
+
+
+def test_all_parts_of_a_collection_count(tmp_path) -> None:
+    parts = [square(0, 0, 1, 1), shapely.Point(5e5 + 350, 5e6 - 50)]
+    path = tmp_path / "t.geojson"
+    crs84 = gpd.GeoSeries([shapely.GeometryCollection(parts)], crs="EPSG:32632").to_crs(4326)
+    crs84.to_file(path)
+    found = labels({"path": str(path), "min_share": 0.9})
+    assert np.argwhere(found == "present").tolist() == [[0, 0], [0, 3]]
+
+
+@pytest.mark.parametrize("missing", [None, "", " "])
+def test_a_feature_without_a_class_tells_nothing(tmp_path, missing: str | None) -> None:
+    shapes = [square(col, 0, 1, 1) for col in range(3)]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=["present", missing, "forest"])
+    found = labels({"path": path, "column": "kind", "elsewhere": "unknown"})
+    assert found[0, :4].tolist() == ["present", None, "absent", None]
+    assert labels({"path": path, "column": "kind"})[0, 1] == "absent"
+
+
+def test_a_class_in_another_case_is_told(tmp_path, caplog) -> None:
+    shapes = [square(col, 0, 1, 1) for col in range(4)]
+    path = layer(tmp_path / "t.gpkg", shapes, kind=["mine", "Mine", " mine ", "MINE"])
+    oracle = {"path": path, "column": "kind", "values": {"present": ["mine"]}}
+    found = labels(oracle)
+    assert np.argwhere(found == "present").tolist() == [[0, 0], [0, 2]]
+    assert "2 features have kind = MINE or Mine, in another case" in caplog.text
+    caplog.clear()
+    oracle["values"] = {"present": ["mine", "Mine", "MINE"]}
+    assert (labels(oracle) == "present").sum() == 4
+    assert "another case" not in caplog.text
+
+
+def test_what_ground_beyond_a_truth_counts_as_is_told(tmp_path, caplog) -> None:
+    path = layer(tmp_path / "t.gpkg", [square(0, 0, 1, 1)])
+    labels({"path": path})
+    assert "the area beyond counts as absent" in caplog.text
+    labels({"path": path, "elsewhere": "unknown"})
+    assert "the area beyond counts as unknown" in caplog.text
+
+
 def test_a_class_raster(tmp_path) -> None:
     path = str(tmp_path / "t.tif")
     pixels = np.full((40, 60), 3, dtype=np.uint8)

@@ -43,6 +43,7 @@ class Product:
     doubtful: tuple[str, ...] = ()  # bands by default that look like a mask or a truth
     side_files: tuple[str, ...] = ()  # paths of those whose bands count only where they are named
     left_out: tuple[str, ...] = ()  # a clause on each thing that a person may miss
+    no_offset: tuple[str, ...] = ()  # a clause on an offset that the metadata should have and lack
     taken: datetime.date | None = None  # day of acquisition, where the product's metadata have it
     measure: str = ""  # what its values are
 

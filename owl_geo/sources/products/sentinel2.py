@@ -39,6 +39,7 @@ _IMAGE = re.compile(r"_(B\d\d|B8A)(?:_(\d\d)m)?\.jp2", re.IGNORECASE)
 # T32TNT_20230615T103629_B02_10m, as bands are called that were taken out of a product
 _BAND = re.compile(r"(?:L2A_)?T\d\d[A-Z]{3}_\d{8}T\d{6}_(?:B\d\d|B8A)(?:_\d\dm)?", re.IGNORECASE)
 _SCL = re.compile(r"_SCL_(\d\d)m\.jp2", re.IGNORECASE)
+_WITH_OFFSETS = 4.0  # the first processing baseline that has them
 _DEPTH = 4  # GRANULE/L2A_.../IMG_DATA/R10m
 # no data, saturated or defective, cloud shadow, cloud of medium and high probability, cirrus
 SCL_BAD = (0, 1, 3, 8, 9, 10)
@@ -81,8 +82,21 @@ def _read(folder: Path) -> Product:
         default=tuple(band for band in bands if band.name in _DEFAULT) or bands,
         mask=mask,
         left_out=(note,) if mask is None and level == "2A" else (),
+        no_offset=_no_offset(path, metadata),
         taken=metadata.taken,
         measure=SURFACE if level == "2A" else TOP_OF_ATMOSPHERE,
+    )
+
+
+def _no_offset(path: Path, metadata: _Metadata) -> tuple[str, ...]:
+    """Say where metadata lack the offset that their processing baseline has."""
+    if metadata.offsets or metadata.baseline is None or metadata.baseline < _WITH_OFFSETS:
+        return ()
+    return (
+        f"{path} is of processing baseline {metadata.baseline:05.2f} and has no offset, so none is "
+        "applied; since 04.00 pixels have one, unless somebody took it out; if they do, set "
+        f"offset = [{-1000 / metadata.quantification:g}] for the scene in owl.toml, then run "
+        "`owl-geo init RUN --update`",
     )
 
 
@@ -125,6 +139,7 @@ class _Metadata:
     offsets: Mapping[str, float]  # by band; empty before processing baseline 04.00
     nodata: float | None
     taken: datetime.date | None
+    baseline: float | None
 
     @classmethod
     def of(cls, path: Path, level: str) -> _Metadata:
@@ -152,7 +167,15 @@ class _Metadata:
             raise SourceError(f"{path} has no usable {level} quantification value")
         starts = [root.findtext(f".//{tag}") for tag in _STARTS]
         taken = next((date for start in starts if (date := date_of(start)) is not None), None)
-        return cls(values[0], offsets, nodata[0] if nodata else None, taken)
+        baseline = _baseline(root.findtext(".//PROCESSING_BASELINE"))
+        return cls(values[0], offsets, nodata[0] if nodata else None, taken, baseline)
+
+
+def _baseline(text: str | None) -> float | None:
+    try:
+        return finite(text or "")
+    except ValueError:
+        return None
 
 
 def _number(element: Element) -> float:
@@ -178,7 +201,8 @@ def _raw_bands(paths: Sequence[Path]) -> str:
     if image is None or image.suffix.casefold() != ".jp2":
         return ""
     parents = image.absolute().parents[1 : 1 + _DEPTH]
-    around = next((parent for parent in parents if _is_sentinel2(parent)), None)
+    folders = (parent for parent in parents if parent.is_dir())  # not those in an archive
+    around = next((folder for folder in folders if _is_sentinel2(folder)), None)
     remedy = "set scale, offset and nodata in owl.toml, and give --mask"
     remedy = remedy if around is None else f"name the product: --scene {around}"
     return (

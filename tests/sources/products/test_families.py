@@ -43,3 +43,17 @@ def test_a_part_of_a_sentinel_2_product_names_the_product(level: str, tmp_path: 
     shutil.copytree(images, tmp_path / "images")
     (note,) = [note for note in describe_scene(tmp_path / "images").left_out if "raw" in note]
     assert note.endswith("; set scale, offset and nodata in owl.toml, and give --mask")
+
+
+def test_a_band_of_a_product_by_itself_says_what_it_lacks(tmp_path: Path, monkeypatch) -> None:
+    safe = make_safe(tmp_path)
+    (band,) = safe.rglob("*_B02_10m.jp2")
+    for scene in (band, SceneSettings(name="a", files=(str(band),))):
+        (note,) = describe_scene(scene).left_out
+        assert "read as raw numbers" in note
+        assert note.endswith(f"; name the product: --scene {safe}")
+    shutil.make_archive(str(tmp_path / "z"), "zip", tmp_path, safe.name)
+    monkeypatch.chdir(tmp_path)
+    inside = f"/vsizip/z.zip/{band.relative_to(tmp_path)}"
+    (note,) = describe_scene(SceneSettings(name="a", path=inside)).left_out
+    assert note.endswith("; set scale, offset and nodata in owl.toml, and give --mask")

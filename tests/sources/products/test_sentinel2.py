@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from rasters import make_safe, write_raster
 
 from owl_geo.errors import SourceError
+from owl_geo.settings.sources import SceneSettings
 from owl_geo.sources.geotiff import GeoTiffSource
 from owl_geo.sources.scenes import describe_scene
 
@@ -33,6 +35,28 @@ def test_sentinel2_gives_reflectance(tmp_path: Path, level: str) -> None:
 def test_sentinel2_before_baseline_4_has_no_offset(tmp_path: Path) -> None:
     source = GeoTiffSource(make_safe(tmp_path, baseline="02.08"), bands=("blue",), patch_size=60)
     assert source.read(source.index["patch_id"][:1].tolist())[0, 0, 5, 0] == pytest.approx(0.1105)
+
+
+@pytest.mark.parametrize("level", ["1C", "2A"])
+@pytest.mark.parametrize(
+    ("baseline", "lacks"), [("04.00", True), ("05.11", True), ("03.01", False)]
+)
+def test_metadata_that_lack_the_offset_of_their_baseline_are_told(
+    tmp_path: Path, level: str, baseline: str, lacks: bool
+) -> None:
+    safe = make_safe(tmp_path, level, baseline=baseline)
+    (metadata,) = safe.glob("MTD_MSIL*.xml")
+    assert not describe_scene(safe).left_out
+    text = re.sub("<(RADIO|BOA)_ADD_OFFSET.*_ADD_OFFSET>", "", metadata.read_text())
+    metadata.write_text(text)
+    said = " ".join(describe_scene(safe).left_out)
+    assert (f"baseline {baseline} and has no offset" in said) == lacks
+    if lacks:
+        assert "set offset = [-0.1] for the scene in owl.toml" in said
+        stated = SceneSettings(name="s", path=str(safe), offset=(-0.1,))
+        assert not describe_scene(stated).left_out
+        masked = SceneSettings(name="s", path=str(safe), mask=str(next(safe.rglob("*B02*.jp2"))))
+        assert "no offset" in " ".join(describe_scene(masked).left_out)
 
 
 def test_sentinel2_coarse_bands_come_at_the_finest_chosen_resolution(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""Tables of answers: what is in the wrong column, taken back, or said twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import rasters
+
+from owl_geo import Run, import_answers, init
+from owl_geo.cli.ingest import stored_line
+
+SIZE = 8
+NAMES = ["s/0/0", "s/0/8", "s/8/0"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    path = rasters.write_raster(tmp_path / "s.tif", rasters.coordinates(64, 64) + 1)
+    scenes = [{"name": "s", "path": str(path)}]
+    source = {"kind": "geotiff", "scenes": scenes, "patch_size": SIZE}
+    return init(tmp_path / "run", {"source": source}).run
+
+
+def table(folder: Path, **columns: list[str]) -> Path:
+    path = folder / "answers.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("column", ["comment", "annotator"])
+def test_labels_in_another_column_are_told(run: Run, tmp_path: Path, caplog, column: str) -> None:
+    given = ["Present", "dark", ""]
+    path = table(tmp_path, patch_id=NAMES, label=["", "absent", ""], **{column: given})
+    done = import_answers(run, path, annotator="ana")
+    assert (done.counts, done.unanswered, done.misplaced) == ({"absent": 1}, 2, 1)
+    assert f"1 patch has no label, but what looks like one in the column {column}" in caplog.text
+    assert "s/0/0" in caplog.text
+
+
+def test_answers_taken_back_are_counted(run: Run, tmp_path: Path) -> None:
+    times = [f"2026-01-01T00:00:0{second}Z" for second in range(3)]
+    path = table(tmp_path, patch_id=NAMES, label=["present"] * 3, labelled_at=times)
+    import_answers(run, path, annotator="ana")
+    times = [time.replace("2026", "2027") for time in times]
+    path = table(tmp_path, patch_id=NAMES, label=["", "absent", ""], labelled_at=times)
+    done = import_answers(run, path, annotator="ana")
+    assert (done.counts, done.unanswered, done.withdrawn) == ({"absent": 1}, 0, 2)
+    assert "1 absent, 0 unanswered, 2 withdrawn; 3 new" in stored_line(done)
+    assert Run(run.path).labels.current()["patch_id"].tolist() == ["s/0/8"]
+
+
+def test_rows_without_times_that_contradict_each_other_are_told(
+    run: Run, tmp_path: Path, caplog
+) -> None:
+    names = [*NAMES, "s/0/0", "s/0/8"]
+    given = ["present", "absent", "absent", "absent", "absent"]
+    done = import_answers(run, table(tmp_path, patch_id=names, label=given), annotator="ana")
+    assert "1 patch has different labels by one person, for example 's/0/0'" in caplog.text
+    assert done.unchanged == 1
+    current = Run(run.path).labels.current().set_index("patch_id")["label"]
+    assert current["s/0/0"] == "absent"
+    caplog.clear()
+    path = table(tmp_path, patch_id=names, label=given, annotator=["a", "a", "a", "b", "b"])
+    import_answers(run, path, annotator="ana")
+    assert "different labels" not in caplog.text
