@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import band_names, beyond, coverage
+from owl_geo.ground.raster import coverage
+from owl_geo.ground.raster_files import band_names, beyond
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.raster import UNREADABLE
+from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
