@@ -162,7 +162,7 @@ def scan(
     cut = []
     for scene in scenes:
         try:
-            _check_size(scene, size, stride)
+            _check_size(scene, stride)
             fault = off_the_map(scene.grid)
             if fault:
                 raise SceneError(
@@ -211,7 +211,7 @@ def scan(
     return Scan(index, tuple(summary), tuple(failed))
 
 
-def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
+def _check_size(scene: ChunkedScene, stride: int) -> None:
     """Raise SourceError for a scene, or a header that lies, with more windows than memory holds."""
     height, width = scene.grid.height, scene.grid.width
     windows = -(-height // stride) * -(-width // stride)
