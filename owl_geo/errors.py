@@ -151,18 +151,20 @@ def printable(text: str) -> str:
 _PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)
 
 
-def system_error(error: Exception) -> str | None:
-    """Return the line for what the system lacks or refuses, or None for any other error."""
+def system_error(error: Exception) -> OwlError | None:
+    """Return what to say of what the system lacks or refuses, or None for any other error."""
     if isinstance(error, MemoryError):
-        return f"not enough memory: {' '.join(str(error).split()).removesuffix('.')}"
+        why = " ".join(str(error).split()).removesuffix(".")
+        return OwlError(f"not enough memory: {why}")
     if not isinstance(error, OSError):
         return None
     if error.errno in _PATH_ERRORS and error.filename is not None:
-        return f"{brief(str(error.filename))}: {error.strerror}; choose another path"
+        what = f"{brief(str(error.filename))}: {error.strerror}"
+        return OwlError(what, remedy="choose another path")
     if error.errno == errno.ENOSPC:
-        return f"cannot write the output: {error.strerror}"
+        return OwlError(f"cannot write the output: {error.strerror}")
     if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
-        return "the folder you are in no longer exists; change to one that does"
+        return OwlError("the folder you are in no longer exists", remedy="change to one that does")
     return None
 
 

@@ -163,9 +163,9 @@ def _run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        text = system_error(error)
-        if text is not None:
-            return end(f"error: {text}", 1)
+        of_system = system_error(error)
+        if of_system is not None:
+            return end(f"error: {of_system}", 1)
         if not as_json:
             raise
         logs.defect(error)

@@ -9,7 +9,7 @@ import click
 from owl_geo.cli import options as opt
 
 
-@click.group(short_help="Add a class to a run.")
+@click.group(short_help="Add a class to a run.", epilog="Example: owl-geo classes add RUN quarry")
 def classes() -> None:
     """Add a class to a run, while the search goes on."""
 

@@ -80,11 +80,12 @@ def named_in_errors(options: Mapping[str, Any]) -> Iterator[None]:
         fault, remedy, was_given = error.fault, error.remedy, False
         for setting in error.settings:
             key = _known_setting(setting)
-            if key is None or not any(name in options for name in SETTINGS[key]):
+            parameters = [name for name in SETTINGS[key] if name in options] if key else []
+            if key is None or not parameters:
                 continue
-            given = [name for name in SETTINGS[key] if options.get(name) not in (None, (), [])]
+            given = [name for name in parameters if options[name] not in (None, (), [])]
             was_given |= bool(given)
-            parameter = next(name for name in (*SETTINGS[key], *given) if name in options)
+            parameter = parameters[0]
             if parameter == "patch_size" and "image_size" in given:
                 parameter = "image_size"
             names = "|".join(re.escape(name) for name in (setting, key.rpartition(".")[2]))

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@click.group(short_help="Export, import and list the answers of a run.")
+@click.group(
+    short_help="Export, import and list the answers of a run.",
+    epilog="Example: owl-geo labels import RUN sites.gpkg",
+)
 def labels() -> None:
     """Export and import answers, and see who gave which label when."""
 

@@ -24,7 +24,10 @@ _APPLICATIONS = ("QGIS3", "QGIS4")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-@click.group(short_help="Install the QGIS plugin, or make a zip of it.")
+@click.group(
+    short_help="Install the QGIS plugin, or make a zip of it.",
+    epilog="Example: owl-geo plugin install",
+)
 def plugin() -> None:
     """Install the QGIS plugin, or make a zip of it."""
 

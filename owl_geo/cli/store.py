@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 PASSWORD = "OWL_GEO_NEW_PASSWORD"  # noqa: S105 - the name of a variable
 
 
-@click.group(short_help="Manage the label store of a team, in PostGIS.")
+@click.group(
+    short_help="Manage the label store of a team, in PostGIS.",
+    epilog="Example: owl-geo store init RUN",
+)
 def store() -> None:
     """Manage the label store of a team, in PostGIS: set it up, let people label, see their work.
 

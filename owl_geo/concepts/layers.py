@@ -20,7 +20,7 @@ from owl_geo.concepts.osm_files import is_osm
 from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground import vector_files
 from owl_geo.ground.projections import leads_nowhere
-from owl_geo.ground.raster import check_is_file, is_raster
+from owl_geo.ground.raster_files import check_is_file, is_raster
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.settings import owl_toml
 from owl_geo.settings.concepts import LayerSettings
@@ -52,23 +52,16 @@ class CrsOption:
     crs: CRS | None  # as given
 
 
-def read_layer(settings: LayerSettings, keys: Collection[str] | None) -> gpd.GeoDataFrame:
-    """Read a vector layer: geometries and one column per key, with its CRS.
-
-    A key matches the attribute of that name, whatever its case; keys without an attribute get no
-    column; ``None`` reads all attributes. An OSM file needs keys, and gets a column for each.
-    Invalid polygons are repaired, empty geometries and heights are dropped. Raises LayerError where
-    the layer cannot be read, has no CRS, or is empty.
-    """
-    return load(settings, keys).features
-
-
 def load(
     settings: LayerSettings, keys: Collection[str] | None, option: CrsOption | None = None
 ) -> Layer:
-    """Read a layer as ``read_layer`` does, with its extent and the names of its attributes.
+    """Read a vector layer: its features, with its extent and the names of its attributes.
 
-    A person may have named the CRS of a file that has none with an ``option``.
+    A key matches the attribute of that name, whatever its case; keys without an attribute get no
+    column; ``None`` reads all attributes. An OSM file needs keys, and gets a column for each.
+    Invalid polygons are repaired, empty geometries and heights are dropped. A person may have named
+    the CRS of a file that has none with an ``option``. Raises LayerError where the layer cannot be
+    read, has no CRS, or is empty.
     """
     if is_osm(settings.path):
         return _load_osm(settings, keys)

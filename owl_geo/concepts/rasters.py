@@ -20,8 +20,9 @@ from owl_geo.concepts.extents import Extent
 from owl_geo.errors import LayerError
 from owl_geo.ground.grid import to_xy
 from owl_geo.ground.projections import crs_of, reproject
-from owl_geo.ground.raster import AlignedRaster, band_names, open_layer, values_of
-from owl_geo.ground.raster import extent as bounds_of
+from owl_geo.ground.raster import AlignedRaster
+from owl_geo.ground.raster_files import band_names, open_layer, values_of
+from owl_geo.ground.raster_files import extent as bounds_of
 from owl_geo.ground.raster_view import Scaling
 from owl_geo.ground.tiling import strips
 from owl_geo.ground.windows import Windows

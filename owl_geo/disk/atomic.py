@@ -189,11 +189,11 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def locked(lock_file: Path, busy: str) -> Iterator[None]:
+def locked(lock_file: Path, busy: BusyError) -> Iterator[None]:
     """Keep other processes out with a lock on a file; it ends with this process.
 
-    Raises BusyError, with the text ``busy``, if another process holds the lock, and RunError if the
-    drive does not support locks.
+    Raises ``busy`` if another process holds the lock, and RunError if the drive does not support
+    locks.
     """
     from filelock import FileLock, Timeout  # which commands that lock nothing need not load
 
@@ -201,7 +201,7 @@ def locked(lock_file: Path, busy: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise BusyError(busy) from error
+        raise busy from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, NotImplementedError) or error.errno in _NO_LOCKS:
             raise RunError(

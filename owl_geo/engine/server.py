@@ -258,9 +258,10 @@ def _failed(error: OwlError) -> RpcError:
 
 def _broken(error: Exception) -> RpcError:
     """Return the answer to an error of the system, or to a defect, which is logged too."""
-    text = system_error(error)
-    if text is not None:
-        return RpcError(messages.FAILED, text, {"remedy": "", "kind": "OSError"})
+    of_system = system_error(error)
+    if of_system is not None:
+        data = {"remedy": of_system.remedy, "kind": "OSError"}
+        return RpcError(messages.FAILED, str(of_system), data)
     trace = "".join(traceback.format_exception(error))
     log.error("%s", trace)
     return RpcError(messages.INTERNAL_ERROR, f"defect: {error!r}", {"traceback": trace})

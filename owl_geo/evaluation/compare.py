@@ -152,26 +152,10 @@ def _claim(plan: Plan, overwrite: bool) -> None:
         raise RunError(
             f"{plan.folder} is not empty and is not a comparison", remedy="choose another folder"
         )
-    kept: dict[str, Any] = {}
     if path.exists() and not overwrite:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            for part in ("budget", "batch_size", "initial"):
-                if kept[part] != record[part]:
-                    raise RunError(
-                        f"{plan.folder} holds a comparison with another {part.replace('_', ' ')}, "
-                        f"{kept[part]}",
-                        remedy="choose another folder, or use --overwrite",
-                    )
-            kept.setdefault("pools", {})  # comparisons of older versions lack it
-            for part in ("sources", "pools", "strategies"):
-                changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
-                if changed:
-                    raise RunError(
-                        f"{plan.folder}: {changed[0]} has changed since",
-                        remedy="choose another folder, or use --overwrite",
-                    )
-                record[part] = kept[part] | record[part]
+            record = _with_kept(record, kept, plan.folder)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path} is damaged", remedy="use --overwrite") from error
     with disk_errors(plan.folder):
@@ -180,6 +164,28 @@ def _claim(plan: Plan, overwrite: bool) -> None:
             for old in plan.folder.glob(f"{SEARCHES}/*/*/*.csv"):
                 old.unlink()
         _write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def _with_kept(record: dict[str, Any], kept: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the record of a comparison with what its folder holds already.
+
+    Raises RunError where they disagree; other errors mean that ``kept`` is damaged.
+    """
+    elsewhere = "choose another folder, or use --overwrite"
+    for part in ("budget", "batch_size", "initial"):
+        if kept[part] != record[part]:
+            raise RunError(
+                f"{folder} holds a comparison with another {part.replace('_', ' ')}, {kept[part]}",
+                remedy=elsewhere,
+            )
+    kept.setdefault("pools", {})  # comparisons of older versions lack it
+    both = dict(record)
+    for part in ("sources", "pools", "strategies"):
+        changed = [n for n, v in record[part].items() if kept[part].get(n, v) != v]
+        if changed:
+            raise RunError(f"{folder}: {changed[0]} has changed since", remedy=elsewhere)
+        both[part] = kept[part] | record[part]
+    return both
 
 
 def _plan_of(contestant: Contestant) -> list[Any]:

@@ -6,8 +6,7 @@ in memory as a whole.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -17,38 +16,29 @@ from types import TracebackType
 import numpy as np
 import rasterio
 from pyproj import CRS
-from pyproj.exceptions import ProjError
-from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import Resampling
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from owl_geo.errors import Fault, LayerError, OwlError
+from owl_geo.errors import LayerError
 from owl_geo.ground.grid import bounds, to_xy
 from owl_geo.ground.projections import (
     around_the_earth,
     best_transformation,
     crs_of,
     is_in_degrees,
-    leads_nowhere,
     place_of,
     reproject,
     rim_of,
     same_datum,
     turns_of,
 )
+from owl_geo.ground.raster_files import UNREADABLE, extent, open_layer
 from owl_geo.ground.raster_view import RasterView, Scaling, unhidden, usable_nodata
-from owl_geo.settings.owl_toml import is_local
 from owl_geo.types import LARGEST, AnyArray, BoolArray, SceneGrid
 from owl_geo.wording import counted
 
-# What rasterio raises for a file that is damaged or mislabelled: its own errors, those of GDAL that
-# it does not translate, and ValueErrors for text that is not UTF-8 and CRSs that are not valid.
-UNREADABLE = (RasterioError, CPLE_BaseError, ProjError, ValueError)
-_SAMPLE = 2048  # pixels per side
 _END = 2.0**62  # whole numbers near the ends of 64 bits mean no data
-_FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in vector.py
 
 
 class AlignedRaster:
@@ -307,86 +297,6 @@ def _pipeline(crs: CRS, grid: SceneGrid) -> str:
     return best_transformation(crs, scene, near).pipeline
 
 
-def open_layer(path: str) -> rasterio.DatasetReader:
-    """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
-    check_is_file(path, LayerError)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it becomes an error below
-            dataset = rasterio.open(path)
-        fault = misplaced(dataset) or misread(dataset) or complex_pixels(dataset)
-        if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
-            fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")
-    except UNREADABLE as error:
-        raise LayerError(f"cannot open the raster {path}: {error}") from error
-    if fault:
-        dataset.close()
-        raise LayerError(f"{path} {fault.what}", remedy=fault.remedy)
-    return dataset
-
-
-def check_is_file(path: str, error: type[OwlError]) -> None:
-    """Raise ``error`` for a path that exists but is neither file nor folder, such as a pipe."""
-    if not is_local(path):
-        return
-    file = Path(path)
-    if file.exists() and not (file.is_file() or file.is_dir()):
-        raise error(f"{path} is not a file")  # GDAL would wait until somebody writes to it
-
-
-def misplaced(dataset: rasterio.DatasetReader) -> Fault | None:
-    """Return why a raster is not georeferenced, and what to do; None if it is georeferenced."""
-    warp = "warp it first, for example with gdalwarp"
-    if dataset.crs is None and dataset.gcps[0]:
-        return Fault("has ground control points instead of a grid", warp)
-    if dataset.crs is None and dataset.rpcs is not None:
-        return Fault("has RPCs instead of a grid", f"{warp} -rpc")
-    if dataset.crs is None:
-        return Fault("has no CRS", "assign one, for example with gdal_edit.py -a_srs")
-    transform = dataset.transform
-    if transform.is_identity or transform.determinant == 0:
-        return Fault(
-            "has a CRS but no position on the map (no geotransform)",
-            "georeference it first, for example with gdalwarp",
-        )
-    terms = ", ".join(f"{term:g}" for term in tuple(transform)[:6])
-    with np.errstate(all="ignore"):
-        is_on_earth = all(abs(end) < _FARTHEST for end in extent(dataset))  # False for NaN
-    if not is_on_earth:
-        what = f"has a geotransform that leads off the Earth ({terms})"
-        return Fault(what, "georeference it first")
-    return None
-
-
-def misread(dataset: rasterio.DatasetReader) -> Fault | None:
-    """Return why GDAL does not read a raster rightly, and what to do; None where it does.
-
-    Before 3.12, a window of a raster tile index that begins where a tile ends reads as missing.
-    """
-    version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
-    if dataset.driver != "GTI" or version >= (3, 12):
-        return None
-    return Fault(
-        f"is a raster tile index, which GDAL {rasterio.__gdal_version__} reads wrongly where tiles "
-        "end",
-        "make a VRT of its tiles, with gdalbuildvrt",
-    )
-
-
-def complex_pixels(dataset: rasterio.DatasetReader) -> Fault | None:
-    """Return that pixels are complex, as radar's may be, and what to do; None if they are not."""
-    for dtype in dataset.dtypes:
-        if dtype.startswith("complex"):
-            return Fault(f"has complex pixels ({dtype})", "make real bands of them first")
-    return None
-
-
-def extent(dataset: rasterio.DatasetReader) -> tuple[float, float, float, float]:
-    """Return minimum x and y, then maximum x and y; rasterio's own swaps y in south-up rasters."""
-    transform = tuple(dataset.transform)[:6]
-    return bounds(SceneGrid("", "", transform, dataset.height, dataset.width))
-
-
 def coverage(path: str | Path, grid: SceneGrid) -> float:
     """Return the share of a scene's bounding box that a raster's bounding box covers, 0 to 1.
 
@@ -401,76 +311,3 @@ def coverage(path: str | Path, grid: SceneGrid) -> float:
         height = min(top, north) - max(bottom, south)
         covered += max(width, 0.0) * max(height, 0.0)
     return min(covered / ((right - left) * (top - bottom)), 1.0)
-
-
-def beyond(path: str) -> float:
-    """Return the value that a raster's first band reads as beyond the raster: no data, else 0.
-
-    Raises LayerError where the raster cannot be opened or has no CRS.
-    """
-    with open_layer(path) as dataset:
-        return usable_nodata(dataset.dtypes[0], dataset.nodatavals[0]) or 0.0
-
-
-def band_names(path: str) -> list[str]:
-    """Return what the bands of a raster are called, by number where they are not described.
-
-    An alpha band is none. Raises LayerError where the raster cannot be opened or has no CRS.
-    """
-    with open_layer(path) as dataset:
-        pairs = zip(dataset.descriptions, dataset.colorinterp, strict=True)
-        return [
-            (text or "").strip() or str(number)
-            for number, (text, colour) in enumerate(pairs, start=1)
-            if colour != ColorInterp.alpha
-        ]
-
-
-def tells_missing(path: str) -> bool:
-    """Return whether a raster of one band can tell missing pixels from others.
-
-    Raises LayerError where the raster cannot be opened or has no CRS.
-    """
-    with open_layer(path) as dataset:
-        return MaskFlags.all_valid not in dataset.mask_flag_enums[0]
-
-
-def value_shares(path: str, values: Collection[int]) -> dict[int, float]:
-    """Return the share of a raster's pixels with each value, from a sample if it is large."""
-    pixels, _ = _sample(path)
-    return {value: float((pixels == value).mean()) for value in values}
-
-
-def values_of(path: str) -> AnyArray:
-    """Return the values that a raster has, ascending; of a sample where it is large."""
-    with open_layer(path) as dataset:
-        scaling = Scaling.of(dataset, 1)
-    pixels, valid = _sample(path)
-    return scaling.values(np.unique(pixels[valid]))
-
-
-def _sample(path: str) -> tuple[AnyArray, BoolArray]:
-    """Return the first band, thinned to at most 2048 x 2048 pixels, and where it has data.
-
-    Raises LayerError.
-    """
-    with open_layer(path) as dataset:
-        shape = min(dataset.height, _SAMPLE), min(dataset.width, _SAMPLE)
-        try:
-            pixels = dataset.read(1, out_shape=shape)
-            valid = dataset.read_masks(1, out_shape=shape) != 0
-        except UNREADABLE as error:
-            raise LayerError(f"cannot read {path}: {error}") from error
-    return pixels, valid & (np.abs(pixels.astype(np.float64)) <= LARGEST)
-
-
-def is_raster(path: str | Path) -> bool:
-    """Return whether GDAL opens the file as a raster; raises LayerError if it does not exist."""
-    if is_local(str(path)) and not Path(path).exists():
-        raise LayerError(f"{path} does not exist")
-    check_is_file(str(path), LayerError)
-    try:
-        with rasterio.open(path) as dataset:
-            return bool(dataset.count)
-    except UNREADABLE:
-        return False

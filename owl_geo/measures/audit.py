@@ -81,14 +81,13 @@ class TargetsLeft:
         return self.left.value == 0
 
     @property
-    def prevalence_left(self) -> Estimate:
-        """Share of targets among the unanswered patches."""
-        return _scaled(self.left, 0, self.n_left)
-
-    @property
     def prevalence(self) -> Estimate:
         """Share of targets in the whole pool, answered or not."""
-        return _scaled(self.left, self.n_found, self.n_left + self.n_answered)
+        total = self.n_left + self.n_answered
+        if total == 0:
+            return Estimate(math.nan, math.nan, math.nan)
+        ends = (self.left.value, self.left.low, self.left.high)
+        return Estimate(*((value + self.n_found) / total for value in ends))
 
     @property
     def recall(self) -> Estimate:
@@ -175,12 +174,6 @@ def _log_binomial(n: IntArray, k: IntArray) -> NDArray[np.float64]:
     for factor in range(int(k.max(initial=0))):
         value += np.log(np.where(factor < k, (m - factor) / (factor + 1), 1.0))
     return np.where(possible, value, -np.inf)
-
-
-def _scaled(left: Estimate, plus: int, total: int) -> Estimate:
-    if total == 0:
-        return Estimate(math.nan, math.nan, math.nan)
-    return Estimate(*((value + plus) / total for value in (left.value, left.low, left.high)))
 
 
 @dataclass(frozen=True)

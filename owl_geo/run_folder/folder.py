@@ -20,7 +20,7 @@ import pandas as pd
 from pyproj import CRS
 
 from owl_geo.disk.atomic import finish_replacing, locked
-from owl_geo.errors import RunError
+from owl_geo.errors import BusyError, RunError
 from owl_geo.labels import AnsweredRun, LabelStore, open_store, settled
 from owl_geo.models.devices import check_device
 from owl_geo.run_folder.identity import SceneFiles
@@ -63,7 +63,7 @@ class Run:
         self.journal = Journal(self.files)
         why_not = no_run(self.path)
         if why_not is not None:
-            raise RunError(why_not)
+            raise why_not
         self._finish_addition()
         self.settings: Settings = owl_toml.load(self.path / owl_toml.FILE_NAME)
 
@@ -323,7 +323,10 @@ class Run:
 
         Raises RunError if another process holds it.
         """
-        busy = f"another owl-geo is working on {self.called}; wait until it is done, then try again"
+        busy = BusyError(
+            f"another owl-geo is working on {self.called}",
+            remedy="wait until it is done, then try again",
+        )
         with locked(self.path / LOCK, busy):
             yield
 

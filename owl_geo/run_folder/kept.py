@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from owl_geo.disk.atomic import FileState, file_state, finish_replacing
-from owl_geo.errors import RunError
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.identity import SceneFiles
 from owl_geo.run_folder.paths import FEATURES, INDEX, PATCHES, TRUTH, WAITING, no_run
@@ -60,7 +59,7 @@ class KeptRun(Run):
         """
         why_not = no_run(self.path)
         if why_not is not None:
-            raise RunError(why_not)
+            raise why_not
         self._finish_addition()
         forgotten = self._take_in_folder()
         return self._take_in_scenes() or forgotten

@@ -84,8 +84,8 @@ def check_output(path: Path) -> None:
             )
 
 
-def no_run(path: Path) -> str | None:
-    """Return why ``path`` is not a run folder, and which run may be meant; None if it is one.
+def no_run(path: Path) -> RunError | None:
+    """Return an error that says which run may be meant; None if ``path`` is a run folder.
 
     A run may be in a folder above the path, in the path, or next to it under a similar name.
     """
@@ -98,15 +98,19 @@ def no_run(path: Path) -> str | None:
         # as the user would write it: the given path, shortened
         levels = path.absolute().parents.index(around)
         meant = path.parents[levels] if levels < len(path.parents) else around
-        return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it is in?"
+        remedy = f"did you mean {str(meant)!r}, the run that it is in?"
+        return RunError(f"no run folder at {path}", remedy=remedy)
     if inside:
         candidates = " or ".join(repr(str(path / name)) for name in inside[:3])
-        return f"no run folder at {path}, but there is one in it; did you mean {candidates}?"
+        return RunError(
+            f"no run folder at {path}, but there is one in it",
+            remedy=f"did you mean {candidates}?",
+        )
     runs = _runs_in(path.absolute().parent)
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)
     meant_name = f"did you mean {str(path.parent / folded[near[0]])!r}? If not, " if near else ""
-    return f"no run folder at {path}; {meant_name}make one with `owl-geo init`"
+    return RunError(f"no run folder at {path}", remedy=f"{meant_name}make one with `owl-geo init`")
 
 
 def _runs_in(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from tomlkit.items import Array, Table
+from tomlkit.items import AoT, Array, Table
 
 from owl_geo.errors import ConfigError, nearest, suggestion
 from owl_geo.schema import LAYOUT_VERSION
@@ -242,43 +242,43 @@ def with_class(text: str, classes: Sequence[str], name: str) -> str:
 def _table(section: BaseModel) -> Table:
     """Turn one section into a TOML table; plain values come before tables, as TOML requires."""
     table = tomlkit.table()
-    nested: list[tuple[str, Any]] = []
-    fields = type(section).model_fields
-    for name, field in fields.items():
-        value = getattr(section, name)
-        if value is None:
+    nested: list[tuple[str, Any, str]] = []
+    for name, field in type(section).model_fields.items():
+        value, comment = getattr(section, name), field.description or ""
+        if value is None or value == {}:
             continue
-        if isinstance(value, BaseModel) or _holds_models(value):
-            nested.append((name, value))
-        elif isinstance(value, dict):
-            if value:
-                nested.append((name, value))
-        else:
-            item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
-            comment = field.description or (_summary(section) if name == "kind" else "")
-            if comment:
-                item.comment(comment)
-            table.add(name, item)
-    for name, value in nested:
-        if isinstance(value, BaseModel):
-            table.add(name, _table(value))
-        elif isinstance(value, tuple):
-            scenes = tomlkit.aot()
-            for entry in value:
-                scenes.append(_table(entry))
-            table.add(name, scenes)
-        elif _holds_models(value):
-            group = tomlkit.table(is_super_table=True)
-            for key, entry in value.items():
-                group.add(key, _table(entry))
-            table.add(name, group)
-        elif value:
-            plain = tomlkit.table()
-            plain.comment(fields[name].description or "")
-            for key, entry in value.items():
-                plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
-            table.add(name, plain)
+        if isinstance(value, BaseModel | dict) or _holds_models(value):
+            nested.append((name, value, comment))
+            continue
+        item = tomlkit.item(list(value) if isinstance(value, tuple) else value)
+        comment = comment or (_summary(section) if name == "kind" else "")
+        if comment:
+            item.comment(comment)
+        table.add(name, item)
+    for name, value, comment in nested:
+        table.add(name, _nested(value, comment))
     return table
+
+
+def _nested(value: Any, comment: str) -> Table | AoT:
+    """Turn what is no plain value into a table, or into a list of tables."""
+    if isinstance(value, BaseModel):
+        return _table(value)
+    if isinstance(value, tuple):
+        entries = tomlkit.aot()
+        for entry in value:
+            entries.append(_table(entry))
+        return entries
+    if _holds_models(value):
+        group = tomlkit.table(is_super_table=True)
+        for key, entry in value.items():
+            group.add(key, _table(entry))
+        return group
+    plain = tomlkit.table()
+    plain.comment(comment)
+    for key, entry in value.items():
+        plain.add(key, list(entry) if isinstance(entry, tuple) else entry)
+    return plain
 
 
 def _summary(section: BaseModel) -> str:

@@ -20,7 +20,7 @@ from owl_geo.ground.projections import (
     transformer,
     turns_of,
 )
-from owl_geo.ground.raster import check_is_file
+from owl_geo.ground.raster_files import check_is_file
 from owl_geo.ground.tiling import tile
 from owl_geo.ground.vector import UNREADABLE, read_table, reason, repaired
 from owl_geo.ground.vector_files import list_layers

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from owl_geo.errors import SceneError, SourceError
-from owl_geo.ground.raster import value_shares
+from owl_geo.ground.raster_files import value_shares
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.settings.sources import GeoTiffSettings, SceneSettings
 from owl_geo.sources.band_choice import KnownBand

@@ -18,7 +18,8 @@ from rasterio.windows import Window
 
 from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.projections import same_crs
-from owl_geo.ground.raster import UNREADABLE, AlignedRaster, views_on
+from owl_geo.ground.raster import AlignedRaster, views_on
+from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.ground.raster_view import RasterView, unhidden, usable_nodata
 from owl_geo.ground.tiling import Chunk
 from owl_geo.sources import chunked

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import LayerError, SceneError, SourceError
 from owl_geo.ground.footprints import off_the_map, on_earth
-from owl_geo.ground.raster import band_names, beyond, coverage
+from owl_geo.ground.raster import coverage
+from owl_geo.ground.raster_files import band_names, beyond
 from owl_geo.ground.tiling import Chunk, chunks, reading_order, tile
 from owl_geo.ground.windows import Windows
 from owl_geo.sources.area import AreaOfInterest
@@ -161,7 +162,7 @@ def scan(
     cut = []
     for scene in scenes:
         try:
-            _check_size(scene, size, stride)
+            _check_size(scene, stride)
             fault = off_the_map(scene.grid)
             if fault:
                 raise SceneError(
@@ -210,7 +211,7 @@ def scan(
     return Scan(index, tuple(summary), tuple(failed))
 
 
-def _check_size(scene: ChunkedScene, size: int, stride: int) -> None:
+def _check_size(scene: ChunkedScene, stride: int) -> None:
     """Raise SourceError for a scene, or a header that lies, with more windows than memory holds."""
     height, width = scene.grid.height, scene.grid.width
     windows = -(-height // stride) * -(-width // stride)

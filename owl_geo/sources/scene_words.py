@@ -121,37 +121,43 @@ def _locations(word: str, folder: Path, *, lists: bool) -> list[SceneLocation]:
     _check_text(word)
     if lists and word.startswith("@"):
         return _of_list(_local(word[1:], folder))
-    name, path = "", word
-    if _has_name(word, folder):
-        name, path = (part.strip() for part in word.split("=", 1))
-        if not name or not path:
-            raise SourceError(f"{word!r} is not NAME=PATH")
-        if len(name) > _LONGEST_NAME:
-            raise SourceError(
-                f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
-            )
-    if _exists(path, folder) or not is_local(path):
-        product = product_of(_local(path, folder)) if is_local(path) else None
+    name, path = _name_and_path(word, folder)
+    is_list = lists and path.lower().endswith(_LISTS) and is_local(path)
+    if not is_local(path):
+        return [SceneLocation(name, (_absolute(path, folder),))]
+    if _exists(path, folder):
+        product = product_of(_local(path, folder))
         if product is not None:
-            return [SceneLocation(name or None, (str(product),))]
-        if lists and path.lower().endswith(_LISTS) and is_local(path):
-            if name:
-                raise SourceError(f"{word!r}: a list of scenes has no name of its own")
-            return _of_list(_local(path, folder))
-        return [SceneLocation(name or None, (_absolute(path, folder),))]
-    if "," in path and not glob.has_magic(path):
-        files = tuple(_absolute(part.strip(), folder) for part in path.split(",") if part.strip())
-        return [SceneLocation(name or None, files, is_set=True)]
-    if glob.has_magic(path):
+            return [SceneLocation(name, (str(product),))]
+        if is_list and name is not None:
+            raise SourceError(f"{word!r}: a list of scenes has no name of its own")
+    elif glob.has_magic(path):
         matches = _matches(path, folder)
-        if name and len(matches) > 1:
+        if name is not None and len(matches) > 1:
             raise SourceError(
                 f"{word!r}: {len(matches)} scenes cannot share a name", remedy="leave it out"
             )
-        return [SceneLocation(name or None, (match,)) for match in matches]
-    if lists and path.lower().endswith(_LISTS):
-        return _of_list(_local(path, folder))  # raises, since it does not exist
-    return [SceneLocation(name or None, (_absolute(path, folder),))]
+        return [SceneLocation(name, (match,)) for match in matches]
+    elif "," in path:
+        files = tuple(_absolute(part.strip(), folder) for part in path.split(",") if part.strip())
+        return [SceneLocation(name, files, is_set=True)]
+    if is_list:
+        return _of_list(_local(path, folder))  # which says so if it does not exist
+    return [SceneLocation(name, (_absolute(path, folder),))]
+
+
+def _name_and_path(word: str, folder: Path) -> tuple[str | None, str]:
+    """Part ``NAME=PATH``; the name is None where there is none."""
+    if not _has_name(word, folder):
+        return None, word
+    name, path = (part.strip() for part in word.split("=", 1))
+    if not name or not path:
+        raise SourceError(f"{word!r} is not NAME=PATH")
+    if len(name) > _LONGEST_NAME:
+        raise SourceError(
+            f"the name {name[:80]!r}... of a scene has more than {_LONGEST_NAME} characters"
+        )
+    return name, path
 
 
 def _check_text(text: str) -> None:

@@ -13,7 +13,7 @@ from rasterio._path import _parse_path, _vsi_path
 from rasterio.windows import Window
 
 from owl_geo.errors import OwlError, SourceError
-from owl_geo.ground.raster import UNREADABLE
+from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.settings.sources import ViewSettings
 from owl_geo.sources.bands import Band
 from owl_geo.sources.files import open_raster

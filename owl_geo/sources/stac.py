@@ -175,24 +175,11 @@ def scene_of_item(item: Item, wanted: Sequence[str]) -> ItemScene:
 
 
 def _assets(item: Item) -> list[_Asset]:
+    """Return the assets that may be data, with what the item says of their bands."""
     found: list[tuple[str, str, list[Mapping[str, Any]]]] = []  # key, path, bands
     for key, asset in item.assets.items():
-        if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
-            continue
-        roles = _roles(asset)
-        media = str(asset.get("type", "")).lower()
-        bands = asset.get("eo:bands") or asset.get("bands") or []
-        bands = bands if isinstance(bands, list) else []
-        is_raster = media.startswith(_RASTER_TYPES)
-        is_data = bool(roles & {"data", "reflectance"}) or bool(bands)
-        if roles & _PICTURES or key.lower() in _PICTURES:
-            continue
-        if (media and not is_raster) or not (is_data or is_raster):
-            continue
-        described: list[Mapping[str, Any]] = [band for band in bands if isinstance(band, dict)]
-        if not bands and (_given(asset) or _centre(asset)):
-            described = [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
-        found.append((key, path_of(asset["href"], item.path), described))
+        if isinstance(asset, dict) and isinstance(asset.get("href"), str) and _is_data(asset, key):
+            found.append((key, path_of(asset["href"], item.path), _described(asset, key)))
     every = [band for _, _, bands in found for band in bands]
     names = [str(band.get("name") or "") for band in every]
     waves = by_wavelength([_centre(band) for band in every])
@@ -208,6 +195,31 @@ def _assets(item: Item) -> list[_Asset]:
         )
         for key, href, bands in found
     ]
+
+
+def _is_data(asset: Mapping[str, Any], key: str) -> bool:
+    """Whether an asset may hold data, by its roles, its bands and its media type."""
+    roles = _roles(asset)
+    if roles & _PICTURES or key.lower() in _PICTURES:
+        return False
+    media = str(asset.get("type", "")).lower()
+    if media:
+        return media.startswith(_RASTER_TYPES)
+    return bool(roles & {"data", "reflectance"}) or bool(_listed(asset))
+
+
+def _listed(asset: Mapping[str, Any]) -> list[Any]:
+    """Return the list of an asset's bands, by whichever name its version of STAC has for it."""
+    bands = asset.get("eo:bands") or asset.get("bands")
+    return bands if isinstance(bands, list) else []
+
+
+def _described(asset: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return what is said of each band of an asset."""
+    bands = _listed(asset)
+    if not bands and (_given(asset) or _centre(asset)):
+        return [{**asset, "name": key}]  # as 1.1 allows for an asset of one band
+    return [band for band in bands if isinstance(band, dict)]
 
 
 def _values(href: str, stated: tuple[PixelValues, ...]) -> tuple[PixelValues, ...]:

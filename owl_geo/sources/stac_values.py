@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.raster import UNREADABLE
+from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
@@ -150,35 +150,12 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
     if first is None:
         _warn_of_a_forgotten_offset(item, bands)
         return tuple(band.stated for band in bands)
-    sample = _sample(first)
-    applied = bool(first.file.applied)
-    if sample is not None:
-        share = float((sample.pixels < _WELL_BELOW * first.added).mean())
-        text = ""
-        if first.is_inferred and sample.has_scale:
-            applied = True  # the file speaks for itself
-        elif first.is_inferred and share > _MANY:
-            applied = True
-            text = (
-                f"is of processing baseline {first.file.baseline:05.2f}, whose pixels have "
-                f"{first.added:g} more, but {share:.0%} of them are well below; nothing is taken "
-                "from them"
-            )
-        elif applied and sample.pixels.min() >= first.added:
-            text = (
-                "says that its offset is in the pixels already, but none of those looked at is "
-                f"below {first.added:g}, as if it were not; it is not applied"
-            )
-        elif not applied and share > _MANY:
-            text = (
-                f"has an offset that takes {first.added:g} from its pixels, but {share:.0%} of "
-                "them are well below, as if it were in them already; it is applied all the same"
-            )
-        if text:
-            _log.warning(
-                "STAC item %s %s (%s of %s); the scene's offset in owl.toml decides",
-                *(item, text, first.name, first.file.path),
-            )
+    applied, contradiction = _by_its_pixels(first)
+    if contradiction:
+        _log.warning(
+            "STAC item %s %s (%s of %s); the scene's offset in owl.toml decides",
+            *(item, contradiction, first.name, first.file.path),
+        )
     if first.is_inferred and not applied:
         _log.warning(
             "STAC item %s says no offset; %g is taken from its pixels, since it is of processing "
@@ -186,6 +163,37 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
             *(item, first.added, first.file.baseline),
         )
     return tuple(band.settled(applied) for band in bands)
+
+
+def _by_its_pixels(band: _StatedBand) -> tuple[bool, str]:
+    """Return whether a band's offset is in its pixels already, and what these say against the item.
+
+    The text is empty where they do not contradict it, or cannot be looked at.
+    """
+    applied = bool(band.file.applied)
+    sample = _sample(band)
+    if sample is None:
+        return applied, ""
+    share = float((sample.pixels < _WELL_BELOW * band.added).mean())
+    if band.is_inferred and sample.has_scale:
+        return True, ""  # the file speaks for itself
+    if band.is_inferred and share > _MANY:
+        return True, (
+            f"is of processing baseline {band.file.baseline:05.2f}, whose pixels have "
+            f"{band.added:g} more, but {share:.0%} of them are well below; nothing is taken "
+            "from them"
+        )
+    if applied and sample.pixels.min() >= band.added:
+        return True, (
+            "says that its offset is in the pixels already, but none of those looked at is "
+            f"below {band.added:g}, as if it were not; it is not applied"
+        )
+    if not applied and share > _MANY:
+        return False, (
+            f"has an offset that takes {band.added:g} from its pixels, but {share:.0%} of "
+            "them are well below, as if it were in them already; it is applied all the same"
+        )
+    return applied, ""
 
 
 def _warn_of_a_forgotten_offset(item: str, bands: Sequence[_StatedBand]) -> None:

@@ -17,7 +17,7 @@ from rasterio.enums import MaskFlags
 from rasterio.vrt import WarpedVRT
 
 from owl_geo.errors import SourceError
-from owl_geo.ground.raster import misread
+from owl_geo.ground.raster_files import misread
 from owl_geo.settings.subdatasets import file_of
 from owl_geo.sources.virtual import sources_of
 

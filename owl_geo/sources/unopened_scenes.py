@@ -244,7 +244,7 @@ def _mask_bands(scenes: Sequence[SceneSettings]) -> tuple[int, ...]:
 
     All do, but of Planet's usable data mask, whose first band says what the others add up to.
     """
-    from owl_geo.ground.raster import band_names
+    from owl_geo.ground.raster_files import band_names
 
     mask = next((scene.mask for scene in scenes if scene.mask), None)
     if mask is None:

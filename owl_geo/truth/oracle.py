@@ -29,7 +29,7 @@ from owl_geo.concepts.sites import CLASS_COLUMNS, crossed, holding, pieces_of, w
 from owl_geo.concepts.values import has_value, text_of
 from owl_geo.errors import ConfigError, LayerError, suggestion
 from owl_geo.ground.projections import around_the_earth, reproject, turned
-from owl_geo.ground.raster import is_raster
+from owl_geo.ground.raster_files import is_raster
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.schema import RESERVED_LABELS
 from owl_geo.settings.concepts import LayerSettings

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 
 from owl_geo.acquisition.candidates import Scores
 from owl_geo.disk import gpkg
@@ -231,6 +232,8 @@ def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:
     patches = run.patches.iloc[positions].reset_index(drop=True)
     labels = consensus(run.labels.history()).set_index("patch_id")["label"]
     labels = labels.reindex(patches["patch_id"]).astype(object)
+    # as a series of objects, or pandas would take the None among texts for not-a-number
+    label = pd.Series(labels.where(labels.notna(), None).to_numpy(dtype=object), dtype=object)
     windows = run.index.windows.take(positions)
     lon, lat = np.full((2, len(positions)), np.nan)
     for rows, of_scene in windows.by_scene():
@@ -241,7 +244,7 @@ def _table(run: Run, positions: IntArray, likeness: Scores) -> gpd.GeoDataFrame:
             "rank": np.arange(1, len(positions) + 1, dtype=np.int64),
             "patch_id": patches["patch_id"],
             "likeness": likeness,
-            "label": labels.where(labels.notna(), None).to_numpy(dtype=object),
+            "label": label,
             "lon": lon,
             "lat": lat,
             "scene": patches["scene"].astype(str),

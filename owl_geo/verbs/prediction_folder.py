@@ -16,6 +16,7 @@ import pandas as pd
 
 from owl_geo.disk.atomic import check_still_there, disk_errors, locked
 from owl_geo.disk.file_names import file_names
+from owl_geo.errors import BusyError
 from owl_geo.maps.outputs import FinishedScenes, Legend, ScenePrediction, outputs
 from owl_geo.maps.patches import most_probable, read_table, table_path, write_table
 from owl_geo.run_folder.folder import Run
@@ -177,7 +178,10 @@ def only_one(folder: Path) -> Iterator[None]:
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    busy = f"another owl-geo is writing predictions into {folder}; wait until it has finished"
+    busy = BusyError(
+        f"another owl-geo is writing predictions into {folder}",
+        remedy="wait until it has finished",
+    )
     with locked(folder / ".lock", busy):
         for left_over in [*folder.glob("*/.scratch-*"), *folder.glob("..*.partial-*")]:
             shutil.rmtree(left_over, ignore_errors=True)

@@ -16,7 +16,7 @@ import pytest
 import shapely
 from concept_pools import box, osm_node, osm_relation, osm_way, write_layer, write_osm
 
-from owl_geo.concepts.layers import load, read_layer
+from owl_geo.concepts.layers import load
 from owl_geo.concepts.osm import read_osm
 from owl_geo.errors import LayerError
 from owl_geo.settings.concepts import LayerSettings
@@ -29,7 +29,7 @@ RING = (1, 2, 3, 4, 1)
 
 
 def read(path: str | Path, *keys: str) -> gpd.GeoDataFrame:
-    return read_layer(LayerSettings(path=str(path)), keys or None)
+    return load(LayerSettings(path=str(path)), keys or None).features
 
 
 def kinds(features: gpd.GeoDataFrame) -> list[str]:
@@ -294,7 +294,7 @@ def test_osm_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="name the tags"):
         read(empty)
     with pytest.raises(LayerError, match="has no layers"):
-        read_layer(LayerSettings(path=empty, layer="lines"), ["landuse"])
+        load(LayerSettings(path=empty, layer="lines"), ["landuse"])
     with pytest.raises(LayerError, match="does not exist"):
         read(tmp_path / "none.osm.pbf", "landuse")
     for name in ("text.osm", "text.osm.pbf", "text.osm.gz", "text.osm.bz2"):
@@ -382,9 +382,9 @@ def test_several_layers_need_a_name(tmp_path: Path) -> None:
     frame.to_file(path, layer="woods")
     with pytest.raises(LayerError, match="has several layers: roads, woods; name one"):
         read(path)
-    assert len(read_layer(LayerSettings(path=str(path), layer="woods"), [])) == 1
+    assert len(load(LayerSettings(path=str(path), layer="woods"), []).features) == 1
     with pytest.raises(LayerError, match="no layer 'wood'; did you mean 'woods'"):
-        read_layer(LayerSettings(path=str(path), layer="wood"), [])
+        load(LayerSettings(path=str(path), layer="wood"), [])
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.ods", "a.csv"])

@@ -15,7 +15,7 @@ from scene_windows import windows_at
 
 from owl_geo.concepts import rasters
 from owl_geo.errors import LayerError
-from owl_geo.ground.raster import values_of
+from owl_geo.ground.raster_files import values_of
 from owl_geo.types import AnyArray
 
 SCENE = scene(3, 3)  # 30 x 30 pixels of 10 m, patches of 10

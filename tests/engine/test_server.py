@@ -277,6 +277,19 @@ def test_a_run_that_another_process_works_on_is_busy(begun: Run, client: Client)
         client.ask("query", run=begun.path, go_on=True)
         error = client.answer()["error"]
     assert (error["code"], error["data"]["kind"]) == (-32001, "BusyError")
+    assert error["data"]["remedy"] == "wait until it is done, then try again"
+
+
+def test_the_remedy_stands_apart_whoever_found_the_fault(client: Client, tmp_path: Path) -> None:
+    client.ask("query", run=tmp_path / "nowhere")
+    error = client.answer()["error"]
+    assert error["data"]["remedy"] == "make one with `owl-geo init`"
+    assert error["message"].endswith(f"; {error['data']['remedy']}")
+    client.ask("query", run="x" * 5000)
+    error = client.answer()["error"]
+    assert (error["code"], error["data"]["kind"]) == (-32000, "OSError")
+    assert error["data"]["remedy"] == "choose another path"
+    assert error["message"].endswith("; choose another path")
 
 
 @pytest.fixture

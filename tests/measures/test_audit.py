@@ -141,7 +141,6 @@ def test_everything_drawn_leaves_nothing_to_guess() -> None:
     assert whole.left == Estimate(0, 0, 0)
     assert whole.recall == Estimate(1, 1, 1)
     assert whole.prevalence.value == pytest.approx(3 / 50)
-    assert math.isnan(whole.prevalence_left.value)
 
 
 def test_a_small_pool_is_counted_exactly() -> None:
@@ -193,7 +192,6 @@ def test_prevalence_and_recall_follow_from_what_is_left() -> None:
         Estimate(10, 0, 30), n_left=900, n_found=10, n_answered=100, n_audit=50, chance_of_none=0.0
     )
     assert left.prevalence == Estimate(0.02, 0.01, 0.04)
-    assert left.prevalence_left == Estimate(10 / 900, 0, 30 / 900)
     assert left.recall == Estimate(0.5, 0.25, 1)
 
 

@@ -66,31 +66,32 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_run_that_is_meant_is_named_as_one_would_type_it(
     given: str, meant: list[str], here: Path
 ) -> None:
-    text = no_run(Path(given))
-    assert text is not None
-    assert text.startswith(f"no run folder at {Path(given)}")
+    error = no_run(Path(given))
+    assert error is not None
+    assert error.message.startswith(f"no run folder at {Path(given)}")
     names = " or ".join(repr(str(Path(name))) for name in meant)
-    assert f"did you mean {names}" in text
+    assert error.remedy.startswith(f"did you mean {names}")
     with pytest.raises(RunError, match="no run folder"):
         Run(given)
 
 
 def test_a_whole_path_is_answered_by_a_whole_path(here: Path) -> None:
-    text = no_run(here / "mines" / "rounds")
-    assert text is not None
-    assert repr(str(here / "mines")) in text
+    error = no_run(here / "mines" / "rounds")
+    assert error is not None
+    assert repr(str(here / "mines")) in error.remedy
 
 
 def test_a_folder_in_a_run_leads_out_of_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(here / "mines" / "rounds")
-    text = no_run(Path("000"))
-    assert text is not None
-    assert repr(str(here / "mines")) in text  # which no part of the path given leads to
+    error = no_run(Path("000"))
+    assert error is not None
+    assert repr(str(here / "mines")) in error.remedy  # which no part of the path given leads to
 
 
 def test_where_no_run_is_near_it_says_how_to_make_one(here: Path) -> None:
-    text = no_run(Path("elsewhere/forests"))
-    assert text == "no run folder at elsewhere/forests; make one with `owl-geo init`"
+    error = no_run(Path("elsewhere/forests"))
+    assert error is not None and error.remedy == "make one with `owl-geo init`"
+    assert str(error) == "no run folder at elsewhere/forests; make one with `owl-geo init`"
     # whoever reads owl.toml in an empty folder says that it is missing
     assert no_run(Path("empty")) is None
 

@@ -132,7 +132,7 @@ def test_what_is_no_list_or_no_number_of_places_is_refused(run: Run) -> None:
         owl_geo.ingest(run, Path("a.gpkg"), annotator="ana")  # type: ignore[arg-type]
 
 
-def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
+def test_answers_are_shown_and_do_not_matter(run: Run, owl: Owl) -> None:
     before = owl_geo.like(run, [patch(0)])
     assert before.places["label"].isna().all()
     name = before.places["patch_id"][0]
@@ -142,7 +142,12 @@ def test_answers_are_shown_and_do_not_matter(run: Run) -> None:
     owl_geo.ingest(run, [run.batch_path(entry.number)], annotator="ana")
     after = owl_geo.like(run, [patch(0)], count=len(KIND)).places
     assert after["patch_id"][0] == name
-    assert after.set_index("patch_id")["label"].dropna().to_dict() == {asked: "absent"}
+    labels = after.set_index("patch_id")["label"]
+    assert labels.dropna().to_dict() == {asked: "absent"}
+    assert all(value is None for value in labels.drop(asked))
+    shown = owl("like", run.path, patch(0), "--count", len(KIND)).out.splitlines()
+    assert [line.split()[-1] for line in shown if asked in line] == ["absent"]
+    assert "nan" not in " ".join(shown)
 
 
 def test_what_is_alike_becomes_the_next_batch(run: Run) -> None:

@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.errors import SceneError, SourceError, where_instead
-from owl_geo.ground.raster import misplaced
+from owl_geo.ground.raster_files import misplaced
 from owl_geo.settings.sources import TileSettings
 from owl_geo.sources.arrays.layout import LAND_MASKS, SCALES, Layout, read_table
 from owl_geo.sources.bands import Band

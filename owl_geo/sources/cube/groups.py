@@ -69,41 +69,68 @@ def chosen_bands(
     offer = replace(
         offer, bands=with_stated(offer.bands, settings.common, where, anywhere=not known)
     )
-    bands = offer.default
-    if settings.bands or known:
-        try:
-            if not known:
-                bands = select(offer.bands, settings.bands, where)
-                check_whole(bands, offer.bands, where)
-            elif settings.time == "stack":
-                bands = like_known(offer.bands, _undated(known), (), where)
-            else:
-                bands = like_known(offer.bands, known, settings.bands, where)
-        except SourceError as error:
-            refused = [word for word in settings.bands if word in offer.unusable]
-            if not refused:
-                raise
-            raise SourceError(
-                str(error), remedy=f"{refused[0]} {offer.unusable[refused[0]]}"
-            ) from error
+    bands = _wanted(offer, settings, known, where)
     stores = [_Store.of(dataset, offer, band) for band in bands]
     if settings.time in ("first", "last"):
-        for name in (name for store in stores for name in store.date_names):
-            if not _has_an_order(name):
-                raise SourceError(
-                    f"{where}: one of its dates is {name!r}, so that nobody knows which is "
-                    f"{settings.time}",
-                    remedy="leave that date out, or write dates like 2021-05-01",
-                )
+        _check_order(stores, settings.time, where)
     bands = tuple(
         replace(band, blocks=store.blocks) for band, store in zip(bands, stores, strict=True)
     )
+    named, numbers = _numbered(bands, stores, settings.time)
+    groups: dict[tuple[Hashable, int], list[int]] = {}
+    for i, store in enumerate(stores):
+        groups.setdefault((store.position.variable, store.band_chunk), []).append(i)
+    return named, tuple(
+        _group([stores[i] for i in members], members, settings.time, numbers)
+        for members in groups.values()
+    )
+
+
+def _wanted(
+    offer: CubeDescription, settings: CubeSettings, known: Sequence[KnownBand], where: str
+) -> tuple[Band, ...]:
+    """Return the bands on offer that the settings name or that are known, else the default ones."""
+    if not settings.bands and not known:
+        return offer.default
+    try:
+        if not known:
+            bands = select(offer.bands, settings.bands, where)
+            check_whole(bands, offer.bands, where)
+            return bands
+        if settings.time == "stack":
+            return like_known(offer.bands, _undated(known), (), where)
+        return like_known(offer.bands, known, settings.bands, where)
+    except SourceError as error:
+        refused = [word for word in settings.bands if word in offer.unusable]
+        if not refused:
+            raise
+        remedy = f"{refused[0]} {offer.unusable[refused[0]]}"
+        raise SourceError(str(error), remedy=remedy) from error
+
+
+def _check_order(stores: Sequence[_Store], time: str, where: str) -> None:
+    """Raise SourceError for dates of which nobody can tell the first or the last."""
+    for name in (name for store in stores for name in store.date_names):
+        if not _has_an_order(name):
+            raise SourceError(
+                f"{where}: one of its dates is {name!r}, so that nobody knows which is {time}",
+                remedy="leave that date out, or write dates like 2021-05-01",
+            )
+
+
+def _numbered(
+    bands: Sequence[Band], stores: Sequence[_Store], time: str
+) -> tuple[tuple[Band, ...], dict[tuple[int, int], int]]:
+    """Return the bands of the result, and the number there of each (chosen band, date).
+
+    Where dates are stacked, they follow one another, each with all its bands; the bands that have
+    no dates come last.
+    """
     named: list[Band] = []
-    numbers: dict[tuple[int, int], int] = {}  # (chosen band, date) -> number in the result
-    stacked = [i for i, store in enumerate(stores) if store.dates and settings.time == "stack"]
-    # date by date, each with all its bands; then the bands that have no dates
-    for time in dict.fromkeys(stores[i].axes.time for i in stacked):
-        mine = [i for i in stacked if stores[i].axes.time == time]
+    numbers: dict[tuple[int, int], int] = {}
+    stacked = [i for i, store in enumerate(stores) if store.dates and time == "stack"]
+    for axis in dict.fromkeys(stores[i].axes.time for i in stacked):
+        mine = [i for i in stacked if stores[i].axes.time == axis]
         for k, date in enumerate(stores[mine[0]].date_names):
             for i in mine:
                 numbers[i, k] = len(named)
@@ -112,13 +139,7 @@ def chosen_bands(
         if i not in stacked:
             numbers[i, 0] = len(named)
             named.append(band)
-    groups: dict[tuple[Hashable, int], list[int]] = {}
-    for i, store in enumerate(stores):
-        groups.setdefault((store.position.variable, store.band_chunk), []).append(i)
-    return tuple(named), tuple(
-        _group([stores[i] for i in members], members, settings.time, numbers)
-        for members in groups.values()
-    )
+    return tuple(named), numbers
 
 
 def _has_an_order(date: str) -> bool:

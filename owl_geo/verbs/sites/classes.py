@@ -11,7 +11,7 @@ from owl_geo.concepts.pool import Pool
 from owl_geo.concepts.rasters import values_there
 from owl_geo.concepts.sites import locate_classes
 from owl_geo.errors import ConfigError, LayerError
-from owl_geo.ground.raster import band_names, tells_missing
+from owl_geo.ground.raster_files import band_names, tells_missing
 from owl_geo.run_folder.folder import Run
 from owl_geo.verbs.sites.placed import SHARE, AsSites, Found, PlacedClasses
 

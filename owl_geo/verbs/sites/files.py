@@ -9,7 +9,7 @@ from pathlib import Path
 from owl_geo.concepts.osm_files import is_osm
 from owl_geo.disk import gpkg
 from owl_geo.ground import vector_files
-from owl_geo.ground.raster import is_raster
+from owl_geo.ground.raster_files import is_raster
 from owl_geo.ground.vector import UNREADABLE
 from owl_geo.schema import BATCH_LAYER, LABELS_LAYER
 
