@@ -12,6 +12,7 @@ from owl_geo.errors import RunError
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import store_choice
+from owl_geo.wording import plural
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -101,7 +102,8 @@ def no_run(path: Path) -> str | None:
         return f"no run folder at {path}; did you mean {str(meant)!r}, the run that it is in?"
     if inside:
         candidates = " or ".join(repr(str(path / name)) for name in inside[:3])
-        return f"no run folder at {path}, but there is one in it; did you mean {candidates}?"
+        there = plural(len(inside), "there is one", "there are some")
+        return f"no run folder at {path}, but {there} in it; did you mean {candidates}?"
     runs = _runs_in(path.absolute().parent)
     folded = {name.casefold(): name for name in runs}
     near = difflib.get_close_matches(path.name.casefold(), list(folded), n=1)

@@ -20,6 +20,7 @@ from owl_geo.ground.raster import UNREADABLE
 from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
+from owl_geo.wording import per_cent
 
 _log = logging.getLogger("owl_geo")
 
@@ -161,8 +162,8 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
             applied = True
             text = (
                 f"is of processing baseline {first.file.baseline:05.2f}, whose pixels have "
-                f"{first.added:g} more, but {share:.0%} of them are well below; nothing is taken "
-                "from them"
+                f"{first.added:g} more, but {per_cent(share)} of them are well below; nothing is "
+                "taken from them"
             )
         elif applied and sample.pixels.min() >= first.added:
             text = (
@@ -171,8 +172,8 @@ def settled(item: str, files: Sequence[StatedBands]) -> tuple[PixelValues, ...]:
             )
         elif not applied and share > _MANY:
             text = (
-                f"has an offset that takes {first.added:g} from its pixels, but {share:.0%} of "
-                "them are well below, as if it were in them already; it is applied all the same"
+                f"has an offset that takes {first.added:g} from its pixels, but {per_cent(share)} "
+                "of them are well below, as if it were in them already; it is applied all the same"
             )
         if text:
             _log.warning(
