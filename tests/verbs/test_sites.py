@@ -149,7 +149,7 @@ def test_what_lies_in_no_patch_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     other = made(tmp_path / "b", holes=((3, 3),))
     layer = f"{path}|layername=p"
     assert owl(["labels", "import", str(other.path), layer, "--column", "KIND"]) == 0
-    assert "1 site of no class of the run: mill (1)" in capsys.readouterr().out
+    assert "1 site left out, of no class of the run: mill (1)" in capsys.readouterr().out
     assert labels(other) == {"s/0/0": "present"}
 
 
@@ -325,7 +325,7 @@ def test_values_of_a_column_mean_classes(
     command = ["labels", "import", str(run.path), str(path), "--column", "code"]
     assert owl([*command, "--values", "3=present", "--values", "1=absent,2=unsure"]) == 0
     assert labels(run) == {"s/0/0": "present", "s/0/8": "absent", "s/0/24": "present"}
-    assert "1 site of no class of the run: 7 (1)" in capsys.readouterr().out
+    assert "1 site left out, of no class of the run: 7 (1)" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="name the attribute with --column"):
         import_answers(run, path, annotator="ben", values={"3": "present"})
     with pytest.raises(LayerError, match="no site has code = 4; there are 1, 3, 7; correct --val"):
