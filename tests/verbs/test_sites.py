@@ -382,6 +382,25 @@ def test_answers_without_a_label_are_no_targets_either(tmp_path: Path) -> None:
     assert import_answers(run, named, annotator="ben").counts == {"present": 1}
 
 
+def test_sites_of_several_classes_are_not_all_taken_for_targets(tmp_path: Path) -> None:
+    """Their words need not be the run's classes."""
+    run = made(tmp_path)
+    squares = [box(row, col, 1, 1) for row in (0, 2) for col in (0, 4)]
+    kinds = {"class": ["clean", "dirty", "clean", None]}
+    path = sites(tmp_path / "a.gpkg", squares, **kinds)
+    several = r"attribute 'class' has several values \(clean, dirty\)"
+    with pytest.raises(ConfigError, match=several) as caught:
+        import_answers(run, path, annotator="ben")
+    assert "--column class, or say" in str(caught.value.remedy)
+    found = import_answers(run, path, annotator="ben", label="present").counts
+    assert found == {"present": 4}
+    repeated = sites(tmp_path / "b.gpkg", squares, label=["x", "y", "x", "y"])
+    with pytest.raises(ConfigError, match=r"'label' has several values \(x, y\)"):
+        import_answers(run, repeated, annotator="ann")
+    names = sites(tmp_path / "c.gpkg", squares, label=["North", "East", "South", "West"])
+    assert import_answers(run, names, annotator="ann").counts == {"present": 4}
+
+
 @pytest.mark.parametrize("names", ["x,y", "Easting,Northing", "lon,lat"])
 def test_a_csv_in_a_projected_crs(tmp_path: Path, names: str) -> None:
     run = made(tmp_path)
