@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from owl_geo.errors import Fault, LayerError, OwlError, where_instead
 from owl_geo.ground.grid import bounds
+from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_view import Scaling, usable_nodata
 from owl_geo.settings.owl_toml import is_local
@@ -81,7 +82,7 @@ def misplaced(dataset: rasterio.DatasetReader) -> Fault | None:
     if not is_on_earth:
         what = f"has a geotransform that leads off the Earth ({terms})"
         return Fault(what, "georeference it first")
-    return None
+    return misplaced_netcdf(dataset)
 
 
 def misread(dataset: rasterio.DatasetReader) -> Fault | None:

@@ -242,8 +242,9 @@ def unhidden(
 ) -> BoolArray:
     """Return where neither the mask nor the alpha band hides a band, ``(height, width)``.
 
-    GDAL's own mask of a band forgets the alpha band where there is a no-data value; it is then made
-    of this value alone, and does not count without ``by_nodata``.
+    GDAL's own mask of a band forgets the alpha band where there is a no-data value, or where pixels
+    are neither of 8 nor of 16 bits, as gdalwarp writes them too. Of a no-data value alone it does
+    not count without ``by_nodata``.
     """
     flags = dataset.mask_flag_enums[band - 1]
     valid: BoolArray
@@ -251,7 +252,8 @@ def unhidden(
         valid = dataset.read_masks(band, window=window) != 0
     else:
         valid = np.ones((window.height, window.width), dtype=bool)
-    if ColorInterp.alpha in dataset.colorinterp and MaskFlags.nodata in flags:
+    own = {MaskFlags.nodata, MaskFlags.all_valid}  # without a mask besides, or the alpha band's
+    if ColorInterp.alpha in dataset.colorinterp and own & set(flags):
         alpha = dataset.colorinterp.index(ColorInterp.alpha) + 1
         if alpha != band:
             valid &= dataset.read(alpha, window=window) != 0

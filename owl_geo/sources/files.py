@@ -16,6 +16,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from owl_geo.errors import Fault, SourceError, where_instead
+from owl_geo.ground.netcdf_places import misplaced_netcdf
 from owl_geo.ground.projections import crs_of
 from owl_geo.ground.raster_files import UNREADABLE, check_is_file, complex_pixels, misplaced
 from owl_geo.settings.owl_toml import is_local
@@ -208,7 +209,7 @@ def _check(dataset: rasterio.DatasetReader, path: str) -> None:
         )
     fault = misplaced(dataset)
     if fault and looks_like_cube(path):
-        fault = Fault("does not lie on the map as a raster", CUBE)
+        fault = misplaced_netcdf(dataset) or Fault("does not lie on the map as a raster", CUBE)
     if fault:
         raise SourceError(f"{path} {fault.what}", remedy=fault.remedy)
     if fault := complex_pixels(dataset):

@@ -117,6 +117,8 @@ _KEYS = (
 )
 # The ends of those that may be long periods.
 _ENDS = {"rangebeginningdate": "rangeendingdate", "timecoveragestart": "timecoverageend"}
+# What GDAL writes into a NITF file where nobody tells it the day.
+_PLACEHOLDERS = {"20021216151629"}
 _PREFIX = re.compile(r"^datatake\d+(?=datatake)")
 
 
@@ -129,7 +131,8 @@ def date_in_tags(tags: Mapping[str, object]) -> Date | None:
     for key, value in tags.items():
         word = re.split(r"[.:#]", str(key))[-1]
         word = re.sub(r"[\s_-]", "", word).casefold()
-        plain.setdefault(_PREFIX.sub("", word), value)
+        if str(value).strip() not in _PLACEHOLDERS:
+            plain.setdefault(_PREFIX.sub("", word), value)
     days = (first_day(plain[key], plain.get(_ENDS.get(key, ""))) for key in _KEYS if key in plain)
     return next((day for day in days if day is not None), None)
 

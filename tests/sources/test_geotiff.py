@@ -384,6 +384,27 @@ def test_mask_and_alpha_bands_are_honoured(tmp_path: Path, kind: str) -> None:
     assert (source.read(["a/0/0"])[0, 1, :, :5] == 7).all()  # median of columns 5 to 9
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("nodata", [None, 3])
+def test_an_alpha_band_of_any_type_is_honoured(
+    tmp_path: Path, dtype: str, nodata: int | None
+) -> None:
+    """As ``gdalwarp -dstalpha`` writes it; GDAL makes a mask of 8 and 16 bits without a sign."""
+    values = coordinates(20, 40, 3, dtype)
+    alpha = np.ones((1, 20, 40), dtype)
+    alpha[:, :10, :5] = 0
+    path = write_raster(
+        tmp_path / "a.tif",
+        np.concatenate([values + 5, alpha]),
+        photometric="rgb",
+        alpha="yes",
+        nodata=nodata,
+    )
+    source = GeoTiffSource(path, patch_size=10, min_valid=0.4)
+    assert len(source.bands) == 3
+    assert source.index["valid_fraction"].tolist() == [0.5] + [1.0] * 7
+
+
 def test_an_alpha_band_that_is_asked_for_is_data(tmp_path: Path) -> None:
     values = coordinates(20, 20, 4, "uint8")
     values[3, :10] = 0  # near infrared, that the file calls alpha

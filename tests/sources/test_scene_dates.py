@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import xarray as xr
 from cubes import cube
 from rasters import coordinates, make_landsat, make_safe, write_raster
@@ -261,6 +262,14 @@ def test_when_a_file_was_written_is_not_when_the_ground_was_seen(key: str, tmp_p
     value = "2020:05:01 10:40:31"
     assert date(raster(tmp_path / "x.tif", {key: value})) is None
     assert date(raster(tmp_path / "x_2019-06-30.tif", {key: value})) == JUNE_30
+
+
+def test_the_day_that_gdal_makes_up_for_a_nitf_file_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.ntf"
+    rasterio.shutil.copy(raster(tmp_path / "x.tif"), path, driver="NITF")
+    with rasterio.open(path) as dataset:
+        assert dataset.tags()["NITF_IDATIM"]  # it says one all the same
+    assert date(path) is None
 
 
 def test_a_long_period_has_no_date() -> None:

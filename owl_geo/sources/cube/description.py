@@ -12,6 +12,7 @@ import xarray as xr
 from owl_geo.errors import SourceError
 from owl_geo.sources.bands import Band, common_name, distinct, with_common_names
 from owl_geo.sources.cube.axes import Axes, axes_of, coordinates_along, is_counting
+from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.missing import holds_flags
 from owl_geo.sources.cube.opening import groups_of
 from owl_geo.sources.cube.placement import grid_of
@@ -204,6 +205,13 @@ def date_text(value: Any, *, clock: bool = False) -> str:
         return str(np.datetime_as_string(value, unit="s" if clock else "D"))
     if hasattr(value, "strftime"):
         return str(value.strftime("%Y-%m-%dT%H:%M:%S" if clock else "%Y-%m-%d"))
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return a value along an axis as text; NetCDF's characters are bytes as a rule."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     return f"{value:g}" if isinstance(value, np.floating) else str(value)
 
 
@@ -301,14 +309,15 @@ def _labels(
     n = variable.sizes[dim]
     along = {str(c.name): c.to_numpy() for c in coordinates_along(dataset, dim)}
     named = along.get("common_name")
-    commons = [None if named is None else _common(str(word), {}) for word in _or(named, n)]
+    commons = [None if named is None else _common(_text(word), {}) for word in _or(named, n)]
     described = variable.attrs.get("long_name")  # as rioxarray keeps a file's descriptions
     if isinstance(described, list | tuple) and len(described) == n:
-        return [str(word) for word in described], commons
+        own = FileBands.of(dataset, variable.variable, dim).own(described) or ()
+        return [str(word) for word in own], commons
     values = along.get(str(dim), next(iter(along.values()), None))
     if values is None or is_counting(values):
         return [f"band_{i + 1}" for i in range(n)], commons
-    return [f"{v:g}" if isinstance(v, np.floating) else str(v) for v in values], commons
+    return [_text(value) for value in values], commons
 
 
 def _or(values: AnyArray | None, n: int) -> Sequence[Any]:

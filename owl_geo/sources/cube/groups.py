@@ -15,6 +15,7 @@ from owl_geo.sources.band_choice import KnownBand, like_known, select, with_stat
 from owl_geo.sources.bands import Band
 from owl_geo.sources.cube.axes import Axes
 from owl_geo.sources.cube.description import BandPosition, CubeDescription
+from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.missing import Missing, is_netcdf
 from owl_geo.sources.cube.per_band import PerBand
 from owl_geo.sources.embeddings import check_whole
@@ -183,16 +184,14 @@ class _Store:
         dates = None if axes.time is None else offer.dates[axes.time]
         several = dates is not None and len(dates.positions) > 1
         dtype = np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype
-        n_bands = 1 if axes.band is None else variable.sizes[axes.band]
+        bands = FileBands.of(dataset, variable, axes.band)
         scales = offer.scales.get(position.variable)
         is_decoded = scales is not None or band.quantized
         # of vectors, scales or the integers themselves say where there are none
         missing = (
-            None
-            if is_decoded
-            else Missing.of(variable, n_bands, netcdf=is_netcdf(dataset, variable))
+            None if is_decoded else Missing.of(variable, bands, netcdf=is_netcdf(dataset, variable))
         )
-        per_band = None if is_decoded else PerBand.of(variable, n_bands)
+        per_band = None if is_decoded else PerBand.of(variable, bands)
         dtype = np.dtype(np.float32) if is_decoded or per_band is not None else dtype
         return cls(
             position=position,
@@ -247,5 +246,5 @@ def _group(
         missing=None if first.missing is None else first.missing.of_bands(positions),
         scales=first.scales,
         quantized=first.quantized,
-        per_band=None if first.per_band is None else first.per_band.of_bands(positions),
+        per_band=None if first.per_band is None else first.per_band.of_bands(positions or [0]),
     )

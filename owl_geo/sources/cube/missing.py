@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.types import AnyArray, BoolArray
 
 _NODATA = ("nodata", "no_data", "nodata_value", "nodatavals", "fill_value", "missing_value")
@@ -47,8 +48,8 @@ class Missing:
     tolerance: float = 0.0  # a quarter of the step between stored values, where these are scaled
 
     @classmethod
-    def of(cls, variable: xr.Variable, n_bands: int, *, netcdf: bool = False) -> Missing | None:
-        """Return what a variable says, None where it says nothing; ``n_bands`` along its axis.
+    def of(cls, variable: xr.Variable, bands: FileBands, *, netcdf: bool = False) -> Missing | None:
+        """Return what a variable says of its ``bands``, None where it says nothing.
 
         One of a ``netcdf`` file has a fill value, whether it says so or not.
         """
@@ -65,7 +66,7 @@ class Missing:
         never_written = number_in(variable.encoding.get("fill_value"), 0.0)
         if never_written and "fill_value" not in attributes:
             attributes = {**attributes, "fill_value": never_written}
-        each = _declared(attributes, n_bands)
+        each = _declared(attributes, bands)
         least, greatest = _valid_range(attributes)
         if scaled and not _is_unpacked(attributes, variable):
             least, greatest = sorted((least * scale + offset, greatest * scale + offset))
@@ -167,15 +168,13 @@ def _as_unsigned(attributes: Mapping[str, Any], variable: xr.Variable) -> Mappin
     return {**attributes, **wrapped}
 
 
-def _declared(attributes: Mapping[str, Any], n_bands: int) -> list[tuple[float, ...]]:
+def _declared(attributes: Mapping[str, Any], bands: FileBands) -> list[tuple[float, ...]]:
     """Return the values that stand for none, for each band where they differ, else once."""
-    each: list[list[float]] = [[] for _ in range(n_bands)]
+    each: list[list[float]] = [[] for _ in range(bands.count)]
     for name in _NODATA:
         numbers = numbers_in(attributes.get(name))
-        if len(numbers) not in (1, n_bands):
-            continue
-        for band, own in enumerate(each):
-            value = numbers[band % len(numbers)]
+        values = numbers * bands.count if len(numbers) == 1 else bands.own(numbers)
+        for own, value in zip(each, values or (), strict=False):
             if np.isfinite(value):
                 own.append(value)
     unique = [tuple(dict.fromkeys(own)) for own in each]

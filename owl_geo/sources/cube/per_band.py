@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.missing import number_in, numbers_in
 from owl_geo.types import AnyArray
 
@@ -25,15 +26,16 @@ class PerBand:
     added: float  # the offset that xarray has added before the scale
 
     @classmethod
-    def of(cls, variable: xr.Variable, n_bands: int) -> PerBand | None:
-        """Return what a variable says, None where it says nothing of ``n_bands`` bands."""
-        scales, offsets = (numbers_in(variable.attrs.get(name)) for name in ("scales", "offsets"))
-        if n_bands < 2 or n_bands not in (len(scales), len(offsets)):
+    def of(cls, variable: xr.Variable, bands: FileBands) -> PerBand | None:
+        """Return what a variable says, None where it says nothing of each of its bands."""
+        listed = [numbers_in(variable.attrs.get(name)) for name in ("scales", "offsets")]
+        scales, offsets = (bands.own(each) if len(each) > 1 else None for each in listed)
+        if scales is None and offsets is None:
             return None
         added = number_in(variable.encoding.get("add_offset"), 0.0)
         return cls(
-            scales=scales if len(scales) == n_bands else (1.0,) * n_bands,
-            offsets=offsets if len(offsets) == n_bands else (added,) * n_bands,
+            scales=scales or (1.0,) * bands.count,
+            offsets=offsets or (added,) * bands.count,
             added=added,
         )
 

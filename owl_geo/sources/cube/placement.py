@@ -17,6 +17,7 @@ from owl_geo.ground.projections import GEOGRAPHIC, geodetic_of, transformer, tur
 from owl_geo.sources.cube.axes import Axes, axis_coordinate, is_counting
 from owl_geo.sources.cube.opening import UNREADABLE, reason
 from owl_geo.sources.cube.places import (
+    by_straight_axes,
     coordinate_of_pixels,
     in_pixels,
     index_offset,
@@ -28,6 +29,7 @@ from owl_geo.sources.cube.transforms import (
     Transform,
     edge_by_bounds,
     first_edge,
+    stated_shape,
     stated_transform,
 )
 from owl_geo.types import SceneGrid
@@ -103,9 +105,12 @@ def _transform(
     x, y = axis_coordinate(dataset, axes.x), axis_coordinate(dataset, axes.y)
     in_degrees = _in_degrees(dataset, axes)
     if x is None or y is None or (_counts(x) and _counts(y)):
-        placed = transform_by_places(dataset, axes, crs, stated, where) or stated
+        placed = transform_by_places(dataset, axes, crs, stated, where)
         if placed is not None:
             return placed
+        if stated is not None:
+            _refuse_part(dataset, variables, axes, where)
+            return stated
     if x is None or y is None:
         refuse_curvilinear(dataset, axes, where)
         raise SourceError(
@@ -127,6 +132,14 @@ def _transform(
             f"{where}: its coordinates are longitudes and latitudes, and its CRS is {crs.name}",
             remedy="correct the CRS, for example with --crs EPSG:4326",
         )
+    if stated and (terms := by_straight_axes(stated, x, y)):
+        _log.warning(
+            "%s: its attributes turn it against its CRS, and its coordinates do not, as where GDAL "
+            "wrote the file; the attributes are used, while QGIS may show it straight",
+            where,
+        )
+        return terms
+    stated = stated or stated_transform(dataset, variables, axes, mapping, rounded=True)
     edges = []
     for coordinate, dim, along in ((x, axes.x, (0, 2)), (y, axes.y, (4, 5))):
         metres = _METRES.get(_units(coordinate).replace(" ", "_"), 1.0) if _in_metres(crs) else 1.0
@@ -155,6 +168,23 @@ def _transform(
         edges.append((step, edge))
     (a, c), (e, f) = edges
     return a, 0.0, c, 0.0, e, f
+
+
+def _refuse_part(
+    dataset: xr.Dataset, variables: Sequence[Hashable], axes: Axes, where: str
+) -> None:
+    """Raise SourceError if the attributes that place the pixels are those of another raster.
+
+    Those of the whole stay with a part that is cut out of it, which nothing places then.
+    """
+    stated = stated_shape(dataset, variables)
+    own = dataset.sizes[axes.y], dataset.sizes[axes.x]
+    if stated is not None and stated != own:
+        raise SourceError(
+            f"{where}: its attributes place {stated[0]} x {stated[1]} pixels, and it has "
+            f"{own[0]} x {own[1]}, with no coordinates along {axes.y} and {axes.x}",
+            remedy=_CENTRES,
+        )
 
 
 def _counts(coordinate: xr.DataArray) -> bool:
@@ -337,6 +367,9 @@ def _codes(
     for nested in [attributes.get("geo:proj") for attributes in holders]:
         if isinstance(nested, Mapping):
             holders.append({f"proj:{key}": value for key, value in nested.items()})
+    for own in (attributes.get("_CRS") for attributes in holders):  # of GDAL's Zarr
+        if isinstance(own, Mapping):
+            yield from (own[form] for form in ("projjson", "wkt", "url") if form in own)
     for name in _CRS_CODES:
         values = [attributes[name] for attributes in holders if name in attributes]
         if name in dataset.variables and dataset[name].ndim == 0:

@@ -151,5 +151,27 @@ def part_of(whole: Transform, columns: tuple[float, float], rows: tuple[float, f
     return a * across, b * down, corner[0], d * across, e * down, corner[1]
 
 
+def by_straight_axes(whole: Transform, x: xr.DataArray, y: xr.DataArray) -> Transform | None:
+    """Return the transform of pixels of a turned raster by coordinates that leave its turn out.
+
+    As GDAL writes NetCDF: what a step along an axis adds to the other coordinate is missing. None
+    where the coordinates are others.
+    """
+    a, b, c, d, e, f = whole
+    reach = abs(b) * y.size > SAME * abs(a) or abs(d) * x.size > SAME * abs(e)
+    if not reach or a == 0 or e == 0:
+        return None
+    ranges = []
+    for coordinate, step, edge in ((x, a, c), (y, e, f)):
+        numbers = (coordinate.to_numpy().astype(np.float64) - edge) / step - 0.5
+        whole_numbers = np.round(numbers)
+        by = np.unique(np.diff(whole_numbers))
+        if np.abs(numbers - whole_numbers).max() > SAME or by.size != 1 or by[0] == 0:
+            return None
+        across = float(by[0])
+        ranges.append((across, float(whole_numbers[0]) + 0.5 - across / 2))
+    return part_of(whole, *ranges)
+
+
 def _units(coordinate: xr.DataArray) -> str:
     return str(coordinate.attrs.get("units", "")).casefold()

@@ -7,6 +7,7 @@ states the corner of the first pixel is more explicit: GeoZarr's ``spatial:trans
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,11 +27,17 @@ def stated_transform(
     variables: Sequence[Hashable],
     axes: Axes,
     mapping: Mapping[str, Any] | None,
+    *,
+    rounded: bool = False,
 ) -> Transform | None:
-    """Return the transform that attributes state, None if they state none."""
-    holders = [*(dataset[key].attrs for key in variables), dataset.attrs]
+    """Return the transform that attributes state, None if they state none.
+
+    With ``rounded`` also one that was printed with two digits, which tells corners from centres and
+    no more.
+    """
+    holders = _holders(dataset, variables)
     shape = dataset.sizes[axes.y], dataset.sizes[axes.x]
-    for terms in _stated(holders, mapping or {}, shape):
+    for terms in _stated(holders, mapping or {}, shape, rounded):
         a, b, _, d, e, _ = terms
         in_this_order = (a == 0) == (e == 0)  # in GDAL's order only one of them would be 0
         is_none = terms == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # as of a raster without a place
@@ -39,8 +46,25 @@ def stated_transform(
     return None
 
 
+def _holders(dataset: xr.Dataset, variables: Sequence[Hashable]) -> list[Mapping[Any, Any]]:
+    return [*(dataset[key].attrs for key in variables), dataset.attrs]
+
+
+def stated_shape(dataset: xr.Dataset, variables: Sequence[Hashable]) -> tuple[int, int] | None:
+    """Return height and width of the raster that attributes speak of, None where none says it."""
+    for attributes in _holders(dataset, variables):
+        for name in ("spatial:shape", "proj:shape"):
+            sizes = attributes.get(name)
+            if isinstance(sizes, list | tuple | np.ndarray) and len(sizes) == 2:
+                return int(sizes[0]), int(sizes[1])
+    return None
+
+
 def _stated(
-    holders: Sequence[Mapping[Any, Any]], mapping: Mapping[str, Any], shape: tuple[int, int]
+    holders: Sequence[Mapping[Any, Any]],
+    mapping: Mapping[str, Any],
+    shape: tuple[int, int],
+    rounded: bool,
 ) -> Iterator[Transform]:
     for attributes in holders:
         terms = _six(attributes.get("spatial:transform"))
@@ -50,7 +74,7 @@ def _stated(
         if isinstance(nested, Mapping) and (terms := _six(nested.get("transform"))):
             yield terms
         for name in ("proj:transform", "transform"):
-            if terms := _six(attributes.get(name)):
+            if terms := _six(attributes.get(name), rounded=rounded):
                 yield terms
     if terms := _six(mapping.get("GeoTransform")):
         c, a, b, f, d, e = terms
@@ -67,8 +91,14 @@ def _stated(
             yield (east - west) / width, 0.0, west, 0.0, (south - north) / height, north
 
 
-def _six(value: Any) -> Transform | None:
-    """Return six numbers from a list, an array, an Affine or text; the last row of nine is none."""
+def _six(value: Any, *, rounded: bool = False) -> Transform | None:
+    """Return six numbers from a list, an array, an Affine or text; the last row of nine is none.
+
+    An Affine, which neither Zarr nor NetCDF stores, is kept as its ``repr``, or, with ``rounded``,
+    as its ``str``.
+    """
+    if isinstance(value, str) and value.startswith(("Affine(", "|") if rounded else "Affine("):
+        value = re.sub(r"Affine|[(),|]", " ", value)
     try:  # from version 3 on, an Affine is no tuple
         words = list(value.split() if isinstance(value, str) else value)
         a, b, c, d, e, f = (float(word) for word in words[:6])

@@ -250,6 +250,14 @@ def test_dates_without_an_order_have_no_first_and_no_last(rule: str, bad: str) -
     assert CubeSource(array, patch_size=16).read(["reflectance/0/0"])[0, 0, 0, 0] == 10  # median
 
 
+def test_dates_that_are_characters_of_netcdf_are_dates() -> None:
+    values = np.stack([coordinates(10, 10, 1) + n for n in range(2)])
+    array = cube(values).assign_coords(time=[b"2021-05-06", b"2021-05-01"])
+    source = CubeSource(array, patch_size=10, time="last")
+    assert str(source.dates["reflectance"]) == "2021-05-06"
+    assert (source.read(source.index["patch_id"].tolist())[0] == values[0]).all()
+
+
 def test_stacked_dates_become_bands() -> None:
     values = np.stack([coordinates(20, 30, 4) + 1000 * date for date in range(3)])
     source = CubeSource(cube(values), time="stack", bands=("nir", "B2"), patch_size=10)
@@ -393,6 +401,7 @@ def test_variables_with_a_band_axis_each_are_told_apart() -> None:
         ([490.0, 560.0, 664.6, 842.0], {}, ("490", "560", "664.6", "842")),
         ([490, 560, 665, 842], {}, ("490", "560", "665", "842")),
         (["a", "b", "a", "c"], {}, ("a_1", "b", "a_3", "c")),
+        ([b"B2", b"B3", b"B4", b"B8"], {}, ("B2", "B3", "B4", "B8")),
         (None, {}, ("band_1", "band_2", "band_3", "band_4")),
     ],
 )

@@ -108,6 +108,42 @@ def test_bounds_of_coordinates_say_where_pixels_end() -> None:
     assert transform_of(dataset) == pytest.approx(RIGHT)
 
 
+@pytest.mark.parametrize("as_text", [repr, str])
+def test_coordinates_of_corners_are_known_by_a_transform_kept_as_text(as_text: Any) -> None:
+    """Of stackstac, whose Affine no file stores as it is."""
+    array = cube(coordinates(20, 30))
+    array = array.assign_coords(x=array.x - 5, y=array.y + 5)
+    array.attrs["transform"] = as_text(rasterio.Affine(*RIGHT))
+    assert transform_of(array) == pytest.approx(RIGHT)
+
+
+def test_a_transform_that_was_rounded_as_text_places_nothing_alone() -> None:
+    terms = rasterio.Affine(10.004, 0.0, X, 0.0, -10.004, Y)
+    with pytest.raises(SourceError, match="no coordinates"):
+        transform_of(bare(transform=str(terms)))
+    assert transform_of(bare(transform=repr(terms))) == pytest.approx(tuple(terms)[:6])
+
+
+@pytest.mark.parametrize("name", ["spatial", "proj"])
+def test_a_part_without_coordinates_is_not_placed_as_the_whole(name: str) -> None:
+    whole = {f"{name}:transform": list(RIGHT), f"{name}:shape": [40, 30]}
+    with pytest.raises(SourceError, match="place 40 x 30 pixels, and it has 20 x 30"):
+        transform_of(bare(**whole))
+    assert transform_of(bare(**{**whole, f"{name}:shape": [20, 30]})) == pytest.approx(RIGHT)
+
+
+@pytest.mark.parametrize("form", ["wkt", "projjson", "url"])
+def test_the_crs_of_gdals_zarr(form: str) -> None:
+    said = {
+        "wkt": CRS(UTM).to_wkt(),
+        "projjson": CRS(UTM).to_json_dict(),
+        "url": "http://www.opengis.net/def/crs/EPSG/0/" + UTM.removeprefix("EPSG:"),
+    }
+    array = cube(coordinates(20, 30), crs=None).assign_attrs(_CRS={form: said[form]})
+    (grid,) = CubeSource(array, patch_size=10).grids.values()
+    assert (grid.crs, grid.transform) == (UTM, pytest.approx(RIGHT))
+
+
 def test_where_two_statements_disagree_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
     array = cube(coordinates(20, 30)).assign_attrs(transform=(30.0, 0.0, X, 0.0, -30.0, Y))
     with caplog.at_level(logging.WARNING, "owl_geo"):

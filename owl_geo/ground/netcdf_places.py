@@ -1,0 +1,128 @@
+"""NetCDF files whose pixels GDAL puts elsewhere than their coordinates do.
+
+GDAL places a variable by the attribute ``GeoTransform`` of its grid mapping, which stays that of
+the whole raster where xarray cuts out a part or turns rows around, takes coordinates in kilometres
+for metres, and leaves out the turn of a raster that it wrote itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+
+from owl_geo.errors import Fault
+from owl_geo.settings.subdatasets import file_of
+from owl_geo.types import AnyArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_OFF = 0.75  # pixels: whether coordinates are centres or corners is not what is asked here
+_ROWS = 16  # that are compared
+_KILOMETRES = ("km", "kilometer", "kilometers", "kilometre", "kilometres")
+_REMEDY = "add --source cube where it is a scene, else write it as a GeoTIFF first"
+
+
+def misplaced_netcdf(dataset: rasterio.DatasetReader) -> Fault | None:
+    """Return what is wrong with where GDAL puts a NetCDF variable, None if nothing is known."""
+    if dataset.driver != "netCDF" or dataset.count == 0:
+        return None
+    if _is_turned(dataset) and dataset.transform.is_rectilinear:
+        return Fault("is turned against its CRS, which GDAL does not read", _REMEDY)
+    file = file_of(dataset.name)
+    if not Path(file).is_file():
+        return None
+    try:
+        return _compared(dataset, file)
+    except Exception:  # noqa: BLE001 - whatever xarray cannot read is GDAL's alone
+        return None
+
+
+def _is_turned(dataset: rasterio.DatasetReader) -> bool:
+    """Return whether the file's attribute says that its raster is turned."""
+    for key, text in dataset.tags().items():
+        words = text.split()
+        if key.endswith("#GeoTransform") and len(words) == 6:
+            try:
+                _, a, b, _, d, e = (float(word) for word in words)
+            except ValueError:
+                continue
+            if max(abs(b) * dataset.height, abs(d) * dataset.width) > _OFF * max(abs(a), abs(e)):
+                return True
+    return False
+
+
+def _compared(dataset: rasterio.DatasetReader, file: str) -> Fault | None:
+    """Return in what the raster differs from its variable as xarray reads it."""
+    import xarray as xr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = xr.open_dataset(file, decode_cf=False, cache=False)
+    with content:
+        variable = content.variables[dataset.tags(1)["NETCDF_VARNAME"]]
+        if not all(_is_placed(content, dim) for dim in variable.dims[-2:]):
+            return None
+        y, x = (_coordinates(content, dim, dataset) for dim in variable.dims[-2:])
+        variable = variable.isel(dict.fromkeys(variable.dims[:-2], 0))
+        return _elsewhere(dataset, x, y) or _mirrored(dataset, variable, x, y)
+
+
+def _is_placed(content: xr.Dataset, dim: object) -> bool:
+    """Return whether an axis has coordinates, which are not packed."""
+    if dim not in content.variables:
+        return False
+    values = content.variables[dim]
+    packed = {"scale_factor", "add_offset"} & set(values.attrs)
+    return values.ndim == 1 and not packed and bool(np.issubdtype(values.dtype, np.number))
+
+
+def _coordinates(content: xr.Dataset, dim: object, dataset: rasterio.DatasetReader) -> AnyArray:
+    """Return the coordinates along an axis, in metres where they are in km and the CRS is not."""
+    values = content.variables[dim]
+    crs = dataset.crs
+    in_metres = crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1
+    is_in_km = str(values.attrs.get("units", "")).casefold() in _KILOMETRES
+    return np.asarray(values.to_numpy() * (1000.0 if in_metres and is_in_km else 1.0))
+
+
+def _elsewhere(dataset: rasterio.DatasetReader, x: AnyArray, y: AnyArray) -> Fault | None:
+    a, _, c, _, e, f = tuple(dataset.transform)[:6]
+    in_degrees = dataset.crs is not None and dataset.crs.is_geographic
+    for values, step, edge in ((x, a, c), (y, e, f)):
+        low, high = float(values.min()), float(values.max())
+        if values is x and in_degrees and high > 180:
+            continue  # GDAL may have moved them to the other end
+        west, east = sorted((edge + step / 2, edge + step * (values.size - 0.5)))
+        if max(abs(west - low), abs(east - high)) > _OFF * abs(step):
+            what = (
+                f"is put elsewhere by GDAL than by its coordinates, which are {low:g} to {high:g} "
+                f"and not {west:g} to {east:g}"
+            )
+            return Fault(what, _REMEDY)
+    return None
+
+
+def _mirrored(
+    dataset: rasterio.DatasetReader, variable: xr.Variable, x: AnyArray, y: AnyArray
+) -> Fault | None:
+    """Return a fault where rows or columns run the other way than coordinates, by their pixels."""
+    a, e = dataset.transform.a, dataset.transform.e
+    right = bool((y[-1] > y[0]) == (e < 0)), bool((x[-1] > x[0]) == (a < 0))
+    ways = list(itertools.product((False, True), repeat=2))  # rows, and columns, turned around
+    agree = dict.fromkeys(ways, True)
+    for row in np.unique(np.linspace(0, y.size - 1, _ROWS).astype(int)).tolist():
+        seen = dataset.read(1, window=Window(0, row, dataset.width, 1))[0]
+        for rows, columns in ways:
+            stored = variable[y.size - 1 - row if rows else row].to_numpy()
+            same = np.array_equal(stored[::-1] if columns else stored, seen, equal_nan=True)
+            agree[rows, columns] &= same
+    if agree[right] or not any(agree.values()):
+        return None
+    return Fault("is turned around by GDAL, against the order of its coordinates", _REMEDY)

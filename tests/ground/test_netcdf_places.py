@@ -1,0 +1,120 @@
+"""NetCDF files that GDAL puts elsewhere than their coordinates do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+import xarray as xr
+from cubes import cube, write_netcdf
+from pyproj import CRS
+from rasters import ORIGIN, UTM, coordinates, write_raster
+
+from owl_geo.errors import LayerError, SourceError
+from owl_geo.ground.raster_files import open_layer
+from owl_geo.sources.cube.source import CubeSource
+from owl_geo.sources.geotiff import GeoTiffSource
+
+X, Y = ORIGIN
+_ROWS, _COLUMNS = coordinates(20, 30, 2)
+_PIXELS = 100 * _ROWS + _COLUMNS
+_WHOLE = f"{X} 10.0 0.0 {Y} 0.0 -10.0"
+
+
+def _one_band(terms: str | None = None, units: str | None = None) -> xr.Dataset:
+    """A variable, with GDAL's attribute for its place or with units of its coordinates, or both.
+
+    rioxarray writes the former alone, which then counts for GDAL.
+    """
+    array = cube(_PIXELS[None], crs=None).isel(band=0, drop=True)
+    attributes = CRS(UTM).to_cf()
+    attributes["spatial_ref"] = attributes["crs_wkt"]
+    if terms:
+        attributes["GeoTransform"] = terms
+    array = array.assign_coords(spatial_ref=xr.DataArray(0, attrs=attributes))
+    for name in ("x", "y"):
+        if units:
+            metres = 1000 if units == "km" else 1
+            described = {"standard_name": f"projection_{name}_coordinate", "units": units}
+            values = array[name].to_numpy() / metres
+            array = array.assign_coords({name: (name, values, described)})
+    return array.assign_attrs(grid_mapping="spatial_ref").to_dataset(name="red")
+
+
+def _refused(path: Path, message: str) -> None:
+    for name in (str(path), f"netcdf:{path}:red"):
+        with pytest.raises(SourceError, match=message):
+            GeoTiffSource(name, patch_size=10)
+        with pytest.raises(LayerError, match=message):
+            open_layer(name)
+
+
+def test_a_part_that_keeps_the_place_of_the_whole_is_refused(tmp_path: Path) -> None:
+    part = _one_band(_WHOLE).isel(x=slice(10, 30))
+    path = write_netcdf(tmp_path / "a.nc", part)
+    _refused(path, f"not {X + 5:g} to {X + 195:g}; add --source cube")
+    (grid,) = CubeSource(path, patch_size=10).grids.values()
+    assert grid.transform == pytest.approx((10, 0, X + 100, 0, -10, Y))
+
+
+@pytest.mark.parametrize("axis", ["y", "x"])
+def test_rows_that_were_turned_around_are_not_read_upside_down(axis: str, tmp_path: Path) -> None:
+    """As by ``sortby("y")`` on what rioxarray opened."""
+    content = _one_band(_WHOLE).isel({axis: slice(None, None, -1)})
+    path = write_netcdf(tmp_path / "a.nc", content)
+    _refused(path, "turned around by GDAL, against the order of its coordinates")
+    (grid,) = CubeSource(path, patch_size=10).grids.values()
+    expected = (10, 0, X, 0, 10, Y - 200) if axis == "y" else (-10, 0, X + 300, 0, -10, Y)
+    assert grid.transform == pytest.approx(expected)
+
+
+def test_kilometres_are_not_taken_for_metres(tmp_path: Path) -> None:
+    content = _one_band(units="km")
+    path = write_netcdf(tmp_path / "a.nc", content)
+    _refused(path, "is put elsewhere by GDAL")
+    (grid,) = CubeSource(path, patch_size=10).grids.values()
+    assert grid.transform == pytest.approx((10, 0, X, 0, -10, Y))
+
+
+@pytest.mark.parametrize(
+    ("terms", "units", "south_up"),
+    [
+        *((_WHOLE, None, False), (_WHOLE, "m", False), (_WHOLE, "m", True)),
+        *((None, "m", False), (None, "m", True)),
+    ],
+)
+def test_where_gdal_is_right_it_is_asked(
+    terms: str | None, units: str | None, south_up: bool, tmp_path: Path
+) -> None:
+    content = _one_band(terms, units)
+    content = content.isel(y=slice(None, None, -1)) if south_up else content
+    path = write_netcdf(tmp_path / "a.nc", content)
+    source = GeoTiffSource(str(path), patch_size=10)
+    (grid,) = source.grids.values()
+    assert grid.transform == pytest.approx((10, 0, X, 0, -10, Y))
+    patch = source.read(source.index["patch_id"].tolist()[:1])[0, 0]
+    assert (patch == _PIXELS[:10, :10]).all()
+
+
+def test_the_turn_that_gdal_writes_and_does_not_read_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    turn = rasterio.Affine.rotation(30) * rasterio.Affine.scale(10, -10)
+    right = rasterio.Affine.translation(X, Y) * turn
+    tif = write_raster(tmp_path / "a.tif", _PIXELS[None], transform=right)
+    path = tmp_path / "a.nc"
+    rasterio.shutil.copy(tif, path, driver="NetCDF")
+    with pytest.raises(SourceError, match="is turned against its CRS, which GDAL does not read"):
+        GeoTiffSource(str(path), patch_size=10)
+    source = CubeSource(path, patch_size=10)
+    assert "turn it against its CRS" in caplog.text
+    (grid,) = source.grids.values()
+    # row by row from the lowest, as GDAL writes it
+    corner = right @ (0, 20)
+    expected = right.a, -right.b, corner[0], right.d, -right.e, corner[1]
+    assert grid.transform == pytest.approx(expected, abs=1e-6)
+    first = source.read(source.index["patch_id"][:1].tolist())[0, 0]
+    assert np.array_equal(first, _PIXELS[::-1][:10, :10])
