@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from owl_geo.ground.parquet_parts import Parts
+
 SUFFIXES = (".parquet", ".geoparquet", ".pq")
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
 _UNSAID = "OGC:CRS84"  # the CRS where nothing is said of it, in both formats
@@ -75,23 +77,28 @@ def _crs_of_type(said: str | None, kept: Mapping[bytes, bytes]) -> Any:
 
 
 def attributes(path: str) -> tuple[str, ...]:
-    """Return the names of attributes, ``names.primary`` for a part of a nested one."""
-    schema, about = _looked_at(path)
-    return tuple(_names(schema, about))
+    """Return the names of attributes, ``names.primary`` for a part of a nested one.
+
+    Those of a folder are those of all its parts, and what names such as ``class=mine`` say.
+    """
+    table, about = _looked_at(path)
+    return tuple(_names(table.schema, about))
 
 
 def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     """Read a file or folder, with all attributes or some. Raises ValueError where it is none."""
-    schema, about = _looked_at(path)
+    whole, about = _looked_at(path)
+    schema = whole.schema
     names = _names(schema, about) if columns is None else columns
     column_of = {name: name if name in schema.names else name.split(".")[0] for name in names}
     geometry = about["primary_column"]
     wanted = [*dict.fromkeys(column_of.values()), geometry]
+    whole.check_alike(wanted)
     try:
         if b"geo" in (schema.metadata or {}):
-            table = gpd.read_parquet(path, columns=wanted)
+            table = gpd.read_parquet(path, columns=wanted, **whole.options)
         else:
-            table = _with_own_types(path, wanted, geometry, about)
+            table = _with_own_types(path, wanted, about, **whole.options)
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
@@ -100,26 +107,28 @@ def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
 
 
 def _with_own_types(
-    path: str, columns: list[str], geometry: str, about: Mapping[str, Any]
+    path: str, columns: list[str], about: Mapping[str, Any], **options: Any
 ) -> gpd.GeoDataFrame:
     """Read what geopandas cannot, for want of GeoParquet's metadata."""
-    table = pq.read_table(path, columns=columns)
+    geometry = about["primary_column"]
+    table = pq.read_table(path, columns=columns, **options)
     polygons = shapely.from_wkb(table[geometry].to_numpy())
     frame = table.drop_columns([geometry]).to_pandas()
     return gpd.GeoDataFrame(frame, geometry=polygons, crs=about["columns"][geometry]["crs"])
 
 
-def _looked_at(path: str) -> tuple[pa.Schema, dict[str, Any]]:
-    """Return the schema of a file or folder, and what its first part says of geometries."""
+def _looked_at(path: str) -> tuple[Parts, dict[str, Any]]:
+    """Return a file, or the parts of a folder, and what the first says of geometries."""
     from pyarrow import dataset  # takes long to import, for what few layers are
 
     try:
-        parts = dataset.dataset(path, format="parquet")
-        about = {one.path: _said_of(one.path) for one in parts.get_fragments()}
+        files = {one: pq.ParquetFile(one) for one in dataset.dataset(path, format="parquet").files}
+        about = {one: _said_of(file, Path(one).name) for one, file in files.items()}
+        parts = Parts(Path(path), {one: file.schema_arrow for one, file in files.items()})
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     _check_alike(about)
-    return parts.schema, next(iter(about.values()))
+    return parts, next(iter(about.values()))
 
 
 def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
@@ -146,18 +155,18 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
 
-def _said_of(path: str) -> dict[str, Any]:
+def _said_of(file: pq.ParquetFile, name: str) -> dict[str, Any]:
     """Return what a part says of its geometries; raises ValueError where it says nothing."""
-    about = metadata_of(pq.ParquetFile(path))
+    about = metadata_of(file)
     if about is None:
         raise ValueError(
-            f"{Path(path).name} is a Parquet file without GeoParquet's metadata, which say where "
+            f"{name} is a Parquet file without GeoParquet's metadata, which say where "
             "its geometries are"
         )
     try:
         _crs_in(about)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the metadata of {Path(path).name} are not GeoParquet's") from error
+        raise ValueError(f"the metadata of {name} are not GeoParquet's") from error
     return about
 
 
