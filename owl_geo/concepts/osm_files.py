@@ -15,7 +15,8 @@ SUFFIXES = (".pbf", ".o5m", *(form + end for form in (".osm", ".opl") for end in
 _HISTORIES = (".osh.pbf", *(".osh" + end for end in _PACKED))
 _CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
 
-_BEGINNING = 1024  # bytes of an XML file in which its root element is looked for
+_BEGINNING = 1024  # bytes of a file in which its root element, or its origin, is looked for
+IN_FULL = "ask Overpass for [out:xml] and `out body; >; out skel qt;`, and save that as .osm"
 
 
 def is_osm(path: str) -> bool:
@@ -25,16 +26,29 @@ def is_osm(path: str) -> bool:
     """
     name = path.lower()
     return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
-        name.endswith(".xml") and _begins_as_osm(Path(path))
+        name.endswith(".xml") and b"<osm" in _beginning(path)
     )
 
 
-def _begins_as_osm(path: Path) -> bool:
+def is_overpass_json(path: str) -> bool:
+    """Return whether a file holds objects in Overpass's own JSON, which is no GeoJSON."""
+    return path.lower().endswith(".json") and b"Overpass API" in _beginning(path)
+
+
+def is_outline(error: Exception) -> bool:
+    """Return whether osmium refuses what Overpass writes in place of the nodes of an object.
+
+    These are the centres of ``out center``, and the members of relations of ``out geom``.
+    """
+    return "center" in str(error) or "inside <member>" in str(error)
+
+
+def _beginning(path: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return b"<osm" in file.read(_BEGINNING)
+        with Path(path).open("rb") as file:
+            return file.read(_BEGINNING)
     except OSError:
-        return False
+        return b""
 
 
 def as_file(path: str) -> osmium.io.File:

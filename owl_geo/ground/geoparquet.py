@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from owl_geo.ground.parquet_parts import Parts
+from owl_geo.ground.parquet_parts import Parts, versioned_as
 
 SUFFIXES = (".parquet", ".geoparquet", ".pq")
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
@@ -31,6 +31,8 @@ def is_parquet(path: str) -> bool:
         return True
     if not Path(path).is_dir():
         return False
+    if versioned_as(Path(path)) is not None:  # which is refused when it is read
+        return True
     # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
     parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
     is_part = (part.suffix.lower() in SUFFIXES for part in parts)
@@ -121,6 +123,12 @@ def _looked_at(path: str) -> tuple[Parts, dict[str, Any]]:
     """Return a file, or the parts of a folder, and what the first says of geometries."""
     from pyarrow import dataset  # takes long to import, for what few layers are
 
+    versioned = versioned_as(Path(path))
+    if versioned is not None:
+        raise ValueError(
+            f"it is a table of {versioned}, which keeps earlier versions in its folder: write the "
+            "one that counts to a Parquet file"
+        )
     try:
         files = {one: pq.ParquetFile(one) for one in dataset.dataset(path, format="parquet").files}
         about = {one: _said_of(file, Path(one).name) for one, file in files.items()}
@@ -142,7 +150,7 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
         if other != name:
             raise ValueError(
                 f"its geometries are in {name!r} in {Path(first).name} and in {other!r} in "
-                f"{Path(path).name}; name them alike in all parts"
+                f"{Path(path).name}: name them alike in all parts"
             )
         if crs is None or another is None:
             same = crs == another
@@ -151,7 +159,7 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
         if not same:
             raise ValueError(
                 f"its parts are in several CRSs, {_called(crs)} in {Path(first).name} and "
-                f"{_called(another)} in {Path(path).name}; bring them into one"
+                f"{_called(another)} in {Path(path).name}: bring them into one"
             )
 
 

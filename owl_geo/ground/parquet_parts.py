@@ -17,6 +17,24 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from pyarrow.dataset import Partitioning
 
+_VERSIONED = {  # what only their folders hold
+    "Delta Lake": "_delta_log",
+    "Apache Iceberg": "metadata/*.metadata.json",
+    "Apache Hudi": ".hoodie",
+}
+
+
+def versioned_as(folder: Path) -> str | None:
+    """Return the format of a table that keeps files of earlier versions in its folder, or None.
+
+    Only its log says which files count. The folder of its data, or of a partition, is part of it.
+    """
+    for name, sign in _VERSIONED.items():
+        if any(folder.glob(sign)):
+            return name
+    inner = folder.name == "data" or "=" in folder.name
+    return versioned_as(folder.parent) if inner else None
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -75,7 +93,7 @@ class Parts:
                 first = next(path for path in kinds if not _joined(kinds[path], kinds[other]))
                 raise ValueError(
                     f"{name!r} is {kinds[first].type} in {Path(first).name} and "
-                    f"{kinds[other].type} in {Path(other).name}; write it alike in all parts"
+                    f"{kinds[other].type} in {Path(other).name}: write it alike in all parts"
                 )
 
     @cached_property
