@@ -132,11 +132,16 @@ def _looked_at(path: str) -> tuple[Parts, dict[str, Any]]:
     try:
         files = {one: pq.ParquetFile(one) for one in dataset.dataset(path, format="parquet").files}
         about = {one: _said_of(file, Path(one).name) for one, file in files.items()}
-        parts = Parts(Path(path), {one: file.schema_arrow for one, file in files.items()})
+        parts = Parts(Path(path), {one: _schema_of(file) for one, file in files.items()})
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     _check_alike(about)
     return parts, next(iter(about.values()))
+
+
+def _schema_of(file: pq.ParquetFile) -> pa.Schema:
+    """Return the columns of a file with all that it says; a schema of Arrow's in it hides some."""
+    return file.schema_arrow.with_metadata(file.metadata.metadata)
 
 
 def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:

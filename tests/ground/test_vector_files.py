@@ -187,6 +187,22 @@ def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) 
     assert are_squares(read(str(path)))
 
 
+def test_geoparquet_whose_metadata_stand_beside_arrows_schema(tmp_path: Path) -> None:
+    """As GeoArrow's library in Rust writes it, which adds them when the rows are written."""
+    pytest.importorskip("pyarrow", minversion="17")  # which can do the same
+    path = tmp_path / "a.parquet"
+    FRAME.to_parquet(path, geometry_encoding="geoarrow", schema_version="1.1.0")
+    table = pq.read_table(path)
+    bare = table.replace_schema_metadata(None)
+    with pq.ParquetWriter(path, bare.schema) as writer:
+        writer.write_table(bare)
+        writer.add_key_value_metadata({"geo": table.schema.metadata[b"geo"].decode()})
+    assert b"geo" not in (pq.read_schema(path).metadata or {})
+    found = read(str(path))
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert are_squares(found)
+
+
 def test_parts_of_geoparquet_that_do_not_agree_are_refused(tmp_path: Path) -> None:
     one = FRAME.set_crs(32631, allow_override=True)
     one.to_parquet(tmp_path / "a.parquet")
