@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import pandas as pd
@@ -87,8 +87,13 @@ def attributes(path: str) -> tuple[str, ...]:
     return tuple(_names(table.schema, about))
 
 
-def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
-    """Read a file or folder, with all attributes or some. Raises ValueError where it is none."""
+def read(
+    path: str, columns: list[str] | None, on_invalid: Literal["raise", "ignore"] = "raise"
+) -> gpd.GeoDataFrame:
+    """Read a file or folder, with all attributes or some. Raises ValueError where it is none.
+
+    Geometries that are broken raise ShapelyError, or become missing where that is ignored.
+    """
     whole, about = _looked_at(path)
     schema = whole.schema
     names = _names(schema, about) if columns is None else columns
@@ -97,10 +102,12 @@ def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     wanted = [*dict.fromkeys(column_of.values()), geometry]
     whole.check_alike(wanted)
     try:
-        if b"geo" in (schema.metadata or {}):
+        is_wkb = about["columns"][geometry].get("encoding") == "WKB"
+        is_geopandas_own = b"geo" in (schema.metadata or {}) and on_invalid == "raise"
+        if is_geopandas_own or not is_wkb:
             table = gpd.read_parquet(path, columns=wanted, **whole.options)
         else:
-            table = _with_own_types(path, wanted, about, **whole.options)
+            table = _from_wkb(path, wanted, about, on_invalid, **whole.options)
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
@@ -108,15 +115,19 @@ def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
 
 
-def _with_own_types(
-    path: str, columns: list[str], about: Mapping[str, Any], **options: Any
+def _from_wkb(
+    path: str,
+    columns: list[str],
+    about: Mapping[str, Any],
+    on_invalid: Literal["raise", "ignore"],
+    **options: Any,
 ) -> gpd.GeoDataFrame:
-    """Read what geopandas cannot, for want of GeoParquet's metadata."""
+    """Read what geopandas cannot: without GeoParquet's metadata, or with broken geometries."""
     geometry = about["primary_column"]
     table = pq.read_table(path, columns=columns, **options)
-    polygons = shapely.from_wkb(table[geometry].to_numpy())
+    polygons = shapely.from_wkb(table[geometry].to_numpy(), on_invalid=on_invalid)
     frame = table.drop_columns([geometry]).to_pandas()
-    return gpd.GeoDataFrame(frame, geometry=polygons, crs=about["columns"][geometry]["crs"])
+    return gpd.GeoDataFrame(frame, geometry=polygons, crs=_crs_in(about))
 
 
 def _looked_at(path: str) -> tuple[Parts, dict[str, Any]]:
