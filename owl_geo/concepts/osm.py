@@ -19,8 +19,8 @@ from owl_geo.concepts.osm_files import (
     IN_FULL,
     as_file,
     check_is_map,
+    has_outlines,
     history,
-    is_outline,
     write_in_order,
 )
 from owl_geo.errors import LayerError
@@ -55,7 +55,7 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
                 reader.read(_objects(str(ordered), wanted), with_all_nodes=False)
                 _warn_of_losses(path, str(ordered), reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
-        if is_outline(error):
+        if has_outlines(path):
             raise LayerError(
                 f"{path} has centres or outlines in place of nodes, as Overpass writes them for "
                 "`out center` and for relations with `out geom`",

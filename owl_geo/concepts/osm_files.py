@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ _HISTORIES = (".osh.pbf", *(".osh" + end for end in _PACKED))
 _CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
 
 _BEGINNING = 1024  # bytes of a file in which its root element, or its origin, is looked for
+_OUTLINE = re.compile(rb"<center\s|<member\b[^>]*[^/>]>")  # a member that does not end at once
 IN_FULL = "ask Overpass for [out:xml] and `out body; >; out skel qt;`, and save that as .osm"
 
 
@@ -35,12 +38,15 @@ def is_overpass_json(path: str) -> bool:
     return path.lower().endswith(".json") and b"Overpass API" in _beginning(path)
 
 
-def is_outline(error: Exception) -> bool:
-    """Return whether osmium refuses what Overpass writes in place of the nodes of an object.
+def has_outlines(path: str) -> bool:
+    """Return whether an XML file holds what Overpass writes in place of nodes, and osmium refuses.
 
     These are the centres of ``out center``, and the members of relations of ``out geom``.
     """
-    return "center" in str(error) or "inside <member>" in str(error)
+    if not path.lower().endswith((".osm", ".xml")) or not Path(path).stat().st_size:
+        return False
+    with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+        return _OUTLINE.search(text) is not None
 
 
 def _beginning(path: str) -> bytes:

@@ -89,7 +89,9 @@ def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
 
 def reason(error: Exception) -> str:
     """Return why a file cannot be read, without the advice for programmers that GDAL adds."""
-    if str(error).startswith("Geometry type is not supported"):
+    from pyogrio.errors import GeometryError  # loads GDAL
+
+    if isinstance(error, GeometryError):  # of a type that pyogrio does not know
         return (
             "it has a layer of several kinds of geometry with heights or measures, which are not "
             "read: drop these, for example with ogr2ogr -dim XY"
