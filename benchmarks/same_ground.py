@@ -41,7 +41,7 @@ def main(n_patches: int = 1_048_576) -> None:
         whole = _seconds_of_init(layout)
         print(
             f"{name:<36}{patches:>10,}{places:>10,}{seconds:>9.1f}{whole:>9.0f}"
-            f"{seconds / whole:>9.1%}",
+            f"{100 * seconds / whole:>7.1f} %",
             flush=True,
         )
 

@@ -94,8 +94,9 @@ def main() -> None:
         first = len(np.intersect1d(*(order[:_FIRST] for order in orders)))
         alike = spearmanr(scores["plain"], scores[name]).statistic
         print(
-            f"  {name}: entropies differ by at most {apart:.1e} nats, {same:.1%} of ranks equal, "
-            f"rank correlation {alike:.5f}, {first} of the first {_FIRST} the same"
+            f"  {name}: entropies differ by at most {apart:.1e} nats, "
+            f"{100 * same:.1f} % of ranks equal, rank correlation {alike:.5f}, "
+            f"{first} of the first {_FIRST} the same"
         )
 
 

@@ -140,7 +140,8 @@ def _section(name: str, section: type[Section], *, many: bool) -> Iterator[str]:
     for key, field in fields:
         for inner in _sections(field):
             repeated = get_origin(field.annotation) is tuple
-            heading = f"[[{name}.{key}]]" if repeated else f"[{name}.{key}]"
+            path = f"{name}.NAME.{key}" if many else f"{name}.{key}"
+            heading = f"[[{path}]]" if repeated else f"[{path}]"
             yield f"### {heading}"
             if field.description:
                 yield _escaped(f"{field.description}:")

@@ -1,4 +1,4 @@
-"""Words that agree with a number."""
+"""Numbers in sentences: words that agree with them, and shares in per cent."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def plural(count: float, one: str, many: str = "") -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a whole number and a noun that agrees with it: ``1 patch``, ``20 patches``."""
     return f"{count} {plural(count, one, many)}"
+
+
+def per_cent(share: float, *, digits: int = 0) -> str:
+    """Return a share of 1 in per cent, with a space before the sign: ``76.7 %``."""
+    return f"{share:.{digits}%}".replace("%", " %")

@@ -30,7 +30,7 @@ def engine(device: str) -> None:
     """Answer requests in JSON-RPC 2.0, a message a line, from standard input to standard output.
 
     The process keeps the run in memory, so that the next batch follows the answers in a moment, and
-    begins what takes long before it is asked. Files, locks and results are those of the commands,
+    begins long work before it is asked for it. Files, locks and results are those of the commands,
     which may be used meanwhile. It ends with its input.
     """
     from owl_geo.engine.server import serve

@@ -13,7 +13,7 @@ from owl_geo.cli import options as opt
 from owl_geo.cli import scenes as scenes_
 from owl_geo.cli.logs import duration
 from owl_geo.settings.choices import MODELS
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, per_cent, plural
 
 if TYPE_CHECKING:
     from owl_geo.settings.config import Settings
@@ -57,8 +57,8 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     first = grids[0]
     metres = pixel_metres(first)
     yield "Run", f"{path}, {'in place of the run there' if path.exists() else 'new'}"
-    sizes = f"{first.width} x {first.height} pixels of {length(metres)}"
-    yield "Scenes", f"{len(grids)}: {first.name}, {sizes}" + (", ..." if len(grids) > 1 else "")
+    sizes = f"{first.name}, {first.width} x {first.height} pixels of {length(metres)}"
+    yield "Scenes", f"{len(grids)}, the first is {sizes}" if len(grids) > 1 else f"1: {sizes}"
     yield "CRS", ", ".join(sorted({crs_text(grid) for grid in grids}))
     yield "Bands", f"{len(now.bands)}: {in_short(now.bands)}"
     for name, content in now.views.items():
@@ -73,7 +73,7 @@ def _preview_lines(plan: Plan, now: Preview) -> Iterator[tuple[str, str]]:
     made = ", ".join(f"{name} ({concept.kind})" for name, concept in settings.concepts.items())
     yield "Concepts", made or "none; --osm FILE or --config FILE adds some"
     yield "Disk", f"about {_bytes(now.n_bytes)}, after {counted(settings.loop.rounds, 'round')}"
-    yield "Time", f"about: {_times(now, settings.model.kind)}"
+    yield "Time", f"about {_times(now, settings.model.kind)}"
 
 
 def _seen_elsewhere(now: Preview) -> int:
@@ -84,8 +84,11 @@ def _seen_elsewhere(now: Preview) -> int:
 def _times(now: Preview, model: str) -> str:
     """Return how long each command takes, as far as that depends on the pool alone."""
     if MODELS[model].on_features:
-        return ", ".join(f"{name} {duration(seconds)}" for name, seconds in now.seconds.items())
-    return f"init {duration(now.seconds['init'])}; {model} takes longer to learn and predict"
+        return ", ".join(
+            f"{duration(seconds)} for {'the first query' if name == 'first query' else name}"
+            for name, seconds in now.seconds.items()
+        )
+    return f"{duration(now.seconds['init'])} for init; {model} takes longer to learn and predict"
 
 
 def _bytes(n: int) -> str:
@@ -109,7 +112,7 @@ def say_summary(summary: Summary, run_path: Path, size: PatchSize | None = None)
     scenes_.say_scenes(summary.scenes)
     scenes_.say_views(summary.views)
     for title, lines in (
-        ("Layers", [f"{name}: covers {share:.0%}" for name, share in summary.coverage.items()]),
+        ("Layers", [f"{name}: covers {per_cent(part)}" for name, part in summary.coverage.items()]),
         ("Concepts", summary.concepts),
         ("Truth", summary.truth),
         ("Examples", summary.examples),

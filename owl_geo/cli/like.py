@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The GeoPackage to write.  [RUN/like.gpkg]"
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file of --out.")
+@click.option("--overwrite", is_flag=True, help="Replace the file named by --out.")
 @opt.device
 @opt.cluster
 @opt.common

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from owl_geo.wording import per_cent
+
 if TYPE_CHECKING:
     from owl_geo.work.progress import Progress
 
@@ -88,7 +90,7 @@ def lines(work: str, *, as_json: bool, timed: bool) -> Progress:
             return
         is_shown = True
         due[0] = now + _LINE_EVERY
-        message = f"{work}: {done} of {total} ({done / max(total, 1):.0%})"
+        message = f"{work}: {done} of {total} ({per_cent(done / max(total, 1))})"
         left = seconds_left(done, total, now - begun)
         if left is not None:
             message += f", about {duration(left)} left"

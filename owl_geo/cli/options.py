@@ -255,7 +255,7 @@ def loop_options(function: F) -> F:
                 "--audit-share",
                 cls=Advanced,
                 type=float,
-                help="Share of each batch drawn at random.  [0.1]",
+                help="Share of each batch drawn at random.  [0.1; 0.05 where targets are common]",
             ),
             click.option(
                 "--model",

@@ -23,7 +23,7 @@ from owl_geo.concepts.layers import Layer
 from owl_geo.concepts.pool import Part, Pool
 from owl_geo.concepts.rasters import class_shares_of_raster
 from owl_geo.concepts.rasters import extent as extent_of
-from owl_geo.concepts.values import text_of
+from owl_geo.concepts.values import shown, text_of
 from owl_geo.errors import Fault
 from owl_geo.ground.grid import bounds, pixel_of
 from owl_geo.ground.projections import metres_from_earth_centre
@@ -31,7 +31,8 @@ from owl_geo.ground.same_ground import SharedGround
 from owl_geo.ground.windows import Points, Windows
 from owl_geo.types import AnyArray, BoolArray, IntArray
 
-CLASS_COLUMNS = ("label", "class")  # that may name the class of a feature, if none is said to
+_CLASS = "class"
+CLASS_COLUMNS = ("label", _CLASS)  # that may name the class of a feature, if none is said to
 _KEY = "patch_id"  # what answers have
 
 _DECIMALS = 3  # of metres: nearer to each other than that, two centres are equally near
@@ -70,7 +71,8 @@ def why_not_alike(layer: Layer, names: Sequence[str], meant: str) -> Fault | Non
     """
     labels = {name.casefold(): name for name in names}
     for column in layer.features.columns.intersection(CLASS_COLUMNS):
-        found = set(text_of(layer.features[column]).str.casefold())
+        texts = text_of(layer.features[column])
+        found = set(texts.str.casefold())
         if found == {meant.casefold()}:
             return None
         named = {labels[text] for text in found if text in labels} - {meant}
@@ -78,6 +80,14 @@ def why_not_alike(layer: Layer, names: Sequence[str], meant: str) -> Fault | Non
             return Fault(
                 f"its attribute {column!r} names {', '.join(sorted(named))} too, so that its sites "
                 f"are not all {meant}",
+                column,
+            )
+        n_values = len(found - {""})
+        are_classes = column == _CLASS or 2 * n_values <= len(texts)  # a label may be a name
+        if n_values > 1 and are_classes:
+            return Fault(
+                f"its attribute {column!r} has several values ({shown(texts)}), so that its sites "
+                f"may not all be {meant}",
                 column,
             )
     if _KEY in layer.fields:

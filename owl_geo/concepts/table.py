@@ -14,7 +14,7 @@ from owl_geo.concepts.pool import Pool
 from owl_geo.errors import ConfigError, suggestion
 from owl_geo.ground.windows import PoolWindows
 from owl_geo.settings.concepts import Concept, LayerSettings
-from owl_geo.wording import plural
+from owl_geo.wording import per_cent, plural
 from owl_geo.work.progress import Progress
 from owl_geo.work.workers import Threads, Workers
 
@@ -105,7 +105,7 @@ def describe(columns: pd.DataFrame) -> list[str]:
 def _summary(column: pd.Series) -> str:
     n = max(len(column), 1)
     if pd.api.types.is_bool_dtype(column):
-        return f"yes {column.sum()} ({column.sum() / n:.1%})".replace("%", " %")
+        return f"yes {column.sum()} ({per_cent(column.sum() / n, digits=1)})"
     if pd.api.types.is_numeric_dtype(column):
         missing = int(column.isna().sum())
         if missing == len(column):
@@ -128,7 +128,7 @@ def _summary(column: pd.Series) -> str:
 
 def with_share(word: object, count: int, n: int) -> str:
     """Return a class with its count: ``forest: 148 (14.5 %)``; classes may be numbers too."""
-    return f"{word}: {count} ({count / n:.1%})".replace("%", " %")
+    return f"{word}: {count} ({per_cent(count / n, digits=1)})"
 
 
 def _number(value: float) -> str:

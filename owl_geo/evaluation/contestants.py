@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from owl_geo.acquisition.peers import peer_names
-from owl_geo.errors import ConfigError, did_you_mean
+from owl_geo.errors import ConfigError, did_you_mean, where_instead
 from owl_geo.evaluation.curves import BOUND
 from owl_geo.settings import owl_toml
 from owl_geo.settings.choices import STRATEGY_GROUPS, MetaUpdate
@@ -141,6 +141,6 @@ def contestants(names: Sequence[str], own: Mapping[str, Path]) -> tuple[Contesta
         try:
             over = owl_toml.read(path)
         except FileNotFoundError as error:
-            raise ConfigError(f"{path} does not exist") from error
+            raise ConfigError(f"{path} does not exist", remedy=where_instead(path)) from error
         chosen[name] = Contestant(name, over)
     return tuple(chosen.values())

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from owl_geo.errors import ConfigError, RunError, suggestion
 
+FEWEST_SEEDS = 5  # with fewer, an interval says too little to be shown
 BOUND = "clairvoyant"  # the strategy that knows the truth; no other can find more
 SEARCH = ["source", "strategy", "seed"]
 COUNTS = ("seed", "n_labeled", "positives_found", "targets", "pool")

@@ -22,6 +22,7 @@ from owl_geo.evaluation.contestants import WORDS
 from owl_geo.evaluation.curves import (
     BOUND,
     COUNTS,
+    FEWEST_SEEDS,
     area_under_discovery,
     checked,
     curves,
@@ -42,6 +43,9 @@ _OTHER = "#B0B0B0"
 _PNG_DPI = 150
 _LINE_INCHES = 0.15  # height of a name beside the curves
 _MOST = 7  # strategies that are drawn in colour by default
+_MOST_BANDS = 4  # more of them run into one grey area; bars beside the panel take their place
+_NAMES_AT = 0.035  # where names begin, beyond the right edge of a panel of width 1
+_BAR_GAP = 0.012  # between two bars there
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class _Style:
     colour: str
     dashes: str | tuple[int, tuple[float, ...]]
     width: float
-    band: bool
+    interval: bool  # whether its 95 % interval is drawn
     level: int  # position in the drawing order
 
 
@@ -65,8 +69,9 @@ def plot_curves(
 ) -> list[Path]:
     """Draw the discovery and learning curves of each source as ``curves_<source>.png``.
 
-    Returns the files. Lines are means over seeds, bands their 95 % t intervals, clipped to possible
-    values. The clairvoyant bound and the baseline are grey references.
+    Returns the files. Lines are means over seeds. With five seeds or more, bands are their 95 % t
+    intervals, clipped to possible values; of more than four strategies, bars at the right edge show
+    those after the last label. The clairvoyant bound and the baseline are grey references.
 
     Args:
         records: rounds of searches, see ``curves.COLUMNS``.
@@ -96,7 +101,8 @@ def plot_curves(
         right.set_title("Learning", loc="left")
         right.set_ylabel("ROC AUC on the test part")
         figure.suptitle(
-            f"{source}: {_count(targets)} targets in {_count(pool)} patches, {_seeds(seeds)}"
+            f"{source}: {_count(targets)} targets in {_count(pool)} patches, "
+            f"{_seeds(seeds, as_bands=_as_bands(rows, styles))}"
         )
         written += _save(figure, folder, f"curves_{_file_name(str(source))}", svg)
     return written
@@ -113,9 +119,9 @@ def plot_differences(
     """Draw how much more each strategy found and learnt than the baseline; return the files.
 
     The picture, ``differences.png``, has a column per source: targets found at the top, test AUC
-    below, each as the mean difference from the baseline on the same seeds with its 95 % interval.
-    Where a band includes 0, the seeds do not distinguish the two. Arguments and errors are those of
-    ``plot_curves``; a baseline without records is a ConfigError.
+    below, each as the mean difference from the baseline on the same seeds with its 95 % interval,
+    drawn as by ``plot_curves``. Where it includes 0, the seeds do not distinguish the two.
+    Arguments and errors are those of ``plot_curves``; a baseline without records is a ConfigError.
     """
     records = checked(records)
     styles = _styles(records, baseline, highlight)
@@ -139,7 +145,9 @@ def plot_differences(
             if column in COUNTS:
                 whole_numbers(axes.yaxis)
             if row == 0:
-                axes.set_title(f"{source}, {_seeds(of_source['seed'].nunique())}", loc="left")
+                seeds = of_source["seed"].nunique()
+                as_bands = _as_bands(shown[shown["source"] == source], styles)
+                axes.set_title(f"{source}, {_seeds(seeds, as_bands=as_bands)}", loc="left")
     figure.suptitle(f"Difference from {baseline}, between searches with the same seed")
     return _save(figure, folder, "differences", svg)
 
@@ -154,15 +162,15 @@ def _styles(records: pd.DataFrame, baseline: str, highlight: Sequence[str]) -> d
                 f"there are no records of the strategy {name!r}", remedy=suggestion(name, best)
             )
     references = {
-        baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, band=True, level=3),
-        BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, band=False, level=3),
+        baseline: _Style(REFERENCE, (0, (6, 2)), 1.6, interval=True, level=3),
+        BOUND: _Style(REFERENCE, (0, (1, 1.3)), 1.6, interval=False, level=3),
     }
     named = list(highlight) or [name for name in best if name not in references][:_MOST]
-    styles = {name: _Style(_OTHER, "-", 0.9, band=False, level=2) for name in best}
+    styles = {name: _Style(_OTHER, "-", 0.9, interval=False, level=2) for name in best}
     for number, name in enumerate(dict.fromkeys(named)):
         colour = COLOURS[number % len(COLOURS)]
         dashes = _DASHES[number % len(_DASHES)]
-        styles[name] = _Style(colour, dashes, 1.9, band=True, level=4)
+        styles[name] = _Style(colour, dashes, 1.9, interval=True, level=4)
     return styles | references
 
 
@@ -183,14 +191,19 @@ def _draw(
     *,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
-    """Draw a panel's lines and bands, with the name of each line at its end."""
+    """Draw a panel's lines and intervals, with the name of each line at its end."""
     ends: dict[str, tuple[float, float]] = {}
+    bars: dict[str, tuple[float, float]] = {}
+    as_bands = _as_bands(rows, styles)
     for name, part in rows[rows["mean"].notna()].groupby("strategy", sort=True):
         style = styles[str(name)]
         x, y = part["n_labeled"].to_numpy(), part["mean"].to_numpy()
-        if style.band:
-            low, high = (part[side].clip(*within).to_numpy() for side in ("low", "high"))
+        enough = part["seeds"] >= FEWEST_SEEDS
+        low, high = (part[side].where(enough).clip(*within).to_numpy() for side in ("low", "high"))
+        if style.interval and as_bands and enough.any():
             axes.fill_between(x, low, high, color=style.colour, alpha=0.1, linewidth=0, zorder=1)
+        elif style.interval and not as_bands and enough.iloc[-1]:
+            bars[str(name)] = float(low[-1]), float(high[-1])
         axes.plot(
             x,
             y,
@@ -208,7 +221,29 @@ def _draw(
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    _write_names(axes, ends, styles)
+    names = sorted(ends, key=lambda name: (ends[name][1], name))
+    _draw_bars(axes, [(bars[name], styles[name].colour) for name in names if name in bars])
+    _write_names(axes, names, ends, styles, beyond=_BAR_GAP * len(bars))
+
+
+def _as_bands(rows: pd.DataFrame, styles: dict[str, _Style]) -> bool:
+    """Return whether the intervals of these strategies can be told apart as bands."""
+    return sum(styles[str(name)].interval for name in rows["strategy"].unique()) <= _MOST_BANDS
+
+
+def _draw_bars(axes: Axes, bars: Sequence[tuple[tuple[float, float], str]]) -> None:
+    """Draw intervals, each with its colour, as upright bars side by side at the right edge."""
+    for number, ((low, high), colour) in enumerate(bars, start=1):
+        at = 1 + _BAR_GAP * number
+        axes.plot(
+            [at, at],
+            [low, high],
+            color=colour,
+            linewidth=1.6,
+            solid_capstyle="butt",
+            transform=axes.get_yaxis_transform(),  # x as a share of the panel's width
+            clip_on=False,
+        )
 
 
 def whole_numbers(axis: Axis) -> None:
@@ -219,10 +254,17 @@ def whole_numbers(axis: Axis) -> None:
 
 
 def _write_names(
-    axes: Axes, ends: dict[str, tuple[float, float]], styles: dict[str, _Style]
+    axes: Axes,
+    names: Sequence[str],
+    ends: dict[str, tuple[float, float]],
+    styles: dict[str, _Style],
+    beyond: float,
 ) -> None:
-    """Write names beside the right edge, moved apart, each connected to the end of its line."""
-    names = sorted(ends, key=lambda name: (ends[name][1], name))
+    """Write names beside the right edge, moved apart, each connected to the end of its line.
+
+    The names are in the order of their lines, from the bottom up; ``beyond`` is the room that bars
+    take up.
+    """
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # the names must not change the limits
     wanted = np.array([(ends[name][1] - low) / (high - low) for name in names])
@@ -235,7 +277,7 @@ def _write_names(
         axes.annotate(
             WORDS.get(name, name),
             xy=ends[name],
-            xytext=(1.035, at),
+            xytext=(1 + _NAMES_AT + beyond, at),
             textcoords="axes fraction",
             va="center",
             fontsize=8.5 if style.level > 2 else 7.5,
@@ -286,8 +328,13 @@ def _file_name(source: str) -> str:
     return re.sub(r"[^\w.-]+", "_", source).strip(".") or "source"
 
 
-def _seeds(count: int) -> str:
-    return f"means of {count} searches, bands: their 95 % intervals" if count > 1 else "1 search"
+def _seeds(count: int, *, as_bands: bool) -> str:
+    if count == 1:
+        return "1 search"
+    said = f"means of {count} searches"
+    if count < FEWEST_SEEDS:
+        return said
+    return f"{said}, {'bands' if as_bands else 'bars at the right'}: their 95 % intervals"
 
 
 def _count(value: float) -> str:

@@ -18,6 +18,7 @@ from owl_geo.evaluation.curves import (
     BOUND,
     COLUMNS,
     COUNTS,
+    FEWEST_SEEDS,
     checked,
     mean_interval,
     measures,
@@ -29,7 +30,6 @@ from owl_geo.wording import counted
 
 WIDTH = 120  # columns of a terminal
 _NAME = 30  # of which for a strategy's name
-_FEWEST_SEEDS = 5  # with fewer, an interval says too little to be shown
 _NONE = "-"
 
 
@@ -199,7 +199,7 @@ def _mean(column: str, digits: int) -> Callable[[pd.Series], str]:
     def cell(row: pd.Series) -> str:
         half = (row[f"{column}_high"] - row[f"{column}_low"]) / 2
         text = _number(row[column], digits)
-        few = math.isnan(half) or row["seeds"] < _FEWEST_SEEDS
+        few = math.isnan(half) or row["seeds"] < FEWEST_SEEDS
         return text if few else f"{text} ±{_number(half, digits)}"
 
     return cell
@@ -285,7 +285,7 @@ def _legend(summary: pd.DataFrame) -> list[str]:
     return [
         *(f"{name}: {WORDS[name]}." for name in explained),
         "found, gain, recall: once that percentage of the pool has been labelled.",
-        f"±: half the width of the 95 % t interval over seeds, shown for {_FEWEST_SEEDS} or more.",
+        f"±: half the width of the 95 % t interval over seeds, shown for {FEWEST_SEEDS} or more.",
         f"gain: difference from {baseline} on the same seeds;",
         "w-l-t: seeds won, lost and tied.",
         "AUDC: area under the discovery curve, 1 for the bound.",

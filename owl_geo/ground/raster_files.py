@@ -14,7 +14,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from owl_geo.errors import Fault, LayerError, OwlError
+from owl_geo.errors import Fault, LayerError, OwlError, where_instead
 from owl_geo.ground.grid import bounds
 from owl_geo.ground.projections import leads_nowhere
 from owl_geo.ground.raster_view import Scaling, usable_nodata
@@ -30,6 +30,8 @@ _FARTHEST = 1e12  # no coordinate on Earth is larger, whatever the unit; as in v
 
 def open_layer(path: str) -> rasterio.DatasetReader:
     """Open a georeferenced raster; raises LayerError if it cannot be opened or is not one."""
+    if is_local(path) and not Path(path).exists():
+        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     check_is_file(path, LayerError)
     try:
         with warnings.catch_warnings():
@@ -39,7 +41,10 @@ def open_layer(path: str) -> rasterio.DatasetReader:
         if not fault and (nowhere := leads_nowhere(CRS.from_user_input(dataset.crs))):
             fault = Fault(f"lies nowhere: {nowhere}", "assign the right one first")
     except UNREADABLE as error:
-        raise LayerError(f"cannot open the raster {path}: {error}") from error
+        raise LayerError(
+            f"cannot open the raster {path}: {str(error).removesuffix('.')}",
+            remedy="open it in QGIS to see what it is, or fetch it anew",
+        ) from error
     if fault:
         dataset.close()
         raise LayerError(f"{path} {fault.what}", remedy=fault.remedy)
@@ -172,7 +177,7 @@ def _sample(path: str) -> tuple[AnyArray, BoolArray]:
 def is_raster(path: str | Path) -> bool:
     """Return whether GDAL opens the file as a raster; raises LayerError if it does not exist."""
     if is_local(str(path)) and not Path(path).exists():
-        raise LayerError(f"{path} does not exist")
+        raise LayerError(f"{path} does not exist", remedy=where_instead(path))
     check_is_file(str(path), LayerError)
     try:
         with rasterio.open(path) as dataset:

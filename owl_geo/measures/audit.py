@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from owl_geo.measures.kappa import cohen_kappa
 from owl_geo.measures.metrics import expected_calibration_error, roc_auc
 from owl_geo.types import BoolArray, IntArray
-from owl_geo.wording import counted
+from owl_geo.wording import counted, per_cent
 
 FEW = 20  # audit answers below which no estimate is shown
 STABLE = 0.99  # kappa from which predictions count as stable (Bloodgood & Vijay-Shanker 2009)
@@ -365,7 +365,7 @@ def percent(probability: float) -> str:
         return "below 1 %"
     if 0.99 < probability < 1:
         return "above 99 %"
-    return f"{probability:.0%}".replace("%", " %")
+    return per_cent(probability)
 
 
 def _count(number: float) -> str:

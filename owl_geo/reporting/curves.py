@@ -14,7 +14,7 @@ from owl_geo.reporting.figures import drawing, figure, shortened
 from owl_geo.reporting.survey import Survey
 from owl_geo.reporting.words import why_no_auc
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted
+from owl_geo.wording import counted, per_cent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,13 +82,15 @@ def _expected(survey: Survey, now: Status) -> tuple[Estimate | None, str]:
         labels = asked["label"].dropna()
         if len(labels):
             share = float((labels == positive).mean())
-            return Estimate(share, share, share), f"chance, by the truth: {share:.1%}"
+            known = f"chance, by the truth: {per_cent(share, digits=1)}"
+            return Estimate(share, share, share), known
     if now.left is not None and now.left.n_audit >= FEW:
         share_of = now.left.prevalence
         if now.left.is_bound:
             most = Estimate(share_of.high, share_of.low, share_of.high)
-            return most, f"chance, by the audit: at most {share_of.high:.1%}"
-        return share_of, f"chance, by the audit: {share_of.value:.1%}, with its 95 % interval"
+            return most, f"chance, by the audit: at most {per_cent(share_of.high, digits=1)}"
+        value = per_cent(share_of.value, digits=1)
+        return share_of, f"chance, by the audit: {value}, with its 95 % interval"
     return None, ""
 
 

@@ -13,7 +13,7 @@ from owl_geo.reporting.words import follows_answers, odds, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import STRATEGIES
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, per_cent, plural
 
 
 def facts(run: Run, now: Status) -> list[tuple[str, str]]:
@@ -83,14 +83,14 @@ def _team(now: Status) -> str:
     for one in team.annotators:
         line = f"{printable(one.annotator)}: {one.n_labeled} labelled"
         if one.n:
-            line += f", agrees with the consensus on {one.same:.0%} of {one.n}"
+            line += f", agrees with the consensus on {per_cent(one.same)} of {one.n}"
             named = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
             line += f" ({', '.join(named)})" if named else ""
         lines.append(line)
     for pair in team.pairs:
         cohen = _kappa("Cohen's", pair.kappa)
         both = " and ".join(map(printable, pair.annotators))
-        lines.append(f"{both}: agree on {pair.same:.0%} of {pair.n}, {cohen}")
+        lines.append(f"{both}: agree on {per_cent(pair.same)} of {pair.n}, {cohen}")
     return "\n".join(lines)
 
 
@@ -140,13 +140,15 @@ def _audit(run: Run, now: Status) -> str:
         return f"{counted(now.left.n_audit, 'answer')} drawn at random; {needed}"
     if now.left.is_bound:
         return (
-            f"{now.left.n_audit} answers drawn at random; {positive} are at most {share.high:.1%} "
+            f"{now.left.n_audit} answers drawn at random; {positive} are at most "
+            f"{per_cent(share.high, digits=1)} "
             f"of the pool, at most {now.left.left.high:,.0f} not found yet "
             f"(95 %; the chance of none is {percent(now.left.chance_of_none)})"
         )
     return (
-        f"{now.left.n_audit} answers drawn at random; {positive} are {share.value:.1%} of the pool "
-        f"({share.low:.1%} to {share.high:.1%}), "
+        f"{now.left.n_audit} answers drawn at random; {positive} are "
+        f"{per_cent(share.value, digits=1)} of the pool "
+        f"({per_cent(share.low, digits=1)} to {per_cent(share.high, digits=1)}), "
         f"about {now.left.left.value:,.0f} not found yet "
         f"({now.left.left.low:,.0f} to {now.left.left.high:,.0f})"
     )

@@ -15,8 +15,9 @@ from owl_geo.reporting.colours import RgbArray, Stretch, as_seen, png
 from owl_geo.reporting.markup import Markup, image, joined, tag
 from owl_geo.reporting.survey import Survey, log
 from owl_geo.reporting.views import ViewOfPatches
-from owl_geo.reporting.words import percent, value
+from owl_geo.reporting.words import value
 from owl_geo.types import FloatArray, IntArray, SceneGrid
+from owl_geo.wording import per_cent
 
 _CONCEPTS = 8  # concepts that are shown per patch
 
@@ -108,7 +109,7 @@ def _item(
     if math.isfinite(opinion.probability[position]):
         probability = f"{run.settings.positive} {opinion.probability[position]:.2f}"
         most = greatest(run.settings.uncertainty.measure, len(run.settings.classes))
-        doubt = f"doubt {percent(opinion.uncertainty[position] / most)}"
+        doubt = f"doubt {per_cent(opinion.uncertainty[position] / most)}"
         heading = joined([f"{rank}. {probability}, ", tag("span", doubt, class_="whole")])
         lines.append(tag("p", heading, class_="what"))
         if len(run.settings.classes) > 2:

@@ -13,6 +13,7 @@ from owl_geo.measures.metrics import RoundMetrics
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.choices import RELEVANCE, chosen
 from owl_geo.settings.concepts import Concept
+from owl_geo.wording import per_cent
 
 
 def value(raw: object, concept: Concept) -> str:
@@ -29,13 +30,8 @@ def value(raw: object, concept: Concept) -> str:
 def amount(number: float, concept: Concept) -> str:
     """Return a concept's number with its unit, which depends on the concept's kind."""
     if concept.unit == "%":
-        return percent(number)
+        return per_cent(number)
     return f"{number:,.0f} {concept.unit}" if concept.unit else f"{number:.4g}"
-
-
-def percent(share: float) -> str:
-    """Return a share from 0 to 1 in per cent, without decimals."""
-    return f"{100 * share:.0f} %"
 
 
 def conditions(run: Run) -> dict[str, str]:

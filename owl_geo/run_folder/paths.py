@@ -12,6 +12,7 @@ from owl_geo.errors import RunError
 from owl_geo.run_folder.records import Round
 from owl_geo.settings import owl_toml
 from owl_geo.settings.stores import store_choice
+from owl_geo.wording import plural
 
 PATCHES = "patches.parquet"
 TRUTH = "truth.parquet"
@@ -102,8 +103,9 @@ def no_run(path: Path) -> RunError | None:
         return RunError(f"no run folder at {path}", remedy=remedy)
     if inside:
         candidates = " or ".join(repr(str(path / name)) for name in inside[:3])
+        there = plural(len(inside), "there is one", "there are some")
         return RunError(
-            f"no run folder at {path}, but there is one in it",
+            f"no run folder at {path}, but {there} in it",
             remedy=f"did you mean {candidates}?",
         )
     runs = _runs_in(path.absolute().parent)

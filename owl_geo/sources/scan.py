@@ -27,7 +27,7 @@ from owl_geo.sources.left_out import NoSceneLeft, failed_scene
 from owl_geo.sources.prefetch import prefetched
 from owl_geo.sources.scenes import Scene, crs_text, extent_text
 from owl_geo.types import BoolArray, FailedScene
-from owl_geo.wording import counted
+from owl_geo.wording import counted, per_cent
 from owl_geo.work.progress import Progress
 
 _log = logging.getLogger("owl_geo")
@@ -57,8 +57,9 @@ class SceneSummary:
         return replace(self, kept=self.kept - count, elsewhere=self.elsewhere + count)
 
     def __str__(self) -> str:
+        best = per_cent(self.best_valid, digits=1)
         lost = [
-            (self.invalid, f"with too few valid pixels (at most {self.best_valid:.1%})"),
+            (self.invalid, f"with too few valid pixels (at most {best})"),
             (self.outside, "outside the area of interest"),
             (self.nowhere, "nowhere on Earth"),
             (self.elsewhere, "of places seen in another scene"),
@@ -283,10 +284,11 @@ def _why_empty(
         return f"no patch has its centre in the area: {area.elsewhere(s.grid for s in scenes)}"
     if without_data:
         return _why_bands(scenes, without_data)
-    best = max(entry.best_valid for entry in summary)
+    best = per_cent(max(entry.best_valid for entry in summary), digits=1)
+    least = per_cent(min_valid, digits=1)
     return (
         f"no patch is valid enough: {counted(invalid, 'window was', 'windows were')} dropped, "
-        f"the best of them has {best:.1%} valid pixels, min_valid asks for {min_valid:.1%}; lower "
+        f"the best of them has {best} valid pixels, min_valid asks for {least}; lower "
         "it, or look at the no-data value and the mask"
     )
 

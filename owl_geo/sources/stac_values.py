@@ -20,6 +20,7 @@ from owl_geo.ground.raster_files import UNREADABLE
 from owl_geo.sources.bands import common_name, unpadded
 from owl_geo.sources.files import open_raster
 from owl_geo.sources.sensors import SENTINEL_2
+from owl_geo.wording import per_cent
 
 _log = logging.getLogger("owl_geo")
 
@@ -180,8 +181,8 @@ def _by_its_pixels(band: _StatedBand) -> tuple[bool, str]:
     if band.is_inferred and share > _MANY:
         return True, (
             f"is of processing baseline {band.file.baseline:05.2f}, whose pixels have "
-            f"{band.added:g} more, but {share:.0%} of them are well below; nothing is taken "
-            "from them"
+            f"{band.added:g} more, but {per_cent(share)} of them are well below; nothing is "
+            "taken from them"
         )
     if applied and sample.pixels.min() >= band.added:
         return True, (
@@ -190,8 +191,8 @@ def _by_its_pixels(band: _StatedBand) -> tuple[bool, str]:
         )
     if not applied and share > _MANY:
         return False, (
-            f"has an offset that takes {band.added:g} from its pixels, but {share:.0%} of "
-            "them are well below, as if it were in them already; it is applied all the same"
+            f"has an offset that takes {band.added:g} from its pixels, but {per_cent(share)} "
+            "of them are well below, as if it were in them already; it is applied all the same"
         )
     return applied, ""
 

@@ -345,7 +345,9 @@ def _scenes(run: Run) -> Iterator[Finding]:
     if not missing and not run.scenes.changed:
         bands = run.source.bands  # opens every header
         yield Finding(
-            "ok", f"all scenes are present and unchanged: {len(run.grids)}, bands: {len(bands)}"
+            "ok",
+            f"all scenes are present and unchanged: {counted(len(run.grids), 'scene')} of "
+            f"{counted(len(bands), 'band')}",
         )
         if run.settings.views:
             names = ", ".join(run.settings.views)

@@ -26,6 +26,7 @@ from owl_geo.sources.views.opening import check_views, open_views
 from owl_geo.types import BandStatistics, FailedScene
 from owl_geo.verbs.pool_truth import truth_of
 from owl_geo.verbs.same_ground import take_each_place_once, take_places_again
+from owl_geo.wording import per_cent
 from owl_geo.work.progress import Reporter
 from owl_geo.work.workers import Workers
 
@@ -142,5 +143,5 @@ def _warn_of_concepts(columns: pd.DataFrame, concepts: Mapping[str, Concept]) ->
                 "concepts.%s holds for %s of the patches, so it says little; change it in "
                 "owl.toml, or leave it out",
                 name,
-                f"{share:.0%}" if share else "none",
+                per_cent(share) if share else "none",
             )

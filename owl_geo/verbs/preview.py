@@ -140,7 +140,7 @@ def suitable_patch_size(source: SourceSection) -> PatchSize | None:
     pixels = f"pixels of {length(metres)}"
     n = _patches(grids, size) * sample.n_scenes / len(grids)
     if n < _FEWEST and size > _SMALLEST:
-        return PatchSize(_SMALLEST, f"{size} would make no more than {counted(round(n), 'patch')}")
+        return PatchSize(_SMALLEST, f"since {size} would give only {counted(round(n), 'patch')}")
     return PatchSize(size, f"for {pixels}")
 
 

@@ -133,7 +133,8 @@ class Engine(QObject):
     def _take(self, message: Mapping[str, object]) -> None:
         if message.get("method") == "progress":
             params = message["params"]
-            share = f"{params['done']} of {params['of']} ({params['done'] / params['of']:.0%})"
+            per_cent = 100 * params["done"] / params["of"]
+            share = f"{params['done']} of {params['of']} ({per_cent:.0f} %)"
             self.progressed.emit(params["id"], f"{params['what']}: {share}")
         if "method" in message or message.get("id") not in self._asked:
             return

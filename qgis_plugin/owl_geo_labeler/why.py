@@ -53,7 +53,7 @@ def why_lines(
         says = translate("OwlGeo", "no opinion yet; it has seen no answers")
     else:
         says = translate("OwlGeo", "{share} likely to be {positive}").format(
-            share=f"{float(probability):.0%}", positive=positive
+            share=f"{100 * float(probability):.0f} %", positive=positive
         )
     lines.append((translate("OwlGeo", "The model"), says))
     for column in schema.WHY_COLUMNS:

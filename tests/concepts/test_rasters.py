@@ -162,8 +162,12 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="1 band"):
         rasters.mean(fractions, WINDOWS, band=2)
     (tmp_path / "b.tif").write_text("no raster\n")
-    for name in ("b.tif", "none.tif"):
-        with pytest.raises(LayerError, match=f"cannot open the raster .*{name}"):
+    for name, says in (
+        ("b.tif", r"cannot open the raster .*b\.tif: .*[^.]; open it in QGIS to see what it is"),
+        ("bb.tif", r"bb\.tif does not exist; did you mean 'b\.tif'\?"),
+        ("no/b.tif", r"b\.tif does not exist; check the path, since its folder does not exist"),
+    ):
+        with pytest.raises(LayerError, match=says):
             rasters.extent(str(tmp_path / name))
     bare = write_raster(tmp_path / "c.tif", np.zeros((1, 9, 9), "uint8"), crs=None)
     with pytest.raises(LayerError, match="has no CRS"):

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -339,6 +340,38 @@ def test_counts_are_marked_by_whole_numbers(tmp_path: Path, monkeypatch) -> None
     discovery = text.partition("patches labelled")[0]
     marks = re.findall(r">(\d+(?:\.\d+)?)<", discovery)
     assert set(marks) == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "others", "bands", "bars", "said"),
+    [
+        (5, 3, 4, 0, "bands: their 95 % intervals"),
+        (5, 5, 0, 6, "bars at the right: their 95 % intervals"),
+        (4, 3, 0, 0, "means of 4 searches"),
+        (4, 5, 0, 0, "means of 4 searches"),
+    ],
+)
+def test_intervals_are_drawn_where_they_say_something_and_can_be_told_apart(
+    seeds: int, others: int, bands: int, bars: int, said: str, tmp_path: Path, monkeypatch
+) -> None:
+    skills = {"random": 0.0} | {f"s{n}": 0.1 * n for n in range(1, others + 1)}
+    records = drawn(skills)
+    records = records[records["seed"] < seeds]
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, *_: figures.append(figure) or [])
+    plots.plot_curves(records, tmp_path)
+    left = figures[0].axes[0]
+    assert len(left.collections) == bands
+    beyond = [line.get_xydata() for line in left.lines if line.get_xdata()[0] > 1]
+    beside = [line for line in beyond if line[0, 0] == line[1, 0] and line[0, 0] < 2]
+    assert len(beside) == bars
+    assert str(figures[0].get_suptitle()).endswith(said)
+    if bars:  # from the bottom up, at the last label; found targets and their interval by hand
+        last = records[records["n_labeled"] == records["n_labeled"].max()]
+        best = last[last["strategy"] == f"s{others}"]["positives_found"].to_numpy(float)
+        half = 2.7764 * best.std(ddof=1) / 5**0.5  # t of 4 degrees of freedom, 95 %
+        expected = [best.mean() - half, min(best.mean() + half, 20)]
+        assert sorted(beside[-1][:, 1]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_pictures_of_little(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ def test_lines_of_progress_begin_after_two_seconds_and_say_what_is_left(clock, c
         clock[0] = 100.0 + seconds
         update(done, 100)
     assert capsys.readouterr().err.splitlines() == [
-        "Scoring: 20 of 100 (20%)",
-        "Scoring: 60 of 100 (60%), about 9 s left",
+        "Scoring: 20 of 100 (20 %)",
+        "Scoring: 60 of 100 (60 %), about 9 s left",
     ]
 
 
@@ -251,7 +251,7 @@ def test_a_folder_that_holds_runs_names_them(tmp_path: Path) -> None:
         make(tmp_path / "first" / name)
     error = one_error(owl("query", "first", cwd=tmp_path))
     assert (
-        "no run folder at first, but there is one in it; did you mean 'first/other' or "
+        "no run folder at first, but there are some in it; did you mean 'first/other' or "
         "'first/search'?" in error
     )
 

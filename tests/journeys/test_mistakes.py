@@ -342,7 +342,7 @@ value = {3}
     ("concept", "said"),
     [
         (("landuse=farmlnd", "below", 2), "did you mean 'landuse=farmland'?"),
-        (("landuse=farmland", "below", 2), "concepts.much holds for 100% of the patches, so it"),
+        (("landuse=farmland", "below", 2), "concepts.much holds for 100 % of the patches, so it"),
         (("landuse=farmland", "above", 2), "concepts.much holds for none of the patches, so it"),
     ],
 )

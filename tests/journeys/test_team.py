@@ -363,9 +363,9 @@ def test_status_tells_of_the_team(tmp_path: Path) -> None:
     answer(run, {"ana": base, "ben": base | {entry.patch_ids[0]: "absent"}})
     told = owl("status", run.path).output
     kappa = cohen_kappa_score(["present"] * 4 + ["absent"] * 6, ["present"] * 3 + ["absent"] * 7)
-    assert f"ana and ben: agree on 90% of 10, Cohen's kappa {kappa:.2f}" in told
+    assert f"ana and ben: agree on 90 % of 10, Cohen's kappa {kappa:.2f}" in told
     assert "10 patches labelled by two or more, Fleiss' kappa" in told
-    assert "ana: 10 labelled, agrees with the consensus on 100% of 9" in told
+    assert "ana: 10 labelled, agrees with the consensus on 100 % of 9" in told
 
 
 def test_a_batch_smaller_than_the_team_has_no_empty_files(tmp_path: Path) -> None:

@@ -600,7 +600,7 @@ def test_a_teams_batch_is_published_as_one(
     answer_all(server, team, layer, "ben")
     told = owl("status", run.path).out
     assert "3 patches labelled by two or more" in told
-    assert "ana and ben: agree on 100% of 3" in told
+    assert "ana and ben: agree on 100 % of 3" in told
 
 
 def test_the_batch_of_a_team_of_one_is_everybody_s(

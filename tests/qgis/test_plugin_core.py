@@ -346,9 +346,9 @@ def test_a_program_that_is_none_is_said(
 SLOW = """#!/bin/sh
 if [ "$1" = query ]; then
   echo "warning: nothing of note" >&2
-  printf 'Scoring: 20 of 100 (20%%), about 10 s left\\nScor' >&2
+  printf 'Scoring: 20 of 100 (20 %%), about 10 s left\\nScor' >&2
   until [ -e "$0.go" ]; do sleep 0.05; done
-  printf 'ing: 60 of 100 (60%%), about 5 s left\\nNext: label it\\n' >&2
+  printf 'ing: 60 of 100 (60 %%), about 5 s left\\nNext: label it\\n' >&2
   until [ -e "$0.end" ]; do sleep 0.05; done
   exit 1
 fi
@@ -364,12 +364,12 @@ def test_the_panel_says_how_far_the_work_is(plugin, run, press, wait_until, tmp_
     press("1")
     click_next(plugin)
     line = plugin.dock.findChild(QLabel, "progress")
-    wait_until(lambda: line.text() == "Scoring: 20 of 100 (20%), about 10 s left")
+    wait_until(lambda: line.text() == "Scoring: 20 of 100 (20 %), about 10 s left")
     assert "Learning" in plugin.dock.footer._work_says.text()
     QTest.qWait(50)
     height = plugin.dock.footer._work.height()
     (tmp_path / "slow.go").touch()
-    wait_until(lambda: line.text() == "Scoring: 60 of 100 (60%), about 5 s left")
+    wait_until(lambda: line.text() == "Scoring: 60 of 100 (60 %), about 5 s left")
     QTest.qWait(50)
     assert plugin.dock.footer._work.height() == height
     (tmp_path / "slow.end").touch()

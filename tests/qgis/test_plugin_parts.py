@@ -242,7 +242,7 @@ def test_why_escapes():
     batch = patches(5)
     batch[2].why = {**batch[2].why, "near_<b>": True, "dist": 1234.0, "share": None}
     lines = dict(why_lines(batch[2], len(batch), "mine", ["dist"]))
-    assert lines["The model"] == "25% likely to be mine"
+    assert lines["The model"] == "25 % likely to be mine"
     assert lines["Uncertainty"] == "0.2"
     assert lines["dist"] == "1.2 km"
     assert lines["share"] == "not known"
@@ -268,9 +268,9 @@ def test_the_cores_error_line_is_found():
 
 
 def test_the_last_whole_line_of_progress_is_found():
-    said = "warning: a: b\nScoring: 20 of 100 (20%), about 10 s left\nNext: label it\nScoring: 3"
-    assert progress_line(said) == "Scoring: 20 of 100 (20%), about 10 s left"
-    assert progress_line("Cross-validation: 1 of 5 (20%)\n") == "Cross-validation: 1 of 5 (20%)"
+    said = "warning: a: b\nScoring: 20 of 100 (20 %), about 10 s left\nNext: label it\nScoring: 3"
+    assert progress_line(said) == "Scoring: 20 of 100 (20 %), about 10 s left"
+    assert progress_line("Cross-validation: 1 of 5 (20 %)\n") == "Cross-validation: 1 of 5 (20 %)"
     assert progress_line("warning: scene: 3 of 4 are dark\n") == ""
 
 

@@ -174,7 +174,7 @@ def test_whatever_people_write_stays_text(tmp_path) -> None:
     assert "1 patch is disputed and will be asked again" in page.text
     team = page.text.partition("The team")[2]
     assert team.startswith("12 patches were labelled by two or more. Fleiss' kappa is ")
-    assert "<u>ben and ana1292%" in team  # 11 of 12 the same
+    assert "<u>ben and ana1292 %" in team  # 11 of 12 the same
     assert {"discovery.png", "learning.svg"} <= {path.name for path in owl_geo.plot(run)}
 
 
@@ -183,7 +183,8 @@ def test_agreement_and_audit_are_said_in_words(tmp_path) -> None:
     simulate(run)
     now, text = status(run), Page(owl_geo.report(run)).text
     assert now.left is not None and now.left.n_audit >= 20
-    assert f"{now.left.prevalence.value:.1%}" in text.partition("What the random audit says")[2]
+    known = f"{100 * now.left.prevalence.value:.1f} %"
+    assert known in text.partition("What the random audit says")[2]
     assert f"{now.left.n_found} have been found" in text
     truth = run.truth[~run.truth["held_out"]].set_index("patch_id")["label"]
     of_all = f"{now.labels['present']} of the {(truth == 'present').sum()} present in the pool"
@@ -208,7 +209,7 @@ def test_where_chance_drew_no_target_only_bounds_are_stated(tmp_path) -> None:
     owl_geo.ingest(run, [batch], annotator="ana")
     now = status(run)
     assert now.left is not None and now.left.n_left == 50
-    most, share = f"{now.left.left.high:.0f}", f"at most {now.left.left.high / 80:.1%}"
+    most, share = f"{now.left.left.high:.0f}", f"at most {now.left.left.high / 0.8:.1f} %"
     audit = dict(facts(run, now))["Audit"]
     assert f"present are {share} of the pool, at most {most} not found yet (95 %;" in audit
     page = Page(owl_geo.report(run)).text

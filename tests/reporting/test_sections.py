@@ -29,16 +29,20 @@ def test_few_answers_promise_a_number_and_give_none() -> None:
 
 def test_an_estimate_is_said_with_its_interval() -> None:
     total, share = targets_left("pit", left(6))
-    assert total.startswith("Of all patches, 16.0% (10.0% to 40.0%) are pit. 10 have been found; ")
+    assert total.startswith(
+        "Of all patches, 16.0 % (10.0 % to 40.0 %) are pit. 10 have been found; "
+    )
     assert total.endswith("about 6 more are left, somewhere between 0 and 30.")
-    assert share == "So the search has found 62.5% (25.0% to 100.0%) of them all."
+    assert share == "So the search has found 62.5 % (25.0 % to 100.0 %) of them all."
 
 
 def test_where_nothing_more_is_the_most_likely_only_bounds_are_said() -> None:
     total, share = targets_left("pit", left(0))
-    assert total.startswith("Of all patches, at most 40.0% are pit. 10 have been found; at most 30")
+    assert total.startswith(
+        "Of all patches, at most 40.0 % are pit. 10 have been found; at most 30"
+    )
     assert "the chance that none is left is 25" in total
-    assert share == "So the search has found at least 25.0% of all there are."
+    assert share == "So the search has found at least 25.0 % of all there are."
     assert len(list(targets_left("pit", left(0, n_found=0)))) == 1  # at least 0 % says nothing
 
 
@@ -46,6 +50,6 @@ def test_what_is_not_known_of_the_model_is_not_said() -> None:
     right, recognised, warning = model_quality(
         "pit", quality(Estimate(0.8, 0.6, 0.9), Estimate(0.5, math.nan, math.nan))
     )
-    assert right == "Where the model predicted pit, it was right in 80.0% (60.0% to 90.0%)."
-    assert recognised == "Of the patches that are pit, it had recognised 50.0%."
+    assert right == "Where the model predicted pit, it was right in 80.0 % (60.0 % to 90.0 %)."
+    assert recognised == "Of the patches that are pit, it had recognised 50.0 %."
     assert list(model_quality("pit", quality(UNKNOWN, UNKNOWN))) == [warning]

@@ -232,7 +232,7 @@ def test_min_valid_drops_and_counts(tmp_path: Path) -> None:
     # of what is dropped, not of what is kept
     (summary,) = GeoTiffSource(path, patch_size=10, min_valid=0.995).summary
     assert summary.kept == 6
-    assert "2 with too few valid pixels (at most 99.0%)" in str(summary)
+    assert "2 with too few valid pixels (at most 99.0 %)" in str(summary)
 
 
 def test_a_patch_without_any_valid_pixel_never_counts(tmp_path: Path) -> None:
@@ -642,7 +642,7 @@ def test_empty_pools_say_why(tmp_path: Path) -> None:
     values = np.zeros((1, 40, 40), np.uint8)
     values[0, :5] = 1
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
-    with pytest.raises(SourceError, match=r"1 window was dropped, the best of them has 15\.6%"):
+    with pytest.raises(SourceError, match=r"1 window was dropped, the best of them has 15\.6 %"):
         _ = GeoTiffSource(path).index
     with pytest.raises(SourceError, match=r"64 x 64 pixels, scene 'a' has 40 rows and 40 columns"):
         _ = GeoTiffSource(path, patch_size=64).index

@@ -105,8 +105,8 @@ def test_an_offset_that_is_in_the_pixels_is_not_applied_again(
     ("applied", "pixel", "text"),
     [
         (True, 3000, "none of those looked at is below 1000"),
-        (False, 500, "100% of them are well below, as if it were in them already"),
-        (None, 500, "100% of them are well below, as if it were in them already"),
+        (False, 500, "100 % of them are well below, as if it were in them already"),
+        (None, 500, "100 % of them are well below, as if it were in them already"),
     ],
 )
 def test_a_flag_that_contradicts_the_pixels_is_said(

@@ -97,7 +97,10 @@ def test_polygons_of_several_classes_are_not_all_targets(tmp_path, column: str) 
     path = layer(tmp_path / "u.gpkg", shapes, patch_id=["s/0/0", "s/20/40"])
     with pytest.raises(ConfigError, match="attribute 'patch_id', as answers to patches have"):
         labels({"path": path})
-    path = layer(tmp_path / "v.gpkg", shapes, **{column: ["quarry", "present"]})
+    path = layer(tmp_path / "v.gpkg", shapes * 2, **{column: ["quarry", "pond"] * 2})
+    with pytest.raises(ConfigError, match=rf"'{column}' has several values \(pond, quarry\)"):
+        labels({"path": path})
+    path = layer(tmp_path / "w.gpkg", shapes, **{column: ["quarry", None]})
     assert (labels({"path": path}) == "present").sum() == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_init_of_a_small_cube_takes_small_patches(tmp_path) -> None:
     write_zarr(tmp_path / "c.zarr", cube(np.ones((2, 96, 96), "uint8")))
     done = owl("init", "r", "--source", "cube", "--scene", "c.zarr", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Patch size: 16 pixels, 32 would make no more than 9 patches" in done.stdout
+    assert "Patch size: 16 pixels, since 32 would give only 9 patches" in done.stdout
     assert Run(tmp_path / "r").settings.patch_size == 16
 
 
@@ -90,7 +91,7 @@ def test_init_says_which_patch_size_it_chose_and_why(tmp_path) -> None:
     empty_scene(tmp_path / "s.tif", 160, 10)
     done = owl("init", "r", "--scene", "s.tif", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    expected = "Patch size: 16 pixels, 32 would make no more than 25 patches; --patch-size"
+    expected = "Patch size: 16 pixels, since 32 would give only 25 patches; --patch-size"
     assert expected in done.stdout
     assert Run(tmp_path / "r").settings.patch_size == 16
     toml = tomllib.loads((tmp_path / "r" / "owl.toml").read_text())
@@ -136,7 +137,9 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path) -> None:
     assert lines["Patches"].strip() == "256 at most, 32 x 32 pixels, 320 m"
     assert "land_cover (category)" in lines["Concepts"]
     assert lines["Disk"].strip().startswith("about ")
-    assert "first query" in lines["Time"]
+    assert re.fullmatch(
+        r"about \d+ s for init, \d+ s for the first query, \d+ s for predict", lines["Time"].strip()
+    )
 
 
 def test_the_time_and_the_disk_that_are_foretold_grow_with_the_pool(tmp_path) -> None:

@@ -149,7 +149,7 @@ def test_what_lies_in_no_patch_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     other = made(tmp_path / "b", holes=((3, 3),))
     layer = f"{path}|layername=p"
     assert owl(["labels", "import", str(other.path), layer, "--column", "KIND"]) == 0
-    assert "1 site of no class of the run: mill (1)" in capsys.readouterr().out
+    assert "1 site left out, of no class of the run: mill (1)" in capsys.readouterr().out
     assert labels(other) == {"s/0/0": "present"}
 
 
@@ -325,7 +325,7 @@ def test_values_of_a_column_mean_classes(
     command = ["labels", "import", str(run.path), str(path), "--column", "code"]
     assert owl([*command, "--values", "3=present", "--values", "1=absent,2=unsure"]) == 0
     assert labels(run) == {"s/0/0": "present", "s/0/8": "absent", "s/0/24": "present"}
-    assert "1 site of no class of the run: 7 (1)" in capsys.readouterr().out
+    assert "1 site left out, of no class of the run: 7 (1)" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="name the attribute with --column"):
         import_answers(run, path, annotator="ben", values={"3": "present"})
     with pytest.raises(LayerError, match="no site has code = 4; there are 1, 3, 7; correct --val"):
@@ -380,6 +380,25 @@ def test_answers_without_a_label_are_no_targets_either(tmp_path: Path) -> None:
     assert import_answers(run, path, annotator="ben").counts == {"present": 1}
     named = sites(tmp_path / "b.gpkg", [box(0, 0, 1, 1)], **{"class": ["quarry"]})
     assert import_answers(run, named, annotator="ben").counts == {"present": 1}
+
+
+def test_sites_of_several_classes_are_not_all_taken_for_targets(tmp_path: Path) -> None:
+    """Their words need not be the run's classes."""
+    run = made(tmp_path)
+    squares = [box(row, col, 1, 1) for row in (0, 2) for col in (0, 4)]
+    kinds = {"class": ["clean", "dirty", "clean", None]}
+    path = sites(tmp_path / "a.gpkg", squares, **kinds)
+    several = r"attribute 'class' has several values \(clean, dirty\)"
+    with pytest.raises(ConfigError, match=several) as caught:
+        import_answers(run, path, annotator="ben")
+    assert "--column class, or say" in str(caught.value.remedy)
+    found = import_answers(run, path, annotator="ben", label="present").counts
+    assert found == {"present": 4}
+    repeated = sites(tmp_path / "b.gpkg", squares, label=["x", "y", "x", "y"])
+    with pytest.raises(ConfigError, match=r"'label' has several values \(x, y\)"):
+        import_answers(run, repeated, annotator="ann")
+    names = sites(tmp_path / "c.gpkg", squares, label=["North", "East", "South", "West"])
+    assert import_answers(run, names, annotator="ann").counts == {"present": 4}
 
 
 @pytest.mark.parametrize("names", ["x,y", "Easting,Northing", "lon,lat"])

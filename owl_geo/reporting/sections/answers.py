@@ -17,7 +17,7 @@ from owl_geo.reporting.words import auc_of, ranking, why_no_auc
 from owl_geo.run_folder.folder import Run
 from owl_geo.run_folder.records import Round
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, per_cent, plural
 
 _CONFUSIONS = 3  # confusions that are named per annotator
 _COMMENTS = 20  # newest comments that are shown
@@ -146,7 +146,7 @@ def _annotators(agreement: Agreement) -> Markup:
     rows = []
     for one in agreement.annotators:
         differs = [f"{own} for {other} {n}" for own, other, n in one.differences()[:_CONFUSIONS]]
-        same = f"{one.same:.0%} of {one.n}" if one.n else "-"
+        same = f"{per_cent(one.same)} of {one.n}" if one.n else "-"
         rows.append((one.annotator, f"{one.n_labeled}", same, ", ".join(differs) or "-"))
     return table("Annotators", head, rows, numbers=(1,))
 
@@ -154,7 +154,7 @@ def _annotators(agreement: Agreement) -> Markup:
 def _pairs(agreement: Agreement) -> Markup:
     head = ("Pair", "Patches", "The same", "Cohen's kappa")
     rows = [
-        (" and ".join(pair.annotators), str(pair.n), f"{pair.same:.0%}", _kappa(pair.kappa))
+        (" and ".join(pair.annotators), str(pair.n), per_cent(pair.same), _kappa(pair.kappa))
         for pair in agreement.pairs
     ]
     return table("In pairs", head, rows, numbers=(1, 2, 3))

@@ -12,7 +12,7 @@ from owl_geo.measures.audit import FEW, Estimate, Quality, TargetsLeft, percent
 from owl_geo.reporting.markup import Markup
 from owl_geo.reporting.page import paragraph, section
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, per_cent, plural
 
 
 def audit(positive: str, now: Status) -> Markup:
@@ -44,12 +44,13 @@ def targets_left(positive: str, left: TargetsLeft) -> Iterator[str]:
         )
     elif left.is_bound:
         yield (
-            f"Of all patches, at most {left.prevalence.high:.1%} are {positive}. {_found(left)}; "
-            f"at most {_more(left.left.high)}, and the chance that none is left is "
+            f"Of all patches, at most {per_cent(left.prevalence.high, digits=1)} are {positive}. "
+            f"{_found(left)}; at most {_more(left.left.high)}, and the chance that none is left is "
             f"{percent(left.chance_of_none)}."
         )
         if left.n_found:
-            yield f"So the search has found at least {left.recall.low:.1%} of all there are."
+            least = per_cent(left.recall.low, digits=1)
+            yield f"So the search has found at least {least} of all there are."
     elif not math.isnan(left.prevalence.value):
         yield (
             f"Of all patches, {_share(left.prevalence)} are {positive}. {_found(left)}; about "
@@ -84,7 +85,7 @@ def _more(number: float) -> str:
 
 def _share(estimate: Estimate) -> str:
     """Return a share in per cent, with its interval if it has one."""
-    share = f"{estimate.value:.1%}"
+    share = per_cent(estimate.value, digits=1)
     if math.isnan(estimate.low):
         return share
-    return f"{share} ({estimate.low:.1%} to {estimate.high:.1%})"
+    return f"{share} ({per_cent(estimate.low, digits=1)} to {per_cent(estimate.high, digits=1)})"

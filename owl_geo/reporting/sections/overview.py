@@ -16,7 +16,7 @@ from owl_geo.run_folder.folder import Run
 from owl_geo.settings.config import Settings
 from owl_geo.sources.band_choice import in_short
 from owl_geo.verbs.status import Status
-from owl_geo.wording import counted, plural
+from owl_geo.wording import counted, per_cent, plural
 
 _SCENES = 20  # scenes that the settings list
 
@@ -66,7 +66,7 @@ def settings(run: Run) -> Markup:
         ("Classes", ", ".join((*chosen.classes, *schema.RESERVED_LABELS))),
         ("Model", f"{model.kind}{head}"),
         ("Doubt", f"{chosen.uncertainty.measure}, {chosen.uncertainty.members}"),
-        ("Strategy", f"{asked.strategy}, start {asked.start}, audit {asked.audit_share:.0%}"),
+        ("Strategy", f"{asked.strategy}, start {asked.start}, audit {per_cent(asked.audit_share)}"),
         ("Batches", f"{chosen.loop.initial} first, then {chosen.loop.query_budget}"),
         ("Seed", str(chosen.seed)),
     ]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import xarray as xr
 
-from owl_geo.errors import SourceError, suggestion
+from owl_geo.errors import SourceError, suggestion, where_instead
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
 from owl_geo.sources.cube.unopened import file_and_group, name_of_path
@@ -100,7 +100,7 @@ def _open(path: str) -> xr.Dataset:
     file, group = file_and_group(path)
     local = is_local(file)
     if local and not Path(file).exists():
-        raise SourceError(f"{file} does not exist")
+        raise SourceError(f"{file} does not exist", remedy=where_instead(file))
     if local and Path(file).is_dir() and not _is_zarr(file):
         raise SourceError(
             f"cannot open {file} as a data cube: it is a folder without Zarr's metadata",

@@ -102,7 +102,8 @@ class PlacedSites(Placed):
         if self.other:
             values = ", ".join(f"{name or '(none)'} ({n})" for name, n in self.other.items())
             lines.append(
-                f"{counted(sum(self.other.values()), 'site')} of no class of the run: {values}"
+                f"{counted(sum(self.other.values()), 'site')} left out, of no class of the run: "
+                f"{values}"
             )
         return lines + super().lines()
 

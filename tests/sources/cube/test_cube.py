@@ -161,7 +161,7 @@ def test_holes_get_the_median_of_the_valid_pixels() -> None:
     assert (patch[1, :5] == 9.5).all()
     assert np.array_equal(patch[:, 5:], values[:, 5:])
     assert CubeSource(cube(values), patch_size=10, min_valid=0.6).summary[0].invalid == 2
-    with pytest.raises(SourceError, match=r"best of them has 75\.0% valid pixels"):
+    with pytest.raises(SourceError, match=r"best of them has 75\.0 % valid pixels"):
         _ = CubeSource(cube(values), patch_size=20).index
 
 

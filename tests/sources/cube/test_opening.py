@@ -29,7 +29,7 @@ def test_a_file_that_xarray_does_not_know_is_told_as_such(name: str, tmp_path: P
 
 
 def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gone\.zarr does not exist$"):
+    with pytest.raises(SourceError, match=r"gone\.zarr does not exist; check the name"):
         _ = CubeFile(str(tmp_path / "gone.zarr")).dataset
 
 
