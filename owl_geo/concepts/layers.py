@@ -16,7 +16,7 @@ from pyproj import CRS
 
 from owl_geo.concepts.extents import Extent
 from owl_geo.concepts.osm import read_osm
-from owl_geo.concepts.osm_files import is_osm
+from owl_geo.concepts.osm_files import IN_FULL, is_osm, is_overpass_json
 from owl_geo.errors import LayerError, suggestion, where_instead
 from owl_geo.ground import vector_files
 from owl_geo.ground.projections import leads_nowhere
@@ -95,17 +95,13 @@ def _load_table(
             raise LayerError(
                 f"{settings.path} does not exist", remedy=where_instead(settings.path)
             ) from error
-        if Path(settings.path).is_dir():
+        if Path(settings.path).is_dir() and not vector_files.is_folder_of_one(settings.path):
             raise LayerError(
                 f"{settings.path} is a folder", remedy="name the file in it"
             ) from error
         raise LayerError(
             f"cannot read the layer {_described(settings)}: {reason(error)}",
-            remedy=(
-                "use a concept of kind raster, since the file is a raster"
-                if is_raster(settings.path)
-                else "open it in QGIS to see what it contains"
-            ),
+            remedy=_readable(settings.path),
         ) from error
     fields = offered.names
     columns = {key: _field_of(key, offered) for key in (fields if keys is None else keys)}
@@ -177,6 +173,17 @@ def _layer_name(settings: LayerSettings) -> str:
             ),
         )
     return names[0]
+
+
+def _readable(path: str) -> str:
+    """Return what to do with what cannot be read."""
+    if Path(path).is_dir():
+        return ""
+    if is_raster(path):
+        return "use a concept of kind raster, since the file is a raster"
+    if is_overpass_json(path):
+        return f"it is Overpass's JSON: {IN_FULL}"
+    return "open it in QGIS to see what it contains"
 
 
 def _without_places(path: str) -> str:

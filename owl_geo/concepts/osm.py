@@ -15,7 +15,14 @@ import shapely
 
 from owl_geo.concepts.extents import Bounds
 from owl_geo.concepts.osm_areas import make_area
-from owl_geo.concepts.osm_files import as_file, check_is_map, history, write_in_order
+from owl_geo.concepts.osm_files import (
+    IN_FULL,
+    as_file,
+    check_is_map,
+    has_outlines,
+    history,
+    write_in_order,
+)
 from owl_geo.errors import LayerError
 from owl_geo.types import AnyArray
 from owl_geo.wording import counted
@@ -48,6 +55,12 @@ def read_osm(path: str, keys: Collection[str]) -> tuple[gpd.GeoDataFrame, Bounds
                 reader.read(_objects(str(ordered), wanted), with_all_nodes=False)
                 _warn_of_losses(path, str(ordered), reader)
     except (RuntimeError, ValueError, osmium.InvalidLocationError) as error:
+        if has_outlines(path):
+            raise LayerError(
+                f"{path} has centres or outlines in place of nodes, as Overpass writes them for "
+                "`out center` and for relations with `out geom`",
+                remedy=IN_FULL,
+            ) from error
         raise LayerError(f"{path} is not an OSM file, or is damaged: {error}") from error
     bounds = (
         (box.bottom_left.lon, box.bottom_left.lat, box.top_right.lon, box.top_right.lat)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ SUFFIXES = (".pbf", ".o5m", *(form + end for form in (".osm", ".opl") for end in
 _HISTORIES = (".osh.pbf", *(".osh" + end for end in _PACKED))
 _CHANGES = (".o5c", *(".osc" + end for end in _PACKED))
 
-_BEGINNING = 1024  # bytes of an XML file in which its root element is looked for
+_BEGINNING = 1024  # bytes of a file in which its root element, or its origin, is looked for
+_OUTLINE = re.compile(rb"<center\s|<member\b[^>]*[^/>]>")  # a member that does not end at once
+IN_FULL = "ask Overpass for [out:xml] and `out body; >; out skel qt;`, and save that as .osm"
 
 
 def is_osm(path: str) -> bool:
@@ -25,16 +29,32 @@ def is_osm(path: str) -> bool:
     """
     name = path.lower()
     return name.endswith((*SUFFIXES, *_HISTORIES, *_CHANGES)) or (
-        name.endswith(".xml") and _begins_as_osm(Path(path))
+        name.endswith(".xml") and b"<osm" in _beginning(path)
     )
 
 
-def _begins_as_osm(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b"<osm" in file.read(_BEGINNING)
-    except OSError:
+def is_overpass_json(path: str) -> bool:
+    """Return whether a file holds objects in Overpass's own JSON, which is no GeoJSON."""
+    return path.lower().endswith(".json") and b"Overpass API" in _beginning(path)
+
+
+def has_outlines(path: str) -> bool:
+    """Return whether an XML file holds what Overpass writes in place of nodes, and osmium refuses.
+
+    These are the centres of ``out center``, and the members of relations of ``out geom``.
+    """
+    if not path.lower().endswith((".osm", ".xml")) or not Path(path).stat().st_size:
         return False
+    with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as text:
+        return _OUTLINE.search(text) is not None
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_BEGINNING)
+    except OSError:
+        return b""
 
 
 def as_file(path: str) -> osmium.io.File:

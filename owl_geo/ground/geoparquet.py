@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import pandas as pd
@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
+
+from owl_geo.ground.parquet_parts import Parts, versioned_as
 
 SUFFIXES = (".parquet", ".geoparquet", ".pq")
 USUAL = ("geometry", "geom", "wkb_geometry", "wkb")  # names of columns of geometries
@@ -29,6 +31,8 @@ def is_parquet(path: str) -> bool:
         return True
     if not Path(path).is_dir():
         return False
+    if versioned_as(Path(path)) is not None:  # which is refused when it is read
+        return True
     # pyarrow passes over names that begin with . or _, and takes all others for parts of a table
     parts = (file for file in Path(path).rglob("[!._]*") if file.is_file())
     is_part = (part.suffix.lower() in SUFFIXES for part in parts)
@@ -75,23 +79,35 @@ def _crs_of_type(said: str | None, kept: Mapping[bytes, bytes]) -> Any:
 
 
 def attributes(path: str) -> tuple[str, ...]:
-    """Return the names of attributes, ``names.primary`` for a part of a nested one."""
-    schema, about = _looked_at(path)
-    return tuple(_names(schema, about))
+    """Return the names of attributes, ``names.primary`` for a part of a nested one.
+
+    Those of a folder are those of all its parts, and what names such as ``class=mine`` say.
+    """
+    table, about = _looked_at(path)
+    return tuple(_names(table.schema, about))
 
 
-def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
-    """Read a file or folder, with all attributes or some. Raises ValueError where it is none."""
-    schema, about = _looked_at(path)
+def read(
+    path: str, columns: list[str] | None, on_invalid: Literal["raise", "ignore"] = "raise"
+) -> gpd.GeoDataFrame:
+    """Read a file or folder, with all attributes or some. Raises ValueError where it is none.
+
+    Geometries that are broken raise ShapelyError, or become missing where that is ignored.
+    """
+    whole, about = _looked_at(path)
+    schema = whole.schema
     names = _names(schema, about) if columns is None else columns
     column_of = {name: name if name in schema.names else name.split(".")[0] for name in names}
     geometry = about["primary_column"]
     wanted = [*dict.fromkeys(column_of.values()), geometry]
+    whole.check_alike(wanted)
     try:
-        if b"geo" in (schema.metadata or {}):
-            table = gpd.read_parquet(path, columns=wanted)
+        is_wkb = about["columns"][geometry].get("encoding") == "WKB"
+        is_geopandas_own = b"geo" in (schema.metadata or {}) and on_invalid == "raise"
+        if is_geopandas_own or not is_wkb:
+            table = gpd.read_parquet(path, columns=wanted, **whole.options)
         else:
-            table = _with_own_types(path, wanted, geometry, about)
+            table = _from_wkb(path, wanted, about, on_invalid, **whole.options)
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     parts = {name: _part(table[column], name, column) for name, column in column_of.items()}
@@ -99,27 +115,44 @@ def read(path: str, columns: list[str] | None) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(parts, geometry=flat, crs=table.crs)
 
 
-def _with_own_types(
-    path: str, columns: list[str], geometry: str, about: Mapping[str, Any]
+def _from_wkb(
+    path: str,
+    columns: list[str],
+    about: Mapping[str, Any],
+    on_invalid: Literal["raise", "ignore"],
+    **options: Any,
 ) -> gpd.GeoDataFrame:
-    """Read what geopandas cannot, for want of GeoParquet's metadata."""
-    table = pq.read_table(path, columns=columns)
-    polygons = shapely.from_wkb(table[geometry].to_numpy())
+    """Read what geopandas cannot: without GeoParquet's metadata, or with broken geometries."""
+    geometry = about["primary_column"]
+    table = pq.read_table(path, columns=columns, **options)
+    polygons = shapely.from_wkb(table[geometry].to_numpy(), on_invalid=on_invalid)
     frame = table.drop_columns([geometry]).to_pandas()
-    return gpd.GeoDataFrame(frame, geometry=polygons, crs=about["columns"][geometry]["crs"])
+    return gpd.GeoDataFrame(frame, geometry=polygons, crs=_crs_in(about))
 
 
-def _looked_at(path: str) -> tuple[pa.Schema, dict[str, Any]]:
-    """Return the schema of a file or folder, and what its first part says of geometries."""
+def _looked_at(path: str) -> tuple[Parts, dict[str, Any]]:
+    """Return a file, or the parts of a folder, and what the first says of geometries."""
     from pyarrow import dataset  # takes long to import, for what few layers are
 
+    versioned = versioned_as(Path(path))
+    if versioned is not None:
+        raise ValueError(
+            f"it is a table of {versioned}, which keeps earlier versions in its folder: write the "
+            "one that counts to a Parquet file"
+        )
     try:
-        parts = dataset.dataset(path, format="parquet")
-        about = {one.path: _said_of(one.path) for one in parts.get_fragments()}
+        files = {one: pq.ParquetFile(one) for one in dataset.dataset(path, format="parquet").files}
+        about = {one: _said_of(file, Path(one).name) for one, file in files.items()}
+        parts = Parts(Path(path), {one: _schema_of(file) for one, file in files.items()})
     except pa.ArrowException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     _check_alike(about)
-    return parts.schema, next(iter(about.values()))
+    return parts, next(iter(about.values()))
+
+
+def _schema_of(file: pq.ParquetFile) -> pa.Schema:
+    """Return the columns of a file with all that it says; a schema of Arrow's in it hides some."""
+    return file.schema_arrow.with_metadata(file.metadata.metadata)
 
 
 def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
@@ -133,7 +166,7 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
         if other != name:
             raise ValueError(
                 f"its geometries are in {name!r} in {Path(first).name} and in {other!r} in "
-                f"{Path(path).name}; name them alike in all parts"
+                f"{Path(path).name}: name them alike in all parts"
             )
         if crs is None or another is None:
             same = crs == another
@@ -142,22 +175,22 @@ def _check_alike(about: Mapping[str, Mapping[str, Any]]) -> None:
         if not same:
             raise ValueError(
                 f"its parts are in several CRSs, {_called(crs)} in {Path(first).name} and "
-                f"{_called(another)} in {Path(path).name}; bring them into one"
+                f"{_called(another)} in {Path(path).name}: bring them into one"
             )
 
 
-def _said_of(path: str) -> dict[str, Any]:
+def _said_of(file: pq.ParquetFile, name: str) -> dict[str, Any]:
     """Return what a part says of its geometries; raises ValueError where it says nothing."""
-    about = metadata_of(pq.ParquetFile(path))
+    about = metadata_of(file)
     if about is None:
         raise ValueError(
-            f"{Path(path).name} is a Parquet file without GeoParquet's metadata, which say where "
+            f"{name} is a Parquet file without GeoParquet's metadata, which say where "
             "its geometries are"
         )
     try:
         _crs_in(about)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the metadata of {Path(path).name} are not GeoParquet's") from error
+        raise ValueError(f"the metadata of {name} are not GeoParquet's") from error
     return about
 
 

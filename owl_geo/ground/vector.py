@@ -89,4 +89,11 @@ def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:
 
 def reason(error: Exception) -> str:
     """Return why a file cannot be read, without the advice for programmers that GDAL adds."""
+    from pyogrio.errors import GeometryError  # loads GDAL
+
+    if isinstance(error, GeometryError):  # of a type that pyogrio does not know
+        return (
+            "it has a layer of several kinds of geometry with heights or measures, which are not "
+            "read: drop these, for example with ogr2ogr -dim XY"
+        )
     return str(error).split("; ")[0].rstrip(".")

@@ -116,7 +116,7 @@ def read(
     degrees where all of them can be. Raises what ``vector.UNREADABLE`` names.
     """
     if geoparquet.is_parquet(path):
-        table = geoparquet.read(path, columns)
+        table = geoparquet.read(path, columns, options.get("on_invalid", "raise"))
     else:
         with _source(path) as source:
             table = pyogrio.read_dataframe(

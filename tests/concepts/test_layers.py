@@ -233,6 +233,66 @@ def test_osm_objects_in_overpass_order_are_read_all_the_same(
     assert not caplog.messages
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.osm", "<osm version='0.6'><way id='1'><center lat='47' lon='9'/></way></osm>"),
+        (
+            "a.osm",
+            "<osm version='0.6'><relation id='1'><center lat='47' lon='9'/></relation></osm>",
+        ),
+        (
+            "a.osm",
+            "<osm version='0.6'><relation id='1'><member type='way' ref='1' role='outer'>"
+            "<nd lat='47' lon='9'/></member></relation></osm>",
+        ),
+        ("a.json", '{"version": 0.6, "generator": "Overpass API 0.7.62", "elements": []}'),
+    ],
+    ids=["centres of ways", "centres of relations", "members with outlines", "JSON"],
+)
+def test_what_overpass_writes_for_other_programs_is_named(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(LayerError, match="Overpass") as told:
+        read(tmp_path / name, "landuse")
+    assert "ask Overpass for [out:xml] and `out body; >; out skel qt;`" in told.value.remedy
+
+
+def test_a_layer_of_several_kinds_of_geometry_with_heights_says_what_to_do(tmp_path: Path) -> None:
+    """pyogrio refuses it by the number of its type; GML has such layers wherever it has heights."""
+    shapes = (
+        "<gml:Point{}><gml:pos>500000 5000000 5</gml:pos></gml:Point>",
+        "<gml:LineString{}><gml:posList>500000 5000000 5 500100 5000000 6</gml:posList>"
+        "</gml:LineString>",
+    )
+    about = ' srsName="urn:ogc:def:crs:EPSG::32632" srsDimension="3"'
+    members = "".join(
+        f"<gml:featureMember><t:a><t:landuse>x</t:landuse><t:g>{shape.format(about)}</t:g></t:a>"
+        "</gml:featureMember>"
+        for shape in shapes
+    )
+    (tmp_path / "a.gml").write_text(
+        '<wfs:FeatureCollection xmlns:wfs="http://www.opengis.net/wfs" xmlns:t="http://t.org" '
+        f'xmlns:gml="http://www.opengis.net/gml">{members}</wfs:FeatureCollection>',
+        encoding="utf-8",
+    )
+    with pytest.raises(LayerError, match=r"with heights or measures, .* with ogr2ogr -dim XY"):
+        read(tmp_path / "a.gml", "landuse")
+
+
+def test_a_folder_of_geoparquet_says_why_it_is_not_read(tmp_path: Path) -> None:
+    for name, crs in (("a", 32631), ("b", 32632)):
+        frame = gpd.GeoDataFrame(geometry=[shapely.Point(5e5, 5e6)], crs=crs)
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(LayerError, match=r"zone 31N in a\.parquet .* zone 32N in b\.parquet"):
+        read(tmp_path, "landuse")
+    (tmp_path / "_delta_log").mkdir()
+    (tmp_path / "_delta_log" / "0.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(LayerError, match="a table of Delta Lake, which keeps earlier versions"):
+        read(tmp_path, "landuse")
+
+
 def _o5m() -> bytes:
     """The same file in a format that osmium reads and does not write."""
 

@@ -6,7 +6,10 @@ import json
 import logging
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 
@@ -134,3 +137,21 @@ def test_rings_that_are_not_closed_and_surfaces_in_space_are_left_out_with_a_wor
         f"{path} has broken geometries, for example unclosed rings, or surfaces in space, of which "
         "ogr2ogr -nlt MULTIPOLYGON makes polygons; they are left out"
     )
+
+
+def test_geoparquet_is_read_without_its_broken_geometries(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.parquet"
+    frame = gpd.GeoDataFrame({"use": ["a", "b"]}, geometry=[SQUARE, SQUARE], crs=32632)
+    frame.to_parquet(path)
+    table = pq.read_table(path)
+    unclosed = SQUARE.wkb[:-16] + np.array([3.0, 3.0]).tobytes()  # the last corner is elsewhere
+    column = pa.array([unclosed, SQUARE.wkb])
+    at = table.column_names.index("geometry")
+    pq.write_table(table.set_column(at, "geometry", column), path)
+    found = read_table(str(path), columns=["use"])
+    assert found["use"].tolist() == ["a", "b"]
+    assert found.geometry.tolist() == [None, SQUARE]
+    assert found.crs == "EPSG:32632"
+    assert "has broken geometries" in caplog.text

@@ -187,6 +187,22 @@ def test_geoparquet_of_arrow_coordinates_and_several_geometries(tmp_path: Path) 
     assert are_squares(read(str(path)))
 
 
+def test_geoparquet_whose_metadata_stand_beside_arrows_schema(tmp_path: Path) -> None:
+    """As GeoArrow's library in Rust writes it, which adds them when the rows are written."""
+    pytest.importorskip("pyarrow", minversion="17")  # which can do the same
+    path = tmp_path / "a.parquet"
+    FRAME.to_parquet(path, geometry_encoding="geoarrow", schema_version="1.1.0")
+    table = pq.read_table(path)
+    bare = table.replace_schema_metadata(None)
+    with pq.ParquetWriter(path, bare.schema) as writer:
+        writer.write_table(bare)
+        writer.add_key_value_metadata({"geo": table.schema.metadata[b"geo"].decode()})
+    assert b"geo" not in (pq.read_schema(path).metadata or {})
+    found = read(str(path))
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert are_squares(found)
+
+
 def test_parts_of_geoparquet_that_do_not_agree_are_refused(tmp_path: Path) -> None:
     one = FRAME.set_crs(32631, allow_override=True)
     one.to_parquet(tmp_path / "a.parquet")
@@ -206,6 +222,54 @@ def test_parts_of_geoparquet_that_do_not_agree_are_refused(tmp_path: Path) -> No
     degrees.to_parquet(tmp_path / "a.parquet")
     degrees.set_crs("OGC:CRS84", allow_override=True).to_parquet(tmp_path / "b.parquet")
     assert len(read(str(tmp_path))) == 2 * len(FRAME)
+
+
+def test_attributes_in_the_names_of_folders(tmp_path: Path) -> None:
+    """As pyarrow, DuckDB and polars write tables in parts: text as it stands, zone=07 is not 7."""
+    frame = FRAME.assign(zone=["07", "08"], place=["x/y ü", None])
+    table = pq.read_table(write(tmp_path / "a.parquet", frame))
+    pq.write_to_dataset(table, tmp_path / "parts", partition_cols=["zone", "place"])
+    assert attributes(str(tmp_path / "parts"), "parts").names == ("use", "place", "zone")
+    found = read(str(tmp_path / "parts")).sort_values("zone")
+    assert found["use"].tolist() == ["farm", "wood"]
+    assert found["zone"].tolist() == ["07", "08"]
+    assert found["place"].fillna("").tolist() == ["x/y ü", ""]
+    assert are_squares(found)
+    for number, value in enumerate(("7", "8")):  # the files' own values count
+        folder = tmp_path / "both" / f"zone={value}"
+        folder.mkdir(parents=True)
+        pq.write_table(table.slice(number, 1), folder / "0.parquet")
+    found = read(str(tmp_path / "both"))
+    assert found["zone"].tolist() == ["07", "08"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ({}, {"n": [1, 2]}, [None, None, 1, 2]),
+        ({"n": [None, None]}, {"n": ["a", "b"]}, [None, None, "a", "b"]),
+        ({"n": [1, 2]}, {"n": [1.5, None]}, [1, 2, 1.5, None]),
+        ({"n": pd.Categorical(["a", "b"])}, {"n": ["c", "a"]}, ["a", "b", "c", "a"]),
+        ({"n": pd.array([1, None], dtype="Int64")}, {"n": [1.5, 2]}, [1, None, 1.5, 2]),
+    ],
+    ids=["one lacks it", "one has nothing in it", "numbers", "categories", "nullable"],
+)
+def test_parts_of_geoparquet_have_the_attributes_of_all(
+    first: dict[str, object], second: dict[str, object], both: list[object], tmp_path: Path
+) -> None:
+    FRAME.assign(**first).to_parquet(tmp_path / "a.parquet")
+    FRAME.assign(**second).to_parquet(tmp_path / "b.parquet")
+    assert set(attributes(str(tmp_path), "").names) == {"use", "n"}
+    found = read(str(tmp_path), columns=["n"])["n"]
+    assert [None if pd.isna(value) else value for value in found] == both
+
+
+def test_parts_of_geoparquet_with_other_kinds_of_values_are_refused(tmp_path: Path) -> None:
+    for name, values in (("a", [None, None]), ("b", [1, 2]), ("c", [b"x", b"y"])):
+        FRAME.assign(n=values).to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(ValueError, match=r"'n' is int64 in b\.parquet and binary in c\.parquet"):
+        read(str(tmp_path), columns=["n"])
+    assert len(read(str(tmp_path), columns=["use"])) == 3 * len(FRAME)
 
 
 def test_parquet_that_is_no_layer(tmp_path: Path) -> None:

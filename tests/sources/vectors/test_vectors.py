@@ -125,6 +125,30 @@ def test_a_folder_of_parts_is_one_table(tmp_path: Path) -> None:
     assert set(source.grids) == {"table"}
 
 
+@pytest.mark.parametrize(
+    ("log", "data", "name"),
+    [
+        ("_delta_log/0.json", ".", "Delta Lake"),
+        ("_delta_log/0.json", "year=2024", "Delta Lake"),
+        ("metadata/0.metadata.json", "data", "Apache Iceberg"),
+        (".hoodie/hoodie.properties", ".", "Apache Hudi"),
+    ],
+)
+def test_a_table_with_earlier_versions_in_its_folder_is_refused(
+    log: str, data: str, name: str, tmp_path: Path
+) -> None:
+    """Its files are those of all versions, and only its log says which of them count."""
+    for number in (0, 1):
+        path = tmp_path / data / f"part-{number}.parquet"
+        write_table(path, numbered(N, D), squares(4, 5, 320.0, "OGC:CRS84"))
+    assert len(opened(tmp_path).index) == N  # without the log, parts of one table
+    (tmp_path / log).parent.mkdir(parents=True)
+    (tmp_path / log).write_text("{}", encoding="utf-8")
+    for folder in {tmp_path, tmp_path / data}:
+        with pytest.raises(SourceError, match=f"is a table of {name}, which keeps earlier"):
+            opened(folder)
+
+
 def test_wkb_without_metadata_needs_a_crs(tmp_path: Path) -> None:
     places = squares(4, 5, 320.0, "OGC:CRS84")
     path = write_table(tmp_path / "t.parquet", numbered(N, D), places, metadata=False)
