@@ -43,8 +43,11 @@ class FileBands:
     def own(self, listed: Sequence[_Entry]) -> tuple[_Entry, ...] | None:
         """Return the entries of these bands in a list that has one for each band of the file.
 
-        None where it has not. Without numbers, it is that of a file with just these bands.
+        None where nothing says which those are. Without numbers, the list is that of a file with
+        just these bands, or has the same entry for all.
         """
         if self.numbers and max(self.numbers) <= len(listed):
             return tuple(listed[number - 1] for number in self.numbers)
-        return tuple(listed) if len(listed) == self.count else None
+        if len(listed) == self.count:
+            return tuple(listed)
+        return (listed[0],) * self.count if len(set(listed)) == 1 else None

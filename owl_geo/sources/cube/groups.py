@@ -185,13 +185,14 @@ class _Store:
         several = dates is not None and len(dates.positions) > 1
         dtype = np.dtype(np.uint8) if variable.dtype == np.bool_ else variable.dtype
         bands = FileBands.of(dataset, variable, axes.band)
+        where = f"cube {offer.grid.name!r}: {position.variable}"
         scales = offer.scales.get(position.variable)
         is_decoded = scales is not None or band.quantized
         # of vectors, scales or the integers themselves say where there are none
         missing = (
             None if is_decoded else Missing.of(variable, bands, netcdf=is_netcdf(dataset, variable))
         )
-        per_band = None if is_decoded else PerBand.of(variable, bands)
+        per_band = None if is_decoded else PerBand.of(dataset, variable, bands, where)
         dtype = np.dtype(np.float32) if is_decoded or per_band is not None else dtype
         return cls(
             position=position,

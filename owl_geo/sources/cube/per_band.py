@@ -6,15 +6,20 @@ differ, rioxarray writes ``scales`` and ``offsets``, which nothing applies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from owl_geo.errors import SourceError
 from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.missing import number_in, numbers_in
 from owl_geo.types import AnyArray
+from owl_geo.wording import counted
+
+_LISTS = ("scales", "offsets")  # rioxarray writes both
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,18 @@ class PerBand:
     added: float  # the offset that xarray has added before the scale
 
     @classmethod
-    def of(cls, variable: xr.Variable, bands: FileBands) -> PerBand | None:
-        """Return what a variable says, None where it says nothing of each of its bands."""
-        listed = [numbers_in(variable.attrs.get(name)) for name in ("scales", "offsets")]
-        scales, offsets = (bands.own(each) if len(each) > 1 else None for each in listed)
+    def of(
+        cls, dataset: xr.Dataset, variable: xr.Variable, bands: FileBands, where: str
+    ) -> PerBand | None:
+        """Return what a variable says, None where it says nothing of each of its bands.
+
+        Where bands became variables, the dataset says it. Raises SourceError where several bands
+        are spoken of, and not which of them these are.
+        """
+        said = variable.attrs
+        if not said.keys() & set(_LISTS) and dataset.attrs.keys() >= set(_LISTS):
+            said = dataset.attrs
+        scales, offsets = (_own(said, name, bands, where) for name in _LISTS)
         if scales is None and offsets is None:
             return None
         added = number_in(variable.encoding.get("add_offset"), 0.0)
@@ -49,3 +62,17 @@ class PerBand:
         shape = (1, -1, 1, 1)
         scaled = (values - self.added) * np.reshape(self.scales, shape)
         return np.asarray(scaled + np.reshape(self.offsets, shape), dtype=np.float32)
+
+
+def _own(
+    attributes: Mapping[Any, Any], name: str, bands: FileBands, where: str
+) -> tuple[float, ...] | None:
+    listed = numbers_in(attributes.get(name))
+    own = bands.own(listed) if len(listed) > 1 else None
+    if len(listed) > 1 and own is None:
+        raise SourceError(
+            f"{where} has {len(listed)} {name} for {counted(bands.count, 'band')}, and nothing "
+            "says which are whose",
+            remedy="keep the coordinate band of what you take out of a file, or apply them first",
+        )
+    return own

@@ -11,6 +11,7 @@ import xarray as xr
 from cubes import cube, write_netcdf, write_zarr
 from rasters import coordinates, write_raster
 
+from owl_geo.errors import SourceError
 from owl_geo.sources.cube.file_bands import FileBands
 from owl_geo.sources.cube.source import CubeSource
 
@@ -48,6 +49,21 @@ def test_scales_are_those_of_the_chosen_bands(how: str, write: Any, tmp_path: Pa
     given = array if write is None else write(tmp_path / "cube", array)
     _, patch = _read(given)
     assert patch == pytest.approx(expected, rel=1e-6)
+
+
+def test_scales_of_bands_without_a_number_are_refused() -> None:
+    """As where bands become variables, and the dataset keeps the list of the whole file."""
+    pixels = coordinates(16, 16, 3)
+    array = cube(pixels).assign_coords(band=[1, 2, 3])
+    array = array.assign_attrs(scales=_SCALES, offsets=_OFFSETS)
+    bands = array.to_dataset(dim="band").rename({1: "red", 2: "green", 3: "blue"})
+    several = r"red has 3 scales for 1 band, and nothing says which"
+    with pytest.raises(SourceError, match=several):
+        _read(bands)
+    with pytest.raises(SourceError, match=several):
+        _read(bands[["red"]].assign(red=bands["red"].assign_attrs(scales=_SCALES)))
+    _, patch = _read(bands.assign_attrs(scales=[0.1] * 3, offsets=[2.0] * 3))
+    assert patch == pytest.approx(0.1 * pixels + 2, rel=1e-6)
 
 
 def test_names_follow_their_bands_into_another_order() -> None:
