@@ -113,10 +113,14 @@ _KEYS = (
     *("datatakesensingstart", "sensingtime", "sensingstarttime", "sensingstart", "sensingdate"),
     *("acquisitionstarttime", "acquisitionstartdate", "acquired", "imagingdate", "firstlinetime"),
     *("earliestacqtime", "productstarttime", "exifdatetimeoriginal", "nitfidatim", "calendardate"),
-    *("rangebeginningdate", "timecoveragestart"),
+    *("rangebeginningdate", "timecoveragestart", "starttime"),
 )
 # The ends of those that may be long periods.
-_ENDS = {"rangebeginningdate": "rangeendingdate", "timecoveragestart": "timecoverageend"}
+_ENDS = {
+    "rangebeginningdate": ("rangeendingdate",),
+    "timecoveragestart": ("timecoverageend",),
+    "starttime": ("endtime", "stoptime"),  # satpy's, Sentinel-3's
+}
 # What GDAL writes into a NITF file where nobody tells it the day.
 _PLACEHOLDERS = {"20021216151629"}
 _PREFIX = re.compile(r"^datatake\d+(?=datatake)")
@@ -133,8 +137,11 @@ def date_in_tags(tags: Mapping[str, object]) -> Date | None:
         word = re.sub(r"[\s_-]", "", word).casefold()
         if str(value).strip() not in _PLACEHOLDERS:
             plain.setdefault(_PREFIX.sub("", word), value)
-    days = (first_day(plain[key], plain.get(_ENDS.get(key, ""))) for key in _KEYS if key in plain)
-    return next((day for day in days if day is not None), None)
+    for key in (key for key in _KEYS if key in plain):
+        end = next((plain[word] for word in _ENDS.get(key, ()) if word in plain), None)
+        if (day := first_day(plain[key], end)) is not None:
+            return day
+    return None
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def nanometres(value: object, unit: object = None) -> float | None:
     try:
         number = float(str(value).strip())
     except ValueError:
-        return None
+        return wavelength_in(str(value))
     word = str(unit or "").strip().casefold().removesuffix("s")
     if word in ("", "unknown"):
         factor = 1000.0 if number < 100 else 1.0

@@ -279,6 +279,14 @@ def test_a_long_period_has_no_date() -> None:
     assert date_in_tags(begin | {"RANGEENDINGDATE": "2019-06-29"}) is None
 
 
+@pytest.mark.parametrize("end", ["end_time", "stop_time"])
+def test_a_start_time_is_the_day_unless_the_end_is_far_off(end: str) -> None:
+    begin = {"start_time": "2019-06-30 10:40:31"}
+    assert date_in_tags(begin) == JUNE_30
+    assert date_in_tags(begin | {end: "2019-06-30 10:45:00"}) == JUNE_30
+    assert date_in_tags(begin | {end: "2019-12-30 10:45:00"}) is None
+
+
 def test_a_tag_that_is_no_date_leaves_it_to_the_next(tmp_path: Path) -> None:
     tags = {"ACQUISITION_TIME": "10:40:31", "ACQUISITION_START_TIME": "2019-06-30T10:40:31"}
     assert date_in_tags(tags) == JUNE_30

@@ -88,6 +88,8 @@ def test_wavelengths_in_descriptions(text: str, centre: float | None) -> None:
         ("490", None, 490),
         ("0.49", "Unknown", 490),
         ("490", "GHz", None),
+        ("0.64\xa0µm\xa0(0.6-0.68\xa0µm)", "%", 640),  # satpy's, with the range behind it
+        ("18.7 GHz", None, None),
         ("many", "nm", None),
         (-9999, "nm", None),
     ],

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import xarray as xr
 
+from owl_geo.sources.cube.axes import is_time
 from owl_geo.sources.cube.description import CubeDescription, date_text
 from owl_geo.sources.cube.groups import Group
-from owl_geo.sources.scene_dates import date_in_tags, date_of, scene_date
+from owl_geo.sources.scene_dates import date_in_tags, date_of, first_day, scene_date
 
 
 def cube_date(
-    dataset: xr.Dataset, offer: CubeDescription, groups: Sequence[Group], where: str
+    dataset: xr.Dataset,
+    offer: CubeDescription,
+    groups: Sequence[Group],
+    where: str,
+    above: Sequence[Mapping[Any, Any]] = (),
+    store: str = "",
 ) -> datetime.date | None:
     """Return the day on which the pixels of the groups were taken; None if unknown, or several.
 
     Of several dates, only the rules ``first`` and ``last`` take one. Without a time axis it is that
     of a scalar coordinate, of attributes, or of a name, as of a file; ``where`` is the cube's path.
+    What a group does not say is said by the attributes of those ``above`` it, the next first, and
+    by the name of the ``store`` that it is in.
     """
     days = set()
     for group in groups:
@@ -32,12 +41,20 @@ def cube_date(
             days.add(date_of(name))
     if days:
         return days.pop() if len(days) == 1 else None
-    scalars = (c for c in dataset.coords.values() if c.ndim == 0 and _is_time(c))
+    scalars = (c for c in dataset.coords.values() if c.ndim == 0 and is_time(c))
     stated = [date_of(date_text(coordinate.to_numpy()[()])) for coordinate in scalars]
     tables = (dataset.attrs, *(dataset[group.variable].attrs for group in groups))
-    stated += [] if any(stated) else [date_in_tags(table) for table in tables]
-    return scene_date(stated, [where], "", offer.grid.name)
+    stated += [] if any(stated) else [_date_in(table) for table in tables]
+    if not any(stated):
+        stated = [next(filter(None, map(_date_in, above)), None)]
+    return scene_date(stated, [where], store, offer.grid.name)
 
 
-def _is_time(coordinate: xr.DataArray) -> bool:
-    return coordinate.name == "time" or coordinate.attrs.get("standard_name") == "time"
+def _date_in(attributes: Mapping[Any, Any]) -> datetime.date | None:
+    """Return the day of acquisition by attributes, or by the STAC item among them, as EOPF's."""
+    item = attributes.get("stac_discovery")
+    told = item.get("properties") if isinstance(item, Mapping) else None
+    if not isinstance(told, Mapping):
+        return date_in_tags(attributes)
+    stated = date_of(told.get("datetime"))
+    return stated or first_day(told.get("start_datetime"), told.get("end_datetime"))

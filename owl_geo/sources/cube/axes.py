@@ -109,6 +109,11 @@ def _is_calendar(coordinate: xr.DataArray) -> bool:
     return coordinate.dtype == object and hasattr(coordinate.to_numpy()[0], "calendar")
 
 
+def is_time(coordinate: xr.DataArray) -> bool:
+    """Return whether a coordinate is called time, or says that it is."""
+    return coordinate.name == "time" or coordinate.attrs.get("standard_name") == "time"
+
+
 def axis_coordinate(dataset: xr.Dataset, dim: Hashable) -> xr.DataArray | None:
     """Return the coordinate that holds the numbers along an axis, None where there is none.
 

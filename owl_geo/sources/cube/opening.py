@@ -8,7 +8,8 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ import xarray as xr
 from owl_geo.errors import SourceError, suggestion, where_instead
 from owl_geo.settings.owl_toml import is_local
 from owl_geo.sources.arrays.layout import ARRAY, ARRAYS, holds_arrays
+from owl_geo.sources.cube.inherited import grid_mappings, groups_above, with_inherited
 from owl_geo.sources.cube.unopened import file_and_group, name_of_path
 
 # What the libraries below xarray raise for files that are damaged, missing or of another kind.
@@ -46,6 +48,7 @@ class CubeFile:
         self._cube = cube
         self._lock = threading.Lock()
         self._opened: xr.Dataset | None = None
+        self._above: tuple[Mapping[Any, Any], ...] = ()
         self._process = os.getpid()
 
     @property
@@ -58,8 +61,25 @@ class CubeFile:
         with self._lock:
             if self._opened is None:
                 cube = self._cube
-                self._opened = _open(cube) if isinstance(cube, str) else _decoded(cube)
+                if isinstance(cube, str):
+                    self._opened, self._above = _open_whole(cube)
+                else:
+                    self._opened = _decoded(cube)
             return self._opened
+
+    @property
+    def above(self) -> tuple[Mapping[Any, Any], ...]:
+        """The attributes of the groups above the cube's own, the next first."""
+        _ = self.dataset
+        return self._above
+
+    @property
+    def store(self) -> str:
+        """The path of the file or store that a group is in; empty of a cube in memory."""
+        if not isinstance(self._cube, str):
+            return ""
+        file, group = file_and_group(self._cube)
+        return [file, *groups_above(file, group, _is_zarr)][-1]
 
     def close(self) -> None:
         """Close the file, if it is one; it opens again when needed."""
@@ -96,8 +116,28 @@ def _own_name(cube: xr.DataArray | xr.Dataset) -> str | None:
     return None if made_up else str(cube.name)
 
 
-def _open(path: str) -> xr.Dataset:
+def _open_whole(path: str) -> tuple[xr.Dataset, tuple[Mapping[Any, Any], ...]]:
+    """Open a cube, with what it has from the groups above its own, and their attributes."""
+    dataset = _open(path)
+    above = []
+    for parent in groups_above(*file_and_group(path), _is_zarr):
+        with suppress(SourceError):
+            above.append(_open(parent))
+    if not above:
+        return dataset, ()
+    plain = _open(path, decode_coords=True)
+    whole = with_inherited(dataset, above, grid_mappings(plain))
+    plain.close()
+    files = ExitStack()
+    for opened in (dataset, *above):
+        files.callback(opened.close)
+    whole.set_close(files.close)
+    return whole, tuple(parent.attrs for parent in above)
+
+
+def _open(path: str, **decoding: Any) -> xr.Dataset:
     file, group = file_and_group(path)
+    decoding = {**_DECODING, **decoding}
     local = is_local(file)
     if local and not Path(file).exists():
         raise SourceError(f"{file} does not exist", remedy=where_instead(file))
@@ -113,8 +153,8 @@ def _open(path: str) -> xr.Dataset:
             # of metadata that is not consolidated, and of grid mappings that are named and missing
             warnings.simplefilter("ignore")
             if _is_zip(file) or _is_zarr(file):
-                return _open_zarr(_zip(file) if _is_zip(file) else file, group)
-            return xr.open_dataset(file, engine=_engine(file), group=group, **_DECODING)
+                return _open_zarr(_zip(file) if _is_zip(file) else file, group, decoding)
+            return xr.open_dataset(file, engine=_engine(file), group=group, **decoding)
     except UNREADABLE as error:
         others = groups_of(file) if group is not None else []
         if others and group not in others:
@@ -162,9 +202,9 @@ def _engine_of(path: str) -> str:
     return "zarr" if _is_zip(path) or _is_zarr(path) else _engine(path)
 
 
-def _open_zarr(store: Any, group: str | None) -> xr.Dataset:
+def _open_zarr(store: Any, group: str | None, decoding: Mapping[str, Any]) -> xr.Dataset:
     """Open a store; one without consolidated metadata lists its arrays in any order, so by name."""
-    options = {**_DECODING, "engine": "zarr", "group": group}
+    options: dict[str, Any] = {**decoding, "engine": "zarr", "group": group}
     try:
         return xr.open_dataset(store, consolidated=True, **options)
     except (KeyError, ValueError):
@@ -173,7 +213,9 @@ def _open_zarr(store: Any, group: str | None) -> xr.Dataset:
     plain = dataset.reset_coords()
     indexes = [name for name in coordinates if name in plain.coords]
     names = sorted((name for name in plain.variables if name not in indexes), key=_by_name)
-    return plain[names].set_coords([name for name in coordinates if name not in indexes])
+    return plain[[*names, *indexes]].set_coords(
+        [name for name in coordinates if name not in indexes]
+    )
 
 
 def _by_name(name: Hashable) -> list[tuple[int, str]]:

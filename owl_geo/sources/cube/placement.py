@@ -27,6 +27,7 @@ from owl_geo.sources.cube.places import (
 )
 from owl_geo.sources.cube.transforms import (
     Transform,
+    describes_crs,
     edge_by_bounds,
     first_edge,
     stated_shape,
@@ -39,7 +40,6 @@ _log = logging.getLogger("owl_geo")
 
 _LONGITUDE = {"lon", "longitude"}
 _LATITUDE = {"lat", "latitude"}
-_CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
 _CRS_CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "epsg", "crs")
 _METRES = {  # in one unit of a coordinate; what is not here is taken for the unit of the CRS
     **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
@@ -333,10 +333,10 @@ def _grid_mapping(dataset: xr.Dataset, variable: xr.DataArray, axes: Axes) -> di
     named = variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
     words = _mapping_names(str(named or ""), {str(axes.y), str(axes.x)})
     for word in [*words, "spatial_ref", "crs"]:
-        if word in dataset.variables and _describes_crs(dataset[word]):
+        if word in dataset.variables and describes_crs(dataset[word]):
             return {str(key): value for key, value in dataset[word].attrs.items()}
     for other in dataset.variables:
-        if dataset[other].ndim == 0 and _describes_crs(dataset[other]):
+        if dataset[other].ndim == 0 and describes_crs(dataset[other]):
             return {str(key): value for key, value in dataset[other].attrs.items()}
     return None
 
@@ -353,10 +353,6 @@ def _mapping_names(named: str, axes: set[str]) -> list[str]:
     of_each = [set(part[:-1]) for part in parts[1:-1]] + [set(parts[-1])]
     pairs = zip(names, of_each, strict=False)
     return [name for name, _ in sorted(pairs, key=lambda pair: pair[1] != axes)]
-
-
-def _describes_crs(variable: xr.DataArray) -> bool:
-    return any(variable.attrs.get(name) for name in _CRS_ATTRIBUTES)
 
 
 def _codes(

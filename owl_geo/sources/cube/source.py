@@ -150,7 +150,8 @@ class CubeSource(TiledSource["CubeScene"]):
         self._quality = offer.quality if unasked else ()
         self._elsewhere = offer.elsewhere if unasked else ()
         taken, groups = chosen_bands(offer, settings, dataset, known)
-        date = cube_date(dataset, offer, groups, settings.path)
+        above, store = self._file.above, self._file.store
+        date = cube_date(dataset, offer, groups, settings.path, above, store)
         scene = CubeScene(self._file, offer.grid, taken, groups, date)
         super().__init__([scene], settings, index, progress)
 

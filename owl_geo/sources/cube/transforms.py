@@ -21,6 +21,13 @@ Transform = tuple[float, float, float, float, float, float]  # a, b, c, d, e, f 
 SAME = 0.05  # pixels
 SAME_STEP = 1e-3  # of a pixel, over one pixel
 
+_CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "grid_mapping_name")
+
+
+def describes_crs(variable: xr.DataArray) -> bool:
+    """Return whether a variable is a grid mapping, as CF, GDAL or rioxarray write it."""
+    return any(variable.attrs.get(name) for name in _CRS_ATTRIBUTES)
+
 
 def stated_transform(
     dataset: xr.Dataset,
