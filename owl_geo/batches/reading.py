@@ -179,7 +179,11 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise BatchError(f"cannot read {path}: {error.strerror}") from error
     if kind is not None:
-        raise BatchError(f"{path} is {kind}, not a GeoPackage", remedy=_BATCH_WANTED)
+        raise BatchError(
+            f"{path} is {kind}, not a GeoPackage",
+            remedy=f"{_BATCH_WANTED}; labels that were saved in another format come in with "
+            "`owl-geo labels import`",
+        )
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> BatchFile:

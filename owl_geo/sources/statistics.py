@@ -85,7 +85,8 @@ def _warn_of_empty(source: PatchSource, chosen: IntArray, values: FloatArray) ->
     found = dict.fromkeys(f"{value:.6g}" for value in kinds[most].tolist())
     _log.warning(
         "%d of %d patches that were looked at, for example %s, are %s in every pixel; if data are "
-        "missing there, declare the no-data value, for example with gdal_edit.py -a_nodata",
+        "missing there, declare the no-data value, for example with gdal_edit.py -a_nodata, of a "
+        "cube with the attribute nodata",
         *(counts[most], len(chosen), source.index["patch_id"].iloc[first]),
         ", ".join(found) if len(found) <= _SHOWN else "the same",
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from pyproj import CRS
 
 from owl_geo.concepts.table import describe, with_share
 from owl_geo.features.statistics import has_no_index
+from owl_geo.ground.projections import around_the_earth, crs_of
 from owl_geo.run_folder.folder import Run
 from owl_geo.settings.learning import ModelSettings
 from owl_geo.sources.bands import common_names
@@ -49,7 +51,7 @@ def summarise(run: Run, made: PoolIndex) -> Summary:
         truth=[] if made.truth is None else _describe_truth(made.truth),
         failed=made.failed,
         views=made.views,
-        notes=_notes(run.settings.model, made.statistics),
+        notes=_notes(run.settings.model, made.statistics) + _round_the_earth(made),
     )
 
 
@@ -67,6 +69,26 @@ def _notes(model: ModelSettings, statistics: BandStatistics) -> tuple[str, ...]:
         "there are no indices such as NDVI; descriptions of the bands, or names of the scene in "
         "owl.toml, would tell",
     )
+
+
+def _round_the_earth(made: PoolIndex) -> tuple[str, ...]:
+    """Say of which scenes the pool has the same ground at both ends, since they go all round."""
+    notes = []
+    for name, patches in made.patches.groupby("scene", observed=True, sort=False):
+        grid = made.source.grids[str(name)]
+        a, b, _, d, _, _ = grid.transform
+        turn = around_the_earth(crs_of(grid.crs)) if b == d == 0 else 0.0
+        if not turn:
+            continue
+        columns = np.ptp(patches["col_off"].to_numpy()) + made.source.patch_size
+        twice = columns - turn / abs(a)  # columns
+        if twice >= made.source.patch_size / 2:
+            notes.append(
+                f"scene {str(name)!r} goes {columns * abs(a) / turn * 360:.6g} degrees round the "
+                f"Earth, so the pool has the ground of {twice * abs(a) / turn * 360:.4g} of them "
+                "twice; cut it to 360 degrees first"
+            )
+    return tuple(notes)
 
 
 def _crs_name(crs: CRS) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from affine import Affine
 from click.testing import CliRunner
 from rasters import coordinates, write_raster
 from searches import make
@@ -50,6 +51,46 @@ def test_what_bands_are_is_said_once_and_written_into_every_batch(tmp_path: Path
     (way,) = json.loads(text)["scenes"]
     assert (way["colours"], way["bands"]) == ("first", [1, 2, 3])
     assert way["unknown"] == ["green", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "columns", "step", "note"),
+    [
+        (
+            "EPSG:4326",
+            400,
+            1.0,
+            "goes 400 degrees round the Earth, so the pool has the ground of 40 ",
+        ),
+        (
+            "EPSG:4326",
+            370,
+            1.0,
+            "goes 370 degrees round the Earth, so the pool has the ground of 10 ",
+        ),
+        ("EPSG:4326", 360, 1.0, None),
+        ("EPSG:4326", 361, 1.0, None),  # the first column again, as of grids of nodes
+        (
+            "EPSG:3857",
+            440,
+            100_000.0,
+            "degrees round the Earth, so the pool has the ground of 35.26 ",
+        ),
+        ("EPSG:32632", 400, 10.0, None),
+    ],
+)
+def test_ground_at_both_ends_of_a_scene_is_said(
+    tmp_path: Path, crs: str, columns: int, step: float, note: str | None
+) -> None:
+    transform = Affine(step, 0, -step * columns / 2, 0, -step, 30 * step)
+    values = coordinates(30, columns)
+    scene = write_raster(tmp_path / "scene.tif", values, crs=crs, transform=transform)
+    words = ["init", str(tmp_path / "run"), "--scene", str(scene), "--patch-size", "10"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert ("of them twice; cut it to 360 degrees first" in said) == (note is not None)
+    assert note is None or note in said
 
 
 @pytest.mark.parametrize("words", ["nir", "nir=", "nir=4,nir=3"])
