@@ -36,7 +36,7 @@ def misplaced_netcdf(dataset: rasterio.DatasetReader) -> Fault | None:
     if _is_turned(dataset) and dataset.transform.is_rectilinear:
         return Fault("is turned against its CRS, which GDAL does not read", _REMEDY)
     file = file_of(dataset.name)
-    if not Path(file).is_file():
+    if dataset.transform.is_identity or not Path(file).is_file():  # GDAL puts it nowhere
         return None
     try:
         return _compared(dataset, file)
