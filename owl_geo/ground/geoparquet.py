@@ -103,7 +103,10 @@ def read(
     whole.check_alike(wanted)
     try:
         is_wkb = about["columns"][geometry].get("encoding") == "WKB"
-        is_geopandas_own = b"geo" in (schema.metadata or {}) and on_invalid == "raise"
+        # folders with partitions are more than geopandas 1.0 can read
+        is_geopandas_own = (
+            b"geo" in (schema.metadata or {}) and on_invalid == "raise" and not Path(path).is_dir()
+        )
         if is_geopandas_own or not is_wkb:
             table = gpd.read_parquet(path, columns=wanted, **whole.options)
         else:
@@ -122,7 +125,7 @@ def _from_wkb(
     on_invalid: Literal["raise", "ignore"],
     **options: Any,
 ) -> gpd.GeoDataFrame:
-    """Read what geopandas cannot: without GeoParquet's metadata, or with broken geometries."""
+    """Read what geopandas cannot: folders, broken geometries, and no GeoParquet metadata."""
     geometry = about["primary_column"]
     table = pq.read_table(path, columns=columns, **options)
     polygons = shapely.from_wkb(table[geometry].to_numpy(), on_invalid=on_invalid)
